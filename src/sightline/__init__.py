@@ -1,0 +1,59 @@
+"""Sightline: from a folder of pictures to a vision model one can believe, and ship."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Recipe",
+    "check",
+    "compare",
+    "datasets",
+    "demo",
+    "evaluate",
+    "inspect",
+    "load",
+    "models",
+    "open_data",
+    "predict",
+    "tasks",
+    "train",
+    "tune",
+]
+
+if TYPE_CHECKING:
+    from sightline.api import (
+        check,
+        compare,
+        datasets,
+        demo,
+        evaluate,
+        inspect,
+        load,
+        models,
+        predict,
+        tasks,
+        train,
+        tune,
+    )
+    from sightline.data.open import open_data
+    from sightline.engine.recipe import Recipe
+
+
+def __getattr__(name: str) -> Any:
+    """Public names, imported when first used (PEP 562): `import sightline` itself costs nothing."""
+    if name == "open_data":
+        from sightline.data.open import open_data
+
+        return open_data
+    if name in __all__:
+        from sightline import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'sightline' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,273 @@
+"""The header of Sightline: each verb's signature and docstring. CLI and forms are made from it.
+
+The bodies live in `verbs/`, one file each, and are imported when a verb is called.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+
+from sightline.engine.recipe import Recipe
+
+if TYPE_CHECKING:
+    from sightline.core.predictor import Predictor
+    from sightline.core.report import Results, Table
+    from sightline.core.run import Run
+    from sightline.verbs.check import Checked
+    from sightline.verbs.predict import Predicted
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def verb(function: F) -> F:
+    """Call `sightline.verbs.<name>.run` with the same arguments."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        module = importlib.import_module(f"sightline.verbs.{function.__name__}")
+        return module.run(*args, **kwargs)
+
+    return cast(F, call)
+
+
+@verb
+def check(
+    data: str,
+    *,
+    task: str | None = None,
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    accept: Sequence[str] = (),
+    out: Path | None = None,
+) -> Checked:
+    """Say what a folder, table or data set is, and what is wrong with it.
+
+    Args:
+        data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
+        task: What will be asked of the data; recognised if left out.
+        format: How the data lie on disk; recognised if left out.
+        target: Column of a table that holds the truth.
+        data_dir: Where named data sets lie or are put.
+        accept: Findings that are known and meant, by name.
+        out: Write the findings there too, as JSON.
+    """
+    raise AssertionError
+
+
+@verb
+def train(
+    data: str,
+    *,
+    task: str | None = None,
+    model: str | None = None,
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    folds: int | None = None,
+    weights: str | None = None,
+    pretrained: Literal["no", "auto", "yes"] = "no",
+    seed: int = 0,
+    device: str = "auto",
+    accept: Sequence[str] = (),
+    out: Path | None = None,
+    overwrite: bool = False,
+    resume: Path | None = None,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+    **options: Any,
+) -> Run:
+    """Check the data, train a model, compare it with simple ones, and open the test set once.
+
+    Args:
+        data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
+        task: What is asked of the data; recognised if left out. See `sightline tasks`.
+        model: Name of a model; the task's own choice if left out. See `sightline models`.
+        format: How the data lie on disk; recognised if left out.
+        target: Column of a table that holds the truth.
+        data_dir: Where named data sets lie or are put.
+        folds: Cross-validate with this many folds instead of one split.
+        weights: Start from these weights: a .safetensors file, or a run folder.
+        pretrained: Start from published weights: no, auto (if they can be had) or yes.
+        seed: Seed of the split, the initial weights, and every draw in training.
+        device: auto, cpu, cuda, cuda:N or mps.
+        accept: Findings of the check that are known and meant, by name.
+        out: Run folder to make; runs/NAME-N if left out.
+        overwrite: Replace the run folder if it exists.
+        resume: Go on with this run, with its own settings.
+        recipe: How training is run.
+        options: Further settings of the task or the model; `sightline tasks NAME` lists them.
+    """
+    raise AssertionError
+
+
+@verb
+def evaluate(
+    run: Path,
+    data: str | None = None,
+    *,
+    split: Literal["train", "val", "test", "all"] = "test",
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    out: Path | None = None,
+) -> Results:
+    """Score a run, on its own data or on other data; every number with its interval.
+
+    Args:
+        run: Run folder.
+        data: Other data to score on; the run's own if left out.
+        split: Part of the data: train, val, test or all. Other data without splits: all.
+        format: How the other data lie on disk.
+        target: Column of a table that holds the truth.
+        data_dir: Where named data sets lie.
+        device: auto, cpu, cuda, cuda:N or mps.
+        out: Write the report there; in the run folder if left out.
+    """
+    raise AssertionError
+
+
+@verb
+def predict(
+    run: Path,
+    source: Sequence[str],
+    *,
+    out: Path | None = None,
+    batch_size: int = 64,
+    device: str = "auto",
+    top: int | None = None,
+) -> Predicted:
+    """Predict for files, folders or globs; bad files are reported and the rest goes on.
+
+    Args:
+        run: Run folder or model folder.
+        source: Files, folders or globs.
+        out: Result: a .csv or .jsonl file, or a folder for annotated pictures.
+        batch_size: Images at a time.
+        device: auto, cpu, cuda, cuda:N or mps.
+        top: How many of the likeliest classes to write.
+    """
+    raise AssertionError
+
+
+@verb
+def compare(*runs: Path) -> Table:
+    """Compare runs on the same test images, pair by pair, with exact or bootstrap tests.
+
+    Args:
+        runs: Two or more run folders.
+    """
+    raise AssertionError
+
+
+@verb
+def tune(
+    data: str,
+    *,
+    trials: int = 20,
+    task: str | None = None,
+    model: str | None = None,
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    accept: Sequence[str] = (),
+    out: Path | None = None,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+    **options: Any,
+) -> Table:
+    """Search for better settings on the validation split; the test set stays closed.
+
+    Args:
+        data: As for train.
+        trials: How many settings to try.
+        task: As for train.
+        model: As for train.
+        format: As for train.
+        target: As for train.
+        data_dir: As for train.
+        seed: Seed of the search and of each training.
+        device: As for train.
+        accept: As for train.
+        out: Folder for the trials; runs/NAME-tune-N if left out.
+        recipe: Settings that are fixed; all others that matter are searched.
+        options: Further settings of the task or the model.
+    """
+    raise AssertionError
+
+
+@verb
+def inspect(
+    model: str,
+    *,
+    size: int | None = None,
+    classes: int = 1000,
+    channels: int = 3,
+) -> Table:
+    """Show a network layer by layer: output shape, parameters, FLOPs, receptive field.
+
+    Args:
+        model: Name of a model, or a run folder.
+        size: Input side in pixels; what the model is made for if left out.
+        classes: Number of outputs.
+        channels: Channels of the input: 3 or 1.
+    """
+    raise AssertionError
+
+
+@verb
+def models(pattern: str = "*", *, all: bool = False) -> Table:
+    """List models by name.
+
+    Args:
+        pattern: Only names like this ("resnet*").
+        all: Also the more than a thousand of timm.
+    """
+    raise AssertionError
+
+
+@verb
+def tasks(name: str | None = None) -> Table:
+    """List tasks, or the settings of one.
+
+    Args:
+        name: A task whose own settings to list.
+    """
+    raise AssertionError
+
+
+@verb
+def datasets() -> Table:
+    """List the formats that are read and the data sets that can be named."""
+    raise AssertionError
+
+
+@verb
+def demo(*, out: Path | None = None, seed: int = 0) -> Run:
+    """Train on the embedded digits and write a report: the whole way in a minute.
+
+    Args:
+        out: Run folder to make; runs/digits-N if left out.
+        seed: Seed of the run.
+    """
+    raise AssertionError
+
+
+def load(path: Path | str, *, device: str = "auto") -> Predictor:
+    """A predictor from a run folder or a model folder. Loading runs no code from the file.
+
+    Args:
+        path: Run folder or model folder.
+        device: auto, cpu, cuda, cuda:N or mps.
+    """
+    from sightline.verbs.load import run
+
+    return run(Path(path), device=device)
+
+
+VERBS = (check, train, evaluate, predict, compare, tune, inspect, models, tasks, datasets, demo)

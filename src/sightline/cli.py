@@ -1,0 +1,116 @@
+"""The command line: made from the signatures and docstrings of `api.py` by cyclopts.
+
+It decides nothing. Results go to stdout (`--json`: as one JSON document), all else to stderr.
+Cyclopts reads both signatures and Google docstrings and imports in under 0.1 s; see
+docs/decisions/001-command-line.md.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json as json_module
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+import sightline
+from sightline import api
+from sightline.engine.recipe import Recipe
+from sightline.errors import SightlineError
+
+HELP = """From a folder of pictures to a vision model one can believe, and ship.
+
+Start with `sightline check photos/` and `sightline train photos/`. Any command: `--help`.
+Exit codes: 0 good, 1 findings or a failed gate, 2 wrong usage, 3 data that cannot be used,
+4 an extra is missing, 130 interrupted (and resumable).
+"""
+
+
+def _command(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The verb without its return annotation, whose types must not be imported for `--help`."""
+
+    @functools.wraps(verb)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return verb(*args, **kwargs)
+
+    call.__annotations__ = {k: v for k, v in verb.__annotations__.items() if k != "return"}
+    call.__signature__ = inspect.signature(verb).replace(  # type: ignore[attr-defined]
+        return_annotation=inspect.Signature.empty
+    )
+    return call
+
+
+def build() -> App:
+    """The whole command line, before it has seen any argument."""
+    Parameter(name="*")(Recipe)
+    app = App(name="sightline", help=HELP, version=sightline.__version__, result_action="return_value")
+    app.meta.help_format = app.help_format = "markdown"
+    for verb in api.VERBS:
+        app.command(_command(verb), name=verb.__name__)
+    app.register_install_completion_command(name="--install-completion")
+
+    @app.meta.default
+    def launch(
+        *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+        json: bool = False,
+        quiet: bool = False,
+    ) -> Any:
+        """Run a command.
+
+        Args:
+            tokens: The command and its arguments.
+            json: Print the result as one JSON document on stdout.
+            quiet: Say nothing while working.
+        """
+        if quiet:
+            os.environ["SIGHTLINE_QUIET"] = "1"
+        result = app(tokens, exit_on_error=False, print_error=False)
+        return show(result, as_json=json)
+
+    return app
+
+
+def show(result: Any, *, as_json: bool) -> int:
+    """Print a verb's result; return the exit code it stands for."""
+    if result is None:
+        return 0
+    if as_json:
+        print(json_module.dumps(_plain(result), indent=2, ensure_ascii=False, default=str))
+    else:
+        from sightline.report.terminal import print_result
+
+        print_result(result)
+    return int(getattr(result, "exit_code", 0))
+
+
+def _plain(result: Any) -> Any:
+    if hasattr(result, "to_json"):
+        return result.to_json()
+    return str(result) if isinstance(result, Path) else result
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point of the `sightline` command. Exits with the codes that the help lists."""
+    app = build()
+    try:
+        code = app.meta(
+            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
+        )
+        sys.exit(code if isinstance(code, int) else 0)
+    except CycloptsError as error:
+        print(f"sightline: {error}", file=sys.stderr)
+        sys.exit(2)
+    except SightlineError as error:
+        print(f"sightline: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("sightline: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,114 @@
+"""Cards: what can be known of a plug-in without building it. Standard library only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TaskCard:
+    """What a task asks for.
+
+    Attributes:
+        name: The task's name, which is its folder's name.
+        summary: One line for lists.
+        input: What a sample holds: "image", "clip", "volume" or "pair".
+        truth: Name of the target type of the annotations ("label").
+        prediction: Name of the target type of the predictions.
+        score: Name of the metric that choosing and stopping go by.
+        default_model: Method in the task's `models/` used when none is named.
+        recognised: Whether data with this truth are taken for this task when none is named.
+        defaults: Recipe values that suit the task where the model's card has none.
+    """
+
+    name: str
+    summary: str
+    input: str
+    truth: str
+    prediction: str
+    score: str
+    default_model: str
+    recognised: bool = True
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """Where a model comes from and how it likes to be trained.
+
+    Attributes:
+        name: The name a user writes.
+        summary: One line for lists.
+        paper: Author, title, venue, year.
+        parameters: Trainable parameters in the configuration that `counted` describes.
+        counted: That configuration ("10 classes, 1x28x28").
+        size: Input size (height, width) it was made for, or None for any.
+        defaults: Recipe values it likes best.
+    """
+
+    name: str
+    summary: str
+    paper: str
+    parameters: int | None = None
+    counted: str = ""
+    size: tuple[int, int] | None = None
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class FormatCard:
+    """What a data format looks like on disk.
+
+    Attributes:
+        name: The name a user writes after --format.
+        summary: One line for lists.
+        looks_like: The files that it is recognised by, in words.
+        truths: Target types it can hold.
+        writes: Whether it can be written too.
+    """
+
+    name: str
+    summary: str
+    looks_like: str
+    truths: tuple[str, ...]
+    writes: bool = False
+
+
+@dataclass(frozen=True)
+class MetricCard:
+    """What a metric says.
+
+    Attributes:
+        name: The name in results and tables.
+        summary: Its definition in one line, with the source where there is one.
+        higher_is_better: Direction.
+        best: The value that a perfect prediction gets.
+        truths: Target types it applies to.
+        binomial: Whether it is a share of images that are right, so that the exact interval applies.
+        percent: Whether tables print it in per cent.
+    """
+
+    name: str
+    summary: str
+    higher_is_better: bool
+    best: float
+    truths: tuple[str, ...]
+    binomial: bool = False
+    percent: bool = False
+
+
+@dataclass(frozen=True)
+class CheckCard:
+    """What a data check looks for.
+
+    Attributes:
+        name: File name of the check.
+        summary: One line for lists.
+        findings: Names of the findings it may report (what --accept takes).
+    """
+
+    name: str
+    summary: str
+    findings: tuple[str, ...]

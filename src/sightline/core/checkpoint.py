@@ -1,0 +1,188 @@
+"""Files that carry tensors and no code, written whole or not at all.
+
+A checkpoint is a folder: safetensors files, `state.json`, and `manifest.json` with the digest of
+each, written last. It is made under a temporary name, flushed to the disk, and renamed. What has
+no valid manifest does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from sightline.errors import DataError, SightlineError
+
+MANIFEST = "manifest.json"
+
+
+def _sync(path: Path) -> None:
+    """Have the disk hold what was written (files and folders)."""
+    if os.name == "nt" and path.is_dir():
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        SightlineError: If the disk refuses; the old file is untouched.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        _sync(temporary)
+        temporary.replace(path)
+        _sync(path.parent)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SightlineError(f"{path} could not be written: {error.strerror or error}.") from error
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON whole or not at all; nan and infinities become null."""
+    write_text(path, json.dumps(_finite(data), indent=1, ensure_ascii=False, default=str) + "\n")
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if abs(data) < float("inf") else None
+    if isinstance(data, Mapping):
+        return {str(k): _finite(v) for k, v in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(v) for v in data]
+    return data
+
+
+def save(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Any) -> None:
+    """Write a checkpoint folder.
+
+    Args:
+        folder: Where; must not exist.
+        tensors: File stem to its tensors ("model" becomes model.safetensors).
+        state: Anything JSON can say.
+
+    Raises:
+        SightlineError: If the disk refuses; nothing is left under `folder` then.
+    """
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    try:
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        digests = {}
+        for stem, named in tensors.items():
+            file = temporary / f"{stem}.safetensors"
+            save_file({k: v.detach().cpu().contiguous() for k, v in named.items()}, file)
+            digests[file.name] = _digest(file)
+        (temporary / "state.json").write_text(json.dumps(state))
+        digests["state.json"] = _digest(temporary / "state.json")
+        (temporary / MANIFEST).write_text(json.dumps(digests))
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync(temporary)
+        temporary.rename(folder)
+        _sync(folder.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise SightlineError(
+            f"{folder} could not be written: {error}. Earlier checkpoints are untouched; "
+            "make room or choose another place, and resume."
+        ) from error
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def valid(folder: Path) -> bool:
+    """Whether a checkpoint folder is whole: a manifest, and every file as it says."""
+    try:
+        digests = json.loads((folder / MANIFEST).read_text())
+        return bool(digests) and all(_digest(folder / name) == d for name, d in digests.items())
+    except (OSError, ValueError):
+        return False
+
+
+def load(folder: Path) -> tuple[dict[str, dict[str, Tensor]], Any]:
+    """Tensors and state of a checkpoint folder.
+
+    Raises:
+        DataError: If it is not whole.
+    """
+    if not valid(folder):
+        raise DataError(f"{folder} is not a whole checkpoint: a file is missing, cut short or changed.")
+    tensors = {f.stem: load_file(f) for f in folder.glob("*.safetensors")}
+    return tensors, json.loads((folder / "state.json").read_text())
+
+
+def read_tensors(file: Path) -> dict[str, Tensor]:
+    """Tensors of a .safetensors file.
+
+    Raises:
+        DataError: If it is something else (a pickle, say) or damaged.
+    """
+    if not file.is_file():
+        raise DataError(f"{file}: there is no such file. Expected a .safetensors file.")
+    with file.open("rb") as stream:
+        head = stream.read(4)
+    if head[:2] == b"PK" or head[:1] == b"\x80":
+        raise DataError(
+            f"{file} is a pickle, which can run code when it is loaded. Expected safetensors. "
+            "If you trust it, convert it once with safetensors.torch.save_file."
+        )
+    try:
+        return load_file(file)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{file} is damaged or not safetensors: {error}") from error
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write a .safetensors file whole or not at all."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
+        _sync(temporary)
+        temporary.replace(file)
+        _sync(file.parent)
+    except (OSError, SafetensorError) as error:
+        temporary.unlink(missing_ok=True)
+        raise SightlineError(f"{file} could not be written: {error}.") from error
+
+
+def pack(tree: Any, tensors: dict[str, Tensor], path: str = "t") -> Any:
+    """A JSON-able copy of nested dicts and lists; each tensor goes into `tensors` under its path."""
+    if isinstance(tree, Tensor):
+        tensors[path] = tree
+        return {"__tensor__": path}
+    if isinstance(tree, Mapping):
+        pairs = [[k, pack(v, tensors, f"{path}.{k}")] for k, v in tree.items()]
+        return {"__dict__": pairs}
+    if isinstance(tree, list | tuple):
+        return [pack(v, tensors, f"{path}.{i}") for i, v in enumerate(tree)]
+    return tree
+
+
+def unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """Inverse of `pack`; tuples come back as lists."""
+    if isinstance(tree, dict) and "__tensor__" in tree:
+        return tensors[tree["__tensor__"]]
+    if isinstance(tree, dict):
+        return {k: unpack(v, tensors) for k, v in tree["__dict__"]}
+    if isinstance(tree, list):
+        return [unpack(v, tensors) for v in tree]
+    return tree

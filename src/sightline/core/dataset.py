@@ -1,0 +1,151 @@
+"""Dataset: items on disk or in memory, their truths, classes, splits and groups."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from sightline.core.report import Finding
+from sightline.core.sample import Sample, Targets
+
+SPLITS = ("train", "val", "test")
+
+
+class Pixels(Protocol):
+    """Where the pictures come from: files that are decoded, or an array in memory."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, i: int) -> np.ndarray:
+        """Picture i, (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
+        ...
+
+    def subset(self, indices: np.ndarray) -> Pixels:
+        """The same source, other order or fewer pictures."""
+        ...
+
+    def digest(self, i: int) -> str:
+        """Digest of the stored bytes of picture i."""
+        ...
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The class table: index (what the network counts in), id (what the annotations say), name.
+
+    Attributes:
+        names: Name of each class, in index order.
+        ids: Explicit id of each class as annotated; may have holes. Defaults to 0 .. K-1.
+    """
+
+    names: tuple[str, ...]
+    ids: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.ids:
+            object.__setattr__(self, "ids", tuple(range(len(self.names))))
+        if len(self.ids) != len(self.names) or len(set(self.ids)) != len(self.ids):
+            raise ValueError(f"Each class needs one id of its own. Received {self.names} and {self.ids}.")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything known of a set of pictures. Reading never changes or drops a user's file.
+
+    Attributes:
+        name: Short name, used for run folders.
+        format: Name of the format it was read as.
+        ids: Unique name of each item: its path below `root`, or "train/00042".
+        pixels: Where the pictures come from.
+        targets: Truth of all items; the first axis is the item.
+        classes: Class table, or None where the truth has none.
+        splits: (N,) "train", "val", "test" or "" (not given), as the data say.
+        groups: (N,) name of the group each item belongs to, or None where unknown.
+        root: Folder or file it was read from; None for what lives in memory.
+        outputs: Names of the numbers, for regression.
+        problems: What could not be used or looks wrong; nothing is dropped without one of these.
+        notes: What was recognised and why, for the user to read.
+    """
+
+    name: str
+    format: str
+    ids: Sequence[str]
+    pixels: Pixels
+    targets: Any
+    classes: Classes | None = None
+    splits: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
+    groups: np.ndarray | None = None
+    root: Path | None = None
+    outputs: tuple[str, ...] = ()
+    problems: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.splits) == 0 and len(self.ids):
+            object.__setattr__(self, "splits", np.full(len(self.ids), "", dtype=object))
+        lengths = {"pixels": len(self.pixels), "targets": len(self.targets), "splits": len(self.splits)}
+        if self.groups is not None:
+            lengths["groups"] = len(self.groups)
+        wrong = {k: n for k, n in lengths.items() if n != len(self.ids)}
+        if wrong:
+            raise ValueError(
+                f"A data set of {len(self.ids)} ids must have as many of each. Received {wrong}."
+            )
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, i: int) -> Sample:
+        image = torch.from_numpy(np.ascontiguousarray(self.pixels.read(i).transpose(2, 0, 1)))
+        return Sample(image, self.targets[i], self.ids[i])
+
+    @property
+    def truth(self) -> str:
+        """Name of the target type."""
+        targets: Targets = self.targets
+        return targets.kind
+
+    def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
+        """The items at `indices`, in that order."""
+        where = np.asarray(indices, dtype=np.int64)
+        return replace(
+            self,
+            ids=[self.ids[i] for i in where],
+            pixels=self.pixels.subset(where),
+            targets=self.targets[torch.from_numpy(where)],
+            splits=self.splits[where],
+            groups=None if self.groups is None else self.groups[where],
+        )
+
+    def where(self, split: str) -> np.ndarray:
+        """Indices of the items of one split."""
+        return np.flatnonzero(self.splits == split)
+
+    def with_splits(self, splits: np.ndarray) -> Dataset:
+        """The same items, split otherwise."""
+        return replace(self, splits=splits)
+
+    def fingerprint(self) -> str:
+        """Digest of names, truths, classes and stored bytes: equal data, equal fingerprint.
+
+        The order of items and the split do not matter.
+        """
+        truths = self.targets.to_json()
+        rows = sorted(
+            f"{self.ids[i]}\0{json.dumps(truths[i])}\0{self.pixels.digest(i)}" for i in range(len(self))
+        )
+        names = self.classes.names if self.classes else self.outputs
+        whole = hashlib.blake2b(json.dumps(list(names)).encode(), digest_size=16)
+        for row in rows:
+            whole.update(row.encode())
+        return whole.hexdigest()

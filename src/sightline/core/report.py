@@ -1,0 +1,186 @@
+"""What verbs hand back: scores, findings, and pictures described as data.
+
+The report draws each kind of exhibit once; tasks say which ones they want and never draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "info"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number with what it is worth.
+
+    Attributes:
+        value: The estimate.
+        low: Lower end of the 95 % interval.
+        high: Upper end of the 95 % interval.
+        n: Independent units (images, or groups where groups are known) behind it.
+        method: How the interval was made.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str = "bootstrap"
+
+    def text(self, percent: bool = False) -> str:
+        """The score as tables print it: value, interval and n."""
+        if self.value != self.value:
+            return f"not defined (n {self.n})"
+        k, unit, digits = (100.0, " %", 1) if percent else (1.0, "", 3)
+        v, lo, hi = (f"{k * x:.{digits}f}" for x in (self.value, self.low, self.high))
+        return f"{v}{unit} ({lo} to {hi}, n {self.n})"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a check has found.
+
+    Attributes:
+        name: What --accept takes ("duplicates-across-splits").
+        severity: "error" stops training unless accepted; "warning" and "info" never do.
+        message: What was found, with numbers.
+        fix: How to mend it.
+        count: How many files or items it concerns.
+        items: Their ids, or groups of ids joined by " = " (duplicates). All of them.
+    """
+
+    name: str
+    severity: Severity
+    message: str
+    fix: str
+    count: int
+    items: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under named columns. Cells are text, numbers or scores."""
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """Counts of truth (rows) against prediction (columns)."""
+
+    title: str
+    labels: Sequence[str]
+    counts: Sequence[Sequence[float]]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Lines:
+    """Curves over one axis. `series` maps a name to points (x, y); `diagonal` draws y = x."""
+
+    title: str
+    x: str
+    y: str
+    series: dict[str, list[tuple[float, float]]]
+    diagonal: bool = False
+    bars: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One bar per name."""
+
+    title: str
+    x: str
+    y: str
+    values: dict[str, float]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Points (x, y)."""
+
+    title: str
+    x: str
+    y: str
+    points: Sequence[tuple[float, float]]
+    diagonal: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures of items of the data, by id, each with a caption."""
+
+    title: str
+    ids: Sequence[str]
+    captions: Sequence[str]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that are in no data set (filters, activations): arrays (H, W, 3) uint8."""
+
+    title: str
+    images: Sequence[Any]
+    captions: Sequence[str]
+    note: str = ""
+    pixelated: bool = True
+
+
+Exhibit = Table | Matrix | Lines | Bars | Scatter | Gallery | Pictures
+
+
+@dataclass
+class Results:
+    """What an evaluation found; `results.json` holds exactly this.
+
+    Attributes:
+        task: Name of the task.
+        data: What was evaluated on, with its fingerprint.
+        split: Which part of it.
+        n: Images in it.
+        scores: Metric name to score, for the network.
+        baselines: Baseline name to its scores.
+        verdicts: Sentences the numbers allow, and no more.
+        exhibits: What the report shows, in order. Not stored.
+        extra: Whatever else is worth keeping (temperature, cost).
+    """
+
+    task: str
+    data: str
+    split: str
+    n: int
+    scores: dict[str, Score]
+    baselines: dict[str, dict[str, Score]] = field(default_factory=dict)
+    verdicts: list[str] = field(default_factory=list)
+    exhibits: list[Exhibit] = field(default_factory=list)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the exhibits, as plain dicts and lists."""
+        data = {k: v for k, v in vars(self).items() if k not in ("exhibits", "scores", "baselines")}
+        data["scores"] = {k: asdict(s) for k, s in self.scores.items()}
+        data["baselines"] = {
+            b: {k: asdict(s) for k, s in scores.items()} for b, scores in self.baselines.items()
+        }
+        return data
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Results:
+        """Inverse of `to_json`."""
+        kept = dict(data)
+        kept["scores"] = {k: Score(**s) for k, s in data["scores"].items()}
+        kept["baselines"] = {
+            b: {k: Score(**s) for k, s in scores.items()} for b, scores in data["baselines"].items()
+        }
+        return cls(**kept)

@@ -1,0 +1,120 @@
+"""Task: what is asked of a picture."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from sightline.core.card import TaskCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Exhibit, Score
+from sightline.core.sample import Batch
+
+Augment = Callable[[Batch, torch.Generator], Batch]
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a task and a model must know of the data before they are built. JSON-able.
+
+    Attributes:
+        classes: Class table, or None.
+        outputs: Names of the numbers, for regression.
+        multi: Whether an image may have several labels.
+        channels: 3 or 1.
+        size: Input (height, width) in pixels.
+        mean: Mean of each channel over the training images, in [0, 1].
+        std: Standard deviation of each channel, likewise.
+        counts: Training images of each class (empty without classes).
+        range: Per output (mean, std) of the training truths, for regression.
+        images: Training images.
+    """
+
+    classes: Classes | None
+    outputs: tuple[str, ...]
+    multi: bool
+    channels: int
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    counts: tuple[int, ...]
+    range: tuple[tuple[float, float], ...]
+    images: int
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """A cheap way to answer, to stand beside the network.
+
+    Attributes:
+        name: As the table prints it.
+        summary: What it does, in a line.
+        fit: `(images, truth) -> predict`, with images (N, H, W, C) uint8 at most 64 pixels wide
+            and `predict(images) -> prediction`. `images` is None for one that does not look.
+        looks: Whether it looks at the pictures at all.
+    """
+
+    name: str
+    summary: str
+    fit: Callable[[Any, Any], Callable[[Any], Any]]
+    looks: bool = True
+
+
+class Task(ABC):
+    """What is asked. One per folder in `tasks/`; names no verb.
+
+    Args:
+        info: What is known of the data.
+        options: The task's own settings, an instance of `Options`.
+    """
+
+    card: ClassVar[TaskCard]
+    Options: ClassVar[type]
+
+    def __init__(self, info: DataInfo, options: Any) -> None:
+        self.info, self.options = info, options
+
+    @staticmethod
+    @abstractmethod
+    def toy(n: int, size: int, seed: int) -> Dataset:
+        """A tiny synthetic data set that a working model can learn by heart."""
+
+    @abstractmethod
+    def metrics(self) -> Mapping[str, Metric]:
+        """Fresh metrics by name, the main one first."""
+
+    @abstractmethod
+    def baselines(self) -> list[Baseline]:
+        """Cheap answers that stand beside the network; the first one does not look at pixels."""
+
+    def augment(self, names: str) -> Augment | None:
+        """What changes training batches beyond the standard picture augmentation, or None."""
+        del names
+        return None
+
+    def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
+        """Settings for `Model.decode` fitted on validation predictions; empty where none."""
+        del prediction, truth
+        return {}
+
+    @abstractmethod
+    def exhibits(
+        self, prediction: Any, truth: Any, ids: list[str], scores: Mapping[str, Score]
+    ) -> list[Exhibit]:
+        """What the report shows of the predictions on one split."""
+
+    @abstractmethod
+    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+        """One flat row an image, for CSV and tables."""
+
+    @staticmethod
+    def strata(targets: Any) -> np.ndarray | None:
+        """(N,) int: what a random split keeps in proportion, or None."""
+        del targets
+        return None

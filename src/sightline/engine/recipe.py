@@ -1,0 +1,149 @@
+"""Recipe: how training is run, declared once for Python, the command line and the run folder.
+
+Standard library only, so that the command line can show it without importing torch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
+
+from sightline.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How training is run. None means what the model's card recommends, else the task's, else ours.
+
+    Args:
+        epochs: Passes over the training images.
+        time: Time budget such as 90s, 10m or 2h; the schedule ends with it, whichever comes first.
+        batch_size: Images a step.
+        lr: Peak learning rate.
+        optimizer: sgd, adam, adamw, adadelta, or any other class of torch.optim.
+        momentum: Momentum of SGD, first beta of Adam.
+        schedule: constant, step, cosine, onecycle or plateau.
+        warmup: Share of training during which the learning rate rises, in [0, 1).
+        weight_decay: L2 pull on weights (not on biases and norms).
+        l1: L1 penalty on weights.
+        clip: Largest gradient norm; 0 is off.
+        accumulate: Batches whose gradients are added up for one step.
+        ema: Decay of the running mean of the weights that is evaluated and kept; 0 is off.
+        precision: fp32, bf16, fp16, or auto (bf16 on a GPU that has it, else fp32).
+        compile: Compile the network with torch.compile.
+        channels_last: Keep images with channels innermost, which convolutions like.
+        freeze: backbone, all-but-N (last N blocks stay free) or none.
+        unfreeze: Share of training after which frozen parts are freed one by one; 1 is never.
+        patience: Stop when validation has not improved for this many epochs; 0 is never.
+        monitor: loss or score: what decides which weights are kept.
+        sampler: shuffled or balanced (every class equally often).
+        augment: none, light, standard or strong.
+        flip: Mirror training images: yes, no, or auto (yes for colour photographs).
+        size: Input side in pixels.
+        fit: How a picture of another shape is brought to size: squash, crop or pad.
+        workers: Processes that decode files; 0 decodes in this one.
+        cache: Room for decoded images, in memory or on disk, such as 2GB; 0 is off.
+        checkpoint_every: Time between checkpoints inside an epoch, such as 5m.
+        tracker: none, tensorboard or mlflow.
+    """
+
+    epochs: int | None = None
+    time: str | None = None
+    batch_size: int | None = None
+    lr: float | None = None
+    optimizer: str | None = None
+    momentum: float | None = None
+    schedule: Literal["constant", "step", "cosine", "onecycle", "plateau"] | None = None
+    warmup: float | None = None
+    weight_decay: float | None = None
+    l1: float | None = None
+    clip: float | None = None
+    accumulate: int | None = None
+    ema: float | None = None
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
+    compile: bool | None = None
+    channels_last: bool | None = None
+    freeze: str | None = None
+    unfreeze: float | None = None
+    patience: int | None = None
+    monitor: Literal["loss", "score"] | None = None
+    sampler: Literal["shuffled", "balanced"] | None = None
+    augment: Literal["none", "light", "standard", "strong"] | None = None
+    flip: Literal["yes", "no", "auto"] | None = None
+    size: int | None = None
+    fit: Literal["squash", "crop", "pad"] | None = None
+    workers: int | None = None
+    cache: str | None = None
+    checkpoint_every: str | None = None
+    tracker: Literal["none", "tensorboard", "mlflow"] | None = None
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """Names of all settings."""
+        return tuple(f.name for f in fields(cls))
+
+    def filled(self, *defaults: Mapping[str, Any]) -> Recipe:
+        """This recipe with every None taken from the first of `defaults` that has it."""
+        values: dict[str, Any] = {}
+        for name in self.names():
+            if getattr(self, name) is None:
+                found = (d[name] for d in defaults if d.get(name) is not None)
+                values[name] = next(found, None)
+        return replace(self, **values)
+
+
+DEFAULTS: dict[str, Any] = {
+    "optimizer": "adamw",
+    "momentum": 0.9,
+    "schedule": "onecycle",
+    "warmup": 0.15,
+    "weight_decay": 0.01,
+    "l1": 0.0,
+    "clip": 1.0,
+    "accumulate": 1,
+    "ema": 0.0,
+    "precision": "auto",
+    "compile": False,
+    "channels_last": True,
+    "freeze": "none",
+    "unfreeze": 1.0,
+    "patience": 0,
+    "monitor": "loss",
+    "sampler": "shuffled",
+    "augment": "standard",
+    "flip": "auto",
+    "fit": "squash",
+    "cache": "2GB",
+    "checkpoint_every": "5m",
+    "tracker": "none",
+}
+"""What stands where neither the user nor a card says otherwise. `epochs`, `batch_size`, `lr`,
+`size` and `workers` depend on the data and the machine and are worked out by `verbs/train.py`."""
+
+
+def seconds(text: str | None) -> float | None:
+    """Seconds in a duration such as "90s", "10m", "1.5h" or "90"; None stays None.
+
+    Raises:
+        UsageError: If it is not a duration.
+    """
+    if text is None:
+        return None
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|)\s*", text.lower())
+    if not match:
+        raise UsageError(f"A duration is a number with s, m or h, such as 10m. Received '{text}'.")
+    return float(match[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def size_in_bytes(text: str) -> int:
+    """Bytes in a size such as "2GB", "500MB" or "0".
+
+    Raises:
+        UsageError: If it is not a size.
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(k|m|g|t|)i?b?\s*", text.lower())
+    if not match:
+        raise UsageError(f"A size is a number with KB, MB or GB, such as 2GB. Received '{text}'.")
+    return int(float(match[1]) * 1024 ** {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}[match[2]])
