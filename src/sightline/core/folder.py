@@ -17,16 +17,17 @@ class Folder:
     Args:
         package: Dotted name of the package that is listed.
         kind: What one plug-in is called in messages ("model").
+        exclude: Public modules of the package that are not plug-ins, by file name.
     """
 
-    def __init__(self, package: str, kind: str) -> None:
-        self.package, self.kind = package, kind
+    def __init__(self, package: str, kind: str, exclude: tuple[str, ...] = ()) -> None:
+        self.package, self.kind, self.exclude = package, kind, exclude
 
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted, as a user writes them (with '-' for '_')."""
         path = importlib.import_module(self.package).__path__
         found = (m.name for m in pkgutil.iter_modules(path))
-        return sorted(n.replace("_", "-") for n in found if not n.startswith("_"))
+        return sorted(n.replace("_", "-") for n in found if not n.startswith("_") and n not in self.exclude)
 
     def __contains__(self, name: str) -> bool:
         return name.replace("_", "-") in self.names()

@@ -1,1 +1,7 @@
 """Metrics: one file each, with a class METRIC; intervals and paired comparison over all of them."""
+
+from __future__ import annotations
+
+from sightline.core.folder import Folder
+
+METRICS = Folder("sightline.metrics", "metric", exclude=("intervals", "compare", "calibration"))

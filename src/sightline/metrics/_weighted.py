@@ -1,0 +1,119 @@
+"""What the metrics share: values for many weightings at once, and sums by class."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sightline.core.metric import Metric, Stats
+
+Array = np.ndarray
+
+
+class Weighted(Metric):
+    """A metric whose value is computed for many weightings of the images at once.
+
+    Attributes:
+        several: Whether it is defined where an image may have several labels.
+    """
+
+    several: ClassVar[bool] = True
+
+    @abstractmethod
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """The metric under each of B weightings.
+
+        Args:
+            stats: What `per_image` gave, for all N images; N is at least 1.
+            weights: (B, N) how often each image counts; floats, at least 0.
+
+        Returns:
+            (B,) values; nan where one is not defined.
+        """
+
+    def value(self, stats: Stats, weights: Array | None = None) -> float:
+        """The metric over these images; see `Metric.value`."""
+        n = size(stats)
+        if n == 0:
+            return float("nan")
+        w = np.ones((1, n)) if weights is None else np.asarray(weights, dtype=np.float64)[None]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return float(self.values(stats, w)[0])
+
+
+def size(stats: Stats) -> int:
+    """Number of images in these statistics."""
+    return len(next(iter(stats.values()))) if stats else 0
+
+
+def array(tensor: Any) -> Array:
+    """A tensor as an array on the CPU; half precision becomes float32."""
+    tensor = tensor.detach().cpu()
+    return np.asarray(
+        (tensor.float() if tensor.is_floating_point() and tensor.itemsize < 4 else tensor).numpy()
+    )
+
+
+def probabilities(prediction: Any) -> Array:
+    """(N, K) scores of a prediction.
+
+    Raises:
+        ValueError: If the prediction has none.
+    """
+    if prediction.scores is None:
+        raise ValueError("This metric needs class probabilities. Received a prediction without scores.")
+    return array(prediction.scores)
+
+
+def mean(x: Array, weights: Array) -> Array:
+    """(B,) or (B, M) weighted means of (N,) or (N, M) numbers."""
+    total = weights.sum(1)
+    sums = weights @ np.asarray(x, dtype=np.float64)
+    return np.asarray(sums / (total if sums.ndim == 1 else total[:, None]))
+
+
+def by_class(labels: Array, weights: Array, classes: int) -> Array:
+    """(B, K) weight of the images of each class.
+
+    Args:
+        labels: (N,) class index, or (N, K) bool.
+        weights: (B, N).
+        classes: K.
+    """
+    if labels.ndim == 2:
+        return np.asarray(weights @ labels.astype(np.float64))
+    rows = np.arange(len(weights))[:, None] * classes
+    sums = np.bincount((rows + labels).ravel(), weights=weights.ravel(), minlength=len(weights) * classes)
+    return sums.reshape(len(weights), classes)
+
+
+def confusion(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:
+    """(B, K) weight of right, true and predicted images of each class, from `decisions`."""
+    truth, predicted = stats["truth"], stats["predicted"]
+    if truth.ndim == 2:
+        return tuple(by_class(x, weights, 0) for x in (truth & predicted, truth, predicted))  # type: ignore[return-value]
+    classes = int(max(truth.max(), predicted.max())) + 1
+    right = by_class(truth, weights * (truth == predicted), classes)
+    return right, by_class(truth, weights, classes), by_class(predicted, weights, classes)
+
+
+def decisions(prediction: Any, truth: Any) -> Stats:
+    """Truth and decision of each image: (N,) class indices or (N, K) bool."""
+    return {"truth": array(truth.value), "predicted": array(prediction.value)}
+
+
+def errors(prediction: Any, truth: Any) -> Array:
+    """(N, M) predicted minus true numbers, float64."""
+    return np.asarray(array(prediction.value).astype(np.float64) - array(truth.value).astype(np.float64))
+
+
+def average(values: Array, defined: Array) -> Array:
+    """(B,) means over the classes where a value is defined; nan where that is none.
+
+    Args:
+        values: (B, K); what stands where it is not defined does not matter.
+        defined: (B, K) bool.
+    """
+    return np.asarray(np.where(defined, values, 0.0).sum(1) / defined.sum(1))

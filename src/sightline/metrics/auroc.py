@@ -1,0 +1,48 @@
+"""AUROC: how often a positive is ranked above a negative."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._ranking import one_against_rest, ranked
+from sightline.metrics._weighted import Array, Weighted
+
+
+class Auroc(Weighted):
+    """Area under the ROC curve, each class against the rest, mean over the classes.
+
+    The share of pairs of a positive and a negative in which the positive has the higher score; ties
+    count half. Classes (labels) that all or no images have are left out of the mean, where
+    `sklearn.metrics.roc_auc_score(multi_class="ovr", average="macro")` is not defined; otherwise it
+    is the same, and for two classes the usual binary value.
+
+    Source: Hanley & McNeil, The meaning and use of the area under a ROC curve, Radiology 1982.
+    """
+
+    card = MetricCard(
+        name="AUROC",
+        summary="share of pairs of positive and negative that are ranked right, mean over the classes",
+        higher_is_better=True,
+        best=1.0,
+        truths=("label",),
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"scores": (N, K), "truth": (N,) class or (N, K) bool}."""
+        return ranked(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return one_against_rest(stats, weights, _area, negatives=True)
+
+
+def _area(positive: Array, negative: Array) -> Array:
+    below = negative.sum(1, keepdims=True) - np.cumsum(negative, 1) + negative / 2
+    return np.asarray(np.einsum("bg,bg->b", positive, below) / (positive.sum(1) * negative.sum(1)))
+
+
+METRIC = Auroc

@@ -1,0 +1,50 @@
+"""Average precision: the area under the precision-recall curve."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._ranking import one_against_rest, ranked
+from sightline.metrics._weighted import Array, Weighted
+
+
+class AveragePrecision(Weighted):
+    """Mean over the classes of the average precision of the class against the rest.
+
+    The sum over all thresholds of (recall gained) x (precision there), without interpolation. As
+    `sklearn.metrics.average_precision_score(average="macro")`, but classes without an image in the
+    truth are left out of the mean (sklearn counts them as 0). Two classes are two classes here:
+    both count.
+
+    Source: Buckley & Voorhees, Evaluating evaluation measure stability, SIGIR 2000.
+    """
+
+    card = MetricCard(
+        name="average precision",
+        summary="area under the precision-recall curve, mean over the classes",
+        higher_is_better=True,
+        best=1.0,
+        truths=("label",),
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"scores": (N, K), "truth": (N,) class or (N, K) bool}."""
+        return ranked(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return one_against_rest(stats, weights, _average_precision, negatives=False)
+
+
+def _average_precision(positive: Array, negative: Array) -> Array:
+    found = np.cumsum(positive, 1)
+    shown = found + np.cumsum(negative, 1)
+    precision = np.divide(found, shown, out=np.zeros_like(found), where=shown > 0)
+    return np.asarray(np.einsum("bg,bg->b", positive, precision) / found[:, -1])
+
+
+METRIC = AveragePrecision

@@ -1,0 +1,46 @@
+"""Balanced accuracy: the mean over the classes of the share that is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._weighted import Array, Weighted, average, confusion, decisions
+
+
+class BalancedAccuracy(Weighted):
+    """Mean recall over the classes that occur in the truth.
+
+    Chance is 1 / K whatever the class counts. Classes without an image in the truth are left out.
+    As `sklearn.metrics.balanced_accuracy_score`. Where an image may have several labels, the mean
+    over the labels of (sensitivity + specificity) / 2; labels that all or no images have are left
+    out.
+
+    Source: Brodersen et al., The balanced accuracy and its posterior distribution, ICPR 2010.
+    """
+
+    card = MetricCard(
+        name="balanced accuracy",
+        summary="mean over the classes of the share of its images that are right",
+        higher_is_better=True,
+        best=1.0,
+        truths=("label",),
+        percent=True,
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"truth", "predicted": (N,) class, or (N, K) bool}."""
+        return decisions(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        right, true, predicted = confusion(stats, weights)
+        if stats["truth"].ndim == 1:
+            return average(right / true, true > 0)
+        without = weights.sum(1)[:, None] - true
+        rejected = without - (predicted - right)
+        return average((right / true + rejected / without) / 2, (true > 0) & (without > 0))
+
+
+METRIC = BalancedAccuracy

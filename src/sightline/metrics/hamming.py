@@ -1,0 +1,39 @@
+"""Hamming loss: the share of single decisions that are wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._weighted import Array, Weighted, array, mean
+
+
+class Hamming(Weighted):
+    """Share of wrong decisions among all (image, label) pairs; with one label an image, of images.
+
+    As `sklearn.metrics.hamming_loss`.
+    """
+
+    card = MetricCard(
+        name="hamming",
+        summary="share of wrong decisions among all pairs of image and label (Hamming loss)",
+        higher_is_better=False,
+        best=0.0,
+        truths=("label",),
+        percent=True,
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"wrong": (N,) share of the decisions of each image}."""
+        wrong = array(prediction.value) != array(truth.value)
+        return {"wrong": wrong.astype(np.float64) if wrong.ndim == 1 else wrong.mean(1)}
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return mean(stats["wrong"], weights)
+
+
+METRIC = Hamming

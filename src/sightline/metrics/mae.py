@@ -1,0 +1,37 @@
+"""MAE: the mean absolute error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._weighted import Array, Weighted, errors, mean
+
+
+class Mae(Weighted):
+    """Mean absolute error, in the unit of the truth; mean over the outputs where there are several.
+
+    As `sklearn.metrics.mean_absolute_error`.
+    """
+
+    card = MetricCard(
+        name="MAE",
+        summary="mean absolute error, in the unit of the truth",
+        higher_is_better=False,
+        best=0.0,
+        truths=("number",),
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"error": (N, M) absolute}."""
+        return {"error": np.abs(errors(prediction, truth))}
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return np.asarray(mean(stats["error"], weights).mean(1))
+
+
+METRIC = Mae

@@ -1,0 +1,43 @@
+"""R2: the share of the variance that is explained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._weighted import Array, Weighted, array, average, errors, mean
+
+
+class R2(Weighted):
+    """1 - (sum of squared errors) / (sum of squares about the mean); mean over the outputs.
+
+    0 is what the mean of the test truths would get; below 0 is worse than that. Outputs whose truth
+    is constant are left out (scikit-learn's `r2_score` counts them as 0 or 1); otherwise the same.
+    """
+
+    card = MetricCard(
+        name="R2",
+        summary="share of the variance of the truth that is explained; 0 is what its mean gets",
+        higher_is_better=True,
+        best=1.0,
+        truths=("number",),
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"square": (N, M), "truth": (N, M)}."""
+        return {"square": errors(prediction, truth) ** 2, "truth": array(truth.value).astype(np.float64)}
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        truth = stats["truth"] - stats["truth"].mean(0)  # the same variance with fewer lost digits
+        centre = mean(truth, weights)
+        spread = mean(truth**2, weights) - centre**2
+        # Rounding can leave a spread of about 1e-16 where there is none.
+        defined = spread > 1e-12 * (truth**2).max(0)
+        return average(1 - mean(stats["square"], weights) / spread, defined)
+
+
+METRIC = R2

@@ -1,0 +1,37 @@
+"""RMSE: the root of the mean squared error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._weighted import Array, Weighted, errors, mean
+
+
+class Rmse(Weighted):
+    """Root of the mean squared error, in the unit of the truth; mean over the outputs' roots.
+
+    As `sklearn.metrics.root_mean_squared_error`.
+    """
+
+    card = MetricCard(
+        name="RMSE",
+        summary="root of the mean squared error, in the unit of the truth",
+        higher_is_better=False,
+        best=0.0,
+        truths=("number",),
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"square": (N, M)}."""
+        return {"square": errors(prediction, truth) ** 2}
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return np.asarray(np.sqrt(mean(stats["square"], weights)).mean(1))
+
+
+METRIC = Rmse
