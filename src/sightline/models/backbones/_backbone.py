@@ -1,0 +1,61 @@
+"""Backbone: a whole classifier network, split in features and head."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from sightline.errors import UsageError
+
+
+class Backbone(nn.Module, ABC):
+    """A network that turns pictures into features, and features into outputs.
+
+    Input is float (B, C, H, W), already normalised. A subclass sets `head`, its last layer.
+
+    Attributes:
+        head: The last layer, (B, D) to (B, outputs). A new task replaces it.
+        origin: Where the weights come from, in words: "scratch", or the place they were fetched from.
+        pixels: Per-channel (mean, std) of pictures in [0, 1] that the weights were trained with, or
+            None for weights that were not trained yet.
+    """
+
+    head: nn.Module
+    origin: str = "scratch"
+    pixels: tuple[tuple[float, ...], tuple[float, ...]] | None = None
+
+    @abstractmethod
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) normalised pictures to (B, D) features, D being what the head takes."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) normalised pictures to (B, outputs) scores before any softmax."""
+        scores: Tensor = self.head(self.features(x))
+        return scores
+
+    def blocks(self) -> list[nn.Module]:
+        """The parts with weights, from input to output, without the head: what is frozen and freed."""
+        return [b for name, m in self.named_children() if name != "head" for b in _unrolled(m)]
+
+    def first_conv(self) -> nn.Conv2d | None:
+        """The first convolution, whose filters can be looked at; None where there is none."""
+        return next((m for m in self.modules() if isinstance(m, nn.Conv2d)), None)
+
+
+def _unrolled(module: nn.Module) -> list[nn.Module]:
+    """Parts of plain containers, containers within containers too; parts without weights are left out."""
+    if type(module) in (nn.Sequential, nn.ModuleList):
+        return [b for child in module.children() for b in _unrolled(child)]
+    return [module] if any(True for _ in module.parameters()) else []
+
+
+def flat(name: str, channels: int, size: tuple[int, int]) -> int:
+    """How many numbers are left of a picture, for layers that flatten it.
+
+    Raises:
+        UsageError: If nothing is left.
+    """
+    if min(size) < 1:
+        raise UsageError(f"Model '{name}' shrinks pictures of this size to nothing. Use a larger --size.")
+    return channels * size[0] * size[1]

@@ -1,0 +1,103 @@
+"""The door to timm: any of its classifiers by name, as a backbone. Imported only when needed: it is slow."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import timm
+from torch import Tensor, nn
+
+from sightline.core.card import ModelCard
+from sightline.errors import UsageError
+from sightline.models.backbones._backbone import Backbone, _unrolled
+
+OPTIONS = {"drop_rate": float, "drop_path_rate": float}
+"""Settings that are handed on to timm."""
+
+
+class TimmBackbone(Backbone):
+    """A timm network whose last layer was taken out and made the head.
+
+    Args:
+        net: What `timm.create_model` gave.
+        outputs: Numbers that come out.
+    """
+
+    def __init__(self, net: Any, outputs: int) -> None:
+        super().__init__()
+        head = net.get_classifier()
+        net.reset_classifier(0)
+        self.net = net
+        # Some families end in several heads or in something else than a linear layer: they get a fresh one.
+        width = getattr(net, "head_hidden_size", None) or net.num_features
+        self.head = head if isinstance(head, nn.Linear) else nn.Linear(width, outputs)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D), pooled."""
+        features: Tensor = self.net(x)
+        return features
+
+    def blocks(self) -> list[nn.Module]:
+        """As the network lists its parts."""
+        return [b for m in self.net.children() for b in _unrolled(m)]
+
+
+def names() -> list[str]:
+    """All classifiers that timm can build."""
+    found: list[str] = timm.list_models()
+    return found
+
+
+def known(name: str) -> bool:
+    """Whether timm has it, with or without the tag of a set of weights ("vit_tiny_patch16_224.augreg")."""
+    return bool(timm.is_model(name))
+
+
+def published(name: str) -> bool:
+    """Whether timm knows of published weights for it."""
+    return bool(timm.models.is_model_pretrained(name))
+
+
+def card(name: str) -> ModelCard:
+    """What timm says of a network without building it."""
+    config = timm.get_pretrained_cfg(name)
+    size = tuple(config.input_size[-2:]) if config is not None else None
+    family = timm.models.model_entrypoint(name).__module__.rsplit(".", 1)[-1]
+    return ModelCard(
+        name=name,
+        summary=f"timm, family {family}",
+        paper=(config and (config.paper_name or config.paper_ids)) or "see timm",
+        size=size,
+    )
+
+
+def build(
+    name: str,
+    *,
+    outputs: int,
+    channels: int,
+    size: tuple[int, int],
+    pretrained: bool = False,
+    **options: Any,
+) -> Backbone:
+    """A timm network for pictures of this size.
+
+    Raises:
+        UsageError: If the network cannot be built so.
+    """
+    config = timm.get_pretrained_cfg(name)
+    if config is not None and config.fixed_input_size:
+        options["img_size"] = size
+    try:
+        net = timm.create_model(
+            name, pretrained=pretrained, num_classes=outputs, in_chans=channels, **options
+        )
+    except (TypeError, AssertionError) as error:
+        said = ", ".join(f"{k}={v}" for k, v in options.items())
+        raise UsageError(f"timm cannot build '{name}' with {said or 'its own settings'}: {error}") from error
+    backbone = TimmBackbone(net, outputs)
+    if pretrained and config is not None:
+        backbone.origin = f"timm: {config.hf_hub_id or config.url}"
+        if channels == len(config.mean):
+            backbone.pixels = (tuple(config.mean), tuple(config.std))
+    return backbone

@@ -1,0 +1,202 @@
+"""Every network by name: our own folder first, then timm."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import typing
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from sightline.core import talk
+from sightline.core.card import ModelCard
+from sightline.errors import SightlineError, UnknownName, UsageError
+from sightline.models.backbones import BACKBONES
+from sightline.models.backbones._backbone import Backbone
+
+Pretrained = Literal["no", "auto", "yes"]
+
+HINT = "`sightline models --all` lists them."
+
+
+def names(all: bool = False) -> list[str]:
+    """Names of our own networks; with `all` also those of timm."""
+    if not all:
+        return BACKBONES.names()
+    more: list[str] = _timm().names()
+    return BACKBONES.names() + more
+
+
+def card(name: str) -> ModelCard:
+    """What is known of a network without building it.
+
+    Raises:
+        UnknownName: If there is none of that name; suggests the nearest.
+    """
+    if name in BACKBONES:
+        found: ModelCard = BACKBONES.load(name).CARD
+        return found
+    return typing.cast(ModelCard, _known(name).card(name))
+
+
+def options(name: str) -> dict[str, tuple[Any, Any]]:
+    """Settings of a network's own: name to (type, default).
+
+    Raises:
+        UnknownName: If there is no network of that name.
+    """
+    if name not in BACKBONES:
+        return {k: (kind, None) for k, kind in _known(name).OPTIONS.items()}
+    build = BACKBONES.load(name).build
+    hints = typing.get_type_hints(build)
+    given = ("outputs", "channels", "size", "pretrained")
+    parameters = inspect.signature(build).parameters.values()
+    return {p.name: (hints[p.name], p.default) for p in parameters if p.name not in given}
+
+
+def create(
+    name: str,
+    *,
+    outputs: int,
+    channels: int,
+    size: tuple[int, int],
+    pretrained: Pretrained = "no",
+    **settings: Any,
+) -> Backbone:
+    """Build a network, and try that it takes pictures of this size.
+
+    The initial weights follow from torch's global seed.
+
+    Args:
+        name: One of `names(all=True)`.
+        outputs: Numbers that come out: classes, or values.
+        channels: Channels of the pictures, 1 or 3.
+        size: Their (height, width).
+        pretrained: Published weights: no, yes (an error if they cannot be had), auto (go on from
+            scratch then, and say so; `Backbone.origin` tells what happened).
+        settings: The network's own settings, see `options`.
+
+    Raises:
+        UnknownName: If there is no such network or setting.
+        UsageError: If a value is of the wrong kind or the pictures are too small.
+        SightlineError: If published weights were asked for and cannot be had.
+    """
+    if pretrained not in typing.get_args(Pretrained):
+        raise UnknownName("value of --pretrained", pretrained, typing.get_args(Pretrained))
+    checked = _checked(name, settings)
+    backbone = None
+    if pretrained != "no":
+        backbone = _fetched(name, pretrained, outputs=outputs, channels=channels, size=size, **checked)
+    if backbone is None:
+        backbone = _built(name, False, outputs=outputs, channels=channels, size=size, **checked)
+    _try(name, backbone, outputs, channels, size)
+    return backbone
+
+
+def _timm() -> Any:
+    from sightline.models.backbones import _timm as door
+
+    return door
+
+
+def _known(name: str) -> Any:
+    door = _timm()
+    if not door.known(name):
+        raise UnknownName("model", name, names(all=True), HINT)
+    return door
+
+
+def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
+    if name not in BACKBONES:
+        return typing.cast(Backbone, _known(name).build(name, pretrained=pretrained, **arguments))
+    build = BACKBONES.load(name).build
+    if pretrained:
+        arguments["pretrained"] = True
+    return typing.cast(Backbone, build(**arguments))
+
+
+def _fetched(name: str, wanted: Pretrained, **arguments: Any) -> Backbone | None:
+    """The network with published weights, or None if it goes on without."""
+    reason = _without(name)
+    if not reason:
+        talk.say(f"Fetching published weights of '{name}'.")
+        try:
+            return _built(name, True, **arguments)
+        except UsageError:
+            raise
+        except Exception as error:  # whatever the hub, the network or the file may throw
+            first = (str(error).strip().splitlines() or [""])[0]
+            reason = f"fetching them failed ({type(error).__name__}: {first})"
+    text = f"Published weights of '{name}' cannot be had: {reason}."
+    if wanted == "yes":
+        raise SightlineError(
+            f"{text} Give a file or a run with --weights, or go on from scratch with --pretrained auto."
+        )
+    talk.say(f"{text} Going on from scratch.")
+    return None
+
+
+def _without(name: str) -> str:
+    """Why published weights need not be tried for, or ""."""
+    if name in BACKBONES:
+        if "pretrained" not in inspect.signature(BACKBONES.load(name).build).parameters:
+            return "none are published for this model"
+    elif not _known(name).published(name):
+        return "timm lists none"
+    if os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
+        return "SIGHTLINE_OFFLINE forbids the network"
+    return ""
+
+
+def _checked(name: str, settings: dict[str, Any]) -> dict[str, Any]:
+    known = options(name)
+    for given in settings:
+        if not known:
+            raise UsageError(f"Model '{name}' has no options of its own. Received '{given}'.")
+        if given not in known:
+            raise UnknownName(f"option of model '{name}'", given, known)
+    return {k: _typed(name, k, v, known[k][0]) for k, v in settings.items()}
+
+
+def _typed(name: str, option: str, value: Any, kind: Any) -> Any:
+    """The value as the kind it must be; text, as a command line gives it, is read."""
+    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
+    if choices:
+        if value not in choices:
+            raise UnknownName(f"{option} of model '{name}'", str(value), choices)
+        return value
+    try:
+        if kind is bool and not isinstance(value, bool):
+            return {"true": True, "yes": True, "false": False, "no": False}[str(value).lower()]
+        if kind is int and float(value) != int(float(value)):
+            raise ValueError
+        return kind(value)
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"Option {option} of model '{name}' takes {kind.__name__}. Received '{value}'."
+        ) from error
+
+
+def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple[int, int]) -> None:
+    """One empty picture through the network, so that a wrong size is an error in words, and now."""
+    first: nn.Parameter = next(backbone.parameters())
+    picture = torch.zeros(1, channels, *size, device=first.device)
+    training = backbone.training
+    try:
+        with torch.no_grad():
+            shape = tuple(backbone.eval()(picture).shape)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        made_for = card(name).size
+        hint = (
+            f" It was made for {made_for[0]}x{made_for[1]}: try --size {max(made_for)}." if made_for else ""
+        )
+        raise UsageError(
+            f"Model '{name}' cannot take pictures of {size[0]}x{size[1]} with {channels} channels "
+            f"({str(error).splitlines()[0]}).{hint}"
+        ) from error
+    finally:
+        backbone.train(training)
+    if shape != (1, outputs):
+        raise UsageError(f"Model '{name}' is no classifier: expected outputs (1, {outputs}), found {shape}.")
