@@ -1,0 +1,58 @@
+"""Files that cannot be decoded."""
+
+from __future__ import annotations
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.checks._report import found
+from sightline.data.scan import Scan
+
+REPLACE = "Fetch them again from their source, or take them out of the data."
+# reason of UnreadableImage: (finding, what it is, how to mend it)
+KINDS = {
+    "empty": ("empty-files", "hold no byte at all", REPLACE),
+    "truncated": ("truncated-files", "end too early", REPLACE),
+    "not-an-image": (
+        "not-images",
+        "hold something else than a picture",
+        "Take them out of the picture folder.",
+    ),
+    "unsupported": (
+        "unsupported-files",
+        "are pictures of a kind that is not read",
+        "Convert them to PNG, JPEG, TIFF or WebP.",
+    ),
+    "bomb": (
+        "huge-files",
+        "have more pixels than is safe to decode",
+        "Scale them down or cut them into tiles, if they are meant.",
+    ),
+    "not-finite": ("not-finite-files", "hold NaN or infinite values", "Write them again with finite values."),
+    "zero-size": ("zero-size-files", "have a width or height of zero", REPLACE),
+    "unreadable": (
+        "unreadable-files",
+        "cannot be read",
+        "Check that they exist and may be read; else: " + REPLACE,
+    ),
+}
+CARD = CheckCard(
+    name="broken",
+    summary="Files that cannot be decoded: empty, truncated, no picture, too large, not readable",
+    findings=tuple(name for name, _, _ in KINDS.values()),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """One finding for each kind of trouble; says of the first file what was wrong with it."""
+    findings: list[Finding] = []
+    known = {reason: KINDS.get(reason, KINDS["unreadable"])[0] for reason in set(scan.reasons) - {""}}
+    for name, what, fix in KINDS.values():
+        where = scan.reasons != ""
+        where[where] = [known[r] == name for r in scan.reasons[where]]
+        if where.any():
+            first = int(where.argmax())
+            example = f" (first: {dataset.ids[first]}: {scan.details.get(first, '')})"
+            message = f"{{n}} of the files {what}" + example.replace("{", "{{").replace("}", "}}")
+            findings += found(dataset, name, "error", where, message, fix)
+    return findings

@@ -1,0 +1,25 @@
+"""Pictures of one single value."""
+
+from __future__ import annotations
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.checks._report import found
+from sightline.data.scan import Scan
+
+CARD = CheckCard(
+    name="constant", summary="Pictures whose every pixel has the same value", findings=("constant-images",)
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Pictures with nothing in them."""
+    return found(
+        dataset,
+        "constant-images",
+        "warning",
+        scan.readable & (scan.low == scan.high),
+        "{n} pictures ({share}) show one single value",
+        "Look whether they are black frames or failed exports, and take them out.",
+    )

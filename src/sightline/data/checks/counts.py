@@ -1,0 +1,113 @@
+"""How many pictures each class has."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.checks._report import class_counts
+from sightline.data.scan import Scan
+
+LEAST = 3  # pictures of a class: one each to train, choose and test by
+FEW = 20
+RATIO = 10.0
+CARD = CheckCard(
+    name="counts",
+    summary="One class only, empty classes, too few pictures of a class, imbalance, one value only",
+    findings=(
+        "one-class",
+        "class-without-images",
+        "class-too-small",
+        "class-small",
+        "imbalance",
+        "one-value",
+    ),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Counts over the readable pictures that are not in val or test."""
+    if dataset.truth == "number":
+        return _one_value(dataset)
+    if dataset.truth != "label" or dataset.classes is None or not len(dataset):
+        return []
+    train = scan.readable & ((dataset.splits == "train") | (dataset.splits == ""))
+    return _counts(dataset, class_counts(dataset, scan.readable), class_counts(dataset, train))
+
+
+def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list[Finding]:
+    assert dataset.classes is not None
+    findings = []
+    names = np.array(dataset.classes.names, dtype=object)
+    split = bool((dataset.splits != "").any())
+    present = everywhere > 0
+    if present.sum() == 1 and not dataset.targets.multi:
+        findings.append(_on(names[present], "one-class", "error",
+            "all pictures are of one class: {shown}; there is nothing to tell apart",
+            "Add pictures of another class."))  # fmt: skip
+    findings.append(_on(names[~present], "class-without-images", "error",
+        "{n} of the classes have no picture that can be used: {shown}",
+        "Put pictures there, or remove the classes."))  # fmt: skip
+    least = 2 if split else LEAST
+    counts = {str(n): int(c) for n, c in zip(names, train, strict=True)}
+    small = present & (train < least) & ((train > 0) | (not split))
+    findings.append(_on(names[small], "class-too-small", "error",
+        "{n} of the classes have fewer than %d pictures to train%s with: {shown}"
+        % (least, "" if split else ", choose and test"),
+        "Add pictures, merge the class with another, or take it out.", counts))  # fmt: skip
+    few = present & ~small & (train < FEW) & (train > 0)
+    findings.append(_on(names[few], "class-small", "warning",
+        "{n} of the classes have fewer than %d pictures: {shown}" % FEW,
+        "Add pictures; until then read what the report says of these classes with care.", counts))  # fmt: skip
+    return [f for f in findings if f is not None] + _imbalance(names, train)
+
+
+def _on(
+    names: np.ndarray, name: str, severity: str, message: str, fix: str, counts: dict[str, int] | None = None
+) -> Finding | None:
+    """A finding on some classes; None where there are none."""
+    if not len(names):
+        return None
+    some = [f"'{n}' ({counts[n]})" if counts else f"'{n}'" for n in names[:8]]
+    shown = ", ".join(some) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    text = message.replace("{n}", f"{len(names)}").replace("{shown}", shown)
+    return Finding(name, severity, text, fix, len(names), tuple(names))  # type: ignore[arg-type]
+
+
+def _imbalance(names: np.ndarray, train: np.ndarray) -> list[Finding]:
+    present = np.flatnonzero(train > 0)
+    if len(present) < 2 or train.max() < RATIO * train[present].min():
+        return []
+    most, least = int(train.argmax()), int(present[train[present].argmin()])
+    rare = names[(train > 0) & (train * RATIO <= train.max())]
+    return [
+        Finding(
+            "imbalance",
+            "warning",
+            f"'{names[most]}' has {train[most]:,} pictures, '{names[least]}' {train[least]:,}: "
+            f"{train[most] / train[least]:.0f} times as many",
+            "Read balanced accuracy, not accuracy; class weights or balanced sampling may help.",
+            len(rare),
+            tuple(rare),
+        )
+    ]
+
+
+def _one_value(dataset: Dataset) -> list[Finding]:
+    value = dataset.targets.value.numpy()
+    same = [m for m in range(value.shape[1]) if len(np.unique(value[:, m][np.isfinite(value[:, m])])) == 1]
+    if not same:
+        return []
+    names = tuple(dataset.outputs[m] if m < len(dataset.outputs) else f"number {m}" for m in same)
+    return [
+        Finding(
+            "one-value",
+            "error",
+            f"all pictures have the same value of {', '.join(names)}; there is nothing to learn",
+            "Check the column that holds the truth.",
+            len(names),
+            names,
+        )
+    ]

@@ -1,0 +1,107 @@
+"""Pictures that are there more than once, byte for byte or pixel for pixel."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding, Severity
+from sightline.data.checks._report import joined
+from sightline.data.scan import Scan
+
+MANY = 0.01  # share of pictures with two truths from which training stops
+CARD = CheckCard(
+    name="duplicates",
+    summary="The same picture twice, in one split, across splits, or with different truths",
+    findings=("duplicates", "duplicates-across-splits", "conflicting-truths"),
+)
+
+
+def together(dataset: Dataset, scan: Scan) -> np.ndarray:
+    """(N,) int: pictures that are the same, pixel for pixel, have the same number.
+
+    A random split has to keep them in one part. Same bytes give same pixels; unreadable files
+    go by their bytes.
+    """
+    keys = np.where(scan.pixels != "", scan.pixels, scan.bytes)
+    alone = np.array([f"item {i}" for i in range(len(dataset))], dtype=object)
+    keys = np.where(keys != "", keys, alone)
+    return np.unique(keys.astype(str), return_inverse=True)[1]
+
+
+def groups(dataset: Dataset, scan: Scan) -> list[np.ndarray]:
+    """Indices of the pictures of each set of readable duplicates."""
+    number = np.where(scan.readable, together(dataset, scan), -1)
+    order = np.argsort(number, kind="stable")
+    cuts = np.flatnonzero(np.diff(number[order])) + 1
+    return [g for g in np.split(order, cuts) if len(g) > 1 and number[g[0]] >= 0]
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Duplicates inside a split, across splits, and with different truths."""
+    sets = groups(dataset, scan)
+    across = [g for g in sets if len(set(dataset.splits[g])) > 1]
+    findings = [*_across(dataset, across), *_conflicts(dataset, sets)]
+    inside = [g for g in sets if len(set(dataset.splits[g])) < len(g)]
+    if inside:
+        extra = sum(len(g) - len(set(dataset.splits[g])) for g in inside)
+        same = sum(len(set(scan.bytes[g])) == 1 for g in inside)
+        drawn = not (dataset.splits != "").any()
+        findings.append(
+            Finding(
+                "duplicates",
+                "warning",
+                f"{len(inside):,} pictures are there more than once ({extra:,} copies; {same:,} byte for byte, "
+                f"{len(inside) - same:,} pixel for pixel)"
+                + ("; copies are kept in one part of the split" if drawn else ""),
+                "Keep one of each.",
+                extra,
+                joined(dataset, inside),
+            )
+        )
+    return findings
+
+
+def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
+    if not across:
+        return []
+    test = dataset.splits == "test"
+    leaked = sum(int(test[g].sum()) for g in across)
+    share = f" ({leaked / test.sum():.2%} of test)" if leaked else ""
+    return [
+        Finding(
+            "duplicates-across-splits",
+            "error",
+            f"{len(across):,} pictures are in more than one split; {leaked:,} pictures of test{share} are known "
+            "from elsewhere, so that their scores say nothing about new pictures",
+            "Take the copies out of train and val.",
+            sum(len(g) for g in across),
+            joined(dataset, across),
+        )
+    ]
+
+
+def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
+    """Same picture, different truth."""
+    if not sets:
+        return []
+    truths = [json.dumps(t) for t in dataset.targets.to_json()]
+    torn = [g for g in sets if len({truths[i] for i in g}) > 1]
+    if not torn:
+        return []
+    n = sum(len(g) for g in torn)
+    severity: Severity = "error" if n >= MANY * len(dataset) else "warning"
+    return [
+        Finding(
+            "conflicting-truths",
+            severity,
+            f"{len(torn):,} pictures are there more than once with different truths ({n:,} files, "
+            f"{n / len(dataset):.2%})",
+            "Decide which truth is right. If several are, the task is multi-label: use a table.",
+            n,
+            joined(dataset, torn),
+        )
+    ]

@@ -1,0 +1,130 @@
+"""Truths that are missing, impossible, or written in two ways."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.checks._report import found
+from sightline.data.scan import Scan
+
+FAR = 10.0  # interquartile ranges from the median
+CARD = CheckCard(
+    name="labels",
+    summary="Missing, unknown and doubtful truths; class names that differ in case or spaces only",
+    findings=(
+        "labels-missing",
+        "labels-unknown",
+        "labels-none",
+        "class-names-alike",
+        "class-names-empty",
+        "class-ids",
+        "targets-not-finite",
+        "targets-far-out",
+    ),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Truths item by item, and the names of the classes."""
+    del scan
+    if dataset.truth == "label":
+        return [*_labels(dataset), *_names(dataset)]
+    return _numbers(dataset) if dataset.truth == "number" else []
+
+
+def _labels(dataset: Dataset) -> list[Finding]:
+    value = dataset.targets.value.numpy()
+    if value.ndim == 2:
+        return found(
+            dataset, "labels-none", "info", ~value.any(1),
+            "{n} pictures ({share}) have none of the labels",
+            "Look whether nothing applies to them, or whether their labels are missing.",
+        )  # fmt: skip
+    classes = len(dataset.classes) if dataset.classes else 0
+    return [
+        *found(dataset, "labels-missing", "error", value < 0,
+               "{n} pictures ({share}) have no label",
+               "Label them, or take them out of the data."),
+        *found(dataset, "labels-unknown", "error", (value >= classes) & (value >= 0),
+               f"{{n}} pictures have a label beyond the {classes} classes of the table",
+               "Add the classes to the class table, or mend the labels."),
+    ]  # fmt: skip
+
+
+def _names(dataset: Dataset) -> list[Finding]:
+    if dataset.classes is None:
+        return []
+    names, ids = dataset.classes.names, dataset.classes.ids
+    findings = []
+    blank = [str(i) for i, name in zip(ids, names, strict=True) if not name.strip()]
+    if blank:
+        findings.append(
+            Finding(
+                "class-names-empty",
+                "error",
+                f"{len(blank)} classes have an empty name (class id {', '.join(blank)})",
+                "Give the class a name; in a table, look for rows with an empty label.",
+                len(blank),
+                tuple(blank),
+            )
+        )
+    alike = _alike(names)
+    if alike:
+        shown = "; ".join(" and ".join(f"'{n}'" for n in group) for group in alike[:5])
+        findings.append(
+            Finding(
+                "class-names-alike",
+                "error",
+                f"{len(alike)} classes are written in several ways, each taken for a class of its own: {shown}",
+                "Write each class in one way. Mind capitals, spaces, '-' and '_'.",
+                len(alike),
+                tuple(" = ".join(group) for group in alike),
+            )
+        )
+    if ids != tuple(range(len(ids))):
+        pairs = tuple(f"{i}: {name}" for i, name in zip(ids, names, strict=True))
+        findings.append(
+            Finding(
+                "class-ids",
+                "info",
+                f"the {len(ids)} class ids run from {min(ids)} to {max(ids)} and are not 0 to {len(ids) - 1}",
+                "Nothing to do: the class table keeps them.",
+                len(ids),
+                pairs,
+            )
+        )
+    return findings
+
+
+def _alike(names: tuple[str, ...]) -> list[list[str]]:
+    """Groups of names that differ in case, spaces, '-' and '_' only. 'a' and 'A' are two letters."""
+    groups = defaultdict(list)
+    for name in names:
+        plain = "".join(c for c in name if not c.isspace() and c not in "-_").casefold()
+        letter = len(name.strip()) == 1
+        groups[name.strip() if letter or not plain else plain].append(name)
+    return [group for group in groups.values() if len(group) > 1]
+
+
+def _numbers(dataset: Dataset) -> list[Finding]:
+    value = dataset.targets.value.numpy().astype(np.float64)
+    finite = np.isfinite(value).all(1)
+    findings = found(
+        dataset, "targets-not-finite", "error", ~finite,
+        "{n} pictures ({share}) have a truth that is missing, NaN or infinite",
+        "Fill in the numbers, or take these rows out.",
+    )  # fmt: skip
+    if finite.sum() < 8:
+        return findings
+    low, middle, high = np.quantile(value[finite], [0.25, 0.5, 0.75], axis=0)
+    far = (np.abs(value - middle) > FAR * (high - low)) & (high > low) & finite[:, None]
+    return findings + found(
+        dataset, "targets-far-out", "info", far.any(1),
+        f"{{n}} pictures have a truth more than {FAR:g} interquartile ranges from the median",
+        "Look whether they stand for 'unknown' (-1, -999) or are slips of the pen.",
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Files that can be decoded, but perhaps not as their owner thinks."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.checks._report import found
+from sightline.data.scan import Scan
+
+CARD = CheckCard(
+    name="oddities",
+    summary="Animated, wrongly named, EXIF-rotated, 16-bit, CMYK, transparent files, and how they are read",
+    findings=(
+        "animated",
+        "wrong-extension",
+        "exif-rotated",
+        "more-than-8-bits",
+        "cmyk",
+        "alpha",
+        "fully-transparent",
+    ),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """What the headers of the files say. Nothing for pictures in memory."""
+    facts = [(i, f) for i, f in enumerate(scan.facts) if f is not None]
+    if not facts:
+        return []
+
+    def those(test: list[bool]) -> np.ndarray:
+        return np.array([i for (i, _), yes in zip(facts, test, strict=True) if yes], dtype=np.int64)
+
+    alpha = those([f.has_alpha for _, f in facts])
+    white = (scan.low[alpha] == 255) & (scan.high[alpha] == 255)
+    return [
+        *found(dataset, "animated", "warning", those([f.frames > 1 for _, f in facts]),
+               "{n} files have several frames; only the first of each is used",
+               "Extract the frames that matter, or accept that the first one stands for all."),
+        *found(dataset, "wrong-extension", "warning", those([not f.extension_matches for _, f in facts]),
+               "{n} files are of another format than their extension says; read by content",
+               "Rename them: other programs may go by the extension."),
+        *found(dataset, "exif-rotated", "info", those([f.orientation != 1 for _, f in facts]),
+               "{n} files carry an EXIF rotation, which is applied",
+               "Nothing to do here; programs that ignore EXIF see them turned."),
+        *found(dataset, "more-than-8-bits", "info", those([f.bits > 8 for _, f in facts]),
+               "{n} files have more than 8 bits a value; scaled by their true range to 8 bits",
+               "Nothing to do, unless the fine steps matter."),
+        *found(dataset, "cmyk", "info", those([f.cmyk for _, f in facts]),
+               "{n} files are CMYK; converted to RGB",
+               "Nothing to do; write them as RGB if the exact colours matter."),
+        *found(dataset, "alpha", "info", alpha,
+               "{n} files have an alpha channel; put on white",
+               "Nothing to do, unless another background is meant."),
+        *found(dataset, "fully-transparent", "warning", alpha[white],
+               "{n} files show nothing once their alpha channel is put on white",
+               "Take them out, or remove their alpha channel."),
+    ]  # fmt: skip

@@ -1,0 +1,182 @@
+"""One pass over all pictures: digests, sizes, facts, statistics and a thumbnail of each.
+
+Everything the checks, the split and the trainer want to know of the pixels is measured here, once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from sightline.core.dataset import Dataset
+from sightline.core.talk import track
+from sightline.data.images import Arrays, Files, ImageFacts, probe
+from sightline.errors import UnreadableImage
+from sightline.ops.similarity import grey, thumbnails
+
+SIDE = 32  # of a thumbnail, in pixels
+BLOCK = 2048
+
+
+@dataclass
+class Scan:
+    """What was measured of N pictures. Rows of what could not be read are zero and have a reason.
+
+    Attributes:
+        bytes: (N,) digest of the stored bytes.
+        pixels: (N,) digest of shape and decoded pixels; "" where unreadable.
+        width: (N,) pixels, after any EXIF rotation.
+        height: (N,) pixels.
+        channels: (N,) 3 or 1.
+        low: (N,) smallest value, in [0, 255].
+        high: (N,) largest value.
+        mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey picture has four equal ones.
+        square: (N, 4) mean of their squares.
+        thumbs: (N, SIDE, SIDE) uint8 grey, stretched to a square.
+        facts: What the header of each file says; None in memory and where unreadable.
+        reasons: (N,) "" or the kind of trouble ("truncated").
+        details: The trouble in a sentence, by index.
+    """
+
+    bytes: np.ndarray
+    pixels: np.ndarray
+    width: np.ndarray
+    height: np.ndarray
+    channels: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    mean: np.ndarray
+    square: np.ndarray
+    thumbs: np.ndarray
+    facts: list[ImageFacts | None]
+    reasons: np.ndarray
+    details: dict[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def empty(cls, n: int) -> Scan:
+        """Room for n pictures."""
+        return cls(
+            bytes=np.full(n, "", dtype=object),
+            pixels=np.full(n, "", dtype=object),
+            width=np.zeros(n, np.int32),
+            height=np.zeros(n, np.int32),
+            channels=np.zeros(n, np.int8),
+            low=np.zeros(n, np.uint8),
+            high=np.zeros(n, np.uint8),
+            mean=np.zeros((n, 4), np.float32),
+            square=np.zeros((n, 4), np.float32),
+            thumbs=np.zeros((n, SIDE, SIDE), np.uint8),
+            facts=[None] * n,
+            reasons=np.full(n, "", dtype=object),
+        )
+
+    def __len__(self) -> int:
+        return len(self.width)
+
+    @property
+    def readable(self) -> np.ndarray:
+        """(N,) bool: pictures that can be decoded."""
+        return np.asarray(self.reasons == "")
+
+    @property
+    def std(self) -> np.ndarray:
+        """(N,) standard deviation of the grey values of each picture, in [0, 1]."""
+        return np.sqrt(np.maximum(self.square[:, 3] - self.mean[:, 3] ** 2, 0))
+
+    def mean_std(self, indices: np.ndarray, channels: int = 3) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and standard deviation of each channel over some pictures, in [0, 1].
+
+        Every picture counts alike, whatever its size. Unreadable ones are left out.
+
+        Args:
+            indices: Which pictures.
+            channels: 3 for red, green, blue; 1 for grey.
+        """
+        keep = np.asarray(indices)[self.readable[indices]]
+        columns = slice(0, 3) if channels == 3 else slice(3, 4)
+        mean = self.mean[keep, columns].mean(0, dtype=np.float64)
+        square = self.square[keep, columns].mean(0, dtype=np.float64)
+        std = np.sqrt(np.maximum(square - mean**2, 0))
+        return tuple(map(float, mean)), tuple(map(float, std))
+
+
+def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
+    """Look at every picture once. What cannot be read is noted and does not stop the scan.
+
+    Memory: about 1.5 kB a picture, and one decoded picture a worker.
+
+    Args:
+        dataset: What to look at.
+        workers: Threads that decode; as many as there are cores if left out.
+    """
+    found = Scan.empty(len(dataset))
+    if isinstance(dataset.pixels, Arrays) and dataset.pixels.array.size:
+        _array(dataset.pixels.array, found)
+        return found
+
+    def look(i: int) -> None:
+        _picture(dataset, i, found)
+
+    with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
+        for block in track(list(_blocks(len(dataset), 64)), "looking at the pictures"):
+            list(pool.map(look, block))
+    return found
+
+
+def _blocks(n: int, size: int) -> Iterator[range]:
+    yield from (range(start, min(start + size, n)) for start in range(0, n, size))
+
+
+def _picture(dataset: Dataset, i: int, found: Scan) -> None:
+    """Fill row i from one picture."""
+    try:
+        found.bytes[i] = dataset.pixels.digest(i)
+        if isinstance(dataset.pixels, Files):
+            found.facts[i] = probe(dataset.pixels.path(i))
+        image = dataset.pixels.read(i)
+    except UnreadableImage as error:
+        found.reasons[i], found.details[i] = error.reason, error.detail
+        return
+    found.height[i], found.width[i], found.channels[i] = image.shape
+    if image.size == 0:
+        found.reasons[i], found.details[i] = "zero-size", f"the picture has {image.shape[:2]} pixels"
+        return
+    found.pixels[i] = _digest(image)
+    _measure(image[None], slice(i, i + 1), found)
+
+
+def _array(array: np.ndarray, found: Scan) -> None:
+    """Fill all rows from an array (N, H, W, C)."""
+    found.height[:], found.width[:], found.channels[:] = array.shape[1:]
+    for block in track(list(_blocks(len(array), BLOCK)), "looking at the pictures"):
+        rows = slice(block.start, block.stop)
+        images = np.ascontiguousarray(array[rows])
+        for i in block:
+            found.pixels[i] = _digest(images[i - block.start])
+            found.bytes[i] = found.pixels[i]
+        _measure(images, rows, found)
+
+
+def _digest(image: np.ndarray) -> str:
+    whole = hashlib.blake2b(repr(image.shape).encode(), digest_size=16)
+    whole.update(np.ascontiguousarray(image).data)
+    return whole.hexdigest()
+
+
+def _measure(images: np.ndarray, rows: slice, found: Scan) -> None:
+    """Statistics and thumbnails of pictures of one size, (B, H, W, C) uint8."""
+    found.low[rows], found.high[rows] = images.min((1, 2, 3)), images.max((1, 2, 3))
+    greys = grey(images)
+    flat = (
+        [images[..., c].astype(np.float32) for c in range(images.shape[-1])] if images.shape[-1] == 3 else []
+    )
+    planes = [*flat, greys] if flat else [greys] * 4
+    for c, plane in enumerate(planes):
+        found.mean[rows, c] = plane.mean((1, 2), dtype=np.float64) / 255
+        found.square[rows, c] = np.einsum("nhw,nhw->n", plane, plane) / (plane[0].size * 255.0**2)
+    found.thumbs[rows] = np.rint(thumbnails(greys, SIDE)).clip(0, 255).astype(np.uint8)
