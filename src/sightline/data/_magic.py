@@ -1,0 +1,83 @@
+"""What a file holds by its first bytes, for errors that name the real content."""
+
+from __future__ import annotations
+
+EXTENSIONS: dict[str, tuple[str, ...]] = {
+    "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "png": (".png", ".apng"),
+    "webp": (".webp",),
+    "bmp": (".bmp", ".dib"),
+    "tiff": (".tif", ".tiff"),
+    "gif": (".gif",),
+    "ppm": (".ppm", ".pgm", ".pbm", ".pnm"),
+}
+ALL_EXTENSIONS = frozenset(e for group in EXTENSIONS.values() for e in group)
+
+_STARTS: tuple[tuple[bytes, str], ...] = (
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"BM", "bmp"),
+    (b"II*\0", "tiff"),
+    (b"MM\0*", "tiff"),
+    (b"II+\0", "tiff"),
+    (b"MM\0+", "tiff"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+)
+_OTHERS: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "a PDF document"),
+    (b"%!PS", "a picture in PostScript"),
+    (b"8BPS", "a picture of Photoshop"),
+    (b"\0\0\0\x0cjP", "a picture in JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "a picture in JPEG 2000"),
+    (b"\0\0\x01\0", "a picture that is an icon (ICO)"),
+    (b"SIMPLE  =", "a picture in FITS"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"PK\x03\x04", "a ZIP archive"),
+    (b"\x1f\x8b", "gzip data"),
+    (b"\xfd7zXZ", "xz data"),
+    (b"\x80\x02", "a pickle"),
+    (b"version https://git-lfs", "a Git LFS pointer (the file itself was not fetched: git lfs pull)"),
+)
+
+
+def what_is(head: bytes) -> tuple[str | None, str]:
+    """Name of a picture format that is read, or None, and what the content is in words.
+
+    Args:
+        head: The first bytes of the file; 512 are plenty.
+    """
+    if not head:
+        return None, "is an empty file"
+    for start, kind in _STARTS:
+        if head.startswith(start):
+            return kind, kind
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp", "webp"
+    if len(head) > 2 and head[:1] == b"P" and head[1:2] in b"123456" and head[2:3] in b" \t\r\n":
+        return "ppm", "ppm"
+    for start, words in _OTHERS:
+        if head.startswith(start):
+            return None, words
+    if head[4:8] == b"ftyp":
+        return (
+            None,
+            f"a picture or video in {head[8:12].decode('ascii', 'replace').upper()} (HEIC, AVIF, MP4)",
+        )
+    return None, _text(head)
+
+
+def _text(head: bytes) -> str:
+    """What text it is, if it is text."""
+    start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "an HTML page"
+    if b"<svg" in start:
+        return "a picture in SVG"
+    if start.startswith(b"<?xml"):
+        return "XML"
+    if start.startswith((b"{", b"[")):
+        return "JSON or other text"
+    if all(byte >= 32 or byte in (9, 10, 12, 13) for byte in head):
+        return "plain text"
+    return "unknown bytes"

@@ -1,0 +1,21 @@
+"""What a reader is told besides the source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """What the user asked for.
+
+    Attributes:
+        truth: Target kind that is wanted ("label", "number"), or None for what the data hold.
+        target: Column of a table that holds the truth; several with commas between.
+        data_dir: Where named data sets lie or are put.
+    """
+
+    truth: str | None = None
+    target: str | None = None
+    data_dir: Path | None = None

@@ -1,0 +1,44 @@
+"""The 1,797 real handwritten digits that scikit-learn carries; no network."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.label import Label
+from sightline.data.formats._options import ReadOptions
+from sightline.data.images import Arrays
+
+CARD = FormatCard(
+    name="digits",
+    summary="1,797 handwritten digits, 8 x 8, grey; built in (UCI, Alpaydin and Kaynak 1998)",
+    looks_like="the name 'digits'",
+    truths=("label",),
+)
+NAMES = {"digits": CARD.summary}
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """1 for the name."""
+    del options
+    return float(source.lower() == "digits")
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All digits, stretched from 0..16 to 0..255. No split is given."""
+    del source, options
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.rint(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+    return Dataset(
+        name="digits",
+        format="digits",
+        ids=[f"digits/{i:04d}" for i in range(len(images))],
+        pixels=Arrays(images),
+        targets=Label(torch.from_numpy(digits.target.astype(np.int64))),
+        classes=Classes(tuple(str(i) for i in range(10))),
+        notes=("Pixels are stretched from 0..16 to 0..255.",),
+    )

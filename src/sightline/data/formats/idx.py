@@ -1,0 +1,120 @@
+"""idx files, as MNIST and its relatives are given out.
+
+Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Dataset
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._packed import labels_of, split_of, unpacked
+from sightline.data.images import Arrays
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="idx",
+    summary="idx files of pictures and labels, as MNIST",
+    looks_like="a folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, .gz or not",
+    truths=("label",),
+)
+_IMAGES = re.compile(r"^(?P<head>.*)images(?P<tail>[-.]idx3-ubyte)(?P<gz>\.gz)?$")
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure when picture files of this kind are there."""
+    del options
+    return 0.95 if Path(source).is_dir() and _image_files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """Pictures and labels of all splits in the folder.
+
+    Raises:
+        DataError: If a file is missing, cut off, or its header does not fit.
+    """
+    del options
+    root = Path(source)
+    files = _image_files(root)
+    if not files:
+        raise DataError(f"{root}: no file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz.")
+    images, labels, ids, splits = [], [], [], []
+    for split, path in files.items():
+        pictures = _array(path, 3)
+        truths = _array(_labels_of(path), 1)
+        if len(pictures) != len(truths):
+            raise DataError(
+                f"{path}: {len(pictures):,} pictures, but {len(truths):,} labels in {_labels_of(path).name}."
+            )
+        images.append(pictures)
+        labels.append(truths)
+        ids += [f"{split or 'all'}/{i:05d}" for i in range(len(pictures))]
+        splits += [split] * len(pictures)
+    sizes = {a.shape[1:] for a in images}
+    if len(sizes) > 1:
+        raise DataError(f"{root}: the files hold pictures of different sizes: {sorted(sizes)}.")
+    targets, classes = labels_of(np.concatenate(labels))
+    return Dataset(
+        name=root.resolve().name,
+        format="idx",
+        ids=ids,
+        pixels=Arrays(np.concatenate(images)[..., None]),
+        targets=targets,
+        classes=classes,
+        splits=np.array(splits, dtype=object),
+        root=root,
+    )
+
+
+def _image_files(root: Path) -> dict[str, Path]:
+    """The picture file of each split, unpacked ones first."""
+    found: dict[str, Path] = {}
+    for path in sorted(root.iterdir()):
+        match = _IMAGES.match(path.name)
+        if not match:
+            continue
+        split = split_of(match["head"])
+        other = found.get(split)
+        if other is not None and other.name != path.name.removesuffix(".gz"):
+            raise DataError(
+                f"{root}: both {other.name} and {path.name} are pictures for '{split}'. "
+                "Give each data set a folder of its own."
+            )
+        found.setdefault(split, path)
+    return {s: found[s] for s in ("train", "val", "test", "") if s in found}
+
+
+def _labels_of(images: Path) -> Path:
+    """The label file that belongs to a picture file."""
+    match = _IMAGES.match(images.name)
+    assert match is not None
+    name = f"{match['head']}labels{match['tail'].replace('3', '1')}"
+    for path in (images.with_name(name), images.with_name(name + ".gz")):
+        if path.is_file():
+            return path
+    raise DataError(f"{images}: its labels are missing. Expected {name} or {name}.gz beside it.")
+
+
+def _array(path: Path, ndim: int) -> np.ndarray:
+    """The array in an idx file: (N, H, W) or (N,) uint8."""
+    data = unpacked(path)
+    head = 4 + 4 * ndim
+    expected = bytes([0, 0, 8, ndim])
+    if len(data) < head or data[:4] != expected:
+        raise DataError(
+            f"{path}: not an idx file of {ndim} dimension(s) and bytes: it begins with "
+            f"{data[:4].hex() or 'nothing'}, expected {expected.hex()}."
+        )
+    shape = tuple(int.from_bytes(data[4 + 4 * i : 8 + 4 * i], "big") for i in range(ndim))
+    want = int(np.prod(shape, dtype=object))
+    if len(data) - head != want:
+        raise DataError(
+            f"{path}: the header says {' x '.join(map(str, shape))} = {want:,} bytes, "
+            f"but {len(data) - head:,} follow. The file is cut off or damaged; fetch it again."
+        )
+    return np.frombuffer(data, np.uint8, offset=head).reshape(shape)

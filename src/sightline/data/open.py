@@ -1,0 +1,125 @@
+"""What is this folder? Opens whatever the user named, by asking every format how sure it is."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+from pathlib import Path
+
+from sightline.core.dataset import Dataset
+from sightline.data.formats import FORMATS
+from sightline.data.formats._options import ReadOptions
+from sightline.errors import DataError, UsageError
+
+__all__ = ["ReadOptions", "named", "open_data"]
+
+
+def open_data(
+    data: str | Path,
+    *,
+    truth: str | None = None,
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+) -> Dataset:
+    """Read a folder, a table or a named data set.
+
+    Args:
+        data: Path, or the name of a data set. A path that exists is taken before a name, here and then
+            below `data_dir`.
+        truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
+        format: How the data lie on disk; recognised if left out.
+        target: Column of a table that holds the truth.
+        data_dir: Where named data sets lie or are put.
+
+    Returns:
+        The data set; its notes say what was recognised and why.
+
+    Raises:
+        DataError: If there is nothing of that name, or it cannot be used.
+        UsageError: If two formats are equally sure.
+    """
+    options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
+    source = str(data)
+    if not Path(source).exists() and options.data_dir and (options.data_dir / source).exists():
+        source = str(options.data_dir / source)
+    if format is None:
+        format, why = _recognise(source, options)
+    else:
+        why = f"Read as format '{format}', as asked."
+    dataset = _read(format, source, options)
+    if len(set(dataset.ids)) < len(dataset):
+        raise DataError(
+            f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
+        )
+    return replace(dataset, notes=(why, *dataset.notes))
+
+
+def named() -> dict[str, str]:
+    """Names of all data sets that need no path, each with a line about it."""
+    names: dict[str, str] = {}
+    for format in FORMATS.names():
+        names.update(getattr(FORMATS.load(format), "NAMES", {}))
+    return names
+
+
+def _read(format: str, source: str, options: ReadOptions) -> Dataset:
+    """Read by one format; a named data set that lies here in another format is read by that one."""
+    module = FORMATS.load(format)
+    locate = getattr(module, "locate", None)
+    place = locate(source, options) if locate else None
+    if place is None:
+        dataset: Dataset = module.read(source, options)
+        return dataset
+    dataset = FORMATS.load(place.format).read(str(place.folder), options)
+    return place.dress(dataset)  # type: ignore[no-any-return]
+
+
+def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
+    """Name of the surest format, and why in a sentence."""
+    path = Path(source)
+    _must_be_something(path, source)
+    sure = {name: float(FORMATS.load(name).sniff(source, options)) for name in FORMATS.names()}
+    best = max(sure.values())
+    winners = [name for name, value in sure.items() if value == best]
+    if best == 0:
+        raise DataError(_unrecognised(path))
+    if len(winners) > 1:
+        raise UsageError(
+            f"'{source}' could be read as {' or as '.join(winners)}. Say which one with --format."
+        )
+    card = FORMATS.load(winners[0]).CARD
+    why = f"Read as '{card.name}' ({card.summary}): it looks like {card.looks_like}."
+    if path.exists() and source in named():
+        why += " The data set of that name is reached by its format or from another folder."
+    return winners[0], why
+
+
+def _must_be_something(path: Path, source: str) -> None:
+    """Refuse what is neither a path nor a name."""
+    names = named()
+    if path.exists() or source.lower().split(":")[0] in names:
+        return
+    near = difflib.get_close_matches(source.lower(), names, n=3, cutoff=0.5)
+    try:
+        beside = difflib.get_close_matches(
+            path.name, [p.name for p in path.absolute().parent.iterdir()], n=3, cutoff=0.6
+        )
+    except OSError:
+        beside = []
+    text = f"There is no file or folder '{source}', and no data set of that name."
+    if beside:
+        text += f" Beside it lies: {', '.join(beside)}."
+    if near:
+        text += f" Did you mean the data set {' or '.join(repr(n) for n in near)}?"
+    raise DataError(
+        f"{text} `sightline datasets` lists the named ones ({', '.join(sorted(names)[:6])}, ...)."
+    )
+
+
+def _unrecognised(path: Path) -> str:
+    """Why nothing could be made of an existing path."""
+    known = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
+    if path.is_dir() and not any(path.iterdir()):
+        return f"{path}: the folder is empty. Expected one of: {known}."
+    return f"{path}: no known format. Expected one of: {known}. If it is one of them, name it with --format."
