@@ -68,6 +68,7 @@ def train(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    splits: Path | None = None,
     folds: int | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "no",
@@ -89,6 +90,7 @@ def train(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         data_dir: Where named data sets lie or are put.
+        splits: Use the split of this run, or of this JSON file.
         folds: Cross-validate with this many folds instead of one split.
         weights: Start from these weights: a .safetensors file, or a run folder.
         pretrained: Start from published weights: no, auto (if they can be had) or yes.

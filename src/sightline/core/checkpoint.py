@@ -55,16 +55,17 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, data: Any) -> None:
     """Write JSON whole or not at all; nan and infinities become null."""
-    write_text(path, json.dumps(_finite(data), indent=1, ensure_ascii=False, default=str) + "\n")
+    write_text(path, json.dumps(finite(data), indent=1, ensure_ascii=False, default=str) + "\n")
 
 
-def _finite(data: Any) -> Any:
+def finite(data: Any) -> Any:
+    """A JSON-able copy; nan and infinities become null."""
     if isinstance(data, float):
         return data if abs(data) < float("inf") else None
     if isinstance(data, Mapping):
-        return {str(k): _finite(v) for k, v in data.items()}
+        return {str(k): finite(v) for k, v in data.items()}
     if isinstance(data, list | tuple):
-        return [_finite(v) for v in data]
+        return [finite(v) for v in data]
     return data
 
 
@@ -146,7 +147,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
             "If you trust it, convert it once with safetensors.torch.save_file."
         )
     try:
-        return load_file(file)
+        return dict(load_file(file))
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{file} is damaged or not safetensors: {error}") from error
 

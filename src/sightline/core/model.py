@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -21,13 +22,21 @@ class Model(nn.Module, ABC):
     """
 
     card: ClassVar[ModelCard]
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         self.settings = settings
-        shape = (1, -1, 1, 1)
-        self.register_buffer("mean", torch.tensor(settings["mean"]).reshape(shape), persistent=False)
-        self.register_buffer("std", torch.tensor(settings["std"]).reshape(shape), persistent=False)
+        for name in ("mean", "std"):
+            values = torch.tensor(settings[name]).reshape(1, -1, 1, 1)
+            self.register_buffer(name, values, persistent=False)
+
+    def set_pixels(self, mean: Sequence[float], std: Sequence[float]) -> None:
+        """Normalise pictures otherwise: as loaded weights were trained with."""
+        self.settings["mean"], self.settings["std"] = list(mean), list(std)
+        self.mean.copy_(torch.tensor(mean).reshape_as(self.mean))
+        self.std.copy_(torch.tensor(std).reshape_as(self.std))
 
     def normalise(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8, or float in [0, 1], to zero mean and unit deviation."""
@@ -44,13 +53,26 @@ class Model(nn.Module, ABC):
         """Predictions from outputs. Needs no weights, so an exported model is read by it too."""
 
     @abstractmethod
-    def loss(self, batch: Batch, rng: torch.Generator, part: str = "all") -> dict[str, Tensor]:
-        """Named scalars; "loss" is minimised, all are logged; "outputs" may not be among them."""
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Named scalars; "loss" is minimised, all are logged.
+
+        Args:
+            batch: Images and truths.
+            rng: Source of every draw that the loss makes.
+            part: Whose turn it is, where there are several parts.
+            outputs: What `forward` gave for this batch, where it is already at hand.
+        """
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by part; several parts have one optimiser each."""
         return {"all": [p for p in self.parameters() if p.requires_grad]}
 
-    def head(self) -> nn.Module | None:
-        """The part that a new task replaces and `--freeze backbone` leaves free."""
+    def backbone(self) -> nn.Module | None:
+        """The part that weights are loaded into and that `--freeze` holds still, or None."""
         return None

@@ -137,7 +137,54 @@ class Pictures:
     pixelated: bool = True
 
 
-Exhibit = Table | Matrix | Lines | Bars | Scatter | Gallery | Pictures
+@dataclass(frozen=True)
+class Intervals:
+    """Scores side by side, each as a point with its 95 % interval: the network and its baselines."""
+
+    title: str
+    x: str
+    scores: dict[str, Score]
+    percent: bool = False
+    note: str = ""
+
+
+Exhibit = Table | Matrix | Lines | Bars | Scatter | Gallery | Pictures | Intervals
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a report.
+
+    Attributes:
+        title: Its heading.
+        text: Plain text. A blank line ends a paragraph; lines indented by four spaces are code.
+        exhibits: What it shows, in order.
+        findings: What checks have found.
+    """
+
+    title: str
+    text: str = ""
+    exhibits: Sequence[Exhibit] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole report, drawn by `report/page.py`.
+
+    Attributes:
+        title: Its title.
+        lead: What was asked, in a sentence or two.
+        facts: Headline tiles (name, value), as "accuracy" and `Score.text()`.
+        verdicts: Sentences the numbers allow; they stand on top.
+        sections: The parts, in order.
+    """
+
+    title: str
+    lead: str
+    facts: Sequence[tuple[str, str]]
+    verdicts: Sequence[str]
+    sections: Sequence[Section]
 
 
 @dataclass

@@ -1,0 +1,1 @@
+"""Learners: ways of training, one file each."""

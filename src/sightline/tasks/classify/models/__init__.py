@@ -1,0 +1,1 @@
+"""Ways to classify: one file each."""

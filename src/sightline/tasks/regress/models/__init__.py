@@ -1,0 +1,1 @@
+"""Ways to predict numbers: one file each."""

@@ -1,0 +1,275 @@
+"""Run: one folder on disk, which is the database.
+
+    run.json          what was asked, what it was resolved to, the data, the machine, the state
+    events.jsonl      one line per epoch, append-only
+    checkpoints/      last-N (two of them) and best-N
+    splits.json       which item is in which split
+    predictions/      one JSON line per image of a split that was evaluated
+    model/            model.safetensors and model.json: what `load` needs
+    results.json      scores with intervals, baselines, verdicts
+    report.html       the same for people
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+from torch import Tensor
+
+from sightline.core import checkpoint
+from sightline.core.report import Exhibit, Results, Table
+from sightline.core.targets import target_type
+from sightline.errors import DataError, SightlineError, UsageError
+
+FORMAT = 1
+
+
+class Run:
+    """One training run and its folder.
+
+    Attributes:
+        path: The folder.
+        facts: What run.json says.
+    """
+
+    exit_code = 0
+
+    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
+        self.path, self.facts = path, facts
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.facts.get('state')})"
+
+    @classmethod
+    def create(cls, path: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Run:
+        """Make the folder.
+
+        Raises:
+            UsageError: If it exists and `overwrite` is false.
+            SightlineError: If it cannot be written.
+        """
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            if not overwrite:
+                raise UsageError(f"{path} exists. Choose another --out, or --overwrite it.")
+            if not (path / "run.json").is_file():
+                raise UsageError(f"{path} is no run folder, so it is not overwritten. Choose another --out.")
+            shutil.rmtree(path)
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise SightlineError(f"{path} cannot be made: {error.strerror}. Choose another --out.") from error
+        run = cls(path, {"format": FORMAT, "state": "running", **facts, **machine()})
+        run.update()
+        return run
+
+    @classmethod
+    def open(cls, path: Path | str) -> Run:
+        """Open a run folder.
+
+        Raises:
+            DataError: If it is no run folder, damaged, or of a newer format.
+        """
+        path = Path(path)
+        try:
+            facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DataError(f"{path} is no run folder: it has no run.json.") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}/run.json cannot be read: {error}.") from error
+        if facts.get("format", 0) > FORMAT:
+            raise DataError(
+                f"{path} was written in format {facts['format']} by Sightline {facts.get('sightline')}; "
+                f"this one reads up to {FORMAT}. Update: pip install -U sightline."
+            )
+        return cls(path, facts)
+
+    @staticmethod
+    def free(name: str, root: Path = Path("runs")) -> Path:
+        """The next free folder `root/name-N`."""
+        name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
+        taken = [int(m[1]) for p in root.glob(f"{name}-*") if (m := re.fullmatch(r".*-(\d+)", p.name))]
+        return root / f"{name}-{max(taken, default=0) + 1}"
+
+    def update(self, **facts: Any) -> None:
+        """Change run.json."""
+        self.facts.update(facts)
+        checkpoint.write_json(self.path / "run.json", self.facts)
+
+    def lock(self) -> None:
+        """Claim the folder for this process.
+
+        Raises:
+            UsageError: If another living process works in it.
+        """
+        file = self.path / ".lock"
+        try:
+            owner = int(file.read_text())
+        except (OSError, ValueError):
+            owner = 0
+        if owner and owner != os.getpid() and psutil.pid_exists(owner):
+            raise UsageError(f"{self.path} is in use by process {owner}. Wait for it or stop it.")
+        checkpoint.write_text(file, str(os.getpid()))
+
+    def unlock(self) -> None:
+        """Give the folder free."""
+        (self.path / ".lock").unlink(missing_ok=True)
+
+    def log(self, **values: Any) -> None:
+        """Add one line to events.jsonl."""
+        try:
+            with (self.path / "events.jsonl").open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(checkpoint.finite(values)) + "\n")
+        except OSError as error:
+            raise SightlineError(
+                f"{self.path}/events.jsonl could not be written: {error.strerror}. "
+                f"Make room, then go on with --resume {self.path}."
+            ) from error
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """All lines of events.jsonl; a last line cut short by a kill is left out."""
+        try:
+            lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return
+        for line in lines:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
+
+    def keep_events(self, epochs: int) -> None:
+        """Forget events of epochs that a resumed run will train again."""
+        kept = [e for e in self.events() if e.get("epoch", 0) <= epochs]
+        checkpoint.write_text(self.path / "events.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
+
+    def save_checkpoint(
+        self, kind: str, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Any, keep: int
+    ) -> None:
+        """Write `checkpoints/kind-step` and remove all but the newest `keep` of its kind."""
+        folder = self.path / "checkpoints" / f"{kind}-{step:09d}"
+        folder.parent.mkdir(exist_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+        checkpoint.save(folder, tensors, state)
+        for old in sorted(folder.parent.glob(f"{kind}-*"))[:-keep]:
+            shutil.rmtree(old)
+        for left_over in folder.parent.glob(f".{kind}-*.tmp"):
+            shutil.rmtree(left_over, ignore_errors=True)
+
+    def checkpoint(self, kind: str) -> tuple[dict[str, dict[str, Tensor]], Any] | None:
+        """Tensors and state of the newest whole checkpoint of a kind ("last", "best"), or None."""
+        for folder in sorted((self.path / "checkpoints").glob(f"{kind}-*"), reverse=True):
+            if checkpoint.valid(folder):
+                return checkpoint.load(folder)
+        return None
+
+    def save_model(self, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
+        """Write model/: the weights and all that is needed to use them."""
+        folder = self.path / "model"
+        folder.mkdir(exist_ok=True)
+        checkpoint.write_tensors(folder / "model.safetensors", tensors)
+        checkpoint.write_json(folder / "model.json", {"format": FORMAT, **settings})
+
+    def save_predictions(self, split: str, ids: list[str], prediction: Any, truth: Any) -> None:
+        """Write predictions/split.jsonl."""
+        (self.path / "predictions").mkdir(exist_ok=True)
+        rows = zip(ids, prediction.to_json(), truth.to_json(), strict=True)
+        head = {"prediction": prediction.kind, "truth": truth.kind, "classes": len(self.classes)}
+        lines = [json.dumps(head)]
+        lines += [json.dumps({"id": i, "prediction": p, "truth": t}) for i, p, t in rows]
+        checkpoint.write_text(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
+
+    def predictions(self, split: str = "test") -> tuple[list[str], Any, Any]:
+        """(ids, prediction, truth) as `save_predictions` wrote them.
+
+        Raises:
+            DataError: If that split was not evaluated.
+        """
+        file = self.path / "predictions" / f"{split}.jsonl"
+        if not file.is_file():
+            raise DataError(f"{self.path} has no predictions on '{split}': it did not get that far.")
+        head, *rows = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+        prediction, truth = (
+            target_type(head[k]).from_json([r[k] for r in rows], head["classes"])
+            for k in ("prediction", "truth")
+        )
+        return [r["id"] for r in rows], prediction, truth
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Class names, in index order."""
+        return tuple(self.facts.get("data", {}).get("classes") or ())
+
+    @property
+    def results(self) -> Results:
+        """The scores of results.json.
+
+        Raises:
+            DataError: If the run did not get that far.
+        """
+        file = self.path / "results.json"
+        if not file.is_file():
+            raise DataError(
+                f"{self.path} has no results yet (state: {self.facts.get('state')}). "
+                f"Go on with --resume {self.path}."
+            )
+        return Results.from_json(json.loads(file.read_text(encoding="utf-8")))
+
+    def to_json(self) -> dict[str, Any]:
+        """Where it is, what it was, and what came of it."""
+        done = (self.path / "results.json").is_file()
+        results = self.results.to_json() if done else None
+        return {"run": str(self.path), "state": self.facts.get("state"), "results": results}
+
+    def exhibits(self) -> list[Exhibit]:
+        """The score board, for the terminal."""
+        return [scoreboard(self.results)]
+
+    def summary(self) -> str:
+        """Verdicts and where to look."""
+        return "\n".join([*self.results.verdicts, "", f"Report: {self.path / 'report.html'}"])
+
+
+def scoreboard(results: Results) -> Table:
+    """Scores of the network beside those of the baselines."""
+    names = list(results.scores)
+    rows: list[list[Any]] = []
+    for who, scores in [("network", results.scores), *results.baselines.items()]:
+        rows.append([who, *(scores[n] if n in scores else "-" for n in names)])
+    turned = [[name, *(row[i + 1] for row in rows)] for i, name in enumerate(names)]
+    title = f"{results.task} on {results.data}, {results.split} ({results.n} images)"
+    return Table(title, ["score", *(r[0] for r in rows)], turned, "value (95 % interval, n)")
+
+
+def machine() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    names = ("sightline", "torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "sightline": versions.get("sightline", "?"),
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "python": sys.version.split()[0],
+            "processor": platform.processor() or platform.machine(),
+            "cores": psutil.cpu_count(logical=True),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        },
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }

@@ -1,0 +1,16 @@
+"""Image classification: which of the classes an image shows, one or several."""
+
+from sightline.core.card import TaskCard
+from sightline.core.folder import Folder
+
+CARD = TaskCard(
+    name="classify",
+    summary="Which class an image shows, or which classes (multi-label).",
+    input="image",
+    truth="label",
+    prediction="label",
+    score="accuracy",
+    default_model="net",
+)
+
+MODELS = Folder(f"{__name__}.models", "model")

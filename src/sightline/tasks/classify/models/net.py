@@ -1,0 +1,103 @@
+"""A network with one output a class, trained on cross-entropy."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.core.card import ModelCard
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.label import Label
+from sightline.core.task import DataInfo
+from sightline.models import zoo
+from sightline.tasks.classify.options import Options
+
+CARD = ModelCard(
+    name="net",
+    summary="Any backbone with one output a class; cross-entropy (single-label) or binary (multi-label).",
+    paper="",
+)
+
+
+class Net(Model):
+    """A backbone whose outputs are read as class scores.
+
+    Args:
+        settings: See `settings`; `backbone` names the network, `multi` says that an image may have
+            several labels, `temperature` divides the logits (calibration).
+        pretrained: no, auto or yes.
+    """
+
+    card: ClassVar[ModelCard] = CARD
+    weights: Tensor
+
+    def __init__(self, settings: dict[str, Any], pretrained: str = "no") -> None:
+        super().__init__(settings)
+        self.network = zoo.create(
+            settings["backbone"],
+            outputs=len(settings["classes"]),
+            channels=settings["channels"],
+            size=tuple(settings["size"]),
+            pretrained=pretrained,
+            **settings["backbone_options"],
+        )
+        self.register_buffer("weights", torch.tensor(settings["class_weights"]), persistent=False)
+
+    @staticmethod
+    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options."""
+        assert info.classes is not None
+        k = len(info.classes)
+        weights = [1.0] * k
+        if options.class_weights == "balanced":
+            weights = [sum(info.counts) / (k * max(c, 1)) for c in info.counts]
+        return {
+            "classes": list(info.classes.names),
+            "class_ids": list(info.classes.ids),
+            "multi": info.multi,
+            "class_weights": weights,
+            "label_smoothing": options.label_smoothing,
+            "temperature": 1.0,
+        }
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """{"logits": (B, K)} for (B, C, H, W) images."""
+        return {"logits": self.network(self.normalise(images))}
+
+    @classmethod
+    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Label:
+        """Probabilities by softmax (single-label) or sigmoid (multi-label, threshold one half)."""
+        logits = outputs["logits"]
+        if settings["multi"]:
+            return Label(logits > 0, torch.sigmoid(logits / settings["temperature"]))
+        return Label(logits.argmax(1), torch.softmax(logits / settings["temperature"], 1))
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": mean cross-entropy}; against soft targets where images were mixed."""
+        logits = (outputs or self(batch.images))["logits"]
+        truth: Label = batch.targets
+        target = truth.value if truth.scores is None else truth.scores
+        if self.settings["multi"]:
+            smooth = self.settings["label_smoothing"] if self.training else 0.0
+            goal = target.to(logits.dtype) * (1 - smooth) + smooth / 2
+            return {"loss": F.binary_cross_entropy_with_logits(logits, goal, self.weights)}
+        smoothing = self.settings["label_smoothing"] if self.training else 0.0
+        if truth.scores is not None:
+            target = target.to(logits.dtype)
+        return {"loss": F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)}
+
+    def backbone(self) -> nn.Module:
+        return self.network
+
+
+MODEL = Net

@@ -1,0 +1,180 @@
+"""Classification: its metrics, baselines, mixing, calibration and what its report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Exhibit, Gallery, Lines, Matrix, Score, Table
+from sightline.core.targets.label import Label
+from sightline.core.task import Augment, Baseline, Task
+from sightline.data.images import Arrays
+from sightline.data.transforms.mix import cutmix, mixup
+from sightline.metrics import calibration, intervals
+from sightline.metrics.accuracy import Accuracy
+from sightline.metrics.auroc import Auroc
+from sightline.metrics.average_precision import AveragePrecision
+from sightline.metrics.balanced_accuracy import BalancedAccuracy
+from sightline.metrics.ece import Ece
+from sightline.metrics.hamming import Hamming
+from sightline.metrics.log_loss import LogLoss
+from sightline.metrics.macro_f1 import MacroF1
+from sightline.metrics.micro_f1 import MicroF1
+from sightline.metrics.top_k import TopK
+from sightline.metrics.weighted_f1 import WeightedF1
+from sightline.tasks.classify import CARD
+from sightline.tasks.classify.baselines import baselines
+from sightline.tasks.classify.options import Options
+
+SHOWN = 12
+"""Pictures in a gallery."""
+
+
+class Classify(Task):
+    """Which class, or classes, an image shows."""
+
+    card = CARD
+    Options: ClassVar[type] = Options
+
+    @staticmethod
+    def toy(n: int, size: int, seed: int) -> Dataset:
+        """Grey squares: the class is which half is bright."""
+        rng = np.random.default_rng(seed)
+        value = np.arange(n) % 2
+        images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
+        for i, v in enumerate(value):
+            half = slice(0, size // 2) if v == 0 else slice(size // 2, size)
+            images[i, half] += 150
+        ids = [f"toy/{i:03d}" for i in range(n)]
+        return Dataset("toy", "toy", ids, Arrays(images), Label(torch.from_numpy(value)),
+                       Classes(("top", "bottom")))  # fmt: skip
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Accuracy first; what has no meaning for the data at hand is left out."""
+        chosen: list[Metric] = [Accuracy()]
+        if self.info.multi:
+            chosen += [Hamming(), MicroF1(), MacroF1(), WeightedF1(), LogLoss(), Auroc(), AveragePrecision()]
+        else:
+            chosen += [BalancedAccuracy(), MacroF1(), WeightedF1(), LogLoss(), Auroc(), AveragePrecision()]
+            chosen += [Ece()]
+            if len(self.info.classes or ()) > 5:
+                chosen.insert(2, TopK(5))
+        return {m.card.name: m for m in chosen}
+
+    def baselines(self) -> list[Baseline]:
+        """Majority, and a linear model on small pictures."""
+        return baselines(len(self.info.classes or ()))
+
+    def augment(self, names: str) -> Augment | None:
+        """Mixup or CutMix, where asked for; both: either, at even odds."""
+        del names
+        k, options = len(self.info.classes or ()), self.options
+        mixes = [
+            f(alpha, classes=k) for f, alpha in ((mixup, options.mixup), (cutmix, options.cutmix)) if alpha
+        ]
+        if len(mixes) < 2:
+            return mixes[0] if mixes else None
+        return lambda batch, rng: mixes[int(torch.randint(2, (), generator=rng))](batch, rng)
+
+    def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
+        """The temperature that makes validation probabilities true (Guo et al., ICML 2017)."""
+        scores = prediction.scores.double().numpy()
+        return {"temperature": calibration.temperature(scores, truth.value.numpy())}
+
+    @staticmethod
+    def strata(targets: Any) -> np.ndarray | None:
+        """The class; for several labels an image, its rarest one."""
+        if not targets.multi:
+            return np.asarray(targets.value.numpy())
+        value = targets.value.numpy()
+        rarity = np.where(value, value.sum(0), np.iinfo(np.int64).max)
+        return np.where(value.any(1), rarity.argmin(1), -1)
+
+    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+        """label, confidence, and the probability of every class."""
+        names = self.info.classes.names if self.info.classes else ()
+        found = []
+        for i in range(len(prediction)):
+            scores = prediction.scores[i].tolist()
+            if prediction.multi:
+                labels = [names[k] for k in prediction.value[i].nonzero().flatten().tolist()]
+                row: dict[str, Any] = {"label": "|".join(labels)}
+            else:
+                index = int(prediction.value[i])
+                row = {"label": names[index], "confidence": round(scores[index], 6)}
+            row |= {f"p({name})": round(s, 6) for name, s in zip(names, scores, strict=True)}
+            found.append(row)
+        return found
+
+    def exhibits(
+        self, prediction: Any, truth: Any, ids: list[str], scores: Mapping[str, Score]
+    ) -> list[Exhibit]:
+        """Confusion, per-class table, reliability, most confident mistakes, right ones."""
+        if self.info.multi:
+            return [self._per_class(prediction.value, truth.value)]
+        names = self.info.classes.names if self.info.classes else ()
+        k = len(names)
+        counts = np.zeros((k, k), dtype=int)
+        np.add.at(counts, (truth.value.numpy(), prediction.value.numpy()), 1)
+        one_hot = [torch.nn.functional.one_hot(v, k).bool() for v in (prediction.value, truth.value)]
+        return [
+            Matrix("Confusion matrix", names, counts.tolist(), "Rows: truth. Columns: prediction."),
+            self._per_class(*one_hot),
+            self._reliability(prediction, truth),
+            *self._galleries(prediction, truth, ids, names),
+        ]
+
+    def _per_class(self, said: torch.Tensor, true: torch.Tensor) -> Table:
+        """Precision, recall and F1 of each class, with exact intervals."""
+        rows: list[list[Any]] = []
+        for i, name in enumerate(self.info.classes.names if self.info.classes else ()):
+            a, b = said[:, i].bool(), true[:, i].bool()
+            hit, n_said, n_true = int((a & b).sum()), int(a.sum()), int(b.sum())
+            rows.append([name, n_true, n_said, _share(hit, n_said), _share(hit, n_true),
+                         2 * hit / (n_said + n_true) if n_said + n_true else float("nan")])  # fmt: skip
+        columns = ["class", "images", "predicted", "precision", "recall", "F1"]
+        return Table("Per class", columns, rows, "Precision and recall with exact 95 % intervals.")
+
+    def _reliability(self, prediction: Label, truth: Label) -> Lines:
+        assert prediction.scores is not None
+        points = calibration.reliability(prediction.scores.double().numpy(), truth.value.numpy())
+        share = {"share of images": [(p.confidence, p.count / len(truth)) for p in points if p.count]}
+        curve = [(p.confidence, p.accuracy) for p in points if p.count]
+        return Lines("Reliability", "confidence", "accuracy", {"accuracy": curve, **share}, diagonal=True,
+                     bars="share of images",
+                     note="On the diagonal, a confidence of 80 % is right in 80 % of cases.")  # fmt: skip
+
+    def _galleries(self, prediction: Label, truth: Label, ids: list[str], names: Any) -> list[Exhibit]:
+        assert prediction.scores is not None
+        sure = prediction.scores.max(1).values
+        right = prediction.value == truth.value
+        found: list[Exhibit] = []
+        for title, chosen in (("Most confident mistakes", ~right), ("Examples of right ones", right)):
+            where = chosen.nonzero().flatten()
+            if title.startswith("Most"):
+                where = where[sure[where].argsort(descending=True, stable=True)][:SHOWN]
+            else:
+                where = where[torch.linspace(0, len(where) - 1, min(SHOWN, len(where))).long()]
+            captions = [
+                f"{names[int(prediction.value[i])]} {sure[i]:.0%}"
+                + ("" if right[i] else f", is {names[int(truth.value[i])]}")
+                for i in where.tolist()
+            ]
+            note = "" if len(where) else "None on this split."
+            found.append(Gallery(title, [ids[i] for i in where.tolist()], captions, note))
+        return found
+
+
+def _share(hits: int, of: int) -> Any:
+    if not of:
+        return "-"
+    low, high = intervals.exact(hits, of)
+    return Score(hits / of, low, high, of, "exact binomial")
+
+
+TASK = Classify

@@ -1,0 +1,16 @@
+"""Image regression: one or several numbers that belong to an image."""
+
+from sightline.core.card import TaskCard
+from sightline.core.folder import Folder
+
+CARD = TaskCard(
+    name="regress",
+    summary="Numbers that belong to an image: a price, an age, a count.",
+    input="image",
+    truth="number",
+    prediction="number",
+    score="MAE",
+    default_model="net",
+)
+
+MODELS = Folder(f"{__name__}.models", "model")

@@ -1,0 +1,83 @@
+"""A network with one output a number, trained on standardised truths."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.core.card import ModelCard
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.number import Number
+from sightline.core.task import DataInfo
+from sightline.models import zoo
+from sightline.tasks.regress.options import Options
+
+CARD = ModelCard(
+    name="net",
+    summary="Any backbone with one output a number; truths are standardised inside.",
+    paper="",
+)
+
+_LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.smooth_l1_loss}
+
+
+class Net(Model):
+    """A backbone whose outputs are read as numbers.
+
+    Args:
+        settings: See `settings_for`; `range` holds (mean, deviation) of each number in training.
+        pretrained: no, auto or yes.
+    """
+
+    card: ClassVar[ModelCard] = CARD
+    centre: Tensor
+    scale: Tensor
+
+    def __init__(self, settings: dict[str, Any], pretrained: str = "no") -> None:
+        super().__init__(settings)
+        self.network = zoo.create(
+            settings["backbone"],
+            outputs=len(settings["outputs"]),
+            channels=settings["channels"],
+            size=tuple(settings["size"]),
+            pretrained=pretrained,
+            **settings["backbone_options"],
+        )
+        centre, scale = zip(*settings["range"], strict=True)
+        self.register_buffer("centre", torch.tensor(centre), persistent=False)
+        self.register_buffer("scale", torch.tensor(scale), persistent=False)
+
+    @staticmethod
+    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options."""
+        return {"outputs": list(info.outputs), "range": [list(r) for r in info.range], "loss": options.loss}
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """{"value": (B, M)} in the user's unit for (B, C, H, W) images."""
+        return {"value": self.network(self.normalise(images)) * self.scale + self.centre}
+
+    @classmethod
+    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Number:
+        """The numbers as they are."""
+        return Number(outputs["value"])
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": mean over images and numbers, of errors in training deviations}."""
+        error = ((outputs or self(batch.images))["value"].float() - batch.targets.value) / self.scale
+        return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
+
+    def backbone(self) -> nn.Module:
+        return self.network
+
+
+MODEL = Net

@@ -1,0 +1,19 @@
+"""Settings that only regression has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of regression.
+
+    Args:
+        loss: mse (squared error), mae (absolute error) or huber (between the two).
+        mixup: Strength (alpha) of mixing pairs of images and their numbers; 0 is off.
+    """
+
+    loss: Literal["mse", "mae", "huber"] = "huber"
+    mixup: float = 0.0

@@ -1,0 +1,153 @@
+"""Carry out a plan: loaders, model, training. Shared by train and tune."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from sightline.core.dataset import Dataset
+from sightline.core.model import Model
+from sightline.core.run import Run
+from sightline.core.sample import Batch
+from sightline.core.talk import say
+from sightline.data.loader import Loader
+from sightline.data.transforms.standard import standard
+from sightline.engine.callbacks import Callback
+from sightline.engine.callbacks.early_stop import EarlyStop
+from sightline.engine.callbacks.energy import Energy
+from sightline.engine.callbacks.events import Events
+from sightline.engine.devices import Devices
+from sightline.engine.inference import Predicted, predict
+from sightline.engine.learners import gradient
+from sightline.engine.recipe import size_in_bytes
+from sightline.models import weights
+from sightline.verbs._plan import Plan
+
+
+def build_model(plan: Plan) -> Model:
+    """The model with its initial weights: seeded, published, or from a file or run."""
+    torch.manual_seed(plan.asked.seed)
+    model: Model = plan.method.MODEL(plan.settings, pretrained=plan.asked.pretrained)
+    pixels = getattr(model.backbone(), "pixels", None)
+    if pixels is not None:
+        model.set_pixels(*pixels)
+    if plan.asked.weights:
+        backbone = model.backbone()
+        loaded = weights.load_into(backbone if backbone is not None else model, Path(plan.asked.weights))
+        say(f"weights   {loaded}")
+    return model
+
+
+def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False) -> Loader:
+    """Batches of a data set as the plan's model sees them."""
+    recipe, settings = plan.recipe, plan.settings
+    return Loader(
+        dataset,
+        size=tuple(settings["size"]),
+        fit=settings["fit"],
+        channels=settings["channels"],
+        batch_size=recipe.batch_size or 32,
+        train=train,
+        seed=plan.asked.seed,
+        sampler=recipe.sampler or "shuffled",
+        workers=recipe.workers or 0,
+        cache=size_in_bytes(recipe.cache or "0"),
+        augment=_augment(plan) if train else None,
+        rank=devices.rank,
+        world=devices.world,
+    )
+
+
+def _augment(plan: Plan) -> Callable[[Batch, torch.Generator], Batch] | None:
+    """The standard picture augmentation, then what the task adds."""
+    recipe = plan.recipe
+    pictures = standard(
+        recipe.augment or "none",
+        flip=recipe.flip == "yes",
+        size=tuple(plan.settings["size"]),
+        grey=plan.settings["channels"] == 1,
+    )
+    own = plan.task.augment(recipe.augment or "none")
+    if pictures is None or own is None:
+        return pictures or own
+    return lambda batch, rng: own(pictures(batch, rng), rng)
+
+
+def fit(plan: Plan, run: Run, devices: Devices, *, resume: bool = False) -> tuple[Model, Loader]:
+    """Train the plan's model; it comes back with its best weights, and with the validation loader."""
+    model = build_model(plan).to(devices.device)
+    if plan.recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train = loader(plan, plan.part("train"), devices, train=True)
+    val = loader(plan, plan.part("val"), devices)
+    gradient.fit(
+        model,
+        train,
+        lambda m: validation(m, val, plan, devices),
+        plan.recipe,
+        run,
+        devices,
+        seed=plan.asked.seed,
+        callbacks=_callbacks(plan, run, devices),
+        resume=resume,
+    )
+    return model, val
+
+
+def validation(model: Model, val: Loader, plan: Plan, devices: Devices) -> dict[str, float]:
+    """Loss and main score on validation; "val_score" is turned so that higher is better."""
+    found = predict(model, val.epoch(0), devices)
+    main = plan.task.card.score
+    metric = plan.task.metrics()[main]
+    metric.update(found.prediction, found.truth)
+    value = metric.compute()
+    turned = value if metric.card.higher_is_better else -value
+    return {"val_loss": found.loss, f"val_{main}": value, "val_score": turned}
+
+
+def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
+    """Predictions of the trained model on some items, in their order."""
+    return predict(model, loader(plan, dataset, devices).epoch(0), devices)
+
+
+def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
+    found: list[Callback] = []
+    tracker = plan.recipe.tracker or "none"
+    if tracker != "none" and devices.first:
+        found.append(importlib.import_module(f"sightline.engine.callbacks.{tracker}").Tracker(run))
+    found += [Energy(run), Events(run)]
+    if plan.recipe.patience:
+        found.append(EarlyStop(plan.recipe.patience))
+    return found
+
+
+def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
+    """What model.json says: all that is needed to use the weights."""
+    return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
+
+
+def facts(plan: Plan) -> dict[str, Any]:
+    """What run.json says of the plan."""
+    return {
+        "asked": asdict(plan.asked),
+        "recipe": asdict(plan.recipe),
+        **card_of(plan, plan.settings),
+        "why": plan.why,
+        "notes": list(plan.notes),
+        "data": {
+            "name": plan.dataset.name,
+            "source": plan.asked.data,
+            "format": plan.dataset.format,
+            "images": len(plan.dataset),
+            "classes": list(plan.dataset.classes.names) if plan.dataset.classes else [],
+            "outputs": list(plan.dataset.outputs),
+            "fingerprint": plan.dataset.fingerprint(),
+            "parts": {s: len(plan.dataset.where(s)) for s in ("train", "val", "test")},
+        },
+        "seed": plan.asked.seed,
+    }

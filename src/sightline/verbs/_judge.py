@@ -1,0 +1,161 @@
+"""Score a trained model: calibrate on validation, open the test set, stand it beside the baselines."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Results, Score
+from sightline.core.run import Run
+from sightline.core.talk import say, track
+from sightline.core.task import Task
+from sightline.data.images import picture
+from sightline.errors import SightlineError
+from sightline.metrics import intervals
+from sightline.metrics.compare import paired
+
+LOOKED_AT = 5000
+"""Training images that a baseline looks at: enough for a baseline, in seconds."""
+SIDE = 64
+"""Largest side in pixels of the pictures that a baseline looks at."""
+FEW = 100
+"""Test images below which the report says that they are few."""
+
+
+def scored(
+    task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
+) -> tuple[dict[str, Score], dict[str, Metric]]:
+    """Every metric of the task with its interval, and the metrics with their statistics."""
+    metrics = dict(task.metrics())
+    scores = {}
+    for name, metric in metrics.items():
+        metric.update(prediction, truth)
+        scores[name] = intervals.score(metric, metric.stats, groups=groups)
+    return scores, metrics
+
+
+def baselines(task: Task, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Predictions of every baseline on the test items."""
+    rng = np.random.default_rng(0)
+    chosen = np.sort(rng.permutation(len(train))[:LOOKED_AT])
+    seen = train.subset(chosen)
+    fit_images = _small(seen, settings)
+    test_images = _small(test, settings)
+    found = {}
+    for baseline in task.baselines():
+        started = time.monotonic()
+        images, truth = (fit_images, seen.targets) if baseline.looks else (None, train.targets)
+        found[baseline.name] = baseline.fit(images, truth)(test_images)
+        say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    return found
+
+
+def _small(dataset: Dataset, settings: Mapping[str, Any]) -> np.ndarray:
+    h, w = (min(int(s), SIDE) for s in settings["size"])
+    look = (
+        picture(dataset.pixels, i, (h, w), settings["fit"], settings["channels"]) for i in range(len(dataset))
+    )
+    return np.stack(list(track(look, "pictures for the baselines", len(dataset))))
+
+
+def verdicts(
+    task: Task,
+    results: Results,
+    network: Mapping[str, Metric],
+    beside: Mapping[str, Mapping[str, Metric]],
+    groups: np.ndarray | None,
+) -> list[str]:
+    """Sentences that the numbers allow: network against each baseline, and how many images there are."""
+    main = task.card.score
+    metric = network[main]
+    card = metric.card
+    said = [f"{main[0].upper() + main[1:]} on {results.split}: {results.scores[main].text(card.percent)}."]
+    for name, metrics in beside.items():
+        pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
+        d = pair.difference
+        k, unit = (100, " points") if card.percent else (1, "")
+        text = f"{k * abs(d.value):.3g}{unit} ({k * d.low:+.3g} to {k * d.high:+.3g}; {pair.method})"
+        better = d.low > 0 if card.higher_is_better else d.high < 0
+        worse = d.high < 0 if card.higher_is_better else d.low > 0
+        if better:
+            said.append(f"The network beats the {name} baseline by {text}.")
+        elif worse:
+            said.append(f"The network is WORSE than the {name} baseline by {text}. Use the baseline.")
+        else:
+            said.append(
+                f"The network does NOT beat the {name} baseline beyond the interval: difference {text}. "
+                "These data do not show that the network is worth its cost."
+            )
+    if results.n < FEW:
+        said.append(
+            f"There are only {results.n} {results.split} images, so the intervals are wide: "
+            "small differences cannot be told from chance."
+        )
+    return said
+
+
+def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
+    """Write down that the test items are looked at; returns how often they have been, now included.
+
+    Counts the looks of all runs in the folder that holds this one.
+    """
+    name = dataset.fingerprint()
+    entry = {"test": name, "verb": verb, "run": run.path.name, "time": time.strftime("%Y-%m-%d %H:%M:%S")}
+    try:
+        with (run.path / "ledger.jsonl").open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(entry) + "\n")
+    except OSError as error:
+        raise SightlineError(f"{run.path}/ledger.jsonl could not be written: {error.strerror}.") from error
+    looks = 0
+    for file in run.path.absolute().parent.glob("*/ledger.jsonl"):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            looks += json.loads(line).get("test") == name
+    return looks
+
+
+def diagnose(run: Run) -> list[str]:
+    """Under- and overfitting, named from the curves, where they show it."""
+    events = [e for e in run.events() if e.get("val_loss") is not None]
+    if len(events) < 5:
+        return []
+    train = np.array([e["train_loss"] for e in events], dtype=float)
+    val = np.array([e["val_loss"] for e in events], dtype=float)
+    lowest = int(val.argmin())
+    tail = max(len(events) // 5, 2)
+    if lowest < len(events) - tail and val[-tail:].mean() > 1.1 * val[lowest] and train[-1] < train[lowest]:
+        return [
+            f"Overfitting: validation loss was lowest in epoch {events[lowest]['epoch']} "
+            f"({val[lowest]:.3f}) and rose to {val[-1]:.3f} while training loss went on falling. "
+            "More data, --augment strong, a smaller model or --weight-decay would help."
+        ]
+    falling = (train[-tail - 1] - train[-1]) / max(abs(train[-tail - 1]), 1e-9)
+    if lowest >= len(events) - 2 and falling > 0.1:
+        return [
+            f"Underfitting: both losses were still falling at the end (training loss by {falling:.0%} over "
+            f"the last {tail} epochs). More --epochs, a higher --lr or a larger model would help."
+        ]
+    return []
+
+
+def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
+    """What the run took: seconds, energy where it can be measured, parameters, FLOPs of one image."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = next(model.parameters()).device
+    image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.eval()(image)
+    return {
+        "seconds": round(elapsed, 1),
+        "joules": run.facts.get("joules"),
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "flops": counter.get_total_flops(),
+        "device": str(device),
+    }

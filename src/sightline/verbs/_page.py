@@ -1,0 +1,193 @@
+"""Put a run's report together: what was asked, the data, the curves, the scores, the network."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Dataset
+from sightline.core.model import Model
+from sightline.core.report import Bars, Exhibit, Gallery, Lines, Page, Pictures, Results, Section, Table
+from sightline.core.run import Run, scoreboard
+from sightline.data.images import picture
+from sightline.report import page
+from sightline.verbs._plan import Plan
+
+SAMPLES = 24
+MAPS = 16
+"""Filters and activation maps shown."""
+
+
+def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
+    """Write report.html into the run folder."""
+    card = plan.task.metrics()[plan.task.card.score].card
+    main = results.scores[plan.task.card.score]
+    facts = [(plan.task.card.score, main.text(card.percent))]
+    facts += [
+        (f"{name} baseline", scores[plan.task.card.score].text(card.percent))
+        for name, scores in results.baselines.items()
+    ]
+    facts += [("test images", str(results.n)), ("test set opened", f"{results.extra['test looks']} times")]
+    sections = [
+        asked(run, plan),
+        data(plan),
+        curves(run),
+        Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
+                [replace(scoreboard(results), title="")]),
+        Section("A closer look", exhibits=results.exhibits),
+        first_layer(model, plan),
+        costs(results),
+        how_to_load(run, results),
+    ]  # fmt: skip
+    lead = f"{plan.settings['backbone']} for {plan.task.card.name} on {plan.dataset.name}, seed {plan.asked.seed}."
+    content = Page(run.path.name, lead, facts, results.verdicts, [s for s in sections if s is not None])
+    file = run.path / "report.html"
+    page.write(content, finder(plan.dataset), file)
+    return file
+
+
+def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
+    """A function from the id of an item to its picture."""
+    where = {item: i for i, item in enumerate(dataset.ids)}
+    return lambda item: picture(dataset.pixels, where[item])
+
+
+def asked(run: Run, plan: Plan) -> Section:
+    """The command that repeats the run, and every decision with its reason."""
+    words = ["sightline", "train", plan.asked.data]
+    loose = {k: v for k, v in vars(plan.asked).items() if k not in ("data", "recipe", "options", "accept")}
+    loose |= {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
+    usual = {"pretrained": "no", "seed": 0, "device": "auto"}
+    for name, value in loose.items():
+        if value is not None and usual.get(name) != value:
+            words += [f"--{name.replace('_', '-')}", str(value)]
+    for name in plan.asked.accept:
+        words += ["--accept", name]
+    text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
+    rows = [[k, v] for k, v in plan.why.items()]
+    recipe = [[k, str(v)] for k, v in vars(plan.recipe).items() if v is not None]
+    facts = run.facts
+    machine = [["machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())],
+               ["versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())],
+               ["started", facts["started"]]]  # fmt: skip
+    return Section("What was asked", text, [
+        Table("Decisions", ["what", "choice and reason"], rows + machine),
+        Table("Recipe", ["setting", "value"], recipe),
+    ])  # fmt: skip
+
+
+def data(plan: Plan) -> Section:
+    """A sample of the training images, counts per class and split, and what the check found."""
+    dataset, info = plan.dataset, plan.task.info
+    train = dataset.where("train")
+    shown = train[np.random.default_rng(0).permutation(len(train))[:SAMPLES]]
+    rows = plan.task.rows(dataset.targets[torch.from_numpy(shown)]) if info.classes is None else None
+    exhibits: list[Exhibit] = [
+        Gallery("A sample of the training images", [dataset.ids[i] for i in shown],
+                [_caption(dataset, int(i), None if rows is None else rows[j]) for j, i in enumerate(shown)])
+    ]  # fmt: skip
+    if info.classes is not None:
+        counts = dict(zip(info.classes.names, map(float, info.counts), strict=True))
+        exhibits.append(Bars("Training images of each class", "class", "images", counts))
+    parts = [[s, len(dataset.where(s))] for s in ("train", "val", "test")]
+    exhibits.append(Table("Split", ["part", "images"], parts))
+    found = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."
+    return Section("The data", found, exhibits, tuple(plan.findings))
+
+
+def _caption(dataset: Dataset, i: int, row: dict[str, Any] | None) -> str:
+    if row is not None:
+        return ", ".join(f"{v:.4g}" for v in row.values())
+    target = dataset.targets[i]
+    assert dataset.classes is not None
+    names = dataset.classes.names
+    chosen = target.value[0].nonzero().flatten().tolist() if target.multi else [int(target.value[0])]
+    return ", ".join(names[k] for k in chosen)
+
+
+def curves(run: Run) -> Section:
+    """Loss and score over the epochs."""
+    events = list(run.events())
+    hidden = ("val_score", "val_loss", "train_loss")
+    scores = [k for k in (events[0] if events else {}) if k.startswith("val_") and k not in hidden]
+
+    def series(name: str) -> list[tuple[float, float]]:
+        return [(e["epoch"], e[name]) for e in events if e.get(name) is not None]
+
+    loss = Lines("Loss", "epoch", "loss", {"training": series("train_loss"), "validation": series("val_loss")},
+                 note="Training loss is measured on augmented images with dropout on, so it may lie above.")  # fmt: skip
+    drawn: list[Exhibit] = [loss]
+    drawn += [
+        Lines(f"Validation {n[4:]}", "epoch", n[4:], {"validation": series(n)}) for n in scores
+    ]
+    return Section("Learning curves", exhibits=drawn)
+
+
+def first_layer(model: Model, plan: Plan) -> Section | None:
+    """Filters of the first convolution, and what they answer to one test image."""
+    backbone: Any = model.backbone()
+    conv = backbone.first_conv() if backbone is not None and hasattr(backbone, "first_conv") else None
+    if conv is None:
+        return None
+    test = plan.part("test")
+    image = picture(test.pixels, 0, tuple(plan.settings["size"]), plan.settings["fit"], plan.settings["channels"])  # fmt: skip
+    kept: list[torch.Tensor] = []
+    hook = conv.register_forward_hook(lambda module, given, answer: kept.append(answer.detach().float().cpu()))
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        model.eval()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device))
+    hook.remove()
+    weights = conv.weight.detach().float().cpu()
+    filters = [_scaled(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())
+               for w in weights[:MAPS]]  # fmt: skip
+    maps = [_scaled(m[None].numpy()) for m in kept[0][0][:MAPS]]
+    numbers = [str(i) for i in range(len(filters))]
+    return Section("The first layer", f"{weights.shape[0]} filters of "
+                   f"{weights.shape[2]}x{weights.shape[3]} pixels; the first {len(filters)} are shown.", [
+        Pictures("Filters", filters, numbers, "Each scaled to its own range."),
+        Pictures(f"Their answers to {test.ids[0]}", maps, numbers, "Bright: strong positive answer."),
+    ])  # fmt: skip
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """(C, H, W) of any range to (H, W, 3) uint8."""
+    low, high = float(values.min()), float(values.max())
+    unit = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    grey = (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
+
+
+def costs(results: Results) -> Section:
+    """Seconds, energy, parameters, FLOPs."""
+    cost = results.extra["cost"]
+    joules = cost["joules"]
+    energy = "not measurable on this machine" if joules is None else f"{joules / 3600:.3g} Wh (processor packages, idle share included)"  # fmt: skip
+    rows = [
+        ["training time", f"{cost['seconds']:.0f} s on {cost['device']}"],
+        ["energy of training", energy],
+        ["trainable parameters", f"{cost['parameters']:,}"],
+        ["FLOPs of one image", f"{cost['flops']:,} (a multiply-add counts as two)"],
+    ]
+    return Section("Cost", exhibits=[Table("", ["what", "how much"], rows)])
+
+
+def how_to_load(run: Run, results: Results) -> Section:
+    """How to use the model, and what its numbers do not say."""
+    text = (
+        "In Python:\n\n"
+        "    import sightline as sl\n"
+        f'    model = sl.load("{run.path.as_posix()}")\n'
+        '    for outcome in model.predict("new-photos/"):\n'
+        "        print(outcome.id, outcome.row)\n\n"
+        "On the command line:\n\n"
+        f"    sightline predict {run.path.as_posix()} new-photos/ --out predictions.csv\n\n"
+        "The scores hold for images that come from where the test images came from. They say nothing "
+        "about other cameras, places or times."
+    )
+    return Section("How to use the model", text)

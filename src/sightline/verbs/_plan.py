@@ -1,0 +1,309 @@
+"""What will be done: data, task, split, model and recipe, decided once, before anything is built."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from sightline.core.card import ModelCard
+from sightline.core.dataset import Dataset
+from sightline.core.options import build
+from sightline.core.report import Finding
+from sightline.core.task import DataInfo, Task
+from sightline.data.open import open_data
+from sightline.data.scan import Scan
+from sightline.data.split import split, splits_from_json
+from sightline.engine.recipe import DEFAULTS, Recipe
+from sightline.errors import DataError, UnknownName, UsageError
+from sightline.models import zoo
+from sightline.tasks import TASKS
+from sightline.verbs.check import look, refuse, together
+
+SMALL = 96
+"""Pictures up to this side are trained at their own size."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for; stored in the run, enough to ask the same again."""
+
+    data: str
+    task: str | None = None
+    model: str | None = None
+    format: str | None = None
+    target: str | None = None
+    data_dir: str | None = None
+    splits: str | None = None
+    weights: str | None = None
+    pretrained: Literal["no", "auto", "yes"] = "no"
+    seed: int = 0
+    device: str = "auto"
+    accept: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided.
+
+    Attributes:
+        asked: What the user asked for.
+        dataset: The usable items, with their split.
+        scan: What was measured of them.
+        findings: What the check found, on all items.
+        task: The task.
+        method: Module of the method in the task's `models/`.
+        settings: What the model is built from.
+        recipe: Resolved recipe.
+        why: Decision to the reason for it, in words.
+        notes: Further things the user should know.
+    """
+
+    asked: Asked
+    dataset: Dataset
+    scan: Scan
+    findings: list[Finding]
+    task: Task
+    method: ModuleType
+    settings: dict[str, Any]
+    recipe: Recipe
+    why: dict[str, str]
+    notes: tuple[str, ...]
+
+    def part(self, name: str) -> Dataset:
+        """The items of one split."""
+        return self.dataset.subset(self.dataset.where(name))
+
+    def lines(self) -> list[str]:
+        """The plan as text: every decision with its reason, every setting."""
+        recipe = ", ".join(f"{k} {v}" for k, v in asdict(self.recipe).items() if v is not None)
+        return [*(f"{k:<9} {v}" for k, v in self.why.items()), f"{'recipe':<9} {recipe}", *self.notes]
+
+
+def plan(asked: Asked, *, splits: np.ndarray | None = None) -> Plan:
+    """Decide everything.
+
+    Args:
+        asked: What the user asked for.
+        splits: (N,) split of each usable item, where it is already known (cross-validation).
+
+    Raises:
+        UsageError: If something asked for cannot be.
+        DataError: If the data cannot be used, or have faults that were not accepted.
+    """
+    card, dataset, why = _task_and_data(asked)
+    scan, findings = look(dataset)
+    refuse(findings, asked.accept)
+    dataset, scan, notes = _usable(dataset, scan)
+    package = TASKS.load(card.name)
+    strata = task_type(card.name).strata(dataset.targets)
+    if splits is None:
+        splits, split_notes = _split(dataset, scan, asked, strata)
+        notes += split_notes
+    dataset = dataset.with_splits(splits)
+    shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
+    why["split"] = f"{', '.join(shares)} (seed {asked.seed})"
+    _enough(dataset)
+    recipe_given, task_options, rest = _sorted_options(asked, card.name)
+    method, backbone, backbone_card = _model(asked, package, dataset, scan, why)
+    recipe = _resolved(recipe_given, backbone_card, card.defaults, dataset, scan, asked)
+    info = _info(dataset, scan, recipe, backbone_card, asked)
+    task = task_type(card.name)(info, task_options)
+    settings = {
+        "task": card.name,
+        "method": method.CARD.name,
+        "backbone": backbone,
+        "backbone_options": rest,
+        "channels": info.channels,
+        "size": list(info.size),
+        "fit": recipe.fit,
+        "mean": list(info.mean),
+        "std": list(info.std),
+        **method.MODEL.settings_for(info, task_options),
+    }
+    colour = "grey" if info.channels == 1 else "colour"
+    why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
+    return Plan(asked, dataset, scan, findings, task, method, settings, recipe, why, tuple(notes))
+
+
+def task_type(name: str) -> type[Task]:
+    """The Task class of a task's folder."""
+
+    found: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
+    return found
+
+
+def task_from(settings: Mapping[str, Any], info: DataInfo, options: Mapping[str, Any]) -> Task:
+    """A task as a run stored it."""
+    kind = task_type(settings["task"])
+    return kind(info, build(kind.Options, options, f"task '{settings['task']}'"))
+
+
+def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
+    """The task's card and the data, each recognised by the other where not named."""
+    wanted = None if asked.task is None else TASKS.load(asked.task).CARD
+    dataset = open_data(
+        asked.data,
+        truth=None if wanted is None else wanted.truth,
+        format=asked.format,
+        target=asked.target,
+        data_dir=None if asked.data_dir is None else Path(asked.data_dir),
+    )
+    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
+    if wanted is not None:
+        if wanted.truth != dataset.truth:
+            raise DataError(
+                f"Task '{wanted.name}' needs a {wanted.truth} for every image; "
+                f"{asked.data} has a {dataset.truth}. See `sightline tasks`."
+            )
+        why["task"] = f"{wanted.name}, as asked"
+        return wanted, dataset, why
+    cards = [TASKS.load(name).CARD for name in TASKS.names()]
+    fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
+    if len(fitting) != 1:
+        names = ", ".join(c.name for c in fitting) or "none"
+        raise UsageError(f"{asked.data} has a {dataset.truth} for each image; tasks for it: {names}. "
+                         "Say which with --task.")  # fmt: skip
+    what = "several classes an image" if getattr(dataset.targets, "multi", False) else f"a {dataset.truth}"
+    why["task"] = f"{fitting[0].name}: the data give {what}"
+    return fitting[0], dataset, why
+
+
+def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
+    """Leave out what cannot be decoded, and say so (it was accepted, or it would be an error)."""
+    if scan.readable.all():
+        return dataset, scan, []
+    keep = np.flatnonzero(scan.readable)
+    lost = len(dataset) - len(keep)
+    note = f"{lost} unreadable images are left out, as accepted; the report lists them."
+    return dataset.subset(keep), scan.subset(keep), [note]
+
+
+def _split(
+    dataset: Dataset, scan: Scan, asked: Asked, strata: np.ndarray | None
+) -> tuple[np.ndarray, list[str]]:
+    if asked.splits is None:
+        made = split(dataset, seed=asked.seed, strata=strata, together=together(dataset, scan))
+        return made.assignment, list(made.notes)
+    file = Path(asked.splits)
+    file = file / "splits.json" if file.is_dir() else file
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"--splits {file}: no split can be read there ({error}).") from error
+    return splits_from_json(dataset, stored), [f"Split replayed from {file}."]
+
+
+def _enough(dataset: Dataset) -> None:
+    for name, least in (("train", 2), ("val", 1), ("test", 1)):
+        if len(dataset.where(name)) < least:
+            raise DataError(
+                f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, at least {least} "
+                f"are needed. The whole set has {len(dataset)}. Add images, or give a split of your own."
+            )
+
+
+def _sorted_options(asked: Asked, task: str) -> tuple[Recipe, Any, dict[str, Any]]:
+    """Loose options sorted into recipe, task options, and the rest for the backbone."""
+    kind = task_type(task).Options
+    recipe, own, rest = dict(asked.recipe or {}), {}, {}
+    for name, value in (asked.options or {}).items():
+        field = name.replace("-", "_")
+        if field in Recipe.names():
+            recipe[field] = value
+        elif field in kind.__dataclass_fields__:
+            own[field] = value
+        else:
+            rest[field] = value
+    return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest
+
+
+def _model(
+    asked: Asked, task: ModuleType, dataset: Dataset, scan: Scan, why: dict[str, str]
+) -> tuple[ModuleType, str, ModelCard]:
+    """The method of the task and its backbone. A name may be either."""
+    methods, default = task.MODELS, task.CARD.default_model
+    backbone, reason = zoo.DEFAULT, "our default for training from scratch"
+    if asked.pretrained != "no":
+        backbone, reason = zoo.DEFAULT_PRETRAINED, "our default with published weights"
+    method = default
+    if asked.model is not None:
+        reason = "as asked"
+        if asked.model in methods:
+            method = asked.model
+        else:
+            backbone = asked.model
+    try:
+        card = zoo.card(backbone)
+    except UnknownName as error:
+        hint = f"`sightline models` lists them; task '{task.CARD.name}' also has {methods.names()}."
+        raise UnknownName("model", backbone, {*error.near, *zoo.names(), *methods.names()}, hint) from None
+    why["model"] = f"{backbone}: {reason}"
+    return methods.load(method), backbone, card
+
+
+def _resolved(
+    recipe: Recipe,
+    card: ModelCard,
+    task_defaults: Mapping[str, Any],
+    dataset: Dataset,
+    scan: Scan,
+    asked: Asked,
+) -> Recipe:
+    """Fill every None: the card's, the task's, what follows from the data, ours."""
+    n = len(dataset.where("train"))
+    photos = int(max(scan.height.max(), scan.width.max())) > SMALL
+    follows: dict[str, Any] = {
+        "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),
+        "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
+        "lr": 0.05 if recipe.optimizer == "sgd" else 1e-3,
+        "workers": 2 if photos and dataset.root is not None else 0,
+        "size": None if not photos else 224 if asked.pretrained != "no" else 128,
+    }
+    filled = recipe.filled(card.defaults, task_defaults, follows, DEFAULTS)
+    if filled.flip == "auto":
+        filled = replace(filled, flip="no" if (scan.channels == 1).all() else "yes")
+    return filled
+
+
+def _info(dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, asked: Asked) -> DataInfo:
+    """What task and model must know of the training part."""
+    train = dataset.where("train")
+    grey = bool((scan.channels == 1).all()) and asked.pretrained == "no"
+    channels = 1 if grey else 3
+    if recipe.size is not None:
+        size = (recipe.size, recipe.size)
+    elif card.size is not None:
+        size = card.size
+    else:
+        size = (int(np.median(scan.height)), int(np.median(scan.width)))
+    mean, std = scan.mean_std(train, channels)
+    targets: Any = dataset.targets
+    value = targets.value[torch.from_numpy(train)]
+    multi = bool(getattr(targets, "multi", False))
+    counts: tuple[int, ...] = ()
+    spread: tuple[tuple[float, float], ...] = ()
+    if dataset.classes is not None:
+        per_class = value.sum(0) if multi else torch.bincount(value, minlength=len(dataset.classes))
+        counts = tuple(per_class.tolist())
+    else:
+        wide = value.double()
+        spread = tuple(
+            zip(wide.mean(0).tolist(), wide.std(0, correction=0).clamp(min=1e-6).tolist(), strict=True)
+        )
+    return DataInfo(dataset.classes, dataset.outputs, multi, channels, size, mean,
+                    tuple(max(s, 1e-3) for s in std), counts, spread, len(train))  # fmt: skip
+
+
+def accepted(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
+    """Errors that training went on with because they were accepted."""
+    return [f for f in findings if f.severity == "error" and f.name in names]

@@ -1,0 +1,17 @@
+"""List the formats that are read and the data sets that can be named."""
+
+from __future__ import annotations
+
+from sightline.core.report import Table
+from sightline.data.formats import FORMATS
+from sightline.data.open import named
+
+
+def run() -> list[Table]:
+    """See `sightline.api.datasets`."""
+    cards = [FORMATS.load(n).CARD for n in FORMATS.names()]
+    formats = [[c.name, c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "-"] for c in cards]
+    return [
+        Table("Formats", ["name", "what", "recognised by", "truth", "written"], formats),
+        Table("Data sets by name", ["name", "what"], [list(pair) for pair in named().items()]),
+    ]

@@ -1,0 +1,125 @@
+"""Score a run on its own data or on other data."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from sightline.core import checkpoint
+from sightline.core.dataset import Dataset
+from sightline.core.report import Page, Results, Section
+from sightline.core.run import Run, scoreboard
+from sightline.core.talk import say
+from sightline.data.loader import Loader
+from sightline.data.open import open_data
+from sightline.data.split import splits_from_json
+from sightline.engine.devices import Devices
+from sightline.engine.inference import predict
+from sightline.errors import DataError
+from sightline.report import page
+from sightline.tasks import TASKS
+from sightline.verbs import _judge
+from sightline.verbs._page import finder
+from sightline.verbs.check import look
+from sightline.verbs.load import restore
+
+
+def run(
+    run: Path,
+    data: str | None = None,
+    *,
+    split: Literal["train", "val", "test", "all"] = "test",
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    device: str = "auto",
+    out: Path | None = None,
+) -> Results:
+    """See `sightline.api.evaluate`."""
+    found = Run.open(run)
+    model, task, card = restore(found.path)
+    asked = found.facts["asked"]
+    own = data is None
+    dataset = open_data(
+        asked["data"] if own else str(data),
+        truth=TASKS.load(task.card.name).CARD.truth,
+        format=asked["format"] if own else format,
+        target=asked["target"] if own else target,
+        data_dir=Path(asked["data_dir"]) if own and asked["data_dir"] else data_dir,
+    )
+    dataset = _same_classes(dataset, found.classes)
+    scan, _ = look(dataset)
+    dataset = dataset.subset(np.flatnonzero(scan.readable))
+    if not scan.readable.all():
+        say(f"{int((~scan.readable).sum())} unreadable images are left out.")
+    if own:
+        import json
+
+        stored = json.loads((found.path / "splits.json").read_text(encoding="utf-8"))
+        dataset = dataset.with_splits(splits_from_json(dataset, stored))
+    part, name = _part(dataset, split)
+    looks = _judge.look_at_test(found, part, "evaluate") if name in ("test", "all") else 0
+    devices = Devices.start(device)
+    settings = model.settings
+    batches = Loader(part, size=tuple(settings["size"]), fit=settings["fit"], channels=settings["channels"],
+                     batch_size=64, train=False)  # fmt: skip
+    said = predict(model.to(devices.device), batches.epoch(0), devices)
+    scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
+    results = Results(task.card.name, dataset.name, name, len(part), scores)
+    results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)
+    results.exhibits = task.exhibits(said.prediction, said.truth, said.ids, scores)
+    results.extra = {"run": str(found.path), "looks": looks}
+    _write(results, part, found, Path(out) if out else found.path / f"evaluation-{dataset.name}-{name}.html")
+    return results
+
+
+def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
+    """The data with classes counted as the model counts them: matched by name, never by number.
+
+    Raises:
+        DataError: If the data have a class that the model does not know.
+    """
+    if dataset.classes is None or dataset.classes.names == names:
+        return dataset
+    unknown = sorted(set(dataset.classes.names) - set(names))
+    if unknown:
+        raise DataError(
+            f"{dataset.name} has classes that the model was not trained on: {', '.join(unknown)}. "
+            f"It knows {', '.join(names)}. Rename or leave them out."
+        )
+    targets: Any = dataset.targets
+    to = torch.tensor([names.index(name) for name in dataset.classes.names])
+    if targets.multi:
+        value = torch.zeros(len(targets), len(names), dtype=torch.bool)
+        value[:, to] = targets.value
+    else:
+        value = to[targets.value]
+    return replace(dataset, targets=type(targets)(value), classes=replace(dataset.classes, names=names, ids=()))
+
+
+def _part(dataset: Dataset, split: str) -> tuple[Dataset, str]:
+    """The items of a split; data without splits are taken whole."""
+    if split == "all" or not any(dataset.splits):
+        return dataset, "all"
+    part = dataset.subset(dataset.where(split))
+    if not len(part):
+        raise DataError(f"{dataset.name} has no {split} part. It has {', '.join(sorted(set(dataset.splits)))}.")
+    return part, split
+
+
+def _write(results: Results, part: Dataset, run: Run, file: Path) -> None:
+    """The evaluation as a page and as JSON beside it."""
+    lead = f"{run.path.name} evaluated on {results.data}, {results.split}."
+    facts = [(k, s.text()) for k, s in list(results.scores.items())[:1]] + [("images", str(results.n))]
+    sections = [
+        Section("Scores", exhibits=[replace(scoreboard(results), title="")]),
+        Section("A closer look", exhibits=results.exhibits),
+    ]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    page.write(Page(f"{run.path.name}: {results.data}", lead, facts, results.verdicts, sections), finder(part), file)
+    checkpoint.write_json(file.with_suffix(".json"), results.to_json())
+    say(f"Report: {file}")

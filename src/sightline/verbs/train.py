@@ -1,0 +1,201 @@
+"""Check, train, compare with baselines, open the test set once, write the report."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+from sightline.core import checkpoint
+from sightline.core.model import Model
+from sightline.core.report import Results
+from sightline.core.run import Run
+from sightline.core.talk import say
+from sightline.data.split import splits_from_json, splits_to_json
+from sightline.engine.devices import Devices
+from sightline.engine.recipe import Recipe
+from sightline.errors import DataError, Interrupted, SightlineError, UsageError
+from sightline.verbs import _judge, _page
+from sightline.verbs._fit import card_of, facts, fit, predict_part
+from sightline.verbs._plan import Asked, Plan, plan
+
+
+def run(
+    data: str,
+    *,
+    task: str | None = None,
+    model: str | None = None,
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    splits: Path | None = None,
+    folds: int | None = None,
+    weights: str | None = None,
+    pretrained: Literal["no", "auto", "yes"] = "no",
+    seed: int = 0,
+    device: str = "auto",
+    accept: Sequence[str] = (),
+    out: Path | None = None,
+    overwrite: bool = False,
+    resume: Path | None = None,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+    **options: Any,
+) -> Run:
+    """See `sightline.api.train`."""
+    if resume is not None:
+        return _resume(str(data), Path(resume), device)
+    asked = Asked(
+        data=str(data),
+        task=task,
+        model=model,
+        format=format,
+        target=target,
+        data_dir=None if data_dir is None else str(data_dir),
+        splits=None if splits is None else str(splits),
+        weights=weights,
+        pretrained=pretrained,
+        seed=seed,
+        device=device,
+        accept=tuple(accept),
+        recipe={n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None},
+        options=options,
+    )
+    if folds is not None:
+        from sightline.verbs._folds import cross_validate
+
+        return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
+    if out is not None and not overwrite and Path(out).exists() and any(Path(out).iterdir()):
+        raise UsageError(f"{out} exists. Choose another --out, or --overwrite it.")
+    made = plan(asked)
+    return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+
+
+def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
+    """Make the run folder and do everything that the plan says."""
+    devices = Devices.start(made.asked.device, made.recipe.precision)
+    for line in made.lines():
+        say(line)
+    out = devices.gather(out)[0]
+    if devices.first:
+        created = Run.create(out, {"verb": "train", **facts(made)}, overwrite=overwrite)
+        assignment = splits_to_json(made.dataset, made.dataset.splits)
+        checkpoint.write_json(out / "splits.json", assignment)
+        checkpoint.write_json(out / "findings.json", [vars(f) for f in made.findings])
+    devices.wait()
+    created = Run.open(out)
+    say(f"run       {out}")
+    return _train(made, created, devices, resume=False)
+
+
+def _resume(data: str, path: Path, device: str) -> Run:
+    """Go on with a run: same data, same split, same recipe."""
+    found = Run.open(path)
+    kept = dict(found.facts["asked"])
+    if found.facts["state"] == "done":
+        raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
+    kept["accept"] = tuple(kept["accept"])
+    asked = Asked(**{**kept, "data": data})
+    stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
+    made = plan(replace(asked, splits=str(path / "splits.json"), weights=None))
+    splits_from_json(made.dataset, stored)
+    now, then = made.dataset.fingerprint(), found.facts["data"]["fingerprint"]
+    if now != then:
+        raise DataError(
+            f"{data} is not what {path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an image, "
+            "a label or a name changed. Resume with the same data, or start a new run."
+        )
+    made = replace(made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"])
+    devices = Devices.start(device if device != "auto" else asked.device, made.recipe.precision)
+    say(f"Resuming {path}.")
+    return _train(made, found, devices, resume=True)
+
+
+def _train(made: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
+    with _state(run, devices):
+        model, elapsed = _fitted(made, run, devices, resume)
+        results = _tested(made, run, model, devices, elapsed)
+        if devices.first:
+            checkpoint.write_json(run.path / "results.json", results.to_json())
+            run.update(state="done", seconds=round(elapsed, 1))
+            _page.write(run, made, model, results)
+    devices.wait()
+    return run
+
+
+def _fitted(made: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
+    """The trained and calibrated model, written to model/, and the seconds it took."""
+    started = time.monotonic()
+    before = float(run.facts.get("seconds", 0.0)) if resume else 0.0
+    model, _ = fit(made, run, devices, resume=resume)
+    elapsed = before + time.monotonic() - started
+    val = predict_part(model, made, made.part("val"), devices)
+    model.settings.update(made.task.calibrate(val.prediction, val.truth))
+    if devices.first:
+        run.save_model(model.state_dict(), card_of(made, model.settings))
+        val = predict_part(model, made, made.part("val"), devices) if devices.world == 1 else val
+        run.save_predictions("val", val.ids, val.prediction, val.truth)
+    return model, elapsed
+
+
+def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
+    """Open the test set: network and baselines on the same images."""
+    test = made.part("test")
+    looks = _judge.look_at_test(run, test, "train") if devices.first else 0
+    found = predict_part(model, made, test, devices)
+    if not devices.first:
+        return Results(made.task.card.name, "", "test", 0, {})
+    order = {item: i for i, item in enumerate(found.ids)}
+    groups = None if test.groups is None else test.groups[[order[i] for i in test.ids]]
+    scores, network = _judge.scored(made.task, found.prediction, found.truth, groups)
+    results = Results(made.task.card.name, made.dataset.name, "test", len(test), scores)
+    beside = {}
+    for name, prediction in _judge.baselines(made.task, made.part("train"), test, made.settings).items():
+        results.baselines[name], beside[name] = _judge.scored(made.task, prediction, test.targets, groups)
+    run.save_predictions("test", found.ids, found.prediction, found.truth)
+    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups) + _judge.diagnose(run)
+    if looks > 1:
+        results.verdicts.append(
+            f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
+            "choosing among runs by them makes the numbers optimistic."
+        )
+    results.exhibits = made.task.exhibits(found.prediction, found.truth, found.ids, scores)
+    results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
+    results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
+    return results
+
+
+@contextmanager
+def _state(run: Run, devices: Devices) -> Iterator[None]:
+    """Lock the run; write down how it ended."""
+    if devices.first:
+        run.lock()
+        run.update(state="running")
+    try:
+        yield
+    except BaseException as error:
+        if devices.first:
+            _note_end(run, error)
+        raise
+    finally:
+        if devices.first:
+            run.unlock()
+
+
+def _note_end(run: Run, error: BaseException) -> None:
+    """What is left is made usable: the best weights so far become the model."""
+    interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+    try:
+        best = run.checkpoint("best")
+        if best is not None:
+            kept = {k: run.facts[k] for k in ("settings", "info", "task_options")}
+            run.save_model(best[0]["model"], kept)
+        run.update(state="interrupted" if interrupted else "failed", error=str(error))
+    except SightlineError:
+        say(f"{run.path} could not be updated; its checkpoints are as they were.")
+
+
+

@@ -1,0 +1,130 @@
+"""The shape of the code: imports point down, heavy libraries have one door, files stay small."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import sightline
+
+ROOT = Path(sightline.__file__).parent
+FILES = sorted(ROOT.rglob("*.py"))
+LAYERS = [
+    {"errors"},
+    {"core"},
+    {"ops"},
+    {"data", "models", "metrics"},
+    {"tasks", "engine", "explain", "audit", "export", "report"},
+    {"verbs"},
+    {"api"},
+    {"cli", "server", "studio"},
+]
+DOWN_A_LAYER = {("engine", "models"), ("tasks", "models")}
+DOORS = {
+    "PIL": {"data/images.py", "ops/draw.py"},
+    "safetensors": {"core/checkpoint.py"},
+    "timm": {"models/backbones/_timm.py"},
+    "matplotlib": {"report/figures.py"},
+    "jinja2": {"report/page.py"},
+    "rich": {"core/talk.py", "report/terminal.py"},
+    "cyclopts": {"cli.py"},
+    "optuna": {"verbs/tune.py"},
+    "pyarrow": {"data/formats/table.py"},
+    "mlflow": {"engine/callbacks/mlflow.py"},
+}
+PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks")
+
+
+def layer(module: str) -> int | None:
+    """Number of the layer of `sightline.<part>...`; None for the package root."""
+    part = module.split(".")[1] if "." in module else ""
+    return next((i for i, names in enumerate(LAYERS) if part in names), None)
+
+
+def imports(file: Path) -> Iterator[tuple[str, bool]]:
+    """(module, is it imported when the file is) of every import in the file."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    typing_only = {
+        id(n) for test in ast.walk(tree)
+        if isinstance(test, ast.If) and "TYPE_CHECKING" in ast.dump(test.test) for n in ast.walk(test)
+    }  # fmt: skip
+    for node in ast.walk(tree):
+        if id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node in tree.body) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, node in tree.body
+
+
+def name(file: Path) -> str:
+    """Dotted name of a source file."""
+    return ".".join(["sightline", *file.relative_to(ROOT).with_suffix("").parts])
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_imports_point_down(file: Path) -> None:
+    here = layer(name(file))
+    part = name(file).split(".")[1]
+    for module, _ in imports(file):
+        if not module.startswith("sightline.") or here is None:
+            continue
+        there, other = layer(module), module.split(".")[1]
+        assert there is not None, f"{file} imports {module}, which is in no layer"
+        assert there < here or other == part, f"{file} imports {module}, which does not lie below it"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_heavy_libraries_have_one_door(file: Path) -> None:
+    here = file.relative_to(ROOT).as_posix()
+    for module, _ in imports(file):
+        doors = DOORS.get(module.split(".")[0])
+        assert doors is None or here in doors, f"{here} imports {module}; its door is {doors}"
+
+
+@pytest.mark.parametrize("folder", PLUGINS)
+def test_plugins_do_not_import_each_other(folder: str) -> None:
+    package = f"sightline.{folder.replace('/', '.')}"
+    shared = {"intervals", "compare", "calibration"}
+    for file in (ROOT / folder).glob("[!_]*.py"):
+        for module, _ in imports(file):
+            last = module.removeprefix(package + ".").split(".")[0]
+            own = module.startswith(package + ".") and not last.startswith("_")
+            assert not own or last in shared or file.stem in shared, f"{file.name} imports its sibling {module}"
+
+
+def test_tasks_do_not_import_each_other_and_nobody_names_them() -> None:
+    tasks = [p.name for p in (ROOT / "tasks").iterdir() if (p / "task.py").is_file()]
+    for file in FILES:
+        inside = file.relative_to(ROOT).parts[:2]
+        for module, _ in imports(file):
+            parts = module.split(".")
+            if parts[:2] == ["sightline", "tasks"] and len(parts) > 2:
+                assert inside == ("tasks", parts[2]), f"{file} imports {module}"
+        if inside[0] != "tasks":
+            text = ast.parse(file.read_text(encoding="utf-8"))
+            for node in ast.walk(text):
+                if isinstance(node, ast.Compare):
+                    said = [c.value for c in node.comparators if isinstance(c, ast.Constant)]
+                    assert not set(said) & set(tasks), f"{file} line {node.lineno} branches on a task's name"
+
+
+def test_core_stays_small() -> None:
+    lines = sum(len(f.read_text(encoding="utf-8").splitlines()) for f in (ROOT / "core").rglob("*.py"))
+    assert lines <= 1500
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_files_and_functions_stay_small(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 420
+    if file.name == "api.py":
+        return
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            docstring = len((ast.get_docstring(node) or "").splitlines())
+            assert length - docstring <= 60, f"{file} {node.name} has {length} lines"
