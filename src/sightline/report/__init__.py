@@ -1,0 +1,1 @@
+"""Results drawn: figures, the HTML report, and tables on the terminal."""

@@ -1,0 +1,393 @@
+"""Exhibits drawn as inline SVG: each kind once.
+
+Colours are written as CSS variables with a light fallback, so that a page may follow dark mode.
+Text stays text. Equal exhibits give equal SVG. matplotlib is used without pyplot: no global figure.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import unicodedata
+import warnings
+from collections.abc import Callable, Sequence
+from html import escape
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from sightline.core.report import Bars, Intervals, Lines, Matrix, Scatter, Score
+
+Drawn = Matrix | Lines | Bars | Scatter | Intervals
+
+# Light values of the page's colours; page.css holds the dark ones under the same names.
+INK, MUTED, RULE, PAPER = "#1f2328", "#59636e", "#d8dee4", "#fefefe"
+HIT, MISS = "#1f5f9f", "#c2500a"
+SERIES = ("#1f6fb2", "#d35f00", "#00825f", "#a3499a", "#946800", "#4c5b6a")
+DASHES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)), (0, (1, 1)))
+NAMES = {
+    INK: "ink",
+    MUTED: "muted",
+    RULE: "rule",
+    PAPER: "paper",
+    HIT: "hit",
+    MISS: "miss",
+    **{c: f"s{i}" for i, c in enumerate(SERIES)},
+}
+
+WIDTH = 374.0  # points; a phone shows it at about nine tenths, so that 10 point text stays legible
+COUNTED = 12  # largest matrix with numbers in its cells
+VECTOR = 40  # largest matrix drawn cell by cell; beyond, it is an image
+NAMED = 30  # most bars that get their name
+DOTS = 1500  # most points drawn one by one
+
+STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "sightline",
+    "text.parse_math": False,
+    "font.family": ["sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "axes.facecolor": "none",
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 1.9,
+    "lines.markersize": 4.5,
+    "patch.linewidth": 0,
+}
+
+
+def svg(exhibit: Drawn, prefix: str = "") -> str:
+    """An exhibit as an SVG element that can stand inside a page.
+
+    Args:
+        exhibit: A matrix, curves, bars, points or intervals.
+        prefix: Put before every id inside; differs between the pictures of one page.
+    """
+    draw: Callable[[Figure, Any], None] = {
+        Matrix: _matrix,
+        Lines: _lines,
+        Bars: _bars,
+        Scatter: _scatter,
+        Intervals: _intervals,
+    }[type(exhibit)]
+    with mpl.rc_context(STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts have it
+        figure = Figure(figsize=(WIDTH / 72, WIDTH * 0.64 / 72), layout="constrained", facecolor="none")
+        FigureCanvasSVG(figure)
+        draw(figure, exhibit)
+        stream = io.StringIO()
+        figure.savefig(stream, format="svg", facecolor="none", dpi=200, metadata={"Date": None})
+    return _inline(stream.getvalue(), prefix, describe(exhibit))
+
+
+def _inline(text: str, prefix: str, label: str) -> str:
+    """What matplotlib wrote, fit to stand in a page: no prolog, no style of its own, own ids."""
+    text = text[text.index("<svg") :].strip()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
+    text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.S)
+    text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.S)
+    used = set(re.findall(r'<[^<>]*(?:href="#|url\(#)([\w.-]+)', text))
+    text = re.sub(r"<[^<>]+>", lambda tag: _tag(tag[0], prefix, used), text)
+    head, _, body = text.partition(">")
+    box = re.search(r'viewBox="[^"]*"', head)
+    assert box is not None
+    style = "stroke-linejoin:round;stroke-linecap:butt"
+    return f'<svg {box[0]} role="img" aria-label="{escape(label)}" style="{style}">{body}'
+
+
+def _tag(tag: str, prefix: str, used: set[str]) -> str:
+    """One tag with its own ids, the page's colours and the reader's font. Text is never touched."""
+    tag = tag.replace("xlink:href", "href")
+    tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", tag)
+    tag = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", tag)
+    for colour, name in NAMES.items():
+        tag = tag.replace(colour, f"var(--{name},{colour})")
+    tag = re.sub(r"'DejaVu Sans'(, sans-serif)?", "system-ui, sans-serif", tag)
+    return re.sub(r"\s*\n\s*", " ", tag)
+
+
+def describe(exhibit: Drawn) -> str:
+    """What a picture shows, in words, for those who cannot see it."""
+    if isinstance(exhibit, Matrix):
+        counts = _counts(exhibit)
+        right, whole = np.trace(counts), counts.sum()
+        return f"{clean(exhibit.title)}: {len(counts)} classes, {right:g} of {whole:g} on the diagonal."
+    if isinstance(exhibit, Lines):
+        ends = [f"{clean(k)} ends at {v[-1][1]:.4g}" for k, v in exhibit.series.items() if v]
+        head = f"{clean(exhibit.title)}: {clean(exhibit.y)} against {clean(exhibit.x)}"
+        return f"{head}; {'; '.join(ends)}." if ends else f"{head}."
+    if isinstance(exhibit, Bars):
+        shown = [f"{clean(k)} {v:g}" for k, v in list(exhibit.values.items())[:NAMED]]
+        return f"{clean(exhibit.title)}: {', '.join(shown)}."
+    if isinstance(exhibit, Intervals):
+        rows = [f"{clean(k)} {s.text(exhibit.percent)}" for k, s in exhibit.scores.items()]
+        return f"{clean(exhibit.title)}: {'; '.join(rows)}."
+    axes = f"{clean(exhibit.y)} against {clean(exhibit.x)}"
+    return f"{clean(exhibit.title)}: {len(exhibit.points)} points, {axes}."
+
+
+def clean(text: object) -> str:
+    """One line without control characters or halves of characters."""
+    plain = str(text).encode("utf-8", "backslashreplace").decode()
+    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in plain)
+
+
+def short(text: object, most: int = 16) -> str:
+    """A name cut in its middle: beginnings and ends tell names apart."""
+    line = clean(text)
+    if len(line) <= most:
+        return line
+    return f"{line[: most // 2]}…{line[len(line) - (most - 1 - most // 2) :]}"
+
+
+def number(value: float) -> str:
+    """A number as people write it: thousands apart, no needless digits."""
+    if not math.isfinite(value):
+        return "not defined"
+    if float(value).is_integer():
+        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{value:.3g}"
+
+
+def _empty(axes: Axes) -> None:
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, "nothing to draw", ha="center", va="center", color=MUTED, transform=axes.transAxes)
+
+
+def _set_height(figure: Figure, points: float) -> None:
+    figure.set_size_inches(WIDTH / 72, points / 72)
+
+
+# --- matrix ---------------------------------------------------------------------------------
+
+
+def _counts(exhibit: Matrix) -> np.ndarray:
+    counts = np.asarray(exhibit.counts, dtype=float)
+    return counts.reshape(len(exhibit.labels), len(exhibit.labels))
+
+
+def _matrix(figure: Figure, exhibit: Matrix) -> None:
+    counts, axes = _counts(exhibit), figure.add_subplot()
+    k = len(counts)
+    if not k:
+        return _empty(axes)
+    _set_height(figure, WIDTH if k > 4 else WIDTH * 0.8)
+    sums = counts.sum(axis=1, keepdims=True)
+    share = np.divide(counts, sums, out=np.zeros_like(counts), where=sums > 0)
+    shade = np.sqrt(share)  # else the mistakes of a good model could not be seen
+    if k <= VECTOR:
+        _cells(axes, counts, shade)
+    else:
+        image = np.zeros((k, k, 4))
+        image[..., :3] = np.where(np.eye(k, dtype=bool)[..., None], to_rgb("#3a86cc"), to_rgb("#e0701c"))
+        image[..., 3] = shade
+        axes.imshow(image, interpolation="none")
+    axes.set(xlim=(-0.5, k - 0.5), ylim=(k - 0.5, -0.5), aspect="equal", xlabel="predicted", ylabel="true")
+    axes.spines[:].set_visible(True)
+    axes.spines[:].set_color(RULE)
+    _class_ticks(axes, exhibit.labels)
+    return None
+
+
+def _cells(axes: Axes, counts: np.ndarray, shade: np.ndarray) -> None:
+    k = len(counts)
+    for i, j in zip(*np.nonzero(counts), strict=True):
+        colour = HIT if i == j else MISS
+        square = Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=colour, alpha=round(float(shade[i, j]), 3))
+        axes.add_patch(square)
+        if k <= COUNTED:
+            ink = PAPER if shade[i, j] > 0.7 else INK
+            text = number(counts[i, j])
+            size = min(10.5, 190 / k / max(len(text), 2) + 3)
+            axes.text(j, i, text, ha="center", va="center_baseline", fontsize=size, color=ink)
+    for edge in np.arange(0.5, k - 1):
+        axes.axhline(edge, color=RULE, linewidth=0.5)
+        axes.axvline(edge, color=RULE, linewidth=0.5)
+
+
+def _class_ticks(axes: Axes, labels: Sequence[str]) -> None:
+    k = len(labels)
+    step = 1 if k <= VECTOR else math.ceil(k / 25)
+    where = list(range(0, k, step))
+    names = [short(labels[i], 14 if k <= COUNTED else 12) for i in where]
+    size = 9.5 if k <= COUNTED else max(5.5, min(8.5, 250 / len(where)))
+    axes.set_yticks(where, names, fontsize=size)
+    axes.set_xticks(where, names, fontsize=size)
+    if max(map(len, names)) * k > 50:
+        for text in axes.get_xticklabels():
+            text.set(rotation=90 if k > COUNTED else 45, ha="right", rotation_mode="anchor")
+            if k > COUNTED:
+                text.set_va("center")
+    axes.tick_params(length=2 if step > 1 else 0)
+
+
+# --- curves ---------------------------------------------------------------------------------
+
+
+def _finite(points: Sequence[tuple[float, float]]) -> np.ndarray:
+    """(N, 2), what is not finite turned to gaps."""
+    array = np.asarray(points, dtype=float).reshape(-1, 2)
+    return np.where(np.isfinite(array), array, np.nan)
+
+
+def _lines(figure: Figure, exhibit: Lines) -> None:
+    axes = figure.add_subplot()
+    series = {k: _finite(v) for k, v in exhibit.series.items() if len(v)}
+    if not any(np.isfinite(v).all(axis=1).any() for v in series.values()):
+        return _empty(axes)
+    bars = series.pop(exhibit.bars, None)
+    if exhibit.diagonal:
+        _set_height(figure, WIDTH * 0.92)
+    if bars is not None:
+        _bar_series(axes, exhibit, bars, series)
+    for i, (name, points) in enumerate(series.items()):
+        marker = "o" if len(points) <= 25 else ""
+        colour, dash = SERIES[i % len(SERIES)], DASHES[i % len(DASHES)]
+        axes.plot(*points.T, label=short(name, 28), color=colour, linestyle=dash, marker=marker, zorder=3)
+    xs = np.concatenate([v[:, 0] for v in series.values()] or [np.zeros(0)])
+    if exhibit.diagonal:
+        _diagonal(axes, *_span(np.concatenate([v.ravel() for v in series.values()])))
+    elif len(xs) and np.all(xs[np.isfinite(xs)] % 1 == 0):
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
+    axes.grid(True)
+    handles, names = axes.get_legend_handles_labels()
+    if len(names) > 1:
+        figure.legend(handles, names, loc="outside upper left", ncols=2 if max(map(len, names)) > 12 else 3)
+    return None
+
+
+def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, np.ndarray]) -> None:
+    """Bars behind the curves; on an axis of their own where their scale is another."""
+    top = max((np.nanmax(v[:, 1]) for v in others.values()), default=0.0)
+    where = axes
+    if others and np.nanmax(bars[:, 1]) > 1.5 * max(top, 1e-12):
+        where = axes.twinx()
+        where.set(ylabel=clean(exhibit.bars), ylim=(0, np.nanmax(bars[:, 1]) * 2.5))
+        axes.set_zorder(where.get_zorder() + 1)
+        axes.patch.set_visible(False)
+    gaps = np.diff(np.unique(bars[:, 0]))
+    width = 0.9 * (gaps.min() if len(gaps) else 0.1)
+    where.bar(*bars.T, width=width, color=MUTED, alpha=0.28, zorder=1)
+    axes.bar([np.nan], [np.nan], color=MUTED, alpha=0.28, label=short(exhibit.bars, 28))
+
+
+def _span(values: np.ndarray) -> tuple[float, float]:
+    """Range of an axis that both x and y share: 0 to 1 for shares, else with a margin."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    margin = 0.04 * (high - low or 1.0)
+    return low - margin, high + margin
+
+
+def _diagonal(axes: Axes, low: float, high: float) -> None:
+    axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
+    pad = 0.015 * (high - low)
+    axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), aspect="equal")
+
+
+# --- bars, points, intervals ----------------------------------------------------------------
+
+
+def _bars(figure: Figure, exhibit: Bars) -> None:
+    axes = figure.add_subplot()
+    values = {k: v for k, v in exhibit.values.items() if math.isfinite(v)}
+    if not values:
+        return _empty(axes)
+    if len(values) > NAMED:
+        return _profile(axes, exhibit, values)
+    _set_height(figure, 48 + 21 * len(values))
+    heights = np.fromiter(values.values(), dtype=float)
+    axes.barh(range(len(values)), heights, color=SERIES[0], height=0.72)
+    low, high = min(0.0, heights.min()), max(0.0, heights.max())
+    for i, v in enumerate(heights):
+        axes.annotate(number(v), (max(v, 0.0), i), (4, 0), textcoords="offset points", va="center_baseline",
+                      fontsize=9.5)  # fmt: skip
+    axes.set_yticks(range(len(values)), [short(k, 22) for k in values])
+    axes.set(xlim=(low * 1.05, high + 0.16 * (high - low or 1)), ylim=(len(values) - 0.4, -0.6))
+    axes.set(xlabel=clean(exhibit.y), ylabel=clean(exhibit.x))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=5))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v)))
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(True, axis="x")
+    return None
+
+
+def _profile(axes: Axes, exhibit: Bars, values: dict[str, float]) -> None:
+    """Too many bars to name: sorted, with the first and the last named."""
+    ranked = sorted(values.items(), key=lambda item: -item[1])
+    axes.bar(range(len(ranked)), [v for _, v in ranked], width=1.0, color=SERIES[0])
+    ends = [f"{short(k, 20)} ({number(v)})" for k, v in (ranked[0], ranked[-1])]
+    axes.set(xlim=(-0.6, len(ranked) - 0.4), ylabel=clean(exhibit.y))
+    axes.set_xlabel(f"{len(ranked)} × {clean(exhibit.x)}, sorted:\n{ends[0]} to {ends[1]}")
+    axes.set_xticks([])
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v)))
+    axes.grid(True, axis="y")
+
+
+def _scatter(figure: Figure, exhibit: Scatter) -> None:
+    axes = figure.add_subplot()
+    points = _finite(exhibit.points)
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points):
+        return _empty(axes)
+    many = len(points) > DOTS
+    alpha = float(np.clip(8 / math.sqrt(len(points)), 0.12, 0.75))
+    colour = "#3a86cc" if many else SERIES[0]  # an image cannot follow dark mode; this blue suits both
+    axes.scatter(*points.T, s=14, color=colour, alpha=alpha, linewidths=0, rasterized=many, zorder=3)
+    if exhibit.diagonal:
+        _set_height(figure, WIDTH * 0.92)
+        _diagonal(axes, *_span(points))
+    axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
+    axes.grid(True)
+    return None
+
+
+def _intervals(figure: Figure, exhibit: Intervals) -> None:
+    axes = figure.add_subplot()
+    scores: dict[str, Score] = {k: s for k, s in exhibit.scores.items() if math.isfinite(s.value)}
+    if not scores:
+        return _empty(axes)
+    _set_height(figure, 52 + 34 * len(scores))
+    k = 100.0 if exhibit.percent else 1.0
+    for i, (name, s) in enumerate(scores.items()):
+        colour = SERIES[0] if i == 0 else MUTED
+        axes.plot([k * s.low, k * s.high], [i, i], color=colour, linewidth=2.6, solid_capstyle="round")
+        axes.plot([k * s.value], [i], "o", color=colour, markersize=7)
+        text = f"{short(name, 30)}: {s.text(exhibit.percent)}"
+        axes.annotate(text, (0, i - 0.26), xycoords=("axes fraction", "data"), va="bottom", fontsize=9.5)
+    axes.set(ylim=(len(scores) - 0.6, -0.85), yticks=[])
+    axes.set_xlabel(clean(exhibit.x) + (" in %" if exhibit.percent else ""))
+    axes.spines["left"].set_visible(False)
+    axes.grid(True, axis="x")
+    return None

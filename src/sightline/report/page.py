@@ -1,0 +1,279 @@
+"""The report: one HTML file that opens offline, on a phone, on paper, and for a screen reader.
+
+It loads nothing from anywhere, and its own content policy forbids it to. All that comes from the user
+(names, captions, texts) is escaped; what a picture cannot show is said in its place.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from sightline.core import checkpoint
+from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Page, Pictures, Score, Section, Table
+from sightline.data.images import encode_jpeg, encode_png, view
+from sightline.report.figures import COUNTED, Drawn, clean, number, svg
+
+Fetch = Callable[[str], np.ndarray]
+
+SIDE = 160  # longest side of a picture in pixels
+SHOWN = 60  # most pictures of one exhibit
+LISTED = 5  # files named under a finding at once
+MORE = 200  # files named when one asks for more
+ROWS = 1000  # most rows of a table
+SEVERITIES = {"error": "Errors", "warning": "Warnings", "info": "Notes"}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell of a table: what is read first, what stands small beside it, and how it sorts."""
+
+    text: str
+    small: str = ""
+    sort: str = ""
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture as the page shows it: a data URI, or why there is none."""
+
+    uri: str
+    width: int
+    pixelated: bool
+    caption: str
+    id: str
+    error: str = ""
+
+
+def write(page: Page, picture: Fetch, path: Path) -> None:
+    """Render a report and write it whole or not at all.
+
+    Args:
+        page: What it says.
+        picture: Id to picture, (H, W, C) uint8, C is 3 or 1. May raise.
+        path: The HTML file.
+
+    Raises:
+        SightlineError: If the disk refuses.
+    """
+    checkpoint.write_text(path, render(page, picture))
+
+
+def render(page: Page, picture: Fetch) -> str:
+    """A report as one HTML document. Equal pages give equal text.
+
+    Args:
+        page: What it says.
+        picture: Id to picture, (H, W, C) uint8, C is 3 or 1. May raise: the text is shown instead.
+    """
+    environment = _environment()
+    source = environment.loader.get_source  # type: ignore[union-attr]
+    script = source(environment, "page.js")[0]
+    html = environment.get_template("page.html.j2").render(
+        page=page,
+        facts=[(name, *_headline(value)) for name, value in page.facts],
+        sections=[_section(i, s, cache(picture)) for i, s in enumerate(page.sections)],
+        style=Markup(source(environment, "page.css")[0]),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    )
+    return html.encode("utf-8", "backslashreplace").decode()
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("sightline", "report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["clean"] = _legal
+    return environment
+
+
+def _legal(text: object) -> str:
+    """Text without the control characters that HTML forbids; line breaks stay."""
+    return "\n".join(clean(line) for line in str(text).splitlines())
+
+
+def _headline(value: str) -> tuple[str, str]:
+    """'97.5 % (95.1 to 98.9, n 360)' as what is read first and what stands small below."""
+    head, bracket, rest = str(value).partition(" (")
+    return (head, rest.removesuffix(")")) if bracket and rest.endswith(")") else (str(value), "")
+
+
+def _section(index: int, section: Section, picture: Fetch) -> dict[str, Any]:
+    blocks = [
+        block
+        for j, exhibit in enumerate(section.exhibits)
+        for block in _blocks(exhibit, f"e{index}-{j}-", picture)
+    ]
+    return {
+        "id": f"part-{index + 1}",
+        "title": section.title,
+        "text": list(_paragraphs(section.text)),
+        "blocks": blocks,
+        "findings": _findings(section.findings),
+    }
+
+
+def _paragraphs(text: str) -> Iterator[tuple[str, str]]:
+    """("p" or "pre", text): blank lines part paragraphs, four spaces make code."""
+    for part in text.replace("\r\n", "\n").split("\n\n"):
+        lines = part.strip("\n").split("\n")
+        if not part.strip():
+            continue
+        if all(line.startswith("    ") for line in lines):
+            yield "pre", "\n".join(line[4:] for line in lines)
+        else:
+            yield "p", part.strip()
+
+
+def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    groups = []
+    for severity, title in SEVERITIES.items():
+        ours = [f for f in findings if f.severity == severity]
+        if ours:
+            rows = [
+                {
+                    "finding": f,
+                    "count": number(f.count),
+                    "first": f.items[:LISTED],
+                    "more": f.items[LISTED : LISTED + MORE],
+                    "rest": max(0, len(f.items) - LISTED - MORE),
+                }
+                for f in ours
+            ]
+            groups.append({"severity": severity, "title": title, "rows": rows})
+    return groups
+
+
+# --- exhibits -------------------------------------------------------------------------------
+
+
+def _blocks(exhibit: Exhibit, prefix: str, picture: Fetch) -> Iterator[dict[str, Any]]:
+    """What the template shows for an exhibit."""
+    if isinstance(exhibit, Table):
+        yield _table(exhibit)
+    elif isinstance(exhibit, Gallery):
+        pairs = zip(exhibit.ids, exhibit.captions, strict=True)
+        shown = [_fetch(picture, i, c) for i, c in list(pairs)[:SHOWN]]
+        yield _gallery(exhibit, shown, len(exhibit.ids))
+    elif isinstance(exhibit, Pictures):
+        pairs = zip(exhibit.images, exhibit.captions, strict=True)
+        shown = [_shown(image, c, "", exhibit.pixelated) for image, c in list(pairs)[:SHOWN]]
+        yield _gallery(exhibit, shown, len(exhibit.images))
+    else:
+        yield from _figure(exhibit, prefix)
+
+
+def _figure(exhibit: Drawn, prefix: str) -> Iterator[dict[str, Any]]:
+    wide = isinstance(exhibit, Matrix) and len(exhibit.labels) > COUNTED
+    drawing = Markup(svg(exhibit, prefix))
+    yield {"kind": "figure", "title": exhibit.title, "note": exhibit.note, "svg": drawing, "wide": wide}
+    if isinstance(exhibit, Matrix) and wide:
+        yield _table(_confusions(exhibit))
+
+
+def _confusions(matrix: Matrix, most: int = 10) -> Table:
+    """The largest entries off the diagonal, which a large heat map cannot name."""
+    counts = np.asarray(matrix.counts, dtype=float)
+    sums = counts.sum(axis=1)
+    off = counts * (1 - np.eye(len(counts)))
+    order = np.argsort(-off, axis=None, kind="stable")[:most]
+    cells = [divmod(int(n), len(counts)) for n in order if off.flat[n] > 0]
+    rows = [
+        [matrix.labels[i], matrix.labels[j], counts[i, j], f"{100 * counts[i, j] / sums[i]:.0f} %"]
+        for i, j in cells
+    ]
+    return Table("Most frequent confusions", ("true", "taken for", "times", "of that class"), rows)
+
+
+def _table(table: Table) -> dict[str, Any]:
+    rows = [[_cell(value) for value in row] for row in table.rows[:ROWS]]
+    numeric = [bool(rows) and all(r[i].numeric for r in rows) for i in range(len(table.columns))]
+    return {
+        "kind": "table",
+        "title": table.title,
+        "note": _some(table.note, len(rows), len(table.rows), "rows"),
+        "columns": list(zip(table.columns, numeric, strict=True)),
+        "rows": rows,
+        "numeric": numeric,
+        "sortable": len(rows) > 5,
+        "long": len(rows) > 25,
+        "wide": len(table.columns) > 4 or any(c.small for r in rows for c in r),
+    }
+
+
+def _cell(value: Any) -> Cell:
+    if value is None:
+        return Cell("–", numeric=True)
+    if isinstance(value, Score):
+        head, small = _headline(value.text())
+        return Cell(head, small, f"{value.value:.9g}" if math.isfinite(value.value) else "", True)
+    if isinstance(value, bool | np.bool_):
+        return Cell("yes" if value else "no")
+    if isinstance(value, int | float | np.number):
+        return Cell(number(float(value)), sort=f"{float(value):.9g}", numeric=True)
+    head, small = _headline(str(value))
+    amount = _amount(head)
+    return Cell(str(value)) if amount is None else Cell(head, small, f"{amount:.9g}", True)
+
+
+def _amount(text: str) -> float | None:
+    """The number a text such as '97.5 %' or '0.93' stands for, or None."""
+    try:
+        value = float(text.removesuffix("%").strip())
+    except ValueError:
+        return None
+    return value if math.isfinite(value) and not text.strip().startswith("0x") else None
+
+
+def _some(note: str, shown: int, whole: int, what: str) -> str:
+    cut = f"The first {shown} of {number(whole)} {what} are shown." if shown < whole else ""
+    return f"{note} {cut}".strip()
+
+
+def _gallery(exhibit: Gallery | Pictures, shown: list[Shown], whole: int) -> dict[str, Any]:
+    note = _some(exhibit.note, len(shown), whole, "pictures")
+    return {"kind": "gallery", "title": exhibit.title, "note": note, "pictures": shown}
+
+
+def _fetch(picture: Fetch, id: str, caption: str) -> Shown:
+    try:
+        image = picture(id)
+    except Exception as error:  # the report comes last: no picture may cost the user the rest of it
+        return Shown("", SIDE, False, caption, id, error=str(error) or type(error).__name__)
+    return _shown(image, caption, id, pixelated=None)
+
+
+def _shown(image: Any, caption: str, id: str, pixelated: bool | None) -> Shown:
+    """One picture, small enough for a page; `pixelated` None enlarges small ones without smoothing."""
+    array = np.asarray(image)
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3) or not array.size:
+        found = f"{array.dtype} {array.shape}"
+        return Shown("", SIDE, False, caption, id, error=f"Expected (H, W, 3 or 1) uint8, found {found}.")
+    h, w = array.shape[:2]
+    if max(h, w) > SIDE:
+        k = SIDE / max(h, w)
+        array = view(array, (max(1, round(h * k)), max(1, round(w * k))), channels=array.shape[2])
+    small = max(h, w) <= 64
+    coded = encode_png(array) if small else encode_jpeg(array, 85)
+    uri = f"data:image/{'png' if small else 'jpeg'};base64,{base64.b64encode(coded).decode()}"
+    width = round(SIDE * array.shape[1] / max(array.shape[:2]))
+    return Shown(uri, width, small if pixelated is None else pixelated, caption, id)
