@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import os
 import typing
+from collections.abc import Mapping
+from dataclasses import fields, make_dataclass
 from typing import Any, Literal
 
 import torch
 from torch import nn
 
+from sightline.core import options as core_options
 from sightline.core import talk
 from sightline.core.card import ModelCard
 from sightline.errors import SightlineError, UnknownName, UsageError
@@ -41,19 +44,23 @@ def card(name: str) -> ModelCard:
     return typing.cast(ModelCard, _known(name).card(name))
 
 
-def options(name: str) -> dict[str, tuple[Any, Any]]:
-    """Settings of a network's own: name to (type, default).
+def options(name: str) -> type:
+    """Settings of a network's own, as a dataclass made from the signature of its `build`.
+
+    `core.options.listed` shows them to people.
 
     Raises:
         UnknownName: If there is no network of that name.
     """
     if name not in BACKBONES:
-        return {k: (kind, None) for k, kind in _known(name).OPTIONS.items()}
+        return _known(name).Options  # type: ignore[no-any-return]
     build = BACKBONES.load(name).build
     hints = typing.get_type_hints(build)
     given = ("outputs", "channels", "size", "pretrained")
-    parameters = inspect.signature(build).parameters.values()
-    return {p.name: (hints[p.name], p.default) for p in parameters if p.name not in given}
+    parameters = [p for p in inspect.signature(build).parameters.values() if p.name not in given]
+    made = make_dataclass("Options", [(p.name, hints[p.name], p.default) for p in parameters], frozen=True)
+    made.__doc__ = build.__doc__
+    return made
 
 
 def create(
@@ -150,33 +157,12 @@ def _without(name: str) -> str:
     return ""
 
 
-def _checked(name: str, settings: dict[str, Any]) -> dict[str, Any]:
-    known = options(name)
-    for given in settings:
-        if not known:
-            raise UsageError(f"Model '{name}' has no options of its own. Received '{given}'.")
-        if given not in known:
-            raise UnknownName(f"option of model '{name}'", given, known)
-    return {k: _typed(name, k, v, known[k][0]) for k, v in settings.items()}
-
-
-def _typed(name: str, option: str, value: Any, kind: Any) -> Any:
-    """The value as the kind it must be; text, as a command line gives it, is read."""
-    choices = typing.get_args(kind) if typing.get_origin(kind) is Literal else ()
-    if choices:
-        if value not in choices:
-            raise UnknownName(f"{option} of model '{name}'", str(value), choices)
-        return value
-    try:
-        if kind is bool and not isinstance(value, bool):
-            return {"true": True, "yes": True, "false": False, "no": False}[str(value).lower()]
-        if kind is int and float(value) != int(float(value)):
-            raise ValueError
-        return kind(value)
-    except (ValueError, KeyError, TypeError) as error:
-        raise UsageError(
-            f"Option {option} of model '{name}' takes {kind.__name__}. Received '{value}'."
-        ) from error
+def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings of the network with its own defaults, as the kinds they must be."""
+    kind = options(name)
+    if settings and not fields(kind):
+        raise UsageError(f"Model '{name}' has no settings of its own. Received {', '.join(settings)}.")
+    return dict(vars(core_options.build(kind, settings, f"model '{name}'")))
 
 
 def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple[int, int]) -> None:

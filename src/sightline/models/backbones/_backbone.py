@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from sightline.errors import UsageError
@@ -59,3 +60,29 @@ def flat(name: str, channels: int, size: tuple[int, int]) -> int:
     if min(size) < 1:
         raise UsageError(f"Model '{name}' shrinks pictures of this size to nothing. Use a larger --size.")
     return channels * size[0] * size[1]
+
+
+def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
+    """A first convolution like this one, for pictures of 1 or 3 channels.
+
+    Args:
+        conv: Convolution of an RGB network.
+        channels: Channels it shall take.
+        keep: Whether its weights are worth keeping: summed over colours, as grey is equal in all three.
+    """
+    if conv.in_channels == channels:
+        return conv
+    made = nn.Conv2d(
+        channels,
+        conv.out_channels,
+        conv.kernel_size,  # type: ignore[arg-type]
+        conv.stride,  # type: ignore[arg-type]
+        conv.padding,  # type: ignore[arg-type]
+        bias=conv.bias is not None,
+    )
+    if keep:
+        with torch.no_grad():
+            made.weight.copy_(conv.weight.sum(dim=1, keepdim=True) / channels)
+            if conv.bias is not None and made.bias is not None:
+                made.bias.copy_(conv.bias)
+    return made

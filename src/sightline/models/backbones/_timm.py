@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import timm
@@ -11,8 +12,18 @@ from sightline.core.card import ModelCard
 from sightline.errors import UsageError
 from sightline.models.backbones._backbone import Backbone, _unrolled
 
-OPTIONS = {"drop_rate": float, "drop_path_rate": float}
-"""Settings that are handed on to timm."""
+
+@dataclass(frozen=True)
+class Options:
+    """What is handed on to timm; None leaves it as the network likes it.
+
+    Args:
+        drop_rate: Dropout before the head.
+        drop_path_rate: Share of residual branches that is skipped in training.
+    """
+
+    drop_rate: float | None = None
+    drop_path_rate: float | None = None
 
 
 class TimmBackbone(Backbone):
@@ -86,6 +97,7 @@ def build(
         UsageError: If the network cannot be built so.
     """
     config = timm.get_pretrained_cfg(name)
+    options = {k: v for k, v in options.items() if v is not None}
     if config is not None and config.fixed_input_size:
         options["img_size"] = size
     try:
