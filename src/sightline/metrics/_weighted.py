@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,9 +17,12 @@ class Weighted(Metric):
 
     Attributes:
         several: Whether it is defined where an image may have several labels.
+        scale: On what scale an interval is made: "share" for values in [0, 1]; "ratio" for those
+            whose distance from the best value is positive and has no upper limit (errors, losses).
     """
 
     several: ClassVar[bool] = True
+    scale: ClassVar[Literal["share", "ratio"]]
 
     @abstractmethod
     def values(self, stats: Stats, weights: Array) -> Array:

@@ -27,6 +27,7 @@ class Accuracy(Weighted):
         binomial=True,
         percent=True,
     )
+    scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"right": (N,) 0 or 1}."""

@@ -30,6 +30,7 @@ class Auroc(Weighted):
         best=1.0,
         truths=("label",),
     )
+    scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"scores": (N, K), "truth": (N,) class or (N, K) bool}."""

@@ -28,6 +28,7 @@ class BalancedAccuracy(Weighted):
         truths=("label",),
         percent=True,
     )
+    scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"truth", "predicted": (N,) class, or (N, K) bool}."""

@@ -33,6 +33,7 @@ class Ece(Weighted):
         best=0.0,
         truths=("label",),
     )
+    scale = "share"
 
     def __init__(self, bins: int = 15, mass: bool = False) -> None:
         super().__init__()

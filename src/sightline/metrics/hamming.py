@@ -25,6 +25,7 @@ class Hamming(Weighted):
         truths=("label",),
         percent=True,
     )
+    scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"wrong": (N,) share of the decisions of each image}."""

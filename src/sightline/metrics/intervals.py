@@ -1,4 +1,10 @@
-"""Intervals: what a score is worth, given how many independent images stand behind it."""
+"""Intervals: what a score is worth, given how many independent images stand behind it.
+
+The method for each kind of metric was chosen by simulation (benchmarks/coverage.py): the plain
+percentile bootstrap covers too little where a class has few images (89 % for average precision on
+200 images of 10 classes) and BCa not much better, so the standard error comes from the jackknife
+and the interval is made on a scale that suits the range of the metric.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +12,8 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.stats import beta
+from scipy.optimize import brentq
+from scipy.stats import beta, norm, t
 
 from sightline.core.metric import Metric, Stats
 from sightline.core.report import Score
@@ -15,80 +22,158 @@ from sightline.metrics._weighted import Weighted, size
 Array = np.ndarray
 
 _CHUNK = 2**19  # weights held at once, 4 MB: small enough for the cache
+_BLOCKS = 250  # most values the jackknife takes; more do not make its error estimate much steadier
 
 
 def score(
-    metric: Metric,
-    stats: Stats,
-    *,
-    groups: Array | None = None,
-    level: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
+    metric: Metric, stats: Stats, *, groups: Array | None = None, level: float = 0.95, seed: int = 0
 ) -> Score:
     """A metric with its interval.
+
+    A share of right images gets the exact binomial interval (mid-P), if images are independent.
+    Other metrics get their standard error from the jackknife over images, or over groups, in at
+    most 250 random blocks. A value in [0, 1] then has the Clopper-Pearson interval at its
+    effective sample size, which is the number of images whose plain share would have that error; a
+    loss or an error has Student's interval on the logarithmic scale; any other, on the plain scale.
 
     Args:
         metric: What is measured.
         stats: What its `per_image` gave, for all N images.
-        groups: (N,) names of the groups that images belong to. Whole groups are drawn then, because
-            images of one group are not independent.
+        groups: (N,) names of the groups that images belong to. Images of one group are not
+            independent, so that the groups are counted in place of the images.
         level: Share of test sets whose interval holds the true value.
-        resamples: Bootstrap replicates.
-        seed: Seed of the draws.
+        seed: Seed of the blocks.
 
     Returns:
-        The score; `n` counts the independent units, `method` names how the interval was made.
+        The score; `n` counts the independent units, `method` names how the interval was made. Its
+        ends are nan where the images do not tell: a single one, or all alike for a metric that is
+        not a share.
+
+    Source: Korn & Graubard, Confidence intervals for proportions with small expected number of
+    positive counts estimated from survey data, Survey Methodology 24, 1998 (effective size); Miller,
+    The jackknife: a review, Biometrika 61, 1974.
     """
-    n = size(stats)
-    if n == 0:
+    if size(stats) == 0:
         return Score(math.nan, math.nan, math.nan, 0, "no images")
-    units = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1].ravel()
+    units = units_of(stats, groups)
     value, count = metric.value(stats), int(units.max()) + 1
-    if metric.card.binomial and count == n:
-        low, high = exact(round(value * n), n, level)
-        return Score(value, low, high, n, "exact binomial")
-    draws = replicates(metric, stats, units, resamples, seed)
-    draws = draws[np.isfinite(draws)]
-    if not len(draws) or count < 2:
-        return Score(value, math.nan, math.nan, count, "not defined for one unit")
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
-    return Score(value, float(low), float(high), count, "bootstrap")
+    if metric.card.binomial and count == len(units):
+        low, high = exact(round(value * count), count, level)
+        return Score(value, low, high, count, "exact binomial (mid-P)")
+    error, blocks = jackknife(metric, stats, units, seed)
+    what = "jackknife" if groups is None else "jackknife over groups"
+    if not math.isfinite(value) or not math.isfinite(error):
+        return Score(value, math.nan, math.nan, count, f"{what}: not defined")
+    quantile = float(t.ppf((1 + level) / 2, blocks - 1))
+    scale = metric.scale if isinstance(metric, Weighted) else "plain"
+    if scale == "share":
+        narrow = norm.ppf((1 + level) / 2) / quantile  # few blocks: the error itself is uncertain
+        inside = error > 0 and 0 < value < 1
+        effective = value * (1 - value) / error**2 * narrow**2 if inside else float(count)
+        low, high = clopper_pearson(value * effective, effective, level)
+        return Score(value, low, high, count, f"{what}, effective sample size")
+    if error == 0:
+        return Score(value, math.nan, math.nan, count, f"{what}: all images alike")
+    if scale == "ratio":
+        best = metric.card.best
+        near, far = (abs(value - best) * math.exp(s * quantile * error / abs(value - best)) for s in (-1, 1))
+        low, high = (best - far, best - near) if metric.card.higher_is_better else (best + near, best + far)
+        return Score(value, low, high, count, f"{what}, log scale")
+    return Score(value, value - quantile * error, value + quantile * error, count, what)
 
 
-def exact(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper-Pearson interval of a share.
+def units_of(stats: Stats, groups: Array | None) -> Array:
+    """(N,) number of the independent unit of each image: itself, or its group."""
+    if groups is None:
+        return np.arange(size(stats))
+    if len(groups) != size(stats):
+        raise ValueError(f"groups must name one group an image ({size(stats)}). Received {len(groups)}.")
+    return np.asarray(np.unique(groups, return_inverse=True)[1]).ravel()
 
-    Args:
-        right: Successes.
-        n: Trials, at least 1.
-        level: Confidence level; the actual coverage is never below it.
+
+def clopper_pearson(right: float, n: float, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a share that never covers too little; `right` and `n` need not be whole.
 
     Source: Clopper & Pearson, The use of confidence or fiducial limits, Biometrika 26, 1934.
     """
     tail = (1 - level) / 2
-    low = float(beta.ppf(tail, right, n - right + 1)) if right else 0.0
+    low = float(beta.ppf(tail, right, n - right + 1)) if right > 0 else 0.0
     high = float(beta.ppf(1 - tail, right + 1, n - right)) if right < n else 1.0
     return low, high
 
 
-def replicates(metric: Metric, stats: Stats, units: Array, resamples: int, seed: int) -> Array:
-    """(resamples,) values of the metric, each over as many units as there are, drawn with return.
+def exact(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a share, with half the probability of what was seen on either side (mid-P).
+
+    Covers 95 % on average over n and the true share, where Clopper-Pearson covers 96 to 99 %.
+
+    Args:
+        right: Successes.
+        n: Trials, at least 1.
+        level: Confidence level.
+
+    Source: Berry & Armitage, Mid-P confidence intervals: a brief review, The Statistician 44, 1995.
+    """
+
+    def above(share: float) -> float:
+        at_least = beta.cdf(share, right, n - right + 1) if right else 1.0
+        more = beta.cdf(share, right + 1, n - right) if right < n else 0.0
+        return float(at_least + more) / 2
+
+    tail = (1 - level) / 2
+    low = brentq(lambda p: above(p) - tail, 0, 1) if right else 0.0
+    high = brentq(lambda p: above(p) - 1 + tail, 0, 1) if right < n else 1.0
+    return float(low), float(high)
+
+
+def jackknife(metric: Metric, stats: Stats, units: Array, seed: int = 0) -> tuple[float, int]:
+    """Standard error of a metric from leaving out units, and from how many blocks it comes.
 
     Args:
         metric: What is measured.
         stats: What its `per_image` gave, for all N images.
-        units: (N,) number of the unit (image or group) that each image belongs to.
-        resamples: How many.
-        seed: Seed of the draws; the same for two metrics means the same draws.
+        units: (N,) number of the unit of each image, as `units_of` gave.
+        seed: Seed of the random blocks that more than 250 units are put into.
+
+    Returns:
+        The error, nan if there are fewer than two blocks without which the metric is defined; and
+        the number of those.
     """
-    return np.concatenate([under(metric, stats, w[:, units]) for w in draws_of(units, resamples, seed)])
+    count = int(units.max()) + 1
+    blocks = min(count, _BLOCKS)
+    block = (np.random.default_rng(seed).permutation(count) * blocks // count)[units]
+    step = max(1, _CHUNK // len(units))
+    parts = []
+    for start in range(0, blocks, step):
+        left_out = np.arange(start, min(start + step, blocks))[:, None]
+        parts.append(under(metric, stats, (block[None] != left_out).astype(np.float64)))
+    values = np.concatenate(parts)
+    values = values[np.isfinite(values)]
+    if len(values) < 2:
+        return math.nan, len(values)
+    spread = values - values.mean()
+    # Rounding leaves about 1e-16 where all values are equal.
+    error = math.sqrt((len(values) - 1) / len(values) * float(spread @ spread))
+    return (error if error > 1e-12 * abs(values.mean()) else 0.0), len(values)
 
 
-def draws_of(units: Array, resamples: int, seed: int) -> Iterator[Array]:
+def replicates(metric: Metric, stats: Stats, units: Array, resamples: int, seed: int) -> Array:
+    """(resamples,) bootstrap values of the metric, each over as many units, drawn with return.
+
+    Args:
+        metric: What is measured.
+        stats: What its `per_image` gave, for all N images.
+        units: (N,) number of the unit of each image, as `units_of` gave.
+        resamples: How many.
+        seed: Seed of the draws; with the same seed and units, two metrics see the same draws.
+    """
+    return np.concatenate([under(metric, stats, w[:, units]) for w in _draws(units, resamples, seed)])
+
+
+def _draws(units: Array, resamples: int, seed: int) -> Iterator[Array]:
     """Chunks (b, U) of how often each unit is drawn, `resamples` rows in all."""
     rng, count = np.random.default_rng(seed), int(units.max()) + 1
-    step = max(1, _CHUNK // max(len(units), count))
+    step = max(1, _CHUNK // len(units))
     for start in range(0, resamples, step):
         b = min(step, resamples - start)
         drawn = rng.integers(0, count, (b, count)) + np.arange(b)[:, None] * count

@@ -29,6 +29,7 @@ class LogLoss(Weighted):
         best=0.0,
         truths=("label",),
     )
+    scale = "ratio"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"loss": (N,)}."""

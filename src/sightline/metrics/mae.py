@@ -24,6 +24,7 @@ class Mae(Weighted):
         best=0.0,
         truths=("number",),
     )
+    scale = "ratio"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"error": (N, M) absolute}."""

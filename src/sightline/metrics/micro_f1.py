@@ -25,6 +25,7 @@ class MicroF1(Weighted):
         best=1.0,
         truths=("label",),
     )
+    scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"truth", "predicted": (N,) class, or (N, K) bool}."""

@@ -25,6 +25,7 @@ class R2(Weighted):
         best=1.0,
         truths=("number",),
     )
+    scale = "ratio"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"square": (N, M), "truth": (N, M)}."""

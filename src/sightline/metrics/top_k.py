@@ -32,6 +32,7 @@ class TopK(Weighted):
         binomial=True,
         percent=True,
     )
+    scale = "share"
     several = False
 
     def __init__(self, k: int = 5) -> None:

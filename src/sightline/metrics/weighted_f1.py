@@ -24,6 +24,7 @@ class WeightedF1(Weighted):
         best=1.0,
         truths=("label",),
     )
+    scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"truth", "predicted": (N,) class, or (N, K) bool}."""
