@@ -21,6 +21,11 @@ from sightline.models.backbones._backbone import Backbone
 
 Pretrained = Literal["no", "auto", "yes"]
 
+DEFAULT = "resnet-small"
+"""What is trained where no network is named."""
+DEFAULT_PRETRAINED = "mobilenetv3_large_100"
+"""What is trained where published weights are wanted and no network is named."""
+
 HINT = "`sightline models --all` lists them."
 
 
