@@ -54,7 +54,7 @@ def build() -> App:
         app.command(_command(verb), name=verb.__name__)
     app.register_install_completion_command(name="--install-completion")
 
-    @app.meta.default
+    @app.meta.default  # type: ignore[untyped-decorator]
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
         json: bool = False,

@@ -55,6 +55,7 @@ class Metric(ABC):
 
     @property
     def stats(self) -> Stats:
+        """Statistics of all images so far."""
         if not self._parts:
             return {}
         return {k: np.concatenate([p[k] for p in self._parts]) for k in self._parts[0]}

@@ -1,13 +1,13 @@
 """Run: one folder on disk, which is the database.
 
-    run.json          what was asked, what it was resolved to, the data, the machine, the state
-    events.jsonl      one line per epoch, append-only
-    checkpoints/      last-N (two of them) and best-N
-    splits.json       which item is in which split
-    predictions/      one JSON line per image of a split that was evaluated
-    model/            model.safetensors and model.json: what `load` needs
-    results.json      scores with intervals, baselines, verdicts
-    report.html       the same for people
+run.json          what was asked, what it was resolved to, the data, the machine, the state
+events.jsonl      one line per epoch, append-only
+checkpoints/      last-N (two of them) and best-N
+splits.json       which item is in which split
+predictions/      one JSON line per image of a split that was evaluated
+model/            model.safetensors and model.json: what `load` needs
+results.json      scores with intervals, baselines, verdicts
+report.html       the same for people
 """
 
 from __future__ import annotations
@@ -246,7 +246,7 @@ def scoreboard(results: Results) -> Table:
     names = list(results.scores)
     rows: list[list[Any]] = []
     for who, scores in [("network", results.scores), *results.baselines.items()]:
-        rows.append([who, *(scores[n] if n in scores else "-" for n in names)])
+        rows.append([who, *(scores.get(n, "-") for n in names)])
     turned = [[name, *(row[i + 1] for row in rows)] for i, name in enumerate(names)]
     title = f"{results.task} on {results.data}, {results.split} ({results.n} images)"
     return Table(title, ["score", *(r[0] for r in rows)], turned, "value (95 % interval, n)")

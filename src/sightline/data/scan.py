@@ -9,7 +9,7 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -87,6 +87,14 @@ class Scan:
     def std(self) -> np.ndarray:
         """(N,) standard deviation of the grey values of each picture, in [0, 1]."""
         return np.sqrt(np.maximum(self.square[:, 3] - self.mean[:, 3] ** 2, 0))
+
+    def subset(self, indices: np.ndarray) -> Scan:
+        """The rows of some pictures."""
+        arrays = {
+            f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name not in ("facts", "details")
+        }
+        details = {n: self.details[i] for n, i in enumerate(indices.tolist()) if i in self.details}
+        return Scan(**arrays, facts=[self.facts[i] for i in indices], details=details)
 
     def mean_std(self, indices: np.ndarray, channels: int = 3) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over some pictures, in [0, 1].

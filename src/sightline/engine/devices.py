@@ -92,7 +92,7 @@ class Devices:
         if self.world == 1:
             return module
         if self.device.type == "cuda":
-            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)
+            module = nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(module)
 
     def backward(self, loss: Tensor) -> None:

@@ -43,7 +43,10 @@ def predict(model: Model, batches: Iterable[Batch], devices: Devices, *, loss: b
     was_training = model.training
     model.eval()
     rng = torch.Generator(devices.device).manual_seed(0)
-    predictions, truths, ids, total = [], [], [], 0.0
+    predictions: list[Any] = []
+    truths: list[Any] = []
+    ids: list[str] = []
+    total = 0.0
     for batch in batches:
         there = batch.to(devices.device)
         with devices.autocast():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -36,7 +37,7 @@ def build(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Opt
         {"params": [p for p in free if p.ndim <= 1], "weight_decay": 0.0},
     ]
     takes = inspect.signature(_KNOWN[name]).parameters
-    settings: dict[str, object] = {"lr": recipe.lr}
+    settings: dict[str, Any] = {"lr": recipe.lr}
     momentum = 0.9 if recipe.momentum is None else recipe.momentum
     if "momentum" in takes:
         settings["momentum"] = momentum

@@ -37,7 +37,7 @@ class Recipe:
         freeze: backbone, all-but-N (last N blocks stay free) or none.
         unfreeze: Share of training after which frozen parts are freed one by one; 1 is never.
         patience: Stop when validation has not improved for this many epochs; 0 is never.
-        monitor: loss or score: what decides which weights are kept.
+        monitor: score or loss: what decides on validation which weights are kept; the other breaks ties.
         sampler: shuffled or balanced (every class equally often).
         augment: none, light, standard or strong.
         flip: Mirror training images: yes, no, or auto (yes for colour photographs).
@@ -110,7 +110,7 @@ DEFAULTS: dict[str, Any] = {
     "freeze": "none",
     "unfreeze": 1.0,
     "patience": 0,
-    "monitor": "loss",
+    "monitor": "score",
     "sampler": "shuffled",
     "augment": "standard",
     "flip": "auto",

@@ -31,7 +31,7 @@ def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.fl
     x = images.astype(np.float32) / 255
     grey = x.mean(3)
     gy, gx = np.gradient(grey, axis=(1, 2))
-    strength = np.hypot(gx, gy)
+    strength = np.hypot(gx, gy).astype(np.float32)
     direction = (np.arctan2(gy, gx) % np.pi) / np.pi * bins
     votes = [_pooled(strength * (direction.astype(int) % bins == b), cells) for b in range(bins)]
     histogram = np.stack(votes, 1).reshape(n, -1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,8 +78,10 @@ def _augment(plan: Plan) -> Callable[[Batch, torch.Generator], Batch] | None:
     return lambda batch, rng: own(pictures(batch, rng), rng)
 
 
-def fit(plan: Plan, run: Run, devices: Devices, *, resume: bool = False) -> tuple[Model, Loader]:
-    """Train the plan's model; it comes back with its best weights, and with the validation loader."""
+def fit(
+    plan: Plan, run: Run, devices: Devices, *, resume: bool = False, extra: Sequence[Callback] = ()
+) -> Model:
+    """Train the plan's model; it comes back with its best weights."""
     model = build_model(plan).to(devices.device)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -93,10 +95,10 @@ def fit(plan: Plan, run: Run, devices: Devices, *, resume: bool = False) -> tupl
         run,
         devices,
         seed=plan.asked.seed,
-        callbacks=_callbacks(plan, run, devices),
+        callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
     )
-    return model, val
+    return model
 
 
 def validation(model: Model, val: Loader, plan: Plan, devices: Devices) -> dict[str, float]:

@@ -45,7 +45,8 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip
-    lead = f"{plan.settings['backbone']} for {plan.task.card.name} on {plan.dataset.name}, seed {plan.asked.seed}."
+    name, seed = plan.settings["backbone"], plan.asked.seed
+    lead = f"{name} for {plan.task.card.name} on {plan.dataset.name}, seed {seed}."
     content = Page(run.path.name, lead, facts, results.verdicts, [s for s in sections if s is not None])
     file = run.path / "report.html"
     page.write(content, finder(plan.dataset), file)
@@ -120,12 +121,11 @@ def curves(run: Run) -> Section:
     def series(name: str) -> list[tuple[float, float]]:
         return [(e["epoch"], e[name]) for e in events if e.get(name) is not None]
 
-    loss = Lines("Loss", "epoch", "loss", {"training": series("train_loss"), "validation": series("val_loss")},
-                 note="Training loss is measured on augmented images with dropout on, so it may lie above.")  # fmt: skip
+    losses = {"training": series("train_loss"), "validation": series("val_loss")}
+    note = "Training loss is measured on augmented images with dropout on, so it may lie above."
+    loss = Lines("Loss", "epoch", "loss", losses, note=note)
     drawn: list[Exhibit] = [loss]
-    drawn += [
-        Lines(f"Validation {n[4:]}", "epoch", n[4:], {"validation": series(n)}) for n in scores
-    ]
+    drawn += [Lines(f"Validation {n[4:]}", "epoch", n[4:], {"validation": series(n)}) for n in scores]
     return Section("Learning curves", exhibits=drawn)
 
 
@@ -136,9 +136,12 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
     if conv is None:
         return None
     test = plan.part("test")
-    image = picture(test.pixels, 0, tuple(plan.settings["size"]), plan.settings["fit"], plan.settings["channels"])  # fmt: skip
+    size, fit, channels = (plan.settings[k] for k in ("size", "fit", "channels"))
+    image = picture(test.pixels, 0, tuple(size), fit, channels)
     kept: list[torch.Tensor] = []
-    hook = conv.register_forward_hook(lambda module, given, answer: kept.append(answer.detach().float().cpu()))
+    hook = conv.register_forward_hook(
+        lambda module, given, answer: kept.append(answer.detach().float().cpu())
+    )
     device = next(model.parameters()).device
     with torch.no_grad():
         model.eval()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device))
@@ -167,7 +170,9 @@ def costs(results: Results) -> Section:
     """Seconds, energy, parameters, FLOPs."""
     cost = results.extra["cost"]
     joules = cost["joules"]
-    energy = "not measurable on this machine" if joules is None else f"{joules / 3600:.3g} Wh (processor packages, idle share included)"  # fmt: skip
+    energy = "not measurable on this machine"
+    if joules is not None:
+        energy = f"{joules / 3600:.3g} Wh (processor packages, idle share included)"
     rows = [
         ["training time", f"{cost['seconds']:.0f} s on {cost['device']}"],
         ["energy of training", energy],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -13,11 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from sightline.core.card import ModelCard
+from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Dataset
 from sightline.core.options import build
 from sightline.core.report import Finding
 from sightline.core.task import DataInfo, Task
+from sightline.data.checks.duplicates import together
 from sightline.data.open import open_data
 from sightline.data.scan import Scan
 from sightline.data.split import split, splits_from_json
@@ -25,7 +26,7 @@ from sightline.engine.recipe import DEFAULTS, Recipe
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.tasks import TASKS
-from sightline.verbs.check import look, refuse, together
+from sightline.verbs.check import look, refuse
 
 SMALL = 96
 """Pictures up to this side are trained at their own size."""
@@ -89,25 +90,63 @@ class Plan:
         return [*(f"{k:<9} {v}" for k, v in self.why.items()), f"{'recipe':<9} {recipe}", *self.notes]
 
 
-def plan(asked: Asked, *, splits: np.ndarray | None = None) -> Plan:
-    """Decide everything.
+@dataclass(frozen=True)
+class Looked:
+    """Data that were opened, scanned and checked; several plans may share one look.
 
-    Args:
-        asked: What the user asked for.
-        splits: (N,) split of each usable item, where it is already known (cross-validation).
+    Attributes:
+        card: The task's card.
+        dataset: The usable items.
+        scan: What was measured of them.
+        findings: What the check found, on all items.
+        why: Decision to the reason for it.
+        notes: What was left out.
+    """
+
+    card: TaskCard
+    dataset: Dataset
+    scan: Scan
+    findings: list[Finding]
+    why: dict[str, str]
+    notes: list[str]
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """(N,) what a random split keeps in proportion."""
+        return task_type(self.card.name).strata(self.dataset.targets)
+
+
+def look_at(asked: Asked) -> Looked:
+    """Open the data, scan and check them.
 
     Raises:
-        UsageError: If something asked for cannot be.
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     card, dataset, why = _task_and_data(asked)
     scan, findings = look(dataset)
     refuse(findings, asked.accept)
     dataset, scan, notes = _usable(dataset, scan)
+    return Looked(card, dataset, scan, findings, why, notes)
+
+
+def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
+    """Decide everything.
+
+    Args:
+        asked: What the user asked for.
+        looked: The data, if they were looked at already.
+        splits: (N,) split of each usable item, where it is already known (cross-validation).
+
+    Raises:
+        UsageError: If something asked for cannot be.
+        DataError: If the data cannot be used, or have faults that were not accepted.
+    """
+    looked = looked or look_at(asked)
+    card, dataset, scan, findings = looked.card, looked.dataset, looked.scan, looked.findings
+    why, notes = dict(looked.why), list(looked.notes)
     package = TASKS.load(card.name)
-    strata = task_type(card.name).strata(dataset.targets)
     if splits is None:
-        splits, split_notes = _split(dataset, scan, asked, strata)
+        splits, split_notes = _split(dataset, scan, asked, looked.strata)
         notes += split_notes
     dataset = dataset.with_splits(splits)
     shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
@@ -220,7 +259,7 @@ def _sorted_options(asked: Asked, task: str) -> tuple[Recipe, Any, dict[str, Any
         field = name.replace("-", "_")
         if field in Recipe.names():
             recipe[field] = value
-        elif field in kind.__dataclass_fields__:
+        elif field in {f.name for f in fields(kind)}:
             own[field] = value
         else:
             rest[field] = value

@@ -10,7 +10,9 @@ from sightline.data.open import named
 def run() -> list[Table]:
     """See `sightline.api.datasets`."""
     cards = [FORMATS.load(n).CARD for n in FORMATS.names()]
-    formats = [[c.name, c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "-"] for c in cards]
+    formats = [
+        [c.name, c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "-"] for c in cards
+    ]
     return [
         Table("Formats", ["name", "what", "recognised by", "truth", "written"], formats),
         Table("Data sets by name", ["name", "what"], [list(pair) for pair in named().items()]),

@@ -41,7 +41,7 @@ def run(
 ) -> Results:
     """See `sightline.api.evaluate`."""
     found = Run.open(run)
-    model, task, card = restore(found.path)
+    model, task, _ = restore(found.path)
     asked = found.facts["asked"]
     own = data is None
     dataset = open_data(
@@ -98,7 +98,9 @@ def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
         value[:, to] = targets.value
     else:
         value = to[targets.value]
-    return replace(dataset, targets=type(targets)(value), classes=replace(dataset.classes, names=names, ids=()))
+    return replace(
+        dataset, targets=type(targets)(value), classes=replace(dataset.classes, names=names, ids=())
+    )
 
 
 def _part(dataset: Dataset, split: str) -> tuple[Dataset, str]:
@@ -107,7 +109,9 @@ def _part(dataset: Dataset, split: str) -> tuple[Dataset, str]:
         return dataset, "all"
     part = dataset.subset(dataset.where(split))
     if not len(part):
-        raise DataError(f"{dataset.name} has no {split} part. It has {', '.join(sorted(set(dataset.splits)))}.")
+        raise DataError(
+            f"{dataset.name} has no {split} part. It has {', '.join(sorted(set(dataset.splits)))}."
+        )
     return part, split
 
 
@@ -120,6 +124,7 @@ def _write(results: Results, part: Dataset, run: Run, file: Path) -> None:
         Section("A closer look", exhibits=results.exhibits),
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
-    page.write(Page(f"{run.path.name}: {results.data}", lead, facts, results.verdicts, sections), finder(part), file)
+    title = f"{run.path.name}: {results.data}"
+    page.write(Page(title, lead, facts, results.verdicts, sections), finder(part), file)
     checkpoint.write_json(file.with_suffix(".json"), results.to_json())
     say(f"Report: {file}")

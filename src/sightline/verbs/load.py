@@ -17,12 +17,10 @@ from sightline.core.model import Model
 from sightline.core.predictor import Outcome
 from sightline.core.run import FORMAT
 from sightline.core.sample import Batch
-
 from sightline.core.task import DataInfo, Task
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.images import Arrays, Files, picture
 from sightline.engine.devices import Devices, pick
-
 from sightline.errors import DataError, UnreadableImage, UsageError
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_from
@@ -146,7 +144,7 @@ def _pixels(source: Any) -> tuple[Pixels, list[str]]:
         return Arrays(source), [str(i) for i in range(len(source))]
     several = [source] if isinstance(source, str | Path) else list(source)
     if several and isinstance(several[0], np.ndarray):
-        return Arrays(np.stack(several)), [str(i) for i in range(len(several))]
+        return Arrays(np.stack([np.asarray(one) for one in several])), [str(i) for i in range(len(several))]
     files = [file for one in several for file in _files(str(one))]
     if not files:
         raise UsageError(f"There is nothing to predict in {', '.join(map(str, several)) or 'nothing'}.")

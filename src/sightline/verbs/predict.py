@@ -61,7 +61,9 @@ class Predicted:
         if shown:
             columns = [c for c in shown[0] if not c.startswith("p(")]
             note = f"{len(self.rows)} of {self.total} files" + (f"; all in {self.out}" if self.out else "")
-            found.append(Table("Predictions", columns, [[r.get(c, "") for c in columns] for r in shown], note))
+            found.append(
+                Table("Predictions", columns, [[r.get(c, "") for c in columns] for r in shown], note)
+            )
         if self.errors:
             found.append(Table("Not read", ["file", "reason"], self.errors))
         return found
@@ -156,5 +158,3 @@ def _picture(folder: Path, outcome: Outcome, row: dict[str, Any]) -> None:
         n += 1
         file = folder / f"{stem}-{n}.png"
     file.write_bytes(encode_png(image))
-
-

@@ -108,7 +108,9 @@ def _resume(data: str, path: Path, device: str) -> Run:
             f"{data} is not what {path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an image, "
             "a label or a name changed. Resume with the same data, or start a new run."
         )
-    made = replace(made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"])
+    made = replace(
+        made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"]
+    )
     devices = Devices.start(device if device != "auto" else asked.device, made.recipe.precision)
     say(f"Resuming {path}.")
     return _train(made, found, devices, resume=True)
@@ -130,7 +132,7 @@ def _fitted(made: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
     """The trained and calibrated model, written to model/, and the seconds it took."""
     started = time.monotonic()
     before = float(run.facts.get("seconds", 0.0)) if resume else 0.0
-    model, _ = fit(made, run, devices, resume=resume)
+    model = fit(made, run, devices, resume=resume)
     elapsed = before + time.monotonic() - started
     val = predict_part(model, made, made.part("val"), devices)
     model.settings.update(made.task.calibrate(val.prediction, val.truth))
@@ -155,6 +157,7 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     beside = {}
     for name, prediction in _judge.baselines(made.task, made.part("train"), test, made.settings).items():
         results.baselines[name], beside[name] = _judge.scored(made.task, prediction, test.targets, groups)
+        run.save_predictions(f"test.{name}", list(test.ids), prediction, test.targets)
     run.save_predictions("test", found.ids, found.prediction, found.truth)
     results.verdicts = _judge.verdicts(made.task, results, network, beside, groups) + _judge.diagnose(run)
     if looks > 1:
@@ -196,6 +199,3 @@ def _note_end(run: Run, error: BaseException) -> None:
         run.update(state="interrupted" if interrupted else "failed", error=str(error))
     except SightlineError:
         say(f"{run.path} could not be updated; its checkpoints are as they were.")
-
-
-

@@ -29,7 +29,7 @@ class Events(Callback):
         numbers = [
             f"{name.replace('_', ' ')} {value:.4f}"
             for name, value in logs.items()
-            if isinstance(value, float) and name not in ("lr", "seconds", "progress")
+            if isinstance(value, float) and name not in ("lr", "seconds", "progress", "val_score")
         ]
         mark = " *" if training.best_epoch == training.epoch else ""
         of = f"/{training.recipe.epochs}" if not training.recipe.time else f" ({logs['progress']:.0%})"

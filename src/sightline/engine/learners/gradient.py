@@ -30,14 +30,17 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe, seconds
 from sightline.engine.schedule import Plateau, factor
 from sightline.errors import Interrupted, TrainingFailed
-from sightline.models.weights import freeze, unfreeze_stage
+from sightline.models.backbones._backbone import Backbone
+from sightline.models.weights import freeze, frozen_modules, unfreeze_stage
 
 
 class Batches(Protocol):
     """Where training batches come from; see `data/loader.py`."""
 
     def __len__(self) -> int: ...
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]: ...
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Batches `start` and following of an epoch."""
+        ...
 
 
 @dataclass
@@ -165,7 +168,7 @@ def fit(
     training = Training(model, recipe, run, devices, seed, callbacks)
     training.optimizers = {part: optim.build(p, recipe) for part, p in model.parts().items()}
     if recipe.ema:
-        average = get_ema_multi_avg_fn(recipe.ema)
+        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
         training.ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     if resume and training.restore():
         say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {len(train)}.")
@@ -243,6 +246,8 @@ def _train_epoch(training: Training, train: Batches) -> float:
     if recipe.compile:
         module = torch.compile(module)  # type: ignore[assignment]
     model.train()
+    for still in frozen_modules(model):
+        still.eval()
     lr, every = 0.0, seconds(recipe.checkpoint_every) or math.inf
     saved = clock = time.monotonic()
     batches = train.epoch(training.epoch, start=training.batch)
@@ -327,7 +332,7 @@ def _progress(training: Training, batches: int) -> float:
 def _set_trainable(training: Training, batches: int) -> None:
     """Freeze what the recipe freezes, and free it again stage by stage."""
     backbone, recipe = training.model.backbone(), training.recipe
-    if backbone is None or recipe.freeze in (None, "none"):
+    if not isinstance(backbone, Backbone) or recipe.freeze in (None, "none"):
         return
     freeze(backbone, recipe.freeze)
     unfreeze = 1.0 if recipe.unfreeze is None else recipe.unfreeze
@@ -338,7 +343,7 @@ def _set_trainable(training: Training, batches: int) -> None:
 
 def _number(value: Tensor, devices: Devices) -> Any:
     """A loss as a number; on a GPU it stays there, so that the step need not wait for it."""
-    return float(value) if devices.device.type == "cpu" else value.detach()
+    return float(value.detach()) if devices.device.type == "cpu" else value.detach()
 
 
 def _check_finite(training: Training, loss: Tensor, batch: Batch, lr: float) -> None:

@@ -61,7 +61,7 @@ class Regress(Task):
     def strata(targets: Any) -> np.ndarray | None:
         """The quintile of the first number, so that all parts see the whole range."""
         value = targets.value[:, 0].numpy()
-        return np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value)
+        return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """One column a number."""
@@ -79,8 +79,8 @@ class Regress(Task):
             )
         spread = torch.tensor([r[1] for r in self.info.range])
         error = ((prediction.value - truth.value).abs() / spread).max(1).values
-        for title, order in (("Largest errors", error.argsort(descending=True)), ("Smallest errors", error.argsort())):  # fmt: skip
-            where = order[:SHOWN].tolist()
+        for title, largest in (("Largest errors", True), ("Smallest errors", False)):
+            where = error.argsort(descending=largest)[:SHOWN].tolist()
             captions = [f"{_text(prediction.value[i])}, is {_text(truth.value[i])}" for i in where]
             found.append(Gallery(title, [ids[i] for i in where], captions))
         return found

@@ -35,7 +35,7 @@ class Net(Model):
     card: ClassVar[ModelCard] = CARD
     weights: Tensor
 
-    def __init__(self, settings: dict[str, Any], pretrained: str = "no") -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: zoo.Pretrained = "no") -> None:
         super().__init__(settings)
         self.network = zoo.create(
             settings["backbone"],
@@ -97,6 +97,7 @@ class Net(Model):
         return {"loss": F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)}
 
     def backbone(self) -> nn.Module:
+        """The network that gives the outputs."""
         return self.network
 
 

@@ -37,7 +37,7 @@ class Net(Model):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, settings: dict[str, Any], pretrained: str = "no") -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: zoo.Pretrained = "no") -> None:
         super().__init__(settings)
         self.network = zoo.create(
             settings["backbone"],
@@ -77,6 +77,7 @@ class Net(Model):
         return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
 
     def backbone(self) -> nn.Module:
+        """The network that gives the outputs."""
         return self.network
 
 

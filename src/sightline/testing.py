@@ -1,0 +1,142 @@
+"""Conformance checks, for our own plug-ins and for those of outside authors.
+
+Each raises AssertionError with a sentence when a promise of the contract is broken.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.checkpoint import read_tensors, write_tensors
+from sightline.core.dataset import Dataset
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.task import Task
+from sightline.data.scan import scan
+from sightline.engine.recipe import Recipe
+from sightline.tasks import TASKS
+from sightline.verbs._fit import build_model
+from sightline.verbs._plan import Asked, Looked, Plan, plan, task_type
+
+SIDE = 16
+
+
+def toy_plan(name: str, *, n: int = 8, model: str | None = None) -> Plan:
+    """A plan on the task's toy data, all of it for training."""
+    dataset = task_type(name).toy(n, SIDE, seed=0)
+    looked = Looked(TASKS.load(name).CARD, dataset, scan(dataset), [], {}, [])
+    splits = np.array((["train"] * n)[: n - 2] + ["val", "test"], dtype=object)
+    asked = Asked("toy", task=name, model=model, recipe=vars(Recipe(augment="none", batch_size=n)))
+    return plan(asked, looked, splits=splits)
+
+
+def batch_of(dataset: Dataset) -> Batch:
+    """All items of a small data set as one batch."""
+    images = torch.stack([dataset[i].image for i in range(len(dataset))])
+    return Batch(images, dataset.targets, list(dataset.ids))
+
+
+def check_task(name: str) -> None:
+    """A task's card, toy data, metrics, baselines, rows and exhibits."""
+    card, kind = TASKS.load(name).CARD, task_type(name)
+    assert card.name == name, f"the card says '{card.name}', the folder '{name}'"
+    one, two = kind.toy(8, SIDE, seed=0), kind.toy(8, SIDE, seed=0)
+    assert one.fingerprint() == two.fingerprint(), "toy must be the same for the same seed"
+    assert one.truth == card.truth, f"toy gives a {one.truth}, the card says {card.truth}"
+    made = toy_plan(name)
+    task = made.task
+    assert card.score in task.metrics(), f"metrics() lacks the card's score '{card.score}'"
+    _check_best(task, one)
+    for baseline in task.baselines():
+        images = np.stack([one.pixels.read(i) for i in range(len(one))])
+        said = baseline.fit(images if baseline.looks else None, one.targets)(images)
+        assert said.kind == card.prediction, f"baseline {baseline.name} gives a {said.kind}"
+        assert len(said) == len(one), f"baseline {baseline.name} answers {len(said)} of {len(one)} images"
+    assert not task.baselines()[0].looks, "the first baseline must not look at the pictures"
+
+
+def _check_best(task: Task, dataset: Dataset) -> None:
+    """Truth given as prediction must score best, where truth and prediction are of one kind."""
+    if task.card.truth != task.card.prediction:
+        return
+    truth: Any = dataset.targets
+    perfect = truth
+    if hasattr(truth, "scores"):
+        k = len(dataset.classes or ())
+        scores = truth.value.double() if truth.multi else torch.nn.functional.one_hot(truth.value, k).double()
+        perfect = replace(truth, scores=scores)
+    metric = task.metrics()[task.card.score]
+    metric.update(perfect, truth)
+    assert metric.compute() == metric.card.best, f"{metric.card.name} of the truth is {metric.compute()}"
+
+
+def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> None:
+    """A method of a task: gradients, learning by heart, batch independence, saving, JSON."""
+    made = toy_plan(task, model=method)
+    dataset = made.dataset
+    batch = batch_of(dataset)
+    model = build_model(made)
+    rng = torch.Generator().manual_seed(0)
+    _check_gradients(model, batch, rng)
+    _learn(model, batch, rng, steps)
+    model.eval()
+    with torch.no_grad():
+        outputs = model(batch.images)
+        alone = model(batch.images[:1])
+    for name, value in outputs.items():
+        assert torch.allclose(value[:1], alone[name], atol=1e-4), f"{name} depends on the rest of the batch"
+    prediction = model.decode(outputs, model.settings)
+    assert len(prediction) == len(dataset), "decode must give one prediction an image"
+    assert prediction.kind == made.task.card.prediction, f"decode gives a {prediction.kind}"
+    _check_score(made, prediction, dataset)
+    _check_saved(made, model, batch, folder)
+    rows = made.task.rows(prediction)
+    assert len(rows) == len(dataset), "rows() must give one row an image"
+    json.dumps(prediction.to_json())
+    json.dumps(rows)
+    made.task.exhibits(prediction, dataset.targets, list(dataset.ids), {})
+
+
+def _check_gradients(model: Model, batch: Batch, rng: torch.Generator) -> None:
+    loss = model.train().loss(batch, rng)["loss"]
+    assert bool(torch.isfinite(loss)), "the loss is not finite"
+    loss.backward()  # type: ignore[no-untyped-call]
+    for part, parameters in model.parts().items():
+        lacking = [p for p in parameters if p.grad is None]
+        assert not lacking, f"{len(lacking)} parameters of part '{part}' get no gradient"
+
+
+def _learn(model: Model, batch: Batch, rng: torch.Generator, steps: int) -> None:
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    model.train()
+    for _ in range(steps):
+        optimizer.zero_grad()
+        model.loss(batch, rng)["loss"].backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+
+
+def _check_score(made: Plan, prediction: Any, dataset: Dataset) -> None:
+    metric = made.task.metrics()[made.task.card.score]
+    metric.update(prediction, dataset.targets)
+    baseline = made.task.metrics()[made.task.card.score]
+    dull = made.task.baselines()[0].fit(None, dataset.targets)(dataset.ids)
+    baseline.update(dull, dataset.targets)
+    gap = abs(baseline.compute() - metric.card.best)
+    left = abs(metric.compute() - metric.card.best)
+    assert left <= 0.25 * gap, f"8 toy samples are not learnt by heart: {metric.card.name} {metric.compute()}"
+
+
+def _check_saved(made: Plan, model: Model, batch: Batch, folder: Path) -> None:
+    """Settings survive JSON, weights survive safetensors, outputs are the same bit for bit."""
+    write_tensors(folder / "model.safetensors", model.state_dict())
+    again: Model = made.method.MODEL(json.loads(json.dumps(model.settings)))
+    again.load_state_dict(read_tensors(folder / "model.safetensors"))
+    with torch.no_grad():
+        one, two = model(batch.images), again.eval()(batch.images)
+    assert all(torch.equal(one[k], two[k]) for k in one), "outputs differ after saving and loading"

@@ -1,0 +1,116 @@
+"""Cross-validation: every image is tested once, by a model that has not seen it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+from sightline.core import checkpoint
+from sightline.core.report import Page, Results, Section, Table
+from sightline.core.run import Run, scoreboard
+from sightline.core.talk import say
+from sightline.data.checks.duplicates import together
+from sightline.data.split import folds, split
+from sightline.errors import UsageError
+from sightline.report import page
+from sightline.verbs import _judge
+from sightline.verbs._fit import facts
+from sightline.verbs._page import asked as asked_section
+from sightline.verbs._page import data as data_section
+from sightline.verbs._page import finder
+from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
+
+
+def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
+    """Train k times, each on other folds; out-of-fold predictions, their scores, and the spread.
+
+    Raises:
+        UsageError: If k is less than 2, or a split was asked for too.
+    """
+    from sightline.verbs.train import carry_out
+
+    if k < 2:
+        raise UsageError(f"--folds must be at least 2. Received {k}.")
+    if asked.splits is not None:
+        raise UsageError("--folds makes splits of its own. Leave out --splits.")
+    looked = look_at(asked)
+    same = together(looked.dataset, looked.scan)
+    tests = folds(looked.dataset, k, seed=asked.seed, strata=looked.strata, together=same)
+    plans = [plan(asked, looked, splits=_splits(looked, test, asked)) for test in tests]
+    out = out or Run.free(f"{looked.dataset.name}-folds")
+    whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
+    runs = []
+    for i, made in enumerate(plans):
+        say(f"Fold {i + 1} of {k}")
+        runs.append(carry_out(made, out / f"fold-{i + 1}"))
+    results, parts = _pooled(plans, runs)
+    checkpoint.write_json(out / "results.json", results.to_json())
+    whole.update(state="done")
+    _report(whole, plans[0], results, parts)
+    return whole
+
+
+def _splits(looked: Looked, test: np.ndarray, asked: Asked) -> np.ndarray:
+    """The fold is the test part; validation is cut from the rest, grouped and in proportion."""
+    given = np.full(len(looked.dataset), "train", dtype=object)
+    given[test] = "test"
+    dataset = looked.dataset.with_splits(given)
+    made = split(
+        dataset, seed=asked.seed, strata=looked.strata, together=together(looked.dataset, looked.scan)
+    )
+    return made.assignment
+
+
+def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
+    """Scores over all out-of-fold predictions, and the spread over the folds."""
+    task, dataset = plans[0].task, plans[0].dataset
+
+    def all_of(name: str) -> tuple[list[str], Any, Any]:
+        found = [run.predictions(name) for run in runs]
+        ids = [i for f in found for i in f[0]]
+        return ids, type(found[0][1]).cat([f[1] for f in found]), type(found[0][2]).cat([f[2] for f in found])
+
+    ids, prediction, truth = all_of("test")
+    where = {item: i for i, item in enumerate(dataset.ids)}
+    groups = None if dataset.groups is None else dataset.groups[[where[i] for i in ids]]
+    scores, network = _judge.scored(task, prediction, truth, groups)
+    results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
+    beside = {}
+    for baseline in task.baselines():
+        _, said, true = all_of(f"test.{baseline.name}")
+        results.baselines[baseline.name], beside[baseline.name] = _judge.scored(task, said, true, groups)
+    results.verdicts = _judge.verdicts(task, results, network, beside, groups)
+    results.exhibits = task.exhibits(prediction, truth, ids, scores)
+    per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
+    results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
+    Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth)
+    return results, [_spread(per_fold)]
+
+
+def _spread(per_fold: dict[str, list[float]]) -> Table:
+    """Mean over folds with the t interval."""
+    rows = []
+    for name, values in per_fold.items():
+        k, mean, sd = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
+        half = float(t.ppf(0.975, k - 1)) * sd / k**0.5
+        rows.append([name, f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})", f"{sd:.4f}",
+                     *(f"{v:.4f}" for v in values)])  # fmt: skip
+    columns = ["score", "mean (95 % t interval)", "deviation", *(f"fold {i + 1}" for i in range(k))]
+    return Table("Over the folds", columns, rows,
+                 "Folds share training images, so this interval is somewhat too narrow.")  # fmt: skip
+
+
+def _report(run: Run, first: Plan, results: Results, parts: list[Table]) -> None:
+    main = results.scores[first.task.card.score]
+    sections = [
+        asked_section(run, first),
+        data_section(first),
+        Section("Scores", "Over all out-of-fold predictions.", [scoreboard(results), *parts]),
+        Section("A closer look", exhibits=results.exhibits),
+    ]
+    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.settings['backbone']}."
+    content = Page(run.path.name, lead, [(first.task.card.score, main.text())], results.verdicts, sections)
+    page.write(content, finder(first.dataset), run.path / "report.html")

@@ -1,0 +1,137 @@
+"""Search for better settings on the validation part. The test part stays closed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sightline.core import checkpoint
+from sightline.core.report import Table
+from sightline.core.run import Run
+from sightline.core.talk import say
+from sightline.engine.callbacks import Callback
+from sightline.engine.devices import Devices
+from sightline.engine.recipe import Recipe
+from sightline.errors import MissingExtra, TrainingFailed, UsageError
+from sightline.verbs._fit import facts, fit
+from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
+
+if TYPE_CHECKING:
+    from sightline.engine.learners.gradient import Training
+
+
+def run(
+    data: str,
+    *,
+    trials: int = 20,
+    task: str | None = None,
+    model: str | None = None,
+    format: str | None = None,
+    target: str | None = None,
+    data_dir: Path | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    accept: Sequence[str] = (),
+    out: Path | None = None,
+    recipe: Recipe = Recipe(),  # noqa: B008 - frozen
+    **options: Any,
+) -> Table:
+    """See `sightline.api.tune`."""
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtra("sightline tune", "tune") from None
+    if trials < 1:
+        raise UsageError(f"--trials must be at least 1. Received {trials}.")
+    asked = Asked(
+        data=str(data), task=task, model=model, format=format, target=target,
+        data_dir=None if data_dir is None else str(data_dir), seed=seed, device=device, accept=tuple(accept),
+        recipe={n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}, options=options,
+    )  # fmt: skip
+    looked = look_at(asked)
+    first = plan(asked, looked)
+    folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
+    if folder.exists():
+        raise UsageError(f"{folder} exists. Choose another --out.")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(
+        direction="maximize",
+        sampler=optuna.samplers.TPESampler(seed=seed),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3),
+    )
+    rows: list[dict[str, Any]] = []
+    study.optimize(
+        lambda trial: _trial(trial, asked, first, looked, folder, rows),
+        n_trials=trials,
+        catch=(TrainingFailed,),
+    )
+    checkpoint.write_json(folder / "tune.json", {"asked": asdict(asked), "trials": rows})
+    return _table(rows, first, folder)
+
+
+def _space(trial: Any, first: Plan, fixed: set[str]) -> dict[str, Any]:
+    """One draw of every setting that matters and was not fixed, around what is recommended."""
+    recipe = first.recipe
+    lr, batch = recipe.lr or 1e-3, recipe.batch_size or 32
+    draws = {
+        "lr": lambda: trial.suggest_float("lr", lr / 10, lr * 10, log=True),
+        "weight_decay": lambda: trial.suggest_float("weight_decay", 1e-5, 0.3, log=True),
+        "batch_size": lambda: trial.suggest_categorical("batch_size", [max(8, batch // 2), batch, batch * 2]),
+        "augment": lambda: trial.suggest_categorical("augment", ["light", "standard", "strong"]),
+    }
+    return {name: draw() for name, draw in draws.items() if name not in fixed}
+
+
+def _trial(
+    trial: Any, asked: Asked, first: Plan, looked: Looked, folder: Path, rows: list[dict[str, Any]]
+) -> float:
+    """Train once with drawn settings; the best validation score, turned so that higher is better."""
+    drawn = _space(trial, first, set(asked.recipe or {}) | set(asked.options or {}))
+    if trial.number == 0:
+        drawn = {name: getattr(first.recipe, name) for name in drawn}
+    made = plan(replace(asked, recipe={**(asked.recipe or {}), **drawn}), looked, splits=first.dataset.splits)
+    run = Run.create(folder / f"trial-{trial.number + 1}", {"verb": "tune", **facts(made)})
+    say(f"Trial {trial.number + 1}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+                                                   for k, v in drawn.items()))  # fmt: skip
+    devices = Devices.start(asked.device, made.recipe.precision)
+    fit(made, run, devices, extra=[_Report(trial)])
+    events = list(run.events())
+    best = max(events, key=lambda e: e["val_score"])
+    main = made.task.card.score
+    rows.append({"trial": trial.number + 1, **drawn, main: best[f"val_{main}"], "val loss": best["val_loss"],
+                 "epochs": len(events), "run": str(run.path)})  # fmt: skip
+    run.update(state="tuned")
+    return float(best["val_score"])
+
+
+class _Report(Callback):
+    """Tell the search about every epoch; stop what falls behind the median."""
+
+    def __init__(self, trial: Any) -> None:
+        self.trial = trial
+
+    def epoch(self, training: Training, logs: dict[str, Any]) -> bool:
+        """Stop if the trial falls behind."""
+        self.trial.report(logs["val_score"], training.epoch)
+        return bool(self.trial.should_prune())
+
+
+def _table(rows: list[dict[str, Any]], first: Plan, folder: Path) -> Table:
+    if not rows:
+        raise TrainingFailed("Every trial failed; see the messages above.")
+    main = first.task.card.score
+    higher = first.task.metrics()[main].card.higher_is_better
+    ranked = sorted(rows, key=lambda r: r[main], reverse=higher)
+    best = {k: v for k, v in ranked[0].items() if k in Recipe.names() and k != "epochs"}
+    command = " ".join(f"--{k.replace('_', '-')} {v:.4g}" if isinstance(v, float)
+                       else f"--{k.replace('_', '-')} {v}" for k, v in best.items())  # fmt: skip
+    n = len(first.dataset.where("val"))
+    note = (
+        f"Scores on {n} validation images; the test images stayed closed. Trial 1 is the recommended recipe. "
+        f"The best of many is optimistic: train anew with {command}"
+    )
+    columns = [c for c in ranked[0] if c != "run"]
+    cells = [[f"{r[c]:.4g}" if isinstance(r[c], float) else r[c] for c in columns] for r in ranked]
+    return Table(f"{len(rows)} trials in {folder}", columns, cells, note)
