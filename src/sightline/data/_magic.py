@@ -1,6 +1,17 @@
-"""What a file holds by its first bytes, for errors that name the real content."""
+"""What a file holds by its first bytes, and how it is opened: regular files only. No Pillow here."""
 
 from __future__ import annotations
+
+import io
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from sightline.errors import UnreadableImage
+
+Source = Path | bytes
 
 EXTENSIONS: dict[str, tuple[str, ...]] = {
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif"),
@@ -81,3 +92,40 @@ def _text(head: bytes) -> str:
     if all(byte >= 32 or byte in (9, 10, 12, 13) for byte in head):
         return "plain text"
     return "unknown bytes"
+
+
+@contextmanager
+def open_file(source: Source) -> Iterator[tuple[BinaryIO, int]]:
+    """A seekable file of the source, and its size. Opens nothing but regular files."""
+    if isinstance(source, bytes):
+        yield io.BytesIO(source), len(source)
+        return
+    try:
+        facts = source.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise UnreadableImage(source, "not-an-image", "is no regular file (a folder, pipe or device)")
+        file = source.open("rb")
+    except OSError as error:
+        raise UnreadableImage(
+            source, "unreadable", f"cannot be opened ({error.strerror or error})"
+        ) from error
+    with file:
+        yield file, facts.st_size
+
+
+def has_end(source: Source, kind: str, size: int) -> bool:
+    """Whether the end marker of the format is there, for formats that have one."""
+    marker = {"jpeg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}.get(kind)
+    with open_file(source) as (file, _):
+        if kind == "webp":
+            return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
+        if kind == "tiff":  # its table of contents may lie at the end
+            head = file.read(8)
+            return int.from_bytes(head[4:], "little" if head[:1] == b"I" else "big") + 2 <= size
+        file.seek(max(0, size - 4096))
+        return marker is None or marker in file.read()
+
+
+def name_of(source: Source) -> object:
+    """How messages name a source."""
+    return "the given bytes" if isinstance(source, bytes) else source

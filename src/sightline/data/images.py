@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
+import torch
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -28,14 +28,14 @@ from PIL import (
 )
 
 from sightline.core.dataset import Pixels
-from sightline.data._magic import EXTENSIONS, what_is
+from sightline.data._levels import on_white, scaled, upright
+from sightline.data._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from sightline.errors import UnreadableImage
 
-Source = Path | bytes
 Fit = Literal["squash", "crop", "pad"]
 
-MAX_PIXELS = 178_000_000
-PAD_GREY = 114
+MAX_PIXELS, PAD_GREY = 2**27, 114
+_WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif or ppm/pgm. Convert it to one of these"
 
 # The allow-list. The classes are called directly, not through Image.open: no other reader can be reached,
 # the size is ours to judge before anything is decoded, and what went wrong is told in full.
@@ -117,8 +117,8 @@ def decode(source: Source, *, at_least: tuple[int, int] | None = None) -> np.nda
         with _trouble(source, kind, size):
             image.load()
             pixels = _to_uint8(image, kind, source)
-    # Pillow turns a TIFF itself while loading.
-    return np.ascontiguousarray(pixels if kind == "tiff" else _upright(pixels, orientation))
+    turned = pixels if kind == "tiff" else upright(pixels, orientation)  # Pillow turns a TIFF itself
+    return np.ascontiguousarray(turned)
 
 
 def probe(source: Source) -> ImageFacts:
@@ -129,7 +129,8 @@ def probe(source: Source) -> ImageFacts:
     """
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
         orientation = _orientation(image, kind)
-        width, height = image.size if orientation < 5 else image.size[::-1]
+        turned = orientation >= 5 and kind != "tiff"
+        width, height = image.size[::-1] if turned else image.size
         bands = image.getbands()
         return ImageFacts(
             width=width,
@@ -151,48 +152,26 @@ def probe(source: Source) -> ImageFacts:
 @contextmanager
 def _opened(source: Source) -> Iterator[tuple[Any, str, int]]:
     """The picture with its header read and its size accepted, its format, and the file's size."""
-    with _file(source) as (file, size):
+    with open_file(source) as (file, size):
         head = file.read(512)
         kind, said = what_is(head)
         if kind is None:
-            reason = (
-                "empty" if not head else "unsupported" if said.startswith("a picture") else "not-an-image"
+            reason = "unsupported" if said.startswith("a picture") else "not-an-image"
+            raise UnreadableImage(
+                name_of(source), reason if head else "empty", said if not head else _WRONG.format(said)
             )
-            raise UnreadableImage(_name(source), reason, said if not head else f"holds {said}, {_EXPECTED}")
         file.seek(0)
         with _trouble(source, kind, size):
             image = _READERS[kind](file)
         limit, (width, height) = max_pixels(), image.size
         if width * height > limit:
             raise UnreadableImage(
-                _name(source),
+                name_of(source),
                 "bomb",
                 f"is {width} x {height} = {width * height:,} pixels, more than the limit of {limit:,}. "
-                "Set SIGHTLINE_MAX_PIXELS if it is meant.",
+                "Set SIGHTLINE_MAX_PIXELS if it is meant",
             )
         yield image, kind, size
-
-
-_EXPECTED = "which is none of jpeg, png, webp, bmp, tiff, gif, ppm/pgm"
-
-
-@contextmanager
-def _file(source: Source) -> Iterator[tuple[BinaryIO, int]]:
-    """A seekable file of the source, and its size. Opens nothing but regular files."""
-    if isinstance(source, bytes):
-        yield io.BytesIO(source), len(source)
-        return
-    try:
-        facts = source.stat()
-        if not stat.S_ISREG(facts.st_mode):
-            raise UnreadableImage(source, "not-an-image", "is no regular file (a folder, pipe or device)")
-        file = source.open("rb")
-    except OSError as error:
-        raise UnreadableImage(
-            source, "unreadable", f"cannot be opened ({error.strerror or error})"
-        ) from error
-    with file:
-        yield file, facts.st_size
 
 
 @contextmanager
@@ -204,23 +183,9 @@ def _trouble(source: Source, kind: str, size: int) -> Iterator[None]:
         raise
     except Exception as error:  # decoders raise nearly anything on damaged files
         text = str(error).strip() or type(error).__name__
-        cut = "truncated" in text.lower() or not _has_end(source, kind, size)
-        reason, what = ("truncated", "is cut off") if cut else ("unreadable", "cannot be decoded")
-        raise UnreadableImage(_name(source), reason, f"{what}: {kind}, {size:,} bytes ({text})") from error
-
-
-def _has_end(source: Source, kind: str, size: int) -> bool:
-    """Whether the end marker of the format is there, for formats that have one."""
-    marker = {"jpeg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}.get(kind)
-    with _file(source) as (file, _):
-        if kind == "webp":
-            return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
-        file.seek(max(0, size - 4096))
-        return marker is None or marker in file.read()
-
-
-def _name(source: Source) -> object:
-    return "the given bytes" if isinstance(source, bytes) else source
+        cut = "truncated" in text.lower() or not has_end(source, kind, size)
+        what = f"{'is cut off' if cut else 'cannot be decoded'}: {kind}, {size:,} bytes ({text})"
+        raise UnreadableImage(name_of(source), "truncated" if cut else "unreadable", what) from error
 
 
 def _orientation(image: Any, kind: str) -> int:
@@ -232,19 +197,6 @@ def _orientation(image: Any, kind: str) -> int:
     except Exception:  # a damaged EXIF block must not cost the picture
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Undo an EXIF orientation (Exif 2.3, tag 0x0112) of (H, W, C)."""
-    if orientation in (2, 3):
-        pixels = pixels[:, ::-1]
-    if orientation in (3, 4):
-        pixels = pixels[::-1]
-    if orientation in (7, 8):
-        pixels = pixels[:, ::-1]
-    if orientation in (6, 7):
-        pixels = pixels[::-1]
-    return pixels.swapaxes(0, 1) if orientation >= 5 else pixels
 
 
 def _bits(image: Any, kind: str) -> int:
@@ -261,37 +213,24 @@ def _to_uint8(image: Any, kind: str, source: Source) -> np.ndarray:
     """(H, W, 1 or 3) uint8 of a loaded picture of any mode, not turned."""
     mode = image.mode
     if mode == "F" or mode.startswith("I"):
-        return _scaled(np.asarray(image), kind, image, source)[..., None]
+        values = np.asarray(image)
+        bad = int(np.count_nonzero(~np.isfinite(values)))
+        if bad:
+            what = f"holds {bad:,} values of {values.size:,} that are NaN or infinite"
+            raise UnreadableImage(name_of(source), "not-finite", what)
+        return scaled(values, _ceiling(image, kind))[..., None]
     if "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         grey = mode in ("1", "L", "LA", "La")
-        return _on_white(np.asarray(image.convert("LA" if grey else "RGBA")))
+        return on_white(np.asarray(image.convert("LA" if grey else "RGBA")))
     if mode in ("1", "L"):
-        return np.asarray(image.convert("L"))[..., None]
-    return np.asarray(image.convert("RGB"))
+        return np.array(image if mode == "L" else image.convert("L"))[..., None]
+    return np.array(image if mode == "RGB" else image.convert("RGB"))
 
 
-def _scaled(values: np.ndarray, kind: str, image: Any, source: Source) -> np.ndarray:
-    """Values of more than 8 bits by their true range, never clipped; see `decode`."""
-    values = values.astype(np.float64)
-    bad = int(np.count_nonzero(~np.isfinite(values)))
-    if bad:
-        raise UnreadableImage(
-            _name(source), "not-finite", f"holds {bad:,} values of {values.size:,} that are NaN or infinite"
-        )
-    low, high = 0.0, 1.0
-    if image.mode != "F":
-        bits = _bits(image, kind) if kind == "tiff" else 16
-        high = 2.0**bits - 1 if bits <= 16 else -1.0
-    if values.min() < low or values.max() > high:
-        low, high = float(values.min()), float(values.max())
-    span = high - low if high > low else 1.0
-    return np.asarray(np.rint((values - low) * (255 / span)), dtype=np.uint8)
-
-
-def _on_white(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, C + 1) with alpha last, laid on white: (H, W, C)."""
-    alpha = pixels[..., -1:].astype(np.uint16)
-    return ((pixels[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+def _ceiling(image: Any, kind: str) -> float | None:
+    """The largest value that 9 to 16 bits can store; None where the values must tell (floats, 32 bits)."""
+    bits = _bits(image, kind) if kind == "tiff" else 16
+    return 2.0**bits - 1 if image.mode != "F" and bits <= 16 else None
 
 
 def view(
@@ -319,11 +258,10 @@ def view(
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    grey = image.shape[2] == 1
-    picture = Image.fromarray(image[..., 0] if grey else image)
-    # reducing_gap: halve first what is far too large; three times faster on photographs
-    small = np.asarray(picture.resize(size[::-1], Image.Resampling.BILINEAR, reducing_gap=2.0))
-    return small[..., None] if grey else small
+    # Torch's fixed-point resize gives Pillow's result to within 1 of 255, in a fifth of the time.
+    tensor = torch.from_numpy(image)[None].permute(0, 3, 1, 2)
+    small = torch.nn.functional.interpolate(tensor, size, mode="bilinear", antialias=True)
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
 
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -384,8 +322,8 @@ class Files:
         """
         key = self._paths[i]
         if key not in self._digests:
-            with _file(Path(key)) as (file, _):
-                whole = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+            with open_file(Path(key)) as (file, _):
+                whole = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))  # type: ignore[arg-type]
             self._digests[key] = whole.hexdigest()
         return self._digests[key]
 
@@ -406,8 +344,8 @@ class Arrays:
         return len(self.array)
 
     def read(self, i: int) -> np.ndarray:
-        """Picture i, (H, W, C) uint8."""
-        return np.asarray(self.array[i])
+        """A copy of picture i, (H, W, C) uint8."""
+        return np.array(self.array[i])
 
     def subset(self, indices: np.ndarray) -> Arrays:
         """A copy of some of the pictures, in that order."""
@@ -458,5 +396,5 @@ def encode_jpeg(array: np.ndarray, quality: int = 85) -> bytes:
 def _encoded(array: np.ndarray, kind: str, **settings: Any) -> bytes:
     out = io.BytesIO()
     flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    Image.fromarray(np.ascontiguousarray(flat)).save(out, kind, **settings)
+    Image.fromarray(flat).save(out, kind, **settings)
     return out.getvalue()

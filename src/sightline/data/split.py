@@ -70,7 +70,7 @@ def split(
     pool = np.arange(len(dataset)) if len(given) < 2 else np.flatnonzero(assignment == "train")
     units = _units(dataset, together, pool)
     layer = np.zeros(len(pool), dtype=np.int64) if strata is None else np.asarray(strata)[pool]
-    names = [dataset.ids[i] for i in pool]
+    names = [dataset.ids[i] for i in pool.tolist()]
     parts, few = _deal(names, units, layer, shares, seed, keep_one=True)
     assignment[pool] = np.array(SPLITS, dtype=object)[parts]
     if few:
@@ -161,22 +161,19 @@ def _deal(
     order = [hashlib.blake2b(f"{seed}\0{key}".encode(), digest_size=16).digest() for key in keys]
     main = [_main(layer[unit]) for unit in members]
     parts = np.zeros(len(members), dtype=np.int64)
-    total, few = np.zeros(len(shares)), 0
+    total, few = [0.0] * len(shares), 0
+    wanted = [p for p in range(len(shares)) if shares[p] > 0]
     for value in sorted(set(main)):
         mine = [u for u in range(len(members)) if main[u] == value]
         mine.sort(key=lambda u: (-len(members[u]), order[u]))
         size = sum(len(members[u]) for u in mine)
-        lacks = np.array(shares) * size
-        total += lacks
+        lacks = [share * size for share in shares]
+        total = [a + b for a, b in zip(total, lacks, strict=True)]
         for u in mine:
-            part = max(
-                (p for p in range(len(shares)) if shares[p] > 0),
-                key=lambda p: (round(lacks[p], 9), round(total[p], 9), -p),
-            )
+            part = max(wanted, key=lambda p: (round(lacks[p], 9), round(total[p], 9), -p))
             parts[u] = part
             lacks[part] -= len(members[u])
             total[part] -= len(members[u])
-        wanted = [p for p in range(len(shares)) if shares[p] > 0]
         if keep_one and len(mine) >= len(wanted):
             _fill(parts, mine, wanted, members)
         few += keep_one and len(mine) < len(wanted)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import lzma
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ def unpacked(path: Path, limit: int = LIMIT) -> bytes:
     Raises:
         DataError: If it is cut off, damaged, or unpacks to more than `limit` bytes.
     """
-    openers = {".gz": gzip.open, ".xz": lzma.open}
+    openers: dict[str, Callable[..., Any]] = {".gz": gzip.open, ".xz": lzma.open}
     try:
         with openers.get(path.suffix, open)(path, "rb") as file:
             data: bytes = file.read(limit + 1)

@@ -102,8 +102,6 @@ def _records(path: Path, head: int, classes: int) -> tuple[np.ndarray, np.ndarra
     labels = records[:, head - 1]
     if classes and labels.max() >= classes:
         i = int(labels.argmax())
-        raise DataError(
-            f"{path}: record {i} has class id {labels[i]}, but {classes} classes are named (0 to {classes - 1})."
-        )
+        raise DataError(f"{path}: record {i} has class id {labels[i]}, but {classes} classes are named.")
     pictures = records[:, head:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return labels, np.ascontiguousarray(pictures)

@@ -15,8 +15,10 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.label import Label
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._content import content
+from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Files, encode_png
+from sightline.data.images import Files
 from sightline.errors import DataError
 
 CARD = FormatCard(
@@ -104,8 +106,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
     )
 
 
-def write(dataset: Dataset, folder: Path) -> None:
+def write(dataset: Dataset, folder: Path) -> Path:
     """Write a data set as a folder per class; files are copied as they are, arrays become PNG.
+
+    Returns:
+        What to open: the folder.
 
     Raises:
         DataError: If the folder is not empty, or the truth is not one class an image.
@@ -124,19 +129,12 @@ def write(dataset: Dataset, folder: Path) -> None:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
     values = dataset.targets.value.tolist()
     for i, item in enumerate(dataset.ids):
-        data, ending = _content(dataset, i)
-        name = item if dataset.format == "folder" else f"{i:06d}{ending}"
-        place = folder / dataset.splits[i] / dataset.classes.names[values[i]]
-        path = folder / name if dataset.format == "folder" else place / name
+        data, ending = content(dataset.pixels, i)
+        place = folder / dataset.splits[i] / dataset.classes.names[values[i]] / f"{i:06d}{ending}"
+        path = folder / item if dataset.format == CARD.name else place
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-
-
-def _content(dataset: Dataset, i: int) -> tuple[bytes, str]:
-    if isinstance(dataset.pixels, Files):
-        path = dataset.pixels.path(i)
-        return path.read_bytes(), path.suffix
-    return encode_png(dataset.pixels.read(i)), ".png"
+    return folder
 
 
 def _folders(root: Path) -> list[Path]:
@@ -255,24 +253,6 @@ def _problems(
             "Copy the files into the folder, or open the folder they lie in.",
             len(found.links),
             tuple(_id(p, root) for p in found.links),
-        )
-
-
-def unseen(names: tuple[str, ...], values: np.ndarray, splits: np.ndarray) -> Iterator[Finding]:
-    """Classes of val or test that the training part has not."""
-    train = set(values[splits == "train"].tolist())
-    if not train:
-        return
-    missing = sorted(set(values[(splits == "val") | (splits == "test")].tolist()) - train)
-    if missing:
-        classes = tuple(names[i] for i in missing)
-        yield Finding(
-            "class-unseen-in-training",
-            "error",
-            f"{len(classes)} classes are in val or test, but not in train: {', '.join(classes)}.",
-            "Add training pictures of them, or take them out of val and test.",
-            len(classes),
-            classes,
         )
 
 

@@ -1,0 +1,40 @@
+"""Array sides of decoding: turning, laying on white, scaling to 8 bits. No Pillow here."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Undo an EXIF orientation (Exif 2.3, tag 0x0112) of (H, W, C)."""
+    if orientation in (2, 3):
+        pixels = pixels[:, ::-1]
+    if orientation in (3, 4):
+        pixels = pixels[::-1]
+    if orientation in (7, 8):
+        pixels = pixels[:, ::-1]
+    if orientation in (6, 7):
+        pixels = pixels[::-1]
+    return pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+
+
+def on_white(pixels: np.ndarray) -> np.ndarray:
+    """(H, W, C + 1) with alpha last, laid on white: (H, W, C)."""
+    alpha = pixels[..., -1:].astype(np.uint16)
+    return ((pixels[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+
+
+def scaled(values: np.ndarray, ceiling: float | None) -> np.ndarray:
+    """Finite values of more than 8 bits as uint8, never clipped.
+
+    Args:
+        values: (H, W) of any real type.
+        ceiling: The value that becomes 255, with 0 becoming 0. If None, 1 for values that all lie in
+            [0, 1]. Where values lie outside, their own minimum and maximum are taken instead.
+    """
+    values = values.astype(np.float64)
+    low, high = 0.0, 1.0 if ceiling is None else ceiling
+    if values.min() < low or values.max() > high:
+        low, high = float(values.min()), float(values.max())
+    span = high - low if high > low else 1.0
+    return np.asarray(np.rint((values - low) * (255 / span)), dtype=np.uint8)

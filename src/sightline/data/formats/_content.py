@@ -1,0 +1,14 @@
+"""The bytes of a picture as it is written anew."""
+
+from __future__ import annotations
+
+from sightline.core.dataset import Pixels
+from sightline.data.images import Files, encode_png
+
+
+def content(pixels: Pixels, i: int) -> tuple[bytes, str]:
+    """Bytes and file ending of picture i: the file as it is, or a PNG of an array."""
+    if isinstance(pixels, Files):
+        path = pixels.path(i)
+        return path.read_bytes(), path.suffix
+    return encode_png(pixels.read(i)), ".png"

@@ -1,0 +1,27 @@
+"""Findings that several formats report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from sightline.core.report import Finding
+
+
+def unseen(names: tuple[str, ...], values: np.ndarray, splits: np.ndarray) -> Iterator[Finding]:
+    """Classes of val or test that the training part has not."""
+    train = set(values[splits == "train"].tolist())
+    if not train:
+        return
+    missing = sorted(set(values[(splits == "val") | (splits == "test")].tolist()) - train)
+    if missing:
+        classes = tuple(names[i] for i in missing)
+        yield Finding(
+            "class-unseen-in-training",
+            "error",
+            f"{len(classes)} classes are in val or test, but not in train: {', '.join(classes)}.",
+            "Add training pictures of them, or take them out of val and test.",
+            len(classes),
+            classes,
+        )
