@@ -9,7 +9,7 @@ and the interval is made on a scale that suits the range of the metric.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import brentq
@@ -20,6 +20,7 @@ from sightline.core.report import Score
 from sightline.metrics._weighted import Weighted, size
 
 Array = np.ndarray
+Values = Callable[[Array], Array]
 
 _CHUNK = 2**19  # weights held at once, 4 MB: small enough for the cache
 _BLOCKS = 250  # most values the jackknife takes; more do not make its error estimate much steadier
@@ -60,7 +61,7 @@ def score(
     if metric.card.binomial and count == len(units):
         low, high = exact(round(value * count), count, level)
         return Score(value, low, high, count, "exact binomial (mid-P)")
-    error, blocks = jackknife(metric, stats, units, seed)
+    error, blocks = jackknife(lambda w: under(metric, stats, w), units, seed)
     what = "jackknife" if groups is None else "jackknife over groups"
     if not math.isfinite(value) or not math.isfinite(error):
         return Score(value, math.nan, math.nan, count, f"{what}: not defined")
@@ -126,17 +127,16 @@ def exact(right: int, n: int, level: float = 0.95) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def jackknife(metric: Metric, stats: Stats, units: Array, seed: int = 0) -> tuple[float, int]:
-    """Standard error of a metric from leaving out units, and from how many blocks it comes.
+def jackknife(values: Values, units: Array, seed: int = 0) -> tuple[float, int]:
+    """Standard error of anything from leaving out units, and from how many blocks it comes.
 
     Args:
-        metric: What is measured.
-        stats: What its `per_image` gave, for all N images.
+        values: From (B, N) weights of the images to (B,) values.
         units: (N,) number of the unit of each image, as `units_of` gave.
         seed: Seed of the random blocks that more than 250 units are put into.
 
     Returns:
-        The error, nan if there are fewer than two blocks without which the metric is defined; and
+        The error, nan if there are fewer than two blocks without which the value is defined; and
         the number of those.
     """
     count = int(units.max()) + 1
@@ -146,38 +146,15 @@ def jackknife(metric: Metric, stats: Stats, units: Array, seed: int = 0) -> tupl
     parts = []
     for start in range(0, blocks, step):
         left_out = np.arange(start, min(start + step, blocks))[:, None]
-        parts.append(under(metric, stats, (block[None] != left_out).astype(np.float64)))
-    values = np.concatenate(parts)
-    values = values[np.isfinite(values)]
-    if len(values) < 2:
-        return math.nan, len(values)
-    spread = values - values.mean()
-    # Rounding leaves about 1e-16 where all values are equal.
-    error = math.sqrt((len(values) - 1) / len(values) * float(spread @ spread))
-    return (error if error > 1e-12 * abs(values.mean()) else 0.0), len(values)
-
-
-def replicates(metric: Metric, stats: Stats, units: Array, resamples: int, seed: int) -> Array:
-    """(resamples,) bootstrap values of the metric, each over as many units, drawn with return.
-
-    Args:
-        metric: What is measured.
-        stats: What its `per_image` gave, for all N images.
-        units: (N,) number of the unit of each image, as `units_of` gave.
-        resamples: How many.
-        seed: Seed of the draws; with the same seed and units, two metrics see the same draws.
-    """
-    return np.concatenate([under(metric, stats, w[:, units]) for w in _draws(units, resamples, seed)])
-
-
-def _draws(units: Array, resamples: int, seed: int) -> Iterator[Array]:
-    """Chunks (b, U) of how often each unit is drawn, `resamples` rows in all."""
-    rng, count = np.random.default_rng(seed), int(units.max()) + 1
-    step = max(1, _CHUNK // len(units))
-    for start in range(0, resamples, step):
-        b = min(step, resamples - start)
-        drawn = rng.integers(0, count, (b, count)) + np.arange(b)[:, None] * count
-        yield np.bincount(drawn.ravel(), minlength=b * count).reshape(b, count).astype(np.float64)
+        parts.append(values((block[None] != left_out).astype(np.float64)))
+    found = np.concatenate(parts)
+    found = found[np.isfinite(found)]
+    if len(found) < 2:
+        return math.nan, len(found)
+    spread = found - found.mean()
+    error = math.sqrt((len(found) - 1) / len(found) * float(spread @ spread))
+    # Rounding leaves about 1e-16 where all are equal.
+    return (error if error > 1e-12 * float(np.abs(found).max()) else 0.0), len(found)
 
 
 def under(metric: Metric, stats: Stats, weights: Array) -> Array:
