@@ -63,8 +63,9 @@ class Layer:
 def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
     """The layers in the order in which they are called.
 
-    Listed are the layers without parts of their own (identities left out), and those that have parameters or do
-    arithmetic beside their parts (attention). Layers with parameters that are never called come last.
+    Listed are the layers without parts of their own (identities left out), and those that have
+    parameters or do arithmetic beside their parts (attention). Layers with parameters that are never
+    called come last.
 
     Args:
         network: Any network on pictures; may be on the meta device.
@@ -74,6 +75,7 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
     recorder = _Recorder(counter)
     picture._field = Field((1, 1))  # type: ignore[attr-defined]
     training = network.training
+    trainable = [p for p in network.parameters() if p.requires_grad]
     handles = [
         hook
         for name, module in network.named_modules()
@@ -83,11 +85,16 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
         )
     ]
     try:
+        # The counter stumbles over parameters that are passed between modules while gradients are off.
+        for parameter in trainable:
+            parameter.requires_grad_(False)
         with torch.no_grad(), counter, _Fields():
             network.eval()(picture)
     finally:
         for handle in handles:
             handle.remove()
+        for parameter in trainable:
+            parameter.requires_grad_(True)
         network.train(training)
     called = recorder.layers
     left = [
@@ -137,13 +144,14 @@ class _Recorder:
         return sum(p.numel() for p in fresh)
 
 
-KEEPING = (
+_KEEPING = (
     "add add_ sub mul mul_ div __add__ __radd__ __iadd__ __sub__ __mul__ __rmul__ __imul__ __truediv__ "
     "relu relu_ relu6 leaky_relu prelu elu celu selu gelu silu mish hardswish hardsigmoid hardtanh sigmoid "
     "tanh softplus batch_norm layer_norm group_norm rms_norm local_response_norm dropout dropout2d pad "
     "cat stack chunk split unbind contiguous clone to float detach permute transpose reshape view flatten "
     "linear squeeze unsqueeze"
-).split()
+)
+KEEPING = frozenset(_KEEPING.split())
 """Functions after which a unit sees what it saw before (statistics of norms aside)."""
 
 POOLING = ("mean", "amax", "max", "adaptive_avg_pool2d", "adaptive_max_pool2d")
@@ -175,7 +183,7 @@ def _after(name: str, before: list[Field | None], result: Tensor, args: Any, kwa
         return Field(None)
     known = [f for f in before if f is not None]
     window = _window(name, args, kwargs)
-    if len(known) < len(before) or (window is None and name not in KEEPING):
+    if len(known) < len(before) or not (window or _keeps(name, result, args)):
         return None
     if result.ndim <= 2 or any(f.size is None for f in known):
         return Field(None)
@@ -185,6 +193,16 @@ def _after(name: str, before: list[Field | None], result: Tensor, args: Any, kwa
         (max(h for h, _ in steps), max(w for _, w in steps)),
     )
     return largest.through(*window) if window else largest
+
+
+def _keeps(name: str, result: Tensor, args: Any) -> bool:
+    """Whether a unit sees after the function what it saw before."""
+    if name == "linear":  # of tokens it may as well mix places as channels
+        return result.ndim != 3
+    if name == "permute":
+        order = args[1] if isinstance(args[1], list | tuple) else args[1:]
+        return tuple(order) in ((0, 2, 3, 1), (0, 3, 1, 2))
+    return name in KEEPING
 
 
 def _window(name: str, args: Any, kwargs: Any) -> tuple[Any, Any, Any] | None:
