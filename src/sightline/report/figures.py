@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import math
 import re
-import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
 from html import escape
@@ -25,6 +24,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sightline.core.report import Bars, Intervals, Lines, Matrix, Scatter, Score
+from sightline.report.words import clean, number, short
 
 Drawn = Matrix | Lines | Bars | Scatter | Intervals
 
@@ -43,13 +43,13 @@ NAMES = {
     **{c: f"s{i}" for i, c in enumerate(SERIES)},
 }
 
-WIDTH = 374.0  # points; a phone shows it at about nine tenths, so that 10 point text stays legible
+WIDTH = 352.0  # points: about what a phone shows, so that text keeps its size there
 COUNTED = 12  # largest matrix with numbers in its cells
 VECTOR = 40  # largest matrix drawn cell by cell; beyond, it is an image
 NAMED = 30  # most bars that get their name
 DOTS = 1500  # most points drawn one by one
 
-STYLE: dict[str, Any] = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "sightline",
     "text.parse_math": False,
@@ -91,18 +91,18 @@ def svg(exhibit: Drawn, prefix: str = "") -> str:
         exhibit: A matrix, curves, bars, points or intervals.
         prefix: Put before every id inside; differs between the pictures of one page.
     """
-    draw: Callable[[Figure, Any], None] = {
+    kinds: dict[type, Callable[[Figure, Any], None]] = {
         Matrix: _matrix,
         Lines: _lines,
         Bars: _bars,
         Scatter: _scatter,
         Intervals: _intervals,
-    }[type(exhibit)]
+    }
     with mpl.rc_context(STYLE), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")  # the reader's fonts have it
         figure = Figure(figsize=(WIDTH / 72, WIDTH * 0.64 / 72), layout="constrained", facecolor="none")
         FigureCanvasSVG(figure)
-        draw(figure, exhibit)
+        kinds[type(exhibit)](figure, exhibit)
         stream = io.StringIO()
         figure.savefig(stream, format="svg", facecolor="none", dpi=200, metadata={"Date": None})
     return _inline(stream.getvalue(), prefix, describe(exhibit))
@@ -152,29 +152,6 @@ def describe(exhibit: Drawn) -> str:
         return f"{clean(exhibit.title)}: {'; '.join(rows)}."
     axes = f"{clean(exhibit.y)} against {clean(exhibit.x)}"
     return f"{clean(exhibit.title)}: {len(exhibit.points)} points, {axes}."
-
-
-def clean(text: object) -> str:
-    """One line without control characters or halves of characters."""
-    plain = str(text).encode("utf-8", "backslashreplace").decode()
-    return "".join(" " if unicodedata.category(c) == "Cc" else c for c in plain)
-
-
-def short(text: object, most: int = 16) -> str:
-    """A name cut in its middle: beginnings and ends tell names apart."""
-    line = clean(text)
-    if len(line) <= most:
-        return line
-    return f"{line[: most // 2]}…{line[len(line) - (most - 1 - most // 2) :]}"
-
-
-def number(value: float) -> str:
-    """A number as people write it: thousands apart, no needless digits."""
-    if not math.isfinite(value):
-        return "not defined"
-    if float(value).is_integer():
-        return f"{int(value):,}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{value:.3g}"
 
 
 def _empty(axes: Axes) -> None:
@@ -235,9 +212,9 @@ def _cells(axes: Axes, counts: np.ndarray, shade: np.ndarray) -> None:
 
 def _class_ticks(axes: Axes, labels: Sequence[str]) -> None:
     k = len(labels)
-    step = 1 if k <= VECTOR else math.ceil(k / 25)
+    step = 1 if k <= VECTOR else math.ceil(k / 17)
     where = list(range(0, k, step))
-    names = [short(labels[i], 14 if k <= COUNTED else 12) for i in where]
+    names = [short(labels[i], 20 if k < 4 else 14 if k <= COUNTED else 12) for i in where]
     size = 9.5 if k <= COUNTED else max(5.5, min(8.5, 250 / len(where)))
     axes.set_yticks(where, names, fontsize=size)
     axes.set_xticks(where, names, fontsize=size)
@@ -245,7 +222,7 @@ def _class_ticks(axes: Axes, labels: Sequence[str]) -> None:
         for text in axes.get_xticklabels():
             text.set(rotation=90 if k > COUNTED else 45, ha="right", rotation_mode="anchor")
             if k > COUNTED:
-                text.set_va("center")
+                text.set(va="center")
     axes.tick_params(length=2 if step > 1 else 0)
 
 
@@ -266,12 +243,11 @@ def _lines(figure: Figure, exhibit: Lines) -> None:
     bars = series.pop(exhibit.bars, None)
     if exhibit.diagonal:
         _set_height(figure, WIDTH * 0.92)
-    if bars is not None:
-        _bar_series(axes, exhibit, bars, series)
-    for i, (name, points) in enumerate(series.items()):
+    keys: list[Any] = []  # no labels on the curves: matplotlib would hide names that begin with _
+    for i, points in enumerate(series.values()):
         marker = "o" if len(points) <= 25 else ""
         colour, dash = SERIES[i % len(SERIES)], DASHES[i % len(DASHES)]
-        axes.plot(*points.T, label=short(name, 28), color=colour, linestyle=dash, marker=marker, zorder=3)
+        keys += axes.plot(*points.T, color=colour, linestyle=dash, marker=marker, zorder=3)
     xs = np.concatenate([v[:, 0] for v in series.values()] or [np.zeros(0)])
     if exhibit.diagonal:
         _diagonal(axes, *_span(np.concatenate([v.ravel() for v in series.values()])))
@@ -279,13 +255,19 @@ def _lines(figure: Figure, exhibit: Lines) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
     axes.grid(True)
-    handles, names = axes.get_legend_handles_labels()
+    names = [short(name, 28) for name in series]
+    if bars is not None:
+        keys.append(_bar_series(axes, exhibit, bars, series))
+        names.append(short(exhibit.bars, 28))
     if len(names) > 1:
-        figure.legend(handles, names, loc="outside upper left", ncols=2 if max(map(len, names)) > 12 else 3)
+        columns = 2 if max(map(len, names)) > 12 else 3
+        legend = figure.legend(keys, ["?"] * len(names), loc="outside upper left", ncols=columns)
+        for text, name in zip(legend.get_texts(), names, strict=True):
+            text.set_text(name)
     return None
 
 
-def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, np.ndarray]) -> None:
+def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, np.ndarray]) -> Any:
     """Bars behind the curves; on an axis of their own where their scale is another."""
     top = max((np.nanmax(v[:, 1]) for v in others.values()), default=0.0)
     where = axes
@@ -296,8 +278,7 @@ def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, 
         axes.patch.set_visible(False)
     gaps = np.diff(np.unique(bars[:, 0]))
     width = 0.9 * (gaps.min() if len(gaps) else 0.1)
-    where.bar(*bars.T, width=width, color=MUTED, alpha=0.28, zorder=1)
-    axes.bar([np.nan], [np.nan], color=MUTED, alpha=0.28, label=short(exhibit.bars, 28))
+    return where.bar(bars[:, 0], bars[:, 1], width=width, color=MUTED, alpha=0.28, zorder=1)
 
 
 def _span(values: np.ndarray) -> tuple[float, float]:
@@ -346,10 +327,10 @@ def _bars(figure: Figure, exhibit: Bars) -> None:
 def _profile(axes: Axes, exhibit: Bars, values: dict[str, float]) -> None:
     """Too many bars to name: sorted, with the first and the last named."""
     ranked = sorted(values.items(), key=lambda item: -item[1])
-    axes.bar(range(len(ranked)), [v for _, v in ranked], width=1.0, color=SERIES[0])
+    axes.stairs([v for _, v in ranked], fill=True, color=SERIES[0])
     ends = [f"{short(k, 20)} ({number(v)})" for k, v in (ranked[0], ranked[-1])]
-    axes.set(xlim=(-0.6, len(ranked) - 0.4), ylabel=clean(exhibit.y))
-    axes.set_xlabel(f"{len(ranked)} × {clean(exhibit.x)}, sorted:\n{ends[0]} to {ends[1]}")
+    axes.set(xlim=(0, len(ranked)), ylabel=clean(exhibit.y))
+    axes.set_xlabel(f"{clean(exhibit.x)}: {len(ranked)}, sorted,\nfrom {ends[0]} to {ends[1]}")
     axes.set_xticks([])
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: number(v)))
     axes.grid(True, axis="y")
@@ -364,7 +345,9 @@ def _scatter(figure: Figure, exhibit: Scatter) -> None:
     many = len(points) > DOTS
     alpha = float(np.clip(8 / math.sqrt(len(points)), 0.12, 0.75))
     colour = "#3a86cc" if many else SERIES[0]  # an image cannot follow dark mode; this blue suits both
-    axes.scatter(*points.T, s=14, color=colour, alpha=alpha, linewidths=0, rasterized=many, zorder=3)
+    axes.scatter(
+        points[:, 0], points[:, 1], s=14, color=colour, alpha=alpha, linewidths=0, rasterized=many, zorder=3
+    )
     if exhibit.diagonal:
         _set_height(figure, WIDTH * 0.92)
         _diagonal(axes, *_span(points))
@@ -385,7 +368,10 @@ def _intervals(figure: Figure, exhibit: Intervals) -> None:
         axes.plot([k * s.low, k * s.high], [i, i], color=colour, linewidth=2.6, solid_capstyle="round")
         axes.plot([k * s.value], [i], "o", color=colour, markersize=7)
         text = f"{short(name, 30)}: {s.text(exhibit.percent)}"
-        axes.annotate(text, (0, i - 0.26), xycoords=("axes fraction", "data"), va="bottom", fontsize=9.5)
+        note = axes.annotate(
+            text, (0, i - 0.26), xycoords=("axes fraction", "data"), va="bottom", fontsize=9.5
+        )
+        note.set_bbox({"facecolor": PAPER, "pad": 1.5})  # the grid must not cross the words
     axes.set(ylim=(len(scores) - 0.6, -0.85), yticks=[])
     axes.set_xlabel(clean(exhibit.x) + (" in %" if exhibit.percent else ""))
     axes.spines["left"].set_visible(False)

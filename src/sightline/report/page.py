@@ -22,7 +22,8 @@ from markupsafe import Markup
 from sightline.core import checkpoint
 from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Page, Pictures, Score, Section, Table
 from sightline.data.images import encode_jpeg, encode_png, view
-from sightline.report.figures import COUNTED, Drawn, clean, number, svg
+from sightline.report.figures import COUNTED, Drawn, svg
+from sightline.report.words import clean, number
 
 Fetch = Callable[[str], np.ndarray]
 
@@ -125,9 +126,20 @@ def _section(index: int, section: Section, picture: Fetch) -> dict[str, Any]:
         "id": f"part-{index + 1}",
         "title": section.title,
         "text": list(_paragraphs(section.text)),
-        "blocks": blocks,
+        "blocks": _paired(blocks),
         "findings": _findings(section.findings),
     }
+
+
+def _paired(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same blocks; a narrow one without a neighbour takes the whole row."""
+    waiting: dict[str, Any] | None = None
+    for block in [*blocks, {"wide": True}]:
+        if not block["wide"]:
+            waiting = block if waiting is None else None
+        elif waiting is not None:
+            waiting["wide"], waiting = True, None
+    return blocks
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, str]]:
@@ -181,10 +193,9 @@ def _blocks(exhibit: Exhibit, prefix: str, picture: Fetch) -> Iterator[dict[str,
 
 
 def _figure(exhibit: Drawn, prefix: str) -> Iterator[dict[str, Any]]:
-    wide = isinstance(exhibit, Matrix) and len(exhibit.labels) > COUNTED
     drawing = Markup(svg(exhibit, prefix))
-    yield {"kind": "figure", "title": exhibit.title, "note": exhibit.note, "svg": drawing, "wide": wide}
-    if isinstance(exhibit, Matrix) and wide:
+    yield {"kind": "figure", "title": exhibit.title, "note": exhibit.note, "svg": drawing, "wide": False}
+    if isinstance(exhibit, Matrix) and len(exhibit.labels) > COUNTED:
         yield _table(_confusions(exhibit))
 
 
@@ -199,12 +210,13 @@ def _confusions(matrix: Matrix, most: int = 10) -> Table:
         [matrix.labels[i], matrix.labels[j], counts[i, j], f"{100 * counts[i, j] / sums[i]:.0f} %"]
         for i, j in cells
     ]
-    return Table("Most frequent confusions", ("true", "taken for", "times", "of that class"), rows)
+    return Table("Most frequent confusions", ("true", "taken for", "times", "share"), rows)
 
 
 def _table(table: Table) -> dict[str, Any]:
     rows = [[_cell(value) for value in row] for row in table.rows[:ROWS]]
-    numeric = [bool(rows) and all(r[i].numeric for r in rows) for i in range(len(table.columns))]
+    # the first column names the row, also where classes are called 0 to 9
+    numeric = [i > 0 and bool(rows) and all(r[i].numeric for r in rows) for i in range(len(table.columns))]
     return {
         "kind": "table",
         "title": table.title,
@@ -249,7 +261,7 @@ def _some(note: str, shown: int, whole: int, what: str) -> str:
 
 def _gallery(exhibit: Gallery | Pictures, shown: list[Shown], whole: int) -> dict[str, Any]:
     note = _some(exhibit.note, len(shown), whole, "pictures")
-    return {"kind": "gallery", "title": exhibit.title, "note": note, "pictures": shown}
+    return {"kind": "gallery", "title": exhibit.title, "note": note, "pictures": shown, "wide": True}
 
 
 def _fetch(picture: Fetch, id: str, caption: str) -> Shown:
