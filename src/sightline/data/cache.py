@@ -1,0 +1,187 @@
+"""Decoded pictures, kept for the next epoch and the next run: in memory, or in a bounded file.
+
+The file may be removed at any time. Nothing in it is believed unasked: each picture has a record of the
+file it came from (path, size, time of change) and a checksum, written after its pixels. A picture that was
+half written when the process was killed, or whose file has changed since, does not match and is decoded
+again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import uuid
+import zlib
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from weakref import WeakSet
+
+import numpy as np
+
+from sightline import __version__
+from sightline.core.talk import say
+
+Shape = tuple[int, int, int]
+
+_RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
+_SUFFIX = ".pictures"
+_open: WeakSet[DiskCache] = WeakSet()
+
+
+class MemoryCache:
+    """Pictures kept in memory, as far as there is room.
+
+    Args:
+        items: Pictures in the data set.
+        shape: (H, W, C) of each.
+        room: Bytes it may take; pictures beyond are not kept.
+    """
+
+    def __init__(self, items: int, shape: Shape, room: int) -> None:
+        kept = min(items, room // int(np.prod(shape)))
+        self._pixels = np.zeros((kept, *shape), dtype=np.uint8)
+        self._there = np.zeros(items, dtype=bool)
+
+    def has(self, where: np.ndarray) -> np.ndarray:
+        """Which of some items are kept, as bool."""
+        return np.asarray(self._there[where])
+
+    def get(self, where: np.ndarray) -> np.ndarray:
+        """Items that are kept, (B, H, W, C) uint8."""
+        return np.asarray(self._pixels[where])
+
+    def put(self, i: int, picture: np.ndarray) -> None:
+        """Keep a picture if there is room."""
+        if i < len(self._pixels):
+            self._pixels[i] = picture
+            self._there[i] = True
+
+
+class DiskCache:
+    """Pictures kept in a memory-mapped file, shared by runs and processes that want the same ones.
+
+    Args:
+        paths: File of each item.
+        shape: (H, W, C) of each picture.
+        made: How pictures are made from files (size, fit): equal text, equal pixels.
+        room: Bytes that all such files in `folder` may take; the longest unused ones are removed.
+        folder: Where they lie.
+
+    Raises:
+        OSError: If the file cannot be made there.
+    """
+
+    def __init__(self, paths: Sequence[str], shape: Shape, made: str, room: int, folder: Path) -> None:
+        names = [os.path.abspath(p) for p in paths]  # noqa: PTH100 - no Path for each of a million files
+        # Slots go by name, so that the order of the items does not matter.
+        self._slots = np.empty(len(names), dtype=np.int64)
+        self._slots[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+        self._stamps = np.array([_stamp(name) for name in names], dtype=np.uint64)
+        self._checked = np.zeros(len(names), dtype=bool)
+        text = "\0".join([made, str(shape), __version__, version("pillow"), *sorted(names)])
+        self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
+        each = int(np.prod(shape)) + _RECORD.itemsize
+        folder.mkdir(parents=True, exist_ok=True)
+        self._kept = min(len(names), (room - _held(folder, self.path)) // each)
+        if self._kept <= 0:
+            raise OSError("there is no room for a single picture")
+        _make_room(folder, room - self._kept * each, self.path)
+        if not self.path.is_file() or self.path.stat().st_size != self._kept * each:
+            _allocate(self.path, self._kept * each)
+        os.utime(self.path)
+        records = self._kept * _RECORD.itemsize
+        self._records = np.memmap(self.path, _RECORD, "r+", 0, (self._kept,))
+        self._pixels = np.memmap(self.path, np.uint8, "r+", records, (self._kept, *shape))
+        _open.add(self)
+
+    def has(self, where: np.ndarray) -> np.ndarray:
+        """Which of some items are kept, whole and up to date, as bool."""
+        for i in where[~self._checked[where]]:
+            slot = self._slots[i]
+            if slot < self._kept and self._records["stamp"][slot] == self._stamps[i]:
+                self._checked[i] = self._records["sum"][slot] == zlib.crc32(self._pixels[slot].data)
+        return np.asarray(self._checked[where])
+
+    def get(self, where: np.ndarray) -> np.ndarray:
+        """Items that are kept, (B, H, W, C) uint8."""
+        return np.asarray(self._pixels[self._slots[where]])
+
+    def put(self, i: int, picture: np.ndarray) -> None:
+        """Keep a picture if there is room. The record is written last."""
+        slot = self._slots[i]
+        if slot >= self._kept:
+            return
+        self._records["stamp"][slot] = 0
+        self._pixels[slot] = picture
+        self._records["sum"][slot] = zlib.crc32(np.ascontiguousarray(picture).data)
+        self._records["stamp"][slot] = self._stamps[i]
+        self._checked[i] = True
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept when no other folder is named. It may be removed at any time."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "sightline" / "pictures"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "sightline" / "pictures"
+    above = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    return Path.home() / above / "sightline" / "pictures"
+
+
+def disk_or_memory(
+    paths: Sequence[str], shape: Shape, made: str, room: int, folder: Path
+) -> DiskCache | MemoryCache:
+    """A cache on disk, or in memory where the disk refuses, which is said."""
+    try:
+        return DiskCache(paths, shape, made, room, folder)
+    except OSError as error:
+        say(
+            f"Decoded pictures cannot be kept in {folder} ({error.strerror or error}); they are kept in "
+            "memory for this run only. XDG_CACHE_HOME names another place, --cache 0 keeps none."
+        )
+        return MemoryCache(len(paths), shape, room)
+
+
+def _stamp(path: str) -> int:
+    """64 bits that change when the file does; never 0. A file that is gone has one too."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116
+        text = f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}"
+    except OSError:
+        text = path
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") | 1
+
+
+def _held(folder: Path, but: Path) -> int:
+    """Bytes of the files in `folder` that this process has open."""
+    paths = {c.path for c in _open if c.path.parent == folder and c.path != but}
+    return sum(p.stat().st_size for p in paths if p.exists())
+
+
+def _make_room(folder: Path, limit: int, but: Path) -> None:
+    """Remove files that are not in use here, the longest unused first, until the rest take `limit` bytes."""
+    facts = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in folder.glob(f"*{_SUFFIX}") if p != but]
+    total, held = sum(size for _, size, _ in facts), {c.path for c in _open}
+    for _, size, path in sorted(facts):
+        if total > limit and path not in held:
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _allocate(path: Path, size: int) -> None:
+    """Make an empty file whose room on the disk is reserved: a full disk under a map kills the process."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    reserve: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
+    try:
+        with temporary.open("wb") as file:
+            if reserve is not None:
+                reserve(file.fileno(), 0, size)
+            elif shutil.disk_usage(path.parent).free < size + 2**28:
+                raise OSError("not enough room on the disk")
+            file.truncate(size)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

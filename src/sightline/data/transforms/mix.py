@@ -1,0 +1,129 @@
+"""Training on mixtures of two pictures: mixup and cutmix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from sightline.core.sample import Batch
+from sightline.core.targets.label import Label
+from sightline.core.targets.number import Number
+
+Step = Callable[[Batch, torch.Generator], Batch]
+
+
+def mixup(alpha: float, classes: int = 0) -> Step:
+    """Blend each picture with another one of the batch, truths likewise.
+
+    Args:
+        alpha: Shares are drawn from Beta(alpha, alpha), one for each picture; 0.2 is mild, 1 is uniform.
+        classes: Number of classes, for labels.
+
+    Returns:
+        Step whose labels carry soft targets in `scores`; `value` stays that of the first picture.
+
+    Source:
+        Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018.
+    """
+    if alpha <= 0:
+        raise ValueError(f"mixup needs alpha > 0. Received {alpha}.")
+
+    def step(batch: Batch, rng: torch.Generator) -> Batch:
+        other, share = _partners(len(batch), alpha, rng)
+        weight = share[:, None, None, None].to(batch.images.device)
+        images = batch.images.float()
+        mixed = torch.lerp(images[other.to(images.device)], images, weight)
+        if batch.images.dtype == torch.uint8:
+            mixed = mixed.round_().to(torch.uint8)
+        return replace(batch, images=mixed, targets=mix_targets(batch.targets, other, share, classes))
+
+    return step
+
+
+def cutmix(alpha: float, classes: int = 0) -> Step:
+    """Paste a rectangle of another picture of the batch into each one; truths are mixed by area.
+
+    Args:
+        alpha: The share of the first picture is drawn from Beta(alpha, alpha); 1 is usual.
+        classes: Number of classes, for labels.
+
+    Returns:
+        Step whose labels carry soft targets in `scores`; `value` stays that of the first picture.
+
+    Source:
+        Yun et al., CutMix: Regularization Strategy to Train Strong Classifiers, ICCV 2019.
+    """
+    if alpha <= 0:
+        raise ValueError(f"cutmix needs alpha > 0. Received {alpha}.")
+
+    def step(batch: Batch, rng: torch.Generator) -> Batch:
+        other, share = _partners(len(batch), alpha, rng)
+        height, width = batch.images.shape[-2:]
+        inside = _rectangles(1 - share, height, width, rng)
+        share = 1 - inside.flatten(1).float().mean(1)
+        device = batch.images.device
+        images = torch.where(inside[:, None].to(device), batch.images[other.to(device)], batch.images)
+        return replace(batch, images=images, targets=mix_targets(batch.targets, other, share, classes))
+
+    return step
+
+
+def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> Tensor:
+    """Rectangles of the picture's shape around random centres, cut off at the border.
+
+    Args:
+        area: (B,) share of the picture that each covers if it is not cut off, in [0, 1].
+        height: Pixels.
+        width: Pixels.
+        rng: Draws the centres.
+
+    Returns:
+        (B, height, width) bool, true inside.
+    """
+    half = area.sqrt() / 2
+    centre = torch.rand(2, len(area), generator=rng)
+    rows, columns = (
+        _between(middle - half, middle + half, side)
+        for middle, side in zip(centre, (height, width), strict=True)
+    )
+    return rows[:, :, None].logical_and(columns[:, None, :])
+
+
+def _between(low: Tensor, high: Tensor, side: int) -> Tensor:
+    """(B, side) bool: which pixels of a side lie between two shares of it."""
+    at = torch.arange(side)
+    return (at >= (low * side).round()[:, None]).logical_and(at < (high * side).round()[:, None])
+
+
+def mix_targets(targets: Label | Number, other: Tensor, share: Tensor, classes: int) -> Label | Number:
+    """Truths of mixed pictures.
+
+    Args:
+        targets: Truths of the batch.
+        other: (B,) index of the second picture.
+        share: (B,) share of the first picture, in [0, 1].
+        classes: Number of classes, for labels.
+    """
+    if isinstance(targets, Number):
+        weight = share[:, None].to(targets.value)
+        return Number(torch.lerp(targets.value[other], targets.value, weight))
+    if not isinstance(targets, Label):
+        raise TypeError(f"Only labels and numbers can be mixed. Received {type(targets).__name__}.")
+    scores = targets.scores
+    if scores is None:
+        scores = targets.value.float() if targets.multi else F.one_hot(targets.value, classes).float()
+    return Label(targets.value, torch.lerp(scores[other], scores, share[:, None]))
+
+
+def _partners(n: int, alpha: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """(n,) index of another picture for each, and (n,) float share of the first one."""
+    other = torch.randperm(n, generator=rng)
+    # torch offers no Beta draws from a generator of one's own
+    seed = int(torch.randint(2**62, (), generator=rng))
+    share = np.random.default_rng(seed).beta(alpha, alpha, size=n)
+    return other, torch.from_numpy(share).float()

@@ -1,0 +1,46 @@
+"""Augmentation that suits most pictures, in three strengths."""
+
+from __future__ import annotations
+
+from sightline.data.transforms.steps import Step, affine, chain, cutout, jitter, resized_crop, shift
+from sightline.errors import UnknownName
+
+STRENGTHS = ("none", "light", "standard", "strong")
+SMALL = 64
+
+
+def standard(strength: str, *, flip: bool, size: tuple[int, int], grey: bool) -> Step | None:
+    """What changes training pictures.
+
+    Pictures of at most 64 pixels a side are moved by up to 1/8; grey ones among them, unless they may be
+    mirrored, are taken for signs and turned and scaled by some degrees and per cent instead of mirrored.
+    Larger ones are cropped and resized at random, and their brightness and contrast vary. Strong also covers
+    a square.
+
+    Args:
+        strength: none, light, standard or strong.
+        flip: Whether pictures may be mirrored.
+        size: (height, width) in pixels.
+        grey: Whether they have one channel.
+
+    Returns:
+        Step that takes (batch, generator) and gives a new batch, or None for "none".
+
+    Raises:
+        UnknownName: If there is no such strength.
+    """
+    if strength not in STRENGTHS:
+        raise UnknownName("augmentation", strength, STRENGTHS)
+    level = STRENGTHS.index(strength) - 1
+    if level < 0:
+        return None
+    if max(size) > SMALL:
+        steps = [resized_crop(((0.7, 0.35, 0.25)[level], 1.0), flip), jitter((0.1, 0.2, 0.4)[level])]
+    elif grey and not flip:
+        degrees, scale, share = ((5, 0.05, 0.04), (10, 0.1, 0.08), (15, 0.15, 0.1))[level]
+        steps = [affine(degrees, scale, share)]
+    else:
+        steps = [shift((1 / 16, 1 / 8, 1 / 8)[level], flip)]
+    if level == 2:
+        steps.append(cutout(0.25))
+    return chain(steps)
