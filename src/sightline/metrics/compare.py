@@ -84,7 +84,7 @@ def _mcnemar(metric: Metric, stats_a: Stats, stats_b: Stats) -> Paired:
 
 def _jackknife(metric: Metric, stats_a: Stats, stats_b: Stats, units: Array, over: str, seed: int) -> Paired:
     def values(weights: Array) -> Array:
-        return under(metric, stats_a, weights) - under(metric, stats_b, weights)
+        return np.asarray(under(metric, stats_a, weights) - under(metric, stats_b, weights))
 
     n, method = int(units.max()) + 1, f"paired jackknife{over}"
     value = metric.value(stats_a) - metric.value(stats_b)
