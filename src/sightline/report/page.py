@@ -131,15 +131,15 @@ def _section(index: int, section: Section, picture: Fetch) -> dict[str, Any]:
     }
 
 
-def _paired(blocks: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The same blocks; a narrow one without a neighbour takes the whole row."""
-    waiting: dict[str, Any] | None = None
-    for block in [*blocks, {"wide": True}]:
-        if not block["wide"]:
-            waiting = block if waiting is None else None
-        elif waiting is not None:
-            waiting["wide"], waiting = True, None
-    return blocks
+def _paired(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Narrow blocks two and two, a later one moved up beside an earlier; the last odd one is made wide."""
+    narrow = [block for block in blocks if not block["wide"]]
+    if len(narrow) % 2:
+        narrow.pop()["wide"] = True
+    partner = {id(a): b for a, b in zip(narrow[::2], narrow[1::2], strict=True)}
+    moved = {id(b) for b in partner.values()}
+    rows = [[b, partner[id(b)]] if id(b) in partner else [b] for b in blocks if id(b) not in moved]
+    return [block for row in rows for block in row]
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, str]]:
@@ -214,7 +214,7 @@ def _confusions(matrix: Matrix, most: int = 10) -> Table:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    rows = [[_cell(value) for value in row] for row in table.rows[:ROWS]]
+    rows = [[_cell(value) for value in row] for row in _aligned(table.rows[:ROWS])]
     # the first column names the row, also where classes are called 0 to 9
     numeric = [i > 0 and bool(rows) and all(r[i].numeric for r in rows) for i in range(len(table.columns))]
     return {
@@ -228,6 +228,17 @@ def _table(table: Table) -> dict[str, Any]:
         "long": len(rows) > 25,
         "wide": len(table.columns) > 4 or any(c.small for r in rows for c in r),
     }
+
+
+def _aligned(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
+    """The rows with fractions of one column written to the same number of digits."""
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    for column in columns:
+        fractions = [abs(v) for v in column if isinstance(v, float) and math.isfinite(v)]
+        mixed = any(v % 1 for v in fractions)
+        if mixed and all(v == 0 or 0.01 <= v < 1000 for v in fractions):
+            column[:] = [f"{v:.3f}" if isinstance(v, float) else v for v in column]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def _cell(value: Any) -> Cell:

@@ -239,6 +239,26 @@ def test_class_names_that_are_numbers_are_names() -> None:
     assert '<td class="n" data-sort="12345"><bdi>12\N{NARROW NO-BREAK SPACE}345</bdi></td>' in html
 
 
+def test_fractions_of_a_column_get_the_same_digits() -> None:
+    rows = [["a", 1.0, 3, 1e-9], ["b", 0.98214, 4, 0.5]]
+    html = render(page(Table("t", ["class", "F1", "images", "p"], rows)), picture)
+    cells = re.findall(r"<bdi>([^<]*)</bdi>", html)
+    assert cells == ["a", "1.000", "3", "1e-09", "b", "0.982", "4", "0.5"]
+
+
+def test_narrow_figures_share_a_row_and_a_lone_one_takes_it_all() -> None:
+    wide = Table("scores", ["a", "b"], [["x", Score(0.5, 0.4, 0.6, 9)]])
+    bars = [Bars(f"bars {i}", "x", "y", {"a": 1.0}) for i in range(3)]
+    html = render(page(bars[0], wide, bars[1], bars[2]), picture)
+    heads = re.findall(r'<figure class="([^"]*)">\n<figcaption><h3>([^<]*)</h3>', html)
+    assert [(title, "wide" in kind) for kind, title in heads] == [
+        ("bars 0", False),
+        ("bars 1", False),
+        ("scores", True),
+        ("bars 2", True),
+    ]
+
+
 def test_the_page_is_written_whole(tmp_path: Path) -> None:
     write(page(), picture, tmp_path / "report.html")
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(page(), picture)
