@@ -25,8 +25,8 @@ def open_data(
     """Read a folder, a table or a named data set.
 
     Args:
-        data: Path, or the name of a data set. A path that exists is taken before a name, here and then
-            below `data_dir`.
+        data: Path, or the name of a data set. A path that exists is taken before a name; what is neither
+            is looked for below `data_dir`.
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
@@ -41,8 +41,9 @@ def open_data(
     """
     options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
     source = str(data)
-    if not Path(source).exists() and options.data_dir and (options.data_dir / source).exists():
-        source = str(options.data_dir / source)
+    if options.data_dir and not _is_name(source) and not Path(source).exists():
+        below = options.data_dir / source
+        source = str(below) if below.exists() else source
     if format is None:
         format, why = _recognise(source, options)
     else:
@@ -90,16 +91,21 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
         )
     card = FORMATS.load(winners[0]).CARD
     why = f"Read as '{card.name}' ({card.summary}): it looks like {card.looks_like}."
-    if path.exists() and source in named():
-        why += " The data set of that name is reached by its format or from another folder."
+    if path.exists() and _is_name(source):
+        why += f" It is the path '{path}'; for the data set of that name go to another folder."
     return winners[0], why
+
+
+def _is_name(source: str) -> bool:
+    """Whether a named data set is meant, however it is written: Fashion-MNIST, shapes:multi."""
+    return source.lower().split(":")[0].replace("-", "").replace("_", "") in named()
 
 
 def _must_be_something(path: Path, source: str) -> None:
     """Refuse what is neither a path nor a name."""
-    names = named()
-    if path.exists() or source.lower().split(":")[0] in names:
+    if path.exists() or _is_name(source):
         return
+    names = named()
     near = difflib.get_close_matches(source.lower(), names, n=3, cutoff=0.5)
     try:
         beside = difflib.get_close_matches(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 
@@ -21,9 +23,9 @@ NAMES = {"digits": CARD.summary}
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """1 for the name."""
+    """1 for the name, unless a file or folder of that name is there."""
     del options
-    return float(source.lower() == "digits")
+    return float(source.lower() == "digits" and not Path(source).exists())
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
