@@ -218,7 +218,7 @@ def _notes(found: list[Run], pairs: list[Pair]) -> list[str]:
     ]
     if len({r.facts["data"]["fingerprint"] for r in found}) > 1:
         notes.append(
-            "The runs were made with data of different fingerprints: images are matched by name and label only."
+            "The runs were made with data of different fingerprints: images are matched by name and label."
         )
     if len(pairs) > 1:
         notes.append("p is corrected for the number of runs compared with the first (Holm).")

@@ -1,0 +1,201 @@
+"""Do the intervals hold what they say? Actual coverage and type-I error, by simulation.
+
+    python benchmarks/coverage.py [--json FILE] [--sets 1000] [--sizes 50 200 1000 5000] [--only NAME ...]
+
+Each case is a population of 200,000 images with known truth, from which test sets are drawn; the
+true value of a metric is its value on the population. Printed is how many of the test sets have an
+interval that holds it (nominal 95 %), for the method of sightline.metrics.intervals and, beside it,
+for the percentile bootstrap with --bootstrap. Then how often two models that are equally good are
+called different at p <= 0.05 (nominal 5 %).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import torch
+
+from sightline.core.metric import Metric, Stats
+from sightline.core.targets.label import Label
+from sightline.core.targets.number import Number
+from sightline.metrics import METRICS
+from sightline.metrics.compare import paired
+from sightline.metrics.intervals import score, under
+
+POPULATION = 200_000
+Answers = tuple[Any, Any, Any]  # two models' predictions, truth
+
+
+def classes(shares: list[float], skill: float) -> Answers:
+    """Two equally good classifiers: the same evidence for each class, with noise of their own."""
+    rng = np.random.default_rng(0)
+    share = np.array(shares) / np.sum(shares)
+    truth = rng.choice(len(share), POPULATION, p=share)
+    seen = 0.9 * rng.normal(size=(POPULATION, len(share)))
+    seen[np.arange(POPULATION), truth] += skill
+    models = []
+    for _ in range(2):
+        logits = 0.8 * skill * (seen + 0.45 * rng.normal(size=seen.shape)) + np.log(share)
+        p = torch.tensor(logits).softmax(1)
+        models.append(Label(p.argmax(1), p))
+    return models[0], models[1], Label(torch.tensor(truth))
+
+
+def several() -> Answers:
+    """Five labels of which an image may have several; the first is rare (3 %)."""
+    rng = np.random.default_rng(0)
+    common = np.linspace(-2.2, 0, 5)
+    truth = rng.normal(size=(POPULATION, 5)) + 0.5 * rng.normal(size=(POPULATION, 1)) + common > 0
+    seen = 2.0 * truth - 1 + common / 2 + 0.9 * rng.normal(size=truth.shape)
+    models = []
+    for _ in range(2):
+        p = torch.tensor(1.5 * (seen + 0.45 * rng.normal(size=truth.shape))).sigmoid()
+        models.append(Label(p > 0.5, p))
+    return models[0], models[1], Label(torch.tensor(truth))
+
+
+def numbers(freedom: float) -> Answers:
+    """A number; errors follow Student's distribution (5 degrees of freedom: heavy tails)."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=(POPULATION, 1))
+    shared = rng.standard_t(freedom, size=truth.shape)
+    a, b = (Number(torch.tensor(truth + 0.3 * (shared + rng.standard_t(freedom, size=truth.shape))))
+            for _ in range(2))  # fmt: skip
+    return a, b, Number(torch.tensor(truth))
+
+
+CASES: dict[str, Callable[[], Answers]] = {
+    "10 classes, 67 % right": lambda: classes([1.0] * 10, 2.0),
+    "5 classes, 96 % right": lambda: classes([1.0] * 5, 3.2),
+    "long tail 50:25:15:7:3": lambda: classes([50, 25, 15, 7, 3], 2.0),
+    "2 classes 90:10": lambda: classes([90, 10], 1.6),
+    "5 labels": several,
+    "numbers, normal errors": lambda: numbers(200),
+    "numbers, heavy tails": lambda: numbers(5),
+}
+
+
+def metrics_for(truth: Any) -> Iterator[Metric]:
+    """All metrics that have a meaning for this truth."""
+    for name in METRICS.names():
+        metric = METRICS.load(name).METRIC()
+        multi = truth.kind == "label" and truth.multi
+        if truth.kind in metric.card.truths and (metric.several or not multi):
+            yield metric
+
+
+def test_sets(sets: int, n: int) -> Iterator[np.ndarray]:
+    """Indices into the population, one test set after the other; the same for every metric."""
+    rng = np.random.default_rng(1)
+    for _ in range(sets):
+        yield rng.integers(0, POPULATION, n)
+
+
+def percentile(metric: Metric, stats: Stats, n: int, seed: int) -> tuple[float, float]:
+    """The percentile bootstrap with 1,000 replicates, to compare with."""
+    rng = np.random.default_rng(seed)
+    step = max(1, 500_000 // n)
+    drawn = (rng.multinomial(n, np.full(n, 1 / n), step) for _ in range(math.ceil(1000 / step)))
+    values = np.concatenate([under(metric, stats, w.astype(np.float64)) for w in drawn])
+    low, high = np.nanquantile(values, [0.025, 0.975]) if np.isfinite(values).any() else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def coverage(metric: Metric, stats: Stats, n: int, sets: int, bootstrap: bool) -> dict[str, Any]:
+    """How often the interval of a test set of n images holds the true value, and where it misses."""
+    true, inside, below, above, undefined, boot, width = metric.value(stats), 0, 0, 0, 0, 0, 0.0
+    for seed, chosen in enumerate(test_sets(sets, n)):
+        drawn = {k: v[chosen] for k, v in stats.items()}
+        found = score(metric, drawn, seed=seed)
+        if not found.low <= found.high:
+            undefined += 1
+            continue
+        inside += found.low <= true <= found.high
+        below, above = below + (true < found.low), above + (true > found.high)
+        width += found.high - found.low
+        if bootstrap:
+            low, high = percentile(metric, drawn, n, seed)
+            boot += low <= true <= high
+    told = max(1, sets - undefined)
+    row = {"true": true, "coverage": inside / told, "true value below": below / told,
+           "true value above": above / told, "width": width / told, "not defined": undefined}  # fmt: skip
+    return row | ({"percentile bootstrap": boot / told} if bootstrap else {})
+
+
+def type_one(metric: Metric, a: Stats, b: Stats, n: int, sets: int) -> float:
+    """How often equally good models are called different at 5 %.
+
+    Which of the two is called A is drawn for each image, so that they are equal in the population.
+    """
+    rng, called, told = np.random.default_rng(2), 0, 0
+    for seed, chosen in enumerate(test_sets(sets, n)):
+        swap = rng.random(n) < 0.5
+        first, other = {}, {}
+        for key in a:
+            turn = swap.reshape(-1, *[1] * (a[key].ndim - 1))
+            first[key] = np.where(turn, b[key][chosen], a[key][chosen])
+            other[key] = np.where(turn, a[key][chosen], b[key][chosen])
+        p = paired(metric, first, other, seed=seed).p
+        told += p == p
+        called += p <= 0.05
+    return called / max(1, told)
+
+
+def line(row: dict[str, Any]) -> str:
+    """One row of the table."""
+    percent = {k: f"{100 * v:5.1f}" for k, v in row.items() if isinstance(v, float)}
+    text = (
+        f"{row['case']:24} {row['metric']:18} n {row['n']:5}  true {row['true']:.4f}  coverage "
+        f"{percent['coverage']} (missed: {percent['true value below']} below, "
+        f"{percent['true value above']} above)"
+        f"  type I {percent['type-I error']}  not defined {row['not defined']}"
+    )
+    boot = percent.get("percentile bootstrap")
+    return text + (f"  percentile bootstrap {boot}" if boot else "")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sets", type=int, default=1000)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[50, 200, 1000, 5000])
+    parser.add_argument("--only", nargs="+", help="metric names")
+    parser.add_argument("--cases", nargs="+", help="beginnings of case names")
+    parser.add_argument("--bootstrap", action="store_true", help="the percentile bootstrap too (slow)")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = []
+    for case, make in CASES.items():
+        if asked.cases and not case.startswith(tuple(asked.cases)):
+            continue
+        one, two, truth = make()
+        for metric in metrics_for(truth):
+            name = metric.card.name
+            if asked.only and name not in asked.only:
+                continue
+            a, b = metric.per_image(one, truth), metric.per_image(two, truth)
+            if metric.value(a) == metric.card.best:
+                continue  # top-5 of five classes
+            for n in asked.sizes:
+                started = time.perf_counter()
+                row = {"case": case, "metric": name, "n": n}
+                row |= coverage(metric, a, n, asked.sets, asked.bootstrap)
+                row["type-I error"] = type_one(metric, a, b, n, asked.sets)
+                rows.append(row | {"seconds": round(time.perf_counter() - started, 1)})
+                print(line(row), flush=True)
+    if asked.json:
+        asked.json.write_text(json.dumps({"sets": asked.sets, "rows": rows}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
