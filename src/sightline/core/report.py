@@ -36,6 +36,8 @@ class Score:
             return f"not defined (n {self.n})"
         k, unit, digits = (100.0, " %", 1) if percent else (1.0, "", 3)
         v, lo, hi = (f"{k * x:.{digits}f}" for x in (self.value, self.low, self.high))
+        if self.low != self.low:
+            return f"{v}{unit} (no interval, n {self.n})"
         return f"{v}{unit} ({lo} to {hi}, n {self.n})"
 
 
@@ -226,8 +228,11 @@ class Results:
     def from_json(cls, data: dict[str, Any]) -> Results:
         """Inverse of `to_json`."""
         kept = dict(data)
-        kept["scores"] = {k: Score(**s) for k, s in data["scores"].items()}
-        kept["baselines"] = {
-            b: {k: Score(**s) for k, s in scores.items()} for b, scores in data["baselines"].items()
-        }
+        kept["scores"] = _scores(data["scores"])
+        kept["baselines"] = {b: _scores(scores) for b, scores in data["baselines"].items()}
         return cls(**kept)
+
+
+def _scores(data: dict[str, Any]) -> dict[str, Score]:
+    """Scores from JSON, which has null where a number is not defined."""
+    return {k: Score(**{f: float("nan") if v is None else v for f, v in s.items()}) for k, s in data.items()}

@@ -19,6 +19,17 @@ _KNOWN = {
 }
 
 
+def check_name(name: str) -> str:
+    """The name in lower case.
+
+    Raises:
+        UnknownName: If torch.optim has no such class.
+    """
+    if name.lower() not in _KNOWN:
+        raise UnknownName("optimizer", name, _KNOWN)
+    return name.lower()
+
+
 def build(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
     """The recipe's optimiser over these parameters.
 
@@ -28,9 +39,7 @@ def build(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Opt
     Raises:
         UnknownName: If torch.optim has no such class.
     """
-    name = (recipe.optimizer or "adamw").lower()
-    if name not in _KNOWN:
-        raise UnknownName("optimizer", name, _KNOWN)
+    name = check_name(recipe.optimizer or "adamw")
     free = [p for p in parameters if p.requires_grad]
     groups = [
         {"params": [p for p in free if p.ndim > 1], "weight_decay": recipe.weight_decay or 0.0},

@@ -22,7 +22,8 @@ from sightline.data.checks.duplicates import together
 from sightline.data.open import open_data
 from sightline.data.scan import Scan
 from sightline.data.split import split, splits_from_json
-from sightline.engine.recipe import DEFAULTS, Recipe
+from sightline.engine.optim import check_name
+from sightline.engine.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.tasks import TASKS
@@ -152,8 +153,8 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {asked.seed})"
     _enough(dataset)
-    recipe_given, task_options, rest = _sorted_options(asked, card.name)
-    method, backbone, backbone_card = _model(asked, package, dataset, scan, why)
+    method, backbone, backbone_card = _model(asked, package, why)
+    recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
     recipe = _resolved(recipe_given, backbone_card, card.defaults, dataset, scan, asked)
     info = _info(dataset, scan, recipe, backbone_card, asked)
     task = task_type(card.name)(info, task_options)
@@ -251,24 +252,32 @@ def _enough(dataset: Dataset) -> None:
             )
 
 
-def _sorted_options(asked: Asked, task: str) -> tuple[Recipe, Any, dict[str, Any]]:
-    """Loose options sorted into recipe, task options, and the rest for the backbone."""
+def _sorted_options(asked: Asked, task: str, backbone: str) -> tuple[Recipe, Any, dict[str, Any]]:
+    """Loose options sorted into recipe, task options, and those of the backbone.
+
+    Raises:
+        UnknownName: If an option is none of these.
+        UsageError: If a value does not fit.
+    """
     kind = task_type(task).Options
+    known = {f.name for f in fields(kind)}
     recipe, own, rest = dict(asked.recipe or {}), {}, {}
     for name, value in (asked.options or {}).items():
         field = name.replace("-", "_")
         if field in Recipe.names():
             recipe[field] = value
-        elif field in {f.name for f in fields(kind)}:
+        elif field in known:
             own[field] = value
-        else:
+        elif field in zoo.options(backbone):
             rest[field] = value
+        else:
+            everything = {*Recipe.names(), *known, *zoo.options(backbone), *Asked.__dataclass_fields__}
+            hint = f"See `sightline train --help` and `sightline tasks {task}`."
+            raise UnknownName("option", field, everything, hint)
     return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest
 
 
-def _model(
-    asked: Asked, task: ModuleType, dataset: Dataset, scan: Scan, why: dict[str, str]
-) -> tuple[ModuleType, str, ModelCard]:
+def _model(asked: Asked, task: ModuleType, why: dict[str, str]) -> tuple[ModuleType, str, ModelCard]:
     """The method of the task and its backbone. A name may be either."""
     methods, default = task.MODELS, task.CARD.default_model
     backbone, reason = zoo.DEFAULT, "our default for training from scratch"
@@ -308,6 +317,10 @@ def _resolved(
         "workers": 2 if photos and dataset.root is not None else 0,
         "size": None if not photos else 224 if asked.pretrained != "no" else 128,
     }
+    check_name(recipe.optimizer or DEFAULTS["optimizer"])
+    for duration in (recipe.time, recipe.checkpoint_every):
+        seconds(duration)
+    size_in_bytes(recipe.cache or "0")
     filled = recipe.filled(card.defaults, task_defaults, follows, DEFAULTS)
     if filled.flip == "auto":
         filled = replace(filled, flip="no" if (scan.channels == 1).all() else "yes")

@@ -1,0 +1,267 @@
+"""What is wrong is said: file or option, what was expected, what was found, and the way out."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.user.conftest import picture, write_photos
+
+QUICK = ("--model", "perceptron", "--epochs", "1", "--batch-size", "8")
+
+
+def write_table(root: Path, rows: list[str], encoding: str = "utf-8") -> Path:
+    (root / "pictures").mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(0)
+    for i in range(30):
+        Image.fromarray(picture(i % 2, rng)).save(root / "pictures" / f"{i}.png")
+    file = root / "labels.csv"
+    file.write_text("\n".join(rows) + "\n", encoding=encoding)
+    return file
+
+
+def good_rows() -> list[str]:
+    return ["path,price", *(f"pictures/{i}.png,{i * 1.5}" for i in range(30))]
+
+
+def test_missing_folder(sightline: Callable) -> None:
+    said = sightline("train", "fotos/")
+    assert said.code in (2, 3)
+    assert "fotos" in said.err
+
+
+def test_empty_folder(sightline: Callable, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    said = sightline("train", "empty")
+    assert said.code == 3
+    assert "empty" in said.err
+
+
+def test_one_class_only(sightline: Callable, tmp_path: Path) -> None:
+    write_photos(tmp_path / "one", n=10, names=("cat",))
+    said = sightline("train", "one", *QUICK)
+    assert said.code == 3
+    assert "class" in said.err
+
+
+def test_one_image_per_class(sightline: Callable, tmp_path: Path) -> None:
+    write_photos(tmp_path / "few", n=2)
+    said = sightline("train", "few", *QUICK)
+    assert said.code == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "found", "near"),
+    [
+        (("--model", "lenet"), "lenet", "lenet5"),
+        (("--task", "clasify"), "clasify", "classify"),
+        (("--epoch", "3"), "epoch", "epochs"),
+        (("--optimizer", "adamm"), "adamm", "adam"),
+        (("--label-smothing", "0.1"), "label", "label_smoothing"),
+        (("--format", "foldr"), "foldr", "folder"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(
+    sightline: Callable, photos: Path, arguments: tuple[str, ...], found: str, near: str
+) -> None:
+    said = sightline("train", photos, *arguments)
+    assert said.code == 2
+    assert found in said.err
+    assert near in said.err.replace("-", "_")
+    assert not Path("runs").exists()
+
+
+def test_values_of_the_wrong_kind(sightline: Callable, photos: Path) -> None:
+    for arguments in (
+        ("--epochs", "many"),
+        ("--time", "soon"),
+        ("--cache", "big"),
+        ("--schedule", "cosinus"),
+    ):
+        said = sightline("train", photos, *arguments)
+        assert said.code == 2, arguments
+        assert arguments[1] in said.err
+
+
+def test_table_without_the_column(sightline: Callable, tmp_path: Path) -> None:
+    file = write_table(tmp_path, good_rows())
+    said = sightline("train", file, "--target", "prize")
+    assert said.code == 2
+    assert "price" in said.err
+
+
+def test_table_with_missing_files_and_nan_and_duplicates(sightline: Callable, tmp_path: Path) -> None:
+    rows = [*good_rows(), "pictures/99.png,3", "pictures/1.png,nan", "pictures/2.png,3.0"]
+    said = sightline("--json", "check", write_table(tmp_path, rows), "--target", "price")
+    assert said.code == 1
+    names = {f["name"] for f in said.json()["findings"]}
+    assert len(names) >= 3
+    assert "99.png" in said.out
+
+
+def test_table_in_latin_1(sightline: Callable, tmp_path: Path) -> None:
+    rows = ["path,class", *(f"pictures/{i}.png,{'größe' if i % 2 else 'länge'}" for i in range(30))]
+    said = sightline("check", write_table(tmp_path, rows, encoding="latin-1"))
+    assert said.code in (0, 1, 3)
+    assert "Latin-1" in said.err + said.out or "größe" in said.out
+
+
+def test_class_folder_without_images(sightline: Callable, photos: Path) -> None:
+    (photos / "dusk").mkdir()
+    said = sightline("check", photos)
+    assert said.code == 1
+    assert "dusk" in said.out
+
+
+def test_label_in_test_that_train_never_saw(sightline: Callable, tmp_path: Path) -> None:
+    write_photos(tmp_path / "d" / "train", n=20)
+    write_photos(tmp_path / "d" / "test", n=9, names=("day", "night", "dawn"), seed=1)
+    said = sightline("train", "d", *QUICK)
+    assert said.code == 3
+    assert "dawn" in said.err
+
+
+def test_output_folder_that_exists(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("precious")
+    said = sightline("train", photos, "--out", "mine", *QUICK)
+    assert said.code == 2
+    assert "--overwrite" in said.err
+    said = sightline("train", photos, "--out", "mine", "--overwrite", *QUICK)
+    assert said.code == 2
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions")
+def test_unwritable_output(sightline: Callable, photos: Path) -> None:
+    said = sightline("train", photos, "--out", "/proc/nowhere/run", *QUICK)
+    assert said.code != 0
+    assert "/proc/nowhere" in said.err
+
+
+def test_full_disk_keeps_the_last_checkpoint(
+    sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sightline.core import checkpoint
+
+    real, calls = checkpoint.save_file, []
+
+    def full(tensors: object, file: object) -> None:
+        calls.append(file)
+        if len(calls) > 6:
+            Path(str(file)).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+        real(tensors, file)
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    said = sightline("train", photos, "--out", "run", *QUICK[:2], "--epochs", "9")
+    assert said.code == 1
+    assert "No space left" in said.err
+    monkeypatch.setattr(checkpoint, "save_file", real)
+    said = sightline("train", photos, "--resume", "run")
+    assert said.code == 0, said.err
+    assert "Resumed" in said.err
+
+
+def test_cuda_asked_for_and_absent(sightline: Callable, photos: Path) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("CUDA is here")
+    said = sightline("train", photos, "--device", "cuda", *QUICK)
+    assert said.code == 2
+    assert "--device cpu" in said.err
+
+
+def test_nan_loss_stops_and_names_the_batch(sightline: Callable, photos: Path) -> None:
+    said = sightline("train", photos, "--out", "run", "--model", "mlp", "--optimizer", "sgd", "--lr", "1e30",
+                     "--clip", "0", "--epochs", "30", "--batch-size", "8")  # fmt: skip
+    assert said.code == 1
+    assert "batch" in said.err
+    assert "--lr" in said.err
+    assert "Traceback" not in said.err
+
+
+def test_damaged_and_foreign_models(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, "--out", "run", *QUICK).code == 0
+    weights = tmp_path / "run" / "model" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(whole[: len(whole) // 2])
+    said = sightline("predict", "run", photos)
+    assert said.code == 3
+    assert "damaged" in said.err
+    weights.write_bytes(pickle.dumps({"a": 1}))
+    said = sightline("predict", "run", photos)
+    assert said.code == 3
+    assert "pickle" in said.err
+    weights.write_bytes(whole)
+    card = tmp_path / "run" / "model" / "model.json"
+    card.write_text(card.read_text().replace('"format": 1', '"format": 99', 1))
+    said = sightline("predict", "run", photos)
+    assert said.code == 3
+    assert "99" in said.err
+    facts = tmp_path / "run" / "run.json"
+    facts.write_text(facts.read_text().replace('"format": 1', '"format": 99', 1))
+    assert sightline("evaluate", "run").code == 3
+    shutil.rmtree(tmp_path / "run" / "model")
+    assert sightline("predict", "run", photos).code == 3
+
+
+def test_pickled_weights_are_refused(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pt")
+    said = sightline("train", photos, "--weights", "weights.pt", *QUICK)
+    assert said.code == 3
+    assert "safetensors" in said.err
+
+
+def test_out_of_memory_says_which_batch_size(
+    sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sightline.tasks.classify.models.net import Net
+
+    def hungry(*arguments: object, **keywords: object) -> None:
+        raise RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1e18 bytes"
+        )
+
+    monkeypatch.setattr(Net, "loss", hungry)
+    said = sightline("train", photos, *QUICK)
+    assert said.code == 1
+    assert "--batch-size 4" in said.err
+
+
+def test_resume_with_changed_data_is_refused(
+    sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sightline.verbs import train
+
+    def broken(*arguments: object) -> None:
+        raise RuntimeError("power cut")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(train, "_tested", broken)
+        with pytest.raises(RuntimeError):
+            sightline("train", photos, "--out", "run", *QUICK)
+    file = next(photos.rglob("*.png"))
+    Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
+    said = sightline("train", photos, "--resume", "run")
+    assert said.code == 3
+    assert "changed" in said.err
+
+
+def test_predict_reports_bad_files_and_goes_on(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, "--out", "run", *QUICK).code == 0
+    (photos / "day" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    said = sightline("predict", "run", photos, "--out", "p.csv")
+    assert said.code == 1
+    assert "bad.png" in said.err
+    rows = (tmp_path / "p.csv").read_text().splitlines()
+    assert len(rows) == 42
+    assert sightline("predict", "run", "nothing-*.jpg").code == 2
+    assert sightline("predict", "run", "https://example.com/a.jpg").code == 2
