@@ -139,8 +139,9 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
     if not file.is_file():
         raise DataError(f"{file}: there is no such file. Expected a .safetensors file.")
     with file.open("rb") as stream:
-        head = stream.read(4)
-    if head[:2] == b"PK" or head[:1] == b"\x80":
+        head = stream.read(9)
+    # Safetensors begin with the length of their header in eight bytes, which may look like anything, and "{".
+    if head[8:9] != b"{" and (head[:2] == b"PK" or head[:1] == b"\x80"):
         raise DataError(
             f"{file} is a pickle, which can run code when it is loaded. Expected safetensors. "
             "If you trust it, convert it once with safetensors.torch.save_file."
