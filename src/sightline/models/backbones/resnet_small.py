@@ -14,7 +14,7 @@ CARD = ModelCard(
     summary="Small fast residual network for small pictures; the one to start with.",
     paper="He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016; "
     "layout after Page, How to train your ResNet, 2018, and Jordan, 94 % on CIFAR-10 in 3.29 s, 2024",
-    parameters=None,
+    parameters=1_941_546,
     counted="10 classes, 3x32x32, width 32",
     defaults={},
 )
