@@ -201,9 +201,9 @@ def _cells(axes: Axes, counts: np.ndarray, shade: np.ndarray) -> None:
         square = Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor=colour, alpha=round(float(shade[i, j]), 3))
         axes.add_patch(square)
         if k <= COUNTED:
-            ink = PAPER if shade[i, j] > 0.7 else INK
-            text = number(counts[i, j])
-            size = min(10.5, 190 / k / max(len(text), 2) + 3)
+            ink = PAPER if shade[i, j] > (0.7 if i == j else 0.8) else INK
+            text = number(counts[i, j]) if counts[i, j] >= 10_000 else f"{counts[i, j]:.4g}"
+            size = min(10.5, 0.62 * WIDTH / k * 1.75 / len(text))  # two thirds of the width are cells
             axes.text(j, i, text, ha="center", va="center_baseline", fontsize=size, color=ink)
     for edge in np.arange(0.5, k - 1):
         axes.axhline(edge, color=RULE, linewidth=0.5)
@@ -252,7 +252,9 @@ def _lines(figure: Figure, exhibit: Lines) -> None:
     if exhibit.diagonal:
         _diagonal(axes, *_span(np.concatenate([v.ravel() for v in series.values()])))
     elif len(xs) and np.all(xs[np.isfinite(xs)] % 1 == 0):
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
+        if len(np.unique(xs)) == 1:  # one epoch
+            axes.set(xlim=(xs[0] - 1, xs[0] + 1), xticks=[xs[0]])
     axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
     axes.grid(True)
     names = [short(name, 28) for name in series]
