@@ -115,7 +115,7 @@ def open_file(source: Source) -> Iterator[tuple[BinaryIO, int]]:
 
 def has_end(source: Source, kind: str, size: int) -> bool:
     """Whether the end marker of the format is there, for formats that have one."""
-    marker = {"jpeg": b"\xff\xd9", "png": b"IEND", "gif": b"\x3b"}.get(kind)
+    marker = {"jpeg": b"\xff\xd9", "png": b"IEND"}.get(kind)
     with open_file(source) as (file, _):
         if kind == "webp":
             return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
@@ -123,7 +123,8 @@ def has_end(source: Source, kind: str, size: int) -> bool:
             head = file.read(8)
             return int.from_bytes(head[4:], "little" if head[:1] == b"I" else "big") + 2 <= size
         file.seek(max(0, size - 4096))
-        return marker is None or marker in file.read()
+        tail = file.read()
+        return tail.endswith(b";") if kind == "gif" else marker is None or marker in tail
 
 
 def name_of(source: Source) -> object:

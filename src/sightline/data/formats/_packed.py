@@ -19,6 +19,18 @@ from sightline.errors import DataError
 LIMIT = 4 << 30
 
 
+def folder_at(source: str) -> Path:
+    """The folder a user named.
+
+    Raises:
+        DataError: If it is none.
+    """
+    path = Path(source)
+    if not path.is_dir():
+        raise DataError(f"There is no folder '{path}'.")
+    return path
+
+
 def unpacked(path: Path, limit: int = LIMIT) -> bytes:
     """The bytes of a file, of a .gz or of a .xz file.
 

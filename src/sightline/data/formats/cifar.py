@@ -12,7 +12,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._packed import labels_of, split_of, unpacked
+from sightline.data.formats._packed import folder_at, labels_of, split_of, unpacked
 from sightline.data.images import Arrays
 from sightline.errors import DataError
 
@@ -43,7 +43,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there is no such file, or one does not hold whole records.
     """
     del options
-    root = Path(source)
+    root = folder_at(source)
     files = _record_files(root)
     if not files:
         raise DataError(f"{root}: no file that ends in {', '.join(_ENDINGS)}.")

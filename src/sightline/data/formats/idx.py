@@ -13,7 +13,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._packed import labels_of, split_of, unpacked
+from sightline.data.formats._packed import folder_at, labels_of, split_of, unpacked
 from sightline.data.images import Arrays
 from sightline.errors import DataError
 
@@ -39,7 +39,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If a file is missing, cut off, or its header does not fit.
     """
     del options
-    root = Path(source)
+    root = folder_at(source)
     files = _image_files(root)
     if not files:
         raise DataError(f"{root}: no file like train-images-idx3-ubyte or train-images-idx3-ubyte.gz.")

@@ -1,0 +1,110 @@
+"""Whatever lies in data/formats must keep these promises."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.label import Label
+from sightline.core.targets.number import Number
+from sightline.data.formats import FORMATS
+from sightline.data.formats._options import ReadOptions
+from sightline.data.images import Arrays
+from sightline.errors import SightlineError
+
+ALL = FORMATS.names()
+WRITING = [
+    pytest.param(name, truth, id=f"{name}-{truth}")
+    for name in ALL
+    for truth in FORMATS.load(name).CARD.truths
+    if FORMATS.load(name).CARD.writes
+]
+
+
+def made(truth: str) -> Dataset:
+    """Twelve grey pictures with splits, and with groups where numbers are the truth."""
+    rng, n = np.random.default_rng(0), 12
+    targets = {
+        "label": Label(torch.arange(n) % 3),
+        "number": Number(torch.from_numpy(rng.normal(size=(n, 1)).astype(np.float32))),
+    }
+    return Dataset(
+        name="made",
+        format="made",
+        ids=[f"made/{i:02d}" for i in range(n)],
+        pixels=Arrays(rng.integers(0, 255, (n, 7, 5, 1)).astype(np.uint8)),
+        targets=targets[truth],
+        classes=Classes(("ant", "bee", "cat")) if truth == "label" else None,
+        splits=np.array((["train"] * 6 + ["val"] * 3 + ["test"] * 3), dtype=object),
+        groups=np.array([f"g{i // 3}" for i in range(n)], dtype=object) if truth == "number" else None,
+        outputs=("weight",) if truth == "number" else (),
+    )
+
+
+def rows(dataset: Dataset) -> dict[str, tuple[str, str, str, str]]:
+    """Truth, split, group and pixels by id."""
+    truths = dataset.targets.to_json()
+    groups = ["" for _ in dataset.ids] if dataset.groups is None else dataset.groups.tolist()
+    return {
+        item: (str(truths[i]), dataset.splits[i], groups[i], hashlib.sha1(dataset.pixels.read(i)).hexdigest())
+        for i, item in enumerate(dataset.ids)
+    }
+
+
+def hashes(root: Path) -> dict[Path, str]:
+    return {p: hashlib.sha1(p.read_bytes()).hexdigest() for p in sorted(root.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_has_a_card_and_the_functions(name: str) -> None:
+    module = FORMATS.load(name)
+    assert isinstance(module.CARD, FormatCard)
+    assert module.CARD.name == name
+    assert module.CARD.truths
+    assert module.CARD.looks_like
+    assert module.CARD.writes is hasattr(module, "write")
+    assert callable(module.read)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_is_not_sure_of_nothing(name: str, tmp_path: Path) -> None:
+    module = FORMATS.load(name)
+    (tmp_path / "file.txt").write_text("text")
+    (tmp_path / "empty").mkdir()
+    for source in ("empty", "file.txt", "gone"):
+        assert module.sniff(str(tmp_path / source), ReadOptions()) == 0
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_not_there_is_an_error_of_ours(name: str, tmp_path: Path) -> None:
+    module = FORMATS.load(name)
+    if getattr(module, "NAMES", None) and not hasattr(module, "locate"):
+        assert len(module.read(next(iter(module.NAMES)) + "", ReadOptions(data_dir=tmp_path)))
+        return
+    with pytest.raises(SightlineError):
+        module.read(str(tmp_path / "gone"), ReadOptions(data_dir=tmp_path))
+
+
+@pytest.mark.parametrize(("name", "truth"), WRITING)
+def test_what_is_written_is_read_back(name: str, truth: str, tmp_path: Path) -> None:
+    module, original = FORMATS.load(name), made(truth)
+    options = ReadOptions(truth=truth)
+    first = module.write(original, tmp_path / "one")
+    before = hashes(tmp_path)
+    assert module.sniff(str(first), options) > 0.5
+    one = module.read(str(first), options)
+    second = module.write(one, tmp_path / "two")
+    two = module.read(str(second), options)
+    assert rows(one) == rows(two)
+    assert sorted(list(rows(one).values())) == sorted(list(rows(original).values()))
+    assert one.classes == two.classes == original.classes
+    assert one.outputs == two.outputs == original.outputs
+    assert one.fingerprint() == two.fingerprint()
+    assert not one.problems
+    assert hashes(tmp_path / "one") == before

@@ -1,0 +1,171 @@
+"""Folders of classes, as users have them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.formats import folder
+from sightline.data.formats._options import ReadOptions
+from sightline.data.images import encode_png
+from sightline.errors import DataError
+
+ANY = ReadOptions()
+
+
+def photos(root: Path, *names: str) -> Path:
+    for i, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(np.full((4, 4, 3), 9 * i, np.uint8)))
+    return root
+
+
+def opened(root: Path) -> Dataset:
+    return folder.read(str(root), ANY)
+
+
+def problem(data: Dataset, name: str) -> Finding:
+    return next(f for f in data.problems if f.name == name)
+
+
+def test_classes_are_the_folders_in_order(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "b/1.png", "a/1.png", "a/deep/2.png", "B/x.png"))
+    assert data.classes is not None
+    assert data.classes.names == ("B", "a", "b")
+    assert list(data.ids) == ["B/x.png", "a/1.png", "a/deep/2.png", "b/1.png"]
+    assert data.targets.value.tolist() == [0, 1, 1, 2]
+    assert set(data.splits) == {""}
+    assert not data.problems
+
+
+def test_split_folders_in_all_their_names(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "training/a/1.png", "valid/a/1.png", "Test/a/1.png", "training/b/1.png"))
+    assert dict(zip(data.ids, data.splits.tolist(), strict=True)) == {
+        "Test/a/1.png": "test",
+        "training/a/1.png": "train",
+        "training/b/1.png": "train",
+        "valid/a/1.png": "val",
+    }
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "train/1.png", "car/1.png"))
+    assert data.classes is not None
+    assert data.classes.names == ("car", "train")
+
+
+def test_one_split_named_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="name one split twice"):
+        opened(photos(tmp_path, "val/a/1.png", "validation/a/1.png", "train/a/1.png"))
+
+
+def test_junk_is_counted_and_other_files_are_listed(tmp_path: Path) -> None:
+    photos(tmp_path, "a/1.png", "b/1.png", "a/._1.png", "a/.hidden/2.png")
+    for name in ("a/Thumbs.db", "a/.DS_Store", "a/notes.txt", "a/raw.heic", "README.md"):
+        (tmp_path / name).write_bytes(b"x")
+    data = opened(tmp_path)
+    assert len(data) == 2
+    assert "4 hidden files" in data.notes[0]
+    found = problem(data, "not-pictures")
+    assert set(found.items) == {"a/notes.txt", "a/raw.heic", "README.md"}
+    assert found.severity == "warning"
+
+
+def test_a_class_without_pictures_stays_and_is_an_error(tmp_path: Path) -> None:
+    (photos(tmp_path, "a/1.png", "b/1.png") / "empty").mkdir()
+    data = opened(tmp_path)
+    assert data.classes is not None
+    assert data.classes.names == ("a", "b", "empty")
+    found = problem(data, "class-without-images")
+    assert (found.severity, found.items) == ("error", ("empty",))
+
+
+def test_a_class_that_train_never_saw_is_an_error(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/c/1.png"))
+    found = problem(data, "class-unseen-in-training")
+    assert (found.severity, found.items) == ("error", ("c",))
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ((), "the folder is empty"),
+        (("1.png", "2.png"), "2 pictures lie flat"),
+        (("a/x.txt",), "no picture in it"),
+    ],
+)
+def test_without_classes_the_layout_is_explained(tmp_path: Path, names: Any, words: str) -> None:
+    photos(tmp_path, *names)
+    with pytest.raises(DataError, match=words) as caught:
+        opened(tmp_path)
+    assert "photos/cat/1.jpg" in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no folder"):
+        opened(tmp_path / "gone")
+
+
+def test_links_are_not_followed_out_of_the_folder(tmp_path: Path) -> None:
+    outside = photos(tmp_path / "outside", "secret.png")
+    root = photos(tmp_path / "photos", "a/1.png", "b/1.png")
+    (root / "a" / "out.png").symlink_to(outside / "secret.png")
+    (root / "a" / "in.png").symlink_to(root / "b" / "1.png")
+    (root / "a" / "loop").symlink_to(root, target_is_directory=True)
+    (root / "linked").symlink_to(outside, target_is_directory=True)
+    data = opened(root)
+    assert list(data.ids) == ["a/1.png", "a/in.png", "b/1.png"]
+    assert set(problem(data, "links-not-followed").items) == {"a/out.png", "a/loop", "linked"}
+
+
+def test_pipes_never_block(tmp_path: Path) -> None:
+    photos(tmp_path, "a/1.png", "b/1.png")
+    os.mkfifo(tmp_path / "a" / "pipe.png")
+    assert problem(opened(tmp_path), "not-pictures").items == ("a/pipe.png",)
+
+
+def test_names_of_all_kinds(tmp_path: Path) -> None:
+    photos(tmp_path, "a/new\nline.png", "a/\N{GRINNING FACE} b.png", "b/1.png", "b/" + "x" * 200 + ".png")
+    bad = tmp_path / "b" / os.fsdecode(b"\xff\xfe.png")
+    bad.write_bytes(encode_png(np.zeros((2, 2, 1), np.uint8)))
+    data = opened(tmp_path)
+    assert len(set(data.ids)) == 5
+    assert len(data.fingerprint()) == 32
+    for i in range(5):
+        assert data.pixels.read(i).dtype == np.uint8
+
+
+def test_the_same_name_in_two_folders_is_two_items(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "a/1.png", "b/1.png"))
+    assert [int(data.pixels.read(i)[0, 0, 0]) for i in range(2)] == [0, 9]
+
+
+def test_unreadable_pictures_stay_for_the_check_to_find(tmp_path: Path) -> None:
+    photos(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "a" / "2.jpg").write_bytes(b"")
+    assert "a/2.jpg" in opened(tmp_path).ids
+
+
+def test_sniffing(tmp_path: Path) -> None:
+    assert folder.sniff(str(tmp_path / "gone"), ANY) == 0
+    assert folder.sniff(str(photos(tmp_path / "flat", "1.png")), ANY) < 0.5
+    assert folder.sniff(str(photos(tmp_path / "good", "a/1.png")), ANY) > 0.8
+
+
+def test_faces(data_folder: Any) -> None:
+    data = opened(data_folder("orl_faces"))
+    assert (len(data), len(data.classes or ())) == (390, 39)
+
+
+def test_writing_refuses_what_it_would_mix(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path / "a", "a/1.png", "b/1.png"))
+    with pytest.raises(DataError, match="not empty"):
+        folder.write(data, tmp_path)

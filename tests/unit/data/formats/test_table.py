@@ -1,0 +1,215 @@
+"""Tables, as users have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.formats import table
+from sightline.data.formats._options import ReadOptions
+from sightline.data.images import encode_png
+from sightline.errors import DataError, UnknownName
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    for i in range(6):
+        (tmp_path / f"{i}.png").write_bytes(encode_png(np.full((3, 3, 1), i, np.uint8)))
+    return tmp_path
+
+
+def opened(root: Path, text: str | bytes, name: str = "t.csv", **options: Any) -> Dataset:
+    (root / name).write_bytes(text if isinstance(text, bytes) else text.encode())
+    return table.read(str(root / name), ReadOptions(**options))
+
+
+def problem(data: Dataset, name: str) -> Finding:
+    return next(f for f in data.problems if f.name == name)
+
+
+def names(data: Dataset) -> list[str]:
+    assert data.classes is not None
+    return [data.classes.names[k] for k in data.targets.value.tolist()]
+
+
+def test_path_and_label(root: Path) -> None:
+    data = opened(root, "path,label\n0.png,cat\n1.png,dog\n2.png,cat\n")
+    assert list(data.ids) == ["0.png", "1.png", "2.png"]
+    assert names(data) == ["cat", "dog", "cat"]
+    assert int(data.pixels.read(2)[0, 0, 0]) == 2
+    assert "truth 'label'" in data.notes[0]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("start", [b"", b"\xef\xbb\xbf"])
+def test_delimiters_byte_order_marks_and_line_ends(root: Path, delimiter: str, start: bytes) -> None:
+    text = "\r\n".join(delimiter.join(row) for row in (("image", "class"), ("0.png", "a"), ("1.png", "b")))
+    data = opened(root, start + text.encode())
+    assert names(data) == ["a", "b"]
+
+
+def test_utf_16_is_read_and_latin_1_refused_with_the_way_out(root: Path) -> None:
+    text = "path,label\n0.png,K\u00e4fer\n1.png,dog\n"
+    assert names(opened(root, text.encode("utf-16"))) == ["K\u00e4fer", "dog"]
+    with pytest.raises(DataError, match=r"line 2 is not UTF-8 .*iconv"):
+        opened(root, text.encode("latin-1"))
+
+
+def test_the_path_column_is_found_by_content(root: Path) -> None:
+    data = opened(root, "what,where\na,0.png\nb,1.png\n")
+    assert list(data.ids) == ["0.png", "1.png"]
+    assert names(data) == ["a", "b"]
+
+
+def test_quoted_cells_and_spaces(root: Path) -> None:
+    data = opened(root, 'path,label\n"0.png","dog, brown"\n 1.png , cat \n2.png,cat\n')
+    assert names(data) == ["dog, brown", "cat", "cat"]
+
+
+def test_prices_are_numbers_and_ids_are_classes(root: Path) -> None:
+    priced = opened(root, "path,price\n0.png,1.5\n1.png,2e3\n2.png,-4\n")
+    assert priced.truth == "number"
+    assert priced.outputs == ("price",)
+    assert priced.targets.value.ravel().tolist() == [1.5, 2000.0, -4.0]
+    rows = "".join(f"{i}.png,{(i % 2) * 5}\n" for i in range(6))
+    few = opened(root, "path,kind\n" + rows)
+    assert few.classes is not None
+    assert (few.truth, few.classes.ids) == ("label", (0, 5))
+    assert any("--task regress" in note for note in few.notes)
+    assert opened(root, "path,kind\n" + rows, truth="number").truth == "number"
+    assert opened(root, "path,price\n0.png,1.5\n1.png,2.5\n", truth="label").truth == "label"
+
+
+def test_decimal_commas(root: Path) -> None:
+    data = opened(root, "path;price\n0.png;1,5\n1.png;20\n2.png;0,25\n")
+    assert data.targets.value.ravel().tolist() == [1.5, 20.0, 0.25]
+    assert any("decimal" in note for note in data.notes)
+
+
+def test_numbers_written_in_several_ways_are_one_class(root: Path) -> None:
+    data = opened(root, "path,label\n0.png,1\n1.png,01\n2.png,1.0\n3.png,2\n", truth="label")
+    assert data.classes is not None
+    assert data.classes.names == ("1", "2")
+    assert data.targets.value.tolist() == [0, 0, 0, 1]
+    assert any("one class" in note for note in data.notes)
+
+
+@pytest.mark.parametrize(
+    ("column", "separator"), [("labels", "|"), ("labels", ","), ("tags", ";"), ("x", "|")]
+)
+def test_several_labels_in_a_cell(root: Path, column: str, separator: str) -> None:
+    text = f'path,{column}\n0.png,"a{separator}b"\n1.png,b\n2.png,\n'
+    data = opened(root, text)
+    assert data.targets.multi
+    assert data.targets.value.tolist() == [[True, True], [False, True], [False, False]]
+    assert problem(data, "no-labels").items == ("2.png",)
+
+
+def test_a_column_of_0_and_1_for_each_class(root: Path) -> None:
+    data = opened(root, "path,cat,dog,note\n0.png,1,0,x\n1.png,1,1,y\n", target="cat,dog")
+    assert data.classes is not None
+    assert data.classes.names == ("cat", "dog")
+    assert data.targets.value.tolist() == [[True, False], [True, True]]
+
+
+def test_several_numbers(root: Path) -> None:
+    data = opened(root, "path,x,y\n0.png,1,0.5\n1.png,3,4\n", target="x,y")
+    assert data.outputs == ("x", "y")
+    assert data.targets.value.tolist() == [[1.0, 0.5], [3.0, 4.0]]
+
+
+def test_splits_and_groups(root: Path) -> None:
+    rows = "path,label,split,patient\n0.png,a,train,p1\n1.png,b,training,p1\n"
+    rows += "2.png,a,Validation,p2\n3.png,b,test,p3\n"
+    data = opened(root, rows)
+    assert data.splits.tolist() == ["train", "train", "val", "test"]
+    assert data.groups is not None
+    assert data.groups.tolist() == ["p1", "p1", "p2", "p3"]
+    assert not data.problems
+
+
+def test_unknown_splits_are_an_error(root: Path) -> None:
+    data = opened(root, "path,label,split\n0.png,a,train\n1.png,b,holdout\n")
+    assert problem(data, "split-unknown").items == ("1.png (holdout)",)
+    assert data.splits.tolist() == ["train", ""]
+
+
+def test_missing_files_and_truths_are_left_out_and_listed(root: Path) -> None:
+    data = opened(root, "path,price\n0.png,1.5\ngone.png,2\n1.png,NaN\n2.png,\n3.png,inf\n4.png,2.5\n")
+    assert list(data.ids) == ["0.png", "4.png"]
+    assert problem(data, "files-missing").items == ("gone.png",)
+    found = problem(data, "target-missing")
+    assert (found.severity, found.items) == ("error", ("1.png", "2.png", "3.png"))
+    labels = opened(root, "path,label\n0.png,a\n1.png,\n2.png,nan\n3.png,none\n")
+    assert names(labels) == ["a", "none"]
+
+
+def test_repeated_and_contradicting_rows(root: Path) -> None:
+    data = opened(root, "path,label\n0.png,a\n0.png,a\n1.png,b\n1.png,a\n")
+    assert list(data.ids) == ["0.png", "1.png"]
+    assert problem(data, "rows-repeated").items == ("0.png",)
+    assert (problem(data, "rows-contradict").severity, names(data)) == ("error", ["a", "b"])
+
+
+def test_broken_rows_are_listed_by_line(root: Path) -> None:
+    data = opened(root, "path,label\n0.png,a\n1.png,b,c\n\n2.png\n3.png,b\n")
+    assert list(data.ids) == ["0.png", "3.png"]
+    assert problem(data, "rows-broken").items == ("line 3", "line 5")
+
+
+def test_a_class_that_train_never_saw(root: Path) -> None:
+    data = opened(root, "path,label,split\n0.png,a,train\n1.png,b,test\n")
+    assert problem(data, "class-unseen-in-training").items == ("b",)
+
+
+def test_an_unknown_column_is_refused_with_the_nearest(root: Path) -> None:
+    with pytest.raises(UnknownName, match="'price'"):
+        opened(root, "path,price,size\n0.png,1,2\n", target="prize")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "empty"),
+        ("path,label\n", "no rows"),
+        ("hello\nworld\n", "one column"),
+        ("a,b\n1,2\n", "no column holds paths"),
+        ("path,x,z\n0.png,1,2\n", "which column holds the truth"),
+        ("path,label,label\n0.png,1,2\n", "there twice"),
+        ("path,label\ngone.png,a\n", "none of the 1 rows"),
+        ("path,label\n0.png,\0\n", "NUL"),
+    ],
+)
+def test_unusable_tables_say_why(root: Path, text: str, words: str) -> None:
+    with pytest.raises(DataError, match=words) as caught:
+        opened(root, text)
+    assert "t.csv" in str(caught.value)
+
+
+def test_words_where_numbers_are_wanted(root: Path) -> None:
+    with pytest.raises(DataError, match=r"'price' holds 1 cells that are no numbers \('cheap'\)"):
+        opened(root, "path,price\n0.png,cheap\n1.png,2\n", truth="number")
+
+
+def test_parquet(root: Path) -> None:
+    pa = pytest.importorskip("pyarrow")
+    import pyarrow.parquet as pq
+
+    made = pa.table({"path": ["0.png", "1.png", "2.png"], "price": [1.5, None, 2.5], "split": ["train"] * 3})
+    pq.write_table(made, root / "t.parquet")
+    data = table.read(str(root / "t.parquet"), ReadOptions())
+    assert data.targets.value.ravel().tolist() == [1.5, 2.5]
+    assert problem(data, "target-missing").items == ("1.png",)
+    pq.write_table(pa.table({"path": ["0.png", "1.png"], "tags": [["a", "b"], ["b"]]}), root / "l.parquet")
+    assert table.read(str(root / "l.parquet"), ReadOptions()).targets.multi
+    pq.write_table(pa.table({"image": [{"bytes": b"x"}], "label": [1]}), root / "b.parquet")
+    with pytest.raises(DataError, match="holds pictures or records"):
+        table.read(str(root / "b.parquet"), ReadOptions())
+    (root / "c.parquet").write_bytes(b"PAR1 broken")
+    with pytest.raises(DataError, match="cannot be read as Parquet"):
+        table.read(str(root / "c.parquet"), ReadOptions())

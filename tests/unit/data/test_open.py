@@ -1,0 +1,128 @@
+"""Opening what a user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sightline.data.formats import torchvision
+from sightline.data.images import encode_png
+from sightline.data.open import ReadOptions, named, open_data
+from sightline.errors import DataError, UnknownName, UsageError
+
+
+def photos(root: Path, *names: str) -> Path:
+    for i, name in enumerate(names):
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode_png(np.full((4, 4, 3), 40 * i, np.uint8)))
+    return root
+
+
+def test_built_in_names() -> None:
+    digits = open_data("digits")
+    assert len(digits) == 1797
+    assert digits.pixels.read(0).shape == (8, 8, 1)
+    assert max(int(digits.pixels.read(i).max()) for i in range(20)) == 255
+    assert {"digits", "shapes", "mnist", "cifar10"} <= set(named())
+
+
+def test_what_was_recognised_is_said(tmp_path: Path) -> None:
+    data = open_data(photos(tmp_path, "cat/1.png", "dog/1.png"))
+    assert data.format == "folder"
+    assert "Read as 'folder'" in data.notes[0]
+    assert "as asked" in open_data(tmp_path, format="folder").notes[0]
+
+
+def test_the_same_data_have_the_same_fingerprint_wherever_they_lie(tmp_path: Path) -> None:
+    one = open_data(photos(tmp_path / "a", "cat/1.png", "dog/1.png"))
+    other = open_data(photos(tmp_path / "b", "cat/1.png", "dog/1.png"))
+    more = open_data(photos(tmp_path / "c", "cat/1.png", "dog/1.png", "dog/2.png"))
+    assert one.fingerprint() == other.fingerprint() != more.fingerprint()
+
+
+def test_a_missing_path_names_what_is_near(tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match="Beside it lies: photos"):
+        open_data(tmp_path / "fotos")
+    with pytest.raises(DataError, match=r"no data set of that name.*'cifar10'"):
+        open_data("cifar1O")
+
+
+def test_an_empty_folder_and_an_unknown_one(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"folder is empty.*photos/cat/1.jpg"):
+        open_data(tmp_path)
+    (tmp_path / "notes.doc").write_text("x")
+    with pytest.raises(DataError, match="no known format"):
+        open_data(tmp_path)
+
+
+def test_an_unknown_format_is_refused_with_the_nearest() -> None:
+    with pytest.raises(UnknownName, match="folder"):
+        open_data("digits", format="foldr")
+
+
+def test_two_equally_sure_formats_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sightline.data.formats import idx
+
+    photos(tmp_path, "cat/1.png", "dog/1.png")
+    monkeypatch.setattr(idx, "sniff", lambda source, options: 0.9)
+    with pytest.raises(UsageError, match=r"folder or as idx.*--format"):
+        open_data(tmp_path)
+
+
+def test_a_folder_named_like_a_data_set_is_taken_and_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos(tmp_path / "digits", "a/1.png", "b/1.png")
+    monkeypatch.chdir(tmp_path)
+    data = open_data("digits")
+    assert len(data) == 2
+    assert "It is the path" in data.notes[0]
+
+
+def test_a_path_is_looked_for_below_the_data_folder(tmp_path: Path) -> None:
+    photos(tmp_path / "birds", "a/1.png", "b/1.png")
+    assert len(open_data("birds", data_dir=tmp_path)) == 2
+
+
+def test_named_sets_are_read_from_local_copies(data_folder: Any) -> None:
+    folder = data_folder("cifar10")
+    place = torchvision.locate("cifar10", ReadOptions(data_dir=folder.parent))
+    assert place is not None
+    assert (place.folder, place.format) == (folder, "cifar")
+    data = open_data("CIFAR-10", data_dir=folder)
+    assert (data.name, data.format, len(data)) == ("cifar10", "cifar", 17_000)
+    assert data.classes is not None
+    assert data.classes.names[:2] == ("airplane", "automobile")
+    assert any(str(folder) in note for note in data.notes)
+
+
+def test_a_named_set_does_not_take_another_ones_files(tmp_path: Path) -> None:
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte").write_bytes(b"x")
+    with pytest.raises(DataError, match="fashionmnist"):
+        open_data("fashion-mnist", data_dir=tmp_path / "mnist")
+
+
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "flowers102", "eurosat"])
+def test_offline_says_what_to_put_where(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="SIGHTLINE_OFFLINE") as caught:
+        open_data(name, data_dir=tmp_path)
+    assert str(tmp_path) in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_failed_download_is_an_error_of_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torchvision import datasets
+
+    def no_network(*args: Any, **kwargs: Any) -> None:
+        raise OSError("no route to host")
+
+    monkeypatch.delenv("SIGHTLINE_OFFLINE")
+    monkeypatch.setattr(datasets, "KMNIST", no_network)
+    with pytest.raises(DataError, match=r"no route to host.*--data-dir"):
+        open_data("kmnist", data_dir=tmp_path)
