@@ -384,3 +384,18 @@ def test_faces_and_photographs(data_folder: Any) -> None:
     face = sorted(data_folder("orl_faces").rglob("*.pgm"))[0]
     assert decode(face).shape == (112, 92, 1)
     assert probe(face).format == "ppm"
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_end_has_one_verdict_at_every_scale(progressive: bool) -> None:
+    big = stored(PICTURE.resize((640, 480)), "JPEG", progressive=progressive)
+    for at_least in (None, (60, 80), (240, 320)):
+        with pytest.raises(UnreadableImage) as caught:
+            decode(big[:-2], at_least=at_least)
+        assert caught.value.reason == "truncated"
+
+
+def test_a_phone_picture_with_a_second_one_inside_is_one_picture() -> None:
+    data = stored(PICTURE, "MPO", save_all=True, append_images=[PICTURE.resize((8, 8))])
+    assert probe(data).frames == 1
+    assert decode(data).shape == (48, 64, 3)

@@ -126,3 +126,41 @@ def test_a_failed_download_is_an_error_of_ours(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(datasets, "KMNIST", no_network)
     with pytest.raises(DataError, match=r"no route to host.*--data-dir"):
         open_data("kmnist", data_dir=tmp_path)
+
+
+def picture_at(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+
+
+def test_sets_that_torchvision_reads_itself(tmp_path: Path) -> None:
+    """Three ways in which torchvision keeps files and labels, on copies of their layout."""
+    for kind, name in (("Forest", "Forest_1.jpg"), ("River", "River_1.jpg"), ("River", "River_2.jpg")):
+        picture_at(tmp_path / "eurosat" / "2750" / kind / name)
+    data = open_data("eurosat", data_dir=tmp_path)
+    assert data.classes is not None
+    assert (data.classes.names, data.targets.value.tolist()) == (("Forest", "River"), [0, 1, 1])
+    assert set(data.splits) == {""}
+
+    dtd = tmp_path / "dtd" / "dtd"
+    (dtd / "labels").mkdir(parents=True)
+    for part in ("train", "val", "test"):
+        names = [f"{kind}/{kind}_{part}.jpg" for kind in ("dotted", "woven")]
+        (dtd / "labels" / f"{part}1.txt").write_text("\n".join(names))
+        for name in names:
+            picture_at(dtd / "images" / name)
+    data = open_data("dtd", data_dir=tmp_path)
+    assert data.splits.tolist() == ["train"] * 2 + ["val"] * 2 + ["test"] * 2
+    assert data.targets.value.tolist() == [0, 1] * 3
+
+    pets = tmp_path / "oxford-iiit-pet"
+    (pets / "annotations").mkdir(parents=True)
+    for part in ("trainval", "test"):
+        (pets / "annotations" / f"{part}.txt").write_text("Abyssinian_1 1 1 1\npug_7 2 2 1\n")
+    for name in ("Abyssinian_1", "pug_7"):
+        picture_at(pets / "images" / f"{name}.jpg")
+    data = open_data("pets", data_dir=tmp_path)
+    assert data.splits.tolist() == ["train"] * 2 + ["test"] * 2
+    assert data.classes is not None
+    assert [data.classes.names[k] for k in data.targets.value.tolist()][:2] == ["Abyssinian", "Pug"]
+    assert data.pixels.read(3).shape == (4, 4, 3)
