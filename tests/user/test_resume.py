@@ -43,7 +43,7 @@ def work(photos: str, out: str, resume: bool, workers: int) -> None:
         return
     recipe = Recipe(epochs=12, batch_size=16, workers=workers, cache="0" if workers else None, size=16,
                     checkpoint_every="0.02s", augment="standard", ema=0.9)  # fmt: skip
-    train(photos, model="lecture-cnn", out=Path(out), recipe=recipe, accept=["near-duplicates"], mixup=0.2)
+    train(photos, model="lecture-cnn", out=Path(out), recipe=recipe, mixup=0.2)
 
 
 def newest(out: Path) -> str:

@@ -13,7 +13,18 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
-from sightline.core.report import Bars, Exhibit, Gallery, Lines, Page, Pictures, Results, Section, Table
+from sightline.core.report import (
+    Bars,
+    Exhibit,
+    Gallery,
+    Intervals,
+    Lines,
+    Page,
+    Pictures,
+    Results,
+    Section,
+    Table,
+)
 from sightline.core.run import Run, scoreboard
 from sightline.data.images import picture
 from sightline.report import page
@@ -33,13 +44,15 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         (f"{name} baseline", scores[plan.task.card.score].text(card.percent))
         for name, scores in results.baselines.items()
     ]
-    facts += [("test images", str(results.n)), ("test set opened", f"{results.extra['test looks']} times")]
+    looks = results.extra["test looks"]
+    opened = "once" if looks == 1 else f"{looks} times"
+    facts += [("test images", str(results.n)), ("test set opened", opened)]
     sections = [
         asked(run, plan),
         data(plan),
         curves(run),
         Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
-                [replace(scoreboard(results), title="")]),
+                [beside(results, plan.task.card.score, card.percent), replace(scoreboard(results), title="")]),
         Section("A closer look", exhibits=results.exhibits),
         first_layer(model, plan),
         costs(results),
@@ -51,6 +64,12 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
     file = run.path / "report.html"
     page.write(content, finder(plan.dataset), file)
     return file
+
+
+def beside(results: Results, name: str, percent: bool) -> Intervals:
+    """The main score of network and baselines, as points with intervals."""
+    scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
+    return Intervals(f"{name[0].upper()}{name[1:]}, network and baselines", name, scores, percent)
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:

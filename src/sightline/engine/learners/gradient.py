@@ -52,6 +52,7 @@ class Training:
         batch: Batches of it that are done.
         step: Steps in all.
         elapsed: Seconds of training in all, over all resumes.
+        lr: Learning rate of the last step.
         best: (score, minus loss) of the weights that are kept.
         best_epoch: Epoch they come from; 0 before the first.
         sums: Sums of the logged losses over the images of the epoch, and of "images".
@@ -69,6 +70,7 @@ class Training:
     batch: int = 0
     step: int = 0
     elapsed: float = 0.0
+    lr: float = 0.0
     best: tuple[float, float] = (-math.inf, -math.inf)
     best_epoch: int = 0
     sums: dict[str, Any] = field(default_factory=dict)
@@ -93,7 +95,7 @@ class Training:
             part: checkpoint.pack(optimizer.state_dict(), tensors["optimizer"], part)
             for part, optimizer in self.optimizers.items()
         }
-        names = ("epoch", "batch", "step", "elapsed", "best", "best_epoch", "sums", "validation_seconds")
+        names = ("epoch", "batch", "step", "elapsed", "lr", "best", "best_epoch", "validation_seconds")
         state = {name: getattr(self, name) for name in names} | {
             "sums": {name: float(value) for name, value in self.sums.items()},
             "optimizers": trees,
@@ -114,7 +116,7 @@ class Training:
             self.ema.load_state_dict(tensors["ema"])
         for part, optimizer in self.optimizers.items():
             optimizer.load_state_dict(checkpoint.unpack(state["optimizers"][part], tensors["optimizer"]))
-        names = ("epoch", "batch", "step", "elapsed", "best_epoch", "sums", "validation_seconds")
+        names = ("epoch", "batch", "step", "elapsed", "lr", "best_epoch", "sums", "validation_seconds")
         for name in names:
             setattr(self, name, state[name])
         self.best = tuple(state["best"])
@@ -206,7 +208,7 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
     """One epoch: train, validate, keep the best, tell the callbacks, write a checkpoint."""
     recipe, devices = training.recipe, training.devices
     started = time.monotonic()
-    lr = _train_epoch(training, train)
+    _train_epoch(training, train)
     validated = time.monotonic()
     values = validate(training.evaluated)
     training.validation_seconds = time.monotonic() - validated
@@ -224,7 +226,7 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
     logs: dict[str, Any] = {
         "epoch": training.epoch,
         "step": training.step,
-        "lr": lr,
+        "lr": training.lr,
         **{f"train_{name}": float(total) / images for name, total in training.sums.items()},
         **values,
         "seconds": time.monotonic() - started,
@@ -238,8 +240,8 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
     _stop_if_interrupted(training)
 
 
-def _train_epoch(training: Training, train: Batches) -> float:
-    """The rest of the epoch under way; returns the last learning rate."""
+def _train_epoch(training: Training, train: Batches) -> None:
+    """The rest of the epoch under way."""
     recipe, devices, model = training.recipe, training.devices, training.model
     _set_trainable(training, len(train))
     module = devices.wrap(_Step(model))
@@ -248,12 +250,12 @@ def _train_epoch(training: Training, train: Batches) -> float:
     model.train()
     for still in frozen_modules(model):
         still.eval()
-    lr, every = 0.0, seconds(recipe.checkpoint_every) or math.inf
+    every = seconds(recipe.checkpoint_every) or math.inf
     saved = clock = time.monotonic()
     batches = train.epoch(training.epoch, start=training.batch)
     for batch in track(batches, f"epoch {training.epoch}", len(train) - training.batch):
         boundary = _boundary(training, len(train))
-        lr = _step(training, module, batch, len(train), boundary)
+        _step(training, module, batch, len(train), boundary)
         training.batch += 1
         now = time.monotonic()
         training.elapsed, clock = training.elapsed + now - clock, now
@@ -266,7 +268,6 @@ def _train_epoch(training: Training, train: Batches) -> float:
         _stop_if_interrupted(training)
         if _out_of_time(training):
             break
-    return lr
 
 
 def _stop_if_interrupted(training: Training) -> None:
@@ -283,8 +284,8 @@ def _boundary(training: Training, batches: int) -> bool:
     return (training.batch + 1) % every == 0 or training.batch + 1 == batches
 
 
-def _step(training: Training, module: nn.Module, batch: Batch, batches: int, boundary: bool) -> float:
-    """Forward, backward and, at a boundary, the optimiser's step; returns the learning rate."""
+def _step(training: Training, module: nn.Module, batch: Batch, batches: int, boundary: bool) -> None:
+    """Forward, backward and, at a boundary, the optimiser's step."""
     recipe, devices = training.recipe, training.devices
     there = batch.to(devices.device)
     if recipe.channels_last and there.images.ndim == 4:
@@ -293,10 +294,11 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
     number = training.epoch * batches + training.batch
     torch.manual_seed(_mixed(training.seed, number, devices.rank))
     rng = torch.Generator(devices.device).manual_seed(_mixed(training.seed + 1, number, devices.rank))
-    lr = (recipe.lr or 0.0) * factor(recipe, _progress(training, batches)) * training.plateau.scale
+    share = factor(recipe, _progress(training, batches)) * training.plateau.scale
+    training.lr = (recipe.lr or 0.0) * share
     for part, optimizer in training.optimizers.items():
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = training.lr
         try:
             with devices.autocast():
                 losses = module(there, rng, part)
@@ -308,7 +310,7 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
             raise _memory(error, len(batch), training) from error
         for name, value in losses.items():
             training.sums[name] = training.sums.get(name, 0.0) + _number(value, devices) * len(batch)
-        _check_finite(training, loss, batch, lr)
+        _check_finite(training, loss, batch)
         if boundary:
             devices.step(optimizer, recipe.clip or 0.0)
     training.sums["images"] = training.sums.get("images", 0.0) + len(batch)
@@ -316,7 +318,6 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
         training.step += 1
         if training.ema is not None:
             training.ema.update_parameters(training.model)
-    return lr
 
 
 def _progress(training: Training, batches: int) -> float:
@@ -346,17 +347,17 @@ def _number(value: Tensor, devices: Devices) -> Any:
     return float(value.detach()) if devices.device.type == "cpu" else value.detach()
 
 
-def _check_finite(training: Training, loss: Tensor, batch: Batch, lr: float) -> None:
+def _check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
     """On a GPU only every 16th batch, and by the running sum, which keeps a NaN once it was there."""
     on_cpu = loss.device.type == "cpu"
     if not on_cpu and training.batch % 16 != 15:
         return
-    if math.isfinite(float(loss if on_cpu else training.sums["loss"])):
+    if math.isfinite(float(loss.detach() if on_cpu else training.sums["loss"])):
         return
     names = ", ".join(list(batch.ids)[:3])
     raise TrainingFailed(
         f"The loss became {float(loss)} in epoch {training.epoch}, batch {training.batch + 1} "
-        f"(images {names}, ...) at learning rate {lr:.2g}. The last good weights are kept in "
+        f"(images {names}, ...) at learning rate {training.lr:.2g}. The last good weights are kept in "
         f"{training.run.path}. Try a lower --lr, --clip 1, or --precision fp32."
     )
 
