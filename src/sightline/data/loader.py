@@ -55,7 +55,7 @@ class Loader:
         rank: Number of this process among `world`.
         world: Processes that share each batch. In evaluation each takes a run of neighbouring items, so
             that the shares in order of rank are the data set.
-        drop_last: Leave out the last training batch if it is not full.
+        drop_last: Leave out the last training batch if it is not full, unless it is the only one.
 
     Raises:
         UsageError: If an option cannot be right.
@@ -101,8 +101,8 @@ class Loader:
         """Batches an epoch."""
         if not self._train:
             return math.ceil(len(self._order(0)) / self._batch_size)
-        whole = len(self._dataset) // self._batch_size
-        return whole if self._drop_last else math.ceil(len(self._dataset) / self._batch_size)
+        batches = len(self._dataset) / self._batch_size
+        return max(1, math.floor(batches)) if self._drop_last else math.ceil(batches)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Batches of an epoch, from number `start` on.

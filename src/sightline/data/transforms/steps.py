@@ -137,7 +137,8 @@ def jitter(strength: float) -> Step:
         middle = images[..., ::4, ::4].float().mean((1, 2, 3))
         gain, offset = bright * contrast, middle * bright * (1 - contrast)
         if images.dtype != torch.uint8:
-            return replace(batch, images=images * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1))
+            changed = images * gain.view(-1, 1, 1, 1) + offset.view(-1, 1, 1, 1)
+            return replace(batch, images=changed.clamp_(0, 1))
         # Fixed point in 16 bits, one picture at a time so that it stays in the processor's cache:
         # ten times as fast as by floats.
         out = torch.empty_like(images)
