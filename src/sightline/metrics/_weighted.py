@@ -45,6 +45,17 @@ class Weighted(Metric):
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(self.values(stats, w)[0])
 
+    def interval(self, stats: Stats, units: Array, level: float) -> tuple[float, float] | None:
+        """The metric's own interval, for one whose value is biased by noise; None for all others.
+
+        Args:
+            stats: What `per_image` gave, for all N images.
+            units: (N,) number of the independent unit of each image, from 0; at least two units.
+            level: Share of test sets whose interval holds the true value.
+        """
+        del stats, units, level
+        return None
+
 
 def size(stats: Stats) -> int:
     """Number of images in these statistics."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.stats import norm
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
@@ -52,13 +53,43 @@ class Ece(Weighted):
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
-        confidence, gap = stats["confidence"], stats["right"] - stats["confidence"]
         if self.mass:
-            return _equal_mass(confidence, gap, weights, self.bins)
-        n, k = confidence.shape
-        by_bin = np.zeros((n, self.bins))
-        np.add.at(by_bin, (np.arange(n)[:, None], bin_of(confidence, self.bins)), gap)
-        return np.asarray(np.abs(weights @ by_bin).sum(1) / (k * weights.sum(1)))
+            return np.array([self._by_mass(stats, w) for w in weights])
+        by_bin = self._gaps(stats, bin_of(stats["confidence"], self.bins))
+        return np.asarray(np.abs(weights @ by_bin).sum(1) / weights.sum(1))
+
+    def interval(self, stats: Stats, units: Array, level: float) -> tuple[float, float]:
+        """Interval of the error without the noise, from the spread of each bin's gap.
+
+        The value is the sum of the sizes of the gaps, each of which is the true gap and normal
+        noise. The true gaps are taken to be c times those seen; the interval is all c for which the
+        value seen is neither among the lowest nor the highest that noise makes, and the value
+        itself. Its coverage is 92 to 98 % from 1,000 images on and 90 to 100 % with fewer
+        (benchmarks/coverage.py), where resampling reaches 2 to
+        85 %, because every resample adds noise of its own.
+        """
+        where = bin_of(stats["confidence"], self.bins)
+        if self.mass:
+            where = _mass_bins(stats["confidence"], np.ones(len(where)), self.bins)
+        n, by_bin = len(units), self._gaps(stats, where)
+        gaps = by_bin.mean(0)
+        per_unit = np.stack([np.bincount(units, column) for column in by_bin.T], 1)
+        seen = (per_unit**2).sum(0) / n**2 - gaps**2 / len(per_unit)
+        # A bin in which all are right shows no spread; what it states allows some.
+        p = stats["confidence"]
+        stated = np.bincount(where.ravel(), (p * (1 - p)).ravel(), self.bins) / (n * p.shape[1]) ** 2
+        return _undo_noise(gaps, np.sqrt(np.maximum(seen, stated)), level)
+
+    def _gaps(self, stats: Stats, where: Array) -> Array:
+        """(N, bins) right minus confidence of each image in its bin, over the labels of an image."""
+        gap = (stats["right"] - stats["confidence"]) / where.shape[1]
+        by_bin = np.zeros((len(gap), self.bins))
+        np.add.at(by_bin, (np.arange(len(gap))[:, None], where), gap)
+        return by_bin
+
+    def _by_mass(self, stats: Stats, weight: Array) -> float:
+        by_bin = self._gaps(stats, _mass_bins(stats["confidence"], weight, self.bins))
+        return float(np.abs(weight @ by_bin).sum() / weight.sum())
 
 
 def bin_of(confidence: Array, bins: int) -> Array:
@@ -66,19 +97,28 @@ def bin_of(confidence: Array, bins: int) -> Array:
     return np.asarray(np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1))
 
 
-def _equal_mass(confidence: Array, gap: Array, weights: Array, bins: int) -> Array:
-    k = confidence.shape[1]
+def _mass_bins(confidence: Array, weight: Array, bins: int) -> Array:
+    """(N, K) number of the bin of equal weight; equal confidences stay together."""
     distinct, place = np.unique(confidence, return_inverse=True)
-    place = place.ravel()
-    values = np.empty(len(weights))
-    for b, weight in enumerate(weights):
-        each = np.repeat(weight, k)
-        mass = np.bincount(place, each, len(distinct))
-        middle = (np.cumsum(mass) - mass / 2) / mass.sum()
-        where = np.minimum((middle * bins).astype(np.int64), bins - 1)
-        gaps = np.bincount(where, np.bincount(place, each * gap.ravel(), len(distinct)), bins)
-        values[b] = np.abs(gaps).sum() / mass.sum()
-    return values
+    mass = np.bincount(place.ravel(), np.repeat(weight, confidence.shape[1]), len(distinct))
+    middle = (np.cumsum(mass) - mass / 2) / mass.sum()
+    where = np.minimum((middle * bins).astype(np.int64), bins - 1)
+    return np.asarray(where[place.ravel()].reshape(confidence.shape))
+
+
+def _undo_noise(gaps: Array, errors: Array, level: float) -> tuple[float, float]:
+    """Interval of the sum of |true gap| from gaps with normal errors; see `Ece.interval`."""
+    value, spread = float(np.abs(gaps).sum()), float(np.sqrt((errors**2).sum()))
+    if value == 0:
+        return 0.0, 0.0 if spread == 0 else float(norm.ppf((1 + level) / 2)) * spread
+    noise = np.random.default_rng(0).normal(size=(1000, len(gaps))) * errors
+    share = np.linspace(0, 1 + 4 * spread / value, 40)
+    sums = np.stack([np.abs(c * gaps + noise).sum(1) for c in share])
+    ends = np.quantile(sums, [(1 - level) / 2, (1 + level) / 2], axis=1)
+    least, most = np.maximum.accumulate(ends, axis=1)
+    low = float(np.interp(value, most, share, left=0.0)) * value
+    high = float(np.interp(value, least, share, left=0.0)) * value
+    return low, high
 
 
 METRIC = Ece

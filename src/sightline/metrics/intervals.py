@@ -36,6 +36,7 @@ def score(
     most 250 random blocks. A value in [0, 1] then has the Clopper-Pearson interval at its
     effective sample size, which is the number of images whose plain share would have that error; a
     loss or an error has Student's interval on the logarithmic scale; any other, on the plain scale.
+    A metric that noise biases may bring an interval of its own (`Ece`).
 
     Args:
         metric: What is measured.
@@ -61,6 +62,8 @@ def score(
     if metric.card.binomial and count == len(units):
         low, high = exact(round(value * count), count, level)
         return Score(value, low, high, count, "exact binomial (mid-P)")
+    if isinstance(metric, Weighted) and count > 1 and (own := metric.interval(stats, units, level)):
+        return Score(value, min(own[0], value), max(own[1], value), count, "noise removed")
     error, blocks = jackknife(lambda w: under(metric, stats, w), units, seed)
     what = "jackknife" if groups is None else "jackknife over groups"
     if not math.isfinite(value) or not math.isfinite(error):

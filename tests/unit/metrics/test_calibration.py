@@ -1,0 +1,127 @@
+"""Temperature: true probabilities, the same predictions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from sightline.core.targets.label import Label
+from sightline.metrics.calibration import LIMITS, apply, reliability, temperature
+from sightline.metrics.ece import Ece
+
+TEMPERATURES = st.floats(LIMITS[0], LIMITS[1])
+DTYPES = st.sampled_from([np.float32, np.float64])
+
+
+def softmax(z: np.ndarray) -> np.ndarray:
+    e = np.exp(z - z.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+@st.composite
+def logits(draw: st.DrawFn) -> np.ndarray:
+    """Logits with exact ties, near ties (one step apart) and extremes."""
+    dtype = draw(DTYPES)
+    shape = (draw(st.integers(1, 6)), draw(st.integers(2, 9)))
+    values = st.floats(-40, 40, width=32) | st.sampled_from([0.0, 1.0, float(np.nextafter(np.float32(1), 2))])
+    return draw(arrays(dtype, shape, elements=values))
+
+
+@settings(max_examples=150, deadline=None)
+@given(z=logits(), t=TEMPERATURES)
+def test_the_predicted_class_never_changes(z: np.ndarray, t: float) -> None:
+    p = softmax(z)
+    scaled = apply(p, t)
+    assert scaled.dtype == p.dtype
+    assert (scaled.argmax(1) == p.argmax(1)).all()
+    assert ((scaled >= 0) & (scaled <= 1)).all()
+    assert scaled.sum(1) == pytest.approx(np.ones(len(p)), abs=1e-5)
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data(), t=TEMPERATURES, dtype=DTYPES)
+def test_no_label_changes_sides(data: st.DataObject, t: float, dtype: type) -> None:
+    near = [
+        0.5,
+        float(np.nextafter(dtype(0.5), dtype(1))),
+        float(np.nextafter(dtype(0.5), dtype(0))),
+        0.0,
+        1.0,
+    ]
+    elements = st.sampled_from(near) | st.floats(0, 1, width=32)
+    p = data.draw(arrays(dtype, (3, 4), elements=elements))
+    scaled = apply(p, t, several=True)
+    assert scaled.dtype == p.dtype
+    assert ((scaled > 0.5) == (p > 0.5)).all()
+    assert ((scaled >= 0) & (scaled <= 1)).all()
+
+
+def test_applying_is_dividing_the_logits() -> None:
+    z = np.random.default_rng(0).normal(size=(20, 5)) * 3
+    assert apply(softmax(z), 2.5) == pytest.approx(softmax(z / 2.5), abs=1e-12)
+    sigmoid = 1 / (1 + np.exp(-z))
+    assert apply(sigmoid, 2.5, several=True) == pytest.approx(1 / (1 + np.exp(-z / 2.5)), abs=1e-12)
+    assert (apply(softmax(z), 1.0) == softmax(z)).all()
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 2.0, 4.0])
+@pytest.mark.parametrize("several", [False, True])
+def test_a_planted_temperature_is_found(true: float, several: bool) -> None:
+    rng = np.random.default_rng(0)
+    z = 2 * rng.normal(size=(20_000, 4))
+    if several:
+        truth = rng.random(z.shape) < 1 / (1 + np.exp(-z))
+        said = 1 / (1 + np.exp(-z * true))
+    else:
+        truth = (z + rng.gumbel(size=z.shape)).argmax(1)
+        said = softmax(z * true)
+    assert temperature(said, truth) == pytest.approx(true, rel=0.05)
+    assert temperature(said.astype(np.float32), truth) == pytest.approx(true, rel=0.05)
+
+
+def test_calibration_error_falls() -> None:
+    rng = np.random.default_rng(0)
+    z = 2 * rng.normal(size=(5000, 5))
+    truth, said = (z + rng.gumbel(size=z.shape)).argmax(1), softmax(3 * z)
+    found = []
+    for p in (said, apply(said, temperature(said, truth))):
+        metric = Ece()
+        metric.update(Label(torch.tensor(p.argmax(1)), torch.tensor(p)), Label(torch.tensor(truth)))
+        found.append(metric.compute())
+    assert found[0] > 0.15
+    assert found[1] < 0.02
+
+
+def test_edges() -> None:
+    assert temperature(np.empty((0, 3)), np.empty(0, dtype=np.int64)) == 1.0
+    sure = np.array([[1.0, 0.0], [0.0, 1.0]])
+    assert temperature(sure, np.array([0, 1])) == 1.0  # nothing to gain
+    assert temperature(sure, np.array([1, 0])) == pytest.approx(LIMITS[1], rel=1e-3)
+    with pytest.raises(ValueError, match="nan"):
+        temperature(np.array([[math.nan, 1.0]]), np.array([0]))
+    with pytest.raises(ValueError, match="do not fit"):
+        temperature(sure, np.array([0]))
+    with pytest.raises(ValueError, match="above 0"):
+        apply(sure, 0.0)
+
+
+def test_reliability_counts_every_image_once_and_agrees_with_the_calibration_error() -> None:
+    rng = np.random.default_rng(0)
+    p, truth = softmax(2 * rng.normal(size=(500, 3))), rng.integers(0, 3, 500)
+    points = reliability(p, truth, bins=10)
+    assert len(points) == 10
+    assert sum(q.count for q in points) == 500
+    assert points[0].count == 0  # the highest of three is at least a third
+    assert math.isnan(points[0].accuracy)
+    gap = sum(q.count * abs(q.accuracy - q.confidence) for q in points if q.count) / 500
+    metric = Ece(bins=10)
+    metric.update(Label(torch.tensor(p.argmax(1)), torch.tensor(p)), Label(torch.tensor(truth)))
+    assert metric.compute() == pytest.approx(gap)
+    assert sum(q.count for q in reliability(p, truth[:, None] == np.arange(3))) == 1500
+    assert all(q.count == 0 for q in reliability(np.empty((0, 3)), np.empty(0, dtype=np.int64)))
