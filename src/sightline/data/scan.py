@@ -17,9 +17,8 @@ from sightline.core.dataset import Dataset
 from sightline.core.talk import track
 from sightline.data.images import Arrays, Files, ImageFacts, probe
 from sightline.errors import UnreadableImage
-from sightline.ops.similarity import grey, thumbnails
+from sightline.ops.similarity import SIDE, grey, thumbnails
 
-SIDE = 32  # of a thumbnail, in pixels
 BLOCK = 2048
 
 
@@ -41,6 +40,7 @@ class Scan:
         facts: What the header of each file says; None in memory and where unreadable.
         reasons: (N,) "" or the kind of trouble ("truncated").
         details: The trouble in a sentence, by index.
+        near: (P, 2) pairs of near-duplicates, once the check has looked for them.
     """
 
     bytes: np.ndarray
@@ -56,6 +56,7 @@ class Scan:
     facts: list[ImageFacts | None]
     reasons: np.ndarray
     details: dict[int, str] = field(default_factory=dict)
+    near: np.ndarray | None = None
 
     @classmethod
     def empty(cls, n: int) -> Scan:
@@ -76,6 +77,7 @@ class Scan:
         )
 
     def __len__(self) -> int:
+        """Number of pictures."""
         return len(self.width)
 
     @property
@@ -86,15 +88,20 @@ class Scan:
     @property
     def std(self) -> np.ndarray:
         """(N,) standard deviation of the grey values of each picture, in [0, 1]."""
-        return np.sqrt(np.maximum(self.square[:, 3] - self.mean[:, 3] ** 2, 0))
+        return np.asarray(np.sqrt(np.maximum(self.square[:, 3] - self.mean[:, 3] ** 2, 0)))
 
     def subset(self, indices: np.ndarray) -> Scan:
         """The rows of some pictures."""
-        arrays = {
-            f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name not in ("facts", "details")
-        }
+        listed = ("facts", "details", "near")
+        arrays = {f.name: getattr(self, f.name)[indices] for f in fields(self) if f.name not in listed}
         details = {n: self.details[i] for n, i in enumerate(indices.tolist()) if i in self.details}
-        return Scan(**arrays, facts=[self.facts[i] for i in indices], details=details)
+        near = None
+        if self.near is not None:
+            place = np.full(len(self), -1)
+            place[indices] = np.arange(len(indices))
+            near = place[self.near]
+            near = np.sort(near[(near >= 0).all(1)], 1)
+        return Scan(**arrays, facts=[self.facts[i] for i in indices], details=details, near=near)
 
     def mean_std(self, indices: np.ndarray, channels: int = 3) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Mean and standard deviation of each channel over some pictures, in [0, 1].
@@ -187,4 +194,4 @@ def _measure(images: np.ndarray, rows: slice, found: Scan) -> None:
     for c, plane in enumerate(planes):
         found.mean[rows, c] = plane.mean((1, 2), dtype=np.float64) / 255
         found.square[rows, c] = np.einsum("nhw,nhw->n", plane, plane) / (plane[0].size * 255.0**2)
-    found.thumbs[rows] = np.rint(thumbnails(greys, SIDE)).clip(0, 255).astype(np.uint8)
+    found.thumbs[rows] = np.rint(thumbnails(greys)).clip(0, 255).astype(np.uint8)

@@ -64,8 +64,8 @@ class Checked:
             columns = ["index", "id", "name", *self.splits_named()]
             rows = [[row[c] for c in columns] for row in self.classes]
             shown.append(Table("Classes", columns, rows))
-        rows = [[f.severity + (" (accepted)" if f.name in self.accepted else ""), f.name, f.count, f.message, f.fix]
-                for f in self.findings]  # fmt: skip
+        mark = {name: " (accepted)" for name in self.accepted}
+        rows = [[f.severity + mark.get(f.name, ""), f.name, f.count, f.message, f.fix] for f in self.findings]
         note = " ".join(self.notes)
         title = f"Findings on '{self.name}': {self.n:,} pictures, format '{self.format}'{where}"
         if not rows:

@@ -54,13 +54,14 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
     counts = {str(n): int(c) for n, c in zip(names, train, strict=True)}
     small = present & (train < least) & ((train > 0) | (not split))
     findings.append(_on(names[small], "class-too-small", "error",
-        "{n} of the classes have fewer than %d pictures to train%s with: {shown}"
-        % (least, "" if split else ", choose and test"),
+        f"{{n}} of the classes have fewer than {least} pictures to train"
+        + ("" if split else ", choose and test") + " with: {shown}",
         "Add pictures, merge the class with another, or take it out.", counts))  # fmt: skip
     few = present & ~small & (train < FEW) & (train > 0)
     findings.append(_on(names[few], "class-small", "warning",
-        "{n} of the classes have fewer than %d pictures: {shown}" % FEW,
-        "Add pictures; until then read what the report says of these classes with care.", counts))  # fmt: skip
+        f"{{n}} of the classes have fewer than {FEW} pictures: {{shown}}",
+        "Add pictures; until then read what the report says of these classes with care.",
+        counts))  # fmt: skip
     return [f for f in findings if f is not None] + _imbalance(names, train)
 
 

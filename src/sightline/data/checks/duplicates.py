@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
@@ -21,20 +23,35 @@ CARD = CheckCard(
 
 
 def together(dataset: Dataset, scan: Scan) -> np.ndarray:
-    """(N,) int: pictures that are the same, pixel for pixel, have the same number.
+    """(N,) int: pictures that a random split has to keep in one part have the same number.
 
-    A random split has to keep them in one part. Same bytes give same pixels; unreadable files
-    go by their bytes.
+    These are the ones that are the same, pixel for pixel (unreadable files: byte for byte), and, once
+    the check has looked for them, near-duplicates.
     """
+    number = same(scan)
+    assert len(number) == len(dataset)
+    if scan.near is None or not len(scan.near):
+        return number
+    n = len(number)
+    rows, columns = (
+        np.concatenate([scan.near[:, 0], np.arange(n)]),
+        np.concatenate([scan.near[:, 1], n + number]),
+    )
+    graph = coo_matrix((np.ones(len(rows), np.int8), (rows, columns)), shape=(2 * n, 2 * n))
+    return np.asarray(connected_components(graph, directed=False)[1][:n])
+
+
+def same(scan: Scan) -> np.ndarray:
+    """(N,) int: pictures that are exactly the same have the same number."""
     keys = np.where(scan.pixels != "", scan.pixels, scan.bytes)
-    alone = np.array([f"item {i}" for i in range(len(dataset))], dtype=object)
+    alone = np.array([f"item {i}" for i in range(len(scan))], dtype=object)
     keys = np.where(keys != "", keys, alone)
     return np.unique(keys.astype(str), return_inverse=True)[1]
 
 
-def groups(dataset: Dataset, scan: Scan) -> list[np.ndarray]:
+def groups(scan: Scan) -> list[np.ndarray]:
     """Indices of the pictures of each set of readable duplicates."""
-    number = np.where(scan.readable, together(dataset, scan), -1)
+    number = np.where(scan.readable, same(scan), -1)
     order = np.argsort(number, kind="stable")
     cuts = np.flatnonzero(np.diff(number[order])) + 1
     return [g for g in np.split(order, cuts) if len(g) > 1 and number[g[0]] >= 0]
@@ -42,20 +59,20 @@ def groups(dataset: Dataset, scan: Scan) -> list[np.ndarray]:
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Duplicates inside a split, across splits, and with different truths."""
-    sets = groups(dataset, scan)
+    sets = groups(scan)
     across = [g for g in sets if len(set(dataset.splits[g])) > 1]
     findings = [*_across(dataset, across), *_conflicts(dataset, sets)]
     inside = [g for g in sets if len(set(dataset.splits[g])) < len(g)]
     if inside:
         extra = sum(len(g) - len(set(dataset.splits[g])) for g in inside)
-        same = sum(len(set(scan.bytes[g])) == 1 for g in inside)
+        exact = sum(len(set(scan.bytes[g])) == 1 for g in inside)
         drawn = not (dataset.splits != "").any()
         findings.append(
             Finding(
                 "duplicates",
                 "warning",
-                f"{len(inside):,} pictures are there more than once ({extra:,} copies; {same:,} byte for byte, "
-                f"{len(inside) - same:,} pixel for pixel)"
+                f"{len(inside):,} pictures are there more than once ({extra:,} copies; "
+                f"{exact:,} byte for byte, {len(inside) - exact:,} pixel for pixel)"
                 + ("; copies are kept in one part of the split" if drawn else ""),
                 "Keep one of each.",
                 extra,
@@ -75,8 +92,8 @@ def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
         Finding(
             "duplicates-across-splits",
             "error",
-            f"{len(across):,} pictures are in more than one split; {leaked:,} pictures of test{share} are known "
-            "from elsewhere, so that their scores say nothing about new pictures",
+            f"{len(across):,} pictures are in more than one split; {leaked:,} pictures of test{share} are "
+            "known from elsewhere, so that their scores say nothing about new pictures",
             "Take the copies out of train and val.",
             sum(len(g) for g in across),
             joined(dataset, across),

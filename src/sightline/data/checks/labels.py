@@ -80,7 +80,7 @@ def _names(dataset: Dataset) -> list[Finding]:
             Finding(
                 "class-names-alike",
                 "error",
-                f"{len(alike)} classes are written in several ways, each taken for a class of its own: {shown}",
+                f"{len(alike)} classes are written in several ways, each taken for another class: {shown}",
                 "Write each class in one way. Mind capitals, spaces, '-' and '_'.",
                 len(alike),
                 tuple(" = ".join(group) for group in alike),

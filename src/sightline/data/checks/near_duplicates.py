@@ -1,0 +1,178 @@
+"""Pictures that are almost the same: saved again, resized, mirrored, cropped, shifted, brightened.
+
+On data whose pictures are alike by nature (digits, scans, frames of one video) a shift or a crop of a
+picture cannot be told from another picture. Such data are recognised, and only copies with nearly the
+same pixels are then reported. Up to `EXACT` pictures every picture is compared with every other
+(quadratic: 70,000 in about half a minute); above, only with those near the same of some hundred pivots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding, Severity
+from sightline.core.talk import track
+from sightline.data.checks._report import joined
+from sightline.data.scan import Scan
+from sightline.ops.similarity import agreement, align, descriptors, neighbours, spectra
+
+NEIGHBOURS = 8
+CANDIDATE = 0.955  # dot product of descriptors
+ALIGNED = 0.88  # correlation of low frequencies at the best shift
+WHOLE, DETAIL = 0.94, 0.80  # agreement of the aligned pictures; benchmarks/near_duplicates.py shows why
+STRICT_CANDIDATE, STRICT = 0.993, 0.99  # for pictures that are alike by nature
+ALIKE = 0.02  # share of pictures whose 8th neighbour passes for a duplicate: then they are
+SAMPLE = 2000
+EXACT = 100_000
+BLOCK = 4096
+MANY = 0.01
+CARD = CheckCard(
+    name="near-duplicates",
+    summary="Pictures that are almost the same, in one split or across splits",
+    findings=("near-duplicates", "near-duplicates-across-splits"),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Near-duplicates inside splits and across them. Exact ones are another check's."""
+    scan.near, strict = search(scan)
+    if not len(scan.near):
+        return []
+    how = (
+        "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
+        if strict
+        else ""
+    )
+    torn = dataset.splits[scan.near[:, 0]] != dataset.splits[scan.near[:, 1]]
+    return [*_across(dataset, scan.near[torn], how), *_inside(dataset, scan.near[~torn], how)]
+
+
+def search(scan: Scan) -> tuple[np.ndarray, bool]:
+    """All pairs of near-duplicates among readable pictures that are not constant.
+
+    Returns:
+        (P, 2) indices, the smaller first, sorted; and whether the pictures are alike by nature.
+    """
+    _, first = np.unique(scan.pixels.astype(str), return_index=True)
+    keep = np.sort(first)
+    keep = keep[scan.readable[keep] & (scan.low[keep] < scan.high[keep])]
+    if len(keep) < 2:
+        return np.empty((0, 2), np.int64), False
+    thumbs = scan.thumbs[keep]
+    d = torch.cat([descriptors(spectra(thumbs[i : i + BLOCK])) for i in range(0, len(keep), BLOCK)])
+    pairs, likeness, last = candidates(d)
+    strict = _alike_by_nature(thumbs, last)
+    pairs = pairs[likeness >= (STRICT_CANDIDATE if strict else CANDIDATE)]
+    whole, detail = compare(thumbs, pairs)
+    good = (whole > STRICT) & (detail > STRICT) if strict else (whole > WHOLE) & (detail > DETAIL)
+    return keep[pairs[good]], strict
+
+
+def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of near neighbours.
+
+    Args:
+        d: (N, D) descriptors.
+        exact: Up to how many pictures all are compared with all.
+
+    Returns:
+        (P, 2) pairs, the smaller index first, sorted, each once; (P,) their dot products; and (Q, 2)
+        a sample of pictures with the last of their neighbours.
+    """
+    everyone = torch.arange(len(d))
+    cells = [everyone] if len(d) <= exact else _cells(d)
+    rows, columns, values, last = [], [], [], []
+    for members in track(cells, "looking for near-duplicates"):
+        own = d[members]
+        near, value = neighbours(own, own, NEIGHBOURS, torch.arange(len(own)))
+        rows.append(members[:, None].expand_as(near).flatten())
+        columns.append(members[near].flatten())
+        values.append(value.flatten())
+        last.append(torch.stack([members, members[near[:, -1]]], 1)[value[:, -1] >= CANDIDATE])
+    row, column, likeness = (torch.cat(x).numpy() for x in (rows, columns, values))
+    good = likeness >= CANDIDATE
+    low, high = np.minimum(row, column)[good], np.maximum(row, column)[good]
+    _, once = np.unique(low * len(d) + high, return_index=True)
+    return np.stack([low, high], 1)[once], likeness[good][once], torch.cat(last).numpy()
+
+
+def _cells(d: Tensor) -> list[Tensor]:
+    """Overlapping sets of near pictures: each picture is in the cells of its three nearest pivots."""
+    count = int(len(d) ** 0.5)
+    pivots = d[torch.linspace(0, len(d) - 1, count).long()]
+    near, _ = neighbours(d, pivots, 3)
+    order = near.flatten().argsort(stable=True)
+    sizes = torch.bincount(near.flatten(), minlength=count).tolist()
+    return [cell // 3 for cell in torch.split(order, sizes) if len(cell) > 1]  # type: ignore[no-untyped-call]
+
+
+def _alike_by_nature(thumbs: np.ndarray, last: np.ndarray) -> bool:
+    """Whether many pictures have so many near-duplicates that they can hardly be copies.
+
+    Args:
+        thumbs: (N, SIDE, SIDE).
+        last: (Q, 2) pictures with their 8th neighbour, where that is a candidate at all.
+    """
+    some = last[np.unique(np.linspace(0, max(len(last) - 1, 0), SAMPLE).astype(int))] if len(last) else last
+    whole, detail = compare(thumbs, some)
+    share = float(((whole > WHOLE) & (detail > DETAIL)).mean()) if len(some) else 0.0
+    return share * len(last) > ALIKE * len(thumbs)
+
+
+def compare(thumbs: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Agreement of pairs of thumbnails after alignment, of the whole and of the detail; -1 if unlike."""
+    whole, detail = np.full(len(pairs), -1.0, np.float32), np.full(len(pairs), -1.0, np.float32)
+    for start in track(range(0, len(pairs), BLOCK), "comparing", len(pairs) // BLOCK):
+        a, b = thumbs[pairs[start : start + BLOCK, 0]], thumbs[pairs[start : start + BLOCK, 1]]
+        value, variant, shift = align(spectra(a), spectra(b))
+        good = np.flatnonzero(value.numpy() >= ALIGNED)
+        if len(good):
+            some = agreement(a[good], b[good], variant[good], shift[good])
+            whole[start + good], detail[start + good] = some[0].numpy(), some[1].numpy()
+    return whole, detail
+
+
+def _across(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
+    """Pairs whose two pictures are in different splits."""
+    if not len(pairs):
+        return []
+    test = np.flatnonzero(dataset.splits == "test")
+    leaked = np.intersect1d(pairs, test)
+    share = len(leaked) / max(len(test), 1)
+    severity: Severity = "error" if share > MANY else "warning"
+    return [
+        Finding(
+            "near-duplicates-across-splits",
+            severity,
+            f"{len(pairs):,} pairs of nearly the same picture are torn apart by the split; they touch "
+            f"{len(leaked):,} pictures of test ({share:.2%}), whose scores say little about new ones{how}",
+            "Take the copies out of train and val, or score without these pictures.",
+            len(np.unique(pairs)),
+            joined(dataset, pairs),
+        )
+    ]
+
+
+def _inside(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
+    """Pairs inside one split, or where no split is given."""
+    if not len(pairs):
+        return []
+    n = len(np.unique(pairs))
+    severity: Severity = "warning" if n > MANY * len(dataset) else "info"
+    kept = "" if (dataset.splits != "").any() else "; they are kept in one part of the split"
+    return [
+        Finding(
+            "near-duplicates",
+            severity,
+            f"{n:,} pictures ({n / len(dataset):.2%}) are nearly the same as another, in {len(pairs):,} pairs"
+            + kept
+            + how,
+            "Look at the pairs; keep one of each if they add nothing.",
+            n,
+            joined(dataset, pairs),
+        )
+    ]
