@@ -13,6 +13,7 @@ import json as json_module
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,6 +92,10 @@ def show(result: Any, *, as_json: bool) -> int:
 def _plain(result: Any) -> Any:
     if hasattr(result, "to_json"):
         return result.to_json()
+    if isinstance(result, list | tuple):
+        return [_plain(one) for one in result]
+    if is_dataclass(result) and not isinstance(result, type):
+        return asdict(result)
     return str(result) if isinstance(result, Path) else result
 
 

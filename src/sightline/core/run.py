@@ -98,7 +98,8 @@ class Run:
     def free(name: str, root: Path = Path("runs")) -> Path:
         """The next free folder `root/name-N`."""
         name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
-        taken = [int(m[1]) for p in root.glob(f"{name}-*") if (m := re.fullmatch(r".*-(\d+)", p.name))]
+        pattern = re.compile(re.escape(name) + r"-(\d+)")
+        taken = [int(m[1]) for p in root.glob(f"{name}-*") if (m := pattern.fullmatch(p.name))]
         return root / f"{name}-{max(taken, default=0) + 1}"
 
     def update(self, **facts: Any) -> None:
