@@ -1,0 +1,283 @@
+"""Write docs/reference/ from the code: signatures, docstrings and cards. `make docs` runs it.
+
+The pages are committed. A test makes them anew in memory and compares, so that they cannot go stale.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Literal
+
+import sightline.data.checks
+import sightline.data.formats
+from sightline import api
+from sightline.core.options import listed
+from sightline.data.checks import CHECKS
+from sightline.data.checks.broken import KINDS
+from sightline.data.formats import FORMATS
+from sightline.data.open import named
+from sightline.engine.recipe import DEFAULTS, Recipe
+from sightline.metrics import METRICS
+from sightline.models import zoo
+from sightline.tasks import TASKS
+from sightline.verbs._plan import task_type
+
+HERE = Path(__file__).parent / "reference"
+HEAD = "<!-- Made by docs/build.py from the code. Change the code, then run `make docs`. -->\n"
+SEVERITIES = ("error", "warning", "info")
+
+
+def main() -> None:
+    """Write all pages."""
+    HERE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (HERE / name).write_text(text, encoding="utf-8")
+        sys.stderr.write(f"{HERE / name}\n")
+
+
+def pages() -> dict[str, str]:
+    """File name to text of every generated page."""
+    makers: dict[str, Callable[[], str]] = {
+        "cli.md": cli,
+        "findings.md": findings,
+        "formats.md": formats,
+        "metrics.md": metrics,
+        "models.md": models,
+        "tasks.md": tasks,
+    }
+    return {name: f"{HEAD}\n{make().strip()}\n" for name, make in makers.items()}
+
+
+def table(columns: list[str], rows: list[list[Any]]) -> str:
+    """A Markdown table."""
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join("| " + " | ".join(_cell(c) for c in line) + " |" for line in lines)
+
+
+def _cell(value: Any) -> str:
+    return re.sub(r"\s+", " ", str(value)).replace("|", "\\|")
+
+
+def cli() -> str:
+    """Every command with its options, from `api.py`."""
+    parts = [
+        "# Commands\n\nThe same names and defaults hold in Python: `sl.train(...)` takes what "
+        "`sightline train` takes, with `_` for `-`. Every command also has `--help`, `--json` (the result as "
+        "one JSON document on stdout) and `--quiet` (no messages while working). `sightline "
+        "--install-completion` sets up completion for your shell."
+    ]
+    for verb in api.VERBS:
+        parts.append(_verb(verb))
+    rows = [[f"`--{f.name.replace('_', '-')}`", _default(f.name), text] for f, text in _recipe()]
+    parts.append(
+        "## Settings of training\n\nFor `train` and `tune`; in Python `recipe=sl.Recipe(...)`, or by name. "
+        "A setting that is not given comes from the model, else from the task, else from here.\n\n"
+        + table(["option", "default", "what it does"], rows)
+    )
+    return "\n\n".join(parts)
+
+
+def _verb(verb: Callable[..., Any]) -> str:
+    summary, arguments = _docstring(verb)
+    hints = typing.get_type_hints(verb, vars(typing) | _names())
+    words, rows = [], []
+    for p in inspect.signature(verb).parameters.values():
+        if p.name in ("recipe", "options"):
+            continue
+        positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
+        shown = p.name.upper() if positional else f"--{p.name.replace('_', '-')}"
+        if positional:
+            words.append(shown if p.default is p.empty else f"[{shown}]")
+        chosen = _choices(hints.get(p.name))
+        text = arguments[p.name] + (f" One of {chosen}." if chosen else "")
+        empty = p.default in (p.empty, None, ()) or p.default is False
+        rows.append([f"`{shown}`", "" if empty else f"`{p.default}`", text])
+    more = "\n\nPlus the [settings of training](#settings-of-training) and those of the task and the model."
+    takes = "recipe" in inspect.signature(verb).parameters
+    if len(rows) > len(words):
+        words.append("[OPTIONS]")
+    usage = f"```\n{' '.join(['sightline', verb.__name__, *words])}\n```"
+    listing = "\n\n" + table(["argument", "default", "what it is"], rows) if rows else ""
+    return f"## {verb.__name__}\n\n{summary}\n\n{usage}{listing}{more if takes else ''}"
+
+
+def _names() -> dict[str, Any]:
+    """Names that annotations of `api.py` use; the result types do not matter here."""
+    results = dict.fromkeys(("Predictor", "Results", "Table", "Run", "Checked", "Predicted"), Any)
+    return {**vars(api), **results}
+
+
+def _choices(hint: Any) -> str:
+    for one in (hint, *typing.get_args(hint)):
+        if typing.get_origin(one) is Literal:
+            return ", ".join(f"`{a}`" for a in typing.get_args(one))
+    return ""
+
+
+def _docstring(thing: Any) -> tuple[str, dict[str, str]]:
+    """Summary and arguments of a Google docstring."""
+    summary, _, rest = (inspect.getdoc(thing) or "").partition("\nArgs:\n")
+    block = re.split(r"\n(?=\S)", rest)[0]
+    found = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", block, re.MULTILINE)
+    return summary.strip(), {name: re.sub(r"\s+", " ", text) for name, text in found}
+
+
+def _recipe() -> list[tuple[Any, str]]:
+    said = _docstring(Recipe)[1]
+    return [(f, said[f.name]) for f in fields(Recipe)]
+
+
+def _default(name: str) -> str:
+    if name in DEFAULTS:
+        return f"`{DEFAULTS[name]}`"
+    return "none" if name == "time" else "by the data and the machine"
+
+
+def findings() -> str:
+    """Every finding of every check and format, with how bad it is and how to mend it."""
+    parts = [
+        "# Findings\n\nWhat `sightline check` may report, by the name that `--accept` takes. An *error* "
+        "stops training unless it is accepted; a *warning* or *info* never does. See [data](../data.md) for "
+        "how to read and accept findings."
+    ]
+    texts = dict(_texts(Path(sightline.data.checks.__file__).parent))
+    for name, what, fix in KINDS.values():
+        texts[name] = ("error", f"Files that {what}", fix)
+    for name in CHECKS.names():
+        card = CHECKS.load(name).CARD
+        rows = []
+        for finding in card.findings:
+            if finding not in texts:
+                raise SystemExit(f"Check '{name}': no text was found for its finding '{finding}'.")
+            severity, what, fix = texts[finding]
+            rows.append([f"`{finding}`", severity, what, fix])
+        parts.append(f"## {card.summary}\n\n" + table(["name", "severity", "says", "how to mend it"], rows))
+    own = {k: v for k, v in _texts(Path(sightline.data.formats.__file__).parent) if k not in texts}
+    rows = [[f"`{k}`", *v] for k, v in sorted(own.items())]
+    parts.append(
+        "## What reading the data reports\n\n" + table(["name", "severity", "says", "how to mend it"], rows)
+    )
+    return "\n\n".join(parts)
+
+
+def _texts(folder: Path) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """(name, (severity, message, fix)) of every finding that a module in the folder can make."""
+    for file in sorted(folder.glob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        shared = [a for node in tree.body for a in _assigned(node)]
+        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
+            known = [*shared, *(a for node in ast.walk(function) for a in _assigned(node))]
+            for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+                before = {name: value for name, value, line in known if line <= call.lineno}
+                yield from _finding([_text(a, before) for a in call.args])
+
+
+def _finding(words: list[str]) -> Iterator[tuple[str, tuple[str, str, str]]]:
+    """What a call such as `found(dataset, NAME, SEVERITY, where, MESSAGE, FIX)` says, if it is one."""
+    for i in range(len(words) - 2):
+        name, severity = words[i], words[i + 1]
+        said = [w for w in words[i + 2 :] if w]
+        named = re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name)
+        if named and severity.split(" or ")[0] in SEVERITIES and len(said) >= 2:
+            yield name, (severity, said[0], said[-1])
+
+
+def _text(node: ast.AST | None, known: dict[str, ast.AST]) -> str:
+    """Text that an expression gives, with '…' for what is known only at run time; "" if it is no text."""
+    if isinstance(node, ast.Constant):
+        return re.sub(r"\{\w+\}|%d|%s", "…", node.value) if isinstance(node.value, str) else ""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_text(v, known) if isinstance(v, ast.Constant) else "…" for v in node.values)
+    if isinstance(node, ast.BinOp):
+        right = "" if isinstance(node.op, ast.Mod) else _text(node.right, known)
+        return _text(node.left, known) + right
+    if isinstance(node, ast.IfExp):
+        return " or ".join(w for w in (_text(n, known) for n in (node.body, node.orelse)) if w)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        return _text(node.func.value, known)
+    if isinstance(node, ast.Name):
+        return _text(known.get(node.id), {k: v for k, v in known.items() if k != node.id})
+    return ""
+
+
+def _assigned(node: ast.AST) -> Iterator[tuple[str, ast.AST, int]]:
+    """(name, value, line) where a node assigns to a name."""
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+        yield node.target.id, node.value, node.lineno
+    elif isinstance(node, ast.Assign):
+        for name in node.targets:
+            if isinstance(name, ast.Name):
+                yield name.id, node.value, node.lineno
+
+
+def formats() -> str:
+    """Formats that are read and data sets by name."""
+    cards = [FORMATS.load(n).CARD for n in FORMATS.names()]
+    rows = [
+        [f"`{c.name}`", c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "no"]
+        for c in cards
+    ]
+    names = [[f"`{name}`", text] for name, text in sorted(named().items())]
+    return (
+        "# Formats and data sets\n\nThe same as `sightline datasets`.\n\n## Formats\n\n"
+        + table(["`--format`", "what", "recognised by", "truth", "written too"], rows)
+        + "\n\n## Data sets by name\n\n"
+        + table(["name", "what"], names)
+    )
+
+
+def metrics() -> str:
+    """Every metric."""
+    cards = [METRICS.load(n).METRIC.card for n in METRICS.names()]
+    rows = [
+        [c.name, c.summary, "higher" if c.higher_is_better else "lower", f"{c.best:g}", ", ".join(c.truths)]
+        for c in cards
+    ]
+    return (
+        "# Metrics\n\nEach comes with a 95 % interval and the number of images behind it; see "
+        "[evaluation](../evaluation.md).\n\n"
+        + table(["name", "what it says", "better", "best", "truth"], rows)
+    )
+
+
+def models() -> str:
+    """Our own networks, and their settings."""
+    rows, parts = [], []
+    for name in zoo.names():
+        card = zoo.card(name)
+        size = f"{card.size[0]}x{card.size[1]}" if card.size else "any size"
+        parameters = f"{card.parameters:,}" if card.parameters is not None else ""
+        rows.append([f"`{name}`", card.summary, parameters, card.counted, size, card.paper])
+        parts += _settings(f"model `{name}`", zoo.options(name))
+    parts += _settings("any model of timm", zoo.options("resnet18"))
+    columns = ["name", "what it is", "parameters", "counted for", "made for", "paper"]
+    return (
+        "# Models\n\nOur own. `sightline models --all` adds the classifiers of timm, which are trained the "
+        "same way.\n\n" + table(columns, rows) + "\n\n" + "\n\n".join(parts)
+    )
+
+
+def tasks() -> str:
+    """Every task, and its settings."""
+    cards = [TASKS.load(n).CARD for n in TASKS.names()]
+    rows = [[f"`{c.name}`", c.summary, c.truth, c.score, f"`{c.default_model}`"] for c in cards]
+    parts = [part for c in cards for part in _settings(f"task `{c.name}`", task_type(c.name).Options)]
+    columns = ["name", "what is asked", "truth", "main score", "default method"]
+    return "# Tasks\n\n" + table(columns, rows) + "\n\n" + "\n\n".join(parts)
+
+
+def _settings(of: str, kind: type) -> list[str]:
+    said = _docstring(kind)[1]
+    rows = [[f"`{o}`", d, said.get(o[2:].replace("-", "_"), text)] for o, d, text in listed(kind)]
+    return [f"## Settings of {of}\n\n" + table(["option", "default", "what it does"], rows)] if rows else []
+
+
+if __name__ == "__main__":
+    main()
