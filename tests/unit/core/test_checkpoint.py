@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from sightline.core import checkpoint
+from sightline.errors import DataError, SightlineError
+
+
+def make(folder: Path) -> None:
+    checkpoint.save(folder, {"model": {"w": torch.arange(6.0).reshape(2, 3)}}, {"step": 3})
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    make(tmp_path / "c")
+    tensors, state = checkpoint.load(tmp_path / "c")
+    assert state == {"step": 3}
+    assert torch.equal(tensors["model"]["w"], torch.arange(6.0).reshape(2, 3))
+
+
+def test_cut_at_every_place_it_does_not_count(tmp_path: Path) -> None:
+    make(tmp_path / "c")
+    for file in sorted((tmp_path / "c").iterdir()):
+        whole = file.read_bytes()
+        for size in range(len(whole)):
+            file.write_bytes(whole[:size])
+            assert not checkpoint.valid(tmp_path / "c"), (file.name, size)
+        file.write_bytes(whole)
+    assert checkpoint.valid(tmp_path / "c")
+
+
+@pytest.mark.parametrize("call", ["mkdir", "rename", "fsync", "write_text"])
+def test_a_disk_that_fails_leaves_nothing_half_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    make(tmp_path / "old")
+
+    def fail(*arguments: object, **keywords: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os if call == "fsync" else Path, call, fail)
+    with pytest.raises(SightlineError, match="No space left"):
+        make(tmp_path / "new")
+    monkeypatch.undo()
+    assert checkpoint.valid(tmp_path / "old")
+    assert not (tmp_path / "new").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["old"]
+
+
+def test_pack_keeps_nested_state_exactly() -> None:
+    tree = {
+        "state": {0: {"step": torch.tensor(3.0), "avg": torch.randn(2, 2)}},
+        "groups": [{"lr": 0.1, "b": (0.9, 1)}],
+    }
+    tensors: dict[str, torch.Tensor] = {}
+    again = checkpoint.unpack(checkpoint.pack(tree, tensors), tensors)
+    assert torch.equal(again["state"][0]["avg"], tree["state"][0]["avg"])  # type: ignore[index]
+    assert again["groups"] == [{"lr": 0.1, "b": [0.9, 1]}]
+
+
+def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
+    class Bomb:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path / 'exploded'}",)
+
+    torch.save(Bomb(), tmp_path / "weights.pt")
+    with pytest.raises(DataError, match="pickle"):
+        checkpoint.read_tensors(tmp_path / "weights.pt")
+    assert not (tmp_path / "exploded").exists()
