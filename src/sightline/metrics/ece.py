@@ -65,8 +65,7 @@ class Ece(Weighted):
         noise. The true gaps are taken to be c times those seen; the interval is all c for which the
         value seen is neither among the lowest nor the highest that noise makes, and the value
         itself. Its coverage is 92 to 98 % from 1,000 images on and 90 to 100 % with fewer
-        (benchmarks/coverage.py), where resampling reaches 2 to
-        85 %, because every resample adds noise of its own.
+        (benchmarks/coverage.py). Resampling covers 2 to 85 %, because every resample adds noise.
         """
         where = bin_of(stats["confidence"], self.bins)
         if self.mass:
