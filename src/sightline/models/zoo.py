@@ -180,9 +180,9 @@ def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple
             shape = tuple(backbone.eval()(picture).shape)
     except (RuntimeError, AssertionError, ValueError) as error:
         made_for = card(name).size
-        hint = (
-            f" It was made for {made_for[0]}x{made_for[1]}: try --size {max(made_for)}." if made_for else ""
-        )
+        hint = " Try a larger --size."
+        if made_for:
+            hint = f" It was made for {made_for[0]}x{made_for[1]}: try --size {max(made_for)}."
         raise UsageError(
             f"Model '{name}' cannot take pictures of {size[0]}x{size[1]} with {channels} channels "
             f"({str(error).splitlines()[0]}).{hint}"

@@ -1,7 +1,5 @@
 """A small residual network that is quick on a processor, for small pictures."""
 
-import math
-
 import torch
 from torch import Tensor, nn
 
@@ -9,69 +7,73 @@ from sightline.core.card import ModelCard
 from sightline.errors import UsageError
 from sightline.models.backbones._backbone import Backbone
 
+LARGEST = 64  # pixels that the stages work on; larger pictures are halved before
+
 CARD = ModelCard(
     name="resnet-small",
     summary="Small fast residual network for small pictures; the one to start with.",
-    paper="He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016; "
-    "layout after Page, How to train your ResNet, 2018, and Jordan, 94 % on CIFAR-10 in 3.29 s, 2024",
-    parameters=1_941_546,
+    paper="He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016; layout after "
+    "Page, How to train your ResNet, 2018, and Jordan, 94 % on CIFAR-10 in 3.29 seconds, 2024",
+    parameters=1_089_754,
     counted="10 classes, 3x32x32, width 32",
+    size=None,
     defaults={},
 )
 
 
-def _conv(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)
-    )
+def _norm(channels: int) -> list[nn.Module]:
+    return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
 
 
 class Stage(nn.Module):
-    """Halve the picture, widen it, and refine it by one residual branch."""
+    """Widen, halve, and refine by one residual branch.
 
-    def __init__(self, inputs: int, outputs: int) -> None:
+    Pooling comes before batch norm and ReLU, which then have a quarter of the work.
+
+    Args:
+        inputs: Channels that come in.
+        outputs: Channels that go out.
+        ceil: Whether an odd side is rounded up, so that tiny pictures last through all stages.
+    """
+
+    def __init__(self, inputs: int, outputs: int, ceil: bool) -> None:
         super().__init__()
         self.widen = nn.Sequential(
             nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
-            nn.MaxPool2d(2, ceil_mode=True),
-            nn.BatchNorm2d(outputs),
-            nn.ReLU(inplace=True),
+            nn.MaxPool2d(2, ceil_mode=ceil),
+            *_norm(outputs),
         )
-        self.branch = nn.Sequential(_conv(outputs, outputs), _conv(outputs, outputs))
+        self.branch = nn.Sequential(nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), *_norm(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, inputs, H, W) to (B, outputs, ceil(H/2), ceil(W/2))."""
+        """(B, inputs, H, W) to (B, outputs, H / 2, W / 2)."""
         x = self.widen(x)
-        added: Tensor = x + self.branch(x)
-        return added
+        refined: Tensor = x + self.branch(x)
+        return refined
 
 
 class ResNetSmall(Backbone):
-    """A stem, three stages, and the largest response of each channel.
+    """A stem, three stages (four for larger pictures), and the largest response of each channel.
 
     Args:
         outputs: Numbers that come out.
         channels: Channels of the picture.
         halvings: How often the stem halves the picture before anything else.
-        width: Channels after the stem.
+        widths: Channels after each stage.
+        ceil: Whether stages round odd sides up.
     """
 
-    def __init__(self, outputs: int, channels: int, halvings: int, width: int) -> None:
+    def __init__(self, outputs: int, channels: int, halvings: int, widths: list[int], ceil: bool) -> None:
         super().__init__()
+        first = max(1, 3 * widths[0] // 4)
         stem: list[nn.Module] = []
-        before = channels
-        for _ in range(halvings):
-            stem += [
-                nn.Conv2d(before, width, 3, stride=2, padding=1, bias=False),
-                nn.BatchNorm2d(width),
-                nn.ReLU(inplace=True),
-            ]
-            before = width
-        self.stem = nn.Sequential(*stem, _conv(before, width))
-        self.stages = nn.Sequential(
-            Stage(width, 2 * width), Stage(2 * width, 4 * width), Stage(4 * width, 8 * width)
-        )
-        self.head = nn.Linear(8 * width, outputs)
+        for before in [channels, *[first] * (halvings - 1)][:halvings]:
+            stem += [nn.Conv2d(before, first, 3, stride=2, padding=1, bias=False), *_norm(first)]
+        stem += [nn.Conv2d(first if halvings else channels, first, 2, bias=False), *_norm(first)]
+        self.stem = nn.Sequential(*stem)
+        before_and_after = zip([first, *widths], widths, strict=False)
+        self.stages = nn.Sequential(*(Stage(i, o, ceil) for i, o in before_and_after))
+        self.head = nn.Linear(widths[-1], outputs)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, 8 * width)."""
@@ -79,8 +81,19 @@ class ResNetSmall(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], width: int = 32) -> Backbone:
-    """The network for pictures of about this size (any size runs); larger ones are halved first."""
+    """The network for pictures of about this size, from 8x8 on; those above 64 pixels are halved first.
+
+    Args:
+        outputs: Numbers that come out.
+        channels: Channels of the picture.
+        size: Its (height, width).
+        width: Channels of the first stage; the last has eight times as many.
+    """
     if width < 4:
         raise UsageError(f"resnet-small takes a width of 4 or more. Received {width}.")
-    halvings = max(0, math.ceil(math.log2(max(size) / 64)))
-    return ResNetSmall(outputs, channels, halvings, width)
+    halvings = 0
+    while max(size) / 2**halvings > LARGEST:
+        halvings += 1
+    widths = [width, 4 * width, 8 * width] + [8 * width] * (halvings > 0)
+    ceil = min(size) / 2**halvings < 2 ** (len(widths) + 1)
+    return ResNetSmall(outputs, channels, halvings, widths, ceil)
