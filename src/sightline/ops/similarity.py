@@ -136,7 +136,8 @@ def neighbours(queries: Tensor, items: Tensor, k: int, skip: Tensor | None = Non
         best = runs.amax(2).topk(min(k, runs.shape[1]), 1).indices
         few = torch.gather(runs, 1, best[:, :, None].expand(-1, -1, group)).flatten(1)
         value, at = few.topk(k, 1)
-        found_i.append(torch.gather(best, 1, at // group) * group + at % group)
+        index = torch.gather(best, 1, at // group) * group + at % group
+        found_i.append(index.clamp(max=n - 1))  # of columns that only fill up a run
         found_v.append(value)
     return torch.cat(found_i), torch.cat(found_v)
 

@@ -63,8 +63,7 @@ def search(scan: Scan) -> tuple[np.ndarray, bool]:
     if len(keep) < 2:
         return np.empty((0, 2), np.int64), False
     thumbs = scan.thumbs[keep]
-    d = torch.cat([descriptors(spectra(thumbs[i : i + BLOCK])) for i in range(0, len(keep), BLOCK)])
-    pairs, likeness, last = candidates(d)
+    pairs, likeness, last = candidates(descriptors(_spectra(thumbs)))
     strict = _alike_by_nature(thumbs, last)
     pairs = pairs[likeness >= (STRICT_CANDIDATE if strict else CANDIDATE)]
     whole, detail = compare(thumbs, pairs)
@@ -126,14 +125,23 @@ def _alike_by_nature(thumbs: np.ndarray, last: np.ndarray) -> bool:
 def compare(thumbs: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Agreement of pairs of thumbnails after alignment, of the whole and of the detail; -1 if unlike."""
     whole, detail = np.full(len(pairs), -1.0, np.float32), np.full(len(pairs), -1.0, np.float32)
-    for start in track(range(0, len(pairs), BLOCK), "comparing", len(pairs) // BLOCK):
-        a, b = thumbs[pairs[start : start + BLOCK, 0]], thumbs[pairs[start : start + BLOCK, 1]]
-        value, variant, shift = align(spectra(a), spectra(b))
-        good = np.flatnonzero(value.numpy() >= ALIGNED)
-        if len(good):
-            some = agreement(a[good], b[good], variant[good], shift[good])
-            whole[start + good], detail[start + good] = some[0].numpy(), some[1].numpy()
+    for start in track(range(0, len(pairs), 16 * BLOCK), "comparing", -(-len(pairs) // (16 * BLOCK))):
+        block = pairs[start : start + 16 * BLOCK]
+        items, where = np.unique(block, return_inverse=True)
+        seen = _spectra(thumbs[items])
+        for low in range(0, len(block), BLOCK):
+            a, b = torch.from_numpy(where.reshape(block.shape)[low : low + BLOCK]).T
+            value, variant, shift = align(seen[a], seen[b])
+            good = torch.nonzero(value >= ALIGNED).flatten()
+            one, two = (thumbs[items[x[good].numpy()]] for x in (a, b))
+            some = agreement(one, two, variant[good], shift[good])
+            rows = start + low + good.numpy()
+            whole[rows], detail[rows] = some[0].numpy(), some[1].numpy()
     return whole, detail
+
+
+def _spectra(thumbs: np.ndarray) -> Tensor:
+    return torch.cat([spectra(thumbs[i : i + BLOCK]) for i in range(0, len(thumbs), BLOCK)])
 
 
 def _across(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
