@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sightline.core.report import Results, Table
     from sightline.core.run import Run
     from sightline.verbs.check import Checked
+    from sightline.verbs.compare import Comparison
     from sightline.verbs.predict import Predicted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -157,7 +158,7 @@ def predict(
 
 
 @verb
-def compare(*runs: Path) -> Table:
+def compare(*runs: Path) -> Comparison:
     """Compare runs on the same test images, pair by pair, with exact or bootstrap tests.
 
     Args:
@@ -244,7 +245,7 @@ def tasks(name: str | None = None) -> Table:
 
 
 @verb
-def datasets() -> Table:
+def datasets() -> list[Table]:
     """List the formats that are read and the data sets that can be named."""
     raise AssertionError
 

@@ -235,4 +235,8 @@ class Results:
 
 def _scores(data: dict[str, Any]) -> dict[str, Score]:
     """Scores from JSON, which has null where a number is not defined."""
-    return {k: Score(**{f: float("nan") if v is None else v for f, v in s.items()}) for k, s in data.items()}
+    nan = float("nan")
+    known = {k: {f: nan if v is None else v for f, v in s.items()} for k, s in data.items()}
+    return {
+        k: Score(s["value"], s["low"], s["high"], int(s["n"]), str(s["method"])) for k, s in known.items()
+    }

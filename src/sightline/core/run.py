@@ -19,7 +19,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -182,11 +182,19 @@ class Run:
         checkpoint.write_tensors(folder / "model.safetensors", tensors)
         checkpoint.write_json(folder / "model.json", {"format": FORMAT, **settings})
 
-    def save_predictions(self, split: str, ids: list[str], prediction: Any, truth: Any) -> None:
-        """Write predictions/split.jsonl."""
+    def save_predictions(
+        self, split: str, ids: Sequence[str], prediction: Any, truth: Any, groups: Any = None
+    ) -> None:
+        """Write predictions/split.jsonl; `groups` holds the group of each image, where known."""
         (self.path / "predictions").mkdir(exist_ok=True)
         rows = zip(ids, prediction.to_json(), truth.to_json(), strict=True)
-        head = {"prediction": prediction.kind, "truth": truth.kind, "classes": len(self.classes)}
+        head: dict[str, Any] = {
+            "prediction": prediction.kind,
+            "truth": truth.kind,
+            "classes": len(self.classes),
+        }
+        if groups is not None:
+            head["groups"] = dict(zip(ids, map(str, groups), strict=True))
         lines = [json.dumps(head)]
         lines += [json.dumps({"id": i, "prediction": p, "truth": t}) for i, p, t in rows]
         checkpoint.write_text(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
@@ -206,6 +214,12 @@ class Run:
             for k in ("prediction", "truth")
         )
         return [r["id"] for r in rows], prediction, truth
+
+    def groups(self, split: str = "test") -> dict[str, str] | None:
+        """Id to group of the images of a split that was evaluated, or None where no group is known."""
+        with (self.path / "predictions" / f"{split}.jsonl").open(encoding="utf-8") as stream:
+            found: dict[str, str] | None = json.loads(stream.readline()).get("groups")
+        return found
 
     @property
     def classes(self) -> tuple[str, ...]:

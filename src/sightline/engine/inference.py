@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +28,12 @@ class Predicted:
     truth: Any
     ids: list[str]
     loss: float
+
+    def in_order(self, ids: Sequence[str]) -> Predicted:
+        """The same in the order of `ids`: several processes hand theirs in one after the other."""
+        where = {item: i for i, item in enumerate(self.ids)}
+        order = torch.tensor([where[item] for item in ids], dtype=torch.int64)
+        return Predicted(self.prediction[order], self.truth[order], list(ids), self.loss)
 
 
 @torch.no_grad()

@@ -32,8 +32,8 @@ def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.fl
     grey = x.mean(3)
     gy, gx = np.gradient(grey, axis=(1, 2))
     strength = np.hypot(gx, gy).astype(np.float32)
-    direction = (np.arctan2(gy, gx) % np.pi) / np.pi * bins
-    votes = [_pooled(strength * (direction.astype(int) % bins == b), cells) for b in range(bins)]
+    nearest = ((np.arctan2(gy, gx) % np.pi) / np.pi * bins).astype(int) % bins
+    votes = [_pooled(np.where(nearest == b, strength, np.float32(0)), cells) for b in range(bins)]
     histogram = np.stack(votes, 1).reshape(n, -1)
     histogram /= np.linalg.norm(histogram, axis=1, keepdims=True) + 1e-6
     side = min(h, w, 12)

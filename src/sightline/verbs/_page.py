@@ -52,7 +52,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         data(plan),
         curves(run),
         Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
-                [beside(results, plan.task.card.score, card.percent), replace(scoreboard(results), title="")]),
+                [beside(results, card.name, card.percent), replace(scoreboard(results), title="")]),
         Section("A closer look", exhibits=results.exhibits),
         first_layer(model, plan),
         costs(results),

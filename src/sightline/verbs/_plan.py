@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from sightline.core.card import ModelCard, TaskCard
-from sightline.core.dataset import Dataset
+from sightline.core.dataset import Classes, Dataset
 from sightline.core.options import build
 from sightline.core.report import Finding
 from sightline.core.task import DataInfo, Task
@@ -182,10 +182,14 @@ def task_type(name: str) -> type[Task]:
     return found
 
 
-def task_from(settings: Mapping[str, Any], info: DataInfo, options: Mapping[str, Any]) -> Task:
-    """A task as a run stored it."""
-    kind = task_type(settings["task"])
-    return kind(info, build(kind.Options, options, f"task '{settings['task']}'"))
+def task_from(card: Mapping[str, Any]) -> Task:
+    """The task as a run stored it: in run.json, and in model.json."""
+    kept, name = card["info"], card["settings"]["task"]
+    classes = kept["classes"] and Classes(tuple(kept["classes"]["names"]), tuple(kept["classes"]["ids"]))
+    kind = task_type(name)
+    return kind(
+        DataInfo(**{**kept, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
+    )
 
 
 def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
@@ -261,6 +265,7 @@ def _sorted_options(asked: Asked, task: str, backbone: str) -> tuple[Recipe, Any
     """
     kind = task_type(task).Options
     known = {f.name for f in fields(kind)}
+    network = {f.name for f in fields(zoo.options(backbone))}
     recipe, own, rest = dict(asked.recipe or {}), {}, {}
     for name, value in (asked.options or {}).items():
         field = name.replace("-", "_")
@@ -268,10 +273,10 @@ def _sorted_options(asked: Asked, task: str, backbone: str) -> tuple[Recipe, Any
             recipe[field] = value
         elif field in known:
             own[field] = value
-        elif field in zoo.options(backbone):
+        elif field in network:
             rest[field] = value
         else:
-            everything = {*Recipe.names(), *known, *zoo.options(backbone), *Asked.__dataclass_fields__}
+            everything = {*Recipe.names(), *known, *network, *Asked.__dataclass_fields__}
             hint = f"See `sightline train --help` and `sightline tasks {task}`."
             raise UnknownName("option", field, everything, hint)
     return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest

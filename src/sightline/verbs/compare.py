@@ -11,11 +11,10 @@ import numpy as np
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.dataset import Classes
-from sightline.core.metric import Metric
+from sightline.core.metric import Metric, Stats
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
-from sightline.core.task import DataInfo, Task
+from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
 from sightline.metrics.compare import Paired, holm, paired
@@ -135,7 +134,7 @@ def run(*runs: Path) -> Comparison:
     names = [p.name for p in paths] if len({p.name for p in paths}) == len(paths) else [str(p) for p in paths]
     for other, name in zip(found[1:], names[1:], strict=True):
         _same_question(found[0], other, names[0], name)
-    task = _task(found[0])
+    task = task_from(found[0].facts)
     pairs = [_pair(task, found[0], f, names[0], n) for f, n in zip(found[1:], names[1:], strict=True)]
     return Comparison(task.card.name, tuple(_corrected(pairs)), tuple(_notes(found, pairs)))
 
@@ -152,13 +151,6 @@ def _same_question(first: Run, other: Run, a: str, b: str) -> None:
         if x != y:
             odd = ", ".join(sorted(set(x) ^ set(y))) or "their order"
             raise UsageError(f"{a} and {b} have different {what} ({odd}), so their scores do not compare.")
-
-
-def _task(run: Run) -> Task:
-    kept = run.facts["info"]
-    classes = kept["classes"] and Classes(tuple(kept["classes"]["names"]), tuple(kept["classes"]["ids"]))
-    info = DataInfo(**{**kept, "classes": classes})
-    return task_from(run.facts["settings"], info, run.facts["task_options"])
 
 
 def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
@@ -180,16 +172,20 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
             f"{a} and {b} do not agree on the truth of {differ} of {len(common)} test images of the same "
             "name: these are different data, or labels were changed. Train both on the same."
         )
+    known = first.groups("test")
+    groups = None if known is None else np.array([known[ids_a[i]] for i, _ in common])
     lines = {
-        name: _line(metric, metric.per_image(said_a[in_a], truth), metric.per_image(said_b[in_b], truth))
+        name: _line(
+            metric, metric.per_image(said_a[in_a], truth), metric.per_image(said_b[in_b], truth), groups
+        )
         for name, metric in task.metrics().items()
     }
     return Pair(a, b, len(common), (len(ids_a) - len(common), len(ids_b) - len(common)), lines)
 
 
-def _line(metric: Metric, stats_a: dict[str, np.ndarray], stats_b: dict[str, np.ndarray]) -> Line:
-    a, b = (intervals.score(metric, stats) for stats in (stats_a, stats_b))
-    return Line(metric.card, a, b, paired(metric, stats_a, stats_b))
+def _line(metric: Metric, stats_a: Stats, stats_b: Stats, groups: np.ndarray | None) -> Line:
+    a, b = (intervals.score(metric, stats, groups=groups) for stats in (stats_a, stats_b))
+    return Line(metric.card, a, b, paired(metric, stats_a, stats_b, groups=groups))
 
 
 def _corrected(pairs: list[Pair]) -> list[Pair]:

@@ -12,12 +12,12 @@ import numpy as np
 import torch
 
 from sightline.core.checkpoint import read_tensors
-from sightline.core.dataset import Classes, Pixels
+from sightline.core.dataset import Pixels
 from sightline.core.model import Model
 from sightline.core.predictor import Outcome
 from sightline.core.run import FORMAT
 from sightline.core.sample import Batch
-from sightline.core.task import DataInfo, Task
+from sightline.core.task import Task
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.images import Arrays, Files, picture
 from sightline.engine.devices import Devices, pick
@@ -62,10 +62,7 @@ def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:
     """
     folder, card = read_card(path)
     settings = card["settings"]
-    kept = card["info"]
-    classes = kept["classes"] and Classes(tuple(kept["classes"]["names"]), tuple(kept["classes"]["ids"]))
-    info = DataInfo(**{**kept, "classes": classes})
-    task = task_from(settings, info, card["task_options"])
+    task = task_from(card)
     method = TASKS.load(settings["task"]).MODELS.load(settings["method"])
     model: Model = method.MODEL(settings)
     tensors = read_tensors(folder / "model.safetensors")

@@ -134,12 +134,14 @@ def _fitted(made: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
     before = float(run.facts.get("seconds", 0.0)) if resume else 0.0
     model = fit(made, run, devices, resume=resume)
     elapsed = before + time.monotonic() - started
-    val = predict_part(model, made, made.part("val"), devices)
+    part = made.part("val")
+    val = predict_part(model, made, part, devices)
     model.settings.update(made.task.calibrate(val.prediction, val.truth))
+    val = predict_part(model, made, part, devices)
     if devices.first:
         run.save_model(model.state_dict(), card_of(made, model.settings))
-        val = predict_part(model, made, made.part("val"), devices) if devices.world == 1 else val
-        run.save_predictions("val", val.ids, val.prediction, val.truth)
+        val = val.in_order(part.ids)
+        run.save_predictions("val", val.ids, val.prediction, val.truth, part.groups)
     return model, elapsed
 
 
@@ -150,15 +152,15 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     found = predict_part(model, made, test, devices)
     if not devices.first:
         return Results(made.task.card.name, "", "test", 0, {})
-    order = {item: i for i, item in enumerate(found.ids)}
-    groups = None if test.groups is None else test.groups[[order[i] for i in test.ids]]
+    found = found.in_order(test.ids)
+    groups = test.groups
     scores, network = _judge.scored(made.task, found.prediction, found.truth, groups)
     results = Results(made.task.card.name, made.dataset.name, "test", len(test), scores)
     beside = {}
     for name, prediction in _judge.baselines(made.task, made.part("train"), test, made.settings).items():
         results.baselines[name], beside[name] = _judge.scored(made.task, prediction, test.targets, groups)
-        run.save_predictions(f"test.{name}", list(test.ids), prediction, test.targets)
-    run.save_predictions("test", found.ids, found.prediction, found.truth)
+        run.save_predictions(f"test.{name}", found.ids, prediction, test.targets, groups)
+    run.save_predictions("test", found.ids, found.prediction, found.truth, groups)
     results.verdicts = _judge.verdicts(made.task, results, network, beside, groups) + _judge.diagnose(run)
     if looks > 1:
         results.verdicts.append(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -75,7 +75,7 @@ def _space(trial: Any, first: Plan, fixed: set[str]) -> dict[str, Any]:
     """One draw of every setting that matters and was not fixed, around what is recommended."""
     recipe = first.recipe
     lr, batch = recipe.lr or 1e-3, recipe.batch_size or 32
-    draws = {
+    draws: dict[str, Callable[[], Any]] = {
         "lr": lambda: trial.suggest_float("lr", lr / 10, lr * 10, log=True),
         "weight_decay": lambda: trial.suggest_float("weight_decay", 1e-5, 0.3, log=True),
         "batch_size": lambda: trial.suggest_categorical("batch_size", [max(8, batch // 2), batch, batch * 2]),

@@ -356,7 +356,7 @@ def _check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
         return
     names = ", ".join(list(batch.ids)[:3])
     raise TrainingFailed(
-        f"The loss became {float(loss)} in epoch {training.epoch}, batch {training.batch + 1} "
+        f"The loss became {float(loss.detach())} in epoch {training.epoch}, batch {training.batch + 1} "
         f"(images {names}, ...) at learning rate {training.lr:.2g}. The last good weights are kept in "
         f"{training.run.path}. Try a lower --lr, --clip 1, or --precision fp32."
     )

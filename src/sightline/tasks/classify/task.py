@@ -15,11 +15,12 @@ from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.images import Arrays
 from sightline.data.transforms.mix import cutmix, mixup
-from sightline.metrics import calibration, intervals
+from sightline.metrics import intervals
 from sightline.metrics.accuracy import Accuracy
 from sightline.metrics.auroc import Auroc
 from sightline.metrics.average_precision import AveragePrecision
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
+from sightline.metrics.calibration import reliability, temperature
 from sightline.metrics.ece import Ece
 from sightline.metrics.hamming import Hamming
 from sightline.metrics.log_loss import LogLoss
@@ -84,7 +85,7 @@ class Classify(Task):
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """The temperature that makes validation probabilities true (Guo et al., ICML 2017)."""
         scores = prediction.scores.double().numpy()
-        return {"temperature": calibration.temperature(scores, truth.value.numpy())}
+        return {"temperature": temperature(scores, truth.value.numpy())}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:
@@ -142,7 +143,7 @@ class Classify(Task):
 
     def _reliability(self, prediction: Label, truth: Label) -> Lines:
         assert prediction.scores is not None
-        points = calibration.reliability(prediction.scores.double().numpy(), truth.value.numpy())
+        points = reliability(prediction.scores.double().numpy(), truth.value.numpy())
         share = {"share of images": [(p.confidence, p.count / len(truth)) for p in points if p.count]}
         curve = [(p.confidence, p.accuracy) for p in points if p.count]
         return Lines("Reliability", "confidence", "accuracy", {"accuracy": curve, **share}, diagonal=True,
