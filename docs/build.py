@@ -86,7 +86,7 @@ def cli() -> str:
 
 def _verb(verb: Callable[..., Any]) -> str:
     summary, arguments = _docstring(verb)
-    hints = typing.get_type_hints(verb, vars(typing) | _names())
+    hints = _hints(verb)
     words, rows = [], []
     for p in inspect.signature(verb).parameters.values():
         if p.name in ("recipe", "options"):
@@ -108,10 +108,10 @@ def _verb(verb: Callable[..., Any]) -> str:
     return f"## {verb.__name__}\n\n{summary}\n\n{usage}{listing}{more if takes else ''}"
 
 
-def _names() -> dict[str, Any]:
-    """Names that annotations of `api.py` use; the result types do not matter here."""
-    results = dict.fromkeys(("Predictor", "Results", "Table", "Run", "Checked", "Predicted"), Any)
-    return {**vars(api), **results}
+def _hints(verb: Callable[..., Any]) -> dict[str, Any]:
+    """Types of the parameters; that of the result is not looked at, as `api.py` does not import it."""
+    wanted = {k: v for k, v in verb.__annotations__.items() if k != "return"}
+    return typing.get_type_hints(type("Parameters", (), {"__annotations__": wanted}), vars(api))
 
 
 def _choices(hint: Any) -> str:
