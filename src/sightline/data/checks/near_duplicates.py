@@ -30,6 +30,7 @@ SAMPLE = 2000
 EXACT = 100_000
 BLOCK = 4096
 MANY = 0.01
+STRICTLY = "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
 CARD = CheckCard(
     name="near-duplicates",
     summary="Pictures that are almost the same, in one split or across splits",
@@ -42,13 +43,8 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     scan.near, strict = search(scan)
     if not len(scan.near):
         return []
-    how = (
-        "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
-        if strict
-        else ""
-    )
     torn = dataset.splits[scan.near[:, 0]] != dataset.splits[scan.near[:, 1]]
-    return [*_across(dataset, scan.near[torn], how), *_inside(dataset, scan.near[~torn], how)]
+    return [*_across(dataset, scan.near[torn], strict), *_inside(dataset, scan.near[~torn], strict)]
 
 
 def search(scan: Scan) -> tuple[np.ndarray, bool]:
@@ -144,20 +140,21 @@ def _spectra(thumbs: np.ndarray) -> Tensor:
     return torch.cat([spectra(thumbs[i : i + BLOCK]) for i in range(0, len(thumbs), BLOCK)])
 
 
-def _across(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
+def _across(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
     """Pairs whose two pictures are in different splits."""
     if not len(pairs):
         return []
     test = np.flatnonzero(dataset.splits == "test")
     leaked = np.intersect1d(pairs, test)
     share = len(leaked) / max(len(test), 1)
-    severity: Severity = "error" if share > MANY else "warning"
+    severity: Severity = "error" if share > MANY else "info" if strict else "warning"
     return [
         Finding(
             "near-duplicates-across-splits",
             severity,
             f"{len(pairs):,} pairs of nearly the same picture are torn apart by the split; they touch "
-            f"{len(leaked):,} pictures of test ({share:.2%}), whose scores say little about new ones{how}",
+            f"{len(leaked):,} pictures of test ({share:.2%}), whose scores say little about new ones"
+            + (STRICTLY if strict else ""),
             "Take the copies out of train and val, or score without these pictures.",
             len(np.unique(pairs)),
             joined(dataset, pairs),
@@ -165,7 +162,7 @@ def _across(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
     ]
 
 
-def _inside(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
+def _inside(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
     """Pairs inside one split, or where no split is given."""
     if not len(pairs):
         return []
@@ -178,7 +175,7 @@ def _inside(dataset: Dataset, pairs: np.ndarray, how: str) -> list[Finding]:
             severity,
             f"{n:,} pictures ({n / len(dataset):.2%}) are nearly the same as another, in {len(pairs):,} pairs"
             + kept
-            + how,
+            + (STRICTLY if strict else ""),
             "Look at the pairs; keep one of each if they add nothing.",
             n,
             joined(dataset, pairs),
