@@ -7,10 +7,11 @@ each of another source picture and changed in one way. The thresholds of the che
 copies of seed 0 (`cifar10_chosen`); `cifar10_confirmed` draws sources and changes anew (seed 1; about a
 tenth of the sources are the same).
 
-Precision: of the flagged pairs, how many are a planted copy with its source, or with a picture that is
-itself a near-duplicate of the source in the data as they are (as this same check sees it). Pairs of two pictures that were there before
-planting are left out of it, for CIFAR-10 has true near-duplicates of its own; `--pictures` draws them, to
-be looked at. The second precision counts each of those as wrong, which is a lower bound.
+Precision: of the flagged pairs with a planted copy in them, how many join it to its source, or to a
+picture that this same check calls a near-duplicate of the source in the data as they are. Pairs of two
+pictures that were there before planting are left out, for CIFAR-10 has true near-duplicates of its own;
+`--pictures` draws them, to be looked at. The second precision counts each of those as wrong, which is a
+lower bound.
 """
 
 from __future__ import annotations
