@@ -218,6 +218,7 @@ def test_every_page_can_be_reached_from_the_index() -> None:
 def test_readme_is_short_and_says_what_matters() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 150
+    assert (ROOT / "docs/images/report.png").stat().st_size < 200_000
     for needed in ("make demo", "make test", "docs/images/report.png", "import sightline as sl", "## Limits"):
         assert needed in text
     for verb in api.VERBS:
