@@ -31,7 +31,7 @@ def toy_plan(name: str, *, n: int = 8, model: str | None = None) -> Plan:
     """A plan on the task's toy data, all of it for training."""
     dataset = task_type(name).toy(n, SIDE, seed=0)
     looked = Looked(TASKS.load(name).CARD, dataset, scan(dataset), [], {}, [])
-    splits = np.array((["train"] * n)[: n - 2] + ["val", "test"], dtype=object)
+    splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
     asked = Asked("toy", task=name, model=model, recipe=vars(Recipe(augment="none", batch_size=n)))
     return plan(asked, looked, splits=splits)
 

@@ -28,7 +28,7 @@ def small_picture_features(
 
 def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.float32]:
     n, h, w, _ = images.shape
-    x = images.astype(np.float32) / 255
+    x = images.astype(np.float32) / np.float32(255)
     grey = x.mean(3)
     gy, gx = np.gradient(grey, axis=(1, 2))
     strength = np.hypot(gx, gy).astype(np.float32)

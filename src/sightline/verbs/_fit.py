@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from sightline.core.sample import Batch
 from sightline.core.talk import say
 from sightline.data.loader import Loader
 from sightline.data.transforms.standard import standard
+from sightline.engine import batch_size
 from sightline.engine.callbacks import Callback
 from sightline.engine.callbacks.early_stop import EarlyStop
 from sightline.engine.callbacks.energy import Energy
 from sightline.engine.callbacks.events import Events
-from sightline.engine.devices import Devices
+from sightline.engine.devices import Devices, pick
 from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
 from sightline.engine.recipe import size_in_bytes
@@ -126,6 +127,24 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
     if plan.recipe.patience:
         found.append(EarlyStop(plan.recipe.patience))
     return found
+
+
+def sized(plan: Plan) -> Plan:
+    """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
+    device = pick(plan.asked.device)
+    asked = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
+    if device.type != "cuda" or asked.get("batch_size") is not None:
+        return plan
+    train = plan.part("train")
+    start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
+
+    def targets(n: int) -> Any:
+        return train.targets[torch.arange(n) % len(train)]
+
+    model: Model = plan.method.MODEL(plan.settings).to(device)
+    found = batch_size.on_gpu(model, targets, start, device)
+    say(f"batch     {found} images a step: the most, up to {start}, that fit on {device}")
+    return replace(plan, recipe=replace(plan.recipe, batch_size=found))
 
 
 def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.verbs import _judge, _page
-from sightline.verbs._fit import card_of, facts, fit, predict_part
+from sightline.verbs._fit import card_of, facts, fit, predict_part, sized
 from sightline.verbs._plan import Asked, Plan, plan
 
 
@@ -70,7 +70,7 @@ def run(
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
     if out is not None and not overwrite and Path(out).exists() and any(Path(out).iterdir()):
         raise UsageError(f"{out} exists. Choose another --out, or --overwrite it.")
-    made = plan(asked)
+    made = sized(plan(asked))
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
 
 

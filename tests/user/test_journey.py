@@ -1,0 +1,217 @@
+"""From a folder to a believable model, as a user goes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sightline.core.checkpoint import read_tensors
+from sightline.core.run import Run
+from tests.user.conftest import picture, write_photos
+
+QUICK = ("--model", "perceptron", "--epochs", "2", "--batch-size", "8")
+
+
+def test_the_installed_command(installed: Callable, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    said = installed("train", "photos", *QUICK, cwd=tmp_path)
+    assert said.code == 0, said.err
+    for word in ("data", "task", "split", "model", "input", "recipe", "baseline"):
+        assert re.search(f"^{word} ", said.err, re.MULTILINE), word
+    run = tmp_path / "runs" / "photos-1"
+    for name in ("run.json", "splits.json", "events.jsonl", "results.json", "report.html", "ledger.jsonl"):
+        assert (run / name).is_file(), name
+    assert installed("predict", run, "photos", "--out", "p.csv", cwd=tmp_path).code == 0
+    with (tmp_path / "p.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 40
+    assert {r["label"] for r in rows} <= {"day", "night"}
+    assert installed("--help", cwd=tmp_path).code == 0
+    assert installed("--version", cwd=tmp_path).out.strip()
+
+
+def test_evaluate_compare_and_the_ledger(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    for _ in range(2):
+        assert sightline("train", photos, *QUICK).code == 0
+    said = sightline("--json", "evaluate", "runs/photos-1")
+    assert said.code == 0
+    again = said.json()["scores"]["accuracy"]
+    assert again == json.loads((tmp_path / "runs/photos-1/results.json").read_text())["scores"]["accuracy"]
+    ledger = (tmp_path / "runs/photos-1/ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["verb"] for line in ledger] == ["train", "evaluate"]
+    assert json.loads((tmp_path / "runs/photos-2/results.json").read_text())["extra"]["test looks"] == 2
+    other = write_photos(tmp_path / "other", n=20, seed=5)
+    said = sightline("--json", "evaluate", "runs/photos-1", other)
+    assert said.json()["n"] == 20
+    said = sightline("compare", "runs/photos-1", "runs/photos-2")
+    assert said.code == 0
+    assert "not" in said.out
+
+
+def test_other_data_are_matched_by_class_name(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--epochs", "30").code == 0
+    only = write_photos(tmp_path / "nights", n=20, names=("x", "night"), seed=7)
+    for file in (only / "x").iterdir():
+        file.unlink()
+    (only / "x").rmdir()
+    said = sightline("--json", "evaluate", "runs/photos-1", only)
+    assert said.json()["scores"]["accuracy"]["value"] > 0.9
+    write_photos(tmp_path / "foreign", n=20, names=("dusk", "night"), seed=7)
+    assert sightline("evaluate", "runs/photos-1", "foreign").code == 3
+
+
+def test_same_seed_same_weights_other_seed_other_weights(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    for out, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert sightline("train", photos, *QUICK, "--seed", seed, "--out", out).code == 0
+    a, b, c = (read_tensors(tmp_path / out / "model/model.safetensors") for out in "abc")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    assert any(not torch.equal(a[k], c[k]) for k in a)
+
+
+def test_a_split_is_replayed(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "a").code == 0
+    assert sightline("train", photos, *QUICK, "--out", "b", "--seed", 9, "--splits", "a").code == 0
+    a, b = ((tmp_path / out / "splits.json").read_text() for out in "ab")
+    assert a == b
+
+
+def test_folds_test_every_image_once(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--folds", 4, "--out", "cv").code == 0
+    ids, _, _ = Run.open(tmp_path / "cv").predictions()
+    assert len(ids) == len(set(ids)) == 40
+    results = json.loads((tmp_path / "cv/results.json").read_text())
+    assert results["n"] == 40
+    assert len(results["extra"]["folds"]["accuracy"]) == 4
+
+
+def test_tune_leaves_the_test_set_closed(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    pytest.importorskip("optuna")
+    said = sightline(
+        "--json", "tune", photos, "--trials", 3, "--model", "perceptron", "--epochs", 2, "--out", "t"
+    )
+    assert said.code == 0, said.err
+    assert len(said.json()["rows"]) == 3
+    assert not list(tmp_path.glob("t/*/ledger.jsonl"))
+    assert not list(tmp_path.glob("t/*/predictions/test*"))
+
+
+def test_weights_of_a_run_and_freezing(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, "--model", "lenet5", "--epochs", 2, "--out", "a").code == 0
+    wide = write_photos(tmp_path / "wide", n=45, names=("day", "night", "dawn"), seed=3)
+    said = sightline("train", wide, "--model", "lenet5", "--epochs", 2, "--weights", "a", "--freeze", "backbone",
+                     "--out", "b")  # fmt: skip
+    assert said.code == 0, said.err
+    assert "weights" in said.err
+    a, b = (read_tensors(tmp_path / out / "model/model.safetensors") for out in "ab")
+    same = [k for k in a if a[k].shape == b[k].shape and torch.equal(a[k], b[k])]
+    assert same
+    assert all("head" not in k for k in same)
+    assert any("convolutions" in k for k in same)
+
+
+def test_time_budget_is_kept(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, "--model", "perceptron", "--time", "3s", "--out", "a").code == 0
+    events = list(Run.open(tmp_path / "a").events())
+    assert len(events) > 3
+    assert events[-1]["progress"] == pytest.approx(1, abs=0.25)
+
+
+def test_early_stop_keeps_the_best_epoch(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    said = sightline("train", photos, "--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a")
+    assert said.code == 0
+    assert "Stopped early" in said.err
+    assert len(list(Run.open(tmp_path / "a").events())) < 200
+
+
+def test_regression_from_a_table(sightline: Callable, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["path,brightness"]
+    for i in range(60):
+        level = int(rng.integers(0, 200))
+        Image.fromarray((level + rng.integers(0, 40, (10, 10, 3))).astype("uint8")).save(
+            tmp_path / f"{i}.png"
+        )
+        lines.append(f"{i}.png,{level / 10}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    said = sightline(
+        "--json", "train", "labels.csv", "--target", "brightness", "--model", "mlp", "--epochs", 30
+    )
+    assert said.code == 0, said.err
+    scores = said.json()["results"]
+    assert scores["task"] == "regress"
+    assert scores["scores"]["MAE"]["high"] < scores["baselines"]["mean"]["MAE"]["low"]
+
+
+def test_several_labels_an_image(sightline: Callable, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["path,labels"]
+    for i in range(60):
+        image, names = rng.integers(0, 60, (12, 12, 3), dtype=np.uint8), []
+        for c, name in enumerate(("red", "green", "blue")):
+            if rng.random() < 0.5:
+                image[..., c] += 150
+                names.append(name)
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+        lines.append(f"{i}.png,{'|'.join(names) or 'dark'}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
+    said = sightline("--json", "train", "labels.csv", "--model", "mlp", "--epochs", 30)
+    assert said.code == 0, said.err
+    assert said.json()["results"]["scores"]["hamming"]["value"] < 0.2
+
+
+def test_python_as_in_the_readme(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sightline as sl
+
+    monkeypatch.chdir(tmp_path)
+    run = sl.train(str(photos), model="perceptron", epochs=30, label_smoothing=0.1)
+    assert run.results.scores["accuracy"].n == 6
+    model = sl.load(run.path)
+    outcomes = list(
+        model.predict([picture(0, np.random.default_rng(1)), picture(1, np.random.default_rng(2))])
+    )
+    assert [o.row["label"] for o in outcomes] == ["day", "night"]
+
+
+def test_training_and_prediction_see_the_same_pixels(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    """The stored test predictions and those of `predict` on the same files are the same numbers."""
+    import sightline as sl
+
+    assert sightline("train", photos, *QUICK, "--size", 9, "--fit", "crop", "--out", "a").code == 0
+    ids, prediction, _ = Run.open(tmp_path / "a").predictions()
+    model = sl.load(tmp_path / "a")
+    for i, outcome in enumerate(model.predict([photos / item for item in ids])):
+        assert torch.allclose(outcome.prediction.scores[0], prediction.scores[i], atol=1e-6)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="needs signals")
+def test_ctrl_c_leaves_a_usable_run(photos: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sightline", "train", str(photos), "--model", "perceptron", "--epochs", "100000",
+               "--out", "a"]  # fmt: skip
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 90
+    while not list(tmp_path.glob("a/checkpoints/best-*")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "--resume" in err
+    assert Run.open(tmp_path / "a").facts["state"] == "interrupted"
+    import sightline as sl
+
+    assert len(list(sl.load(tmp_path / "a").predict(photos))) == 40
