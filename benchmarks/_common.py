@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import platform
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,9 @@ def arguments(description: str, *, data: str | None = None, **more: Any) -> argp
 
 def machine() -> dict[str, Any]:
     """Where a number was measured."""
-    with open("/proc/cpuinfo", encoding="utf-8") if sys.platform == "linux" else open(os.devnull) as file:
-        model = next((line.split(":")[1].strip() for line in file if line.startswith("model name")), "")
+    file = Path("/proc/cpuinfo")
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "")
     return {
         "processor": model or platform.processor(),
         "cores": psutil.cpu_count(),

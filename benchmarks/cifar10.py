@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import arguments, report
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision import transforms
 from torchvision.models import resnet18
 
 import sightline as sl
+from _common import arguments, report
 from sightline.data.open import open_data
 from sightline.metrics.intervals import exact
 
@@ -48,7 +48,8 @@ def plain(folder: Path, budget: float) -> dict[str, Any]:
     data = open_data(folder)
     normal = transforms.Normalize((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
     moved = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
-    train = Pictures(data.subset(data.where("train")), transforms.Compose([*moved, transforms.ToTensor(), normal]))
+    moving = transforms.Compose([*moved, transforms.ToTensor(), normal])
+    train = Pictures(data.subset(data.where("train")), moving)
     test = Pictures(data.subset(data.where("test")), transforms.Compose([transforms.ToTensor(), normal]))
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"

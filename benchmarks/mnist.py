@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from _common import arguments, report
 from torch import nn
 from torch.utils.data import DataLoader
 from torchvision.transforms import ToTensor
 
 import sightline as sl
+from _common import arguments, report
 from sightline.data.open import open_data
 
 GOAL = 0.99
@@ -64,7 +64,8 @@ def plain(folder: Path, most: int) -> dict[str, Any]:
                 seconds += time.perf_counter() - started
                 curve.append((round(epoch + (i + 1) / 1875, 2), round(seconds, 1), accuracy(model, test)))
                 if curve[-1][2] >= GOAL:
-                    return {"seconds": seconds, "epochs": curve[-1][0], "accuracy": curve[-1][2], "curve": curve}
+                    epochs, _, right = curve[-1]
+                    return {"seconds": seconds, "epochs": epochs, "accuracy": right, "curve": curve}
                 started = time.perf_counter()
     return {"seconds": None, "curve": curve}
 

@@ -25,11 +25,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def verb(function: F) -> F:
-    """Call `sightline.verbs.<name>.run` with the same arguments."""
+    """Call `sightline.verbs.<name>.run` with the same arguments.
+
+    The lists are functions `list_models` and so on, since `sightline.models` is a package.
+    """
+    name = function.__name__.removeprefix("list_")
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        module = importlib.import_module(f"sightline.verbs.{function.__name__}")
+        module = importlib.import_module(f"sightline.verbs.{name}")
         return module.run(*args, **kwargs)
 
     return cast(F, call)
@@ -159,7 +163,7 @@ def predict(
 
 @verb
 def compare(*runs: Path) -> Comparison:
-    """Compare runs on the same test images, pair by pair, with exact or bootstrap tests.
+    """Compare runs on the same test images, pair by pair, with exact or jackknife tests.
 
     Args:
         runs: Two or more run folders.
@@ -177,6 +181,8 @@ def tune(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    weights: str | None = None,
+    pretrained: Literal["no", "auto", "yes"] = "no",
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
@@ -194,6 +200,8 @@ def tune(
         format: As for train.
         target: As for train.
         data_dir: As for train.
+        weights: As for train.
+        pretrained: As for train.
         seed: Seed of the search and of each training.
         device: As for train.
         accept: As for train.
@@ -224,7 +232,7 @@ def inspect(
 
 
 @verb
-def models(pattern: str = "*", *, all: bool = False) -> Table:
+def list_models(pattern: str = "*", *, all: bool = False) -> Table:
     """List models by name.
 
     Args:
@@ -235,7 +243,7 @@ def models(pattern: str = "*", *, all: bool = False) -> Table:
 
 
 @verb
-def tasks(name: str | None = None) -> Table:
+def list_tasks(name: str | None = None) -> Table:
     """List tasks, or the settings of one.
 
     Args:
@@ -245,7 +253,7 @@ def tasks(name: str | None = None) -> Table:
 
 
 @verb
-def datasets() -> list[Table]:
+def list_datasets() -> list[Table]:
     """List the formats that are read and the data sets that can be named."""
     raise AssertionError
 
@@ -273,4 +281,6 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
     return run(Path(path), device=device)
 
 
-VERBS = (check, train, evaluate, predict, compare, tune, inspect, models, tasks, datasets, demo)
+VERBS = (
+    check, train, evaluate, predict, compare, tune, inspect, list_models, list_tasks, list_datasets, demo,
+)  # fmt: skip

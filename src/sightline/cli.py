@@ -52,7 +52,7 @@ def build() -> App:
     app = App(name="sightline", help=HELP, version=sightline.__version__, result_action="return_value")
     app.meta.help_format = app.help_format = "markdown"
     for verb in api.VERBS:
-        app.command(_command(verb), name=verb.__name__)
+        app.command(_command(verb), name=verb.__name__.removeprefix("list_"))
     app.register_install_completion_command(name="--install-completion")
 
     @app.meta.default  # type: ignore[untyped-decorator]

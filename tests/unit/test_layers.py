@@ -93,7 +93,9 @@ def test_plugins_do_not_import_each_other(folder: str) -> None:
         for module, _ in imports(file):
             last = module.removeprefix(package + ".").split(".")[0]
             own = module.startswith(package + ".") and not last.startswith("_")
-            assert not own or last in shared or file.stem in shared, f"{file.name} imports its sibling {module}"
+            assert not own or last in shared or file.stem in shared, (
+                f"{file.name} imports its sibling {module}"
+            )
 
 
 def test_tasks_do_not_import_each_other_and_nobody_names_them() -> None:

@@ -35,6 +35,7 @@ def sightline(
 ) -> Callable[..., Said]:
     """The command's entry point in this process, in an empty folder: quick."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SIGHTLINE_QUIET", raising=False)
 
     def call(*arguments: object) -> Said:
         capfd.readouterr()

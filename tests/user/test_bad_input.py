@@ -91,6 +91,18 @@ def test_values_of_the_wrong_kind(sightline: Callable, photos: Path) -> None:
         assert arguments[1] in said.err
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("lr", -1), ("batch-size", 0), ("epochs", -1), ("warmup", 2), ("clip", -1), ("size", -5), ("ema", 1.5),
+     ("momentum", 5), ("label-smoothing", 2), ("mixup", -3), ("time", "0s"), ("patience", -1), ("unfreeze", 7)],
+)  # fmt: skip
+def test_numbers_out_of_range(sightline: Callable, photos: Path, option: str, value: object) -> None:
+    said = sightline("train", photos, "--model", "perceptron", f"--{option}", value)
+    assert said.code == 2
+    assert str(value) in said.err
+    assert not Path("runs").exists()
+
+
 def test_table_without_the_column(sightline: Callable, tmp_path: Path) -> None:
     file = write_table(tmp_path, good_rows())
     said = sightline("train", file, "--target", "prize")

@@ -6,12 +6,40 @@ import re
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
-from typing import Any, Literal, TypeVar
+from dataclasses import MISSING, dataclass, fields
+from typing import Annotated, Any, Literal, TypeVar
 
 from sightline.errors import UnknownName, UsageError
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be; stands in the annotation of a setting.
+
+    Attributes:
+        low: Least value.
+        high: Greatest value, or None for no limit.
+        above: Whether `low` itself is too little.
+        below: Whether `high` itself is too much.
+    """
+
+    low: float = 0
+    high: float | None = None
+    above: bool = False
+    below: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        least = value > self.low if self.above else value >= self.low
+        most = self.high is None or (value < self.high if self.below else value <= self.high)
+        return least and most
+
+    def __str__(self) -> str:
+        low = f"more than {self.low:g}" if self.above else f"{self.low:g} or more"
+        if self.high is None:
+            return low
+        return f"{low} and {'less than' if self.below else 'at most'} {self.high:g}"
 
 
 def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
@@ -26,7 +54,7 @@ def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
         UnknownName: If a name is not a field.
         UsageError: If a value does not fit its field.
     """
-    hints = typing.get_type_hints(cls)
+    hints = typing.get_type_hints(cls, include_extras=True)
     known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
     converted = {}
     for name, value in values.items():
@@ -39,6 +67,12 @@ def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
 
 def _fitted(value: Any, hint: Any, name: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Annotated:
+        value = _fitted(value, arguments[0], name)
+        for limit in arguments[1:]:
+            if isinstance(limit, Range) and value is not None and value not in limit:
+                raise UsageError(f"--{name.replace('_', '-')} must be {limit}. Received {value}.")
+        return value
     if origin in (typing.Union, types.UnionType):
         if value is None and type(None) in arguments:
             return None
@@ -50,17 +84,19 @@ def _fitted(value: Any, hint: Any, name: str) -> Any:
             raise UsageError(f"{option} must be {' or '.join(map(str, arguments))}. Received '{value}'.")
         return value
     if hint is bool:
-        words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-        if isinstance(value, bool):
-            return value
-        if str(value).lower() not in words:
-            raise UsageError(f"{option} must be yes or no. Received '{value}'.")
-        return words[str(value).lower()]
+        return _truth(value, option)
     try:
         return hint(value)
     except (TypeError, ValueError):
         kind = {int: "a whole number", float: "a number"}.get(hint, getattr(hint, "__name__", str(hint)))
         raise UsageError(f"{option} must be {kind}. Received '{value}'.") from None
+
+
+def _truth(value: Any, option: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise UsageError(f"{option} must be yes or no. Received '{value}'.")
+    return words[str(value).lower()]
 
 
 def listed(cls: type) -> list[tuple[str, str, str]]:

@@ -51,6 +51,9 @@ class Run:
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.facts.get('state')})"
 
+    def __fspath__(self) -> str:
+        return str(self.path)
+
     @classmethod
     def create(cls, path: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Run:
         """Make the folder.

@@ -8,8 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from sightline.core.options import Range
 from sightline.errors import UsageError
 
 
@@ -49,32 +50,32 @@ class Recipe:
         tracker: none, tensorboard or mlflow.
     """
 
-    epochs: int | None = None
+    epochs: Annotated[int | None, Range(1)] = None
     time: str | None = None
-    batch_size: int | None = None
-    lr: float | None = None
+    batch_size: Annotated[int | None, Range(1)] = None
+    lr: Annotated[float | None, Range(0, above=True)] = None
     optimizer: str | None = None
-    momentum: float | None = None
+    momentum: Annotated[float | None, Range(0, 1, below=True)] = None
     schedule: Literal["constant", "step", "cosine", "onecycle", "plateau"] | None = None
-    warmup: float | None = None
-    weight_decay: float | None = None
-    l1: float | None = None
-    clip: float | None = None
-    accumulate: int | None = None
-    ema: float | None = None
+    warmup: Annotated[float | None, Range(0, 1, below=True)] = None
+    weight_decay: Annotated[float | None, Range()] = None
+    l1: Annotated[float | None, Range()] = None
+    clip: Annotated[float | None, Range()] = None
+    accumulate: Annotated[int | None, Range(1)] = None
+    ema: Annotated[float | None, Range(0, 1, below=True)] = None
     precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
     compile: bool | None = None
     channels_last: bool | None = None
     freeze: str | None = None
-    unfreeze: float | None = None
-    patience: int | None = None
+    unfreeze: Annotated[float | None, Range(0, 1)] = None
+    patience: Annotated[int | None, Range()] = None
     monitor: Literal["loss", "score"] | None = None
     sampler: Literal["shuffled", "balanced"] | None = None
     augment: Literal["none", "light", "standard", "strong"] | None = None
     flip: Literal["yes", "no", "auto"] | None = None
-    size: int | None = None
+    size: Annotated[int | None, Range(1)] = None
     fit: Literal["squash", "crop", "pad"] | None = None
-    workers: int | None = None
+    workers: Annotated[int | None, Range()] = None
     cache: str | None = None
     checkpoint_every: str | None = None
     tracker: Literal["none", "tensorboard", "mlflow"] | None = None
@@ -132,7 +133,7 @@ def seconds(text: str | None) -> float | None:
     if text is None:
         return None
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(s|m|h|)\s*", text.lower())
-    if not match:
+    if not match or float(match[1]) == 0:
         raise UsageError(f"A duration is a number with s, m or h, such as 10m. Received '{text}'.")
     return float(match[1]) * {"s": 1, "": 1, "m": 60, "h": 3600}[match[2]]
 

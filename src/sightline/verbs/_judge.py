@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,12 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Results, Score
+from sightline.core.report import Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.talk import say, track
 from sightline.core.task import Task
 from sightline.data.images import picture
+from sightline.engine.inference import Predicted
 from sightline.errors import SightlineError
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
@@ -101,6 +102,25 @@ def verdicts(
     return said
 
 
+def without_leaks(
+    task: Task, findings: Sequence[Finding], found: Predicted, groups: np.ndarray | None
+) -> list[str]:
+    """The main score without the test images that have a copy in another part of the split."""
+    leaks = [f for f in findings if f.name.endswith("-across-splits") and f.items]
+    known = {item for f in leaks for line in f.items for item in line.split(" = ")}
+    clean = np.array([item not in known for item in found.ids])
+    if clean.all() or not clean.any():
+        return []
+    keep = torch.from_numpy(np.flatnonzero(clean))
+    metric = task.metrics()[task.card.score]
+    metric.update(found.prediction[keep], found.truth[keep])
+    score = intervals.score(metric, metric.stats, groups=None if groups is None else groups[clean])
+    return [
+        f"{int((~clean).sum())} test images have a copy, or nearly one, in another part of the split; "
+        f"without them {metric.card.name} is {score.text(metric.card.percent)}."
+    ]
+
+
 def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
     """Write down that the test items are looked at; returns how often they have been, now included.
 
@@ -129,7 +149,9 @@ def diagnose(run: Run) -> list[str]:
     val = np.array([e["val_loss"] for e in events], dtype=float)
     lowest = int(val.argmin())
     tail = max(len(events) // 5, 2)
-    if lowest < len(events) - tail and val[-tail:].mean() > 1.1 * val[lowest] and train[-1] < train[lowest]:
+    rise = val[-tail:].mean() - val[lowest]
+    clear = rise > 0.1 * val[lowest] and rise > 0.05 * val.max()
+    if lowest < len(events) - tail and clear and train[-1] < train[lowest]:
         return [
             f"Overfitting: validation loss was lowest in epoch {events[lowest]['epoch']} "
             f"({val[lowest]:.3f}) and rose to {val[-1]:.3f} while training loss went on falling. "

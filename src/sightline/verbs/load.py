@@ -41,6 +41,8 @@ def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
     file = folder / "model.json"
     if not file.is_file():
         hint = "the run has no finished model yet; resume it" if (path / "run.json").is_file() else ""
+        if (path / "fold-1").is_dir():
+            hint = f"a cross-validation has a model in each fold; use {path / 'fold-1'}"
         raise DataError(f"{path} holds no model: there is no {file.name}. {hint}".strip())
     try:
         card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))

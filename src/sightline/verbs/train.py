@@ -161,7 +161,8 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         results.baselines[name], beside[name] = _judge.scored(made.task, prediction, test.targets, groups)
         run.save_predictions(f"test.{name}", found.ids, prediction, test.targets, groups)
     run.save_predictions("test", found.ids, found.prediction, found.truth, groups)
-    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups) + _judge.diagnose(run)
+    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups)
+    results.verdicts += _judge.without_leaks(made.task, made.findings, found, groups) + _judge.diagnose(run)
     if looks > 1:
         results.verdicts.append(
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sightline.core import checkpoint
 from sightline.core.report import Table
@@ -31,6 +31,8 @@ def run(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    weights: str | None = None,
+    pretrained: Literal["no", "auto", "yes"] = "no",
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
@@ -46,10 +48,20 @@ def run(
     if trials < 1:
         raise UsageError(f"--trials must be at least 1. Received {trials}.")
     asked = Asked(
-        data=str(data), task=task, model=model, format=format, target=target,
-        data_dir=None if data_dir is None else str(data_dir), seed=seed, device=device, accept=tuple(accept),
-        recipe={n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}, options=options,
-    )  # fmt: skip
+        data=str(data),
+        task=task,
+        model=model,
+        format=format,
+        target=target,
+        data_dir=None if data_dir is None else str(data_dir),
+        weights=weights,
+        pretrained=pretrained,
+        seed=seed,
+        device=device,
+        accept=tuple(accept),
+        recipe={n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None},
+        options=options,
+    )
     looked = look_at(asked)
     first = plan(asked, looked)
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")

@@ -17,7 +17,7 @@ def test_durations_and_sizes() -> None:
     ]
 
 
-@pytest.mark.parametrize("text", ["soon", "-3m", "10 days", ""])
+@pytest.mark.parametrize("text", ["soon", "-3m", "10 days", "", "0s"])
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(UsageError, match="10m"):
         seconds(text)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from sightline.core.options import Range
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class Options:
         class_weights: none, or balanced: a class counts in inverse proportion to its images.
     """
 
-    label_smoothing: float = 0.0
-    mixup: float = 0.0
-    cutmix: float = 0.0
+    label_smoothing: Annotated[float, Range(0, 1, below=True)] = 0.0
+    mixup: Annotated[float, Range()] = 0.0
+    cutmix: Annotated[float, Range()] = 0.0
     class_weights: Literal["none", "balanced"] = "none"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from sightline.core.options import Range
 
 
 @dataclass(frozen=True)
@@ -16,4 +18,4 @@ class Options:
     """
 
     loss: Literal["mse", "mae", "huber"] = "huber"
-    mixup: float = 0.0
+    mixup: Annotated[float, Range()] = 0.0
