@@ -8,15 +8,17 @@ again.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import shutil
 import sys
 import uuid
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 from weakref import WeakSet
 
 import numpy as np
@@ -90,11 +92,14 @@ class DiskCache:
             raise OSError("there is no room for a single picture")
         _make_room(folder, room - self._kept * each, self.path)
         if not self.path.is_file() or self.path.stat().st_size != self._kept * each:
-            _allocate(self.path, self._kept * each)
+            _make(self.path, self._kept * each)
         os.utime(self.path)
-        records = self._kept * _RECORD.itemsize
-        self._records = np.memmap(self.path, _RECORD, "r+", 0, (self._kept,))
-        self._pixels = np.memmap(self.path, np.uint8, "r+", records, (self._kept, *shape))
+        # Read through the map, write through the file: a full disk is then an error, not the end of the
+        # process, and it takes half the time.
+        self._file: BinaryIO | None = self.path.open("r+b", buffering=0)
+        self._lock = Lock()
+        self._records = np.memmap(self._file, _RECORD, "r", 0, (self._kept,))
+        self._pixels = np.memmap(self._file, np.uint8, "r", self._records.nbytes, (self._kept, *shape))
         _open.add(self)
 
     def has(self, where: np.ndarray) -> np.ndarray:
@@ -111,14 +116,21 @@ class DiskCache:
 
     def put(self, i: int, picture: np.ndarray) -> None:
         """Keep a picture if there is room. The record is written last."""
-        slot = self._slots[i]
+        slot = int(self._slots[i])
         if slot >= self._kept:
             return
-        self._records["stamp"][slot] = 0
-        self._pixels[slot] = picture
-        self._records["sum"][slot] = zlib.crc32(np.ascontiguousarray(picture).data)
-        self._records["stamp"][slot] = self._stamps[i]
-        self._checked[i] = True
+        pixels = np.ascontiguousarray(picture)
+        record = np.array((self._stamps[i], zlib.crc32(pixels.data), 0), dtype=_RECORD)
+        with self._lock:
+            if self._file is None:
+                return
+            try:
+                _write(self._file, self._records.nbytes + slot * pixels.nbytes, pixels)
+                _write(self._file, slot * record.nbytes, record)
+                self._checked[i] = True
+            except OSError as error:
+                self._file = None
+                say(f"No more decoded pictures are kept in {self.path.parent}: {error.strerror or error}.")
 
 
 def cache_folder() -> Path:
@@ -171,16 +183,17 @@ def _make_room(folder: Path, limit: int, but: Path) -> None:
             total -= size
 
 
-def _allocate(path: Path, size: int) -> None:
-    """Make an empty file whose room on the disk is reserved: a full disk under a map kills the process."""
+def _write(file: BinaryIO, offset: int, data: np.ndarray) -> None:
+    file.seek(offset)
+    if file.write(data.data) < data.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _make(path: Path, size: int) -> None:
+    """Make an empty file of some size, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-    reserve: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
     try:
         with temporary.open("wb") as file:
-            if reserve is not None:
-                reserve(file.fileno(), 0, size)
-            elif shutil.disk_usage(path.parent).free < size + 2**28:
-                raise OSError("not enough room on the disk")
             file.truncate(size)
         temporary.replace(path)
     finally:
