@@ -35,8 +35,9 @@ from sightline.core.model import Model
 from sightline.data.loader import Loader
 from sightline.data.open import open_data
 from sightline.data.transforms.standard import standard
+from sightline.data.transforms.steps import resized_crop
 
-SIDE, BATCH, CLASSES = 224, 64, 10
+SIDE, BATCH, CLASSES, AREA = 224, 64, 10, (0.35, 1.0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -64,7 +65,7 @@ def make_photos(source: Path, folder: Path, n: int) -> None:
 
 def plain(photos: Path, workers: int) -> Callable[[int], int]:
     """One epoch as the tutorials of torchvision write it."""
-    steps = [transforms.RandomResizedCrop(SIDE, scale=(0.35, 1.0)), transforms.RandomHorizontalFlip()]
+    steps = [transforms.RandomResizedCrop(SIDE, scale=AREA), transforms.RandomHorizontalFlip()]
     steps += [transforms.ToTensor(), transforms.Normalize(MEAN, STD)]
     images = datasets.ImageFolder(photos, transforms.Compose(steps))
     batches = DataLoader(images, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
@@ -82,7 +83,7 @@ def ours(photos: Path, folder: Path, workers: int, cache: int = 2 * 1024**3) -> 
         workers=workers,
         cache=cache,
         cache_dir=folder,
-        augment=standard("standard", flip=True, size=(SIDE, SIDE), grey=False),
+        augment=resized_crop(AREA, flip=True),
     )
     return lambda epoch: sum(len(Model.normalise(pixels, b.images)) for b in batches.epoch(epoch))  # type: ignore[arg-type]
 
