@@ -18,7 +18,6 @@ from typing import Any, Literal
 import sightline.data.checks
 import sightline.data.formats
 from sightline import api
-from sightline.core.options import listed
 from sightline.data.checks import CHECKS
 from sightline.data.checks.broken import KINDS
 from sightline.data.formats import FORMATS
@@ -26,6 +25,7 @@ from sightline.data.open import named
 from sightline.engine.recipe import DEFAULTS, Recipe
 from sightline.metrics import METRICS
 from sightline.models import zoo
+from sightline.options import listed
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_type
 

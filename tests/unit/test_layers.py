@@ -13,7 +13,7 @@ import sightline
 ROOT = Path(sightline.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
-    {"errors"},
+    {"errors", "options", "talk"},
     {"core"},
     {"ops"},
     {"data", "models", "metrics"},
@@ -29,7 +29,7 @@ DOORS = {
     "timm": {"models/backbones/_timm.py"},
     "matplotlib": {"report/figures.py"},
     "jinja2": {"report/page.py"},
-    "rich": {"core/talk.py", "report/terminal.py"},
+    "rich": {"talk.py", "report/terminal.py"},
     "cyclopts": {"cli.py"},
     "optuna": {"verbs/tune.py"},
     "pyarrow": {"data/formats/table.py"},

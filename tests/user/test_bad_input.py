@@ -94,7 +94,8 @@ def test_values_of_the_wrong_kind(sightline: Callable, photos: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "value"),
     [("lr", -1), ("batch-size", 0), ("epochs", -1), ("warmup", 2), ("clip", -1), ("size", -5), ("ema", 1.5),
-     ("momentum", 5), ("label-smoothing", 2), ("mixup", -3), ("time", "0s"), ("patience", -1), ("unfreeze", 7)],
+     ("momentum", 5), ("label-smoothing", 2), ("mixup", -3), ("time", "0s"), ("patience", -1),
+     ("unfreeze", 7)],
 )  # fmt: skip
 def test_numbers_out_of_range(sightline: Callable, photos: Path, option: str, value: object) -> None:
     said = sightline("train", photos, "--model", "perceptron", f"--{option}", value)

@@ -22,10 +22,10 @@ from PIL import Image
 import sightline as sl
 from sightline import api
 from sightline.cli import build
-from sightline.core.options import build as built
 from sightline.engine.optim import check_name
 from sightline.engine.recipe import Recipe, seconds, size_in_bytes
 from sightline.models import zoo
+from sightline.options import build as built
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_type
 from tests.user.conftest import picture, write_photos

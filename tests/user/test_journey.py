@@ -112,8 +112,8 @@ def test_tune_leaves_the_test_set_closed(sightline: Callable, photos: Path, tmp_
 def test_weights_of_a_run_and_freezing(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     assert sightline("train", photos, "--model", "lenet5", "--epochs", 2, "--out", "a").code == 0
     wide = write_photos(tmp_path / "wide", n=45, names=("day", "night", "dawn"), seed=3)
-    said = sightline("train", wide, "--model", "lenet5", "--epochs", 2, "--weights", "a", "--freeze", "backbone",
-                     "--out", "b")  # fmt: skip
+    same_net = ("--model", "lenet5", "--epochs", 2, "--weights", "a", "--freeze", "backbone")
+    said = sightline("train", wide, *same_net, "--out", "b")
     assert said.code == 0, said.err
     assert "weights" in said.err
     a, b = (read_tensors(tmp_path / out / "model/model.safetensors") for out in "ab")

@@ -14,13 +14,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import shutil
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +68,7 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SightlineError(f"{path} cannot be made: {error.strerror}. Choose another --out.") from error
-        run = cls(path, {"format": FORMAT, "state": "running", **facts, **machine()})
+        run = cls(path, {"format": FORMAT, "state": "running", **facts})
         run.update()
         return run
 
@@ -268,26 +264,3 @@ def scoreboard(results: Results) -> Table:
     turned = [[name, *(row[i + 1] for row in rows)] for i, name in enumerate(names)]
     title = f"{results.task} on {results.data}, {results.split} ({results.n} images)"
     return Table(title, ["score", *(r[0] for r in rows)], turned, "value (95 % interval, n)")
-
-
-def machine() -> dict[str, Any]:
-    """Versions and machine, for the record."""
-    names = ("sightline", "torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow")
-    versions = {}
-    for name in names:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return {
-        "sightline": versions.get("sightline", "?"),
-        "versions": versions,
-        "machine": {
-            "system": platform.platform(),
-            "python": sys.version.split()[0],
-            "processor": platform.processor() or platform.machine(),
-            "cores": psutil.cpu_count(logical=True),
-            "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
-        },
-        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
-    }

@@ -24,7 +24,7 @@ from weakref import WeakSet
 import numpy as np
 
 from sightline import __version__
-from sightline.core.talk import say
+from sightline.talk import say
 
 Shape = tuple[int, int, int]
 

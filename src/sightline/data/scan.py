@@ -14,10 +14,10 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sightline.core.dataset import Dataset
-from sightline.core.talk import track
 from sightline.data.images import Arrays, Files, ImageFacts, probe
 from sightline.errors import UnreadableImage
 from sightline.ops.similarity import SIDE, grey, thumbnails
+from sightline.talk import track
 
 BLOCK = 2048
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
-from sightline.core.options import Range
 from sightline.errors import UsageError
+from sightline.options import Range
 
 
 @dataclass(frozen=True)

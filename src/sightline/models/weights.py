@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sightline.core import talk
+from sightline import talk
 from sightline.core.checkpoint import read_tensors
 from sightline.errors import DataError, UsageError
 from sightline.models.backbones._backbone import Backbone

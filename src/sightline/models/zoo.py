@@ -12,8 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from sightline import talk
 from sightline.core import options as core_options
-from sightline.core import talk
 from sightline.core.card import ModelCard
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.models.backbones import BACKBONES
@@ -52,7 +52,7 @@ def card(name: str) -> ModelCard:
 def options(name: str) -> type:
     """Settings of a network's own, as a dataclass made from the signature of its `build`.
 
-    `core.options.listed` shows them to people.
+    `options.listed` shows them to people.
 
     Raises:
         UnknownName: If there is no network of that name.

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import platform
+import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.sample import Batch
-from sightline.core.talk import say
 from sightline.data.loader import Loader
 from sightline.data.transforms.standard import standard
 from sightline.engine import batch_size
@@ -27,6 +31,7 @@ from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
 from sightline.engine.recipe import size_in_bytes
 from sightline.models import weights
+from sightline.talk import say
 from sightline.verbs._plan import Plan
 
 
@@ -171,4 +176,28 @@ def facts(plan: Plan) -> dict[str, Any]:
             "parts": {s: len(plan.dataset.where(s)) for s in ("train", "val", "test")},
         },
         "seed": plan.asked.seed,
+        **machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    names = ("sightline", "torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "sightline": versions.get("sightline", "?"),
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "python": sys.version.split()[0],
+            "processor": platform.processor() or platform.machine(),
+            "cores": psutil.cpu_count(logical=True),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        },
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
     }

@@ -11,11 +11,11 @@ from scipy.stats import t
 from sightline.core import checkpoint
 from sightline.core.report import Page, Results, Section, Table
 from sightline.core.run import Run, scoreboard
-from sightline.core.talk import say
 from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
 from sightline.errors import UsageError
 from sightline.report import page
+from sightline.talk import say
 from sightline.verbs import _judge
 from sightline.verbs._fit import facts
 from sightline.verbs._page import asked as asked_section

@@ -14,13 +14,13 @@ from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Finding, Results, Score
 from sightline.core.run import Run
-from sightline.core.talk import say, track
 from sightline.core.task import Task
 from sightline.data.images import picture
 from sightline.engine.inference import Predicted
 from sightline.errors import SightlineError
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
+from sightline.talk import say, track
 
 LOOKED_AT = 5000
 """Training images that a baseline looks at: enough for a baseline, in seconds."""

@@ -15,7 +15,6 @@ import torch
 
 from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.options import build
 from sightline.core.report import Finding
 from sightline.core.task import DataInfo, Task
 from sightline.data.checks.duplicates import together
@@ -26,6 +25,7 @@ from sightline.engine.optim import check_name
 from sightline.engine.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
+from sightline.options import build
 from sightline.tasks import TASKS
 from sightline.verbs.check import look, refuse
 

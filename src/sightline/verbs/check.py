@@ -10,12 +10,12 @@ from typing import Any
 
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Exhibit, Finding, Table
-from sightline.core.talk import say
 from sightline.data.check import finding_names, run_checks
 from sightline.data.checks._report import class_counts
 from sightline.data.open import open_data
 from sightline.data.scan import Scan, scan
 from sightline.errors import DataError, UnknownName
+from sightline.talk import say
 from sightline.tasks import TASKS
 
 

@@ -13,7 +13,6 @@ from sightline.core import checkpoint
 from sightline.core.dataset import Dataset
 from sightline.core.report import Page, Results, Section
 from sightline.core.run import Run, scoreboard
-from sightline.core.talk import say
 from sightline.data.loader import Loader
 from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
@@ -21,6 +20,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.inference import predict
 from sightline.errors import DataError
 from sightline.report import page
+from sightline.talk import say
 from sightline.tasks import TASKS
 from sightline.verbs import _judge
 from sightline.verbs._page import finder

@@ -14,10 +14,10 @@ import numpy as np
 
 from sightline.core.predictor import Outcome
 from sightline.core.report import Exhibit, Table
-from sightline.core.talk import say, track
 from sightline.data.images import decode, encode_png
 from sightline.errors import UsageError
 from sightline.ops.draw import captioned
+from sightline.talk import say, track
 from sightline.verbs.load import ModelPredictor
 
 SHOWN = 20

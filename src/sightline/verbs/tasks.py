@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sightline.core.options import listed
 from sightline.core.report import Table
+from sightline.options import listed
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_type
 

@@ -14,11 +14,11 @@ from sightline.core import checkpoint
 from sightline.core.model import Model
 from sightline.core.report import Results
 from sightline.core.run import Run
-from sightline.core.talk import say
 from sightline.data.split import splits_from_json, splits_to_json
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
+from sightline.talk import say
 from sightline.verbs import _judge, _page
 from sightline.verbs._fit import card_of, facts, fit, predict_part, sized
 from sightline.verbs._plan import Asked, Plan, plan

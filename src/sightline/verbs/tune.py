@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Literal
 from sightline.core import checkpoint
 from sightline.core.report import Table
 from sightline.core.run import Run
-from sightline.core.talk import say
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import MissingExtra, TrainingFailed, UsageError
+from sightline.talk import say
 from sightline.verbs._fit import facts, fit
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
 

@@ -50,17 +50,6 @@ def test_a_disk_that_fails_leaves_nothing_half_made(
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
 
-def test_pack_keeps_nested_state_exactly() -> None:
-    tree = {
-        "state": {0: {"step": torch.tensor(3.0), "avg": torch.randn(2, 2)}},
-        "groups": [{"lr": 0.1, "b": (0.9, 1)}],
-    }
-    tensors: dict[str, torch.Tensor] = {}
-    again = checkpoint.unpack(checkpoint.pack(tree, tensors), tensors)
-    assert torch.equal(again["state"][0]["avg"], tree["state"][0]["avg"])  # type: ignore[index]
-    assert again["groups"] == [{"lr": 0.1, "b": [0.9, 1]}]
-
-
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str]]:

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 
-from sightline.core import talk
+from sightline import talk
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.models.backbones._backbone import take_channels

@@ -17,12 +17,12 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset, Pixels
-from sightline.core.talk import say
 from sightline.core.targets.label import Label
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._place import Place
 from sightline.data.images import Arrays, Files
 from sightline.errors import DataError
+from sightline.talk import say
 
 CARD = FormatCard(
     name="torchvision",

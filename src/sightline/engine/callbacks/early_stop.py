@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sightline.core.talk import say
 from sightline.engine.callbacks import Callback
+from sightline.talk import say
 
 if TYPE_CHECKING:
     from sightline.engine.learners.gradient import Training

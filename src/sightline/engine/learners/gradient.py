@@ -19,19 +19,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from sightline.core import checkpoint
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.sample import Batch
-from sightline.core.talk import say, track
 from sightline.engine import optim
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
+from sightline.engine.packing import pack, unpack
 from sightline.engine.recipe import Recipe, seconds
 from sightline.engine.schedule import Plateau, factor
 from sightline.errors import Interrupted, TrainingFailed
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import freeze, frozen_modules, unfreeze_stage
+from sightline.talk import say, track
 
 
 class Batches(Protocol):
@@ -92,7 +92,7 @@ class Training:
         if self.ema is not None:
             tensors["ema"] = self.ema.state_dict()
         trees = {
-            part: checkpoint.pack(optimizer.state_dict(), tensors["optimizer"], part)
+            part: pack(optimizer.state_dict(), tensors["optimizer"], part)
             for part, optimizer in self.optimizers.items()
         }
         names = ("epoch", "batch", "step", "elapsed", "lr", "best", "best_epoch", "validation_seconds")
@@ -100,7 +100,7 @@ class Training:
             "sums": {name: float(value) for name, value in self.sums.items()},
             "optimizers": trees,
             "plateau": asdict(self.plateau),
-            "devices": checkpoint.pack(self.devices.state(), tensors["optimizer"], "devices"),
+            "devices": pack(self.devices.state(), tensors["optimizer"], "devices"),
             "callbacks": [c.state() for c in self.callbacks],
         }
         self.run.save_checkpoint("last", self.step, tensors, state, keep=2)
@@ -115,13 +115,13 @@ class Training:
         if self.ema is not None:
             self.ema.load_state_dict(tensors["ema"])
         for part, optimizer in self.optimizers.items():
-            optimizer.load_state_dict(checkpoint.unpack(state["optimizers"][part], tensors["optimizer"]))
+            optimizer.load_state_dict(unpack(state["optimizers"][part], tensors["optimizer"]))
         names = ("epoch", "batch", "step", "elapsed", "lr", "best_epoch", "sums", "validation_seconds")
         for name in names:
             setattr(self, name, state[name])
         self.best = tuple(state["best"])
         self.plateau = Plateau(**state["plateau"])
-        self.devices.restore(checkpoint.unpack(state["devices"], tensors["optimizer"]))
+        self.devices.restore(unpack(state["devices"], tensors["optimizer"]))
         for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
             callback.restore(kept)
         return True
