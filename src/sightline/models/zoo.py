@@ -12,8 +12,8 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from sightline import options as core_options
 from sightline import talk
-from sightline.core import options as core_options
 from sightline.core.card import ModelCard
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.models.backbones import BACKBONES
