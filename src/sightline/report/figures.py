@@ -295,7 +295,8 @@ def _span(values: np.ndarray) -> tuple[float, float]:
 def _diagonal(axes: Axes, low: float, high: float) -> None:
     axes.plot([low, high], [low, high], color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=2)
     pad = 0.015 * (high - low)
-    axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad), aspect="equal")
+    axes.set(xlim=(low - pad, high + pad), ylim=(low - pad, high + pad))
+    axes.set_aspect("equal", adjustable="box")
 
 
 # --- bars, points, intervals ----------------------------------------------------------------
