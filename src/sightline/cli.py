@@ -101,6 +101,8 @@ def _plain(result: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `sightline` command. Exits with the codes that the help lists."""
+    # Large tensors fault on every allocation otherwise; torch reads this when it is imported (Linux).
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     app = build()
     try:
         code = app.meta(

@@ -70,7 +70,7 @@ COMMANDS = [
 def test_documented_commands_are_right(words: list[str]) -> None:
     tokens = [w for w in words if w not in GLOBAL]
     command, bound, *_ = build().parse_args(tokens, print_error=False, exit_on_error=False)
-    assert command.__name__ == words[0]
+    assert command.__name__.removeprefix("list_") == words[0]
     given = bound.arguments
     if given.get("task") is not None:
         TASKS.load(given["task"])
@@ -105,9 +105,10 @@ def shown(verb: str) -> set[str]:
     return {n.removeprefix("--").removeprefix("no-").replace("-", "_") for n in names}
 
 
-@pytest.mark.parametrize("verb", [v.__name__ for v in api.VERBS])
+@pytest.mark.parametrize("verb", [v.__name__.removeprefix("list_") for v in api.VERBS])
 def test_every_option_is_shown_by_example(verb: str) -> None:
-    parameters = inspect.signature(getattr(api, verb)).parameters.values()
+    function = next(v for v in api.VERBS if v.__name__.removeprefix("list_") == verb)
+    parameters = inspect.signature(function).parameters.values()
     wanted = {p.name for p in parameters if p.kind == p.KEYWORD_ONLY} - {"recipe"}
     if verb == "train":
         wanted |= set(Recipe.names())
@@ -221,7 +222,8 @@ def test_readme_is_short_and_says_what_matters() -> None:
     for needed in ("make demo", "make test", "docs/images/report.png", "import sightline as sl", "## Limits"):
         assert needed in text
     for verb in api.VERBS:
-        assert f"`{verb.__name__}" in text, f"the README does not name {verb.__name__}"
+        name = verb.__name__.removeprefix("list_")
+        assert f"`{name}" in text, f"the README does not name {name}"
 
 
 def test_pages_of_errors_and_variables_are_complete() -> None:

@@ -41,8 +41,12 @@ class Model(nn.Module, ABC):
     def normalise(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8, or float in [0, 1], to zero mean and unit deviation."""
         full = 255 if images.dtype == torch.uint8 else 1
-        # One pass: on a CPU the memory of each further copy costs more than the arithmetic.
-        return torch.addcmul(-self.mean / self.std, images.float(), 1 / (full * self.std))
+        # In rows of width x channels: broadcasting over three channels is not vectorised on a CPU.
+        width = images.shape[3]
+        rows = images.float().permute(0, 2, 3, 1).flatten(2)
+        shift = (-self.mean / self.std).flatten().repeat(width)
+        scale = (1 / (full * self.std)).flatten().repeat(width)
+        return torch.addcmul(shift, rows, scale).reshape(*rows.shape[:2], width, -1).permute(0, 3, 1, 2)
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:

@@ -326,7 +326,10 @@ def _resolved(
     for duration in (recipe.time, recipe.checkpoint_every):
         seconds(duration)
     size_in_bytes(recipe.cache or "0")
-    filled = recipe.filled(card.defaults, task_defaults, follows, DEFAULTS)
+    liked = dict(card.defaults)
+    if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
+        liked.pop("lr", None)  # a learning rate goes with its optimiser
+    filled = recipe.filled(liked, task_defaults, follows, DEFAULTS)
     if filled.flip == "auto":
         filled = replace(filled, flip="no" if (scan.channels == 1).all() else "yes")
     return filled

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import report_demo
 
 from sightline.core.report import (
     Bars,
@@ -25,6 +24,7 @@ from sightline.core.report import (
 )
 from sightline.errors import SightlineError, UnreadableImage
 from sightline.report.page import render, write
+from tests.unit.report import report_demo
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

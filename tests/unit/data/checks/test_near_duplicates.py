@@ -70,12 +70,12 @@ def test_search_in_cells_finds_nearly_as_much(planted: Planted) -> None:
     assert len(wanted & found) >= 0.9 * len(wanted)
 
 
-def test_across_splits_it_is_an_error_above_one_per_cent(photos: np.ndarray) -> None:
-    images = np.concatenate([photos[:400], photos[:3, :, ::-1]])
-    splits = np.array(["train"] * 200 + ["test"] * 203, dtype=object)
+def test_across_splits_it_is_an_error_above_five_per_cent(photos: np.ndarray) -> None:
+    images = np.concatenate([photos[:400], photos[:14, :, ::-1]])
+    splits = np.array(["train"] * 200 + ["test"] * 214, dtype=object)
     found = findings(labelled(images).with_splits(splits))
     assert found["near-duplicates-across-splits"].severity == "error"
-    assert found["near-duplicates-across-splits"].items == ("000 = 400", "001 = 401", "002 = 402")
+    assert found["near-duplicates-across-splits"].items[:2] == ("000 = 400", "001 = 401")
     one = findings(labelled(images[:401]).with_splits(splits[:401]))
     assert one["near-duplicates-across-splits"].severity == "warning"
     assert "near-duplicates" not in one
