@@ -19,11 +19,9 @@ class Targets(Protocol):
     def __getitem__(self, index: Any) -> Any: ...
     def to(self, device: torch.device | str) -> Any:
         """The same on another device."""
-        ...
 
     def to_json(self) -> list[Any]:
         """One entry an image."""
-        ...
 
 
 @dataclass(frozen=True)
