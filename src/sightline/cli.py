@@ -81,7 +81,9 @@ def show(result: Any, *, as_json: bool) -> int:
     if result is None:
         return 0
     if as_json:
-        print(json_module.dumps(_plain(result), indent=2, ensure_ascii=False, default=str))
+        from sightline.core.checkpoint import finite
+
+        print(json_module.dumps(finite(_plain(result)), indent=2, ensure_ascii=False, default=str))
     else:
         from sightline.report.terminal import print_result
 
@@ -121,3 +123,6 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        print(f"sightline: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        sys.exit(1)

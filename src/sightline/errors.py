@@ -6,7 +6,7 @@ SightlineError            1   a finding, a failed gate, a run that broke off
 ├── DataError             3   data that cannot be used
 │   └── UnreadableImage   3   one file that no decoder may open
 ├── MissingExtra          4   an optional part that is not installed
-├── TrainingFailed        1   NaN loss, out of memory, a killed worker
+├── TrainingFailed        1   NaN loss, out of memory
 └── Interrupted           130 stopped by the user, and resumable
 """
 

@@ -215,3 +215,67 @@ def test_ctrl_c_leaves_a_usable_run(photos: Path, tmp_path: Path) -> None:
     import sightline as sl
 
     assert len(list(sl.load(tmp_path / "a").predict(photos))) == 40
+
+
+def test_resume_takes_no_other_settings(sightline: Callable, photos: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "a").code == 0
+    said = sightline("train", photos, "--resume", "a", "--lr", "0.1")
+    assert said.code == 2
+    assert "--lr" in said.err
+    assert sightline("train", photos, "--resume", "a").code == 2
+
+
+def test_overwriting_a_run_does_not_clear_its_ledger(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        assert sightline("train", photos, *QUICK, "--out", "a", "--overwrite").code == 0
+    assert json.loads((tmp_path / "a/results.json").read_text())["extra"]["test looks"] == 3
+
+
+def test_scoring_on_training_images_is_said(sightline: Callable, photos: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "a").code == 0
+    said = sightline("evaluate", "a", photos)
+    assert said.code == 0
+    assert "trained on" in said.out
+
+
+def test_a_lone_last_image_does_not_break_batch_norm(sightline: Callable, tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos", n=46)
+    said = sightline(
+        "train", "photos", "--model", "cnn-tiny", "--epochs", 1, "--batch-size", 31, "--out", "a"
+    )
+    assert said.code == 0, said.err
+
+
+def test_json_is_json_where_a_score_is_not_defined(sightline: Callable, photos: Path) -> None:
+    said = sightline("--json", "train", photos, *QUICK, "--out", "a")
+    json.loads(said.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+
+def test_a_table_of_bad_files_lists_them_all(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "a").code == 0
+    for i in range(3):
+        (tmp_path / f"bad{i}.png").write_bytes(b"nothing")
+    assert sightline("predict", "a", *tmp_path.glob("bad*.png"), "--out", "p.csv").code == 1
+    with (tmp_path / "p.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 3
+    assert all(r["error"] for r in rows)
+
+
+def test_the_command_in_the_report_repeats_the_run(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    import html
+    import shlex
+
+    assert (
+        sightline("train", photos, *QUICK, "--no-channels-last", "--label-smoothing", 0.1, "--out", "a").code
+        == 0
+    )
+    page = html.unescape((tmp_path / "a/report.html").read_text())
+    command = re.search(r"sightline train [^<\n]+", page)
+    assert command is not None
+    said = sightline(*shlex.split(command[0])[1:], "--out", "b")
+    assert said.code == 0, said.err
+    a, b = (read_tensors(tmp_path / out / "model/model.safetensors") for out in "ab")
+    assert all(torch.equal(a[k], b[k]) for k in a)

@@ -1,8 +1,7 @@
 """Files that carry tensors and no code, written whole or not at all.
 
-A checkpoint is a folder: safetensors files, `state.json`, and `manifest.json` with the digest of
-each, written last. It is made under a temporary name, flushed to the disk, and renamed. What has
-no valid manifest does not count.
+A checkpoint is a folder: safetensors files, `state.json`, and last `manifest.json` with their digests.
+It is made under a temporary name, flushed and renamed. Without a valid manifest it does not count.
 """
 
 from __future__ import annotations

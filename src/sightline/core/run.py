@@ -63,7 +63,9 @@ class Run:
                 raise UsageError(f"{path} exists. Choose another --out, or --overwrite it.")
             if not (path / "run.json").is_file():
                 raise UsageError(f"{path} is no run folder, so it is not overwritten. Choose another --out.")
-            shutil.rmtree(path)
+        for old in path.glob("*") if path.is_dir() else ():  # the ledger outlives what it counted
+            if old.name != "ledger.jsonl":
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

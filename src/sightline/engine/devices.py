@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import torch
@@ -72,7 +73,9 @@ class Devices:
                 chosen = torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
                 torch.cuda.set_device(chosen)
             if not dist.is_initialized():
-                dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+                # The first process scores and writes the report while the others wait.
+                backend = "nccl" if chosen.type == "cuda" else "gloo"
+                dist.init_process_group(backend, timeout=timedelta(hours=6))
         if precision in ("auto", None):
             fit = chosen.type == "cuda" and torch.cuda.is_bf16_supported()
             precision = "bf16" if fit else "fp32"

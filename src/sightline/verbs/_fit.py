@@ -26,7 +26,7 @@ from sightline.engine.callbacks import Callback
 from sightline.engine.callbacks.early_stop import EarlyStop
 from sightline.engine.callbacks.energy import Energy
 from sightline.engine.callbacks.events import Events
-from sightline.engine.devices import Devices, pick
+from sightline.engine.devices import Devices
 from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
 from sightline.engine.recipe import size_in_bytes
@@ -35,9 +35,16 @@ from sightline.talk import say
 from sightline.verbs._plan import Plan
 
 
-def build_model(plan: Plan) -> Model:
-    """The model with its initial weights: seeded, published, or from a file or run."""
+def build_model(plan: Plan, *, bare: bool = False) -> Model:
+    """The model with its initial weights: seeded, published, or from a file or run.
+
+    Args:
+        plan: What to build.
+        bare: Leave out weights that are fetched or read, since others will replace them.
+    """
     torch.manual_seed(plan.asked.seed)
+    if bare:
+        return plan.method.MODEL(plan.settings)  # type: ignore[no-any-return]
     model: Model = plan.method.MODEL(plan.settings, pretrained=plan.asked.pretrained)
     pixels = getattr(model.backbone(), "pixels", None)
     if pixels is not None:
@@ -52,6 +59,8 @@ def build_model(plan: Plan) -> Model:
 def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False) -> Loader:
     """Batches of a data set as the plan's model sees them."""
     recipe, settings = plan.recipe, plan.settings
+    # Batch norm cannot take a lone image: a remainder that small waits for the next epoch's order.
+    lone = 0 < len(dataset) % (recipe.batch_size or 32) < 2 * devices.world < len(dataset)
     return Loader(
         dataset,
         size=tuple(settings["size"]),
@@ -59,6 +68,7 @@ def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = Fals
         channels=settings["channels"],
         batch_size=recipe.batch_size or 32,
         train=train,
+        drop_last=train and lone,
         seed=plan.asked.seed,
         sampler=recipe.sampler or "shuffled",
         workers=recipe.workers or 0,
@@ -86,14 +96,17 @@ def _augment(plan: Plan) -> Callable[[Batch, torch.Generator], Batch] | None:
 
 def fit(
     plan: Plan, run: Run, devices: Devices, *, resume: bool = False, extra: Sequence[Callback] = ()
-) -> Model:
-    """Train the plan's model; it comes back with its best weights."""
-    model = build_model(plan).to(devices.device)
+) -> tuple[Model, float]:
+    """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
+    bare = resume and run.checkpoint("last") is not None
+    model = build_model(plan, bare=bare).to(devices.device)
+    if devices.first:
+        run.update(settings=plan.settings)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train = loader(plan, plan.part("train"), devices, train=True)
     val = loader(plan, plan.part("val"), devices)
-    gradient.fit(
+    training = gradient.fit(
         model,
         train,
         lambda m: validation(m, val, plan, devices),
@@ -104,7 +117,7 @@ def fit(
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
     )
-    return model
+    return model, training.elapsed
 
 
 def validation(model: Model, val: Loader, plan: Plan, devices: Devices) -> dict[str, float]:
@@ -134,9 +147,9 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
     return found
 
 
-def sized(plan: Plan) -> Plan:
+def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
-    device = pick(plan.asked.device)
+    device = devices.device
     asked = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
     if device.type != "cuda" or asked.get("batch_size") is not None:
         return plan
@@ -147,7 +160,7 @@ def sized(plan: Plan) -> Plan:
         return train.targets[torch.arange(n) % len(train)]
 
     model: Model = plan.method.MODEL(plan.settings).to(device)
-    found = batch_size.on_gpu(model, targets, start, device)
+    found = devices.gather(batch_size.on_gpu(model, targets, start, device))[0]
     say(f"batch     {found} images a step: the most, up to {start}, that fit on {device}")
     return replace(plan, recipe=replace(plan.recipe, batch_size=found))
 

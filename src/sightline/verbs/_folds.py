@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
 
     if k < 2:
         raise UsageError(f"--folds must be at least 2. Received {k}.")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UsageError("--folds runs in one process. Start it without torchrun.")
     if asked.splits is not None:
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
     looked = look_at(asked)
@@ -86,7 +89,7 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     results.exhibits = task.exhibits(prediction, truth, ids, scores)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
     results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
-    Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth)
+    Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)
     return results, [_spread(per_fold)]
 
 

@@ -85,8 +85,11 @@ def asked(run: Run, plan: Plan) -> Section:
     loose |= {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
     usual = {"pretrained": "no", "seed": 0, "device": "auto"}
     for name, value in loose.items():
-        if value is not None and usual.get(name) != value:
-            words += [f"--{name.replace('_', '-')}", str(value)]
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None and usual.get(name) != value:
+            words += [f"--{option}", str(value)]
     for name in plan.asked.accept:
         words += ["--accept", name]
     text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)

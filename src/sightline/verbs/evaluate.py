@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -51,18 +52,17 @@ def run(
         target=asked["target"] if own else target,
         data_dir=Path(asked["data_dir"]) if own and asked["data_dir"] else data_dir,
     )
-    dataset = _same_classes(dataset, found.classes)
+    dataset = _same_question(dataset, found, model.settings)
     scan, _ = look(dataset)
     dataset = dataset.subset(np.flatnonzero(scan.readable))
     if not scan.readable.all():
         say(f"{int((~scan.readable).sum())} unreadable images are left out.")
     if own:
-        import json
-
         stored = json.loads((found.path / "splits.json").read_text(encoding="utf-8"))
         dataset = dataset.with_splits(splits_from_json(dataset, stored))
     part, name = _part(dataset, split)
-    looks = _judge.look_at_test(found, part, "evaluate") if name in ("test", "all") else 0
+    held = dataset.subset(dataset.where("test")) if own and name == "all" else part
+    looks = _judge.look_at_test(found, held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
     settings = model.settings
     batches = Loader(part, size=tuple(settings["size"]), fit=settings["fit"], channels=settings["channels"],
@@ -71,10 +71,30 @@ def run(
     scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)
+    results.verdicts += _doubts(found, dataset, part, own, name, looks)
     results.exhibits = task.exhibits(said.prediction, said.truth, said.ids, scores)
     results.extra = {"run": str(found.path), "looks": looks}
     _write(results, part, found, Path(out) if out else found.path / f"evaluation-{dataset.name}-{name}.html")
     return results
+
+
+def _same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Dataset:
+    """The data, if they ask what the model answers.
+
+    Raises:
+        DataError: If the truths are of another kind, or the numbers have other names.
+    """
+    multi = bool(getattr(dataset.targets, "multi", False))
+    if multi != bool(settings.get("multi", False)):
+        several = "one label" if multi else "several labels"
+        raise DataError(f"{dataset.name} does not fit: the model gives {several} an image, these data not.")
+    names = tuple(run.facts["data"]["outputs"])
+    if dataset.outputs != names:
+        raise DataError(
+            f"{dataset.name} gives {', '.join(dataset.outputs)}; the model gives {', '.join(names)}. "
+            f"Name the column: --target {','.join(names)}."
+        )
+    return _same_classes(dataset, run.classes)
 
 
 def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
@@ -101,6 +121,23 @@ def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
     return replace(
         dataset, targets=type(targets)(value), classes=replace(dataset.classes, names=names, ids=())
     )
+
+
+def _doubts(run: Run, dataset: Dataset, part: Dataset, own: bool, name: str, looks: int) -> list[str]:
+    """What makes the scores look better than they are, as far as can be told."""
+    said = []
+    trained = json.loads((run.path / "splits.json").read_text(encoding="utf-8"))["train"]
+    known = len(set(trained) & set(part.ids))
+    if known and name != "train":
+        said.append(
+            f"{known} of these images have the names of images that the model was trained on. If they are "
+            "the same, the score says little about new images."
+        )
+    if own and dataset.fingerprint() != run.facts["data"]["fingerprint"]:
+        said.append("The data have changed since the run was trained: an image, a label or a name is new.")
+    if looks > 1:
+        said.append(f"These images have now been looked at {looks} times by runs in {run.path.parent}.")
+    return said
 
 
 def _part(dataset: Dataset, split: str) -> tuple[Dataset, str]:

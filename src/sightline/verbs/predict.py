@@ -113,7 +113,15 @@ def _writer(out: Path | None) -> Iterator[Callable[[Outcome, dict[str, Any]], No
     elif out.suffix in (".csv", ".jsonl"):
         out.parent.mkdir(parents=True, exist_ok=True)
         with out.open("w", encoding="utf-8", newline="") as stream:
-            yield (_csv if out.suffix == ".csv" else _lines)(stream)
+            if out.suffix == ".jsonl":
+                yield _lines(stream)
+            else:
+                waiting: list[dict[str, Any]] = []
+                yield _csv(stream, waiting)
+                if waiting:
+                    writer = csv.DictWriter(stream, ["path", "error"], extrasaction="ignore")
+                    writer.writeheader()
+                    writer.writerows(waiting)
     elif out.suffix == "":
         out.mkdir(parents=True, exist_ok=True)
         yield lambda outcome, row: _picture(out, outcome, row)
@@ -121,10 +129,12 @@ def _writer(out: Path | None) -> Iterator[Callable[[Outcome, dict[str, Any]], No
         raise UsageError(f"--out must end in .csv or .jsonl, or be a folder for pictures. Received '{out}'.")
 
 
-def _csv(stream: Any) -> Callable[[Outcome, dict[str, Any]], None]:
-    """Rows under the columns of the first prediction; the column `error` says what was not read."""
+def _csv(stream: Any, waiting: list[dict[str, Any]]) -> Callable[[Outcome, dict[str, Any]], None]:
+    """Rows under the columns of the first prediction; the column `error` says what was not read.
+
+    Until there is a prediction, rows wait in `waiting`.
+    """
     writer: list[Any] = []
-    waiting: list[dict[str, Any]] = []
 
     def write(outcome: Outcome, row: dict[str, Any]) -> None:
         waiting.append({**row, "error": outcome.error})

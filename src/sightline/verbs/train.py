@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -47,6 +46,14 @@ def run(
 ) -> Run:
     """See `sightline.api.train`."""
     if resume is not None:
+        given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
+        named = {"model": model, "task": task, "folds": folds, "out": out}
+        given += [name for name, value in named.items() if value is not None]
+        if given:
+            raise UsageError(
+                f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}, "
+                "or start a new run."
+            )
         return _resume(str(data), Path(resume), device)
     asked = Asked(
         data=str(data),
@@ -68,15 +75,21 @@ def run(
         from sightline.verbs._folds import cross_validate
 
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
-    if out is not None and not overwrite and Path(out).exists() and any(Path(out).iterdir()):
+    if (
+        out is not None
+        and not overwrite
+        and Path(out).exists()
+        and (Path(out).is_file() or any(Path(out).iterdir()))
+    ):
         raise UsageError(f"{out} exists. Choose another --out, or --overwrite it.")
-    made = sized(plan(asked))
+    made = plan(asked)
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
 
 
 def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
     """Make the run folder and do everything that the plan says."""
     devices = Devices.start(made.asked.device, made.recipe.precision)
+    made = sized(made, devices)
     for line in made.lines():
         say(line)
     out = devices.gather(out)[0]
@@ -95,6 +108,12 @@ def _resume(data: str, path: Path, device: str) -> Run:
     """Go on with a run: same data, same split, same recipe."""
     found = Run.open(path)
     kept = dict(found.facts["asked"])
+    if found.facts["verb"] == "tune":
+        raise UsageError(f"{path} is a trial of a search and is not resumed. Train with its settings.")
+    if "folds" in found.facts:
+        raise UsageError(f"{path} is a cross-validation, which is not resumed as a whole. Start it anew.")
+    if not (path / "splits.json").is_file():
+        raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
     if found.facts["state"] == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
     kept["accept"] = tuple(kept["accept"])
@@ -122,18 +141,15 @@ def _train(made: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
         results = _tested(made, run, model, devices, elapsed)
         if devices.first:
             checkpoint.write_json(run.path / "results.json", results.to_json())
-            run.update(state="done", seconds=round(elapsed, 1))
             _page.write(run, made, model, results)
+            run.update(state="done", seconds=round(elapsed, 1))
     devices.wait()
     return run
 
 
 def _fitted(made: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
     """The trained and calibrated model, written to model/, and the seconds it took."""
-    started = time.monotonic()
-    before = float(run.facts.get("seconds", 0.0)) if resume else 0.0
-    model = fit(made, run, devices, resume=resume)
-    elapsed = before + time.monotonic() - started
+    model, elapsed = fit(made, run, devices, resume=resume)
     part = made.part("val")
     val = predict_part(model, made, part, devices)
     model.settings.update(made.task.calibrate(val.prediction, val.truth))
@@ -196,7 +212,7 @@ def _note_end(run: Run, error: BaseException) -> None:
     interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
     try:
         best = run.checkpoint("best")
-        if best is not None:
+        if best is not None and not (run.path / "model" / "model.json").is_file():
             kept = {k: run.facts[k] for k in ("settings", "info", "task_options")}
             run.save_model(best[0]["model"], kept)
         run.update(state="interrupted" if interrupted else "failed", error=str(error))

@@ -13,7 +13,7 @@ from sightline.core.run import Run
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
-from sightline.errors import MissingExtra, TrainingFailed, UsageError
+from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
 from sightline.talk import say
 from sightline.verbs._fit import facts, fit
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
@@ -74,12 +74,14 @@ def run(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3),
     )
     rows: list[dict[str, Any]] = []
-    study.optimize(
-        lambda trial: _trial(trial, asked, first, looked, folder, rows),
-        n_trials=trials,
-        catch=(TrainingFailed,),
-    )
-    checkpoint.write_json(folder / "tune.json", {"asked": asdict(asked), "trials": rows})
+    try:
+        study.optimize(
+            lambda trial: _trial(trial, asked, first, looked, folder, rows),
+            n_trials=trials,
+            catch=(TrainingFailed,),
+        )
+    except Interrupted:
+        say(f"Interrupted after {len(rows)} trials; these are ranked.")
     return _table(rows, first, folder)
 
 
@@ -115,6 +117,7 @@ def _trial(
     rows.append({"trial": trial.number + 1, **drawn, main: best[f"val_{main}"], "val loss": best["val_loss"],
                  "epochs": len(events), "run": str(run.path)})  # fmt: skip
     run.update(state="tuned")
+    checkpoint.write_json(folder / "tune.json", {"asked": asdict(asked), "trials": rows})
     return float(best["val_score"])
 
 

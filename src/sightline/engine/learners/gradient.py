@@ -101,7 +101,7 @@ class Training:
             "optimizers": trees,
             "plateau": asdict(self.plateau),
             "devices": pack(self.devices.state(), tensors["optimizer"], "devices"),
-            "callbacks": [c.state() for c in self.callbacks],
+            "callbacks": {type(c).__name__: c.state() for c in self.callbacks},
         }
         self.run.save_checkpoint("last", self.step, tensors, state, keep=2)
 
@@ -122,8 +122,9 @@ class Training:
         self.best = tuple(state["best"])
         self.plateau = Plateau(**state["plateau"])
         self.devices.restore(unpack(state["devices"], tensors["optimizer"]))
-        for callback, kept in zip(self.callbacks, state["callbacks"], strict=True):
-            callback.restore(kept)
+        for callback in self.callbacks:
+            if type(callback).__name__ in state["callbacks"]:
+                callback.restore(state["callbacks"][type(callback).__name__])
         return True
 
 
@@ -174,10 +175,12 @@ def fit(
         training.ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
     if resume and training.restore():
         say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {len(train)}.")
-        run.keep_events(training.epoch - 1)
+        if devices.first:
+            run.keep_events(training.epoch - 1)
     elif resume:
         say("There is no checkpoint to resume from: training starts at the beginning.")
-        run.keep_events(0)
+        if devices.first:
+            run.keep_events(0)
     for callback in callbacks:
         callback.start(training)
     with _interruptible(training):
@@ -185,9 +188,10 @@ def fit(
             _epoch(training, train, validate)
     for callback in callbacks:
         callback.end(training)
-    best = run.checkpoint("best")
-    if best is not None:
-        model.load_state_dict(best[0]["model"])
+    best = devices.gather(run.checkpoint("best") if devices.first else None)[0]
+    if best is None:
+        raise TrainingFailed(f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}.")
+    model.load_state_dict(best[0]["model"])
     return training
 
 
@@ -209,6 +213,8 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
     recipe, devices = training.recipe, training.devices
     started = time.monotonic()
     _train_epoch(training, train)
+    if not math.isfinite(float(training.sums.get("loss", 0.0))):
+        raise _not_finite(training, "in one of its last batches")
     validated = time.monotonic()
     values = validate(training.evaluated)
     training.validation_seconds = time.monotonic() - validated
@@ -217,7 +223,7 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
     key = keyed if recipe.monitor == "score" else (keyed[1], keyed[0])
     if recipe.schedule == "plateau":
         training.plateau.see(values["val_loss"])
-    if key > training.best or not training.best_epoch:
+    if all(map(math.isfinite, key)) and (key > training.best or not training.best_epoch):
         training.best, training.best_epoch = key, training.epoch
         if devices.first:
             weights = {"model": training.evaluated.state_dict()}
@@ -261,11 +267,14 @@ def _train_epoch(training: Training, train: Batches) -> None:
         training.elapsed, clock = training.elapsed + now - clock, now
         if not boundary:
             continue
+        if devices.world > 1 and training.step % 8 == 0:
+            training.interrupted = devices.agree(training.interrupted)
         if training.interrupted or now - saved > every:
             saved = now
             if devices.first:
                 training.save()
-        _stop_if_interrupted(training)
+        if devices.world == 1 or training.step % 8 == 0:
+            _stop_if_interrupted(training)
         if _out_of_time(training):
             break
 
@@ -325,8 +334,8 @@ def _progress(training: Training, batches: int) -> float:
     done = (training.epoch - 1 + training.batch / max(batches, 1)) / (training.recipe.epochs or 1)
     budget = seconds(training.recipe.time)
     if budget:
-        left = max(budget - training.validation_seconds, 1e-9)
-        done = max(done, training.devices.gather(training.elapsed)[0] / left)
+        elapsed, validation = training.devices.gather((training.elapsed, training.validation_seconds))[0]
+        done = max(done, elapsed / max(budget - validation, 1e-9))
     return min(done, 1.0)
 
 
@@ -355,10 +364,14 @@ def _check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
     if math.isfinite(float(loss.detach() if on_cpu else training.sums["loss"])):
         return
     names = ", ".join(list(batch.ids)[:3])
-    raise TrainingFailed(
-        f"The loss became {float(loss.detach())} in epoch {training.epoch}, batch {training.batch + 1} "
-        f"(images {names}, ...) at learning rate {training.lr:.2g}. The last good weights are kept in "
-        f"{training.run.path}. Try a lower --lr, --clip 1, or --precision fp32."
+    raise _not_finite(training, f"batch {training.batch + 1} (images {names}, ...)")
+
+
+def _not_finite(training: Training, where: str) -> TrainingFailed:
+    return TrainingFailed(
+        f"The loss is no longer finite in epoch {training.epoch}, {where}, at learning rate "
+        f"{training.lr:.2g}. The last good weights are kept in {training.run.path}. "
+        "Try a lower --lr, --clip 1, or --precision fp32."
     )
 
 
