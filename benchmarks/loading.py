@@ -83,7 +83,7 @@ def ours(photos: Path, folder: Path, workers: int, cache: int = 2 * 1024**3) -> 
         workers=workers,
         cache=cache,
         cache_dir=folder,
-        augment=resized_crop(AREA, flip=True),
+        augment=lambda progress: resized_crop(AREA, flip=True),
     )
     return lambda epoch: sum(len(Model.normalise(pixels, b.images)) for b in batches.epoch(epoch))  # type: ignore[arg-type]
 
@@ -154,7 +154,7 @@ def mnist(folder: Path, rounds: int) -> dict[str, Any]:
         channels=1,
         batch_size=256,
         train=True,
-        augment=standard("standard", flip=False, size=size, grey=True),
+        augment=lambda progress: standard("standard", flip=False, size=size, grey=True),
     )
     times = []
     for number in range(rounds + 1):

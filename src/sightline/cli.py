@@ -81,7 +81,7 @@ def show(result: Any, *, as_json: bool) -> int:
     if result is None:
         return 0
     if as_json:
-        from sightline.core.checkpoint import finite
+        from sightline.storage import finite
 
         print(json_module.dumps(finite(_plain(result)), indent=2, ensure_ascii=False, default=str))
     else:

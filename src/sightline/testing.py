@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.core.checkpoint import read_tensors, write_tensors
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.task import Task
 from sightline.data.scan import scan
 from sightline.engine.recipe import Recipe
+from sightline.storage import read_tensors, write_tensors
 from sightline.tasks import TASKS
 from sightline.verbs._fit import build_model
 from sightline.verbs._plan import Asked, Looked, Plan, plan, task_type
@@ -100,7 +100,7 @@ def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> No
     assert len(rows) == len(dataset), "rows() must give one row an image"
     json.dumps(prediction.to_json())
     json.dumps(rows)
-    made.task.exhibits(prediction, dataset.targets, list(dataset.ids), {})
+    made.task.exhibits(prediction, dataset.targets, list(dataset.ids), model.settings)
 
 
 def _check_gradients(model: Model, batch: Batch, rng: torch.Generator) -> None:

@@ -9,10 +9,10 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.core.checkpoint import read_tensors, write_tensors
 from sightline.models import zoo
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
+from sightline.storage import read_tensors, write_tensors
 
 NAMES = BACKBONES.names()
 pytestmark = pytest.mark.parametrize("name", NAMES)

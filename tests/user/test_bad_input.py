@@ -163,9 +163,9 @@ def test_unwritable_output(sightline: Callable, photos: Path) -> None:
 def test_full_disk_keeps_the_last_checkpoint(
     sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sightline.core import checkpoint
+    from sightline import storage
 
-    real, calls = checkpoint.save_file, []
+    real, calls = storage.save_file, []
 
     def full(tensors: object, file: object) -> None:
         calls.append(file)
@@ -174,11 +174,11 @@ def test_full_disk_keeps_the_last_checkpoint(
             raise OSError(28, "No space left on device")
         real(tensors, file)
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(storage, "save_file", full)
     said = sightline("train", photos, "--out", "run", *QUICK[:2], "--epochs", "9")
     assert said.code == 1
     assert "No space left" in said.err
-    monkeypatch.setattr(checkpoint, "save_file", real)
+    monkeypatch.setattr(storage, "save_file", real)
     said = sightline("train", photos, "--resume", "run")
     assert said.code == 0, said.err
     assert "Resumed" in said.err

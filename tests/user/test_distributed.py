@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightline.core.checkpoint import read_tensors
 from sightline.core.run import Run
+from sightline.storage import read_tensors
 from tests.user.conftest import write_photos
 
 COMMON = (

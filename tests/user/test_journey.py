@@ -17,8 +17,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sightline.core.checkpoint import read_tensors
 from sightline.core.run import Run
+from sightline.storage import read_tensors
 from tests.user.conftest import picture, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "2", "--batch-size", "8")

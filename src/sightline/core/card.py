@@ -45,6 +45,7 @@ class ModelCard:
         parameters: Trainable parameters in the configuration that `counted` describes.
         counted: That configuration ("10 classes, 1x28x28").
         size: Input size (height, width) it was made for, or None for any.
+        stride: What the input's sides must be multiples of.
         defaults: Recipe values it likes best.
     """
 
@@ -54,6 +55,7 @@ class ModelCard:
     parameters: int | None = None
     counted: str = ""
     size: tuple[int, int] | None = None
+    stride: int = 1
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 

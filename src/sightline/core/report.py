@@ -120,12 +120,19 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of items of the data, by id, each with a caption."""
+    """Pictures of items of the data, by id, each with a caption.
+
+    `truth` and `prediction` are targets of these items; those that lie in the picture are drawn into
+    it, side by side where both are there. `names` are the names of the classes.
+    """
 
     title: str
     ids: Sequence[str]
     captions: Sequence[str]
     note: str = ""
+    truth: Any = None
+    prediction: Any = None
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -151,42 +158,6 @@ class Intervals:
 
 
 Exhibit = Table | Matrix | Lines | Bars | Scatter | Gallery | Pictures | Intervals
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of a report.
-
-    Attributes:
-        title: Its heading.
-        text: Plain text. A blank line ends a paragraph; lines indented by four spaces are code.
-        exhibits: What it shows, in order.
-        findings: What checks have found.
-    """
-
-    title: str
-    text: str = ""
-    exhibits: Sequence[Exhibit] = ()
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True)
-class Page:
-    """A whole report, drawn by `report/page.py`.
-
-    Attributes:
-        title: Its title.
-        lead: What was asked, in a sentence or two.
-        facts: Headline tiles (name, value), as "accuracy" and `Score.text()`.
-        verdicts: Sentences the numbers allow; they stand on top.
-        sections: The parts, in order.
-    """
-
-    title: str
-    lead: str
-    facts: Sequence[tuple[str, str]]
-    verdicts: Sequence[str]
-    sections: Sequence[Section]
 
 
 @dataclass

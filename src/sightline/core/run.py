@@ -23,7 +23,7 @@ from typing import Any
 import psutil
 from torch import Tensor
 
-from sightline.core import checkpoint
+from sightline import storage
 from sightline.core.report import Exhibit, Results, Table
 from sightline.core.targets import target_type
 from sightline.errors import DataError, SightlineError, UsageError
@@ -63,6 +63,8 @@ class Run:
                 raise UsageError(f"{path} exists. Choose another --out, or --overwrite it.")
             if not (path / "run.json").is_file():
                 raise UsageError(f"{path} is no run folder, so it is not overwritten. Choose another --out.")
+            if owner := _owner(path):
+                raise UsageError(f"{path} is in use by process {owner}, so it is not overwritten.")
         for old in path.glob("*") if path.is_dir() else ():  # the ledger outlives what it counted
             if old.name != "ledger.jsonl":
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
@@ -106,7 +108,7 @@ class Run:
     def update(self, **facts: Any) -> None:
         """Change run.json."""
         self.facts.update(facts)
-        checkpoint.write_json(self.path / "run.json", self.facts)
+        storage.write_json(self.path / "run.json", self.facts)
 
     def lock(self) -> None:
         """Claim the folder for this process.
@@ -114,14 +116,9 @@ class Run:
         Raises:
             UsageError: If another living process works in it.
         """
-        file = self.path / ".lock"
-        try:
-            owner = int(file.read_text())
-        except (OSError, ValueError):
-            owner = 0
-        if owner and owner != os.getpid() and psutil.pid_exists(owner):
+        if owner := _owner(self.path):
             raise UsageError(f"{self.path} is in use by process {owner}. Wait for it or stop it.")
-        checkpoint.write_text(file, str(os.getpid()))
+        storage.write_text(self.path / ".lock", f"{os.getpid()} {psutil.Process().create_time()}")
 
     def unlock(self) -> None:
         """Give the folder free."""
@@ -131,7 +128,7 @@ class Run:
         """Add one line to events.jsonl."""
         try:
             with (self.path / "events.jsonl").open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(checkpoint.finite(values)) + "\n")
+                stream.write(json.dumps(storage.finite(values)) + "\n")
         except OSError as error:
             raise SightlineError(
                 f"{self.path}/events.jsonl could not be written: {error.strerror}. "
@@ -153,7 +150,7 @@ class Run:
     def keep_events(self, epochs: int) -> None:
         """Forget events of epochs that a resumed run will train again."""
         kept = [e for e in self.events() if e.get("epoch", 0) <= epochs]
-        checkpoint.write_text(self.path / "events.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
+        storage.write_text(self.path / "events.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
 
     def save_checkpoint(
         self, kind: str, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Any, keep: int
@@ -163,7 +160,7 @@ class Run:
         folder.parent.mkdir(exist_ok=True)
         if folder.exists():
             shutil.rmtree(folder)
-        checkpoint.save(folder, tensors, state)
+        storage.save(folder, tensors, state)
         for old in sorted(folder.parent.glob(f"{kind}-*"))[:-keep]:
             shutil.rmtree(old)
         for left_over in folder.parent.glob(f".{kind}-*.tmp"):
@@ -172,16 +169,16 @@ class Run:
     def checkpoint(self, kind: str) -> tuple[dict[str, dict[str, Tensor]], Any] | None:
         """Tensors and state of the newest whole checkpoint of a kind ("last", "best"), or None."""
         for folder in sorted((self.path / "checkpoints").glob(f"{kind}-*"), reverse=True):
-            if checkpoint.valid(folder):
-                return checkpoint.load(folder)
+            if storage.valid(folder):
+                return storage.load(folder)
         return None
 
     def save_model(self, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
         """Write model/: the weights and all that is needed to use them."""
         folder = self.path / "model"
         folder.mkdir(exist_ok=True)
-        checkpoint.write_tensors(folder / "model.safetensors", tensors)
-        checkpoint.write_json(folder / "model.json", {"format": FORMAT, **settings})
+        storage.write_tensors(folder / "model.safetensors", tensors)
+        storage.write_json(folder / "model.json", {"format": FORMAT, **settings})
 
     def save_predictions(
         self, split: str, ids: Sequence[str], prediction: Any, truth: Any, groups: Any = None
@@ -198,7 +195,7 @@ class Run:
             head["groups"] = dict(zip(ids, map(str, groups), strict=True))
         lines = [json.dumps(head)]
         lines += [json.dumps({"id": i, "prediction": p, "truth": t}) for i, p, t in rows]
-        checkpoint.write_text(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
+        storage.write_text(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
 
     def predictions(self, split: str = "test") -> tuple[list[str], Any, Any]:
         """(ids, prediction, truth) as `save_predictions` wrote them.
@@ -255,6 +252,17 @@ class Run:
     def summary(self) -> str:
         """Verdicts and where to look."""
         return "\n".join([*self.results.verdicts, "", f"Report: {self.path / 'report.html'}"])
+
+
+def _owner(path: Path) -> int:
+    """Number of another living process that has locked a run folder, or 0."""
+    try:
+        number, started = (path / ".lock").read_text(encoding="utf-8").split()
+        # The system may have given the number of a dead process to another one.
+        same = abs(psutil.Process(int(number)).create_time() - float(started)) < 1
+    except (OSError, ValueError, psutil.Error):
+        return 0
+    return int(number) if same and int(number) != os.getpid() else 0
 
 
 def scoreboard(results: Results) -> Table:

@@ -13,7 +13,7 @@ import torch
 from sightline.core.card import TaskCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Score
+from sightline.core.report import Exhibit
 from sightline.core.sample import Batch
 
 Augment = Callable[[Batch, torch.Generator], Batch]
@@ -26,26 +26,26 @@ class DataInfo:
     Attributes:
         classes: Class table, or None.
         outputs: Names of the numbers, for regression.
-        multi: Whether an image may have several labels.
         channels: 3 or 1.
         size: Input (height, width) in pixels.
         mean: Mean of each channel over the training images, in [0, 1].
         std: Standard deviation of each channel, likewise.
-        counts: Training images of each class (empty without classes).
-        range: Per output (mean, std) of the training truths, for regression.
         images: Training images.
+        multi: Whether an image may have several labels.
+        counts: Training images, or objects in them, of each class (empty without classes).
+        range: Per output (mean, std) of the training truths, for regression.
     """
 
     classes: Classes | None
     outputs: tuple[str, ...]
-    multi: bool
     channels: int
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    counts: tuple[int, ...]
-    range: tuple[tuple[float, float], ...]
     images: int
+    multi: bool = False
+    counts: tuple[int, ...] = ()
+    range: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,18 @@ class Baseline:
     Attributes:
         name: As the table prints it.
         summary: What it does, in a line.
-        fit: `(images, truth) -> predict`, with images (N, H, W, C) uint8 at most 64 pixels wide
-            and `predict(images) -> prediction`. `images` is None for one that does not look.
+        fit: `(images, truth) -> predict`, with images (N, H, W, C) uint8 and
+            `predict(images) -> prediction`. `images` is None for one that does not look.
         looks: Whether it looks at the pictures at all.
+        side: Largest side in pixels of the pictures it looks at; what lies in the picture is given,
+            and wanted, in their pixels.
     """
 
     name: str
     summary: str
     fit: Callable[[Any, Any], Callable[[Any], Any]]
     looks: bool = True
+    side: int = 64
 
 
 class Task(ABC):
@@ -93,10 +96,16 @@ class Task(ABC):
     def baselines(self) -> list[Baseline]:
         """Cheap answers that stand beside the network; the first one does not look at pixels."""
 
-    def augment(self, names: str) -> Augment | None:
-        """What changes training batches beyond the standard picture augmentation, or None."""
-        del names
-        return None
+    def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
+        """What changes training batches, or None.
+
+        Args:
+            strength: none, light, standard or strong.
+            standard: The standard picture augmentation of that strength.
+            progress: How much of training is done as the epoch begins, in [0, 1].
+        """
+        del strength, progress
+        return standard
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """Settings for `Model.decode` fitted on validation predictions; empty where none."""
@@ -105,9 +114,13 @@ class Task(ABC):
 
     @abstractmethod
     def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], scores: Mapping[str, Score]
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """What the report shows of the predictions on one split."""
+        """What the report shows of the predictions on one split; `settings` are those of the model."""
+
+    @abstractmethod
+    def captions(self, targets: Any) -> list[str]:
+        """What each target says, in a few words."""
 
     @abstractmethod
     def rows(self, prediction: Any) -> list[dict[str, Any]]:

@@ -83,13 +83,15 @@ class DiskCache:
         self._slots[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
         self._stamps = np.array([_stamp(name) for name in names], dtype=np.uint64)
         self._checked = np.zeros(len(names), dtype=bool)
-        text = "\0".join([made, str(shape), __version__, version("pillow"), *sorted(names)])
+        text = "\0".join(
+            [made, str(shape), __version__, version("pillow"), version("simplejpeg"), *sorted(names)]
+        )
         self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
         each = int(np.prod(shape)) + _RECORD.itemsize
         folder.mkdir(parents=True, exist_ok=True)
         self._kept = min(len(names), (room - _held(folder, self.path)) // each)
         if self._kept <= 0:
-            raise OSError("there is no room for a single picture")
+            raise OSError(f"no room is left of {room:,} bytes")
         _make_room(folder, room - self._kept * each, self.path)
         if not self.path.is_file() or self.path.stat().st_size != self._kept * each:
             _make(self.path, self._kept * each)
@@ -143,18 +145,16 @@ def cache_folder() -> Path:
     return Path.home() / above / "sightline" / "pictures"
 
 
-def disk_or_memory(
-    paths: Sequence[str], shape: Shape, made: str, room: int, folder: Path
-) -> DiskCache | MemoryCache:
-    """A cache on disk, or in memory where the disk refuses, which is said."""
+def on_disk(paths: Sequence[str], shape: Shape, made: str, room: int, folder: Path) -> DiskCache | None:
+    """A cache on disk, or none where the disk refuses or the room is used up, which is said."""
     try:
         return DiskCache(paths, shape, made, room, folder)
     except OSError as error:
         say(
-            f"Decoded pictures cannot be kept in {folder} ({error.strerror or error}); they are kept in "
-            "memory for this run only. XDG_CACHE_HOME names another place, --cache 0 keeps none."
+            f"{len(paths)} decoded pictures cannot be kept in {folder} ({error.strerror or error}) and are "
+            "decoded in each epoch. XDG_CACHE_HOME names another place, --cache another room."
         )
-        return MemoryCache(len(paths), shape, room)
+        return None
 
 
 def _stamp(path: str) -> int:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
 import numpy as np
-import torch
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
@@ -31,11 +30,10 @@ from simplejpeg import decode_jpeg
 from sightline.core.dataset import Pixels
 from sightline.data._levels import on_white, scaled, upright
 from sightline.data._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
+from sightline.data.view import Fit, view
 from sightline.errors import UnreadableImage
 
-Fit = Literal["squash", "crop", "pad"]
-
-MAX_PIXELS, PAD_GREY = 2**27, 114
+MAX_PIXELS = 2**27
 _WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif or ppm/pgm. Convert it to one of these"
 
 # The allow-list. The classes are called directly, not through Image.open: no other reader can be reached,
@@ -249,59 +247,6 @@ def _ceiling(image: Any, kind: str) -> float | None:
     """The largest value that 9 to 16 bits can store; None where the values must tell (floats, 32 bits)."""
     bits = _bits(image, kind) if kind == "tiff" else 16
     return 2.0**bits - 1 if image.mode != "F" and bits <= 16 else None
-
-
-def view(
-    image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: Literal[1, 3] = 3
-) -> np.ndarray:
-    """A picture as a model sees it; one of that size and channels already is given back unchanged.
-
-    Args:
-        image: (H, W, C) uint8, C is 3 or 1.
-        size: (height, width) wanted, or None for as it is.
-        fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
-            scales the long side and fills up with grey 114.
-        channels: 3, or 1 (grey by ITU-R 601).
-
-    Returns:
-        (height, width, channels) uint8, scaled bilinearly with antialias.
-    """
-    if image.shape[2] == 3 and channels == 1:
-        image = np.array(Image.fromarray(image).convert("L"))[..., None]
-    if size is not None and image.shape[:2] != tuple(size):
-        image = _FITS[fit](image, size)
-    if image.shape[2] == 1 and channels == 3:
-        image = np.repeat(image, 3, axis=2)
-    return image
-
-
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    # Torch's fixed-point resize: Pillow's result to within 1 of 255, in a fifth of the time.
-    tensor = torch.from_numpy(np.require(image, requirements="W"))[None].permute(0, 3, 1, 2)
-    small = torch.nn.functional.interpolate(tensor, size, mode="bilinear", antialias=True)
-    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
-
-
-def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    h, w = image.shape[:2]
-    scale = max(size[0] / h, size[1] / w)
-    inner = max(size[0], round(h * scale)), max(size[1], round(w * scale))
-    image = _resized(image, inner) if inner != (h, w) else image
-    top, left = (inner[0] - size[0]) // 2, (inner[1] - size[1]) // 2
-    return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
-
-
-def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    h, w = image.shape[:2]
-    scale = min(size[0] / h, size[1] / w)
-    inner = min(size[0], max(1, round(h * scale))), min(size[1], max(1, round(w * scale)))
-    out = np.full((*size, image.shape[2]), PAD_GREY, dtype=np.uint8)
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    out[top : top + inner[0], left : left + inner[1]] = _resized(image, inner) if inner != (h, w) else image
-    return out
-
-
-_FITS = {"squash": _resized, "crop": _cropped, "pad": _padded}
 
 
 class Files:

@@ -13,21 +13,22 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
-from sightline.data.cache import DiskCache, MemoryCache, cache_folder, disk_or_memory
-from sightline.data.images import Arrays, Files, Fit, picture
+from sightline.data.cache import DiskCache, MemoryCache, cache_folder, on_disk
+from sightline.data.images import Arrays, Files, picture
+from sightline.data.view import Fit, seen
 from sightline.errors import UsageError
 
 __all__ = ["Loader", "cache_folder"]
 
 Augment = Callable[[Batch, torch.Generator], Batch]
+Schedule = Callable[[float], Augment | None]
 
 
 class Loader:
@@ -51,7 +52,8 @@ class Loader:
         workers: Threads that prepare batches ahead; 0 prepares each when it is asked for.
         cache: Bytes for decoded pictures: in memory for what lives in memory, else on disk. 0 keeps none.
         cache_dir: Where they are kept on disk; `cache_folder()` if left out.
-        augment: Changes a training batch, with random numbers from the generator it is given.
+        augment: From how much of training is done, in [0, 1], to what changes a training batch, with random
+            numbers from the generator it is given.
         rank: Number of this process among `world`.
         world: Processes that share each batch. In evaluation each takes a run of neighbouring items, so
             that the shares in order of rank are the data set.
@@ -76,7 +78,7 @@ class Loader:
         workers: int = 0,
         cache: int = 2 * 1024**3,
         cache_dir: Path | None = None,
-        augment: Augment | None = None,
+        augment: Schedule | None = None,
         rank: int = 0,
         world: int = 1,
         drop_last: bool = False,
@@ -104,12 +106,18 @@ class Loader:
         batches = len(self._dataset) / self._batch_size
         return max(1, math.floor(batches)) if self._drop_last else math.ceil(batches)
 
-    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+    @property
+    def targets(self) -> Any:
+        """Truths of all items of the data set, in its order, in the pixels of the stored pictures."""
+        return self._dataset.targets
+
+    def epoch(self, epoch: int, start: int = 0, progress: float = 0.0) -> Iterator[Batch]:
         """Batches of an epoch, from number `start` on.
 
         Args:
             epoch: Which epoch; the same one gives the same batches.
             start: Batches to leave out at the beginning; they cost nothing.
+            progress: How much of training is done as the epoch begins, in [0, 1].
 
         Yields:
             Batches with images (B, C, H, W) uint8, channels innermost in memory. They are the caller's own.
@@ -118,21 +126,22 @@ class Loader:
             UnreadableImage: If a file cannot be decoded.
         """
         order = self._order(epoch)
+        augment = None if self._augment is None else self._augment(progress)
         numbers = range(start, len(self))
         if self._workers == 0:
             for number in numbers:
-                yield self._batch(order, epoch, number)
+                yield self._batch(order, epoch, number, augment)
             return
         pool = ThreadPoolExecutor(self._workers, thread_name_prefix="sightline-loader")
         ahead: deque[Future[Batch]] = deque()
         try:
             waiting = iter(numbers)
             for number in islice(waiting, 2 * self._workers):
-                ahead.append(pool.submit(self._batch, order, epoch, number))
+                ahead.append(pool.submit(self._batch, order, epoch, number, augment))
             while ahead:
                 batch = ahead.popleft().result()
                 for number in islice(waiting, 1):
-                    ahead.append(pool.submit(self._batch, order, epoch, number))
+                    ahead.append(pool.submit(self._batch, order, epoch, number, augment))
                 yield batch
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
@@ -147,7 +156,7 @@ class Loader:
             return rng.permutation(n)
         return _draw(self._weights, n, rng)
 
-    def _batch(self, order: np.ndarray, epoch: int, number: int) -> Batch:
+    def _batch(self, order: np.ndarray, epoch: int, number: int, augment: Augment | None) -> Batch:
         """One batch of an epoch, this process's share of it."""
         where = order[number * self._batch_size : (number + 1) * self._batch_size]
         if self._train and self._world > 1:
@@ -155,13 +164,13 @@ class Loader:
             short = -len(where) % self._world
             where = np.concatenate([where, np.resize(order, short)])[self._rank :: self._world]
         images = torch.from_numpy(self._pixels(where)).permute(0, 3, 1, 2)
-        targets = self._dataset.targets[torch.from_numpy(where)]
-        batch = Batch(images, targets, [self._dataset.ids[i] for i in where])
-        if self._augment is None:
+        targets, *places = seen(self._dataset.targets[torch.from_numpy(where)], self._size, self._fit)
+        batch = Batch(images, targets, [self._dataset.ids[i] for i in where], *places)
+        if augment is None:
             return batch
         entropy = np.random.SeedSequence([self._seed, epoch, number, self._rank])
         rng = torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0]))
-        return self._augment(batch, rng)
+        return augment(batch, rng)
 
     def _pixels(self, where: np.ndarray) -> np.ndarray:
         """(B, H, W, C) uint8 of some items, the caller's own."""
@@ -195,7 +204,7 @@ class Loader:
         if not isinstance(pixels, Files):
             return MemoryCache(len(pixels), shape, room)
         paths = [str(pixels.path(i)) for i in range(len(pixels))]
-        return disk_or_memory(paths, shape, self._fit, room, folder or cache_folder())
+        return on_disk(paths, shape, self._fit, room, folder or cache_folder())
 
 
 def _balance(dataset: Dataset) -> np.ndarray:
@@ -203,14 +212,10 @@ def _balance(dataset: Dataset) -> np.ndarray:
 
     An item with several labels goes by its rarest one, one without any by how many there are of those.
     """
-    targets = dataset.targets
-    if not isinstance(targets, Label):
-        raise UsageError(
-            f"--sampler balanced needs classes; the data have '{targets.kind}'. Use --sampler shuffled."
-        )
-    value = targets.value.numpy()
-    if not targets.multi:
-        return np.asarray(1.0 / np.bincount(value)[value])
+    if dataset.classes is None:
+        kind = dataset.targets.kind
+        raise UsageError(f"--sampler balanced needs classes; the data have '{kind}'. Use --sampler shuffled.")
+    value = dataset.targets.present(len(dataset.classes)).numpy()
     marked = np.column_stack([value, ~value.any(axis=1)])
     rarity = 1.0 / np.maximum(marked.sum(axis=0), 1)
     return np.asarray((marked * rarity).max(axis=1))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -13,12 +13,24 @@ from sightline.core.sample import Batch
 from sightline.engine.devices import Devices
 
 
+class Batches(Protocol):
+    """Items in their order; see `data/loader.py`."""
+
+    @property
+    def targets(self) -> Any:
+        """Truths of all of them."""
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """This process's share of them; the shares in order of rank are all."""
+        ...
+
+
 @dataclass(frozen=True)
 class Predicted:
     """What a model said of a data set.
 
     Attributes:
-        prediction: Predictions for all images, on the CPU.
+        prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
         truth: Their truths.
         ids: Their names.
         loss: Mean loss over the images.
@@ -37,36 +49,31 @@ class Predicted:
 
 
 @torch.no_grad()
-def predict(model: Model, batches: Iterable[Batch], devices: Devices, *, loss: bool = True) -> Predicted:
+def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
     """Run the model in evaluation mode over all batches.
 
     Args:
         model: The model, on the device.
-        batches: Batches of this process's share.
+        loader: Gives this process's share of the items.
         devices: Where to run, and the other processes.
-        loss: Whether the truths are there to compute the loss.
     """
     was_training = model.training
     model.eval()
     rng = torch.Generator(devices.device).manual_seed(0)
     predictions: list[Any] = []
-    truths: list[Any] = []
     ids: list[str] = []
     total = 0.0
-    for batch in batches:
+    for batch in loader.epoch(0):
         there = batch.to(devices.device)
         with devices.autocast():
             outputs = model(there.images)
-            if loss:
-                total += float(model.loss(there, rng, outputs=outputs)["loss"]) * len(batch)
+            total += float(model.loss(there, rng, outputs=outputs)["loss"]) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
-        predictions.append(model.decode(outputs, model.settings).to("cpu"))
-        truths.append(batch.targets)
+        predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")))
         ids.extend(batch.ids)
     model.train(was_training)
-    parts = devices.gather((predictions, truths, ids, total))
+    parts = devices.gather((predictions, ids, total))
     predictions = [p for part in parts for p in part[0]]
-    truths = [t for part in parts for t in part[1]]
-    ids = [i for part in parts for i in part[2]]
-    mean = sum(part[3] for part in parts) / max(len(ids), 1)
-    return Predicted(type(predictions[0]).cat(predictions), type(truths[0]).cat(truths), ids, mean)
+    ids = [i for part in parts for i in part[1]]
+    mean = sum(part[2] for part in parts) / max(len(ids), 1)
+    return Predicted(type(predictions[0]).cat(predictions), loader.targets, ids, mean)

@@ -44,7 +44,7 @@ class Recipe:
         flip: Mirror training images: yes, no, or auto (yes for colour photographs).
         size: Input side in pixels.
         fit: How a picture of another shape is brought to size: squash, crop or pad.
-        workers: Processes that decode files; 0 decodes in this one.
+        workers: Threads that decode files; 0 decodes in the main one.
         cache: Room for decoded images, in memory or on disk, such as 2GB; 0 is off.
         checkpoint_every: Time between checkpoints inside an epoch, such as 5m.
         tracker: none, tensorboard or mlflow.
@@ -121,7 +121,7 @@ DEFAULTS: dict[str, Any] = {
     "tracker": "none",
 }
 """What stands where neither the user nor a card says otherwise. `epochs`, `batch_size`, `lr`,
-`size` and `workers` depend on the data and the machine and are worked out by `verbs/train.py`."""
+`size` and `workers` depend on the data and the machine and are worked out by `verbs/_plan.py`."""
 
 
 def seconds(text: str | None) -> float | None:

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from sightline import talk
-from sightline.core.checkpoint import read_tensors
 from sightline.errors import DataError, UsageError
 from sightline.models.backbones._backbone import Backbone
+from sightline.storage import read_tensors
 
 WRAPPINGS = ("", "network.", "net.", "network.net.", "module.", "backbone.")
 """What stands before the names of a backbone's tensors where it was saved as part of something."""

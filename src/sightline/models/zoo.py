@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import inspect
 import os
+import socket
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, make_dataclass
 from typing import Any, Literal
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import torch
 from torch import nn
@@ -135,7 +139,8 @@ def _fetched(name: str, wanted: Pretrained, **arguments: Any) -> Backbone | None
     if not reason:
         talk.say(f"Fetching published weights of '{name}'.")
         try:
-            return _built(name, True, **arguments)
+            with _patient():
+                return _built(name, True, **arguments)
         except UsageError:
             raise
         except Exception as error:  # whatever the hub, the network or the file may throw
@@ -160,6 +165,27 @@ def _without(name: str) -> str:
     if os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
         return "SIGHTLINE_OFFLINE forbids the network"
     return ""
+
+
+@contextmanager
+def _patient() -> Iterator[None]:
+    """Where the hub has no address, let its library look into its cache only: it would try for a minute."""
+    from huggingface_hub import constants  # slow to import, and wanted for published weights only
+
+    host = urlsplit(constants.ENDPOINT).hostname or ""
+    before = constants.HF_HUB_OFFLINE
+    try:
+        if not getproxies():
+            socket.getaddrinfo(host, 443)
+    except OSError:
+        talk.say(
+            f"There is no network: {host} has no address here. Looking among the weights fetched before."
+        )
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

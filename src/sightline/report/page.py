@@ -19,9 +19,10 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from sightline.core import checkpoint
-from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Page, Pictures, Score, Section, Table
-from sightline.data.images import encode_jpeg, encode_png, view
+from sightline import storage
+from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Pictures, Score, Table
+from sightline.data.images import encode_jpeg, encode_png
+from sightline.data.view import view
 from sightline.report.figures import COUNTED, Drawn, svg
 from sightline.report.words import clean, number
 
@@ -33,6 +34,42 @@ LISTED = 5  # files named under a finding at once
 MORE = 200  # files named when one asks for more
 ROWS = 1000  # most rows of a table
 SEVERITIES = {"error": "Errors", "warning": "Warnings", "info": "Notes"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """One part of a report.
+
+    Attributes:
+        title: Its heading.
+        text: Plain text. A blank line ends a paragraph; lines indented by four spaces are code.
+        exhibits: What it shows, in order.
+        findings: What checks have found.
+    """
+
+    title: str
+    text: str = ""
+    exhibits: Sequence[Exhibit] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Page:
+    """A whole report, as `write` draws it.
+
+    Attributes:
+        title: Its title.
+        lead: What was asked, in a sentence or two.
+        facts: Headline tiles (name, value), as "accuracy" and `Score.text()`.
+        verdicts: Sentences the numbers allow; they stand on top.
+        sections: The parts, in order.
+    """
+
+    title: str
+    lead: str
+    facts: Sequence[tuple[str, str]]
+    verdicts: Sequence[str]
+    sections: Sequence[Section]
 
 
 @dataclass(frozen=True)
@@ -68,7 +105,7 @@ def write(page: Page, picture: Fetch, path: Path) -> None:
     Raises:
         SightlineError: If the disk refuses.
     """
-    checkpoint.write_text(path, render(page, picture))
+    storage.write_text(path, render(page, picture))
 
 
 def render(page: Page, picture: Fetch) -> str:

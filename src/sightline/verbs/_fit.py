@@ -18,8 +18,7 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
-from sightline.core.sample import Batch
-from sightline.data.loader import Loader
+from sightline.data.loader import Augment, Loader
 from sightline.data.transforms.standard import standard
 from sightline.engine import batch_size
 from sightline.engine.callbacks import Callback
@@ -79,19 +78,16 @@ def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = Fals
     )
 
 
-def _augment(plan: Plan) -> Callable[[Batch, torch.Generator], Batch] | None:
-    """The standard picture augmentation, then what the task adds."""
-    recipe = plan.recipe
+def _augment(plan: Plan) -> Callable[[float], Augment | None]:
+    """What changes training batches: the standard picture augmentation, and what the task makes of it."""
+    recipe, strength = plan.recipe, plan.recipe.augment or "none"
     pictures = standard(
-        recipe.augment or "none",
+        strength,
         flip=recipe.flip == "yes",
         size=tuple(plan.settings["size"]),
         grey=plan.settings["channels"] == 1,
     )
-    own = plan.task.augment(recipe.augment or "none")
-    if pictures is None or own is None:
-        return pictures or own
-    return lambda batch, rng: own(pictures(batch, rng), rng)
+    return lambda progress: plan.task.augment(strength, pictures, progress)
 
 
 def fit(
@@ -122,7 +118,7 @@ def fit(
 
 def validation(model: Model, val: Loader, plan: Plan, devices: Devices) -> dict[str, float]:
     """Loss and main score on validation; "val_score" is turned so that higher is better."""
-    found = predict(model, val.epoch(0), devices)
+    found = predict(model, val, devices)
     main = plan.task.card.score
     metric = plan.task.metrics()[main]
     metric.update(found.prediction, found.truth)
@@ -133,7 +129,7 @@ def validation(model: Model, val: Loader, plan: Plan, devices: Devices) -> dict[
 
 def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
     """Predictions of the trained model on some items, in their order."""
-    return predict(model, loader(plan, dataset, devices).epoch(0), devices)
+    return predict(model, loader(plan, dataset, devices), devices)
 
 
 def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
-from sightline.core import checkpoint
-from sightline.core.report import Page, Results, Section, Table
+from sightline import storage
+from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
 from sightline.errors import UsageError
 from sightline.report import page
+from sightline.report.page import Page, Section
 from sightline.talk import say
 from sightline.verbs import _judge
 from sightline.verbs._fit import facts
@@ -23,6 +24,7 @@ from sightline.verbs._page import asked as asked_section
 from sightline.verbs._page import data as data_section
 from sightline.verbs._page import finder
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
+from sightline.verbs.load import read_card
 
 
 def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
@@ -50,7 +52,7 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
         say(f"Fold {i + 1} of {k}")
         runs.append(carry_out(made, out / f"fold-{i + 1}"))
     results, parts = _pooled(plans, runs)
-    checkpoint.write_json(out / "results.json", results.to_json())
+    storage.write_json(out / "results.json", results.to_json())
     whole.update(state="done")
     _report(whole, plans[0], results, parts)
     return whole
@@ -86,7 +88,7 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
         _, said, true = all_of(f"test.{baseline.name}")
         results.baselines[baseline.name], beside[baseline.name] = _judge.scored(task, said, true, groups)
     results.verdicts = _judge.verdicts(task, results, network, beside, groups)
-    results.exhibits = task.exhibits(prediction, truth, ids, scores)
+    results.exhibits = task.exhibits(prediction, truth, ids, read_card(runs[0].path)[1]["settings"])
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
     results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
     Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)

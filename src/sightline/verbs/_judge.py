@@ -14,8 +14,10 @@ from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Finding, Results, Score
 from sightline.core.run import Run
-from sightline.core.task import Task
+from sightline.core.sample import Batch
+from sightline.core.task import Baseline, Task
 from sightline.data.images import picture
+from sightline.data.view import seen
 from sightline.engine.inference import Predicted
 from sightline.errors import SightlineError
 from sightline.metrics import intervals
@@ -23,9 +25,7 @@ from sightline.metrics.compare import paired
 from sightline.talk import say, track
 
 LOOKED_AT = 5000
-"""Training images that a baseline looks at: enough for a baseline, in seconds."""
-SIDE = 64
-"""Largest side in pixels of the pictures that a baseline looks at."""
+"""Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
 FEW = 100
 """Test images below which the report says that they are few."""
 
@@ -44,26 +44,39 @@ def scored(
 
 def baselines(task: Task, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Predictions of every baseline on the test items."""
-    rng = np.random.default_rng(0)
-    chosen = np.sort(rng.permutation(len(train))[:LOOKED_AT])
-    seen = train.subset(chosen)
-    fit_images = _small(seen, settings)
-    test_images = _small(test, settings)
-    found = {}
-    for baseline in task.baselines():
+    return {b.name: _answers(b, train, test, settings) for b in task.baselines()}
+
+
+def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
+    """What a baseline says of the test items, in the pixels of the stored pictures."""
+    h, w = settings["size"]
+    scale = min(1.0, baseline.side / max(h, w))
+    size, most = (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
+    order = np.random.default_rng(0).permutation(len(train))
+    chosen = np.sort(order[:most] if baseline.looks else order)
+    truth = seen(train.targets[torch.from_numpy(chosen)], size, settings["fit"])[0]
+    images = _small(train, settings, chosen, size) if baseline.looks else None
+    started, taken = time.monotonic(), 0.0
+    answer = baseline.fit(images, truth)
+    taken += time.monotonic() - started
+    parts = []
+    for start in range(0, len(test), most):
+        where = np.arange(start, min(start + most, len(test)))
+        pictures = _small(test, settings, where, size)
+        _, *places = seen(test.targets[torch.from_numpy(where)], size, settings["fit"])
         started = time.monotonic()
-        images, truth = (fit_images, seen.targets) if baseline.looks else (None, train.targets)
-        found[baseline.name] = baseline.fit(images, truth)(test_images)
-        say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
-    return found
+        parts.append(Batch(torch.empty(0), None, (), *places).back(answer(pictures)))
+        taken += time.monotonic() - started
+    say(f"baseline  {baseline.name}: {baseline.summary} ({taken:.1f} s)")
+    return type(parts[0]).cat(parts)
 
 
-def _small(dataset: Dataset, settings: Mapping[str, Any]) -> np.ndarray:
-    h, w = (min(int(s), SIDE) for s in settings["size"])
-    look = (
-        picture(dataset.pixels, i, (h, w), settings["fit"], settings["channels"]) for i in range(len(dataset))
-    )
-    return np.stack(list(track(look, "pictures for the baselines", len(dataset))))
+def _small(
+    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    fit, channels = settings["fit"], settings["channels"]
+    look = (picture(dataset.pixels, int(i), size, fit, channels) for i in where)
+    return np.stack(list(track(look, "pictures for the baselines", len(where))))
 
 
 def verdicts(

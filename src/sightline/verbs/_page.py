@@ -19,15 +19,14 @@ from sightline.core.report import (
     Gallery,
     Intervals,
     Lines,
-    Page,
     Pictures,
     Results,
-    Section,
     Table,
 )
 from sightline.core.run import Run, scoreboard
 from sightline.data.images import picture
 from sightline.report import page
+from sightline.report.page import Page, Section
 from sightline.verbs._plan import Plan
 
 SAMPLES = 24
@@ -58,7 +57,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip
-    name, seed = plan.settings["backbone"], plan.asked.seed
+    name, seed = plan.settings["backbone"] or plan.settings["method"], plan.asked.seed
     lead = f"{name} for {plan.task.card.name} on {plan.dataset.name}, seed {seed}."
     content = Page(run.path.name, lead, facts, results.verdicts, [s for s in sections if s is not None])
     file = run.path / "report.html"
@@ -92,6 +91,7 @@ def asked(run: Run, plan: Plan) -> Section:
             words += [f"--{option}", str(value)]
     for name in plan.asked.accept:
         words += ["--accept", name]
+    words += ["--folds", str(run.facts["folds"])] if "folds" in run.facts else []
     text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
     rows = [[k, v] for k, v in plan.why.items()]
     recipe = [[k, str(v)] for k, v in vars(plan.recipe).items() if v is not None]
@@ -110,28 +110,19 @@ def data(plan: Plan) -> Section:
     dataset, info = plan.dataset, plan.task.info
     train = dataset.where("train")
     shown = train[np.random.default_rng(0).permutation(len(train))[:SAMPLES]]
-    rows = plan.task.rows(dataset.targets[torch.from_numpy(shown)]) if info.classes is None else None
+    truths = dataset.targets[torch.from_numpy(shown)]
+    names = info.classes.names if info.classes is not None else ()
     exhibits: list[Exhibit] = [
         Gallery("A sample of the training images", [dataset.ids[i] for i in shown],
-                [_caption(dataset, int(i), None if rows is None else rows[j]) for j, i in enumerate(shown)])
+                plan.task.captions(truths), truth=truths, names=names)
     ]  # fmt: skip
     if info.classes is not None:
-        counts = dict(zip(info.classes.names, map(float, info.counts), strict=True))
-        exhibits.append(Bars("Training images of each class", "class", "images", counts))
+        counts = dict(zip(names, map(float, info.counts), strict=True))
+        exhibits.append(Bars("Training examples of each class", "class", "examples", counts))
     parts = [[s, len(dataset.where(s))] for s in ("train", "val", "test")]
     exhibits.append(Table("Split", ["part", "images"], parts))
     found = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."
     return Section("The data", found, exhibits, tuple(plan.findings))
-
-
-def _caption(dataset: Dataset, i: int, row: dict[str, Any] | None) -> str:
-    if row is not None:
-        return ", ".join(f"{v:.4g}" for v in row.values())
-    target = dataset.targets[i]
-    assert dataset.classes is not None
-    names = dataset.classes.names
-    chosen = target.value[0].nonzero().flatten().tolist() if target.multi else [int(target.value[0])]
-    return ", ".join(names[k] for k in chosen)
 
 
 def curves(run: Run) -> Section:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -31,6 +32,8 @@ from sightline.verbs.check import look, refuse
 
 SMALL = 96
 """Pictures up to this side are trained at their own size."""
+LONG = 320
+"""Longest side for models that say where things are."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,15 @@ class Asked:
     accept: tuple[str, ...] = ()
     recipe: Mapping[str, Any] | None = None
     options: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, accept: Sequence[str], paths: Mapping[str, Path | None], **given: Any
+    ) -> Asked:
+        """What a verb was called with, in the types of JSON; what the recipe leaves open is left out."""
+        kept = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
+        texts: dict[str, Any] = {k: None if path is None else str(path) for k, path in paths.items()}
+        return cls(recipe=kept, accept=tuple(accept), **texts, **given)
 
 
 @dataclass(frozen=True)
@@ -153,10 +165,10 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {asked.seed})"
     _enough(dataset)
-    method, backbone, backbone_card = _model(asked, package, why)
+    method, backbone, model_card = _model(asked, package, why)
     recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
-    recipe = _resolved(recipe_given, backbone_card, card.defaults, dataset, scan, asked)
-    info = _info(dataset, scan, recipe, backbone_card, asked)
+    recipe = _resolved(recipe_given, model_card, card.defaults, dataset, scan, asked)
+    info = _info(dataset, scan, recipe, model_card, asked)
     task = task_type(card.name)(info, task_options)
     settings = {
         "task": card.name,
@@ -256,7 +268,7 @@ def _enough(dataset: Dataset) -> None:
             )
 
 
-def _sorted_options(asked: Asked, task: str, backbone: str) -> tuple[Recipe, Any, dict[str, Any]]:
+def _sorted_options(asked: Asked, task: str, backbone: str | None) -> tuple[Recipe, Any, dict[str, Any]]:
     """Loose options sorted into recipe, task options, and those of the backbone.
 
     Raises:
@@ -265,7 +277,7 @@ def _sorted_options(asked: Asked, task: str, backbone: str) -> tuple[Recipe, Any
     """
     kind = task_type(task).Options
     known = {f.name for f in fields(kind)}
-    network = {f.name for f in fields(zoo.options(backbone))}
+    network = {f.name for f in fields(zoo.options(backbone))} if backbone else set()
     recipe, own, rest = dict(asked.recipe or {}), {}, {}
     for name, value in (asked.options or {}).items():
         field = name.replace("-", "_")
@@ -282,26 +294,35 @@ def _sorted_options(asked: Asked, task: str, backbone: str) -> tuple[Recipe, Any
     return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest
 
 
-def _model(asked: Asked, task: ModuleType, why: dict[str, str]) -> tuple[ModuleType, str, ModelCard]:
-    """The method of the task and its backbone. A name may be either."""
-    methods, default = task.MODELS, task.CARD.default_model
-    backbone, reason = zoo.DEFAULT, "our default for training from scratch"
-    if asked.pretrained != "no":
-        backbone, reason = zoo.DEFAULT_PRETRAINED, "our default with published weights"
-    method = default
-    if asked.model is not None:
-        reason = "as asked"
-        if asked.model in methods:
-            method = asked.model
-        else:
-            backbone = asked.model
+def _model(asked: Asked, task: ModuleType, why: dict[str, str]) -> tuple[ModuleType, str | None, ModelCard]:
+    """The method of the task, and its backbone where it takes any by name. A name may be either."""
+    methods, named = task.MODELS, asked.model in task.MODELS if asked.model else False
+    method = methods.load(asked.model if named else task.CARD.default_model)
+    if named or asked.model is None:
+        reason = "as asked" if named else "our default for training from scratch"
+        if not _takes_backbone(method):
+            why["model"] = f"{method.CARD.name}: {reason}"
+            return method, None, method.CARD
+        backbone = zoo.DEFAULT
+        if asked.pretrained != "no":
+            backbone, reason = zoo.DEFAULT_PRETRAINED, "our default with published weights"
+    else:
+        backbone, reason = str(asked.model), "as asked"
+        if not _takes_backbone(method):
+            hint = f"These are the models of task '{task.CARD.name}'; other networks go to --backbone."
+            raise UnknownName("model", backbone, methods.names(), hint)
     try:
         card = zoo.card(backbone)
     except UnknownName as error:
         hint = f"`sightline models` lists them; task '{task.CARD.name}' also has {methods.names()}."
         raise UnknownName("model", backbone, {*error.near, *zoo.names(), *methods.names()}, hint) from None
     why["model"] = f"{backbone}: {reason}"
-    return methods.load(method), backbone, card
+    return method, backbone, card
+
+
+def _takes_backbone(method: ModuleType) -> bool:
+    """Whether any network by name may be the whole of a method, with the backbone's own recipe."""
+    return bool(getattr(method, "TAKES_BACKBONE", False))
 
 
 def _resolved(
@@ -314,13 +335,17 @@ def _resolved(
 ) -> Recipe:
     """Fill every None: the card's, the task's, what follows from the data, ours."""
     n = len(dataset.where("train"))
-    photos = int(max(scan.height.max(), scan.width.max())) > SMALL
+    largest = int(max(scan.height.max(), scan.width.max()))
+    photos = largest > SMALL
+    side = 224 if asked.pretrained != "no" else 128
+    if card.stride > 1:  # things in the picture must stay large enough to be found
+        side = min(largest, LONG)
     follows: dict[str, Any] = {
         "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),
         "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
         "lr": 0.05 if recipe.optimizer == "sgd" else 1e-3,
         "workers": 2 if photos and dataset.root is not None else 0,
-        "size": None if not photos else 224 if asked.pretrained != "no" else 128,
+        "size": side if photos else None,
     }
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
     for duration in (recipe.time, recipe.checkpoint_every):
@@ -340,28 +365,15 @@ def _info(dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, asked: 
     train = dataset.where("train")
     grey = bool((scan.channels == 1).all()) and asked.pretrained == "no"
     channels = 1 if grey else 3
-    if recipe.size is not None:
-        size = (recipe.size, recipe.size)
-    elif card.size is not None:
-        size = card.size
-    else:
-        size = (int(np.median(scan.height)), int(np.median(scan.width)))
+    own = int(np.median(scan.height)), int(np.median(scan.width))
+    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or own
+    if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
+        longest = max(size)
+        size = tuple(math.ceil(longest * side / max(own) / card.stride) * card.stride for side in own)
     mean, std = scan.mean_std(train, channels)
-    targets: Any = dataset.targets
-    value = targets.value[torch.from_numpy(train)]
-    multi = bool(getattr(targets, "multi", False))
-    counts: tuple[int, ...] = ()
-    spread: tuple[tuple[float, float], ...] = ()
-    if dataset.classes is not None:
-        per_class = value.sum(0) if multi else torch.bincount(value, minlength=len(dataset.classes))
-        counts = tuple(per_class.tolist())
-    else:
-        wide = value.double()
-        spread = tuple(
-            zip(wide.mean(0).tolist(), wide.std(0, correction=0).clamp(min=1e-6).tolist(), strict=True)
-        )
-    return DataInfo(dataset.classes, dataset.outputs, multi, channels, size, mean,
-                    tuple(max(s, 1e-3) for s in std), counts, spread, len(train))  # fmt: skip
+    targets: Any = dataset.targets[torch.from_numpy(train)]
+    return DataInfo(dataset.classes, dataset.outputs, channels, size, mean, tuple(max(s, 1e-3) for s in std),
+                    len(train), **targets.summary(len(dataset.classes or ())))  # fmt: skip
 
 
 def accepted(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from sightline.core import checkpoint
+from sightline import storage
 from sightline.core.dataset import Dataset
-from sightline.core.report import Page, Results, Section
+from sightline.core.report import Results
 from sightline.core.run import Run, scoreboard
 from sightline.data.loader import Loader
 from sightline.data.open import open_data
@@ -21,6 +21,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.inference import predict
 from sightline.errors import DataError
 from sightline.report import page
+from sightline.report.page import Page, Section
 from sightline.talk import say
 from sightline.tasks import TASKS
 from sightline.verbs import _judge
@@ -67,12 +68,12 @@ def run(
     settings = model.settings
     batches = Loader(part, size=tuple(settings["size"]), fit=settings["fit"], channels=settings["channels"],
                      batch_size=64, train=False)  # fmt: skip
-    said = predict(model.to(devices.device), batches.epoch(0), devices)
+    said = predict(model.to(devices.device), batches, devices)
     scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)
     results.verdicts += _doubts(found, dataset, part, own, name, looks)
-    results.exhibits = task.exhibits(said.prediction, said.truth, said.ids, scores)
+    results.exhibits = task.exhibits(said.prediction, said.truth, said.ids, settings)
     results.extra = {"run": str(found.path), "looks": looks}
     _write(results, part, found, Path(out) if out else found.path / f"evaluation-{dataset.name}-{name}.html")
     return results
@@ -111,16 +112,9 @@ def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
             f"{dataset.name} has classes that the model was not trained on: {', '.join(unknown)}. "
             f"It knows {', '.join(names)}. Rename or leave them out."
         )
-    targets: Any = dataset.targets
     to = torch.tensor([names.index(name) for name in dataset.classes.names])
-    if targets.multi:
-        value = torch.zeros(len(targets), len(names), dtype=torch.bool)
-        value[:, to] = targets.value
-    else:
-        value = to[targets.value]
-    return replace(
-        dataset, targets=type(targets)(value), classes=replace(dataset.classes, names=names, ids=())
-    )
+    targets = dataset.targets.renumbered(to, len(names))
+    return replace(dataset, targets=targets, classes=replace(dataset.classes, names=names, ids=()))
 
 
 def _doubts(run: Run, dataset: Dataset, part: Dataset, own: bool, name: str, looks: int) -> list[str]:
@@ -163,5 +157,5 @@ def _write(results: Results, part: Dataset, run: Run, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     title = f"{run.path.name}: {results.data}"
     page.write(Page(title, lead, facts, results.verdicts, sections), finder(part), file)
-    checkpoint.write_json(file.with_suffix(".json"), results.to_json())
+    storage.write_json(file.with_suffix(".json"), results.to_json())
     say(f"Report: {file}")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sightline.core import checkpoint
+from sightline import storage
 from sightline.core.model import Model
 from sightline.core.report import Results
 from sightline.core.run import Run
@@ -55,35 +55,43 @@ def run(
                 "or start a new run."
             )
         return _resume(str(data), Path(resume), device)
-    asked = Asked(
+    asked = Asked.of(
+        recipe,
+        accept,
+        {"splits": splits, "data_dir": data_dir},
         data=str(data),
         task=task,
         model=model,
         format=format,
         target=target,
-        data_dir=None if data_dir is None else str(data_dir),
-        splits=None if splits is None else str(splits),
         weights=weights,
         pretrained=pretrained,
         seed=seed,
         device=device,
-        accept=tuple(accept),
-        recipe={n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None},
         options=options,
     )
     if folds is not None:
         from sightline.verbs._folds import cross_validate
 
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
-    if (
-        out is not None
-        and not overwrite
-        and Path(out).exists()
-        and (Path(out).is_file() or any(Path(out).iterdir()))
-    ):
-        raise UsageError(f"{out} exists. Choose another --out, or --overwrite it.")
+    _writable(out, overwrite, weights)
     made = plan(asked)
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+
+
+def _writable(out: Path | None, overwrite: bool, weights: str | None) -> None:
+    """Refuse, before anything is read, what would be overwritten.
+
+    Raises:
+        UsageError: If `out` is there and is not to be overwritten, or holds the weights to begin with.
+    """
+    if out is None:
+        return
+    folder = Path(out).absolute()
+    if folder.exists() and not overwrite and (folder.is_file() or any(folder.iterdir())):
+        raise UsageError(f"{out} exists. Choose another --out, or --overwrite it.")
+    if weights is not None and Path(weights).absolute().is_relative_to(folder):
+        raise UsageError(f"--weights {weights} would be overwritten with --out {out}. Choose another --out.")
 
 
 def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
@@ -96,8 +104,8 @@ def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
     if devices.first:
         created = Run.create(out, {"verb": "train", **facts(made)}, overwrite=overwrite)
         assignment = splits_to_json(made.dataset, made.dataset.splits)
-        checkpoint.write_json(out / "splits.json", assignment)
-        checkpoint.write_json(out / "findings.json", [vars(f) for f in made.findings])
+        storage.write_json(out / "splits.json", assignment)
+        storage.write_json(out / "findings.json", [vars(f) for f in made.findings])
     devices.wait()
     created = Run.open(out)
     say(f"run       {out}")
@@ -140,7 +148,7 @@ def _train(made: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
         model, elapsed = _fitted(made, run, devices, resume)
         results = _tested(made, run, model, devices, elapsed)
         if devices.first:
-            checkpoint.write_json(run.path / "results.json", results.to_json())
+            storage.write_json(run.path / "results.json", results.to_json())
             _page.write(run, made, model, results)
             run.update(state="done", seconds=round(elapsed, 1))
     devices.wait()
@@ -184,7 +192,7 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
             "choosing among runs by them makes the numbers optimistic."
         )
-    results.exhibits = made.task.exhibits(found.prediction, found.truth, found.ids, scores)
+    results.exhibits = made.task.exhibits(found.prediction, found.truth, found.ids, model.settings)
     results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
     return results

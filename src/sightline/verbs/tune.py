@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from sightline.core import checkpoint
+from sightline import storage
 from sightline.core.report import Table
 from sightline.core.run import Run
 from sightline.engine.callbacks import Callback
@@ -19,7 +19,7 @@ from sightline.verbs._fit import facts, fit
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
 
 if TYPE_CHECKING:
-    from sightline.engine.learners.gradient import Training
+    from sightline.engine.training import Training
 
 
 def run(
@@ -47,19 +47,19 @@ def run(
         raise MissingExtra("sightline tune", "tune") from None
     if trials < 1:
         raise UsageError(f"--trials must be at least 1. Received {trials}.")
-    asked = Asked(
+    asked = Asked.of(
+        recipe,
+        accept,
+        {"data_dir": data_dir},
         data=str(data),
         task=task,
         model=model,
         format=format,
         target=target,
-        data_dir=None if data_dir is None else str(data_dir),
         weights=weights,
         pretrained=pretrained,
         seed=seed,
         device=device,
-        accept=tuple(accept),
-        recipe={n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None},
         options=options,
     )
     looked = look_at(asked)
@@ -117,7 +117,7 @@ def _trial(
     rows.append({"trial": trial.number + 1, **drawn, main: best[f"val_{main}"], "val loss": best["val_loss"],
                  "epochs": len(events), "run": str(run.path)})  # fmt: skip
     run.update(state="tuned")
-    checkpoint.write_json(folder / "tune.json", {"asked": asdict(asked), "trials": rows})
+    storage.write_json(folder / "tune.json", {"asked": asdict(asked), "trials": rows})
     return float(best["val_score"])
 
 

@@ -17,11 +17,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from sightline.data.images import Arrays, Files, decode, encode_jpeg, encode_png, picture, probe, view
+from sightline.data.images import Arrays, Files, decode, encode_jpeg, encode_png, picture, probe
+from sightline.data.view import placed, view
 from sightline.errors import UnreadableImage
 
 RNG = np.random.default_rng(0)
@@ -399,3 +401,20 @@ def test_a_phone_picture_with_a_second_one_inside_is_one_picture() -> None:
     data = stored(PICTURE, "MPO", save_all=True, append_images=[PICTURE.resize((8, 8))])
     assert probe(data).frames == 1
     assert decode(data).shape == (48, 64, 3)
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("stored", [(60, 100), (100, 60), (33, 47), (64, 64)])
+def test_points_go_where_the_view_puts_them(stored: tuple[int, int], fit: Any) -> None:
+    """A bright block in the middle is found where `placed` says."""
+    h, w = stored
+    image = np.zeros((h, w, 3), dtype=np.uint8)
+    top, left, bottom, right = h // 3, w // 3, 2 * h // 3, 2 * w // 3
+    image[top:bottom, left:right] = 255
+    seen = view(image, (64, 80), fit)
+    (matrix,) = placed(torch.tensor([stored]), (64, 80), fit).numpy()
+    corners = np.array([[left, top, 1], [right, bottom, 1]]) @ matrix.T
+    lit = seen[..., 0] > 160
+    ys, xs = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
+    assert [xs[0], ys[0]] == pytest.approx(corners[0], abs=1.5)
+    assert [xs[-1] + 1, ys[-1] + 1] == pytest.approx(corners[1], abs=1.5)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import psutil
 import pytest
 import torch
 
-from sightline.core.dataset import Dataset
+from sightline.core.dataset import Classes, Dataset
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
@@ -104,11 +105,15 @@ def test_truths_and_ids_go_with_their_pictures(photos: Dataset, tmp_path: Path) 
 @pytest.mark.parametrize("cache", [0, 2**20])
 def test_resumed_epochs_are_the_same_with_any_workers(photos: Dataset, tmp_path: Path, cache: int) -> None:
     augment = standard("strong", flip=True, size=(80, 80), grey=False)
-    whole = list(loader(photos, tmp_path / "a", augment=augment).epoch(1))
+    whole = list(loader(photos, tmp_path / "a", augment=lambda progress: augment).epoch(1))
     for start in (0, 3, 5):
         for workers in (0, 2):
             again = loader(
-                photos, tmp_path / f"{start}{workers}", augment=augment, workers=workers, cache=cache
+                photos,
+                tmp_path / f"{start}{workers}",
+                augment=lambda progress: augment,
+                workers=workers,
+                cache=cache,
             )
             assert same(whole[start:], list(again.epoch(1, start=start)))
             assert same(whole[start:], list(again.epoch(1, start=start)))  # now from the cache
@@ -212,7 +217,7 @@ def test_killed_while_writing(photos: Dataset, tmp_path: Path) -> None:
     assert right(photos, list(loader(photos, tmp_path / "c").epoch(0)))
 
 
-def test_a_folder_that_refuses_is_replaced_by_memory(
+def test_a_folder_that_refuses_costs_time_and_nothing_else(
     photos: Dataset, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -238,7 +243,7 @@ def test_evaluation_keeps_order_and_all_items(photos: Dataset, tmp_path: Path) -
     def never(batch: Batch, rng: torch.Generator) -> Batch:
         raise AssertionError("evaluation is not augmented")
 
-    batches = loader(photos, tmp_path, train=False, augment=never, drop_last=True)
+    batches = loader(photos, tmp_path, train=False, augment=lambda progress: never, drop_last=True)
     assert [i for b in batches.epoch(7) for i in b.ids] == list(photos.ids)
     assert len(batches) == 5
     assert len(list(batches.epoch(0))[-1]) == 3
@@ -282,7 +287,13 @@ def test_processes_draw_different_augmentations() -> None:
         return batch
 
     for rank in (0, 1):
-        options = {"size": (8, 8), "channels": 1, "batch_size": 4, "train": True, "augment": note}
+        options = {
+            "size": (8, 8),
+            "channels": 1,
+            "batch_size": 4,
+            "train": True,
+            "augment": lambda progress: note,
+        }
         list(Loader(data, **options, rank=rank, world=2).epoch(0))  # type: ignore[arg-type]
     assert len(set(drawn)) == 4
 
@@ -291,6 +302,9 @@ def draw(targets: Label | Number, **options: object) -> np.ndarray:
     """How often each item comes in 20 epochs."""
     n = len(targets)
     data = dataset(Arrays(np.zeros((n, 2, 2, 1), dtype=np.uint8)), targets)
+    if isinstance(targets, Label):
+        k = targets.value.shape[1] if targets.multi else int(targets.value.max()) + 1
+        data = replace(data, classes=Classes(tuple(map(str, range(k)))))
     settings = {"size": (2, 2), "channels": 1, "train": True} | options
     batches = Loader(data, **settings)  # type: ignore[arg-type]
     ids = [int(i) for epoch in range(20) for b in batches.epoch(epoch) for i in b.ids]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.transforms import steps
@@ -76,11 +77,34 @@ def test_no_augmentation_is_none_and_unknown_names_are_refused() -> None:
         standard("stronk", flip=True, size=(32, 32), grey=False)
 
 
-def test_truths_that_lie_in_the_picture_are_not_left_behind() -> None:
-    boxes = SimpleNamespace(kind="instances")
-    for step in (steps.shift(0.1, False), steps.affine(5, 0.1, 0.1), steps.resized_crop((0.5, 1.0), False)):
-        with pytest.raises(TypeError, match="'instances'"):
-            step(batch(noise(2, 3, 16, 16), boxes), rng())
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(
+    "step",
+    [steps.shift(0.2, True), steps.affine(20, 0.2, 0.1), steps.resized_crop((0.4, 1.0), True)],
+    ids=["shift", "affine", "crop"],
+)
+def test_boxes_go_where_the_pixels_go(step: steps.Step, seed: int) -> None:
+    n, height, width = 6, 96, 128
+    images, boxes = torch.zeros(n, 3, height, width, dtype=torch.uint8), []
+    draw = np.random.default_rng(seed)
+    for image in images:
+        x1, y1 = int(draw.integers(24, width - 56)), int(draw.integers(20, height - 48))
+        x2, y2 = x1 + int(draw.integers(16, 32)), y1 + int(draw.integers(12, 28))
+        image[:, y1:y2, x1:x2] = 255
+        boxes.append([x1, y1, x2, y2])
+    sizes = torch.tensor([[height, width]] * n)
+    truth = Instances(torch.ones(n, dtype=torch.int64), sizes, torch.tensor(boxes).float(), torch.arange(n))
+    moved = step(batch(images, truth), rng(seed))
+    found: Instances = moved.targets
+    where = found.labels.tolist()  # what is cut off by more than four fifths is dropped
+    for k, i in enumerate(where):
+        lit = moved.images[i, 0] > 127
+        ys, xs = torch.nonzero(lit.any(1)).flatten(), torch.nonzero(lit.any(0)).flatten()
+        seen = torch.tensor([xs[0], ys[0], xs[-1] + 1, ys[-1] + 1]).float()
+        assert torch.allclose(found.boxes[k], seen, atol=2.5), (found.boxes[k], seen)
+    assert len(where) >= n - 1
+    assert (found.boxes >= 0).all()
+    assert (found.boxes <= torch.tensor([width, height, width, height])).all()
 
 
 @given(st.integers(2, 12), st.integers(2, 12), st.floats(0, 0.6), st.booleans(), st.integers(0, 99))

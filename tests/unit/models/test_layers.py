@@ -149,4 +149,5 @@ def test_fractional_pooling_is_random_in_training_only() -> None:
     x = torch.rand(1, 1, 24, 24)
     pool = FractionalPool()
     assert torch.equal(pool.eval()(x), pool(x))
-    assert not torch.equal(pool.train()(x), pool(x))
+    first = pool.train()(x)  # one draw in some hundred is the same again
+    assert not all(torch.equal(first, pool(x)) for _ in range(8))

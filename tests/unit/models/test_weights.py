@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightline.core.checkpoint import read_tensors, write_tensors
 from sightline.errors import DataError, UsageError
 from sightline.models import zoo
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import find, freeze, frozen_modules, load_into, unfreeze_stage
+from sightline.storage import read_tensors, write_tensors
 
 
 def lenet(outputs: int = 10, seed: int = 0) -> Backbone:

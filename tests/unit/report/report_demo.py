@@ -21,13 +21,12 @@ from sightline.core.report import (
     Intervals,
     Lines,
     Matrix,
-    Page,
     Pictures,
     Scatter,
     Score,
-    Section,
     Table,
 )
+from sightline.report.page import Page, Section
 
 NASTY = 'cat <script>alert(1)</script> "$x_1$"\n👩‍🔬 & co'
 

@@ -16,14 +16,12 @@ from sightline.core.report import (
     Finding,
     Gallery,
     Matrix,
-    Page,
     Pictures,
     Score,
-    Section,
     Table,
 )
 from sightline.errors import SightlineError, UnreadableImage
-from sightline.report.page import render, write
+from sightline.report.page import Page, Section, render, write
 from tests.unit.report import report_demo
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

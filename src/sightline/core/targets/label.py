@@ -58,6 +58,29 @@ class Label:
             torch.cat([p.value for p in parts]), torch.cat(scores) if len(scores) == len(parts) else None
         )
 
+    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Label:
+        """Itself: a label is the whole image's."""
+        del places, sizes, least
+        return self
+
+    def present(self, classes: int) -> Tensor:
+        """(N, K) bool: which classes are in each image; labels outside [0, K) are in none."""
+        if self.multi:
+            return self.value
+        return self.value[:, None] == torch.arange(classes, device=self.value.device)
+
+    def renumbered(self, to: Tensor, classes: int) -> Label:
+        """The same with class i called to[i], of `classes` in all; soft targets are left out."""
+        if not self.multi:
+            return Label(to[self.value])
+        value = torch.zeros(len(self), classes, dtype=torch.bool)
+        value[:, to] = self.value
+        return Label(value)
+
+    def summary(self, classes: int) -> dict[str, Any]:
+        """What `DataInfo` says of them: images of each class."""
+        return {"multi": self.multi, "counts": tuple(self.present(classes).sum(0).tolist())}
+
     def to_json(self) -> list[Any]:
         """One entry an image: {"value": index or [indices], "scores": [...]}; scores only if there."""
         rows = []

@@ -41,6 +41,18 @@ class Number:
         """All images of several batches, in order."""
         return Number(torch.cat([p.value for p in parts]))
 
+    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Number:
+        """Itself: a number is the whole image's."""
+        del places, sizes, least
+        return self
+
+    def summary(self, classes: int) -> dict[str, Any]:
+        """What `DataInfo` says of them: mean and deviation of each number."""
+        del classes
+        wide = self.value.double()
+        spread = wide.std(0, correction=0).clamp(min=1e-6)
+        return {"range": tuple(zip(wide.mean(0).tolist(), spread.tolist(), strict=True))}
+
     def to_json(self) -> list[Any]:
         """One entry an image: {"value": [numbers]}."""
         return [{"value": v} for v in self.value.tolist()]

@@ -43,4 +43,4 @@ def standard(strength: str, *, flip: bool, size: tuple[int, int], grey: bool) ->
         steps = [shift((1 / 16, 1 / 8, 1 / 8)[level], flip)]
     if level == 2:
         steps.append(cutout(0.25))
-    return chain(steps)
+    return chain(*steps)

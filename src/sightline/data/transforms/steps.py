@@ -1,8 +1,8 @@
 """Random changes of whole batches of pictures. Each takes (batch, generator) and gives a new batch.
 
 Images may be uint8 or float, are (B, C, H, W) in main memory, and keep type and shape. All random numbers
-come from the generator. A step gets the whole batch, so that targets which lie in the picture (boxes, masks,
-points) can be moved along; for now there are none, and those are refused.
+come from the generator. Targets that lie in the picture (boxes, masks, points) are moved along; objects of
+which less than a fifth is left in the picture are dropped.
 """
 
 from __future__ import annotations
@@ -17,25 +17,36 @@ import torch.nn.functional as F
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from sightline.core.sample import Batch
+from sightline.core.sample import Batch, inverse
 
 Step = Callable[[Batch, torch.Generator], Batch]
 
-WHOLE_PICTURE = (None, "label", "number")
+LEAST = 0.2
+"""Share of an object that must be left in the picture."""
 
 _BITS = 5
 _ONE = 1 << _BITS  # gains up to 3 times 255 fit into 16 bits
 
 
-def chain(steps: list[Step]) -> Step:
-    """One step after the other."""
+def chain(*steps: Step | None) -> Step | None:
+    """One step after the other; None where there is none at all."""
+    there = [one for one in steps if one is not None]
+    if len(there) < 2:
+        return there[0] if there else None
 
     def step(batch: Batch, rng: torch.Generator) -> Batch:
-        for one in steps:
+        for one in there:
             batch = one(batch, rng)
         return batch
 
     return step
+
+
+def either(steps: list[Step]) -> Step | None:
+    """One of the steps for each batch, at even odds; None where there is none."""
+    if len(steps) < 2:
+        return steps[0] if steps else None
+    return lambda batch, rng: steps[int(torch.randint(len(steps), (), generator=rng))](batch, rng)
 
 
 def shift(share: float, flip: bool) -> Step:
@@ -47,7 +58,7 @@ def shift(share: float, flip: bool) -> Step:
     """
 
     def step(batch: Batch, rng: torch.Generator) -> Batch:
-        images = _movable(batch)
+        images = batch.images
         n, channels, height, width = images.shape
         reach = [min(round(side * share), side - 1) for side in (height, width)]
         down, right = (torch.randint(0, 2 * r + 1, (n,), generator=rng).numpy() for r in reach)
@@ -57,10 +68,14 @@ def shift(share: float, flip: bool) -> Step:
         windows = sliding_window_view(rows, (height, width * channels), axis=(1, 2))
         moved = torch.from_numpy(windows[np.arange(n), down, right * channels])
         moved = moved.view(n, height, width, channels)
-        if flip:
-            mirrored = torch.rand(n, generator=rng) < 0.5
-            moved[mirrored] = moved[mirrored].flip(2)
-        return replace(batch, images=moved.permute(0, 3, 1, 2))
+        mirrored = torch.rand(n, generator=rng) < 0.5 if flip else torch.zeros(n, dtype=torch.bool)
+        moved[mirrored] = moved[mirrored].flip(2)
+        sign, turn = _flip(mirrored, width)
+        tx, ty = (
+            (reach[1] - torch.from_numpy(right)) * sign + turn,
+            reach[0] - torch.from_numpy(down).double(),
+        )
+        return _moved(batch, moved.permute(0, 3, 1, 2), _scaled(sign.double(), torch.ones_like(ty), tx, ty))
 
     return step
 
@@ -75,7 +90,7 @@ def affine(degrees: float, scale: float, share: float) -> Step:
     """
 
     def step(batch: Batch, rng: torch.Generator) -> Batch:
-        images = _movable(batch)
+        images = batch.images
         n, _, height, width = images.shape
         draws = torch.rand(5, n, generator=rng) * 2 - 1
         angle = draws[0] * math.radians(degrees)
@@ -86,7 +101,8 @@ def affine(degrees: float, scale: float, share: float) -> Step:
         down = torch.stack([sx * sine * width / height, sy * cosine, 2 * share * draws[4]], dim=1)
         grid = torch.stack([across, down], dim=1).view(-1, 3) @ _places(height, width)
         grid = grid.view(n, 2, height, width).permute(0, 2, 3, 1)  # F.affine_grid takes 20 times as long
-        return replace(batch, images=_like(F.grid_sample(images.float(), grid, align_corners=False), images))
+        moved = _like(F.grid_sample(images.float(), grid, align_corners=False), images)
+        return _moved(batch, moved, inverse(_in_pixels(torch.stack([across, down], dim=1), height, width)))
 
     return step
 
@@ -103,7 +119,7 @@ def resized_crop(area: tuple[float, float], flip: bool) -> Step:
     """
 
     def step(batch: Batch, rng: torch.Generator) -> Batch:
-        images = _movable(batch)
+        images = batch.images
         n, _, height, width = images.shape
         draws = torch.rand(n, 5, generator=rng)
         share = (area[0] + draws[:, 0] * (area[1] - area[0])).sqrt()
@@ -119,7 +135,9 @@ def resized_crop(area: tuple[float, float], flip: bool) -> Step:
             # uint8 with antialias is the vectorised kernel of torch
             part = F.interpolate(part, (height, width), mode="bilinear", antialias=True)
             out[i] = part[0].flip(-1) if flip and mirrored else part[0]
-        return replace(batch, images=out)
+        sx, sy = width / w.double(), height / h.double()
+        sign, turn = _flip((draws[:, 4] < 0.5) if flip else torch.zeros(n, dtype=torch.bool), width)
+        return _moved(batch, out, _scaled(sx * sign, sy, -left * sx * sign + turn, -top * sy))
 
     return step
 
@@ -174,12 +192,22 @@ def cutout(share: float) -> Step:
     return step
 
 
-def _movable(batch: Batch) -> Tensor:
-    """Images of a batch whose truths hold for the whole picture."""
-    kind = getattr(batch.targets, "kind", None)
-    if kind not in WHOLE_PICTURE:
-        raise TypeError(f"Moving pictures would leave their '{kind}' behind; expected labels or numbers.")
-    return batch.images
+def _moved(batch: Batch, images: Tensor, matrices: Tensor) -> Batch:
+    """The batch with other images, its truths moved by (B, 2, 3) affine matrices in pixels."""
+    sizes = torch.tensor(images.shape[-2:]).expand(len(images), 2)
+    targets = None if batch.targets is None else batch.targets.moved(matrices, sizes, LEAST)
+    return replace(batch, images=images, targets=targets, places=None, sizes=None)
+
+
+def _scaled(sx: Tensor, sy: Tensor, tx: Tensor, ty: Tensor) -> Tensor:
+    """(B, 2, 3) matrices x' = sx x + tx, y' = sy y + ty."""
+    none = torch.zeros_like(sx)
+    return torch.stack([torch.stack([sx, none, tx], 1), torch.stack([none, sy, ty], 1)], 1)
+
+
+def _flip(mirrored: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """(B,) factor and shift of x where some pictures are mirrored."""
+    return 1 - 2.0 * mirrored, width * mirrored.double()
 
 
 def _mirrored_border(images: Tensor, axis: int, reach: int) -> Tensor:
@@ -194,6 +222,14 @@ def _places(height: int, width: int) -> Tensor:
     """(3, height * width): x, y and 1 of every pixel centre, x and y in [-1, 1]."""
     x, y = ((torch.arange(side) * 2 + 1) / side - 1 for side in (width, height))
     return torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones(height * width)])
+
+
+def _in_pixels(grid: Tensor, height: int, width: int) -> Tensor:
+    """(B, 2, 3) matrices between places in [-1, 1], as between pixel coordinates."""
+    half = torch.tensor([width / 2, height / 2], dtype=torch.float64)
+    turn = grid[:, :, :2].double() * half[:, None] / half
+    shift = grid[:, :, 2].double() * half + half - turn @ half
+    return torch.cat([turn, shift[:, :, None]], 2)
 
 
 def _like(images: Tensor, other: Tensor) -> Tensor:

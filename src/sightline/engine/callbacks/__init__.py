@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sightline.engine.learners.gradient import Training
+    from sightline.engine.training import Training
 
 
 class Callback:
@@ -19,7 +19,7 @@ class Callback:
         return False
 
     def end(self, training: Training) -> None:
-        """After the last epoch, also when stopped early."""
+        """After the last epoch, also when stopped early or broken off."""
 
     def state(self) -> dict[str, Any]:
         """What must be kept to go on exactly; JSON-able."""

@@ -9,7 +9,7 @@ from sightline.core.run import Run
 from sightline.engine.callbacks import Callback
 
 if TYPE_CHECKING:
-    from sightline.engine.learners.gradient import Training
+    from sightline.engine.training import Training
 
 
 class Energy(Callback):

@@ -10,7 +10,7 @@ from sightline.engine.callbacks import Callback
 from sightline.errors import MissingExtra
 
 if TYPE_CHECKING:
-    from sightline.engine.learners.gradient import Training
+    from sightline.engine.training import Training
 
 
 class Tracker(Callback):

@@ -15,6 +15,7 @@ from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.images import Arrays
 from sightline.data.transforms.mix import cutmix, mixup
+from sightline.data.transforms.steps import chain, either
 from sightline.metrics import intervals
 from sightline.metrics.accuracy import Accuracy
 from sightline.metrics.auroc import Auroc
@@ -71,16 +72,14 @@ class Classify(Task):
         """Majority, and a linear model on small pictures."""
         return baselines(len(self.info.classes or ()))
 
-    def augment(self, names: str) -> Augment | None:
-        """Mixup or CutMix, where asked for; both: either, at even odds."""
-        del names
+    def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
+        """The standard changes, then mixup or CutMix where asked for; both: either, at even odds."""
+        del strength, progress
         k, options = len(self.info.classes or ()), self.options
         mixes = [
             f(alpha, classes=k) for f, alpha in ((mixup, options.mixup), (cutmix, options.cutmix)) if alpha
         ]
-        if len(mixes) < 2:
-            return mixes[0] if mixes else None
-        return lambda batch, rng: mixes[int(torch.randint(2, (), generator=rng))](batch, rng)
+        return chain(standard, either(mixes))
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """The temperature that makes validation probabilities true (Guo et al., ICML 2017)."""
@@ -95,6 +94,14 @@ class Classify(Task):
         value = targets.value.numpy()
         rarity = np.where(value, value.sum(0), np.iinfo(np.int64).max)
         return np.where(value.any(1), rarity.argmin(1), -1)
+
+    def captions(self, targets: Any) -> list[str]:
+        """Names of the classes."""
+        names = self.info.classes.names if self.info.classes else ()
+        chosen = targets.present(len(names)).tolist()
+        return [
+            ", ".join(name for name, is_there in zip(names, row, strict=True) if is_there) for row in chosen
+        ]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
@@ -113,7 +120,7 @@ class Classify(Task):
         return found
 
     def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], scores: Mapping[str, Score]
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """Confusion, per-class table, reliability, most confident mistakes, right ones."""
         if self.info.multi:

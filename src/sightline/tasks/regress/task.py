@@ -10,11 +10,12 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Gallery, Scatter, Score
+from sightline.core.report import Exhibit, Gallery, Scatter
 from sightline.core.targets.number import Number
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.images import Arrays
 from sightline.data.transforms.mix import mixup
+from sightline.data.transforms.steps import chain
 from sightline.metrics.mae import Mae
 from sightline.metrics.r2 import R2
 from sightline.metrics.rmse import Rmse
@@ -52,10 +53,10 @@ class Regress(Task):
         """Mean, and a linear model on small pictures."""
         return baselines()
 
-    def augment(self, names: str) -> Augment | None:
-        """Mixup, where asked for."""
-        del names
-        return mixup(self.options.mixup) if self.options.mixup else None
+    def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
+        """The standard changes, then mixup where asked for."""
+        del strength, progress
+        return chain(standard, mixup(self.options.mixup) if self.options.mixup else None)
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:
@@ -63,12 +64,16 @@ class Regress(Task):
         value = targets.value[:, 0].numpy()
         return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
 
+    def captions(self, targets: Any) -> list[str]:
+        """The numbers."""
+        return [", ".join(f"{v:.4g}" for v in row) for row in targets.value.tolist()]
+
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """One column a number."""
         return [dict(zip(self.info.outputs, v, strict=True)) for v in prediction.value.tolist()]
 
     def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], scores: Mapping[str, Score]
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """Prediction against truth for each number, and the largest errors as pictures."""
         found: list[Exhibit] = []

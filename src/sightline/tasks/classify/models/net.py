@@ -102,3 +102,4 @@ class Net(Model):
 
 
 MODEL = Net
+TAKES_BACKBONE = True

@@ -82,3 +82,4 @@ class Net(Model):
 
 
 MODEL = Net
+TAKES_BACKBONE = True

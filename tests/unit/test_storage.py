@@ -6,17 +6,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from sightline.core import checkpoint
+from sightline import storage
 from sightline.errors import DataError, SightlineError
 
 
 def make(folder: Path) -> None:
-    checkpoint.save(folder, {"model": {"w": torch.arange(6.0).reshape(2, 3)}}, {"step": 3})
+    storage.save(folder, {"model": {"w": torch.arange(6.0).reshape(2, 3)}}, {"step": 3})
 
 
 def test_round_trip(tmp_path: Path) -> None:
     make(tmp_path / "c")
-    tensors, state = checkpoint.load(tmp_path / "c")
+    tensors, state = storage.load(tmp_path / "c")
     assert state == {"step": 3}
     assert torch.equal(tensors["model"]["w"], torch.arange(6.0).reshape(2, 3))
 
@@ -27,9 +27,9 @@ def test_cut_at_every_place_it_does_not_count(tmp_path: Path) -> None:
         whole = file.read_bytes()
         for size in range(len(whole)):
             file.write_bytes(whole[:size])
-            assert not checkpoint.valid(tmp_path / "c"), (file.name, size)
+            assert not storage.valid(tmp_path / "c"), (file.name, size)
         file.write_bytes(whole)
-    assert checkpoint.valid(tmp_path / "c")
+    assert storage.valid(tmp_path / "c")
 
 
 @pytest.mark.parametrize("call", ["mkdir", "rename", "fsync", "write_text"])
@@ -45,7 +45,7 @@ def test_a_disk_that_fails_leaves_nothing_half_made(
     with pytest.raises(SightlineError, match="No space left"):
         make(tmp_path / "new")
     monkeypatch.undo()
-    assert checkpoint.valid(tmp_path / "old")
+    assert storage.valid(tmp_path / "old")
     assert not (tmp_path / "new").exists()
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
@@ -57,5 +57,5 @@ def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
 
     torch.save(Bomb(), tmp_path / "weights.pt")
     with pytest.raises(DataError, match="pickle"):
-        checkpoint.read_tensors(tmp_path / "weights.pt")
+        storage.read_tensors(tmp_path / "weights.pt")
     assert not (tmp_path / "exploded").exists()

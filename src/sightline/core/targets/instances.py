@@ -1,0 +1,176 @@
+"""Objects in images, each with a box and a class: the truth or prediction of detection and its kin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_FLAGS = ("crowd", "difficult")
+
+
+@dataclass(frozen=True, eq=False)
+class Instances:
+    """Objects in N images, those of one image after those of the other: M in all.
+
+    Attributes:
+        counts: (N,) int64 objects in each image.
+        sizes: (N, 2) int64 height and width of the image that the boxes lie in, in pixels.
+        boxes: (M, 4) float32 x1, y1, x2, y2 in pixels; the far edge lies outside the last pixel,
+            so that width is x2 - x1.
+        labels: (M,) int64 class index in [0, K).
+        scores: (M,) float in [0, 1] for a prediction, highest first in each image; else None.
+        areas: (M,) float area in square pixels as annotated, or None: that of the box.
+        crowd: (M,) bool whether a box stands for a group (COCO), or None: none does.
+        difficult: (M,) bool whether an object may be missed (VOC), or None: none may.
+    """
+
+    counts: Tensor
+    sizes: Tensor
+    boxes: Tensor
+    labels: Tensor
+    scores: Tensor | None = None
+    areas: Tensor | None = None
+    crowd: Tensor | None = None
+    difficult: Tensor | None = None
+    kind = "instances"
+
+    def __post_init__(self) -> None:
+        n, m = len(self.counts), int(self.counts.sum())
+        if self.sizes.shape != (n, 2) or self.boxes.shape != (m, 4):
+            raise ValueError(
+                f"Instances of {n} images with {m} objects need sizes ({n}, 2) and boxes ({m}, 4). "
+                f"Received {tuple(self.sizes.shape)} and {tuple(self.boxes.shape)}."
+            )
+        for name, value in self._per_object():
+            if len(value) != m:
+                raise ValueError(f"Instances.{name} must have {m} entries. Received {len(value)}.")
+
+    def _per_object(self) -> Iterator[tuple[str, Tensor]]:
+        """Name and value of all fields that have one row an object."""
+        for field in fields(self)[2:]:
+            value = getattr(self, field.name)
+            if value is not None:
+                yield field.name, value
+
+    @property
+    def image(self) -> Tensor:
+        """(M,) int64 number of the image that each object lies in."""
+        return torch.arange(len(self), device=self.counts.device).repeat_interleave(self.counts)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    def __getitem__(self, index: Any) -> Instances:
+        """The objects of some images: a slice, a list, an index tensor, a mask or one number."""
+        chosen = torch.arange(len(self), device=self.counts.device)[
+            [index] if isinstance(index, int) else index
+        ]
+        counts, starts = self.counts[chosen], (self.counts.cumsum(0) - self.counts)[chosen]
+        ends = counts.cumsum(0)
+        rows = torch.arange(int(counts.sum()), device=counts.device)
+        rows = rows + (starts - ends + counts).repeat_interleave(counts)
+        return Instances(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
+
+    def only(self, keep: Tensor) -> Instances:
+        """The objects that an (M,) mask keeps, in as many images."""
+        counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
+        return Instances(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
+
+    def regrouped(self, image: Tensor, sizes: Tensor) -> Instances:
+        """The same objects as those of the images that (M,) `image` names, of sizes (N, 2)."""
+        order = image.argsort(stable=True)
+        counts = torch.bincount(image, minlength=len(sizes))
+        return Instances(counts, sizes, **{k: v[order] for k, v in self._per_object()})
+
+    def to(self, device: torch.device | str) -> Instances:
+        """The same on another device."""
+        moved = {k: v.to(device) for k, v in self._per_object()}
+        return Instances(self.counts.to(device), self.sizes.to(device), **moved)
+
+    @staticmethod
+    def cat(parts: Sequence[Instances]) -> Instances:
+        """All images of several batches, in order. A flag that one part has, the others lack as False."""
+        names = {name for part in parts for name, _ in part._per_object()}
+        joined: dict[str, Tensor] = {}
+        for name in sorted(names):
+            values = [getattr(p, name) for p in parts]
+            if name in _FLAGS:
+                values = [torch.zeros_like(p.labels, dtype=torch.bool) if v is None else v
+                          for p, v in zip(parts, values, strict=True)]  # fmt: skip
+            elif name == "areas":
+                values = [p.area() for p in parts]
+            joined[name] = torch.cat(values)
+        return Instances(torch.cat([p.counts for p in parts]), torch.cat([p.sizes for p in parts]), **joined)
+
+    def area(self) -> Tensor:
+        """(M,) area of each object in square pixels: as annotated, else that of its box."""
+        if self.areas is not None:
+            return self.areas
+        return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
+
+    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Instances:
+        """The same objects after their images were moved and cut.
+
+        Args:
+            places: (N, 2, 3) affine matrices from old to new pixel coordinates.
+            sizes: (N, 2) new height and width; what lies outside is cut off.
+            least: Objects of whose box a smaller share is left are dropped; 0 keeps all.
+        """
+        image = self.image
+        matrix = places.to(self.boxes)[image]
+        corners = self.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].view(-1, 4, 2)
+        corners = corners @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+        whole = torch.cat([corners.amin(1), corners.amax(1)], 1)
+        far = sizes.to(self.boxes)[image].flip(1).repeat(1, 2)
+        boxes = torch.minimum(whole.clamp(min=0), far)
+        areas = self.areas
+        if areas is not None:
+            areas = areas * torch.linalg.det(matrix[:, :, :2]).abs()
+        found = replace(self, boxes=boxes, sizes=sizes.to(self.sizes), areas=areas)
+        if least <= 0:
+            return found
+        (w, h), (cut_w, cut_h) = ((b[:, 2:] - b[:, :2]).unbind(1) for b in (whole, boxes))
+        return found.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
+
+    def present(self, classes: int) -> Tensor:
+        """(N, K) bool: which classes are in each image."""
+        found = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
+        found[self.image, self.labels] = True
+        return found
+
+    def renumbered(self, to: Tensor, classes: int) -> Instances:
+        """The same with class i called to[i], of `classes` in all."""
+        del classes
+        return replace(self, labels=to[self.labels])
+
+    def summary(self, classes: int) -> dict[str, Any]:
+        """What `DataInfo` says of them: objects of each class."""
+        return {"counts": tuple(torch.bincount(self.labels, minlength=classes).tolist())}
+
+    def to_json(self) -> list[Any]:
+        """One entry an image: {"size": [h, w], "boxes": [[x1, y1, x2, y2]], "labels": [...], ...}."""
+        rows = []
+        lists = {k: v.tolist() for k, v in self._per_object()}
+        start = 0
+        for count, size in zip(self.counts.tolist(), self.sizes.tolist(), strict=True):
+            rows.append({"size": size, **{k: v[start : start + count] for k, v in lists.items()}})
+            start += count
+        return rows
+
+    @classmethod
+    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Instances:
+        """Inverse of `to_json`."""
+        del classes
+        types = {"labels": torch.int64, "crowd": torch.bool, "difficult": torch.bool}
+        joined = {}
+        for name in [k for k in rows[0] if k != "size"] if rows else ["boxes", "labels"]:
+            flat = [x for row in rows for x in row[name]]
+            joined[name] = torch.tensor(flat, dtype=types.get(name, torch.float32))
+        joined["boxes"] = joined["boxes"].reshape(-1, 4)
+        counts = torch.tensor([len(row["labels"]) for row in rows], dtype=torch.int64)
+        sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)
+        return cls(counts, sizes, **joined)

@@ -1,0 +1,114 @@
+"""From a decoded picture to a network's input: scaled, cut or filled up; and where its points go."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+Fit = Literal["squash", "crop", "pad"]
+
+PAD_GREY = 114
+
+
+def view(
+    image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: Literal[1, 3] = 3
+) -> np.ndarray:
+    """A picture as a model sees it; one of that size and channels already is given back unchanged.
+
+    Args:
+        image: (H, W, C) uint8, C is 3 or 1.
+        size: (height, width) wanted, or None for as it is.
+        fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
+            scales the long side and fills up with grey 114.
+        channels: 3, or 1 (grey by ITU-R 601).
+
+    Returns:
+        (height, width, channels) uint8, scaled bilinearly with antialias.
+    """
+    if image.shape[2] == 3 and channels == 1:
+        image = _grey(image)
+    if size is not None and image.shape[:2] != tuple(size):
+        image = _FITS[fit](image, size)
+    if image.shape[2] == 1 and channels == 3:
+        image = np.repeat(image, 3, axis=2)
+    return image
+
+
+def _grey(image: np.ndarray) -> np.ndarray:
+    """(H, W, 1) of (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, as Pillow."""
+    weights = np.array([19595, 38470, 7471], dtype=np.uint32)
+    return ((image @ weights + 0x8000) >> 16).astype(np.uint8)[..., None]
+
+
+def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    # Torch's fixed-point resize: Pillow's result to within 1 of 255, in a fifth of the time.
+    tensor = torch.from_numpy(np.require(image, requirements="W"))[None].permute(0, 3, 1, 2)
+    small = torch.nn.functional.interpolate(tensor, size, mode="bilinear", antialias=True)
+    return np.ascontiguousarray(small[0].permute(1, 2, 0).numpy())
+
+
+def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    h, w = image.shape[:2]
+    scale = max(size[0] / h, size[1] / w)
+    inner = max(size[0], round(h * scale)), max(size[1], round(w * scale))
+    image = _resized(image, inner) if inner != (h, w) else image
+    top, left = (inner[0] - size[0]) // 2, (inner[1] - size[1]) // 2
+    return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
+
+
+def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    h, w = image.shape[:2]
+    scale = min(size[0] / h, size[1] / w)
+    inner = min(size[0], max(1, round(h * scale))), min(size[1], max(1, round(w * scale)))
+    out = np.full((*size, image.shape[2]), PAD_GREY, dtype=np.uint8)
+    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+    out[top : top + inner[0], left : left + inner[1]] = _resized(image, inner) if inner != (h, w) else image
+    return out
+
+
+_FITS = {"squash": _resized, "crop": _cropped, "pad": _padded}
+
+
+def seen(
+    targets: Any, size: tuple[int, int], fit: Fit = "squash"
+) -> tuple[Any, Tensor | None, Tensor | None]:
+    """Truths of pictures as truths of their views.
+
+    Returns:
+        The truths; (B, 2, 3) matrices as `placed` gives them and (B, 2) sizes of the pictures, or None
+        where the truths do not lie in the picture.
+    """
+    stored = getattr(targets, "sizes", None)
+    if stored is None:
+        return targets, None, None
+    places = placed(stored, size, fit)
+    return targets.moved(places, torch.tensor(size).expand_as(stored)), places, stored
+
+
+def placed(stored: Tensor, size: tuple[int, int], fit: Fit = "squash") -> Tensor:
+    """Where `view` puts the pixels of pictures.
+
+    Args:
+        stored: (B, 2) height and width of the pictures.
+        size: (height, width) that they are brought to.
+        fit: As in `view`.
+
+    Returns:
+        (B, 2, 3) float64 affine matrices from pixel coordinates (x, y) of the picture to those of the view.
+    """
+    wanted, shape = torch.tensor(size, dtype=torch.float64), stored.double()
+    if fit == "squash":
+        inner = wanted.expand_as(shape)
+    else:
+        ratio = wanted / shape
+        scale = (ratio.amax(1) if fit == "crop" else ratio.amin(1))[:, None]
+        inner = (shape * scale).round()
+        inner = torch.maximum(inner, wanted) if fit == "crop" else inner.clamp(min=1).minimum(wanted)
+    shift = ((wanted - inner) / 2).floor() if fit == "pad" else -((inner - wanted) / 2).floor()
+    places = torch.zeros(len(stored), 2, 3, dtype=torch.float64)
+    places[:, 0, 0], places[:, 1, 1] = (inner / shape).flip(1).unbind(1)
+    places[:, :, 2] = shift.flip(1)
+    return places
