@@ -23,6 +23,7 @@ from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")  # as the command sets it; both sides gain by it
 
 import numpy as np
 import torch

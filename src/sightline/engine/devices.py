@@ -84,6 +84,13 @@ class Devices:
         scaler = torch.amp.GradScaler() if precision == "fp16" else None
         return cls(chosen, str(precision), rank, world, scaler)
 
+    def seed(self, number: int) -> None:
+        """Seed what draws without a generator of its own (dropout)."""
+        if self.device.type == "cpu":  # torch.manual_seed would write down a stack trace for CUDA each time
+            torch.default_generator.manual_seed(number)
+        else:
+            torch.manual_seed(number)
+
     def autocast(self) -> AbstractContextManager[Any]:
         """Run what is inside in the chosen precision."""
         if self.precision == "fp32":

@@ -216,7 +216,7 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
         images = there.images.contiguous(memory_format=torch.channels_last)
         there = replace(there, images=images)
     number = training.epoch * batches + training.batch
-    torch.manual_seed(_mixed(training.seed, number, devices.rank))
+    devices.seed(_mixed(training.seed, number, devices.rank))
     rng = torch.Generator(devices.device).manual_seed(_mixed(training.seed + 1, number, devices.rank))
     share = factor(recipe, _progress(training, batches)) * training.plateau.scale
     training.lr = (recipe.lr or 0.0) * share
