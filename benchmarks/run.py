@@ -15,12 +15,14 @@ HERE = Path(__file__).parent
 SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "startup": (["startup.py"], None),
     "overhead": (["overhead.py"], None),
+    "coco_eval": (["coco_eval.py"], None),
     "coverage": (["coverage.py"], None),
     "near_duplicates": (["near_duplicates.py"], ""),
     "loading": (["loading.py"], ""),
     "mnist": (["mnist.py", "--epochs", "1"], "mnist"),
     "mnist_default": (["mnist.py", "--default"], "mnist"),
     "cifar10": (["cifar10.py"], "cifar10"),
+    "detect": (["detect.py"], "bccd"),
 }
 """Script with its options, and the subfolder of the data that it reads (None: no data)."""
 

@@ -144,19 +144,30 @@ def predict(
     source: Sequence[str],
     *,
     out: Path | None = None,
+    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo"] | None = None,
     batch_size: int = 64,
     device: str = "auto",
     top: int | None = None,
+    min_score: float | None = None,
+    classes: Sequence[str] = (),
+    stream: bool = False,
 ) -> Predicted:
-    """Predict for files, folders or globs; bad files are reported and the rest goes on.
+    """Predict for pictures, folders, globs, videos or a webcam; bad files are reported, the rest goes on.
 
     Args:
         run: Run folder or model folder.
-        source: Files, folders or globs.
-        out: Result: a .csv or .jsonl file, or a folder for annotated pictures.
-        batch_size: Images at a time.
+        source: Pictures, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (0); an
+            rtsp:// address. Videos need the extra 'video'.
+        out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
+            an annotated .mp4 of each video.
+        as_: Form of the result where the name of `out` does not say it ("--out labels --as yolo").
+        batch_size: Images at a time (16); one of a webcam or stream.
         device: auto, cpu, cuda, cuda:N or mps.
-        top: How many of the likeliest classes to write.
+        top: How many of the likeliest classes to write (3).
+        min_score: Leave out objects with a lower score (0.5). Left out: the model's own threshold in
+            pictures, CSV and YOLO; none in JSON lines and COCO, which are to measure with.
+        classes: Only objects of this class ("car"); several by giving it again.
+        stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
     """
     raise AssertionError
 

@@ -67,10 +67,10 @@ def _check_best(task: Task, dataset: Dataset) -> None:
         return
     truth: Any = dataset.targets
     perfect = truth
-    if hasattr(truth, "scores"):
-        k = len(dataset.classes or ())
-        scores = truth.value.double() if truth.multi else torch.nn.functional.one_hot(truth.value, k).double()
-        perfect = replace(truth, scores=scores)
+    if truth.kind == "label":
+        perfect = replace(truth, scores=truth.present(len(dataset.classes or ())).double())
+    elif truth.kind == "instances":
+        perfect = replace(truth, scores=torch.ones(len(truth.labels)))
     metric = task.metrics()[task.card.score]
     metric.update(perfect, truth)
     assert metric.compute() == metric.card.best, f"{metric.card.name} of the truth is {metric.compute()}"

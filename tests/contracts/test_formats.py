@@ -11,6 +11,7 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.formats import FORMATS
@@ -28,11 +29,17 @@ WRITING = [
 
 
 def made(truth: str) -> Dataset:
-    """Twelve grey pictures with splits, and with groups where numbers are the truth."""
+    """Twelve grey pictures with splits, and with groups where numbers are the truth. Some have no box."""
     rng, n = np.random.default_rng(0), 12
+    counts = torch.arange(n) % 4
+    sides = [np.sort(rng.uniform(0, far, (int(counts.sum()), 2)), 1) for far in (5, 7)]
+    boxes = np.stack([*sides[0].T, *sides[1].T], 1)[:, [0, 2, 1, 3]].astype(np.float32)
     targets = {
         "label": Label(torch.arange(n) % 3),
         "number": Number(torch.from_numpy(rng.normal(size=(n, 1)).astype(np.float32))),
+        "instances": Instances(
+            counts, torch.tensor([[7, 5]] * n), torch.from_numpy(boxes), torch.arange(len(boxes)) % 3
+        ),
     }
     return Dataset(
         name="made",
@@ -40,7 +47,7 @@ def made(truth: str) -> Dataset:
         ids=[f"made/{i:02d}" for i in range(n)],
         pixels=Arrays(rng.integers(0, 255, (n, 7, 5, 1)).astype(np.uint8)),
         targets=targets[truth],
-        classes=Classes(("ant", "bee", "cat")) if truth == "label" else None,
+        classes=None if truth == "number" else Classes(("ant", "bee", "cat")),
         splits=np.array((["train"] * 6 + ["val"] * 3 + ["test"] * 3), dtype=object),
         groups=np.array([f"g{i // 3}" for i in range(n)], dtype=object) if truth == "number" else None,
         outputs=("weight",) if truth == "number" else (),

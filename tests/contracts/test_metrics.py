@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,17 +13,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.metric import Metric
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.metrics import METRICS
 from sightline.metrics.intervals import score, under
 
-KINDS = ("label", "labels", "number")
+KINDS = ("label", "labels", "number", "instances")
+CALLED = {"ap": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "ap-small": "mAP small",
+          "ap-medium": "mAP medium", "ap-large": "mAP large", "voc-ap": "VOC07 mAP"}  # fmt: skip
+"""Metrics whose usual name is no file name."""
 
 
 def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
     """(prediction, truth) with ties, rare classes and some mistakes."""
     rng = np.random.default_rng(seed)
+    if kind == "instances":
+        return boxes(n, rng)
     if kind == "number":
         truth = rng.normal(size=(n, 2))
         return Number(torch.tensor(truth + 0.3 * rng.normal(size=(n, 2)))), Number(torch.tensor(truth))
@@ -36,8 +43,32 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
     return Label(p.argmax(1), p), Label(torch.tensor(truth))
 
 
+def boxes(n: int, rng: np.random.Generator) -> tuple[Instances, Instances]:
+    """Objects of all sizes, some of them crowds; three detections each, with no equal scores.
+
+    Between images equal scores would be ranked by the order of the images, as in COCO.
+    """
+    counts = rng.integers(0, 6, n)
+    m = int(counts.sum())
+    near, side = rng.uniform(0, 300, (m, 2)), np.exp(rng.uniform(np.log(10), np.log(200), (m, 1)))
+    truth = Instances(
+        torch.tensor(counts),
+        torch.full((n, 2), 600),
+        torch.tensor(np.concatenate([near, near + side], 1)).float(),
+        torch.tensor(rng.choice(4, m, p=[0.5, 0.3, 0.15, 0.05])),
+        crowd=torch.tensor(rng.random(m) < 0.03),
+    )
+    each = torch.arange(m).repeat_interleave(3)
+    shift = torch.tensor(rng.normal(size=(3 * m, 4)) * 0.1 * side.repeat(3, 0)).float()
+    labels = torch.where(torch.tensor(rng.random(3 * m) < 0.8), truth.labels[each], 0)
+    scores = torch.tensor((1 + rng.permutation(3 * m)) / (3 * m + 1))
+    return Instances(truth.counts * 3, truth.sizes, truth.boxes[each] + shift, labels, scores), truth
+
+
 def perfect(kind: str) -> tuple[Any, Any]:
     truth = answers(kind, 60)[1]
+    if kind == "instances":
+        return replace(truth, crowd=None, scores=torch.linspace(0.1, 0.9, len(truth.labels))), truth
     if kind == "number":
         return truth, truth
     scores = truth.value if kind == "labels" else torch.nn.functional.one_hot(truth.value, 7)
@@ -61,7 +92,7 @@ each = pytest.mark.parametrize(("name", "kind"), CASES)
 
 def test_helpers_beside_the_metrics_are_not_listed() -> None:
     assert {"accuracy", "macro-f1", "mae"} <= set(METRICS.names())
-    assert not {"intervals", "compare", "calibration"} & set(METRICS.names())
+    assert not {"intervals", "compare", "calibration", "detections", "mistakes"} & set(METRICS.names())
 
 
 @pytest.mark.parametrize("name", METRICS.names())
@@ -71,7 +102,7 @@ def test_card_is_complete(name: str) -> None:
     assert card.summary
     assert card.truths
     if not name.startswith("top"):
-        assert card.name.lower().replace(" ", "-") == name
+        assert card.name == CALLED[name] if name in CALLED else card.name.lower().replace(" ", "-") == name
 
 
 @each

@@ -15,6 +15,10 @@ class Targets(Protocol):
 
     kind: str
 
+    @property
+    def says(self) -> str:
+        """What they tell of each image, for people."""
+
     def __len__(self) -> int: ...
     def __getitem__(self, index: Any) -> Any: ...
     def to(self, device: torch.device | str) -> Any:

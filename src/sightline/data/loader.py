@@ -107,6 +107,15 @@ class Loader:
         return max(1, math.floor(batches)) if self._drop_last else math.ceil(batches)
 
     @property
+    def ids(self) -> list[str]:
+        """Names of all items of the data set, in its order."""
+        return list(self._dataset.ids)
+
+    def whole(self, prediction: Any) -> Any:
+        """Predictions for the items, from predictions for what the batches hold: the same here."""
+        return prediction
+
+    @property
     def targets(self) -> Any:
         """Truths of all items of the data set, in its order, in the pixels of the stored pictures."""
         return self._dataset.targets

@@ -17,8 +17,15 @@ class Batches(Protocol):
     """Items in their order; see `data/loader.py`."""
 
     @property
+    def ids(self) -> list[str]:
+        """Names of all of them."""
+
+    @property
     def targets(self) -> Any:
         """Truths of all of them."""
+
+    def whole(self, prediction: Any) -> Any:
+        """Predictions for the items, from predictions for what the batches hold."""
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """This process's share of them; the shares in order of rank are all."""
@@ -61,7 +68,7 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
     model.eval()
     rng = torch.Generator(devices.device).manual_seed(0)
     predictions: list[Any] = []
-    ids: list[str] = []
+    seen = 0
     total = 0.0
     for batch in loader.epoch(0):
         there = batch.to(devices.device)
@@ -70,10 +77,10 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
             total += float(model.loss(there, rng, outputs=outputs)["loss"]) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
         predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")))
-        ids.extend(batch.ids)
+        seen += len(batch)
     model.train(was_training)
-    parts = devices.gather((predictions, ids, total))
+    parts = devices.gather((predictions, seen, total))
     predictions = [p for part in parts for p in part[0]]
-    ids = [i for part in parts for i in part[1]]
-    mean = sum(part[2] for part in parts) / max(len(ids), 1)
-    return Predicted(type(predictions[0]).cat(predictions), loader.targets, ids, mean)
+    mean = sum(part[2] for part in parts) / max(sum(part[1] for part in parts), 1)
+    whole = loader.whole(type(predictions[0]).cat(predictions))
+    return Predicted(whole, loader.targets, list(loader.ids), mean)

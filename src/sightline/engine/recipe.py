@@ -43,6 +43,7 @@ class Recipe:
         augment: none, light, standard or strong.
         flip: Mirror training images: yes, no, or auto (yes for colour photographs).
         size: Input side in pixels.
+        tile: Side in pixels of overlapping tiles that pictures are cut into, for small objects; 0 is off.
         fit: How a picture of another shape is brought to size: squash, crop or pad.
         workers: Threads that decode files; 0 decodes in the main one.
         cache: Room for decoded images, in memory or on disk, such as 2GB; 0 is off.
@@ -74,6 +75,7 @@ class Recipe:
     augment: Literal["none", "light", "standard", "strong"] | None = None
     flip: Literal["yes", "no", "auto"] | None = None
     size: Annotated[int | None, Range(1)] = None
+    tile: Annotated[int | None, Range()] = None
     fit: Literal["squash", "crop", "pad"] | None = None
     workers: Annotated[int | None, Range()] = None
     cache: str | None = None
@@ -115,6 +117,7 @@ DEFAULTS: dict[str, Any] = {
     "sampler": "shuffled",
     "augment": "standard",
     "flip": "auto",
+    "tile": 0,
     "fit": "squash",
     "cache": "2GB",
     "checkpoint_every": "5m",

@@ -4,4 +4,6 @@ from __future__ import annotations
 
 from sightline.core.folder import Folder
 
-METRICS = Folder("sightline.metrics", "metric", exclude=("intervals", "compare", "calibration"))
+METRICS = Folder(
+    "sightline.metrics", "metric", exclude=("intervals", "compare", "calibration", "detections", "mistakes")
+)

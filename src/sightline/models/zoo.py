@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import math
 import os
 import socket
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, make_dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
@@ -31,6 +33,22 @@ DEFAULT_PRETRAINED = "mobilenetv3_large_100"
 """What is trained where published weights are wanted and no network is named."""
 
 HINT = "`sightline models --all` lists them."
+PYRAMIDS = "Networks with maps at strides 8, 16 and 32 are csp and most convolutional ones of timm."
+
+
+@runtime_checkable
+class Pyramid(Protocol):
+    """A backbone that is read at several depths.
+
+    Attributes:
+        levels: (channels, stride) of each map, finest first.
+    """
+
+    levels: tuple[tuple[int, int], ...]
+
+    def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
+        """(B, C, H, W) normalised pictures to a map (B, channels, H / stride, W / stride) of each level."""
+        ...
 
 
 def names(all: bool = False) -> list[str]:
@@ -99,16 +117,49 @@ def create(
         UsageError: If a value is of the wrong kind or the pictures are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
-    if pretrained not in typing.get_args(Pretrained):
-        raise UnknownName("value of --pretrained", pretrained, typing.get_args(Pretrained))
     checked = _checked(name, settings)
-    backbone = None
-    if pretrained != "no":
-        backbone = _fetched(name, pretrained, outputs=outputs, channels=channels, size=size, **checked)
-    if backbone is None:
-        backbone = _built(name, False, outputs=outputs, channels=channels, size=size, **checked)
+    backbone = _wanted(
+        name,
+        pretrained,
+        lambda published: _built(name, published, outputs=outputs, channels=channels, size=size, **checked),
+    )
     _try(name, backbone, outputs, channels, size)
     return backbone
+
+
+def pyramid(
+    name: str,
+    *,
+    channels: int,
+    size: tuple[int, int],
+    pretrained: Pretrained = "no",
+    **settings: Any,
+) -> Pyramid:
+    """Build a network that is read at strides 8, 16 and 32, without a head, and try it.
+
+    Args:
+        name: One of `names(all=True)`.
+        channels: Channels of the pictures, 1 or 3.
+        size: Their (height, width), multiples of 32.
+        pretrained: As for `create`.
+        settings: The network's own settings, see `options`.
+
+    Raises:
+        UnknownName: If there is no such network or setting.
+        UsageError: If it has no maps at these strides, or the pictures are too small.
+        SightlineError: If published weights were asked for and cannot be had.
+    """
+    checked = _checked(name, settings)
+    if name not in BACKBONES:
+        build = partial(_known(name).pyramid, name, channels=channels, size=size, **checked)
+        found = _wanted(name, pretrained, lambda published: build(pretrained=published))
+    else:
+        found = create(name, outputs=1, channels=channels, size=size, pretrained=pretrained, **settings)
+        found.head = nn.Identity()
+    if not isinstance(found, Pyramid):
+        raise UsageError(f"Model '{name}' has no feature maps to detect with. {PYRAMIDS}")
+    _try_maps(name, found, channels, size)
+    return found
 
 
 def _timm() -> Any:
@@ -133,14 +184,22 @@ def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
     return typing.cast(Backbone, build(**arguments))
 
 
-def _fetched(name: str, wanted: Pretrained, **arguments: Any) -> Backbone | None:
+def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
+    """The network with published weights where they are wanted and can be had, else without."""
+    if pretrained not in typing.get_args(Pretrained):
+        raise UnknownName("value of --pretrained", pretrained, typing.get_args(Pretrained))
+    found = None if pretrained == "no" else _fetched(name, pretrained, build)
+    return build(False) if found is None else found
+
+
+def _fetched(name: str, wanted: Pretrained, build: Callable[[bool], Backbone]) -> Backbone | None:
     """The network with published weights, or None if it goes on without."""
     reason = _without(name)
     if not reason:
         talk.say(f"Fetching published weights of '{name}'.")
         try:
             with _patient():
-                return _built(name, True, **arguments)
+                return build(True)
         except UsageError:
             raise
         except Exception as error:  # whatever the hub, the network or the file may throw
@@ -217,3 +276,23 @@ def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple
         backbone.train(training)
     if shape != (1, outputs):
         raise UsageError(f"Model '{name}' is no classifier: expected outputs (1, {outputs}), found {shape}.")
+
+
+def _try_maps(name: str, found: Any, channels: int, size: tuple[int, int]) -> None:
+    """One empty picture through the network: are its maps as large as its strides say?"""
+    picture = torch.zeros(1, channels, *size, device=next(found.parameters()).device)
+    training = found.training
+    try:
+        with torch.no_grad():
+            shapes = [tuple(x.shape[1:]) for x in found.eval().maps(picture)]
+    except (RuntimeError, AssertionError, ValueError) as error:
+        shapes = [str(error).splitlines()[0]]
+    finally:
+        found.train(training)
+    expected = [(c, math.ceil(size[0] / s), math.ceil(size[1] / s)) for c, s in found.levels]
+    if shapes != expected:
+        raise UsageError(
+            f"Model '{name}' cannot be read at strides 8, 16 and 32 for pictures of {size[0]}x{size[1]} with "
+            f"{channels} channels: expected maps {expected}, found {shapes}. "
+            f"Try a --size that is a multiple of 32. {PYRAMIDS}"
+        )

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 LEAST = 160
 """Pictures narrower than this are enlarged by a whole factor, so that the words fit."""
+
+Colour = tuple[int, int, int]
+Edges = tuple[int, int, int, int]
+
+PALETTE: tuple[Colour, ...] = (
+    (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
+    (204, 121, 167),
+)  # fmt: skip
+"""Colours that colour-blind eyes tell apart (Okabe and Ito, Color Universal Design, 2008), without black."""
+
+_SIDE = 640  # pixels of the longer side at which a line is two pixels wide
+
+
+def enlarged(image: NDArray[np.uint8], least: int = LEAST) -> tuple[NDArray[np.uint8], int]:
+    """A picture no narrower than `least`, in RGB, and the whole factor by which it has grown.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3.
+        least: Pixels.
+    """
+    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    factor = max(1, -(-least // rgb.shape[1]))
+    return (rgb if factor == 1 else rgb.repeat(factor, axis=0).repeat(factor, axis=1)), factor
 
 
 def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
@@ -20,11 +47,100 @@ def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
     Returns:
         (H', W', 3) uint8.
     """
-    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-    factor = max(1, -(-LEAST // rgb.shape[1]))
-    rgb = rgb.repeat(factor, axis=0).repeat(factor, axis=1)
+    rgb, _ = enlarged(image)
     size = max(12, rgb.shape[1] // 28)
-    font = ImageFont.load_default(size)
     strip = Image.new("RGB", (rgb.shape[1], int(size * 1.8)), "white")
-    ImageDraw.Draw(strip).text((size // 3, size // 3), text, fill="black", font=font)
+    ImageDraw.Draw(strip).text((size // 3, size // 3), text, fill="black", font=_font(size))
     return np.concatenate([rgb, np.asarray(strip)], axis=0)
+
+
+def boxes(
+    image: NDArray[np.uint8],
+    boxes: ArrayLike,
+    labels: ArrayLike,
+    scores: ArrayLike | None = None,
+    names: Sequence[str] | None = None,
+    colours: Sequence[Colour] = PALETTE,
+    dashed: bool = False,
+) -> NDArray[np.uint8]:
+    """The picture with boxes and their classes drawn on it; the one with the highest score lies on top.
+
+    Lines are two pixels wide where the longer side has up to 640 pixels, and grow with the picture. They
+    straddle the edge of the box, so that a tiny object stays visible, and stay inside the picture.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3; not changed.
+        boxes: (M, 4) x1, y1, x2, y2 in pixels, the far edge outside the last pixel.
+        labels: (M,) class index; it chooses the colour, always the same one.
+        scores: (M,) in [0, 1], written behind the name, or None.
+        names: Name of each class, or None to write nothing.
+        colours: RGB of class 0, 1, ...; begun again after the last. One colour gives all classes the same.
+        dashed: Broken lines, to tell truth from prediction.
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+    """
+    out = np.array(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image)
+    where = np.asarray(boxes, dtype=np.float64).reshape(-1, 4)
+    classes = np.asarray(labels, dtype=np.int64).reshape(-1)
+    sure = None if scores is None else np.asarray(scores, dtype=np.float64).reshape(-1)
+    ranked = np.arange(len(where)) if sure is None else np.argsort(sure, kind="stable")
+    order = [int(i) for i in ranked if np.isfinite(where[i]).all()]
+    thick = max(2, round(2 * max(out.shape[:2]) / _SIDE))
+    frames = {i: _outside(where[i], thick, out.shape[:2]) for i in order}
+    for i in order:
+        _outline(out, frames[i], thick, colours[classes[i] % len(colours)], dashed)
+    if names is None or not order:
+        return out
+    drawn = Image.fromarray(out)
+    for i in order:
+        text = names[classes[i]] + ("" if sure is None else f" {sure[i]:.2f}")
+        _tag(drawn, frames[i], text, colours[classes[i] % len(colours)], thick)
+    return np.array(drawn)
+
+
+def _outside(box: NDArray[np.float64], thick: int, size: Sequence[int]) -> Edges:
+    """Outer edge of the line around a box, in whole pixels inside the picture, at least a line wide."""
+    height, width = size
+    x1, y1 = (max(0, int(np.floor(v + 0.5)) - thick // 2) for v in box[:2])
+    x2, y2 = (int(np.floor(v + 0.5)) + thick // 2 for v in box[2:])
+    x1, y1 = min(x1, max(0, width - thick)), min(y1, max(0, height - thick))
+    return x1, y1, min(width, max(x2, x1 + thick)), min(height, max(y2, y1 + thick))
+
+
+def _outline(
+    out: NDArray[np.uint8], frame: tuple[int, int, int, int], thick: int, colour: Colour, dashed: bool
+) -> None:
+    x1, y1, x2, y2 = frame
+    dash = 4 * thick if dashed else max(out.shape[:2])
+    gap = 3 * thick if dashed else 0
+    for at in range(x1, x2, dash + gap):
+        end = min(at + dash, x2)
+        out[y1 : min(y1 + thick, y2), at:end] = colour
+        out[max(y2 - thick, y1) : y2, at:end] = colour
+    for at in range(y1, y2, dash + gap):
+        end = min(at + dash, y2)
+        out[at:end, x1 : min(x1 + thick, x2)] = colour
+        out[at:end, max(x2 - thick, x1) : x2] = colour
+
+
+def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> None:
+    """A strip of the box's colour with its words: over the box, under it, or in it, where there is room."""
+    size = 6 * thick
+    font, draw = _font(size), ImageDraw.Draw(drawn)
+    x1, y1, _, y2 = frame
+    width, height = int(np.ceil(font.getlength(text))) + thick * 2, int(size * 1.3)
+    left = max(0, min(x1, drawn.width - width))
+    top = y1 - height
+    if top < 0:
+        top = y2 if y2 - y1 < 2 * height and y2 + height <= drawn.height else y1
+    draw.rectangle((left, top, left + width - 1, top + height - 1), fill=colour)
+    bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 128  # luma of ITU-R 601
+    draw.text(
+        (left + thick, top + height / 2), text, fill="black" if bright else "white", font=font, anchor="lm"
+    )
+
+
+@lru_cache(maxsize=16)
+def _font(size: int) -> Any:
+    return ImageFont.load_default(size)

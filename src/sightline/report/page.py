@@ -23,6 +23,7 @@ from sightline import storage
 from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Pictures, Score, Table
 from sightline.data.images import encode_jpeg, encode_png
 from sightline.data.view import view
+from sightline.report import scenes
 from sightline.report.figures import COUNTED, Drawn, svg
 from sightline.report.words import clean, number
 
@@ -218,8 +219,7 @@ def _blocks(exhibit: Exhibit, prefix: str, picture: Fetch) -> Iterator[dict[str,
     if isinstance(exhibit, Table):
         yield _table(exhibit)
     elif isinstance(exhibit, Gallery):
-        pairs = zip(exhibit.ids, exhibit.captions, strict=True)
-        shown = [_fetch(picture, i, c) for i, c in list(pairs)[:SHOWN]]
+        shown = [_fetch(picture, exhibit, i) for i in range(min(SHOWN, len(exhibit.ids)))]
         yield _gallery(exhibit, shown, len(exhibit.ids))
     elif isinstance(exhibit, Pictures):
         pairs = zip(exhibit.images, exhibit.captions, strict=True)
@@ -309,18 +309,31 @@ def _some(note: str, shown: int, whole: int, what: str) -> str:
 
 def _gallery(exhibit: Gallery | Pictures, shown: list[Shown], whole: int) -> dict[str, Any]:
     note = _some(exhibit.note, len(shown), whole, "pictures")
-    return {"kind": "gallery", "title": exhibit.title, "note": note, "pictures": shown, "wide": True}
+    widest = max((p.width for p in shown), default=0)
+    size = "pairs" if widest > 1.5 * scenes.SIDE else "scenes" if widest > SIDE else ""
+    return {
+        "kind": "gallery",
+        "title": exhibit.title,
+        "note": note,
+        "pictures": shown,
+        "wide": True,
+        "size": size,
+    }
 
 
-def _fetch(picture: Fetch, id: str, caption: str) -> Shown:
+def _fetch(picture: Fetch, gallery: Gallery, i: int) -> Shown:
+    id, caption = gallery.ids[i], gallery.captions[i]
     try:
         image = picture(id)
+        drawn = scenes.scene(gallery, i, image)
     except Exception as error:  # the report comes last: no picture may cost the user the rest of it
         return Shown("", SIDE, False, caption, id, error=str(error) or type(error).__name__)
+    if drawn is not None:
+        return _shown(drawn, caption, id, pixelated=False, side=max(drawn.shape[:2]))
     return _shown(image, caption, id, pixelated=None)
 
 
-def _shown(image: Any, caption: str, id: str, pixelated: bool | None) -> Shown:
+def _shown(image: Any, caption: str, id: str, pixelated: bool | None, side: int = SIDE) -> Shown:
     """One picture, small enough for a page; `pixelated` None enlarges small ones without smoothing."""
     array = np.asarray(image)
     if array.ndim == 2:
@@ -329,11 +342,11 @@ def _shown(image: Any, caption: str, id: str, pixelated: bool | None) -> Shown:
         found = f"{array.dtype} {array.shape}"
         return Shown("", SIDE, False, caption, id, error=f"Expected (H, W, 3 or 1) uint8, found {found}.")
     h, w = array.shape[:2]
-    if max(h, w) > SIDE:
-        k = SIDE / max(h, w)
+    if max(h, w) > side:
+        k = side / max(h, w)
         array = view(array, (max(1, round(h * k)), max(1, round(w * k))), channels=array.shape[2])
     small = max(h, w) <= 64
     coded = encode_png(array) if small else encode_jpeg(array, 85)
     uri = f"data:image/{'png' if small else 'jpeg'};base64,{base64.b64encode(coded).decode()}"
-    width = round(SIDE * array.shape[1] / max(array.shape[:2]))
+    width = round(side * array.shape[1] / max(array.shape[:2]))
     return Shown(uri, width, small if pixelated is None else pixelated, caption, id)

@@ -19,6 +19,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.data.loader import Augment, Loader
+from sightline.data.tiles import Joined, batches
 from sightline.data.transforms.standard import standard
 from sightline.engine import batch_size
 from sightline.engine.callbacks import Callback
@@ -55,19 +56,16 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
     return model
 
 
-def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False) -> Loader:
+def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False) -> Loader | Joined:
     """Batches of a data set as the plan's model sees them."""
-    recipe, settings = plan.recipe, plan.settings
-    # Batch norm cannot take a lone image: a remainder that small waits for the next epoch's order.
-    lone = 0 < len(dataset) % (recipe.batch_size or 32) < 2 * devices.world < len(dataset)
-    return Loader(
+    recipe = plan.recipe
+    return batches(
         dataset,
-        size=tuple(settings["size"]),
-        fit=settings["fit"],
-        channels=settings["channels"],
+        plan.settings,
+        # Batch norm cannot take a lone image: a remainder that small waits for the next epoch's order.
+        least=2 * devices.world,
         batch_size=recipe.batch_size or 32,
         train=train,
-        drop_last=train and lone,
         seed=plan.asked.seed,
         sampler=recipe.sampler or "shuffled",
         workers=recipe.workers or 0,
@@ -100,7 +98,7 @@ def fit(
         run.update(settings=plan.settings)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train = loader(plan, plan.part("train"), devices, train=True)
+    train: Any = loader(plan, plan.part("train"), devices, train=True)
     val = loader(plan, plan.part("val"), devices)
     training = gradient.fit(
         model,
@@ -116,7 +114,7 @@ def fit(
     return model, training.elapsed
 
 
-def validation(model: Model, val: Loader, plan: Plan, devices: Devices) -> dict[str, float]:
+def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
     """Loss and main score on validation; "val_score" is turned so that higher is better."""
     found = predict(model, val, devices)
     main = plan.task.card.score

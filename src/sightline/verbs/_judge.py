@@ -90,7 +90,7 @@ def verdicts(
     main = task.card.score
     metric = network[main]
     card = metric.card
-    said = [f"{main[0].upper() + main[1:]} on {results.split}: {results.scores[main].text(card.percent)}."]
+    said = [f"{capital(main)} on {results.split}: {results.scores[main].text(card.percent)}."]
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference
@@ -113,6 +113,11 @@ def verdicts(
             "small differences cannot be told from chance."
         )
     return said
+
+
+def capital(name: str) -> str:
+    """A score's name as the first word of a sentence; names with capitals of their own stay (mAP50)."""
+    return name if any(map(str.isupper, name)) else name.capitalize()
 
 
 def without_leaks(

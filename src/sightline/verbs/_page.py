@@ -27,6 +27,7 @@ from sightline.core.run import Run, scoreboard
 from sightline.data.images import picture
 from sightline.report import page
 from sightline.report.page import Page, Section
+from sightline.verbs import _judge
 from sightline.verbs._plan import Plan
 
 SAMPLES = 24
@@ -57,7 +58,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip
-    name, seed = plan.settings["backbone"] or plan.settings["method"], plan.asked.seed
+    name, seed = plan.why["model"].partition(":")[0], plan.asked.seed
     lead = f"{name} for {plan.task.card.name} on {plan.dataset.name}, seed {seed}."
     content = Page(run.path.name, lead, facts, results.verdicts, [s for s in sections if s is not None])
     file = run.path / "report.html"
@@ -68,7 +69,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
 def beside(results: Results, name: str, percent: bool) -> Intervals:
     """The main score of network and baselines, as points with intervals."""
     scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
-    return Intervals(f"{name[0].upper()}{name[1:]}, network and baselines", name, scores, percent)
+    return Intervals(f"{_judge.capital(name)}, network and baselines", name, scores, percent)
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:

@@ -178,6 +178,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
         "channels": info.channels,
         "size": list(info.size),
         "fit": recipe.fit,
+        "tile": recipe.tile or 0,
         "mean": list(info.mean),
         "std": list(info.std),
         **method.MODEL.settings_for(info, task_options),
@@ -229,8 +230,7 @@ def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         names = ", ".join(c.name for c in fitting) or "none"
         raise UsageError(f"{asked.data} has a {dataset.truth} for each image; tasks for it: {names}. "
                          "Say which with --task.")  # fmt: skip
-    what = "several classes an image" if getattr(dataset.targets, "multi", False) else f"a {dataset.truth}"
-    why["task"] = f"{fitting[0].name}: the data give {what}"
+    why["task"] = f"{fitting[0].name}: the data give {dataset.targets.says}"
     return fitting[0], dataset, why
 
 
@@ -339,7 +339,7 @@ def _resolved(
     photos = largest > SMALL
     side = 224 if asked.pretrained != "no" else 128
     if card.stride > 1:  # things in the picture must stay large enough to be found
-        side = min(largest, LONG)
+        side = recipe.tile or min(largest, LONG)
     follows: dict[str, Any] = {
         "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),
         "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
@@ -355,6 +355,9 @@ def _resolved(
     if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
         liked.pop("lr", None)  # a learning rate goes with its optimiser
     filled = recipe.filled(liked, task_defaults, follows, DEFAULTS)
+    if filled.tile and not hasattr(dataset.targets, "sizes"):
+        says = dataset.targets.says
+        raise UsageError(f"--tile is for tasks that say where things are; the data give {says}.")
     if filled.flip == "auto":
         filled = replace(filled, flip="no" if (scan.channels == 1).all() else "yes")
     return filled
@@ -366,10 +369,13 @@ def _info(dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, asked: 
     grey = bool((scan.channels == 1).all()) and asked.pretrained == "no"
     channels = 1 if grey else 3
     own = int(np.median(scan.height)), int(np.median(scan.width))
+    if recipe.tile:
+        own = recipe.tile, recipe.tile
     size = (recipe.size, recipe.size) if recipe.size is not None else card.size or own
     if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
-        longest = max(size)
-        size = tuple(math.ceil(longest * side / max(own) / card.stride) * card.stride for side in own)
+        scale = max(size) / max(own)
+        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in own)
+        size = height, width
     mean, std = scan.mean_std(train, channels)
     targets: Any = dataset.targets[torch.from_numpy(train)]
     return DataInfo(dataset.classes, dataset.outputs, channels, size, mean, tuple(max(s, 1e-3) for s in std),

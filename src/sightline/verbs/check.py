@@ -11,7 +11,7 @@ from typing import Any
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Exhibit, Finding, Table
 from sightline.data.check import finding_names, run_checks
-from sightline.data.checks._report import class_counts
+from sightline.data.checks._report import class_counts, object_counts
 from sightline.data.open import open_data
 from sightline.data.scan import Scan, scan
 from sightline.errors import DataError, UnknownName
@@ -30,7 +30,7 @@ class Checked:
         n: Pictures.
         truth: Kind of its truth ("label").
         splits: Pictures in each given split ("" where none is given).
-        classes: One row a class: index, id, name, pictures in each split.
+        classes: One row a class: index, id, name, pictures in each split, and boxes where there are any.
         notes: What was recognised and why.
         findings: What is wrong or worth knowing, the worst first.
         accepted: Names of findings that the user knows and means.
@@ -61,7 +61,7 @@ class Checked:
         where = f" in {self.root}" if self.root else ""
         shown: list[Exhibit] = []
         if self.classes:
-            columns = ["index", "id", "name", *self.splits_named()]
+            columns = list(self.classes[0])
             rows = [[row[c] for c in columns] for row in self.classes]
             shown.append(Table("Classes", columns, rows))
         mark = {name: " (accepted)" for name in self.accepted}
@@ -71,10 +71,6 @@ class Checked:
         if not rows:
             note = f"Nothing was found. {note}".strip()
         return [*shown, Table(title, ["severity", "name", "count", "what", "what to do"], rows, note)]
-
-    def splits_named(self) -> list[str]:
-        """Columns of the class table that count pictures."""
-        return [s or "pictures" for s in self.splits]
 
 
 def run(
@@ -121,6 +117,7 @@ def refuse(findings: Sequence[Finding], accept: Sequence[str]) -> None:
         some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
         lines += [f"  {f.name}: {f.message}", f"    Items: {some}"] if some else [f"  {f.name}: {f.message}"]
         lines.append(f"    {f.fix} Or, if it is known and meant: --accept {f.name}")
+    lines += [f"A warning that may be why: {f.message}" for f in findings if f.name == "links-not-followed"]
     lines.append("`sightline check DATA --out findings.json` lists all items.")
     raise DataError("\n".join(lines))
 
@@ -134,8 +131,10 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
     _known(accept, findings)
     given = [s for s in ("", *SPLITS) if (dataset.splits == s).any()]
     classes: list[dict[str, Any]] = []
-    if dataset.classes is not None and dataset.truth == "label":
+    if dataset.classes is not None:
         counts = {s or "pictures": class_counts(dataset, dataset.where(s)) for s in given}
+        if dataset.truth == "instances":
+            counts["boxes"] = object_counts(dataset)
         classes = [
             {
                 "index": k,

@@ -14,9 +14,9 @@ from sightline import storage
 from sightline.core.dataset import Dataset
 from sightline.core.report import Results
 from sightline.core.run import Run, scoreboard
-from sightline.data.loader import Loader
 from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
+from sightline.data.tiles import batches
 from sightline.engine.devices import Devices
 from sightline.engine.inference import predict
 from sightline.errors import DataError
@@ -66,9 +66,8 @@ def run(
     looks = _judge.look_at_test(found, held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
     settings = model.settings
-    batches = Loader(part, size=tuple(settings["size"]), fit=settings["fit"], channels=settings["channels"],
-                     batch_size=64, train=False)  # fmt: skip
-    said = predict(model.to(devices.device), batches, devices)
+    seen = batches(part, model.settings, batch_size=64)
+    said = predict(model.to(devices.device), seen, devices)
     scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)

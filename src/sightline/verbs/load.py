@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import glob
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from sightline.core.checkpoint import read_tensors
-from sightline.core.dataset import Pixels
 from sightline.core.model import Model
 from sightline.core.predictor import Outcome
 from sightline.core.run import FORMAT
 from sightline.core.sample import Batch
 from sightline.core.task import Task
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.images import Arrays, Files, picture
+from sightline.data.tiles import cut
+from sightline.data.view import placed
 from sightline.engine.devices import Devices, pick
-from sightline.errors import DataError, UnreadableImage, UsageError
+from sightline.errors import DataError, UnreadableImage
+from sightline.storage import read_tensors
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_from
+from sightline.verbs._sources import Input, Sources
 
 
 def run(path: Path, *, device: str = "auto") -> ModelPredictor:
@@ -78,6 +78,19 @@ def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:
     return model, task, card
 
 
+@dataclass(frozen=True)
+class Answer:
+    """What came of one picture, and the picture.
+
+    Attributes:
+        input: The picture.
+        outcome: Its prediction, or why there is none.
+    """
+
+    input: Input
+    outcome: Outcome
+
+
 class ModelPredictor:
     """Predicts with the model of a run.
 
@@ -93,76 +106,69 @@ class ModelPredictor:
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
 
-    def predict(self, source: Any, *, batch_size: int = 64) -> Iterator[Outcome]:
+    def predict(self, source: Any, *, batch_size: int = 64, stream: bool = False) -> Iterator[Outcome]:
         """Predictions, in order, as they come; a bad file is an outcome with an error.
 
+        Boxes and the like are in the pixels of the stored picture, after EXIF orientation. A frame's id is
+        "film.mp4#000123"; a film that is cut off ends with an outcome with an error.
+
         Args:
-            source: A file, folder or glob, or several; an array (H, W, C) or (N, H, W, C) uint8,
-                or several arrays.
+            source: A file (picture or video), folder, glob, number of a webcam (0), rtsp:// address, or
+                several; an array (H, W, C) or (N, H, W, C) uint8, or several arrays.
             batch_size: Images at a time.
+            stream: Take an http address for a video stream.
 
         Raises:
-            UsageError: If nothing is found, or the source is an address.
+            UsageError: If nothing is found, or the source is an address of something that is not fetched.
+            MissingExtra: If a video is named and PyAV is not installed.
         """
-        pixels, ids = _pixels(source)
-        for start in range(0, len(ids), batch_size):
-            yield from self._batch(pixels, ids, range(start, min(start + batch_size, len(ids))))
+        for answer in self.answers(Sources(source, stream), batch_size):
+            yield answer.outcome
 
-    def _batch(self, pixels: Pixels, ids: Sequence[str], where: range) -> Iterator[Outcome]:
-        seen: dict[int, np.ndarray] = {}
+    def answers(self, sources: Sources, batch_size: int = 64) -> Iterator[Answer]:
+        """As `predict`, each with the picture it is about."""
+        for batch in sources.batches(batch_size):
+            yield from self._batch(batch)
+
+    def _batch(self, inputs: Sequence[Input]) -> Iterator[Answer]:
+        stored: list[tuple[int, int]] = []
+        parts: list[np.ndarray] = []
+        there: list[int] = []
         errors: dict[int, str] = {}
-        for i in where:
+        for i, one in enumerate(inputs):
             try:
-                seen[i] = picture(
-                    pixels, i, tuple(self.settings["size"]), self.settings["fit"], self.settings["channels"]
-                )
+                views, size = one.seen(self.settings)
             except UnreadableImage as error:
                 errors[i] = error.detail
+                continue
+            there.append(i)
+            stored.append(size)
+            parts += views
         rows: dict[int, tuple[Any, dict[str, Any]]] = {}
-        if seen:
-            images = torch.from_numpy(np.stack(list(seen.values())).transpose(0, 3, 1, 2).copy())
-            prediction = self._forward(images, [ids[i] for i in seen])
+        if there:
+            prediction = self._answer(parts, torch.tensor(stored), len(inputs))
             flat = self.task.rows(prediction)
-            rows = {i: (prediction[n], flat[n]) for n, i in enumerate(seen)}
-        for i in where:
-            if i in errors:
-                yield Outcome(ids[i], None, {}, errors[i])
-            else:
-                yield Outcome(ids[i], *rows[i])
+            rows = {i: (prediction[n], flat[n]) for n, i in enumerate(there)}
+        for i, one in enumerate(inputs):
+            said = Outcome(one.id, None, {}, errors[i]) if i in errors else Outcome(one.id, *rows[i])
+            yield Answer(one, said)
+
+    def _answer(self, parts: list[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
+        """Predictions for whole pictures, from all their tiles or from themselves."""
+        tiles = cut(stored, self.settings["tile"]) if self.settings.get("tile") else None
+        sizes = stored if tiles is None else tiles.sizes
+        found = []
+        for start in range(0, len(parts), batch_size):
+            some = slice(start, start + batch_size)
+            images = torch.from_numpy(np.stack(parts[some]).transpose(0, 3, 1, 2).copy())
+            found.append(self._forward(images, sizes[some]))
+        whole = type(found[0]).cat(found)
+        return whole if tiles is None else tiles.join(whole)
 
     @torch.no_grad()
-    def _forward(self, images: torch.Tensor, ids: list[str]) -> Any:
-        outputs = self.model(Batch(images, None, ids).to(self.devices.device).images)
-        return self.model.decode({k: v.float() for k, v in outputs.items()}, self.settings).to("cpu")
-
-
-def _pixels(source: Any) -> tuple[Pixels, list[str]]:
-    """Where the pictures come from, and their names."""
-    if isinstance(source, np.ndarray):
-        source = source[None] if source.ndim == 3 else source
-        return Arrays(source), [str(i) for i in range(len(source))]
-    several = [source] if isinstance(source, str | Path) else list(source)
-    if several and isinstance(several[0], np.ndarray):
-        return Arrays(np.stack([np.asarray(one) for one in several])), [str(i) for i in range(len(several))]
-    files = [file for one in several for file in _files(str(one))]
-    if not files:
-        raise UsageError(f"There is nothing to predict in {', '.join(map(str, several)) or 'nothing'}.")
-    return Files(files), [str(f) for f in files]
-
-
-def _files(source: str) -> Iterable[Path]:
-    """Files of one source, sorted; a named file is taken whatever its name."""
-    if "://" in source:
-        raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
-    path = Path(source)
-    if path.is_dir():
-        found = sorted(p for p in path.rglob("*") if p.is_file() and p.suffix.lower() in ALL_EXTENSIONS)
-        if not found:
-            raise UsageError(f"The folder {source} has no pictures in it.")
-        return found
-    if path.exists():
-        return [path]
-    matches = sorted(glob.glob(source, recursive=True))
-    if not matches:
-        raise UsageError(f"{source}: there is no such file or folder, and as a glob it matches nothing.")
-    return [Path(m) for m in matches if Path(m).is_file()]
+    def _forward(self, images: torch.Tensor, stored: torch.Tensor) -> Any:
+        places = placed(stored, tuple(self.settings["size"]), self.settings["fit"])
+        batch = Batch(images, None, (), places, stored)
+        outputs = self.model(batch.to(self.devices.device).images)
+        outputs = {k: v.float() for k, v in outputs.items()}
+        return batch.back(self.model.decode(outputs, self.settings).to("cpu"))

@@ -1,24 +1,20 @@
-"""Predict for files, folders and globs; write a table, JSON lines or annotated pictures."""
+"""Predict for pictures, folders, globs, videos and cameras; write tables, labels or annotated pictures."""
 
 from __future__ import annotations
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
-
-from sightline.core.predictor import Outcome
 from sightline.core.report import Exhibit, Table
-from sightline.data.images import decode, encode_png
-from sightline.errors import UsageError
-from sightline.ops.draw import captioned
+from sightline.errors import UnknownName, UsageError
 from sightline.talk import say, track
-from sightline.verbs.load import ModelPredictor
+from sightline.verbs._kinds import Kind, Row, kind_of, objects, only
+from sightline.verbs._sources import Sources
+from sightline.verbs._writers import ALL_SCORES, FORMS, Setting, form_of
+from sightline.verbs.load import Answer, ModelPredictor
 
 SHOWN = 20
 """Rows that the terminal shows."""
@@ -29,16 +25,22 @@ class Predicted:
     """What came of it.
 
     Attributes:
-        total: Files that were tried.
+        total: Pictures and frames that were tried.
         errors: (file, reason) of those that could not be read.
         out: Where the result was written, or None.
         rows: The first rows.
+        shown: The same as the terminal shows them.
+        left_out: Files in folders that were left out for their ending, counted by it.
+        without: Pictures in which no object was found; None where objects are not looked for.
     """
 
     total: int = 0
     errors: list[tuple[str, str]] = field(default_factory=list)
     out: Path | None = None
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    shown: list[Row] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    without: int | None = None
 
     @property
     def exit_code(self) -> int:
@@ -47,26 +49,49 @@ class Predicted:
 
     def to_json(self) -> dict[str, Any]:
         """Counts, errors, and the rows."""
-        return {
+        found = {
             "total": self.total,
             "errors": [{"file": f, "reason": r} for f, r in self.errors],
+            "left_out": self.left_out,
             "out": None if self.out is None else str(self.out),
             "rows": self.rows,
         }
+        return found if self.without is None else {**found, "without_objects": self.without}
 
     def exhibits(self) -> list[Exhibit]:
         """The first rows and the errors, for the terminal."""
         found: list[Exhibit] = []
-        shown = self.rows[:SHOWN]
-        if shown:
-            columns = [c for c in shown[0] if not c.startswith("p(")]
-            note = f"{len(self.rows)} of {self.total} files" + (f"; all in {self.out}" if self.out else "")
-            found.append(
-                Table("Predictions", columns, [[r.get(c, "") for c in columns] for r in shown], note)
-            )
+        if self.shown:
+            columns = list(self.shown[0])
+            note = f"{len(self.shown)} of {self.total} pictures"
+            note += f"; all in {self.out}" if self.out else ""
+            note += f"; nothing was found in {self.without} of them" if self.without else ""
+            rows = [[row.get(c, "") for c in columns] for row in self.shown]
+            found.append(Table("Predictions", columns, rows, note))
         if self.errors:
             found.append(Table("Not read", ["file", "reason"], self.errors))
         return found
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What is kept of each prediction.
+
+    Attributes:
+        kind: How predictions are told.
+        names: Name of each class.
+        top: How many probabilities, or None for all.
+        least: Lowest score of an object.
+        classes: Indices of classes, or None for all.
+        seconds: Whether rows say when a frame is shown.
+    """
+
+    kind: Kind
+    names: Sequence[str]
+    top: int | None
+    least: float
+    classes: list[int] | None
+    seconds: bool
 
 
 def run(
@@ -74,97 +99,99 @@ def run(
     source: Sequence[str],
     *,
     out: Path | None = None,
+    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo"] | None = None,
     batch_size: int = 64,
     device: str = "auto",
     top: int | None = None,
+    min_score: float | None = None,
+    classes: Sequence[str] = (),
+    stream: bool = False,
 ) -> Predicted:
     """See `sightline.api.predict`."""
     if batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1. Received {batch_size}.")
     predictor = ModelPredictor(Path(run), device)
-    sources = [source] if isinstance(source, str | Path) else list(source)
-    found = Predicted(out=None if out is None else Path(out))
-    with _writer(found.out) as write:
-        for outcome in track(predictor.predict(sources, batch_size=batch_size), "predicting"):
-            found.total += 1
-            row = {"path": outcome.id, **_top(outcome.row, top)}
-            if outcome.error:
-                found.errors.append((outcome.id, outcome.error))
-                say(f"{outcome.id}: {outcome.error}")
-            elif found.out is None or len(found.rows) < SHOWN:
-                found.rows.append(row)
-            write(outcome, row)
+    settings = predictor.settings
+    kind, names = kind_of(predictor.task.card.prediction), settings.get("classes", [])
+    found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
+    form = form_of(found.out, as_, kind)
+    chosen = _chosen(kind, names, classes, min_score)
+    default = 0.0 if form in ALL_SCORES else settings.get("threshold", 0.25)
+    least = default if min_score is None else min_score
+    sources = Sources(source, stream)
+    found.left_out = dict(sources.left_out)
+    wish = _Wish(kind, names, top, least, chosen, sources.films)
+    ids = settings.get("class_ids") or list(range(len(names)))
+    writer: Any = nullcontext(lambda answer: None)
+    if form is not None and found.out is not None:
+        writer = FORMS[form](Setting(found.out, kind, names, ids, sources, str(run)))
+    with writer as write:
+        try:
+            for answer in track(predictor.answers(sources, batch_size), "predicting"):
+                kept = _kept(predictor, answer, wish)
+                _note(found, kept, sources.live)
+                write(kept)
+        except KeyboardInterrupt:
+            if not sources.live:
+                raise
+            say(f"Stopped after {found.total} frames.")
     return found
 
 
-def _top(row: dict[str, Any], top: int | None) -> dict[str, Any]:
+def _chosen(
+    kind: Kind, names: Sequence[str], classes: Sequence[str], min_score: float | None
+) -> list[int] | None:
+    """Indices of the classes asked for."""
+    wanted = [classes] if isinstance(classes, str) else list(classes)
+    if not kind.objects and (wanted or min_score is not None):
+        option = "--classes" if wanted else "--min-score"
+        raise UsageError(f"{option} chooses among objects; this model says one thing of the whole picture.")
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise UsageError(f"--min-score must lie in [0, 1]. Received {min_score}.")
+    for name in wanted:
+        if name not in names:
+            raise UnknownName("class", name, names)
+    return [names.index(name) for name in wanted] or None
+
+
+def _kept(predictor: ModelPredictor, answer: Answer, wish: _Wish) -> Answer:
+    """The answer with what was asked for, and its row with the path."""
+    said = answer.outcome
+    prediction, row = said.prediction, said.row
+    if wish.kind.objects and not said.error:
+        prediction = only(prediction, wish.least, wish.classes)
+        if len(prediction.labels) < len(said.prediction.labels):
+            (row,) = predictor.task.rows(prediction)
+        row = {**row, "boxes": objects(prediction, wish.names)}
+    where: Row = {"path": said.id}
+    if wish.seconds and answer.input.seconds is not None:
+        where["seconds"] = round(answer.input.seconds, 6)
+    elif wish.seconds and not said.error:
+        where["seconds"] = None
+    row = {**where, **_top(row, wish.top)}
+    return replace(answer, outcome=replace(said, prediction=prediction, row=row))
+
+
+def _note(found: Predicted, answer: Answer, live: bool) -> None:
+    """Count it, and keep what the terminal or --json shows."""
+    said = answer.outcome
+    found.total += 1
+    if said.error:
+        found.errors.append((said.id, said.error))
+        say(f"{said.id}: {said.error}")
+        return
+    if found.without is not None and not len(said.prediction.labels):
+        found.without += 1
+    if len(found.rows) < SHOWN or (found.out is None and not live):
+        found.rows.append(said.row)
+    if len(found.shown) < SHOWN:
+        row = {k: v for k, v in said.row.items() if not k.startswith("p(") and not isinstance(v, list | dict)}
+        found.shown.append(row)
+
+
+def _top(row: Row, top: int | None) -> Row:
     """The row with only the `top` largest probabilities."""
     if top is None:
         return row
     scores = sorted((k for k in row if k.startswith("p(")), key=lambda k: -row[k])
     return {k: v for k, v in row.items() if not k.startswith("p(") or k in scores[:top]}
-
-
-@contextmanager
-def _writer(out: Path | None) -> Iterator[Callable[[Outcome, dict[str, Any]], None]]:
-    """A function that takes outcomes as they come."""
-    if out is None:
-        yield lambda outcome, row: None
-    elif out.suffix in (".csv", ".jsonl"):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", encoding="utf-8", newline="") as stream:
-            if out.suffix == ".jsonl":
-                yield _lines(stream)
-            else:
-                waiting: list[dict[str, Any]] = []
-                yield _csv(stream, waiting)
-                if waiting:
-                    writer = csv.DictWriter(stream, ["path", "error"], extrasaction="ignore")
-                    writer.writeheader()
-                    writer.writerows(waiting)
-    elif out.suffix == "":
-        out.mkdir(parents=True, exist_ok=True)
-        yield lambda outcome, row: _picture(out, outcome, row)
-    else:
-        raise UsageError(f"--out must end in .csv or .jsonl, or be a folder for pictures. Received '{out}'.")
-
-
-def _csv(stream: Any, waiting: list[dict[str, Any]]) -> Callable[[Outcome, dict[str, Any]], None]:
-    """Rows under the columns of the first prediction; the column `error` says what was not read.
-
-    Until there is a prediction, rows wait in `waiting`.
-    """
-    writer: list[Any] = []
-
-    def write(outcome: Outcome, row: dict[str, Any]) -> None:
-        waiting.append({**row, "error": outcome.error})
-        if not writer and not outcome.error:
-            writer.append(csv.DictWriter(stream, [*row, "error"], restval="", extrasaction="ignore"))
-            writer[0].writeheader()
-        while writer and waiting:
-            writer[0].writerow(waiting.pop(0))
-
-    return write
-
-
-def _lines(stream: Any) -> Callable[[Outcome, dict[str, Any]], None]:
-    def write(outcome: Outcome, row: dict[str, Any]) -> None:
-        kept = {**row, "error": outcome.error} if outcome.error else row
-        stream.write(json.dumps(kept, ensure_ascii=False) + "\n")
-
-    return write
-
-
-def _picture(folder: Path, outcome: Outcome, row: dict[str, Any]) -> None:
-    """The picture with its prediction written under it; names that clash get a number."""
-    if outcome.error:
-        return
-    words = [f"{v:.3g}" if isinstance(v, float) else str(v) for k, v in row.items()
-             if k != "path" and not k.startswith("p(")]  # fmt: skip
-    image: np.ndarray = captioned(decode(Path(outcome.id)), " ".join(words))
-    stem, n = Path(outcome.id).stem, 0
-    file = folder / f"{stem}.png"
-    while file.exists():
-        n += 1
-        file = folder / f"{stem}-{n}.png"
-    file.write_bytes(encode_png(image))

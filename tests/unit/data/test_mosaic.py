@@ -8,7 +8,7 @@ import torch
 
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
-from sightline.data.transforms.mosaic import mosaic, rescaled
+from sightline.data.transforms.mosaic import blended, mosaic, rescaled
 
 
 def drawn(n: int = 6, height: int = 96, width: int = 128, seed: int = 0) -> Batch:
@@ -64,3 +64,15 @@ def test_another_size_moves_boxes_along() -> None:
         assert height % 32 == width % 32 == 0
         scale = torch.tensor([width / 128, height / 96]).repeat(2)
         assert torch.allclose(made.targets.boxes, batch.targets.boxes * scale, atol=1e-3)
+
+
+def test_blended_pictures_have_the_objects_of_both() -> None:
+    batch = drawn()
+    made = blended(1.0)(batch, torch.Generator().manual_seed(1))
+    assert made.targets.counts.tolist() == [2] * 6
+    for i in range(6):
+        labels, boxes = made.targets[i].labels.tolist(), made.targets[i].boxes.int().tolist()
+        assert labels[0] == i
+        for label, (x1, y1, x2, y2) in zip(labels, boxes, strict=True):
+            assert made.images[i, 0, y1:y2, x1:x2].float().min() >= 0.4 * 40 * (label + 1) - 1
+    assert torch.equal(batch.images, drawn().images)

@@ -37,6 +37,7 @@ class Instances:
     crowd: Tensor | None = None
     difficult: Tensor | None = None
     kind = "instances"
+    says = "boxes around objects"
 
     def __post_init__(self) -> None:
         n, m = len(self.counts), int(self.counts.sum())

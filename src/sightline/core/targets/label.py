@@ -33,6 +33,11 @@ class Label:
             )
 
     @property
+    def says(self) -> str:
+        """What they tell of each image, for people."""
+        return "several classes an image" if self.multi else "a class for each image"
+
+    @property
     def multi(self) -> bool:
         """Whether an image may have several labels."""
         return self.value.ndim == 2

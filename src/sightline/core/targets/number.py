@@ -20,6 +20,7 @@ class Number:
 
     value: Tensor
     kind = "number"
+    says = "numbers for each image"
 
     def __post_init__(self) -> None:
         if self.value.ndim != 2:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
+import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
+
+BLOCK = 1 << 16  # items at a time, for the memory
 
 
 def found(
@@ -40,12 +43,28 @@ def joined(dataset: Dataset, groups: Iterable[Iterable[int]]) -> tuple[str, ...]
     return tuple(" = ".join(ids(dataset, group)) for group in groups)
 
 
+def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
+    """(n, K) bool: which classes of the table are in each of some items; labels beyond it are in none."""
+    assert dataset.classes is not None
+    classes, targets = len(dataset.classes), dataset.targets[torch.from_numpy(indices)]
+    if targets.kind == "instances":
+        targets = targets.only((targets.labels >= 0) & (targets.labels < classes))
+    return np.asarray(targets.present(classes).numpy())
+
+
 def class_counts(dataset: Dataset, where: np.ndarray | None = None) -> np.ndarray:
     """(K,) pictures of each class among all items or some; an item with several counts for each."""
     assert dataset.classes is not None
-    value = dataset.targets.value.numpy()
-    value = value if where is None else value[where]
-    if value.ndim == 2:
-        return np.asarray(value.sum(0, dtype=np.int64))
-    known = value[(value >= 0) & (value < len(dataset.classes))]
-    return np.bincount(known, minlength=len(dataset.classes))
+    indices = np.arange(len(dataset))
+    indices = indices if where is None else indices[where]
+    blocks = (indices[i : i + BLOCK] for i in range(0, len(indices), BLOCK))
+    counts = [present(dataset, block).sum(0, dtype=np.int64) for block in blocks]
+    return np.asarray(np.sum([np.zeros(len(dataset.classes), np.int64), *counts], axis=0))
+
+
+def object_counts(dataset: Dataset) -> np.ndarray:
+    """(K,) objects of each class, where pictures hold objects."""
+    assert dataset.classes is not None
+    labels = dataset.targets.labels.numpy()
+    classes = len(dataset.classes)
+    return np.asarray(np.bincount(labels[(labels >= 0) & (labels < classes)], minlength=classes))

@@ -6,7 +6,7 @@ import numpy as np
 
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
-from sightline.core.report import Finding
+from sightline.core.report import Finding, Severity
 from sightline.data.checks._report import class_counts
 from sightline.data.scan import Scan
 
@@ -31,7 +31,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Counts over the readable pictures that are not in val or test."""
     if dataset.truth == "number":
         return _one_value(dataset)
-    if dataset.truth != "label" or dataset.classes is None or not len(dataset):
+    if dataset.classes is None or not len(dataset):
         return []
     train = scan.readable & ((dataset.splits == "train") | (dataset.splits == ""))
     return _counts(dataset, class_counts(dataset, scan.readable), class_counts(dataset, train))
@@ -43,17 +43,20 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
     names = np.array(dataset.classes.names, dtype=object)
     split = bool((dataset.splits != "").any())
     present = everywhere > 0
-    if present.sum() == 1 and not dataset.targets.multi:
+    # A detector has something to find with one class, and where a class of the table is rare or not there.
+    one = dataset.truth == "label" and not dataset.targets.multi
+    severity: Severity = "error" if dataset.truth == "label" else "warning"
+    if present.sum() == 1 and one:
         findings.append(_on(names[present], "one-class", "error",
             "all pictures are of one class: {shown}; there is nothing to tell apart",
             "Add pictures of another class."))  # fmt: skip
-    findings.append(_on(names[~present], "class-without-images", "error",
+    findings.append(_on(names[~present], "class-without-images", severity,
         "{n} of the classes have no picture that can be used: {shown}",
         "Put pictures there, or remove the classes."))  # fmt: skip
     least = 2 if split else LEAST
     counts = {str(n): int(c) for n, c in zip(names, train, strict=True)}
     small = present & (train < least) & ((train > 0) | (not split))
-    findings.append(_on(names[small], "class-too-small", "error",
+    findings.append(_on(names[small], "class-too-small", severity,
         f"{{n}} of the classes have fewer than {least} pictures to train"
         + ("" if split else ", choose and test") + " with: {shown}",
         "Add pictures, merge the class with another, or take it out.", counts))  # fmt: skip
@@ -62,11 +65,16 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
         f"{{n}} of the classes have fewer than {FEW} pictures: {{shown}}",
         "Add pictures; until then read what the report says of these classes with care.",
         counts))  # fmt: skip
-    return [f for f in findings if f is not None] + _imbalance(names, train)
+    return [f for f in findings if f is not None] + _imbalance(names, train, dataset.truth == "label")
 
 
 def _on(
-    names: np.ndarray, name: str, severity: str, message: str, fix: str, counts: dict[str, int] | None = None
+    names: np.ndarray,
+    name: str,
+    severity: Severity,
+    message: str,
+    fix: str,
+    counts: dict[str, int] | None = None,
 ) -> Finding | None:
     """A finding on some classes; None where there are none."""
     if not len(names):
@@ -74,14 +82,19 @@ def _on(
     some = [f"'{n}' ({counts[n]})" if counts else f"'{n}'" for n in names[:8]]
     shown = ", ".join(some) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     text = message.replace("{n}", f"{len(names)}").replace("{shown}", shown)
-    return Finding(name, severity, text, fix, len(names), tuple(names))  # type: ignore[arg-type]
+    return Finding(name, severity, text, fix, len(names), tuple(names))
 
 
-def _imbalance(names: np.ndarray, train: np.ndarray) -> list[Finding]:
+def _imbalance(names: np.ndarray, train: np.ndarray, whole: bool) -> list[Finding]:
     present = np.flatnonzero(train > 0)
     if len(present) < 2 or train.max() < RATIO * train[present].min():
         return []
     most, least = int(train.argmax()), int(present[train[present].argmin()])
+    fix = (
+        "Read balanced accuracy, not accuracy; class weights or balanced sampling may help."
+        if whole
+        else "Read the score of each class beside the mean; balanced sampling may help."
+    )
     rare = names[(train > 0) & (train * RATIO <= train.max())]
     return [
         Finding(
@@ -89,7 +102,7 @@ def _imbalance(names: np.ndarray, train: np.ndarray) -> list[Finding]:
             "warning",
             f"'{names[most]}' has {train[most]:,} pictures, '{names[least]}' {train[least]:,}: "
             f"{train[most] / train[least]:.0f} times as many",
-            "Read balanced accuracy, not accuracy; class weights or balanced sampling may help.",
+            fix,
             len(rare),
             tuple(rare),
         )

@@ -34,6 +34,8 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     del scan
     if dataset.truth == "label":
         return [*_labels(dataset), *_names(dataset)]
+    if dataset.truth == "instances":
+        return [*_objects(dataset), *_names(dataset)]
     return _numbers(dataset) if dataset.truth == "number" else []
 
 
@@ -54,6 +56,17 @@ def _labels(dataset: Dataset) -> list[Finding]:
                f"{{n}} pictures have a label beyond the {classes} classes of the table",
                "Add the classes to the class table, or mend the labels."),
     ]  # fmt: skip
+
+
+def _objects(dataset: Dataset) -> list[Finding]:
+    """Objects whose class is none of the table's."""
+    labels, classes = dataset.targets.labels.numpy(), len(dataset.classes or ())
+    wrong = np.unique(dataset.targets.image.numpy()[(labels < 0) | (labels >= classes)])
+    return found(
+        dataset, "labels-unknown", "error", wrong,
+        f"{{n}} pictures have a label beyond the {classes} classes of the table",
+        "Add the classes to the class table, or mend the labels.",
+    )  # fmt: skip
 
 
 def _names(dataset: Dataset) -> list[Finding]:

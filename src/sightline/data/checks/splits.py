@@ -7,13 +7,13 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import class_counts, found
+from sightline.data.checks._report import class_counts, found, present
 from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="splits",
-    summary="Classes that training never sees, no training part, items without a split among others",
-    findings=("class-unseen-in-training", "no-train-split", "split-missing"),
+    summary="Classes that training or testing never sees, no training part, items without a split",
+    findings=("class-unseen-in-training", "class-not-tested", "no-train-split", "split-missing"),
 )
 
 
@@ -38,22 +38,48 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
-    """Classes in val or test without a picture in train."""
-    if dataset.classes is None or dataset.truth != "label":
+    """Classes in val or test without a picture in train, and objects' classes that are in train only."""
+    if dataset.classes is None:
         return []
     held = given & (dataset.splits != "train")
-    seen = class_counts(dataset, ~held)
-    unseen = (seen == 0) & (class_counts(dataset, held) > 0)
-    value = dataset.targets.value.numpy()
-    has = value[:, unseen].any(1) if value.ndim == 2 else np.isin(value, np.flatnonzero(unseen))
+    seen, tested = class_counts(dataset, ~held), class_counts(dataset, held)
+    unseen = (seen == 0) & (tested > 0)
+    indices = np.flatnonzero(held)
+    where = indices[present(dataset, indices)[:, unseen].any(1)]
     names = ", ".join(f"'{dataset.classes.names[k]}'" for k in np.flatnonzero(unseen)[:10])
-    return found(
+    findings = found(
         dataset,
         "class-unseen-in-training",
         "error",
-        held & has,
+        where,
         f"{{n}} pictures in val or test are of classes that train has no picture of: {names}".replace(
             names, names.replace("{", "{{").replace("}", "}}")
         ),
         "Put pictures of these classes into train, or take the classes out of val and test.",
     )
+    return findings if dataset.truth == "label" else [*findings, *_untested(dataset, seen, given)]
+
+
+def _untested(dataset: Dataset, seen: np.ndarray, given: np.ndarray) -> list[Finding]:
+    """Classes that are in train, and not in a val or test that the data give."""
+    assert dataset.classes is not None
+    items = [
+        f"{dataset.classes.names[k]} ({part})"
+        for part in ("val", "test")
+        if (dataset.splits[given] == part).any()
+        for k in np.flatnonzero((seen > 0) & (class_counts(dataset, dataset.splits == part) == 0))
+    ]
+    if not items:
+        return []
+    shown = ", ".join(items[:8]) + (", ..." if len(items) > 8 else "")
+    return [
+        Finding(
+            "class-not-tested",
+            "warning",
+            f"{len(items)} classes of train are not in val or in test, where nothing can be said of them: "
+            f"{shown}",
+            "Put pictures of these classes into val and test, or read the scores without them.",
+            len(items),
+            tuple(items),
+        )
+    ]

@@ -9,22 +9,25 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.formats._options import ReadOptions
 from sightline.data.images import Arrays
 from sightline.errors import UsageError
-from sightline.ops.shapes import SHAPES, scene
+from sightline.ops.shapes import SHAPES, Scene, scene
 
 CARD = FormatCard(
     name="shapes",
-    summary="1,000 generated scenes of shapes, 64 x 64, truth known; shapes:multi, shapes:count, shapes:area",
-    looks_like="the name shapes, shapes:multi, shapes:count or shapes:area, with :300 for 300 scenes",
-    truths=("label", "number"),
+    summary="1,000 generated scenes of shapes, truth known; shapes:multi, :count, :area, :boxes",
+    looks_like="the name shapes, shapes:multi, :count, :area or :boxes, with :300 for 300 scenes",
+    truths=("label", "number", "instances"),
 )
 NAMES = {"shapes": CARD.summary}
-KINDS = ("one", "multi", "count", "area")
-SIZE, COUNT, SEED = (64, 64), 1000, 0
+KINDS = ("one", "multi", "count", "area", "boxes")
+COUNT, SEED = 1000, 0
+SIZE, BOXES_SIZE = (64, 64), (128, 128)
+_BY_TRUTH = {"number": "count", "instances": "boxes"}
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -34,41 +37,66 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """Scenes of one shape (`shapes`), or of 1 to 4: which (`multi`), how many (`count`), how large (`area`).
+    """Scenes of one shape (`shapes`), or of 1 to 4: which (`multi`), how many (`count`), how large (`area`),
+    or where (`boxes`). Scenes are 64 x 64 pixels, for boxes 128 x 128.
 
-    Area is the share of the picture that shapes cover, in per cent. Scene i depends on i only.
+    Area is the share of the picture that shapes cover, in per cent. Boxes are around what is visible; shapes
+    that others cover whole have none. Scene i depends on i only.
 
     Raises:
         UsageError: If what follows the colon is none of these, nor a number of scenes.
     """
     kind, count = _asked(source, options)
+    size = BOXES_SIZE if kind == "boxes" else SIZE
     scenes = [
-        scene(np.random.default_rng([SEED, i]), SIZE, 1 if kind == "one" else None) for i in range(count)
+        scene(np.random.default_rng([SEED, i]), size, 1 if kind == "one" else None) for i in range(count)
     ]
-    targets: Label | Number
-    if kind == "one":
-        targets = Label(torch.tensor([int(s.labels[0]) for s in scenes]))
-    elif kind == "multi":
-        value = np.stack([np.isin(np.arange(len(SHAPES)), s.labels) for s in scenes])
-        targets = Label(torch.from_numpy(value))
-    else:
-        cover = 100 / (SIZE[0] * SIZE[1])
-        values = [float(len(s.labels)) if kind == "count" else float(s.areas.sum()) * cover for s in scenes]
-        targets = Number(torch.tensor(values).reshape(-1, 1))
     return Dataset(
         name="shapes" if kind == "one" else f"shapes-{kind}",
         format=CARD.name,
         ids=[f"shapes/{i:05d}" for i in range(count)],
         pixels=Arrays(np.stack([s.image for s in scenes])),
-        targets=targets,
-        classes=Classes(SHAPES) if kind in ("one", "multi") else None,
-        outputs=() if kind in ("one", "multi") else (kind,),
+        targets=_targets(kind, scenes),
+        classes=None if kind in ("count", "area") else Classes(SHAPES),
+        outputs=(kind,) if kind in ("count", "area") else (),
+    )
+
+
+def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances:
+    """The truth of a kind."""
+    if kind == "one":
+        return Label(torch.tensor([int(s.labels[0]) for s in scenes]))
+    if kind == "multi":
+        value = np.stack([np.isin(np.arange(len(SHAPES)), s.labels) for s in scenes])
+        return Label(torch.from_numpy(value))
+    if kind == "boxes":
+        return _instances(scenes)
+    cover = 100 / (SIZE[0] * SIZE[1])
+    values = [float(len(s.labels)) if kind == "count" else float(s.areas.sum()) * cover for s in scenes]
+    return Number(torch.tensor(values).reshape(-1, 1))
+
+
+def _instances(scenes: list[Scene]) -> Instances:
+    """Boxes, classes and areas of what is visible in scenes."""
+    seen = [s.areas > 0 for s in scenes]
+
+    def joined(name: str) -> torch.Tensor:
+        return torch.from_numpy(
+            np.concatenate([getattr(s, name)[v] for s, v in zip(scenes, seen, strict=True)])
+        )
+
+    return Instances(
+        counts=torch.tensor([int(v.sum()) for v in seen]),
+        sizes=torch.tensor([s.image.shape[:2] for s in scenes]),
+        boxes=joined("boxes"),
+        labels=joined("labels"),
+        areas=joined("areas").float(),
     )
 
 
 def _asked(source: str, options: ReadOptions) -> tuple[str, int]:
     """Kind of truth and number of scenes."""
-    kind, count = "count" if options.truth == "number" else "one", COUNT
+    kind, count = _BY_TRUTH.get(options.truth or "", "one"), COUNT
     for word in source.lower().split(":")[1:]:
         if word in KINDS:
             kind = word

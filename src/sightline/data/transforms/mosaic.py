@@ -54,6 +54,34 @@ def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
     return step
 
 
+def blended(share: float) -> Step:
+    """Lay another picture of the batch over one, half transparent, with the objects of both.
+
+    Args:
+        share: Share of the pictures that this is done to, in [0, 1].
+
+    Source:
+        Zhang et al., Bag of Freebies for Training Object Detection Neural Networks, 2019, section 3.1.
+    """
+
+    def step(batch: Batch, rng: torch.Generator) -> Batch:
+        n = len(batch)
+        chosen = (torch.rand(n, generator=rng) < share).nonzero().flatten()
+        other = torch.randint(n, (len(chosen),), generator=rng)
+        if not len(chosen):
+            return batch
+        weight = (0.4 + 0.2 * torch.rand(len(chosen), generator=rng))[:, None, None, None]
+        images = batch.images.clone()
+        mixed = torch.lerp(images[chosen].float(), images[other].float(), weight)
+        images[chosen] = mixed.round_().to(images.dtype) if images.dtype == torch.uint8 else mixed
+        both = Instances.cat([batch.targets, batch.targets[other]])
+        image = torch.cat([torch.arange(n), chosen])[both.image]
+        targets = both.regrouped(image, batch.targets.sizes)
+        return replace(batch, images=images, targets=targets, places=None, sizes=None)
+
+    return step
+
+
 def rescaled(reach: float, stride: int) -> Step:
     """Bring each batch to another size.
 

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 
 from sightline.core.model import Model
 from sightline.core.run import Run
@@ -90,8 +90,7 @@ def fit(
     training = Training(model, recipe, run, devices, seed, callbacks)
     training.optimizers = {part: optim.build(p, recipe) for part, p in model.parts().items()}
     if recipe.ema:
-        average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
-        training.ema = AveragedModel(model, multi_avg_fn=average, use_buffers=True)
+        training.ema = AveragedModel(model, multi_avg_fn=_average(training), use_buffers=True)
     if resume and training.restore():
         say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {len(train)}.")
         if devices.first:
@@ -239,6 +238,22 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
         training.step += 1
         if training.ema is not None:
             training.ema.update_parameters(training.model)
+
+
+def _average(training: Training) -> Callable[[Any, Any, Any], None]:
+    """The running mean of weights. Its memory grows with the steps done, so that a short run is not left
+    with the weights it began with."""
+
+    def update(kept: list[Tensor], now: list[Tensor], steps: Any) -> None:
+        del steps  # it may lie on a GPU, which would be waited for
+        share = 1 - min(training.recipe.ema or 0.0, (1 + training.step) / (10 + training.step))
+        for mean, value in zip(kept, now, strict=True):
+            if mean.is_floating_point():
+                mean.lerp_(value, share)
+            else:
+                mean.copy_(value)
+
+    return update
 
 
 def _progress(training: Training, batches: int) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import timm
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
 from sightline.models.backbones._backbone import Backbone, _unrolled
+
+B = TypeVar("B", bound=Backbone)
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,36 @@ class TimmBackbone(Backbone):
         """(B, C, H, W) to (B, D), pooled."""
         features: Tensor = self.net(x)
         return features
+
+    def blocks(self) -> list[nn.Module]:
+        """As the network lists its parts."""
+        return [b for m in self.net.children() for b in _unrolled(m)]
+
+
+class TimmPyramid(Backbone):
+    """A timm network that is read at several depths.
+
+    Args:
+        net: What `timm.create_model` gave with `features_only`.
+    """
+
+    def __init__(self, net: Any) -> None:
+        super().__init__()
+        self.net = net
+        self.head = nn.Identity()
+        info = net.feature_info
+        self.levels = tuple(zip(info.channels(), info.reduction(), strict=True))
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """(B, C, H, W) to a map (B, channels, H / stride, W / stride) of each level, finest first."""
+        found = self.net(x)
+        # Some families keep channels last.
+        last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
+        return [m.permute(0, 3, 1, 2) for m in found] if last else list(found)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, D): the mean of each channel of the last map."""
+        return self.maps(x)[-1].mean((2, 3))
 
     def blocks(self) -> list[nn.Module]:
         """As the network lists its parts."""
@@ -96,18 +128,58 @@ def build(
     Raises:
         UsageError: If the network cannot be built so.
     """
+    net = _net(name, size, options, pretrained=pretrained, num_classes=outputs, in_chans=channels)
+    return _signed(TimmBackbone(net, outputs), name, channels, pretrained)
+
+
+def pyramid(
+    name: str,
+    *,
+    channels: int,
+    size: tuple[int, int],
+    strides: tuple[int, ...] = (8, 16, 32),
+    pretrained: bool = False,
+    **options: Any,
+) -> TimmPyramid:
+    """A timm network for pictures of this size, read at these strides.
+
+    Raises:
+        UsageError: If the network cannot be built so, or has no maps at these strides.
+    """
+    found = _net(name, size, options, features_only=True, in_chans=channels).feature_info
+    at = {stride: i for i, stride in zip(found.out_indices, found.reduction(), strict=True)}
+    if not set(strides) <= set(at):
+        raise UsageError(
+            f"Model '{name}' has maps at strides {', '.join(map(str, at))}; "
+            f"needed are {', '.join(map(str, strides))}."
+        )
+    chosen = tuple(at[stride] for stride in strides)
+    net = _net(
+        name, size, options, features_only=True, out_indices=chosen, in_chans=channels, pretrained=pretrained
+    )
+    return _signed(TimmPyramid(net), name, channels, pretrained)
+
+
+def _net(name: str, size: tuple[int, int], options: dict[str, Any], **more: Any) -> Any:
+    """What timm makes of a name; an error in words where it cannot."""
     config = timm.get_pretrained_cfg(name)
     options = {k: v for k, v in options.items() if v is not None}
     if config is not None and config.fixed_input_size:
         options["img_size"] = size
     try:
-        net = timm.create_model(
-            name, pretrained=pretrained, num_classes=outputs, in_chans=channels, **options
-        )
+        return timm.create_model(name, **more, **options)
     except (TypeError, AssertionError) as error:
         said = ", ".join(f"{k}={v}" for k, v in options.items())
         raise UsageError(f"timm cannot build '{name}' with {said or 'its own settings'}: {error}") from error
-    backbone = TimmBackbone(net, outputs)
+    except RuntimeError as error:
+        if not more.get("features_only") or "features_only" not in str(error):
+            raise
+        raise UsageError(f"Model '{name}' has no feature maps to detect with: {error}") from error
+
+
+def _signed(backbone: B, name: str, channels: int, pretrained: bool) -> B:
+    """The backbone with the origin of its weights, where they were fetched."""
+    config = timm.get_pretrained_cfg(name)
     if pretrained and config is not None:
         backbone.origin = f"timm: {config.hf_hub_id or config.url}"
         if channels == len(config.mean):

@@ -1,0 +1,188 @@
+"""Detection: what `yolo-n` learns in a fixed time on BCCD, and how fast it is beside a rival's nano model.
+
+    python benchmarks/detect.py --data FOLDER [--minutes 30] [--rival PYTHON] [--rival-minutes 10]
+
+FOLDER is BCCD. PYTHON is the interpreter of an environment with `ultralytics` in it (AGPL: measured from
+outside, never imported here); without it only our side is measured. Both sides train on the same pictures
+from random weights with their own default augmentation, batch 16 and two workers, and take turns. With
+--rival-minutes both train that long, and our evaluation scores both on the test part.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+import sightline as sl
+from _common import arguments, report
+from sightline.core.model import Model
+from sightline.core.run import Run
+from sightline.core.targets.instances import Instances
+from sightline.data.formats import yolo
+from sightline.data.open import open_data
+from sightline.engine.callbacks import Callback
+from sightline.engine.devices import Devices
+from sightline.engine.learners import gradient
+from sightline.metrics.ap import Ap
+from sightline.metrics.ap50 import Ap50
+from sightline.verbs._fit import build_model, loader
+from sightline.verbs._plan import Asked, plan
+
+RIVAL = """
+import csv, json, sys, time
+from pathlib import Path
+from ultralytics import YOLO, settings
+settings.update({"sync": False})
+asked = json.loads(sys.argv[1])
+quiet = {"device": "cpu", "verbose": False}
+if asked["do"] == "train":
+    model = YOLO("yolov8n.yaml")
+    short = asked["minutes"] is None
+    more = {"epochs": 4, "val": False} if short else {"time": asked["minutes"] / 60, "epochs": 1000}
+    model.train(data=asked["data"], imgsz=asked["size"], batch=16, workers=2, plots=False, pretrained=False,
+                project=asked["out"], name="r", exist_ok=True, seed=0, **more, **quiet)
+    rows = list(csv.DictReader(open(Path(asked["out"]) / "r/results.csv")))
+    times = [float(r["time"]) for r in rows]
+    print("ANSWER", json.dumps({"epochs": [b - a for a, b in zip(times, times[1:])]}))
+else:
+    model = YOLO(Path(asked["out"]) / "r/weights/best.pt") if asked["weights"] else YOLO("yolov8n.yaml")
+    files = sorted(str(p) for p in Path(asked["files"]).glob("*.jpg"))
+    for _ in model.predict(files[:8], imgsz=asked["size"], stream=True, **quiet): pass
+    started, rows = time.perf_counter(), []
+    for found in model.predict(files, imgsz=asked["size"], conf=0.001, stream=True, **quiet):
+        b = found.boxes
+        rows.append({"boxes": b.xyxy.tolist(), "labels": b.cls.int().tolist(), "scores": b.conf.tolist()})
+    seconds = time.perf_counter() - started
+    out = {"images a second": len(files) / seconds, "files": [Path(f).name for f in files], "rows": rows}
+    (Path(asked["out"]) / "rows.json").write_text(json.dumps(out))
+"""
+
+
+class Watch(Callback):
+    """Seconds of each epoch's training alone; `validate` stops the watch."""
+
+    def __init__(self) -> None:
+        self.spans: list[float] = []
+        self.began = 0.0
+
+    def start(self, training: Any) -> None:
+        self.began = time.perf_counter()
+
+    def validate(self, model: Model) -> dict[str, float]:
+        self.spans.append(time.perf_counter() - self.began)
+        return {"val_loss": 1.0, "val_score": 0.0}
+
+    def epoch(self, training: Any, logs: dict[str, Any]) -> bool:
+        self.began = time.perf_counter()
+        return False
+
+
+def ours(data: Path, size: int, out: Path) -> float:
+    """Training images a second, without validation and checkpoints at the ends of epochs."""
+    made = plan(Asked(str(data), recipe={"size": size, "epochs": 4, "batch_size": 16}))
+    devices, run, watch = Devices.start("cpu"), Run.create(out, {}, overwrite=True), Watch()
+    model = build_model(made).to(memory_format=torch.channels_last)
+    batches = loader(made, made.part("train"), devices, train=True)
+    gradient.fit(model, batches, watch.validate, made.recipe, run, devices, seed=0, callbacks=[watch])
+    return len(made.part("train")) / median(watch.spans[1:])
+
+
+def rival(python: str, **asked: Any) -> dict[str, Any]:
+    """What the rival's process answers."""
+    settings = os.environ | {"YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
+    done = subprocess.run(
+        [python, "-c", RIVAL, json.dumps(asked)], capture_output=True, text=True, env=settings, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr[-2000:])
+    answers = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
+    return json.loads(answers[-1][7:]) if answers else {}
+
+
+def scores(found: dict[str, Any], data: Path) -> dict[str, float]:
+    """Our evaluation of the rival's boxes on the test part."""
+    dataset = open_data(str(data))
+    test = dataset.subset(dataset.where("test"))
+    by_name = dict(zip(found["files"], found["rows"], strict=True))
+    sizes = test.targets.sizes.tolist()
+    rows = [{"size": s, **by_name[Path(i).name]} for i, s in zip(test.ids, sizes, strict=True)]
+    prediction, names = Instances.from_json(rows), {}
+    for metric in (Ap(), Ap50()):
+        metric.update(prediction, test.targets)
+        names[metric.card.name] = metric.compute()
+    return names
+
+
+def speed(data: Path, python: str | None, size: int, work: Path) -> dict[str, Any]:
+    """Training and prediction, images a second, of both sides at one size."""
+    files = work / "pictures"
+    train = [ours(data, size, work / "run") for _ in range(2)]
+    run = sl.train(str(data), size=size, epochs=1, out=work / f"run{size}", overwrite=True)
+    model = sl.load(run.path)
+    list(model.predict([str(p) for p in sorted(files.glob("*.jpg"))[:8]]))
+    began = time.perf_counter()
+    n = len(list(model.predict(str(files), batch_size=16)))
+    row: dict[str, Any] = {"train, ours": max(train), "predict, ours": n / (time.perf_counter() - began)}
+    if python is None:
+        return row
+    same = {"data": str(work / "yolo/data.yaml"), "size": size, "out": str(work)}
+    spent = rival(python, do="train", minutes=None, **same)
+    images = len(list((work / "yolo/images/train").iterdir()))
+    row["train, rival"] = images / median(spent["epochs"])
+    rival(python, do="predict", files=str(files), weights=False, **same)
+    row["predict, rival"] = json.loads((work / "rows.json").read_text())["images a second"]
+    row["train, ratio"] = row["train, ours"] / row["train, rival"]
+    row["predict, ratio"] = row["predict, ours"] / row["predict, rival"]
+    return row
+
+
+def main() -> None:
+    found = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0)
+    python = found.rival or None
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        dataset = open_data(str(found.data))
+        yolo.write(dataset, work / "yolo")
+        (work / "pictures").mkdir()
+        for i in dataset.where("test"):
+            name = Path(dataset.ids[i]).name
+            (work / "pictures" / name).write_bytes((found.data / dataset.ids[i]).read_bytes())
+        for size in (320, 640):
+            results[f"images a second at {size}"] = speed(found.data, python, size, work)
+        if found.minutes:
+            results["ours"] = fixed_time(found.data, found.minutes, work / "long")
+        if found.rival_minutes and python:
+            minutes = found.rival_minutes
+            results[f"ours in {minutes} minutes"] = fixed_time(found.data, minutes, work / "short")
+            rival(
+                python,
+                do="train",
+                data=str(work / "yolo/data.yaml"),
+                size=320,
+                minutes=minutes,
+                out=str(work),
+            )
+            rival(python, do="predict", files=str(work / "pictures"), size=320, weights=True, out=str(work))
+            answer = json.loads((work / "rows.json").read_text())
+            results[f"rival in {minutes} minutes"] = scores(answer, found.data)
+    report("detect", results, found.json)
+
+
+def fixed_time(data: Path, minutes: float, out: Path) -> dict[str, Any]:
+    """Scores on the test part after so many minutes of training with the default recipe."""
+    run = sl.train(str(data), time=f"{minutes}m", out=out)
+    kept = run.results.scores
+    return {name: [s.value, s.low, s.high] for name, s in kept.items()} | {"epochs": len(list(run.events()))}
+
+
+if __name__ == "__main__":
+    main()

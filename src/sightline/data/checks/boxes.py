@@ -1,0 +1,177 @@
+"""Boxes that cannot be right, or that a detector will have trouble with."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding, Severity
+from sightline.data.checks._report import found
+from sightline.data.scan import Scan
+
+SLACK = 1.0  # pixels that a box may reach beyond the picture: annotations are rounded
+SAME = 0.99  # intersection over union of two boxes of one object
+TINY = 8.0  # pixels of the shorter side ...
+TRAINED = 320  # ... once the picture's longer side is brought to this
+LONG = 20.0  # longer side over shorter
+MANY = 500  # boxes in a picture
+SHARES = 16  # pixels of a picture that is too large for boxes within the first pixel
+CARD = CheckCard(
+    name="boxes",
+    summary="Boxes outside the picture, without size, repeated, tiny or long; pictures without or with many",
+    findings=(
+        "boxes-not-finite",
+        "boxes-swapped",
+        "boxes-zero-size",
+        "boxes-normalised",
+        "boxes-outside",
+        "boxes-partly-outside",
+        "boxes-repeated",
+        "boxes-tiny",
+        "boxes-long",
+        "boxes-many",
+        "box-sizes-swapped",
+        "box-sizes-differ",
+        "no-boxes-to-train",
+        "images-without-boxes",
+    ),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Boxes one by one, and how many a picture has. Nothing where the truth is no boxes."""
+    if dataset.truth != "instances" or not len(dataset):
+        return []
+    return [*_sizes(dataset, scan), *_shapes(dataset), *_counts(dataset)]
+
+
+def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Pictures whose size is not the one their boxes were drawn for."""
+    said = dataset.targets.sizes.numpy()
+    seen = np.stack([scan.height, scan.width], 1).astype(np.int64)
+    differ = scan.readable & (said != seen).any(1)
+    swapped = differ & (said == seen[:, ::-1]).all(1)
+    return [
+        *found(dataset, "box-sizes-swapped", "error", swapped,
+               "{n} pictures are as high as their annotation says they are wide: they were turned, or their "
+               "EXIF rotation was left out when boxes were drawn",
+               "Turn the boxes, or take the EXIF rotation out of the files, whichever is right."),
+        *found(dataset, "box-sizes-differ", "error", differ & ~swapped,
+               "{n} pictures have another size than their annotation says; boxes are not scaled by guess",
+               "Use the pictures that were annotated, or scale the boxes along with them."),
+    ]  # fmt: skip
+
+
+def _shapes(dataset: Dataset) -> list[Finding]:
+    """Boxes that lie or look wrong."""
+    targets = dataset.targets
+    boxes, image = targets.boxes.numpy().astype(np.float64), targets.image.numpy()
+    height, width = targets.sizes.numpy()[image].T
+    x1, y1, x2, y2 = boxes.T
+    w, h = x2 - x1, y2 - y1
+    finite = np.isfinite(boxes).all(1)
+    swapped, flat = finite & ((w < 0) | (h < 0)), finite & ((w == 0) | (h == 0))
+    shares = finite & (np.abs(boxes) <= 1).all(1) & (np.minimum(height, width) > SHARES)
+    sound = finite & ~swapped & ~flat & ~shares & (height > 0)
+    out = sound & ((x2 <= 0) | (y2 <= 0) | (x1 >= width) | (y1 >= height))
+    over = sound & ~out & ((np.minimum(x1, y1) < -SLACK) | (x2 > width + SLACK) | (y2 > height + SLACK))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        tiny = sound & (np.minimum(w, h) * TRAINED / np.maximum(height, width) < TINY)
+        long = sound & (np.maximum(w, h) > LONG * np.minimum(w, h))
+    severity: Severity = "warning" if tiny.sum() > 0.1 * len(boxes) else "info"
+    return [
+        *_on(dataset, finite < 1, "boxes-not-finite", "error",
+             "{n} boxes hold NaN or infinite", "Write numbers there, or take the boxes out."),
+        *_on(dataset, swapped, "boxes-swapped", "error",
+             "{n} boxes have a negative width or height (swapped corners)",
+             "Write the smaller x and y first."),
+        *_on(dataset, flat & ~swapped, "boxes-zero-size", "warning",
+             "{n} boxes have a width or height of zero", "Take them out, or draw them anew."),
+        *_on(dataset, shares & ~flat & ~swapped, "boxes-normalised", "error",
+             "{n} boxes lie within the first pixel: they seem to be shares of the picture, not pixels",
+             "Multiply them by the picture's width and height."),
+        *_on(dataset, out, "boxes-outside", "error",
+             "{n} boxes lie wholly outside their picture",
+             "Look whether x and y, or the pictures, were mixed up; or take them out."),
+        *_on(dataset, over, "boxes-partly-outside", "warning",
+             f"{{n}} boxes reach more than {SLACK:g} pixel beyond their picture; they are cut at its edge",
+             "Nothing, if the objects are cut by the edge; else draw them anew."),
+        *_on(dataset, _repeated(dataset, sound), "boxes-repeated", "warning",
+             f"{{n}} boxes repeat one of the same class in the same picture (IoU above {SAME:g})",
+             "Keep one of each: a detector is punished for finding the object once."),
+        *_on(dataset, tiny, "boxes-tiny", severity,
+             f"{{n}} boxes ({{share}}) have a side below {TINY:g} pixels once the picture's longer side is "
+             f"{TRAINED}", "Train at a larger --size, or cut the pictures into tiles."),
+        *_on(dataset, long, "boxes-long", "warning",
+             f"{{n}} boxes are more than {LONG:g} times as long as wide",
+             "Look whether they are slips; detectors find such shapes hard."),
+    ]  # fmt: skip
+
+
+def _on(
+    dataset: Dataset, where: np.ndarray, name: str, severity: Severity, message: str, fix: str
+) -> list[Finding]:
+    """One finding on the boxes that a mask names; items say picture, class and corners."""
+    rows = np.flatnonzero(where)
+    if not len(rows):
+        return []
+    targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
+    images = targets.image[rows].tolist()
+    labels, boxes = targets.labels[rows].tolist(), targets.boxes[rows].tolist()
+    items = tuple(
+        f"{dataset.ids[i]}: {names[k] if 0 <= k < len(names) else k} {' '.join(f'{v:g}' for v in box)}"
+        for i, k, box in zip(images, labels, boxes, strict=True)
+    )
+    text = message.format(n=f"{len(rows):,}", share=f"{len(rows) / len(where):.1%}")
+    return [Finding(name, severity, text, fix, len(rows), items)]
+
+
+def _repeated(dataset: Dataset, sound: np.ndarray) -> np.ndarray:
+    """(M,) bool: boxes that are nearly the same as an earlier one of the same picture and class."""
+    targets, again = dataset.targets, np.zeros(len(sound), dtype=bool)
+    rows = np.flatnonzero(sound)
+    boxes = targets.boxes.numpy()[rows].astype(np.float64)
+    group = np.stack([targets.image.numpy()[rows], targets.labels.numpy()[rows]])
+    order = np.lexsort((boxes[:, 0], *group[::-1]))
+    boxes, group, rows = boxes[order], group[:, order], rows[order]
+    # Sorted by x1 in each group: of two boxes with an IoU above SAME the left one lies less than (1 - SAME)
+    # of its width to the left, so that only near neighbours need to be compared.
+    left = np.arange(len(rows))
+    step = 0
+    while len(left):
+        step += 1
+        left = left[left + step < len(rows)]
+        right = left + step
+        reach = (1 - SAME) * (boxes[left, 2] - boxes[left, 0])
+        near = (group[:, left] == group[:, right]).all(0) & (boxes[right, 0] - boxes[left, 0] <= reach)
+        left, right = left[near], right[near]
+        same = _iou(boxes[left], boxes[right]) > SAME
+        again[np.maximum(rows[left[same]], rows[right[same]])] = True
+    return again
+
+
+def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n,) intersection over union of boxes (n, 4), pair by pair."""
+    sides = np.minimum(a[:, 2:], b[:, 2:]) - np.maximum(a[:, :2], b[:, :2])
+    common = sides.clip(min=0).prod(1)
+    return np.asarray(common / ((a[:, 2:] - a[:, :2]).prod(1) + (b[:, 2:] - b[:, :2]).prod(1) - common))
+
+
+def _counts(dataset: Dataset) -> list[Finding]:
+    """How many boxes pictures have."""
+    counts = dataset.targets.counts.numpy()
+    train = (dataset.splits == "train") | (dataset.splits == "")
+    bare = train & bool(train.any() and not counts[train].any())
+    most = int(counts.max())
+    return [
+        *found(dataset, "no-boxes-to-train", "error", bare,
+               "none of the {n} pictures to train with has a box",
+               "Look whether the annotations were found and belong to these pictures."),
+        *found(dataset, "images-without-boxes", "info", counts == 0,
+               "{n} pictures ({share}) have no box; they teach what is no object",
+               "Nothing, if they show none of the classes; else annotate them."),
+        *found(dataset, "boxes-many", "info", counts > MANY,
+               f"{{n}} pictures have more than {MANY} boxes, up to {most:,}; detectors give a limited number",
+               "Cut these pictures into tiles, or let the model give more."),
+    ]  # fmt: skip

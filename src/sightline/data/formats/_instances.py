@@ -1,0 +1,291 @@
+"""Pictures and boxes as an annotation has them, gathered row by row and made a data set.
+
+What all formats with boxes share: which pictures are there, how large they are, which boxes can be used, and
+what is said of the others.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.report import Finding, Severity
+from sightline.core.targets.instances import Instances
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._parts import is_there, name_of
+from sightline.data.images import Files, probe
+from sightline.errors import DataError, UnreadableImage
+
+NAN = float("nan")
+_LARGEST = 1 << 31  # pixels of a side that a picture may be said to have
+
+
+def numbers(values: object, n: int) -> tuple[float, ...] | None:
+    """n numbers of a list as JSON has it, or None where it is something else."""
+    if not isinstance(values, list) or len(values) != n:
+        return None
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        return None
+    try:
+        return tuple(float(v) for v in values)
+    except OverflowError:
+        return (NAN,) * n
+
+
+@dataclass
+class Gathered:
+    """Pictures and boxes, before it is known which of them can be used.
+
+    Attributes:
+        root: Folder that the names of items are relative to.
+        whole: What the boxes count a picture's whole width and height as (1, 100), or None: in pixels.
+        paths: File of each picture.
+        splits: Split of each picture.
+        sizes: (height, width) of each picture as annotated, or None where it is not.
+        problems: What was found on the way.
+    """
+
+    root: Path
+    whole: float | None = None
+    paths: list[Path] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    sizes: list[tuple[int, int] | None] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
+    _index: dict[str, int] = field(default_factory=dict)
+    _keys: dict[Hashable, int] = field(default_factory=dict)
+    _repeated: list[str] = field(default_factory=list)
+    _torn: list[str] = field(default_factory=list)
+    _image: array[int] = field(default_factory=lambda: array("q"))
+    _class: array[int] = field(default_factory=lambda: array("q"))
+    _corners: array[float] = field(default_factory=lambda: array("d"))
+    _area: array[float] = field(default_factory=lambda: array("d"))
+    _flags: array[int] = field(default_factory=lambda: array("b"))
+
+    def picture(
+        self, path: Path, split: str = "", size: tuple[int, int] | None = None, *, again: bool = False
+    ) -> int:
+        """Number of a picture. One that is named a second time keeps its number, and a finding says so.
+
+        Args:
+            path: Its file.
+            split: As annotated.
+            size: (height, width) as annotated; zeros count as not given.
+            again: Whether naming it again is the format's way (one row a box).
+        """
+        name = name_of(path, self.root)
+        i = self._index.setdefault(name, len(self.paths))
+        if i == len(self.paths):
+            self.paths.append(path)
+            self.splits.append(split)
+            self.sizes.append(size if size is not None and all(0 < s < _LARGEST for s in size) else None)
+        elif split != self.splits[i]:
+            self._torn.append(f"{name} ({self.splits[i]} and {split})")
+        elif not again:
+            self._repeated.append(name)
+        return i
+
+    def box(
+        self,
+        image: int,
+        key: Hashable,
+        corners: Sequence[float],
+        *,
+        area: float = NAN,
+        crowd: bool = False,
+        difficult: bool = False,
+    ) -> None:
+        """Add a box.
+
+        Args:
+            image: Number of the picture.
+            key: The class as annotated: its id or its name.
+            corners: x1, y1, x2, y2, in pixels or parts of `whole`.
+            area: As annotated, in square pixels; NaN where it is not.
+            crowd: See `Instances`.
+            difficult: See `Instances`.
+        """
+        self._image.append(image)
+        self._class.append(self._keys.setdefault(key, len(self._keys)))
+        self._corners.extend(corners)
+        self._area.append(area)
+        self._flags.append(crowd + 2 * difficult)
+
+    def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
+        """Record a finding, if there is anything to it."""
+        if items:
+            shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
+            text = f"{len(items):,} {message}: {shown}."
+            self.problems.append(Finding(name, severity, text, fix, len(items), tuple(items)))
+
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes met, sorted, for formats that have no class table."""
+        return tuple(sorted(str(key) for key in self._keys))
+
+    def dataset(
+        self,
+        source: Path,
+        format: str,
+        classes: Classes,
+        keys: Sequence[Hashable],
+        notes: Sequence[str] = (),
+        groups: Sequence[str] | None = None,
+    ) -> Dataset:
+        """The data set of all pictures that are there, with all boxes that can be used.
+
+        Args:
+            source: What the user named.
+            format: Name of the format.
+            classes: Class table.
+            keys: What the annotation calls each of these classes; boxes of other classes are left out.
+            notes: What was found out.
+            groups: Group of each picture, or None.
+
+        Raises:
+            DataError: If no picture is there.
+        """
+        kept = np.flatnonzero(self._there(source))
+        self._beside(source)
+        known, sizes = self._known_sizes(kept)
+        use, boxes, image, label = self._usable(kept, known, sizes, keys)
+        order = use[np.argsort(image[use], kind="stable")]
+        targets = self._targets(order, boxes, image, label, sizes)
+        ids = list(self._index)
+        said = f"Pictures: {len(kept):,}; boxes: {len(order):,}; classes: {len(classes)}."
+        return Dataset(
+            name=source.resolve().stem if source.is_file() else source.resolve().name,
+            format=format,
+            ids=[ids[i] for i in kept],
+            pixels=Files([self.paths[i] for i in kept]),
+            targets=targets,
+            classes=classes,
+            splits=np.array(self.splits, dtype=object)[kept],
+            groups=None if groups is None else np.array(groups, dtype=object)[kept],
+            root=source,
+            problems=tuple(self.problems),
+            notes=(said, *notes),
+        )
+
+    def _there(self, source: Path) -> np.ndarray:
+        """(N,) bool: pictures that are there; the others are a finding."""
+        here = np.array([is_there(path) for path in self.paths], dtype=bool)
+        if not here.any():
+            first = f" (first: {self.paths[0]})" if self.paths else ""
+            raise DataError(
+                f"{source}: none of the {len(here)} pictures that are annotated is there{first}. "
+                "Put them where the annotation says, or beside it in a folder images."
+            )
+        ids = list(self._index)
+        gone = [ids[i] for i in np.flatnonzero(~here)]
+        lost = int((~here)[np.array(self._image, dtype=np.int64)].sum())
+        what = f"annotated pictures are not there, and were left out with their {lost:,} boxes"
+        fix = "Put the files there, or take them out of the annotation."
+        self.note("files-missing", "error", gone, what, fix)
+        fix = "Name each picture once."
+        what = "pictures are named more than once; their boxes were joined"
+        self.note("pictures-repeated", "warning", self._repeated, what, fix)
+        what = "pictures are named in two splits, and were taken for the first one"
+        fix = "Take them out of one split; what is tested must not be trained on."
+        self.note("pictures-in-two-splits", "error", self._torn, what, fix)
+        return here
+
+    def _beside(self, source: Path) -> None:
+        """A finding on pictures that lie in the folder and are not annotated."""
+        if not source.is_dir():
+            return
+        rest = []
+        for top, folders, files in os.walk(source):
+            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            for path in (Path(top, name) for name in sorted(files) if not name.startswith(".")):
+                if path.suffix.lower() in ALL_EXTENSIONS:
+                    rest.append(name_of(path, self.root))
+        rest = [name for name in rest if name not in self._index]
+        what = "pictures of the folder are not named by the annotation, and were left aside"
+        self.note("pictures-not-listed", "info", rest, what, "Annotate them, if they are meant.")
+
+    def _known_sizes(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the picture's own."""
+        sizes = np.zeros((len(kept), 2), dtype=np.int64)
+        for n, i in enumerate(kept):
+            given = self.sizes[i]
+            if given is None:
+                try:
+                    facts = probe(self.paths[i])
+                except UnreadableImage:  # the check of broken files names it
+                    continue
+                given = facts.height, facts.width
+            sizes[n] = given
+        return sizes.min(1) > 0, sizes
+
+    def _usable(
+        self, kept: np.ndarray, known: np.ndarray, sizes: np.ndarray, keys: Sequence[Hashable]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Indices of the boxes that can be used; and of all boxes pixels (M, 4), picture and class."""
+        number = np.full(len(self.paths), -1)
+        number[kept] = np.arange(len(kept))
+        image = number[np.array(self._image, dtype=np.int64)]
+        index = {key: k for k, key in enumerate(keys)}
+        place = np.array([index.get(key, -1) for key in self._keys], dtype=np.int64)
+        label = place[np.array(self._class, dtype=np.int64)]
+        raw = np.array(self._corners, dtype=np.float64).reshape(-1, 4)
+        scale = 1.0 if self.whole is None else np.tile(sizes[image][:, ::-1], 2) / self.whole
+        with np.errstate(over="ignore", invalid="ignore"):  # such boxes are found below
+            boxes = (raw * scale).astype(np.float32)
+            w, h = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
+        use = image >= 0
+
+        def out(bad: np.ndarray, name: str, severity: Severity, message: str, fix: str) -> None:
+            nonlocal use
+            items = self._said(np.flatnonzero(use & bad), raw)
+            self.note(name, severity, items, f"{message}, and were left out", fix)
+            use = use & ~bad
+
+        fix = "Add the class to the class table, or mend the annotation."
+        out(label < 0, "boxes-of-no-class", "error", "boxes are of a class that the class table has not", fix)
+        if self.whole is not None:
+            what = "boxes lie in pictures whose size cannot be read"
+            out(~known[image], "sizes-unknown", "error", what, "Mend the pictures.")
+        fix = "Write numbers there, or take the boxes out."
+        finite = np.asarray(np.isfinite(boxes).all(1))
+        out(~finite, "boxes-not-finite", "error", "boxes hold NaN or infinite", fix)
+        what = "boxes have a negative width or height (swapped corners)"
+        out((w < 0) | (h < 0), "boxes-swapped", "error", what, "Write the smaller x and y first.")
+        what = "boxes have a width or height of zero"
+        out((w == 0) | (h == 0), "boxes-zero-size", "warning", what, "Take them out, or draw them anew.")
+        return np.flatnonzero(use), boxes, image, label
+
+    def _said(self, rows: np.ndarray, corners: np.ndarray) -> list[str]:
+        """Boxes in words: picture, class and corners as annotated."""
+        ids, names = list(self._index), [str(key) for key in self._keys]
+        return [
+            f"{ids[self._image[r]]}: {names[self._class[r]]} " + " ".join(f"{v:g}" for v in corners[r])
+            for r in rows
+        ]
+
+    def _targets(
+        self, order: np.ndarray, boxes: np.ndarray, image: np.ndarray, label: np.ndarray, sizes: np.ndarray
+    ) -> Instances:
+        """The boxes of some rows, in that order."""
+        boxes = boxes[order]
+        areas = np.array(self._area, dtype=np.float64)[order]
+        own = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
+        given = np.isfinite(areas) & (areas >= 0)
+        # Areas that are those of the boxes (tools without masks write them) say nothing of their own.
+        mask = bool(given.any()) and not np.allclose(areas[given], own[given], rtol=1e-3, atol=0.5)
+        flags = np.array(self._flags, dtype=np.int8)[order]
+        crowd, difficult = (torch.from_numpy((flags & bit) > 0) for bit in (1, 2))
+        return Instances(
+            counts=torch.from_numpy(np.bincount(image[order], minlength=len(sizes))),
+            sizes=torch.from_numpy(sizes),
+            boxes=torch.from_numpy(boxes),
+            labels=torch.from_numpy(label[order]),
+            areas=torch.from_numpy(np.where(given, areas, own).astype(np.float32)) if mask else None,
+            crowd=crowd if bool(crowd.any()) else None,
+            difficult=difficult if bool(difficult.any()) else None,
+        )

@@ -1,0 +1,138 @@
+"""What formats with boxes need to write a data set: pictures under good names, and the objects of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._content import content
+from sightline.errors import DataError
+from sightline.talk import say
+
+_SOUND = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f]([^/\\:*?\"<>|\x00-\x1f]*[^\s./\\:*?\"<>|\x00-\x1f])?")
+_LOSSES = {
+    "areas": "areas of objects",
+    "crowd": "which boxes stand for a crowd",
+    "difficult": "which objects are difficult",
+}
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object: corners x1, y1, x2, y2 in pixels, class index, and what else is known of it."""
+
+    corners: tuple[float, float, float, float]
+    label: int
+    area: float | None
+    crowd: bool
+    difficult: bool
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture to be written.
+
+    Attributes:
+        number: Its place in the data set.
+        stem: Name without ending; no other picture has it.
+        data: Bytes of the file.
+        ending: Ending of the file, with its point.
+        split: train, val, test or "".
+        size: (height, width) in pixels.
+        objects: What is in it.
+    """
+
+    number: int
+    stem: str
+    data: bytes
+    ending: str
+    split: str
+    size: tuple[int, int]
+    objects: list[Object]
+
+
+def class_table(dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = ()) -> Classes:
+    """The class table of a data set that may be written to a folder; says what the format cannot hold.
+
+    Args:
+        dataset: What is written.
+        folder: Where.
+        format: Name of the format, for messages.
+        holds: Which of areas, crowd, difficult and groups it can hold.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no boxes, or class names cannot be told apart.
+    """
+    if dataset.truth != "instances" or dataset.classes is None:
+        raise DataError(f"The format '{format}' holds boxes with classes, not a {dataset.truth}.")
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty. Name a new folder.")
+    names = dataset.classes.names
+    odd = [n for n in names if n != n.strip() or not n or not n.isprintable() or names.count(n) > 1]
+    if odd:
+        raise DataError(
+            f"Class names are written with neither spaces around nor control characters, each once. Rename "
+            f"{', '.join(map(repr, odd[:5]))}."
+        )
+    lost = [text for name, text in _LOSSES.items()
+            if name not in holds and getattr(dataset.targets, name) is not None]  # fmt: skip
+    if dataset.groups is not None and "groups" not in holds:
+        lost.append("groups")
+    if lost:
+        say(f"The format '{format}' cannot hold {', '.join(lost)}; not written to {folder}.")
+    return dataset.classes
+
+
+def all_split(dataset: Dataset) -> bool:
+    """Whether every picture has a split, rather than none.
+
+    Raises:
+        DataError: If some have one and others have not.
+    """
+    given = sum(1 for s in dataset.splits if s)
+    if 0 < given < len(dataset):
+        raise DataError(f"{len(dataset) - given} items have no split, others have. Give each one or none.")
+    return given > 0
+
+
+def items(dataset: Dataset) -> Iterator[Item]:
+    """All pictures with their objects, in order."""
+    targets, stems = dataset.targets, _stems(dataset)
+    boxes, labels = targets.boxes.double().tolist(), targets.labels.tolist()
+    areas, crowd, difficult = (
+        None if value is None else value.tolist()
+        for value in (targets.areas, targets.crowd, targets.difficult)
+    )
+    start = 0
+    for i, (count, size) in enumerate(zip(targets.counts.tolist(), targets.sizes.tolist(), strict=True)):
+        objects = [
+            Object(
+                tuple(boxes[r]),
+                labels[r],
+                None if areas is None else areas[r],
+                crowd is not None and crowd[r],
+                difficult is not None and difficult[r],
+            )
+            for r in range(start, start + count)
+        ]
+        start += count
+        data, ending = content(dataset.pixels, i)
+        yield Item(i, stems[i], data, ending, str(dataset.splits[i]), tuple(size), objects)
+
+
+def number(value: float) -> str:
+    """A number as text, without loss."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def _stems(dataset: Dataset) -> list[str]:
+    """The names that the pictures had, where these are sound and tell them apart; else numbers."""
+    stems = [PurePosixPath(name).name for name in dataset.ids]
+    stems = [s[: -len(e)] if (e := PurePosixPath(s).suffix).lower() in ALL_EXTENSIONS else s for s in stems]
+    if all(_SOUND.fullmatch(s) for s in stems) and len({s.casefold() for s in stems}) == len(stems):
+        return stems
+    return [f"{i:06d}" for i in range(len(stems))]

@@ -1,0 +1,315 @@
+"""Tables of boxes: one row a box, with its picture, corners and class."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._csv import Columns, read_text
+from sightline.data.formats._instances import NAN, Gathered
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, beside, by_split, folders_in
+from sightline.data.formats._written import Item, class_table, items, number
+from sightline.errors import DataError, UnknownName
+
+CARD = FormatCard(
+    name="boxes",
+    summary="a CSV or TSV table with one box a row",
+    looks_like="boxes.csv with the columns path, xmin, ymin, xmax, ymax and class (or x, y, width, height)",
+    truths=("instances",),
+    writes=True,
+)
+_PATHS = (
+    "path",
+    "image",
+    "file",
+    "filename",
+    "file_name",
+    "filepath",
+    "image_path",
+    "img",
+    "picture",
+    "image_id",
+)
+_CLASSES = ("class", "label", "category", "class_name", "classname", "label_name", "name")
+_IDS = ("class_id", "label_id", "category_id")
+_CORNERS = (
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x_min", "y_min", "x_max", "y_max"),
+    ("x1", "y1", "x2", "y2"),
+    ("left", "top", "right", "bottom"),
+)
+_SIZED = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
+_SIZES = (("image_height", "image_width"), ("img_height", "img_width"), ("height", "width"))
+_MORE = {
+    "split": ("split", "set", "subset", "partition"),
+    "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
+    "difficult": ("difficult",),
+    "crowd": ("crowd", "iscrowd"),
+    "area": ("area",),
+}
+_MOST = 200
+_HEADER = ("path", "xmin", "ymin", "xmax", "ymax", "class", "class_id", "width", "height")
+
+
+@dataclass
+class _Roles:
+    """Which column holds what, by the table's own names.
+
+    Attributes:
+        path: The picture.
+        box: Its four numbers.
+        sized: Whether these are x, y, width, height.
+        name: The class, or "" where only ids are given.
+        number: The class id, or "".
+        size: Height and width of the picture, or None.
+        more: Further roles (split, group, difficult, crowd, area) that there are.
+    """
+
+    path: str
+    box: tuple[str, ...]
+    sized: bool
+    name: str
+    number: str
+    size: tuple[str, str] | None
+    more: dict[str, str]
+
+
+@dataclass
+class _Found:
+    """What is gathered from all rows."""
+
+    into: Gathered
+    groups: list[str] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+    nameless: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    grouped: bool = False
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of a table with the columns of a box, unless labels or numbers are asked for."""
+    if options.truth not in (None, "instances"):
+        return 0.0
+    return 0.97 if _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures that the table names, with their boxes; one whose box is left empty shows nothing.
+
+    Corners are in pixels counted from 0, the far edge outside. Paths are relative to the table's folder, or
+    to `images` in it. With a column of class ids the classes have these; else they are numbered by name.
+
+    Raises:
+        DataError: If the table cannot be read, or lacks a column.
+        UnknownName: If the target column is not in it.
+    """
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no table of boxes at '{root}'. Expected {CARD.looks_like}.")
+    chosen, notes = by_split(files, root)
+    found = _Found(Gathered(root if root.is_dir() else root.parent))
+    for path, split in chosen:
+        table = read_text(path)
+        roles = _roles(table.names, options.target)
+        if roles is None:
+            raise DataError(
+                f"{path}: the columns {', '.join(table.names)} hold no boxes. Expected {CARD.looks_like}."
+            )
+        found.lines += [f"{path.name} line {n}" for n in table.broken]
+        _gather(path, split, table, roles, found)
+        notes += [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)}, class "
+                  f"'{roles.name or roles.number}'.", *table.notes]  # fmt: skip
+    note = found.into.note
+    note("rows-broken", "error", found.lines, "rows have another number of cells", "Correct these lines.")
+    what = "rows have a box and no class, and were left out"
+    fix = "Fill the class in."
+    note("target-missing", "error", found.nameless, what, fix)
+    what = "rows name a split that is not known"
+    fix = "Write train, val or test into the column of splits."
+    note("split-unknown", "error", found.unknown, what, fix)
+    classes, keys = _classes(found)
+    return found.into.dataset(root, CARD.name, classes, keys, notes, found.groups if found.grouped else None)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write boxes.csv and images/, with class ids, sizes, flags, areas, splits and groups. Classes without a
+    box are not held.
+
+    Returns:
+        What to open: the table.
+
+    Raises:
+        DataError: If the folder is not empty, or the truth is no boxes.
+    """
+    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "difficult", "groups"))
+    (folder / "images").mkdir(parents=True)
+    given = dataset.targets
+    more = [name for name, there in {
+        "difficult": given.difficult is not None, "crowd": given.crowd is not None,
+        "area": given.areas is not None, "split": any(dataset.splits), "group": dataset.groups is not None,
+    }.items() if there]  # fmt: skip
+    with (folder / "boxes.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([*_HEADER, *more])
+        for item in items(dataset):
+            name = f"images/{item.stem}{item.ending}"
+            (folder / name).write_bytes(item.data)
+            group = "" if dataset.groups is None else str(dataset.groups[item.number])
+            for box, flags in _cells(item, classes):
+                cells = {**flags, "split": item.split, "group": group}
+                row = [name, *box, str(item.size[1]), str(item.size[0])]
+                writer.writerow([*row, *(cells.get(m, "") for m in more)])
+    return folder / "boxes.csv"
+
+
+def _cells(item: Item, classes: Classes) -> Iterator[tuple[list[str], dict[str, str]]]:
+    """Cells of each box: corners and class, and its flags; empty ones for a picture without any."""
+    if not item.objects:
+        yield [""] * 6, {}
+    for thing in item.objects:
+        flags = {"difficult": str(int(thing.difficult)), "crowd": str(int(thing.crowd))}
+        area = {} if thing.area is None else {"area": number(thing.area)}
+        corners = [number(v) for v in thing.corners]
+        yield [*corners, classes.names[thing.label], str(classes.ids[thing.label])], {**flags, **area}
+
+
+def _files(root: Path) -> list[Path]:
+    """Tables of boxes: the one named, or those in a folder and in folders named after splits."""
+    if root.is_file():
+        return [root] if root.suffix.lower() in (".csv", ".tsv") and _like_boxes(root) else []
+    if not root.is_dir():
+        return []
+    folders = [root, *folders_in(root, SPLIT_WORDS)]
+    found = [p for f in folders for p in sorted([*f.glob("*.csv"), *f.glob("*.tsv")])[:_MOST]]
+    return [p for p in found if _like_boxes(p)]
+
+
+def _like_boxes(path: Path) -> bool:
+    """Whether the header has the columns of a box."""
+    try:
+        with path.open("rb") as file:
+            head = file.readline(1 << 16)
+    except OSError:
+        return False
+    text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
+    return _roles([name.strip(' "\r\n') for name in re.split(r"[,;\t|]", text)], None) is not None
+
+
+def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
+    """What the columns hold, or None where it is no table of boxes.
+
+    Raises:
+        UnknownName: If the target is none of them.
+    """
+    own = {name.lower(): name for name in reversed(names)}
+    if target is not None and target not in names:
+        raise UnknownName("column", target, names)
+
+    def first(wanted: Sequence[str]) -> str:
+        return next((own[w] for w in wanted if w in own), "")
+
+    corners = next((c for c in _CORNERS if all(n in own for n in c)), None)
+    sized = next((c for c in _SIZED if all(n in own for n in c)), None)
+    box = corners or sized
+    path, name, number = first(_PATHS), target or first(_CLASSES), first(_IDS)
+    if box is None or not path or not (name or number):
+        return None
+    sizes = [pair for pair in _SIZES if all(n in own and n not in box for n in pair)]
+    return _Roles(
+        path=path,
+        box=tuple(own[n] for n in box),
+        sized=corners is None,
+        name=name,
+        number=number,
+        size=(own[sizes[0][0]], own[sizes[0][1]]) if sizes else None,
+        more={role: first(wanted) for role, wanted in _MORE.items() if first(wanted)},
+    )
+
+
+def _gather(path: Path, split: str, table: Columns, roles: _Roles, found: _Found) -> None:
+    """Gather the pictures and boxes of one table."""
+    found.grouped |= "group" in roles.more
+    places: dict[str, Path] = {}
+    for line, cells in zip(table.lines, table.rows, strict=True):
+        row = dict(zip(table.names, cells, strict=True))
+        more = {role: row[name] for role, name in roles.more.items()}
+        name, where = row[roles.path], f"{path.name} line {line}"
+        if not name:
+            found.lines.append(where)
+            continue
+        word = more.get("split", "").lower()
+        if word and word not in SPLIT_WORDS:
+            found.unknown.append(f"{where} ({word})")
+        if name not in places:
+            places[name] = beside(path.parent, _names(name))
+        size = None if roles.size is None else _whole(row[roles.size[0]], row[roles.size[1]])
+        image = found.into.picture(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
+        found.groups += [more.get("group", "")] * (image == len(found.groups))
+        _box(image, row, roles, more, where, found)
+
+
+def _names(name: str) -> list[str]:
+    """A cell as file names: as it is, and with each ending where it has none (image ids)."""
+    return [name, *([] if Path(name).suffix else [name + e for e in sorted(ALL_EXTENSIONS)])]
+
+
+def _box(
+    image: int, row: dict[str, str], roles: _Roles, more: dict[str, str], where: str, found: _Found
+) -> None:
+    """Gather the box of one row."""
+    texts = [row[name] for name in roles.box]
+    if not any(texts):
+        return
+    key = row[roles.name] if roles.name else row[roles.number]
+    if not key:
+        found.nameless.append(where)
+        return
+    if roles.number and re.fullmatch(r"\d{1,9}", row[roles.number]):
+        number = int(row[roles.number])
+        if found.ids.setdefault(key, number) != number:
+            raise DataError(f"{where}: class '{key}' has the id {number} and, before that, {found.ids[key]}.")
+    x, y, a, b = map(_value, texts)
+    corners = (x, y, x + a, y + b) if roles.sized else (x, y, a, b)
+    flags = {role: more.get(role, "").lower() in ("1", "true", "yes") for role in ("crowd", "difficult")}
+    found.into.box(image, key, corners, area=_value(more.get("area", "")), **flags)
+
+
+def _classes(found: _Found) -> tuple[Classes, tuple[str, ...]]:
+    """Class table, by ids where all classes have one; and what the rows call each class.
+
+    Raises:
+        DataError: If two classes have one id.
+    """
+    names = found.into.names()
+    ids = found.ids
+    if not ids and names and all(re.fullmatch(r"\d{1,9}", n) for n in names):
+        ids = {n: int(n) for n in names}
+    if set(ids) < set(names) or not ids:
+        return Classes(names), names
+    if len(set(ids.values())) < len(ids):
+        raise DataError(f"{found.into.root}: two classes have one id in the table: {ids}.")
+    names = tuple(sorted(names, key=lambda n: ids[n]))
+    return Classes(names, tuple(ids[n] for n in names)), names
+
+
+def _value(text: str) -> float:
+    """The number in a cell; NaN where there is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return NAN
+
+
+def _whole(height: str, width: str) -> tuple[int, int] | None:
+    """(height, width) of two cells, or None where they are no whole numbers."""
+    h, w = _value(height), _value(width)
+    return (int(h), int(w)) if h % 1 == 0 and w % 1 == 0 else None

@@ -1,0 +1,289 @@
+"""COCO annotations: one JSON file a split, with images, annotations and categories.
+
+Source: T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org, "Data
+format". Boxes are [x, y, width, height] in pixels counted from 0, as floats.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data.formats._instances import NAN, Gathered, numbers
+from sightline.data.formats._json import glance, read_json
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in, is_there, split_of
+from sightline.data.formats._written import Item, all_split, class_table, items
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="coco",
+    summary="COCO JSON: pictures, boxes and categories in one file a split",
+    looks_like="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json file",
+    truths=("instances",),
+    writes=True,
+)
+_KEYS = ("images", "annotations", "categories")
+_FOLDERS = ("annotations", "annotation", "labels")
+_SAMPLE, _MOST = 20, 200
+
+
+@dataclass
+class _Found:
+    """What is gathered over all files of a data set.
+
+    Attributes:
+        into: Pictures and boxes.
+        classes: Name of each category id, in the order of the first file.
+        lost: Annotations of images that are not listed.
+        boxless: Annotations without a box.
+        broken: Entries that are not as they must be.
+        clashes: Pictures whose id another one has.
+        notes: Where pictures were found.
+    """
+
+    into: Gathered
+    classes: dict[int, str] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+    boxless: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+    clashes: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure where a JSON file has the lists that make a COCO file."""
+    del options
+    return 0.97 if _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures of all splits, with their boxes, areas and crowd flags.
+
+    Category ids are kept as they are, holes and all; segmentations are left aside. Pictures are looked for
+    beside the JSON file and, if that lies in a folder `annotations`, beside that.
+
+    Raises:
+        DataError: If no file is there, one cannot be read, or it is not clear which one is meant.
+    """
+    del options
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no COCO annotation at '{root}'. Expected {CARD.looks_like}.")
+    named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
+    chosen, notes = by_split(named or files, root)
+    found = _Found(Gathered(root if root.is_dir() else root.parent), notes=notes)
+    for path, split in chosen:
+        _read_file(path, split, found)
+    note = found.into.note
+    fix = "List the image, or take the annotation out."
+    note("boxes-of-no-picture", "error", found.lost, "annotations are of images that are not listed", fix)
+    what = "annotations have no box of four numbers, and were left out"
+    fix = "Write bbox: [x, y, w, h]."
+    note("boxes-missing", "error", found.boxless, what, fix)
+    what = "entries are not as COCO has them, and were left out"
+    fix = "Give images an id and a file_name."
+    note("entries-broken", "error", found.broken, what, fix)
+    what = "pictures have the id of another one, and were left out: whose boxes are whose is not clear"
+    note("image-ids-repeated", "error", found.clashes, what, "Give each image an id of its own.")
+    classes = Classes(tuple(found.classes.values()), tuple(found.classes))
+    return found.into.dataset(root, CARD.name, classes, classes.ids, found.notes)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write `annotations/instances_SPLIT.json` and `images/SPLIT/`; without splits, instances_default.json.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+    """
+    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd"))
+    all_split(dataset)
+    table = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
+    files: dict[str, dict[str, list[Any]]] = {}
+    total = 0
+    for item in items(dataset):
+        place = folder / "images" / item.split / f"{item.stem}{item.ending}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(item.data)
+        file = files.setdefault(item.split, {"images": [], "annotations": [], "categories": table})
+        h, w = item.size
+        image = {"id": item.number + 1, "file_name": place.name, "height": h, "width": w}
+        file["images"].append(image)
+        file["annotations"] += _annotations(item, classes, total)
+        total += len(item.objects)
+    (folder / "annotations").mkdir(parents=True)
+    for split, file in files.items():
+        path = folder / "annotations" / f"instances_{split or 'default'}.json"
+        path.write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+def _annotations(item: Item, classes: Classes, start: int) -> Iterator[dict[str, Any]]:
+    """The annotations of one picture, numbered from `start` + 1."""
+    for k, thing in enumerate(item.objects):
+        x1, y1, x2, y2 = thing.corners
+        own = (x2 - x1) * (y2 - y1)
+        yield {
+            "id": start + k + 1,
+            "image_id": item.number + 1,
+            "category_id": classes.ids[thing.label],
+            "bbox": [x1, y1, x2 - x1, y2 - y1],
+            "area": own if thing.area is None else thing.area,
+            "iscrowd": int(thing.crowd),
+        }
+
+
+def _like_coco(path: Path) -> bool:
+    """Whether beginning and end of a file have two of the lists of a COCO file."""
+    text = glance(path)
+    return text.startswith("{") and sum(bool(re.search(rf'"{k}"\s*:\s*\[', text)) for k in _KEYS) >= 2
+
+
+def _files(root: Path) -> list[Path]:
+    """COCO files of a folder: in it, in its `annotations`, and in folders named after splits."""
+    if root.is_file():
+        return [root] if root.suffix.lower() == ".json" and _like_coco(root) else []
+    if not root.is_dir():
+        return []
+    folders = [root, *folders_in(root, {*_FOLDERS, *SPLIT_WORDS})]
+    found = [p for folder in folders for p in sorted(folder.glob("*.json"))[:_MOST]]
+    return [p for p in found if p.is_file() and _like_coco(p)]
+
+
+def _read_file(path: Path, split: str, found: _Found) -> None:
+    """Gather the pictures and boxes of one file."""
+    images, annotations, categories = _lists(path)
+    _categories(path, categories, found)
+    names: dict[Any, tuple[str, dict[str, Any]]] = {}
+    again = []
+    for n, entry in enumerate(images):
+        if not isinstance(entry, dict) or not _sound(entry.get("id")) or not _named(entry):
+            found.broken.append(f"{path.name} images[{n}]")
+            continue
+        name = entry["file_name"].replace("\\", "/")
+        if names.setdefault(entry["id"], (name, entry))[0] != name:
+            found.clashes.append(f"{name} (id {entry['id']})")
+        elif names[entry["id"]][1] is not entry:
+            again.append(name)
+    folder = _pictures_folder(path, [name for name, _ in names.values()], split)
+    found.notes.append(f"{path.name}: pictures in {folder}.")
+    number = {}
+    for key, (name, entry) in names.items():
+        h, w = entry.get("height"), entry.get("width")
+        size = (h, w) if isinstance(h, int) and isinstance(w, int) else None
+        number[key] = found.into.picture(folder / name, split, size)
+    for name in again:
+        found.into.picture(folder / name, split)  # which tells of it
+    _boxes(path, annotations, number, found)
+
+
+def _boxes(path: Path, annotations: list[Any], number: dict[Any, int], found: _Found) -> None:
+    """Gather the boxes of one file."""
+    boxless = []
+    for n, entry in enumerate(annotations):
+        if not isinstance(entry, dict):
+            found.broken.append(f"{path.name} annotations[{n}]")
+            continue
+        image, box = entry.get("image_id"), numbers(entry.get("bbox"), 4)
+        if box is None:
+            boxless.append(f"{path.name} annotation {entry.get('id', n)}")
+        elif not _sound(entry.get("category_id")):
+            found.broken.append(f"{path.name} annotation {entry.get('id', n)}")
+        elif not _sound(image) or image not in number:
+            found.lost.append(f"{path.name} annotation {entry.get('id', n)} (image {image})")
+        else:
+            x, y, w, h = box
+            area = numbers([entry.get("area")], 1) or (NAN,)
+            crowd = entry.get("iscrowd") in (1, True)
+            corners = (x, y, x + w, y + h)
+            found.into.box(number[image], entry["category_id"], corners, area=area[0], crowd=crowd)
+    if annotations and len(boxless) == len(annotations):
+        raise DataError(
+            f"{path}: none of the {len(boxless):,} annotations has a bbox of four numbers; it may be a "
+            "file of captions or of panoptic segments. Expected boxes: instances_*.json."
+        )
+    found.boxless += boxless
+
+
+def _sound(key: Any) -> bool:
+    """Whether something can be an id."""
+    return isinstance(key, int | str) and not isinstance(key, bool)
+
+
+def _named(entry: dict[str, Any]) -> bool:
+    return isinstance(entry.get("file_name"), str) and bool(entry["file_name"])
+
+
+def _lists(path: Path) -> tuple[list[Any], list[Any], list[Any]]:
+    """Images, annotations and categories of a file."""
+    data = read_json(path, leave_out="segmentation")
+    if isinstance(data, list):
+        raise DataError(
+            f"{path}: holds a list, such as results of a detector or another tool's export. Expected an "
+            "object with images, annotations and categories."
+        )
+    lacking = [k for k in _KEYS if not isinstance(data, dict) or not isinstance(data.get(k), list)]
+    if lacking:
+        raise DataError(f"{path}: has no list {' and no list '.join(lacking)}. Expected {', '.join(_KEYS)}.")
+    return data["images"], data["annotations"], data["categories"]
+
+
+def _categories(path: Path, entries: list[Any], found: _Found) -> None:
+    """Add to the class table.
+
+    Raises:
+        DataError: If a category has no id or name, or one id has two names.
+    """
+    for entry in entries:
+        number, name = (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
+            raise DataError(
+                f"{path}: a category needs a whole number as id, and a name. Found {entry!r:.80}."
+            )
+        if found.classes.setdefault(number, name) != name:
+            raise DataError(
+                f"{path}: category {number} is called '{name}' and, before that, '{found.classes[number]}'. "
+                "Give each class one id in all files."
+            )
+
+
+def _pictures_folder(path: Path, names: list[str], split: str) -> Path:
+    """The folder that the file names are relative to.
+
+    Raises:
+        DataError: If two folders have them, and nothing tells which is meant.
+    """
+    bases = [path.parent]
+    if path.parent.name.lower() in _FOLDERS:
+        bases.append(path.parent.parent)
+    folders = [f for base in bases for f in (base, base / "images")]
+    for base in [*bases, *(base / "images" for base in bases)]:
+        folders += folders_in(base)[:_MOST]
+    some = names[:: max(1, len(names) // _SAMPLE)]
+    hits = {f: sum(is_there(f / name) for name in some) for f in dict.fromkeys(folders)}
+    best = max(hits.values(), default=0)
+    if best == 0:
+        return path.parent
+    tied = [f for f in hits if hits[f] == best]
+    # train/1.jpg and val/1.jpg may both be there: the folder that the file is named after, or that is
+    # named after the split, goes before a nearer one.
+    words = path.stem.lower().split("_")
+    meant = [f for f in tied if f.name.lower() in words] or [
+        f for f in tied if split_of(f.name) == split != ""
+    ]
+    usual = [f for f in tied if f in folders[: 2 * len(bases)]]
+    choice = meant or usual or tied
+    if len(choice) > 1 and choice is tied:
+        shown = " and ".join(str(f) for f in tied[:3])
+        raise DataError(f"{path}: the pictures it names lie in {shown}. Keep one, or put the file beside it.")
+    return choice[0]

@@ -1,0 +1,280 @@
+"""Pascal VOC: an XML file a picture, and lists of pictures for the splits.
+
+Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
+development kit. There the pixel at the top left is (1, 1) and xmax, ymax are the last pixels inside, so that
+a box is (xmin - 1, ymin - 1, xmax, ymax). Many tools count from 0 and write the far edge: there a box is
+(xmin, ymin, xmax, ymax). A coordinate of 0 anywhere in the set shows that it counts from 0, unless its files
+say that they follow VOC (<source><annotation>).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree.ElementTree import Element
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import SPLITS, Classes, Dataset
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._instances import Gathered
+from sightline.data.formats._json import glance
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, folders_in, is_there, name_of
+from sightline.data.formats._written import Item, all_split, class_table, items, number
+from sightline.data.formats._xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="voc",
+    summary="Pascal VOC: an XML file of boxes for each picture",
+    looks_like="JPEGImages/a.jpg and Annotations/a.xml, perhaps ImageSets/Main/train.txt; or a.xml by a.jpg",
+    truths=("instances",),
+    writes=True,
+)
+_ANNOTATIONS = ("Annotations", "annotations")
+_PICTURES = ("JPEGImages", "images", "Images")
+
+
+@dataclass(frozen=True)
+class _Box:
+    """One <object>: number of its picture, class, corners as written, and whether it is difficult."""
+
+    image: int
+    name: str
+    corners: tuple[float, float, float, float]
+    difficult: bool
+    kit: bool
+
+
+@dataclass
+class _Found:
+    """What is gathered from all XML files."""
+
+    into: Gathered
+    boxes: list[_Box] = field(default_factory=list)
+    truncated: int = 0
+    broken: list[str] = field(default_factory=list)
+    boxless: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure where XML files of annotations lie as VOC or LabelImg put them."""
+    del options
+    return 0.97 if Path(source).is_dir() and _places(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures that the splits list (all, where there are none), with boxes and difficult flags.
+
+    Raises:
+        DataError: If there are no annotations, or none can be used.
+        RefusedXml: If a file declares a document type or entities.
+    """
+    del options
+    root = Path(source)
+    places = _places(root) if root.is_dir() else []
+    if not places:
+        raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")
+    found = _Found(Gathered(root))
+    lists = _lists(root)
+    for place in places:
+        _gather(*place, lists, found)
+    note = found.into.note
+    what = "annotations cannot be read; their pictures were left out"
+    note("annotations-broken", "error", found.broken, what, "Fetch or export these files again.")
+    what = "objects have no box of four numbers, and were left out"
+    fix = "Write xmin, ymin, xmax and ymax."
+    note("boxes-missing", "error", found.boxless, what, fix)
+    what = "pictures have no XML file, and are taken as showing nothing"
+    fix = "Annotate them, or take them out."
+    note("annotations-missing", "warning", found.bare, what, fix)
+    if found.broken and not found.into.paths:
+        raise DataError(f"{root}: none of the annotations can be read. {found.broken[0]}")
+    notes = [_convert(found)]
+    if found.truncated:
+        notes.append(f"{found.truncated:,} objects are marked truncated, which is not used.")
+    names = _labelmap(root, found.into.names()) or found.into.names()
+    return found.into.dataset(root, CARD.name, Classes(names), names, notes)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write JPEGImages, Annotations, ImageSets/Main (if there are splits) and labelmap.txt (class order).
+
+    Class ids are not held: they become 0 to K-1. Files follow the development kit, and say so.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+    """
+    classes = class_table(dataset, folder, CARD.name, ("difficult",))
+    split = all_split(dataset)
+    for name in ("JPEGImages", "Annotations", *(["ImageSets/Main"] if split else [])):
+        (folder / name).mkdir(parents=True)
+    lists: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
+    for item in items(dataset):
+        (folder / "JPEGImages" / f"{item.stem}{item.ending}").write_bytes(item.data)
+        write_xml(_element(item, classes), folder / "Annotations" / f"{item.stem}.xml")
+        for name in (item.split, "trainval") if item.split in ("train", "val") else (item.split,):
+            lists.setdefault(name, []).append(item.stem)
+    for name, stems in lists.items() if split else ():
+        if stems:
+            text = "\n".join(stems) + "\n"
+            (folder / "ImageSets/Main" / f"{name}.txt").write_text(text, encoding="utf-8")
+    rows = "".join(f"{name}:::\n" for name in classes.names)
+    (folder / "labelmap.txt").write_text(rows, encoding="utf-8")
+    return folder
+
+
+def _element(item: Item, classes: Classes) -> Element:
+    """The XML of one picture."""
+    root = Element("annotation")
+    add(root, "filename", f"{item.stem}{item.ending}")
+    for tag, rows in {
+        "source": {"annotation": "PASCAL VOC"},
+        "size": {"width": str(item.size[1]), "height": str(item.size[0])},
+    }.items():
+        child = Element(tag)
+        for name, text in rows.items():
+            add(child, name, text)
+        root.append(child)
+    for thing in item.objects:
+        child, box = Element("object"), Element("bndbox")
+        add(child, "name", classes.names[thing.label])
+        add(child, "difficult", str(int(thing.difficult)))
+        x1, y1, x2, y2 = thing.corners
+        corners = zip(("xmin", "ymin", "xmax", "ymax"), (x1 + 1, y1 + 1, x2, y2), strict=True)
+        for tag, value in corners:
+            add(box, tag, number(value))
+        child.append(box)
+        root.append(child)
+    return root
+
+
+def _places(root: Path) -> list[tuple[Path, Path, str]]:
+    """(folder of XML files, folder of pictures, split) of all parts of a data set."""
+    for name in _ANNOTATIONS:
+        if _has_annotation(root / name):
+            pictures = next((root / p for p in _PICTURES if (root / p).is_dir()), root / name)
+            return [(root / name, pictures, "")]
+    if _has_annotation(root):
+        return [(root, next((root / p for p in _PICTURES if (root / p).is_dir()), root), "")]
+    folders = [f for f in folders_in(root, SPLIT_WORDS) if _has_annotation(f)]
+    return [(f, f, SPLIT_WORDS[f.name.lower()]) for f in folders]
+
+
+def _has_annotation(folder: Path) -> bool:
+    """Whether the first XML files of a folder look like VOC."""
+    some = sorted(folder.glob("*.xml"))[:5] if folder.is_dir() else []
+    return any("<annotation>" in glance(path) or "<annotation " in glance(path) for path in some)
+
+
+def _lists(root: Path) -> dict[str, list[str]]:
+    """Splits of each picture that ImageSets/Main lists, by name without ending; empty without lists."""
+    lists = {}
+    for name in (*SPLITS, "trainval"):
+        path = root / "ImageSets" / "Main" / f"{name}.txt"
+        if path.is_file():
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            lists[name] = [line.strip() for line in lines if line.strip()]
+    if "train" not in lists and "trainval" in lists:
+        held = set(lists.get("val", ()))
+        lists["train"] = [name for name in lists["trainval"] if name not in held]
+    splits: dict[str, list[str]] = {}
+    for split in SPLITS:
+        for name in lists.get(split, ()):
+            splits.setdefault(name, []).append(split)
+    return splits
+
+
+def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
+    """Files below a folder by name with path, without ending; the first of several."""
+    found: dict[str, Path] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in endings and not path.name.startswith("."):
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return found
+
+
+def _gather(
+    annotations: Path, pictures: Path, split: str, lists: dict[str, list[str]], found: _Found
+) -> None:
+    """Gather the pictures and boxes of one part; with lists, only what they name."""
+    images, files = _files(pictures, tuple(ALL_EXTENSIONS)), _files(annotations, (".xml",))
+    for name in sorted(lists or {*images, *files}):
+        root, path = None, images.get(name, pictures / f"{name}.jpg")
+        if name in files:
+            root = _root_of(files[name], found)
+            if root is None:
+                continue
+            said = text_of(root, "filename").replace("\\", "/")
+            if said and (name not in images or Path(said).stem == Path(name).stem):
+                near = [p for p in (path.parent / said, pictures / said) if is_there(p)]
+                path = near[0] if near else path if name in images else pictures / said
+        size = None if root is None else size_of(text_of(root, "size/height"), text_of(root, "size/width"))
+        before = len(found.into.paths)
+        for part in lists.get(name, [split]):
+            image = found.into.picture(path, part, size)
+        if root is None and name in images:
+            found.bare.append(name_of(path, found.into.root))
+        elif root is not None and image == before:
+            _objects(root, image, files[name], found)
+
+
+def _root_of(path: Path, found: _Found) -> Element | None:
+    """The annotation in a file, or None where it cannot be read."""
+    try:
+        root = read_xml(path)
+    except RefusedXml:
+        raise
+    except DataError as error:
+        found.broken.append(str(error))
+        return None
+    if root.tag != "annotation":
+        found.broken.append(f"{path}: its root is <{root.tag}>, not <annotation>")
+        return None
+    return root
+
+
+def _objects(root: Element, image: int, path: Path, found: _Found) -> None:
+    """Gather the objects of one picture."""
+    kit = "VOC" in text_of(root, "source/annotation").upper()
+    for thing in root.findall("object"):
+        name = text_of(thing, "name")
+        texts = [text_of(thing, f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax")]
+        if not all(texts) or not name:
+            found.boxless.append(f"{name_of(path, found.into.root)}: {name or 'no name'}")
+            continue
+        x1, y1, x2, y2 = map(number_of, texts)
+        difficult = text_of(thing, "difficult") == "1"
+        found.truncated += text_of(thing, "truncated") == "1"
+        found.boxes.append(_Box(image, name, (x1, y1, x2, y2), difficult, kit))
+
+
+def _convert(found: _Found) -> str:
+    """Hand all boxes over, counted from 0 with the far edge outside; and say how they were read."""
+    whole = [b for b in found.boxes if b.corners[0] < b.corners[2] and b.corners[1] < b.corners[3]]
+    kit = bool(found.boxes) and all(b.kit for b in found.boxes)
+    zero = not kit and any(0 <= v < 1 for b in whole for v in b.corners[:2])
+    for b in found.boxes:
+        x1, y1, x2, y2 = b.corners
+        # Equal corners are one pixel to the kit; to anybody else they are a slip.
+        shift = 0 if zero or not (kit or (x1 < x2 and y1 < y2)) else 1
+        found.into.box(b.image, b.name, (x1 - shift, y1 - shift, x2, y2), difficult=b.difficult)
+    if zero:
+        return "Corners are counted from 0 (a 0 is among them): a box is (xmin, ymin, xmax, ymax)."
+    why = "the files say that they follow VOC" if kit else "no 0 is among them, as in the VOC kit"
+    return f"Corners are counted from 1 and inclusive ({why}): a box is (xmin - 1, ymin - 1, xmax, ymax)."
+
+
+def _labelmap(root: Path, used: tuple[str, ...]) -> tuple[str, ...]:
+    """Class names of labelmap.txt ("name:colour:parts:actions" a line), less a background without boxes."""
+    path = root / "labelmap.txt"
+    if not path.is_file():
+        return ()
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    rows = [line.strip() for line in lines if line.count(":") > 2 and not line.startswith("# label:")]
+    names = dict.fromkeys(row.rsplit(":", 3)[0].strip() for row in rows)
+    return tuple(name for name in names if name != "background" or name in used)

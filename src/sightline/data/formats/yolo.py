@@ -1,0 +1,261 @@
+"""YOLO text files: one a picture, one line a box, and data.yaml with class names and splits.
+
+Source: J. Redmon's Darknet, whose lines are `class x y width height`: the class from 0, the middle of the box
+and its size as shares of the picture's width and height. data.yaml came later; its layout is read as in use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._instances import Gathered
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import name_of
+from sightline.data.formats._written import Item, all_split, class_table, items
+from sightline.data.formats._yolo_places import (
+    LINE,
+    LISTS,
+    Config,
+    config_of,
+    configs,
+    configured,
+    images_in,
+    label_file,
+    label_files,
+    labels_folder,
+    listed,
+    place_of,
+    plain_parts,
+)
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="yolo",
+    summary="YOLO text files of boxes, one a picture, with class names in data.yaml",
+    looks_like="data.yaml with names and train, or images/a.jpg and labels/a.txt with lines 'class x y w h'",
+    truths=("instances",),
+    writes=True,
+)
+_FAR = 10.0  # no share of a picture is as large, even of a box that leaves it; pixels nearly always are
+
+
+@dataclass
+class _Found:
+    """What is gathered from all label files.
+
+    Attributes:
+        into: Pictures and boxes.
+        files: The picture that each label file was read for.
+        folders: The folder of pictures that each folder of labels belongs to.
+        broken: Lines that are no five numbers.
+        scored: Lines with a confidence.
+        outlines: Lines with a polygon or a rotated box.
+        pixels: Lines in pixels.
+        bare: Pictures without a label file.
+        gone: Places of data.yaml that are not there.
+        highest: Highest class id.
+    """
+
+    into: Gathered
+    files: dict[Path, int] = field(default_factory=dict)
+    folders: dict[Path, Path] = field(default_factory=dict)
+    broken: list[str] = field(default_factory=list)
+    scored: list[str] = field(default_factory=list)
+    outlines: list[str] = field(default_factory=list)
+    pixels: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
+    highest: int = -1
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of a data.yaml with names and splits, and of images beside labels with five numbers a line."""
+    del options
+    root = Path(source)
+    if root.is_file():
+        return 0.97 if root.suffix.lower() in (".yaml", ".yml") and config_of(root) is not None else 0.0
+    if not root.is_dir():
+        return 0.0
+    return 0.97 if configs(root) or any(label_files(f) for f, _ in plain_parts(root)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures of all splits, with their boxes. A picture without a label file shows nothing.
+
+    Raises:
+        DataError: If there is no such data set, or data.yaml cannot be understood.
+    """
+    del options
+    root = Path(source)
+    config = configured(root)
+    found = _Found(Gathered(root if root.is_dir() else root.parent, whole=1.0))
+    for split, images in _pictures(config, root, found):
+        for path in images:
+            _labels(path, label_file(path), found.into.picture(path, split), found)
+    _orphans(found)
+    _notes(found)
+    names = config.names or {i: str(i) for i in range(found.highest + 1)}
+    if not config.names:
+        config.notes.append("No class names were found (data.yaml, classes.txt): classes are called by id.")
+    classes = Classes(tuple(names.values()), tuple(names))
+    return found.into.dataset(root, CARD.name, classes, classes.ids, config.notes)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write images/SPLIT, labels/SPLIT and data.yaml, with the class ids as they are.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+    """
+    classes = class_table(dataset, folder, CARD.name)
+    splits = [s for s in ("train", "val", "test") if s in dataset.splits] if all_split(dataset) else []
+    for item in items(dataset):
+        for kind, ending, data in (
+            ("images", item.ending, item.data),
+            ("labels", ".txt", "".join(_lines(item, classes)).encode()),
+        ):
+            place = folder / kind / item.split / f"{item.stem}{ending}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+    config = {split: f"images/{split}" for split in splits}
+    config |= {"names": dict(zip(classes.ids, classes.names, strict=True))}  # type: ignore[dict-item]
+    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+    (folder / "data.yaml").write_text(text, encoding="utf-8")
+    return folder
+
+
+def _lines(item: Item, classes: Classes) -> Iterator[str]:
+    """The label file of one picture."""
+    h, w = item.size
+    for thing in item.objects:
+        x1, y1, x2, y2 = thing.corners
+        shares = (x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h
+        yield f"{classes.ids[thing.label]} {' '.join(map(repr, shares))}\n"
+
+
+def _pictures(config: Config, root: Path, found: _Found) -> Iterator[tuple[str, list[Path]]]:
+    """Pictures of each place of each split.
+
+    Raises:
+        DataError: If none of the places is there.
+    """
+    if not config.parts:
+        folder = root if root.is_dir() else config.folder
+        for images, split in plain_parts(folder) or [(folder, "")]:
+            yield split, images_in(images)
+        return
+    missing: list[str] = []
+    for split in ("train", "val", "test"):
+        for text in config.parts.get(split, ()):
+            place = place_of(config.folder, root, text)
+            if place is None:
+                missing.append(f"{split}: {text}")
+            elif place.is_dir():
+                yield split, images_in(place)
+            else:
+                yield split, listed(place, config.folder)
+    if len(missing) == sum(map(len, config.parts.values())):
+        raise DataError(
+            f"{root}: nothing is at the places that data.yaml names ({', '.join(missing)}; from "
+            f"{config.folder}). Correct path, train, val and test."
+        )
+    found.gone = missing
+
+
+def _labels(image: Path, path: Path, number: int, found: _Found) -> None:
+    """Gather the boxes of one picture."""
+    found.folders[labels_folder(image.parent)] = image.parent
+    if found.files.get(path) == number:  # the picture is named twice, which is told
+        return
+    if not path.is_file():
+        if image.is_file():
+            found.bare.append(name_of(image, found.into.root))
+        return
+    found.files[path] = number
+    name = name_of(path, found.into.root)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        found.broken.append(f"{name} ({error})")
+        return
+    for n, line in enumerate(lines, 1):
+        if words := line.split():
+            _line(words, f"{name} line {n}", number, found)
+
+
+def _line(words: list[str], where: str, image: int, found: _Found) -> None:
+    """Gather one box, or say what is wrong with its line."""
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        found.broken.append(f"{where} ({' '.join(words):.40})")
+        return
+    whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
+    if len(values) == 6 and whole:
+        found.scored.append(where)
+    elif len(values) > 6 and whole:
+        found.outlines.append(f"{where} ({len(values)} numbers)")
+    elif len(values) != 5 or not whole:
+        found.broken.append(f"{where} ({' '.join(words):.40})")
+    elif any(abs(v) > _FAR for v in values[1:]):
+        found.pixels.append(f"{where} ({' '.join(words):.40})")
+    else:
+        x, y, w, h = values[1:]
+        found.highest = max(found.highest, int(values[0]))
+        found.into.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+
+
+def _orphans(found: _Found) -> None:
+    """Label files of pictures that are not there."""
+    alone = []
+    for labels, images in found.folders.items():
+        there = images.iterdir() if images.is_dir() else ()
+        stems = {p.stem for p in there if p.suffix.lower() in ALL_EXTENSIONS}
+        for path in sorted(labels.glob("*.txt")):
+            if path in found.files or path.stem in stems or path.name in LISTS:
+                continue
+            with path.open(encoding="utf-8", errors="replace") as file:
+                if any(LINE.fullmatch(line) for line in file):
+                    alone.append(name_of(path, found.into.root))
+    fix = "Put the pictures there, or take the label files out."
+    found.into.note("labels-without-picture", "error", alone, "label files belong to no picture", fix)
+
+
+def _notes(found: _Found) -> None:
+    """Findings on places, files and lines."""
+    note = found.into.note
+    what = "places that data.yaml names are not there"
+    fix = "Put the pictures there, or correct data.yaml."
+    note("parts-missing", "error", found.gone, what, fix)
+    what = "pictures have no label file, and are taken as showing nothing"
+    fix = "Nothing, if they show none."
+    note("annotations-missing", "info", found.bare, what, fix)
+    what = "lines are no five numbers, and were left out"
+    fix = "Write: class x y width height."
+    note("lines-broken", "error", found.broken, what, fix)
+    what = (
+        "lines have six numbers, the last perhaps a confidence, and were left out: predictions are no truth"
+    )
+    note(
+        "lines-with-confidence",
+        "error",
+        found.scored,
+        what,
+        "Take the confidence out, if these boxes are true.",
+    )
+    what = "lines hold a polygon or a rotated box, and were left out"
+    fix = "Export boxes: class x y w h."
+    note("lines-with-polygons", "error", found.outlines, what, fix)
+    what = "lines seem to be in pixels, and were left out"
+    fix = "Divide by the picture's width and height."
+    note("lines-in-pixels", "error", found.pixels, what, fix)

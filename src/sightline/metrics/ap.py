@@ -1,0 +1,41 @@
+"""mAP50-95: COCO's average precision of boxes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._boxes import average_precision, by_image
+from sightline.metrics._weighted import Array, Weighted
+
+
+class Ap(Weighted):
+    """Mean over the classes and over ten IoU thresholds, 0.50 to 0.95, of the average precision of boxes.
+
+    As AP of `pycocotools`: precision is read off at 101 recalls, 100 detections count in each image
+    and class, and classes without an object are left out. Crowds and difficult objects are neither
+    to be found nor wrong to find.
+
+    Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
+    """
+
+    card = MetricCard(
+        name="mAP50-95",
+        summary="area under the precision-recall curve of boxes, mean over classes and IoU 0.5:0.95 (COCO)",
+        higher_is_better=True,
+        best=1.0,
+        truths=("instances",),
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"detections", "objects": (N,) bytes}; see `_boxes.by_image`."""
+        return by_image(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return average_precision(stats, weights)
+
+
+METRIC = Ap

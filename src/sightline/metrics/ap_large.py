@@ -1,0 +1,40 @@
+"""mAP large: COCO's average precision of boxes, large objects only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._boxes import average_precision, by_image
+from sightline.metrics._weighted import Array, Weighted
+
+
+class ApLarge(Weighted):
+    """Average precision over IoU 0.50 to 0.95 of objects above 96 x 96 pixels in area.
+
+    As APlarge of `pycocotools`: the area is the annotated one where there is one, else that of the
+    box. Boxes of another size that find no such object are left out. See `Ap` for the rest.
+
+    Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
+    """
+
+    card = MetricCard(
+        name="mAP large",
+        summary="mAP50-95 of objects above 96 x 96 pixels in area (COCO)",
+        higher_is_better=True,
+        best=1.0,
+        truths=("instances",),
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"detections", "objects": (N,) bytes}; see `_boxes.by_image`."""
+        return by_image(prediction, truth, "large")
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        return average_precision(stats, weights)
+
+
+METRIC = ApLarge

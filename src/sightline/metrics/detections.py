@@ -1,0 +1,197 @@
+"""What stands behind a score of boxes: curves by class, the best confidence, confusions with background."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sightline.metrics._boxes import RECALLS, by_image, precisions, ranked, sort
+from sightline.metrics._matching import THRESHOLDS, flags, greedy, matches, ordered, overlaps
+from sightline.metrics._weighted import Array, array
+
+FOUND = float(THRESHOLDS[0])
+"""IoU from which on a detection has found an object, here."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What becomes of one class as the confidence from which on detections count is lowered.
+
+    Attributes:
+        objects: Objects of the class that count.
+        score: (S,) confidences of its detections, falling, each once.
+        precision: (S,) share of the detections with at least that confidence that are right.
+        recall: (S,) share of the objects that these find; nan where there are no objects.
+    """
+
+    objects: int
+    score: Array
+    precision: Array
+    recall: Array
+
+    @property
+    def f1(self) -> Array:
+        """(S,) harmonic mean of precision and recall: 2 TP / (2 TP + FP + FN)."""
+        both = self.precision + self.recall
+        product = 2 * self.precision * self.recall
+        return np.asarray(np.divide(product, both, out=np.zeros_like(both), where=both != 0))
+
+    def f1_at(self, scores: Array) -> Array:
+        """F1 with the detections of at least these confidences; 0 where there are none."""
+        shown = np.searchsorted(-self.score, -np.asarray(scores), "right")
+        return np.asarray(np.r_[0.0, self.f1][shown])
+
+    def precision_at(self, recalls: Array = RECALLS) -> Array:
+        """The highest precision at or beyond each recall, 0 beyond the last: what COCO draws."""
+        best = np.maximum.accumulate(self.precision[::-1])[::-1]
+        return np.asarray(np.r_[best, 0.0][np.searchsorted(self.recall, recalls, "left")])
+
+
+def curves(prediction: Any, truth: Any, classes: int) -> list[Curve]:
+    """Precision and recall of each class at IoU 0.5, matched as COCO does.
+
+    Args:
+        prediction: `Instances` with scores.
+        truth: `Instances` of the same images.
+        classes: K.
+
+    Returns:
+        One for each class, also for those without objects or detections.
+
+    Raises:
+        ValueError: If the prediction has no scores, or not as many images as the truth.
+    """
+    m = matches(prediction, truth)
+    keep, counted = m.ignored[:, 0] & 1 == 0, m.counted[:, 0]
+    shown = (m.shown.image[keep], m.shown.label[keep], m.shown.score[keep])
+    r = sort(
+        shown,
+        m.found[keep, 0],
+        m.ignored[keep, 0],
+        (array(truth.image)[counted], array(truth.labels)[counted]),
+        classes,
+    )
+    found = []
+    for k in range(classes):
+        here, objects = slice(r.start[k], r.start[k + 1]), int(r.object_start[k + 1] - r.object_start[k])
+        score, right = r.score[here], np.cumsum(r.found[here] & 1)
+        last = np.diff(score, append=-np.inf) != 0
+        recall = right[last] / objects if objects else np.full(int(last.sum()), np.nan)
+        found.append(Curve(objects, score[last], right[last] / (1 + np.flatnonzero(last)), recall))
+    return found
+
+
+def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
+    """Mean over the classes with objects of F1, at every confidence of any detection.
+
+    Returns:
+        (S,) confidences, falling, each once, and (S,) means with the detections of at least these.
+    """
+    known = [c for c in curves if c.objects]
+    if not known:
+        return np.empty(0), np.empty(0)
+    score = np.concatenate([c.score for c in known])
+    gain = np.concatenate([np.diff(c.f1, prepend=0.0) for c in known])
+    order = np.argsort(-score, kind="stable")
+    score, total = score[order], np.cumsum(gain[order]) / len(known)
+    last = np.diff(score, append=-np.inf) != 0
+    return score[last], total[last]
+
+
+def best_threshold(prediction: Any, truth: Any, otherwise: float = 0.25) -> float:
+    """The confidence from which on detections should be shown: where the mean F1 over classes is best.
+
+    Use validation images: what was chosen on a test set looks better there than it is.
+
+    Args:
+        prediction: `Instances` with scores.
+        truth: `Instances` of the same images.
+        otherwise: The answer where no detection is right.
+
+    Returns:
+        The middle between the lowest confidence that is shown and the highest that is not.
+
+    Raises:
+        ValueError: If the prediction has no scores, or not as many images as the truth.
+    """
+    classes = 1 + max(int(x.labels.max()) if len(x.labels) else -1 for x in (prediction, truth))
+    score, f1 = mean_f1(curves(prediction, truth, classes))
+    if not (f1 > 0).any():
+        return otherwise
+    best = int(f1.argmax())
+    return float(score[best : best + 2].mean())
+
+
+def best_thresholds(prediction: Any, truth: Any, classes: int, otherwise: float = 0.25) -> list[float]:
+    """For each class the confidence from which on its detections should be shown: where its F1 is best.
+
+    Args:
+        prediction: `Instances` with scores, of validation images.
+        truth: `Instances` of the same images.
+        classes: K.
+        otherwise: For classes of which no detection is right: that of all classes together.
+    """
+    common = best_threshold(prediction, truth, otherwise)
+    found = []
+    for curve in curves(prediction, truth, classes):
+        best = int(curve.f1.argmax()) if len(curve.score) and curve.objects else -1
+        useful = best >= 0 and curve.f1[best] > 0
+        found.append(float(curve.score[best : best + 2].mean()) if useful else common)
+    return found
+
+
+def average_precisions(prediction: Any, truth: Any, classes: int) -> Array:
+    """(K, 10) average precision of each class at each of `THRESHOLDS`; nan for classes without objects.
+
+    Their mean is `Ap`, that of the first column `Ap50`.
+    """
+    r = ranked(by_image(prediction, truth), classes)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        values, defined = precisions(r, np.ones((1, len(truth))))
+    return np.where(defined[0, :classes, None], values[0, :classes], np.nan)
+
+
+def confusion(prediction: Any, truth: Any, classes: int, threshold: float, iou: float = FOUND) -> Array:
+    """What objects are taken for. Boxes are matched by place alone, whatever the class.
+
+    In each image the detections choose by falling score, each the free object that it overlaps
+    most; of two that it overlaps alike, the one of its own class. Crowds and difficult objects,
+    and detections that find one of their own class and no other object, are left out.
+
+    Args:
+        prediction: `Instances` with scores.
+        truth: `Instances` of the same images.
+        classes: K.
+        threshold: Confidence from which on a detection counts.
+        iou: Least overlap of a pair, above 0.
+
+    Returns:
+        (K + 1, K + 1) int64 counts by true (row) and predicted class (column). The last row holds
+        detections of nothing, the last column objects that were not found.
+
+    Raises:
+        ValueError: If the prediction has no scores, or not as many images as the truth.
+    """
+    d = ordered(prediction, truth)
+    keep = np.flatnonzero(d.score >= threshold)
+    keep = keep[np.lexsort((-d.score[keep], d.image[keep]))]
+    image, label, true = d.image[keep], d.label[keep], array(truth.labels)
+    crowd, apart = flags(truth)
+    boxes = array(prediction.boxes)[d.row[keep]]
+    of, other, overlap = overlaps(boxes, image, array(truth.boxes), array(truth.image), crowd, iou)
+    alike = label[of] == true[other]
+    fits = alike | ~apart[other]
+    pairs = of[fits], other[fits], (overlap + 1e-9 * alike)[fits]
+    who, took = greedy(pairs, image, ~apart, crowd, np.array([iou]))
+    partner = np.full(len(keep), -1)
+    partner[who] = took[:, 0]
+    row = np.where(partner >= 0, true[partner] if len(true) else 0, classes)
+    counts = partner < 0 if not len(true) else (partner < 0) | ~apart[partner]
+    missed = ~apart
+    missed[partner[partner >= 0]] = False
+    side = classes + 1
+    cells = np.r_[row[counts] * side + label[counts], true[missed] * side + classes]
+    return np.bincount(cells, minlength=side * side).reshape(side, side)

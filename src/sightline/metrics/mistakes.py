@@ -1,0 +1,172 @@
+"""What kinds of mistakes a detector makes, what each kind costs, and where they are (TIDE)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from sightline.metrics._boxes import precisions, sort
+from sightline.metrics._matching import matches, overlaps
+from sightline.metrics._weighted import Array, array
+
+KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
+FOREGROUND, BACKGROUND = 0.5, 0.1
+"""IoU from which on an object is found, and below which there is only background."""
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The mistakes of a detector, by `KINDS`.
+
+    Attributes:
+        ap50: Average precision at IoU 0.5, mean over the classes with objects.
+        cost: How much higher it would be if one kind were mended and all others stayed.
+        where: (n, 2) image and number of the box in it, for each kind: detections by falling
+            score; for "missed", objects.
+    """
+
+    ap50: float
+    cost: Mapping[str, float]
+    where: Mapping[str, Array]
+
+
+@dataclass(frozen=True)
+class _Case:
+    """Detections that count at IoU 0.5 and those of the objects that do.
+
+    Attributes:
+        row, image, label, score: (D,) of each detection; by image, class and falling score.
+        right: (D,) bool.
+        there: (M,) rows of the objects in the truth.
+        true: (M,) their classes.
+        free: (M,) bool which are not found.
+    """
+
+    row: Array
+    image: Array
+    label: Array
+    score: Array
+    right: Array
+    there: Array
+    true: Array
+    free: Array
+
+
+def mistakes(prediction: Any, truth: Any) -> Mistakes:
+    """Sort every wrong detection and every object not found into one kind, and price the kinds.
+
+    A wrong detection is, in this order: "localisation" if it overlaps an object of its class by
+    0.1 to 0.5; "classification" if it overlaps one of another class by 0.5 or more; "duplicate"
+    if it overlaps one of its own class by as much, which another detection has found; "background"
+    if it overlaps none by 0.1; else "both". An object not found is "missed" if none of the first
+    two kinds points at it.
+
+    To mend means: of the detections with wrong class or place that point at an object not found
+    the one with the highest score becomes right and the others go; other wrong detections go; a
+    missed object is no longer asked for. Costs do not add up to what is missing, since one kind
+    hides another. Crowds, difficult objects and what is matched with them stay out of it.
+
+    Args:
+        prediction: `Instances` with scores.
+        truth: `Instances` of the same images.
+
+    Returns:
+        The mistakes; `ap50` and costs are nan where there are no objects.
+
+    Raises:
+        ValueError: If the prediction has no scores, or not as many images as the truth.
+
+    Source: Bolya et al., TIDE: a general toolbox for identifying object detection errors, ECCV 2020,
+    sections 2.2 and 2.3, with the order and the ties of its own code.
+    """
+    case = _case(prediction, truth)
+    kind, target = _kinds(case, prediction, truth)
+    fixable = np.flatnonzero((target >= 0) & np.r_[case.free, False][target])
+    missed = case.free.copy()
+    missed[target[fixable]] = False
+    # The detection with the highest score that points at an object not found.
+    order = fixable[np.lexsort((case.row[fixable], -case.score[fixable], target[fixable]))]
+    first = np.zeros(len(kind), dtype=bool)
+    first[order[np.unique(target[order], return_index=True)[1]]] = True
+    plain, cost = _ap50(case), {}
+    for i, name in enumerate(KINDS[:-1]):
+        mended = first & (kind == i)
+        label = np.where(mended, np.r_[case.true, 0][target], case.label)
+        fixed = replace(case, label=label, right=case.right | mended)
+        cost[name] = _ap50(fixed, (kind != i) | mended) - plain
+    cost["missed"] = _ap50(case, objects=~missed) - plain
+    falling = np.argsort(-case.score, kind="stable")
+    where = {
+        name: _within(prediction, case.row[falling[kind[falling] == i]]) for i, name in enumerate(KINDS[:-1])
+    }
+    where["missed"] = _within(truth, case.there[missed])
+    return Mistakes(plain, {k: max(0.0, v) if v == v else v for k, v in cost.items()}, where)
+
+
+def _case(prediction: Any, truth: Any) -> _Case:
+    m = matches(prediction, truth)
+    keep, there = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
+    right = m.found[keep, 0] & 1 == 1
+    free = np.ones(len(m.counted), dtype=bool)
+    free[m.partner[keep][right]] = False
+    d, true = m.shown, array(truth.labels)[there]
+    return _Case(d.row[keep], d.image[keep], d.label[keep], d.score[keep], right, there, true, free[there])
+
+
+def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
+    """(D,) place in `KINDS` of each wrong detection, -1 for right ones; (D,) object it points at, or -1."""
+    wrong = np.flatnonzero(~case.right)
+    of, other, iou = overlaps(
+        array(prediction.boxes)[case.row[wrong]],
+        case.image[wrong],
+        array(truth.boxes)[case.there],
+        array(truth.image)[case.there],
+        None,
+        BACKGROUND,
+    )
+    of = wrong[of]
+    same = case.label[of] == case.true[other]
+    own, own_object = _best(of[same], other[same], iou[same], len(case.row))
+    else_, else_object = _best(of[~same], other[~same], iou[~same], len(case.row))
+    near = (own >= BACKGROUND) & (own < FOREGROUND)
+    rules = {
+        "localisation": near,
+        "classification": else_ >= FOREGROUND,
+        "duplicate": own >= FOREGROUND,
+        "background": (own == 0) & (else_ == 0),
+    }
+    both = np.full(len(case.row), KINDS.index("both"))
+    kind = np.select(list(rules.values()), [KINDS.index(name) for name in rules], both)
+    kind[case.right] = -1
+    target = np.select([kind == KINDS.index(name) for name in rules], [own_object, else_object, -1, -1], -1)
+    return kind, target
+
+
+def _best(of: Array, other: Array, iou: Array, rows: int) -> tuple[Array, Array]:
+    """(D,) greatest overlap of each detection, or 0, and (D,) with which object, the first of them, or -1."""
+    order = np.lexsort((-other, iou, of))
+    best, which = np.zeros(rows), np.full(rows, -1)
+    best[of[order]], which[of[order]] = iou[order], other[order]
+    return best, which
+
+
+def _ap50(case: _Case, keep: Array | None = None, objects: Array | None = None) -> float:
+    """Average precision of some detections, with some objects asked for; mean over all classes there are."""
+    kept = np.ones(len(case.row), dtype=bool) if keep is None else keep
+    true = case.true if objects is None else case.true[objects]
+    right = case.right[kept].astype(np.uint16)
+    shown = (np.zeros(len(right), dtype=np.int64), case.label[kept], case.score[kept])
+    r = sort(shown, right, np.zeros_like(right), (np.zeros(len(true), dtype=np.int64), true))
+    values = precisions(r, np.ones((1, 1)), (0,))[0]
+    classes = len(np.unique(case.true))
+    return float(values.sum() / classes) if classes else float("nan")
+
+
+def _within(boxes: Any, rows: Array) -> Array:
+    """(n, 2) image of each row, and its number in that image."""
+    image = array(boxes.image)[rows]
+    counts = array(boxes.counts)
+    return np.stack([image, rows - (np.cumsum(counts) - counts)[image]], 1)

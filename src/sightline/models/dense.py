@@ -1,0 +1,43 @@
+"""A network that says something of every place of a picture: backbone, neck and head in one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from sightline.models.heads.branches import Branch, Head, places
+from sightline.models.necks.pan import Pan
+
+
+class Dense(nn.Module):
+    """Backbone, path aggregation and a head with any branches.
+
+    Args:
+        backbone: A `zoo.Pyramid`.
+        widths: Channels of each level between neck and head.
+        depth: Residual units of each block of the neck.
+        branches: What the head says, by name.
+        most: Most channels of the head's hidden maps.
+    """
+
+    def __init__(
+        self, backbone: Any, widths: Sequence[int], depth: int, branches: Mapping[str, Branch], most: int
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.neck = Pan([channels for channels, _ in backbone.levels], widths, depth)
+        self.head = Head(widths, branches, most)
+
+    def forward(self, x: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """(B, C, H, W) normalised pictures to (B, A, outputs) by branch, and "places" (1, A, 3).
+
+        Args:
+            x: Pictures.
+            wanted: Branches that are needed; None for all.
+        """
+        maps = self.neck(self.backbone.maps(x))
+        said = self.head(maps, wanted)
+        said["places"] = places(maps, [stride for _, stride in self.backbone.levels])[None]
+        return said

@@ -1,0 +1,1 @@
+"""Heads: what reads the maps, and how they are matched with truths."""

@@ -1,0 +1,119 @@
+"""Which places answer for which objects: task-aligned assignment.
+
+A place answers for an object the better, the more sure it is of the object's class and the nearer its
+box comes: t = s^alpha * u^beta, with class score s and overlap u. The k best places whose centre lies in
+the object are taken.
+
+Source: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021, section 3.2; with k = 1 the
+one-to-one assignment of Wang et al., YOLOv10, 2024, section 3.1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.ops.boxes import iou
+from sightline.ops.groups import leading
+
+ALPHA, BETA = 0.5, 6.0
+"""Weights of class and place; those of the usual detectors of this kind."""
+PAIRS = 1 << 20
+"""Pairs of object and place that are looked at together, so that memory does not grow with their number."""
+LEAST = 1e-9
+"""Overlap that no overlap counts as, so that logarithms stay finite."""
+
+
+@dataclass(frozen=True)
+class Assigned:
+    """Places that answer for objects: P of them, none twice.
+
+    Attributes:
+        truth: (P,) int64 number of the object.
+        image: (P,) int64 number of its image.
+        place: (P,) int64 number of the place.
+        weight: (P,) how well it does, the best place of an object its own overlap: the target of the score.
+    """
+
+    truth: Tensor
+    image: Tensor
+    place: Tensor
+    weight: Tensor
+
+
+@torch.no_grad()
+def assign(
+    places: Tensor, boxes: Tensor, logits: Tensor, truths: Tensor, labels: Tensor, image: Tensor, most: int
+) -> Assigned:
+    """Find the places that answer for objects.
+
+    A place that several objects want goes to the one that its box overlaps most, then to the first.
+
+    Args:
+        places: (A, 3) centre x, centre y, stride.
+        boxes: (B, A, 4) predicted boxes.
+        logits: (B, A, K) predicted class scores before the sigmoid.
+        truths: (M, 4) boxes of the objects of all images.
+        labels: (M,) int64 their classes.
+        image: (M,) int64 their images.
+        most: Places an object gets, at most.
+    """
+    found = []
+    for rows in torch.arange(len(truths), device=truths.device).split(max(1, PAIRS // len(places))):
+        truth, place = inside(places, truths[rows]).nonzero().unbind(1)
+        truth = rows[truth]
+        where = image[truth]
+        overlap = iou(truths[truth], boxes[where, place].float()).clamp(min=LEAST)
+        sure = F.logsigmoid(logits[where, place, labels[truth]].float())
+        metric = ALPHA * sure + BETA * overlap.log()
+        best = leading(truth, metric, most)
+        found.append((truth[best], place[best], overlap[best], metric[best]))
+    if not found:
+        none = torch.zeros(0, dtype=torch.int64, device=truths.device)
+        return Assigned(none, none, none, torch.zeros(0, device=truths.device))
+    truth, place, overlap, metric = (torch.cat(parts) for parts in zip(*found, strict=True))
+    own = leading(image[truth] * len(places) + place, overlap, 1)
+    truth, place, overlap, metric = truth[own], place[own], overlap[own], metric[own]
+    top = truths.new_full((len(truths),), -torch.inf, dtype=torch.float32)
+    top_metric = top.scatter_reduce(0, truth, metric, "amax")
+    top_overlap = top.scatter_reduce(0, truth, overlap, "amax")
+    weight = (metric - top_metric[truth]).exp() * top_overlap[truth]
+    return Assigned(truth, image[truth], place, weight)
+
+
+def inside(places: Tensor, boxes: Tensor) -> Tensor:
+    """(M, A) whether the centre of each place lies in each box.
+
+    Boxes smaller than the finest stride count as that large: every object in the picture has a place.
+
+    Args:
+        places: (A, 3) centre x, centre y, stride.
+        boxes: (M, 4).
+    """
+    least = places[:, 2].min() / 2
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    reach = ((boxes[:, 2:] - boxes[:, :2]) / 2).clamp(min=least)
+    x, y = places[:, 0], places[:, 1]
+    across = (x - middle[:, :1]).abs() <= reach[:, :1]
+    return across & ((y - middle[:, 1:]).abs() <= reach[:, 1:])
+
+
+@torch.no_grad()
+def covered(places: Tensor, boxes: Tensor, image: Tensor, images: int) -> Tensor:
+    """(B, A) bool: which places of which image lie in one of its boxes.
+
+    Args:
+        places: (A, 3) centre x, centre y, stride.
+        boxes: (M, 4) of all images.
+        image: (M,) int64 the image of each.
+        images: B.
+    """
+    found = torch.zeros(images, len(places), dtype=torch.bool, device=places.device)
+    rows = max(1, PAIRS // len(places))
+    for some, where in zip(boxes.split(rows), image.split(rows), strict=True):
+        box, place = inside(places, some).nonzero().unbind(1)
+        found[where[box], place] = True
+    return found

@@ -1,0 +1,1 @@
+"""Necks: what mixes the maps of a backbone, one file each."""

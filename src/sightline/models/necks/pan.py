@@ -1,0 +1,67 @@
+"""Path aggregation: what is coarse is told to what is fine, then back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.models.layers.conv import ConvNorm
+from sightline.models.layers.csp import Csp
+
+
+class Block(nn.Module):
+    """Narrow two joined maps and work on them.
+
+    Args:
+        inputs: Channels of both together.
+        outputs: Channels that go out.
+        depth: Residual units.
+    """
+
+    def __init__(self, inputs: int, outputs: int, depth: int) -> None:
+        super().__init__()
+        self.narrow = ConvNorm(inputs, outputs, 1)
+        self.work = Csp(outputs, outputs, depth)
+
+    def forward(self, one: Tensor, two: Tensor) -> Tensor:
+        """Two maps of one height and width to (B, outputs, H, W)."""
+        out: Tensor = self.work(self.narrow(torch.cat([one, two], 1)))
+        return out
+
+
+class Pan(nn.Module):
+    """Path aggregation over any number of levels.
+
+    Source: Liu et al., Path Aggregation Network, CVPR 2018, with joined instead of added maps as in
+    Bochkovskiy et al., YOLOv4, 2020.
+
+    Args:
+        inputs: Channels of each map of the backbone, finest first.
+        outputs: Channels of each map that goes out, as many maps.
+        depth: Residual units of each block.
+    """
+
+    def __init__(self, inputs: Sequence[int], outputs: Sequence[int], depth: int) -> None:
+        super().__init__()
+        finer, coarser = list(outputs[:-1]), list(outputs[1:])
+        # What is told to the finer level: the coarsest map of the backbone, then what has become of it.
+        tops = [*coarser[:-1], inputs[-1]]
+        self.narrow = nn.ModuleList(ConvNorm(t, o, 1) for t, o in zip(tops, finer, strict=True))
+        self.down = nn.ModuleList(Block(i + o, o, depth) for i, o in zip(inputs[:-1], finer, strict=True))
+        self.halve = nn.ModuleList(ConvNorm(o, o, 3, 2) for o in finer)
+        self.up = nn.ModuleList(Block(2 * o, wide, depth) for o, wide in zip(finer, coarser, strict=True))
+
+    def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Maps of the backbone, finest first, to as many of the same heights and widths."""
+        above, kept = maps[-1], []
+        for i in reversed(range(len(maps) - 1)):
+            narrow = self.narrow[i](above)
+            kept.insert(0, narrow)
+            above = self.down[i](F.interpolate(narrow, size=maps[i].shape[-2:]), maps[i])
+        found = [above]
+        for i, narrow in enumerate(kept):
+            found.append(self.up[i](self.halve[i](found[-1]), narrow))
+        return found

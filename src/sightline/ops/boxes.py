@@ -1,0 +1,139 @@
+"""Pure functions of boxes: overlaps, forms, suppression. Boxes are x1, y1, x2, y2, the far edge outside."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+EPS = 1e-7
+"""Keeps quotients of empty boxes finite; in square pixels or pixels."""
+
+
+def area(boxes: Tensor) -> Tensor:
+    """(..., 4) to (...): area; 0 for a box whose far edge lies before its near one."""
+    w, h = (boxes[..., 2:] - boxes[..., :2]).clamp(min=0).unbind(-1)
+    return w * h
+
+
+def iou(one: Tensor, two: Tensor) -> Tensor:
+    """Intersection over union of pairs of boxes, in [0, 1]; 0 where both are empty.
+
+    Args:
+        one: (..., 4) boxes.
+        two: (..., 4) boxes; the leading axes broadcast.
+
+    Returns:
+        (...) overlaps. `iou(a[:, None], b)` is the matrix of all pairs.
+    """
+    return _overlap(one, two)[0]
+
+
+def _overlap(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+    """(intersection over union, union) of pairs."""
+    near = torch.maximum(one[..., :2], two[..., :2])
+    far = torch.minimum(one[..., 2:], two[..., 2:])
+    w, h = (far - near).clamp(min=0).unbind(-1)
+    shared = w * h
+    union = area(one) + area(two) - shared
+    return shared / union.clamp(min=EPS), union
+
+
+def _hull(one: Tensor, two: Tensor) -> Tensor:
+    """(..., 2) width and height of the smallest box around both."""
+    return torch.maximum(one[..., 2:], two[..., 2:]) - torch.minimum(one[..., :2], two[..., :2])
+
+
+def giou(one: Tensor, two: Tensor) -> Tensor:
+    """Generalised intersection over union of pairs of boxes, in [-1, 1].
+
+    Source: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
+
+    Args:
+        one: (..., 4) boxes.
+        two: (..., 4) boxes; the leading axes broadcast.
+    """
+    overlap, union = _overlap(one, two)
+    around = _hull(one, two).prod(-1).clamp(min=EPS)
+    return overlap - (around - union) / around
+
+
+def ciou(one: Tensor, two: Tensor) -> Tensor:
+    """Complete intersection over union of pairs of boxes, in (-2, 1]: overlap, distance, aspect.
+
+    No gradient flows through the weight of the aspect term, as in the paper.
+
+    Source: Zheng et al., Distance-IoU Loss, AAAI 2020, equations 7 to 11.
+
+    Args:
+        one: (..., 4) boxes.
+        two: (..., 4) boxes; the leading axes broadcast.
+    """
+    overlap, _ = _overlap(one, two)
+    diagonal = _hull(one, two).square().sum(-1).clamp(min=EPS)
+    apart = (one[..., :2] + one[..., 2:] - two[..., :2] - two[..., 2:]).square().sum(-1) / 4
+    aspect = (4 / math.pi**2) * (_angle(one) - _angle(two)).square()
+    with torch.no_grad():
+        weight = aspect / (1 - overlap + aspect).clamp(min=EPS)
+    return overlap - apart / diagonal - weight * aspect
+
+
+def _angle(boxes: Tensor) -> Tensor:
+    """Angle of the diagonal of each box; its tangent is width over height."""
+    w, h = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
+    return torch.atan2(w.clamp(min=EPS), h.clamp(min=EPS))
+
+
+def to_distances(points: Tensor, boxes: Tensor) -> Tensor:
+    """Distances from points to the left, top, right and bottom sides of boxes; negative outside.
+
+    Args:
+        points: (..., 2) x, y.
+        boxes: (..., 4); the leading axes broadcast.
+    """
+    return torch.cat([points - boxes[..., :2], boxes[..., 2:] - points], -1)
+
+
+def from_distances(points: Tensor, distances: Tensor) -> Tensor:
+    """Inverse of `to_distances`: (..., 2) and (..., 4) to boxes (..., 4)."""
+    return torch.cat([points - distances[..., :2], points + distances[..., 2:]], -1)
+
+
+def to_centres(boxes: Tensor) -> Tensor:
+    """x1, y1, x2, y2 to centre x, centre y, width, height."""
+    near, far = boxes[..., :2], boxes[..., 2:]
+    return torch.cat([(near + far) / 2, far - near], -1)
+
+
+def from_centres(boxes: Tensor) -> Tensor:
+    """Centre x, centre y, width, height to x1, y1, x2, y2."""
+    middle, half = boxes[..., :2], boxes[..., 2:] / 2
+    return torch.cat([middle - half, middle + half], -1)
+
+
+def to_xywh(boxes: Tensor) -> Tensor:
+    """x1, y1, x2, y2 to x1, y1, width, height (COCO)."""
+    return torch.cat([boxes[..., :2], boxes[..., 2:] - boxes[..., :2]], -1)
+
+
+def from_xywh(boxes: Tensor) -> Tensor:
+    """x1, y1, width, height (COCO) to x1, y1, x2, y2."""
+    return torch.cat([boxes[..., :2], boxes[..., :2] + boxes[..., 2:]], -1)
+
+
+def nms(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float) -> Tensor:
+    """Which boxes stay when of two of the same group that overlap only the better one does.
+
+    Args:
+        boxes: (M, 4).
+        scores: (M,).
+        groups: (M,) int64; boxes of different groups (classes, images) do not touch each other.
+        overlap: Intersection over union above which the worse box goes.
+
+    Returns:
+        (M',) int64 indices, highest score first.
+    """
+    kept: Tensor = batched_nms(boxes.float(), scores.float(), groups, overlap)
+    return kept

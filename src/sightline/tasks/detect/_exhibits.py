@@ -1,0 +1,179 @@
+"""What a report shows of detections: curves, confusions, kinds of mistakes and where they are."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from sightline.core.report import Bars, Exhibit, Gallery, Lines, Matrix, Scatter, Table
+from sightline.core.targets.instances import Instances
+from sightline.metrics.detections import Curve, average_precisions, confusion, curves
+from sightline.metrics.mistakes import KINDS, Mistakes, mistakes
+
+SHOWN, POINTS, CENTRES = 8, 200, 2000
+"""Pictures in a gallery, points of a curve, boxes whose place is drawn."""
+SIZES = (16, 32, 64, 96, 192)
+"""Square roots of areas in pixels between which boxes are counted."""
+MEANING = {
+    "classification": "right place, wrong class",
+    "localisation": "right class, box off",
+    "both": "wrong class and box off",
+    "duplicate": "found once already",
+    "background": "nothing there",
+    "missed": "not found",
+}
+
+
+def exhibits(
+    prediction: Instances, truth: Instances, ids: list[str], names: Sequence[str], thresholds: Sequence[float]
+) -> list[Exhibit]:
+    """The exhibits, in order.
+
+    Args:
+        prediction: What was found in N images.
+        truth: What is there.
+        ids: Names of the images.
+        names: Names of the K classes.
+        thresholds: Confidence from which boxes of each class are shown, as chosen on validation.
+    """
+    found = curves(prediction, truth, len(names))
+    wrong = mistakes(prediction, truth)
+    assert prediction.scores is not None
+    shown = prediction.only(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
+    return [
+        _per_class(prediction, truth, names, found, thresholds),
+        _precision_recall(found, names),
+        _f1(found, names),
+        _confusion(shown, truth, names),
+        *_mistakes(wrong),
+        *_galleries(shown, truth, ids, names),
+        *_boxes(truth),
+    ]
+
+
+def _per_class(
+    prediction: Instances,
+    truth: Instances,
+    names: Sequence[str],
+    found: list[Curve],
+    thresholds: Sequence[float],
+) -> Table:
+    values = average_precisions(prediction, truth, len(names))
+    rows = []
+    for name, curve, ap, threshold in zip(names, found, values, thresholds, strict=True):
+        at = int((curve.score >= threshold).sum()) - 1
+        precision, recall = (
+            float(x[at]) if at >= 0 else float("nan") for x in (curve.precision, curve.recall)
+        )
+        rows.append(
+            [name, curve.objects, float(ap.mean()), float(ap[0]), float(ap[5]), threshold, precision, recall]
+        )
+    columns = ["class", "objects", "AP50-95", "AP50", "AP75", "confidence", "precision", "recall"]
+    note = "Precision and recall at IoU 0.5, from the confidence on that was chosen on validation."
+    return Table("Per class", columns, rows, note)
+
+
+def _precision_recall(found: list[Curve], names: Sequence[str]) -> Lines:
+    recalls = np.linspace(0, 1, 101)
+    series = {
+        name: list(zip(recalls.tolist(), curve.precision_at(recalls).tolist(), strict=True))
+        for name, curve in zip(names, found, strict=True)
+        if curve.objects
+    }
+    return Lines("Precision and recall at IoU 0.5", "recall", "precision", series)
+
+
+def _f1(found: list[Curve], names: Sequence[str]) -> Lines:
+    at = np.linspace(0, 1, POINTS)
+    series = {
+        name: list(zip(at.tolist(), curve.f1_at(at).tolist(), strict=True))
+        for name, curve in zip(names, found, strict=True)
+        if curve.objects
+    }
+    note = "Which confidence is best is chosen on validation; see the table."
+    return Lines("F1 by confidence", "confidence", "F1", series, note=note)
+
+
+def _confusion(shown: Instances, truth: Instances, names: Sequence[str]) -> Matrix:
+    counts = confusion(shown, truth, len(names), 0.0)
+    note = (
+        "Rows: truth. Columns: prediction, from the confidence on that was chosen on validation, at IoU 0.5. "
+        "Last column: not found. Last row: found where nothing is."
+    )
+    return Matrix("Confusion matrix with background", [*names, "background"], counts.tolist(), note)
+
+
+def _mistakes(wrong: Mistakes) -> list[Exhibit]:
+    note = (
+        f"AP50 is {wrong.ap50:.3f}; the bars say by how much it would rise if one kind were mended: "
+        + "; ".join(f"{kind}: {MEANING[kind]}" for kind in KINDS)
+        + ". At all confidences (TIDE, Bolya et al. 2020)."
+    )
+    rows = [[kind, MEANING[kind], len(wrong.where[kind]), wrong.cost[kind]] for kind in KINDS]
+    return [
+        Bars("What the mistakes cost", "kind", "AP50", {kind: wrong.cost[kind] for kind in KINDS}, note),
+        Table("Mistakes", ["kind", "meaning", "how many", "costs AP50"], rows, "At all confidences."),
+    ]
+
+
+def _galleries(shown: Instances, truth: Instances, ids: list[str], names: Sequence[str]) -> list[Exhibit]:
+    """Truth and prediction side by side: the images with most mistakes, then some by kind, then at random."""
+    of_shown = mistakes(shown, truth)
+    errors = np.zeros(len(ids), dtype=int)
+    for kind in KINDS:
+        np.add.at(errors, of_shown.where[kind][:, 0], 1)
+    worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]
+    found: list[Exhibit] = []
+    if worst:
+        captions = [f"{errors[i]} mistakes" for i in worst]
+        found.append(_gallery("Images with most mistakes", worst, captions, shown, truth, ids, names))
+    for kind in KINDS:
+        rows = of_shown.where[kind]
+        images = list(dict.fromkeys(rows[:, 0].tolist()))[:SHOWN]
+        if images:
+            captions = [f"{(rows[:, 0] == i).sum()} of them" for i in images]
+            title = f"{kind[0].upper()}{kind[1:]}: {MEANING[kind]}"
+            found.append(
+                _gallery(title, images[: SHOWN // 2], captions[: SHOWN // 2], shown, truth, ids, names)
+            )
+    some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
+    found.append(_gallery("A sample of the images", some, [""] * len(some), shown, truth, ids, names))
+    return found
+
+
+def _gallery(
+    title: str,
+    images: list[int],
+    captions: list[str],
+    shown: Instances,
+    truth: Instances,
+    ids: list[str],
+    names: Sequence[str],
+) -> Gallery:
+    where = torch.tensor(images)
+    note = "Left: truth. Right: prediction, from the confidence on that was chosen on validation."
+    return Gallery(title, [ids[i] for i in images], captions, note, truth[where], shown[where], names)
+
+
+def _boxes(truth: Instances) -> list[Exhibit]:
+    """How large the objects are, and where they lie."""
+    sides = truth.area().sqrt().numpy()
+    edges = [0, *SIZES, np.inf]
+    words = [
+        f"under {SIZES[0]}",
+        *(f"{a} to {b}" for a, b in itertools.pairwise(SIZES)),
+        f"{SIZES[-1]} on",
+    ]
+    counts = dict(zip(words, np.histogram(sides, edges)[0].astype(float).tolist(), strict=True))
+    centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2 / truth.sizes[truth.image].flip(1)
+    some = torch.randperm(len(centres), generator=torch.Generator().manual_seed(0))[:CENTRES]
+    points = [(x, 1 - y) for x, y in centres[some].tolist()]
+    return [
+        Bars("Size of the objects", "square root of the area in pixels", "objects", counts),
+        Scatter(
+            "Where the objects lie", "left to right", "bottom to top", points, note="Centres of the boxes."
+        ),
+    ]

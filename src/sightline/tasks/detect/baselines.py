@@ -1,0 +1,136 @@
+"""Cheap answers: the most frequent box of each class, and a linear model on sliding windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torchvision.ops import batched_nms, box_iou
+
+from sightline.core.targets.instances import Instances
+from sightline.core.task import Baseline
+from sightline.ops.windows import cell_sums, slide, window_features
+
+Images = NDArray[np.uint8]
+SHAPES, CANDIDATES, EXAMPLES, KEPT = 4, 400, 20_000, 100
+"""Window shapes a class; boxes tried as the commonest; windows learnt from; boxes kept an image."""
+
+
+def baselines(classes: int) -> list[Baseline]:
+    """The baselines of detection.
+
+    Args:
+        classes: Number of classes K.
+    """
+    return [
+        Baseline("box", "the most frequent box of each class, in every image",
+                 lambda images, truth: _commonest(truth, classes), looks=False),
+        Baseline("windows", "sliding windows; logistic regression on their colours and edges (HOG-like)",
+                 lambda images, truth: _windows(images, truth, classes), side=192),
+    ]  # fmt: skip
+
+
+def _commonest(truth: Instances, classes: int) -> Callable[[Any], Instances]:
+    """For each class the box that meets one of that class, at IoU 0.5, in most images."""
+    size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
+    boxes, labels, scores = [], [], []
+    for k in range(classes):
+        of_class = truth.only((truth.labels == k) & ~_crowd(truth))
+        if not len(of_class.boxes):
+            continue
+        tried = of_class.boxes[:: max(1, len(of_class.boxes) // CANDIDATES)]
+        hits = torch.zeros(len(tried), len(truth), dtype=torch.bool)
+        where = (box_iou(tried, of_class.boxes) >= 0.5).nonzero()
+        hits[where[:, 0], of_class.image[where[:, 1]]] = True
+        share = hits.float().mean(1)
+        best = int(share.argmax())
+        boxes.append(tried[best])
+        labels.append(k)
+        scores.append(float(share[best]))
+    return lambda images: _same_for_all(len(images), size, boxes, labels, scores)
+
+
+def _same_for_all(
+    n: int, size: Tensor, boxes: list[Tensor], labels: list[int], scores: list[float]
+) -> Instances:
+    """The same boxes in each of n images."""
+    order = torch.tensor(scores).argsort(descending=True)
+    one = torch.stack(boxes)[order] if boxes else torch.zeros(0, 4)
+    return Instances(
+        torch.full((n,), len(boxes)), size.repeat(n, 1), one.repeat(n, 1),
+        torch.tensor(labels, dtype=torch.int64)[order].repeat(n), torch.tensor(scores)[order].repeat(n),
+    )  # fmt: skip
+
+
+def _crowd(truth: Instances) -> Tensor:
+    return torch.zeros(len(truth.labels), dtype=torch.bool) if truth.crowd is None else truth.crowd
+
+
+def _windows(images: Images, truth: Instances, classes: int) -> Callable[[Images], Instances]:
+    """A linear model tells each class, and background, from a window's features."""
+    truth = truth.only(~_crowd(truth) & (truth.area() > 0))
+    if not len(truth.boxes):
+        return _commonest(truth, classes)
+    size = images.shape[1:3]
+    windows = slide(size, _shapes(truth, classes))
+    x, y = _examples(images, truth, windows, classes)
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200)).fit(x, y)
+    known = torch.from_numpy(model.classes_)
+
+    def predict(new: Images) -> Instances:
+        return Instances.cat([_detect(image, windows, model, known, classes) for image in new])
+
+    return predict
+
+
+def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
+    """(S, 2) widths and heights: for each class those of the boxes at evenly spaced quantiles of area."""
+    found = []
+    for k in range(classes):
+        sides = (truth.boxes[:, 2:] - truth.boxes[:, :2])[truth.labels == k]
+        if len(sides):
+            order = sides.prod(1).argsort()
+            at = (torch.linspace(0.1, 0.9, SHAPES) * (len(sides) - 1)).round().long()
+            found.append(sides[order[at]].numpy())
+    return np.concatenate(found).astype(np.float32)
+
+
+def _examples(
+    images: Images, truth: Instances, windows: NDArray[np.float32], classes: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Features and class of the true boxes, of windows that fit one well, and of background."""
+    rng, each = np.random.default_rng(0), max(20, EXAMPLES // len(images))
+    features, labels = [], []
+    for i, image in enumerate(images):
+        sums, one = cell_sums(image[None])[0], truth[i]
+        tried = windows[rng.permutation(len(windows))[:each]]
+        nothing = torch.zeros(len(tried), 1)  # so that there is a largest overlap without a box too
+        best, which = torch.cat([box_iou(torch.from_numpy(tried), one.boxes), nothing], 1).max(1)
+        said = torch.cat([one.labels, torch.tensor([classes])])[which].numpy()
+        said[best.numpy() < 0.6] = classes
+        sure = ((best < 0.35) | (best >= 0.6)).numpy()
+        features += [window_features(sums, tried[sure]), window_features(sums, one.boxes.numpy())]
+        labels += [said[sure], one.labels.numpy()]
+    return np.concatenate(features), np.concatenate(labels)
+
+
+def _detect(
+    image: Images, windows: NDArray[np.float32], model: Any, known: Tensor, classes: int
+) -> Instances:
+    """The best windows of one picture, neighbours suppressed."""
+    chance = torch.from_numpy(model.predict_proba(window_features(cell_sums(image[None])[0], windows)))
+    real = known < classes
+    scores, place = chance[:, real].max(1)
+    labels, boxes = known[real][place], torch.from_numpy(windows)
+    likely = scores > 0.05
+    scores, labels, boxes = scores[likely].float(), labels[likely], boxes[likely]
+    keep = batched_nms(boxes, scores, labels, 0.4)[:KEPT]
+    sizes = torch.tensor([image.shape[:2]])
+    return Instances(torch.tensor([len(keep)]), sizes, boxes[keep], labels[keep], scores[keep])

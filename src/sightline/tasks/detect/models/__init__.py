@@ -1,0 +1,1 @@
+"""Ways to detect, one file each."""

@@ -1,0 +1,117 @@
+"""Candidates: the boxes a detector hands out, in one shape whatever the method, and how they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sightline.core.card import ModelCard
+from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
+from sightline.core.task import DataInfo
+from sightline.errors import UsageError
+from sightline.ops.boxes import nms
+from sightline.ops.groups import leading
+from sightline.tasks.detect.options import Options
+
+
+def best(boxes: Tensor, scores: Tensor, counts: Sequence[int], most: int) -> dict[str, Tensor]:
+    """The best pairs of box and class of each level, as many for every image: Q in all.
+
+    Args:
+        boxes: (B, A, 4) a box for all classes, or (B, A * K, 4) a box for each class.
+        scores: (B, A, K) in [0, 1].
+        counts: How many of the A belong to each level.
+        most: Pairs kept of a level.
+
+    Returns:
+        {"boxes": (B, Q, 4), "scores": (B, Q), "labels": (B, Q) int64}.
+    """
+    classes = scores.shape[2]
+    shared = scores.shape[1] * classes // boxes.shape[1]  # pairs that have one box in common
+    parts = []
+    start = 0
+    for count in counts:
+        level = scores[:, start : start + count].flatten(1)
+        # In the order of places: that of scores would hang on the last bit, and so on the rest of the batch.
+        index = level.topk(min(most, level.shape[1]), 1).indices.sort(1).values
+        value = level.gather(1, index)
+        index = index + start * classes
+        where = (index // shared)[:, :, None].expand(-1, -1, 4)
+        parts.append((boxes.gather(1, where), value, index % classes))
+        start += count
+    return {
+        name: torch.cat(values, 1)
+        for name, values in zip(("boxes", "scores", "labels"), zip(*parts, strict=True), strict=True)
+    }
+
+
+def settings_for(
+    info: DataInfo, options: Options, card: ModelCard, variant: str, overlap: float
+) -> dict[str, Any]:
+    """Settings of a library's detector that follow from the data and the options.
+
+    Args:
+        info: What is known of the data.
+        options: The task's options.
+        card: The method's card.
+        variant: The network it is built on where none is asked for.
+        overlap: What `decode` finds as `nms`.
+
+    Raises:
+        UsageError: If another backbone is asked for.
+    """
+    assert info.classes is not None
+    if options.backbone != "own":
+        raise UsageError(
+            f"Model '{card.name}' is built on networks of its library and takes no --backbone. "
+            f"Received '{options.backbone}'. Choose one with --variant."
+        )
+    return {
+        "classes": list(info.classes.names),
+        "class_ids": list(info.classes.ids),
+        "variant": options.variant or variant,
+        "conf": options.conf,
+        "max_objects": options.max_objects,
+        "nms": overlap,
+    }
+
+
+def decode(outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    """Predictions from candidates: cut at the picture's edge, suppressed where they overlap, best first.
+
+    Args:
+        outputs: What `best` gives; a score of 0 is padding.
+        settings: `size`, `conf` (scores up to it are dropped), `max_objects` an image and `nms` (overlap
+            with a better box of the same class that drops a box; 1 is off).
+    """
+    size = torch.tensor(settings["size"], device=outputs["boxes"].device)
+    boxes = outputs["boxes"].float().clamp(min=0)
+    boxes = torch.minimum(boxes, size.flip(0).repeat(2).to(boxes))
+    real = (outputs["scores"] > settings["conf"]) & (boxes[..., 2:] > boxes[..., :2]).all(-1)
+    image = real.nonzero()[:, 0]
+    boxes, scores, labels = boxes[real], outputs["scores"][real].float(), outputs["labels"][real].long()
+    if settings["nms"] < 1:
+        groups = image * len(settings["classes"]) + labels
+        kept = nms(boxes, scores, groups, settings["nms"])
+        image, boxes, scores, labels = image[kept], boxes[kept], scores[kept], labels[kept]
+    kept = leading(image, scores, settings["max_objects"])
+    counts = torch.bincount(image[kept], minlength=len(real))
+    return Instances(counts, size.repeat(len(real), 1), boxes[kept], labels[kept], scores[kept])
+
+
+def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:
+    """(boxes, labels) of the objects of each image, in the pixels of the batch's images.
+
+    Groups (crowd) and boxes without an area are left out: no method learns from them.
+    """
+    target: Instances = batch.targets
+    keep = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)
+    if target.crowd is not None:
+        keep &= ~target.crowd
+    target = target.only(keep)
+    parts = [x.split(target.counts.tolist()) for x in (target.boxes.float(), target.labels)]  # type: ignore[no-untyped-call]
+    return list(zip(*parts, strict=True))

@@ -1,0 +1,55 @@
+"""FCOS: every place of a feature map says how far the four sides of its object are; no anchor boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+from torchvision.models import detection as tv
+
+from sightline.core.card import ModelCard
+from sightline.tasks.detect.models._torchvision import Detector, Place, Truths, Variant, small
+
+CARD = ModelCard(
+    name="fcos",
+    summary="Each place tells its distance to the object's sides (torchvision; variants resnet50, resnet18).",
+    paper="Tian, Shen, Chen, He, FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019",
+    parameters=32_297_365,
+    counted="resnet50, 80 classes",
+    stride=32,
+    defaults={"batch_size": 8, "optimizer": "sgd", "lr": 0.005, "weight_decay": 1e-4},
+)
+
+
+def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
+    """On ResNet-18."""
+    net: nn.Module = tv.FCOS(small(dense=True), num_classes)
+    return net
+
+
+class FCOS(Detector):
+    """FCOS. Its anchors are squares as large as the stride; only their centres count."""
+
+    card: ClassVar[ModelCard] = CARD
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "resnet50": Variant(tv.fcos_resnet50_fpn, weights=tv.FCOS_ResNet50_FPN_Weights.COCO_V1),
+        "resnet18": Variant(_small),
+    }
+
+    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+        """The score is the geometric mean of class and centre-ness, as in the authors' code."""
+        boxes = net.box_coder.decode(raw["bbox_regression"], place.anchors)
+        return boxes, (raw["cls_logits"].sigmoid() * raw["bbox_ctrness"].sigmoid()).sqrt()
+
+    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+        """Equation 2 of the paper, with the centre-ness of equation 3."""
+        terms = net.compute_loss(truths, raw, [place.anchors] * len(truths), place.counts)
+        return {
+            "class": terms["classification"],
+            "box": terms["bbox_regression"],
+            "centre": terms["bbox_ctrness"],
+        }
+
+
+MODEL = FCOS

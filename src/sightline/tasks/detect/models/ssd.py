@@ -1,0 +1,69 @@
+"""SSD: default boxes of many shapes on maps of many scales, scored in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import detection as tv
+from torchvision.ops import box_iou
+
+from sightline.core.card import ModelCard
+from sightline.tasks.detect.models._torchvision import Detector, Place, Truths, Variant
+
+CARD = ModelCard(
+    name="ssd",
+    summary="Default boxes on six scales, scored in one pass (torchvision; variants vgg16, mobilenet).",
+    paper="Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016; SSDLite: Sandler et al., CVPR 2018",
+    parameters=34_305_206,
+    counted="vgg16, 80 classes",
+    size=(300, 300),
+    defaults={"size": 300, "batch_size": 16, "optimizer": "sgd", "lr": 0.002, "weight_decay": 5e-4},
+)
+
+
+class SSD(Detector):
+    """SSD300 on VGG-16, or SSDLite on MobileNetV3. Class 0 of torchvision is the background."""
+
+    card: ClassVar[ModelCard] = CARD
+    background: ClassVar[int] = 1
+    multiple: ClassVar[int] = 1
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "vgg16": Variant(
+            tv.ssd300_vgg16,
+            "backbone",
+            tv.SSD300_VGG16_Weights.COCO_V1,
+            ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
+        ),
+        "mobilenet": Variant(
+            partial(tv.ssdlite320_mobilenet_v3_large, norm_layer=partial(nn.BatchNorm2d, eps=1e-3)),
+            "backbone",
+            tv.SSDLite320_MobileNet_V3_Large_Weights.COCO_V1,
+            ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+        ),
+    }
+
+    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+        """Section 2.1 of the paper; the background's share is left out."""
+        offsets = raw["bbox_regression"]
+        anchors = place.anchors.repeat(offsets.shape[0], 1)
+        boxes = net.box_coder.decode_single(offsets.flatten(0, 1), anchors).view_as(offsets)
+        return boxes, F.softmax(raw["cls_logits"], 2)[:, :, 1:]
+
+    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+        """Equations 1 to 3 of the paper with its hard negatives: an image without objects adds nothing."""
+        matches = [
+            net.proposal_matcher(box_iou(t["boxes"], place.anchors))
+            if len(t["boxes"])
+            else torch.full((len(place.anchors),), -1, device=place.anchors.device)
+            for t in truths
+        ]
+        terms = net.compute_loss(truths, raw, [place.anchors] * len(truths), matches)
+        return {"class": terms["classification"], "box": terms["bbox_regression"]}
+
+
+MODEL = SSD

@@ -1,0 +1,232 @@
+"""YOLO as it was first published: a grid of cells, each answering for the objects whose centre it holds."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.core.card import ModelCard
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
+from sightline.core.task import DataInfo
+from sightline.errors import UnknownName, UsageError
+from sightline.ops.boxes import from_centres, iou, nms, to_centres
+from sightline.ops.groups import leading
+from sightline.tasks.detect.options import Options
+
+CARD = ModelCard(
+    name="yolo1",
+    summary="The first YOLO, for study: 7x7 cells with two boxes each (variants small, full with 24 layers).",
+    paper="Redmon, Divvala, Girshick, Farhadi, You Only Look Once, CVPR 2016",
+    parameters=271_703_550,
+    counted="20 classes, 3x448x448, variant full",
+    size=(448, 448),
+    defaults={"optimizer": "adamw", "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 16, "ema": 0.998},
+)
+
+GRID, BOXES = 7, 2
+"""Cells along each side, and boxes of each cell."""
+COORD, EMPTY = 5.0, 0.5
+"""Weights of the place of boxes and of boxes without an object (section 2.2)."""
+OVERLAP = 0.5
+"""Of two boxes of a class that overlap more, the worse goes. The paper does not say how much."""
+
+_FULL = (
+    "64/7/2 M 192 M 128/1 256 256/1 512 M 256/1 512 256/1 512 256/1 512 256/1 512 512/1 1024 M "
+    "512/1 1024 512/1 1024 1024 1024/3/2 1024 1024"
+)
+"""Figure 3 of the paper: filters/kernel/stride, kernel 3 and stride 1 where left out; M halves by maxima."""
+_SMALL = (32, 64, 128, 128, 256, 256)
+
+
+class Yolo1(Model):
+    """The network of the paper, or a small one with batch norm that learns on small data.
+
+    Args:
+        settings: See `settings_for`.
+        pretrained: There are no published weights; must be "no" or "auto".
+    """
+
+    card: ClassVar[ModelCard] = CARD
+
+    def __init__(self, settings: dict[str, Any], pretrained: str = "no") -> None:
+        super().__init__(settings)
+        if pretrained == "yes":
+            raise UsageError("No published weights of yolo1 are known. Leave --pretrained out.")
+        outputs = BOXES * 5 + len(settings["classes"])
+        full = settings["variant"] == "full"
+        self.features = (
+            _full(settings["channels"]) if full else _small(settings["channels"], settings["size"])
+        )
+        wide, hidden = (1024, 4096) if full else (_SMALL[-1], 512)
+        self.answer = nn.Sequential(
+            nn.Linear(wide * GRID**2, hidden),
+            nn.LeakyReLU(0.1, inplace=True),
+            nn.Dropout(0.5 if full else 0.0),
+            nn.Linear(hidden, GRID**2 * outputs),
+        )
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, a=0.1)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+
+    @staticmethod
+    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options."""
+        assert info.classes is not None
+        variant = options.variant or "small"
+        if variant not in ("small", "full"):
+            raise UnknownName("variant of yolo1", variant, ("small", "full"))
+        if options.backbone != "own":
+            raise UsageError(f"yolo1 has a network of its own. Received --backbone {options.backbone}.")
+        return {
+            "classes": list(info.classes.names),
+            "class_ids": list(info.classes.ids),
+            "variant": variant,
+            "conf": options.conf,
+            "max_objects": options.max_objects,
+            "nms": OVERLAP,
+        }
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """What each cell says.
+
+        Returns:
+            "cells" (B, 7, 7, 10 + K), row by row: for each of the two boxes x and y of the centre within
+            the cell, in cells, the square roots of width and height as shares of the picture, and the
+            confidence; then the score of each class.
+        """
+        maps = self.features(self.normalise(images))
+        if maps.shape[-2:] != (GRID, GRID):  # pictures of another size than the network was made for
+            maps = F.adaptive_avg_pool2d(maps, GRID)
+        return {"cells": self.answer(maps.flatten(1)).view(len(maps), GRID, GRID, -1)}
+
+    @classmethod
+    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+        """Boxes with class-specific confidence (equation 1 of the paper), suppressed, best first."""
+        cells = outputs["cells"].float()
+        size = torch.tensor(settings["size"], device=cells.device)
+        scale = size.flip(0).repeat(2).to(cells)
+        boxes = (_boxes(cells).clamp(0, 1) * scale).flatten(1, 3)
+        likely = cells.clamp(0, 1)
+        sure = likely[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))[..., 4:]
+        scores = (sure * likely[..., None, 5 * BOXES :]).flatten(1, 3)
+        image, box, label = (scores > settings["conf"]).nonzero().unbind(1)
+        found, sure = boxes[image, box], scores[image, box, label]
+        kept = nms(found, sure, image * scores.shape[2] + label, settings["nms"])
+        kept = kept[leading(image[kept], sure[kept], settings["max_objects"])]
+        counts = torch.bincount(image[kept], minlength=len(cells))
+        return Instances(counts, size.repeat(len(cells), 1), found[kept], label[kept], sure[kept])
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": the sum, "place", "object", "empty", "class"}; see `yolo1_loss`."""
+        cells = (outputs or self(batch.images))["cells"]
+        parts = yolo1_loss(cells.float(), batch.targets, tuple(batch.images.shape[-2:]))
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+
+def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[str, Tensor]:
+    """The parts of equation 3 of the paper, summed over cells, mean over images.
+
+    The box of a cell that overlaps an object most is responsible for it; its confidence is to be that
+    overlap. A cell has one object: of several, the largest. Groups (crowd) are left out.
+
+    Args:
+        cells: (B, S, S, 5 * boxes + K) float32, see `Yolo1.forward`.
+        truth: The objects.
+        size: (height, width) of the pictures in pixels.
+    """
+    images, grid = cells.shape[:2]
+    truth = truth.only(_largest(truth, grid, size))
+    height, width = size
+    share = truth.boxes.float() / truth.boxes.new_tensor([width, height, width, height])
+    goal = to_centres(share)
+    spot = (goal[:, :2] * grid).clamp(0, grid - 1e-4)
+    column, row = spot.floor().long().unbind(1)
+    own = cells[truth.image, row, column]
+    boxes = own[:, : 5 * BOXES].unflatten(-1, (BOXES, 5))
+    with torch.no_grad():
+        overlaps = iou(_boxes(cells)[truth.image, row, column], share[:, None])
+        overlap, responsible = overlaps.max(1)
+    chosen = boxes[torch.arange(len(boxes), device=boxes.device), responsible]
+    place = (chosen[:, :2] - spot.frac()).square().sum() + (
+        chosen[:, 2:4] - goal[:, 2:].sqrt()
+    ).square().sum()
+    right = (chosen[:, 4] - overlap).square().sum()
+    everywhere = cells[..., 4 : 5 * BOXES : 5].square().sum()
+    kind = F.one_hot(truth.labels, cells.shape[-1] - 5 * BOXES)
+    return {
+        "place": COORD * place / images,
+        "object": right / images,
+        "empty": EMPTY * (everywhere - chosen[:, 4].square().sum()) / images,
+        "class": (own[:, 5 * BOXES :] - kind).square().sum() / images,
+    }
+
+
+def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
+    """(M,) which objects are the largest whose centre lies in their cell; groups and empty boxes are not."""
+    real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
+    if truth.crowd is not None:
+        real = real & ~truth.crowd
+    steps = truth.boxes.new_tensor([grid / size[1], grid / size[0]])
+    cell = (to_centres(truth.boxes)[:, :2] * steps).long().clamp(0, grid - 1)
+    number = (truth.image * grid + cell[:, 1]) * grid + cell[:, 0]
+    w, h = (truth.boxes[:, 2:] - truth.boxes[:, :2]).unbind(1)
+    largest = torch.zeros_like(real)
+    largest[leading(number, torch.where(real, w * h, -1), 1)] = True
+    return largest & real
+
+
+def _boxes(cells: Tensor) -> Tensor:
+    """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the picture."""
+    grid = cells.shape[1]
+    said = cells[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))
+    steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
+    x = (said[..., 0] + steps[:, None]) / grid
+    y = (said[..., 1] + steps[:, None, None]) / grid
+    return from_centres(torch.stack([x, y, said[..., 2].square(), said[..., 3].square()], -1))
+
+
+def _full(channels: int) -> nn.Sequential:
+    """The 24 convolutional layers of the paper."""
+    layers: list[nn.Module] = []
+    for word in _FULL.split():
+        if word == "M":
+            layers.append(nn.MaxPool2d(2))
+            continue
+        said = [int(number) for number in word.split("/")]
+        outputs, kernel, stride = [*said, *(3, 1)[len(said) - 1 :]]
+        layers += [nn.Conv2d(channels, outputs, kernel, stride, kernel // 2), nn.LeakyReLU(0.1, inplace=True)]
+        channels = outputs
+    return nn.Sequential(*layers)
+
+
+def _small(channels: int, size: tuple[int, int]) -> nn.Sequential:
+    """Six layers with batch norm, of which as many halve the picture as leave 7 pixels of its short side."""
+    layers: list[nn.Module] = []
+    left = min(size)
+    for outputs in _SMALL:
+        halve = left // 2 >= GRID
+        left = left // 2 if halve else left
+        layers += [
+            nn.Conv2d(channels, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.LeakyReLU(0.1, inplace=True),
+            *([nn.MaxPool2d(2)] if halve else []),
+        ]
+        channels = outputs
+    return nn.Sequential(*layers)
+
+
+MODEL = Yolo1

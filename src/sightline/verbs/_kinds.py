@@ -1,0 +1,88 @@
+"""How a prediction of each type of target is told: as rows, and drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sightline.core.targets.instances import Instances
+from sightline.ops.draw import boxes, captioned, enlarged
+
+Row = dict[str, Any]
+OBJECT = ("class", "score", "x1", "y1", "x2", "y2")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How one type of target is told. All functions take the prediction and flat row of one image.
+
+    Attributes:
+        columns: Of a table, given the row.
+        table: Rows of a table: one an image, or one an object.
+        drawn: (H, W, 3) picture of a picture (H, W, C), with the prediction on it.
+        objects: Whether it holds objects with boxes.
+    """
+
+    columns: Callable[[Row], list[str]]
+    table: Callable[[Any, Row, Sequence[str]], list[Row]]
+    drawn: Callable[[np.ndarray, Any, Row, Sequence[str]], np.ndarray]
+    objects: bool = False
+
+
+def kind_of(name: str) -> Kind:
+    """The entry of a type of target; one that has none of its own is told by its row."""
+    return _KINDS.get(name, _WHOLE)
+
+
+def only(prediction: Instances, least: float, classes: Iterable[int] | None) -> Instances:
+    """The objects of some images whose score is at least so high and whose class is among these."""
+    keep = prediction.labels >= 0
+    if prediction.scores is not None:
+        keep &= prediction.scores >= least
+    if classes is not None:
+        keep &= (prediction.labels[:, None] == prediction.labels.new_tensor(list(classes))).any(1)
+    return prediction.only(keep)
+
+
+def objects(prediction: Instances, names: Sequence[str]) -> list[Row]:
+    """One row an object: class, score (None for a truth), and corners in pixels to a thousandth."""
+    scores = [None] * len(prediction.labels) if prediction.scores is None else prediction.scores.tolist()
+    rows = []
+    for label, score, box in zip(prediction.labels.tolist(), scores, prediction.boxes.tolist(), strict=True):
+        corners = [round(value, 3) for value in box]
+        kept = None if score is None else round(score, 5)
+        rows.append(dict(zip(OBJECT, (names[label], kept, *corners), strict=True)))
+    return rows
+
+
+def _where(row: Row) -> Row:
+    return {k: row[k] for k in ("path", "seconds") if k in row}
+
+
+def _objects_table(prediction: Instances, row: Row, names: Sequence[str]) -> list[Row]:
+    return [{**_where(row), **one} for one in objects(prediction, names)]
+
+
+def _objects_drawn(image: np.ndarray, prediction: Instances, row: Row, names: Sequence[str]) -> np.ndarray:
+    del row
+    large, factor = enlarged(image)
+    scores = None if prediction.scores is None else prediction.scores.numpy()
+    return boxes(large, factor * prediction.boxes.numpy(), prediction.labels.numpy(), scores, names)
+
+
+def _row_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
+    del prediction, names
+    told = {k: v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("p(")}
+    words = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in told.values())
+    return captioned(image, " ".join(words))
+
+
+_WHOLE = Kind(list, lambda prediction, row, names: [row], _row_drawn)
+_KINDS = {
+    "label": _WHOLE,
+    "number": _WHOLE,
+    "instances": Kind(lambda row: [*_where(row), *OBJECT], _objects_table, _objects_drawn, objects=True),
+}

@@ -1,0 +1,269 @@
+"""What a user wants predictions for: pictures, folders, globs, arrays, videos, webcams, streams."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.data import video
+from sightline.data._magic import ALL_EXTENSIONS, open_file
+from sightline.data.images import Arrays, Files, picture, probe
+from sightline.data.tiles import cut
+from sightline.data.video import Video
+from sightline.data.view import view
+from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
+from sightline.talk import say
+
+HELD = 2**27
+"""Bytes of frames that one batch may hold."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture on its way to the model, not yet decoded if it is a file.
+
+    Attributes:
+        id: Path; number of an array; "film.mp4#000123" for a frame.
+        name: The same below the folder that all files lie in.
+        pixels: Where it comes from: one picture.
+        film: The video that it is a frame of, or None.
+        seconds: When the frame is shown, or None.
+        error: Why there is no picture, or "".
+    """
+
+    id: str
+    name: str
+    pixels: Files | Arrays
+    film: Video | None = None
+    seconds: float | None = None
+    error: str = ""
+
+    def seen(self, settings: dict[str, Any]) -> tuple[list[np.ndarray], tuple[int, int]]:
+        """What a model sees of it, whole or tile by tile, and height and width of the stored picture.
+
+        Raises:
+            UnreadableImage: If there is no picture.
+        """
+        if self.error:
+            raise UnreadableImage(self.id, "unreadable", self.error)
+        size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+        if settings.get("tile"):
+            image = self.full()
+            stored = image.shape[0], image.shape[1]
+            tiles = cut(torch.tensor([stored]), settings["tile"])
+            parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
+            return [
+                view(image[y : y + h, x : x + w], size, fit, channels) for (x, y), (h, w) in parts
+            ], stored
+        seen = [picture(self.pixels, 0, size, fit, channels)]
+        if isinstance(self.pixels, Arrays):
+            return seen, self.pixels.array.shape[1:3]
+        facts = probe(self.pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
+        return seen, (facts.height, facts.width)
+
+    def full(self) -> np.ndarray:
+        """(H, W, C) uint8, as stored."""
+        return self.pixels.read(0)
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait with it."""
+        return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0
+
+
+@dataclass(frozen=True)
+class _Film:
+    """Something that has frames: a file, or the number of a webcam or an address as text."""
+
+    source: Path | str
+
+
+class Sources:
+    """What is to be predicted, found at once and opened one after the other.
+
+    Args:
+        source: A file, folder, glob, number of a webcam or address, or several; an array (H, W, C) or
+            (N, H, W, C) uint8, or several arrays.
+        stream: Whether an http address is a video stream.
+
+    Attributes:
+        left_out: Files in folders that are left out for their ending, counted by it.
+        root: The folder that all files lie in, or None.
+
+    Raises:
+        UsageError: If nothing is found, or the source is an address of something that is not fetched.
+        MissingExtra: If a video is named and PyAV is not installed.
+    """
+
+    def __init__(self, source: Any, stream: bool = False) -> None:
+        self._stream = stream
+        self.left_out: Counter[str] = Counter()
+        self.root: Path | None = None
+        self._folders: set[Path] = set()
+        self._items: list[np.ndarray | Path | _Film] = []
+        if isinstance(source, np.ndarray):
+            self._items = list(source[None] if source.ndim == 3 else source)
+            return
+        several = [source] if isinstance(source, str | Path | int) else list(source)
+        for one in several:
+            self._items.extend([one] if isinstance(one, np.ndarray) else self._found(str(one)))
+        if self._folders:
+            self.root = Path(os.path.commonpath(self._folders))
+        if not self._items:
+            raise UsageError(f"There is nothing to predict in {', '.join(map(str, several)) or 'nothing'}.")
+        self._say_left_out()
+
+    @property
+    def live(self) -> bool:
+        """Whether a webcam or stream is among them, which has no end."""
+        return any(isinstance(item, _Film) and isinstance(item.source, str) for item in self._items)
+
+    @property
+    def films(self) -> bool:
+        """Whether anything is among them that has frames."""
+        return any(isinstance(item, _Film) for item in self._items)
+
+    @property
+    def files(self) -> list[Path]:
+        """The pictures that are files."""
+        return [item for item in self._items if isinstance(item, Path)]
+
+    def name(self, file: Path) -> str:
+        """Path of a file below `root`."""
+        return file.absolute().relative_to(self.root).as_posix() if self.root else str(file)
+
+    def __iter__(self) -> Iterator[Input]:
+        for number, item in enumerate(self._items):
+            if isinstance(item, _Film):
+                yield from self._frames(item.source)
+            elif isinstance(item, Path):
+                yield Input(str(item), self.name(item), Files([item]))
+            else:
+                yield Input(str(number), str(number), Arrays(item[None]))
+
+    def batches(self, most: int) -> Iterator[list[Input]]:
+        """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
+        batch: list[Input] = []
+        held = 0
+        for one in self:
+            batch.append(one)
+            held += one.held
+            if len(batch) >= most or held >= HELD or (one.film is not None and one.film.live):
+                yield batch
+                batch, held = [], 0
+        if batch:
+            yield batch
+
+    def _frames(self, source: Path | str) -> Iterator[Input]:
+        """The frames of a video, and at last an input without a picture where it is damaged."""
+        name = self.name(source) if isinstance(source, Path) else ""
+        number, film = 0, None
+        try:
+            with Video(source) as film:
+                name = name or film.name
+                for frame in film:
+                    number, mark = frame.number + 1, f"#{frame.number:06d}"
+                    pixels = Arrays(frame.pixels[None])
+                    yield Input(f"{film.name}{mark}", f"{name}{mark}", pixels, film, frame.seconds)
+        except DataError as error:
+            mark = f"#{number:06d}" if number else ""
+            where = film.name if film is not None else str(source)
+            said = str(error).removeprefix(f"{where} ")
+            yield Input(f"{where}{mark}", f"{name}{mark}", Files([]), film, None, said)
+        finally:
+            if film is not None and film.dropped:
+                say(f"{film.name}: {film.dropped} of {film.decoded} frames came too fast and were dropped.")
+
+    def _found(self, source: str) -> Iterable[Path | _Film]:
+        """What one source stands for, sorted; a named file is taken whatever its name."""
+        if "://" in source:
+            return [_address(source, self._stream)]
+        path = Path(source)
+        if path.is_dir():
+            return self._in_folder(path)
+        if path.exists():
+            return self._named([path])
+        if source.isdigit():
+            video.library()
+            return [_Film(source)]
+        matches = [Path(m) for m in sorted(glob.glob(source, recursive=True))]
+        if not matches:
+            raise UsageError(f"{source}: there is no such file or folder, and as a glob it matches nothing.")
+        return self._named([m for m in matches if m.is_file()])
+
+    def _named(self, files: list[Path]) -> list[Path | _Film]:
+        self._folders.update(file.absolute().parent for file in files)
+        found: list[Path | _Film] = [_Film(file) if _is_film(file) else file for file in files]
+        if any(isinstance(one, _Film) for one in found):
+            video.library()
+        return found
+
+    def _in_folder(self, folder: Path) -> list[Path | _Film]:
+        """Pictures and videos of a folder by their ending; the others are counted."""
+        films = video.EXTENSIONS if _has_video() else frozenset[str]()
+        found: list[Path | _Film] = []
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            ending = path.suffix.lower()
+            if ending in ALL_EXTENSIONS or ending in films:
+                found.append(_Film(path) if ending in films else path)
+            elif not path.name.startswith("."):
+                self.left_out[ending or "no ending"] += 1
+        if not found:
+            others = f", only {self._listed()}" if self.left_out else ""
+            raise UsageError(f"The folder {folder} has no pictures in it{others}.")
+        self._folders.add(folder.absolute())
+        return found
+
+    def _listed(self) -> str:
+        return ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))
+
+    def _say_left_out(self) -> None:
+        if not self.left_out:
+            return
+        n = self.left_out.total()
+        words = "1 file that is no picture was" if n == 1 else f"{n} files that are no pictures were"
+        say(f"{words} left out ({self._listed()}).")
+        if any(e in video.EXTENSIONS for e in self.left_out):
+            say("Videos among them can be read with the extra 'video': pip install 'sightline[video]'")
+
+
+def _address(source: str, stream: bool) -> _Film:
+    """An address that a user has named as a video."""
+    scheme = source.split("://")[0].lower()
+    if scheme not in video.addresses():
+        raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
+    if scheme.startswith("http") and not stream:
+        raise UsageError(
+            f"{source} is an address. No picture is fetched from the network: give a file. "
+            "If it is a video stream, say so with --stream."
+        )
+    video.library()
+    return _Film(source)
+
+
+def _has_video() -> bool:
+    try:
+        video.library()
+    except MissingExtra:
+        return False
+    return True
+
+
+def _is_film(path: Path) -> bool:
+    """Whether a named file is a video: by its ending, else by what it holds."""
+    ending = path.suffix.lower()
+    if ending in ALL_EXTENSIONS or ending in video.EXTENSIONS:
+        return ending in video.EXTENSIONS
+    try:
+        with open_file(path) as (file, _):
+            return video.is_video(file.read(512))
+    except UnreadableImage:
+        return False

@@ -1,0 +1,287 @@
+"""Where predictions go: one writer for each form that `--as` names."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TextIO
+
+from sightline.data.images import encode_png
+from sightline.data.video import Video
+from sightline.data.video_writer import VideoWriter
+from sightline.errors import UsageError
+from sightline.talk import say
+from sightline.verbs._kinds import Kind, Row
+from sightline.verbs._sources import Sources
+from sightline.verbs.load import Answer
+
+Write = Callable[[Answer], None]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a writer must know.
+
+    Attributes:
+        out: File or folder.
+        kind: How predictions are told.
+        names: Name of each class.
+        ids: Id of each class as annotated.
+        sources: What is predicted.
+        model: What predicts, in words.
+    """
+
+    out: Path
+    kind: Kind
+    names: Sequence[str]
+    ids: Sequence[int]
+    sources: Sources
+    model: str
+
+
+def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
+    """Name of the form: as asked for, or by the ending of `out`.
+
+    Raises:
+        UsageError: If the ending says nothing, or the predictions have no such form.
+    """
+    if out is None:
+        if as_ is not None:
+            raise UsageError(f"--as {as_} says how to write, and --out where: give it too.")
+        return None
+    form = as_ or ("pictures" if out.is_dir() else ENDINGS.get(out.suffix))
+    if form is None:
+        raise UsageError(
+            f"--out must end in .csv, .jsonl or .json, or be a folder for pictures. Received '{out}'. "
+            f"--as says otherwise: {', '.join(FORMS)}."
+        )
+    if form not in FORMS:
+        raise UsageError(f"--as is one of {', '.join(FORMS)}. Received '{form}'.")
+    if form in BOXES and not kind.objects:
+        raise UsageError(f"{form} holds boxes, and this model gives none. Use .csv or .jsonl.")
+    return form
+
+
+@contextmanager
+def _jsonl(setting: Setting) -> Iterator[Write]:
+    """One JSON object a picture, with all that the task says of it."""
+    with _text(setting.out) as stream:
+        yield lambda answer: _line(stream, answer)
+
+
+def _line(stream: TextIO, answer: Answer) -> None:
+    row, error = answer.outcome.row, answer.outcome.error
+    stream.write(json.dumps({**row, "error": error} if error else row, ensure_ascii=False) + "\n")
+
+
+@contextmanager
+def _csv(setting: Setting) -> Iterator[Write]:
+    """Rows under the columns of the first prediction; the column `error` says what was not read.
+
+    Until there is a prediction, rows wait.
+    """
+    waiting: list[Row] = []
+    writer: list[Any] = []
+
+    def write(answer: Answer) -> None:
+        said = answer.outcome
+        if said.error:
+            waiting.append({**said.row, "error": said.error})
+        else:
+            waiting.extend(setting.kind.table(said.prediction, said.row, setting.names))
+        if not writer and not said.error:
+            columns = [*setting.kind.columns(said.row), "error"]
+            writer.append(csv.DictWriter(stream, columns, restval="", extrasaction="ignore"))
+            writer[0].writeheader()
+        while writer and waiting:
+            writer[0].writerow(waiting.pop(0))
+
+    with _text(setting.out) as stream:
+        yield write
+        if waiting:
+            rest = csv.DictWriter(stream, ["path", "error"], extrasaction="ignore")
+            rest.writeheader()
+            rest.writerows(waiting)
+
+
+@contextmanager
+def _pictures(setting: Setting) -> Iterator[Write]:
+    """Annotated pictures, and an annotated .mp4 for each film."""
+    setting.out.mkdir(parents=True, exist_ok=True)
+    album = _Album(setting)
+    try:
+        yield album.add
+    finally:
+        album.close()
+
+
+class _Album:
+    """Pictures and films in a folder; names that clash get a number."""
+
+    def __init__(self, setting: Setting) -> None:
+        self._setting = setting
+        self._film: Video | None = None
+        self._file = setting.out
+        self._writer: VideoWriter | None = None
+
+    def add(self, answer: Answer) -> None:
+        """Write one picture or frame."""
+        one, said = answer.input, answer.outcome
+        if said.error:
+            return
+        drawn = self._setting.kind.drawn(one.full(), said.prediction, said.row, self._setting.names)
+        if one.film is None:
+            self._free(Path(one.id).stem, ".png").write_bytes(encode_png(drawn))
+            return
+        if one.film is not self._film or self._writer is None:
+            self.close()
+            stem = re.sub(r"[^\w.-]+", "-", Path(one.film.name).stem) or "stream"
+            self._film, self._file = one.film, self._free(stem, ".mp4")
+            self._writer = VideoWriter(self._file, one.film.facts.fps)
+        self._writer.add(drawn, one.seconds or 0.0)
+
+    def close(self) -> None:
+        """End the film under way."""
+        if self._writer is not None:
+            self._writer.close()
+            say(f"{self._file}: {self._writer.frames} frames, {self._writer.said}")
+        self._writer = None
+
+    def _free(self, stem: str, ending: str) -> Path:
+        file, n = self._setting.out / f"{stem}{ending}", 0
+        while file.exists():
+            n += 1
+            file = self._setting.out / f"{stem}-{n}{ending}"
+        return file
+
+
+@contextmanager
+def _coco(setting: Setting) -> Iterator[Write]:
+    """One JSON document in COCO's form; objects are written as they come, images at the end.
+
+    Lin et al., Microsoft COCO, ECCV 2014; cocodataset.org/#format-data and #format-results: `bbox` is x, y,
+    width, height in pixels from 0, `category_id` the id as annotated.
+    """
+    images: list[Row] = []
+    counter = Counter[str]()
+
+    def write(answer: Answer) -> None:
+        said = answer.outcome
+        if said.error:
+            return
+        height, width = said.prediction.sizes[0].tolist()
+        images.append(
+            {"id": len(images) + 1, "file_name": answer.input.name, "width": width, "height": height}
+        )
+        scores = said.prediction.scores
+        for i, (x1, y1, x2, y2) in enumerate(said.prediction.boxes.tolist()):
+            stream.write(",\n" if counter["objects"] else "\n")
+            counter["objects"] += 1
+            box = [round(v, 3) for v in (x1, y1, x2 - x1, y2 - y1)]
+            entry: Row = {
+                "id": counter["objects"], "image_id": len(images),
+                "category_id": setting.ids[int(said.prediction.labels[i])], "bbox": box,
+                "area": round((x2 - x1) * (y2 - y1), 3), "iscrowd": 0,
+            }  # fmt: skip
+            if scores is not None:
+                entry["score"] = round(float(scores[i]), 5)
+            stream.write(json.dumps(entry))
+
+    with _text(setting.out) as stream:
+        stream.write('{"annotations": [')
+        try:
+            yield write
+        finally:
+            rest = {
+                "images": images,
+                "categories": [{"id": i, "name": n} for i, n in zip(setting.ids, setting.names, strict=True)],
+                "info": {"description": f"Predictions of {setting.model}", "folder": _folder(setting)},
+            }
+            stream.write("\n], " + json.dumps(rest, ensure_ascii=False)[1:] + "\n")
+
+
+@contextmanager
+def _yolo(setting: Setting) -> Iterator[Write]:
+    """A text file a picture: class cx cy w h score, in shares of its size; and data.yaml with the names.
+
+    The form of Darknet (Redmon, pjreddie.com/darknet/yolo) with the score behind it; a picture without
+    objects has an empty file. Nothing that is there is overwritten: it may be somebody's truth.
+    """
+    names = [_label_file(setting.sources.name(file)) for file in setting.sources.files]
+    twice = [name for name, n in Counter(names).items() if n > 1]
+    if twice:
+        raise UsageError(f"Two pictures would share the labels {twice[0]}: give them to predict one by one.")
+    for name in ("data.yaml", *names):
+        _unused(setting.out / name)
+    setting.out.mkdir(parents=True, exist_ok=True)
+    (setting.out / "data.yaml").write_text(_data_yaml(setting), encoding="utf-8")
+
+    def write(answer: Answer) -> None:
+        said = answer.outcome
+        if said.error:
+            return
+        film = answer.input.film is not None
+        file = setting.out / (f"{answer.input.name}.txt" if film else _label_file(answer.input.name))
+        height, width = said.prediction.sizes[0].tolist()
+        scores = said.prediction.scores
+        lines = []
+        for i, (x1, y1, x2, y2) in enumerate(said.prediction.boxes.tolist()):
+            shares = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
+            numbers = shares if scores is None else (*shares, float(scores[i]))
+            lines.append(" ".join([str(int(said.prediction.labels[i])), *(f"{v:.6f}" for v in numbers)]))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _unused(file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+    yield write
+
+
+def _label_file(name: str) -> str:
+    return str(PurePosixPath(name).with_suffix(".txt"))
+
+
+def _unused(file: Path) -> Path:
+    if file.exists():
+        raise UsageError(f"{file} is there already, and may be somebody's truth: choose another --out.")
+    return file
+
+
+def _data_yaml(setting: Setting) -> str:
+    """Where the pictures are and what the classes are called; JSON strings are YAML too."""
+    folder = _folder(setting)
+    top, part = (str(Path(folder).parent), "images") if Path(folder).name == "images" else (folder, ".")
+    names = "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(setting.names))
+    return (
+        f"# Predictions of {setting.model}: class, centre, width and height, score.\n"
+        f"path: {json.dumps(top, ensure_ascii=False)}\ntrain: {part}\nnames:\n{names}"
+    )
+
+
+def _folder(setting: Setting) -> str:
+    return "" if setting.sources.root is None else str(setting.sources.root)
+
+
+@contextmanager
+def _text(out: Path) -> Iterator[TextIO]:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with out.open("w", encoding="utf-8", newline="") as stream:
+        yield stream
+
+
+FORMS: Mapping[str, Callable[[Setting], AbstractContextManager[Write]]] = {
+    "pictures": _pictures,
+    "csv": _csv,
+    "jsonl": _jsonl,
+    "coco": _coco,
+    "yolo": _yolo,
+}
+ENDINGS = {"": "pictures", ".csv": "csv", ".jsonl": "jsonl", ".json": "coco"}
+BOXES = ("coco", "yolo")
+"""Forms that hold boxes and nothing else."""
+ALL_SCORES = ("jsonl", "coco")
+"""Forms to measure with: every box is in them, however weak, unless it is asked otherwise."""

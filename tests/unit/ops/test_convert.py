@@ -1,0 +1,38 @@
+"""Predictions in the types of other libraries."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+from sightline.core.targets.instances import Instances
+from sightline.errors import MissingExtra
+from sightline.ops.convert import to_supervision
+
+TWO = Instances(
+    torch.tensor([2]),
+    torch.tensor([[100, 200]]),
+    torch.tensor([[1.0, 2, 30, 40], [5, 5, 9, 9]]),
+    torch.tensor([1, 0]),
+    torch.tensor([0.9, 0.4]),
+)
+
+
+def test_detections_of_supervision() -> None:
+    pytest.importorskip("supervision", reason="supervision is not installed")
+    found = to_supervision(TWO, ["cat", "dog"])
+    assert found.xyxy.tolist() == TWO.boxes.tolist()
+    assert found[found.confidence > 0.5]["class_name"].tolist() == ["dog"]
+    assert found.class_id.tolist() == [1, 0]
+    empty = TWO.only(torch.zeros(2, dtype=torch.bool))
+    assert len(to_supervision(empty, ["cat", "dog"])) == 0
+
+
+def test_what_is_missing_or_too_much_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValueError, match="2 images"):
+        to_supervision(TWO[[0, 0]])
+    monkeypatch.setitem(sys.modules, "supervision", None)
+    with pytest.raises(MissingExtra, match="supervision"):
+        to_supervision(TWO)
