@@ -92,7 +92,7 @@ def _verb(verb: Callable[..., Any]) -> str:
         if p.name in ("recipe", "options"):
             continue
         positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-        shown = p.name.upper() if positional else f"--{p.name.replace('_', '-')}"
+        shown = p.name.upper() if positional else f"--{p.name.rstrip('_').replace('_', '-')}"
         if positional:
             words.append(shown if p.default is p.empty else f"[{shown}]")
         chosen = _choices(hints.get(p.name))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -25,38 +26,39 @@ def overlap(one: tuple[float, ...], two: tuple[float, ...]) -> float:
     return shared / (one[2] * one[3] + two[2] * two[3] - shared)
 
 
+def owners(one: Instances) -> dict[tuple[int, int], tuple[float, ...]]:
+    """The largest object of each cell: centre x, centre y, width, height as shares, class."""
+    own: dict[tuple[int, int], tuple[float, ...]] = {}
+    for box, label in zip(one.boxes.tolist(), one.labels.tolist(), strict=True):
+        x, y = (box[0] + box[2]) / 2 / WIDTH, (box[1] + box[3]) / 2 / HEIGHT
+        w, h = (box[2] - box[0]) / WIDTH, (box[3] - box[1]) / HEIGHT
+        spot = (min(int(y * S), S - 1), min(int(x * S), S - 1))
+        if spot not in own or own[spot][2] * own[spot][3] < w * h:
+            own[spot] = (x, y, w, h, label)
+    return own
+
+
 def plain(cells: torch.Tensor, truth: Instances) -> dict[str, float]:
     sums = {"place": 0.0, "object": 0.0, "empty": 0.0, "class": 0.0}
     for image in range(len(truth)):
-        own: dict[tuple[int, int], tuple[float, ...]] = {}
-        one = truth[image]
-        for box, label in zip(one.boxes.tolist(), one.labels.tolist(), strict=True):
-            x, y = (box[0] + box[2]) / 2 / WIDTH, (box[1] + box[3]) / 2 / HEIGHT
-            w, h = (box[2] - box[0]) / WIDTH, (box[3] - box[1]) / HEIGHT
-            spot = (min(int(y * S), S - 1), min(int(x * S), S - 1))
-            if spot not in own or own[spot][2] * own[spot][3] < w * h:
-                own[spot] = (x, y, w, h, label)
-        for i in range(S):
-            for j in range(S):
-                said = cells[image, i, j].tolist()
-                responsible = -1
-                if (i, j) in own:
-                    x, y, w, h, label = own[i, j]
-                    rated = []
-                    for b in range(B):
-                        bx, by, rw, rh, _ = said[5 * b : 5 * b + 5]
-                        guess = ((j + bx) / S, (i + by) / S, rw * rw, rh * rh)
-                        rated.append(overlap(guess, (x, y, w, h)))
-                    responsible = rated.index(max(rated))
-                    bx, by, rw, rh, c = said[5 * responsible : 5 * responsible + 5]
-                    sums["place"] += 5 * ((bx - (x * S - j)) ** 2 + (by - (y * S - i)) ** 2)
-                    sums["place"] += 5 * ((rw - math.sqrt(w)) ** 2 + (rh - math.sqrt(h)) ** 2)
-                    sums["object"] += (c - max(rated)) ** 2
-                    for k in range(K):
-                        sums["class"] += (said[5 * B + k] - (k == label)) ** 2
+        own = owners(truth[image])
+        for i, j in itertools.product(range(S), range(S)):
+            said = cells[image, i, j].tolist()
+            responsible = -1
+            if (i, j) in own:
+                x, y, w, h, label = own[i, j]
+                rated = []
                 for b in range(B):
-                    if b != responsible:
-                        sums["empty"] += 0.5 * said[5 * b + 4] ** 2
+                    bx, by, rw, rh, _ = said[5 * b : 5 * b + 5]
+                    guess = ((j + bx) / S, (i + by) / S, rw * rw, rh * rh)
+                    rated.append(overlap(guess, (x, y, w, h)))
+                responsible = rated.index(max(rated))
+                bx, by, rw, rh, c = said[5 * responsible : 5 * responsible + 5]
+                sums["place"] += 5 * ((bx - (x * S - j)) ** 2 + (by - (y * S - i)) ** 2)
+                sums["place"] += 5 * ((rw - math.sqrt(w)) ** 2 + (rh - math.sqrt(h)) ** 2)
+                sums["object"] += (c - max(rated)) ** 2
+                sums["class"] += sum((said[5 * B + k] - (k == label)) ** 2 for k in range(K))
+            sums["empty"] += sum(0.5 * said[5 * b + 4] ** 2 for b in range(B) if b != responsible)
     return {name: value / len(truth) for name, value in sums.items()}
 
 

@@ -36,6 +36,9 @@ DOORS = {
     "optuna": {"verbs/tune.py"},
     "pyarrow": {"data/formats/table.py"},
     "mlflow": {"engine/callbacks/mlflow.py"},
+    "av": {"data/_video.py"},
+    "supervision": {"ops/convert.py"},
+    "transformers": {"tasks/detect/models/_transformers.py"},
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks")
 

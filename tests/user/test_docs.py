@@ -109,7 +109,7 @@ def shown(verb: str) -> set[str]:
 def test_every_option_is_shown_by_example(verb: str) -> None:
     function = next(v for v in api.VERBS if v.__name__.removeprefix("list_") == verb)
     parameters = inspect.signature(function).parameters.values()
-    wanted = {p.name for p in parameters if p.kind == p.KEYWORD_ONLY} - {"recipe"}
+    wanted = {p.name.rstrip("_") for p in parameters if p.kind == p.KEYWORD_ONLY} - {"recipe"}
     if verb == "train":
         wanted |= set(Recipe.names())
         wanted |= {f.name for task in TASKS.names() for f in fields(task_type(task).Options)}

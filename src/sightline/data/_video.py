@@ -14,8 +14,10 @@ from typing import Any
 from sightline.errors import DataError, MissingExtra, UsageError
 
 EXTENSIONS = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv")
-    + (".mts", ".m2ts")
+    {
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm"),
+        *(".mpg", ".mpeg", ".wmv", ".flv", ".3gp", ".ogv", ".mts", ".m2ts"),
+    }
 )
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg"
 _PROTOCOLS = {

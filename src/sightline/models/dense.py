@@ -38,6 +38,6 @@ class Dense(nn.Module):
             wanted: Branches that are needed; None for all.
         """
         maps = self.neck(self.backbone.maps(x))
-        said = self.head(maps, wanted)
+        said: dict[str, Tensor] = self.head(maps, wanted)
         said["places"] = places(maps, [stride for _, stride in self.backbone.levels])[None]
         return said

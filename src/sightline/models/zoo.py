@@ -284,7 +284,7 @@ def _try_maps(name: str, found: Any, channels: int, size: tuple[int, int]) -> No
     training = found.training
     try:
         with torch.no_grad():
-            shapes = [tuple(x.shape[1:]) for x in found.eval().maps(picture)]
+            shapes: list[Any] = [tuple(x.shape[1:]) for x in found.eval().maps(picture)]
     except (RuntimeError, AssertionError, ValueError) as error:
         shapes = [str(error).splitlines()[0]]
     finally:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from sightline.core.targets.instances import Instances
 from sightline.ops.draw import boxes, captioned, enlarged
@@ -37,11 +38,13 @@ def kind_of(name: str) -> Kind:
     return _KINDS.get(name, _WHOLE)
 
 
-def only(prediction: Instances, least: float, classes: Iterable[int] | None) -> Instances:
-    """The objects of some images whose score is at least so high and whose class is among these."""
+def only(prediction: Instances, least: float | Sequence[float], classes: Iterable[int] | None) -> Instances:
+    """The objects of some images whose score is at least so high, for each class or for all, and whose
+    class is among these."""
     keep = prediction.labels >= 0
     if prediction.scores is not None:
-        keep &= prediction.scores >= least
+        each = torch.tensor(least)
+        keep &= prediction.scores >= (each[prediction.labels] if each.ndim else each)
     if classes is not None:
         keep &= (prediction.labels[:, None] == prediction.labels.new_tensor(list(classes))).any(1)
     return prediction.only(keep)

@@ -208,9 +208,9 @@ def _coco(setting: Setting) -> Iterator[Write]:
 
 @contextmanager
 def _yolo(setting: Setting) -> Iterator[Write]:
-    """A text file a picture: class cx cy w h score, in shares of its size; and data.yaml with the names.
+    """A text file a picture: class cx cy w h, in shares of its size; and data.yaml with the names.
 
-    The form of Darknet (Redmon, pjreddie.com/darknet/yolo) with the score behind it; a picture without
+    The form of Darknet (Redmon, pjreddie.com/darknet/yolo), so that it can be trained on; a picture without
     objects has an empty file. Nothing that is there is overwritten: it may be somebody's truth.
     """
     names = [_label_file(setting.sources.name(file)) for file in setting.sources.files]
@@ -229,12 +229,10 @@ def _yolo(setting: Setting) -> Iterator[Write]:
         film = answer.input.film is not None
         file = setting.out / (f"{answer.input.name}.txt" if film else _label_file(answer.input.name))
         height, width = said.prediction.sizes[0].tolist()
-        scores = said.prediction.scores
         lines = []
         for i, (x1, y1, x2, y2) in enumerate(said.prediction.boxes.tolist()):
             shares = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
-            numbers = shares if scores is None else (*shares, float(scores[i]))
-            lines.append(" ".join([str(int(said.prediction.labels[i])), *(f"{v:.6f}" for v in numbers)]))
+            lines.append(" ".join([str(int(said.prediction.labels[i])), *(f"{v:.6f}" for v in shares)]))
         file.parent.mkdir(parents=True, exist_ok=True)
         _unused(file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -257,7 +255,7 @@ def _data_yaml(setting: Setting) -> str:
     top, part = (str(Path(folder).parent), "images") if Path(folder).name == "images" else (folder, ".")
     names = "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(setting.names))
     return (
-        f"# Predictions of {setting.model}: class, centre, width and height, score.\n"
+        f"# Predictions of {setting.model}: class, centre, width and height.\n"
         f"path: {json.dumps(top, ensure_ascii=False)}\ntrain: {part}\nnames:\n{names}"
     )
 

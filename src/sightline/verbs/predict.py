@@ -81,7 +81,7 @@ class _Wish:
         kind: How predictions are told.
         names: Name of each class.
         top: How many probabilities, or None for all.
-        least: Lowest score of an object.
+        least: Lowest score of an object, of each class or of all.
         classes: Indices of classes, or None for all.
         seconds: Whether rows say when a frame is shown.
     """
@@ -89,7 +89,7 @@ class _Wish:
     kind: Kind
     names: Sequence[str]
     top: int | None
-    least: float
+    least: float | Sequence[float]
     classes: list[int] | None
     seconds: bool
 
@@ -116,7 +116,7 @@ def run(
     found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
     form = form_of(found.out, as_, kind)
     chosen = _chosen(kind, names, classes, min_score)
-    default = 0.0 if form in ALL_SCORES else settings.get("threshold", 0.25)
+    default = 0.0 if form in ALL_SCORES else settings.get("thresholds", 0.25)
     least = default if min_score is None else min_score
     sources = Sources(source, stream)
     found.left_out = dict(sources.left_out)

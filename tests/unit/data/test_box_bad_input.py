@@ -16,6 +16,7 @@ from sightline.errors import DataError, SightlineError
 from tests.unit.data.box_samples import boxes, opened, picture, problems, sure
 
 BOMB = '<!DOCTYPE a [<!ENTITY x "ha"><!ENTITY y "&x;&x;&x;">]>'
+FETCH = '<!DOCTYPE a SYSTEM "file:///etc/hostname">'
 CATS = [{"id": 0, "name": "cat"}, {"id": 7, "name": "dog"}]
 
 
@@ -157,12 +158,13 @@ def test_names_of_classes_must_agree_between_splits(tmp_path: Path) -> None:
         opened("coco", tmp_path)
 
 
+@pytest.mark.parametrize(("head", "text"), [(BOMB, "&y;"), (FETCH, "")])
 @pytest.mark.parametrize("format", ["voc", "cvat"])
-def test_xml_bombs_are_refused(tmp_path: Path, format: str) -> None:
+def test_xml_bombs_are_refused(tmp_path: Path, format: str, head: str, text: str) -> None:
     picture(tmp_path / "a.png")
     root = "annotation" if format == "voc" else "annotations"
     name = "a.xml" if format == "voc" else "annotations.xml"
-    (tmp_path / name).write_text(f"<?xml version='1.0'?>{BOMB}<{root}>&y;</{root}>")
+    (tmp_path / name).write_text(f"<?xml version='1.0'?>{head}<{root}>{text}</{root}>")
     assert sure(format, tmp_path) > 0.9
     with pytest.raises(DataError, match=rf"{name}: line 1 declares .*DOCTYPE"):
         opened(format, tmp_path)

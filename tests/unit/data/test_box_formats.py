@@ -86,6 +86,14 @@ def test_coco_with_the_file_in_each_split_folder_or_named_alone(tmp_path: Path) 
     assert (list(alone.ids), alone.splits.tolist()) == (["valid.png"], [""])
 
 
+def test_coco_takes_the_folder_that_the_file_is_named_after(tmp_path: Path) -> None:
+    for folder in ("images", "train2017", "val2017"):
+        picture(tmp_path / folder / "1.png")
+    file = coco(tmp_path / "annotations/instances_val2017.json", [image(1, "1.png")], [], CATS)
+    assert list(open_data(file).ids) == ["../val2017/1.png"]
+    assert any("val2017" in note for note in open_data(file).notes)
+
+
 def test_voc_counts_from_1_as_its_kit_does(tmp_path: Path) -> None:
     for name, split in (("a", "train"), ("b", "val"), ("c", "test")):
         picture(tmp_path / f"JPEGImages/{name}.png")
@@ -224,6 +232,16 @@ def test_tables_with_splits_groups_flags_ids_and_pictures_without_boxes(tmp_path
     assert data.splits.tolist() == ["train", "test", "train"]
     assert data.groups is not None
     assert data.groups.tolist() == ["p1", "p2", "p3"]
+
+
+def test_boxes_stay_in_the_order_of_their_rows_also_where_pictures_take_turns(tmp_path: Path) -> None:
+    for name in "ab":
+        picture(tmp_path / f"{name}.png")
+    rows = [f"{'ab'[i % 2]}.png,{i},0,{i + 1},9,cat\n" for i in range(200)]
+    (tmp_path / "t.csv").write_text("path,xmin,ymin,xmax,ymax,class\n" + "".join(rows))
+    found = boxes(open_data(tmp_path / "t.csv"))
+    assert [box[1] for box in found["a"]] == list(range(0, 200, 2))
+    assert [box[1] for box in found["b"]] == list(range(1, 200, 2))
 
 
 def test_tables_in_split_folders_and_classes_by_number(tmp_path: Path) -> None:

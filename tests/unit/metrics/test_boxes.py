@@ -275,6 +275,14 @@ def test_of_two_objects_in_one_place_each_is_found_by_its_own_class() -> None:
         assert np.array_equal(confusion(said, truth, 2, 0.5), np.diag([1, 1, 0]))
 
 
+def test_a_crowd_excuses_detections_of_its_own_class_only() -> None:
+    truth = instances([([0, 0, 100, 100], 0)], crowd=[True])
+    said = instances([([10, 10, 20, 20], 0, 0.9), ([30, 10, 40, 20], 0, 0.8), ([50, 10, 60, 20], 1, 0.7)])
+    expected = np.zeros((3, 3), dtype=int)
+    expected[2, 1] = 1
+    assert np.array_equal(confusion(said, truth, 2, 0.5), expected)
+
+
 GOOD = (box(9), 1)
 """An object of class 1 that is found, in the examples of mistakes."""
 EXAMPLES: dict[str, tuple[list[Any], list[Any], float, dict[str, float]]] = {

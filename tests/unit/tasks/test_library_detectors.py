@@ -236,12 +236,12 @@ def test_no_class_is_taken_for_its_neighbour(method: str) -> None:
 
 
 LESSONS = {
-    "faster-rcnn": (30, 3e-4),
-    "fcos": (40, 5e-4),
-    "retinanet": (40, 3e-4),
+    "faster-rcnn": (30, 5e-4),
+    "fcos": (30, 5e-4),
+    "retinanet": (60, 5e-4),
     "ssd": (100, 1e-3),
-    "rtdetr": (90, 1e-3),
-    "dfine": (110, 2e-3),
+    "rtdetr": (100, 1e-3),
+    "dfine": (120, 2e-3),
 }
 
 
@@ -442,8 +442,9 @@ def test_loss_is_that_of_transformers() -> None:
         for i in range(3)
     ]
     with torch.no_grad():
+        ours = float(model.loss(batch, rng())["loss"])  # first: it fits the number of queries to the size
         expected = theirs(pixel_values=model.normalise(batch.images), labels=labels).loss
-        assert float(model.loss(batch, rng())["loss"]) == pytest.approx(float(expected), rel=1e-5)
+    assert ours == pytest.approx(float(expected), rel=1e-5)
 
 
 def test_global_generators_are_put_back() -> None:

@@ -54,7 +54,7 @@ def predictor(size: tuple[int, int] = (96, 128), fit: str = "pad", **settings: A
     """A predictor that needs no run folder."""
     given = {"size": size, "fit": fit, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3}
     made = ModelPredictor.__new__(ModelPredictor)
-    made.settings = {**given, "classes": NAMES, "class_ids": [7, 3], "threshold": 0.3, **settings}
+    made.settings = {**given, "classes": NAMES, "class_ids": [7, 3], "thresholds": [0.3, 0.3], **settings}
     made.model = Finder(made.settings).eval()
     made.devices = Devices(torch.device("cpu"))
     made.task = SimpleNamespace(  # type: ignore[assignment]

@@ -14,7 +14,7 @@ from sightline.models.layers.csp import Context, Csp
 CARD = ModelCard(
     name="csp",
     summary="Cross-stage partial network in four sizes; the backbone of our own detectors.",
-    paper="Wang et al., CSPNet: A new backbone that can enhance learning capability of CNN, CVPR Workshops 2020",
+    paper="Wang et al., CSPNet, CVPR Workshops 2020; He et al., Spatial pyramid pooling, ECCV 2014",
     parameters=1_159_978,
     counted="10 classes, 3x224x224, scale n",
     defaults={"lr": 2e-3, "weight_decay": 0.05},

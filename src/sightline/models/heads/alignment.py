@@ -62,7 +62,7 @@ def assign(
         most: Places an object gets, at most.
     """
     found = []
-    for rows in torch.arange(len(truths), device=truths.device).split(max(1, PAIRS // len(places))):
+    for rows in torch.split(torch.arange(len(truths), device=truths.device), max(1, PAIRS // len(places))):
         truth, place = inside(places, truths[rows]).nonzero().unbind(1)
         truth = rows[truth]
         where = image[truth]
@@ -113,7 +113,7 @@ def covered(places: Tensor, boxes: Tensor, image: Tensor, images: int) -> Tensor
     """
     found = torch.zeros(images, len(places), dtype=torch.bool, device=places.device)
     rows = max(1, PAIRS // len(places))
-    for some, where in zip(boxes.split(rows), image.split(rows), strict=True):
+    for some, where in zip(torch.split(boxes, rows), torch.split(image, rows), strict=True):
         box, place = inside(places, some).nonzero().unbind(1)
         found[where[box], place] = True
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ class Head(nn.Module):
     """Branches over all levels; what they say comes in one row for each place.
 
     Args:
-        channels: Channels of each level's map, finest first; hidden maps have as many, but no more than `most`.
+        channels: Channels of each level's map, finest first; hidden maps have as many, up to `most`.
         branches: What is said, by name, in the order in which it is computed.
         most: Most channels of hidden maps.
     """
@@ -62,18 +63,28 @@ class Head(nn.Module):
             (B, A, outputs) by name: the places of the first level row by row, then those of the next.
         """
         names = list(self.after) if wanted is None else list(wanted)
-        needed = {*names, *(self.after[name] for name in names)}
         hidden: dict[str, list[Tensor]] = {}
         said: dict[str, Tensor] = {}
-        for name, source in self.after.items():
-            if name not in needed:
-                continue
+        for name in self._needed(names):
+            source = self.after[name]
             given = maps if source is None else [x.detach() for x in hidden[source]]
-            hidden[name] = [layer(x) for layer, x in zip(self.hidden[name], given, strict=True)]
+            hidden[name] = _each(self.hidden[name], given)
             if name in names:
-                pairs = zip(self.last[name], hidden[name], strict=True)
-                said[name] = torch.cat([last(x).flatten(2).mT for last, x in pairs], 1)
+                said[name] = torch.cat([x.flatten(2).mT for x in _each(self.last[name], hidden[name])], 1)
         return said
+
+    def _needed(self, names: Sequence[str]) -> list[str]:
+        """These branches and those that they read, each before those that read it."""
+        needed = set(names)
+        for name, source in reversed(self.after.items()):
+            if name in needed and source is not None:
+                needed.add(source)
+        return [name for name in self.after if name in needed]
+
+
+def _each(layers: Any, maps: Sequence[Tensor]) -> list[Tensor]:
+    """Each level's layer on its map."""
+    return [layer(x) for layer, x in zip(layers, maps, strict=True)]
 
 
 def _layers(branch: Branch, inputs: int, outputs: int) -> nn.Sequential:

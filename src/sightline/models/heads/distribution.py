@@ -36,5 +36,5 @@ def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
 
 
 def peaked(n: int, at: float, width: float = 2.0) -> Tensor:
-    """(n,) logits of a bell around `at`: where a network's boxes begin, instead of at the middle of the range."""
+    """(n,) logits of a bell around `at`, for a network's boxes to begin there and not at mid-range."""
     return -((torch.arange(n) - at).square() / (2 * width**2))

@@ -40,13 +40,13 @@ class Csp(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         super().__init__()
-        self.half = inputs // 2
-        self.units = nn.ModuleList(Residual(self.half) for _ in range(depth))
-        self.mix = ConvNorm(inputs + depth * self.half, outputs, 1)
+        self.worked = inputs // 2
+        self.units = nn.ModuleList(Residual(self.worked) for _ in range(depth))
+        self.mix = ConvNorm(inputs + depth * self.worked, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W)."""
-        steps, last = [x], x[:, self.half :]
+        steps, last = [x], x[:, -self.worked :]
         for unit in self.units:
             last = unit(last)
             steps.append(last)

@@ -56,7 +56,8 @@ class Pan(nn.Module):
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps of the backbone, finest first, to as many of the same heights and widths."""
-        above, kept = maps[-1], []
+        above = maps[-1]
+        kept: list[Tensor] = []
         for i in reversed(range(len(maps) - 1)):
             narrow = self.narrow[i](above)
             kept.insert(0, narrow)

@@ -45,8 +45,8 @@ class Detect(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """Bright squares and bars on a dark ground, in pictures of four times the size."""
-        rng, side = np.random.default_rng(seed), 4 * size
+        """Bright squares and bars on a dark ground, in pictures of six times the size."""
+        rng, side = np.random.default_rng(seed), 6 * size
         images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
         boxes, labels = [], np.arange(n) % 2
         for image, label in zip(images, labels, strict=True):

@@ -109,7 +109,7 @@ class Yolo(Model):
             "bins": max(BINS, 1 + math.ceil(max(info.size) / 64)),
             "conf": options.conf,
             "max_objects": options.max_objects,
-            "nms": 1.0,
+            "nms": options.nms,
         }
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -120,7 +120,8 @@ class Yolo(Model):
             (B, A, 4 n) and "places" (1, A, 3) for the loss. An exported network says only the boxes and
             the scores that are read.
         """
-        exported = torch.jit.is_tracing() or torch.compiler.is_exporting()
+        tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        exported = tracing or torch.compiler.is_exporting()
         read = _read(self.settings)
         said: dict[str, Tensor] = self.network(self.normalise(images), ("bins", read) if exported else None)
         # The loss works out the boxes it needs: no gradient through all the others.

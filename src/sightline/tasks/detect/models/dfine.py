@@ -109,3 +109,4 @@ class DFINE(Detector):
 
 
 MODEL = DFINE
+TOY = {"variant": "tiny"}

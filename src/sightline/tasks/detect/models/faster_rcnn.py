@@ -112,3 +112,4 @@ def _maps(raw: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 MODEL = FasterRCNN
+TOY = {"variant": "resnet18"}

@@ -53,3 +53,4 @@ class FCOS(Detector):
 
 
 MODEL = FCOS
+TOY = {"variant": "resnet18"}

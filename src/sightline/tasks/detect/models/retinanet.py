@@ -53,3 +53,4 @@ class RetinaNet(Detector):
 
 
 MODEL = RetinaNet
+TOY = {"variant": "resnet18"}

@@ -70,3 +70,4 @@ class RTDETR(Detector):
 
 
 MODEL = RTDETR
+TOY = {"variant": "tiny"}

@@ -67,3 +67,4 @@ class SSD(Detector):
 
 
 MODEL = SSD
+TOY = {"variant": "mobilenet"}

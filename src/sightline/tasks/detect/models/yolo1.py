@@ -24,7 +24,7 @@ CARD = ModelCard(
     paper="Redmon, Divvala, Girshick, Farhadi, You Only Look Once, CVPR 2016",
     parameters=271_703_550,
     counted="20 classes, 3x448x448, variant full",
-    size=(448, 448),
+    stride=32,
     defaults={"optimizer": "adamw", "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 16, "ema": 0.998},
 )
 
@@ -114,7 +114,7 @@ class Yolo1(Model):
         scale = size.flip(0).repeat(2).to(cells)
         boxes = (_boxes(cells).clamp(0, 1) * scale).flatten(1, 3)
         likely = cells.clamp(0, 1)
-        sure = likely[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))[..., 4:]
+        sure = _said(likely)[..., 4:]
         scores = (sure * likely[..., None, 5 * BOXES :]).flatten(1, 3)
         image, box, label = (scores > settings["conf"]).nonzero().unbind(1)
         found, sure = boxes[image, box], scores[image, box, label]
@@ -132,7 +132,8 @@ class Yolo1(Model):
     ) -> dict[str, Tensor]:
         """{"loss": the sum, "place", "object", "empty", "class"}; see `yolo1_loss`."""
         cells = (outputs or self(batch.images))["cells"]
-        parts = yolo1_loss(cells.float(), batch.targets, tuple(batch.images.shape[-2:]))
+        height, width = batch.images.shape[-2:]
+        parts = yolo1_loss(cells.float(), batch.targets, (height, width))
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
@@ -155,7 +156,7 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
     spot = (goal[:, :2] * grid).clamp(0, grid - 1e-4)
     column, row = spot.floor().long().unbind(1)
     own = cells[truth.image, row, column]
-    boxes = own[:, : 5 * BOXES].unflatten(-1, (BOXES, 5))
+    boxes = _said(own)
     with torch.no_grad():
         overlaps = iou(_boxes(cells)[truth.image, row, column], share[:, None])
         overlap, responsible = overlaps.max(1)
@@ -188,10 +189,15 @@ def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
     return largest & real
 
 
+def _said(cells: Tensor) -> Tensor:
+    """(..., 5 * boxes + K) to (..., boxes, 5): what is said of each box."""
+    return cells[..., : 5 * BOXES].reshape(*cells.shape[:-1], BOXES, 5)
+
+
 def _boxes(cells: Tensor) -> Tensor:
     """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the picture."""
     grid = cells.shape[1]
-    said = cells[..., : 5 * BOXES].unflatten(-1, (BOXES, 5))
+    said = _said(cells)
     steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
     x = (said[..., 0] + steps[:, None]) / grid
     y = (said[..., 1] + steps[:, None, None]) / grid

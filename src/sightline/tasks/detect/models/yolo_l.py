@@ -24,3 +24,4 @@ class YoloLarge(_yolo.Yolo):
 
 
 MODEL = YoloLarge
+TOY: dict[str, str] = {}

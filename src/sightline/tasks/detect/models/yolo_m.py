@@ -24,3 +24,4 @@ class YoloMedium(_yolo.Yolo):
 
 
 MODEL = YoloMedium
+TOY: dict[str, str] = {}

@@ -24,3 +24,4 @@ class YoloSmall(_yolo.Yolo):
 
 
 MODEL = YoloSmall
+TOY: dict[str, str] = {}
