@@ -19,7 +19,7 @@ demo: $(READY)
 	$(BIN)/sightline demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
 
 lint: $(READY)
 	$(BIN)/ruff check .

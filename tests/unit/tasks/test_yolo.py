@@ -96,7 +96,7 @@ def test_learns_eight_images_by_heart_with_both_heads(learnt: tuple[Model, Batch
 
 def test_first_yolo_learns_eight_images_by_heart() -> None:
     model, batch = build("yolo1"), batch_of()
-    learn(model, batch, 120, 1e-3)
+    learn(model, batch, 80, 2e-3)
     with torch.no_grad():
         prediction = model.decode(model(batch.images), model.settings)
     assert ap50(prediction, batch.targets) > 0.8

@@ -25,7 +25,7 @@ def decoded(places: Tensor, bins: Tensor) -> Tensor:
         places: (..., A, 3) centre x, centre y, stride.
         bins: (..., A, 4 * n) logits of each distance: left, top, right, bottom, in strides.
     """
-    distances = expectation(bins.reshape(*bins.shape[:-1], 4, -1))
+    distances = expectation(bins.reshape(*bins.shape[:-1], 4, bins.shape[-1] // 4))
     return from_distances(places[..., :2], distances * places[..., 2:])
 
 
@@ -68,7 +68,7 @@ def _place_losses(said: dict[str, Tensor], truth: Instances, found: Assigned) ->
     bins = said["bins"][found.image, found.place]
     goal = truth.boxes.float()[found.truth]
     distances = to_distances(places[:, :2], goal) / places[:, 2:]
-    sides = distribution_focal_loss(bins.reshape(len(bins), 4, -1), distances).mean(-1)
+    sides = distribution_focal_loss(bins.reshape(len(bins), 4, bins.shape[-1] // 4), distances).mean(-1)
     box = 1 - ciou(decoded(places, bins), goal)
     total = found.weight.sum().clamp(min=1)
     return (box * found.weight).sum() / total, (sides * found.weight).sum() / total
