@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
+from torch import nn
 
+from sightline.core.dataset import Classes
 from sightline.core.report import Table
+from sightline.core.task import DataInfo
 from sightline.errors import DataError, UsageError
 from sightline.models import zoo
-from sightline.models.backbones._backbone import Backbone
 from sightline.models.trace import Layer, trace
+from sightline.tasks import TASKS
+from sightline.verbs._plan import task_type
 
 COLUMNS = ("layer", "type", "output", "parameters", "FLOPs", "receptive field")
 NOTE = (
@@ -31,20 +36,41 @@ def run(model: str, *, size: int | None = None, classes: int = 1000, channels: i
             f"Received channels {channels}, classes {classes}, size {size}."
         )
     if Path(model).is_dir():
-        name, arguments = _of_run(Path(model))
-        if size is not None:
-            arguments["size"] = (size, size)
+        settings = _of_run(Path(model))
+        side = (size, size) if size is not None else tuple(settings["size"])
+        settings = {**settings, "size": list(side)}
+        known = settings["task"] is not None
+        method = TASKS.load(settings["task"]).MODELS.load(settings["method"]) if known else None
+        name = str(settings["backbone"])
     else:
-        name = model
-        side = (size, size) if size else zoo.card(name).size or (32, 32)
-        arguments = {"outputs": classes, "channels": channels, "size": side}
+        method, name = _method(model), model
+        side = (size, size) if size else (320, 320) if method else zoo.card(name).size or (32, 32)
+        settings = {"classes": [str(i) for i in range(classes)], "channels": channels, "backbone_options": {}}
+        if method is not None:
+            table_of = Classes(tuple(settings["classes"]))
+            info = DataInfo(table_of, (), channels, side, (0.5,) * channels, (0.2,) * channels, 1)
+            settings |= {"size": list(side), "mean": info.mean, "std": info.std}
+            settings |= method.MODEL.settings_for(info, task_type(method.__name__.split(".")[2]).Options())
     with torch.device("meta"):
-        backbone = zoo.create(name, **arguments)
-        picture = torch.empty(1, arguments["channels"], *arguments["size"])
-    return table(name, backbone, picture)
+        picture = torch.empty(1, settings["channels"], *side)
+        if method is not None and not getattr(method, "TAKES_BACKBONE", False):
+            return table(method.CARD.name, method.MODEL(settings), picture)
+        outputs = len(settings.get("classes") or settings["outputs"])
+        own = {"outputs": outputs, "channels": settings["channels"], "size": side}
+        return table(name, zoo.create(name, **own, **settings["backbone_options"]), picture)
 
 
-def table(name: str, backbone: Backbone, picture: torch.Tensor) -> Table:
+def _method(name: str) -> ModuleType | None:
+    """The module of a task's method of that name that is no backbone, or None."""
+    for task in TASKS.names():
+        methods = TASKS.load(task).MODELS
+        if name in methods and not getattr(methods.load(name), "TAKES_BACKBONE", False):
+            found: ModuleType = methods.load(name)
+            return found
+    return None
+
+
+def table(name: str, backbone: nn.Module, picture: torch.Tensor) -> Table:
     """The layers of a network as a table, the totals last."""
     layers = trace(backbone, picture)
     rows: list[list[Any]] = [_row(layer) for layer in layers]
@@ -62,20 +88,17 @@ def _row(layer: Layer) -> list[Any]:
     return [layer.name, layer.type, shape, layer.parameters, layer.flops, field]
 
 
-def _of_run(path: Path) -> tuple[str, dict[str, Any]]:
-    """Name and arguments of the network in a run or model folder."""
+def _of_run(path: Path) -> dict[str, Any]:
+    """Settings of the model in a run or model folder."""
     file = next((f for f in (path / "model/model.json", path / "model.json") if f.is_file()), None)
     if file is None:
         raise DataError(f"{path} holds no model: expected a run or model folder with model.json in it.")
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
-        settings = card.get("settings", card)
-        outputs = settings.get("classes") or settings["outputs"]
-        return settings["backbone"], {
-            "outputs": len(outputs),
-            "channels": settings["channels"],
-            "size": tuple(settings["size"]),
-            **settings.get("backbone_options", {}),
-        }
+        settings: dict[str, Any] = card["settings"]
+        settings.get("classes") or settings["outputs"]
+        wanted = ("backbone", "channels", "size")
+        rest: dict[str, Any] = {"backbone_options": {}, "task": None, "method": None}
+        return {**rest, **settings, **{name: settings[name] for name in wanted}}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{file} is damaged or not of this Sightline: {error!r}.") from error
