@@ -37,6 +37,7 @@ PAGES = sorted(
 WRITTEN = [p for p in PAGES if p.parent.name != "reference"]
 FENCE = re.compile(r"^```(\w*)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 GLOBAL = {"--json", "--quiet", "--help", "--version", "--install-completion"}
+METHODS = {m for t in TASKS.names() for m in TASKS.load(t).MODELS.names()}
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 
@@ -77,17 +78,17 @@ def test_documented_commands_are_right(words: list[str]) -> None:
     if words[0] in ("train", "tune"):
         check_settings(given)
     if words[0] == "inspect" and "/" not in given["model"]:
-        methods = {m for t in TASKS.names() for m in TASKS.load(t).MODELS.names()}
-        assert given["model"] in methods or zoo.card(given["model"])
+        assert given["model"] in METHODS or zoo.card(given["model"])
 
 
 def check_settings(given: dict[str, Any]) -> None:
     """Loose options belong to a task or a network, and values are such as training takes."""
-    if given.get("model") is not None:
-        zoo.card(given["model"])
+    network = given.get("model") or zoo.DEFAULT
+    network = zoo.DEFAULT if network in METHODS else network
+    zoo.card(network)
     tasks = [given["task"]] if given.get("task") else TASKS.names()
     options = {k.replace("-", "_"): v for k, v in given.get("options", {}).items()}
-    kinds = [*(task_type(t).Options for t in tasks), zoo.options(given.get("model") or zoo.DEFAULT)]
+    kinds = [*(task_type(t).Options for t in tasks), zoo.options(network)]
     for name, value in options.items():
         homes = [kind for kind in kinds if name in {f.name for f in fields(kind)}]
         assert homes, f"--{name} is an option of nothing"
