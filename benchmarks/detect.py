@@ -37,9 +37,11 @@ from sightline.verbs._fit import build_model, loader
 from sightline.verbs._plan import Asked, plan
 
 RIVAL = """
-import csv, json, sys, time
+import csv, json, os, sys, time
 from pathlib import Path
+import torch
 from ultralytics import YOLO, settings
+torch.set_num_threads(os.cpu_count())  # it takes one less than there are
 settings.update({"sync": False})
 asked = json.loads(sys.argv[1])
 quiet = {"device": "cpu", "verbose": False}
