@@ -1,6 +1,7 @@
 """Detection: what `yolo-n` learns in a fixed time on BCCD, and how fast it is beside a rival's nano model.
 
-    python benchmarks/detect.py --data FOLDER [--minutes 30] [--rival PYTHON] [--rival-minutes 10]
+    python benchmarks/detect.py --data FOLDER [--minutes 30] [--rival PYTHON] [--sizes 320,640]
+                                [--rival-minutes 10] [--json FILE]
 
 FOLDER is BCCD. PYTHON is the interpreter of an environment with `ultralytics` in it (AGPL: measured from
 outside, never imported here); without it only our side is measured. Both sides train on the same pictures
@@ -147,7 +148,7 @@ def speed(data: Path, python: str | None, size: int, work: Path) -> dict[str, An
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0)
+    found = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0, sizes="320,640")
     python = found.rival or None
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -158,7 +159,7 @@ def main() -> None:
         for i in dataset.where("test"):
             name = Path(dataset.ids[i]).name
             (work / "pictures" / name).write_bytes((found.data / dataset.ids[i]).read_bytes())
-        for size in (320, 640):
+        for size in map(int, found.sizes.split(",")):
             results[f"images a second at {size}"] = speed(found.data, python, size, work)
         if found.minutes:
             results["ours"] = fixed_time(found.data, found.minutes, work / "long")
