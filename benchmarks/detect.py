@@ -43,7 +43,7 @@ from pathlib import Path
 import torch
 from ultralytics import YOLO, settings
 torch.set_num_threads(os.cpu_count())  # it takes one less than there are
-settings.update({"sync": False})
+settings.update({"sync": False, "mlflow": False, "tensorboard": False, "wandb": False})
 asked = json.loads(sys.argv[1])
 quiet = {"device": "cpu", "verbose": False}
 if asked["do"] == "train":
@@ -101,9 +101,9 @@ def ours(data: Path, size: int, out: Path) -> float:
 def rival(python: str, **asked: Any) -> dict[str, Any]:
     """What the rival's process answers."""
     settings = os.environ | {"YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
-    done = subprocess.run(
-        [python, "-c", RIVAL, json.dumps(asked)], capture_output=True, text=True, env=settings, check=False
-    )
+    command = [python, "-c", RIVAL, json.dumps(asked)]
+    place = str(asked["out"])  # what it leaves behind goes with the temporary folder
+    done = subprocess.run(command, capture_output=True, text=True, env=settings, cwd=place, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
     answers = [line for line in done.stdout.splitlines() if line.startswith("ANSWER ")]
