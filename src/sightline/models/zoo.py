@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import inspect
 import math
-import os
-import socket
 import typing
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import fields, make_dataclass
 from functools import partial
-from typing import Any, Literal, Protocol, runtime_checkable
-from urllib.parse import urlsplit
-from urllib.request import getproxies
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from sightline import options as core_options
-from sightline import talk
 from sightline.core.card import ModelCard
-from sightline.errors import SightlineError, UnknownName, UsageError
+from sightline.errors import UnknownName, UsageError
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
-
-Pretrained = Literal["no", "auto", "yes"]
+from sightline.models.published import Pretrained, fetched, patient
 
 DEFAULT = "resnet-small"
 """What is trained where no network is named."""
@@ -186,32 +179,13 @@ def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
 
 def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
     """The network with published weights where they are wanted and can be had, else without."""
-    if pretrained not in typing.get_args(Pretrained):
-        raise UnknownName("value of --pretrained", pretrained, typing.get_args(Pretrained))
-    found = None if pretrained == "no" else _fetched(name, pretrained, build)
+
+    def fetch() -> Backbone:
+        with patient():
+            return build(True)
+
+    found = fetched(f"'{name}'", pretrained, fetch, lambda: _without(name))
     return build(False) if found is None else found
-
-
-def _fetched(name: str, wanted: Pretrained, build: Callable[[bool], Backbone]) -> Backbone | None:
-    """The network with published weights, or None if it goes on without."""
-    reason = _without(name)
-    if not reason:
-        talk.say(f"Fetching published weights of '{name}'.")
-        try:
-            with _patient():
-                return build(True)
-        except UsageError:
-            raise
-        except Exception as error:  # whatever the hub, the network or the file may throw
-            first = (str(error).strip().splitlines() or [""])[0]
-            reason = f"fetching them failed ({type(error).__name__}: {first})"
-    text = f"Published weights of '{name}' cannot be had: {reason}."
-    if wanted == "yes":
-        raise SightlineError(
-            f"{text} Give a file or a run with --weights, or go on from scratch with --pretrained auto."
-        )
-    talk.say(f"{text} Going on from scratch.")
-    return None
 
 
 def _without(name: str) -> str:
@@ -221,30 +195,7 @@ def _without(name: str) -> str:
             return "none are published for this model"
     elif not _known(name).published(name):
         return "timm lists none"
-    if os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
-        return "SIGHTLINE_OFFLINE forbids the network"
     return ""
-
-
-@contextmanager
-def _patient() -> Iterator[None]:
-    """Where the hub has no address, let its library look into its cache only: it would try for a minute."""
-    from huggingface_hub import constants  # slow to import, and wanted for published weights only
-
-    host = urlsplit(constants.ENDPOINT).hostname or ""
-    before = constants.HF_HUB_OFFLINE
-    try:
-        if not getproxies():
-            socket.getaddrinfo(host, 443)
-    except OSError:
-        talk.say(
-            f"There is no network: {host} has no address here. Looking among the weights fetched before."
-        )
-        constants.HF_HUB_OFFLINE = True
-    try:
-        yield
-    finally:
-        constants.HF_HUB_OFFLINE = before
 
 
 def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -117,7 +117,6 @@ def refuse(findings: Sequence[Finding], accept: Sequence[str]) -> None:
         some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
         lines += [f"  {f.name}: {f.message}", f"    Items: {some}"] if some else [f"  {f.name}: {f.message}"]
         lines.append(f"    {f.fix} Or, if it is known and meant: --accept {f.name}")
-    lines += [f"A warning that may be why: {f.message}" for f in findings if f.name == "links-not-followed"]
     lines.append("`sightline check DATA --out findings.json` lists all items.")
     raise DataError("\n".join(lines))
 

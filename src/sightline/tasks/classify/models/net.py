@@ -14,6 +14,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.task import DataInfo
 from sightline.models import zoo
+from sightline.models.published import Pretrained
 from sightline.tasks.classify.options import Options
 
 CARD = ModelCard(
@@ -35,7 +36,7 @@ class Net(Model):
     card: ClassVar[ModelCard] = CARD
     weights: Tensor
 
-    def __init__(self, settings: dict[str, Any], pretrained: zoo.Pretrained = "no") -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         self.network = zoo.create(
             settings["backbone"],

@@ -1,54 +1,15 @@
-"""Published weights of detectors: fetched if wanted and possible, and put into a network."""
+"""Published tensors put into a detector."""
 
 from __future__ import annotations
 
-import os
-import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from torch import Tensor, nn
 
 from sightline import talk
-from sightline.errors import SightlineError, UnknownName
-from sightline.models.zoo import Pretrained
+from sightline.errors import SightlineError
 
 Tensors = Mapping[str, Tensor]
-
-
-def fetched(model: str, wanted: Pretrained, fetch: Callable[[], Tensors] | None) -> Tensors | None:
-    """Published tensors, or None if it goes on without.
-
-    Args:
-        model: The model and its variant, in words.
-        wanted: no, yes (an error if they cannot be had), auto (go on from scratch then, and say so).
-        fetch: Gets them, or None where none are published.
-
-    Raises:
-        UnknownName: If `wanted` is none of these.
-        SightlineError: If they were asked for and cannot be had.
-    """
-    if wanted not in typing.get_args(Pretrained):
-        raise UnknownName("value of --pretrained", wanted, typing.get_args(Pretrained))
-    if wanted == "no":
-        return None
-    if fetch is None:
-        reason = "none are published for it"
-    elif os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
-        reason = "SIGHTLINE_OFFLINE forbids the network"
-    else:
-        talk.say(f"Fetching published weights of {model}.")
-        try:
-            return fetch()
-        except Exception as error:  # whatever the hub, the network or the file may throw
-            first = (str(error).strip().splitlines() or [""])[0]
-            reason = f"fetching them failed ({type(error).__name__}: {first})"
-    text = f"Published weights of {model} cannot be had: {reason}."
-    if wanted == "yes":
-        raise SightlineError(
-            f"{text} Give a file or a run with --weights, or go on from scratch with --pretrained auto."
-        )
-    talk.say(f"{text} Going on from scratch.")
-    return None
 
 
 def fill(net: nn.Module, tensors: Tensors, body: str) -> None:

@@ -23,10 +23,10 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
-from sightline.models.zoo import Pretrained
+from sightline.models.published import Pretrained, fetched
 from sightline.tasks.detect.models import _candidates
 from sightline.tasks.detect.models._network import Network, map_sizes, padded, see, seeded
-from sightline.tasks.detect.models._published import Tensors, fetched, fill
+from sightline.tasks.detect.models._published import Tensors, fill
 from sightline.tasks.detect.options import Options
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

@@ -23,11 +23,11 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, UnknownName
-from sightline.models import zoo
+from sightline.models.published import Pretrained, fetched, patient
 from sightline.ops.boxes import from_centres, to_centres
 from sightline.tasks.detect.models import _candidates
 from sightline.tasks.detect.models._network import Network, padded, seeded
-from sightline.tasks.detect.models._published import Tensors, fetched, fill
+from sightline.tasks.detect.models._published import Tensors, fill
 from sightline.tasks.detect.options import Options
 
 BODY = "backbone.model"
@@ -67,7 +67,7 @@ class Detector(Model):
     """Module and class of the loss within `transformers.loss`."""
     variants: ClassVar[Mapping[str, Variant]]
 
-    def __init__(self, settings: dict[str, Any], pretrained: zoo.Pretrained = "no") -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         name = settings["variant"]
         if name not in self.variants:
@@ -244,7 +244,7 @@ def _fetch(kind: Any, variant: Variant) -> Callable[[], Tensors] | None:
     """How to get the published tensors."""
 
     def fetch() -> Tensors:
-        with zoo._patient():
+        with patient():
             tensors: Tensors = kind.from_pretrained(variant.hub).model.state_dict()
             return tensors
 

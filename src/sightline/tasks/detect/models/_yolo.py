@@ -24,6 +24,7 @@ from sightline.models.dense import Dense
 from sightline.models.heads.box_loss import box_losses, decoded
 from sightline.models.heads.branches import Branch
 from sightline.models.heads.distribution import peaked
+from sightline.models.published import Pretrained
 from sightline.ops.boxes import nms
 from sightline.ops.groups import leading
 from sightline.tasks.detect.options import Options
@@ -69,7 +70,7 @@ class Yolo(Model):
 
     scale: ClassVar[Literal["n", "s", "m", "l"]]
 
-    def __init__(self, settings: dict[str, Any], pretrained: zoo.Pretrained = "no") -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         own = settings["backbone"] == "own"
         scale = {"scale": self.scale} if own else {}

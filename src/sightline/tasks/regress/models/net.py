@@ -14,6 +14,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
 from sightline.models import zoo
+from sightline.models.published import Pretrained
 from sightline.tasks.regress.options import Options
 
 CARD = ModelCard(
@@ -37,7 +38,7 @@ class Net(Model):
     centre: Tensor
     scale: Tensor
 
-    def __init__(self, settings: dict[str, Any], pretrained: zoo.Pretrained = "no") -> None:
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         self.network = zoo.create(
             settings["backbone"],
