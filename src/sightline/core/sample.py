@@ -24,6 +24,9 @@ class Targets(Protocol):
     def to(self, device: torch.device | str) -> Any:
         """The same on another device."""
 
+    def packed(self) -> Any:
+        """The same in as little memory as can be, to be kept."""
+
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Any:
         """The same after the images were moved by (B, 2, 3) affine matrices, in pixels, and cut to
         (B, 2) heights and widths; parts of which no more than the share `least` is left are dropped."""

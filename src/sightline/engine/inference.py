@@ -76,7 +76,7 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
             outputs = model(there.images)
             total += float(model.loss(there, rng, outputs=outputs)["loss"]) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
-        predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")))
+        predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).packed())
         seen += len(batch)
     model.train(was_training)
     parts = devices.gather((predictions, seen, total))

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sightline.core.targets.bitmaps import Bitmaps
+
 _FLAGS = ("crowd", "difficult")
 
 
@@ -26,6 +28,7 @@ class Instances:
         areas: (M,) float area in square pixels as annotated, or None: that of the box.
         crowd: (M,) bool whether a box stands for a group (COCO), or None: none does.
         difficult: (M,) bool whether an object may be missed (VOC), or None: none may.
+        masks: The pixels of each of the M objects, or None where only boxes are known.
     """
 
     counts: Tensor
@@ -36,6 +39,7 @@ class Instances:
     areas: Tensor | None = None
     crowd: Tensor | None = None
     difficult: Tensor | None = None
+    masks: Bitmaps | None = None
     kind = "instances"
     says = "boxes around objects"
 
@@ -50,7 +54,7 @@ class Instances:
             if len(value) != m:
                 raise ValueError(f"Instances.{name} must have {m} entries. Received {len(value)}.")
 
-    def _per_object(self) -> Iterator[tuple[str, Tensor]]:
+    def _per_object(self) -> Iterator[tuple[str, Any]]:
         """Name and value of all fields that have one row an object."""
         for field in fields(self)[2:]:
             value = getattr(self, field.name)
@@ -74,29 +78,29 @@ class Instances:
         ends = counts.cumsum(0)
         rows = torch.arange(int(counts.sum()), device=counts.device)
         rows = rows + (starts - ends + counts).repeat_interleave(counts)
-        return Instances(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
+        return type(self)(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
 
     def only(self, keep: Tensor) -> Instances:
         """The objects that an (M,) mask keeps, in as many images."""
         counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
-        return Instances(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
+        return type(self)(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
 
     def regrouped(self, image: Tensor, sizes: Tensor) -> Instances:
         """The same objects as those of the images that (M,) `image` names, of sizes (N, 2)."""
         order = image.argsort(stable=True)
         counts = torch.bincount(image, minlength=len(sizes))
-        return Instances(counts, sizes, **{k: v[order] for k, v in self._per_object()})
+        return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
 
     def to(self, device: torch.device | str) -> Instances:
         """The same on another device."""
         moved = {k: v.to(device) for k, v in self._per_object()}
-        return Instances(self.counts.to(device), self.sizes.to(device), **moved)
+        return type(self)(self.counts.to(device), self.sizes.to(device), **moved)
 
-    @staticmethod
-    def cat(parts: Sequence[Instances]) -> Instances:
+    @classmethod
+    def cat(cls, parts: Sequence[Instances]) -> Instances:
         """All images of several batches, in order. A flag that one part has, the others lack as False."""
         names = {name for part in parts for name, _ in part._per_object()}
-        joined: dict[str, Tensor] = {}
+        joined: dict[str, Any] = {}
         for name in sorted(names):
             values = [getattr(p, name) for p in parts]
             if name in _FLAGS:
@@ -104,14 +108,18 @@ class Instances:
                           for p, v in zip(parts, values, strict=True)]  # fmt: skip
             elif name == "areas":
                 values = [p.area() for p in parts]
-            joined[name] = torch.cat(values)
-        return Instances(torch.cat([p.counts for p in parts]), torch.cat([p.sizes for p in parts]), **joined)
+            joined[name] = (Bitmaps if name == "masks" else torch).cat(values)
+        return cls(torch.cat([p.counts for p in parts]), torch.cat([p.sizes for p in parts]), **joined)
 
     def area(self) -> Tensor:
         """(M,) area of each object in square pixels: as annotated, else that of its box."""
         if self.areas is not None:
             return self.areas
         return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
+
+    def packed(self) -> Instances:
+        """Itself: nothing in it could be kept smaller."""
+        return self
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Instances:
         """The same objects after their images were moved and cut.
@@ -131,7 +139,8 @@ class Instances:
         areas = self.areas
         if areas is not None:
             areas = areas * torch.linalg.det(matrix[:, :, :2]).abs()
-        found = replace(self, boxes=boxes, sizes=sizes.to(self.sizes), areas=areas)
+        masks = None if self.masks is None else self.masks.moved(places[image.cpu()], sizes[image.cpu()])
+        found = replace(self, boxes=boxes, sizes=sizes.to(self.sizes), areas=areas, masks=masks)
         if least <= 0:
             return found
         (w, h), (cut_w, cut_h) = ((b[:, 2:] - b[:, :2]).unbind(1) for b in (whole, boxes))
@@ -167,10 +176,11 @@ class Instances:
         """Inverse of `to_json`."""
         del classes
         types = {"labels": torch.int64, "crowd": torch.bool, "difficult": torch.bool}
-        joined = {}
-        for name in [k for k in rows[0] if k != "size"] if rows else ["boxes", "labels"]:
+        joined: dict[str, Any] = {}
+        for name in [k for k in rows[0] if k != "size"] if rows else ["boxes", "labels", "masks"]:
             flat = [x for row in rows for x in row[name]]
-            joined[name] = torch.tensor(flat, dtype=types.get(name, torch.float32))
+            kind = types.get(name, torch.float32)
+            joined[name] = Bitmaps.from_list(flat) if name == "masks" else torch.tensor(flat, dtype=kind)
         joined["boxes"] = joined["boxes"].reshape(-1, 4)
         counts = torch.tensor([len(row["labels"]) for row in rows], dtype=torch.int64)
         sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)

@@ -63,6 +63,10 @@ class Label:
             torch.cat([p.value for p in parts]), torch.cat(scores) if len(scores) == len(parts) else None
         )
 
+    def packed(self) -> Label:
+        """Itself: nothing in it could be kept smaller."""
+        return self
+
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Label:
         """Itself: a label is the whole image's."""
         del places, sizes, least

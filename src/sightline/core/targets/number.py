@@ -42,6 +42,10 @@ class Number:
         """All images of several batches, in order."""
         return Number(torch.cat([p.value for p in parts]))
 
+    def packed(self) -> Number:
+        """Itself: nothing in it could be kept smaller."""
+        return self
+
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Number:
         """Itself: a number is the whole image's."""
         del places, sizes, least

@@ -1,0 +1,134 @@
+"""A class for each pixel of an image: the truth or prediction of semantic segmentation."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.core.targets.bitmaps import Map, Packed, sampled
+
+VOID = 255
+"""What pixels hold that have no class: they are neither trained on nor scored."""
+MOST = 255
+"""Classes that a map can tell apart."""
+
+
+@dataclass(frozen=True, eq=False)
+class Masks:
+    """Class maps of N images.
+
+    Attributes:
+        sizes: (N, 2) int64 height and width of each map.
+        maps: N maps, compressed, or (H, W) uint8 tensors: class index in [0, K), or VOID.
+    """
+
+    sizes: Tensor
+    maps: tuple[Packed | Tensor, ...]
+    kind = "masks"
+    says = "a class for each pixel"
+
+    def __post_init__(self) -> None:
+        shapes = [list(m.shape) for m in self.maps]
+        if self.sizes.tolist() != shapes:
+            raise ValueError(f"Masks of sizes {self.sizes.tolist()} need such maps. Received {shapes}.")
+
+    @classmethod
+    def of(cls, maps: Sequence[Any] | Tensor) -> Masks:
+        """Maps (H, W) of class indices, as targets; tensors and arrays of any whole-number type."""
+        tensors = tuple(torch.as_tensor(m).to(torch.uint8) for m in maps)
+        return cls(torch.tensor([m.shape for m in tensors], dtype=torch.int64).reshape(-1, 2), tensors)
+
+    def __len__(self) -> int:
+        return len(self.maps)
+
+    def __getitem__(self, index: Any) -> Masks:
+        """The maps of some images: a slice, a list, an index tensor, a mask or one number."""
+        chosen = torch.arange(len(self))[[index] if isinstance(index, int) else index]
+        return Masks(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
+
+    def map(self, i: int) -> Map:
+        """Map i, (H, W) uint8, not to be written to."""
+        found = self.maps[i]
+        return found.read() if isinstance(found, Packed) else found.cpu().numpy()
+
+    def dense(self) -> Tensor:
+        """(N, H, W) uint8 of maps that have one size."""
+        return torch.stack([torch.tensor(m.read()) if isinstance(m, Packed) else m for m in self.maps])
+
+    def to(self, device: torch.device | str) -> Masks:
+        """The same on another device; compressed maps stay in main memory."""
+        if any(isinstance(m, Packed) for m in self.maps) or (self.sizes != self.sizes[:1]).any():
+            return self
+        return Masks(self.sizes, self.dense().to(device, non_blocking=True).unbind())
+
+    def packed(self) -> Masks:
+        """The same, compressed."""
+        kept = (m if isinstance(m, Packed) else Packed.of(m.cpu().numpy()) for m in self.maps)
+        return Masks(self.sizes, tuple(kept))
+
+    @staticmethod
+    def cat(parts: Sequence[Masks]) -> Masks:
+        """All images of several batches, in order."""
+        return Masks(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
+
+    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Masks:
+        """The same maps after their images were moved and cut; what comes in from outside is VOID.
+
+        Args:
+            places: (N, 2, 3) affine matrices from old to new pixel coordinates.
+            sizes: (N, 2) new height and width.
+            least: Of no meaning here.
+        """
+        del least
+        found = []
+        still = torch.eye(2, 3, dtype=torch.float64)
+        for i, (place, size) in enumerate(zip(places.double().cpu(), sizes.tolist(), strict=True)):
+            if size == list(self.maps[i].shape) and torch.equal(place, still):
+                found.append(self.maps[i])
+                continue
+            window = (0, 0, size[1], size[0])
+            found.append(torch.from_numpy(sampled(self.map(i), place.numpy(), window, VOID)))
+        return Masks(sizes.cpu().long(), tuple(found))
+
+    def present(self, classes: int) -> Tensor:
+        """(N, K) bool: which classes are in each image."""
+        return torch.from_numpy(self.pixels(classes) > 0)
+
+    def pixels(self, classes: int) -> np.ndarray:
+        """(N, K) int64: pixels of each class in each image; VOID is not counted."""
+        counts = (np.bincount(self.map(i).ravel(), minlength=VOID + 1)[:classes] for i in range(len(self)))
+        return np.array(list(counts), dtype=np.int64).reshape(-1, classes)
+
+    def renumbered(self, to: Tensor, classes: int) -> Masks:
+        """The same with class i called to[i], of `classes` in all; VOID stays."""
+        del classes
+        table = np.arange(VOID + 1, dtype=np.uint8)
+        table[: len(to)] = to.numpy()
+        return Masks(self.sizes, tuple(Packed.of(table[self.map(i)]) for i in range(len(self))))
+
+    def summary(self, classes: int) -> dict[str, Any]:
+        """What `DataInfo` says of them: pixels of each class."""
+        return {"counts": tuple(self.pixels(classes).sum(0).tolist())}
+
+    def to_json(self) -> list[Any]:
+        """One entry an image: {"size": [h, w], "zlib": base64 of the compressed rows of class indices}."""
+        packed = (m for m in self.packed().maps if isinstance(m, Packed))
+        return [{"size": list(m.shape), "zlib": base64.b64encode(m.data).decode()} for m in packed]
+
+    def digests(self) -> list[Any]:
+        """One entry an image: size and digest of its map."""
+        packed = (m for m in self.packed().maps if isinstance(m, Packed))
+        return [[list(m.shape), m.digest()] for m in packed]
+
+    @classmethod
+    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Masks:
+        """Inverse of `to_json`."""
+        del classes
+        sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)
+        return cls(sizes, tuple(Packed(tuple(r["size"]), base64.b64decode(r["zlib"])) for r in rows))

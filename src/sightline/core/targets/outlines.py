@@ -1,0 +1,48 @@
+"""Objects in images with the pixels of each: the truth or prediction of instance segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.instances import Instances
+
+
+@dataclass(frozen=True, eq=False)
+class Outlines(Instances):
+    """Instances of which each has a mask; see there."""
+
+    kind = "outlines"
+    says = "a mask for each object"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.masks is None:
+            raise ValueError("Outlines need `masks`. Received None; objects without are Instances.")
+
+    @property
+    def bitmaps(self) -> Bitmaps:
+        """The masks."""
+        assert self.masks is not None
+        return self.masks
+
+    @classmethod
+    def of(
+        cls, sizes: Tensor, counts: Tensor, masks: Bitmaps, labels: Tensor, scores: Tensor | None = None
+    ) -> Outlines:
+        """Objects by their masks; the boxes are those around them."""
+        return cls(counts, sizes, masks.boxes(), labels, scores, masks.areas(), masks=masks)
+
+    def boxed(self) -> Instances:
+        """The same objects without their masks."""
+        kept = {name: value for name, value in self._per_object() if name != "masks"}
+        return Instances(self.counts, self.sizes, **kept)
+
+    def digests(self) -> list[Any]:
+        """One entry an image: what `Instances.to_json` says, and digests of the masks."""
+        told = iter([corner, crop.digest()] for corner, crop in
+                    zip(self.bitmaps.corners.tolist(), self.bitmaps.crops, strict=True))  # fmt: skip
+        return [[row, [next(told) for _ in row["labels"]]] for row in self.boxed().to_json()]
