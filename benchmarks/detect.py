@@ -42,12 +42,13 @@ import csv, json, os, sys, time
 from pathlib import Path
 import torch
 from ultralytics import YOLO, settings
-torch.set_num_threads(os.cpu_count())  # it takes one less than there are
+def all_cores(_): torch.set_num_threads(os.cpu_count())  # left alone it takes one less than there are
 settings.update({"sync": False, "mlflow": False, "tensorboard": False, "wandb": False})
 asked = json.loads(sys.argv[1])
 quiet = {"device": "cpu", "verbose": False}
 if asked["do"] == "train":
     model = YOLO("yolov8n.yaml")
+    model.add_callback("on_train_start", all_cores)
     short = asked["minutes"] is None
     more = {"epochs": 4, "val": False} if short else {"time": asked["minutes"] / 60, "epochs": 1000}
     model.train(data=asked["data"], imgsz=asked["size"], batch=16, workers=2, plots=False, pretrained=False,
@@ -57,6 +58,7 @@ if asked["do"] == "train":
     print("ANSWER", json.dumps({"epochs": [b - a for a, b in zip(times, times[1:])]}))
 else:
     model = YOLO(Path(asked["out"]) / "r/weights/best.pt") if asked["weights"] else YOLO("yolov8n.yaml")
+    model.add_callback("on_predict_start", all_cores)
     files = sorted(str(p) for p in Path(asked["files"]).glob("*.jpg"))
     for _ in model.predict(files[:8], imgsz=asked["size"], stream=True, **quiet): pass
     started, rows = time.perf_counter(), []

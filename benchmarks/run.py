@@ -1,4 +1,4 @@
-"""Run every benchmark, one after the other, and keep their JSON: about two hours on two cores.
+"""Run every benchmark, one after the other, and keep their JSON: about four hours on two cores.
 
 python benchmarks/run.py [--data FOLDER] [--out FOLDER] [--only NAME]
 """
@@ -23,6 +23,9 @@ SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "mnist_default": (["mnist.py", "--default"], "mnist"),
     "cifar10": (["cifar10.py"], "cifar10"),
     "detect": (["detect.py"], "bccd"),
+    "memory": (["memory.py"], None),
+    "mask_eval": (["mask_eval.py"], None),
+    "segment": (["segment.py"], ""),
 }
 """Script with its options, and the subfolder of the data that it reads (None: no data)."""
 

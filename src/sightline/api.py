@@ -47,10 +47,14 @@ def check(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    run: Path | None = None,
     accept: Sequence[str] = (),
     out: Path | None = None,
 ) -> Checked:
     """Say what a folder, table or data set is, and what is wrong with it.
+
+    With a trained run its model is asked too: truths that it speaks against are probably wrong. It sees the
+    pictures of train and val, never those of the test part.
 
     Args:
         data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
@@ -58,6 +62,7 @@ def check(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         data_dir: Where named data sets lie or are put.
+        run: Run whose model is asked which truths are doubtful.
         accept: Findings that are known and meant, by name.
         out: Write the findings there too, as JSON.
     """
@@ -144,7 +149,7 @@ def predict(
     source: Sequence[str],
     *,
     out: Path | None = None,
-    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo"] | None = None,
+    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo", "masks"] | None = None,
     batch_size: int = 64,
     device: str = "auto",
     top: int | None = None,
@@ -157,7 +162,7 @@ def predict(
     Args:
         run: Run folder or model folder.
         source: Pictures, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (0); an
-            rtsp:// address. Videos need the extra 'video'.
+            rtsp:// or tcp:// address. Videos need the extra 'video'.
         out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
             an annotated .mp4 of each video.
         as_: Form of the result where the name of `out` does not say it ("--out labels --as yolo").

@@ -16,6 +16,7 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
 from sightline.core.task import Task
 from sightline.data.scan import scan
 from sightline.engine.recipe import Recipe
@@ -72,7 +73,7 @@ def _check_best(task: Task, dataset: Dataset) -> None:
     perfect = truth
     if truth.kind == "label":
         perfect = replace(truth, scores=truth.present(len(dataset.classes or ())).double())
-    elif truth.kind == "instances":
+    elif isinstance(truth, Instances):
         perfect = replace(truth, scores=torch.ones(len(truth.labels)))
     metric = task.metrics()[task.card.score]
     metric.update(perfect, truth)

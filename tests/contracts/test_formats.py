@@ -11,9 +11,12 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
+from sightline.core.targets.masks import VOID, Masks
 from sightline.core.targets.number import Number
+from sightline.core.targets.outlines import Outlines
 from sightline.data.formats import FORMATS
 from sightline.data.formats._options import ReadOptions
 from sightline.data.images import Arrays
@@ -34,8 +37,13 @@ def made(truth: str) -> Dataset:
     counts = torch.arange(n) % 4
     sides = [np.sort(rng.uniform(0, far, (int(counts.sum()), 2)), 1) for far in (5, 7)]
     boxes = np.stack([*sides[0].T, *sides[1].T], 1)[:, [0, 2, 1, 3]].astype(np.float32)
+    masks = rng.random((int(counts.sum()), 7, 5)) < 0.6
     targets = {
+        "outlines": Outlines.of(
+            torch.tensor([[7, 5]] * n), counts, Bitmaps.of(masks), torch.arange(len(boxes)) % 3
+        ),
         "label": Label(torch.arange(n) % 3),
+        "masks": Masks.of(rng.choice([0, 1, 2, VOID], (n, 7, 5))),
         "number": Number(torch.from_numpy(rng.normal(size=(n, 1)).astype(np.float32))),
         "instances": Instances(
             counts, torch.tensor([[7, 5]] * n), torch.from_numpy(boxes), torch.arange(len(boxes)) % 3

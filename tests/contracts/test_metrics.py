@@ -13,15 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.metric import Metric
+from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
+from sightline.core.targets.masks import VOID, Masks
 from sightline.core.targets.number import Number
+from sightline.core.targets.outlines import Outlines
 from sightline.metrics import METRICS
 from sightline.metrics.intervals import score, under
 
-KINDS = ("label", "labels", "number", "instances")
+KINDS = ("label", "labels", "number", "instances", "masks", "outlines")
 CALLED = {"ap": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "ap-small": "mAP small",
-          "ap-medium": "mAP medium", "ap-large": "mAP large", "voc-ap": "VOC07 mAP"}  # fmt: skip
+          "ap-medium": "mAP medium", "ap-large": "mAP large", "voc-ap": "VOC07 mAP",
+          "mask-ap": "mask mAP50-95", "mask-ap50": "mask mAP50", "mask-ap75": "mask mAP75", "panoptic": "PQ",
+          "object-f1": "object F1 50-95", "cell-ap": "cell AP50-95", "dice-score": "mDice"}  # fmt: skip
 """Metrics whose usual name is no file name."""
 
 
@@ -30,6 +35,10 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
     rng = np.random.default_rng(seed)
     if kind == "instances":
         return boxes(n, rng)
+    if kind == "outlines":
+        return outlines(n, rng)
+    if kind == "masks":
+        return maps(n, rng)
     if kind == "number":
         truth = rng.normal(size=(n, 2))
         return Number(torch.tensor(truth + 0.3 * rng.normal(size=(n, 2)))), Number(torch.tensor(truth))
@@ -65,8 +74,45 @@ def boxes(n: int, rng: np.random.Generator) -> tuple[Instances, Instances]:
     return Instances(truth.counts * 3, truth.sizes, truth.boxes[each] + shift, labels, scores), truth
 
 
+def maps(n: int, rng: np.random.Generator) -> tuple[Masks, Masks]:
+    """Maps of several sizes with five classes in patches; some pixels void, a fifth of them wrong."""
+    said, there = [], []
+    for _ in range(n):
+        rows, columns = rng.integers(2, 5, 2)
+        one = np.kron(rng.integers(0, 5, (rows, columns)), np.ones((4, 4), dtype=np.uint8)).astype(np.uint8)
+        wrong = rng.random(one.shape) < 0.2
+        said.append(np.where(wrong, rng.integers(0, 5, one.shape), one))
+        there.append(np.where(rng.random(one.shape) < 0.05, VOID, one))
+    return Masks.of(said), Masks.of(there)
+
+
+def outlines(n: int, rng: np.random.Generator) -> tuple[Outlines, Outlines]:
+    """Round objects, some of them crowds; two detections each, shifted, with no equal scores."""
+    side, grid = 40, np.arange(40)
+    counts = rng.integers(0, 5, n)
+    m = int(counts.sum())
+    near, size = rng.uniform(8, 32, (m, 2)), rng.uniform(3, 7, m)
+
+    def discs(centres: np.ndarray, radii: np.ndarray) -> Bitmaps:
+        far = (grid[:, None] - centres[:, 1, None, None]) ** 2 + (grid - centres[:, 0, None, None]) ** 2
+        return Bitmaps.of(far <= radii[:, None, None] ** 2)
+
+    sizes = torch.full((n, 2), side)
+    label = torch.tensor(rng.integers(0, 3, m))
+    truth = Outlines.of(sizes, torch.tensor(counts), discs(near, size), label)
+    truth = replace(truth, crowd=torch.tensor(rng.random(m) < 0.05))
+    each = np.arange(m).repeat(2)
+    shifted = discs(near[each] + rng.normal(size=(2 * m, 2)), size[each] * rng.uniform(0.8, 1.2, 2 * m))
+    scores = torch.tensor((1 + rng.permutation(2 * m)) / (2 * m + 1))
+    return Outlines.of(sizes, 2 * truth.counts, shifted, label[torch.tensor(each)], scores), truth
+
+
 def perfect(kind: str) -> tuple[Any, Any]:
     truth = answers(kind, 60)[1]
+    if kind == "masks":
+        return truth, truth
+    if kind == "outlines":
+        return replace(truth, crowd=None, scores=torch.linspace(0.5, 0.9, len(truth.labels))), truth
     if kind == "instances":
         return replace(truth, crowd=None, scores=torch.linspace(0.1, 0.9, len(truth.labels))), truth
     if kind == "number":
@@ -92,7 +138,8 @@ each = pytest.mark.parametrize(("name", "kind"), CASES)
 
 def test_helpers_beside_the_metrics_are_not_listed() -> None:
     assert {"accuracy", "macro-f1", "mae"} <= set(METRICS.names())
-    assert not {"intervals", "compare", "calibration", "detections", "mistakes"} & set(METRICS.names())
+    beside = {"intervals", "compare", "calibration", "detections", "mistakes", "pixels"}
+    assert not beside & set(METRICS.names())
 
 
 @pytest.mark.parametrize("name", METRICS.names())

@@ -38,7 +38,8 @@ DOORS = {
     "mlflow": {"engine/callbacks/mlflow.py"},
     "av": {"data/_video.py"},
     "supervision": {"ops/convert.py"},
-    "transformers": {"tasks/detect/models/_transformers.py"},
+    "segmentation_models_pytorch": {"tasks/semantic/models/_smp.py"},
+    "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks")
 

@@ -20,6 +20,8 @@ class TaskCard:
         score: Name of the metric that choosing and stopping go by.
         default_model: Method in the task's `models/` used when none is named.
         recognised: Whether data with this truth are taken for this task when none is named.
+        side: Longest side in pixels that larger pictures are brought to, where models need sides that are
+            multiples of a stride and no size is asked for.
         defaults: Recipe values that suit the task where the model's card has none.
     """
 
@@ -31,6 +33,7 @@ class TaskCard:
     score: str
     default_model: str
     recognised: bool = True
+    side: int = 320
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 

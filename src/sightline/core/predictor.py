@@ -12,7 +12,7 @@ class Outcome:
     """What came of one picture: a prediction, or the reason why there is none.
 
     Attributes:
-        id: Path or number of the picture.
+        id: Path or number of the picture; "film.mp4#000123" for a frame, counted from 0.
         prediction: Target object of one image, or None.
         row: The same as a flat dict, for CSV and JSON lines.
         error: Why there is no prediction, or "".
@@ -29,6 +29,21 @@ class Predictor(Protocol):
 
     settings: dict[str, Any]
 
-    def predict(self, source: Any, *, batch_size: int = 64) -> Iterator[Outcome]:
-        """Predictions for files, folders, globs or arrays, in order, as they come."""
+    def predict(self, source: Any, *, batch_size: int = 64, stream: bool = False) -> Iterator[Outcome]:
+        """Predictions, in order, as they come; a file that cannot be read is an outcome with an error.
+
+        Every frame of a video, webcam or stream is a picture. A few are decoded ahead and no more, so that
+        memory does not grow with its length. What is live loses its oldest frames where the model is slower.
+
+        Args:
+            source: A file (picture or video), folder or glob; the number of a webcam (0); the address of a
+                stream (rtsp://, tcp://; http:// with `stream`); several of these; an array (H, W, C) or
+                (N, H, W, C) uint8, or several arrays.
+            batch_size: Pictures or frames at a time, at most; those of a live source come one by one.
+            stream: Take an http address for a video stream; else it is refused, as no picture is fetched.
+
+        Raises:
+            UsageError: If nothing is found, or an address is of something that is not fetched.
+            MissingExtra: If a video is named and PyAV is not installed.
+        """
         ...

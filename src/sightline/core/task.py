@@ -13,7 +13,7 @@ import torch
 from sightline.core.card import TaskCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit
+from sightline.core.report import Exhibit, Finding
 from sightline.core.sample import Batch
 
 Augment = Callable[[Batch, torch.Generator], Batch]
@@ -79,6 +79,8 @@ class Task(ABC):
 
     card: ClassVar[TaskCard]
     Options: ClassVar[type]
+    findings: ClassVar[tuple[str, ...]] = ()
+    """Names of the findings that `doubts` may give: what --accept takes."""
 
     def __init__(self, info: DataInfo, options: Any) -> None:
         self.info, self.options = info, options
@@ -117,6 +119,20 @@ class Task(ABC):
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """What the report shows of the predictions on one split; `settings` are those of the model."""
+
+    def doubts(
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Finding]:
+        """Truths that a trained model speaks against; hints, of which none stops training.
+
+        Args:
+            prediction: What the model says of some items.
+            truth: Their truths.
+            ids: Their names.
+            settings: Those of the model; and `trained`, the names of the items it was trained on.
+        """
+        del prediction, truth, ids, settings
+        return []
 
     @abstractmethod
     def captions(self, targets: Any) -> list[str]:

@@ -23,6 +23,7 @@ _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,asf,ogg
 _PROTOCOLS = {
     "rtsp": "rtsp,rtp,srtp,udp,tcp,tls,crypto",
     "rtsps": "rtsp,rtsps,rtp,srtp,udp,tcp,tls,crypto",
+    "tcp": "tcp",
     "http": "http,https,tcp,tls,crypto",
     "https": "http,https,tcp,tls,crypto",
 }
@@ -93,6 +94,8 @@ def opened(text: str, scheme: str, name: str) -> Any:
 
 def reason(error: BaseException) -> str:
     """What went wrong, without the name of the file."""
+    if type(error).__name__ == "ExitError":  # what PyAV makes of its timeout
+        return f"nothing came for {TIMEOUT:g} s"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__
 
 

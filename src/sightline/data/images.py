@@ -87,8 +87,8 @@ def max_pixels() -> int:
     return int(os.environ.get("SIGHTLINE_MAX_PIXELS", MAX_PIXELS))
 
 
-def decode(source: Source, *, at_least: tuple[int, int] | None = None) -> np.ndarray:
-    """The first picture of a file, upright.
+def decode(source: Source, *, at_least: tuple[int, int] | None = None, page: int = 0) -> np.ndarray:
+    """The first picture of a file, upright; or another of its pages.
 
     EXIF orientation is applied. Transparency is laid on white. Palettes are resolved. CMYK is converted
     with the plain formula (Adobe's inverted kind is known; colour profiles are not applied). Integers of
@@ -100,6 +100,7 @@ def decode(source: Source, *, at_least: tuple[int, int] | None = None) -> np.nda
         source: A file, or the bytes of one.
         at_least: (height, width) that will do: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as
             long as both sides are no smaller. The result depends on the file and this value only.
+        page: Which picture of a file of several (TIFF), from 0.
 
     Returns:
         (H, W, C) uint8; C is 3 (RGB), or 1 where the file is grey.
@@ -108,13 +109,13 @@ def decode(source: Source, *, at_least: tuple[int, int] | None = None) -> np.nda
         UnreadableImage: With `reason` empty, truncated, not-an-image, unsupported, bomb, not-finite or
             unreadable.
     """
-    with _opened(source) as (image, kind, size):
+    with _opened(source, page) as (image, kind, size):
         orientation = _orientation(image, kind)
-        stored = image.size
+        whole = image.size
         if at_least is not None and kind == "jpeg":
             height, width = at_least if orientation < 5 else at_least[::-1]
             image.draft(None, (max(width, 1), max(height, 1)))
-        pixels = _full_jpeg(image) if kind == "jpeg" and image.size == stored else None
+        pixels = _full_jpeg(image) if kind == "jpeg" and image.size == whole else None
         if pixels is None:
             with _trouble(source, kind, size):
                 image.load()
@@ -165,9 +166,51 @@ def probe(source: Source) -> ImageFacts:
         )
 
 
+@dataclass(frozen=True)
+class Stored:
+    """What a file holds: the very numbers, for maps of classes, which no conversion may touch.
+
+    Attributes:
+        values: (H, W) whole numbers (index into a palette, grey level, 16 bits), or (H, W, 3) uint8 colours.
+        kind: Format, as in `ImageFacts`.
+        palette: (P, 3) uint8 colours of a palette, or None.
+    """
+
+    values: np.ndarray
+    kind: str
+    palette: np.ndarray | None = None
+
+
+def stored(source: Source, page: int = 0) -> Stored:
+    """The numbers that a file (or its bytes) holds on a page. Nothing is scaled or converted, no EXIF
+    rotation is applied, and an alpha channel is left aside.
+
+    Raises:
+        UnreadableImage: As `decode`; "unsupported" where numbers would be lost on the way (three channels
+            of 16 bits, fractions, print colours, a PGM of less than 8 bits).
+    """
+    with _opened(source, page) as (image, kind, size), _trouble(source, kind, size):
+        bits, scaled_up = _bits(image, kind), kind == "ppm" and image.tile[0][0] != "raw"
+        image.load()
+        values = np.array(image, dtype=np.uint8 if image.mode == "1" else None)
+        if values.ndim == 3:
+            values = values[..., 0] if image.mode in ("LA", "PA") else np.ascontiguousarray(values[..., :3])
+        elif image.mode == "L" and bits in (2, 4):
+            values //= 255 // (2**bits - 1)  # Pillow has spread them over 8 bits
+        elif image.mode == "F" and (np.mod(values, 1) == 0).all():
+            values = values.astype(np.int64)
+        wide = values.ndim == 3 and (bits > 8 or image.mode not in ("RGB", "RGBA", "RGBX"))
+        if scaled_up or wide or values.dtype.kind == "f":
+            what = f"holds {image.mode} of {bits} bits, which is not read as ids or colours. Save it as PNG"
+            raise UnreadableImage(name_of(source), "unsupported", what)
+        palette = image.getpalette() if image.mode in ("P", "PA") else None
+        colours = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
+        return Stored(values, kind, colours)
+
+
 @contextmanager
-def _opened(source: Source) -> Iterator[tuple[Any, str, int]]:
-    """The picture with its header read and its size accepted, its format, and the file's size."""
+def _opened(source: Source, page: int = 0) -> Iterator[tuple[Any, str, int]]:
+    """A picture with its header read and its size accepted, its format, and the file's size."""
     with open_file(source) as (file, size):
         head = file.read(512)
         kind, said = what_is(head)
@@ -179,6 +222,8 @@ def _opened(source: Source) -> Iterator[tuple[Any, str, int]]:
         file.seek(0)
         with _trouble(source, kind, size):
             image = _READERS[kind](file)
+            if page:
+                image.seek(page)
         limit, (width, height) = max_pixels(), image.size
         if width * height > limit:
             raise UnreadableImage(
@@ -346,9 +391,10 @@ def picture(
     return view(image, size, fit, channels)
 
 
-def encode_png(array: np.ndarray) -> bytes:
-    """A (H, W, 3 or 1) uint8 picture as PNG, without loss."""
-    return _encoded(array, "PNG", optimize=False)
+def encode_png(array: np.ndarray, palette: Sequence[tuple[int, int, int]] = ()) -> bytes:
+    """A (H, W, 3 or 1) uint8 picture, or an (H, W) uint8 or uint16 map, as PNG, without loss. With a
+    palette, a map of uint8 holds what it held, and viewers show 0, 1, ... in these colours."""
+    return _encoded(array, "PNG", palette, optimize=False)
 
 
 def encode_jpeg(array: np.ndarray, quality: int = 85) -> bytes:
@@ -356,8 +402,12 @@ def encode_jpeg(array: np.ndarray, quality: int = 85) -> bytes:
     return _encoded(array, "JPEG", quality=quality)
 
 
-def _encoded(array: np.ndarray, kind: str, **settings: Any) -> bytes:
+def _encoded(
+    array: np.ndarray, kind: str, palette: Sequence[tuple[int, int, int]] = (), **settings: Any
+) -> bytes:
     out = io.BytesIO()
-    flat = array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array
-    Image.fromarray(flat).save(out, kind, **settings)
+    image = Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+    if palette:
+        image.putpalette([value for colour in palette for value in colour])
+    image.save(out, kind, **settings)
     return out.getvalue()

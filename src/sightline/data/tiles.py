@@ -14,7 +14,10 @@ from torch import Tensor
 
 from sightline.core.dataset import Dataset, Pixels
 from sightline.core.sample import Batch
+from sightline.core.targets.bitmaps import Packed
 from sightline.core.targets.instances import Instances
+from sightline.core.targets.masks import Masks
+from sightline.data.blend import blended
 from sightline.data.loader import Loader
 
 OVERLAP = 0.2
@@ -48,12 +51,23 @@ class Tiles:
         places[:, :, 2] = -self.corner
         return places
 
-    def join(self, found: Instances) -> Instances:
+    def join(self, found: Any) -> Any:
         """Predictions for T tiles as predictions for the N pictures.
 
         Of boxes of one class from different tiles that are mostly one inside the other, the one with the
-        higher score stays, so that an object on the border of a tile is not counted twice.
+        higher score stays, so that an object on the border of a tile is not counted twice. Where class
+        maps overlap, they vote; see `data/blend.py`.
         """
+        return self._blended(found) if isinstance(found, Masks) else self._merged(found)
+
+    def _blended(self, found: Masks) -> Masks:
+        maps = []
+        for i, (height, width) in enumerate(self.whole.tolist()):
+            of_it = (self.owner == i).nonzero().flatten()
+            maps.append(Packed.of(blended(found[of_it], self.corner[of_it].tolist(), height, width)))
+        return Masks(self.whole, tuple(maps))
+
+    def _merged(self, found: Instances) -> Instances:
         back = self.places()
         back[:, :, 2] *= -1
         moved = found.moved(back, self.whole[self.owner])
@@ -69,7 +83,10 @@ class Tiles:
         assert kept.scores is not None
         order = torch.from_numpy(np.lexsort((-kept.scores.numpy(), image.numpy())))
         joined = {k: getattr(kept, k)[order] for k in ("boxes", "labels", "scores")}
-        return Instances(torch.bincount(image, minlength=len(self.whole)), self.whole, **joined)
+        if kept.masks is not None:
+            joined["masks"] = kept.masks[order]
+        counts = torch.bincount(image, minlength=len(self.whole))
+        return type(found)(counts, self.whole, **joined)
 
 
 def cut(sizes: Tensor, side: int) -> Tiles:

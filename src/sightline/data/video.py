@@ -75,7 +75,8 @@ class Video:
 
     Attributes:
         name: How messages and results name it: without user name and password of an address.
-        live: Whether it is a webcam or a stream, which has no end.
+        live: Whether it is a webcam or a stream, which has no end. A film that is fetched by http and says
+            how long it is, is none: it waits for its reader.
         facts: Size, rate and length.
         decoded: Frames decoded so far.
         dropped: Frames of a live source that nobody took in time.
@@ -91,7 +92,6 @@ class Video:
         text = str(source)
         scheme = urlsplit(text).scheme if "://" in text else ""
         camera = not isinstance(source, Path) and text.isdigit()
-        self.live = camera or bool(scheme)
         self.name = f"webcam-{text}" if camera else re.sub(r"(?<=://)[^/@]*@", "", text)
         self.decoded = self.dropped = self._damaged = 0
         self._end = self._last = 0.0
@@ -99,6 +99,7 @@ class Video:
         self._cut = False
         self._container = webcam(int(text)) if camera else opened(text, scheme, self.name)
         try:
+            self.live = camera or (bool(scheme) and not (scheme.startswith("http") and self._seconds()))
             self._stream = self._pictures()
             self._frames = self._decode()
             first = next(self._frames, None)
@@ -154,7 +155,8 @@ class Video:
             for frame in self._frames:
                 if not self._put(frame):
                     return
-            last = None if self.live else self._short()
+            # A stream that is joined begins with damage, and one that ends within a frame has broken off.
+            last = self._short() if self._cut or not self.live else None
         except BaseException as error:  # handed on to whoever reads
             last = error
         self._put(last)
@@ -193,7 +195,8 @@ class Video:
                 f"{self.name} is {width} x {height}, more than the limit of {limit:,} pixels a frame. "
                 "Set SIGHTLINE_MAX_PIXELS if it is meant."
             )
-        stream.thread_type = "AUTO"
+        # By frames is faster, but shows each some frames late, and may not tell that the last one is damaged.
+        stream.thread_type = "SLICE" if self.live else "AUTO"
         return stream
 
     def _decode(self) -> Iterator[Frame]:
@@ -216,8 +219,8 @@ class Video:
             self._note_damage()
             self._cut = True
             if self.live:
-                after = f"after frame {self.decoded - 1}"
-                raise DataError(f"{self.name} broke off {after}: {reason(error)}.") from error
+                where = f"after {self.decoded} frames" if self.decoded else "before its first frame"
+                raise DataError(f"{self.name} broke off {where}: {reason(error)}.") from error
 
     def _whole(self, packet: Any) -> Iterator[Any]:
         self._cut = bool(packet.is_corrupt) or (self._cut and packet.dts is None)
@@ -232,6 +235,7 @@ class Video:
         for frame in frames:
             if frame.is_corrupt:
                 self._note_damage()
+                self._cut = self._cut or self.live  # sound frames that follow take it back
             self.decoded += 1
             if not frame.is_corrupt:
                 yield frame
@@ -246,12 +250,13 @@ class Video:
 
     def _seconds(self) -> float:
         duration = self._container.duration
-        return 0.0 if self.live or not duration or duration < 0 else duration / 1e6
+        return duration / 1e6 if duration and duration > 0 else 0.0
 
     def _facts(self, first: Frame) -> Facts:
         height, width = first.pixels.shape[:2]
         codec = str(self._stream.codec_context.name)
-        return Facts(width, height, self._rate(), self._count(), self._seconds(), codec)
+        seconds = 0.0 if self.live else self._seconds()
+        return Facts(width, height, self._rate(), self._count(), seconds, codec)
 
     def _count(self) -> int:
         return 0 if self.live else int(self._stream.frames or round(self._seconds() * self._rate()))
@@ -268,7 +273,8 @@ class Video:
         """
         period = 1 / (self._rate() or 25)
         start = (self._container.start_time or 0) / 1e6
-        missing = self._seconds() - (self._end - start) > 2.5 * period
+        known = self._container.format.name != "mpegts"  # its length may be a guess
+        missing = known and self._seconds() - (self._end - start) > 2.5 * period
         if self._container.format.name == "avi":  # its header counts frames, and its duration is made up
             missing = self.decoded + 2 < self._stream.frames
         if self._cut or missing:

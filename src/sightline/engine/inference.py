@@ -12,6 +12,9 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.engine.devices import Devices
 
+PIXELS = 2**22
+"""Pixels that are predicted at a time; a network's maps of them take a few GB at most."""
+
 
 class Batches(Protocol):
     """Items in their order; see `data/loader.py`."""
@@ -53,6 +56,11 @@ class Predicted:
         where = {item: i for i, item in enumerate(self.ids)}
         order = torch.tensor([where[item] for item in ids], dtype=torch.int64)
         return Predicted(self.prediction[order], self.truth[order], list(ids), self.loss)
+
+
+def at_once(size: Sequence[int], most: int = 64) -> int:
+    """Pictures of a size (height, width) that are predicted at a time: 4 million pixels, `most` at most."""
+    return max(1, min(most, PIXELS // (size[0] * size[1])))
 
 
 @torch.no_grad()

@@ -5,5 +5,7 @@ from __future__ import annotations
 from sightline.core.folder import Folder
 
 METRICS = Folder(
-    "sightline.metrics", "metric", exclude=("intervals", "compare", "calibration", "detections", "mistakes")
+    "sightline.metrics",
+    "metric",
+    exclude=("intervals", "compare", "calibration", "detections", "mistakes", "pixels"),
 )

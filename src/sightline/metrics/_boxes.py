@@ -1,4 +1,4 @@
-"""What the metrics on boxes share: a row of bytes for each image; precision and recall under weightings."""
+"""What metrics on boxes and masks share: a row of bytes an image; precision and recall under weightings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from sightline.core.metric import Stats
-from sightline.metrics._matching import AREAS, NEVER, THRESHOLDS, matches
+from sightline.metrics._matching import AREAS, NEVER, THRESHOLDS, Measure, by_boxes, matches
+from sightline.metrics._rows import pack, unpack
 from sightline.metrics._weighted import Array, array, average
 
 RECALLS = np.linspace(0.0, 1.0, 101)
@@ -44,9 +45,9 @@ class Ranked:
     object_start: Array
 
 
-def by_image(prediction: Any, truth: Any, area: str = "all") -> Stats:
+def by_image(prediction: Any, truth: Any, area: str = "all", measure: Measure = by_boxes) -> Stats:
     """{"detections", "objects": (N,) bytes} from the COCO matching, for objects of one of `AREAS`."""
-    m, lane = matches(prediction, truth), list(AREAS).index(area)
+    m, lane = matches(prediction, truth, measure), list(AREAS).index(area)
     counted = m.counted[:, lane]
     objects = array(truth.image)[counted], array(truth.labels)[counted]
     shown = (m.shown.image, m.shown.label, m.shown.score)
@@ -71,21 +72,7 @@ def packed(
     records["label"], records["score"] = label, score
     records["found"], records["ignored"] = found[keep], ignored[keep]
     things = objects[1].astype(np.int32)
-    return {"detections": _rows(records, image, images), "objects": _rows(things, objects[0], images)}
-
-
-def _rows(records: Array, image: Array, images: int) -> Array:
-    ends = (np.cumsum(np.bincount(image, minlength=images)) * records.itemsize).tolist()
-    whole, rows = records.tobytes(), np.empty(images, dtype=object)
-    rows[:] = [whole[a:b] for a, b in zip([0, *ends], ends, strict=False)]
-    return rows
-
-
-def _records(rows: Array, kind: np.dtype[Any]) -> tuple[Array, Array]:
-    """The records of all images, and the image of each."""
-    parts = rows.tolist()
-    lengths = np.fromiter(map(len, parts), np.int64, len(parts)) // kind.itemsize
-    return np.frombuffer(b"".join(parts), kind), np.repeat(np.arange(len(parts)), lengths)
+    return {"detections": pack(records, image, images), "objects": pack(things, objects[0], images)}
 
 
 def ranked(stats: Stats, classes: int = 0) -> Ranked:
@@ -95,8 +82,8 @@ def ranked(stats: Stats, classes: int = 0) -> Ranked:
         stats: What `packed` gave, for all images.
         classes: Least number of classes.
     """
-    records, image = _records(stats["detections"], _SHOWN)
-    things, there = _records(stats["objects"], _OBJECT)
+    records, image = unpack(stats["detections"], _SHOWN)
+    things, there = unpack(stats["objects"], _OBJECT)
     return sort(
         (image, records["label"], records["score"]),
         records["found"],

@@ -1,4 +1,4 @@
-"""Which detection finds which object: the matching that all metrics on boxes share.
+"""Which detection finds which object: the matching that all metrics on boxes and on masks share.
 
 Written over all images at once: only pairs that overlap by at least 0.5 can match, and those of
 equal rank in their image and class are decided in one step. With 500,000 detections in 5,000 images
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,10 +68,26 @@ class Matches:
     counted: Array
 
 
-_known: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], Matches]] = weakref.WeakKeyDictionary()
+Pairs = tuple[Array, Array, Array]
+"""(P,) rows of detections and of objects that overlap by the least threshold or more, and their overlaps."""
+Measure = Callable[[Any, Any, Detections], tuple[Pairs, Array]]
+"""From prediction, truth and the detections looked at to the pairs of one image and class, the first row
+being the place in these detections, and to the (D,) areas of the detections."""
+
+_known: weakref.WeakKeyDictionary[Any, dict[Measure, tuple[weakref.ref[Any], Matches]]] = (
+    weakref.WeakKeyDictionary()
+)
 
 
-def matches(prediction: Any, truth: Any) -> Matches:
+def by_boxes(prediction: Any, truth: Any, shown: Detections) -> tuple[Pairs, Array]:
+    """The measure by which boxes overlap."""
+    boxes, (group, other_group) = array(prediction.boxes)[shown.row], _groups(shown, truth)
+    crowd = flags(truth)[0]
+    pairs = overlaps(boxes, group, array(truth.boxes), other_group, crowd, THRESHOLDS[0])
+    return pairs, _areas(boxes.astype(np.float64))
+
+
+def matches(prediction: Any, truth: Any, measure: Measure = by_boxes) -> Matches:
     """Match detections with objects; kept as long as the prediction lives, so that all metrics share it.
 
     In each image and class the detections choose by falling score, at most 100 of them. Each takes
@@ -84,17 +100,17 @@ def matches(prediction: Any, truth: Any) -> Matches:
     Args:
         prediction: `Instances` of N images with scores.
         truth: `Instances` of the same images.
+        measure: How pairs overlap.
 
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
     """
-    known = _known.get(prediction)
-    if known is None or known[0]() is not truth:
-        known = (weakref.ref(truth), _matched(prediction, truth))
-        _known[prediction] = known
-    return known[1]
+    known = _known.setdefault(prediction, {})
+    if measure not in known or known[measure][0]() is not truth:
+        known[measure] = (weakref.ref(truth), _matched(prediction, truth, measure))
+    return known[measure][1]
 
 
 def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
@@ -212,17 +228,19 @@ def keys(image: Array, label: Array, classes: int) -> Array:
     return np.asarray(image.astype(np.int64) * classes + label)
 
 
-def _matched(prediction: Any, truth: Any) -> Matches:
+def _groups(shown: Detections, truth: Any) -> tuple[Array, Array]:
+    """(D,) and (M,) one number for image and class of each detection and object."""
+    labels = array(truth.labels)
+    classes = int(max(labels.max(initial=0), shown.label.max(initial=0))) + 1
+    return keys(shown.image, shown.label, classes), keys(array(truth.image), labels, classes)
+
+
+def _matched(prediction: Any, truth: Any, measure: Measure) -> Matches:
     shown = ordered(prediction, truth, MOST)
     labels, area = array(truth.labels), array(truth.area()).astype(np.float64)
     crowd, apart = flags(truth)
-    classes = int(max(labels.max(initial=0), shown.label.max(initial=0))) + 1
-    group = keys(shown.image, shown.label, classes)
-    boxes = array(prediction.boxes)[shown.row]
-    pairs = overlaps(
-        boxes, group, array(truth.boxes), keys(array(truth.image), labels, classes), crowd, THRESHOLDS[0]
-    )
-    own = _areas(boxes.astype(np.float64))
+    group = _groups(shown, truth)[0]
+    pairs, own = measure(prediction, truth, shown)
     found = np.zeros((len(group), len(AREAS)), dtype=np.uint16)
     ignored, partner = np.zeros_like(found), np.full(len(group), -1)
     counted = np.zeros((len(labels), len(AREAS)), dtype=bool)

@@ -27,7 +27,7 @@ class Ap(Weighted):
         summary="area under the precision-recall curve of boxes, mean over classes and IoU 0.5:0.95 (COCO)",
         higher_is_better=True,
         best=1.0,
-        truths=("instances",),
+        truths=("instances", "outlines"),
     )
     scale = "share"
 

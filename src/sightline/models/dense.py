@@ -20,24 +20,36 @@ class Dense(nn.Module):
         depth: Residual units of each block of the neck.
         branches: What the head says, by name.
         most: Most channels of the head's hidden maps.
+        finest: What is said of the finest map of the neck as a whole, by name.
     """
 
     def __init__(
-        self, backbone: Any, widths: Sequence[int], depth: int, branches: Mapping[str, Branch], most: int
+        self,
+        backbone: Any,
+        widths: Sequence[int],
+        depth: int,
+        branches: Mapping[str, Branch],
+        most: int,
+        finest: Mapping[str, nn.Module] | None = None,
     ) -> None:
         super().__init__()
         self.backbone = backbone
         self.neck = Pan([channels for channels, _ in backbone.levels], widths, depth)
         self.head = Head(widths, branches, most)
+        self.finest = nn.ModuleDict(dict(finest or {}))
 
     def forward(self, x: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
         """(B, C, H, W) normalised pictures to (B, A, outputs) by branch, and "places" (1, A, 3).
 
         Args:
             x: Pictures.
-            wanted: Branches that are needed; None for all.
+            wanted: Branches, and names in `finest`, that are needed; None for all.
         """
         maps = self.neck(self.backbone.maps(x))
-        said: dict[str, Tensor] = self.head(maps, wanted)
+        branches = None if wanted is None else [name for name in wanted if name not in self.finest]
+        said: dict[str, Tensor] = self.head(maps, branches)
+        for name, module in self.finest.items():
+            if wanted is None or name in wanted:
+                said[name] = module(maps[0])
         said["places"] = places(maps, [stride for _, stride in self.backbone.levels])[None]
         return said

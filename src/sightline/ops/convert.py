@@ -14,6 +14,8 @@ from sightline.errors import MissingExtra
 def to_supervision(instances: Instances, names: Sequence[str] = ()) -> Any:
     """The objects of one image as `supervision.Detections`, for its annotators, trackers and zones.
 
+    Masks go along where there are any, as an array (M, H, W) of bool.
+
     For example `to_supervision(outcome.prediction, model.settings["classes"])`.
 
     Args:
@@ -30,9 +32,11 @@ def to_supervision(instances: Instances, names: Sequence[str] = ()) -> Any:
         from supervision import Detections
     except ImportError:
         raise MissingExtra("supervision.Detections", "supervision") from None
+    height, width = instances.sizes[0].tolist()
     labels = instances.labels.cpu().numpy().astype(int)
     return Detections(
         xyxy=instances.boxes.cpu().numpy().astype(np.float32),
+        mask=None if instances.masks is None else instances.masks.dense(height, width).numpy(),
         confidence=None if instances.scores is None else instances.scores.cpu().numpy(),
         class_id=labels,
         data={"class_name": np.array([names[i] for i in labels], dtype=str)} if names else {},

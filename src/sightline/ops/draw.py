@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import colorsys
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -144,3 +145,108 @@ def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> Non
 @lru_cache(maxsize=16)
 def _font(size: int) -> Any:
     return ImageFont.load_default(size)
+
+
+def colour_of(k: int) -> Colour:
+    """Colour of class k: the palette's, then ever new hues, evenly spread, by turns bright and dark."""
+    if k < len(PALETTE):
+        return PALETTE[k]
+    hue = (k * 0.618034) % 1  # the golden ratio keeps neighbours far apart
+    value = (0.95, 0.65)[k % 2]
+    return tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue, 0.75, value))  # type: ignore[return-value]
+
+
+def regions(
+    image: NDArray[np.uint8], classes: NDArray[np.uint8], void: int, strength: float = 0.55
+) -> NDArray[np.uint8]:
+    """The picture with each pixel tinted by its class, and thin dark lines between classes.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3; not changed.
+        classes: (H, W) class index; pixels of `void` keep their own colour.
+        void: Value of pixels without a class.
+        strength: How much of the class's colour is in the mix, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+    """
+    rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+    table = np.array([colour_of(k) for k in range(256)], dtype=np.float32)
+    known = (classes != void)[..., None]
+    mixed = (1 - strength) * rgb + strength * table[classes]
+    border = np.zeros(classes.shape, dtype=bool)
+    border[:, 1:] |= classes[:, 1:] != classes[:, :-1]
+    border[1:] |= classes[1:] != classes[:-1]
+    out: NDArray[np.uint8] = np.where(known, mixed, rgb).astype(np.uint8)
+    out[border] //= 2
+    return out
+
+
+def difference(
+    image: NDArray[np.uint8], said: NDArray[np.uint8], truth: NDArray[np.uint8], void: int
+) -> NDArray[np.uint8]:
+    """The picture, grey and pale, with pixels in red where two class maps (H, W) differ."""
+    pale = 128 + image.mean(2, keepdims=True) / 2
+    grey: NDArray[np.uint8] = pale.repeat(3, axis=2).astype(np.uint8)
+    grey[(said != truth) & (truth != void)] = (213, 30, 30)
+    return grey
+
+
+def objects(
+    image: NDArray[np.uint8],
+    parts: Iterable[tuple[int, int, NDArray[np.uint8]]],
+    labels: ArrayLike,
+    strength: float = 0.45,
+) -> NDArray[np.uint8]:
+    """The picture with the mask of each object tinted and its border drawn.
+
+    Args:
+        image: (H, W, C) uint8, C is 1 or 3; not changed.
+        parts: For each object x, y and (h, w) mask of the part of the picture that it lies in.
+        labels: (M,) number that chooses each object's colour: its class, or its own number.
+        strength: How much of the colour is in the mix, in [0, 1].
+
+    Returns:
+        (H, W, 3) uint8, a new array.
+    """
+    out = np.array(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image)
+    for (x, y, mask), label in zip(parts, np.asarray(labels).tolist(), strict=True):
+        window = out[y : y + mask.shape[0], x : x + mask.shape[1]]
+        there = mask[: window.shape[0], : window.shape[1]] != 0
+        colour = np.array(colour_of(int(label)), dtype=np.float32)
+        wide = np.pad(there, 1)
+        inner = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
+        window[there] = ((1 - strength) * window[there] + strength * colour).astype(np.uint8)
+        window[there & ~inner] = colour.astype(np.uint8)
+    return out
+
+
+def legend(image: NDArray[np.uint8], entries: Sequence[tuple[str, Colour]]) -> NDArray[np.uint8]:
+    """The picture with colours and what they stand for in a white strip under it.
+
+    Args:
+        image: (H, W, 3) uint8.
+        entries: Word and colour of each.
+    """
+    if not entries:
+        return image
+    size = max(12, image.shape[1] // 36)
+    font, gap = _font(size), size // 2
+    x = gap
+    rows: list[list[tuple[int, str, Colour]]] = [[]]
+    for word, colour in entries:
+        width = size + gap // 2 + int(np.ceil(font.getlength(word))) + gap
+        if x + width > image.shape[1] and rows[-1]:
+            x = gap
+            rows.append([])
+        rows[-1].append((x, word, colour))
+        x += width
+    high = int(size * 1.5)
+    strip = Image.new("RGB", (image.shape[1], high * len(rows) + gap), "white")
+    pen = ImageDraw.Draw(strip)
+    for k, row in enumerate(rows):
+        top = k * high + gap // 2
+        for x, word, colour in row:
+            pen.rectangle((x, top, x + size - 1, top + size - 1), fill=colour)
+            pen.text((x + size + gap // 2, top + size / 2), word, fill="black", font=font, anchor="lm")
+    return np.concatenate([image, np.asarray(strip)], axis=0)

@@ -88,6 +88,14 @@ def clip(
     return [_draw(back + noise[t], shapes, t) for t in range(frames)]
 
 
+def class_map(scene: Scene) -> np.ndarray:
+    """(H, W) uint8: 0 where the background is, else 1 + index into `SHAPES`."""
+    found = np.zeros(scene.image.shape[:2], dtype=np.uint8)
+    for label, mask in zip(scene.labels, scene.masks, strict=True):
+        found[mask] = label + 1
+    return found
+
+
 def place(rng: np.random.Generator, size: tuple[int, int], n: int) -> list[Shape]:
     """n shapes at random places, mostly apart from each other."""
     h, w = size

@@ -6,8 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 
 from sightline.core.report import Gallery
+from sightline.core.targets.masks import VOID
 from sightline.data.view import view
 from sightline.ops import draw
 
@@ -28,30 +30,58 @@ def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
         image: (H, W, C) uint8, as stored.
 
     Returns:
-        (H', W', 3) uint8: truth on the left, prediction on the right where both are there.
+        (H', W', 3) uint8: truth on the left, prediction on the right where both are there, and what differs
+        where that can be drawn.
     """
-    tiles = []
-    for targets in (gallery.truth, gallery.prediction):
-        if targets is not None and targets.kind in _DRAWN:
-            tiles.append(_DRAWN[targets.kind](image, targets[i], gallery.names))
-    if len(tiles) < 2:
-        return tiles[0] if tiles else None
+    there = [t for t in (gallery.truth, gallery.prediction) if t is not None and t.kind in _DRAWN]
+    if not there:
+        return None
+    small, ones = _shrunk(image, [targets[i] for targets in there])
+    tiles = [_DRAWN[one.kind](small, one, gallery.names) for one in ones]
+    if [one.kind for one in ones] == ["masks", "masks"]:
+        tiles.append(draw.difference(small, ones[1].map(0), ones[0].map(0), VOID))
     gap = np.full((tiles[0].shape[0], max(4, tiles[0].shape[1] // 100), 3), 255, dtype=np.uint8)
-    return np.concatenate([tiles[0], gap, tiles[1]], axis=1)
+    whole = np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
+    return draw.legend(whole, _colours(ones, gallery.names))
 
 
-def _instances(image: Picture, target: Any, names: Sequence[str]) -> Picture:
-    """Boxes, on the picture at a size that a page can show."""
+def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
+    """The picture at a size that a page can show, in RGB, and targets of it moved along."""
     h, w = image.shape[:2]
     scale = min(SIDE / max(h, w), max(1, SIDE // (2 * max(h, w))))
-    small = view(image, (max(1, round(h * scale)), max(1, round(w * scale))))
+    size = max(1, round(h * scale)), max(1, round(w * scale))
+    places = torch.zeros(1, 2, 3, dtype=torch.float64)
+    places[0, 0, 0], places[0, 1, 1] = size[1] / w, size[0] / h
+    return view(image, size), [one.moved(places, torch.tensor([size])) for one in ones]
+
+
+def _colours(ones: list[Any], names: Sequence[str]) -> list[tuple[str, draw.Colour]]:
+    """The classes in class maps, with their colours; boxes have their names beside them."""
+    maps = [one for one in ones if one.kind == "masks"]
+    there = sorted({int(k) for one in maps for k in np.unique(one.map(0)) if k != VOID})
+    return [(names[k], draw.colour_of(k)) for k in there if k < len(names)]
+
+
+def _instances(small: Picture, target: Any, names: Sequence[str]) -> Picture:
     few = len(target.labels) <= FEW
-    factor = np.array([small.shape[1] / w, small.shape[0] / h] * 2)
     scores = None if target.scores is None else target.scores.numpy()
-    return draw.boxes(
-        small, target.boxes.numpy() * factor, target.labels.numpy(), scores, names if few else None
-    )
+    return draw.boxes(small, target.boxes.numpy(), target.labels.numpy(), scores, names if few else None)
 
 
-_DRAWN: dict[str, Callable[[Picture, Any, Sequence[str]], Picture]] = {"instances": _instances}
+def _outlines(small: Picture, target: Any, names: Sequence[str]) -> Picture:
+    """Masks, each object in a colour of its own; names are written where they are few."""
+    tinted = draw.objects(small, target.bitmaps, np.arange(len(target.labels)))
+    return _instances(tinted, target, names) if 0 < len(target.labels) <= FEW else tinted
+
+
+def _masks(small: Picture, target: Any, names: Sequence[str]) -> Picture:
+    del names
+    return draw.regions(small, target.map(0), VOID)
+
+
+_DRAWN: dict[str, Callable[[Picture, Any, Sequence[str]], Picture]] = {
+    "instances": _instances,
+    "outlines": _outlines,
+    "masks": _masks,
+}
 """How a kind of target is drawn."""

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from sightline.core.targets.instances import Instances
-from sightline.ops.draw import boxes, captioned, enlarged
+from sightline.core.targets.masks import VOID
+from sightline.ops.draw import boxes, captioned, colour_of, enlarged, legend, regions
+from sightline.ops.draw import objects as paint
 
 Row = dict[str, Any]
 OBJECT = ("class", "score", "x1", "y1", "x2", "y2")
@@ -25,12 +27,14 @@ class Kind:
         table: Rows of a table: one an image, or one an object.
         drawn: (H, W, 3) picture of a picture (H, W, C), with the prediction on it.
         objects: Whether it holds objects with boxes.
+        maps: Whether it holds a class for each pixel.
     """
 
     columns: Callable[[Row], list[str]]
     table: Callable[[Any, Row, Sequence[str]], list[Row]]
     drawn: Callable[[np.ndarray, Any, Row, Sequence[str]], np.ndarray]
     objects: bool = False
+    maps: bool = False
 
 
 def kind_of(name: str) -> Kind:
@@ -83,9 +87,24 @@ def _row_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str
     return captioned(image, " ".join(words))
 
 
+def _masks_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
+    del row
+    one = prediction.map(0)
+    there = [int(k) for k in np.unique(one) if k != VOID]
+    large, _ = enlarged(regions(image, one, VOID))
+    return legend(large, [(names[k], colour_of(k)) for k in there])
+
+
+def _outlines_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
+    tinted = paint(image, prediction.bitmaps, np.arange(len(prediction.labels)))
+    return _objects_drawn(tinted, prediction, row, names)
+
+
 _WHOLE = Kind(list, lambda prediction, row, names: [row], _row_drawn)
 _KINDS = {
     "label": _WHOLE,
     "number": _WHOLE,
     "instances": Kind(lambda row: [*_where(row), *OBJECT], _objects_table, _objects_drawn, objects=True),
+    "outlines": Kind(lambda row: [*_where(row), *OBJECT], _objects_table, _outlines_drawn, objects=True),
+    "masks": Kind(list, lambda prediction, row, names: [row], _masks_drawn, maps=True),
 }

@@ -32,8 +32,6 @@ from sightline.verbs.check import look, refuse
 
 SMALL = 96
 """Pictures up to this side are trained at their own size."""
-LONG = 320
-"""Longest side for models that say where things are."""
 
 
 @dataclass(frozen=True)
@@ -167,7 +165,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     _enough(dataset)
     method, backbone, model_card = _model(asked, package, why)
     recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
-    recipe = _resolved(recipe_given, model_card, card.defaults, dataset, scan, asked)
+    recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked)
     info = _info(dataset, scan, recipe, model_card, asked)
     task = task_type(card.name)(info, task_options)
     settings = {
@@ -328,7 +326,7 @@ def _takes_backbone(method: ModuleType) -> bool:
 def _resolved(
     recipe: Recipe,
     card: ModelCard,
-    task_defaults: Mapping[str, Any],
+    task_card: TaskCard,
     dataset: Dataset,
     scan: Scan,
     asked: Asked,
@@ -339,7 +337,7 @@ def _resolved(
     photos = largest > SMALL
     side = 224 if asked.pretrained != "no" else 128
     if card.stride > 1:  # things in the picture must stay large enough to be found
-        side = recipe.tile or min(largest, LONG)
+        side = recipe.tile or min(largest, task_card.side)
     follows: dict[str, Any] = {
         "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),
         "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
@@ -354,7 +352,7 @@ def _resolved(
     liked = dict(card.defaults)
     if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
         liked.pop("lr", None)  # a learning rate goes with its optimiser
-    filled = recipe.filled(liked, task_defaults, follows, DEFAULTS)
+    filled = recipe.filled(liked, task_card.defaults, follows, DEFAULTS)
     if filled.tile and not hasattr(dataset.targets, "sizes"):
         says = dataset.targets.says
         raise UsageError(f"--tile is for tasks that say where things are; the data give {says}.")

@@ -46,8 +46,10 @@ class Input:
     seconds: float | None = None
     error: str = ""
 
-    def seen(self, settings: dict[str, Any]) -> tuple[list[np.ndarray], tuple[int, int]]:
+    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, int]]:
         """What a model sees of it, whole or tile by tile, and height and width of the stored picture.
+
+        The picture is read at once, its tiles are cut when they are asked for.
 
         Raises:
             UnreadableImage: If there is no picture.
@@ -60,10 +62,10 @@ class Input:
             stored = image.shape[0], image.shape[1]
             tiles = cut(torch.tensor([stored]), settings["tile"])
             parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
-            return [
+            return (
                 view(image[y : y + h, x : x + w], size, fit, channels) for (x, y), (h, w) in parts
-            ], stored
-        seen = [picture(self.pixels, 0, size, fit, channels)]
+            ), stored
+        seen = iter([picture(self.pixels, 0, size, fit, channels)])
         if isinstance(self.pixels, Arrays):
             return seen, self.pixels.array.shape[1:3]
         facts = probe(self.pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
@@ -173,6 +175,8 @@ class Sources:
                     number, mark = frame.number + 1, f"#{frame.number:06d}"
                     pixels = Arrays(frame.pixels[None])
                     yield Input(f"{film.name}{mark}", f"{name}{mark}", pixels, film, frame.seconds)
+                if film.live:
+                    say(f"{film.name} ended after {film.decoded} frames.")
         except DataError as error:
             mark = f"#{number:06d}" if number else ""
             where = film.name if film is not None else str(source)

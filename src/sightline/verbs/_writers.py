@@ -12,10 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
+import numpy as np
+import torch
+
+from sightline.core.targets.masks import VOID
 from sightline.data.images import encode_png
 from sightline.data.video import Video
 from sightline.data.video_writer import VideoWriter
 from sightline.errors import UsageError
+from sightline.ops.draw import Colour, colour_of
+from sightline.ops.outlines import rle, rle_text
 from sightline.talk import say
 from sightline.verbs._kinds import Kind, Row
 from sightline.verbs._sources import Sources
@@ -63,6 +69,8 @@ def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
         )
     if form not in FORMS:
         raise UsageError(f"--as is one of {', '.join(FORMS)}. Received '{form}'.")
+    if form in MAPS and not kind.maps:
+        raise UsageError(f"--as {form} holds class maps, and this model gives none. Use .csv or .jsonl.")
     if form in BOXES and not kind.objects:
         raise UsageError(f"{form} holds boxes, and this model gives none. Use .csv or .jsonl.")
     return form
@@ -166,7 +174,7 @@ def _coco(setting: Setting) -> Iterator[Write]:
     """One JSON document in COCO's form; objects are written as they come, images at the end.
 
     Lin et al., Microsoft COCO, ECCV 2014; cocodataset.org/#format-data and #format-results: `bbox` is x, y,
-    width, height in pixels from 0, `category_id` the id as annotated.
+    width, height in pixels from 0, `category_id` the id as annotated, `segmentation` a run-length code.
     """
     images: list[Row] = []
     counter = Counter[str]()
@@ -189,6 +197,10 @@ def _coco(setting: Setting) -> Iterator[Write]:
                 "category_id": setting.ids[int(said.prediction.labels[i])], "bbox": box,
                 "area": round((x2 - x1) * (y2 - y1), 3), "iscrowd": 0,
             }  # fmt: skip
+            if said.prediction.masks is not None:
+                (mask,) = said.prediction.masks[torch.tensor([i])].dense(height, width).numpy()
+                entry["segmentation"] = {"size": [height, width], "counts": rle_text(rle(mask))}
+                entry["area"] = int(mask.sum())
             if scores is not None:
                 entry["score"] = round(float(scores[i]), 5)
             stream.write(json.dumps(entry))
@@ -239,6 +251,41 @@ def _yolo(setting: Setting) -> Iterator[Write]:
     yield write
 
 
+@contextmanager
+def _masks(setting: Setting) -> Iterator[Write]:
+    """A PNG of class ids as annotated for each picture, under its name; and classes.json with their names.
+
+    Nothing that is there is overwritten: it may be somebody's truth.
+    """
+    if max(setting.ids, default=0) > VOID:
+        raise UsageError(f"A PNG of 8 bits holds class ids up to {VOID}. Received {max(setting.ids)}.")
+    _unused(setting.out / "classes.json")
+    setting.out.mkdir(parents=True, exist_ok=True)
+    table = dict(zip(map(str, setting.ids), setting.names, strict=True))
+    text = json.dumps(table, ensure_ascii=False, indent=1)
+    (setting.out / "classes.json").write_text(f"{text}\n", encoding="utf-8")
+    ids = np.full(VOID + 1, VOID, dtype=np.uint8)
+    ids[: len(setting.ids)] = setting.ids
+    palette = _palette(setting.ids)
+
+    def write(answer: Answer) -> None:
+        said = answer.outcome
+        if not said.error:
+            file = _unused(setting.out / PurePosixPath(answer.input.name).with_suffix(".png"))
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(encode_png(ids[said.prediction.map(0)], palette))
+
+    yield write
+
+
+def _palette(ids: Sequence[int]) -> list[Colour]:
+    """A colour for each number from 0 to 255: that of the class whose id it is."""
+    found: list[Colour] = [(0, 0, 0)] * (VOID + 1)
+    for k, number in enumerate(ids):
+        found[number] = colour_of(k)
+    return found
+
+
 def _label_file(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(".txt"))
 
@@ -277,9 +324,12 @@ FORMS: Mapping[str, Callable[[Setting], AbstractContextManager[Write]]] = {
     "jsonl": _jsonl,
     "coco": _coco,
     "yolo": _yolo,
+    "masks": _masks,
 }
 ENDINGS = {"": "pictures", ".csv": "csv", ".jsonl": "jsonl", ".json": "coco"}
 BOXES = ("coco", "yolo")
 """Forms that hold boxes and nothing else."""
+MAPS = ("masks",)
+"""Forms that hold class maps and nothing else."""
 ALL_SCORES = ("jsonl", "coco")
 """Forms to measure with: every box is in them, however weak, unless it is asked otherwise."""

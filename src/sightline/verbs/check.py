@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Exhibit, Finding, Table
-from sightline.data.check import finding_names, run_checks
-from sightline.data.checks._report import class_counts, object_counts
+from sightline.core.targets.instances import Instances
+from sightline.core.targets.masks import Masks
+from sightline.data.check import ORDER, finding_names, run_checks
+from sightline.data.checks._report import class_counts, object_counts, pixel_counts
 from sightline.data.open import open_data
 from sightline.data.scan import Scan, scan
 from sightline.errors import DataError, UnknownName
 from sightline.talk import say
 from sightline.tasks import TASKS
+
+LISTED = 5
+"""Items that a table shows of each doubt."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +35,12 @@ class Checked:
         n: Pictures.
         truth: Kind of its truth ("label").
         splits: Pictures in each given split ("" where none is given).
-        classes: One row a class: index, id, name, pictures in each split, and boxes where there are any.
+        classes: One row a class: index, id, name, pictures in each split, and its boxes, objects or pixels
+            where there are any.
         notes: What was recognised and why.
         findings: What is wrong or worth knowing, the worst first.
         accepted: Names of findings that the user knows and means.
+        doubts: Names of the findings that come from a model.
     """
 
     name: str
@@ -46,6 +53,7 @@ class Checked:
     notes: tuple[str, ...]
     findings: list[Finding]
     accepted: tuple[str, ...] = field(default=())
+    doubts: tuple[str, ...] = field(default=())
 
     @property
     def exit_code(self) -> int:
@@ -70,7 +78,12 @@ class Checked:
         title = f"Findings on '{self.name}': {self.n:,} pictures, format '{self.format}'{where}"
         if not rows:
             note = f"Nothing was found. {note}".strip()
-        return [*shown, Table(title, ["severity", "name", "count", "what", "what to do"], rows, note)]
+        shown.append(Table(title, ["severity", "name", "count", "what", "what to do"], rows, note))
+        first = [[f.name, item] for f in self.findings if f.name in self.doubts for item in f.items[:LISTED]]
+        if first:
+            note = f"The first {LISTED} of each at most. All: --out findings.json."
+            shown.append(Table("What the model doubts most", ["name", "item"], first, note))
+        return shown
 
 
 def run(
@@ -80,19 +93,34 @@ def run(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    run: Path | None = None,
     accept: Sequence[str] = (),
     out: Path | None = None,
 ) -> Checked:
     """See `sightline.api.check`."""
     truth = None if task is None else TASKS.load(task).CARD.truth
     dataset = open_data(data, truth=truth, format=format, target=target, data_dir=data_dir)
-    _, findings = look(dataset)
-    checked = describe(dataset, findings, accept)
+    if run is None:
+        checked = describe(dataset, look(dataset)[1], accept)
+    else:
+        checked = _with_run(dataset, Path(run), accept)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(checked.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
         say(f"Wrote {out}.")
     return checked
+
+
+def _with_run(dataset: Dataset, run: Path, accept: Sequence[str]) -> Checked:
+    """The result of a check in which the model of a run has a say."""
+    from sightline.verbs import _doubts  # which leans on verbs that lean on this one
+
+    one = _doubts.witness(run, dataset)
+    seen, findings = look(dataset)
+    doubted, note = _doubts.ask(one, dataset, seen, findings)
+    findings = sorted([*doubted, *findings], key=lambda f: ORDER.index(f.severity))
+    checked = describe(dataset, findings, accept)
+    return replace(checked, notes=(*checked.notes, note), doubts=tuple(f.name for f in doubted))
 
 
 def look(dataset: Dataset) -> tuple[Scan, list[Finding]]:
@@ -132,8 +160,10 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
     classes: list[dict[str, Any]] = []
     if dataset.classes is not None:
         counts = {s or "pictures": class_counts(dataset, dataset.where(s)) for s in given}
-        if dataset.truth == "instances":
-            counts["boxes"] = object_counts(dataset)
+        if isinstance(dataset.targets, Instances):
+            counts["boxes" if dataset.targets.masks is None else "objects"] = object_counts(dataset)
+        if isinstance(dataset.targets, Masks):
+            counts["pixels"] = pixel_counts(dataset.targets).sum(0)[: len(dataset.classes)]
         classes = [
             {
                 "index": k,
@@ -159,6 +189,10 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
 
 def _known(accept: Sequence[str], findings: Sequence[Finding]) -> None:
     known = {*finding_names(), *(f.name for f in findings)}
+    if not known.issuperset(accept):
+        from sightline.verbs import _doubts  # which leans on verbs that lean on this one
+
+        known.update(_doubts.names())
     for name in accept:
         if name not in known:
             raise UnknownName("finding", name, known, "`sightline check DATA` lists what is found.")

@@ -12,7 +12,7 @@ import torch
 
 from sightline import storage
 from sightline.core.dataset import Dataset
-from sightline.core.report import Results
+from sightline.core.report import Finding, Results
 from sightline.core.run import Run, scoreboard
 from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
@@ -53,8 +53,10 @@ def run(
         target=asked["target"] if own else target,
         data_dir=Path(asked["data_dir"]) if own and asked["data_dir"] else data_dir,
     )
-    dataset = _same_question(dataset, found, model.settings)
-    scan, _ = look(dataset)
+    dataset = same_question(dataset, found, model.settings)
+    scan, findings = look(dataset)
+    if not own:
+        _warn(dataset, findings)
     dataset = dataset.subset(np.flatnonzero(scan.readable))
     if not scan.readable.all():
         say(f"{int((~scan.readable).sum())} unreadable images are left out.")
@@ -78,7 +80,7 @@ def run(
     return results
 
 
-def _same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Dataset:
+def same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Dataset:
     """The data, if they ask what the model answers.
 
     Raises:
@@ -95,6 +97,16 @@ def _same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Data
             f"Name the column: --target {','.join(names)}."
         )
     return _same_classes(dataset, run.classes)
+
+
+def _warn(dataset: Dataset, findings: list[Finding]) -> None:
+    """Say what is wrong with other data. Training refuses errors; scores can be had all the same."""
+    serious = [f for f in findings if f.severity != "info"]
+    for f in serious:
+        some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
+        say(f"{f.severity}: {f.name}: {f.message}" + (f" ({some})" if some else "") + f". {f.fix}")
+    if any(f.severity == "error" for f in serious):
+        say(f"The scores are those on {dataset.name} as the data are, errors included.")
 
 
 def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sightline.core.task import Task
 from sightline.data.tiles import cut
 from sightline.data.view import placed
 from sightline.engine.devices import Devices, pick
+from sightline.engine.inference import at_once
 from sightline.errors import DataError, UnreadableImage
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
@@ -113,9 +115,9 @@ class ModelPredictor:
         "film.mp4#000123"; a film that is cut off ends with an outcome with an error.
 
         Args:
-            source: A file (picture or video), folder, glob, number of a webcam (0), rtsp:// address, or
-                several; an array (H, W, C) or (N, H, W, C) uint8, or several arrays.
-            batch_size: Images at a time.
+            source: A file (picture or video), folder, glob, number of a webcam (0), rtsp:// or tcp://
+                address, or several; an array (H, W, C) or (N, H, W, C) uint8, or several arrays.
+            batch_size: Images at a time, at most; fewer where they are large.
             stream: Take an http address for a video stream.
 
         Raises:
@@ -127,12 +129,14 @@ class ModelPredictor:
 
     def answers(self, sources: Sources, batch_size: int = 64) -> Iterator[Answer]:
         """As `predict`, each with the picture it is about."""
-        for batch in sources.batches(batch_size):
-            yield from self._batch(batch)
+        batch_size = at_once(self.settings["size"], batch_size)
+        tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
+        for batch in sources.batches(1 if tiled else batch_size):
+            yield from self._batch(batch, batch_size)
 
-    def _batch(self, inputs: Sequence[Input]) -> Iterator[Answer]:
+    def _batch(self, inputs: Sequence[Input], batch_size: int) -> Iterator[Answer]:
         stored: list[tuple[int, int]] = []
-        parts: list[np.ndarray] = []
+        parts: list[Iterator[np.ndarray]] = []
         there: list[int] = []
         errors: dict[int, str] = {}
         for i, one in enumerate(inputs):
@@ -143,25 +147,25 @@ class ModelPredictor:
                 continue
             there.append(i)
             stored.append(size)
-            parts += views
+            parts.append(views)
         rows: dict[int, tuple[Any, dict[str, Any]]] = {}
         if there:
-            prediction = self._answer(parts, torch.tensor(stored), len(inputs))
+            prediction = self._answer(chain.from_iterable(parts), torch.tensor(stored), batch_size)
             flat = self.task.rows(prediction)
             rows = {i: (prediction[n], flat[n]) for n, i in enumerate(there)}
         for i, one in enumerate(inputs):
             said = Outcome(one.id, None, {}, errors[i]) if i in errors else Outcome(one.id, *rows[i])
             yield Answer(one, said)
 
-    def _answer(self, parts: list[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
+    def _answer(self, parts: Iterator[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
         """Predictions for whole pictures, from all their tiles or from themselves."""
         tiles = cut(stored, self.settings["tile"]) if self.settings.get("tile") else None
         sizes = stored if tiles is None else tiles.sizes
         found = []
-        for start in range(0, len(parts), batch_size):
-            some = slice(start, start + batch_size)
-            images = torch.from_numpy(np.stack(parts[some]).transpose(0, 3, 1, 2).copy())
-            found.append(self._forward(images, sizes[some]))
+        for start in range(0, len(sizes), batch_size):
+            some = list(islice(parts, batch_size))
+            images = torch.from_numpy(np.stack(some).transpose(0, 3, 1, 2).copy())
+            found.append(self._forward(images, sizes[start : start + batch_size]).packed())
         whole = type(found[0]).cat(found)
         return whole if tiles is None else tiles.join(whole)
 

@@ -99,7 +99,7 @@ def run(
     source: Sequence[str],
     *,
     out: Path | None = None,
-    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo"] | None = None,
+    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo", "masks"] | None = None,
     batch_size: int = 64,
     device: str = "auto",
     top: int | None = None,

@@ -125,7 +125,8 @@ def test_objects_are_chosen_with_their_masks() -> None:
     assert found.only(torch.tensor([True, False, True, False])).bitmaps.boxes()[:, 0].tolist() == [0, 2]
     both = Outlines.cat([found[1], found[0]])
     assert both.bitmaps.boxes()[:, 0].tolist() == [1, 2, 3, 0]
-    assert both.areas is not None and both.areas.tolist() == [3, 3, 3, 3]
+    assert both.areas is not None
+    assert both.areas.tolist() == [3, 3, 3, 3]
     assert both.boxed().masks is None
 
 

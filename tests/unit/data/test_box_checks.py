@@ -16,6 +16,7 @@ from sightline.core.report import Finding
 from sightline.data.check import run_checks
 from sightline.data.checks import CHECKS
 from sightline.data.checks.boxes import _repeated
+from sightline.data.images import Arrays
 from sightline.data.open import open_data
 from sightline.data.scan import scan
 from sightline.verbs.check import describe, look
@@ -94,6 +95,21 @@ def test_a_box_that_cannot_be_right(
 def test_boxes_at_the_edge_and_of_other_classes_are_sound() -> None:
     found = planted((0, 0.0, 0.0, 40.0, 30.0), (0, -0.9, 1.0, 40.9, 30.0), (1, 4.0, 4.0, 20.0, 20.0))
     assert not [n for n in found if n.startswith("box")]
+
+
+def test_the_same_picture_with_other_boxes() -> None:
+    rows = [GOOD] * 60
+    rows[7], rows[9] = GOOD[:1], GOOD[::-1]  # one box less; the same boxes in another order
+    data = made(rows, TWO)
+    assert isinstance(data.pixels, Arrays)
+    data.pixels.array[7] = data.pixels.array[9] = data.pixels.array[3]
+    found = findings(data)["conflicting-truths"]
+    assert (found.severity, found.items) == ("error", ("p03 = p07 = p09",))
+    assert "different boxes around objects (3 files" in found.message
+    assert "multi-label" not in found.fix
+    data.pixels.array[7] = 255 - data.pixels.array[3]
+    assert "conflicting-truths" not in findings(data)
+    assert findings(data)["duplicates"].items == ("p03 = p09",)
 
 
 def test_many_tiny_boxes_are_a_warning() -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import http.server
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,7 @@ from sightline.data.video import Video, is_video
 from sightline.data.video_writer import VideoWriter
 from sightline.errors import DataError, MissingExtra, UsageError
 from tests.unit.data.films import HEIGHT, WIDTH, cut, film, left
+from tests.unit.data.streams import camera, web_server, written
 
 pytest.importorskip("av", reason="PyAV (extra 'video') is not installed")
 
@@ -161,39 +159,36 @@ def test_without_the_library_the_extra_is_named(monkeypatch: pytest.MonkeyPatch)
         Video(Path("film.mp4"))
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Address at which the files of `tmp_path` can be had, on this machine."""
+def test_an_address_is_fetched_where_the_network_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with web_server(film(tmp_path / "film.mkv")) as address:
+        named = address.replace("//", "//user:secret@")
+        with pytest.raises(UsageError, match="OFFLINE"):
+            Video(named)
+        monkeypatch.delenv("SIGHTLINE_OFFLINE")
+        video = Video(named, ahead=2)
+        assert "secret" not in video.name
+        assert not video.live
+        assert video.facts.count == 60
+        assert [frame.number for frame in video] == list(range(60))
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *arguments: object) -> None:
-            pass
 
-    handler = functools.partial(Quiet, directory=str(tmp_path))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as served:
-        threading.Thread(target=served.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{served.server_address[1]}"
-        served.shutdown()
-
-
-def test_a_stream_drops_old_frames(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film(tmp_path / "film.mkv")
-    address = server.replace("//", "//user:secret@") + "/film.mkv"
-    with pytest.raises(UsageError, match="OFFLINE"):
-        Video(address)
+def test_a_stream_drops_old_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SIGHTLINE_OFFLINE")
-    video = Video(address, ahead=3)
-    assert video.live
-    assert "secret" not in video.name
-    frames = iter(video)
-    numbers = [next(frames).number]
-    until = time.monotonic() + 30
-    while video.decoded < 60 and time.monotonic() < until:
-        time.sleep(0.01)
-    numbers += [frame.number for frame in frames]
-    assert numbers[-1] == 59
+    with camera(written(tmp_path / "film.ts").read_bytes()) as address:
+        video = Video(address, ahead=3)
+        assert video.live
+        assert (video.facts.count, video.facts.seconds) == (0, 0)
+        frames = iter(video)
+        numbers = [next(frames).number]
+        until = time.monotonic() + 30
+        while video.decoded < 40 and time.monotonic() < until:
+            time.sleep(0.01)
+        numbers += [frame.number for frame in frames]
+    assert numbers[-1] == 39
     assert len(numbers) <= 1 + 3 + 1
-    assert video.dropped + len(numbers) == 60
+    assert video.dropped + len(numbers) == 40
 
 
 def test_a_silent_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.tasks.detect.models import _candidates
-from sightline.tasks.detect.models._network import seeded
+from sightline.models import candidates
+from sightline.models.library import seeded
 from tests.unit.tasks._detectors import rng
 
 
@@ -32,13 +32,13 @@ def test_reading_candidates() -> None:
         "scores": torch.tensor([[0.8, 0.9, 0.7, 0.3, 0.05, 0.9], [0.0] * 6]),
         "labels": torch.tensor([[0, 0, 1, 1, 0, 0]] * 2),
     }
-    found = _candidates.decode(outputs, READ)
+    found = candidates.decode(outputs, READ)
     assert found.counts.tolist() == [3, 0]
     assert found.sizes.tolist() == [[40, 60]] * 2
     # The better of two of a class; another class in the same place; cut at the edge; none from outside.
     assert found.boxes.tolist() == [[1, 0, 21, 20], [1, 0, 21, 20], [50, 30, 60, 40]]
     assert found.labels.tolist() == [0, 1, 1]
-    together = _candidates.decode(outputs, {**READ, "nms": 1.0, "max_objects": 9})
+    together = candidates.decode(outputs, {**READ, "nms": 1.0, "max_objects": 9})
     assert together.counts.tolist() == [4, 0]
 
 
@@ -48,7 +48,7 @@ def test_best_are_the_best_of_each_level(seed: int, classes: int, most: int, eac
     counts = [4, 2, 1]
     scores = torch.rand(2, 7, classes)
     boxes = torch.rand(2, 7 * classes if each else 7, 4)
-    found = _candidates.best(boxes, scores, counts, most)
+    found = candidates.best(boxes, scores, counts, most)
     for image in range(2):
         start, expected = 0, []
         for count in counts:

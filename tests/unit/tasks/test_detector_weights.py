@@ -14,10 +14,12 @@ from sightline.core.dataset import Classes
 from sightline.core.sample import Batch
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, SightlineError, UnknownName, UsageError
+from sightline.models.library import map_sizes
 from sightline.models.weights import freeze, load_into
 from sightline.storage import write_tensors
 from sightline.tasks.detect import MODELS
 from sightline.tasks.detect.models import _torchvision
+from sightline.tasks.detect.models.ssd import LEAST
 from sightline.tasks.detect.options import Options
 from tests.unit.tasks._detectors import METHODS, SMALL, TORCHVISION, batch_for, build, rng, same, settings
 
@@ -97,6 +99,31 @@ def test_published_weights(
     assert same(before, again.network.body.state_dict())
 
 
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+@pytest.mark.parametrize("method", ["faster-rcnn", "retinanet"])
+def test_plain_weights_of_a_classifier_go_into_the_body(
+    method: str, library: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import timm
+    import torchvision
+
+    torch.manual_seed(5)
+    theirs = (
+        torchvision.models.resnet18() if library == "torchvision" else timm.create_model("resnet18")
+    ).state_dict()
+    write_tensors(tmp_path / "resnet18.safetensors", theirs)
+    network = build(method).backbone()
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    loaded = load_into(network, tmp_path / "resnet18.safetensors")
+    own = network.body.state_dict()
+    assert len(own) == 120
+    assert all(torch.equal(v, theirs[k]) for k, v in own.items())
+    assert set(loaded.loaded) == {f"net.backbone.body.{k}" for k in own}
+    rest = [k for k in before if ".body." not in k]
+    assert all(torch.equal(before[k], network.state_dict()[k]) for k in rest)
+    assert "120 of" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_without_network(method: str, capsys: pytest.CaptureFixture[str]) -> None:
     kind = MODELS.load(method).MODEL
@@ -114,9 +141,24 @@ def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         MODELS.load("fcos").MODEL(settings("fcos", variant="resnet81"))
     with pytest.raises(UsageError, match=r"64x64.*--size"):
         MODELS.load("ssd").MODEL(settings("ssd", variant="vgg16", size=[64, 64]))
+    info = DataInfo(Classes(("a", "b")), (), 3, (300, 300), (0.5,) * 3, (0.2,) * 3, 10)
+    ssd = MODELS.load("ssd").MODEL
+    with pytest.raises(
+        UsageError, match=r"--multiscale 0\.2 .* 256 pixels .* needs 268.*--variant mobilenet"
+    ):
+        ssd.settings_for(info, Options(multiscale=0.2))
+    assert ssd.settings_for(info, Options(multiscale=0.05))["variant"] == "vgg16"
+    assert ssd.settings_for(info, Options(multiscale=0.5, variant="mobilenet"))["variant"] == "mobilenet"
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r"sightline\[transformers\]"):
         MODELS.load("rtdetr").MODEL(settings("rtdetr"))
+
+
+def test_the_least_size_of_ssd_is_the_least() -> None:
+    net = MODELS.load("ssd").MODEL(settings("ssd", variant="vgg16", size=[300, 300])).network.net
+    assert map_sizes(net.backbone, 3, (LEAST["vgg16"], 300))[-1] == (1, 1)
+    with pytest.raises(RuntimeError):
+        map_sizes(net.backbone, 3, (LEAST["vgg16"] - 1, 300))
 
 
 @pytest.mark.parametrize("method", SMALL)

@@ -19,7 +19,7 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.metrics.ap50 import Ap50
-from sightline.models.weights import freeze, load_into
+from sightline.models.weights import freeze, frozen_modules, load_into
 from sightline.ops.shapes import SHAPES, scene
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.detect import MODELS
@@ -290,13 +290,28 @@ def test_own_backbone_takes_weights_from_classification(tmp_path: Path) -> None:
     assert set(found.unexpected) == {"head.weight", "head.bias"}
 
 
+def test_freezing_the_first_yolo_holds_its_convolutions() -> None:
+    model = build("yolo1").train()
+    network = model.backbone()
+    freeze(network, "backbone")
+    before = {k: v.clone() for k, v in network.named_parameters()}
+    for still in frozen_modules(model):
+        still.eval()
+    step = torch.optim.SGD(model.parts()["all"], lr=0.1)
+    model.loss(batch_of(), torch.Generator())["loss"].backward()
+    step.step()
+    changed = {k.split(".")[0] for k, v in network.named_parameters() if not torch.equal(v, before[k])}
+    assert changed == {"head"}
+    assert len(network.blocks()) == 12  # six convolutions and their norms
+
+
 def test_what_cannot_be_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match="strides 16"):
         build("yolo-n", backbone="test_vit")
     with pytest.raises(UsageError, match="no feature maps"):
         build("yolo-n", backbone="resnet-small")
-    with pytest.raises(UnknownName, match="resnet18"):
-        build("yolo-n", backbone="resnet81")
+    with pytest.raises(UnknownName, match=r"no backbone 'resnet81'.*resnet18"):
+        MODELS.load("yolo-n").MODEL.settings_for(info(), Options(backbone="resnet81"))
     with pytest.raises(UsageError, match="no variants"):
         build("yolo-n", variant="full")
     with pytest.raises(UnknownName, match="small"):

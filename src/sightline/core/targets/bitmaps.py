@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,7 +36,7 @@ class Packed:
     def of(cls, pixels: Map) -> Packed:
         """The map (H, W) uint8, compressed."""
         height, width = pixels.shape
-        return cls((height, width), zlib.compress(np.ascontiguousarray(pixels), 1))
+        return cls((height, width), zlib.compress(np.ascontiguousarray(pixels).data, 1))
 
     def read(self) -> Map:
         """(H, W) uint8, not to be written to."""
@@ -44,7 +44,7 @@ class Packed:
 
     def digest(self) -> str:
         """Digest of the pixels, whatever they were compressed by."""
-        return hashlib.blake2b(self.read(), digest_size=16).hexdigest()
+        return hashlib.blake2b(self.read().data, digest_size=16).hexdigest()
 
 
 def sampled(pixels: Map, place: NDArray[Any], window: Sequence[int], outside: int) -> Map:
@@ -99,7 +99,7 @@ class Bitmaps:
             yield x, y, crop.read()
 
     @classmethod
-    def of(cls, masks: Sequence[Any] | Tensor) -> Bitmaps:
+    def of(cls, masks: Iterable[Any]) -> Bitmaps:
         """Masks (H, W) of any type, what is not 0 being the object, as cut out."""
         corners, crops = [], []
         for mask in masks:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -69,7 +69,7 @@ class Instances:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def __getitem__(self, index: Any) -> Instances:
+    def __getitem__(self, index: Any) -> Self:
         """The objects of some images: a slice, a list, an index tensor, a mask or one number."""
         chosen = torch.arange(len(self), device=self.counts.device)[
             [index] if isinstance(index, int) else index
@@ -80,24 +80,24 @@ class Instances:
         rows = rows + (starts - ends + counts).repeat_interleave(counts)
         return type(self)(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
 
-    def only(self, keep: Tensor) -> Instances:
+    def only(self, keep: Tensor) -> Self:
         """The objects that an (M,) mask keeps, in as many images."""
         counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
         return type(self)(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
 
-    def regrouped(self, image: Tensor, sizes: Tensor) -> Instances:
+    def regrouped(self, image: Tensor, sizes: Tensor) -> Self:
         """The same objects as those of the images that (M,) `image` names, of sizes (N, 2)."""
         order = image.argsort(stable=True)
         counts = torch.bincount(image, minlength=len(sizes))
         return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
 
-    def to(self, device: torch.device | str) -> Instances:
+    def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
         moved = {k: v.to(device) for k, v in self._per_object()}
         return type(self)(self.counts.to(device), self.sizes.to(device), **moved)
 
     @classmethod
-    def cat(cls, parts: Sequence[Instances]) -> Instances:
+    def cat(cls, parts: Sequence[Self]) -> Self:
         """All images of several batches, in order. A flag that one part has, the others lack as False."""
         names = {name for part in parts for name, _ in part._per_object()}
         joined: dict[str, Any] = {}
@@ -117,11 +117,11 @@ class Instances:
             return self.areas
         return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
 
-    def packed(self) -> Instances:
+    def packed(self) -> Self:
         """Itself: nothing in it could be kept smaller."""
         return self
 
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Instances:
+    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
         """The same objects after their images were moved and cut.
 
         Args:
@@ -152,7 +152,7 @@ class Instances:
         found[self.image, self.labels] = True
         return found
 
-    def renumbered(self, to: Tensor, classes: int) -> Instances:
+    def renumbered(self, to: Tensor, classes: int) -> Self:
         """The same with class i called to[i], of `classes` in all."""
         del classes
         return replace(self, labels=to[self.labels])
@@ -172,7 +172,7 @@ class Instances:
         return rows
 
     @classmethod
-    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Instances:
+    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Self:
         """Inverse of `to_json`."""
         del classes
         types = {"labels": torch.int64, "crowd": torch.bool, "difficult": torch.bool}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,7 +39,7 @@ class Masks:
             raise ValueError(f"Masks of sizes {self.sizes.tolist()} need such maps. Received {shapes}.")
 
     @classmethod
-    def of(cls, maps: Sequence[Any] | Tensor) -> Masks:
+    def of(cls, maps: Iterable[Any]) -> Masks:
         """Maps (H, W) of class indices, as targets; tensors and arrays of any whole-number type."""
         tensors = tuple(torch.as_tensor(m).to(torch.uint8) for m in maps)
         return cls(torch.tensor([m.shape for m in tensors], dtype=torch.int64).reshape(-1, 2), tensors)

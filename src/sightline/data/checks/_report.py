@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
+from sightline.core.targets.instances import Instances
+from sightline.core.targets.masks import VOID, Masks
 
 BLOCK = 1 << 16  # items at a time, for the memory
+_counted: WeakKeyDictionary[Masks, np.ndarray] = WeakKeyDictionary()
 
 
 def found(
@@ -46,10 +52,28 @@ def joined(dataset: Dataset, groups: Iterable[Iterable[int]]) -> tuple[str, ...]
 def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
     """(n, K) bool: which classes of the table are in each of some items; labels beyond it are in none."""
     assert dataset.classes is not None
-    classes, targets = len(dataset.classes), dataset.targets[torch.from_numpy(indices)]
-    if targets.kind == "instances":
+    classes = len(dataset.classes)
+    if isinstance(dataset.targets, Masks):
+        return np.asarray(pixel_counts(dataset.targets)[indices, :classes] > 0)
+    targets = dataset.targets[torch.from_numpy(indices)]
+    if isinstance(targets, Instances):
         targets = targets.only((targets.labels >= 0) & (targets.labels < classes))
     return np.asarray(targets.present(classes).numpy())
+
+
+def pixel_counts(targets: Masks) -> np.ndarray:
+    """(N, 256) pixels of each value in N class maps; those of VOID last. Counted once, for all checks."""
+    found = _counted.get(targets)
+    if found is None:
+        found = np.zeros((len(targets), VOID + 1), dtype=np.int64)
+
+        def count(i: int) -> None:
+            found[i] = np.bincount(targets.map(i).ravel(), minlength=VOID + 1)
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(count, range(len(targets))))
+        _counted[targets] = found
+    return found
 
 
 def class_counts(dataset: Dataset, where: np.ndarray | None = None) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
+from sightline.core.targets.instances import Instances
 from sightline.data.checks._report import found
 from sightline.data.scan import Scan
 
@@ -41,7 +42,7 @@ CARD = CheckCard(
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Boxes one by one, and how many a picture has. Nothing where the truth is no boxes."""
-    if dataset.truth != "instances" or not len(dataset):
+    if not isinstance(dataset.targets, Instances) or not len(dataset):
         return []
     return [*_sizes(dataset, scan), *_shapes(dataset), *_counts(dataset)]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_matrix
@@ -102,23 +103,40 @@ def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
 
 
 def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
-    """Same picture, different truth."""
+    """Same picture, different truth; what lies in a picture may be listed in any order."""
     if not sets:
         return []
-    truths = [json.dumps(t) for t in dataset.targets.to_json()]
+    inside = hasattr(dataset.targets, "sizes")
+    truths = [_unordered(t) if inside else json.dumps(t) for t in dataset.targets.to_json()]
     torn = [g for g in sets if len({truths[i] for i in g}) > 1]
     if not torn:
         return []
     n = sum(len(g) for g in torn)
     severity: Severity = "error" if n >= MANY * len(dataset) else "warning"
+    what = dataset.targets.says if inside else "truths"
+    fix = (
+        "Decide what is right, mark it in one of the pictures, and leave out the others."
+        if inside
+        else "Decide which truth is right. If several are, the task is multi-label: use a table."
+    )
     return [
         Finding(
             "conflicting-truths",
             severity,
-            f"{len(torn):,} pictures are there more than once with different truths ({n:,} files, "
+            f"{len(torn):,} pictures are there more than once with different {what} ({n:,} files, "
             f"{n / len(dataset):.2%})",
-            "Decide which truth is right. If several are, the task is multi-label: use a table.",
+            fix,
             n,
             joined(dataset, torn),
         )
     ]
+
+
+def _unordered(truth: Any) -> str:
+    """The truth of a picture as text that is the same in whatever order its objects are listed."""
+    if not isinstance(truth, dict) or "labels" not in truth:
+        return json.dumps(truth)
+    rest = {k: v for k, v in truth.items() if k == "size" or not isinstance(v, list)}
+    lists = [(k, v) for k, v in sorted(truth.items()) if k not in rest]
+    objects = sorted(json.dumps([v[i] for _, v in lists]) for i in range(len(truth["labels"])))
+    return json.dumps([rest, objects])

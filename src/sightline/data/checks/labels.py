@@ -9,6 +9,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
+from sightline.core.targets.instances import Instances
 from sightline.data.checks._report import found
 from sightline.data.scan import Scan
 
@@ -34,8 +35,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     del scan
     if dataset.truth == "label":
         return [*_labels(dataset), *_names(dataset)]
-    if dataset.truth == "instances":
+    if isinstance(dataset.targets, Instances):
         return [*_objects(dataset), *_names(dataset)]
+    if dataset.truth == "masks":
+        return _names(dataset)
     return _numbers(dataset) if dataset.truth == "number" else []
 
 

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -50,14 +51,20 @@ class Gathered:
         splits: Split of each picture.
         sizes: (height, width) of each picture as annotated, or None where it is not.
         problems: What was found on the way.
+        asides: Names of folders whose pictures are annotations.
+        things: What is gathered, in words.
+        sized: Whether sizes must be known, whatever the boxes are counted in.
     """
 
+    things: ClassVar[str] = "boxes"
+    sized: ClassVar[bool] = False
     root: Path
     whole: float | None = None
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     sizes: list[tuple[int, int] | None] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
+    asides: tuple[str, ...] = ()
     _index: dict[str, int] = field(default_factory=dict)
     _keys: dict[Hashable, int] = field(default_factory=dict)
     _repeated: list[str] = field(default_factory=list)
@@ -157,7 +164,7 @@ class Gathered:
         order = use[np.argsort(image[use], kind="stable")]
         targets = self._targets(order, boxes, image, label, sizes)
         ids = list(self._index)
-        said = f"Pictures: {len(kept):,}; boxes: {len(order):,}; classes: {len(classes)}."
+        said = f"Pictures: {len(kept):,}; {self.things}: {len(order):,}; classes: {len(classes)}."
         return Dataset(
             name=source.resolve().stem if source.is_file() else source.resolve().name,
             format=format,
@@ -184,7 +191,7 @@ class Gathered:
         ids = list(self._index)
         gone = [ids[i] for i in np.flatnonzero(~here)]
         lost = int((~here)[np.array(self._image, dtype=np.int64)].sum())
-        what = f"annotated pictures are not there, and were left out with their {lost:,} boxes"
+        what = f"annotated pictures are not there, and were left out with their {lost:,} {self.things}"
         fix = "Put the files there, or take them out of the annotation."
         self.note("files-missing", "error", gone, what, fix)
         fix = "Name each picture once."
@@ -201,7 +208,7 @@ class Gathered:
             return
         rest = []
         for top, folders, files in os.walk(source):
-            folders[:] = sorted(f for f in folders if not f.startswith("."))
+            folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in self.asides)
             for path in (Path(top, name) for name in sorted(files) if not name.startswith(".")):
                 if path.suffix.lower() in ALL_EXTENSIONS:
                     rest.append(name_of(path, self.root))
@@ -248,7 +255,7 @@ class Gathered:
 
         fix = "Add the class to the class table, or mend the annotation."
         out(label < 0, "boxes-of-no-class", "error", "boxes are of a class that the class table has not", fix)
-        if self.whole is not None:
+        if self.whole is not None or self.sized:
             what = "boxes lie in pictures whose size cannot be read"
             out(~known[image], "sizes-unknown", "error", what, "Mend the pictures.")
         fix = "Write numbers there, or take the boxes out."

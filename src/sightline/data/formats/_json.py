@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,25 @@ from sightline.errors import DataError
 GLANCE = 1 << 16
 
 
-def read_json(path: Path, leave_out: str = "") -> Any:
+def read_json(path: Path, lean: Callable[[dict[str, Any]], None] | None = None) -> Any:
     """What a JSON file holds.
 
     Args:
         path: The file.
-        leave_out: Entry of objects that is not wanted, so that it takes no memory.
+        lean: Takes out of each object, or packs, what would take much memory.
 
     Raises:
         DataError: If it cannot be opened, is cut off, or is no JSON.
     """
 
-    def lean(found: dict[str, Any]) -> dict[str, Any]:
-        found.pop(leave_out, None)
+    def leaner(found: dict[str, Any]) -> dict[str, Any]:
+        if lean is not None:
+            lean(found)
         return found
 
     try:
         with path.open(encoding="utf-8-sig") as file:
-            return json.load(file, object_hook=lean if leave_out else None)
+            return json.load(file, object_hook=None if lean is None else leaner)
     except OSError as error:
         raise DataError(f"{path}: cannot be opened ({error.strerror}).") from error
     except json.JSONDecodeError as error:

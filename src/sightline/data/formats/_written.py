@@ -1,16 +1,21 @@
-"""What formats with boxes need to write a data set: pictures under good names, and the objects of each."""
+"""What formats with boxes or masks need to write a data set: pictures under good names, and their objects."""
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import torch
+
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.outlines import Outlines
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._content import content
 from sightline.errors import DataError
+from sightline.ops.outlines import Part
 from sightline.talk import say
 
 _SOUND = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f]([^/\\:*?\"<>|\x00-\x1f]*[^\s./\\:*?\"<>|\x00-\x1f])?")
@@ -30,6 +35,7 @@ class Object:
     area: float | None
     crowd: bool
     difficult: bool
+    mask: Part | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,9 @@ class Item:
     objects: list[Object]
 
 
-def class_table(dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = ()) -> Classes:
+def class_table(
+    dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = (), *, masks: bool = False
+) -> Classes:
     """The class table of a data set that may be written to a folder; says what the format cannot hold.
 
     Args:
@@ -63,11 +71,14 @@ def class_table(dataset: Dataset, folder: Path, format: str, holds: tuple[str, .
         folder: Where.
         format: Name of the format, for messages.
         holds: Which of areas, crowd, difficult and groups it can hold.
+        masks: Whether it can hold objects with masks.
 
     Raises:
-        DataError: If the folder is not empty, the truth is no boxes, or class names cannot be told apart.
+        DataError: If the folder is not empty, the truth is no boxes (or masks), or class names cannot be told
+            apart.
     """
-    if dataset.truth != "instances" or dataset.classes is None:
+    outlined = isinstance(dataset.targets, Outlines)
+    if (dataset.truth != "instances" and not (outlined and masks)) or dataset.classes is None:
         raise DataError(f"The format '{format}' holds boxes with classes, not a {dataset.truth}.")
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty. Name a new folder.")
@@ -79,12 +90,21 @@ def class_table(dataset: Dataset, folder: Path, format: str, holds: tuple[str, .
             f"{', '.join(map(repr, odd[:5]))}."
         )
     lost = [text for name, text in _LOSSES.items()
-            if name not in holds and getattr(dataset.targets, name) is not None]  # fmt: skip
+            if name not in holds and getattr(dataset.targets, name) is not None
+            and not (outlined and name == "areas" and _own_areas(dataset.targets))]  # fmt: skip
+    bare = sum(not part[2].any() for part in dataset.targets.bitmaps) if outlined else 0
+    if bare:
+        lost.append(f"{bare:,} objects of which no pixel is seen")
     if dataset.groups is not None and "groups" not in holds:
         lost.append("groups")
     if lost:
         say(f"The format '{format}' cannot hold {', '.join(lost)}; not written to {folder}.")
     return dataset.classes
+
+
+def _own_areas(targets: Outlines) -> bool:
+    """Whether areas are those of the masks, so that they need not be said."""
+    return bool(torch.equal(targets.area(), targets.bitmaps.areas()))
 
 
 def all_split(dataset: Dataset) -> bool:
@@ -100,13 +120,14 @@ def all_split(dataset: Dataset) -> bool:
 
 
 def items(dataset: Dataset) -> Iterator[Item]:
-    """All pictures with their objects, in order."""
-    targets, stems = dataset.targets, _stems(dataset)
+    """All pictures with their objects, in order; objects with a mask that has no pixel are left out."""
+    targets, names = dataset.targets, stems(dataset)
     boxes, labels = targets.boxes.double().tolist(), targets.labels.tolist()
     areas, crowd, difficult = (
         None if value is None else value.tolist()
         for value in (targets.areas, targets.crowd, targets.difficult)
     )
+    masks: Iterator[Part | None] = iter(targets.masks or itertools.repeat(None, len(labels)))
     start = 0
     for i, (count, size) in enumerate(zip(targets.counts.tolist(), targets.sizes.tolist(), strict=True)):
         objects = [
@@ -116,12 +137,14 @@ def items(dataset: Dataset) -> Iterator[Item]:
                 None if areas is None else areas[r],
                 crowd is not None and crowd[r],
                 difficult is not None and difficult[r],
+                mask,
             )
-            for r in range(start, start + count)
+            for r, mask in zip(range(start, start + count), masks, strict=False)
+            if mask is None or mask[2].any()
         ]
         start += count
         data, ending = content(dataset.pixels, i)
-        yield Item(i, stems[i], data, ending, str(dataset.splits[i]), tuple(size), objects)
+        yield Item(i, names[i], data, ending, str(dataset.splits[i]), tuple(size), objects)
 
 
 def number(value: float) -> str:
@@ -129,10 +152,10 @@ def number(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def _stems(dataset: Dataset) -> list[str]:
+def stems(dataset: Dataset) -> list[str]:
     """The names that the pictures had, where these are sound and tell them apart; else numbers."""
-    stems = [PurePosixPath(name).name for name in dataset.ids]
-    stems = [s[: -len(e)] if (e := PurePosixPath(s).suffix).lower() in ALL_EXTENSIONS else s for s in stems]
-    if all(_SOUND.fullmatch(s) for s in stems) and len({s.casefold() for s in stems}) == len(stems):
-        return stems
-    return [f"{i:06d}" for i in range(len(stems))]
+    found = [PurePosixPath(name).name for name in dataset.ids]
+    found = [s[: -len(e)] if (e := PurePosixPath(s).suffix).lower() in ALL_EXTENSIONS else s for s in found]
+    if all(_SOUND.fullmatch(s) for s in found) and len({s.casefold() for s in found}) == len(found):
+        return found
+    return [f"{i:06d}" for i in range(len(found))]

@@ -1,7 +1,8 @@
 """COCO annotations: one JSON file a split, with images, annotations and categories.
 
 Source: T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org, "Data
-format". Boxes are [x, y, width, height] in pixels counted from 0, as floats.
+format". Boxes are [x, y, width, height] in pixels counted from 0, as floats; masks are lists of polygons
+[x1, y1, x2, y2, ...] in the same pixels, or run-length codes, column by column.
 """
 
 from __future__ import annotations
@@ -13,20 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from scipy.ndimage import binary_fill_holes
+
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats._instances import NAN, Gathered, numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in, is_there, split_of
-from sightline.data.formats._written import Item, all_split, class_table, items
+from sightline.data.formats._polygons import Outlined, decoded, ring
+from sightline.data.formats._written import Item, Object, all_split, class_table, items
 from sightline.errors import DataError
+from sightline.ops.outlines import rle, trace
 
 CARD = FormatCard(
     name="coco",
-    summary="COCO JSON: pictures, boxes and categories in one file a split",
+    summary="COCO JSON: pictures, boxes or masks, and categories in one file a split",
     looks_like="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json file",
-    truths=("instances",),
+    truths=("instances", "outlines"),
     writes=True,
 )
 _KEYS = ("images", "annotations", "categories")
@@ -39,7 +45,7 @@ class _Found:
     """What is gathered over all files of a data set.
 
     Attributes:
-        into: Pictures and boxes.
+        into: Pictures and boxes, or objects with masks.
         classes: Name of each category id, in the order of the first file.
         lost: Annotations of images that are not listed.
         boxless: Annotations without a box.
@@ -64,22 +70,22 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all splits, with their boxes, areas and crowd flags.
+    """All pictures of all splits, with their boxes, or masks (truth "outlines"), areas and crowd flags.
 
-    Category ids are kept as they are, holes and all; segmentations are left aside. Pictures are looked for
-    beside the JSON file and, if that lies in a folder `annotations`, beside that.
+    Category ids are kept as they are, holes and all. With masks, boxes are those around them. Pictures are
+    looked for beside the JSON file and, if that lies in a folder `annotations`, beside that.
 
     Raises:
         DataError: If no file is there, one cannot be read, or it is not clear which one is meant.
     """
-    del options
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
         raise DataError(f"There is no COCO annotation at '{root}'. Expected {CARD.looks_like}.")
     named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
     chosen, notes = by_split(named or files, root)
-    found = _Found(Gathered(root if root.is_dir() else root.parent), notes=notes)
+    kind = Outlined if options.truth == "outlines" else Gathered
+    found = _Found(kind(root if root.is_dir() else root.parent), notes=notes)
     for path, split in chosen:
         _read_file(path, split, found)
     note = found.into.note
@@ -100,13 +106,15 @@ def read(source: str, options: ReadOptions) -> Dataset:
 def write(dataset: Dataset, folder: Path) -> Path:
     """Write `annotations/instances_SPLIT.json` and `images/SPLIT/`; without splits, instances_default.json.
 
+    Masks become polygons along the edges of their pixels; those with holes and those of crowds, run lengths.
+
     Returns:
         What to open: the folder.
 
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd"))
+    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd"), masks=True)
     all_split(dataset)
     table = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
     files: dict[str, dict[str, list[Any]]] = {}
@@ -133,7 +141,7 @@ def _annotations(item: Item, classes: Classes, start: int) -> Iterator[dict[str,
     for k, thing in enumerate(item.objects):
         x1, y1, x2, y2 = thing.corners
         own = (x2 - x1) * (y2 - y1)
-        yield {
+        entry = {
             "id": start + k + 1,
             "image_id": item.number + 1,
             "category_id": classes.ids[thing.label],
@@ -141,6 +149,20 @@ def _annotations(item: Item, classes: Classes, start: int) -> Iterator[dict[str,
             "area": own if thing.area is None else thing.area,
             "iscrowd": int(thing.crowd),
         }
+        if thing.mask is not None:
+            entry["segmentation"] = _segmentation(thing, item.size)
+        yield entry
+
+
+def _segmentation(thing: Object, size: tuple[int, int]) -> Any:
+    """The mask of an object as COCO has it."""
+    assert thing.mask is not None
+    x, y, crop = thing.mask
+    if not thing.crowd and not (binary_fill_holes(crop) > crop).any():
+        return [points.ravel().tolist() for points in trace(crop, x, y)]
+    whole = np.zeros(size, dtype=np.uint8)
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    return {"size": list(size), "counts": rle(whole)}
 
 
 def _like_coco(path: Path) -> bool:
@@ -162,7 +184,7 @@ def _files(root: Path) -> list[Path]:
 
 def _read_file(path: Path, split: str, found: _Found) -> None:
     """Gather the pictures and boxes of one file."""
-    images, annotations, categories = _lists(path)
+    images, annotations, categories = _lists(path, masks=isinstance(found.into, Outlined))
     _categories(path, categories, found)
     names: dict[Any, tuple[str, dict[str, Any]]] = {}
     again = []
@@ -184,35 +206,71 @@ def _read_file(path: Path, split: str, found: _Found) -> None:
         number[key] = found.into.picture(folder / name, split, size)
     for name in again:
         found.into.picture(folder / name, split)  # which tells of it
-    _boxes(path, annotations, number, found)
+    _objects(path, annotations, number, found)
 
 
-def _boxes(path: Path, annotations: list[Any], number: dict[Any, int], found: _Found) -> None:
-    """Gather the boxes of one file."""
-    boxless = []
+def _objects(path: Path, annotations: list[Any], number: dict[Any, int], found: _Found) -> None:
+    """Gather the boxes or masks of one file."""
+    masks = isinstance(found.into, Outlined)
+    bare = found.into.missing if isinstance(found.into, Outlined) else found.boxless
+    before = len(bare)
     for n, entry in enumerate(annotations):
         if not isinstance(entry, dict):
             found.broken.append(f"{path.name} annotations[{n}]")
             continue
-        image, box = entry.get("image_id"), numbers(entry.get("bbox"), 4)
-        if box is None:
-            boxless.append(f"{path.name} annotation {entry.get('id', n)}")
+        image, where = entry.get("image_id"), f"{path.name} annotation {entry.get('id', n)}"
+        if not entry.get("segmentation") if masks else numbers(entry.get("bbox"), 4) is None:
+            bare.append(where)
         elif not _sound(entry.get("category_id")):
-            found.broken.append(f"{path.name} annotation {entry.get('id', n)}")
+            found.broken.append(where)
         elif not _sound(image) or image not in number:
-            found.lost.append(f"{path.name} annotation {entry.get('id', n)} (image {image})")
+            found.lost.append(f"{where} (image {image})")
         else:
-            x, y, w, h = box
-            area = numbers([entry.get("area")], 1) or (NAN,)
-            crowd = entry.get("iscrowd") in (1, True)
-            corners = (x, y, x + w, y + h)
-            found.into.box(number[image], entry["category_id"], corners, area=area[0], crowd=crowd)
-    if annotations and len(boxless) == len(annotations):
+            _object(entry, number[image], where, found.into)
+    if annotations and len(bare) - before == len(annotations):
+        lacks = "segmentation" if masks else "bbox of four numbers"
         raise DataError(
-            f"{path}: none of the {len(boxless):,} annotations has a bbox of four numbers; it may be a "
-            "file of captions or of panoptic segments. Expected boxes: instances_*.json."
+            f"{path}: none of the {len(annotations):,} annotations has a {lacks}; it may be a file of "
+            f"captions or of panoptic segments{' or of boxes only' if masks else ''}. Expected "
+            f"{'masks' if masks else 'boxes'}: instances_*.json."
         )
-    found.boxless += boxless
+
+
+def _object(entry: dict[str, Any], image: int, where: str, into: Gathered) -> None:
+    """Gather one box or mask."""
+    key, area = entry["category_id"], (numbers([entry.get("area")], 1) or (NAN,))[0]
+    crowd = entry.get("iscrowd") in (1, True)
+    if not isinstance(into, Outlined):
+        x, y, w, h = numbers(entry["bbox"], 4) or (NAN,) * 4
+        into.box(image, key, (x, y, x + w, y + h), area=area, crowd=crowd)
+        return
+    drawn = entry["segmentation"]
+    if isinstance(drawn, dict):
+        try:
+            part, size = decoded(drawn)
+        except ValueError as error:
+            into.broken.append(f"{where} (run-length code: {error})")
+        else:
+            into.stamp(image, key, part, where, size, area=area, crowd=crowd)
+        return
+    rings = [ring(values) for values in drawn] if isinstance(drawn, list) else [None]
+    if any(points is None for points in rings):
+        into.broken.append(f"{where} (no lists x1, y1, x2, y2, ... of numbers)")
+    else:
+        into.polygons(image, key, [p for p in rings if p is not None], where, area=area, crowd=crowd)
+
+
+def _without_masks(entry: dict[str, Any]) -> None:
+    entry.pop("segmentation", None)
+
+
+def _with_packed_masks(entry: dict[str, Any]) -> None:
+    """Polygons as arrays: a tenth of the memory that lists of numbers take."""
+    drawn = entry.get("segmentation")
+    if isinstance(drawn, list):
+        entry["segmentation"] = [
+            values if (points := ring(values)) is None else points.ravel() for values in drawn
+        ]
 
 
 def _sound(key: Any) -> bool:
@@ -224,9 +282,9 @@ def _named(entry: dict[str, Any]) -> bool:
     return isinstance(entry.get("file_name"), str) and bool(entry["file_name"])
 
 
-def _lists(path: Path) -> tuple[list[Any], list[Any], list[Any]]:
+def _lists(path: Path, masks: bool) -> tuple[list[Any], list[Any], list[Any]]:
     """Images, annotations and categories of a file."""
-    data = read_json(path, leave_out="segmentation")
+    data = read_json(path, _with_packed_masks if masks else _without_masks)
     if isinstance(data, list):
         raise DataError(
             f"{path}: holds a list, such as results of a detector or another tool's export. Expected an "

@@ -1,6 +1,7 @@
-"""Label Studio's JSON export: tasks with annotations, boxes in per cent of the picture.
+"""Label Studio's JSON export: tasks with annotations, boxes and polygons in per cent of the picture.
 
-Source: labelstud.io, "Label Studio JSON format of annotated tasks" and "RectangleLabels".
+Source: labelstud.io, "Label Studio JSON format of annotated tasks", "RectangleLabels", "PolygonLabels" and
+"BrushLabels".
 """
 
 from __future__ import annotations
@@ -17,21 +18,25 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._brush import brushed
 from sightline.data.formats._instances import NAN, Gathered, numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, beside
+from sightline.data.formats._polygons import Outlined, ring
 from sightline.data.formats._written import Item, class_table, items
 from sightline.errors import DataError
+from sightline.ops.outlines import joined, trace
 
 CARD = FormatCard(
     name="label-studio",
-    summary="Label Studio's JSON export of rectangles",
+    summary="Label Studio's JSON export of rectangles, or of polygons and brush strokes",
     looks_like="a .json file with a list of tasks with data and annotations; pictures beside or in images/",
-    truths=("instances",),
+    truths=("instances", "outlines"),
     writes=True,
 )
 _KIND = "rectanglelabels"
+_POLYGON, _BRUSH = "polygonlabels", "brushlabels"
 
 
 @dataclass
@@ -61,13 +66,13 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """All tasks that are annotated, with the boxes of their first annotation (one marked ground truth first).
 
-    A picture is looked for by its whole path, by its name, and by its name without the upload's prefix,
-    beside the file and in `images`. A `split` among a task's data is read.
+    Truth "outlines" asks for polygons and brush strokes instead; each is an object of its own. A picture
+    is looked for by its whole path, by its name, and by its name without the upload's prefix, beside the
+    file and in `images`. A `split` among a task's data is read.
 
     Raises:
         DataError: If there is no such file, or it is another export.
     """
-    del options
     path = Path(source)
     if not path.is_file():
         raise DataError(f"There is no file '{path}'. Expected {CARD.looks_like}.")
@@ -76,7 +81,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(
             f"{path}: holds no list of tasks with annotations. Export it as 'JSON', not 'JSON-MIN'."
         )
-    found = _Found(Gathered(path.parent, whole=100.0))
+    kind = Outlined if options.truth == "outlines" else Gathered
+    found = _Found(kind(path.parent, whole=100.0))
     for n, task in enumerate(tasks):
         _task(n, task, found)
     _notes(found)
@@ -87,13 +93,15 @@ def read(source: str, options: ReadOptions) -> Dataset:
 def write(dataset: Dataset, folder: Path) -> Path:
     """Write tasks.json and images/. Class ids, order, and classes without boxes are not held.
 
+    A mask becomes one polygon along the edges of its pixels; parts and holes are joined by cuts of no width.
+
     Returns:
         What to open: the file.
 
     Raises:
         DataError: If the folder is not empty, or the truth is no boxes.
     """
-    classes = class_table(dataset, folder, CARD.name)
+    classes = class_table(dataset, folder, CARD.name, masks=True)
     (folder / "images").mkdir(parents=True)
     tasks = []
     for item in items(dataset):
@@ -109,26 +117,31 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _results(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
-    """The rectangles of one picture."""
+    """The rectangles or polygons of one picture."""
     h, w = item.size
     for k, thing in enumerate(item.objects):
         x1, y1, x2, y2 = thing.corners
+        kind = _KIND
+        value = {
+            "x": x1 / w * 100,
+            "y": y1 / h * 100,
+            "width": (x2 - x1) / w * 100,
+            "height": (y2 - y1) / h * 100,
+            "rotation": 0,
+        }
+        if thing.mask is not None:
+            x, y, crop = thing.mask
+            kind = _POLYGON
+            value = {"points": (joined(trace(crop, x, y)) / (w, h) * 100).tolist(), "closed": True}
         yield {
             "id": f"{item.number}-{k}",
-            "type": _KIND,
+            "type": kind,
             "from_name": "label",
             "to_name": "image",
             "original_width": w,
             "original_height": h,
             "image_rotation": 0,
-            "value": {
-                "x": x1 / w * 100,
-                "y": y1 / h * 100,
-                "width": (x2 - x1) / w * 100,
-                "height": (y2 - y1) / h * 100,
-                "rotation": 0,
-                _KIND: [classes.names[thing.label]],
-            },
+            "value": {**value, kind: [classes.names[thing.label]]},
         }
 
 
@@ -155,8 +168,10 @@ def _task(n: int, task: Any, found: _Found) -> None:
     path = beside(found.into.root, _names(address))
     split = SPLIT_WORDS.get(str(data.get("split", "")).lower(), "")
     image = found.into.picture(path, split, _size(results, data))
-    for result in results:
-        if result.get("type") == _KIND:
+    for k, result in enumerate(results):
+        if isinstance(found.into, Outlined) and result.get("type") in (_POLYGON, _BRUSH):
+            _outline(result, f"{where} result {result.get('id', k)}", image, found.into)
+        elif result.get("type") == _KIND and not isinstance(found.into, Outlined):
             _boxes(result, where, image, found)
         else:
             found.others[str(result.get("type"))] += 1
@@ -179,6 +194,35 @@ def _boxes(result: dict[str, Any], where: str, image: int, found: _Found) -> Non
             found.into.box(image, label.strip(), (x, y, x + w, y + h))
 
 
+def _outline(result: dict[str, Any], where: str, image: int, into: Outlined) -> None:
+    """Gather one polygon or brush stroke, once for each of its labels."""
+    value, kind = result.get("value"), str(result.get("type"))
+    value = value if isinstance(value, dict) else {}
+    labels = [v.strip() for v in value.get(kind) or [] if isinstance(v, str)]
+    if not labels:
+        into.broken.append(f"{where}: no label")
+    elif result.get("image_rotation"):
+        into.broken.append(f"{where}: its picture is rotated by {result['image_rotation']} degrees")
+    elif kind == _BRUSH:
+        size = _size([result], {})
+        try:
+            part = brushed(value.get("rle"), size)
+        except ValueError as error:
+            into.broken.append(f"{where}: {error}")
+        else:
+            for label in labels:
+                into.stamp(image, label, part, where, size)
+    else:
+        given = value.get("points")
+        pairs = given if isinstance(given, list) else [None]
+        points = ring([v for p in pairs for v in (p if isinstance(p, list) and len(p) == 2 else [None])])
+        if points is None:
+            into.broken.append(f"{where}: points are no pairs of numbers")
+            return
+        for label in labels:
+            into.polygons(image, label, [points], where)
+
+
 def _notes(found: _Found) -> None:
     """Findings on tasks and results."""
     note = found.into.note
@@ -197,6 +241,10 @@ def _notes(found: _Found) -> None:
     fix = "Give each task an image."
     note("entries-broken", "error", found.broken, what, fix)
     shapes = [f"{n:,} {kind}" for kind, n in sorted(found.others.items())]
+    if isinstance(found.into, Outlined):
+        what = "kinds of results are no labelled polygons or brush strokes, and were left aside"
+        note("shapes-not-outlines", "warning", shapes, what, "Draw polygons, if these are meant.")
+        return
     what = "kinds of results are no labelled rectangles, and were left aside"
     note("shapes-not-boxes", "warning", shapes, what, "Export rectangles, if these are meant.")
 

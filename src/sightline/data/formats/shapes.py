@@ -9,25 +9,31 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
+from sightline.core.targets.masks import Masks
 from sightline.core.targets.number import Number
+from sightline.core.targets.outlines import Outlines
 from sightline.data.formats._options import ReadOptions
 from sightline.data.images import Arrays
 from sightline.errors import UsageError
-from sightline.ops.shapes import SHAPES, Scene, scene
+from sightline.ops.shapes import SHAPES, Scene, class_map, scene
 
 CARD = FormatCard(
     name="shapes",
-    summary="1,000 generated scenes of shapes, truth known; shapes:multi, :count, :area, :boxes",
-    looks_like="the name shapes, shapes:multi, :count, :area or :boxes, with :300 for 300 scenes",
-    truths=("label", "number", "instances"),
+    summary="1,000 generated scenes of shapes, truth known; shapes:multi, :count, :area, :boxes, :masks, "
+    ":outlines",
+    looks_like="the name shapes, shapes:multi, :count, :area, :boxes, :masks or :outlines, with :300 for 300 "
+    "scenes",
+    truths=("label", "number", "instances", "masks", "outlines"),
 )
 NAMES = {"shapes": CARD.summary}
-KINDS = ("one", "multi", "count", "area", "boxes")
+KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines")
 COUNT, SEED = 1000, 0
-SIZE, BOXES_SIZE = (64, 64), (128, 128)
-_BY_TRUTH = {"number": "count", "instances": "boxes"}
+SIZE, PLACES_SIZE = (64, 64), (128, 128)
+_PLACES = ("boxes", "masks", "outlines")
+_BY_TRUTH = {"number": "count", "instances": "boxes", "masks": "masks", "outlines": "outlines"}
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -38,16 +44,17 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 def read(source: str, options: ReadOptions) -> Dataset:
     """Scenes of one shape (`shapes`), or of 1 to 4: which (`multi`), how many (`count`), how large (`area`),
-    or where (`boxes`). Scenes are 64 x 64 pixels, for boxes 128 x 128.
+    or where: boxes (`boxes`), the class of each pixel (`masks`) or the pixels of each shape (`outlines`).
+    Scenes are 64 x 64 pixels, those that say where 128 x 128.
 
     Area is the share of the picture that shapes cover, in per cent. Boxes are around what is visible; shapes
-    that others cover whole have none. Scene i depends on i only.
+    that others cover whole have none. The first class of a mask is the background. Scene i depends on i only.
 
     Raises:
         UsageError: If what follows the colon is none of these, nor a number of scenes.
     """
     kind, count = _asked(source, options)
-    size = BOXES_SIZE if kind == "boxes" else SIZE
+    size = PLACES_SIZE if kind in _PLACES else SIZE
     scenes = [
         scene(np.random.default_rng([SEED, i]), size, 1 if kind == "one" else None) for i in range(count)
     ]
@@ -57,12 +64,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
         ids=[f"shapes/{i:05d}" for i in range(count)],
         pixels=Arrays(np.stack([s.image for s in scenes])),
         targets=_targets(kind, scenes),
-        classes=None if kind in ("count", "area") else Classes(SHAPES),
+        classes=_classes(kind),
         outputs=(kind,) if kind in ("count", "area") else (),
     )
 
 
-def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances:
+def _classes(kind: str) -> Classes | None:
+    """The class table of a kind; None for numbers."""
+    if kind in ("count", "area"):
+        return None
+    return Classes(("background", *SHAPES) if kind == "masks" else SHAPES)
+
+
+def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances | Masks:
     """The truth of a kind."""
     if kind == "one":
         return Label(torch.tensor([int(s.labels[0]) for s in scenes]))
@@ -71,6 +85,10 @@ def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances:
         return Label(torch.from_numpy(value))
     if kind == "boxes":
         return _instances(scenes)
+    if kind == "outlines":
+        return _outlines(scenes)
+    if kind == "masks":
+        return Masks.of([class_map(s) for s in scenes]).packed()
     cover = 100 / (SIZE[0] * SIZE[1])
     values = [float(len(s.labels)) if kind == "count" else float(s.areas.sum()) * cover for s in scenes]
     return Number(torch.tensor(values).reshape(-1, 1))
@@ -91,6 +109,17 @@ def _instances(scenes: list[Scene]) -> Instances:
         boxes=joined("boxes"),
         labels=joined("labels"),
         areas=joined("areas").float(),
+    )
+
+
+def _outlines(scenes: list[Scene]) -> Outlines:
+    """Masks and classes of what is visible in scenes."""
+    parts = [(s.masks[s.areas > 0], s.labels[s.areas > 0]) for s in scenes]
+    return Outlines.of(
+        torch.tensor([s.image.shape[:2] for s in scenes]),
+        torch.tensor([len(labels) for _, labels in parts]),
+        Bitmaps.of([mask for masks, _ in parts for mask in masks]),
+        torch.from_numpy(np.concatenate([labels for _, labels in parts])),
     )
 
 

@@ -1,7 +1,8 @@
 """YOLO text files: one a picture, one line a box, and data.yaml with class names and splits.
 
 Source: J. Redmon's Darknet, whose lines are `class x y width height`: the class from 0, the middle of the box
-and its size as shares of the picture's width and height. data.yaml came later; its layout is read as in use.
+and its size as shares of the picture's width and height. data.yaml came later; its layout is read as in use,
+and so are lines of masks: `class x1 y1 x2 y2 x3 y3 ...`, one polygon an object.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import name_of
+from sightline.data.formats._polygons import Outlined, ring
 from sightline.data.formats._written import Item, all_split, class_table, items
 from sightline.data.formats._yolo_places import (
     LINE,
@@ -35,12 +37,13 @@ from sightline.data.formats._yolo_places import (
     plain_parts,
 )
 from sightline.errors import DataError
+from sightline.ops.outlines import joined, trace
 
 CARD = FormatCard(
     name="yolo",
-    summary="YOLO text files of boxes, one a picture, with class names in data.yaml",
+    summary="YOLO text files of boxes or polygons, one a picture, with class names in data.yaml",
     looks_like="data.yaml with names and train, or images/a.jpg and labels/a.txt with lines 'class x y w h'",
-    truths=("instances",),
+    truths=("instances", "outlines"),
     writes=True,
 )
 _FAR = 10.0  # no share of a picture is as large, even of a box that leaves it; pixels nearly always are
@@ -51,12 +54,13 @@ class _Found:
     """What is gathered from all label files.
 
     Attributes:
-        into: Pictures and boxes.
+        into: Pictures and boxes, or objects with masks.
         files: The picture that each label file was read for.
         folders: The folder of pictures that each folder of labels belongs to.
         broken: Lines that are no five numbers.
         scored: Lines with a confidence.
-        outlines: Lines with a polygon or a rotated box.
+        outlines: Lines with a polygon or a rotated box, where boxes are wanted.
+        boxes: Lines with a box, where polygons are wanted.
         pixels: Lines in pixels.
         bare: Pictures without a label file.
         gone: Places of data.yaml that are not there.
@@ -69,6 +73,7 @@ class _Found:
     broken: list[str] = field(default_factory=list)
     scored: list[str] = field(default_factory=list)
     outlines: list[str] = field(default_factory=list)
+    boxes: list[str] = field(default_factory=list)
     pixels: list[str] = field(default_factory=list)
     bare: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
@@ -87,15 +92,17 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all splits, with their boxes. A picture without a label file shows nothing.
+    """All pictures of all splits, with their boxes, or with their polygons as masks (truth "outlines").
+
+    A picture without a label file shows nothing.
 
     Raises:
         DataError: If there is no such data set, or data.yaml cannot be understood.
     """
-    del options
     root = Path(source)
     config = configured(root)
-    found = _Found(Gathered(root if root.is_dir() else root.parent, whole=1.0))
+    kind = Outlined if options.truth == "outlines" else Gathered
+    found = _Found(kind(root if root.is_dir() else root.parent, whole=1.0))
     for split, images in _pictures(config, root, found):
         for path in images:
             _labels(path, label_file(path), found.into.picture(path, split), found)
@@ -111,13 +118,15 @@ def read(source: str, options: ReadOptions) -> Dataset:
 def write(dataset: Dataset, folder: Path) -> Path:
     """Write images/SPLIT, labels/SPLIT and data.yaml, with the class ids as they are.
 
+    A mask becomes one polygon along the edges of its pixels; parts and holes are joined by cuts of no width.
+
     Returns:
         What to open: the folder.
 
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name)
+    classes = class_table(dataset, folder, CARD.name, masks=True)
     splits = [s for s in ("train", "val", "test") if s in dataset.splits] if all_split(dataset) else []
     for item in items(dataset):
         for kind, ending, data in (
@@ -139,7 +148,10 @@ def _lines(item: Item, classes: Classes) -> Iterator[str]:
     h, w = item.size
     for thing in item.objects:
         x1, y1, x2, y2 = thing.corners
-        shares = (x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h
+        shares = [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
+        if thing.mask is not None:
+            x, y, crop = thing.mask
+            shares = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
         yield f"{classes.ids[thing.label]} {' '.join(map(repr, shares))}\n"
 
 
@@ -194,16 +206,18 @@ def _labels(image: Path, path: Path, number: int, found: _Found) -> None:
 
 
 def _line(words: list[str], where: str, image: int, found: _Found) -> None:
-    """Gather one box, or say what is wrong with its line."""
+    """Gather one box or polygon, or say what is wrong with its line."""
     try:
         values = [float(word) for word in words]
     except ValueError:
         found.broken.append(f"{where} ({' '.join(words):.40})")
         return
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
-    if len(values) == 6 and whole:
+    if isinstance(found.into, Outlined) and whole and len(values) % 2:
+        _polygon(values, where, image, found.into, found)
+    elif len(values) == 6 and whole:
         found.scored.append(where)
-    elif len(values) > 6 and whole:
+    elif len(values) > 6 and whole and not isinstance(found.into, Outlined):
         found.outlines.append(f"{where} ({len(values)} numbers)")
     elif len(values) != 5 or not whole:
         found.broken.append(f"{where} ({' '.join(words):.40})")
@@ -213,6 +227,18 @@ def _line(words: list[str], where: str, image: int, found: _Found) -> None:
         x, y, w, h = values[1:]
         found.highest = max(found.highest, int(values[0]))
         found.into.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+
+
+def _polygon(values: list[float], where: str, image: int, into: Outlined, found: _Found) -> None:
+    """Gather one polygon."""
+    points = ring(values[1:])
+    if len(values) == 5:
+        found.boxes.append(where)
+    elif any(abs(v) > _FAR for v in values[1:]):
+        found.pixels.append(f"{where} ({' '.join(map(str, values)):.40})")
+    elif points is not None:
+        found.highest = max(found.highest, int(values[0]))
+        into.polygons(image, int(values[0]), [points], where)
 
 
 def _orphans(found: _Found) -> None:
@@ -242,6 +268,8 @@ def _notes(found: _Found) -> None:
     note("annotations-missing", "info", found.bare, what, fix)
     what = "lines are no five numbers, and were left out"
     fix = "Write: class x y width height."
+    if isinstance(found.into, Outlined):
+        what, fix = "lines are no class and polygon, and were left out", "Write: class x1 y1 x2 y2 x3 y3 ..."
     note("lines-broken", "error", found.broken, what, fix)
     what = (
         "lines have six numbers, the last perhaps a confidence, and were left out: predictions are no truth"
@@ -256,6 +284,8 @@ def _notes(found: _Found) -> None:
     what = "lines hold a polygon or a rotated box, and were left out"
     fix = "Export boxes: class x y w h."
     note("lines-with-polygons", "error", found.outlines, what, fix)
+    what = "lines hold a box, or two points, and no polygon; they were left out"
+    note("lines-with-boxes", "error", found.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")
     what = "lines seem to be in pixels, and were left out"
     fix = "Divide by the picture's width and height."
     note("lines-in-pixels", "error", found.pixels, what, fix)

@@ -32,7 +32,7 @@ from sightline.engine.trouble import (
     not_finite,
     stop_if_interrupted,
 )
-from sightline.errors import TrainingFailed
+from sightline.errors import TrainingFailed, UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import freeze, frozen_modules, unfreeze_stage
 from sightline.talk import say, track
@@ -85,6 +85,7 @@ def fit(
 
     Raises:
         TrainingFailed: If the loss is not finite, or memory runs out.
+        UsageError: If something is to be frozen and the model has no such part.
         Interrupted: If SIGINT or SIGTERM came; a checkpoint was written.
     """
     training = Training(model, recipe, run, devices, seed, callbacks)
@@ -276,8 +277,13 @@ def _begun(training: Training, batches: int) -> float:
 def _set_trainable(training: Training, batches: int) -> None:
     """Freeze what the recipe freezes, and free it again stage by stage."""
     backbone, recipe = training.model.backbone(), training.recipe
-    if not isinstance(backbone, Backbone) or recipe.freeze in (None, "none"):
+    if recipe.freeze in (None, "none"):
         return
+    if not isinstance(backbone, Backbone):
+        raise UsageError(
+            f"Model '{training.model.card.name}' has no part that can be kept from training. "
+            f"Leave out --freeze {recipe.freeze}."
+        )
     freeze(backbone, recipe.freeze)
     unfreeze = 1.0 if recipe.unfreeze is None else recipe.unfreeze
     if unfreeze < 1:

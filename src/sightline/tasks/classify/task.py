@@ -10,7 +10,7 @@ import torch
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Gallery, Lines, Matrix, Score, Table
+from sightline.core.report import Exhibit, Finding, Gallery, Lines, Matrix, Score, Table
 from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.images import Arrays
@@ -30,6 +30,7 @@ from sightline.metrics.micro_f1 import MicroF1
 from sightline.metrics.top_k import TopK
 from sightline.metrics.weighted_f1 import WeightedF1
 from sightline.tasks.classify import CARD
+from sightline.tasks.classify._doubts import FINDINGS, doubts
 from sightline.tasks.classify.baselines import baselines
 from sightline.tasks.classify.options import Options
 
@@ -42,6 +43,7 @@ class Classify(Task):
 
     card = CARD
     Options: ClassVar[type] = Options
+    findings = FINDINGS
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
@@ -136,6 +138,13 @@ class Classify(Task):
             self._reliability(prediction, truth),
             *self._galleries(prediction, truth, ids, names),
         ]
+
+    def doubts(
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Finding]:
+        """Labels that are probably wrong, by confident learning."""
+        names = self.info.classes.names if self.info.classes else ()
+        return doubts(prediction, truth, ids, names, settings.get("trained", ()))
 
     def _per_class(self, said: torch.Tensor, true: torch.Tensor) -> Table:
         """Precision, recall and F1 of each class, with exact intervals."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -11,7 +10,7 @@ import torch
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit
+from sightline.core.report import Exhibit, Finding
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.images import Arrays
@@ -26,7 +25,9 @@ from sightline.metrics.ap_small import ApSmall
 from sightline.metrics.ar100 import Ar100
 from sightline.metrics.detections import best_thresholds
 from sightline.metrics.voc_ap import VocAp
+from sightline.ops.objects import captions, rarest, rows
 from sightline.tasks.detect import CARD
+from sightline.tasks.detect._doubts import FINDINGS, doubts
 from sightline.tasks.detect._exhibits import exhibits
 from sightline.tasks.detect.baselines import baselines
 from sightline.tasks.detect.options import Options
@@ -42,6 +43,7 @@ class Detect(Task):
 
     card = CARD
     Options: ClassVar[type] = Options
+    findings = FINDINGS
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
@@ -67,7 +69,7 @@ class Detect(Task):
 
     def baselines(self) -> list[Baseline]:
         """The commonest box, and sliding windows."""
-        return baselines(len(self.info.classes or ()))
+        return baselines(len(self._names))
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         """Mosaics until near the end, the standard changes, and another size for each batch."""
@@ -81,41 +83,42 @@ class Detect(Task):
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation: people are shown these boxes."""
-        found = best_thresholds(prediction, truth, len(self.info.classes or ()), THRESHOLD)
+        found = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
         return {"thresholds": [round(t, 4) for t in found]}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:
         """The rarest class in each image; images without objects are a class of their own."""
-        classes = int(targets.labels.max()) + 1 if len(targets.labels) else 1
-        there = targets.present(classes).numpy()
-        rarity = np.where(there, there.sum(0), np.iinfo(np.int64).max)
-        return np.where(there.any(1), rarity.argmin(1), -1)
+        return rarest(targets)
 
     def captions(self, targets: Any) -> list[str]:
         """How many of each class."""
-        names = self.info.classes.names if self.info.classes else ()
-        found = []
-        for i in range(len(targets)):
-            counts = torch.bincount(targets[i].labels, minlength=len(names)).tolist()
-            said = [f"{count} {name}" for name, count in zip(names, counts, strict=True) if count]
-            found.append(", ".join(said) or "nothing")
-        return found
+        return captions(targets, self._names)
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
-        starts = [0, *prediction.counts.cumsum(0).tolist()]
-        scores = prediction.scores if prediction.scores is not None else torch.ones(len(prediction.labels))
-        best = [round(float(scores[a]), 6) if b > a else 0.0 for a, b in itertools.pairwise(starts)]
-        words = zip(prediction.counts.tolist(), self.captions(prediction), best, strict=True)
-        return [{"objects": n, "found": found, "highest confidence": top} for n, found, top in words]
+        return rows(prediction, self._names)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """Curves, confusions, kinds of errors with their price, and the worst images."""
-        names = self.info.classes.names if self.info.classes else ()
-        return exhibits(prediction, truth, ids, names, settings.get("thresholds", [THRESHOLD] * len(names)))
+        return exhibits(prediction, truth, ids, self._names, self._thresholds(settings))
+
+    def doubts(
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Finding]:
+        """Boxes that are probably missing, of a wrong class, or around nothing."""
+        return doubts(prediction, truth, ids, self._names, self._thresholds(settings))
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.info.classes.names if self.info.classes else ()
+
+    def _thresholds(self, settings: Mapping[str, Any]) -> list[float]:
+        """Of each class, as chosen on validation."""
+        found: list[float] = settings.get("thresholds", [THRESHOLD] * len(self._names))
+        return found
 
 
 TASK = Detect

@@ -23,10 +23,9 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
+from sightline.models import candidates
+from sightline.models.library import Network, Tensors, fill, map_sizes, padded, see, seeded
 from sightline.models.published import Pretrained, fetched
-from sightline.tasks.detect.models import _candidates
-from sightline.tasks.detect.models._network import Network, map_sizes, padded, see, seeded
-from sightline.tasks.detect.models._published import Tensors, fill
 from sightline.tasks.detect.options import Options
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -143,7 +142,7 @@ class Detector(Model):
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
-        return _candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), NMS)
+        return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), NMS)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Candidates for (B, C, H, W) images: boxes in their pixels, scores and labels.
@@ -167,7 +166,7 @@ class Detector(Model):
 
     def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The best boxes of each level."""
-        return _candidates.best(*self.scored(self.network.net, raw, place), place.counts, MOST)
+        return candidates.best(*self.scored(self.network.net, raw, place), place.counts, MOST)
 
     @abstractmethod
     def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
@@ -179,8 +178,8 @@ class Detector(Model):
 
     @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """See `_candidates.decode`."""
-        return _candidates.decode(outputs, settings)
+        """See `candidates.decode`."""
+        return candidates.decode(outputs, settings)
 
     def loss(
         self,
@@ -192,8 +191,7 @@ class Detector(Model):
         """{"loss": the sum, and its terms by name}. The same in training and in evaluation mode."""
         raw = self.raw(batch.images) if outputs is None else outputs
         truths = [
-            {"boxes": boxes, "labels": labels + self.background}
-            for boxes, labels in _candidates.truths(batch)
+            {"boxes": boxes, "labels": labels + self.background} for boxes, labels in candidates.truths(batch)
         ]
         with seeded(rng):
             terms = self.losses(self.network.net, raw, truths, self.place(batch.images))

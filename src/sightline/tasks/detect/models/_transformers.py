@@ -23,11 +23,10 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, UnknownName
+from sightline.models import candidates
+from sightline.models.library import Network, Tensors, fill, padded, seeded
 from sightline.models.published import Pretrained, fetched, patient
 from sightline.ops.boxes import from_centres, to_centres
-from sightline.tasks.detect.models import _candidates
-from sightline.tasks.detect.models._network import Network, padded, seeded
-from sightline.tasks.detect.models._published import Tensors, fill
 from sightline.tasks.detect.options import Options
 
 BODY = "backbone.model"
@@ -108,7 +107,7 @@ class Detector(Model):
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
         """Settings that follow from the data and the options. Boxes do not compete: no suppression."""
-        return _candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
+        return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Candidates for (B, C, H, W) images: boxes in their pixels, scores and labels.
@@ -120,7 +119,7 @@ class Detector(Model):
         scale = torch.tensor([width, height, width, height], device=images.device)
         boxes = from_centres(raw["layer_boxes"][:, -1]) * scale
         scores = raw["layer_logits"][:, -1].sigmoid()
-        found = _candidates.best(boxes, scores, [scores.shape[1]], scores.shape[1])
+        found = candidates.best(boxes, scores, [scores.shape[1]], scores.shape[1])
         return found if torch.compiler.is_exporting() else {**raw, **found}
 
     def _said(self, images: Tensor, truths: Any = None) -> tuple[dict[str, Tensor], Any]:
@@ -143,8 +142,8 @@ class Detector(Model):
 
     @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """See `_candidates.decode`."""
-        return _candidates.decode(outputs, settings)
+        """See `candidates.decode`."""
+        return candidates.decode(outputs, settings)
 
     def loss(
         self,
@@ -161,7 +160,7 @@ class Detector(Model):
         scale = torch.tensor([width, height, width, height], device=batch.images.device)
         truths = [
             {"boxes": to_centres(boxes) / scale, "class_labels": labels}
-            for boxes, labels in _candidates.truths(batch)
+            for boxes, labels in candidates.truths(batch)
         ]
         raw, noise = outputs, None
         if raw is None:

@@ -1,15 +1,8 @@
-"""Our own detectors of the YOLO kind: anchor-free, one pass, and no suppression needed.
-
-Every place of three maps says how far the sides of its object lie, as distributions (generalised focal
-loss), and how sure it is of each class. Training assigns places to objects by task alignment, twice: ten
-places an object for scores "many", and one place an object for "scores", which are read in the end, so
-that no box comes twice (dual assignment, YOLOv10). The boxes are shared.
-"""
+"""Our own detectors of the YOLO kind; see `sightline.models.yolo`."""
 
 from __future__ import annotations
 
-import math
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -18,46 +11,11 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.errors import UsageError
-from sightline.models import zoo
-from sightline.models.dense import Dense
-from sightline.models.heads.box_loss import box_losses, decoded
-from sightline.models.heads.branches import Branch
-from sightline.models.heads.distribution import peaked
+from sightline.errors import UnknownName
+from sightline.models import yolo, zoo
+from sightline.models.heads.box_loss import box_losses
 from sightline.models.published import Pretrained
-from sightline.ops.boxes import nms
-from sightline.ops.groups import leading
 from sightline.tasks.detect.options import Options
-
-PAPER = (
-    "Redmon et al., You Only Look Once, CVPR 2016; Li et al., Generalized Focal Loss, NeurIPS 2020; "
-    "Feng et al., TOOD, ICCV 2021; Wang et al., YOLOv10, 2024"
-)
-DEFAULTS = {
-    "optimizer": "adamw",
-    "lr": 2e-3,
-    "weight_decay": 0.05,
-    "schedule": "cosine",
-    "warmup": 0.05,
-    "clip": 10.0,
-    "ema": 0.998,
-    "batch_size": 16,
-}
-"""Recipe of all sizes."""
-COUNTED = "80 classes, 3x640x640, own backbone"
-
-WIDTHS = {"n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576), "l": (256, 512, 640)}
-"""Channels of the neck at strides 8, 16 and 32."""
-DEPTHS = {"n": 1, "s": 1, "m": 2, "l": 2}
-"""Residual units of each block of the neck."""
-HIDDEN = {"n": 64, "s": 128, "m": 192, "l": 256}
-"""Most channels of the head's hidden maps."""
-BINS = 16
-"""Whole numbers that distances are distributed over, at least."""
-START = 2.0
-"""Distance to the sides that training begins with, in strides."""
-PRIOR = 0.01
-"""Score that training begins with (Lin et al., Focal loss, ICCV 2017, section 4.1)."""
 
 
 class Yolo(Model):
@@ -68,89 +26,34 @@ class Yolo(Model):
         pretrained: Published weights of the backbone: no, auto or yes.
     """
 
-    scale: ClassVar[Literal["n", "s", "m", "l"]]
+    scale: ClassVar[yolo.Scale]
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
-        own = settings["backbone"] == "own"
-        scale = {"scale": self.scale} if own else {}
-        backbone = zoo.pyramid(
-            "csp" if own else settings["backbone"],
-            channels=settings["channels"],
-            size=tuple(settings["size"]),
-            pretrained=pretrained,
-            **scale,
-            **settings.get("backbone_options", {}),
-        )
-        classes = len(settings["classes"])
-        low = torch.full((classes,), -math.log(1 / PRIOR - 1))
-        n = settings["bins"]
-        branches = {
-            "bins": Branch(4 * n, bias=peaked(n, START).repeat(4)),
-            "many": Branch(classes, light=True, depth=2, bias=low),
-            "scores": Branch(classes, light=True, depth=2, bias=low, after="many"),
-        }
-        self.network = Dense(backbone, WIDTHS[self.scale], DEPTHS[self.scale], branches, HIDDEN[self.scale])
+        self.network = yolo.network(self.scale, settings, pretrained)
 
     @staticmethod
     def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
-        """Settings that follow from the data and the options.
+        """See `yolo.settings_for`.
 
-        `nms` is the overlap above which the worse of two boxes goes; at 1 there is no suppression and the
-        scores of the one-to-one assignment are read, below 1 those of the other.
+        Raises:
+            UnknownName: If there is no such backbone: told here, before anything is built or written.
         """
-        assert info.classes is not None
-        if options.variant is not None:
-            raise UsageError(f"Our YOLO models have no variants. Received --variant {options.variant}.")
-        return {
-            "classes": list(info.classes.names),
-            "class_ids": list(info.classes.ids),
-            "backbone": options.backbone,
-            # A place in the middle of a picture-filling object is half a side from its sides.
-            "bins": max(BINS, 1 + math.ceil(max(info.size) / 64)),
-            "conf": options.conf,
-            "max_objects": options.max_objects,
-            "nms": options.nms,
-        }
+        if options.backbone != "own":
+            try:
+                zoo.card(options.backbone)
+            except UnknownName as error:
+                raise UnknownName("backbone", options.backbone, ["own", *error.near], zoo.HINT) from None
+        return yolo.settings_for(info, options)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What is said of A places, for (B, C, H, W) images.
-
-        Returns:
-            "boxes" (B, A, 4) in pixels; "scores" and "many" (B, A, K) before the sigmoid; "bins"
-            (B, A, 4 n) and "places" (1, A, 3) for the loss. An exported network says only the boxes and
-            the scores that are read.
-        """
-        tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        exported = tracing or torch.compiler.is_exporting()
-        read = _read(self.settings)
-        said: dict[str, Tensor] = self.network(self.normalise(images), ("bins", read) if exported else None)
-        # The loss works out the boxes it needs: no gradient through all the others.
-        bins = said["bins"].detach() if self.training else said["bins"]
-        said["boxes"] = decoded(said["places"], bins)
-        return {"boxes": said["boxes"], read: said[read]} if exported else said
+        """What is said of A places, for (B, C, H, W) images; see `yolo.forward`."""
+        return yolo.forward(self.network, self.normalise(images), self.settings)
 
     @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """The best pairs of place and class above `conf`, at most `max_objects` an image, best first."""
-        logits, boxes, most = outputs[_read(settings)], outputs["boxes"], settings["max_objects"]
-        batch, _, classes = logits.shape
-        pairs = logits.float().flatten(1)
-        wanted = most if settings["nms"] >= 1 else 10 * most
-        value, index = pairs.topk(min(wanted, pairs.shape[1]), 1)
-        scores = value.sigmoid()
-        image, column = (scores > settings["conf"]).nonzero().unbind(1)
-        scores, index = scores[image, column], index[image, column]
-        size = torch.tensor(settings["size"], device=boxes.device)
-        found = boxes[image, index // classes].float().clamp(min=0)
-        found = torch.minimum(found, size.flip(0).repeat(2).to(found))
-        labels = index % classes
-        if settings["nms"] < 1:
-            kept = nms(found, scores, image * classes + labels, settings["nms"])
-            kept = kept[leading(image[kept], scores[kept], most)]
-            image, found, labels, scores = image[kept], found[kept], labels[kept], scores[kept]
-        counts = torch.bincount(image, minlength=batch)
-        return Instances(counts, size.repeat(batch, 1), found, labels, scores)
+        return yolo.select(outputs, settings)[0]
 
     def loss(
         self,
@@ -168,8 +71,3 @@ class Yolo(Model):
         """The network that gives the maps."""
         found: nn.Module = self.network.backbone
         return found
-
-
-def _read(settings: dict[str, Any]) -> str:
-    """Which scores are read: one place an object where nothing is suppressed, else many."""
-    return "scores" if settings["nms"] >= 1 else "many"

@@ -14,7 +14,7 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 
 from sightline.core.card import ModelCard
-from sightline.tasks.detect.models import _candidates
+from sightline.models import candidates
 from sightline.tasks.detect.models._torchvision import MOST, NARROW, Detector, Place, Truths, Variant, small
 
 CARD = ModelCard(
@@ -92,7 +92,7 @@ class FasterRCNN(Detector):
     def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The best boxes of all proposals."""
         boxes, scores = self.scored(self.network.net, raw, place)
-        return _candidates.best(boxes, scores, [scores.shape[1]], MOST)
+        return candidates.best(boxes, scores, [scores.shape[1]], MOST)
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
         """Equations 1 and 2 of the paper, for the proposals and again for what is made of them."""

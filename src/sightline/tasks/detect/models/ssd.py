@@ -13,7 +13,10 @@ from torchvision.models import detection as tv
 from torchvision.ops import box_iou
 
 from sightline.core.card import ModelCard
+from sightline.core.task import DataInfo
+from sightline.errors import UsageError
 from sightline.tasks.detect.models._torchvision import Detector, Place, Truths, Variant
+from sightline.tasks.detect.options import Options
 
 CARD = ModelCard(
     name="ssd",
@@ -24,6 +27,10 @@ CARD = ModelCard(
     size=(300, 300),
     defaults={"size": 300, "batch_size": 16, "optimizer": "sgd", "lr": 0.002, "weight_decay": 5e-4},
 )
+
+
+LEAST = {"vgg16": 268}
+"""Pixels a side below which nothing is left for the coarsest map."""
 
 
 class SSD(Detector):
@@ -47,6 +54,25 @@ class SSD(Detector):
         ),
     }
 
+    @classmethod
+    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options.
+
+        Raises:
+            UsageError: If changes of size from batch to batch can make pictures too small for the network.
+        """
+        settings = super().settings_for(info, options)
+        least = LEAST.get(settings["variant"], 0)
+        smallest = min(_smallest(side, options.multiscale) for side in info.size)
+        if options.multiscale and smallest < least:
+            height, width = info.size
+            raise UsageError(
+                f"--multiscale {options.multiscale:g} makes some pictures of {height}x{width} as small as "
+                f"{smallest} pixels a side, and ssd on {settings['variant']} needs {least}. "
+                "Use a smaller --multiscale, a larger --size, or --variant mobilenet."
+            )
+        return settings
+
     def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
         """Section 2.1 of the paper; the background's share is left out."""
         offsets = raw["bbox_regression"]
@@ -64,6 +90,11 @@ class SSD(Detector):
         ]
         terms = net.compute_loss(truths, raw, [place.anchors] * len(truths), matches)
         return {"class": terms["classification"], "box": terms["bbox_regression"]}
+
+
+def _smallest(side: int, multiscale: float) -> int:
+    """The shortest that a side can become; sizes that change are multiples of 32."""
+    return round(side * (1 - multiscale) / 32) * 32
 
 
 MODEL = SSD

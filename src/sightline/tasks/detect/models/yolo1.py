@@ -14,6 +14,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
+from sightline.models.backbones._backbone import Backbone
 from sightline.ops.boxes import from_centres, iou, nms, to_centres
 from sightline.ops.groups import leading
 from sightline.tasks.detect.options import Options
@@ -43,6 +44,26 @@ _FULL = (
 _SMALL = (32, 64, 128, 128, 256, 256)
 
 
+class Network(Backbone):
+    """The convolutional layers, and the fully connected ones as their head.
+
+    Args:
+        layers: (B, C, H, W) to maps of 7 x 7, or near that.
+        head: (B, D) to all that is said of the cells.
+    """
+
+    def __init__(self, layers: nn.Sequential, head: nn.Sequential) -> None:
+        super().__init__()
+        self.layers, self.head = layers, head
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) normalised pictures to (B, D): the maps, row by row."""
+        maps: Tensor = self.layers(x)
+        if maps.shape[-2:] != (GRID, GRID):  # pictures of another size than the network was made for
+            maps = F.adaptive_avg_pool2d(maps, GRID)
+        return maps.flatten(1)
+
+
 class Yolo1(Model):
     """The network of the paper, or a small one with batch norm that learns on small data.
 
@@ -59,16 +80,15 @@ class Yolo1(Model):
             raise UsageError("No published weights of yolo1 are known. Leave --pretrained out.")
         outputs = BOXES * 5 + len(settings["classes"])
         full = settings["variant"] == "full"
-        self.features = (
-            _full(settings["channels"]) if full else _small(settings["channels"], settings["size"])
-        )
+        layers = _full(settings["channels"]) if full else _small(settings["channels"], settings["size"])
         wide, hidden = (1024, 4096) if full else (_SMALL[-1], 512)
-        self.answer = nn.Sequential(
+        head = nn.Sequential(
             nn.Linear(wide * GRID**2, hidden),
             nn.LeakyReLU(0.1, inplace=True),
             nn.Dropout(0.5 if full else 0.0),
             nn.Linear(hidden, GRID**2 * outputs),
         )
+        self.network = Network(layers, head)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, a=0.1)
@@ -101,10 +121,12 @@ class Yolo1(Model):
             the cell, in cells, the square roots of width and height as shares of the picture, and the
             confidence; then the score of each class.
         """
-        maps = self.features(self.normalise(images))
-        if maps.shape[-2:] != (GRID, GRID):  # pictures of another size than the network was made for
-            maps = F.adaptive_avg_pool2d(maps, GRID)
-        return {"cells": self.answer(maps.flatten(1)).view(len(maps), GRID, GRID, -1)}
+        said: Tensor = self.network(self.normalise(images))
+        return {"cells": said.view(len(said), GRID, GRID, -1)}
+
+    def backbone(self) -> nn.Module:
+        """The whole network; `--freeze` holds its convolutional layers."""
+        return self.network
 
     @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
-from sightline.tasks.detect.models import _yolo
+from sightline.models import yolo
+from sightline.tasks.detect.models._yolo import Yolo
 
 CARD = ModelCard(
     name="yolo-m",
     summary="Medium.",
-    paper=_yolo.PAPER,
+    paper=yolo.PAPER,
     parameters=23_764_608,
-    counted=_yolo.COUNTED,
+    counted=yolo.COUNTED,
     stride=32,
-    defaults=_yolo.DEFAULTS,
+    defaults=yolo.DEFAULTS,
 )
 
 
-class YoloMedium(_yolo.Yolo):
+class YoloMedium(Yolo):
     """The detector of this size."""
 
     card = CARD

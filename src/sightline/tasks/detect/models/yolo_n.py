@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
-from sightline.tasks.detect.models import _yolo
+from sightline.models import yolo
+from sightline.tasks.detect.models._yolo import Yolo
 
 CARD = ModelCard(
     name="yolo-n",
     summary="Nano: the quickest, for a processor without a graphics card.",
-    paper=_yolo.PAPER,
+    paper=yolo.PAPER,
     parameters=2_504_640,
-    counted=_yolo.COUNTED,
+    counted=yolo.COUNTED,
     stride=32,
-    defaults=_yolo.DEFAULTS,
+    defaults=yolo.DEFAULTS,
 )
 
 
-class YoloNano(_yolo.Yolo):
+class YoloNano(Yolo):
     """The detector of this size."""
 
     card = CARD

@@ -1,9 +1,9 @@
-"""Candidates: the boxes a detector hands out, in one shape whatever the method, and how they are read."""
+"""Candidates: the boxes a method hands out, in one shape whatever the method, and how they are read."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -15,7 +15,30 @@ from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 from sightline.ops.boxes import nms
 from sightline.ops.groups import leading
-from sightline.tasks.detect.options import Options
+
+
+class Wanted(Protocol):
+    """What methods that find objects read in their task's options."""
+
+    @property
+    def backbone(self) -> str:
+        """Network whose feature maps are used; "own" is the method's."""
+
+    @property
+    def variant(self) -> str | None:
+        """Which of a method's networks."""
+
+    @property
+    def conf(self) -> float:
+        """Least confidence of a predicted object."""
+
+    @property
+    def nms(self) -> float:
+        """Overlap above which the worse of two boxes of a class goes; at 1 none goes."""
+
+    @property
+    def max_objects(self) -> int:
+        """Most objects predicted in an image."""
 
 
 def best(boxes: Tensor, scores: Tensor, counts: Sequence[int], most: int) -> dict[str, Tensor]:
@@ -50,9 +73,9 @@ def best(boxes: Tensor, scores: Tensor, counts: Sequence[int], most: int) -> dic
 
 
 def settings_for(
-    info: DataInfo, options: Options, card: ModelCard, variant: str, overlap: float
+    info: DataInfo, options: Wanted, card: ModelCard, variant: str, overlap: float
 ) -> dict[str, Any]:
-    """Settings of a library's detector that follow from the data and the options.
+    """Settings of a library's method that follow from the data and the options.
 
     Args:
         info: What is known of the data.
@@ -80,38 +103,48 @@ def settings_for(
     }
 
 
-def decode(outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instances, Tensor]:
     """Predictions from candidates: cut at the picture's edge, suppressed where they overlap, best first.
 
     Args:
         outputs: What `best` gives; a score of 0 is padding.
         settings: `size`, `conf` (scores up to it are dropped), `max_objects` an image and `nms` (overlap
             with a better box of the same class that drops a box; 1 is off).
+
+    Returns:
+        The M objects, and (M,) int64 which of its image's candidates each of them is.
     """
     size = torch.tensor(settings["size"], device=outputs["boxes"].device)
     boxes = outputs["boxes"].float().clamp(min=0)
     boxes = torch.minimum(boxes, size.flip(0).repeat(2).to(boxes))
     real = (outputs["scores"] > settings["conf"]) & (boxes[..., 2:] > boxes[..., :2]).all(-1)
-    image = real.nonzero()[:, 0]
+    image, row = real.nonzero().unbind(1)
     boxes, scores, labels = boxes[real], outputs["scores"][real].float(), outputs["labels"][real].long()
     if settings["nms"] < 1:
         groups = image * len(settings["classes"]) + labels
         kept = nms(boxes, scores, groups, settings["nms"])
-        image, boxes, scores, labels = image[kept], boxes[kept], scores[kept], labels[kept]
+        image, row, boxes, scores, labels = image[kept], row[kept], boxes[kept], scores[kept], labels[kept]
     kept = leading(image, scores, settings["max_objects"])
     counts = torch.bincount(image[kept], minlength=len(real))
-    return Instances(counts, size.repeat(len(real), 1), boxes[kept], labels[kept], scores[kept])
+    found = Instances(counts, size.repeat(len(real), 1), boxes[kept], labels[kept], scores[kept])
+    return found, row[kept]
 
 
-def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:
-    """(boxes, labels) of the objects of each image, in the pixels of the batch's images.
+def decode(outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    """The objects that `select` gives."""
+    return select(outputs, settings)[0]
 
-    Groups (crowd) and boxes without an area are left out: no method learns from them.
-    """
-    target: Instances = batch.targets
+
+def learnable(target: Instances) -> Instances:
+    """The objects that methods learn from: no groups (crowd), and no boxes without an area."""
     keep = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)
     if target.crowd is not None:
         keep &= ~target.crowd
-    target = target.only(keep)
+    return target.only(keep)
+
+
+def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:
+    """(boxes, labels) of the learnable objects of each image, in the pixels of the batch's images."""
+    target = learnable(batch.targets)
     parts = [x.split(target.counts.tolist()) for x in (target.boxes.float(), target.labels)]  # type: ignore[no-untyped-call]
     return list(zip(*parts, strict=True))

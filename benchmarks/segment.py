@@ -1,0 +1,219 @@
+"""Segmentation: what is learnt on CamVid, ISBI-2012 and nuclei, what the loop costs, and large pictures.
+
+    python benchmarks/segment.py --data FOLDER [--only camvid|isbi|nuclei|loop|large] [--minutes 30]
+
+FOLDER holds camvid, isbi2012_membrane and dsb2018_nuclei. CamVid: official split, U-Net on ResNet-18 from
+random weights, so many minutes. ISBI: five folds of six neighbouring slices, a fifth of the minutes each.
+Nuclei: `yolo-n` and `mask-rcnn` on ResNet-18, half of the minutes each.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy import ndimage
+from sklearn.metrics.cluster import contingency_matrix
+
+import sightline as sl
+from _common import arguments, report
+from sightline.core.run import Run
+from sightline.core.targets.masks import Masks
+from sightline.data.open import open_data
+from sightline.data.split import splits_to_json
+from sightline.engine.devices import Devices
+from sightline.engine.learners import gradient
+from sightline.metrics import intervals
+from sightline.metrics.miou import MeanIoU
+from sightline.metrics.pixel_accuracy import PixelAccuracy
+from sightline.verbs._fit import build_model, loader
+from sightline.verbs._plan import Asked, plan
+
+FOLDS = 5
+ROUNDS = 3
+
+
+def shown(run: Any) -> dict[str, Any]:
+    """Scores with their intervals, of the network and the baselines, and the curve of the run."""
+    results = run.results
+    scores = {name: [round(v, 4) for v in (s.value, s.low, s.high)] for name, s in results.scores.items()}
+    beside = {
+        who: {name: round(s.value, 4) for name, s in found.items()}
+        for who, found in results.baselines.items()
+    }
+    events = list(run.events())
+    main = next(
+        (k for k in events[-1] if k.startswith("val_") and k not in ("val_loss", "val_score")), "val_loss"
+    )
+    every = max(1, len(events) // 20)
+    curve = {e["epoch"]: round(e[main], 4) for e in events[::every]}
+    return {"scores": scores, "baselines": beside, "epochs": len(events), f"curve of {main}": curve}
+
+
+def camvid(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+    """Official 367 / 101 / 233, 11 classes, void ignored, 360 x 480."""
+    run = sl.train(
+        str(data / "camvid"), model="unet", backbone="resnet18", time=f"{minutes}m", out=work / "camvid"
+    )
+    return shown(run)
+
+
+def isbi(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+    """Each slice is tested once, by a network that saw no slice of its fold; neighbours share a fold."""
+    source = str(data / "isbi2012_membrane")
+    dataset = open_data(source)
+    order = sorted(range(len(dataset)), key=lambda i: int("".join(c for c in dataset.ids[i] if c.isdigit())))
+    folds = np.array_split(np.array(order), FOLDS)
+    said, truth = [], []
+    for k in range(FOLDS):
+        assignment = np.full(len(dataset), "train", dtype=object)
+        assignment[folds[k]], assignment[folds[(k + 1) % FOLDS]] = "test", "val"
+        splits = work / f"fold{k}.json"
+        splits.write_text(json.dumps(splits_to_json(dataset, assignment)), encoding="utf-8")
+        run = sl.train(source, model="unet", backbone="resnet18", time=f"{minutes / FOLDS}m", splits=splits,
+                       out=work / f"isbi{k}")  # fmt: skip
+        _, found, there = run.predictions("test")
+        said.append(found)
+        truth.append(there)
+    prediction, target = Masks.cat(said), Masks.cat(truth)
+    numbers: dict[str, Any] = {}
+    for metric in (MeanIoU(), PixelAccuracy()):
+        metric.update(prediction, target)
+        score = intervals.score(metric, metric.stats)
+        numbers[metric.card.name] = [round(v, 4) for v in (score.value, score.low, score.high)]
+    numbers["pixel error"] = round(1 - numbers["pixel accuracy"][0], 4)
+    inside = int(np.argmax([dataset.targets.pixels(2).sum(0)[k] for k in (0, 1)]))
+    pairs = [cells(target.map(i) == inside, prediction.map(i) == inside) for i in range(len(target))]
+    numbers["Rand, foreground-restricted"] = round(float(np.mean([p[0] for p in pairs])), 4)
+    numbers["information, foreground-restricted"] = round(float(np.mean([p[1] for p in pairs])), 4)
+    return numbers
+
+
+def cells(truth: np.ndarray, said: np.ndarray) -> tuple[float, float]:
+    """How well connected cells agree: Rand and information F-scores over the pixels of true cells.
+
+    Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for connectomics,
+    Frontiers in Neuroanatomy 2015: both replace the warping and Rand errors of the 2012 challenge.
+    """
+    t, s = ndimage.label(truth)[0], ndimage.label(said)[0]
+    joint = contingency_matrix(t[truth], s[truth]) / truth.sum()
+    of_truth, of_said = joint.sum(1), joint.sum(0)
+    rand = 2 * (joint**2).sum() / ((of_truth**2).sum() + (of_said**2).sum())
+
+    def entropy(p: np.ndarray) -> float:
+        p = p[p > 0]
+        return float(-(p * np.log(p)).sum())
+
+    shared = entropy(of_truth) + entropy(of_said) - entropy(joint.ravel())
+    return float(rand), 2 * shared / max(entropy(of_truth) + entropy(of_said), 1e-12)
+
+
+def nuclei(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+    """Two networks, and the watershed among the baselines."""
+    half = f"{minutes / 2}m"
+    source = str(data / "dsb2018_nuclei")
+    yolo = sl.train(source, task="instance", model="yolo-n", time=half, out=work / "yolo")
+    rcnn = sl.train(
+        source, task="instance", model="mask-rcnn", variant="resnet18", time=half, out=work / "rcnn"
+    )
+    return {"yolo-n": shown(yolo), "mask-rcnn resnet18": shown(rcnn)}
+
+
+def loop(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+    """Training images a second beside the plainest loop over the same network, batches and loss."""
+    del minutes
+    asked = Asked(str(data / "camvid"), model="unet", recipe={"epochs": 1, "batch_size": 8, "workers": 2},
+                  options={"backbone": "resnet18"})  # fmt: skip
+    made = plan(asked)
+    part = made.part("train")
+    devices = Devices.start("cpu", "fp32")
+
+    def by_hand() -> float:
+        model = build_model(made).to(memory_format=torch.channels_last).train()
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.01)
+        rng = torch.Generator()
+        batches = loader(made, part, devices, train=True)
+        started = time.perf_counter()
+        for batch in batches.epoch(0):
+            optimizer.zero_grad(set_to_none=True)
+            model.loss(batch, rng)["loss"].backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+        return time.perf_counter() - started
+
+    def by_engine(n: int) -> float:
+        ended: list[float] = []
+
+        def validate(model: Any) -> dict[str, float]:
+            ended.append(time.perf_counter())
+            return {"val_loss": 1.0, "val_score": 0.0}
+
+        model = build_model(made).to(memory_format=torch.channels_last)
+        run = Run.create(work / f"loop{n}", {})
+        batches = loader(made, part, devices, train=True)
+        started = time.perf_counter()
+        gradient.fit(model, batches, validate, made.recipe, run, devices, seed=0, callbacks=[])
+        return ended[0] - started
+
+    pairs = [(by_hand(), by_engine(n)) for n in range(ROUNDS)]
+    ratios = sorted(b / a for a, b in pairs)
+    return {
+        "by hand, images a second": round(len(part) / statistics.median(a for a, _ in pairs), 2),
+        "engine, images a second": round(len(part) / statistics.median(b for _, b in pairs), 2),
+        "engine / by hand, seconds": [round(r, 4) for r in ratios],
+    }
+
+
+def large(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+    """Peak memory of predicting one picture by tiles, at two sizes."""
+    del data, minutes
+    run = sl.train(
+        "shapes:masks:60", model="unet", backbone="resnet18", tile=64, size=64, epochs=1, out=work / "tiles"
+    )
+    found = {}
+    for side in (2_500, 5_000, 10_000):
+        file = work / f"{side}.tif"
+        rng = np.random.default_rng(0)
+        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(file)
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            peak, seconds = pool.apply(_predicted, (str(run.path), str(file)))
+        found[f"{side} x {side}"] = {
+            "picture, MiB": round(3 * side**2 / 2**20), "peak, MiB": peak, "seconds": seconds,
+        }  # fmt: skip
+        file.unlink()
+    return found
+
+
+def _predicted(run: str, file: str) -> tuple[int, float]:
+    """Peak resident memory in MiB, and seconds, of one prediction."""
+    started = time.perf_counter()
+    (said,) = sl.load(run).predict(file, batch_size=16)
+    assert said.error is None or not said.error, said.error
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return peak, round(time.perf_counter() - started, 1)
+
+
+PARTS = {"camvid": camvid, "isbi": isbi, "nuclei": nuclei, "loop": loop, "large": large}
+
+
+def main() -> None:
+    found = arguments(__doc__ or "", data="", minutes=30.0, only="")
+    results: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, part in PARTS.items():
+            if found.only in ("", name):
+                results[name] = part(found.data, found.minutes, Path(folder))
+    report("segment", results, found.json)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Class maps that do not fit their pictures, or that say little or nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding, Severity
+from sightline.core.targets.masks import VOID
+from sightline.data.checks._report import found, pixel_counts
+from sightline.data.scan import Scan
+
+FEW = 1e-3  # share of the pixels with a class
+MOSTLY = 0.5  # share of a map
+ALIKE = 0.9  # share of the maps
+CARD = CheckCard(
+    name="masks",
+    summary="Class maps of another size than the picture, without a class, of one class, with rare classes",
+    findings=(
+        "mask-sizes-swapped",
+        "mask-sizes-differ",
+        "mask-classes-unknown",
+        "no-masks-to-train",
+        "masks-all-void",
+        "masks-mostly-void",
+        "void-share",
+        "masks-of-one-class",
+        "one-class-in-masks",
+        "class-few-pixels",
+    ),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Maps one by one, and the classes over all that are trained on. Nothing where the truth is no maps."""
+    if dataset.truth != "masks" or dataset.classes is None or not len(dataset):
+        return []
+    counts = pixel_counts(dataset.targets)
+    return [*_sizes(dataset, scan), *_void(dataset, counts), *_classes(dataset, counts)]
+
+
+def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Maps of another size than their pictures."""
+    said = dataset.targets.sizes.numpy()
+    seen = np.stack([scan.height, scan.width], 1).astype(np.int64)
+    differ = scan.readable & (said != seen).any(1)
+    swapped = differ & (said == seen[:, ::-1]).all(1)
+    rest = np.flatnonzero(differ & ~swapped)
+    example = ""
+    if len(rest):
+        (h, w), (height, width) = said[rest[0]].tolist(), seen[rest[0]].tolist()
+        example = f" (first: mask {w} x {h}, picture {width} x {height})"
+    return [
+        *found(dataset, "mask-sizes-swapped", "error", swapped,
+               "{n} pictures are as high as their masks are wide: they were turned, or their EXIF rotation "
+               "was left out when masks were drawn",
+               "Turn the masks, or take the EXIF rotation out of the files, whichever is right."),
+        *found(dataset, "mask-sizes-differ", "error", rest,
+               "{n} pictures have another size than their masks" + example,
+               "Use the masks that were drawn for these pictures, or scale them without mixing (nearest)."),
+    ]  # fmt: skip
+
+
+def _void(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
+    """Pixels without a class."""
+    whole = counts.sum(1)
+    share = counts[:, VOID] / np.maximum(whole, 1)
+    bare = share == 1
+    train = (dataset.splits == "train") | (dataset.splits == "")
+    none = train & bool(train.any() and bare[train].all())
+    total = counts[:, VOID].sum() / max(whole.sum(), 1)
+    return [
+        *found(dataset, "no-masks-to-train", "error", none,
+               "none of the {n} pictures to train with has a pixel with a class",
+               "Look whether the ids in the masks are those of the class table."),
+        *found(dataset, "masks-all-void", "warning", bare & ~none,
+               "{n} pictures ({share}) have no pixel with a class; nothing is learnt or told from them",
+               "Draw their masks, or take them out."),
+        *found(dataset, "masks-mostly-void", "info", (share > MOSTLY) & ~bare,
+               f"{{n}} pictures ({{share}}) have no class on more than {100 * MOSTLY:g} % of their pixels",
+               "Nothing, if that is meant; else draw the rest."),
+        *found(dataset, "void-share", "info", (share > 0) & ~bare,
+               f"{{n}} pictures ({{share}}) have pixels without a class, {100 * total:.1f} % of all pixels; "
+               "they are neither trained on nor scored",
+               "Nothing, if that is meant."),
+    ]  # fmt: skip
+
+
+def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
+    """Values beyond the table, maps of one class, and classes with few pixels to train on."""
+    assert dataset.classes is not None
+    classes = len(dataset.classes)
+    strange = np.asarray(counts[:, classes:VOID].any(1))
+    known = counts[:, :classes]
+    one = np.asarray((known > 0).sum(1) == 1)
+    train = (dataset.splits == "train") | (dataset.splits == "")
+    total = known[train].sum(0)
+    single = np.asarray(train & bool((total > 0).sum() == 1 and classes > 1))
+    severity: Severity = "warning" if one.mean() > ALIKE and not single.any() else "info"
+    return [
+        *found(dataset, "mask-classes-unknown", "error", strange,
+               f"{{n}} masks hold a class beyond the {classes} classes of the table",
+               "Add the classes to the class table, or mend the masks."),
+        *found(dataset, "one-class-in-masks", "error", single,
+               "the masks of all {n} pictures to train with are of one class; there is nothing to tell apart",
+               "Look whether the right files were taken for masks, and whether their ids are in the table."),
+        *found(dataset, "masks-of-one-class", severity, one & ~single,
+               "{n} pictures ({share}) have one class on all their pixels",
+               "Nothing, if they show that only; where most do, labels of whole pictures would say as much."),
+        *_rare(dataset.classes.names, total),
+    ]  # fmt: skip
+
+
+def _rare(names: tuple[str, ...], total: np.ndarray) -> list[Finding]:
+    """Classes that are there, with very few of the pixels to train on."""
+    share = total / max(int(total.sum()), 1)
+    rare = np.flatnonzero((total > 0) & (share < FEW))
+    if not len(rare):
+        return []
+    shown = ", ".join(f"'{names[k]}' ({100 * share[k]:.2g} %)" for k in rare[:8])
+    more = f" and {len(rare) - 8} more" if len(rare) > 8 else ""
+    return [
+        Finding(
+            "class-few-pixels",
+            "warning",
+            f"{len(rare)} classes have fewer than {100 * FEW:g} % of the pixels to train with: {shown}{more}",
+            "Read the IoU of each class beside the mean; class weights or more pictures may help.",
+            len(rare),
+            tuple(names[k] for k in rare),
+        )
+    ]

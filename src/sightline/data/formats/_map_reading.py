@@ -1,0 +1,315 @@
+"""From files of class maps to a data set: what their numbers and colours mean, and what is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Dataset, Pixels
+from sightline.core.targets.bitmaps import Packed
+from sightline.core.targets.masks import MOST, VOID, Masks
+from sightline.data.formats._class_tables import EXPECTED, FILES, Entry, Table, made
+from sightline.data.formats._map_places import Item
+from sightline.data.formats._maps import Found
+from sightline.data.images import Files
+from sightline.data.label_maps import Keys, LabelMap, composed, look, nearest, parts_of
+from sightline.data.pages import Pages
+from sightline.errors import DataError, UnreadableImage
+from sightline.talk import track
+
+UNDECLARED = (255, 65535, -1)
+"""Numbers that by wide custom stand for no class, where no table says what they are."""
+BINARY = {0, 255}
+BACKGROUND = "background"
+_BLOCK = 64
+_SHOWN = 5
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclass
+class _Said:
+    """What is to be said of maps, by name."""
+
+    unknown: dict[str, Counter[int]] = field(default_factory=dict)
+    colours: dict[str, Counter[int]] = field(default_factory=dict)
+    undeclared: dict[str, Counter[int]] = field(default_factory=dict)
+    lossy: list[str] = field(default_factory=list)
+    coloured: list[str] = field(default_factory=list)
+    mixed: list[str] = field(default_factory=list)
+    overlapping: list[str] = field(default_factory=list)
+    bare: list[str] = field(default_factory=list)
+    by_palette: bool = False
+
+
+def dataset(found: Found, source: Path, format: str) -> Dataset:
+    """The data set of all pictures whose maps can be used.
+
+    Args:
+        found: Pictures and maps.
+        source: What the user named.
+        format: Name of the format.
+
+    Raises:
+        DataError: If no map can be used, or nothing says what they mean.
+    """
+    found.spread()
+    said = _Said()
+    total = len(found.items)
+    table, rows = _read(found, said)
+    if table is None:
+        table = _settled(found, [one for _, one in rows])
+    said.by_palette = _reordered([one for _, one in rows], table)
+    if said.by_palette:
+        found.notes.append(
+            "Palettes show the table's colours in another order: read by colour, not by number."
+        )
+
+    def finish(row: tuple[Item, LabelMap]) -> Packed | None:
+        return _mapped(found.name(row[0]), row[1], table, said)
+
+    maps = _each(finish, rows)
+    _tell(found, said, table)
+    kept = [(item, one) for (item, _), one in zip(rows, maps, strict=True) if one is not None]
+    if not kept:
+        why = " ".join(f"{f.message} {f.fix}" for f in found.problems if f.severity == "error")
+        raise DataError(f"{source}: none of the {total:,} masks can be used. {why}".strip())
+    items = [item for item, _ in kept]
+    return Dataset(
+        name=source.resolve().name,
+        format=format,
+        ids=[found.name(item) for item in items],
+        pixels=_pixels(items),
+        targets=Masks(torch.tensor([m.shape for _, m in kept], dtype=torch.int64), tuple(m for _, m in kept)),
+        classes=table.classes,
+        splits=np.array([item.split for item in items], dtype=object),
+        root=source,
+        problems=tuple(found.problems),
+        notes=(f"Pictures with masks: {len(kept):,}; classes: {len(table.ids)}.", *found.notes),
+    )
+
+
+def _pixels(items: list[Item]) -> Pixels:
+    if any(item.pages > 1 for item in items):
+        return Pages([(item.picture, item.page) for item in items])
+    return Files([item.picture for item in items])
+
+
+def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
+    """What a function makes of many things, in order; the work is mostly done by libraries, in threads."""
+    done: list[R] = []
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in track(range(0, len(items), _BLOCK), "reading the masks", -(-len(items) // _BLOCK)):
+            done += pool.map(function, items[start : start + _BLOCK])
+    return done
+
+
+def _read(found: Found, said: _Said) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
+    """Read all maps. Where each class has its own the table follows from that, and they are put together."""
+    names = sorted({name for item in found.items for name, _ in item.masks if name}, key=str.casefold)
+    own = next((n for n in names if n.casefold() == BACKGROUND), None)
+    order = [own or BACKGROUND, *(n for n in names if n != own)]
+    if len(order) > MOST:
+        raise DataError(
+            f"{found.root}: {len(names)} folders or endings of masks; at most {MOST} classes can be."
+        )
+
+    def one(item: Item) -> LabelMap | None:
+        try:
+            parts = [(name, look(path, item.page)) for name, path in item.masks]
+        except UnreadableImage as error:
+            found.broken.append(str(error))
+            return None
+        if not names:
+            return parts[0][1]
+        return _together(found.name(item), parts, order, VOID if own else 0, said)
+
+    maps = _each(one, found.items)
+    what = "masks cannot be read; their pictures were left out"
+    fix = "Fetch or export these files again."
+    found.note("masks-broken", "error", sorted(found.broken), what, fix)
+    rows = [(item, one) for item, one in zip(found.items, maps, strict=True) if one is not None]
+    if not names:
+        return None, rows
+    found.notes.append(f"Each class has masks of its own: {', '.join(names)}.")
+    return made([Entry(name) for name in order], str(found.root), (VOID,)), rows
+
+
+def _together(
+    name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, said: _Said
+) -> LabelMap | None:
+    """The map of one picture, of maps of one class each; None where they cannot be such."""
+    odd = [part for _, part in parts if np.count_nonzero(part.keys) > 1]
+    shapes = {part.shape for _, part in parts}
+    if odd or len(shapes) > 1:
+        why = f"{len(odd[0].keys)} values" if odd else f"sizes {' and '.join(map(str, sorted(shapes)))}"
+        (said.lossy if any(part.lossy for part in odd) else said.mixed).append(f"{name} ({why})")
+        return None
+    numbered = [(order.index(word), part) for word, part in parts]
+    whole, several, none = composed(numbered, shapes.pop(), rest)
+    if several:
+        said.overlapping.append(f"{name} ({several:,} pixels)")
+    if none and rest == VOID:
+        said.bare.append(f"{name} ({none:,} pixels)")
+    return whole
+
+
+def _settled(found: Found, maps: list[LabelMap]) -> Table:
+    """What the numbers in maps mean: as the table says, else by what is there.
+
+    Raises:
+        DataError: If there are more numbers than classes can be.
+    """
+    table = found.table
+    coded = table is not None and bool(table.colours)
+    plain = [m for m in maps if not m.coloured or (m.grey and not coded)]
+    exact = [m for m in plain if not m.lossy]
+    ids = {int(v) for m in exact or plain for v in _numbers(m)}
+    two = 255 in ids and ids <= BINARY
+    if table is not None:
+        few = table.counted and not table.void and not coded and len(table.ids) <= 2
+        if two and few:
+            names = [e.name for e in table.entries]
+            names = names if len(names) == 2 else [BACKGROUND, *names]
+            found.notes.append(f"The masks hold 0 and 255: 0 is '{names[0]}', 255 is '{names[1]}'.")
+            return made([Entry(n, i) for n, i in zip(names, (0, 255), strict=True)], table.source)
+        return table
+    if two or (plain and not exact):  # ids cannot be known from files that may have changed them
+        if two or ids >= BINARY:
+            found.notes.append("The masks hold 0 and 255: background and foreground.")
+        return made([Entry(BACKGROUND, 0), Entry("foreground", 255)], str(found.root))
+    known = sorted(ids - {*UNDECLARED})
+    if len(known) > MOST:
+        raise DataError(
+            f"{found.root}: the masks hold {len(known):,} different numbers ({known[0]} to {known[-1]}), and "
+            f"at most {MOST} classes can be. They may number objects, or be photographs. Expected class ids."
+        )
+    if not known:
+        known = [0]  # nothing is there to be told apart; what there is, is said of each map
+    else:
+        found.notes.append(
+            f"No class table ({', '.join(FILES[:3])}, ...): classes are called by their numbers."
+        )
+    return made([Entry(str(i), i) for i in known], str(found.root))
+
+
+def _numbers(one: LabelMap) -> Keys:
+    """The numbers in a map; grey colours are numbers that were written three times."""
+    return one.keys & 255 if one.coloured else one.keys
+
+
+def _mapped(name: str, one: LabelMap, table: Table, said: _Said) -> Packed | None:
+    """A map in indices of classes; None where it cannot be used. What is odd about it goes into `said`."""
+    colours, coloured = table.colours, one.coloured
+    if coloured and not colours and not one.grey:
+        said.coloured.append(f"{name} ({len(one.keys)} colours)")
+        return None
+    keys = one.keys if colours else _numbers(one)
+    coloured = coloured and bool(colours)
+    if said.by_palette and one.shown is not None:
+        keys, coloured = one.shown, True
+    places = colours if coloured else table.numbers
+    index = np.array([places.get(k, -1) for k in keys.tolist()], dtype=np.int64)
+    none = np.isin(keys, UNDECLARED) & (index < 0) & (not coloured)
+    strange = (index < 0) & ~none
+    if strange.any() and one.lossy:
+        said.lossy.append(f"{name} ({len(keys)} values)")
+        return None
+    for which, into in ((strange, said.colours if coloured else said.unknown), (none, said.undeclared)):
+        if which.any():
+            into[name] = Counter(dict(zip(keys[which].tolist(), one.counts[which].tolist(), strict=True)))
+    return one.mapped(np.where(index < 0, VOID, index).astype(np.uint8))
+
+
+def _reordered(maps: list[LabelMap], table: Table) -> bool:
+    """Whether all palettes show the table's colours, and in another order than the table has them.
+
+    Programs that make files smaller turn colours into a palette of their own order.
+    """
+    colours, numbers, found = table.colours, table.numbers, False
+    for one in maps if colours else ():
+        if one.shown is not None:
+            shown = one.shown.tolist()
+            if not all(code in colours for code in shown):
+                return False
+            apart = 1 < len(shown) == len(set(shown))
+            pairs = zip(one.keys.tolist(), shown, strict=True)
+            found = found or (apart and any(numbers.get(k) != colours[code] for k, code in pairs))
+    return found
+
+
+def _tell(found: Found, said: _Said, table: Table) -> None:
+    """Findings on what the maps hold."""
+    _tell_of_keys(found, said, table)
+    note = found.note
+    what = "masks hold colours, and no table says what they stand for; they were left out"
+    fix = f"Save the masks with class ids, or add a table of colours. {EXPECTED}."
+    note("masks-in-colour", "error", sorted(said.coloured), what, fix)
+    what = "masks are JPEG or WebP and hold values between those of the classes; they were left out"
+    fix = "Export them again as PNG: ids that were changed by compression cannot be told from others."
+    note("masks-lossy", "error", sorted(said.lossy), what, fix)
+    what = "masks of single classes hold more than one value beside 0, or differ in size; they were left out"
+    fix = "Keep one mask of 0 and 255 for each class, or one map of class ids for each picture."
+    note("class-masks-not-binary", "error", sorted(said.mixed), what, fix)
+    what = "pictures have pixels in masks of two classes, which count as no class"
+    fix = "Draw the masks so that each pixel is in one."
+    note("masks-overlap", "warning", sorted(said.overlapping), what, fix)
+    what = "pictures have pixels in no mask, not even that of the background; they count as no class"
+    note("masks-with-gaps", "info", sorted(said.bare), what, "Nothing, if that is meant.")
+
+
+def _tell_of_keys(found: Found, said: _Said, table: Table) -> None:
+    """Findings on numbers and colours that are not in the table."""
+    where = Path(table.source).name if table.source != str(found.root) else "the class table"
+
+    def near(code: int) -> str:
+        return f"{_shown(code)}, nearest is {_nearest(code, table)}"
+
+    total = _total(said.unknown, str)
+    what = f"masks hold numbers that {where} has not, and that count as no class{total}"
+    fix = "Add the classes to the table, or mend the masks; grey levels made of a palette are no ids."
+    found.note("mask-ids-unknown", "error", _each_of(said.unknown, str), what, fix)
+    total = _total(said.colours, near)
+    what = f"masks hold colours that {where} has not, and that count as no class{total}"
+    fix = "Add the colours to the table; where they lie between two, the masks were scaled or saved as JPEG."
+    found.note("mask-colours-unknown", "error", _each_of(said.colours, _shown), what, fix)
+    total = _total(said.undeclared, str)
+    what = f"masks hold numbers that are in no table, and by custom count as no class{total}"
+    fix = "Nothing, if that is meant; else name the class in a table such as classes.txt."
+    found.note("void-undeclared", "info", _each_of(said.undeclared, str), what, fix)
+
+
+def _total(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> str:
+    """The commonest keys over all maps, with their pixels, in brackets."""
+    whole: Counter[int] = sum(rows.values(), Counter())
+    some = [f"{word(key)}: {count:,} pixels" for key, count in whole.most_common(_SHOWN)]
+    more = f"; and {len(whole) - _SHOWN} more" if len(whole) > _SHOWN else ""
+    return f" ({'; '.join(some)}{more})" if some else ""
+
+
+def _each_of(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> list[str]:
+    """A text for each map."""
+    return [
+        f"{name}: " + " ".join(f"{word(key)} ({count:,} px)" for key, count in counts.most_common(_SHOWN))
+        for name, counts in sorted(rows.items())
+    ]
+
+
+def _shown(code: int) -> str:
+    return "({})".format(", ".join(str(int(v[0])) for v in parts_of(np.array([code]))))
+
+
+def _nearest(code: int, table: Table) -> str:
+    """The colour of the table that is nearest to one, and its class."""
+    colours = list(table.colours)
+    best = colours[nearest(code, colours)]
+    index = table.colours[best]
+    return f"{_shown(best)} '{'void' if index == VOID else table.entries[index].name}'"

@@ -1,0 +1,241 @@
+"""One mask file an object, in a folder a picture; or one map of object numbers a picture.
+
+Source: the layout of the Data Science Bowl 2018 (J. Caicedo et al., "Nucleus segmentation across imaging
+experiments", Nature Methods 16, 2019), and that of the numbered maps which programs for microscopy write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import SPLITS, Classes, Dataset
+from sightline.core.targets.bitmaps import Packed
+from sightline.core.targets.masks import Masks
+from sightline.core.targets.outlines import Outlines
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, folders_in, name_of, split_of
+from sightline.data.formats._polygons import Outlined
+from sightline.data.images import stored
+from sightline.errors import DataError, UnreadableImage
+from sightline.ops.outlines import Part, apart, cut_out
+
+CARD = FormatCard(
+    name="instance-masks",
+    summary="a folder a picture with one mask file an object; or one map of object numbers a picture",
+    looks_like="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt beside",
+    truths=("outlines", "instances", "masks"),
+)
+_NAME = "object"
+_PICTURES, _MASKS = "images", "masks"
+_GLANCE = 20
+_LOSSY = ("jpeg", "webp")
+
+
+@dataclass(frozen=True)
+class _Item:
+    """A picture, its split, and the files of its objects, or of the one map that holds them all."""
+
+    picture: Path
+    split: str
+    files: tuple[Path, ...]
+    numbered: bool = False
+
+
+@dataclass
+class _Read:
+    """What the files of one picture hold: objects with file and size; and what was wrong."""
+
+    parts: list[tuple[str, Part, tuple[int, int]]] = field(default_factory=list)
+    odd: list[str] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure where folders hold one picture in `images` and its masks in `masks`. Maps must be asked for."""
+    root = Path(source)
+    if options.truth not in (None, *CARD.truths) or not root.is_dir():
+        return 0.0
+    for top, _ in _tops(root):
+        some = [f for f in folders_in(top)[:_GLANCE] if f.name.lower() not in SPLIT_WORDS]
+        whole = [f for f in some if (f / _MASKS).is_dir() and len(_pictures(f / _PICTURES)) == 1]
+        if whole and len(whole) > len(some) / 2:
+            return 0.97
+    return 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures with their objects, which are of one class; of those that train.txt, ... list, if there.
+
+    Truth "instances" gives the boxes around the masks, "masks" a map of background and objects. In mask files
+    what is above half of the highest number is the object: 255 or 1, else a finding says so. Maps of object
+    numbers (images/a.png and masks/a.png, 0 where nothing is) are read where there are no folders of masks.
+
+    Raises:
+        DataError: If neither is there.
+    """
+    root = Path(source)
+    into = Outlined(root, asides=(_MASKS,))
+    bare: list[str] = []
+    found = _items(root, into, bare) or _maps(root, bare)
+    if not found:
+        raise DataError(f"There are no pictures with masks at '{root}'. Expected {CARD.looks_like}.")
+    odd: list[str] = []
+    broken: list[str] = []
+    with ThreadPoolExecutor() as pool:
+        for item, said in zip(found, pool.map(_objects, found), strict=True):
+            image = into.picture(item.picture, item.split)
+            odd += [name_of(Path(name), root) for name in said.odd]
+            broken += said.broken
+            for name, part, size in said.parts:
+                into.stamp(image, _NAME, part, name_of(Path(name), root), size)
+    what = "mask files hold other numbers than 0 and 255; what is above half of the highest was taken"
+    into.note("masks-not-binary", "warning", odd, what, "Write 0 for the background and 255 for the object.")
+    what = "mask files cannot be read; their objects are lacking"
+    into.note("annotations-broken", "error", broken, what, "Fetch or export these files again.")
+    what = "pictures have no masks folder or map, and were left out"
+    into.note("annotations-missing", "warning", bare, what, "Add an empty folder, if they show no object.")
+    dataset = into.dataset(root, CARD.name, Classes((_NAME,)), (_NAME,))
+    return _as(dataset, options.truth)
+
+
+def _as(dataset: Dataset, truth: str | None) -> Dataset:
+    """The same with boxes or class maps, if these are wanted."""
+    targets: Outlines = dataset.targets
+    if truth == "instances":
+        return replace(dataset, targets=targets.boxed())
+    if truth != "masks":
+        return dataset
+    maps = []
+    for i in range(len(targets)):
+        one = targets[i]
+        whole = np.zeros(one.sizes[0].tolist(), dtype=np.uint8)
+        for x, y, crop in one.bitmaps:
+            whole[y : y + crop.shape[0], x : x + crop.shape[1]] |= crop
+        maps.append(Packed.of(whole))
+    return replace(dataset, targets=Masks(targets.sizes, tuple(maps)), classes=Classes(("background", _NAME)))
+
+
+def _tops(root: Path) -> list[tuple[Path, str]]:
+    """Folders that may hold a folder for each picture, with their splits."""
+    parts = [(f, split_of(f.name)) for f in folders_in(root) if split_of(f.name)]
+    return [(root, ""), (root / _PICTURES, ""), *parts]
+
+
+def _pictures(folder: Path) -> list[Path]:
+    """Pictures right in a folder, sorted."""
+    if not folder.is_dir():
+        return []
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in ALL_EXTENSIONS and p.name[0] != ".")
+
+
+def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
+    """Pictures with a folder each."""
+    lists = _lists(root)
+    found, several = [], []
+    for top, split in _tops(root):
+        for folder in folders_in(top):
+            pictures = _pictures(folder / _PICTURES)
+            own = lists.get(folder.name, "") if lists else split
+            if not pictures or folder.name.lower() in SPLIT_WORDS or (lists and not own):
+                continue
+            if len(pictures) > 1:
+                several.append(name_of(folder, root))
+            elif not (folder / _MASKS).is_dir():
+                bare.append(name_of(pictures[0], root))
+            else:
+                found.append(_Item(pictures[0], own, tuple(_pictures(folder / _MASKS))))
+    if found:
+        what = "folders have more than one picture, and were left out"
+        into.note("entries-broken", "error", several, what, "Give each picture a folder of its own.")
+        here = {item.picture.parent.parent.name for item in found} | {
+            Path(name).parent.parent.name for name in bare
+        }
+        gone = sorted(set(lists) - here - {Path(name).name for name in several})
+        what = "pictures that train.txt, val.txt or test.txt list are not there"
+        into.note(
+            "files-missing", "error", gone, what, "Put the folders there, or take them out of the list."
+        )
+    return found
+
+
+def _maps(root: Path, bare: list[str]) -> list[_Item]:
+    """Pictures with a map each: images/a.png and masks/a.png, also in train, val and test."""
+    parts = [(root / _PICTURES, root / _MASKS, "")]
+    for folder in folders_in(root / _PICTURES, SPLIT_WORDS):
+        parts.append((folder, root / _MASKS / folder.name, SPLIT_WORDS[folder.name.lower()]))
+    for folder in folders_in(root, SPLIT_WORDS):
+        parts.append((folder / _PICTURES, folder / _MASKS, SPLIT_WORDS[folder.name.lower()]))
+    lists, found = _lists(root), []
+    for pictures, masks, split in parts:
+        maps = {path.stem: path for path in _pictures(masks)}
+        for picture in _pictures(pictures):
+            own = lists.get(picture.stem, "") if lists else split
+            if lists and not own:
+                continue
+            if picture.stem in maps:
+                found.append(_Item(picture, own, (maps[picture.stem],), numbered=True))
+            else:
+                bare.append(name_of(picture, root))
+    return found
+
+
+def _lists(root: Path) -> dict[str, str]:
+    """Split of each picture that train.txt, val.txt and test.txt list; empty without them."""
+    found: dict[str, str] = {}
+    for split in SPLITS:
+        path = root / f"{split}.txt"
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8", errors="replace").split():
+                found.setdefault(Path(line).stem, split)
+    return found
+
+
+def _objects(item: _Item) -> _Read:
+    """Read the files of one picture."""
+    said = _Read()
+    for path in item.files:
+        try:
+            file = stored(path)
+        except UnreadableImage as error:
+            said.broken.append(str(error))
+            continue
+        if item.numbered and file.kind in _LOSSY:
+            said.broken.append(f"{path}: {file.kind} changes numbers. Save maps as PNG or TIFF.")
+            continue
+        values = file.values if file.values.ndim == 2 else _one(file.values, item.numbered)
+        size = (values.shape[0], values.shape[1])
+        for name, part in _numbered(path, values) if item.numbered else [(str(path), _object(values))]:
+            said.parts.append((name, part, size))
+        if not item.numbered and not _binary(values):
+            said.odd.append(str(path))
+    return said
+
+
+def _one(colours: np.ndarray, numbered: bool) -> np.ndarray:
+    """Colours (H, W, 3) as one number a pixel: a code where they tell objects apart, else the brightest."""
+    wide = colours.astype(np.int64)
+    return np.asarray((wide * [1 << 16, 1 << 8, 1]).sum(2) if numbered else wide.max(2))
+
+
+def _numbered(path: Path, values: np.ndarray) -> Iterator[tuple[str, Part]]:
+    """The objects of a map."""
+    for number, part in apart(values):
+        yield f"{path} object {number}", part
+
+
+def _object(values: np.ndarray) -> Part:
+    """The object of a mask file."""
+    return cut_out(values > int(values.max(initial=0)) // 2)
+
+
+def _binary(values: np.ndarray) -> bool:
+    """Whether a mask has no other numbers than 0 and 255, or 0 and 1 (a file of one bit)."""
+    top = int(values.max(initial=0))
+    return top in (0, 1, 255) and bool(((values == 0) | (values == top)).all())

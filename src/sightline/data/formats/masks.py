@@ -1,0 +1,127 @@
+"""Pictures with a class map each, in folders side by side.
+
+A map is a picture whose pixels are class ids: the index in a file with a palette (whose colours are for
+viewers only), the grey level of 8 or 16 bits, or, where a table says what they mean, the colour.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Dataset
+from sightline.data.formats._class_tables import Entry, Table, find_table, made
+from sightline.data.formats._map_places import (
+    Place,
+    first_picture,
+    lists,
+    looks_like_map,
+    paired,
+    places,
+    stacks,
+)
+from sightline.data.formats._map_reading import dataset as dataset_of
+from sightline.data.formats._maps import Found
+from sightline.data.formats._maps_written import class_table, void_of, written
+from sightline.data.formats._options import ReadOptions
+from sightline.errors import DataError
+from sightline.ops.draw import colour_of
+
+CARD = FormatCard(
+    name="masks",
+    summary="pictures and their class maps in folders side by side, as PNG of ids or colours, or TIFF stacks",
+    looks_like="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, or train-volume.tif and "
+    "train-labels.tif; perhaps classes.txt",
+    truths=("masks",),
+    writes=True,
+)
+_CITIES = {
+    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
+    20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car",
+    27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
+}  # fmt: skip
+"""Classes that count in Cityscapes (M. Cordts et al., CVPR 2016), by the ids in *_labelIds.png."""
+_CITY_IDS = 34
+_SOME = 3
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure where folders of pictures and of maps lie side by side, and the first maps are such."""
+    root = Path(source)
+    if options.truth not in (None, CARD.truths[0]) or not root.is_dir():
+        return 0.0
+    # Classes may be called "images" and "labels": some map must go with a picture.
+    parts = [p for p in places(root)[0][:_SOME] if any(item.masks for item in paired(p)[0])]
+    some = [first_picture(place.masks) for place in parts]
+    some = some or [item.masks[0][1] for item in stacks(root)[:_SOME]]
+    if not any(path is not None and looks_like_map(path) for path in some):
+        return 0.0
+    return 0.96 if options.truth is None else 0.99
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures that have a map. Nothing is interpolated: a pixel has the class that the file says.
+
+    Numbers or colours that the class table has not become no class (VOID), and a finding counts them. Without
+    a table the numbers that are there are the classes; of 0 and 255, 0 is background and 255 foreground.
+
+    Raises:
+        DataError: If there are no such folders, or none of the maps can be used.
+    """
+    del options
+    root = Path(source)
+    parts, notes = places(root) if root.is_dir() else ([], [])
+    loose = [] if parts else stacks(root)
+    if not parts and not loose:
+        raise DataError(f"There are no pictures with class maps at '{root}'. Expected {CARD.looks_like}.")
+    found = Found(root, loose, notes=notes)
+    alone = []
+    for part in parts:
+        items, rest = paired(part)
+        found.items += items
+        alone += rest
+    found.alone(alone)
+    if not any(name for item in found.items for name, _ in item.masks):
+        found.table, more = _table(root, parts)
+        found.notes += more
+    found.split_by(lists(root))
+    return dataset_of(found, root, CARD.name)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write images/SPLIT, masks/SPLIT (PNG of class ids, with a palette) and classes.json.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no class maps, or some items have no split.
+    """
+    classes = class_table(dataset, folder, CARD.name)
+    colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
+    palette = [colours.get(i, (0, 0, 0)) for i in range(256)]
+    for one in written(dataset, classes.ids, palette):
+        for kind, ending, data in (("images", one.ending, one.data), ("masks", ".png", one.mask)):
+            place = folder / kind / one.split / f"{one.stem}{ending}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(data)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
+    said = {"classes": rows, "void": [void_of(classes.ids)]}
+    text = json.dumps(said, ensure_ascii=False, indent=1)
+    (folder / "classes.json").write_text(text + "\n", encoding="utf-8")
+    return folder
+
+
+def _table(root: Path, parts: list[Place]) -> tuple[Table | None, list[str]]:
+    """The class table beside the maps; that of Cityscapes where they are laid out so."""
+    folders = [root, *(f for part in parts for f in (part.masks, part.masks.parent))]
+    table, notes = find_table(folders)
+    if table is None and any(part.ends[0] for part in parts):
+        rows = [Entry(name, i) for i, name in _CITIES.items()]
+        void = [i for i in range(-1, _CITY_IDS) if i not in _CITIES]
+        return made(rows, "Cityscapes", void), [
+            "Classes are the 19 of Cityscapes; its other ids are no class."
+        ]
+    return table, notes

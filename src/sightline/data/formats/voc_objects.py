@@ -1,0 +1,168 @@
+"""Pascal VOC's segmentation: for each picture a map of object numbers, and one of classes.
+
+Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
+development kit. Maps are PNG with a palette, or in its colours: 0 is background, 255 a seam of no class that
+runs around objects.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import SPLITS, Classes, Dataset
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import name_of
+from sightline.data.formats._polygons import Outlined
+from sightline.data.images import stored
+from sightline.errors import DataError, UnreadableImage
+from sightline.ops.outlines import Part, apart
+
+CARD = FormatCard(
+    name="voc-objects",
+    summary="Pascal VOC: a map of object numbers and one of classes for each picture",
+    looks_like="JPEGImages/a.jpg, SegmentationObject/a.png and SegmentationClass/a.png",
+    truths=("outlines",),
+)
+_OBJECTS, _CLASSES, _PICTURES = "SegmentationObject", "SegmentationClass", "JPEGImages"
+_VOID = 255
+_NAMES = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
+)  # fmt: skip
+
+
+@dataclass
+class _Read:
+    """What the maps of one picture hold: objects with class; their size; and what was wrong."""
+
+    parts: list[tuple[int, int, Part]] = field(default_factory=list)
+    size: tuple[int, int] | None = None
+    broken: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure where both kinds of maps lie and outlines are wanted; of boxes and class maps others know more."""
+    root = Path(source)
+    there = all((root / name).is_dir() and any((root / name).glob("*.png")) for name in (_OBJECTS, _CLASSES))
+    return 0.0 if not there else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures that ImageSets/Segmentation lists (all that have maps, where there are no lists).
+
+    Classes are those of labelmap.txt, else VOC's twenty. The seam of no class is part of no object.
+
+    Raises:
+        DataError: If there are no such maps, or none can be read.
+    """
+    del options
+    root = Path(source)
+    maps = {path.stem: path for path in sorted((root / _OBJECTS).glob("*.png"))}
+    if not maps:
+        raise DataError(f"There are no maps of objects at '{root}'. Expected {CARD.looks_like}.")
+    names, colours, notes = _table(root)
+    into = Outlined(root, asides=(_OBJECTS, _CLASSES))
+    pictures = {p.stem: p for p in sorted((root / _PICTURES).glob("*")) if p.suffix.lower() in ALL_EXTENSIONS}
+    lists = _lists(root)
+    chosen = sorted(lists or maps)
+    here = [stem for stem in chosen if stem in maps]
+    broken: list[str] = []
+
+    def objects(stem: str) -> _Read:
+        return _objects(maps[stem], root / _CLASSES / f"{stem}.png", colours, len(names))
+
+    with ThreadPoolExecutor() as pool:
+        for stem, said in zip(here, pool.map(objects, here), strict=True):
+            path = pictures.get(stem, root / _PICTURES / f"{stem}.jpg")
+            image = into.picture(path, lists.get(stem, ""), said.size)
+            broken += said.broken
+            for number, kind, part in said.parts:
+                into.stamp(image, names[kind], part, f"{name_of(maps[stem], root)} {number}", said.size)
+    bare = [stem for stem in chosen if stem not in maps]
+    what = "pictures that are listed have no map of objects, and were left out"
+    into.note("annotations-missing", "warning", bare, what, "Add the maps, or take them out of the lists.")
+    what = "maps or objects in them cannot be read, and were left out"
+    into.note("annotations-broken", "error", broken, what, "Export these maps again.")
+    return into.dataset(root, CARD.name, Classes(names[1:], tuple(range(1, len(names)))), names[1:], notes)
+
+
+def _table(root: Path) -> tuple[tuple[str, ...], dict[int, int], list[str]]:
+    """Names by number, number of each colour (0xRRGGBB), and a note."""
+    path = root / "labelmap.txt"
+    if not path.is_file():
+        return _NAMES, {_colour(k): k for k in (*range(len(_NAMES)), _VOID)}, ["Classes are VOC's twenty."]
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [line.strip().rsplit(":", 3) for line in lines if line.count(":") > 2 and line[0] != "#"]
+    rows.sort(key=lambda row: row[0].strip() != "background")  # which is number 0, wherever it is listed
+    names = [row[0].strip() for row in rows]
+    if not names or names[0] != "background":
+        raise DataError(f"{path}: lists no background. Expected lines 'name:r,g,b::', one for background.")
+    colours = {_colour(_VOID): _VOID}
+    for k, row in enumerate(rows):
+        levels = [int(v) for v in row[1].split(",") if v.strip().isdigit()]
+        if len(levels) == 3:
+            colours[(levels[0] << 16) | (levels[1] << 8) | levels[2]] = k
+    return tuple(names), colours, [f"Classes are from {path.name}."]
+
+
+def _colour(number: int) -> int:
+    """The colour of a number in VOC's palette, 0xRRGGBB: its bits dealt to red, green and blue in turn."""
+    levels = [0, 0, 0]
+    for k in range(8):
+        levels[k % 3] |= (number >> k & 1) << (7 - k // 3)
+    return levels[0] << 16 | levels[1] << 8 | levels[2]
+
+
+def _lists(root: Path) -> dict[str, str]:
+    """Split of each picture that ImageSets/Segmentation lists; empty without lists."""
+    found: dict[str, str] = {}
+    for split in SPLITS:
+        path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+        if path.is_file():
+            for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+                if line.strip():
+                    found.setdefault(line.strip(), split)
+    return found
+
+
+def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> _Read:
+    """Read the two maps of one picture."""
+    said = _Read()
+    try:
+        numbers, kinds = _codes(path), _codes(classes)
+    except UnreadableImage as error:
+        said.broken.append(str(error))
+        return said
+    if numbers[0].shape != kinds[0].shape:
+        said.broken.append(f"{path}: its size {numbers[0].shape} is not that of {classes}, {kinds[0].shape}")
+        return said
+    said.size = (numbers[0].shape[0], numbers[0].shape[1])
+    void = _colour(_VOID) if numbers[1] else _VOID
+    for number, (x, y, crop) in apart(numbers[0]):
+        if number == void:
+            continue
+        inside = kinds[0][y : y + crop.shape[0], x : x + crop.shape[1]][crop > 0]
+        keys, shares = np.unique(inside, return_counts=True)
+        indices = [colours.get(k, -1) if kinds[1] else k for k in keys.tolist()]
+        votes = {k: n for k, n in zip(indices, shares.tolist(), strict=True) if 0 < k < count}
+        if votes:
+            said.parts.append((number, max(votes, key=lambda k: votes[k]), (x, y, crop)))
+        else:
+            said.broken.append(f"{path}: object {number} has no class in {classes.name}")
+    return said
+
+
+def _codes(path: Path) -> tuple[np.ndarray, bool]:
+    """Numbers of a map, colours being 0xRRGGBB; and whether it has colours."""
+    values = stored(path).values
+    if values.ndim == 2:
+        return values, False
+    wide = values.astype(np.int64)
+    return np.asarray((wide * [1 << 16, 1 << 8, 1]).sum(2)), True

@@ -1,0 +1,144 @@
+"""Pascal VOC segmentation: a class map for each picture, as PNG with VOC's palette.
+
+Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
+development kit: 0 is the background, 1 to 20 are the classes, 255 is void (borders of objects, hard parts).
+The colour of a number n has bits 0, 3, 6 of n in the highest bits of red, 1, 4, 7 in green, 2, 5 in blue.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import SPLITS, Dataset
+from sightline.core.targets.masks import VOID
+from sightline.data.formats._class_tables import Entry, Table, find_table, made
+from sightline.data.formats._map_places import Place, first_picture, lists, looks_like_map, paired
+from sightline.data.formats._map_reading import dataset as dataset_of
+from sightline.data.formats._maps import Found
+from sightline.data.formats._maps_written import class_table, written
+from sightline.data.formats._options import ReadOptions
+from sightline.errors import DataError
+from sightline.ops.draw import Colour
+
+CARD = FormatCard(
+    name="voc-segmentation",
+    summary="Pascal VOC segmentation: a PNG of classes for each picture",
+    looks_like="JPEGImages/a.jpg and SegmentationClass/a.png, perhaps ImageSets/Segmentation/train.txt",
+    truths=("masks",),
+    writes=True,
+)
+NAMES_OF_VOC = (
+    "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
+    "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
+    "tvmonitor",
+)  # fmt: skip
+_PICTURES, _MASKS = "JPEGImages", ("SegmentationClass", "SegmentationClassPNG", "SegmentationClassRaw")
+_LISTS = "ImageSets/Segmentation"
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of JPEGImages beside SegmentationClass; a little less so where boxes are there too."""
+    root = Path(source)
+    place = _place(root) if options.truth in (None, CARD.truths[0]) and root.is_dir() else None
+    mask = None if place is None else first_picture(place.masks)
+    if mask is None or not looks_like_map(mask):
+        return 0.0
+    return 0.96 if options.truth is None else 0.99
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures that ImageSets/Segmentation lists (all with a map, where there are no lists).
+
+    Classes are those of labelmap.txt (or another table), else VOC's own. Maps in colours are read by the
+    table's colours, else by VOC's.
+
+    Raises:
+        DataError: If there are no such folders, or none of the maps can be used.
+    """
+    del options
+    root = Path(source)
+    place = _place(root) if root.is_dir() else None
+    if place is None:
+        raise DataError(f"There is no Pascal VOC segmentation at '{root}'. Expected {CARD.looks_like}.")
+    found = Found(root)
+    found.table, found.notes = find_table([root, place.masks, root / _LISTS])
+    if found.table is None:
+        found.notes.append("Class names are those of Pascal VOC: there is no labelmap.txt.")
+        found.table = made([Entry(name) for name in NAMES_OF_VOC], "Pascal VOC")
+    found.table = _with_void(found.table)
+    items, alone = paired(place)
+    named = lists(root / _LISTS)
+    # Most pictures of VOC have boxes only: without lists those with a map are meant.
+    found.items = items if named else [item for item in items if item.masks]
+    found.split_by(named)
+    if not named:
+        bare = [found.name(item) for item in items if not item.masks]
+        what = "pictures have no mask, and were left aside"
+        found.note("pictures-without-mask", "info", bare, what, "Nothing, if they are for other tasks.")
+        found.alone(alone)
+    return dataset_of(found, root, CARD.name)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write JPEGImages, SegmentationClass, ImageSets/Segmentation (if there are splits) and labelmap.txt.
+
+    Class ids are not held: they become 0 to K-1, and 255 is no class.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no class maps, some items have no split, or a
+            class name cannot stand in labelmap.txt.
+    """
+    classes = class_table(dataset, folder, CARD.name)
+    odd = [n for n in classes.names if n != n.strip() or not n.isprintable() or n[:1] in ("", "#")]
+    if odd:
+        raise DataError(f"Class names of VOC are printable and begin with no '#'. Rename {odd[0]!r}.")
+    lines: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
+    for name in (_PICTURES, _MASKS[0], _LISTS):
+        (folder / name).mkdir(parents=True)
+    for one in written(dataset, range(len(classes)), [colour_of(n) for n in range(256)]):
+        (folder / _PICTURES / f"{one.stem}{one.ending}").write_bytes(one.data)
+        (folder / _MASKS[0] / f"{one.stem}.png").write_bytes(one.mask)
+        for name in (one.split, "trainval") if one.split in ("train", "val") else (one.split,):
+            lines.setdefault(name, []).append(one.stem)
+    for name in (*SPLITS, "trainval"):
+        if lines[name]:
+            text = "\n".join(lines[name]) + "\n"
+            (folder / _LISTS / f"{name}.txt").write_text(text, encoding="utf-8")
+    colours = (",".join(map(str, colour_of(n))) for n in range(len(classes)))
+    rows = "".join(f"{name}:{colour}::\n" for name, colour in zip(classes.names, colours, strict=True))
+    (folder / "labelmap.txt").write_text(rows, encoding="utf-8")
+    return folder
+
+
+def colour_of(n: int) -> Colour:
+    """VOC's colour of a number in [0, 255]."""
+    parts = [0, 0, 0]
+    for bit in range(8):
+        parts[bit % 3] |= (n >> bit & 1) << (7 - bit // 3)
+    return parts[0], parts[1], parts[2]
+
+
+def _place(root: Path) -> Place | None:
+    """The folders of pictures and maps; several, where maps were exported in several ways."""
+    masks = [root / name for name in _MASKS if (root / name).is_dir()]
+    return Place(root / _PICTURES, masks[0], "") if masks and (root / _PICTURES).is_dir() else None
+
+
+def _with_void(table: Table) -> Table:
+    """The table with 255 as no class, and with VOC's colours where it has none."""
+    rows = list(zip(table.entries, table.ids, strict=True))
+    bare = not table.colours
+    entries = [Entry(e.name, i, _code(i) if bare and 0 <= i < VOID else e.colour) for e, i in rows]
+    void = {*table.void, *({VOID} - set(table.ids))}
+    own = made(entries, table.source)
+    colours = {*table.void_colours, *((_code(v) for v in void if 0 <= v <= VOID) if bare else ())}
+    return Table(own.entries, own.ids, tuple(void), tuple(colours), False, table.source, table.names)
+
+
+def _code(n: int) -> int:
+    red, green, blue = colour_of(n)
+    return red << 16 | green << 8 | blue

@@ -1,0 +1,30 @@
+"""Rows of bytes, one an image: statistics of any length that are joined, chosen and compared like numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray
+
+
+def pack(records: Array, image: Array, images: int) -> Array:
+    """(N,) bytes of the records of each image.
+
+    Args:
+        records: (R,) of a structured type.
+        image: (R,) image of each, rising.
+        images: N.
+    """
+    ends = (np.cumsum(np.bincount(image, minlength=images)) * records.itemsize).tolist()
+    whole, rows = records.tobytes(), np.empty(images, dtype=object)
+    rows[:] = [whole[a:b] for a, b in zip([0, *ends], ends, strict=False)]
+    return rows
+
+
+def unpack(rows: Array, kind: np.dtype[Any]) -> tuple[Array, Array]:
+    """The (R,) records of all images, and the image of each."""
+    parts = rows.tolist()
+    lengths = np.fromiter(map(len, parts), np.int64, len(parts)) // kind.itemsize
+    return np.frombuffer(b"".join(parts), kind), np.repeat(np.arange(len(parts)), lengths)

@@ -1,0 +1,88 @@
+"""Boundary F1: how much of the borders between classes lies where it should."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.core.targets.masks import VOID
+from sightline.metrics._pixels import maps, paired
+from sightline.metrics._weighted import Array, Weighted, mean
+
+TOLERANCE = 0.0075
+"""Distance from which on a border is wrong, as a share of the image's diagonal."""
+
+
+class BoundaryF1(Weighted):
+    """Mean over the images of the mean F1 over the classes that have a border in that image's truth.
+
+    A border pixel has a neighbour (above, below, beside) of another class. Precision is the share of the
+    predicted border pixels of a class that lie nearer to its true border than 0.75 % of the image's
+    diagonal, recall the other way round. Void pixels are no neighbours and have no border. Images
+    without a border are left out.
+
+    Source: Csurka et al., What is a good evaluation measure for semantic segmentation?, BMVC 2013.
+    """
+
+    card = MetricCard(
+        name="boundary F1",
+        summary="F1 of the borders of classes within 0.75 % of the image's diagonal, mean over the images",
+        higher_is_better=True,
+        best=1.0,
+        truths=("masks",),
+        percent=True,
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"f1": (N,) sum over classes, "classes": (N,) number of classes with a border}."""
+        paired(prediction, truth)
+        found = [_scores(*maps(prediction, truth, i)) for i in range(len(truth))]
+        f1 = np.array([sum(scores) for scores in found], dtype=np.float64)
+        return {"f1": f1, "classes": np.array([len(scores) for scores in found], dtype=np.int64)}
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        known = stats["classes"] > 0
+        return mean(stats["f1"][known] / stats["classes"][known], weights[:, known])
+
+
+def _scores(said: Array, there: Array) -> list[float]:
+    """F1 of each class that has a border in the truth."""
+    known = there != VOID
+    edge, true = _border(said, known), _border(there, known)
+    reach = TOLERANCE * math.hypot(*there.shape)
+    return [_f1(edge & (said == k), true & (there == k), reach) for k in np.unique(there[true])]
+
+
+def _border(one: Array, known: Array) -> Array:
+    """(H, W) bool: which pixels have a neighbour of another class."""
+    edge = np.zeros(one.shape, dtype=bool)
+    across = (one[:, 1:] != one[:, :-1]) & known[:, 1:] & known[:, :-1]
+    down = (one[1:] != one[:-1]) & known[1:] & known[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    return edge
+
+
+def _f1(edge: Array, true: Array, reach: float) -> float:
+    """F1 of a predicted and a true border; the true one has pixels."""
+    if not edge.any():
+        return 0.0
+    either = edge | true
+    rows, columns = np.flatnonzero(either.any(1)), np.flatnonzero(either.any(0))
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    edge, true = edge[window], true[window]
+    precision = float((ndimage.distance_transform_edt(~true)[edge] < reach).mean())
+    recall = float((ndimage.distance_transform_edt(~edge)[true] < reach).mean())
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
+
+
+METRIC = BoundaryF1

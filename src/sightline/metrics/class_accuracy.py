@@ -1,0 +1,42 @@
+"""Class accuracy: the share of each class's pixels that is right, mean over the classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._pixels import regions, sums
+from sightline.metrics._weighted import Array, Weighted, average
+
+
+class ClassAccuracy(Weighted):
+    """Mean over the classes in the truth of the share of their pixels, of all images, that is right.
+
+    It is mean recall: pixels wrongly said to be of a class cost that class nothing. Void pixels are left out.
+
+    Source: Long et al., Fully convolutional networks for semantic segmentation, CVPR 2015, section 5
+    ("mean accuracy").
+    """
+
+    card = MetricCard(
+        name="class accuracy",
+        summary="share of the pixels of each class that are right, mean over the classes in the truth",
+        higher_is_better=True,
+        best=1.0,
+        truths=("masks",),
+        percent=True,
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
+        return regions(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        right, truth, _ = sums(stats, weights)
+        return average(right / truth, truth > 0)
+
+
+METRIC = ClassAccuracy

@@ -1,0 +1,41 @@
+"""mDice: the Dice coefficient of classes, over all pixels of all images at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._pixels import regions, sums
+from sightline.metrics._weighted import Array, Weighted, average
+
+
+class DiceScore(Weighted):
+    """Mean over the classes in the truth of 2 |A and B| / (|A| + |B|), from all pixels of the set.
+
+    It is the F1 score of pixels, and never less than IoU. Void pixels are left out.
+
+    Source: Dice, Measures of the amount of ecologic association between species, Ecology 26, 1945.
+    """
+
+    card = MetricCard(
+        name="mDice",
+        summary="Dice coefficient (F1) over all pixels of the set, mean over the classes in the truth",
+        higher_is_better=True,
+        best=1.0,
+        truths=("masks",),
+        percent=True,
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
+        return regions(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        right, truth, said = sums(stats, weights)
+        return average(2 * right / (truth + said), truth > 0)
+
+
+METRIC = DiceScore

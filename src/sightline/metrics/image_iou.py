@@ -1,0 +1,46 @@
+"""Image IoU: intersection over union of classes in each image, mean over the images."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._pixels import image_ious, regions
+from sightline.metrics._weighted import Array, Weighted, mean
+
+
+class ImageIoU(Weighted):
+    """Mean over the images of the mean IoU over the classes in that image's truth.
+
+    Small objects and small images count as much as large ones, unlike in mIoU. Images whose truth is
+    all void are left out.
+
+    Source: Csurka et al., What is a good evaluation measure for semantic segmentation?, BMVC 2013.
+    """
+
+    card = MetricCard(
+        name="image IoU",
+        summary="intersection over union in each image, mean over its classes, then over the images",
+        higher_is_better=True,
+        best=1.0,
+        truths=("masks",),
+        percent=True,
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
+        return regions(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        iou, there = image_ious(stats)
+        known = there.any(1)
+        each = np.where(there, iou, 0.0).sum(1)[known] / there.sum(1)[known]
+        return mean(each, weights[:, known])
+
+
+METRIC = ImageIoU

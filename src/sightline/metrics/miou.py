@@ -1,0 +1,42 @@
+"""mIoU: intersection over union of classes, over all pixels of all images at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._pixels import regions, sums
+from sightline.metrics._weighted import Array, Weighted, average
+
+
+class MeanIoU(Weighted):
+    """Mean over the classes of intersection over union, from one confusion matrix over the whole set.
+
+    Classes count that occur in the truth: one that is only predicted makes others worse, but has no IoU
+    of its own. Void pixels are left out. Mean IoU by image (`ImageIoU`) is another number.
+
+    Source: Everingham et al., The PASCAL Visual Object Classes Challenge: a retrospective, IJCV 111, 2015.
+    """
+
+    card = MetricCard(
+        name="mIoU",
+        summary="intersection over union over all pixels of the set, mean over the classes in the truth",
+        higher_is_better=True,
+        best=1.0,
+        truths=("masks",),
+        percent=True,
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
+        return regions(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        right, truth, said = sums(stats, weights)
+        return average(right / (truth + said - right), truth > 0)
+
+
+METRIC = MeanIoU

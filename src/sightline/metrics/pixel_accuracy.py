@@ -1,0 +1,43 @@
+"""Pixel accuracy: the share of all pixels that is right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import MetricCard
+from sightline.core.metric import Stats
+from sightline.metrics._pixels import regions, sums
+from sightline.metrics._weighted import Array, Weighted
+
+
+class PixelAccuracy(Weighted):
+    """Share of the pixels of all images whose class is right; void pixels are left out.
+
+    Large classes rule it: where most of a picture is ground, saying ground everywhere scores high.
+
+    Source: Long et al., Fully convolutional networks for semantic segmentation, CVPR 2015, section 5.
+    """
+
+    card = MetricCard(
+        name="pixel accuracy",
+        summary="share of the pixels of all images that are right",
+        higher_is_better=True,
+        best=1.0,
+        truths=("masks",),
+        percent=True,
+    )
+    scale = "share"
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
+        return regions(prediction, truth)
+
+    def values(self, stats: Stats, weights: Array) -> Array:
+        """See `Weighted.values`."""
+        right, truth, _ = sums(stats, weights)
+        return np.asarray(right.sum(1) / truth.sum(1))
+
+
+METRIC = PixelAccuracy

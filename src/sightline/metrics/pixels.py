@@ -1,0 +1,73 @@
+"""What stands behind a score of class maps: the confusion matrix, and numbers for each class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sightline.core.targets.masks import VOID
+from sightline.metrics import _pixels
+from sightline.metrics._weighted import Array
+
+
+@dataclass(frozen=True)
+class PerClass:
+    """Numbers of each of K classes over all pixels; nan where the truth has none (precision: none is said).
+
+    Attributes:
+        pixels: (K,) int64 true pixels.
+        iou: (K,) intersection over union.
+        dice: (K,) Dice coefficient, which is F1.
+        precision: (K,) share of the pixels said to be of the class that are.
+        recall: (K,) share of its pixels that are found.
+    """
+
+    pixels: Array
+    iou: Array
+    dice: Array
+    precision: Array
+    recall: Array
+
+
+def confusion(prediction: Any, truth: Any, classes: int) -> Array:
+    """(K, K) int64 pixels by true (row) and predicted class (column), over all images.
+
+    Pixels without a class in the truth are left out, and so are those without one in the prediction.
+
+    Args:
+        prediction: `Masks` of N images.
+        truth: `Masks` of the same images, in the same sizes.
+        classes: K.
+
+    Raises:
+        ValueError: If the images or their sizes differ, or a map holds a class beyond K.
+    """
+    _pixels.paired(prediction, truth)
+    counts = np.zeros((VOID + 1, VOID + 1), dtype=np.int64)
+    for i in range(len(truth)):
+        said, there = _pixels.maps(prediction, truth, i)
+        counts += _pixels.confusion(there, said)
+    beyond = [*np.flatnonzero(counts[classes:VOID].any(1)), *np.flatnonzero(counts[:, classes:VOID].any(0))]
+    if beyond:
+        most = classes + int(max(beyond))
+        raise ValueError(f"Maps of {classes} classes hold 0 to {classes - 1}. Received {most}.")
+    return counts[:classes, :classes]
+
+
+def class_ious(counts: Array) -> Array:
+    """(K,) intersection over union from a confusion matrix; nan for classes that the truth does not have.
+
+    Their mean is the metric mIoU.
+    """
+    return per_class(counts).iou
+
+
+def per_class(counts: Array) -> PerClass:
+    """All numbers of each class from a confusion matrix (K, K)."""
+    right, truth, said = np.diag(counts).astype(np.float64), counts.sum(1), counts.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        iou = np.where(truth > 0, right / (truth + said - right), np.nan)
+        dice = np.where(truth > 0, 2 * right / (truth + said), np.nan)
+        return PerClass(truth, iou, dice, right / said, right / truth)

@@ -1,0 +1,313 @@
+"""Outlines of objects: polygons to masks and back, and COCO's run-length codes. Pure functions.
+
+A polygon is (P, 2) float64 x, y in pixels, the top left corner of the picture being (0, 0) and the middle of
+its first pixel (0.5, 0.5); its last point is joined to its first one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import find_objects, label
+
+from sightline.core.targets.bitmaps import Map
+
+Polygon = NDArray[np.float64]
+Part = tuple[int, int, Map]
+"""x and y of the top left pixel, and (h, w) uint8 of the rectangle that a mask lies in, 1 where it is."""
+
+NOTHING: Part = (0, 0, np.zeros((0, 0), dtype=np.uint8))
+_FINE = 5  # steps a pixel of the grid that points are rounded to
+_FAR = 2.0**31  # pixels; what lies beyond is taken as this far
+_BLOCK = 128
+_DIGIT, _MORE, _FIRST = 5, 32, 48  # of a text of run lengths: bits a character, flag of more to come, "0"
+_LONGEST = 12  # characters of a number that fits 63 bits, about
+
+
+def fill(rings: Sequence[Polygon], height: int, width: int) -> Part:
+    """The mask of an object that is drawn as one polygon or more; parts of it outside the picture are cut.
+
+    COCO's rule, so that masks are those of its tools: points are rounded to fifths of a pixel, edges are
+    drawn on that grid as lines of steps, and of each column of pixels the middle fifth tells where the
+    outline is crossed. What lies between the first and second crossing, the third and fourth, ... is inside
+    (even-odd). Several polygons are united.
+
+    Source: T.-Y. Lin et al., "Microsoft COCO", ECCV 2014, and the behaviour of its API (pycocotools).
+
+    Raises:
+        ValueError: If a coordinate is NaN or infinite.
+    """
+    parts = [part for part in (_filled(ring, height, width) for ring in rings) if part[2].size]
+    return united(parts) if len(parts) != 1 else parts[0]
+
+
+def united(parts: Sequence[Part]) -> Part:
+    """All parts as one."""
+    parts = [part for part in parts if part[2].size]
+    if not parts:
+        return NOTHING
+    x1, y1 = min(x for x, _, _ in parts), min(y for _, y, _ in parts)
+    x2 = max(x + crop.shape[1] for x, _, crop in parts)
+    y2 = max(y + crop.shape[0] for _, y, crop in parts)
+    whole = np.zeros((y2 - y1, x2 - x1), dtype=np.uint8)
+    for x, y, crop in parts:
+        h, w = crop.shape
+        whole[y - y1 : y - y1 + h, x - x1 : x - x1 + w] |= crop
+    return x1, y1, whole
+
+
+def cut_out(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> Part:
+    """The rectangle around what is not 0 in a mask (H, W) whose top left pixel is (x, y)."""
+    there = mask != 0
+    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    if not len(rows):
+        return NOTHING
+    crop = there[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return x + int(columns[0]), y + int(rows[0]), crop.astype(np.uint8)
+
+
+def apart(numbers: NDArray[np.integer]) -> Iterator[tuple[int, Part]]:
+    """Number and mask of each object of a map (H, W) of object numbers, 0 being none."""
+    keys, index = np.unique(numbers, return_inverse=True)
+    places = index.reshape(numbers.shape).astype(np.int32) + 1  # find_objects counts from 1
+    for k, (key, window) in enumerate(zip(keys.tolist(), find_objects(places), strict=True), 1):
+        if key:
+            rows, columns = window
+            yield key, (columns.start, rows.start, (places[window] == k).astype(np.uint8))
+
+
+def _filled(points: Polygon, height: int, width: int) -> Part:
+    """`fill` of one polygon."""
+    if not np.isfinite(points).all():
+        raise ValueError("A polygon holds NaN or infinite.")
+    columns, rows = _crossings(np.trunc(points.clip(-_FAR, _FAR) * _FINE + 0.5).astype(np.int64), width)
+    if not len(columns):
+        return NOTHING
+    rows = rows.clip(0, height)
+    x, y = int(columns.min()), int(rows.min())
+    w, h = int(columns.max()) - x + 1, int(rows.max()) - y
+    turns = np.zeros((h + 1) * w, dtype=np.uint8)
+    np.bitwise_xor.at(turns, (rows - y) * w + columns - x, np.uint8(1))
+    return cut_out(np.bitwise_xor.accumulate(turns.reshape(h + 1, w), 0)[:h], x, y)
+
+
+def _crossings(grid: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Column and row of the first pixel below each crossing of an outline in fifths of a pixel.
+
+    The middle fifth of column i is from 5 i + 2 to 5 i + 3. An edge is crossed there where its line of steps
+    goes from the one to the other; a flat edge has a step in each column of the grid, a steep one in each
+    row.
+    """
+    after = np.roll(grid, -1, 0)
+    across, along = np.abs(after - grid).T
+    flat = across >= along
+    back = np.where(flat, grid[:, 0] > after[:, 0], grid[:, 1] > after[:, 1])
+    start, end = (np.where(back[:, None], *pair) for pair in ((after, grid), (grid, after)))
+    near, far = np.minimum(grid[:, 0], after[:, 0]), np.maximum(grid[:, 0], after[:, 0])
+    first = ((near + 2) // _FINE).clip(0)
+    count = (((far - 3) // _FINE).clip(max=width - 1) - first + 1).clip(0)
+    edge = np.repeat(np.arange(len(grid)), count)
+    column = np.arange(len(edge)) - (np.cumsum(count) - count - first)[edge]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        slope = np.where(flat, (end - start)[:, 1] / across, (end - start)[:, 0] / along)
+    middle, (x, y), s = _FINE * column + 2, start[edge].T, slope[edge]
+    step = middle - x
+    row = np.minimum(_rounded(y + s * step), _rounded(y + s * (step + 1)))
+    steep = ~flat[edge]
+    if steep.any():
+        row[steep] = _steep(x[steep], y[steep], s[steep], middle[steep])
+    return column, (row + 2) // _FINE
+
+
+def _steep(
+    x: NDArray[np.int64], y: NDArray[np.int64], slope: Polygon, middle: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Row before a steep line from (x, y) downwards steps over the middle of a column, either way."""
+
+    def over(step: NDArray[np.int64]) -> NDArray[np.bool_]:
+        return np.asarray((_rounded(x + slope * step) > middle) == (slope > 0))
+
+    step = np.ceil((middle + 0.5 - x) / slope).astype(np.int64)
+    step = np.where(over(step - 1), step - 1, step)  # what arithmetic missed by a hair
+    step = np.where(over(step), step, step + 1)
+    return np.asarray(y + step - 1)
+
+
+def _rounded(values: Polygon) -> NDArray[np.int64]:
+    """To whole numbers as C does it in COCO's code: half a step added, the rest dropped."""
+    return np.trunc(values + 0.5).astype(np.int64)
+
+
+def trace(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> list[Polygon]:
+    """Polygons along the edges of a mask's pixels: `fill` of them is that mask again, pixel by pixel.
+
+    Args:
+        mask: (H, W), what is not 0 being the object.
+        x: Column of its top left pixel in the picture.
+        y: Row of its top left pixel.
+
+    Returns:
+        One polygon for each part that hangs together by sides of pixels. Holes are reached by a cut of no
+        width; they run against the outer border, so that the non-zero rule sees them too.
+    """
+    there = np.pad(np.asarray(mask) != 0, 1)
+    parts, _ = label(there)
+    groups: dict[int, list[Polygon]] = {}
+    for points in _rings(there):
+        left, top = points[0].astype(int)
+        hole = not there[top + 1, left + 1]  # the first edge runs right from the top left point
+        part = int(parts[top + 1 - hole, left + 1])
+        groups.setdefault(part, []).append(points[::-1] if hole else points)
+    return [joined(rings) + (x, y) for rings in groups.values()]  # noqa: RUF005
+
+
+def _rings(there: NDArray[np.bool_]) -> Iterator[Polygon]:
+    """Borders of a mask that was padded by a pixel, from the top left point of each.
+
+    The corners of a border, sorted by rows, are the ends of its level edges in pairs; sorted by columns those
+    of its upright ones. Where two pixels touch by a corner there are two corners in one place, each with the
+    edges of one pixel.
+    """
+    a, b, c, d = there[:-1, :-1], there[:-1, 1:], there[1:, :-1], there[1:, 1:]
+    double = (a == d) & (b == c) & (a != b)
+    ys, xs = np.nonzero((a ^ b ^ c ^ d) | double)
+    place = np.repeat(np.arange(len(ys)), 1 + double[ys, xs])
+    y, x = ys[place], xs[place]
+    second = np.diff(place, prepend=-1) == 0
+    order = np.lexsort((second ^ (double & b)[y, x], y, x))
+    upright = np.empty(len(place), dtype=np.int64)
+    upright[order[0::2]], upright[order[1::2]] = order[1::2], order[0::2]
+    points, to = np.stack([x, y], 1).astype(np.float64), upright.tolist()
+    seen = bytearray(len(to))
+    for i in range(len(to)):
+        ring = []
+        while not seen[i]:
+            seen[i] = seen[i ^ 1] = 1
+            ring += [i, i ^ 1]
+            i = to[i ^ 1]
+        if ring:
+            yield points[ring]
+
+
+def joined(rings: Sequence[Polygon]) -> Polygon:
+    """One polygon of one or more, by cuts of no width between them; what is inside (even-odd) stays so."""
+    whole = rings[0]
+    for ring in rings[1:]:
+        near = int(((whole - ring[0]) ** 2).sum(1).argmin())
+        whole = np.concatenate([whole[: near + 1], ring, ring[:1], whole[near:]])
+    return whole
+
+
+def crosses(points: Polygon) -> bool:
+    """Whether edges of a polygon cross; those that only touch, lie on each other, or are a cut, do not."""
+    ends = np.roll(points, -1, 0)
+    if not _cross(points, ends):
+        return False
+    there, back = (list(map(tuple, np.hstack(e).tolist())) for e in ((points, ends), (ends, points)))
+    drawn = set(back)
+    kept = np.array([edge not in drawn for edge in there])  # cuts are drawn there and back
+    return bool(kept.all()) or (bool(kept.any()) and _cross(points[kept], ends[kept]))
+
+
+def _cross(points: Polygon, ends: Polygon) -> bool:
+    """Whether edges cross within both of them."""
+    near, far = np.minimum(points[:, 0], ends[:, 0]), np.maximum(points[:, 0], ends[:, 0])
+    order = np.argsort(near)
+    points, ends, near, far = points[order], ends[order], near[order], far[order]
+    least = 1e-9 * float(np.ptp(points, 0).max()) ** 2
+    # Sorted by their left ends, edges of a block can meet those only that begin before the block ends.
+    for k in range(0, len(points), _BLOCK):
+        mine = slice(k, k + _BLOCK)
+        there = slice(k, int(np.searchsorted(near, far[mine].max(), "right")))
+        one, two = (points[mine, None], ends[mine, None]), (points[None, there], ends[None, there])
+        if (_parts(one, two, least) & _parts(two, one, least)).any():
+            return True
+    return False
+
+
+def _parts(line: tuple[Polygon, Polygon], edge: tuple[Polygon, Polygon], least: float) -> NDArray[np.bool_]:
+    """Whether lines part the ends of edges, by more than what arithmetic may miss."""
+    a, b = (_side(*line, end) for end in edge)
+    return np.asarray(((a > least) & (b < -least)) | ((a < -least) & (b > least)))
+
+
+def _side(a: Polygon, b: Polygon, point: Polygon) -> Polygon:
+    """Twice the area of triangles, above 0 where points lie on the one side of lines from a to b."""
+    one, two = b - a, point - a
+    return np.asarray(one[..., 0] * two[..., 1] - one[..., 1] * two[..., 0])
+
+
+def rle(mask: NDArray[np.generic]) -> list[int]:
+    """Lengths of runs of a mask (H, W) read column by column, the first run being of zeros (COCO)."""
+    flat = (np.asarray(mask) != 0).ravel(order="F")
+    ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    counts: list[int] = np.diff(ends, prepend=0, append=flat.size).tolist()
+    return [0, *counts] if flat.size and flat[0] else counts
+
+
+def from_rle(counts: Sequence[int], height: int, width: int, *, by_rows: bool = False) -> Map:
+    """Inverse of `rle`: (height, width) uint8, 1 where the object is.
+
+    Args:
+        counts: Lengths of runs, zeros first.
+        height: Of the mask.
+        width: Of the mask.
+        by_rows: Whether runs go row by row (CVAT).
+
+    Raises:
+        ValueError: If the runs are no whole numbers from 0, or their sum is another one than that of pixels.
+    """
+    runs = np.asarray(counts)
+    if len(runs) and (runs.ndim != 1 or runs.dtype.kind not in "iu" or int(runs.min()) < 0):
+        raise ValueError("the run lengths are not all whole numbers from 0")
+    total = sum(runs.tolist())
+    if total != height * width:
+        wanted = f"{height} x {width} = {height * width:,}"
+        raise ValueError(f"the run lengths add up to {total:,}, not to {wanted}")
+    flat = np.repeat((np.arange(len(runs)) & 1).astype(np.uint8), runs.astype(np.int64))
+    return flat.reshape(height, width) if by_rows else np.ascontiguousarray(flat.reshape(width, height).T)
+
+
+def rle_text(counts: Sequence[int]) -> str:
+    """Run lengths as COCO's short text.
+
+    From the fourth on a number is told as its difference to the one two before. Each is cut into groups of
+    five bits, the lowest first, the last one with its sign; a sixth bit says that more follow; 48 is added.
+    """
+    out = []
+    for i, count in enumerate(counts):
+        value = count - counts[i - 2] if i > 2 else count
+        while True:
+            group, value = value & (_MORE - 1), value >> _DIGIT
+            last = value == (-1 if group & (_MORE >> 1) else 0)
+            out.append(chr(_FIRST + group + (0 if last else _MORE)))
+            if last:
+                break
+    return "".join(out)
+
+
+def rle_counts(text: str) -> list[int]:
+    """Inverse of `rle_text`.
+
+    Raises:
+        ValueError: If the text has other characters than the code, or ends within a number.
+    """
+    counts: list[int] = []
+    value, shift = 0, 0
+    for character in text:
+        group = ord(character) - _FIRST
+        if not 0 <= group < 2 * _MORE or shift > _DIGIT * _LONGEST:
+            raise ValueError(f"the code holds {character!r}, or a number that is too long")
+        value |= (group & (_MORE - 1)) << shift
+        shift += _DIGIT
+        if group & _MORE:
+            continue
+        if group & (_MORE >> 1):
+            value -= 1 << shift
+        counts.append(value + counts[-2] if len(counts) > 2 else value)
+        value, shift = 0, 0
+    if shift:
+        raise ValueError("the code ends within a number")
+    return counts

@@ -1,0 +1,126 @@
+"""Boxes that a trained detector speaks against: probably missing, of a wrong class, or around nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.ops import batched_nms
+
+from sightline.core.report import Finding, Severity
+from sightline.core.targets.instances import Instances
+from sightline.metrics._matching import flags, overlaps
+from sightline.metrics._weighted import Array, array
+
+FINDINGS = ("missing-boxes", "doubtful-classes", "doubtful-boxes")
+SURE = 0.5
+"""Share of the way from the chosen threshold of its class to 1 from which on a detection counts as sure."""
+SAME, SUPPORT, APART = 0.5, 0.3, 0.1
+"""IoU from which on two boxes are of one object; below which a detection does not support a box; below
+which it lies beside it (as in TIDE: background)."""
+
+
+def doubts(
+    prediction: Instances, truth: Instances, ids: Sequence[str], names: Sequence[str], least: Sequence[float]
+) -> list[Finding]:
+    """What detections say against boxes that people drew.
+
+    A sure detection that overlaps no box of any class points at a missing box. One that overlaps a box of
+    another class by an IoU of 0.5, and none of its own, doubts the class of that box, unless a surer
+    detection of the box's class is there too. A box that no detection overlaps by 0.3, however unsure it is,
+    is doubtful itself. Crowds are never doubted and difficult objects may be missed. Every object is named
+    once, the surest doubts first; of doubtful boxes those that are overlapped least.
+
+    Args:
+        prediction: Detections in N images, unsure ones included.
+        truth: The boxes of the same images.
+        ids: Names of the images.
+        names: Names of the K classes.
+        least: (K) confidence from which on detections of each class are shown, as chosen on validation.
+    """
+    assert prediction.scores is not None
+    label, score = array(prediction.labels), array(prediction.scores).astype(np.float64)
+    threshold = np.asarray(least, dtype=np.float64)[label]
+    sure = score >= threshold + SURE * (1 - threshold)
+    crowd, apart = flags(truth)
+    pairs = overlaps(
+        array(prediction.boxes), array(prediction.image), array(truth.boxes), array(truth.image), crowd, APART
+    )
+    alone = sure.copy()
+    alone[pairs[0]] = False
+    missing = _once(prediction, np.flatnonzero(alone))
+    says, other = _against(pairs, label, score, sure, array(truth.labels), crowd)
+    best = np.zeros(len(apart))
+    np.maximum.at(best, pairs[1], pairs[2])
+    unseen = np.flatnonzero((best < SUPPORT) & ~apart)
+    unseen = unseen[np.argsort(best[unseen], kind="stable")]
+    seen = _named(prediction, (prediction.boxes * 10).round() / 10, missing, ids, names)
+    drawn = _named(truth, truth.boxes, other, ids, names)
+    return [
+        *_found("missing-boxes", "warning", prediction.image[missing],
+                [f"{text} ({p:.2f})" for text, p in zip(seen, score[missing], strict=True)],
+                "{n} boxes in {pictures} pictures are probably missing: the model is sure of an object where "
+                "no box is",
+                "Look there, from the top, and draw what lacks. The rest are mistakes of the model."),
+        *_found("doubtful-classes", "warning", truth.image[other],
+                [f"{text}, probably {names[label[i]]} ({score[i]:.2f})"
+                 for text, i in zip(drawn, says, strict=True)],
+                "{n} boxes in {pictures} pictures probably have a wrong class: the model is sure of another",
+                "Look at them, from the top, and mend the classes. The rest are mistakes of the model."),
+        *_found("doubtful-boxes", "info", truth.image[unseen],
+                _named(truth, truth.boxes, unseen, ids, names),
+                "{n} boxes in {pictures} pictures are probably misplaced or around nothing: no detection, "
+                f"however unsure, overlaps them by an IoU of {SUPPORT:g}",
+                "Look at them, from the top. If they are many and right, the model is not good enough to "
+                "tell."),
+    ]  # fmt: skip
+
+
+def _once(prediction: Instances, rows: Array) -> Array:
+    """The surest detection of each object among some of them, by falling score."""
+    assert prediction.scores is not None
+    boxes, scores = prediction.boxes[rows].double(), prediction.scores[rows].double()
+    kept: Tensor = batched_nms(boxes, scores, prediction.image[rows], SAME)
+    return np.asarray(rows[kept.numpy()])
+
+
+def _against(
+    pairs: tuple[Array, Array, Array], label: Array, score: Array, sure: Array, true: Array, crowd: Array
+) -> tuple[Array, Array]:
+    """Rows of detections that speak against a class, by falling score, and of the boxes they are about."""
+    close = pairs[2] >= SAME
+    of, other, iou = (x[close] for x in pairs)
+    alike = label[of] == true[other]
+    support = np.zeros(len(true))
+    np.maximum.at(support, other[alike], score[of[alike]])
+    own = np.zeros(len(label), dtype=bool)
+    own[of[alike]] = True
+    doubted = sure[of] & ~own[of] & ~crowd[other] & (score[of] > support[other])
+    of, other, iou = of[doubted], other[doubted], iou[doubted]
+    order = np.lexsort((-iou, of, -score[of]))
+    for key in (of, other):  # each detection is about the box that it overlaps most; each box is doubted once
+        order = order[np.sort(np.unique(key[order], return_index=True)[1])]
+    return of[order], other[order]
+
+
+def _named(
+    boxes: Instances, corners: Tensor, rows: Array, ids: Sequence[str], names: Sequence[str]
+) -> list[str]:
+    """Picture, class and corners of some boxes, as the check of boxes names them."""
+    images, labels = boxes.image[rows].tolist(), boxes.labels[rows].tolist()
+    return [
+        f"{ids[i]}: {names[k]} {' '.join(f'{v:g}' for v in box)}"
+        for i, k, box in zip(images, labels, corners[rows].tolist(), strict=True)
+    ]
+
+
+def _found(
+    name: str, severity: Severity, images: Tensor, items: Sequence[str], message: str, fix: str
+) -> list[Finding]:
+    """One finding on some boxes, none where there are no such boxes."""
+    if not len(items):
+        return []
+    text = message.format(n=f"{len(items):,}", pictures=f"{len(torch.unique(images)):,}")
+    return [Finding(name, severity, text, fix, len(items), tuple(items))]

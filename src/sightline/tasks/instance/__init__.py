@@ -1,0 +1,19 @@
+"""Instance segmentation: the objects in an image, each with its pixels."""
+
+from sightline.core.card import TaskCard
+from sightline.core.folder import Folder
+
+CARD = TaskCard(
+    name="instance",
+    summary="A mask for each object in an image, with its class.",
+    input="image",
+    truth="outlines",
+    prediction="outlines",
+    score="mask mAP50-95",
+    default_model="yolo-n",
+    side=512,
+    defaults={"fit": "pad"},
+)
+
+MODELS = Folder(f"{__name__}.models", "model")
+"""Ways to find objects and their pixels: one file each."""

@@ -1,0 +1,145 @@
+"""What a report shows of objects with masks: scores a class, kinds of mistakes, sizes, the worst images."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from sightline.core.metric import Metric
+from sightline.core.report import Bars, Exhibit, Gallery, Lines, Table
+from sightline.core.targets.outlines import Outlines
+from sightline.metrics.mask_ap import MaskAp
+from sightline.metrics.mask_ap50 import MaskAp50
+from sightline.metrics.mask_ap75 import MaskAp75
+from sightline.tasks.instance._mistakes import KINDS, Mistakes, mistakes
+
+SHOWN = 8
+"""Pictures in a gallery."""
+SIZES = (8, 16, 32, 64, 96, 192)
+"""Square roots of areas in pixels between which objects are counted."""
+FITS = np.linspace(0.5, 1.0, 51)
+"""IoU from which on an object counts as found, for the curve."""
+
+
+def exhibits(
+    prediction: Outlines, truth: Outlines, ids: list[str], names: Sequence[str], thresholds: Sequence[float]
+) -> list[Exhibit]:
+    """The exhibits, in order.
+
+    Args:
+        prediction: What was found in N images.
+        truth: What is there.
+        ids: Names of the images.
+        names: Names of the K classes.
+        thresholds: Confidence from which objects of each class are shown, as chosen on validation.
+    """
+    assert prediction.scores is not None
+    shown = prediction.only(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
+    assert isinstance(shown, Outlines)
+    wrong = mistakes(shown, truth)
+    return [
+        _per_class(prediction, truth, shown, wrong, names, thresholds),
+        *_kinds(wrong),
+        _fit(wrong),
+        *_sizes(truth, wrong),
+        *_galleries(shown, truth, wrong, ids, names),
+    ]
+
+
+def _per_class(
+    prediction: Outlines,
+    truth: Outlines,
+    shown: Outlines,
+    wrong: Mistakes,
+    names: Sequence[str],
+    thresholds: Sequence[float],
+) -> Table:
+    said, there = shown.labels.numpy(), truth.labels.numpy()
+    rows = []
+    for k, name in enumerate(names):
+        objects = int((wrong.counted & (there == k)).sum())
+        right, predicted = int((wrong.right & (said == k)).sum()), int(((said == k) & ~wrong.apart).sum())
+        precision = right / predicted if predicted else float("nan")
+        recall = right / objects if objects else float("nan")
+        f1 = 2 * right / (predicted + objects) if predicted + objects else float("nan")
+        values = _aps(prediction.only(prediction.labels == k), truth.only(truth.labels == k))
+        rows.append([name, objects, *values, thresholds[k], precision, recall, f1])
+    columns = ["class", "objects", "mask AP50-95", "mask AP50", "mask AP75", "confidence"]
+    note = (
+        "Precision, recall and F1 by masks at IoU 0.5, from the confidence on that was chosen on validation."
+    )
+    return Table("Per class", [*columns, "precision", "recall", "F1"], rows, note)
+
+
+def _aps(prediction: object, truth: object) -> list[float]:
+    """Average precision of masks of one class: mean over IoU 0.5:0.95, at 0.5, at 0.75."""
+    metrics: list[Metric] = [MaskAp(), MaskAp50(), MaskAp75()]
+    for metric in metrics:
+        metric.update(prediction, truth)
+    return [metric.compute() for metric in metrics]
+
+
+def _kinds(wrong: Mistakes) -> list[Exhibit]:
+    counts = {kind: float(len(wrong.where[kind])) for kind in KINDS}
+    note = "Among the objects that are shown, from the confidence on that was chosen on validation."
+    rows = [[kind, meaning, len(wrong.where[kind])] for kind, meaning in KINDS.items()]
+    return [
+        Bars("Mistakes", "kind", "how many", counts, note),
+        Table("Kinds of mistakes", ["kind", "meaning", "how many"], rows, note),
+    ]
+
+
+def _fit(wrong: Mistakes) -> Lines:
+    """How much of the finding is a matter of how well masks must fit."""
+    objects = max(int(wrong.counted.sum()), 1)
+    best = np.sort(wrong.overlap[wrong.right])
+    found = len(best) - np.searchsorted(best, FITS - 1e-9)
+    points = list(zip(FITS.tolist(), (found / objects).tolist(), strict=True))
+    note = "Where the curve falls late, masks fit well; where it starts low, objects are not found at all."
+    return Lines(
+        "How well masks fit", "least IoU", "share of the objects found", {"found": points}, note=note
+    )
+
+
+def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
+    """How large the objects are, and how many of each size are found."""
+    sides = truth.area().sqrt().numpy()
+    edges = [0, *SIZES, np.inf]
+    words = [f"under {SIZES[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(SIZES)), f"{SIZES[-1]} on"]
+    counts = np.histogram(sides[wrong.counted], edges)[0].astype(float)
+    found = np.histogram(sides[wrong.found], edges)[0]
+    shares = {w: float(f / n) for w, n, f in zip(words, counts, found, strict=True) if n}
+    unit = "square root of the area in pixels"
+    return [
+        Bars("Size of the objects", unit, "objects", dict(zip(words, counts.tolist(), strict=True))),
+        Bars("Found by size", unit, "share found at IoU 0.5", shares),
+    ]
+
+
+def _galleries(
+    shown: Outlines, truth: Outlines, wrong: Mistakes, ids: list[str], names: Sequence[str]
+) -> list[Exhibit]:
+    """Truth and prediction side by side: the images with most mistakes, then some by kind, then at random."""
+    each = {kind: np.bincount(wrong.where[kind], minlength=len(ids)) for kind in KINDS}
+    errors = np.sum(list(each.values()), axis=0)
+    worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]
+    chosen: list[tuple[str, list[int], list[str]]] = []
+    if worst:
+        said = [", ".join(f"{n[i]} {kind}" for kind, n in each.items() if n[i]) for i in worst]
+        chosen.append(("Images with most mistakes", worst, said))
+    for kind, meaning in KINDS.items():
+        images = [int(i) for i in np.argsort(-each[kind], kind="stable")[: SHOWN // 2] if each[kind][i]]
+        if images:
+            title = f"{kind[0].upper()}{kind[1:]}: {meaning}"
+            chosen.append((title, images, [f"{each[kind][i]} of them" for i in images]))
+    some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
+    chosen.append(("A sample of the images", some, [""] * len(some)))
+    note = "Left: truth. Right: prediction, from the confidence on that was chosen on validation."
+    return [
+        Gallery(title, [ids[i] for i in images], captions, note, truth[where], shown[where], names)
+        for title, images, captions in chosen
+        for where in [torch.tensor(images)]
+    ]

@@ -1,0 +1,144 @@
+"""What becomes of each object, said or true: found, of a wrong class, merged, split, missed, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.outlines import Outlines
+from sightline.ops.masks import shared
+
+KINDS = {
+    "missed": "not found",
+    "false": "nothing there",
+    "merged": "one prediction that covers two objects or more",
+    "split": "an object that two predictions or more lie in",
+    "class": "right place, wrong class",
+}
+FITS = 0.5
+"""IoU from which on a prediction has found an object."""
+HALF = 0.5
+"""Share of a mask from which on it lies in another."""
+PART = 0.1
+"""Share of an object that a prediction within it must cover to be a part of it and no speck."""
+
+Array = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """What became of D predictions and M objects.
+
+    Attributes:
+        partner: (D,) the object that each prediction has found, whatever its class; -1 for none.
+        overlap: (D,) IoU with it; 0 for none.
+        right: (D,) bool whether it is of that class too.
+        apart: (D,) bool whether it is neither right nor wrong: it lies in a crowd or a difficult object.
+        counted: (M,) bool whether an object counts: it is neither crowd nor difficult.
+        found: (M,) bool whether a prediction of its class has found it.
+        where: For each of `KINDS` the image of each such mistake.
+    """
+
+    partner: Array
+    overlap: NDArray[np.float64]
+    right: Flags
+    apart: Flags
+    counted: Flags
+    found: Flags
+    where: dict[str, Array]
+
+
+def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
+    """Compare predictions with objects, pixel by pixel.
+
+    Of the pairs with an IoU of 0.5 or more those of one class are taken first, then by falling score.
+    What is left is explained, if it can be: an object of which half lies in a prediction that covers others
+    as well was merged; a prediction of which half lies in an object that holds others as well is a part.
+
+    Args:
+        shown: Predictions for N images, those that people are shown.
+        truth: Objects of the same images.
+    """
+    image, true_image = shown.image.numpy(), truth.image.numpy()
+    alike = shown.labels.numpy(), truth.labels.numpy()
+    counted = ~_apart(truth)
+    of, other = _near(shown, truth)
+    both, first, second = shared(shown.bitmaps, truth.bitmaps, of, other)
+    real = (both > 0) & counted[other]
+    inside = both / np.maximum(first, 1)
+    crowds = np.zeros(len(image), dtype=bool)
+    crowds[of[(inside >= HALF) & ~counted[other]]] = True
+    of, other, both, first, second = (x[real] for x in (of, other, both, first, second))
+    scores = np.ones(len(image)) if shown.scores is None else shown.scores.double().numpy()
+    overlap = both / (first + second - both)
+    same = alike[0][of] == alike[1][other]
+    pairs = _matched(of, other, overlap, np.lexsort((-overlap, -scores[of], ~same)))
+    partner, fit = np.full(len(image), -1), np.zeros(len(image))
+    partner[of[pairs]], fit[of[pairs]] = other[pairs], overlap[pairs]
+    right = np.zeros(len(image), dtype=bool)
+    right[of[pairs]] = same[pairs]
+    taken, found = (np.zeros(len(true_image), dtype=bool) for _ in range(2))
+    taken[other[pairs]], found[other[pairs]] = True, same[pairs]
+
+    covers, parts = both >= HALF * second, (both >= HALF * first) & (both >= PART * second)
+    merging = np.bincount(of[covers], minlength=len(image)) > 1
+    split = np.bincount(other[parts], minlength=len(true_image)) > 1
+    merged, part = np.zeros_like(taken), np.zeros_like(right)
+    merged[other[covers & merging[of]]] = True
+    part[of[parts & split[other]]] = True
+    where = {
+        "missed": true_image[counted & ~taken & ~merged & ~split],
+        "false": image[(partner < 0) & ~merging & ~part & ~crowds],
+        "merged": image[merging],
+        "split": true_image[split],
+        "class": image[(partner >= 0) & ~right],
+    }
+    return Mistakes(partner, fit, right, crowds & (partner < 0), counted, found, where)
+
+
+def _apart(truth: Outlines) -> Flags:
+    """(M,) which objects are crowds or difficult."""
+    found = np.zeros(len(truth.labels), dtype=bool)
+    for flag in (truth.crowd, truth.difficult):
+        if flag is not None:
+            found |= flag.numpy()
+    return found
+
+
+def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
+    """(P,) rows of predictions and of objects of the same image whose rectangles overlap."""
+    rows: list[Array] = [np.empty(0, dtype=np.int64)]
+    others: list[Array] = [np.empty(0, dtype=np.int64)]
+    start = other_start = 0
+    for n, m in zip(shown.counts.tolist(), truth.counts.tolist(), strict=True):
+        one = _boxes(shown.bitmaps, start, n)
+        two = _boxes(truth.bitmaps, other_start, m)
+        near = np.maximum(one[:, None, :2], two[None, :, :2])
+        far = np.minimum(one[:, None, 2:], two[None, :, 2:])
+        i, j = np.nonzero((near < far).all(2))
+        rows.append(start + i)
+        others.append(other_start + j)
+        start, other_start = start + n, other_start + m
+    return np.concatenate(rows), np.concatenate(others)
+
+
+def _boxes(masks: Bitmaps, start: int, count: int) -> Array:
+    """(count, 4) the rectangles of some masks."""
+    corner = masks.corners[start : start + count].numpy()
+    shape = np.array([c.shape[::-1] for c in masks.crops[start : start + count]], dtype=np.int64)
+    return np.concatenate([corner, corner + shape.reshape(-1, 2)], 1)
+
+
+def _matched(of: Array, other: Array, overlap: NDArray[np.float64], order: Array) -> Array:
+    """The pairs that are taken, one after the other, of those that fit."""
+    free, open_, chosen = set(of.tolist()), set(other.tolist()), []
+    for p in order[overlap[order] >= FITS].tolist():
+        if of[p] in free and other[p] in open_:
+            free.remove(of[p])
+            open_.remove(other[p])
+            chosen.append(p)
+    return np.array(chosen, dtype=np.int64)

@@ -1,0 +1,241 @@
+"""Objects by brightness and shape alone: a threshold, the distance to its edge, and a watershed between.
+
+Nothing is learnt but a handful of parameters, which `chosen` takes from a few pictures.
+
+Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE Trans. SMC 1979; Vincent and
+Soille, Watersheds in Digital Spaces, IEEE Trans. PAMI 1991; Grimaud, A New Measure of Contrast: the Dynamics,
+SPIE 1769, 1992 (which basins are one).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from sightline.data.view import PAD_GREY
+
+Picture = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+Labels = NDArray[np.int32]
+
+FITS = (0.5, 0.65, 0.8)
+"""Overlaps (IoU) at which objects count as found when parameters are chosen."""
+FEW_PIXELS = 4
+"""What is smaller is no object, whatever the truths."""
+STEPS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
+
+
+@dataclass(frozen=True)
+class Way:
+    """The parameters.
+
+    Attributes:
+        side: What objects are: bright, dark, or what takes the smaller part of each picture.
+        power: Of grey levels in [0, 1] before the threshold is found; below 1 keeps faint objects.
+        smooth: Width in pixels of the Gaussian over the picture, and of that over distances, at least 1.
+        local: Width in pixels of the Gaussian whose mean objects must exceed too, which parts those that lie
+            close; 0 for none.
+        neck: Parts are one object where the passage between them is wider than this share of the thinner
+            one; 1 parts at any neck.
+        least: Pixels that an object has at least.
+    """
+
+    side: Literal["bright", "dark", "rarer"] = "bright"
+    power: float = 1.0
+    smooth: float = 1.0
+    local: int = 0
+    neck: float = 0.8
+    least: int = FEW_PIXELS
+
+
+@dataclass(frozen=True)
+class Hills:
+    """A picture as hills of distance to the background.
+
+    Attributes:
+        hill: (H, W) number of the hill that each pixel lies on, from 1; 0 is background.
+        peak: (1 + hills,) height of each in pixels, after smoothing.
+        pairs: (P, 2) neighbouring hills.
+        saddle: (P,) height of the highest passage between them.
+        height: (H, W) how clear each pixel is: its grey level beyond the threshold, in [-1, 1].
+    """
+
+    hill: Labels
+    peak: Floats
+    pairs: NDArray[np.int64]
+    saddle: Floats
+    height: Floats
+
+
+def hills(picture: Picture, way: Way) -> Hills:
+    """What does not depend on `neck` and `least`."""
+    place = _inner(picture)
+    there, clear = np.zeros(picture.shape[:2], dtype=bool), np.zeros(picture.shape[:2], dtype=np.float32)
+    there[place], clear[place] = _foreground(picture[place], way)
+    far = np.zeros(picture.shape[:2], dtype=np.float32)
+    distance = ndimage.distance_transform_edt(there[place]).astype(np.float32)
+    far[place] = np.where(there[place], ndimage.gaussian_filter(distance, max(way.smooth, 1.0)), 0)
+    hill = _climbed(far, there)
+    count = int(hill.max())
+    peak = np.zeros(count + 1, dtype=np.float32)
+    peak[1:] = ndimage.maximum(far, hill, np.arange(1, count + 1)) if count else 0
+    return Hills(hill, peak, *_saddles(far, hill), clear)
+
+
+def _inner(picture: Picture) -> tuple[slice, slice]:
+    """The picture within its frame of padding, if it has one."""
+    grey = (picture == PAD_GREY).all(2)
+    found = []
+    for axis in (1, 0):
+        real = np.flatnonzero(~grey.all(axis))
+        found.append(slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, grey.shape[1 - axis]))
+    return found[0], found[1]
+
+
+def _foreground(picture: Picture, way: Way) -> tuple[NDArray[np.bool_], Floats]:
+    """Which pixels are objects, holes filled, and by how much they are beyond the threshold."""
+    grey = picture.astype(np.float32).mean(2) / 255
+    if way.side == "dark":
+        grey = 1 - grey
+    grey = ndimage.gaussian_filter(grey**way.power, way.smooth)
+    threshold = _otsu(grey)
+    there = grey > threshold
+    if way.side == "rarer" and there.mean() > 0.5:
+        there, grey, threshold = ~there, -grey, -threshold
+    if way.local:
+        there &= grey > ndimage.gaussian_filter(grey, way.local)
+    there = ndimage.binary_fill_holes(ndimage.binary_opening(there))
+    return np.asarray(there, dtype=bool), grey - np.float32(threshold)
+
+
+def _otsu(grey: Floats) -> float:
+    """The level that parts values into two most unlike groups (Otsu, equation 18)."""
+    low, high = float(grey.min()), float(grey.max())
+    if high <= low:
+        return high
+    counts, edges = np.histogram(grey, 256, (low, high))
+    share, middle = counts / grey.size, (edges[1:] + edges[:-1]) / 2
+    below, mean = share.cumsum(), (share * middle).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mean[-1] * below - mean) ** 2 / (below * (1 - below))
+    return float(edges[1 + int(np.nan_to_num(between, posinf=0).argmax())])
+
+
+def _climbed(far: Floats, there: NDArray[np.bool_]) -> Labels:
+    """(H, W) the hill that each pixel of the foreground comes to by steepest ascent; 0 elsewhere."""
+    height, width = far.shape
+    # A slope too small to matter, so that no two neighbours are level.
+    sure = np.pad(far.astype(np.float64), 1, constant_values=-1)
+    sure[1:-1, 1:-1] += 1e-9 * np.arange(far.size).reshape(far.shape)
+    best, where = sure[1:-1, 1:-1].copy(), np.arange(far.size).reshape(far.shape)
+    for dy, dx in STEPS:
+        near = sure[1 + dy : 1 + dy + height, 1 + dx : 1 + dx + width]
+        higher = near > best
+        best = np.where(higher, near, best)
+        where = np.where(higher, np.arange(far.size).reshape(far.shape) + dy * width + dx, where)
+    up = where.ravel()
+    while not np.array_equal(further := up[up], up):
+        up = further
+    top = up[there.ravel()]
+    found = np.zeros(far.size, dtype=np.int32)
+    found[there.ravel()] = np.unique(top, return_inverse=True)[1] + 1
+    return found.reshape(far.shape)
+
+
+def _saddles(far: Floats, hill: Labels) -> tuple[NDArray[np.int64], Floats]:
+    """Neighbouring hills, and the highest passage between them."""
+    keys, heights = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
+    count = int(hill.max()) + 1
+    h, w = hill.shape
+    for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
+        here = (slice(0, h - dy), slice(max(0, -dx), w - max(0, dx)))
+        there = (slice(dy, h), slice(max(0, dx), w - max(0, -dx)))
+        a, b = hill[here], hill[there]
+        edge = (a != b) & (a > 0) & (b > 0)
+        low, high = np.minimum(a, b)[edge].astype(np.int64), np.maximum(a, b)[edge]
+        keys.append(low * count + high)
+        heights.append(np.minimum(far[here], far[there])[edge])
+    key, place = np.unique(np.concatenate(keys), return_inverse=True)
+    saddle = np.zeros(len(key), dtype=np.float32)
+    np.maximum.at(saddle, place, np.concatenate(heights))
+    return np.column_stack([key // count, key % count]), saddle
+
+
+def objects(found: Hills, way: Way) -> Labels:
+    """(H, W) number of the object that each pixel belongs to, from 1; 0 is background."""
+    root = np.arange(len(found.peak))
+    peak = found.peak.copy()
+
+    def top(i: int) -> int:
+        while root[i] != i:
+            root[i] = root[root[i]]
+            i = int(root[i])
+        return i
+
+    for p in np.argsort(-found.saddle, kind="stable").tolist():
+        a, b = (top(i) for i in found.pairs[p].tolist())
+        if a != b and found.saddle[p] >= way.neck * min(peak[a], peak[b]):
+            low, high = (a, b) if peak[a] < peak[b] else (b, a)
+            root[low] = high
+    whole = np.array([top(i) for i in range(len(root))])
+    labels = whole[found.hill]
+    large = np.bincount(labels.ravel(), minlength=len(root)) >= max(way.least, FEW_PIXELS)
+    large[0] = False
+    number = np.where(large, large.cumsum(), 0).astype(np.int32)
+    return np.asarray(number[labels])
+
+
+def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
+    """The parameters by which most objects are found: one after the other, those before held fixed.
+
+    Args:
+        pictures: (H, W, C) uint8.
+        truths: (H, W) numbers of the true objects, as `objects` gives them.
+    """
+    areas = np.concatenate([np.bincount(t.ravel())[1:] for t in truths])
+    areas = areas[areas > 0]
+    small = np.quantile(areas, [0.02, 0.05, 0.1]) if len(areas) else np.zeros(3)
+    least = [int(a) for a in (small[0] / 2, *small)]
+    way = Way(least=least[0])
+    known: dict[Way, list[Hills]] = {}
+    grid: dict[str, list[Any]] = {
+        "side": ["bright", "dark", "rarer"],
+        "power": [1.0, 0.5],
+        "smooth": [1.0, 0.5, 2.0, 3.0],
+        "local": [0, 16],
+        "neck": [0.8, 0.6, 0.7, 0.9, 0.95],
+        "least": least,
+    }
+    for name, values in grid.items():
+        tried = [replace(way, **{name: value}) for value in values]
+        way = max(tried, key=lambda one: _f1(one, pictures, truths, known))
+    return way
+
+
+def _f1(
+    way: Way, pictures: Sequence[Picture], truths: Sequence[Labels], known: dict[Way, list[Hills]]
+) -> float:
+    """F1 of objects over all pictures, mean over `FITS`."""
+    base = replace(way, neck=Way.neck, least=Way.least)
+    if base not in known:
+        known[base] = [hills(picture, base) for picture in pictures]
+    right, said, true = np.zeros(len(FITS)), 0, 0
+    for found, truth in zip(known[base], truths, strict=True):
+        labels = objects(found, way)
+        overlap = ious(labels, truth)
+        right += [(overlap >= fit).sum() for fit in FITS]
+        said, true = said + int(labels.max()), true + len(np.unique(truth[truth > 0]))
+    return float((2 * right / max(said + true, 1)).mean())
+
+
+def ious(one: Labels, two: Labels) -> NDArray[np.float64]:
+    """(A, B) intersection over union of the objects of two maps."""
+    a, b = int(one.max()) + 1, int(two.max()) + 1
+    both = np.bincount(one.ravel().astype(np.int64) * b + two.ravel(), minlength=a * b).reshape(a, b)
+    either = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both
+    return np.asarray(both[1:, 1:] / np.maximum(either[1:, 1:], 1))

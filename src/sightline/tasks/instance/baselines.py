@@ -1,0 +1,127 @@
+"""Cheap answers: the most frequent object of each class, and a watershed on the picture's brightness."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torchvision.ops import box_iou
+
+from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.outlines import Outlines
+from sightline.core.task import Baseline
+from sightline.tasks.instance._crops import cells, pasted
+from sightline.tasks.instance._watershed import Labels, Way, chosen, hills, ious, objects
+
+Images = NDArray[np.uint8]
+CANDIDATES, LEARNT, KEPT = 400, 20, 1000
+"""Objects tried as the commonest of a class; pictures that parameters are chosen on; objects an image."""
+SIDE = 384
+"""Largest side in pixels of the pictures that the watershed looks at."""
+
+
+def baselines(classes: int) -> list[Baseline]:
+    """The baselines of instance segmentation.
+
+    Args:
+        classes: Number of classes K.
+    """
+    return [
+        Baseline("shape", "the most frequent box of each class with its mean mask, in every image",
+                 lambda images, truth: _commonest(truth, classes), looks=False, side=128),
+        Baseline("watershed", "a threshold of brightness (Otsu), parted at necks by a watershed",
+                 _watershed, side=SIDE),
+    ]  # fmt: skip
+
+
+def _counted(truth: Outlines) -> Outlines:
+    """The objects that are neither groups nor without a pixel."""
+    keep = truth.bitmaps.areas() > 0
+    keep &= (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
+    found = truth.only(keep if truth.crowd is None else keep & ~truth.crowd)
+    assert isinstance(found, Outlines)
+    return found
+
+
+def _commonest(truth: Outlines, classes: int) -> Callable[[Any], Outlines]:
+    """For each class the box that meets one of that class, at IoU 0.5, in most images, and its mean mask."""
+    size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
+    known = _counted(truth)
+    boxes, grids, labels, scores = [torch.zeros(0, 4)], [torch.zeros(0, 28, 28)], [], []
+    for k in range(classes):
+        of_class = known.only(known.labels == k)
+        if not len(of_class.boxes):
+            continue
+        some = torch.arange(0, len(of_class.boxes), max(1, len(of_class.boxes) // CANDIDATES))
+        tried = of_class.boxes[some]
+        hits = torch.zeros(len(tried), len(truth), dtype=torch.bool)
+        where = (box_iou(tried, of_class.boxes) >= 0.5).nonzero()
+        hits[where[:, 0], of_class.image[where[:, 1]]] = True
+        share = hits.float().mean(1)
+        best = int(share.argmax())
+        assert of_class.masks is not None
+        mean = cells(of_class.masks[some], tried).mean(0)
+        # Masks that lie elsewhere in each box have no pixel in common: then the box itself.
+        grids.append((mean if bool((mean >= 0.5).any()) else torch.ones_like(mean))[None])
+        boxes.append(tried[best][None])
+        labels.append(k)
+        scores.append(float(share[best]))
+    order = torch.tensor(scores).argsort(descending=True)
+    masks = pasted(torch.cat(grids)[order], torch.cat(boxes)[order], size.tolist())
+    kinds, sure = torch.tensor(labels, dtype=torch.int64)[order], torch.tensor(scores)[order]
+    return lambda images: _same_for_all(len(images), size, masks, kinds, sure)
+
+
+def _same_for_all(n: int, size: Tensor, masks: Bitmaps, labels: Tensor, scores: Tensor) -> Outlines:
+    """The same objects in each of n images."""
+    rows = torch.arange(len(labels)).repeat(n)
+    counts = torch.full((n,), len(labels))
+    return Outlines.of(size.repeat(n, 1), counts, masks[rows], labels[rows], scores[rows])
+
+
+def _watershed(images: Images, truth: Outlines) -> Callable[[Images], Outlines]:
+    """Parameters that find most objects; all are of the class that they mostly touch."""
+    known = _counted(truth)
+    some = np.random.default_rng(0).permutation(len(images))[:LEARNT].tolist()
+    maps = [_numbered(known[i]) for i in some]
+    way = chosen([images[i] for i in some], maps)
+    votes = torch.zeros(max(1, int(known.labels.max()) + 1 if len(known.labels) else 1))
+    for i, true in zip(some, maps, strict=True):
+        touched = torch.from_numpy((ious(objects(hills(images[i], way), way), true) > 0).any(0))
+        votes += torch.bincount(known[i].labels[: len(touched)][touched], minlength=len(votes))
+    label = int(votes.argmax())
+    return lambda new: Outlines.cat([_found(image, way, label) for image in new])  # type: ignore[return-value]
+
+
+def _numbered(truth: Outlines) -> Labels:
+    """(H, W) number of the object, from 1, that each pixel of one image belongs to, all having a pixel."""
+    height, width = truth.sizes[0].tolist()
+    found = np.zeros((height, width), dtype=np.int32)
+    for number, (x, y, crop) in enumerate(truth.bitmaps, 1):
+        part = found[y : y + crop.shape[0], x : x + crop.shape[1]]
+        part[crop[: part.shape[0], : part.shape[1]] > 0] = number
+    return found
+
+
+def _found(image: Images, way: Way, label: int) -> Outlines:
+    """The objects of one picture; the further they stand out from the threshold, the surer."""
+    seen = hills(image, way)
+    numbers = objects(seen, way)
+    count = int(numbers.max())
+    clear = ndimage.mean(seen.height, numbers, np.arange(1, count + 1)) if count else np.zeros(0)
+    scores = torch.from_numpy(0.5 + np.clip(clear, 0, 1) / 2).float().reshape(-1)
+    order = scores.argsort(descending=True, stable=True)[:KEPT]
+    masks, corners = [], []
+    for number, place in enumerate(ndimage.find_objects(numbers), 1):
+        masks.append(numbers[place] == number)
+        corners.append([place[1].start, place[0].start])
+    cut = Bitmaps(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), Bitmaps.of(masks).crops)[order]
+    sizes = torch.tensor([image.shape[:2]])
+    return Outlines.of(
+        sizes, torch.tensor([len(order)]), cut, torch.full((len(order),), label), scores[order]
+    )

@@ -1,0 +1,39 @@
+"""The door to the segmentation networks of Hugging Face, which are imported only when one is built."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from sightline.errors import MissingExtra
+from sightline.models.library import Tensors
+from sightline.models.published import patient
+
+
+def library(what: str) -> Any:
+    """transformers, without its telemetry.
+
+    Args:
+        what: What needs it, as a user writes it.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import transformers
+    except ImportError:
+        raise MissingExtra(what, "transformers") from None
+    return transformers
+
+
+def fetch(kind: Any, hub: str) -> Callable[[], Tensors] | None:
+    """How to get the published tensors of a network of class `kind`; None where there are none."""
+
+    def tensors() -> Tensors:
+        with patient():
+            found: Tensors = kind.from_pretrained(hub).state_dict()
+            return found
+
+    return tensors if hub else None

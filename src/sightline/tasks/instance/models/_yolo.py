@@ -1,0 +1,93 @@
+"""Masks on our own detectors of the YOLO kind; see `sightline.models.yolo` and `heads.prototypes`."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.outlines import Outlines
+from sightline.core.task import DataInfo
+from sightline.models import yolo
+from sightline.models.candidates import learnable
+from sightline.models.heads.box_loss import box_losses
+from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
+from sightline.models.published import Pretrained
+from sightline.tasks.instance.options import Options
+
+PAPER = f"{yolo.PAPER}; masks: Bolya et al., YOLACT, ICCV 2019"
+
+
+class Yolo(Model):
+    """A detector of one size with masks; subclasses name it.
+
+    Args:
+        settings: See `settings_for`; the recipe's `size`, `mean`, `std` and `channels` beside it.
+        pretrained: Published weights of the backbone: no, auto or yes.
+    """
+
+    scale: ClassVar[yolo.Scale]
+
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
+        super().__init__(settings)
+        prototypes = Prototypes(yolo.WIDTHS[self.scale][0], yolo.HIDDEN[self.scale])
+        more, finest = {"coefficients": coefficients()}, {"prototypes": prototypes}
+        self.network = yolo.network(self.scale, settings, pretrained, more, finest)
+
+    @staticmethod
+    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+        """See `yolo.settings_for`."""
+        return yolo.settings_for(info, options)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """What is said of A places, for (B, C, H, W) images; see `yolo.forward`.
+
+        Returns:
+            What is said there; and "coefficients" (B, A, P) in [-1, 1] of "prototypes" (B, P, h, w), which
+            have a cell for 4x4 pixels.
+        """
+        more = ("coefficients", "prototypes")
+        said = yolo.forward(self.network, self.normalise(images), self.settings, more)
+        return {**said, "coefficients": said["coefficients"].tanh()}
+
+    @classmethod
+    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+        """The best pairs of place and class above `conf`, at most `max_objects` an image, best first.
+
+        Boxes are those of the detector; masks lie in the pixels that they touch. What has not one pixel
+        is no object, and is left out.
+        """
+        found, place = yolo.select(outputs, settings)
+        masks = cut(outputs["prototypes"], outputs["coefficients"][found.image, place], found)
+        areas = masks.areas().to(found.boxes.device)
+        made = Outlines(
+            found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks
+        )  # fmt: skip
+        there = made.only(areas > 0)
+        assert isinstance(there, Outlines)
+        return there
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": the sum, "box", "sides", "class", "single", "mask"}.
+
+        See `box_losses` and `mask_loss`; masks of groups (crowd) are not learnt.
+        """
+        said = outputs or self(batch.images)
+        parts, found = box_losses(said, batch.targets)
+        # The places were assigned to exactly these objects.
+        parts["mask"] = mask_loss(said, learnable(batch.targets), found, rng)
+        return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def backbone(self) -> nn.Module:
+        """The network that gives the maps."""
+        found: nn.Module = self.network.backbone
+        return found

@@ -1,0 +1,226 @@
+"""Mask R-CNN: propose boxes, look into each of them, and say which of its pixels are the object."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.models import detection as tv
+from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
+from torchvision.models.detection.mask_rcnn import MaskRCNNHeads, MaskRCNNPredictor
+from torchvision.models.detection.roi_heads import fastrcnn_loss
+
+from sightline.core.card import ModelCard
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
+from sightline.core.targets.outlines import Outlines
+from sightline.core.task import DataInfo
+from sightline.models import candidates
+from sightline.models.library import padded, seeded
+from sightline.models.proposals import (
+    MOST,
+    MULTIPLE,
+    NARROW,
+    NMS,
+    Place,
+    Variant,
+    judged,
+    laid,
+    network,
+    proposed,
+    scored,
+    small,
+)
+from sightline.models.published import Pretrained
+from sightline.tasks.instance._crops import cells, pasted
+from sightline.tasks.instance.options import Options
+
+CARD = ModelCard(
+    name="mask-rcnn",
+    summary="Proposes boxes and finds the object in each (torchvision; variants resnet50, resnet18).",
+    paper="He, Gkioxari, Dollár, Girshick, Mask R-CNN, ICCV 2017; FPN: Lin et al., CVPR 2017",
+    parameters=46_305_589,
+    counted="resnet50, 80 classes",
+    stride=32,
+    defaults={"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "weight_decay": 1e-4},
+)
+
+
+def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
+    """On ResNet-18, with fewer proposals and narrower heads."""
+    net: nn.Module = tv.MaskRCNN(
+        small(),
+        rpn_post_nms_top_n_train=500,
+        rpn_post_nms_top_n_test=300,
+        box_head=TwoMLPHead(NARROW * 7 * 7, 256),
+        box_predictor=FastRCNNPredictor(256, num_classes),
+        box_batch_size_per_image=128,
+        mask_head=MaskRCNNHeads(NARROW, (NARROW,) * 4, 1),
+        mask_predictor=MaskRCNNPredictor(NARROW, NARROW, num_classes),
+    )
+    return net
+
+
+class MaskRCNN(Model):
+    """Mask R-CNN with a feature pyramid. Class 0 of torchvision is the background.
+
+    Args:
+        settings: See `settings_for`; `variant` names the network it is built on.
+        pretrained: no, auto or yes.
+    """
+
+    card: ClassVar[ModelCard] = CARD
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "resnet50": Variant(tv.maskrcnn_resnet50_fpn_v2, tv.MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1),
+        "resnet18": Variant(_small),
+    }
+
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
+        super().__init__(settings)
+        self.network = network(self.card.name, self.variants, settings, pretrained)
+        self._places: dict[tuple[int, int], Place] = {}
+        self.place(torch.zeros(1, settings["channels"], *settings["size"]))
+
+    def place(self, images: Tensor) -> Place:
+        """Where the anchors lie on images of this size.
+
+        Raises:
+            UsageError: If they are too small for the network.
+        """
+        size = (images.shape[2], images.shape[3])
+        found = self._places.get(size)
+        if found is None or found.anchors.device != images.device:
+            found = self._places[size] = laid(self.network.net, self.card.name, images)
+        return found
+
+    @classmethod
+    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options."""
+        return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), NMS)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """The objects of (B, C, H, W) images, Q = `max_objects` of each; those that are none score 0.
+
+        Returns:
+            "boxes" (B, Q, 4) in their pixels, "scores" (B, Q), "labels" (B, Q), and "masks" (B, Q, 28, 28):
+            how sure it is, in [0, 1], that a part of the box is the object. What the loss is computed from
+            comes with them, but is left out of an exported model.
+        """
+        raw = self.raw(images)
+        found = self.found(raw, self.place(images))
+        return found if torch.compiler.is_exporting() else {**raw, **found}
+
+    def raw(self, images: Tensor) -> dict[str, Tensor]:
+        """Feature maps in full precision: scores, masks and losses are computed from them."""
+        net: Any = self.network.net
+        maps = net.backbone(padded(self.normalise(images), MULTIPLE))
+        return {f"map_{name}": value.float() for name, value in maps.items()}
+
+    def found(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
+        """The best boxes that do not suppress each other, and what lies in them."""
+        net, maps, most = self.network.net, _maps(raw), self.settings["max_objects"]
+        boxes, scores = scored(net, maps, place)
+        best = candidates.best(boxes, scores, [scores.shape[1]], MOST)
+        kept, _ = candidates.select(best, {**self.settings, "size": place.size})
+        logits = _masked(net, maps, kept.boxes.split(kept.counts.tolist()), place)  # type: ignore[no-untyped-call]
+        own = logits[torch.arange(len(logits), device=logits.device), kept.labels + 1].sigmoid()
+        assert kept.scores is not None
+        first = (kept.counts.cumsum(0) - kept.counts)[kept.image]
+        slot = torch.arange(len(own), device=own.device) - first
+        found = {}
+        parts = {"boxes": kept.boxes, "scores": kept.scores, "labels": kept.labels, "masks": own}
+        for name, value in parts.items():
+            found[name] = value.new_zeros(len(kept), most, *value.shape[1:])
+            found[name][kept.image, slot] = value
+        return found
+
+    @classmethod
+    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+        """Objects with their pixels; those without a pixel are dropped."""
+        kept, row = candidates.select(outputs, settings)
+        masks = pasted(outputs["masks"][kept.image, row], kept.boxes, settings["size"])
+        areas = masks.areas().to(kept.boxes.device)
+        found = Outlines(
+            kept.counts, kept.sizes, kept.boxes, kept.labels, kept.scores, areas, masks=masks
+        )  # fmt: skip
+        there = found.only(areas > 0)
+        assert isinstance(there, Outlines)
+        return there
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": the sum, and its terms by name}. The same in training and in evaluation mode."""
+        raw = self.raw(batch.images) if outputs is None else outputs
+        with seeded(rng):
+            terms = self.losses(_maps(raw), _truths(batch.targets), self.place(batch.images))
+        return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    def losses(
+        self, maps: dict[str, Tensor], truths: list[dict[str, Any]], place: Place
+    ) -> dict[str, Tensor]:
+        """Section 3 of the paper: the terms of Faster R-CNN, and one for the masks of what was found."""
+        net: Any = self.network.net
+        rpn, heads = net.rpn, net.roi_heads
+        proposals, logits, offsets = proposed(net, maps, place)
+        anchors = [place.anchors] * len(truths)
+        labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
+        objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
+        proposals, matched, labels, goals = heads.select_training_samples(proposals, truths)
+        kind, box = fastrcnn_loss(*judged(net, maps, proposals, place), labels, goals)
+        real = [one > 0 for one in labels]
+        boxes = [p[r] for p, r in zip(proposals, real, strict=True)]
+        said = _masked(net, maps, boxes, place)
+        masks = [t["masks"][m[r]] for t, m, r in zip(truths, matched, real, strict=True)]
+        kinds = torch.cat([one[r] for one, r in zip(labels, real, strict=True)])
+        mask = _mask_loss(said, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
+        return {"objectness": objectness, "proposal": shift, "class": kind, "box": box, "mask": mask}
+
+    def backbone(self) -> nn.Module:
+        """The whole detector; `--freeze` holds its body."""
+        return self.network
+
+
+def _maps(raw: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The feature maps under torchvision's names."""
+    return {name.removeprefix("map_"): value for name, value in raw.items() if name.startswith("map_")}
+
+
+def _truths(targets: Instances) -> list[dict[str, Any]]:
+    """Boxes, labels and masks of the learnable objects of each image."""
+    target = candidates.learnable(replace(targets, boxes=targets.boxes.float(), labels=targets.labels + 1))
+    each = (target[i] for i in range(len(target)))
+    return [{"boxes": one.boxes, "labels": one.labels, "masks": one.masks} for one in each]
+
+
+def _masked(net: Any, maps: dict[str, Tensor], boxes: Any, place: Place) -> Tensor:
+    """(M, K + 1, 28, 28) mask logits of what lies in boxes, image after image."""
+    heads = net.roi_heads
+    pooled = heads.mask_roi_pool(maps, list(boxes), [place.size] * len(boxes))
+    logits: Tensor = heads.mask_predictor(heads.mask_head(pooled))
+    return logits.float()
+
+
+def _mask_loss(logits: Tensor, kinds: Tensor, goals: list[Tensor]) -> Tensor:
+    """Binary cross-entropy of the masks of the true classes.
+
+    The goals are exact shares of the cells. torchvision samples them half a pixel off (roi_align without
+    `aligned`), which shows in objects of a few pixels.
+    """
+    if not len(logits):
+        return logits.sum() * 0
+    own = logits[torch.arange(len(logits), device=logits.device), kinds]
+    return F.binary_cross_entropy_with_logits(own, torch.cat(goals))
+
+
+MODEL = MaskRCNN
+TOY = {"variant": "resnet18"}

@@ -1,0 +1,28 @@
+"""Our YOLO with masks, size m."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.models import yolo
+from sightline.tasks.instance.models._yolo import PAPER, Yolo
+
+CARD = ModelCard(
+    name="yolo-m",
+    summary="Medium.",
+    paper=PAPER,
+    parameters=24_513_920,
+    counted=yolo.COUNTED,
+    stride=32,
+    defaults=yolo.DEFAULTS,
+)
+
+
+class YoloMedium(Yolo):
+    """The detector of this size, with masks."""
+
+    card = CARD
+    scale = "m"
+
+
+MODEL = YoloMedium
+TOY: dict[str, str] = {}

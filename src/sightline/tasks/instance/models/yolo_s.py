@@ -1,0 +1,28 @@
+"""Our YOLO with masks, size s."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.models import yolo
+from sightline.tasks.instance.models._yolo import PAPER, Yolo
+
+CARD = ModelCard(
+    name="yolo-s",
+    summary="Small.",
+    paper=PAPER,
+    parameters=10_240_480,
+    counted=yolo.COUNTED,
+    stride=32,
+    defaults=yolo.DEFAULTS,
+)
+
+
+class YoloSmall(Yolo):
+    """The detector of this size, with masks."""
+
+    card = CARD
+    scale = "s"
+
+
+MODEL = YoloSmall
+TOY: dict[str, str] = {}

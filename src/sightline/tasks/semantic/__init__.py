@@ -1,0 +1,19 @@
+"""Semantic segmentation: what each pixel of an image belongs to; scene labelling is the same."""
+
+from sightline.core.card import TaskCard
+from sightline.core.folder import Folder
+
+CARD = TaskCard(
+    name="semantic",
+    summary="A class for each pixel of an image.",
+    input="image",
+    truth="masks",
+    prediction="masks",
+    score="mIoU",
+    default_model="unet",
+    side=512,
+    defaults={"fit": "pad"},
+)
+
+MODELS = Folder(f"{__name__}.models", "model")
+"""Ways to label pixels: one file each."""

@@ -1,0 +1,109 @@
+"""What a report shows of class maps: IoU a class, confusions, edges, areas, the worst images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy import ndimage
+
+from sightline.core.report import Bars, Exhibit, Gallery, Lines, Matrix, Table
+from sightline.core.targets.masks import VOID, Masks
+from sightline.metrics.pixels import class_ious, confusion
+
+SHOWN = 8
+"""Pictures in a gallery."""
+REACH = (1, 2, 3, 5, 8, 12, 20, 32)
+"""Distances in pixels from a border of the truth up to which mistakes are counted."""
+
+
+def exhibits(prediction: Masks, truth: Masks, ids: list[str], names: Sequence[str]) -> list[Exhibit]:
+    """The exhibits, in order.
+
+    Args:
+        prediction: A class for each pixel of N images.
+        truth: What is there.
+        ids: Names of the images.
+        names: Names of the K classes.
+    """
+    each = np.stack([confusion(prediction[i], truth[i], len(names)) for i in range(len(ids))])
+    counts = each.sum(0)
+    areas = _named(counts.sum(1) / max(counts.sum(), 1), names)
+    return [
+        _per_class(counts, names),
+        Bars("IoU of each class", "class", "IoU", _named(class_ious(counts), names)),
+        _confusion(counts, names),
+        _edges(prediction, truth),
+        *_galleries(prediction, truth, each, ids, names),
+        Bars("Area of each class", "class", "share of the pixels", areas),
+    ]
+
+
+def _named(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
+    return {n: float(v) for n, v in zip(names, values, strict=True) if v == v}
+
+
+def _per_class(counts: np.ndarray, names: Sequence[str]) -> Table:
+    right, truth, said = np.diag(counts), counts.sum(1), counts.sum(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns = [class_ious(counts), 2 * right / (truth + said), right / said, right / truth]
+    rows = [[n, int(truth[k]), *(float(c[k]) for c in columns)] for k, n in enumerate(names)]
+    note = "Over all pixels of all images at once; pixels without a class in the truth are left out."
+    return Table("Per class", ["class", "pixels", "IoU", "Dice", "precision", "recall"], rows, note)
+
+
+def _confusion(counts: np.ndarray, names: Sequence[str]) -> Matrix:
+    shares = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    note = "Rows: truth. Columns: prediction. Per cent of the pixels of each true class."
+    return Matrix("Confusion matrix", list(names), shares.round(1).tolist(), note)
+
+
+def _edges(prediction: Masks, truth: Masks) -> Lines:
+    """How many of the mistakes lie near a border between classes."""
+    wrong, pixels = np.zeros(len(REACH) + 1), np.zeros(len(REACH) + 1)
+    for i in range(len(truth)):
+        said, there = prediction.map(i), truth.map(i)
+        known = there != VOID
+        bins = np.digitize(_distance(there), REACH)[known]
+        pixels += np.bincount(bins, minlength=len(REACH) + 1)
+        wrong += np.bincount(bins, weights=(said != there)[known], minlength=len(REACH) + 1)
+    share = wrong.cumsum()[:-1] / max(wrong.sum(), 1)
+    ground = pixels.cumsum()[:-1] / max(pixels.sum(), 1)
+    series = {
+        "mistakes": list(zip(map(float, REACH), share.tolist(), strict=True)),
+        "all pixels": list(zip(map(float, REACH), ground.tolist(), strict=True)),
+    }
+    note = "The further the upper curve lies above the lower, the more the mistakes are a matter of borders."
+    return Lines("Mistakes near borders", "within so many pixels of a border", "share", series, note=note)
+
+
+def _distance(one: np.ndarray) -> np.ndarray:
+    """(H, W): distance in pixels to the nearest pixel of another class, less one."""
+    edge = np.zeros(one.shape, dtype=bool)
+    across, down = one[:, 1:] != one[:, :-1], one[1:] != one[:-1]
+    edge[:, 1:] |= across
+    edge[:, :-1] |= across
+    edge[1:] |= down
+    edge[:-1] |= down
+    if not edge.any():
+        return np.full(one.shape, np.inf)
+    return np.asarray(ndimage.distance_transform_edt(~edge))
+
+
+def _galleries(
+    prediction: Masks, truth: Masks, each: np.ndarray, ids: list[str], names: Sequence[str]
+) -> list[Exhibit]:
+    right, pixels = each.diagonal(axis1=1, axis2=2).sum(1), each.sum((1, 2))
+    wrong = 1 - right / np.maximum(pixels, 1)
+    worst = np.argsort(-wrong, kind="stable")[:SHOWN].tolist()
+    some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
+    note = "Truth, prediction, and in red what differs; what has no class in the truth is left as it is."
+    found: list[Exhibit] = []
+    for title, chosen in (("Images with most mistakes", worst), ("A sample of the images", some)):
+        captions = [f"{100 * wrong[i]:.1f} % of the pixels wrong" for i in chosen]
+        where = torch.tensor(chosen)
+        found.append(
+            Gallery(title, [ids[i] for i in chosen], captions, note, truth[where], prediction[where], names)
+        )
+    return found

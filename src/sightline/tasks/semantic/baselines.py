@@ -1,0 +1,139 @@
+"""Cheap answers: the commonest class at each place, clusters of colours, a threshold, a random forest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from sklearn.cluster import MiniBatchKMeans
+from sklearn.ensemble import RandomForestClassifier
+
+from sightline.core.targets.masks import VOID, Masks
+from sightline.core.task import Baseline
+
+Images = NDArray[np.uint8]
+COLOURS, PIXELS = 16, 60_000
+"""Clusters of colours, and pixels that are learnt from."""
+SIGMAS = (1.0, 2.0, 4.0)
+"""Widths in pixels of the filters that the forest looks through."""
+
+
+def baselines(classes: int) -> list[Baseline]:
+    """The baselines of semantic segmentation.
+
+    Args:
+        classes: Number of classes K.
+    """
+    found = [
+        Baseline("place", "the commonest class at each place of the picture", lambda _, truth: _place(truth),
+                 looks=False),
+        Baseline("colours", f"k-means: {COLOURS} colours, each with its commonest class", _colours, side=128),
+        Baseline("forest", "a random forest on each pixel's colour, place and filter responses", _forest,
+                 side=128),
+    ]  # fmt: skip
+    if classes == 2:
+        otsu = Baseline("otsu", "one threshold of brightness for each picture (Otsu 1979)", _otsu, side=256)
+        found.insert(1, otsu)
+    return found
+
+
+def _place(truth: Masks) -> Callable[[Any], Masks]:
+    """The commonest class of each pixel; where none is known, that of the whole picture."""
+    height, width = (int(v) for v in truth.sizes.max(0).values) if len(truth) else (1, 1)
+    counts: dict[int, NDArray[np.int64]] = {}
+    for i in range(len(truth)):
+        one = truth.map(i)
+        for k in np.unique(one[one != VOID]).tolist():
+            seen = counts.setdefault(k, np.zeros((height, width), dtype=np.int64))
+            seen[: one.shape[0], : one.shape[1]] += one == k
+    if not counts:
+        counts[0] = np.ones((height, width), dtype=np.int64)
+    known = sorted(counts)
+    stack = np.stack([counts[k] for k in known])
+    best = np.array(known, dtype=np.uint8)[stack.argmax(0)]
+    best[stack.sum(0) == 0] = known[int(stack.sum((1, 2)).argmax())]
+    return lambda images: Masks.of([best] * len(images))
+
+
+def _known(images: Images, truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Number of each picture, and places of pixels with a class: PIXELS over all pictures."""
+    rng = np.random.default_rng(0)
+    each = max(50, PIXELS // max(1, len(images)))
+    for i in range(len(images)):
+        where = np.flatnonzero(truth.map(i).ravel() != VOID)
+        if len(where):
+            yield i, rng.choice(where, min(each, len(where)), replace=False)
+
+
+def _colours(images: Images, truth: Masks) -> Callable[[Images], Masks]:
+    """Each colour of a palette has the class that it mostly has in training."""
+    chosen = list(_known(images, truth))
+    if not chosen:
+        return _place(truth)
+    x = np.concatenate([_flat(images[i])[at] for i, at in chosen])
+    y = np.concatenate([truth.map(i).ravel()[at] for i, at in chosen])
+    model = MiniBatchKMeans(min(COLOURS, len(x)), random_state=0, n_init=3).fit(x)
+    votes = np.zeros((model.n_clusters, VOID), dtype=np.int64)
+    np.add.at(votes, (model.labels_, y), 1)
+    said = votes.argmax(1).astype(np.uint8)
+    return lambda new: Masks.of([said[model.predict(_flat(p))].reshape(p.shape[:2]) for p in new])
+
+
+def _flat(image: Images) -> NDArray[np.float32]:
+    return image.reshape(-1, image.shape[2]).astype(np.float32)
+
+
+def _otsu(images: Images, truth: Masks) -> Callable[[Images], Masks]:
+    """Whether bright pixels are class 1 or class 0 is learnt; the threshold is each picture's own."""
+    bright_is_one = sum(int(_agrees(_bright(p), truth.map(i))) for i, p in enumerate(images)) >= 0
+    return lambda new: Masks.of([(_bright(p) == bright_is_one).astype(np.uint8) for p in new])
+
+
+def _agrees(bright: NDArray[np.bool_], one: NDArray[np.uint8]) -> int:
+    """Pixels where bright means class 1, less those where it does not."""
+    known = one != VOID
+    return int((known & (bright == (one == 1))).sum()) * 2 - int(known.sum())
+
+
+def _bright(image: Images) -> NDArray[np.bool_]:
+    """(H, W): above the threshold that parts the grey levels into two most unlike groups.
+
+    Source:
+        Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE Trans. SMC 1979, equation 18.
+    """
+    grey = image.mean(2).astype(np.uint8)
+    share = np.bincount(grey.ravel(), minlength=256) / grey.size
+    omega, mu = share.cumsum(), (share * np.arange(256)).cumsum()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = (mu[-1] * omega - mu) ** 2 / (omega * (1 - omega))
+    return np.asarray(grey > int(np.nan_to_num(between).argmax()))
+
+
+def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
+    """A random forest that sees each pixel through filters."""
+    chosen = list(_known(images, truth))
+    if not chosen:
+        return _place(truth)
+    x = np.concatenate([_filtered(images[i])[at] for i, at in chosen])
+    y = np.concatenate([truth.map(i).ravel()[at] for i, at in chosen])
+    model = RandomForestClassifier(40, max_depth=18, min_samples_leaf=5, random_state=0).fit(x, y)
+    return lambda new: Masks.of(
+        [model.predict(_filtered(p)).astype(np.uint8).reshape(p.shape[:2]) for p in new]
+    )
+
+
+def _filtered(image: Images) -> NDArray[np.float32]:
+    """(H * W, F): colour, place, and at three widths the mean, edge strength, curvature and spread."""
+    height, width = image.shape[:2]
+    grey = image.astype(np.float32).mean(2)
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    found = [*image.astype(np.float32).transpose(2, 0, 1), rows / height, columns / width]
+    for sigma in SIGMAS:
+        mean = ndimage.gaussian_filter(grey, sigma)
+        spread = np.sqrt(np.maximum(ndimage.gaussian_filter(grey**2, sigma) - mean**2, 0))
+        edges = ndimage.gaussian_gradient_magnitude(grey, sigma)
+        found += [mean, edges, ndimage.gaussian_laplace(grey, sigma), spread]
+    return np.stack(found, 2).reshape(height * width, -1)

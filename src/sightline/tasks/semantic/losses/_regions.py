@@ -1,0 +1,42 @@
+"""What the losses of whole regions share: probabilities without void pixels, and means over the classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from sightline.core.targets.masks import VOID
+
+LEAST = 1e-7
+"""Keeps quotients of empty classes finite; in pixels."""
+
+
+def split(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Probabilities and truth of each class, both 0 where a pixel has no class.
+
+    Args:
+        logits: (B, K, H, W).
+        target: (B, H, W) int64.
+
+    Returns:
+        (B, K, H, W) float32 and bool.
+    """
+    said = logits.float().softmax(1).masked_fill((target == VOID)[:, None], 0.0)
+    classes = torch.arange(logits.shape[1], device=target.device)
+    return said, target[:, None] == classes[:, None, None]
+
+
+def per_class(values: Tensor) -> Tensor:
+    """(B, K, H, W) to (K,) sums over the batch."""
+    return values.sum((0, 2, 3))
+
+
+def shared(said: Tensor, there: Tensor) -> Tensor:
+    """(K,) sum of the probabilities of each class where it is."""
+    return per_class(said.masked_fill(~there, 0.0))
+
+
+def mean_over_classes(values: Tensor, present: Tensor, weights: Tensor | None) -> Tensor:
+    """Weighted mean of (K,) finite values over the classes present; 0 with a gradient of 0 if none is."""
+    each = present.float() if weights is None else present * weights.to(values)
+    return (each * values).sum() / each.sum().clamp(min=1e-12)

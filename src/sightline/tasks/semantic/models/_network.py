@@ -1,0 +1,205 @@
+"""What all networks of the task share: settings, padding to whole strides, reading the outputs, the loss."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.masks import Masks
+from sightline.core.task import DataInfo
+from sightline.errors import UnknownName, UsageError
+from sightline.models import library, zoo
+from sightline.models.published import Pretrained
+from sightline.tasks.semantic.losses import parse
+from sightline.tasks.semantic.options import Options
+
+AUX = 0.4
+"""Weight of an auxiliary head's loss (Zhao et al., PSPNet, CVPR 2017, section 3.3)."""
+
+
+class Network(Model):
+    """A network with a score for each class at each pixel.
+
+    Args:
+        settings: See `settings_for`; the recipe's `size`, `mean`, `std` and `channels` beside it.
+        pretrained: Published weights: no, auto or yes.
+    """
+
+    own: ClassVar[str | None] = None
+    """What `--backbone own` stands for, where the method takes other networks too; None: it takes none."""
+    variants: ClassVar[Collection[str]] = ()
+    """Names of the method's networks, the usual one first; empty: there is one only."""
+    ups: ClassVar[tuple[str, ...]] = ("bilinear",)
+    """Values of `--up` that it can be built with."""
+    multiple: int = 32
+    """Images are padded to sides that are multiples of this."""
+    weights: Tensor | None
+
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
+        super().__init__(settings)
+        self.criterion = parse(settings["loss"])
+        weights = settings["class_weights"]
+        kept = None if weights is None else torch.tensor(weights)
+        self.register_buffer("weights", kept, persistent=False)
+        self.network = self.build(pretrained)
+
+    @abstractmethod
+    def build(self, pretrained: Pretrained) -> library.Network:
+        """The network that `settings` say."""
+
+    @classmethod
+    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options.
+
+        Raises:
+            UnknownName: If there is no such loss, variant or backbone.
+            UsageError: If this method does not go with an option.
+        """
+        assert info.classes is not None
+        parse(options.loss)
+        return {
+            "classes": list(info.classes.names),
+            "class_ids": list(info.classes.ids),
+            "loss": options.loss,
+            "class_weights": _balanced(info) if options.class_weights == "balanced" else None,
+            "backbone": cls._backbone_for(options.backbone),
+            "variant": cls._variant_for(options.variant),
+            "up": cls._up_for(options.up),
+        }
+
+    @classmethod
+    def _variant_for(cls, asked: str | None) -> str | None:
+        if asked is None:
+            return next(iter(cls.variants), None)
+        if not cls.variants:
+            raise UsageError(f"Model '{cls.card.name}' has no variants. Received --variant {asked}.")
+        if asked not in cls.variants:
+            raise UnknownName(f"variant of model '{cls.card.name}'", asked, cls.variants)
+        return asked
+
+    @classmethod
+    def _backbone_for(cls, asked: str) -> str | None:
+        if asked == "own":
+            return cls.own
+        if cls.own is None:
+            other = f" Its variants are {', '.join(cls.variants)}." if cls.variants else ""
+            raise UsageError(
+                f"Model '{cls.card.name}' has a backbone of its own. Received --backbone {asked}.{other}"
+            )
+        if asked != cls.own:
+            cls.check_backbone(asked)
+        return asked
+
+    @classmethod
+    def check_backbone(cls, name: str) -> None:
+        """Refuse, before anything is built, a backbone that the method cannot be built on.
+
+        Raises:
+            UnknownName: If there is no such network; suggests the nearest.
+            UsageError: If it is of the wrong kind.
+        """
+        zoo.card(name)
+
+    @classmethod
+    def _up_for(cls, asked: str) -> str:
+        if asked not in cls.ups:
+            raise UsageError(
+                f"Model '{cls.card.name}' cannot enlarge its maps by --up {asked}. "
+                f"It takes {' or '.join(cls.ups)}; unet2015 and dag-rnn take all ways."
+            )
+        return asked
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """{"logits": (B, K, H, W)} for (B, C, H, W) images of any size.
+
+        Also "aux" (B, K, H, W) in training, where a method has an auxiliary head.
+        """
+        height, width = images.shape[2:]
+        said = self.said(padded(self.normalise(images), self.multiple))
+        return {name: value[:, :, :height, :width] for name, value in said.items()}
+
+    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+        """The outputs at each pixel of normalised pictures whose sides are multiples of `multiple`."""
+        return {"logits": self.network.net(pixels)}
+
+    @classmethod
+    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Masks:
+        """The class with the highest score at each pixel."""
+        return Masks.of(outputs["logits"].argmax(1).to(torch.uint8))
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": the sum, and its terms by name}; in training with 0.4 times the same of "aux"."""
+        said = outputs or self(batch.images)
+        target = truth(batch)
+        terms: dict[str, Tensor] = self.criterion(said["logits"].float(), target, self.weights)
+        if "aux" not in said:
+            return terms
+        aux = AUX * self.criterion(said["aux"].float(), target, self.weights)["loss"]
+        return {**terms, "loss": terms["loss"] + aux, "aux": aux}
+
+    def backbone(self) -> library.Network:
+        """The whole network; `--freeze` holds its encoder."""
+        return self.network
+
+
+def truth(batch: Batch) -> Tensor:
+    """(B, H, W) int64 class of each pixel, VOID where it has none."""
+    masks: Masks = batch.targets
+    return masks.dense().to(batch.images.device, torch.int64)
+
+
+def padded(pixels: Tensor, multiple: int, value: float = 0.0) -> Tensor:
+    """Maps (..., H, W) with a value at the right and below, where their sides are no multiples."""
+    height, width = pixels.shape[-2:]
+    right, below = -width % multiple, -height % multiple
+    return F.pad(pixels, (0, right, 0, below), value=value) if right or below else pixels
+
+
+def enlarged(maps: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
+    """Maps (B, K, h, w) brought to (B, K, *size) by bilinear interpolation."""
+    return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
+
+
+def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> None:
+    """One empty picture through a network, so that a misfit is an error in words, and now.
+
+    Args:
+        net: The network.
+        channels: Channels of the pictures.
+        size: Their (height, width).
+        what: The network, in words.
+
+    Raises:
+        UsageError: If it cannot take such pictures.
+    """
+    picture = padded(torch.zeros(1, channels, *size), 32)
+    training = net.training
+    try:
+        with torch.no_grad():
+            net.eval()(picture)
+    except (RuntimeError, AssertionError, ValueError) as error:
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(
+            f"{what} cannot take pictures of {size[0]}x{size[1]} ({first}). Use another --backbone or --size."
+        ) from error
+    finally:
+        net.train(training)
+
+
+def _balanced(info: DataInfo) -> list[float]:
+    """Weights in inverse proportion to the pixels of each class, 1 on average over pixels; unseen ones 1."""
+    seen = sum(c > 0 for c in info.counts)
+    return [sum(info.counts) / (seen * c) if c else 1.0 for c in info.counts]

@@ -1,0 +1,106 @@
+"""The door to segmentation-models-pytorch: its decoders on any encoder of timm.
+
+Weights of encoders are never fetched by it, but by our own door to timm, where its file is known and said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import nn
+
+from sightline.errors import UsageError
+from sightline.models import library, zoo
+from sightline.models.backbones import BACKBONES
+from sightline.models.backbones._backbone import Backbone
+from sightline.models.published import Pretrained, fetched, patient
+from sightline.tasks.semantic.models._network import Network, try_out
+
+DEFAULTS = {"batch_size": 8, "lr": 5e-4}
+"""Recipe of all of them, where ours differs."""
+COUNTED = "resnet18, 21 classes"
+BODY = "encoder.model"
+
+
+class Segmenter(Network):
+    """A decoder on an encoder; subclasses name it."""
+
+    own: ClassVar[str | None] = "resnet18"
+    architecture: ClassVar[str]
+    """The library's class."""
+    more: ClassVar[Mapping[str, Any]] = {}
+    """Further settings of it."""
+
+    @classmethod
+    def check_backbone(cls, name: str) -> None:
+        """It must be one of timm: the decoders read maps at stride 2 and 4 too, which ours do not give."""
+        zoo.card(name)
+        if name in BACKBONES:
+            raise UsageError(
+                f"Model '{cls.card.name}' takes a network of timm as --backbone, such as {cls.own}. "
+                f"Received our own '{name}', which has no maps at strides 2 to 32."
+            )
+
+    def build(self, pretrained: Pretrained) -> library.Network:
+        """The library's network with the weights of the encoder where they are wanted."""
+        name, channels = self.settings["backbone"], self.settings["channels"]
+        size: tuple[int, int] = tuple(self.settings["size"])  # type: ignore[assignment]
+        net = self._net(name, channels)
+        if name != self.own:
+            try_out(net, channels, size, f"Model '{self.card.name}' on backbone '{name}'")
+        network = library.Network(net, BODY, still=False)
+        fetch = partial(_filled, network.body, name, channels, size)
+        found = fetched(f"'{name}'", pretrained, fetch, partial(_without, name))
+        if found is not None:
+            network.origin, network.pixels = found.origin, found.pixels
+        return network
+
+    def _net(self, name: str, channels: int) -> nn.Module:
+        """The network with fresh weights.
+
+        Raises:
+            UsageError: If the encoder has not the maps that the decoder wants.
+        """
+        import segmentation_models_pytorch as smp  # slow to import
+
+        kind = getattr(smp, self.architecture)
+        interpolation = {"decoder_interpolation": self.settings["up"]} if len(self.ups) > 1 else {}
+        try:
+            net: nn.Module = kind(
+                f"tu-{name}",
+                encoder_weights=None,
+                in_channels=channels,
+                classes=len(self.settings["classes"]),
+                **interpolation,
+                **self.more,
+            )
+        except (RuntimeError, AssertionError, ValueError, TypeError, KeyError, IndexError) as error:
+            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise UsageError(
+                f"Model '{self.card.name}' cannot be built on backbone '{name}' ({first}). "
+                f"Most convolutional networks of timm do; {self.own} is the usual one."
+            ) from error
+        return net
+
+
+def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) -> Backbone:
+    """Put timm's published weights into an encoder; the network that they came with."""
+    from sightline.models.backbones import _timm  # slow to import
+
+    info: Any = body.feature_info
+    # Where strides were traded for dilation, timm's own network has the same layers at the usual strides.
+    first = info.reduction()[0]
+    strides = tuple(first * 2**i for i in range(len(info.reduction())))
+    with patient():
+        found = _timm.pyramid(name, channels=channels, size=size, strides=strides, pretrained=True)
+    body.load_state_dict(found.net.state_dict())
+    return found
+
+
+def _without(name: str) -> str:
+    """Why published weights need not be tried for, or ""."""
+    from sightline.models.backbones import _timm
+
+    return "" if _timm.published(name) else "timm lists none"

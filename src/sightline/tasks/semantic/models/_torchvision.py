@@ -1,0 +1,70 @@
+"""The door to torchvision's segmentation networks, whose encoder and heads are called one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from sightline.models import library
+from sightline.models.published import Pretrained, fetched
+from sightline.tasks.semantic.models._network import Network, enlarged
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and deviation that torchvision's networks were trained with."""
+DEFAULTS = {"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "weight_decay": 1e-4}
+"""Recipe of all of them, where ours differs."""
+BODY = "backbone"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network that a method can be built on.
+
+    Attributes:
+        build: Takes weights, weights_backbone and num_classes.
+        weights: Published weights (images of COCO, classes of VOC), or None.
+    """
+
+    build: Callable[..., nn.Module]
+    weights: Any = None
+
+
+class Segmenter(Network):
+    """A segmentation network of torchvision."""
+
+    variants: ClassVar[Mapping[str, Variant]]
+
+    def build(self, pretrained: Pretrained) -> library.Network:
+        """torchvision's network, for this many classes and channels."""
+        name, channels = self.settings["variant"], self.settings["channels"]
+        variant = self.variants[name]
+        net = variant.build(weights=None, weights_backbone=None, num_classes=len(self.settings["classes"]))
+        if channels != 3:
+            library.see(net.get_submodule(BODY), channels)
+        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
+        if found is not None:
+            library.fill(net, found, BODY)
+        network = library.Network(net, BODY, still=False)
+        if found is not None:
+            network.origin = f"torchvision: {variant.weights.url}"
+            network.pixels = IMAGENET if channels == 3 else None
+        return network
+
+    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Scores of the head; in training also those of the auxiliary head, where there is one."""
+        net: Any = self.network.net
+        maps = net.backbone(pixels)
+        said = {"logits": net.classifier(maps.get("out", maps))}
+        if self.training and "aux" in maps:
+            said["aux"] = net.aux_classifier(maps["aux"])
+        return {name: enlarged(value, pixels.shape[2:]) for name, value in said.items()}
+
+
+def _fetch(variant: Variant) -> Callable[[], library.Tensors] | None:
+    """How to get the published tensors."""
+    if variant.weights is None:
+        return None
+    return lambda: variant.build(weights=variant.weights, progress=False).state_dict()

@@ -1,0 +1,88 @@
+"""The door to the segmentation transformers of Hugging Face, which are imported only when one is built."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from sightline.errors import MissingExtra
+from sightline.models import library
+from sightline.models.published import Pretrained, fetched, patient
+from sightline.tasks.semantic.models._network import Network
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and deviation that the published networks were trained with."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One size of a network.
+
+    Attributes:
+        hub: Name of its published weights (ADE20K), or "".
+        config: What it differs in from the library's default.
+    """
+
+    hub: str = ""
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Segmenter(Network):
+    """A segmentation network of transformers.
+
+    Raises:
+        MissingExtra: If transformers is not installed.
+    """
+
+    kinds: ClassVar[tuple[str, str]]
+    """The library's class of the configuration and that of the network."""
+    body: ClassVar[str]
+    """Dotted name of what looks at the picture."""
+    variants: ClassVar[Mapping[str, Variant]]
+
+    @abstractmethod
+    def config(self, variant: Variant) -> dict[str, Any]:
+        """Settings of the library's configuration, for the channels of the pictures."""
+
+    def build(self, pretrained: Pretrained) -> library.Network:
+        """The library's network, for this many classes and channels."""
+        name = self.settings["variant"]
+        there, variant = _library(self.card.name), self.variants[name]
+        config, kind = (getattr(there, k) for k in self.kinds)
+        net = kind(config(num_labels=len(self.settings["classes"]), **self.config(variant)))
+        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant))
+        if found is not None:
+            library.fill(net, found, self.body)
+        network = library.Network(net, self.body, still=False)
+        if found is not None:
+            network.origin = f"huggingface.co: {variant.hub}"
+            network.pixels = IMAGENET if self.settings["channels"] == 3 else None
+        return network
+
+
+def _library(model: str) -> Any:
+    """transformers, without its telemetry.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    try:
+        import transformers
+    except ImportError:
+        raise MissingExtra(f"--model {model}", "transformers") from None
+    return transformers
+
+
+def _fetch(kind: Any, variant: Variant) -> Callable[[], library.Tensors] | None:
+    """How to get the published tensors."""
+
+    def fetch() -> library.Tensors:
+        with patient():
+            tensors: library.Tensors = kind.from_pretrained(variant.hub).state_dict()
+            return tensors
+
+    return fetch if variant.hub else None

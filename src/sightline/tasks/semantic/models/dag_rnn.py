@@ -1,0 +1,197 @@
+"""DAG-RNN: scene labelling in which each place hears of all the others.
+
+A network gives local features at stride 8. Then context is swept over their map in four directions, each
+place's state following from those of its three neighbours that were reached before it: that is a recurrent
+network on a directed acyclic graph. Scores are read from the four states of a place together, and enlarged.
+
+Source:
+    Shuai, Zuo, Wang, Wang, DAG-Recurrent Neural Networks For Scene Labeling, CVPR 2016, equations 5 to 7.
+    Theirs are VGG-16 features at one stride; other backbones here give maps at strides 8, 16 and 32, which
+    are brought to one width, enlarged and added.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sightline.core.card import ModelCard
+from sightline.models import library, zoo
+from sightline.models.layers.conv import ConvNorm
+from sightline.models.published import Pretrained, fetched
+from sightline.tasks.semantic.models._network import Network, enlarged
+
+CARD = ModelCard(
+    name="dag-rnn",
+    summary="Context swept over the feature map in four directions, own code; any pyramid, every --up.",
+    paper="Shuai, Zuo, Wang, Wang, DAG-Recurrent Neural Networks For Scene Labeling, CVPR 2016",
+    parameters=584_757,
+    counted="own backbone, 21 classes",
+    stride=32,
+    defaults={"batch_size": 8, "lr": 1e-3, "clip": 1.0},
+)
+
+STRIDE = 8
+WIDTH = 128
+"""Channels of a place's state, in each direction."""
+FLIPS = ((), (3,), (2, 3), (2,))
+"""Dimensions to turn round so that a sweep begins at the top left: to south-east, south-west, north-west,
+north-east."""
+
+
+class Sweep(nn.Module):
+    """States of all places of a map, from four sweeps over it.
+
+    In each direction d the state of place v is h = relu(U_d x + b_d + W_d (sum of the states of the three
+    neighbours from which v is reached: beside, above or below, and across)). Places of one anti-diagonal
+    do not reach each other, so they are computed together, those of all directions too: H + W - 1 steps.
+
+    Args:
+        inputs: Channels of the map.
+        width: Channels D of the state in each direction.
+    """
+
+    def __init__(self, inputs: int, width: int) -> None:
+        super().__init__()
+        self.inputs = nn.Conv2d(inputs, len(FLIPS) * width, 1)
+        self.states = nn.Parameter(torch.empty(len(FLIPS), width, width))
+        # A third, as three states are added: by the sums alone they neither grow nor fade.
+        for square in self.states:
+            nn.init.orthogonal_(square, 1 / 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, 4 D, H, W)."""
+        width = x.shape[3]
+        turned = [
+            part.flip(dims) if dims else part
+            for part, dims in zip(self.inputs(x).chunk(len(FLIPS), 1), FLIPS, strict=True)
+        ]
+        # (H + W - 1, 4, B, H, D): a map's anti-diagonals, one after the other.
+        steps = _skewed(torch.stack(turned)).permute(4, 0, 1, 3, 2).contiguous()
+        last = torch.zeros_like(steps[0])
+        before = last
+        found = []
+        for step in steps.unbind():
+            # Row i of a diagonal holds place (i, s - i): beside it lies row i of the diagonal before, above
+            # it row i - 1 of that, across row i - 1 of the one before. Outside of the map all stays 0.
+            above = F.pad((last + before)[:, :, :-1], (0, 0, 1, 0))
+            heard = (last + above).flatten(1, 2)
+            state = torch.baddbmm(step.flatten(1, 2), heard, self.states).relu().view_as(step)
+            found.append(state)
+            last, before = state, last
+        states = _straight(torch.stack(found).permute(1, 2, 4, 3, 0), width)
+        return torch.cat(
+            [part.flip(dims) if dims else part for part, dims in zip(states, FLIPS, strict=True)], 1
+        )
+
+
+def _skewed(maps: Tensor) -> Tensor:
+    """(..., H, W) to (..., H, H + W - 1): row i moved i places to the right, zeros around."""
+    height, width = maps.shape[-2:]
+    flat = F.pad(maps, (0, height)).flatten(-2)
+    return flat[..., : height * (height + width - 1)].reshape(*maps.shape[:-1], height + width - 1)
+
+
+def _straight(maps: Tensor, width: int) -> Tensor:
+    """Inverse of `_skewed`, for rows of `width` places."""
+    height = maps.shape[-2]
+    flat = F.pad(maps.flatten(-2), (0, height))
+    return flat.reshape(*maps.shape[:-1], height + width)[..., :width]
+
+
+class Local(nn.Sequential):
+    """A small network that sees 55 x 55 pixels for each place, at stride 8.
+
+    Args:
+        channels: Channels of the pictures.
+    """
+
+    levels = ((WIDTH, STRIDE),)
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(
+            ConvNorm(channels, 32, stride=2),
+            ConvNorm(32, 64, stride=2),
+            ConvNorm(64, 64),
+            ConvNorm(64, WIDTH, stride=2),
+            ConvNorm(WIDTH, WIDTH),
+            ConvNorm(WIDTH, WIDTH),
+        )
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """(B, C, H, W) to one map (B, 128, H / 8, W / 8)."""
+        return [self(x)]
+
+
+class Labeller(nn.Module):
+    """Local features, sweeps, scores.
+
+    Args:
+        body: A `zoo.Pyramid` whose finest map has stride 8.
+        classes: Scores for each pixel.
+        up: nearest, bilinear or transposed.
+    """
+
+    def __init__(self, body: Any, classes: int, up: str) -> None:
+        super().__init__()
+        self.body, self.up = body, up
+        self.laterals = nn.ModuleList(nn.Conv2d(channels, WIDTH, 1) for channels, _ in body.levels)
+        self.sweep = Sweep(WIDTH, WIDTH)
+        self.scores = nn.Conv2d(len(FLIPS) * WIDTH, classes, 1)
+        if up == "transposed":
+            self.enlarge = nn.ConvTranspose2d(
+                classes, classes, 2 * STRIDE, STRIDE, STRIDE // 2, groups=classes, bias=False
+            )
+            with torch.no_grad():  # it begins as bilinear interpolation (Long et al., FCN, section 3.3)
+                self.enlarge.weight.copy_(_tent(2 * STRIDE).expand_as(self.enlarge.weight))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W), sides multiples of 32, to (B, K, H, W) scores."""
+        found = [lateral(one) for lateral, one in zip(self.laterals, self.body.maps(x), strict=True)]
+        local = found[0]
+        for coarse in found[1:]:
+            local = local + enlarged(coarse, local.shape[2:])
+        scores: Tensor = self.scores(self.sweep(local.relu()))
+        if self.up == "bilinear":
+            return enlarged(scores, x.shape[2:])
+        if self.up == "nearest":
+            return F.interpolate(scores, scale_factor=STRIDE, mode="nearest")
+        return self.enlarge(scores)  # type: ignore[no-any-return]
+
+
+def _tent(side: int) -> Tensor:
+    """(side, side) weights of bilinear interpolation that enlarges to side / 2 times the size."""
+    line = 1 - (torch.arange(side) + 0.5 - side / 2).abs() / (side / 2)
+    return line[:, None] * line
+
+
+class DAGRNN(Network):
+    """The labeller on a small network of our own, or on any that `zoo.pyramid` knows."""
+
+    card: ClassVar[ModelCard] = CARD
+    own: ClassVar[str | None] = "own"
+    ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
+
+    def build(self, pretrained: Pretrained) -> library.Network:
+        """The labeller, with published weights of its backbone where they are wanted."""
+        name, channels = self.settings["backbone"], self.settings["channels"]
+        body: Any
+        if name == self.own:
+            fetched(f"the small network of '{CARD.name}'", pretrained, None)
+            body, where = Local(channels), "body"
+        else:
+            side = [math.ceil(s / self.multiple) * self.multiple for s in self.settings["size"]]
+            body = zoo.pyramid(name, channels=channels, size=(side[0], side[1]), pretrained=pretrained)
+            where = "body.net" if isinstance(getattr(body, "net", None), nn.Module) else "body"
+        net = Labeller(body, len(self.settings["classes"]), self.settings["up"])
+        network = library.Network(net, where, still=False)
+        network.origin, network.pixels = getattr(body, "origin", "scratch"), getattr(body, "pixels", None)
+        return network
+
+
+MODEL = DAGRNN
+TOY: dict[str, str] = {}

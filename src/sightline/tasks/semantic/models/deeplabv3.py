@@ -1,0 +1,46 @@
+"""DeepLabV3: dilated convolutions at several rates beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import ClassVar
+
+from torchvision.models import segmentation as tv
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models._torchvision import DEFAULTS, Segmenter, Variant
+
+CARD = ModelCard(
+    name="deeplabv3",
+    summary="Dilated convolutions at several rates (torchvision; variants resnet50, resnet101, mobilenet).",
+    paper="Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017",
+    parameters=42_004_074,
+    counted="resnet50, 21 classes",
+    stride=32,
+    defaults=DEFAULTS,
+)
+
+
+class DeepLabV3(Segmenter):
+    """DeepLabV3 with an auxiliary head on an earlier stage."""
+
+    card: ClassVar[ModelCard] = CARD
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "resnet50": Variant(
+            partial(tv.deeplabv3_resnet50, aux_loss=True),
+            tv.DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
+        ),
+        "resnet101": Variant(
+            partial(tv.deeplabv3_resnet101, aux_loss=True),
+            tv.DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1,
+        ),
+        "mobilenet": Variant(
+            partial(tv.deeplabv3_mobilenet_v3_large, aux_loss=True),
+            tv.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
+        ),
+    }
+
+
+MODEL = DeepLabV3
+TOY = {"variant": "mobilenet"}

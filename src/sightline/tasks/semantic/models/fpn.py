@@ -1,0 +1,28 @@
+"""Semantic FPN: a feature pyramid, read at one quarter of the size."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="fpn",
+    summary="A feature pyramid whose levels are brought to one size and added, on any encoder of timm.",
+    paper="Kirillov et al., Panoptic Feature Pyramid Networks, CVPR 2019; Lin et al., FPN, CVPR 2017",
+    parameters=13_049_813,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class FPN(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "FPN"
+    ups = ("bilinear", "nearest")
+
+
+MODEL = FPN
+TOY: dict[str, str] = {}

@@ -1,0 +1,27 @@
+"""LinkNet: maps of the encoder are added to those of the decoder."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="linknet",
+    summary="U-Net's form with maps added rather than joined: small and fast, on any encoder of timm.",
+    paper="Chaurasia, Culurciello, LinkNet, VCIP 2017",
+    parameters=11_664_437,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class LinkNet(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "Linknet"
+
+
+MODEL = LinkNet
+TOY: dict[str, str] = {}

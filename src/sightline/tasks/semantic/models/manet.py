@@ -1,0 +1,28 @@
+"""MA-Net: U-Net's form with attention."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="manet",
+    summary="U-Net's form with attention over places and over channels, on any encoder of timm.",
+    paper="Fan et al., MA-Net: A Multi-Scale Attention Network for ... Segmentation, IEEE Access 2020",
+    parameters=21_678_373,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class MANet(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "MAnet"
+    ups = ("bilinear", "nearest")
+
+
+MODEL = MANet
+TOY: dict[str, str] = {}

@@ -1,0 +1,146 @@
+"""Mask2Former: a set of masks, each with a class, from which the class of each pixel is voted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from sightline.core.card import ModelCard
+from sightline.core.sample import Batch
+from sightline.core.targets.masks import VOID
+from sightline.core.task import DataInfo
+from sightline.errors import UsageError
+from sightline.models.library import seeded
+from sightline.models.published import Pretrained
+from sightline.tasks.semantic.models._network import enlarged, padded, truth
+from sightline.tasks.semantic.models._transformers import Segmenter, Variant
+from sightline.tasks.semantic.options import Options
+
+CARD = ModelCard(
+    name="mask2former",
+    summary="Masks that vote (extra 'transformers'; variants swin-t, swin-s, tiny); has a loss of its own.",
+    paper="Cheng et al., Masked-attention Mask Transformer for Universal Image Segmentation, CVPR 2022",
+    parameters=47_406_480,
+    counted="swin-t, 21 classes",
+    stride=32,
+    defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip": 0.01},
+)
+
+LEAST = 1e-6
+"""Least vote for a class: the logarithm of none would be infinite."""
+
+
+def _swin(**changed: Any) -> dict[str, Any]:
+    """Swin-T with what differs from it; all of its four maps are wanted."""
+    return {"model_type": "swin", "drop_path_rate": 0.3, "out_indices": [1, 2, 3, 4], **changed}
+
+
+class Mask2Former(Segmenter):
+    """Mask2Former, read as the paper reads it for semantic segmentation (section 3 of MaskFormer)."""
+
+    card: ClassVar[ModelCard] = CARD
+    kinds: ClassVar[tuple[str, str]] = ("Mask2FormerConfig", "Mask2FormerForUniversalSegmentation")
+    body: ClassVar[str] = "model.pixel_level_module.encoder"
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "swin-t": Variant("facebook/mask2former-swin-tiny-ade-semantic", {"backbone_config": _swin()}),
+        "swin-s": Variant(
+            "facebook/mask2former-swin-small-ade-semantic", {"backbone_config": _swin(depths=[2, 2, 18, 2])}
+        ),
+        "tiny": Variant(
+            config={
+                "backbone_config": _swin(
+                    embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 2, 4, 8], drop_path_rate=0.0
+                ),
+                "feature_size": 32,
+                "mask_feature_size": 32,
+                "hidden_dim": 32,
+                "encoder_feedforward_dim": 64,
+                "encoder_layers": 1,
+                "decoder_layers": 3,
+                "num_attention_heads": 4,
+                "dim_feedforward": 64,
+                "num_queries": 20,
+                "train_num_points": 512,
+            }
+        ),
+    }
+
+    @classmethod
+    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+        """Settings that follow from the data and the options; its loss is a part of the method."""
+        if options.loss != Options.loss or options.class_weights != Options.class_weights:
+            raise UsageError(
+                "Model 'mask2former' has a loss of its own, over masks that are matched to classes. "
+                f"Received --loss {options.loss} --class-weights {options.class_weights}; leave both out."
+            )
+        return super().settings_for(info, options)
+
+    def config(self, variant: Variant) -> dict[str, Any]:
+        """With the channels of the pictures."""
+        body = {**variant.config["backbone_config"], "num_channels": self.settings["channels"]}
+        return {**variant.config, "backbone_config": body}
+
+    def build(self, pretrained: Pretrained) -> Any:
+        """The library's network, whose loss was built with it."""
+        network = super().build(pretrained)
+        net: Any = network.net
+        net.config.output_auxiliary_logits = True
+        net.get_submodule(self.body).swin.layernorm = nn.Identity()  # of what nobody reads
+        return network
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Votes for each class at each pixel, as logarithms: {"logits": (B, K, H, W)}.
+
+        Also what the loss is computed from, but for an exported model: "classes" (B, L, Q, K + 1) and "masks"
+        (B, L, Q, H / 4, W / 4) of Q queries after each of L layers, before softmax and sigmoid.
+        """
+        height, width = images.shape[2:]
+        raw = self._raw(images)
+        classes, masks = raw["classes"][:, -1].softmax(-1)[:, :, :-1], raw["masks"][:, -1]
+        size = (4 * masks.shape[2], 4 * masks.shape[3])
+        votes = torch.einsum("bqk,bqhw->bkhw", classes, enlarged(masks, size).sigmoid())
+        logits = votes[:, :, :height, :width].clamp(min=LEAST).log()
+        return {"logits": logits} if torch.compiler.is_exporting() else {"logits": logits, **raw}
+
+    def _raw(self, images: Tensor) -> dict[str, Tensor]:
+        """What each layer says of each query, in full precision."""
+        net: Any = self.network.net
+        out = net(pixel_values=padded(self.normalise(images), self.multiple))
+        layers = [(a["class_queries_logits"], a["masks_queries_logits"]) for a in out.auxiliary_logits]
+        layers.append((out.class_queries_logits, out.masks_queries_logits))
+        classes, masks = zip(*layers, strict=True)
+        return {"classes": torch.stack(classes, 1).float(), "masks": torch.stack(masks, 1).float()}
+
+    def loss(
+        self,
+        batch: Batch,
+        rng: torch.Generator,
+        part: str = "all",
+        outputs: dict[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """{"loss": the sum over all layers, "class", "mask" and "dice" of the last}; section 3.3.
+
+        Each class of a picture is one mask. Pixels without a class belong to none of them, as in the authors'
+        program: so they do count, as ground of all masks.
+        """
+        raw = self._raw(batch.images) if outputs is None else outputs
+        target = padded(truth(batch), self.multiple, VOID)
+        labels = [one.unique() for one in target]
+        labels = [one[one != VOID] for one in labels]
+        masks = [(t == k[:, None, None]).float() for t, k in zip(target, labels, strict=True)]
+        net: Any = self.network.net
+        layers = zip(raw["classes"].unbind(1), raw["masks"].unbind(1), strict=True)
+        said = [{"class_queries_logits": k, "masks_queries_logits": m} for k, m in layers]
+        with seeded(rng):
+            terms = net.get_loss_dict(
+                **said[-1], mask_labels=masks, class_labels=labels, auxiliary_predictions=said[:-1]
+            )
+        named = {"class": "loss_cross_entropy", "mask": "loss_mask", "dice": "loss_dice"}
+        return {"loss": torch.stack(list(terms.values())).sum(), **{k: terms[v] for k, v in named.items()}}
+
+
+MODEL = Mask2Former
+TOY = {"variant": "tiny"}

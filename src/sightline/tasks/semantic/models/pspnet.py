@@ -1,0 +1,27 @@
+"""PSPNet: context as means over parts of the picture."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="pspnet",
+    summary="Means over the picture's parts at four sizes beside each place, on any encoder of timm; fast.",
+    paper="Zhao et al., Pyramid Scene Parsing Network, CVPR 2017",
+    parameters=928_565,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class PSPNet(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "PSPNet"
+
+
+MODEL = PSPNet
+TOY: dict[str, str] = {}

@@ -1,0 +1,27 @@
+"""SegFormer's light decoder on any encoder; with its own encoder it is segformer-hf."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="segformer",
+    summary="SegFormer's decoder, a mixing of four levels by 1x1 convolutions, on any encoder of timm.",
+    paper="Xie et al., SegFormer, NeurIPS 2021",
+    parameters=11_773_525,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class SegFormer(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "Segformer"
+
+
+MODEL = SegFormer
+TOY: dict[str, str] = {}

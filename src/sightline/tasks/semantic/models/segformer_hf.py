@@ -1,0 +1,66 @@
+"""SegFormer: a transformer whose maps have four sizes, and a decoder of 1x1 convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models._network import enlarged
+from sightline.tasks.semantic.models._transformers import Segmenter, Variant
+
+CARD = ModelCard(
+    name="segformer-hf",
+    summary="SegFormer on its own encoder (extra 'transformers'; variants b0, b1, b2, tiny). The published "
+    "weights are NVIDIA's, for research only.",
+    paper="Xie et al., SegFormer: Simple and Efficient Design for Semantic Segmentation, NeurIPS 2021",
+    parameters=3_719_541,
+    counted="b0, 21 classes",
+    stride=32,
+    defaults={"batch_size": 8, "lr": 2e-4, "weight_decay": 0.01},
+)
+
+
+def _sizes(hidden: Sequence[int], depths: Sequence[int], decoder: int, **more: Any) -> dict[str, Any]:
+    """Table 6 of the paper."""
+    return {
+        "hidden_sizes": list(hidden),
+        "depths": list(depths),
+        "decoder_hidden_size": decoder,
+        **more,
+    }
+
+
+class SegFormer(Segmenter):
+    """SegFormer."""
+
+    card: ClassVar[ModelCard] = CARD
+    kinds: ClassVar[tuple[str, str]] = ("SegformerConfig", "SegformerForSemanticSegmentation")
+    body: ClassVar[str] = "segformer"
+    variants: ClassVar[Mapping[str, Variant]] = {
+        "b0": Variant(
+            "nvidia/segformer-b0-finetuned-ade-512-512", _sizes((32, 64, 160, 256), (2, 2, 2, 2), 256)
+        ),
+        "b1": Variant(
+            "nvidia/segformer-b1-finetuned-ade-512-512", _sizes((64, 128, 320, 512), (2, 2, 2, 2), 256)
+        ),
+        "b2": Variant(
+            "nvidia/segformer-b2-finetuned-ade-512-512", _sizes((64, 128, 320, 512), (3, 4, 6, 3), 768)
+        ),
+        "tiny": Variant(config=_sizes((16, 32, 64, 128), (1, 1, 1, 1), 64, num_attention_heads=[1, 2, 4, 8])),
+    }
+
+    def config(self, variant: Variant) -> dict[str, Any]:
+        """With the channels of the pictures."""
+        return {"num_channels": self.settings["channels"], **variant.config}
+
+    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+        """Scores at a quarter of the size, enlarged."""
+        scores: Tensor = self.network.net(pixel_values=pixels).logits
+        return {"logits": enlarged(scores, pixels.shape[2:])}
+
+
+MODEL = SegFormer
+TOY = {"variant": "tiny"}

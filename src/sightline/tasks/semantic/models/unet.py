@@ -1,0 +1,28 @@
+"""U-Net: a decoder that is given the encoder's maps of all depths."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="unet",
+    summary="U-Net's decoder on any encoder of timm: maps of all depths are joined on the way up.",
+    paper="Ronneberger, Fischer, Brox, U-Net, MICCAI 2015",
+    parameters=14_331_109,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class UNet(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "Unet"
+    ups = ("bilinear", "nearest")
+
+
+MODEL = UNet
+TOY: dict[str, str] = {}

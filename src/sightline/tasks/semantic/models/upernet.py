@@ -1,0 +1,27 @@
+"""UPerNet: pyramid pooling on top of a feature pyramid."""
+
+from __future__ import annotations
+
+from sightline.core.card import ModelCard
+from sightline.tasks.semantic.models import _smp
+
+CARD = ModelCard(
+    name="upernet",
+    summary="Pyramid pooling and a feature pyramid in one, on any encoder of timm.",
+    paper="Xiao et al., Unified Perceptual Parsing for Scene Understanding, ECCV 2018",
+    parameters=19_496_661,
+    counted=_smp.COUNTED,
+    stride=32,
+    defaults=_smp.DEFAULTS,
+)
+
+
+class UPerNet(_smp.Segmenter):
+    """The network of this decoder."""
+
+    card = CARD
+    architecture = "UPerNet"
+
+
+MODEL = UPerNet
+TOY: dict[str, str] = {}

@@ -1,0 +1,99 @@
+"""Semantic segmentation: its metrics, baselines, and what its report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Exhibit
+from sightline.core.targets.masks import MOST, Masks
+from sightline.core.task import Baseline, Task
+from sightline.data.images import Arrays
+from sightline.errors import DataError
+from sightline.metrics.boundary_f1 import BoundaryF1
+from sightline.metrics.class_accuracy import ClassAccuracy
+from sightline.metrics.dice_score import DiceScore
+from sightline.metrics.image_iou import ImageIoU
+from sightline.metrics.miou import MeanIoU
+from sightline.metrics.pixel_accuracy import PixelAccuracy
+from sightline.tasks.semantic import CARD
+from sightline.tasks.semantic._exhibits import exhibits
+from sightline.tasks.semantic.baselines import baselines
+from sightline.tasks.semantic.options import Options
+
+
+class Semantic(Task):
+    """What each pixel of an image belongs to."""
+
+    card = CARD
+    Options: ClassVar[type] = Options
+
+    def __init__(self, info: Any, options: Any) -> None:
+        super().__init__(info, options)
+        if len(self._names) > MOST:
+            raise DataError(f"Class maps tell up to {MOST} classes apart. Received {len(self._names)}.")
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return self.info.classes.names if self.info.classes else ()
+
+    @staticmethod
+    def toy(n: int, size: int, seed: int) -> Dataset:
+        """A bright square and a red bar on a dark ground, in pictures of four times the size."""
+        rng, side = np.random.default_rng(seed), 4 * size
+        images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
+        maps = np.zeros((n, side, side), dtype=np.uint8)
+        for image, one in zip(images, maps, strict=True):
+            for label, (h, w) in ((1, (side // 3, side // 3)), (2, (side // 5, side // 2))):
+                y, x = int(rng.integers(0, side - h)), int(rng.integers(0, side - w))
+                one[y : y + h, x : x + w] = label
+            image[one == 1] += 150
+            image[one == 2, 0] += 150
+        ids = [f"toy/{i:03d}" for i in range(n)]
+        classes = Classes(("ground", "square", "bar"))
+        return Dataset("toy", "toy", ids, Arrays(images), Masks.of(maps), classes)
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """The mean IoU of ONE confusion over the whole set first; the mean over images has another name."""
+        chosen: list[Metric] = [
+            MeanIoU(), DiceScore(), PixelAccuracy(), ClassAccuracy(), ImageIoU(), BoundaryF1(),
+        ]  # fmt: skip
+        return {m.card.name: m for m in chosen}
+
+    def baselines(self) -> list[Baseline]:
+        """Place, colours, a forest; and one threshold where there are two classes."""
+        return baselines(len(self._names))
+
+    def captions(self, targets: Any) -> list[str]:
+        """The classes of each image, the largest first, with their share."""
+        found = []
+        for counts in targets.pixels(len(self._names)):
+            whole = max(int(counts.sum()), 1)
+            order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
+            said = [f"{self._names[k]} {100 * counts[k] / whole:.0f} %" for k in order[:4]]
+            found.append(", ".join(said) or "nothing known")
+        return found
+
+    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+        """The share of each class in each image."""
+        counts = prediction.pixels(len(self._names))
+        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+        words = zip(self.captions(prediction), shares.tolist(), strict=True)
+        return [
+            {"found": said, **{f"share({k})": round(v, 6) for k, v in zip(self._names, row, strict=True)}}
+            for said, row in words
+        ]
+
+    def exhibits(
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Exhibit]:
+        """IoU a class, confusions, where the mistakes lie, and the worst images."""
+        del settings
+        return exhibits(prediction, truth, ids, self._names)
+
+
+TASK = Semantic

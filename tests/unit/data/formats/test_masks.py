@@ -1,0 +1,556 @@
+"""Pictures with class maps, as users have them: layouts, ways to say a class, and what goes wrong."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.report import Finding
+from sightline.core.targets.masks import VOID, Masks
+from sightline.data.formats import masks
+from sightline.data.formats._class_tables import read_table
+from sightline.data.formats._options import ReadOptions
+from sightline.data.images import Arrays
+from sightline.data.open import open_data
+from sightline.data.scan import scan
+from sightline.errors import DataError
+
+H, W = 12, 16
+ANY = ReadOptions()
+
+
+def put(path: Path, pixels: np.ndarray, mode: str | None = None, **save: Any) -> Path:
+    """Write pixels as they are; a list of arrays is a stack."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = Image.fromarray(pixels)
+    if mode is not None:
+        image = image.convert(mode)
+    image.save(path, **save)
+    return path
+
+
+def photo(path: Path, value: int = 0, shape: tuple[int, int] = (H, W)) -> Path:
+    rng = np.random.default_rng(value)
+    return put(path, rng.integers(0, 255, (*shape, 3)).astype(np.uint8))
+
+
+def halves(left: int, right: int, kind: Any = np.uint8, shape: tuple[int, int] = (H, W)) -> np.ndarray:
+    """A map whose left half has one number and whose right half another."""
+    found = np.full(shape, left, dtype=kind)
+    found[:, shape[1] // 2 :] = right
+    return found
+
+
+def palette(path: Path, index: np.ndarray, colours: list[int]) -> Path:
+    image = Image.fromarray(index)
+    image.putpalette(colours)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+def pair(root: Path, name: str, mask: np.ndarray, **save: Any) -> None:
+    """images/NAME.png and masks/NAME.png."""
+    photo(root / f"images/{name}.png", len(name))
+    put(root / f"masks/{name}.png", mask, **save)
+
+
+def opened(root: Path) -> Dataset:
+    assert masks.sniff(str(root), ANY) > 0.95
+    return masks.read(str(root), ANY)
+
+
+def names(data: Dataset) -> tuple[str, ...]:
+    assert data.classes is not None
+    return data.classes.names
+
+
+def problem(data: Dataset, name: str) -> Finding:
+    found = {f.name: f for f in data.problems}
+    assert name in found, f"{name} is not among {sorted(found)}"
+    assert found[name].count == len(found[name].items)
+    return found[name]
+
+
+LAYOUTS = [
+    ("images/a.png", "masks/a.png", ""),
+    ("images/a.jpg", "labels/a.png", ""),
+    ("Images/deep/a.png", "Masks/deep/a.png", ""),
+    ("image/a.png", "annotations/a.tif", ""),
+    ("images/a.png", "masks/a_mask.png", ""),
+    ("images/a.png", "masks/mask_a.bmp", ""),
+    ("images/train/a.png", "masks/training/a.png", "train"),
+    ("train/images/a.png", "train/masks/a.png", "train"),
+    ("valid/image/a.png", "valid/label/a.png", "val"),
+    ("train/a.png", "trainannot/a.png", "train"),
+    ("test/a.png", "test_labels/a_L.png", "test"),
+    ("images_train/a.png", "masks_train/a.png", "train"),
+    ("leftImg8bit/val/ulm/a_leftImg8bit.png", "gtFine/val/ulm/a_gtFine_labelIds.png", "val"),
+]
+
+
+@pytest.mark.parametrize(("picture", "mask", "split"), LAYOUTS, ids=[f"{p}+{m}" for p, m, _ in LAYOUTS])
+def test_layouts(tmp_path: Path, picture: str, mask: str, split: str) -> None:
+    photo(tmp_path / picture)
+    put(tmp_path / mask, halves(7, 8))
+    data = open_data(tmp_path)
+    assert data.format == "masks"
+    assert list(data.ids) == [picture]
+    assert data.splits.tolist() == [split]
+    assert not data.problems
+    city = "leftImg8bit" in picture
+    assert names(data) == (tuple(masks._CITIES.values()) if city else ("7", "8"))
+    np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
+
+
+def test_folders_that_are_left_aside_are_named(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(0, 1))
+    put(tmp_path / "gt/a.png", halves(3, 4))
+    assert any("Not read: gt" in note for note in opened(tmp_path).notes)
+    (tmp_path / "two").mkdir()
+    photo(tmp_path / "two/train/a.png")
+    put(tmp_path / "two/trainannot/a.png", halves(0, 1))
+    photo(tmp_path / "two/test/b.png")
+    data = opened(tmp_path / "two")
+    assert any("Not read: test" in note for note in data.notes)
+
+
+def test_folders_of_photographs_are_not_taken_for_masks(tmp_path: Path) -> None:
+    for i in range(3):
+        photo(tmp_path / f"images/{i}.png", i, (64, 64))
+        photo(tmp_path / f"gt/{i}.png", i, (64, 64))
+        put(
+            tmp_path / f"labels/{i}.jpg", np.random.default_rng(i).integers(0, 255, (64, 64)).astype(np.uint8)
+        )
+    assert masks.sniff(str(tmp_path), ANY) == 0
+    assert open_data(tmp_path).format == "folder"
+
+
+def test_other_truths_are_not_ours(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(0, 1))
+    assert masks.sniff(str(tmp_path), ReadOptions(truth="label")) == 0
+    assert masks.sniff(str(tmp_path), ReadOptions(truth="masks")) > 0.98
+
+
+@pytest.mark.parametrize(
+    "how", ["grey", "palette", "16 bits", "three times", "32 bits", "float", "alpha", "2 bits"]
+)
+def test_every_way_to_write_ids(tmp_path: Path, how: str) -> None:
+    photo(tmp_path / "images/a.png")
+    index, path = halves(1, 3), tmp_path / "masks/a.png"
+    if how == "palette":
+        palette(path, index, [9, 9, 9] * 256)
+    elif how == "2 bits":
+        palette(path, index, [0] * 12)
+        image = Image.open(path)
+        assert image.mode == "P"
+        grey = bytearray(path.read_bytes())
+        assert grey[24] == 2
+    elif how == "three times":
+        put(path, np.repeat(index[..., None], 3, 2))
+    elif how == "alpha":
+        put(path, np.concatenate([np.repeat(index[..., None], 3, 2), np.full((H, W, 1), 9, np.uint8)], 2))
+    elif how in ("32 bits", "float"):
+        put(path.with_suffix(".tif"), index.astype(np.int32 if how == "32 bits" else np.float32))
+    else:
+        put(path, index.astype(np.uint16 if how == "16 bits" else np.uint8))
+    data = opened(tmp_path)
+    assert data.classes == Classes(("1", "3"), (1, 3))
+    np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
+    assert not data.problems
+    assert any("called by their numbers" in note for note in data.notes)
+
+
+def test_16_bit_ids_beyond_255_are_classes_as_long_as_they_are_few(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(300, 40000, np.uint16))
+    pair(tmp_path, "b", halves(300, 65535, np.uint16))
+    data = opened(tmp_path)
+    assert data.classes == Classes(("300", "40000"), (300, 40000))
+    np.testing.assert_array_equal(data.targets.map(1), halves(0, VOID))
+    assert problem(data, "void-undeclared").items == (f"images/b.png: 65535 ({H * W // 2} px)",)
+
+
+def test_more_numbers_than_classes_can_be_are_an_error(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png", shape=(20, 40))
+    put(tmp_path / "masks/a.png", np.arange(800).reshape(20, 40).astype(np.uint16))
+    with pytest.raises(DataError, match=r"799 different numbers|800 different numbers"):
+        masks.read(str(tmp_path), ANY)
+
+
+def test_0_and_255_are_background_and_foreground(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(0, 255))
+    pair(tmp_path, "b", np.where(halves(0, 1) > 0, 255, 0).astype(np.uint8)[..., None].repeat(3, 2))
+    data = opened(tmp_path)
+    assert data.classes == Classes(("background", "foreground"), (0, 255))
+    assert [data.targets.map(i).max() for i in range(2)] == [1, 1]
+    assert not data.problems
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"), [("cell\nrest\n", ("cell", "rest")), ("cell\n", ("background", "cell"))]
+)
+def test_0_and_255_with_names_for_them(tmp_path: Path, table: str, expected: tuple[str, ...]) -> None:
+    pair(tmp_path, "a", halves(0, 255))
+    (tmp_path / "classes.txt").write_text(table)
+    data = opened(tmp_path)
+    assert names(data) == expected
+    np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
+    assert any("255 is" in note for note in data.notes)
+
+
+def test_255_that_no_table_declares_is_no_class_and_is_said(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(1, 255))
+    (tmp_path / "classes.txt").write_text("0 sky\n1 road\n")
+    data = opened(tmp_path)
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+    found = problem(data, "void-undeclared")
+    assert found.severity == "info"
+    assert f"255: {H * W // 2} pixels" in found.message
+
+
+def test_ids_that_the_table_has_not_are_counted_and_named(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(1, 9))
+    pair(tmp_path, "bb", halves(0, 1))
+    (tmp_path / "classes.txt").write_text("0 sky\n1 road\n2 void\n")
+    data = opened(tmp_path)
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+    np.testing.assert_array_equal(data.targets.map(1), halves(0, 1))
+    found = problem(data, "mask-ids-unknown")
+    assert (found.severity, found.items) == ("error", ("images/a.png: 9 (96 px)",))
+    assert "classes.txt" in found.message
+    assert "9: 96 pixels" in found.message
+
+
+def test_a_palette_that_was_turned_into_grey_is_told(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png")
+    colours = [0, 0, 0, 128, 0, 0, 0, 128, 0] + [0] * 759
+    lost = palette(tmp_path / "masks/a.png", halves(1, 2), colours)
+    Image.open(lost).convert("L").save(lost)
+    (tmp_path / "classes.txt").write_text("background\ncat\ndog\n")
+    found = problem(opened(tmp_path), "mask-ids-unknown")
+    assert "38: 96 pixels" in found.message
+    assert "grey levels made of a palette" in found.fix
+
+
+TABLES = {
+    "class_dict.csv": "name, r, g, b\ncat,128,0,0\ndog,0,128,0\nVoid,0,0,0\n",
+    "classes.csv": "id;name;color\n0;cat;#800000\n1;dog;#008000\n2;unlabelled;#000000\n",
+    "labelmap.txt": "# label:color_rgb:parts:actions\ncat:128,0,0::\ndog:0,128,0::\nignore:0,0,0::\n",
+    "label_colors.txt": "128 0 0\tcat\n0 128 0\t\tdog\n0 0 0 Void\n",
+    "classes.json": json.dumps({"cat": [128, 0, 0], "dog": [0, 128, 0], "void": [0, 0, 0]}),
+}
+
+
+def coloured(*colours: tuple[int, int, int]) -> np.ndarray:
+    """Stripes of colours."""
+    found = np.zeros((H, W, 3), dtype=np.uint8)
+    for k, colour in enumerate(colours):
+        found[:, k * W // len(colours) :] = colour
+    return found
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_colours_with_a_table(tmp_path: Path, name: str) -> None:
+    pair(tmp_path, "a", coloured((128, 0, 0), (0, 128, 0), (0, 0, 0), (0, 128, 0)))
+    (tmp_path / name).write_text(TABLES[name])
+    data = opened(tmp_path)
+    assert names(data) == ("cat", "dog")
+    assert data.targets.map(0)[0].tolist() == [0] * 4 + [1] * 4 + [VOID] * 4 + [1] * 4
+    assert not data.problems
+
+
+def test_colours_that_are_not_in_the_table_are_shown_with_the_nearest(tmp_path: Path) -> None:
+    pair(tmp_path, "a", coloured((128, 0, 0), (120, 3, 0)))
+    (tmp_path / "class_dict.csv").write_text(TABLES["class_dict.csv"])
+    data = opened(tmp_path)
+    found = problem(data, "mask-colours-unknown")
+    assert found.items == ("images/a.png: (120, 3, 0) (96 px)",)
+    assert "(120, 3, 0), nearest is (128, 0, 0) 'cat': 96 pixels" in found.message
+    np.testing.assert_array_equal(data.targets.map(0), halves(0, VOID))
+
+
+def test_colours_where_ids_are_expected_are_left_out(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(0, 1))
+    pair(tmp_path, "bb", coloured((128, 0, 0), (0, 128, 0)))
+    data = opened(tmp_path)
+    assert list(data.ids) == ["images/a.png"]
+    found = problem(data, "masks-in-colour")
+    assert (found.severity, found.items) == ("error", ("images/bb.png (2 colours)",))
+    (tmp_path / "masks/a.png").unlink()
+    with pytest.raises(DataError, match=r"none of the 1 masks can be used.*no table says.*name,r,g,b"):
+        masks.read(str(tmp_path), ANY)
+
+
+def test_colours_packed_into_a_palette_of_another_order_are_read_by_colour(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png")
+    palette(tmp_path / "masks/a.png", halves(0, 1), [0, 128, 0, 128, 0, 0])
+    (tmp_path / "class_dict.csv").write_text(TABLES["class_dict.csv"])
+    data = opened(tmp_path)
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, 0))
+    assert any("read by colour" in note for note in data.notes)
+
+
+def test_the_index_counts_whatever_the_palette_shows(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png")
+    palette(tmp_path / "masks/a.png", halves(0, 1), [1, 2, 3, 4, 5, 6])
+    (tmp_path / "class_dict.csv").write_text(TABLES["class_dict.csv"])
+    np.testing.assert_array_equal(opened(tmp_path).targets.map(0), halves(0, 1))
+
+
+def test_jpeg_masks_are_refused_unless_their_ids_are_exact(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png")
+    photo(tmp_path / "images/b.png", 1)
+    photo(tmp_path / "images/c.png", 2)
+    blots = (np.random.default_rng(0).random((H, W)) > 0.5).astype(np.uint8) * 255
+    put(tmp_path / "masks/a.png", halves(0, 255))
+    put(tmp_path / "masks/b.jpg", blots, quality=70)
+    put(tmp_path / "masks/c.jpg", np.zeros((H, W), np.uint8))
+    data = opened(tmp_path)
+    assert list(data.ids) == ["images/a.png", "images/c.png"]
+    found = problem(data, "masks-lossy")
+    assert found.severity == "error"
+    assert found.items[0].startswith("images/b.png (")
+    for name in "ac":
+        next((tmp_path / "masks").glob(f"{name}.*")).unlink()
+    with pytest.raises(DataError, match="JPEG or WebP and hold values between"):
+        masks.read(str(tmp_path), ANY)
+
+
+def test_one_mask_for_each_class(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        photo(tmp_path / f"images/{name}.png", ord(name))
+    put(tmp_path / "masks/dog/a.png", halves(0, 255))
+    put(tmp_path / "masks/cat/a.png", halves(1, 0))
+    put(tmp_path / "masks/cat/b.png", halves(0, 255))
+    data = opened(tmp_path)
+    assert names(data) == ("background", "cat", "dog")
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, 2))
+    np.testing.assert_array_equal(data.targets.map(1), halves(0, 1))
+
+
+def test_one_mask_for_each_class_by_name_that_overlap_or_leave_gaps(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png")
+    everything = np.full((H, W), 255, np.uint8)
+    put(tmp_path / "masks/a_cat.png", everything)
+    put(tmp_path / "masks/a_mask_dog.png", halves(0, 255))
+    data = opened(tmp_path)
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+    assert problem(data, "masks-overlap").items == ("images/a.png (96 pixels)",)
+    put(tmp_path / "masks/a_cat.png", halves(255, 0))
+    put(tmp_path / "masks/a_background.png", halves(0, 0))
+    data = opened(tmp_path)
+    assert names(data) == ("background", "cat", "dog")
+    assert not data.problems
+    put(tmp_path / "masks/a_mask_dog.png", halves(0, 0))
+    data = opened(tmp_path)
+    assert problem(data, "masks-with-gaps").items == ("images/a.png (96 pixels)",)
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+
+
+def test_masks_of_single_classes_must_be_such(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        photo(tmp_path / f"images/{name}.png", ord(name))
+        put(tmp_path / f"masks/dog/{name}.png", halves(0, 255))
+    put(tmp_path / "masks/cat/a.png", halves(1, 2))
+    data = opened(tmp_path)
+    assert list(data.ids) == ["images/b.png"]
+    assert problem(data, "class-masks-not-binary").items == ("images/a.png (2 values)",)
+
+
+def test_masks_of_many_objects_are_not_taken_for_classes(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.png")
+    for k in range(3):
+        put(tmp_path / f"masks/a_{k}.png", halves(0, 255))
+    with pytest.raises(DataError, match="none of the 0 masks"):
+        masks.read(str(tmp_path), ANY)
+
+
+def test_missing_broken_and_lonely_masks(tmp_path: Path) -> None:
+    pair(tmp_path, "a", halves(0, 1))
+    photo(tmp_path / "images/no.png")
+    photo(tmp_path / "images/cut.png")
+    (tmp_path / "masks/cut.png").write_bytes((tmp_path / "masks/a.png").read_bytes()[:45])
+    photo(tmp_path / "images/text.png")
+    (tmp_path / "masks/text.png").write_text("text")
+    put(tmp_path / "masks/other.png", halves(0, 1))
+    data = opened(tmp_path)
+    assert list(data.ids) == ["images/a.png"]
+    assert problem(data, "masks-missing").items == ("images/no.png",)
+    assert problem(data, "masks-without-picture").items == ("masks/other.png",)
+    broken = problem(data, "masks-broken")
+    assert ["cut.png" in broken.items[0], "text.png" in broken.items[1]] == [True, True]
+
+
+@pytest.mark.parametrize("strips", [None, 5])
+def test_stacks_are_a_picture_a_page(tmp_path: Path, strips: int | None) -> None:
+    rng = np.random.default_rng(0)
+    volume = [Image.fromarray(rng.integers(0, 255, (H, W)).astype(np.uint8)) for _ in range(11)]
+    labels = [Image.fromarray(halves(0, 255) if k % 2 else halves(255, 0)) for k in range(11)]
+    save: dict[str, Any] = {} if strips is None else {"tiffinfo": {278: strips}}
+    volume[0].save(tmp_path / "train-volume.tif", save_all=True, append_images=volume[1:], **save)
+    labels[0].save(tmp_path / "train-labels.tif", save_all=True, append_images=labels[1:], **save)
+    data = open_data(tmp_path)
+    assert data.format == "masks"
+    assert data.ids[:2] == ["train-volume.tif@00", "train-volume.tif@01"]
+    assert (len(data), set(data.splits)) == (11, {"train"})
+    for k in (0, 7, 10):
+        np.testing.assert_array_equal(data.pixels.read(k)[..., 0], np.asarray(volume[k]))
+        np.testing.assert_array_equal(data.targets.map(k), halves(0, 1) if k % 2 else halves(1, 0))
+    assert len({data.pixels.digest(k) for k in range(11)}) == 11
+    part = data.subset([9, 2])
+    np.testing.assert_array_equal(part.pixels.read(1)[..., 0], np.asarray(volume[2]))
+    assert scan(data).readable.all()
+    assert len(masks.read(str(masks.write(data, tmp_path / "out")), ANY)) == 11
+
+
+def test_stacks_of_other_lengths_are_left_out(tmp_path: Path) -> None:
+    pages = [Image.fromarray(halves(0, 1)) for _ in range(3)]
+    for folder, count in (("images", 3), ("masks", 2)):
+        (tmp_path / folder).mkdir()
+        pages[0].save(tmp_path / folder / "a.tif", save_all=True, append_images=pages[1:count])
+    photo(tmp_path / "images/b.png")
+    put(tmp_path / "masks/b.png", halves(0, 1))
+    data = opened(tmp_path)
+    assert list(data.ids) == ["images/b.png"]
+    assert problem(data, "pages-differ").items == ("images/a.tif (2 and 3 pages)",)
+
+
+def test_lists_say_the_splits(tmp_path: Path) -> None:
+    for name in ("a", "b", "c", "d"):
+        pair(tmp_path, name, halves(0, 1))
+    (tmp_path / "train.txt").write_text("images/a.png masks/a.png\nb\n")
+    (tmp_path / "val.txt").write_text("/elsewhere/images/c.png /elsewhere/masks/c.png\nb\ngone.png\n")
+    data = opened(tmp_path)
+    assert dict(zip(data.ids, data.splits, strict=True)) == {
+        "images/a.png": "train", "images/b.png": "train", "images/c.png": "val",
+    }  # fmt: skip
+    assert problem(data, "pictures-in-two-splits").items == ("b (train and val)",)
+    assert problem(data, "files-missing").items == ("gone.png (val)",)
+    assert problem(data, "pictures-not-listed").items == ("images/d.png",)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.txt", "0 sky\n0 road\n"),
+        ("classes.txt", "0 sky\n1 road\nfog\n"),
+        ("classes.txt", ""),
+        ("classes.csv", "name,r,g,b\nsky,1,2,x\n"),
+        ("classes.csv", "name,r,g,b\nsky,1,2,300\n"),
+        ("classes.csv", "name,r,g,b\nsky,1,2,3\nroad,1,2,3\n"),
+        ("classes.json", "[1, 2]"),
+        ("classes.json", "{"),
+        ("classes.json", '{"classes": 3}'),
+    ],
+)
+def test_tables_that_cannot_be_understood_are_errors(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=name):
+        read_table(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("classes.txt", "3 sky\n5: big road\n"),
+        ("classes.txt", "id-free"),
+        ("classes.json", '{"3": "sky", "5": "big road"}'),
+        ("classes.json", '{"sky": 3, "big road": 5}'),
+        (
+            "classes.json",
+            '{"classes": [{"id": 3, "name": "sky"}, {"id": 5, "name": "big road"}], "void": [0]}',
+        ),
+        ("classes.csv", "Name,ID\nsky,3\nbig road,5\n"),
+        ("classes.csv", "3,sky\n5,big road\n"),
+    ],
+)
+def test_tables_of_ids(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    expected = Classes(("id-free",)) if text == "id-free" else Classes(("sky", "big road"), (3, 5))
+    assert read_table(tmp_path / name).classes == expected
+
+
+def test_labelme_counts_after_what_is_ignored(tmp_path: Path) -> None:
+    (tmp_path / "class_names.txt").write_text("__ignore__\n_background_\ncat\n")
+    table = read_table(tmp_path / "class_names.txt")
+    assert table.classes == Classes(("_background_", "cat"), (0, 1))
+    assert table.void == (-1,)
+
+
+@st.composite
+def data_sets(draw: st.DrawFn) -> Dataset:
+    """Maps of any classes, with void, under odd names and ids, with splits or without."""
+    texts = st.text(st.characters(codec="utf-8", exclude_categories=("C",)), min_size=1, max_size=8)
+    sound = texts.filter(lambda t: t.strip(" _-").lower() not in ("void", "ignore", ""))
+    words = draw(st.lists(sound, min_size=1, max_size=5, unique=True))
+    top = draw(st.sampled_from((255, 65535)))
+    ids = draw(st.lists(st.integers(0, top), min_size=len(words), max_size=len(words), unique=True))
+    n = draw(st.integers(1, 4))
+    rng = np.random.default_rng(draw(st.integers(0, 99)))
+    maps = [rng.choice([*range(len(words)), VOID], (3, 4)) for _ in range(n)]
+    pixels = rng.integers(0, 255, (n, 3, 4, 3)).astype(np.uint8)
+    parts = draw(st.sampled_from(([""] * n, ["train", "val", "test", "train"][:n])))
+    return Dataset("made", "made", [f"p{i}" for i in range(n)], Arrays(pixels), Masks.of(maps),
+                   Classes(tuple(words), tuple(ids)), np.array(parts, dtype=object))  # fmt: skip
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data_sets())
+def test_what_is_written_is_read_back_whatever_the_classes(tmp_path_factory: Any, data: Dataset) -> None:
+    folder = masks.write(data, tmp_path_factory.mktemp("round") / "out")
+    again = masks.read(str(folder), ReadOptions())
+    assert again.classes == data.classes
+    assert not again.problems
+    order = {Path(item).stem: i for i, item in enumerate(again.ids)}
+    for i, item in enumerate(data.ids):
+        k = order[item]
+        np.testing.assert_array_equal(again.targets.map(k), data.targets.map(i))
+        np.testing.assert_array_equal(again.pixels.read(k), data.pixels.read(i))
+        assert again.splits[k] == data.splits[i]
+
+
+def test_written_masks_hold_ids_and_show_colours(tmp_path: Path) -> None:
+    data = Dataset("t", "t", ["a"], Arrays(np.zeros((1, H, W, 3), np.uint8)), Masks.of([halves(0, VOID)]),
+                   Classes(("cell",), (255,)))  # fmt: skip
+    folder = masks.write(data, tmp_path / "out")
+    image = Image.open(folder / "masks/a.png")
+    assert image.mode == "P"
+    np.testing.assert_array_equal(np.asarray(image), halves(255, 254))
+    assert image.convert("RGB").getpixel((0, 0)) == (230, 159, 0)
+    with pytest.raises(DataError, match="not empty"):
+        masks.write(data, folder)
+
+
+def test_camvid(data_folder: Callable[[str], Path]) -> None:
+    root = data_folder("camvid")
+    data = open_data(root)
+    assert data.format == "masks"
+    assert (len(data), len(names(data)), names(data)[0]) == (701, 11, "sky")
+    assert {s: int((data.splits == s).sum()) for s in set(data.splits)} == {
+        "train": 367,
+        "val": 101,
+        "test": 233,
+    }
+    assert not data.problems
+    with (root / "trainannot/0001TP_006690.png").open("rb") as file:
+        stored = np.asarray(Image.open(io.BytesIO(file.read())))
+    i = list(data.ids).index("train/0001TP_006690.jpg")
+    np.testing.assert_array_equal(data.targets.map(i), np.where(stored == 11, VOID, stored))
+
+
+def test_membranes(data_folder: Callable[[str], Path]) -> None:
+    data = open_data(data_folder("isbi2012_membrane"))
+    assert data.format == "masks"
+    assert data.classes == Classes(("background", "foreground"), (0, 255))
+    assert (len(data), data.targets.sizes[0].tolist(), set(data.splits)) == (30, [512, 512], {"train"})
+    assert not data.problems
