@@ -24,6 +24,7 @@ from sightline import api
 from sightline.cli import build
 from sightline.engine.optim import check_name
 from sightline.engine.recipe import Recipe, seconds, size_in_bytes
+from sightline.errors import UsageError
 from sightline.models import zoo
 from sightline.options import build as built
 from sightline.tasks import TASKS
@@ -92,12 +93,18 @@ def check_settings(given: dict[str, Any]) -> None:
     for name, value in options.items():
         homes = [kind for kind in kinds if name in {f.name for f in fields(kind)}]
         assert homes, f"--{name} is an option of nothing"
-        built(homes[0], {name: value}, "the docs")
+        assert any(takes(kind, name, value) for kind in homes), f"--{name} does not take '{value}'"
     recipe = built(Recipe, asdict(given.get("recipe", Recipe())), "the docs")
     assert recipe.optimizer is None or check_name(recipe.optimizer)
     assert seconds(recipe.time) != 0
     assert size_in_bytes(recipe.cache or "0") >= 0
     assert recipe.freeze is None or re.fullmatch(r"none|backbone|all-but-\d+", recipe.freeze)
+
+
+def takes(kind: type, name: str, value: Any) -> bool:
+    with contextlib.suppress(UsageError):
+        return built(kind, {name: value}, "the docs") is not None
+    return False
 
 
 def shown(verb: str) -> set[str]:

@@ -23,6 +23,11 @@ PALETTE: tuple[Colour, ...] = (
 )  # fmt: skip
 """Colours that colour-blind eyes tell apart (Okabe and Ito, Color Universal Design, 2008), without black."""
 
+_MORE: tuple[Colour, ...] = (
+    (120, 120, 120), (136, 34, 85), (51, 34, 136), (170, 255, 195), (140, 86, 75), (255, 0, 0), (0, 255, 255),
+    (255, 0, 255), (255, 179, 186), (20, 70, 70), (153, 153, 51), (60, 20, 20), (0, 0, 255),
+)  # fmt: skip
+
 _SIDE = 640  # pixels of the longer side at which a line is two pixels wide
 
 
@@ -148,9 +153,9 @@ def _font(size: int) -> Any:
 
 
 def colour_of(k: int) -> Colour:
-    """Colour of class k: the palette's, then ever new hues, evenly spread, by turns bright and dark."""
-    if k < len(PALETTE):
-        return PALETTE[k]
+    """Colour of class k: the palette's, then further ones far from these, then ever new hues."""
+    if k < len(PALETTE) + len(_MORE):
+        return (*PALETTE, *_MORE)[k]
     hue = (k * 0.618034) % 1  # the golden ratio keeps neighbours far apart
     value = (0.95, 0.65)[k % 2]
     return tuple(round(255 * v) for v in colorsys.hsv_to_rgb(hue, 0.75, value))  # type: ignore[return-value]

@@ -14,6 +14,7 @@ from sightline.core.card import MetricCard
 from sightline.core.metric import Metric, Stats
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
+from sightline.core.sample import told
 from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
@@ -166,7 +167,7 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
         )
     in_a, in_b = (torch.tensor(i) for i in zip(*common, strict=True))
     truth, same = truth_a[in_a], truth_b[in_b]
-    differ = int((truth.value != same.value).reshape(len(common), -1).any(1).sum())
+    differ = sum(x != y for x, y in zip(told(truth), told(same), strict=True))
     if differ:
         raise UsageError(
             f"{a} and {b} do not agree on the truth of {differ} of {len(common)} test images of the same "

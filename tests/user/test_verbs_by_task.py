@@ -1,0 +1,100 @@
+"""Every verb on every kind of answer that lies in the picture, through the command, on built-in data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightline.data.images import encode_png
+from sightline.data.open import open_data
+
+WAYS = {
+    "detect": ("shapes:boxes:40", ("--model", "yolo-n", "--size", "64")),
+    "semantic": ("shapes:masks:40", ("--model", "unet2015", "--variant", "small", "--size", "64")),
+    "instance": ("shapes:outlines:40", ("--model", "yolo-n", "--size", "64")),
+}
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A few scenes as files."""
+    folder = tmp_path / "scenes"
+    folder.mkdir()
+    dataset = open_data("shapes:boxes:3")
+    for i in range(3):
+        (folder / f"{i}.png").write_bytes(encode_png(dataset.pixels.read(i)))
+    return folder
+
+
+@pytest.mark.parametrize("task", WAYS)
+def test_the_whole_way(task: str, sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+    data, how = WAYS[task]
+    quick = (data, *how, "--epochs", "1", "--batch-size", "8")
+    checked = sightline("--json", "check", data).json()
+    assert checked["n"] == 40
+    for out, seed in (("a", "0"), ("b", "1")):
+        said = sightline(
+            "train", *quick, "--seed", seed, "--out", out, *(("--splits", "a") if out == "b" else ())
+        )
+        assert said.code == 0, said.err
+    assert f"task      {task}" in said.err
+    page = (tmp_path / "a/report.html").read_text(encoding="utf-8")
+    assert "A sample of the images" in page
+    again = sightline("--json", "evaluate", "a").json()["scores"]
+    kept = json.loads((tmp_path / "a/results.json").read_text())["scores"]
+    assert {k: s["value"] for k, s in again.items()} == pytest.approx(
+        {k: s["value"] for k, s in kept.items()}, abs=1e-6, nan_ok=True
+    )
+    both = sightline("compare", "a", "b")
+    assert both.code == 0, both.err
+    for out in ("seen", "rows.csv", "rows.jsonl"):
+        said = sightline("predict", "a", pictures, "--out", out)
+        assert said.code == 0, said.err
+    assert len(list((tmp_path / "seen").glob("*.png"))) == 3
+    assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 3
+    tuned = sightline("tune", *quick, "--trials", "1", "--out", "tuned")
+    assert tuned.code == 0, tuned.err
+
+
+def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+    data, how = WAYS["semantic"]
+    assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
+    assert sightline("predict", "run", pictures, "--out", "set/masks", "--as", "masks").code == 0
+    (tmp_path / "set/images").mkdir()
+    for file in pictures.iterdir():
+        (tmp_path / "set/images" / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "set/masks/classes.json").rename(tmp_path / "set/classes.json")
+    found = open_data(tmp_path / "set")
+    assert found.truth == "masks"
+    assert found.classes is not None
+    assert found.classes.names == open_data(data).classes.names
+    with Image.open(tmp_path / "set/masks/0.png") as stored:
+        assert (found.targets.map(0) == np.asarray(stored)).all()
+    assert sightline("predict", "run", pictures, "--out", "set/masks", "--as", "masks").code == 2
+
+
+def test_tiles_of_large_pictures(sightline: Callable, tmp_path: Path) -> None:
+    data, how = WAYS["semantic"]
+    assert sightline("train", data, *how, "--tile", "64", "--epochs", "1", "--out", "run").code == 0
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 255, (300, 410, 3), dtype=np.uint8)).save(tmp_path / "large.tif")
+    assert sightline("predict", "run", "large.tif", "--out", "maps", "--as", "masks").code == 0
+    with Image.open(tmp_path / "maps/large.png") as found:
+        assert found.size == (410, 300)
+        assert np.asarray(found).max() < 255
+
+
+def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+    data, how = WAYS["instance"]
+    assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
+    said = sightline("predict", "run", pictures, "--out", "found.json", "--min-score", "0.01")
+    assert said.code == 0, said.err
+    found = json.loads((tmp_path / "found.json").read_text())
+    for entry in found["annotations"]:
+        assert entry["segmentation"]["size"] == [found["images"][0]["height"], found["images"][0]["width"]]
+        assert entry["area"] >= 0
