@@ -177,7 +177,7 @@ def large(data: Path, minutes: float, work: Path) -> dict[str, Any]:
     """Peak memory of predicting one picture by tiles, at two sizes."""
     del data, minutes
     run = sl.train(
-        "shapes:masks:60", model="unet", backbone="resnet18", tile=64, size=64, epochs=1, out=work / "tiles"
+        "shapes:masks:60", model="unet", backbone="resnet18", tile=256, size=128, epochs=1, out=work / "tiles"
     )
     found = {}
     for side in (2_500, 5_000, 10_000):

@@ -26,7 +26,7 @@ LAYERS = [
 DOWN_A_LAYER = {("engine", "models"), ("tasks", "models")}
 DOORS = {
     "simplejpeg": {"data/images.py"},
-    "PIL": {"data/images.py", "ops/draw.py"},
+    "PIL": {"data/images.py", "data/_tiff.py", "ops/draw.py"},
     "safetensors": {"storage.py"},
     "timm": {"models/backbones/_timm.py"},
     "matplotlib": {"report/figures.py"},

@@ -22,7 +22,6 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
-    TiffImagePlugin,
     WebPImagePlugin,
 )
 from simplejpeg import decode_jpeg
@@ -30,6 +29,7 @@ from simplejpeg import decode_jpeg
 from sightline.core.dataset import Pixels
 from sightline.data._levels import on_white, scaled, upright
 from sightline.data._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
+from sightline.data._tiff import Tiff
 from sightline.data.view import Fit, view
 from sightline.errors import UnreadableImage
 
@@ -43,7 +43,7 @@ _READERS: dict[str, Callable[[BinaryIO], Any]] = {
     "png": PngImagePlugin.PngImageFile,
     "webp": WebPImagePlugin.WebPImageFile,
     "bmp": BmpImagePlugin.BmpImageFile,
-    "tiff": TiffImagePlugin.TiffImageFile,
+    "tiff": Tiff,
     "gif": GifImagePlugin.GifImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
 }

@@ -9,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from sightline.metrics._boxes import RECALLS, by_image, precisions, ranked, sort
-from sightline.metrics._matching import THRESHOLDS, flags, greedy, matches, ordered, overlaps
+from sightline.metrics._matching import (
+    THRESHOLDS,
+    Measure,
+    by_boxes,
+    flags,
+    greedy,
+    matches,
+    ordered,
+    overlaps,
+)
 from sightline.metrics._weighted import Array, array
 
 FOUND = float(THRESHOLDS[0])
@@ -50,13 +59,14 @@ class Curve:
         return np.asarray(np.r_[best, 0.0][np.searchsorted(self.recall, recalls, "left")])
 
 
-def curves(prediction: Any, truth: Any, classes: int) -> list[Curve]:
+def curves(prediction: Any, truth: Any, classes: int, measure: Measure = by_boxes) -> list[Curve]:
     """Precision and recall of each class at IoU 0.5, matched as COCO does.
 
     Args:
         prediction: `Instances` with scores.
         truth: `Instances` of the same images.
         classes: K.
+        measure: How two objects overlap: by their boxes, or by their masks.
 
     Returns:
         One for each class, also for those without objects or detections.
@@ -64,7 +74,7 @@ def curves(prediction: Any, truth: Any, classes: int) -> list[Curve]:
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
-    m = matches(prediction, truth)
+    m = matches(prediction, truth, measure)
     keep, counted = m.ignored[:, 0] & 1 == 0, m.counted[:, 0]
     shown = (m.shown.image[keep], m.shown.label[keep], m.shown.score[keep])
     r = sort(
@@ -101,7 +111,9 @@ def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
     return score[last], total[last]
 
 
-def best_threshold(prediction: Any, truth: Any, otherwise: float = 0.25) -> float:
+def best_threshold(
+    prediction: Any, truth: Any, otherwise: float = 0.25, measure: Measure = by_boxes
+) -> float:
     """The confidence from which on detections should be shown: where the mean F1 over classes is best.
 
     Use validation images: what was chosen on a test set looks better there than it is.
@@ -110,6 +122,7 @@ def best_threshold(prediction: Any, truth: Any, otherwise: float = 0.25) -> floa
         prediction: `Instances` with scores.
         truth: `Instances` of the same images.
         otherwise: The answer where no detection is right.
+        measure: See `curves`.
 
     Returns:
         The middle between the lowest confidence that is shown and the highest that is not.
@@ -118,14 +131,16 @@ def best_threshold(prediction: Any, truth: Any, otherwise: float = 0.25) -> floa
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
     classes = 1 + max(int(x.labels.max()) if len(x.labels) else -1 for x in (prediction, truth))
-    score, f1 = mean_f1(curves(prediction, truth, classes))
+    score, f1 = mean_f1(curves(prediction, truth, classes, measure))
     if not (f1 > 0).any():
         return otherwise
     best = int(f1.argmax())
     return float(score[best : best + 2].mean())
 
 
-def best_thresholds(prediction: Any, truth: Any, classes: int, otherwise: float = 0.25) -> list[float]:
+def best_thresholds(
+    prediction: Any, truth: Any, classes: int, otherwise: float = 0.25, measure: Measure = by_boxes
+) -> list[float]:
     """For each class the confidence from which on its detections should be shown: where its F1 is best.
 
     Args:
@@ -133,10 +148,11 @@ def best_thresholds(prediction: Any, truth: Any, classes: int, otherwise: float 
         truth: `Instances` of the same images.
         classes: K.
         otherwise: For classes of which no detection is right: that of all classes together.
+        measure: See `curves`.
     """
-    common = best_threshold(prediction, truth, otherwise)
+    common = best_threshold(prediction, truth, otherwise, measure)
     found = []
-    for curve in curves(prediction, truth, classes):
+    for curve in curves(prediction, truth, classes, measure):
         best = int(curve.f1.argmax()) if len(curve.score) and curve.objects else -1
         useful = best >= 0 and curve.f1[best] > 0
         found.append(float(curve.score[best : best + 2].mean()) if useful else common)

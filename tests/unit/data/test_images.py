@@ -418,3 +418,14 @@ def test_points_go_where_the_view_puts_them(stored: tuple[int, int], fit: Any) -
     ys, xs = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
     assert [xs[0], ys[0]] == pytest.approx(corners[0], abs=1.5)
     assert [xs[-1] + 1, ys[-1] + 1] == pytest.approx(corners[1], abs=1.5)
+
+
+def test_a_tiff_beyond_pillows_own_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's limit is global, and about bombs of its own judgement; ours is the one that counts."""
+    file = tmp_path / "scan.tif"
+    Image.fromarray(np.arange(600, dtype=np.uint8).reshape(20, 30)).save(file)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    assert decode(file).shape == (20, 30, 1)
+    monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "500")
+    with pytest.raises(UnreadableImage, match="SIGHTLINE_MAX_PIXELS"):
+        decode(file)

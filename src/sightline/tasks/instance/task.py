@@ -17,6 +17,7 @@ from sightline.core.task import Augment, Baseline, Task
 from sightline.data.images import Arrays
 from sightline.data.transforms.mosaic import mosaic, rescaled
 from sightline.data.transforms.steps import chain
+from sightline.metrics._masks import by_masks
 from sightline.metrics.aji import Aji
 from sightline.metrics.ap import Ap
 from sightline.metrics.cell_ap import CellAp
@@ -95,7 +96,7 @@ class Instance(Task):
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation: people are shown these objects."""
-        found = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
+        found = best_thresholds(prediction, truth, len(self._names), THRESHOLD, by_masks)
         return {"thresholds": [round(t, 4) for t in found]}
 
     @staticmethod
