@@ -428,7 +428,7 @@ def test_card_counts_parameters(method: str) -> None:
     assert isinstance(made.backbone(), library.Network)
 
 
-LESSONS = {"dag-rnn": (90, 3e-3), "unet2015": (120, 2e-3), "pspnet": (90, 3e-3), "fcn": (90, 3e-3)}
+LESSONS = {"dag-rnn": (90, 3e-3), "unet2015": (120, 2e-3), "pspnet": (90, 3e-3), "unet": (40, 3e-3)}
 
 
 @pytest.mark.slow
