@@ -156,11 +156,12 @@ def predict(
     min_score: float | None = None,
     classes: Sequence[str] = (),
     stream: bool = False,
+    prompt: str | None = None,
 ) -> Predicted:
     """Predict for pictures, folders, globs, videos or a webcam; bad files are reported, the rest goes on.
 
     Args:
-        run: Run folder or model folder.
+        run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.
         source: Pictures, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (0); an
             rtsp:// or tcp:// address. Videos need the extra 'video'.
         out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
@@ -173,6 +174,7 @@ def predict(
             pictures, CSV and YOLO; none in JSON lines and COCO, which are to measure with.
         classes: Only objects of this class ("car"); several by giving it again.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
+        prompt: What to cut out, where `run` is sam:FOLDER ("box 10,20,110,220; point 40,50").
     """
     raise AssertionError
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from sightline.data.images import encode_png
 from sightline.data.open import open_data
+from tests.unit.tasks.instance.test_sam import small_sam
 
 WAYS = {
     "detect": ("shapes:boxes:40", ("--model", "yolo-n", "--size", "64")),
@@ -98,3 +99,19 @@ def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Pa
     for entry in found["annotations"]:
         assert entry["segmentation"]["size"] == [found["images"][0]["height"], found["images"][0]["width"]]
         assert entry["area"] >= 0
+
+
+def test_a_prompt_cuts_out_what_it_means(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
+    pytest.importorskip("transformers", reason="the extra 'transformers' is not installed")
+    small_sam().save_pretrained(tmp_path / "tiny")
+    (pictures / "broken.png").write_bytes(b"no picture")
+    ask = ("predict", "sam:tiny", pictures, "--out", "cut.json")
+    said = sightline(*ask, "--prompt", "box 5,5,60,60; point 40,50")
+    assert said.code == 1, said.err
+    assert "broken.png" in said.err
+    found = json.loads((tmp_path / "cut.json").read_text())
+    assert [c["name"] for c in found["categories"]] == ["point 40,50", "box 5,5,60,60"]
+    assert len(found["images"]) == 3
+    assert sightline(*ask).code == 2
+    assert sightline(*ask, "--prompt", "circle 5").code == 2
+    assert sightline("predict", "nothing-here", pictures, "--prompt", "point 4,5").code == 2

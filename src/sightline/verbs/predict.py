@@ -12,6 +12,8 @@ from sightline.core.report import Exhibit, Table
 from sightline.errors import UnknownName, UsageError
 from sightline.talk import say, track
 from sightline.verbs._kinds import Kind, Row, kind_of, objects, only
+from sightline.verbs._prompted import Prompted
+from sightline.verbs._prompted import predictor as predictor_for
 from sightline.verbs._sources import Sources
 from sightline.verbs._writers import ALL_SCORES, FORMS, Setting, form_of
 from sightline.verbs.load import Answer, ModelPredictor
@@ -106,11 +108,12 @@ def run(
     min_score: float | None = None,
     classes: Sequence[str] = (),
     stream: bool = False,
+    prompt: str | None = None,
 ) -> Predicted:
     """See `sightline.api.predict`."""
     if batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1. Received {batch_size}.")
-    predictor = ModelPredictor(Path(run), device)
+    predictor = predictor_for(Path(run), prompt, device)
     settings = predictor.settings
     kind, names = kind_of(predictor.task.card.prediction), settings.get("classes", [])
     found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
@@ -154,7 +157,7 @@ def _chosen(
     return [names.index(name) for name in wanted] or None
 
 
-def _kept(predictor: ModelPredictor, answer: Answer, wish: _Wish) -> Answer:
+def _kept(predictor: ModelPredictor | Prompted, answer: Answer, wish: _Wish) -> Answer:
     """The answer with what was asked for, and its row with the path."""
     said = answer.outcome
     prediction, row = said.prediction, said.row

@@ -17,3 +17,6 @@ CARD = TaskCard(
 
 MODELS = Folder(f"{__name__}.models", "model")
 """Ways to find objects and their pixels: one file each."""
+
+PROMPTED = {"sam": f"{__name__}.sam"}
+"""Networks that are not trained here and answer a prompt, by name, and their modules."""

@@ -66,7 +66,7 @@ def test_what_cannot_be_understood_is_refused(text: str, said: str) -> None:
 
 
 @cache
-def _network() -> Any:
+def small_sam() -> Any:
     import transformers
 
     torch.manual_seed(0)
@@ -92,7 +92,7 @@ def picture(height: int = 48, width: int = 80) -> np.ndarray:
 
 @NEEDS
 def test_each_prompt_is_one_object_of_its_own_class() -> None:
-    sam = Sam(_network())
+    sam = Sam(small_sam())
     points, boxes = torch.tensor([[10.0, 12], [70, 40]]), torch.tensor([[5.0, 5, 40, 30]])
     found = sam.prompted(picture(), points, boxes)
     assert found.kind == "outlines"
@@ -125,12 +125,12 @@ def test_it_is_the_same_as_the_librarys_own_processor() -> None:
     image[:, 64:] = (200, 90, 30)
     inputs = processor(image, input_points=[[[96, 40]]], return_tensors="pt")
     with torch.no_grad():
-        out = _network()(pixel_values=inputs["pixel_values"], input_points=inputs["input_points"].float())
+        out = small_sam()(pixel_values=inputs["pixel_values"], input_points=inputs["input_points"].float())
     masks = processor.image_processor.post_process_masks(
         out.pred_masks, inputs["original_sizes"], inputs["reshaped_input_sizes"]
     )[0][0]
     best = int(out.iou_scores[0, 0].argmax())
-    found = Sam(_network()).prompted(image, torch.tensor([[96.0, 40]]))
+    found = Sam(small_sam()).prompted(image, torch.tensor([[96.0, 40]]))
     expected = masks[best]
     ours = found.bitmaps.dense(128, 128)[0] if len(found.labels) else torch.zeros(128, 128, dtype=torch.bool)
     assert float((ours == expected).float().mean()) > 0.98
@@ -141,8 +141,8 @@ def test_it_is_the_same_as_the_librarys_own_processor() -> None:
 def test_a_prompt_outside_the_picture_is_refused(prompt: str) -> None:
     asked = parse_prompt(prompt)
     with pytest.raises(UsageError, match="80 wide and 48 high"):
-        Sam(_network()).prompted(picture(), asked.points, asked.boxes)
-    said = SamPredictor(Sam(_network()), asked).outcome("a.jpg", picture())
+        Sam(small_sam()).prompted(picture(), asked.points, asked.boxes)
+    said = SamPredictor(Sam(small_sam()), asked).outcome("a.jpg", picture())
     assert said.prediction is None
     assert "lies outside" in said.error
 
@@ -150,12 +150,12 @@ def test_a_prompt_outside_the_picture_is_refused(prompt: str) -> None:
 @NEEDS
 def test_no_prompt_is_refused() -> None:
     with pytest.raises(UsageError, match="prompt is needed"):
-        Sam(_network()).prompted(picture())
+        Sam(small_sam()).prompted(picture())
 
 
 @NEEDS
 def test_from_a_folder_with_a_prompt_to_rows(tmp_path: Path) -> None:
-    _network().save_pretrained(tmp_path / "tiny")
+    small_sam().save_pretrained(tmp_path / "tiny")
     made = predictor(str(tmp_path / "tiny"), "point 10,12; point 10,12; box 5,5,40,30")
     said = made.outcome("a.jpg", picture())
     assert said.error == ""
