@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from sightline.errors import MissingExtra, UnknownName, UsageError
-from sightline.verbs import predict
+from sightline.verbs import _prompted, predict
 from tests.unit.data.films import HEIGHT, SIDE, WIDTH, cut, film, still
 from tests.unit.verbs.finder import predictor
 
@@ -24,7 +24,7 @@ from tests.unit.verbs.finder import predictor
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., predict.Predicted]:
     """The verb, with a model that finds orange squares."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(predict, "ModelPredictor", lambda path, device: predictor())
+    monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: predictor())
     return lambda *sources, **options: predict.run(Path("model"), list(sources), **options)
 
 
@@ -318,7 +318,7 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
 ) -> None:
     label = predictor()
     label.task = SimpleNamespace(card=SimpleNamespace(prediction="label"))  # type: ignore[assignment]
-    monkeypatch.setattr(predict, "ModelPredictor", lambda path, device: label)
+    monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: label)
     photos(tmp_path / "p", 5)
     for options in ({"out": Path("o.json")}, {"min_score": 0.5}, {"classes": ["square"]}):
         with pytest.raises(UsageError, match=r"boxes|objects"):

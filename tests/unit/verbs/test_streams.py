@@ -13,7 +13,7 @@ import pytest
 
 from sightline.data import _video
 from sightline.data.video import Video
-from sightline.verbs import _sources, predict
+from sightline.verbs import _prompted, _sources, predict
 from tests.unit.data.films import SIDE
 from tests.unit.data.streams import camera, web_server, written
 from tests.unit.verbs.finder import predictor
@@ -26,7 +26,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., predic
     """The verb, with a model that finds orange squares, where the network may be used."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIGHTLINE_OFFLINE")
-    monkeypatch.setattr(predict, "ModelPredictor", lambda path, device: predictor())
+    monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: predictor())
     return lambda source, **options: predict.run(Path("model"), [source], **options)
 
 
