@@ -78,15 +78,7 @@ class Tiles:
         for i in sorted(set(image.tolist())):
             rows = (image == i).nonzero().flatten()
             keep[rows[_best(moved.boxes[rows], moved.labels[rows], moved.scores[rows], tile[rows])]] = True
-        kept = moved.only(keep)
-        image = image[keep]
-        assert kept.scores is not None
-        order = torch.from_numpy(np.lexsort((-kept.scores.numpy(), image.numpy())))
-        joined = {k: getattr(kept, k)[order] for k in ("boxes", "labels", "scores")}
-        if kept.masks is not None:
-            joined["masks"] = kept.masks[order]
-        counts = torch.bincount(image, minlength=len(self.whole))
-        return type(found)(counts, self.whole, **joined)
+        return moved.only(keep).regrouped(image[keep], self.whole).ranked()
 
 
 def cut(sizes: Tensor, side: int) -> Tiles:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,6 +16,8 @@ from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 from sightline.ops.boxes import nms
 from sightline.ops.groups import leading
+
+Kind = TypeVar("Kind", bound=Instances)
 
 
 class Wanted(Protocol):
@@ -141,6 +144,22 @@ def learnable(target: Instances) -> Instances:
     if target.crowd is not None:
         keep &= ~target.crowd
     return target.only(keep)
+
+
+def centred(found: Kind, cuts: Sequence[float] | None) -> Kind:
+    """Objects with other scores: from 0.5 on they are shown, whatever was the best cut of their class.
+
+    Scores below and above the cut are stretched evenly, so that those of a class keep their order.
+
+    Args:
+        found: Predictions.
+        cuts: (K) confidence of each class from which its objects are best shown; None changes nothing.
+    """
+    if cuts is None or found.scores is None:
+        return found
+    cut = torch.tensor(cuts, device=found.scores.device).clamp(1e-6, 1 - 1e-6)[found.labels]
+    low, high = 0.5 * found.scores / cut, 0.5 + 0.5 * (found.scores - cut) / (1 - cut)
+    return replace(found, scores=torch.where(found.scores < cut, low, high)).ranked()
 
 
 def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:

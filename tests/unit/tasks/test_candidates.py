@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sightline.core.targets.instances import Instances
 from sightline.models import candidates
 from sightline.models.library import seeded
 from tests.unit.tasks._detectors import rng
@@ -61,3 +63,16 @@ def test_best_are_the_best_of_each_level(seed: int, classes: int, most: int, eac
             start += count
         said = zip(*(found[k][image].tolist() for k in ("scores", "labels", "boxes")), strict=True)
         assert sorted(said) == sorted(expected)
+
+
+def test_scores_are_stretched_so_that_the_best_cut_is_one_half() -> None:
+    found = Instances(
+        torch.tensor([3, 1]), torch.full((2, 2), 9), torch.arange(16.0).view(4, 4),
+        torch.tensor([0, 1, 0, 1]), torch.tensor([0.6, 0.5, 0.2, 0.9]),
+    )  # fmt: skip
+    said = candidates.centred(found, [0.2, 0.8])
+    assert said.scores is not None
+    assert said.scores.tolist() == pytest.approx([0.75, 0.5, 0.3125, 0.75])
+    assert said.labels.tolist() == [0, 0, 1, 1]
+    assert said.boxes[:, 0].tolist() == [0, 8, 4, 12]
+    assert candidates.centred(found, None) is found

@@ -91,6 +91,13 @@ class Instances:
         counts = torch.bincount(image, minlength=len(sizes))
         return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
 
+    def ranked(self) -> Self:
+        """The same, in each image the objects with higher scores first."""
+        assert self.scores is not None
+        order = self.scores.argsort(descending=True, stable=True)
+        order = order[self.image[order].argsort(stable=True)]
+        return type(self)(self.counts, self.sizes, **{k: v[order] for k, v in self._per_object()})
+
     def to(self, device: torch.device | str) -> Self:
         """The same on another device."""
         moved = {k: v.to(device) for k, v in self._per_object()}

@@ -95,9 +95,10 @@ class Instance(Task):
         return chain(four, standard, other)
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """For each class the confidence at which F1 is best on validation: people are shown these objects."""
+        """For each class the confidence at which F1 is best on validation; it becomes 0.5, from which on
+        objects are shown and counted."""
         found = best_thresholds(prediction, truth, len(self._names), THRESHOLD, by_masks)
-        return {"thresholds": [round(t, 4) for t in found]}
+        return {"cuts": [round(t, 4) for t in found], "thresholds": [0.5] * len(found)}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.models import yolo
-from sightline.models.candidates import learnable
+from sightline.models.candidates import centred, learnable
 from sightline.models.heads.box_loss import box_losses
 from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
 from sightline.models.published import Pretrained
@@ -66,9 +66,7 @@ class Yolo(Model):
         made = Outlines(
             found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks
         )  # fmt: skip
-        there = made.only(areas > 0)
-        assert isinstance(there, Outlines)
-        return there
+        return centred(made.only(areas > 0), settings.get("cuts"))
 
     def loss(
         self,

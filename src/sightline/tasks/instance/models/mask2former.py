@@ -187,9 +187,7 @@ class Mask2Former(Model):
             torch.cat(labels),
             torch.cat(scores),
         )
-        moved = found.to(outputs["class_logits"].device)
-        assert isinstance(moved, Outlines)
-        return moved
+        return candidates.centred(found.to(outputs["class_logits"].device), settings.get("cuts"))
 
     def loss(
         self,

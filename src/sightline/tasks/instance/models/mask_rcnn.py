@@ -148,9 +148,7 @@ class MaskRCNN(Model):
         found = Outlines(
             kept.counts, kept.sizes, kept.boxes, kept.labels, kept.scores, areas, masks=masks
         )  # fmt: skip
-        there = found.only(areas > 0)
-        assert isinstance(there, Outlines)
-        return there
+        return candidates.centred(found.only(areas > 0), settings.get("cuts"))
 
     def loss(
         self,
