@@ -57,7 +57,9 @@ class Network(Backbone):
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D): the last feature map of the body, averaged."""
         maps = self.body(x)
-        last: Tensor = list(getattr(maps, "feature_maps", None) or maps.values())[-1]
+        if isinstance(maps, dict):
+            maps = list(maps.values())
+        last: Tensor = maps if isinstance(maps, Tensor) else list(getattr(maps, "feature_maps", maps))[-1]
         return last.mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:

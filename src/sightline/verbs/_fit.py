@@ -21,6 +21,7 @@ from sightline.core.run import Run
 from sightline.data.loader import Augment, Loader
 from sightline.data.tiles import Joined, batches
 from sightline.data.transforms.standard import standard
+from sightline.data.view import seen
 from sightline.engine import batch_size
 from sightline.engine.callbacks import Callback
 from sightline.engine.callbacks.early_stop import EarlyStop
@@ -151,7 +152,8 @@ def sized(plan: Plan, devices: Devices) -> Plan:
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
 
     def targets(n: int) -> Any:
-        return train.targets[torch.arange(n) % len(train)]
+        settings = plan.settings
+        return seen(train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), settings["fit"])[0]
 
     model: Model = plan.method.MODEL(plan.settings).to(device)
     found = devices.gather(batch_size.on_gpu(model, targets, start, device))[0]

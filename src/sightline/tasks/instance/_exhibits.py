@@ -112,7 +112,7 @@ def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
     counts = np.histogram(sides[wrong.counted], edges)[0].astype(float)
     found = np.histogram(sides[wrong.found], edges)[0]
     shares = {w: float(f / n) for w, n, f in zip(words, counts, found, strict=True) if n}
-    unit = "square root of the area in pixels"
+    unit = "root of the area, pixels"
     return [
         Bars("Size of the objects", unit, "objects", dict(zip(words, counts.tolist(), strict=True))),
         Bars("Found by size", unit, "share found at IoU 0.5", shares),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -448,3 +449,14 @@ def test_four_pictures_are_learnt_by_heart(method: str) -> None:
     metric = MeanIoU()
     metric.update(found, batch.targets)
     assert metric.compute() > 0.75
+
+
+def test_a_classifier_fills_the_encoder(tmp_path: Path) -> None:
+    """Weights of a plain timm network, as a classification run or a download holds them."""
+    model = build("unet")
+    plain = timm.create_model("resnet18", pretrained=False)
+    write_tensors(tmp_path / "resnet18.safetensors", plain.state_dict())
+    loaded = load_into(model.backbone(), tmp_path / "resnet18.safetensors")
+    assert len(loaded.loaded) >= 120
+    body = model.backbone().body
+    assert torch.equal(body.state_dict()["conv1.weight"], plain.conv1.weight)
