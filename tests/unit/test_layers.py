@@ -26,7 +26,7 @@ LAYERS = [
 DOWN_A_LAYER = {("engine", "models"), ("tasks", "models")}
 DOORS = {
     "simplejpeg": {"data/images.py"},
-    "PIL": {"data/images.py", "data/_tiff.py", "ops/draw.py"},
+    "PIL": {"data/images.py", "data/_tiff.py", "data/encode.py", "ops/draw.py"},
     "safetensors": {"storage.py"},
     "timm": {"models/backbones/_timm.py"},
     "matplotlib": {"report/figures.py"},
@@ -41,7 +41,8 @@ DOORS = {
     "segmentation_models_pytorch": {"tasks/semantic/models/_smp.py"},
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
-PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks")
+PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks",
+           "tasks/semantic/losses")  # fmt: skip
 
 
 def layer(module: str) -> int | None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.data.images import encode_png
+from sightline.data.encode import encode_png
 from sightline.data.open import open_data
 from tests.unit.tasks.instance.test_sam import small_sam
 

@@ -39,14 +39,14 @@ class Taken:
     counted: Array
 
 
-def confident(prediction: Any, confidence: float) -> Array:
-    """Rows of the objects with at least that confidence; all, where none has any."""
+def confident(prediction: Any) -> Array:
+    """Rows of the objects with at least CONFIDENCE; all, where none has any."""
     if prediction.scores is None:
         return np.arange(len(prediction.labels))
-    return np.flatnonzero(array(prediction.scores) >= confidence)
+    return np.flatnonzero(array(prediction.scores) >= CONFIDENCE)
 
 
-def taken(prediction: Any, truth: Any, confidence: float, least: Array = THRESHOLDS) -> Taken:
+def taken(prediction: Any, truth: Any, least: Array = THRESHOLDS) -> Taken:
     """Let each object said take the free true one of its image and class that it overlaps most.
 
     They choose by falling confidence. Where masks of one picture do not overlap each other, at most one
@@ -55,7 +55,6 @@ def taken(prediction: Any, truth: Any, confidence: float, least: Array = THRESHO
     Args:
         prediction: `Outlines` of N images.
         truth: `Outlines` of the same images.
-        confidence: Least confidence of the objects that count.
         least: (T,) least overlaps, from 0.5.
 
     Raises:
@@ -63,7 +62,7 @@ def taken(prediction: Any, truth: Any, confidence: float, least: Array = THRESHO
     """
     checked(prediction, truth)
     image, label, true = array(prediction.image), array(prediction.labels), array(truth.labels)
-    row = confident(prediction, confidence)
+    row = confident(prediction)
     score = np.zeros(len(label)) if prediction.scores is None else array(prediction.scores)
     row = row[np.lexsort((-score[row], label[row], image[row]))]
     crowd, apart = flags(truth)
@@ -82,9 +81,9 @@ def taken(prediction: Any, truth: Any, confidence: float, least: Array = THRESHO
     return Taken(image[row], label[row], right, ~hit, overlap, found, ~apart)
 
 
-def tallies(prediction: Any, truth: Any, confidence: float) -> Stats:
+def tallies(prediction: Any, truth: Any) -> Stats:
     """{"right", "wrong": (N, 10) objects said at each of `THRESHOLDS`, "objects": (N,) true ones}."""
-    t, n = taken(prediction, truth, confidence), len(truth)
+    t, n = taken(prediction, truth), len(truth)
 
     def by_image(flags: Array, image: Array) -> Array:
         counts = np.zeros((n, flags.shape[1]), dtype=np.int64)

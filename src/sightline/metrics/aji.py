@@ -10,7 +10,7 @@ from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
 from sightline.metrics._masks import ANY, checked
 from sightline.metrics._matching import flags, overlaps
-from sightline.metrics._objects import CONFIDENCE, confident
+from sightline.metrics._objects import confident
 from sightline.metrics._weighted import Array, Weighted, array, mean
 from sightline.ops.masks import shared
 
@@ -27,8 +27,6 @@ class Aji(Weighted):
     Source: Kumar et al., A dataset and a technique for generalized nuclear segmentation for computational
     pathology, IEEE Trans. Med. Imaging 36, 2017, algorithm 1.
 
-    Args:
-        confidence: Least confidence of the objects that count.
     """
 
     card = MetricCard(
@@ -40,14 +38,10 @@ class Aji(Weighted):
     )
     scale = "share"
 
-    def __init__(self, confidence: float = CONFIDENCE) -> None:
-        super().__init__()
-        self.confidence = confidence
-
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"shared", "union": (N,) pixels}."""
         checked(prediction, truth)
-        row, apart = confident(prediction, self.confidence), flags(truth)[1]
+        row, apart = confident(prediction), flags(truth)[1]
         image, true_image = array(prediction.image)[row], array(truth.image)
         boxes, true_boxes = array(prediction.masks.boxes())[row], array(truth.masks.boxes())
         of, other, _ = overlaps(boxes, image, true_boxes, true_image, None, ANY)

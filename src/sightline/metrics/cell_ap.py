@@ -8,7 +8,7 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._objects import CONFIDENCE, tallies
+from sightline.metrics._objects import tallies
 from sightline.metrics._weighted import Array, Weighted, mean
 
 
@@ -22,8 +22,6 @@ class CellAp(Weighted):
     Source: Caicedo et al., Nucleus segmentation across imaging experiments: the 2018 Data Science Bowl,
     Nature Methods 16, 2019, methods.
 
-    Args:
-        confidence: Least confidence of the objects that count.
     """
 
     card = MetricCard(
@@ -35,13 +33,9 @@ class CellAp(Weighted):
     )
     scale = "share"
 
-    def __init__(self, confidence: float = CONFIDENCE) -> None:
-        super().__init__()
-        self.confidence = confidence
-
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"right", "wrong": (N, 10), "objects": (N,)}; see `_objects.tallies`."""
-        return tallies(prediction, truth, self.confidence)
+        return tallies(prediction, truth)
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

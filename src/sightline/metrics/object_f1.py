@@ -8,7 +8,7 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._objects import CONFIDENCE, tallies
+from sightline.metrics._objects import tallies
 from sightline.metrics._weighted import Array, Weighted
 
 
@@ -22,8 +22,6 @@ class ObjectF1(Weighted):
     Source: Caicedo et al., Evaluation of deep learning strategies for nucleus segmentation in fluorescence
     images, Cytometry A 95, 2019, with the thresholds of COCO.
 
-    Args:
-        confidence: Least confidence of the objects that count.
     """
 
     card = MetricCard(
@@ -35,13 +33,9 @@ class ObjectF1(Weighted):
     )
     scale = "share"
 
-    def __init__(self, confidence: float = CONFIDENCE) -> None:
-        super().__init__()
-        self.confidence = confidence
-
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"right", "wrong": (N, 10), "objects": (N,)}; see `_objects.tallies`."""
-        return tallies(prediction, truth, self.confidence)
+        return tallies(prediction, truth)
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._objects import CONFIDENCE, taken
+from sightline.metrics._objects import taken
 from sightline.metrics._rows import pack, unpack
 from sightline.metrics._weighted import Array, Weighted, array, average
 
@@ -28,8 +28,6 @@ class PanopticQuality(Weighted):
 
     Source: Kirillov et al., Panoptic segmentation, CVPR 2019, section 4.
 
-    Args:
-        confidence: Least confidence of the objects that count.
     """
 
     card = MetricCard(
@@ -41,13 +39,9 @@ class PanopticQuality(Weighted):
     )
     scale = "share"
 
-    def __init__(self, confidence: float = CONFIDENCE) -> None:
-        super().__init__()
-        self.confidence = confidence
-
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"classes": (N,) bytes}: label, sum of IoU, TP, FP and FN of the classes in each image."""
-        t = taken(prediction, truth, self.confidence, ABOVE)
+        t = taken(prediction, truth, ABOVE)
         missed = t.counted & ~t.found[:, 0]
         image = np.r_[t.image, array(truth.image)[missed]].astype(np.int64)
         label = np.r_[t.label, array(truth.labels)[missed]].astype(np.int64)

@@ -21,7 +21,7 @@ from markupsafe import Markup
 
 from sightline import storage
 from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Pictures, Score, Table
-from sightline.data.images import encode_jpeg, encode_png
+from sightline.data.encode import encode_jpeg, encode_png
 from sightline.data.view import view
 from sightline.report import scenes
 from sightline.report.figures import COUNTED, Drawn, svg

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from sightline.core.targets.masks import VOID
-from sightline.data.images import encode_png
+from sightline.data.encode import encode_png
 from sightline.data.video import Video
 from sightline.data.video_writer import VideoWriter
 from sightline.errors import UsageError

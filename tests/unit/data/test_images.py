@@ -22,7 +22,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from sightline.data.images import Arrays, Files, decode, encode_jpeg, encode_png, picture, probe
+from sightline.data.encode import encode_jpeg, encode_png
+from sightline.data.images import Arrays, Files, decode, picture, probe
 from sightline.data.view import placed, view
 from sightline.errors import UnreadableImage
 

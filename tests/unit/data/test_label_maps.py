@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from sightline.data.images import encode_png, stored
+from sightline.data.encode import encode_png
+from sightline.data.images import stored
 from sightline.data.label_maps import codes_of, composed, look, nearest
 from sightline.data.pages import Pages, pages_of
 from sightline.errors import UnreadableImage

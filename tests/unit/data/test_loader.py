@@ -21,7 +21,8 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
-from sightline.data.images import Arrays, Files, encode_jpeg, picture
+from sightline.data.encode import encode_jpeg
+from sightline.data.images import Arrays, Files, picture
 from sightline.data.loader import Loader, cache_folder
 from sightline.data.transforms.standard import standard
 from sightline.errors import UnreadableImage, UsageError

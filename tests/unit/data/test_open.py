@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sightline.data.encode import encode_png
 from sightline.data.formats import torchvision
-from sightline.data.images import encode_png
 from sightline.data.open import ReadOptions, named, open_data
 from sightline.errors import DataError, UnknownName, UsageError
 

@@ -61,8 +61,7 @@ def _published(monkeypatch: pytest.MonkeyPatch, method: str) -> dict[str, Tensor
     torch.manual_seed(7)
     theirs = MODELS.load(method).MODEL(settings(method, classes=[str(i) for i in range(91)]))
     tensors = {k: v.clone() for k, v in theirs.network.net.state_dict().items()}
-    for module in {"_torchvision", "_transformers"}:
-        name = f"sightline.tasks.detect.models.{module}"
+    for name in ("sightline.models.anchored", "sightline.tasks.detect.models._transformers"):
         if name in sys.modules:
             monkeypatch.setattr(f"{name}._fetch", lambda *_: lambda: tensors)
     monkeypatch.setenv("SIGHTLINE_OFFLINE", "0")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sightline.core.dataset import Pixels
-from sightline.data.images import Files, encode_png
+from sightline.data.encode import encode_png
+from sightline.data.images import Files
 
 
 def content(pixels: Pixels, i: int) -> tuple[bytes, str]:

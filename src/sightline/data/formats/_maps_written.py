@@ -10,9 +10,9 @@ import numpy as np
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.masks import VOID
+from sightline.data.encode import encode_png
 from sightline.data.formats._content import content
 from sightline.data.formats._written import all_split, stems
-from sightline.data.images import encode_png
 from sightline.errors import DataError
 from sightline.ops.draw import Colour
 from sightline.talk import say

@@ -1,78 +1,25 @@
-"""The door to torchvision's detectors. Their parts are called one by one, for two reasons.
-
-torchvision resizes pictures itself, where ours come letterboxed; and it computes losses in training mode
-only, where validation wants the loss of the very outputs that are scored.
-"""
+"""What all of torchvision's detectors share as methods of the task."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
-from torchvision.models.detection.backbone_utils import BackboneWithFPN
-from torchvision.models.detection.image_list import ImageList
-from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.errors import UnknownName, UsageError
 from sightline.models import candidates
-from sightline.models.library import Network, Tensors, fill, map_sizes, padded, see, seeded
-from sightline.models.published import Pretrained, fetched
+from sightline.models.anchored import MOST, MULTIPLE, NMS, Place, Variant, laid, network
+from sightline.models.library import padded, seeded
+from sightline.models.published import Pretrained
 from sightline.tasks.detect.options import Options
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and deviation that torchvision's residual networks were trained with."""
-
-MOST = 1000
-"""Candidates of each level of feature maps, as in torchvision."""
-
-NMS = 0.5
-"""Overlap with a better box of the same class that drops a box, as in torchvision."""
-
-NARROW = 128
-"""Channels of the feature pyramid of small variants."""
-
 Truths = list[dict[str, Tensor]]
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One network that a method can be built on.
-
-    Attributes:
-        build: torchvision's function; takes weights, weights_backbone, num_classes.
-        body: Dotted name of what looks at the picture.
-        weights: Published weights (COCO), or None.
-        pixels: Mean and deviation that those were trained with.
-    """
-
-    build: Callable[..., nn.Module]
-    body: str = "backbone.body"
-    weights: Any = None
-    pixels: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
-
-
-@dataclass(frozen=True)
-class Place:
-    """Anchors on images of one size.
-
-    Attributes:
-        size: Height and width of the images.
-        anchors: (A, 4) boxes in pixels.
-        counts: How many of them each level of feature maps has.
-    """
-
-    size: tuple[int, int]
-    anchors: Tensor
-    counts: list[int]
 
 
 class Detector(Model):
@@ -86,30 +33,14 @@ class Detector(Model):
     variants: ClassVar[Mapping[str, Variant]]
     background: ClassVar[int] = 0
     """Classes that torchvision counts before ours: 1 where class 0 is the background."""
-    multiple: ClassVar[int] = 32
+    multiple: ClassVar[int] = MULTIPLE
     """Images are padded to sides that are multiples of this."""
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
-        name, channels = settings["variant"], settings["channels"]
-        if name not in self.variants:
-            raise UnknownName(f"variant of model '{self.card.name}'", name, self.variants)
-        variant = self.variants[name]
-        net = variant.build(
-            weights=None, weights_backbone=None, num_classes=len(settings["classes"]) + self.background
-        )
-        if channels != 3:
-            see(net.get_submodule(variant.body), channels)
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
-        if found is not None:
-            fill(net, found, variant.body)
-            settings["keep_statistics"] = True
-        self.network = Network(net, variant.body, still=settings.get("keep_statistics", False))
-        if found is not None:
-            self.network.origin = f"torchvision: {variant.weights.url}"
-            self.network.pixels = variant.pixels if channels == 3 else None
+        self.network = network(self.card.name, self.variants, settings, pretrained, self.background)
         self._places: dict[tuple[int, int], Place] = {}
-        self.place(torch.zeros(1, channels, *settings["size"]))
+        self.place(torch.zeros(1, settings["channels"], *settings["size"]))
 
     def place(self, images: Tensor) -> Place:
         """Where the anchors lie on images of this size.
@@ -120,24 +51,9 @@ class Detector(Model):
         size = (images.shape[2], images.shape[3])
         found = self._places.get(size)
         if found is None or found.anchors.device != images.device:
-            found = self._places[size] = self._laid(size, images)
+            found = laid(self.network.net, self.card.name, images, self.multiple)
+            self._places[size] = found
         return found
-
-    def _laid(self, size: tuple[int, int], images: Tensor) -> Place:
-        net: Any = self.network.net
-        picture = padded(images[:1].float(), self.multiple)
-        try:
-            sizes = map_sizes(net.backbone, picture.shape[1], (picture.shape[2], picture.shape[3]))
-        except RuntimeError as error:
-            raise UsageError(
-                f"Model '{self.card.name}' cannot take pictures of {size[0]}x{size[1]} "
-                f"({str(error).splitlines()[0]}). Use a larger --size, or another --variant."
-            ) from error
-        generator = net.rpn.anchor_generator if hasattr(net, "rpn") else net.anchor_generator
-        maps = [picture.new_empty(1, 1, *s) for s in sizes]
-        anchors = generator(ImageList(picture, [size]), maps)[0]
-        each = generator.num_anchors_per_location()
-        return Place(size, anchors, [h * w * n for (h, w), n in zip(sizes, each, strict=True)])
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
@@ -200,26 +116,3 @@ class Detector(Model):
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""
         return self.network
-
-
-def small(*, dense: bool) -> nn.Module:
-    """ResNet-18 with a narrow feature pyramid and fresh weights, for small data and small machines.
-
-    Args:
-        dense: Strides 8 to 128, as dense detectors want them, rather than 4 to 64.
-    """
-    stages = [2, 3, 4] if dense else [1, 2, 3, 4]
-    return BackboneWithFPN(  # type: ignore[no-any-return]
-        resnet18(weights=None),
-        {f"layer{stage}": str(level) for level, stage in enumerate(stages)},
-        [32 * 2**stage for stage in stages],
-        NARROW,
-        extra_blocks=LastLevelP6P7(NARROW, NARROW) if dense else None,
-    )
-
-
-def _fetch(variant: Variant) -> Callable[[], Tensors] | None:
-    """How to get the published tensors. torchvision renames those of older files while it loads them."""
-    if variant.weights is None:
-        return None
-    return lambda: variant.build(weights=variant.weights, progress=False).state_dict()

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.models import detection as tv
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.roi_heads import fastrcnn_loss
-from torchvision.models.detection.rpn import concat_box_prediction_layers
 
 from sightline.core.card import ModelCard
 from sightline.models import candidates
-from sightline.tasks.detect.models._torchvision import MOST, NARROW, Detector, Place, Truths, Variant, small
+from sightline.models.anchored import MOST, NARROW, Place, Variant, small
+from sightline.models.proposals import judged, maps_of, proposed, scored
+from sightline.tasks.detect.models._torchvision import Detector, Truths
 
 CARD = ModelCard(
     name="faster-rcnn",
@@ -57,37 +56,9 @@ class FasterRCNN(Detector):
         """The feature maps: both scores and losses are computed from them."""
         return {f"map_{name}": value for name, value in maps.items()}
 
-    def _proposed(self, net: Any, maps: dict[str, Tensor], place: Place) -> tuple[Any, Tensor, Tensor]:
-        """Proposals of each image, and all objectness logits and offsets, image after image."""
-        logits, offsets = net.rpn.head(list(maps.values()))
-        logits, offsets = (x.float() for x in concat_box_prediction_layers(logits, offsets))
-        images = len(next(iter(maps.values())))
-        boxes = net.rpn.box_coder.decode(offsets.detach(), [place.anchors] * images)
-        boxes = boxes.view(images, -1, 4)
-        found, _ = net.rpn.filter_proposals(boxes, logits, [place.size] * images, place.counts)
-        return found, logits, offsets
-
-    def _judged(self, net: Any, maps: dict[str, Tensor], boxes: Any, place: Place) -> tuple[Tensor, Tensor]:
-        """(P, K + 1) class logits and (P, 4 (K + 1)) offsets of proposals, image after image."""
-        pooled = net.roi_heads.box_roi_pool(maps, boxes, [place.size] * len(boxes))
-        logits, offsets = net.roi_heads.box_predictor(net.roi_heads.box_head(pooled))
-        return logits.float(), offsets.float()
-
     def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
         """A box and a score for each class of each proposal; missing proposals score 0."""
-        maps = _maps(raw)
-        proposals, _, _ = self._proposed(net, maps, place)
-        logits, offsets = self._judged(net, maps, proposals, place)
-        each = [len(p) for p in proposals]
-        boxes: Any = net.roi_heads.box_coder.decode(offsets, proposals)
-        boxes = boxes.view(*logits.shape, 4)[:, 1:].split(each)  # flat where there are no proposals
-        scores: Any = F.softmax(logits, 1)[:, 1:]
-        scores = scores.split(each)
-        most = net.rpn.post_nms_top_n()
-        return (
-            torch.stack([F.pad(b, (0, 0, 0, 0, 0, most - len(b))) for b in boxes]).flatten(1, 2),
-            torch.stack([F.pad(s, (0, 0, 0, most - len(s))) for s in scores]),
-        )
+        return scored(net, maps_of(raw), place)
 
     def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The best boxes of all proposals."""
@@ -96,19 +67,14 @@ class FasterRCNN(Detector):
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
         """Equations 1 and 2 of the paper, for the proposals and again for what is made of them."""
-        maps, rpn, heads = _maps(raw), net.rpn, net.roi_heads
-        proposals, logits, offsets = self._proposed(net, maps, place)
+        maps, rpn, heads = maps_of(raw), net.rpn, net.roi_heads
+        proposals, logits, offsets = proposed(net, maps, place)
         anchors = [place.anchors] * len(truths)
         labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
         proposals, _, labels, goals = heads.select_training_samples(proposals, truths)
-        kind, box = fastrcnn_loss(*self._judged(net, maps, proposals, place), labels, goals)
+        kind, box = fastrcnn_loss(*judged(net, maps, proposals, place), labels, goals)
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box}
-
-
-def _maps(raw: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The feature maps under torchvision's names."""
-    return {name.removeprefix("map_"): value for name, value in raw.items() if name.startswith("map_")}
 
 
 MODEL = FasterRCNN

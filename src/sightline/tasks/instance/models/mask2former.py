@@ -18,8 +18,8 @@ from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName
 from sightline.models import candidates
+from sightline.models.anchored import IMAGENET
 from sightline.models.library import Network, fill, padded, seeded
-from sightline.models.proposals import IMAGENET
 from sightline.models.published import Pretrained, fetched
 from sightline.tasks.instance.models._transformers import fetch, library
 from sightline.tasks.instance.options import Options

@@ -21,21 +21,9 @@ from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.models import candidates
+from sightline.models.anchored import MOST, MULTIPLE, NARROW, NMS, Place, Variant, laid, network, small
 from sightline.models.library import padded, seeded
-from sightline.models.proposals import (
-    MOST,
-    MULTIPLE,
-    NARROW,
-    NMS,
-    Place,
-    Variant,
-    judged,
-    laid,
-    network,
-    proposed,
-    scored,
-    small,
-)
+from sightline.models.proposals import judged, maps_of, proposed, scored
 from sightline.models.published import Pretrained
 from sightline.tasks.instance._crops import cells, pasted
 from sightline.tasks.instance.options import Options
@@ -54,7 +42,7 @@ CARD = ModelCard(
 def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
     """On ResNet-18, with fewer proposals and narrower heads."""
     net: nn.Module = tv.MaskRCNN(
-        small(),
+        small(dense=False),
         rpn_post_nms_top_n_train=500,
         rpn_post_nms_top_n_test=300,
         box_head=TwoMLPHead(NARROW * 7 * 7, 256),
@@ -76,7 +64,7 @@ class MaskRCNN(Model):
 
     card: ClassVar[ModelCard] = CARD
     variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(tv.maskrcnn_resnet50_fpn_v2, tv.MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1),
+        "resnet50": Variant(tv.maskrcnn_resnet50_fpn_v2, weights=tv.MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1),
         "resnet18": Variant(_small),
     }
 
@@ -123,7 +111,7 @@ class MaskRCNN(Model):
 
     def found(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The best boxes that do not suppress each other, and what lies in them."""
-        net, maps, most = self.network.net, _maps(raw), self.settings["max_objects"]
+        net, maps, most = self.network.net, maps_of(raw), self.settings["max_objects"]
         boxes, scores = scored(net, maps, place)
         best = candidates.best(boxes, scores, [scores.shape[1]], MOST)
         kept, _ = candidates.select(best, {**self.settings, "size": place.size})
@@ -160,7 +148,7 @@ class MaskRCNN(Model):
         """{"loss": the sum, and its terms by name}. The same in training and in evaluation mode."""
         raw = self.raw(batch.images) if outputs is None else outputs
         with seeded(rng):
-            terms = self.losses(_maps(raw), _truths(batch.targets), self.place(batch.images))
+            terms = self.losses(maps_of(raw), _truths(batch.targets), self.place(batch.images))
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
 
     def losses(
@@ -186,11 +174,6 @@ class MaskRCNN(Model):
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""
         return self.network
-
-
-def _maps(raw: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The feature maps under torchvision's names."""
-    return {name.removeprefix("map_"): value for name, value in raw.items() if name.startswith("map_")}
 
 
 def _truths(targets: Instances) -> list[dict[str, Any]]:

@@ -1,0 +1,32 @@
+"""Pictures and maps as bytes of a file."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+
+def encode_png(array: np.ndarray, palette: Sequence[tuple[int, int, int]] = ()) -> bytes:
+    """A (H, W, 3 or 1) uint8 picture, or an (H, W) uint8 or uint16 map, as PNG, without loss. With a
+    palette, a map of uint8 holds what it held, and viewers show 0, 1, ... in these colours."""
+    return _encoded(array, "PNG", palette, optimize=False)
+
+
+def encode_jpeg(array: np.ndarray, quality: int = 85) -> bytes:
+    """A (H, W, 3 or 1) uint8 picture as JPEG of some quality, 1 to 95."""
+    return _encoded(array, "JPEG", quality=quality)
+
+
+def _encoded(
+    array: np.ndarray, kind: str, palette: Sequence[tuple[int, int, int]] = (), **settings: Any
+) -> bytes:
+    out = io.BytesIO()
+    image = Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
+    if palette:
+        image.putpalette([value for colour in palette for value in colour])
+    image.save(out, kind, **settings)
+    return out.getvalue()
