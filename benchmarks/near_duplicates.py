@@ -30,8 +30,8 @@ from PIL import Image
 
 from sightline.core.targets.label import Label
 from sightline.data.checks import near_duplicates
-from sightline.data.images import Arrays
 from sightline.data.open import open_data
+from sightline.data.pixels import Arrays
 from sightline.data.scan import scan
 from sightline.verbs.check import look
 

@@ -20,8 +20,8 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.targets.label import Label
-from sightline.data.images import Arrays
 from sightline.data.loader import Loader
+from sightline.data.pixels import Arrays
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.learners import gradient

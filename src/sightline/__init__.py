@@ -8,10 +8,12 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Recipe",
+    "benchmark",
     "check",
     "compare",
     "demo",
     "evaluate",
+    "export",
     "inspect",
     "list_datasets",
     "list_models",
@@ -19,22 +21,26 @@ __all__ = [
     "load",
     "open_data",
     "predict",
+    "serve",
     "train",
     "tune",
 ]
 
 if TYPE_CHECKING:
     from sightline.api import (
+        benchmark,
         check,
         compare,
         demo,
         evaluate,
+        export,
         inspect,
         list_datasets,
         list_models,
         list_tasks,
         load,
         predict,
+        serve,
         train,
         tune,
     )

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from sightline.core.predictor import Predictor
     from sightline.core.report import Results, Table
     from sightline.core.run import Run
+    from sightline.verbs.benchmark import Benchmarked
     from sightline.verbs.check import Checked
     from sightline.verbs.compare import Comparison
+    from sightline.verbs.export import Exported
     from sightline.verbs.predict import Predicted
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -149,7 +151,7 @@ def predict(
     source: Sequence[str],
     *,
     out: Path | None = None,
-    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo", "masks"] | None = None,
+    as_: str | None = None,
     batch_size: int = 64,
     device: str = "auto",
     top: int | None = None,
@@ -166,7 +168,9 @@ def predict(
             rtsp:// or tcp:// address. Videos need the extra 'video'.
         out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
             an annotated .mp4 of each video.
-        as_: Form of the result where the name of `out` does not say it ("--out labels --as yolo").
+        as_: Form of the result where the name of `out` does not say it ("--out labels --as yolo"): pictures,
+            csv, jsonl, coco, yolo, masks; or a format of `sightline datasets` that is written, which copies
+            the pictures too (cvat, label-studio, voc, ...).
         batch_size: Images at a time (16); one of a webcam or stream.
         device: auto, cpu, cuda, cuda:N or mps.
         top: How many of the likeliest classes to write (3).
@@ -175,6 +179,81 @@ def predict(
         classes: Only objects of this class ("car"); several by giving it again.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
         prompt: What to cut out, where `run` is sam:FOLDER ("box 10,20,110,220; point 40,50").
+    """
+    raise AssertionError
+
+
+@verb
+def export(
+    run: Path,
+    *,
+    to: str = "onnx",
+    int8: bool = False,
+    fp16: bool = False,
+    inside: Literal["all", "none"] = "all",
+    tolerance: float | None = None,
+    licence: str = "",
+    out: Path | None = None,
+) -> Exported:
+    """Write a file that other programs run. It answers the validation images, and is refused if it is worse.
+
+    Args:
+        run: Run folder.
+        to: onnx, openvino or torch.
+        int8: Whole numbers of 8 bits inside, with ranges measured on training images.
+        fp16: Numbers of 16 bits inside.
+        inside: all: normalising and reading the outputs lie in the file; none: the bare network.
+        tolerance: Points that the score may fall by (0.5). Left out: 0.1, and 1 with int8.
+        licence: Of the weights, written into the file ("CC-BY-4.0").
+        out: The file; RUN/export/NAME if left out.
+    """
+    raise AssertionError
+
+
+@verb
+def benchmark(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.0) -> Benchmarked:
+    """Accuracy and speed of a run and of every file exported from it, measured on the same files.
+
+    Args:
+        run: Run folder.
+        batch_size: Images an answer (8).
+        threads: Threads of the processor (2).
+        seconds: How long each file is timed (10).
+    """
+    raise AssertionError
+
+
+@verb
+def serve(
+    model: Sequence[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    token_file: Path | None = None,
+    max_body: str = "20MB",
+    max_images: int = 16,
+    timeout: str = "30s",
+    queue: int = 64,
+    batch: int = 8,
+    wait: str = "5ms",
+    workers: int = 1,
+    threads: int = 0,
+) -> None:
+    """Serve exported models over HTTP until stopped; only this machine may ask unless a token is set.
+
+    Args:
+        model: Run folder with an exported model, or an exported file; several, also as NAME=FILE.
+        host: Address to listen at. Any but this machine's own needs a token, in SIGHTLINE_TOKEN or a file.
+        port: Port to listen at; 0 takes a free one.
+        token_file: File with the token that requests must say ("Authorization: Bearer TOKEN").
+        max_body: Largest request ("20MB").
+        max_images: Most pictures in a request.
+        timeout: Time to receive a request; again as long to wait, and again to be predicted ("30s").
+        queue: Pictures that may wait for each model; more are refused at once.
+        batch: Pictures predicted at a time.
+        wait: How long a picture waits for others to fill its batch ("5ms").
+        workers: Processes of each model.
+        threads: Threads of each process; 0 divides the cores among all.
     """
     raise AssertionError
 
@@ -300,5 +379,6 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
 
 
 VERBS = (
-    check, train, evaluate, predict, compare, tune, inspect, list_models, list_tasks, list_datasets, demo,
+    check, train, evaluate, predict, export, benchmark, serve, compare, tune, inspect, list_models,
+    list_tasks, list_datasets, demo,
 )  # fmt: skip

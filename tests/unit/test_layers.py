@@ -18,14 +18,24 @@ LAYERS = [
     {"core"},
     {"ops"},
     {"data", "models", "metrics"},
-    {"tasks", "engine", "explain", "audit", "export", "report"},
+    {"runtime"},
+    {"tasks", "engine", "explain", "audit", "exporters", "report", "server"},
     {"verbs"},
     {"api"},
-    {"cli", "server", "studio"},
+    {"cli", "studio"},
 ]
 DOWN_A_LAYER = {("engine", "models"), ("tasks", "models")}
 DOORS = {
     "simplejpeg": {"data/images.py"},
+    "cv2": {"runtime/frames.py"},
+    "fastapi": {"server/app.py", "server/kserve.py", "server/page.py"},
+    "starlette": {"server/app.py", "server/kserve.py", "server/page.py"},
+    "uvicorn": {"server/listener.py"},
+    "python_multipart": {"server/uploads.py"},
+    "onnx": {"exporters/_proto.py"},
+    "onnxruntime": {"exporters/onnx.py", "runtime/session.py"},
+    "openvino": {"exporters/openvino.py"},
+    "nncf": {"exporters/openvino.py"},
     "PIL": {"data/images.py", "data/_tiff.py", "data/encode.py", "ops/draw.py"},
     "safetensors": {"storage.py"},
     "timm": {"models/backbones/_timm.py"},
@@ -41,7 +51,7 @@ DOORS = {
     "segmentation_models_pytorch": {"tasks/semantic/models/_smp.py"},
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
-PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks",
+PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "engine/callbacks", "exporters",
            "tasks/semantic/losses")  # fmt: skip
 
 
@@ -63,6 +73,9 @@ def imports(file: Path) -> Iterator[tuple[str, bool]]:
             continue
         if isinstance(node, ast.Import):
             yield from ((alias.name, node in tree.body) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level:
+            package = ".".join(name(file).split(".")[: -node.level])
+            yield f"{package}.{node.module}" if node.module else package, node in tree.body
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield node.module, node in tree.body
 
@@ -125,7 +138,7 @@ def test_core_stays_small() -> None:
     def lines(files: Iterator[Path]) -> list[int]:
         return [len(f.read_text(encoding="utf-8").splitlines()) for f in files]
 
-    assert sum(lines((ROOT / "core").glob("*.py"))) <= 1250
+    assert sum(lines((ROOT / "core").glob("*.py"))) <= 1275
     assert max(lines((ROOT / "core" / "targets").glob("*.py"))) <= 200
 
 

@@ -12,6 +12,7 @@ from PIL import Image
 
 from sightline.data.encode import encode_png
 from sightline.data.open import open_data
+from tests.unit.data.films import film
 from tests.unit.tasks.instance.test_sam import small_sam
 
 WAYS = {
@@ -79,15 +80,57 @@ def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Pa
     assert sightline("predict", "run", pictures, "--out", "set/masks", "--as", "masks").code == 2
 
 
-def test_tiles_of_large_pictures(sightline: Callable, tmp_path: Path) -> None:
+def test_tiles_of_large_pictures(
+    sightline: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data, how = WAYS["semantic"]
     assert sightline("train", data, *how, "--tile", "64", "--epochs", "1", "--out", "run").code == 0
     rng = np.random.default_rng(0)
-    Image.fromarray(rng.integers(0, 255, (300, 410, 3), dtype=np.uint8)).save(tmp_path / "large.tif")
+    large = Image.fromarray(rng.integers(0, 255, (300, 410, 3), dtype=np.uint8))
+    large.save(tmp_path / "large.tif")
     assert sightline("predict", "run", "large.tif", "--out", "maps", "--as", "masks").code == 0
-    with Image.open(tmp_path / "maps/large.png") as found:
-        assert found.size == (410, 300)
-        assert np.asarray(found).max() < 255
+    with Image.open(tmp_path / "maps/large.png") as stored:
+        assert stored.size == (410, 300)
+        as_whole = np.asarray(stored)
+    # Read block by block, it may have more pixels than are decoded at once; and the same is found in it.
+    monkeypatch.setattr("sightline.data.windows.LARGE", 1)
+    monkeypatch.setattr("sightline.data._tiff._BAND", 50_000)
+    monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "60000")
+    assert sightline("predict", "run", "large.tif", "--out", "parts", "--as", "masks").code == 0
+    with Image.open(tmp_path / "parts/large.png") as stored:
+        assert np.array_equal(np.asarray(stored), as_whole)
+    drawn = sightline("predict", "run", "large.tif", "--out", "drawn")
+    assert drawn.code == 0
+    assert "no picture was drawn, it is 410 x 300 = 123,000 pixels" in drawn.err
+    large.save(tmp_path / "torn.tif", compression="tiff_lzw")
+    data_of_it = (tmp_path / "torn.tif").read_bytes()
+    (tmp_path / "torn.tif").write_bytes(data_of_it[:8] + bytes(20_000) + data_of_it[20_008:])
+    torn = sightline("predict", "run", "torn.tif", "--out", "torn.csv")
+    assert torn.code == 1
+    assert "torn.tif: has a damaged block 0" in torn.err
+
+
+def test_pages_and_frames_are_pictures_with_a_number(sightline: Callable, tmp_path: Path) -> None:
+    data, how = WAYS["semantic"]
+    assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
+    first, *others = [Image.fromarray(open_data(data).pixels.read(i)) for i in range(3)]
+    first.save(tmp_path / "stack.tif", save_all=True, append_images=others)
+    first.save(tmp_path / "one.png")
+    others[1].save(tmp_path / "three.png")
+    said = sightline("predict", "run", "stack.tif", "one.png", "three.png", "--out", "maps", "--as", "masks")
+    assert said.code == 0, said.err
+    maps = {file.name: np.asarray(Image.open(file)) for file in (tmp_path / "maps").glob("*.png")}
+    assert set(maps) == {*(f"stack.tif#{k:06d}.png" for k in range(3)), "one.png", "three.png"}
+    assert np.array_equal(maps["stack.tif#000000.png"], maps["one.png"])
+    assert np.array_equal(maps["stack.tif#000002.png"], maps["three.png"])
+    film(tmp_path / "drive.mp4", 4)
+    said = sightline("predict", "run", "drive.mp4", "--out", "frames", "--as", "masks")
+    assert said.code == 0, said.err
+    assert len(list((tmp_path / "frames").glob("drive.mp4#*.png"))) == 4
+    assert sightline("predict", "run", "drive.mp4", "stack.tif", "--out", "seen").code == 0
+    assert {file.name for file in (tmp_path / "seen").iterdir()} == {
+        "drive.mp4", *(f"stack.tif#{k:06d}.png" for k in range(3)),
+    }  # fmt: skip
 
 
 def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Path, tmp_path: Path) -> None:

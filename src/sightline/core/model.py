@@ -53,9 +53,26 @@ class Model(nn.Module, ABC):
         """Named outputs for (B, C, H, W) images, uint8 or float in [0, 1]. Exportable."""
 
     @classmethod
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """The arithmetic half of `decode`, which exported files do themselves. One form for each prediction.
+
+        Returns:
+            label: "scores" (B, K) in [0, 1]. number: "value" (B, M). masks: "classes" (B, H, W) uint8.
+            instances and outlines: "boxes" (B, N, 4) in pixels of the images, "scores" (B, N) and "labels"
+            (B, N), not yet cut off or suppressed. A form of its own can be read by this toolkit only.
+        """
+        del settings
+        return outputs
+
+    @classmethod
     @abstractmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+        """The other half: predictions from `answer`. Needs no weights."""
+
+    @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """Predictions from outputs. Needs no weights, so an exported model is read by it too."""
+        """Predictions from outputs."""
+        return cls.read(cls.answer(outputs, settings), settings)
 
     @abstractmethod
     def loss(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from sightline.errors import UnreadableImage
+from ..errors import UnreadableImage
 
 Source = Path | bytes
 

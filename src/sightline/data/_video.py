@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from sightline.errors import DataError, MissingExtra, UsageError
+from ..errors import DataError, MissingExtra, UsageError
 
 EXTENSIONS = frozenset(
     {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,11 @@ from sightline.core.targets.bitmaps import Map
 from sightline.core.targets.masks import VOID, Masks
 
 
-def blended(found: Masks, corners: Sequence[Sequence[int]], height: int, width: int) -> Map:
+def blended(found: Masks, corners: Sequence[Sequence[int]], height: int, width: int) -> Iterator[Map]:
     """One map from those of T tiles: each pixel has the class for which its tiles vote.
 
     A tile's vote weighs as much as the pixel's distance to the tile's border, since a network sees least
-    around the pixels there; so there are no seams. Memory: the result, and two rows of tiles.
+    around the pixels there; so there are no seams. Memory: two rows of tiles, whatever the height.
 
     Args:
         found: Maps of the tiles, each as large as its tile.
@@ -24,14 +24,14 @@ def blended(found: Masks, corners: Sequence[Sequence[int]], height: int, width: 
         height: Of the picture.
         width: Of the picture.
 
-    Returns:
-        (height, width) uint8.
+    Yields:
+        The rows of it from the top, (h, width) uint8, so many at a time as are voted on by the same tiles.
     """
     shapes = zip(corners, found.sizes.tolist(), strict=True)
     boxes = [(x, y, x + w, y + h) for (x, y), (h, w) in shapes]
-    out = np.full((height, width), VOID, dtype=np.uint8)
     open_maps: dict[int, Map] = {}
-    for top, bottom in _steps(v for b in boxes for v in (b[1], b[3])):
+    for top, bottom in _steps(v for b in [*boxes, (0, 0, width, height)] for v in (b[1], b[3])):
+        out = np.full((bottom - top, width), VOID, dtype=np.uint8)
         rows = [t for t, b in enumerate(boxes) if b[1] <= top and b[3] >= bottom]
         open_maps = {t: open_maps[t] if t in open_maps else found.map(t) for t in rows}
         for left, right in _steps(v for t in rows for v in (boxes[t][0], boxes[t][2])):
@@ -40,8 +40,8 @@ def blended(found: Masks, corners: Sequence[Sequence[int]], height: int, width: 
             if here:
                 votes = [_cut(open_maps[t], boxes[t], window) for t in here]
                 weights = [_weight(boxes[t], window) for t in here] if len(here) > 1 else []
-                out[top:bottom, left:right] = _elected(votes, weights)
-    return out
+                out[:, left:right] = _elected(votes, weights)
+        yield out
 
 
 def _steps(edges: Iterable[int]) -> list[tuple[int, int]]:

@@ -5,13 +5,11 @@ What is done to a picture is fixed here, and documented at `decode`. No global s
 
 from __future__ import annotations
 
-import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import (
@@ -22,16 +20,19 @@ from PIL import (
     PpmImagePlugin,
     WebPImagePlugin,
 )
-from simplejpeg import decode_jpeg
 
-from sightline.core.dataset import Pixels
-from sightline.data._levels import on_white, scaled, upright
-from sightline.data._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
-from sightline.data._tiff import Tiff
-from sightline.data.view import Fit, view
-from sightline.errors import UnreadableImage
+from ..errors import UnreadableImage
+from ._levels import on_white, scaled, upright
+from ._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
+from ._tiff import Blocks, Tiff, blocks
+
+try:
+    from simplejpeg import decode_jpeg
+except ImportError:  # the light runtime does without: Pillow gives the same pixels
+    decode_jpeg = None
 
 MAX_PIXELS = 2**27
+_SUBFILE, _REDUCED, _MASK = 254, 1, 4  # TIFF 6.0, section 8: NewSubfileType
 _WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif or ppm/pgm. Convert it to one of these"
 
 # The allow-list. The classes are called directly, not through Image.open: no other reader can be reached,
@@ -124,8 +125,8 @@ def decode(source: Source, *, at_least: tuple[int, int] | None = None, page: int
 
 def _full_jpeg(image: Any) -> np.ndarray | None:
     """A JPEG at its full size by simplejpeg: Pillow's pixels in two thirds of the time (the same decoder, but
-    no copies). None where that is not for it: print colours, or damage, which Pillow names."""
-    if image.mode not in ("L", "RGB"):
+    no copies). None where that is not for it: print colours, or damage, which Pillow names; or not there."""
+    if decode_jpeg is None or image.mode not in ("L", "RGB"):
         return None
     image.fp.seek(0)
     data = image.fp.read()
@@ -206,8 +207,43 @@ def stored(source: Source, page: int = 0) -> Stored:
         return Stored(values, kind, colours)
 
 
+def full_pages(source: Source) -> list[int]:
+    """Numbers, from 0, of the pictures in a TIFF that are no smaller copies or masks of others.
+
+    [0] for files of other formats, of which the first picture is taken.
+
+    Raises:
+        UnreadableImage: If the header cannot be read.
+    """
+    with _opened(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
+        if kind != "tiff":
+            return [0]
+        found = []
+        for page in range(int(image.n_frames)):
+            image.seek(page)
+            if not image.tag_v2.get(_SUBFILE, 0) & (_REDUCED | _MASK):
+                found.append(page)
+        return found or [0]
+
+
+def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
+    """The blocks of a page of a TIFF of at least so many pixels, each of which decodes to its part of the
+    picture; None for others, and where pixels depend on the whole (turned, scaled by its own extremes).
+
+    Raises:
+        UnreadableImage: As `probe`, but of any size.
+    """
+    with _opened(source, page, judge=False) as (image, kind, size), _trouble(source, kind, size):
+        width, height = image.size
+        if kind != "tiff" or width * height < least or _orientation(image, kind) != 1:
+            return None
+        if (image.mode == "F" or image.mode.startswith("I")) and _ceiling(image, kind) is None:
+            return None
+        return blocks(image)
+
+
 @contextmanager
-def _opened(source: Source, page: int = 0) -> Iterator[tuple[Any, str, int]]:
+def _opened(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple[Any, str, int]]:
     """A picture with its header read and its size accepted, its format, and the file's size."""
     with open_file(source) as (file, size):
         head = file.read(512)
@@ -223,7 +259,7 @@ def _opened(source: Source, page: int = 0) -> Iterator[tuple[Any, str, int]]:
             if page:
                 image.seek(page)
         limit, (width, height) = max_pixels(), image.size
-        if width * height > limit:
+        if judge and width * height > limit:
             raise UnreadableImage(
                 name_of(source),
                 "bomb",
@@ -290,100 +326,3 @@ def _ceiling(image: Any, kind: str) -> float | None:
     """The largest value that 9 to 16 bits can store; None where the values must tell (floats, 32 bits)."""
     bits = _bits(image, kind) if kind == "tiff" else 16
     return 2.0**bits - 1 if image.mode != "F" and bits <= 16 else None
-
-
-class Files:
-    """Pictures in files, decoded when they are read.
-
-    Args:
-        paths: One file a picture.
-    """
-
-    def __init__(self, paths: Sequence[Path | str]) -> None:
-        self._paths = [str(p) for p in paths]
-        self._digests: dict[str, str] = {}
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def path(self, i: int) -> Path:
-        """File of picture i."""
-        return Path(self._paths[i])
-
-    def read(self, i: int, at_least: tuple[int, int] | None = None) -> np.ndarray:
-        """Picture i, (H, W, C) uint8; see `decode`."""
-        return decode(self.path(i), at_least=at_least)
-
-    def subset(self, indices: np.ndarray) -> Files:
-        """The same files, other order or fewer."""
-        part = Files([self._paths[i] for i in indices])
-        part._digests = self._digests
-        return part
-
-    def digest(self, i: int) -> str:
-        """Digest of the bytes of file i; computed once.
-
-        Raises:
-            UnreadableImage: If the file cannot be opened.
-        """
-        key = self._paths[i]
-        if key not in self._digests:
-            with open_file(Path(key)) as (file, _):
-                whole = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))  # type: ignore[arg-type]
-            self._digests[key] = whole.hexdigest()
-        return self._digests[key]
-
-
-class Arrays:
-    """Pictures in memory.
-
-    Args:
-        array: (N, H, W, C) uint8, C is 3 or 1.
-    """
-
-    def __init__(self, array: np.ndarray) -> None:
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
-            raise ValueError(f"Arrays takes (N, H, W, 1 or 3) uint8. Received {array.shape} {array.dtype}.")
-        self.array = array
-
-    def __len__(self) -> int:
-        return len(self.array)
-
-    def read(self, i: int) -> np.ndarray:
-        """A copy of picture i, (H, W, C) uint8."""
-        return np.array(self.array[i])
-
-    def subset(self, indices: np.ndarray) -> Arrays:
-        """A copy of some of the pictures, in that order."""
-        return Arrays(self.array[np.asarray(indices, dtype=np.int64)])
-
-    def digest(self, i: int) -> str:
-        """Digest of shape and pixels of picture i."""
-        pixels = np.ascontiguousarray(self.array[i])
-        return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
-
-
-def picture(
-    pixels: Pixels,
-    i: int,
-    size: tuple[int, int] | None = None,
-    fit: Fit = "squash",
-    channels: Literal[1, 3] = 3,
-) -> np.ndarray:
-    """What a model sees of item i: the one way from a data set to a network's input.
-
-    Args:
-        pixels: Where the pictures come from.
-        i: Which one.
-        size: See `view`.
-        fit: See `view`.
-        channels: See `view`.
-
-    Returns:
-        (height, width, channels) uint8.
-
-    Raises:
-        UnreadableImage: If it cannot be decoded.
-    """
-    image = pixels.read(i, size) if isinstance(pixels, Files) else pixels.read(i)
-    return view(image, size, fit, channels)

@@ -21,7 +21,7 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.sample import Batch
 from sightline.data.cache import DiskCache, MemoryCache, cache_folder, on_disk
-from sightline.data.images import Arrays, Files, picture
+from sightline.data.pixels import Arrays, Files, picture
 from sightline.data.view import Fit, seen
 from sightline.errors import UsageError
 

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sightline.core.dataset import Dataset
-from sightline.data.images import Arrays, Files, ImageFacts, probe
+from sightline.data.images import ImageFacts, probe
+from sightline.data.pixels import Arrays, Files
 from sightline.errors import UnreadableImage
 from sightline.ops.similarity import SIDE, grey, thumbnails
 from sightline.talk import track

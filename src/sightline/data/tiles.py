@@ -19,6 +19,7 @@ from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import Masks
 from sightline.data.blend import blended
 from sightline.data.loader import Loader
+from sightline.data.windows import Windows, windows
 
 OVERLAP = 0.2
 """Share of a tile's side that its neighbour shows too: what is smaller is whole in one of them."""
@@ -26,7 +27,7 @@ LEAST = 0.2
 """Share of an object that must lie in a tile to be looked for there."""
 SAME = 0.7
 """Share of the smaller box inside the other from which on boxes of two tiles are one object."""
-_HELD = 4  # decoded pictures kept while their tiles are read
+_HELD = 4  # pictures kept open while their tiles are read
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,8 @@ class Tiles:
         maps = []
         for i, (height, width) in enumerate(self.whole.tolist()):
             of_it = (self.owner == i).nonzero().flatten()
-            maps.append(Packed.of(blended(found[of_it], self.corner[of_it].tolist(), height, width)))
+            rows = blended(found[of_it], self.corner[of_it].tolist(), height, width)
+            maps.append(Packed.of_rows((height, width), rows))
         return Masks(self.whole, tuple(maps))
 
     def _merged(self, found: Instances) -> Instances:
@@ -153,7 +155,7 @@ class _Parts:
 
     def __init__(self, pixels: Pixels, tiles: Tiles) -> None:
         self._pixels, self._tiles = pixels, tiles
-        self._held: dict[int, np.ndarray] = {}
+        self._held: dict[int, Windows] = {}
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -165,12 +167,12 @@ class _Parts:
         height, width = self._tiles.sizes[i].tolist()
         image = self._held.get(owner)
         if image is None:
-            image = self._pixels.read(owner)
+            image = windows(self._pixels, owner)
             with self._lock:
                 self._held[owner] = image
                 while len(self._held) > _HELD:
                     self._held.pop(next(iter(self._held)))
-        return np.ascontiguousarray(image[y : y + height, x : x + width])
+        return image.read(x, y, width, height)
 
     def subset(self, indices: np.ndarray) -> _Parts:
         """Some of the tiles."""

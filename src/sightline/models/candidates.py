@@ -133,11 +133,6 @@ def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instan
     return found, row[kept]
 
 
-def decode(outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-    """The objects that `select` gives."""
-    return select(outputs, settings)[0]
-
-
 def learnable(target: Instances) -> Instances:
     """The objects that methods learn from: no groups (crowd), and no boxes without an area."""
     keep = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)

@@ -15,9 +15,8 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.errors import UsageError
+from sightline.errors import UnknownName, UsageError
 from sightline.models import zoo
 from sightline.models.candidates import Wanted
 from sightline.models.dense import Dense
@@ -25,8 +24,6 @@ from sightline.models.heads.box_loss import decoded
 from sightline.models.heads.branches import Branch
 from sightline.models.heads.distribution import peaked
 from sightline.models.published import Pretrained
-from sightline.ops.boxes import nms
-from sightline.ops.groups import leading
 
 PAPER = (
     "Redmon et al., You Only Look Once, CVPR 2016; Li et al., Generalized Focal Loss, NeurIPS 2020; "
@@ -103,8 +100,17 @@ def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:
 
     `nms` is the overlap above which the worse of two boxes goes; at 1 there is no suppression and the
     scores of the one-to-one assignment are read, below 1 those of the other.
+
+    Raises:
+        UnknownName: If there is no such backbone: told here, before anything is built or written.
+        UsageError: If a variant is asked for.
     """
     assert info.classes is not None
+    if options.backbone != "own":
+        try:
+            zoo.card(options.backbone)
+        except UnknownName as error:
+            raise UnknownName("backbone", options.backbone, ["own", *error.near], zoo.HINT) from None
     if options.variant is not None:
         raise UsageError(f"Our YOLO models have no variants. Received --variant {options.variant}.")
     return {
@@ -145,31 +151,26 @@ def forward(
     return {name: said[name] for name in ("boxes", read, *more)} if exported else said
 
 
-def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instances, Tensor]:
-    """The best pairs of place and class above `conf`, at most `max_objects` an image, best first.
+def best(outputs: dict[str, Tensor], settings: dict[str, Any], more: Sequence[str] = ()) -> dict[str, Tensor]:
+    """The best pairs of place and class: the candidates that `candidates.select` reads.
+
+    Args:
+        outputs: See `forward`.
+        settings: `nms` and `max_objects`; ten times as many are kept where worse ones may be suppressed.
+        more: What else is said of places, (B, A, P) each.
 
     Returns:
-        The M objects, and (M,) int64 the place that says each of them.
+        "boxes" (B, N, 4), "scores" (B, N) in [0, 1], "labels" (B, N) int64, best first; and `more` (B, N, P).
     """
-    logits, boxes, most = outputs[_read(settings)], outputs["boxes"], settings["max_objects"]
-    batch, _, classes = logits.shape
+    logits, most = outputs[_read(settings)], settings["max_objects"]
+    classes = logits.shape[2]
     pairs = logits.float().flatten(1)
     wanted = most if settings["nms"] >= 1 else 10 * most
     value, index = pairs.topk(min(wanted, pairs.shape[1]), 1)
-    scores = value.sigmoid()
-    image, column = (scores > settings["conf"]).nonzero().unbind(1)
-    scores, index = scores[image, column], index[image, column]
-    size = torch.tensor(settings["size"], device=boxes.device)
-    place, labels = index // classes, index % classes
-    found = boxes[image, place].float().clamp(min=0)
-    found = torch.minimum(found, size.flip(0).repeat(2).to(found))
-    if settings["nms"] < 1:
-        kept = nms(found, scores, image * classes + labels, settings["nms"])
-        kept = kept[leading(image[kept], scores[kept], most)]
-        image, place, found = image[kept], place[kept], found[kept]
-        labels, scores = labels[kept], scores[kept]
-    counts = torch.bincount(image, minlength=batch)
-    return Instances(counts, size.repeat(batch, 1), found, labels, scores), place
+    place = (index // classes)[:, :, None]
+    found = {"boxes": outputs["boxes"].float(), **{name: outputs[name] for name in more}}
+    there = {name: said.gather(1, place.expand(-1, -1, said.shape[2])) for name, said in found.items()}
+    return {**there, "scores": value.sigmoid(), "labels": index % classes}
 
 
 def _read(settings: dict[str, Any]) -> str:

@@ -135,5 +135,6 @@ def nms(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float) -> Tensor
     Returns:
         (M',) int64 indices, highest score first.
     """
-    kept: Tensor = batched_nms(boxes.float(), scores.float(), groups, overlap)
+    # In float64: groups are told apart by moving their boxes, by millions of pixels where there are many.
+    kept: Tensor = batched_nms(boxes.double(), scores.double(), groups, overlap)
     return kept

@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects, label
 
-from sightline.core.targets.bitmaps import Map
+from sightline.core.targets._sampled import Map
+from sightline.ops.rle import from_rle, rle, rle_counts, rle_text
+
+__all__ = [
+    "NOTHING", "Part", "Polygon", "apart", "crosses", "cut_out", "fill", "from_rle", "joined", "rle",
+    "rle_counts", "rle_text", "trace", "united",
+]  # fmt: skip
 
 Polygon = NDArray[np.float64]
 Part = tuple[int, int, Map]
@@ -22,8 +28,6 @@ NOTHING: Part = (0, 0, np.zeros((0, 0), dtype=np.uint8))
 _FINE = 5  # steps a pixel of the grid that points are rounded to
 _FAR = 2.0**31  # pixels; what lies beyond is taken as this far
 _BLOCK = 128
-_DIGIT, _MORE, _FIRST = 5, 32, 48  # of a text of run lengths: bits a character, flag of more to come, "0"
-_LONGEST = 12  # characters of a number that fits 63 bits, about
 
 
 def fill(rings: Sequence[Polygon], height: int, width: int) -> Part:
@@ -237,77 +241,3 @@ def _side(a: Polygon, b: Polygon, point: Polygon) -> Polygon:
     """Twice the area of triangles, above 0 where points lie on the one side of lines from a to b."""
     one, two = b - a, point - a
     return np.asarray(one[..., 0] * two[..., 1] - one[..., 1] * two[..., 0])
-
-
-def rle(mask: NDArray[np.generic]) -> list[int]:
-    """Lengths of runs of a mask (H, W) read column by column, the first run being of zeros (COCO)."""
-    flat = (np.asarray(mask) != 0).ravel(order="F")
-    ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    counts: list[int] = np.diff(ends, prepend=0, append=flat.size).tolist()
-    return [0, *counts] if flat.size and flat[0] else counts
-
-
-def from_rle(counts: Sequence[int], height: int, width: int, *, by_rows: bool = False) -> Map:
-    """Inverse of `rle`: (height, width) uint8, 1 where the object is.
-
-    Args:
-        counts: Lengths of runs, zeros first.
-        height: Of the mask.
-        width: Of the mask.
-        by_rows: Whether runs go row by row (CVAT).
-
-    Raises:
-        ValueError: If the runs are no whole numbers from 0, or their sum is another one than that of pixels.
-    """
-    runs = np.asarray(counts)
-    if len(runs) and (runs.ndim != 1 or runs.dtype.kind not in "iu" or int(runs.min()) < 0):
-        raise ValueError("the run lengths are not all whole numbers from 0")
-    total = sum(runs.tolist())
-    if total != height * width:
-        wanted = f"{height} x {width} = {height * width:,}"
-        raise ValueError(f"the run lengths add up to {total:,}, not to {wanted}")
-    flat = np.repeat((np.arange(len(runs)) & 1).astype(np.uint8), runs.astype(np.int64))
-    return flat.reshape(height, width) if by_rows else np.ascontiguousarray(flat.reshape(width, height).T)
-
-
-def rle_text(counts: Sequence[int]) -> str:
-    """Run lengths as COCO's short text.
-
-    From the fourth on a number is told as its difference to the one two before. Each is cut into groups of
-    five bits, the lowest first, the last one with its sign; a sixth bit says that more follow; 48 is added.
-    """
-    out = []
-    for i, count in enumerate(counts):
-        value = count - counts[i - 2] if i > 2 else count
-        while True:
-            group, value = value & (_MORE - 1), value >> _DIGIT
-            last = value == (-1 if group & (_MORE >> 1) else 0)
-            out.append(chr(_FIRST + group + (0 if last else _MORE)))
-            if last:
-                break
-    return "".join(out)
-
-
-def rle_counts(text: str) -> list[int]:
-    """Inverse of `rle_text`.
-
-    Raises:
-        ValueError: If the text has other characters than the code, or ends within a number.
-    """
-    counts: list[int] = []
-    value, shift = 0, 0
-    for character in text:
-        group = ord(character) - _FIRST
-        if not 0 <= group < 2 * _MORE or shift > _DIGIT * _LONGEST:
-            raise ValueError(f"the code holds {character!r}, or a number that is too long")
-        value |= (group & (_MORE - 1)) << shift
-        shift += _DIGIT
-        if group & _MORE:
-            continue
-        if group & (_MORE >> 1):
-            value -= 1 << shift
-        counts.append(value + counts[-2] if len(counts) > 2 else value)
-        value, shift = 0, 0
-    if shift:
-        raise ValueError("the code ends within a number")
-    return counts

@@ -16,7 +16,7 @@ from sightline.core.report import Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
 from sightline.core.task import Baseline, Task
-from sightline.data.images import picture
+from sightline.data.pixels import picture
 from sightline.data.view import seen
 from sightline.engine.inference import Predicted
 from sightline.errors import SightlineError

@@ -13,9 +13,8 @@ from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import VOID
 from sightline.ops.draw import boxes, captioned, colour_of, enlarged, legend, regions
 from sightline.ops.draw import objects as paint
-
-Row = dict[str, Any]
-OBJECT = ("class", "score", "x1", "y1", "x2", "y2")
+from sightline.runtime import rows
+from sightline.runtime.rows import OBJECT, Row
 
 
 @dataclass(frozen=True)
@@ -54,15 +53,15 @@ def only(prediction: Instances, least: float | Sequence[float], classes: Iterabl
     return prediction.only(keep)
 
 
+def codes(prediction: Instances) -> list[Row]:
+    """COCO's run-length code of the mask of each object of one image: {"size": [h, w], "counts": text}."""
+    return rows.codes(tuple(prediction.sizes[0].tolist()), prediction.masks or ())
+
+
 def objects(prediction: Instances, names: Sequence[str]) -> list[Row]:
     """One row an object: class, score (None for a truth), and corners in pixels to a thousandth."""
-    scores = [None] * len(prediction.labels) if prediction.scores is None else prediction.scores.tolist()
-    rows = []
-    for label, score, box in zip(prediction.labels.tolist(), scores, prediction.boxes.tolist(), strict=True):
-        corners = [round(value, 3) for value in box]
-        kept = None if score is None else round(score, 5)
-        rows.append(dict(zip(OBJECT, (names[label], kept, *corners), strict=True)))
-    return rows
+    scores = None if prediction.scores is None else prediction.scores.tolist()
+    return rows.boxes(names, prediction.labels.tolist(), scores, prediction.boxes.tolist())
 
 
 def _where(row: Row) -> Row:

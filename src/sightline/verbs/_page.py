@@ -24,7 +24,7 @@ from sightline.core.report import (
     Table,
 )
 from sightline.core.run import Run, scoreboard
-from sightline.data.images import picture
+from sightline.data.pixels import picture
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.verbs import _judge

@@ -7,7 +7,7 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ import torch
 
 from sightline.data import video
 from sightline.data._magic import ALL_EXTENSIONS, open_file
-from sightline.data.images import Arrays, Files, picture, probe
+from sightline.data.images import full_pages, probe
+from sightline.data.pixels import Arrays, Files, Pages, picture
 from sightline.data.tiles import cut
 from sightline.data.video import Video
 from sightline.data.view import view
+from sightline.data.windows import windows
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
 from sightline.talk import say
 
@@ -31,7 +33,7 @@ class Input:
     """One picture on its way to the model, not yet decoded if it is a file.
 
     Attributes:
-        id: Path; number of an array; "film.mp4#000123" for a frame.
+        id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
         name: The same below the folder that all files lie in.
         pixels: Where it comes from: one picture.
         film: The video that it is a frame of, or None.
@@ -41,7 +43,7 @@ class Input:
 
     id: str
     name: str
-    pixels: Files | Arrays
+    pixels: Files | Pages | Arrays
     film: Video | None = None
     seconds: float | None = None
     error: str = ""
@@ -49,7 +51,7 @@ class Input:
     def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, int]]:
         """What a model sees of it, whole or tile by tile, and height and width of the stored picture.
 
-        The picture is read at once, its tiles are cut when they are asked for.
+        The picture is opened at once, its tiles are read when they are asked for.
 
         Raises:
             UnreadableImage: If there is no picture.
@@ -58,13 +60,13 @@ class Input:
             raise UnreadableImage(self.id, "unreadable", self.error)
         size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
         if settings.get("tile"):
-            image = self.full()
-            stored = image.shape[0], image.shape[1]
-            tiles = cut(torch.tensor([stored]), settings["tile"])
+            image = windows(self.pixels, 0)
+            tiles = cut(torch.tensor([image.size]), settings["tile"])
             parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
-            return (
-                view(image[y : y + h, x : x + w], size, fit, channels) for (x, y), (h, w) in parts
-            ), stored
+            return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
+        if isinstance(self.pixels, Pages):
+            page = self.full()
+            return iter([view(page, size, fit, channels)]), page.shape[:2]
         seen = iter([picture(self.pixels, 0, size, fit, channels)])
         if isinstance(self.pixels, Arrays):
             return seen, self.pixels.array.shape[1:3]
@@ -74,6 +76,11 @@ class Input:
     def full(self) -> np.ndarray:
         """(H, W, C) uint8, as stored."""
         return self.pixels.read(0)
+
+    def file(self, ending: str) -> str:
+        """Name of a file about it: that of the picture with this ending instead; after it for a part."""
+        part = self.film is not None or isinstance(self.pixels, Pages)
+        return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
 
     @property
     def held(self) -> int:
@@ -147,7 +154,7 @@ class Sources:
             if isinstance(item, _Film):
                 yield from self._frames(item.source)
             elif isinstance(item, Path):
-                yield Input(str(item), self.name(item), Files([item]))
+                yield from self._pages(item)
             else:
                 yield Input(str(number), str(number), Arrays(item[None]))
 
@@ -163,6 +170,20 @@ class Sources:
                 batch, held = [], 0
         if batch:
             yield batch
+
+    def _pages(self, file: Path) -> Iterator[Input]:
+        """A picture, or each page of a TIFF that has several."""
+        name = self.name(file)
+        try:
+            pages = full_pages(file)
+        except UnreadableImage:  # which is said when it is read
+            pages = [0]
+        if len(pages) == 1:
+            yield Input(str(file), name, Files([file]))
+            return
+        for page in pages:
+            mark = f"#{page:06d}"
+            yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)]))
 
     def _frames(self, source: Path | str) -> Iterator[Input]:
         """The frames of a video, and at last an input without a picture where it is damaged."""

@@ -13,17 +13,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
 import numpy as np
-import torch
 
 from sightline.core.targets.masks import VOID
 from sightline.data.encode import encode_png
+from sightline.data.formats.yolo import shares
 from sightline.data.video import Video
 from sightline.data.video_writer import VideoWriter
-from sightline.errors import UsageError
+from sightline.errors import UnreadableImage, UsageError
 from sightline.ops.draw import Colour, colour_of
-from sightline.ops.outlines import rle, rle_text
+from sightline.runtime.rows import Row
 from sightline.talk import say
-from sightline.verbs._kinds import Kind, Row
+from sightline.verbs._kinds import Kind, codes
+from sightline.verbs._prelabels import collected, written_formats
 from sightline.verbs._sources import Sources
 from sightline.verbs.load import Answer
 
@@ -51,6 +52,13 @@ class Setting:
     model: str
 
 
+def writer(form: str, setting: Setting) -> AbstractContextManager[Write]:
+    """What writes this form, or a data set in a format of this name."""
+    if form in FORMS:
+        return FORMS[form](setting)
+    return collected(form, setting.out, list(setting.names), list(setting.ids))
+
+
 def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
     """Name of the form: as asked for, or by the ending of `out`.
 
@@ -68,7 +76,14 @@ def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
             f"--as says otherwise: {', '.join(FORMS)}."
         )
     if form not in FORMS:
-        raise UsageError(f"--as is one of {', '.join(FORMS)}. Received '{form}'.")
+        formats = written_formats()
+        if form not in formats:
+            forms = ", ".join(dict.fromkeys([*FORMS, *formats]))
+            raise UsageError(f"--as is one of {forms}. Received '{form}'.")
+        if not (kind.objects or kind.maps):
+            raise UsageError(f"--as {form} holds what lies in pictures, and this model says one thing of the "
+                             "whole picture. Use .csv or .jsonl.")  # fmt: skip
+        return form
     if form in MAPS and not kind.maps:
         raise UsageError(f"--as {form} holds class maps, and this model gives none. Use .csv or .jsonl.")
     if form in BOXES and not kind.objects:
@@ -85,6 +100,8 @@ def _jsonl(setting: Setting) -> Iterator[Write]:
 
 def _line(stream: TextIO, answer: Answer) -> None:
     row, error = answer.outcome.row, answer.outcome.error
+    if "boxes" in row and (masks := codes(answer.outcome.prediction)):
+        row = {**row, "masks": masks}
     stream.write(json.dumps({**row, "error": error} if error else row, ensure_ascii=False) + "\n")
 
 
@@ -143,9 +160,14 @@ class _Album:
         one, said = answer.input, answer.outcome
         if said.error:
             return
-        drawn = self._setting.kind.drawn(one.full(), said.prediction, said.row, self._setting.names)
+        try:
+            image = one.full()
+        except UnreadableImage as error:  # read by windows, and too large as a whole
+            say(f"{one.id}: no picture was drawn, it {error.detail}.")
+            return
+        drawn = self._setting.kind.drawn(image, said.prediction, said.row, self._setting.names)
         if one.film is None:
-            self._free(Path(one.id).stem, ".png").write_bytes(encode_png(drawn))
+            self._free(PurePosixPath(one.file("")).name, ".png").write_bytes(encode_png(drawn))
             return
         if one.film is not self._film or self._writer is None:
             self.close()
@@ -187,7 +209,7 @@ def _coco(setting: Setting) -> Iterator[Write]:
         images.append(
             {"id": len(images) + 1, "file_name": answer.input.name, "width": width, "height": height}
         )
-        scores = said.prediction.scores
+        scores, masks = said.prediction.scores, codes(said.prediction)
         for i, (x1, y1, x2, y2) in enumerate(said.prediction.boxes.tolist()):
             stream.write(",\n" if counter["objects"] else "\n")
             counter["objects"] += 1
@@ -197,10 +219,9 @@ def _coco(setting: Setting) -> Iterator[Write]:
                 "category_id": setting.ids[int(said.prediction.labels[i])], "bbox": box,
                 "area": round((x2 - x1) * (y2 - y1), 3), "iscrowd": 0,
             }  # fmt: skip
-            if said.prediction.masks is not None:
-                (mask,) = said.prediction.masks[torch.tensor([i])].dense(height, width).numpy()
-                entry["segmentation"] = {"size": [height, width], "counts": rle_text(rle(mask))}
-                entry["area"] = int(mask.sum())
+            if masks:
+                entry["segmentation"] = masks[i]
+                entry["area"] = int(said.prediction.masks.areas()[i])
             if scores is not None:
                 entry["score"] = round(float(scores[i]), 5)
             stream.write(json.dumps(entry))
@@ -220,7 +241,8 @@ def _coco(setting: Setting) -> Iterator[Write]:
 
 @contextmanager
 def _yolo(setting: Setting) -> Iterator[Write]:
-    """A text file a picture: class cx cy w h, in shares of its size; and data.yaml with the names.
+    """A text file a picture: class cx cy w h, in shares of its size, or class and the corners of a polygon
+    where objects have masks; and data.yaml with the names.
 
     The form of Darknet (Redmon, pjreddie.com/darknet/yolo), so that it can be trained on; a picture without
     objects has an empty file. Nothing that is there is overwritten: it may be somebody's truth.
@@ -238,13 +260,15 @@ def _yolo(setting: Setting) -> Iterator[Write]:
         said = answer.outcome
         if said.error:
             return
-        film = answer.input.film is not None
-        file = setting.out / (f"{answer.input.name}.txt" if film else _label_file(answer.input.name))
-        height, width = said.prediction.sizes[0].tolist()
-        lines = []
-        for i, (x1, y1, x2, y2) in enumerate(said.prediction.boxes.tolist()):
-            shares = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
-            lines.append(" ".join([str(int(said.prediction.labels[i])), *(f"{v:.6f}" for v in shares)]))
+        file = setting.out / answer.input.file(".txt")
+        lines, prediction = [], said.prediction
+        masks = prediction.masks or [None] * len(prediction.labels)
+        for label, box, mask in zip(
+            prediction.labels.tolist(), prediction.boxes.tolist(), masks, strict=True
+        ):
+            if mask is None or mask[2].any():  # there is no polygon of nothing
+                numbers = shares(box, mask, tuple(prediction.sizes[0].tolist()))
+                lines.append(" ".join([str(label), *(f"{v:.6f}" for v in numbers)]))
         file.parent.mkdir(parents=True, exist_ok=True)
         _unused(file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
@@ -271,7 +295,7 @@ def _masks(setting: Setting) -> Iterator[Write]:
     def write(answer: Answer) -> None:
         said = answer.outcome
         if not said.error:
-            file = _unused(setting.out / PurePosixPath(answer.input.name).with_suffix(".png"))
+            file = _unused(setting.out / answer.input.file(".png"))
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(encode_png(ids[said.prediction.map(0)], palette))
 

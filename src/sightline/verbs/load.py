@@ -150,9 +150,13 @@ class ModelPredictor:
             parts.append(views)
         rows: dict[int, tuple[Any, dict[str, Any]]] = {}
         if there:
-            prediction = self._answer(chain.from_iterable(parts), torch.tensor(stored), batch_size)
-            flat = self.task.rows(prediction)
-            rows = {i: (prediction[n], flat[n]) for n, i in enumerate(there)}
+            try:
+                prediction = self._answer(chain.from_iterable(parts), torch.tensor(stored), batch_size)
+            except UnreadableImage as error:  # in the middle of the one picture that is read by tiles
+                errors[there[0]] = error.detail
+            else:
+                flat = self.task.rows(prediction)
+                rows = {i: (prediction[n], flat[n]) for n, i in enumerate(there)}
         for i, one in enumerate(inputs):
             said = Outcome(one.id, None, {}, errors[i]) if i in errors else Outcome(one.id, *rows[i])
             yield Answer(one, said)

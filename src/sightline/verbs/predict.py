@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from sightline.core.report import Exhibit, Table
 from sightline.errors import UnknownName, UsageError
+from sightline.runtime.rows import Row
 from sightline.talk import say, track
-from sightline.verbs._kinds import Kind, Row, kind_of, objects, only
+from sightline.verbs._kinds import Kind, kind_of, objects, only
 from sightline.verbs._prompted import Prompted
 from sightline.verbs._prompted import predictor as predictor_for
 from sightline.verbs._sources import Sources
-from sightline.verbs._writers import ALL_SCORES, FORMS, Setting, form_of
+from sightline.verbs._writers import ALL_SCORES, Setting, form_of
+from sightline.verbs._writers import writer as writer_of
 from sightline.verbs.load import Answer, ModelPredictor
 
 SHOWN = 20
@@ -101,7 +103,7 @@ def run(
     source: Sequence[str],
     *,
     out: Path | None = None,
-    as_: Literal["pictures", "csv", "jsonl", "coco", "yolo", "masks"] | None = None,
+    as_: str | None = None,
     batch_size: int = 64,
     device: str = "auto",
     top: int | None = None,
@@ -127,7 +129,7 @@ def run(
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and found.out is not None:
-        writer = FORMS[form](Setting(found.out, kind, names, ids, sources, str(run)))
+        writer = writer_of(form, Setting(found.out, kind, names, ids, sources, str(run)))
     with writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):

@@ -15,7 +15,7 @@ from sightline.core.targets.instances import Instances
 from sightline.data.encode import encode_png
 from sightline.data.formats import FORMATS
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 
 Box = tuple[str, float, float, float, float]
 

@@ -16,8 +16,8 @@ from sightline.core.report import Finding
 from sightline.data.check import run_checks
 from sightline.data.checks import CHECKS
 from sightline.data.checks.boxes import _repeated
-from sightline.data.images import Arrays
 from sightline.data.open import open_data
+from sightline.data.pixels import Arrays
 from sightline.data.scan import scan
 from sightline.verbs.check import describe, look
 from tests.unit.data.box_samples import made

@@ -23,7 +23,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from sightline.data.encode import encode_jpeg, encode_png
-from sightline.data.images import Arrays, Files, decode, picture, probe
+from sightline.data.images import decode, probe
+from sightline.data.pixels import Arrays, Files, picture
 from sightline.data.view import placed, view
 from sightline.errors import UnreadableImage
 
@@ -335,7 +336,7 @@ def test_the_same_picture_in_threads_processes_and_by_bytes(tmp_path: Path) -> N
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: picture(files, 0, (64, 64)).tobytes(), range(40))) == {here}
     code = (
-        "import sys, hashlib; from pathlib import Path; from sightline.data.images import Files, picture;"
+        "import sys, hashlib; from pathlib import Path; from sightline.data.pixels import Files, picture;"
         "print(hashlib.sha1(picture(Files([Path(sys.argv[1])]), 0, (64, 64)).tobytes()).hexdigest())"
     )
     out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)

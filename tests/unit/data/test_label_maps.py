@@ -19,7 +19,7 @@ from PIL import Image
 from sightline.data.encode import encode_png
 from sightline.data.images import stored
 from sightline.data.label_maps import codes_of, composed, look, nearest
-from sightline.data.pages import Pages, pages_of
+from sightline.data.pixels import Pages, pages_of
 from sightline.errors import UnreadableImage
 
 INDEX = (np.arange(24, dtype=np.uint8) % 3).reshape(4, 6)

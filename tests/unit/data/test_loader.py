@@ -22,8 +22,8 @@ from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.encode import encode_jpeg
-from sightline.data.images import Arrays, Files, picture
 from sightline.data.loader import Loader, cache_folder
+from sightline.data.pixels import Arrays, Files, picture
 from sightline.data.transforms.standard import standard
 from sightline.errors import UnreadableImage, UsageError
 
@@ -195,7 +195,7 @@ FILL = """
 import sys
 from pathlib import Path
 from tests.unit.data.test_loader import dataset, loader
-from sightline.data.images import Files
+from sightline.data.pixels import Files
 data = dataset(Files(sorted(Path(sys.argv[1]).iterdir())))
 print("go", flush=True)
 while True:

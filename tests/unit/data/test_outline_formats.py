@@ -22,8 +22,8 @@ from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.data.formats import FORMATS
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Arrays
 from sightline.data.open import open_data
+from sightline.data.pixels import Arrays
 from sightline.errors import DataError
 from sightline.ops.outlines import fill, rle, rle_text
 from tests.unit.data.box_samples import opened, picture, problems, sure

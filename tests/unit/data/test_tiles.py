@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.instances import Instances
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.data.tiles import Joined, batches, cut, tiled
 
 

@@ -34,13 +34,13 @@ def test_reading_candidates() -> None:
         "scores": torch.tensor([[0.8, 0.9, 0.7, 0.3, 0.05, 0.9], [0.0] * 6]),
         "labels": torch.tensor([[0, 0, 1, 1, 0, 0]] * 2),
     }
-    found = candidates.decode(outputs, READ)
+    found = candidates.select(outputs, READ)[0]
     assert found.counts.tolist() == [3, 0]
     assert found.sizes.tolist() == [[40, 60]] * 2
     # The better of two of a class; another class in the same place; cut at the edge; none from outside.
     assert found.boxes.tolist() == [[1, 0, 21, 20], [1, 0, 21, 20], [50, 30, 60, 40]]
     assert found.labels.tolist() == [0, 1, 1]
-    together = candidates.decode(outputs, {**READ, "nms": 1.0, "max_objects": 9})
+    together = candidates.select(outputs, {**READ, "nms": 1.0, "max_objects": 9})[0]
     assert together.counts.tolist() == [4, 0]
 
 

@@ -34,7 +34,7 @@ class Finder(Model):
         return {"boxes": torch.stack(found), "there": torch.tensor(there)}
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    def read(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         there = outputs["there"].bool()
         keep = torch.stack([there, torch.ones_like(there)], 1).flatten()
         n = len(there)

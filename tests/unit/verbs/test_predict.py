@@ -310,7 +310,7 @@ def test_forms_are_told_by_the_ending_or_by_name(run: Callable[..., Any], tmp_pa
     with pytest.raises(UsageError, match="--out"):
         run("p", as_="csv")
     with pytest.raises(UsageError, match="pictures, csv"):
-        run("p", out=Path("o"), as_="voc")
+        run("p", out=Path("o"), as_="vox")
 
 
 def test_a_model_without_boxes_refuses_what_is_for_boxes(

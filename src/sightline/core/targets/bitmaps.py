@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-Map = NDArray[np.uint8]
+from sightline.core.targets._sampled import Map, moved, sampled
 
-_EDGE = 1e-6
-"""What a place is moved by before it is rounded down, so that 0.999... of arithmetic falls where 1 does."""
+__all__ = ["BAND", "Bitmaps", "Map", "Packed", "sampled"]
+
+BAND = 2**20
+"""Pixels at a time where a map is gone through."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,20 @@ class Packed:
         height, width = pixels.shape
         return cls((height, width), zlib.compress(np.ascontiguousarray(pixels).data, 1))
 
+    @classmethod
+    def of_rows(cls, shape: tuple[int, int], rows: Iterable[Map]) -> Packed:
+        """A map of this shape from its rows, some at a time, so that it is never there as a whole."""
+        press = zlib.compressobj(1)
+        data = b"".join([*(press.compress(np.ascontiguousarray(r).data) for r in rows), press.flush()])
+        return cls(shape, data)
+
+    def rows(self) -> Iterator[Map]:
+        """All of its pixels in order, (n,) uint8, about a megabyte at a time."""
+        press, data = zlib.decompressobj(), self.data
+        while not press.eof:
+            yield np.frombuffer(press.decompress(data, BAND), dtype=np.uint8)
+            data = press.unconsumed_tail
+
     def read(self) -> Map:
         """(H, W) uint8, not to be written to."""
         return np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
@@ -45,32 +60,6 @@ class Packed:
     def digest(self) -> str:
         """Digest of the pixels, whatever they were compressed by."""
         return hashlib.blake2b(self.read().data, digest_size=16).hexdigest()
-
-
-def sampled(pixels: Map, place: NDArray[Any], window: Sequence[int], outside: int) -> Map:
-    """A map after it was moved, each new pixel with the value of the old one that its centre lies in.
-
-    Args:
-        pixels: (H, W) uint8.
-        place: (2, 3) affine matrix from old pixel coordinates to new ones.
-        window: x1, y1, x2, y2 of what is wanted, in new pixels, the far edge outside the last one.
-        outside: Value of what was not in the map.
-
-    Returns:
-        (y2 - y1, x2 - x1) uint8.
-    """
-    back = np.linalg.inv(np.vstack([np.asarray(place, dtype=np.float64), [0, 0, 1]]))
-    x, y = np.arange(window[0], window[2]) + 0.5, np.arange(window[1], window[3])[:, None] + 0.5
-    height, width = pixels.shape
-    if back[0, 1] == 0 and back[1, 0] == 0:
-        columns, rows = back[0, 0] * x + back[0, 2], back[1, 1] * y + back[1, 2]
-    else:
-        columns = back[0, 0] * x + back[0, 1] * y + back[0, 2]
-        rows = back[1, 0] * x + back[1, 1] * y + back[1, 2]
-    columns, rows = (np.floor(v + _EDGE).astype(np.int64) for v in (columns, rows))
-    there = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    found = pixels[rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    return found if there.all() else np.where(there, found, np.uint8(outside))
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,19 +130,10 @@ class Bitmaps:
         """The same objects moved by (M, 2, 3) affine matrices and cut to (M, 2) heights and widths."""
         corners, crops = [], []
         matrices = places.double().cpu().numpy()
-        for (x, y, crop), place, (height, width) in zip(self, matrices, sizes.tolist(), strict=True):
-            h, w = crop.shape
-            ends = place[:, :2] @ np.array([[x, x + w, x, x + w], [y, y, y + h, y + h]]) + place[:, 2:]
-            low, high = np.floor(ends.min(1) + _EDGE), np.ceil(ends.max(1) - _EDGE)
-            x1, y1 = np.clip(low, 0, (width, height)).astype(int).tolist()
-            x2, y2 = np.clip(high, 0, (width, height)).astype(int).tolist()
-            if h == 0 or w == 0 or x2 <= x1 or y2 <= y1:
-                x2, y2, found = x1, y1, np.zeros((0, 0), dtype=np.uint8)
-            else:
-                here = np.column_stack([place[:, :2], place[:, :2] @ (x, y) + place[:, 2]])
-                found = sampled(crop, here, (x1, y1, x2, y2), 0)
-            corners.append([x1, y1])
-            crops.append(Packed.of(found))
+        for part, place, size in zip(self, matrices, sizes.tolist(), strict=True):
+            x, y, crop = moved(part, place, size)
+            corners.append([x, y])
+            crops.append(Packed.of(crop))
         return Bitmaps(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
 
     def tolist(self) -> list[Any]:

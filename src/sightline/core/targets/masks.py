@@ -102,8 +102,11 @@ class Masks:
 
     def pixels(self, classes: int) -> np.ndarray:
         """(N, K) int64: pixels of each class in each image; VOID is not counted."""
-        counts = (np.bincount(self.map(i).ravel(), minlength=VOID + 1)[:classes] for i in range(len(self)))
-        return np.array(list(counts), dtype=np.int64).reshape(-1, classes)
+        counts = np.zeros((len(self), VOID + 1), dtype=np.int64)
+        for row, one in zip(counts, self.maps, strict=True):
+            for part in one.rows() if isinstance(one, Packed) else (one.cpu().numpy().ravel(),):
+                row += np.bincount(part, minlength=VOID + 1)
+        return counts[:, :classes]
 
     def renumbered(self, to: Tensor, classes: int) -> Masks:
         """The same with class i called to[i], of `classes` in all; VOID stays."""

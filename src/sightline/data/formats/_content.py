@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sightline.core.dataset import Pixels
 from sightline.data.encode import encode_png
-from sightline.data.images import Files
+from sightline.data.pixels import Files
 
 
 def content(pixels: Pixels, i: int) -> tuple[bytes, str]:

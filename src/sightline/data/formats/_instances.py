@@ -21,7 +21,8 @@ from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._parts import is_there, name_of
-from sightline.data.images import Files, probe
+from sightline.data.images import probe
+from sightline.data.pixels import Files
 from sightline.errors import DataError, UnreadableImage
 
 NAN = float("nan")

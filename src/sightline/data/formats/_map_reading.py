@@ -19,9 +19,8 @@ from sightline.core.targets.masks import MOST, VOID, Masks
 from sightline.data.formats._class_tables import EXPECTED, FILES, Entry, Table, made
 from sightline.data.formats._map_places import Item
 from sightline.data.formats._maps import Found
-from sightline.data.images import Files
 from sightline.data.label_maps import Keys, LabelMap, composed, look, nearest, parts_of
-from sightline.data.pages import Pages
+from sightline.data.pixels import Files, Pages
 from sightline.errors import DataError, UnreadableImage
 from sightline.talk import track
 

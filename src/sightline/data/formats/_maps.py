@@ -10,7 +10,7 @@ from sightline.core.report import Finding, Severity
 from sightline.data.formats._class_tables import Table
 from sightline.data.formats._map_places import Item, by_lists
 from sightline.data.formats._parts import name_of
-from sightline.data.pages import pages_of
+from sightline.data.images import full_pages
 from sightline.errors import UnreadableImage
 
 
@@ -81,15 +81,17 @@ class Found:
             if not item.masks:
                 continue
             try:
-                pages = {pages_of(path) for path in (item.picture, *(path for _, path in item.masks))}
+                files = (item.picture, *(path for _, path in item.masks))
+                pages = {tuple(full_pages(path)) for path in files}
             except UnreadableImage as error:
                 self.broken.append(str(error))
                 continue
             if len(pages) > 1:
-                uneven.append(f"{self.name(item)} ({' and '.join(map(str, sorted(pages)))} pages)")
+                counts = sorted(len(p) for p in pages)
+                uneven.append(f"{self.name(item)} ({' and '.join(map(str, counts))} pages)")
             else:
-                count = max(pages)
-                items += [replace(item, page=k, pages=count) for k in range(count)]
+                (of_it,) = pages
+                items += [replace(item, page=k, pages=len(of_it)) for k in of_it]
         what = "pictures and their masks have different numbers of pages, and were left out"
         self.note(
             "pages-differ", "error", uneven, what, "Store as many masks as pictures, in the same order."

@@ -11,7 +11,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.label import Label
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 
 CARD = FormatCard(
     name="digits",

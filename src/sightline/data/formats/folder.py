@@ -18,7 +18,7 @@ from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._content import content
 from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Files
+from sightline.data.pixels import Files
 from sightline.errors import DataError
 
 CARD = FormatCard(

@@ -14,7 +14,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._packed import folder_at, labels_of, split_of, unpacked
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.errors import DataError
 
 CARD = FormatCard(

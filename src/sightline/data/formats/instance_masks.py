@@ -19,18 +19,22 @@ from sightline.core.targets.bitmaps import Packed
 from sightline.core.targets.masks import Masks
 from sightline.core.targets.outlines import Outlines
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.encode import encode_png
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in, name_of, split_of
 from sightline.data.formats._polygons import Outlined
+from sightline.data.formats._written import Item, all_split, class_table, items, stems
 from sightline.data.images import stored
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.outlines import Part, apart, cut_out
+from sightline.talk import say
 
 CARD = FormatCard(
     name="instance-masks",
     summary="a folder a picture with one mask file an object; or one map of object numbers a picture",
     looks_like="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt beside",
     truths=("outlines", "instances", "masks"),
+    writes=True,
 )
 _NAME = "object"
 _PICTURES, _MASKS = "images", "masks"
@@ -103,6 +107,62 @@ def read(source: str, options: ReadOptions) -> Dataset:
     into.note("annotations-missing", "warning", bare, what, "Add an empty folder, if they show no object.")
     dataset = into.dataset(root, CARD.name, Classes((_NAME,)), (_NAME,))
     return _as(dataset, options.truth)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write images/ID/images/ID.png, images/ID/masks/000001.png, ... (0 and 255), and train.txt, ... of IDs.
+
+    Masks may overlap. The format has one class and no name for it: it is read as "object", with id 0; another
+    name is said. Pictures get numbers for names where one is that of a split ("test") or ends like a file.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no masks of objects, there are several classes, or
+            some items have no split and others have.
+    """
+    if dataset.truth != "outlines":
+        raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.truth}.")
+    if dataset.classes is not None and len(dataset.classes) > 1:
+        raise DataError(
+            f"The format '{CARD.name}' holds objects of one class. Received {len(dataset.classes):,}: "
+            f"{', '.join(dataset.classes.names[:5])}. Formats for masks with classes are coco, cvat, "
+            "label-studio and yolo, and voc-objects where objects do not overlap."
+        )
+    classes = class_table(dataset, folder, CARD.name, masks=True)
+    split = all_split(dataset)
+    if classes.names not in ((_NAME,), ()):
+        say(f"The format '{CARD.name}' holds no class name: '{classes.names[0]}' is read as '{_NAME}'.")
+    sound = all(map(_sound, stems(dataset)))
+    lists: dict[str, list[str]] = {}
+    (folder / _PICTURES).mkdir(parents=True)
+    for item in items(dataset):
+        stem = item.stem if sound else f"{item.number:06d}"
+        _write_item(item, folder / _PICTURES / stem, stem)
+        lists.setdefault(item.split, []).append(stem)
+    for name, listed in lists.items() if split else ():
+        (folder / f"{name}.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
+    return folder
+
+
+def _sound(stem: str) -> bool:
+    """Whether a folder of this name is read as that of one picture, and a line in train.txt as its name."""
+    return stem.lower() not in SPLIT_WORDS and Path(stem).suffix.lower() not in ALL_EXTENSIONS
+
+
+def _write_item(item: Item, folder: Path, stem: str) -> None:
+    """Write a picture, and a mask file for each of its objects."""
+    for name in (_PICTURES, _MASKS):
+        (folder / name).mkdir(parents=True)
+    (folder / _PICTURES / f"{stem}{item.ending}").write_bytes(item.data)
+    for number, thing in enumerate(item.objects, 1):
+        assert thing.mask is not None  # the truth was looked at
+        x, y, crop = thing.mask
+        whole = np.zeros(item.size, dtype=np.uint8)
+        part = whole[y : y + crop.shape[0], x : x + crop.shape[1]]
+        part[crop[: part.shape[0], : part.shape[1]] > 0] = 255
+        (folder / _MASKS / f"{number:06d}.png").write_bytes(encode_png(whole))
 
 
 def _as(dataset: Dataset, truth: str | None) -> Dataset:
@@ -187,13 +247,16 @@ def _maps(root: Path, bare: list[str]) -> list[_Item]:
 
 
 def _lists(root: Path) -> dict[str, str]:
-    """Split of each picture that train.txt, val.txt and test.txt list; empty without them."""
+    """Split of each picture that train.txt, val.txt and test.txt list, one a line; empty without them."""
     found: dict[str, str] = {}
     for split in SPLITS:
         path = root / f"{split}.txt"
         if path.is_file():
-            for line in path.read_text(encoding="utf-8", errors="replace").split():
-                found.setdefault(Path(line).stem, split)
+            for line in path.read_text(encoding="utf-8", errors="replace").split("\n"):
+                name = Path(line.strip())  # IDs may have points and spaces of their own
+                if name.name:
+                    key = name.stem if name.suffix.lower() in ALL_EXTENSIONS else name.name
+                    found.setdefault(key, split)
     return found
 
 

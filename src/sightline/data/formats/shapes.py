@@ -16,7 +16,7 @@ from sightline.core.targets.masks import Masks
 from sightline.core.targets.number import Number
 from sightline.core.targets.outlines import Outlines
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.errors import UsageError
 from sightline.ops.shapes import SHAPES, Scene, class_map, scene
 

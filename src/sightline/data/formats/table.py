@@ -19,7 +19,7 @@ from sightline.data.formats._csv import Columns, read_text
 from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._truths import Truths, truths
-from sightline.data.images import Files
+from sightline.data.pixels import Files
 from sightline.errors import DataError, MissingExtra, UnknownName
 
 CARD = FormatCard(

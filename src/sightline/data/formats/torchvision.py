@@ -20,7 +20,7 @@ from sightline.core.dataset import Classes, Dataset, Pixels
 from sightline.core.targets.label import Label
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._place import Place
-from sightline.data.images import Arrays, Files
+from sightline.data.pixels import Arrays, Files
 from sightline.errors import DataError
 from sightline.talk import say
 

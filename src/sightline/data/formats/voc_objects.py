@@ -16,21 +16,28 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.encode import encode_png
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import name_of
 from sightline.data.formats._polygons import Outlined
+from sightline.data.formats._written import Item, all_split, class_table, items
 from sightline.data.images import stored
 from sightline.errors import DataError, UnreadableImage
+from sightline.ops.draw import Colour
 from sightline.ops.outlines import Part, apart
+from sightline.talk import say
 
 CARD = FormatCard(
     name="voc-objects",
     summary="Pascal VOC: a map of object numbers and one of classes for each picture",
     looks_like="JPEGImages/a.jpg, SegmentationObject/a.png and SegmentationClass/a.png",
     truths=("outlines",),
+    writes=True,
 )
 _OBJECTS, _CLASSES, _PICTURES = "SegmentationObject", "SegmentationClass", "JPEGImages"
+_LISTS = "ImageSets/Segmentation"
 _VOID = 255
+_MOST = (1 << 16) - 2  # objects that a map of 16 bits has numbers for: not 0, nor that of no class
 _NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
@@ -45,6 +52,17 @@ class _Read:
     parts: list[tuple[int, int, Part]] = field(default_factory=list)
     size: tuple[int, int] | None = None
     broken: list[str] = field(default_factory=list)
+
+
+@dataclass
+class _Lost:
+    """What maps could not hold: pixels that objects share, pictures with such, objects of which nothing was
+    left; and pictures with more objects than 8 bits have numbers for."""
+
+    pixels: int = 0
+    pictures: int = 0
+    objects: int = 0
+    wide: int = 0
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -93,6 +111,101 @@ def read(source: str, options: ReadOptions) -> Dataset:
     return into.dataset(root, CARD.name, Classes(names[1:], tuple(range(1, len(names)))), names[1:], notes)
 
 
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write JPEGImages, SegmentationObject, SegmentationClass, labelmap.txt, and ImageSets/Segmentation if
+    there are splits.
+
+    A pixel of such maps is of one object: what objects share is given to the later one. How many pixels that
+    were is said, and how many objects have none left and are lost. Maps of more than 254 objects are PNG of
+    16 bits without a palette, which is said too: the development kit has 8 bits. No seam is drawn around
+    objects. Class ids are not held: they become 1 to K, 0 being the background.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no masks of objects, some items have no split and
+            others have, a class name cannot stand in labelmap.txt, or there are more than 254 classes, or
+            65,534 objects in a picture.
+    """
+    if dataset.truth != "outlines":
+        raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.truth}.")
+    names = dataset.classes.names if dataset.classes is not None else ()
+    odd = [name for name in names if name[:1] == "#" or name == _NAMES[0]]
+    if odd:
+        raise DataError(f"Classes of objects in VOC begin with no '#', nor are they background: {odd[0]!r}.")
+    most = int(dataset.targets.counts.max()) if len(dataset) else 0
+    if len(names) >= _VOID or most > _MOST:
+        raise DataError(
+            f"The format '{CARD.name}' holds up to {_VOID - 1} classes, and {_MOST:,} objects a picture. "
+            f"Received {len(names):,} and {most:,}. Formats without such limits are coco and yolo."
+        )
+    class_table(dataset, folder, CARD.name, masks=True)
+    split = all_split(dataset)
+    for name in (_PICTURES, _OBJECTS, _CLASSES, *([_LISTS] if split else [])):
+        (folder / name).mkdir(parents=True)
+    palette, lost = [_levels(n) for n in range(256)], _Lost()
+    lists: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
+    for item in items(dataset):
+        (folder / _PICTURES / f"{item.stem}{item.ending}").write_bytes(item.data)
+        for name, drawn in zip((_OBJECTS, _CLASSES), _maps(item, lost), strict=True):
+            data = encode_png(drawn, palette if drawn.dtype == np.uint8 else ())
+            (folder / name / f"{item.stem}.png").write_bytes(data)
+        for name in (item.split, "trainval") if item.split in ("train", "val") else (item.split,):
+            lists.setdefault(name, []).append(item.stem)
+    _write_tables(folder, (_NAMES[0], *names), lists if split else {})
+    _tell(lost, folder)
+    return folder
+
+
+def _maps(item: Item, lost: _Lost) -> tuple[np.ndarray, np.ndarray]:
+    """The map of object numbers (uint8, or uint16 if they are many) and that of classes (uint8), (H, W)."""
+    wide = len(item.objects) >= _VOID
+    objects = np.zeros(item.size, dtype=np.uint16 if wide else np.uint8)
+    kinds = np.zeros(item.size, dtype=np.uint8)
+    shared = 0
+    for k, thing in enumerate(item.objects, 1):
+        assert thing.mask is not None  # the truth was looked at
+        x, y, crop = thing.mask
+        place = np.s_[y : y + crop.shape[0], x : x + crop.shape[1]]
+        mine, its = objects[place], kinds[place]
+        there = crop[: mine.shape[0], : mine.shape[1]] > 0
+        shared += int((mine[there] > 0).sum())
+        mine[there] = k + (k >= _VOID)  # 255 is the seam's, in maps of 16 bits too
+        its[there] = thing.label + 1
+    lost.pixels += shared
+    lost.pictures += shared > 0
+    lost.wide += wide
+    if shared:
+        lost.objects += len(item.objects) - len(np.unique(objects[objects > 0]))
+    return objects, kinds
+
+
+def _write_tables(folder: Path, names: tuple[str, ...], lists: dict[str, list[str]]) -> None:
+    """Write labelmap.txt and the lists of splits that are not empty."""
+    for name, stems in lists.items():
+        if stems:
+            text = "\n".join(stems) + "\n"
+            (folder / _LISTS / f"{name}.txt").write_text(text, encoding="utf-8")
+    rows = (f"{name}:{','.join(map(str, _levels(n)))}::\n" for n, name in enumerate(names))
+    (folder / "labelmap.txt").write_text("".join(rows), encoding="utf-8")
+
+
+def _tell(lost: _Lost, folder: Path) -> None:
+    """Say what the maps do not hold."""
+    if lost.pixels:
+        say(
+            f"A map of the format '{CARD.name}' holds one object a pixel: {lost.pixels:,} pixels in "
+            f"{lost.pictures:,} pictures were given to the later of the objects there, and {lost.objects:,} "
+            f"objects, covered whole, are not in {folder}. Formats for overlapping objects are coco and yolo."
+        )
+    if lost.wide:
+        say(
+            f"{lost.wide:,} pictures in {folder} have more than {_VOID - 1} objects: their maps are PNG of "
+            "16 bits without a palette, which other programs for VOC may not read."
+        )
+
+
 def _table(root: Path) -> tuple[tuple[str, ...], dict[int, int], list[str]]:
     """Names by number, number of each colour (0xRRGGBB), and a note."""
     path = root / "labelmap.txt"
@@ -113,18 +226,24 @@ def _table(root: Path) -> tuple[tuple[str, ...], dict[int, int], list[str]]:
 
 
 def _colour(number: int) -> int:
-    """The colour of a number in VOC's palette, 0xRRGGBB: its bits dealt to red, green and blue in turn."""
+    """The colour of a number in VOC's palette, 0xRRGGBB."""
+    red, green, blue = _levels(number)
+    return red << 16 | green << 8 | blue
+
+
+def _levels(number: int) -> Colour:
+    """The colour of a number in VOC's palette: its bits dealt to red, green and blue in turn."""
     levels = [0, 0, 0]
     for k in range(8):
         levels[k % 3] |= (number >> k & 1) << (7 - k // 3)
-    return levels[0] << 16 | levels[1] << 8 | levels[2]
+    return levels[0], levels[1], levels[2]
 
 
 def _lists(root: Path) -> dict[str, str]:
     """Split of each picture that ImageSets/Segmentation lists; empty without lists."""
     found: dict[str, str] = {}
     for split in SPLITS:
-        path = root / "ImageSets" / "Segmentation" / f"{split}.txt"
+        path = root / _LISTS / f"{split}.txt"
         if path.is_file():
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 if line.strip():

@@ -7,7 +7,7 @@ and so are lines of masks: `class x1 y1 x2 y2 x3 y3 ...`, one polygon an object.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,7 +37,7 @@ from sightline.data.formats._yolo_places import (
     plain_parts,
 )
 from sightline.errors import DataError
-from sightline.ops.outlines import joined, trace
+from sightline.ops.outlines import Part, joined, trace
 
 CARD = FormatCard(
     name="yolo",
@@ -145,14 +145,25 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 def _lines(item: Item, classes: Classes) -> Iterator[str]:
     """The label file of one picture."""
-    h, w = item.size
     for thing in item.objects:
-        x1, y1, x2, y2 = thing.corners
-        shares = [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
-        if thing.mask is not None:
-            x, y, crop = thing.mask
-            shares = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
-        yield f"{classes.ids[thing.label]} {' '.join(map(repr, shares))}\n"
+        found = shares(thing.corners, thing.mask, item.size)
+        yield f"{classes.ids[thing.label]} {' '.join(map(repr, found))}\n"
+
+
+def shares(corners: Sequence[float], mask: Part | None, size: tuple[int, int]) -> list[float]:
+    """The numbers of one object: centre, width and height, or x and y of the corners of its polygon.
+
+    Args:
+        corners: x1, y1, x2, y2 in pixels.
+        mask: Where it is, or None.
+        size: Height and width of the picture, of which the numbers are shares.
+    """
+    (x1, y1, x2, y2), (h, w) = corners, size
+    if mask is None:
+        return [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
+    x, y, crop = mask
+    found: list[float] = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
+    return found
 
 
 def _pictures(config: Config, root: Path, found: _Found) -> Iterator[tuple[str, list[Path]]]:

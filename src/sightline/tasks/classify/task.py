@@ -13,7 +13,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Gallery, Lines, Matrix, Score, Table
 from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.data.transforms.mix import cutmix, mixup
 from sightline.data.transforms.steps import chain, either
 from sightline.metrics import intervals
@@ -29,6 +29,7 @@ from sightline.metrics.macro_f1 import MacroF1
 from sightline.metrics.micro_f1 import MicroF1
 from sightline.metrics.top_k import TopK
 from sightline.metrics.weighted_f1 import WeightedF1
+from sightline.runtime import rows
 from sightline.tasks.classify import CARD
 from sightline.tasks.classify._doubts import FINDINGS, doubts
 from sightline.tasks.classify.baselines import baselines
@@ -108,18 +109,11 @@ class Classify(Task):
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
         names = self.info.classes.names if self.info.classes else ()
-        found = []
-        for i in range(len(prediction)):
-            scores = prediction.scores[i].tolist()
-            if prediction.multi:
-                labels = [names[k] for k in prediction.value[i].nonzero().flatten().tolist()]
-                row: dict[str, Any] = {"label": "|".join(labels)}
-            else:
-                index = int(prediction.value[i])
-                row = {"label": names[index], "confidence": round(scores[index], 6)}
-            row |= {f"p({name})": round(s, 6) for name, s in zip(names, scores, strict=True)}
-            found.append(row)
-        return found
+        multi, values = prediction.multi, prediction.value
+        return [
+            rows.label(names, value.nonzero().flatten().tolist() if multi else int(value), scores)
+            for value, scores in zip(values, prediction.scores.tolist(), strict=True)
+        ]
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

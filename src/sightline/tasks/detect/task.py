@@ -13,7 +13,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.data.transforms.mosaic import blended, mosaic, rescaled
 from sightline.data.transforms.steps import chain
 from sightline.metrics.ap import Ap
@@ -25,7 +25,8 @@ from sightline.metrics.ap_small import ApSmall
 from sightline.metrics.ar100 import Ar100
 from sightline.metrics.detections import best_thresholds
 from sightline.metrics.voc_ap import VocAp
-from sightline.ops.objects import captions, rarest, rows
+from sightline.ops.objects import rarest
+from sightline.runtime import rows
 from sightline.tasks.detect import CARD
 from sightline.tasks.detect._doubts import FINDINGS, doubts
 from sightline.tasks.detect._exhibits import exhibits
@@ -93,11 +94,13 @@ class Detect(Task):
 
     def captions(self, targets: Any) -> list[str]:
         """How many of each class."""
-        return captions(targets, self._names)
+        return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
-        return rows(prediction, self._names)
+        scores = None if prediction.scores is None else prediction.scores.tolist()
+        counts, labels = prediction.counts.tolist(), prediction.labels.tolist()
+        return rows.objects_each(self._names, counts, labels, scores)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -14,7 +14,7 @@ from sightline.core.report import Exhibit
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.data.transforms.mosaic import mosaic, rescaled
 from sightline.data.transforms.steps import chain
 from sightline.metrics._masks import by_masks
@@ -27,7 +27,8 @@ from sightline.metrics.mask_ap50 import MaskAp50
 from sightline.metrics.mask_ap75 import MaskAp75
 from sightline.metrics.object_f1 import ObjectF1
 from sightline.metrics.panoptic import PanopticQuality
-from sightline.ops.objects import captions, rarest, rows
+from sightline.ops.objects import rarest
+from sightline.runtime import rows
 from sightline.tasks.instance import CARD
 from sightline.tasks.instance._exhibits import exhibits
 from sightline.tasks.instance.baselines import baselines
@@ -107,11 +108,13 @@ class Instance(Task):
 
     def captions(self, targets: Any) -> list[str]:
         """How many of each class."""
-        return captions(targets, self._names)
+        return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
-        return rows(prediction, self._names)
+        scores = None if prediction.scores is None else prediction.scores.tolist()
+        counts, labels = prediction.counts.tolist(), prediction.labels.tolist()
+        return rows.objects_each(self._names, counts, labels, scores)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -13,12 +13,13 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Gallery, Scatter
 from sightline.core.targets.number import Number
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.data.transforms.mix import mixup
 from sightline.data.transforms.steps import chain
 from sightline.metrics.mae import Mae
 from sightline.metrics.r2 import R2
 from sightline.metrics.rmse import Rmse
+from sightline.runtime import rows
 from sightline.tasks.regress import CARD
 from sightline.tasks.regress.baselines import baselines
 from sightline.tasks.regress.options import Options
@@ -70,7 +71,7 @@ class Regress(Task):
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """One column a number."""
-        return [dict(zip(self.info.outputs, v, strict=True)) for v in prediction.value.tolist()]
+        return [rows.number(self.info.outputs, v) for v in prediction.value.tolist()]
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

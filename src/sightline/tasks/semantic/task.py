@@ -12,7 +12,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit
 from sightline.core.targets.masks import MOST, Masks
 from sightline.core.task import Baseline, Task
-from sightline.data.images import Arrays
+from sightline.data.pixels import Arrays
 from sightline.errors import DataError
 from sightline.metrics.boundary_f1 import BoundaryF1
 from sightline.metrics.class_accuracy import ClassAccuracy
@@ -20,6 +20,7 @@ from sightline.metrics.dice_score import DiceScore
 from sightline.metrics.image_iou import ImageIoU
 from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
+from sightline.runtime import rows
 from sightline.tasks.semantic import CARD
 from sightline.tasks.semantic._exhibits import exhibits
 from sightline.tasks.semantic.baselines import baselines
@@ -70,23 +71,11 @@ class Semantic(Task):
 
     def captions(self, targets: Any) -> list[str]:
         """The classes of each image, the largest first, with their share."""
-        found = []
-        for counts in targets.pixels(len(self._names)):
-            whole = max(int(counts.sum()), 1)
-            order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
-            said = [f"{self._names[k]} {100 * counts[k] / whole:.0f} %" for k in order[:4]]
-            found.append(", ".join(said) or "nothing known")
-        return found
+        return [rows.shared(self._names, counts) for counts in targets.pixels(len(self._names))]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """The share of each class in each image."""
-        counts = prediction.pixels(len(self._names))
-        shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-        words = zip(self.captions(prediction), shares.tolist(), strict=True)
-        return [
-            {"found": said, **{f"share({k})": round(v, 6) for k, v in zip(self._names, row, strict=True)}}
-            for said, row in words
-        ]
+        return [rows.masks(self._names, counts) for counts in prediction.pixels(len(self._names))]
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -17,8 +17,8 @@ from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.masks import VOID, Masks
 from sightline.core.targets.outlines import Outlines
 from sightline.data.checks import CHECKS
-from sightline.data.images import Arrays
 from sightline.data.open import open_data
+from sightline.data.pixels import Arrays
 from sightline.data.scan import scan
 from sightline.verbs.check import look
 from tests.unit.data.checks.conftest import findings, pictures

@@ -20,8 +20,8 @@ from sightline.core.targets.masks import VOID, Masks
 from sightline.data.formats import masks
 from sightline.data.formats._class_tables import read_table
 from sightline.data.formats._options import ReadOptions
-from sightline.data.images import Arrays
 from sightline.data.open import open_data
+from sightline.data.pixels import Arrays
 from sightline.data.scan import scan
 from sightline.errors import DataError
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import json
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -405,6 +406,21 @@ def test_votes_of_masks_are_those_of_transformers() -> None:
     reader = transformers.Mask2FormerImageProcessor.post_process_semantic_segmentation
     found = model.decode(outputs, model.settings).dense()[0]
     assert float((found == reader(None, theirs)[0]).float().mean()) > 0.9999
+
+
+@NEEDS
+def test_masks_learn_nothing_where_there_is_no_class() -> None:
+    model, batch = build("mask2former").train(), batch_of()
+    maps = batch.targets.dense().clone()
+    maps[:, :, : maps.shape[2] // 2] = VOID
+    batch = replace(batch, targets=Masks.of(maps))
+    raw = {k: v.detach().requires_grad_() for k, v in model._raw(batch.images).items()}
+    model.loss(batch, rng(0), outputs=raw)["loss"].backward()
+    slope = raw["masks"].grad
+    assert slope is not None
+    half = slope.shape[-1] // 2
+    assert not slope[..., : half - 1].any()
+    assert slope[..., half + 1 :].any()
 
 
 @NEEDS

@@ -70,12 +70,16 @@ class Net(Model):
         return {"logits": self.network(self.normalise(images))}
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Label:
-        """Probabilities by softmax (single-label) or sigmoid (multi-label, threshold one half)."""
-        logits = outputs["logits"]
-        if settings["multi"]:
-            return Label(logits > 0, torch.sigmoid(logits / settings["temperature"]))
-        return Label(logits.argmax(1), torch.softmax(logits / settings["temperature"], 1))
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """Probabilities by softmax (single-label) or sigmoid (multi-label)."""
+        logits = outputs["logits"] / settings["temperature"]
+        return {"scores": torch.sigmoid(logits) if settings["multi"] else torch.softmax(logits, 1)}
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Label:
+        """The likeliest class; of several labels all above one half."""
+        scores = answer["scores"]
+        return Label(scores > 0.5 if settings["multi"] else scores.argmax(1), scores)
 
     def loss(
         self,

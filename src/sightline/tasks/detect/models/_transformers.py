@@ -141,9 +141,14 @@ class Detector(Model):
         return {k: v.float() for k, v in raw.items() if v is not None}, out.denoising_meta_values
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """See `candidates.decode`."""
-        return candidates.decode(outputs, settings)
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """The candidates."""
+        return {name: outputs[name] for name in ("boxes", "scores", "labels")}
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+        """See `candidates.select`."""
+        return candidates.select(answer, settings)[0]
 
     def loss(
         self,

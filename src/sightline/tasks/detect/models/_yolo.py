@@ -11,8 +11,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.errors import UnknownName
-from sightline.models import yolo, zoo
+from sightline.models import candidates, yolo
 from sightline.models.heads.box_loss import box_losses
 from sightline.models.published import Pretrained
 from sightline.tasks.detect.options import Options
@@ -34,16 +33,7 @@ class Yolo(Model):
 
     @staticmethod
     def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
-        """See `yolo.settings_for`.
-
-        Raises:
-            UnknownName: If there is no such backbone: told here, before anything is built or written.
-        """
-        if options.backbone != "own":
-            try:
-                zoo.card(options.backbone)
-            except UnknownName as error:
-                raise UnknownName("backbone", options.backbone, ["own", *error.near], zoo.HINT) from None
+        """See `yolo.settings_for`."""
         return yolo.settings_for(info, options)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -51,9 +41,14 @@ class Yolo(Model):
         return yolo.forward(self.network, self.normalise(images), self.settings)
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """The best pairs of place and class above `conf`, at most `max_objects` an image, best first."""
-        return yolo.select(outputs, settings)[0]
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """The best pairs of place and class; see `yolo.best`."""
+        return yolo.best(outputs, settings)
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+        """Those above `conf`, at most `max_objects` an image, best first."""
+        return candidates.select(answer, settings)[0]
 
     def loss(
         self,

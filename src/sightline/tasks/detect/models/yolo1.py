@@ -14,8 +14,9 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
+from sightline.models import candidates
 from sightline.models.backbones._backbone import Backbone
-from sightline.ops.boxes import from_centres, iou, nms, to_centres
+from sightline.ops.boxes import from_centres, iou, to_centres
 from sightline.ops.groups import leading
 from sightline.tasks.detect.options import Options
 
@@ -129,21 +130,22 @@ class Yolo1(Model):
         return self.network
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """Boxes with class-specific confidence (equation 1 of the paper), suppressed, best first."""
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """All pairs of box and class with class-specific confidence (equation 1 of the paper)."""
         cells = outputs["cells"].float()
-        size = torch.tensor(settings["size"], device=cells.device)
-        scale = size.flip(0).repeat(2).to(cells)
+        scale = torch.tensor(settings["size"], device=cells.device).flip(0).repeat(2).to(cells)
         boxes = (_boxes(cells).clamp(0, 1) * scale).flatten(1, 3)
         likely = cells.clamp(0, 1)
         sure = _said(likely)[..., 4:]
         scores = (sure * likely[..., None, 5 * BOXES :]).flatten(1, 3)
-        image, box, label = (scores > settings["conf"]).nonzero().unbind(1)
-        found, sure = boxes[image, box], scores[image, box, label]
-        kept = nms(found, sure, image * scores.shape[2] + label, settings["nms"])
-        kept = kept[leading(image[kept], sure[kept], settings["max_objects"])]
-        counts = torch.bincount(image[kept], minlength=len(cells))
-        return Instances(counts, size.repeat(len(cells), 1), found[kept], label[kept], sure[kept])
+        labels = torch.arange(scores.shape[2], device=cells.device).expand(scores.shape)
+        each = boxes[:, :, None].expand(*scores.shape, 4)
+        return {"boxes": each.flatten(1, 2), "scores": scores.flatten(1), "labels": labels.flatten(1)}
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+        """Those above `conf`, suppressed, best first."""
+        return candidates.select(answer, settings)[0]
 
     def loss(
         self,

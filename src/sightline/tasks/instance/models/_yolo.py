@@ -12,7 +12,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.models import yolo
-from sightline.models.candidates import centred, learnable
+from sightline.models.candidates import centred, learnable, select
 from sightline.models.heads.box_loss import box_losses
 from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
 from sightline.models.published import Pretrained
@@ -54,14 +54,19 @@ class Yolo(Model):
         return {**said, "coefficients": said["coefficients"].tanh()}
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
-        """The best pairs of place and class above `conf`, at most `max_objects` an image, best first.
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """The best pairs of place and class with their "coefficients" (B, N, P), and the "prototypes"."""
+        return {**yolo.best(outputs, settings, ["coefficients"]), "prototypes": outputs["prototypes"]}
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+        """The pairs above `conf`, at most `max_objects` an image, best first.
 
         Boxes are those of the detector; masks lie in the pixels that they touch. What has not one pixel
         is no object, and is left out.
         """
-        found, place = yolo.select(outputs, settings)
-        masks = cut(outputs["prototypes"], outputs["coefficients"][found.image, place], found)
+        found, row = select(answer, settings)
+        masks = cut(answer["prototypes"], answer["coefficients"][found.image, row], found)
         areas = masks.areas().to(found.boxes.device)
         made = Outlines(
             found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks

@@ -154,19 +154,19 @@ class Mask2Former(Model):
         return self.network.net(pixel_values=pixels, output_auxiliary_logits=True)
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
         """Each query's masks with its likeliest classes.
 
         A pair of query and class scores the chance of the class times the mean chance of the pixels of the
         mask, as in section 4.1 of MaskFormer (Cheng et al., NeurIPS 2021) and in the library.
 
         Args:
-            outputs: See `forward`.
+            answer: See `forward`.
             settings: `size`, `conf` (scores up to it are dropped) and `max_objects` an image.
         """
         sizes = torch.tensor(settings["size"])
         counts, masks, labels, scores = [], [Bitmaps.of([])], [], []
-        for classes, maps in zip(outputs["class_logits"], outputs["mask_logits"], strict=True):
+        for classes, maps in zip(answer["class_logits"], answer["mask_logits"], strict=True):
             chance = classes.float().softmax(1)[:, :-1].flatten()
             best, pair = chance.topk(min(settings["max_objects"], len(chance)))
             pair, best = pair[best > settings["conf"]], best[best > settings["conf"]]
@@ -187,7 +187,7 @@ class Mask2Former(Model):
             torch.cat(labels),
             torch.cat(scores),
         )
-        return candidates.centred(found.to(outputs["class_logits"].device), settings.get("cuts"))
+        return candidates.centred(found.to(answer["class_logits"].device), settings.get("cuts"))
 
     def loss(
         self,

@@ -128,10 +128,15 @@ class MaskRCNN(Model):
         return found
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+        """The objects, without what the loss is computed from."""
+        return {name: outputs[name] for name in ("boxes", "scores", "labels", "masks")}
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
         """Objects with their pixels; those without a pixel are dropped."""
-        kept, row = candidates.select(outputs, settings)
-        masks = pasted(outputs["masks"][kept.image, row], kept.boxes, settings["size"])
+        kept, row = candidates.select(answer, settings)
+        masks = pasted(answer["masks"][kept.image, row], kept.boxes, settings["size"])
         areas = masks.areas().to(kept.boxes.device)
         found = Outlines(
             kept.counts, kept.sizes, kept.boxes, kept.labels, kept.scores, areas, masks=masks

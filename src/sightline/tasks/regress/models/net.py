@@ -62,9 +62,9 @@ class Net(Model):
         return {"value": self.network(self.normalise(images)) * self.scale + self.centre}
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Number:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Number:
         """The numbers as they are."""
-        return Number(outputs["value"])
+        return Number(answer["value"])
 
     def loss(
         self,

@@ -130,9 +130,14 @@ class Network(Model):
         return {"logits": self.network.net(pixels)}
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Masks:
+    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """The class with the highest score at each pixel."""
-        return Masks.of(outputs["logits"].argmax(1).to(torch.uint8))
+        return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Masks:
+        """The maps as they are."""
+        return Masks.of(answer["classes"])
 
     def loss(
         self,

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
 from sightline.core.sample import Batch
@@ -31,6 +32,8 @@ CARD = ModelCard(
 
 LEAST = 1e-6
 """Least vote for a class: the logarithm of none would be infinite."""
+SURE = 20.0
+"""Logit of what is certain."""
 
 
 def _swin(**changed: Any) -> dict[str, Any]:
@@ -123,8 +126,8 @@ class Mask2Former(Segmenter):
     ) -> dict[str, Tensor]:
         """{"loss": the sum over all layers, "class", "mask" and "dice" of the last}; section 3.3.
 
-        Each class of a picture is one mask. Pixels without a class belong to none of them, as in the authors'
-        program: so they do count, as ground of all masks.
+        Each class of a picture is one mask. At pixels without a class all masks are taken for right, so that
+        nothing is learnt there; the authors' program counts them as ground.
         """
         raw = self._raw(batch.images) if outputs is None else outputs
         target = padded(truth(batch), self.multiple, VOID)
@@ -132,7 +135,9 @@ class Mask2Former(Segmenter):
         labels = [one[one != VOID] for one in labels]
         masks = [(t == k[:, None, None]).float() for t, k in zip(target, labels, strict=True)]
         net: Any = self.network.net
-        layers = zip(raw["classes"].unbind(1), raw["masks"].unbind(1), strict=True)
+        nowhere = F.interpolate((target == VOID)[:, None].float(), raw["masks"].shape[-2:]) > 0
+        drawn = raw["masks"].masked_fill(nowhere[:, None], -SURE)
+        layers = zip(raw["classes"].unbind(1), drawn.unbind(1), strict=True)
         said = [{"class_queries_logits": k, "masks_queries_logits": m} for k, m in layers]
         with seeded(rng):
             terms = net.get_loss_dict(

@@ -1,0 +1,137 @@
+"""Windows into large pictures: of a large TIFF only the blocks are decoded that a window touches."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+import numpy as np
+
+from sightline.core.dataset import Pixels
+from sightline.data._tiff import Blocks
+from sightline.data.images import decode, tiff_blocks
+from sightline.data.pixels import Files, Pages
+from sightline.errors import UnreadableImage
+
+LARGE = 2**24
+"""Pixels from which on a picture is read by windows, where it can be."""
+HELD = 2**27
+"""Bytes of decoded blocks that are kept for the next windows."""
+
+
+class Windows(Protocol):
+    """A picture of which parts can be read."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its height and width."""
+        ...
+
+    def read(self, x: int, y: int, width: int, height: int) -> np.ndarray:
+        """(height, width, C) uint8: the window with this top left pixel; it lies in the picture."""
+        ...
+
+
+class Whole:
+    """A picture that was decoded as a whole.
+
+    Args:
+        image: (H, W, C) uint8.
+    """
+
+    def __init__(self, image: np.ndarray) -> None:
+        self._image = image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its height and width."""
+        return self._image.shape[0], self._image.shape[1]
+
+    def read(self, x: int, y: int, width: int, height: int) -> np.ndarray:
+        """See `Windows`."""
+        return np.ascontiguousarray(self._image[y : y + height, x : x + width])
+
+
+class Parts:
+    """A TIFF that is decoded block by block; blocks read last are kept.
+
+    Args:
+        path: The file.
+        blocks: Its blocks.
+    """
+
+    def __init__(self, path: Path, blocks: Blocks) -> None:
+        self._path, self._blocks = path, blocks
+        self._held: OrderedDict[int, np.ndarray] = OrderedDict()
+        self._bytes = 0
+        self._lock = Lock()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Its height and width."""
+        return self._blocks.size
+
+    def read(self, x: int, y: int, width: int, height: int) -> np.ndarray:
+        """See `Windows`.
+
+        Raises:
+            UnreadableImage: If one of the blocks is damaged.
+        """
+        high, wide = self._blocks.block
+        out: np.ndarray | None = None
+        for row in range(y // high, (y + height - 1) // high + 1):
+            for column in range(x // wide, (x + width - 1) // wide + 1):
+                block = self._block(row * self._blocks.across + column)
+                if out is None:
+                    out = np.empty((height, width, block.shape[2]), dtype=np.uint8)
+                top, left = row * high, column * wide
+                y1, y2 = max(y, top), min(y + height, top + block.shape[0])
+                x1, x2 = max(x, left), min(x + width, left + block.shape[1])
+                out[y1 - y : y2 - y, x1 - x : x2 - x] = block[y1 - top : y2 - top, x1 - left : x2 - left]
+        assert out is not None
+        return out
+
+    def _block(self, i: int) -> np.ndarray:
+        with self._lock:
+            if i in self._held:
+                self._held.move_to_end(i)
+                return self._held[i]
+        found = self._decoded(i)
+        with self._lock:
+            if i not in self._held:
+                self._held[i] = found
+                self._bytes += found.nbytes
+            while self._bytes > HELD and len(self._held) > 1:
+                self._bytes -= self._held.popitem(last=False)[1].nbytes
+        return found
+
+    def _decoded(self, i: int) -> np.ndarray:
+        offset, count = self._blocks.offsets[i], self._blocks.counts[i]
+        try:
+            with self._path.open("rb") as file:
+                file.seek(offset)
+                return decode(self._blocks.alone(i, file.read(count)))
+        except UnreadableImage as error:
+            what = f"has a damaged block {i} of {len(self._blocks.offsets)} ({error.detail})"
+            raise UnreadableImage(self._path, error.reason, what) from error
+        except OSError as error:
+            what = f"cannot be opened ({error.strerror or error})"
+            raise UnreadableImage(self._path, "unreadable", what) from error
+
+
+def windows(pixels: Pixels, i: int) -> Windows:
+    """Picture i, to be read by windows: with little memory where it is a large TIFF in blocks.
+
+    The limit on pixels (`images.max_pixels`) is then one on a block, not on the picture.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    if isinstance(pixels, Files | Pages):
+        path, page = pixels.place(i)
+        found = tiff_blocks(path, page, LARGE)
+        if found is not None:
+            return Parts(path, found)
+    return Whole(pixels.read(i))

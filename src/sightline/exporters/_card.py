@@ -1,0 +1,24 @@
+"""What can be known of an export format without its library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ExportCard:
+    """A format that models are exported to.
+
+    Attributes:
+        name: The name a user writes after --to.
+        summary: One line for lists.
+        ending: Of its file.
+        extra: What must be installed to write and run it; "" for what is always there.
+        precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8.
+    """
+
+    name: str
+    summary: str
+    ending: str
+    extra: str = ""
+    precisions: tuple[str, ...] = ("fp32",)

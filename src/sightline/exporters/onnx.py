@@ -1,0 +1,131 @@
+"""ONNX: the common form, run by ONNX Runtime and many others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sightline.errors import DataError, MissingExtra
+from sightline.exporters._card import ExportCard
+from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner, calibration_of
+from sightline.exporters._proto import library, proto, quiet
+
+CARD = ExportCard(
+    name="onnx",
+    summary="ONNX in one file, for ONNX Runtime, `sightline-run` and `sightline serve`",
+    ending=".onnx",
+    extra="onnx",
+    precisions=("fp32", "int8", "fp16"),
+)
+LARGEST = 2**31 - 2**20
+"""Bytes that one file can hold (protobuf)."""
+
+
+def write(job: Job, file: Path) -> None:
+    """Write one file: the graph, its weights, and the document in its metadata.
+
+    Raises:
+        MissingExtra: If onnx or onnxscript is not installed.
+        DataError: If it is too large for one file.
+        UsageError: If the model cannot be traced.
+    """
+    onnx, model = library(), proto(job.graph)
+    if model.ByteSize() > LARGEST:
+        raise DataError(f"{file.name} would be {model.ByteSize():,} bytes; one ONNX file holds {LARGEST:,}.")
+    if job.precision == "int8":
+        model = _quantised(model, job, file)
+    elif job.precision == "fp16":
+        model = _half(model)
+    del model.metadata_props[:]
+    onnx.helper.set_model_props(model, {KEY: json.dumps(job.document, ensure_ascii=False)})
+    model.producer_name = "sightline"
+    onnx.checker.check_model(model, full_check=True)
+    file.write_bytes(model.SerializeToString())
+
+
+def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
+    """Runs a file through ONNX Runtime.
+
+    Args:
+        file: What `write` wrote.
+        threads: Of the processor; 0 are all.
+        taps: Values inside the graph that are given too, where they are still there.
+    """
+    try:
+        import onnxruntime as ort
+    except ImportError as error:
+        raise MissingExtra("Running ONNX", CARD.extra) from error
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3
+    source: Any = str(file) if not taps else _tapped(file, taps)
+    session = ort.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    names = [o.name for o in session.get_outputs()]
+
+    def run(images: Array) -> dict[str, Array]:
+        return dict(zip(names, session.run(names, {INPUT: images}), strict=True))
+
+    return run
+
+
+def _tapped(file: Path, taps: Sequence[str]) -> bytes:
+    """The file with more outputs."""
+    onnx = library()
+    model = onnx.load(str(file))
+    there = {name for node in model.graph.node for name in node.output}
+    known = {o.name for o in model.graph.output}
+    for name in taps:
+        if name in there - known:
+            model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def _quantised(model: Any, job: Job, file: Path) -> Any:
+    """Weights and activations in 8 bits (QDQ), ranges from the calibration pictures.
+
+    Weights have a scale for each channel. What makes answers of scores (boxes, top k) stays in 32 bits: only
+    convolutions and matrix products are quantised.
+    """
+    from onnxruntime import quantization as q
+
+    onnx = library()
+    images = calibration_of(job)
+
+    class Reader(q.CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self.parts = iter([{INPUT: images[i : i + 1]} for i in range(len(images))])
+
+        def get_next(self) -> dict[str, Array] | None:
+            return next(self.parts, None)
+
+    before, after = file.with_suffix(".fp32"), file.with_suffix(".int8")
+    try:
+        before.write_bytes(model.SerializeToString())
+        with quiet():
+            q.shape_inference.quant_pre_process(str(before), str(before), skip_symbolic_shape=True)
+            q.quantize_static(
+                str(before),
+                str(after),
+                Reader(),
+                quant_format=q.QuantFormat.QDQ,
+                per_channel=True,
+                op_types_to_quantize=["Conv", "MatMul", "Gemm"],
+                activation_type=q.QuantType.QUInt8,
+                weight_type=q.QuantType.QInt8,
+                calibrate_method=q.CalibrationMethod.MinMax,
+            )
+        return onnx.load(str(after))
+    finally:
+        before.unlink(missing_ok=True)
+        after.unlink(missing_ok=True)
+
+
+def _half(model: Any) -> Any:
+    """Numbers in 16 bits inside; inputs and outputs stay as they are."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    with quiet():
+        return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)

@@ -1,0 +1,95 @@
+"""OpenVINO's intermediate representation: for Intel's processors, and fast on others too."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.errors import MissingExtra
+from sightline.exporters._card import ExportCard
+from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner, calibration_of
+from sightline.exporters._proto import proto
+
+CARD = ExportCard(
+    name="openvino",
+    summary="OpenVINO IR: NAME.xml and NAME.bin, for Intel's processors",
+    ending=".xml",
+    extra="openvino",
+    precisions=("fp32", "int8", "fp16"),
+)
+
+
+def write(job: Job, file: Path) -> None:
+    """Write the graph (.xml, with the document in its rt_info) and the weights (.bin).
+
+    Raises:
+        MissingExtra: If openvino is not installed, or nncf where the precision is int8.
+        UsageError: If the model cannot be traced.
+    """
+    ov = library()
+    # Read, not converted: ov.convert_model reports its use.
+    model = ov.Core().read_model(proto(job.graph).SerializeToString(), b"")
+    if job.precision == "int8":
+        model = _quantised(model, job)
+    model.set_rt_info(json.dumps(job.document, ensure_ascii=False), [KEY])
+    ov.save_model(model, str(file), compress_to_fp16=job.precision == "fp16")
+
+
+def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
+    """Runs what was written, in full precision where the processor could do less.
+
+    Args:
+        file: The .xml; its .bin lies beside it.
+        threads: Of the processor; 0 are all.
+        taps: Values inside the graph that are given too, where they are still there.
+    """
+    ov = library()
+    core = ov.Core()
+    model = core.read_model(str(file))
+    names = [out.get_any_name() for out in model.outputs]
+    there = {out.get_any_name(): out for op in model.get_ops() for out in op.outputs() if out.get_names()}
+    more = [name for name in taps if name in there and name not in names]
+    if more:
+        model.add_outputs([there[name] for name in more])
+    # Else bfloat16 is taken on processors that have it, which no other runtime does unasked.
+    config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
+    if threads:
+        config["INFERENCE_NUM_THREADS"] = threads
+    compiled = core.compile_model(model, "CPU", config)
+    request = compiled.create_infer_request()
+
+    def run(images: Array) -> dict[str, Array]:
+        found = request.infer({INPUT: images}, share_inputs=False, share_outputs=False)
+        return {name: np.array(found[i]) for i, name in enumerate([*names, *more])}
+
+    return run
+
+
+def library() -> Any:
+    """The package openvino.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtra("OpenVINO", CARD.extra) from error
+    return openvino
+
+
+def _quantised(model: Any, job: Job) -> Any:
+    """Weights and activations in 8 bits by NNCF, with its usage reports off."""
+    os.environ.setdefault("NNCF_CI", "1")
+    try:
+        import nncf
+    except ImportError as error:
+        raise MissingExtra("Quantising for OpenVINO", CARD.extra) from error
+    images = calibration_of(job)
+    parts = nncf.Dataset([images[i : i + 1] for i in range(len(images))])
+    return nncf.quantize(model, parts, subset_size=len(images), preset=nncf.QuantizationPreset.MIXED)

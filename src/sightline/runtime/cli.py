@@ -1,0 +1,187 @@
+"""The command `sightline-run`: an exported model over pictures, folders, videos and cameras."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+from ..errors import SightlineError, UsageError
+
+EVERY = 5.0
+"""Seconds between lines on how fast a film or camera goes."""
+SHOWN = 20
+"""Rows that --json holds where --out holds them all."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; gives its exit code.
+
+    0 all pictures were predicted; 1 some could not be read; 2 wrong usage; 3 the model cannot be used;
+    4 OpenCV is missing; 130 interrupted.
+    """
+    wish = _parser().parse_args(arguments)
+    try:
+        return _run(wish)
+    except SightlineError as error:
+        _say(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return 130
+    except BrokenPipeError:  # whoever read has had enough; nothing more is flushed into the pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        _say(f"{error.filename or wish.out or 'the output'}: {error.strerror or error}.")
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="sightline-run",
+        description="Predict with a model that `sightline export` wrote. One line of JSON a picture.",
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="the exported model (.onnx)")
+    parser.add_argument(
+        "source", nargs="+", metavar="SOURCE",
+        help="pictures, folders, globs, videos, cameras (camera0); the last two need OpenCV",
+    )  # fmt: skip
+    parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal")
+    parser.add_argument("--min-score", type=float, metavar="S",
+                        help="leave out objects with a lower score, from 0 to 1 (default: none)")  # fmt: skip
+    parser.add_argument("--batch", type=int, default=1, metavar="N",
+                        help="pictures at a time (default 1, the least memory)")  # fmt: skip
+    parser.add_argument("--threads", type=int, default=0, metavar="N", help="default 0: one a core")
+    parser.add_argument("--json", action="store_true",
+                        help="one JSON document at the end, not a line a picture")  # fmt: skip
+    return parser
+
+
+def _run(wish: argparse.Namespace) -> int:
+    for name, value, lowest in (("batch", wish.batch, 1), ("threads", wish.threads, 0)):
+        if value < lowest:
+            raise UsageError(f"--{name} must be at least {lowest}. Received {value}.")
+    if wish.out is not None and wish.out.suffix != ".jsonl":
+        raise UsageError(f"--out must end in .jsonl. Received '{wish.out}'.")
+    from .session import Session  # not before: --help and wrong usage cost nothing
+    from .sources import Sources
+
+    sources = Sources(wish.source)
+    session = Session(wish.file, threads=wish.threads)
+    least = _least(wish.min_score, session)
+    if sources.left_out:
+        listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
+        _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
+    with ExitStack() as stack:
+        out: TextIO | None = None if wish.json else sys.stdout
+        if wish.out is not None:
+            wish.out.parent.mkdir(parents=True, exist_ok=True)
+            out = stack.enter_context(wish.out.open("w", encoding="utf-8", newline=""))
+        told = _Told(out, SHOWN if wish.out else None, least, sources.films)
+        batch = 1 if sources.live else wish.batch  # what is live must not wait
+        try:
+            for answer in session.predict(sources, batch):
+                told.add(answer, session)
+        except KeyboardInterrupt:
+            if not sources.live:
+                raise
+            _say(f"Stopped after {told.total} frames.")
+        told.speed(session)
+    if wish.json:
+        sys.stdout.write(json.dumps(told.document(wish.out), ensure_ascii=False, indent=2) + "\n")
+    sys.stdout.flush()
+    return int(bool(told.errors))
+
+
+def _least(score: float | None, session: Any) -> float | None:
+    if score is None:
+        return None
+    if not 0 <= score <= 1:
+        raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
+    if session.card["prediction"] not in ("instances", "outlines"):
+        raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
+    return score
+
+
+class _Told:
+    """What was predicted so far, as it is written.
+
+    Args:
+        out: Where lines go, or None.
+        most: Rows that are kept for --json, or None for all; none are where lines go to the terminal.
+        least: Lowest score of an object, or None.
+        films: Whether rows say when a frame is shown.
+    """
+
+    def __init__(self, out: TextIO | None, most: int | None, least: float | None, films: bool) -> None:
+        self.total = 0
+        self.errors: list[dict[str, str]] = []
+        self._rows: list[dict[str, Any]] = []
+        self._out, self._least, self._films = out, least, films
+        self._most = 0 if out is sys.stdout else most
+        self._start = self._last = time.perf_counter()
+        self._since = 0
+
+    def add(self, answer: Any, session: Any) -> None:
+        """Write one answer."""
+        from . import rows
+
+        self.total += 1
+        if answer.error:
+            self.errors.append({"file": answer.id, "reason": answer.error})
+            _say(f"{answer.id}: {answer.error}")
+        told = self._row(answer, session)
+        if self._out is not None:
+            self._out.write(rows.line(told))
+            self._out.flush()  # a line is there once it is told, whatever happens then
+        if not answer.error and (self._most is None or len(self._rows) < self._most):
+            self._rows.append(told)
+        now = time.perf_counter()
+        if self._films and now - self._last >= EVERY:
+            _say(f"{(self.total - self._since) / (now - self._last):.1f} FPS")
+            self._last, self._since = now, self.total
+
+    def _row(self, answer: Any, session: Any) -> dict[str, Any]:
+        """What a line says: path, seconds of a frame, and the rest or the error."""
+        from . import rows
+
+        where = {"path": answer.id}
+        if self._films and (answer.seconds is not None or not answer.error):
+            where["seconds"] = None if answer.seconds is None else round(answer.seconds, 6)
+        if answer.error:
+            return {**where, "error": answer.error}
+        prediction, row = answer.prediction, answer.row
+        if self._least is not None:
+            prediction = prediction.least(self._least)
+            row = rows.row(session.card["prediction"], prediction, session.names)
+        return {**where, **rows.full(answer.id, row, prediction, session.names)}
+
+    def speed(self, session: Any) -> None:
+        """Say how fast it went."""
+        seconds, done = time.perf_counter() - self._start, self.total - len(self.errors)
+        if done:
+            each = ", ".join(f"{name} {1000 * s / done:.1f} ms" for name, s in session.spent.items())
+            what = "frames" if self._films else "pictures"
+            _say(f"{done} {what} in {seconds:.2f} s: {done / max(seconds, 1e-9):.1f} FPS ({each} each)")
+
+    def document(self, out: Path | None) -> dict[str, Any]:
+        """Counts, errors, speed and rows."""
+        seconds = time.perf_counter() - self._start
+        return {"total": self.total, "errors": self.errors, "out": None if out is None else str(out),
+                "seconds": round(seconds, 3), "rows": self._rows}  # fmt: skip
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"sightline-run: {text}\n")
+    sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

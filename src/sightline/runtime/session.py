@@ -1,0 +1,313 @@
+"""A session with an exported model: pictures in, answers out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from ..data.images import decode, probe
+from ..errors import DataError, SightlineError, UnreadableImage, UsageError
+from . import onnx_file, resize, rows
+from .answers import READERS, read
+
+PIXELS = 2**22
+"""Pixels of the model's inputs that are predicted at a time, at most."""
+INPUT = "images"
+
+
+class Prepared(NamedTuple):
+    """A picture as the model sees it.
+
+    Attributes:
+        pixels: (C, H, W) uint8.
+        stored: Height and width of the picture, upright.
+    """
+
+    pixels: NDArray[np.uint8]
+    stored: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture to be predicted.
+
+    Attributes:
+        id: How it is named.
+        source: A file, the bytes of one, or (H, W, C) uint8; None where there is none.
+        page: Which picture of a TIFF of several, from 0.
+        seconds: When a frame is shown, or None.
+        error: Why there is no picture, or "".
+    """
+
+    id: str
+    source: Path | bytes | NDArray[np.uint8] | None
+    page: int = 0
+    seconds: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one picture: a prediction, or the reason why there is none.
+
+    Attributes:
+        id: Path or number of the picture.
+        row: The prediction as a flat dict, equal to the toolkit's.
+        prediction: One of the kinds in `answers`, in the pixels of the stored picture; or None.
+        error: Why there is no prediction, or "".
+        seconds: When a frame is shown, or None.
+    """
+
+    id: str
+    row: dict[str, Any] = field(default_factory=dict)
+    prediction: Any = None
+    error: str = ""
+    seconds: float | None = None
+
+
+class Session:
+    """An exported model, ready to predict.
+
+    Args:
+        file: An ONNX file of `sightline export`.
+        threads: Of one picture's arithmetic; 0 takes one a core.
+        providers: What ONNX Runtime runs it on, in order of preference; None: the CPU.
+
+    Attributes:
+        card: What the file says of itself: task, model, settings, metric, licence.
+        names: Of the classes.
+        spent: Seconds so far: preparing pictures, in the network, reading its outputs.
+
+    Raises:
+        DataError: If it is no such file, is damaged, of a newer format, keeps values in other files, or was
+            exported with parts outside that this does not do.
+    """
+
+    def __init__(self, file: Path | str, *, threads: int = 0, providers: Sequence[str] | None = None) -> None:
+        if threads < 0:
+            raise UsageError(f"threads must be at least 0 (one a core). Received {threads}.")
+        self._file = Path(file)
+        data, self.card = onnx_file.load(self._file)
+        self._settings = _settings(self.card, self._file)
+        self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
+        self._network = _network(data, self._file, threads, providers)
+        self._check()
+        self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
+
+    def prepare(self, source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Prepared:
+        """A picture as the model sees it.
+
+        Args:
+            source: A file, the bytes of one, or (H, W, C) uint8 pixels, C being 3 (RGB) or 1.
+            page: Which picture of a TIFF of several, from 0.
+
+        Raises:
+            UnreadableImage: If it cannot be decoded.
+            UsageError: If an array has another shape or type.
+        """
+        size, fit, channels = (self._settings[name] for name in ("size", "fit", "channels"))
+        if isinstance(source, np.ndarray):
+            _check_pixels(source)
+            image, stored = source, source.shape[:2]
+        else:
+            image = decode(source, at_least=size, page=page)
+            stored = image.shape[:2]
+            if page == 0:  # a JPEG may have been decoded at a fraction of its size
+                facts = probe(source)
+                stored = facts.height, facts.width
+        seen = resize.view(image, size, fit, channels)
+        return Prepared(np.ascontiguousarray(seen.transpose(2, 0, 1)), (int(stored[0]), int(stored[1])))
+
+    def infer(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
+        """Outputs of the network by name, for (B, C, H, W) uint8.
+
+        Raises:
+            SightlineError: If ONNX Runtime breaks off, for want of memory say.
+        """
+        try:
+            values = self._network.run(None, {INPUT: pixels})
+        except Exception as error:  # it raises a type of its own for each kind of trouble
+            raise SightlineError(f"{self._file}: ONNX Runtime broke off: {_first_line(error)}") from error
+        return dict(zip((out.name for out in self._network.get_outputs()), values, strict=True))
+
+    def read(self, outputs: dict[str, NDArray[Any]], stored: Sequence[tuple[int, int]]) -> list[Answer]:
+        """What the outputs say of each of B pictures, numbered from 0.
+
+        Args:
+            outputs: As `infer` gives them.
+            stored: Height and width of each picture, upright.
+        """
+        kind, names = self.card["prediction"], self.names
+        wanted = {name: outputs[name] for name in READERS[kind][0]}
+        found = []
+        for i, said in enumerate(read(kind, wanted, self._settings, list(stored))):
+            if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
+                found.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
+                continue
+            told = rows.row(kind, said, names, self.card.get("outputs") or ())
+            found.append(Answer(str(i), told, said))
+        return found
+
+    def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
+        """Answers in order, as they come; a bad file is an answer with an error, the rest goes on.
+
+        Args:
+            sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels, or `Item`s.
+            batch_size: Pictures at a time, at most; fewer where the model's input is large.
+        """
+        if batch_size < 1:
+            raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
+        height, width = self._settings["size"]
+        most = max(1, min(batch_size, PIXELS // (height * width)))
+        items = (_item(i, one) for i, one in enumerate(sources))
+        while some := list(islice(items, most)):
+            yield from self._batch(some)
+
+    def _batch(self, items: list[Item]) -> list[Answer]:
+        ready: list[Prepared] = []
+        errors: dict[int, str] = {}
+        with self._clock("prepare"):
+            for i, one in enumerate(items):
+                try:
+                    ready.append(self._seen(one))
+                except UnreadableImage as error:
+                    errors[i] = error.detail
+        answers: Iterator[Answer] = iter(())
+        if ready:
+            with self._clock("infer"):
+                outputs = self.infer(np.stack([one.pixels for one in ready]))
+            with self._clock("read"):
+                answers = iter(self.read(outputs, [one.stored for one in ready]))
+        found = []
+        for i, one in enumerate(items):
+            said = Answer(one.id, error=errors[i]) if i in errors else next(answers)
+            found.append(Answer(one.id, said.row, said.prediction, said.error, one.seconds))
+        return found
+
+    def _seen(self, one: Item) -> Prepared:
+        if one.source is None or one.error:
+            raise UnreadableImage(one.id, "unreadable", one.error)
+        return self.prepare(one.source, one.page)
+
+    def _clock(self, what: str) -> _Clock:
+        return _Clock(self.spent, what)
+
+    def _check(self) -> None:
+        """That the network takes and gives what its card says."""
+        (height, width), channels = self._settings["size"], self._settings["channels"]
+        takes = {one.name: (one.type, one.shape[1:]) for one in self._network.get_inputs()}
+        kind, shape = takes.get(INPUT, ("", []))
+        # A side that may vary has a name instead of a number.
+        sides = zip(shape, (channels, height, width), strict=False)
+        fits = all(not isinstance(found, int) or found == side for found, side in sides)
+        if len(takes) != 1 or kind != "tensor(uint8)" or len(shape) != 3 or not fits:
+            raise DataError(
+                f"{self._file} should take 'images', uint8 (B, {channels}, {height}, {width}). Found {takes}."
+            )
+        there = {one.name for one in self._network.get_outputs()}
+        missing = sorted(set(READERS[self.card["prediction"]][0]) - there)
+        if missing:
+            raise DataError(
+                f"{self._file} gives no {missing[0]!r}, which its card promises. Export it again."
+            )
+
+
+class _Clock:
+    """Adds the seconds within a block to an entry."""
+
+    def __init__(self, spent: dict[str, float], what: str) -> None:
+        self._spent, self._what = spent, what
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *error: object) -> None:
+        self._spent[self._what] += time.perf_counter() - self._start
+
+
+def _item(number: int, source: Any) -> Item:
+    if isinstance(source, Item):
+        return source
+    if isinstance(source, str | Path):
+        return Item(str(source), Path(source))
+    return Item(str(number), source)
+
+
+def _check_pixels(pixels: NDArray[Any]) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] not in (1, 3) or not pixels.size:
+        raise UsageError(
+            f"A picture as an array is (H, W, 3 or 1) uint8. Received {pixels.shape} {pixels.dtype}."
+        )
+
+
+_SIDE = 2**15
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "size": lambda v: len(v) == 2 and all(isinstance(n, int) and 0 < n <= _SIDE for n in v),
+    "fit": lambda v: v in ("squash", "crop", "pad"),
+    "channels": lambda v: v in (1, 3),
+}
+_OF_OBJECTS: dict[str, Callable[[Any], bool]] = {
+    "conf": lambda v: 0 <= v <= 1,
+    "nms": lambda v: 0 <= v <= 1,
+    "max_objects": lambda v: isinstance(v, int) and v > 0,
+}
+
+
+def _settings(card: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The model's settings, if they are such that this can read its outputs."""
+    kind, settings = card["prediction"], dict(card["settings"])
+    if kind not in READERS:
+        known = ", ".join(READERS)
+        raise DataError(f"{file} predicts '{kind}'; this runtime reads {known}. Update sightline-runtime.")
+    if card["inside"] != "all":
+        raise DataError(
+            f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
+            "is not in it. Export it with --inside all."
+        )
+    if settings.get("tile"):
+        raise DataError(
+            f"{file} looks at large pictures by tiles of {settings['tile']} pixels, which this runtime does "
+            "not do. Predict with: sightline predict."
+        )
+    rules = {**_RULES, **(_OF_OBJECTS if "boxes" in READERS[kind][0] else {})}
+    for name, rule in rules.items():
+        try:
+            good = rule(settings[name])
+        except (KeyError, TypeError):
+            good = False
+        if not good:
+            said = settings.get(name)
+            raise DataError(f"{file} holds a damaged card: its '{name}' is {said!r}. Export it again.")
+    settings["size"] = tuple(settings["size"])
+    return settings
+
+
+def _network(data: bytes, file: Path, threads: int, providers: Sequence[str] | None) -> Any:
+    """What runs the file. Its bytes are given, not its path: what is run is what was looked through."""
+    onnxruntime.disable_telemetry_events()
+    wanted = list(providers or ["CPUExecutionProvider"])
+    there = onnxruntime.get_available_providers()
+    for name in wanted:
+        if name not in there:
+            raise UsageError(f"ONNX Runtime has no provider '{name}' here. It has: {', '.join(there)}.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors, which are raised too
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=wanted)
+    except Exception as error:  # it raises a type of its own for each kind of trouble
+        what = f"{file} cannot be run by ONNX Runtime {onnxruntime.__version__}: {_first_line(error)}"
+        raise DataError(what) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,131 @@
+"""What a user names on the command line: pictures, folders, globs, videos, cameras."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from ..data._magic import ALL_EXTENSIONS, open_file
+from ..data._video import EXTENSIONS, is_video
+from ..data.images import full_pages
+from ..errors import UnreadableImage, UsageError
+from .frames import MissingOpenCV, NoFrames, frames, library
+from .session import Item
+
+_CAMERA = re.compile(r"(?:camera)?(\d+)")
+
+
+class Sources:
+    """What is to be predicted: found at once, opened one after the other.
+
+    Args:
+        named: Files, folders, globs, and cameras by number ("camera0" or "0").
+
+    Attributes:
+        left_out: Files in folders that are left out for their ending, counted by it.
+        live: Whether a camera is among them, which has no end.
+        films: Whether anything is among them that has frames.
+
+    Raises:
+        UsageError: If nothing is found, or an address is named.
+        MissingOpenCV: If a video or camera is named and OpenCV is not installed.
+    """
+
+    def __init__(self, named: Sequence[str]) -> None:
+        self.left_out: Counter[str] = Counter()
+        self._items: list[Path | int] = [item for one in named for item in self._found(one)]
+        self._films = {item for item in self._items if isinstance(item, int) or _is_film(item)}
+        self.live = any(isinstance(item, int) for item in self._items)
+        self.films = bool(self._films)
+        for item in self._films:
+            library(str(item) if isinstance(item, Path) else f"camera{item}")
+
+    def __iter__(self) -> Iterator[Item]:
+        for item in self._items:
+            if item in self._films:
+                yield from _frames(item)
+            elif isinstance(item, Path):
+                yield from _pages(item)
+
+    def _found(self, source: str) -> list[Path | int]:
+        """What one source stands for, sorted; a named file is taken whatever its name."""
+        if "://" in source:
+            raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
+        path = Path(source)
+        if path.is_dir():
+            return self._in_folder(path)
+        if path.exists():
+            return [path]
+        if camera := _CAMERA.fullmatch(source):
+            return [int(camera[1])]
+        matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]
+        found: list[Path | int] = [match for match in matches if match.is_file()]
+        if not found:
+            raise UsageError(f"{source}: there is no such file or folder, and as a glob it matches nothing.")
+        return found
+
+    def _in_folder(self, folder: Path) -> list[Path | int]:
+        """Pictures and videos of a folder by their ending; the others are counted."""
+        endings = ALL_EXTENSIONS | (EXTENSIONS if _has_opencv() else frozenset[str]())
+        found: list[Path | int] = []
+        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+            if path.suffix.lower() in endings:
+                found.append(path)
+            elif not path.name.startswith("."):
+                self.left_out[path.suffix.lower() or "no ending"] += 1
+        if not found:
+            raise UsageError(f"The folder {folder} has no pictures in it{self._others()}.")
+        return found
+
+    def _others(self) -> str:
+        listed = ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))
+        return f", only {listed}" if listed else ""
+
+
+def _pages(file: Path) -> Iterator[Item]:
+    """A picture, or each page of a TIFF that has several."""
+    try:
+        pages = full_pages(file)
+    except UnreadableImage:  # which is said when it is read
+        pages = [0]
+    if len(pages) == 1:
+        yield Item(str(file), file)
+        return
+    for page in pages:
+        yield Item(f"{file}#{page:06d}", file, page)
+
+
+def _frames(source: Path | int) -> Iterator[Item]:
+    """The frames of a film, and at last one without a picture where it breaks off."""
+    name = str(source) if isinstance(source, Path) else f"camera{source}"
+    number = 0
+    try:
+        for frame in frames(source):
+            number = frame.number + 1
+            yield Item(f"{name}#{frame.number:06d}", frame.pixels, seconds=frame.seconds)
+    except NoFrames as error:
+        mark = f"#{number:06d}" if number else ""
+        yield Item(f"{name}{mark}", None, error=str(error).removeprefix(f"{name} "))
+
+
+def _has_opencv() -> bool:
+    try:
+        library("")
+    except MissingOpenCV:
+        return False
+    return True
+
+
+def _is_film(path: Path) -> bool:
+    """Whether a file is a video: it has the ending of one, or of nothing known, and begins like one."""
+    ending = path.suffix.lower()
+    if ending in ALL_EXTENSIONS or ending in EXTENSIONS:
+        return ending in EXTENSIONS
+    try:
+        with open_file(path) as (file, _):
+            return is_video(file.read(512))
+    except UnreadableImage:
+        return False

@@ -1,0 +1,163 @@
+"""The application: routes, and all errors in one form. What a request may take is settled in `guard`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+import sightline
+from sightline.server import kserve, page, schema
+from sightline.server.jobs import Job
+from sightline.server.logs import log
+from sightline.server.metrics import TYPE
+from sightline.server.refusal import Refused
+from sightline.server.replies import MEDIA, checked, document, wish_of
+from sightline.server.service import Service
+from sightline.server.uploads import uploads
+
+router = APIRouter()
+Model = Annotated[str | None, Query(description="Name of a model; the first if left out.")]
+
+
+def build(service: Service, *, closed: bool = False) -> FastAPI:
+    """The application of a service; its workers start and end with it.
+
+    Args:
+        service: What is served.
+        closed: Whether the door wants a token, so that OpenAPI says so.
+    """
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        service.start()
+        try:
+            yield
+        finally:
+            await service.stop()
+
+    app = FastAPI(
+        title="Sightline", version=sightline.__version__, lifespan=life, docs_url=None, redoc_url=None,
+        description="Predictions for pictures. Nothing that is sent is stored.",
+        openapi_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.state.service = service
+    app.include_router(router)
+    app.include_router(kserve.router)
+    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(HTTPException, _no_route)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(Exception, _failed)
+    told = page.described(app, closed)
+    app.state.openapi, app.state.page = told, page.html(told)
+    return app
+
+
+@router.post("/v1/predict", summary="Predict for one picture or several", openapi_extra=schema.UPLOAD,
+             responses={**schema.answer("Predictions in the order of the pictures; or, where Accept asks for "
+                                        "image/jpeg or image/png, the picture with its prediction drawn.",
+                                        schema.PREDICTED, **schema.PICTURES),
+                        **schema.errors(404, 406, 415, 422, 500, 504)})  # fmt: skip
+async def predict(request: Request, model: Model = None) -> Response:
+    """Send files as multipart/form-data, or one picture as the body. A picture that cannot be used is an
+    entry with "error"; where none can, the status says why."""
+    service: Service = request.app.state.service
+    _known(request, {"model"})
+    engine = service.engine(model)
+    wish = wish_of(request.headers.get("accept"))
+    sent = uploads(request.headers, await request.body(), service.limits.max_images)
+    request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
+    if wish != "row" and len(sent) > 1:
+        raise Refused(406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON.")
+    answers = await engine.predict([Job(one.content, wish) for one in sent])
+    checked(answers)
+    if wish == "row":
+        return Response(document(engine.name, sent, answers), media_type="application/json")
+    media = next(kind for kind, name in MEDIA.items() if name == wish)
+    return Response(answers[0].content, media_type=media)
+
+
+@router.get("/v1/model", summary="What a model is: task, classes, metric, input",
+            responses={**schema.answer("Its card.", schema.OBJECT), **schema.errors(404)})  # fmt: skip
+async def model_card(request: Request, model: Model = None) -> Any:
+    """Names of all models are in "models"."""
+    service: Service = request.app.state.service
+    _known(request, {"model"})
+    return _json(service.told(service.engine(model)))
+
+
+@router.get("/healthz", summary="Whether the server lives",
+            responses={**schema.answer("It does.", schema.OBJECT), **schema.errors()})  # fmt: skip
+async def healthz() -> Any:
+    """Always yes, if it answers."""
+    return _json({"status": "ok"})
+
+
+@router.get("/readyz", summary="Whether every model can predict",
+            responses={**schema.answer("They can.", schema.OBJECT), **schema.errors()})  # fmt: skip
+async def readyz(request: Request) -> Any:
+    """No before the models have predicted once, without a worker, and while the server stops."""
+    if not request.app.state.service.ready:
+        raise Refused(503, "not-ready", "A model is being loaded, or the server is stopping.")
+    return _json({"status": "ready"})
+
+
+@router.get("/metrics", summary="Counts and times for Prometheus",
+            responses={**schema.answer("Text.", **{"text/plain": {"schema": {"type": "string"}}}),
+                       **schema.errors()})  # fmt: skip
+async def metrics(request: Request) -> Response:
+    """Text format 0.0.4."""
+    return Response(request.app.state.service.metrics.text(), headers={"Content-Type": TYPE})
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """The description of all routes."""
+    return _json(request.app.state.openapi)
+
+
+@router.get("/docs", include_in_schema=False)
+async def docs(request: Request) -> Response:
+    """The same as a page. It loads nothing from anywhere."""
+    rules = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+    return Response(request.app.state.page, media_type="text/html", headers=rules)
+
+
+def _json(told: Any) -> Response:
+    from fastapi.responses import JSONResponse
+
+    return JSONResponse(told)
+
+
+def _known(request: Request, names: set[str]) -> None:
+    """Refuse what is asked for and is not there, where it would else be passed over in silence."""
+    for name in request.query_params:
+        if name not in names:
+            raise Refused(400, "query", f"The query may hold {', '.join(sorted(names))} and nothing else.")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    request.scope["state"]["refused"] = error.reason
+    return Response(error.body(request.url.path), error.status, error.headers, "application/json")
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    reason = {404: "no-such-path", 405: "method"}.get(error.status_code, "http")
+    said = Refused(error.status_code, reason, f"{error.detail}. See /docs.", error.headers)
+    return await _refused(request, said)
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    return await _refused(request, Refused(422, "query", "A parameter of the request is not as /docs says."))
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    log("failed", logging.ERROR, exc_info=error, path=request.url.path)
+    return await _refused(request, Refused(500, "failed", "The server failed; its log says more."))

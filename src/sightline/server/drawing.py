@@ -1,0 +1,44 @@
+"""The picture of an answer, by the kind of prediction; torch-free, for worker processes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sightline.ops.draw import boxes, captioned, colour_of, enlarged, legend, objects, regions
+
+VOID = 255
+_THRESHOLD = 0.25
+
+
+def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
+    """What `sightline predict --out FOLDER` draws: boxes, tinted pixels, or a caption.
+
+    Args:
+        image: (H, W, C) uint8.
+        answer: Of the runtime: `row` and `prediction`.
+        card: What the model file says of itself.
+
+    Returns:
+        (H', W', 3) uint8; small pictures are enlarged so that words fit.
+    """
+    names = card.get("settings", {}).get("classes") or []
+    kind, said = card.get("prediction", ""), answer.prediction
+    if kind in ("instances", "outlines"):
+        return _objects(image, said, names, card["settings"].get("thresholds", _THRESHOLD))
+    if kind == "masks":
+        large, _ = enlarged(regions(image, said.map, VOID))
+        there = [int(k) for k in np.unique(said.map) if k != VOID]
+        return legend(large, [(names[k], colour_of(k)) for k in there])
+    told = {k: v for k, v in answer.row.items() if not k.startswith("p(")}
+    return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in told.values()))
+
+
+def _objects(image: np.ndarray, said: Any, names: list[str], least: Any) -> np.ndarray:
+    """The objects whose score reaches the threshold, of their class or of all."""
+    limits = np.broadcast_to(np.asarray(least, dtype=np.float32), (len(names),))
+    kept = said.at(said.scores >= limits[said.labels])
+    tinted = objects(image, kept.parts, np.arange(len(kept.parts)))
+    large, factor = enlarged(tinted)
+    return boxes(large, factor * kept.boxes, kept.labels, kept.scores, names)

@@ -1,0 +1,279 @@
+"""The door: who may ask (address, Host, Origin, token), how much, and how long it may take to say it.
+
+ASGI middleware. The body of a request is received here, whole and within its limits, before anything looks
+at it: all that is served here is small enough to be held, and nothing behind the door has to be careful.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import ipaddress
+import logging
+import secrets
+import time
+from collections.abc import Awaitable, Callable, MutableMapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from sightline.server.engine import overloaded
+from sightline.server.limits import Limits
+from sightline.server.logs import log
+from sightline.server.metrics import Metrics
+from sightline.server.refusal import Refused
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[MutableMapping[str, Any], Receive, Send], Awaitable[None]]
+
+OPEN = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
+"""Paths that need no token: probes ask them, and they say nothing but yes or no."""
+
+_LINGER = 2.0  # seconds that a refused request may go on being sent, so that its sender reads the answer
+_PATIENCE = 0.02  # seconds to take in a request that is refused for want of room and probably has come
+_HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
+_CLOSE = (b"connection", b"close")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address or name is of this machine only."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    with suppress(ValueError):
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    return False
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Who may ask.
+
+    Attributes:
+        token: What "Authorization: Bearer ..." must say; empty where only this machine can ask.
+    """
+
+    token: str = ""
+
+    def judge(self, path: str, headers: dict[str, list[str]], client: str) -> None:
+        """Pass, or raise.
+
+        Raises:
+            Refused: 401 without the token; 403 for a foreign Host or Origin (a web page that has a browser
+                of this machine ask, DNS rebinding).
+        """
+        hosts = headers.get("host", [])
+        if len(hosts) != 1:
+            raise Refused(400, "host", "A request needs one Host header.")
+        if not self.token:
+            if not is_loopback(client):
+                raise Refused(403, "address", "Without a token only this machine may ask.")
+            if not is_loopback(_hostname(hosts[0])):
+                raise Refused(
+                    403, "host", "Without a token the Host must be localhost or a loopback address."
+                )
+        for origin in headers.get("origin", []):
+            if _netloc(origin) != hosts[0].lower():
+                raise Refused(403, "origin", "Requests from pages of other origins are refused.")
+        if "cross-site" in headers.get("sec-fetch-site", []):
+            raise Refused(403, "origin", "Requests from pages of other sites are refused.")
+        if self.token and path not in OPEN and not self._known(headers.get("authorization", [])):
+            raise Refused(
+                401, "token", "This needs the header 'Authorization: Bearer TOKEN' with the right token."
+            )
+
+    def _known(self, given: list[str]) -> bool:
+        """Whether it is the token; equally slow wherever it differs, and however long it is."""
+        word, _, rest = (given[0] if len(given) == 1 else "").partition(" ")
+        digests = (
+            hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (rest.strip(), self.token)
+        )
+        return hmac.compare_digest(*digests) and word.lower() == "bearer"
+
+
+def _netloc(origin: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(origin).netloc.lower()
+    return ""
+
+
+def _hostname(netloc: str) -> str:
+    with suppress(ValueError):
+        return urlsplit(f"//{netloc}").hostname or ""
+    return ""
+
+
+class Guard:
+    """Middleware around the whole application: judges, receives, counts and logs every request.
+
+    Args:
+        app: What is served.
+        policy: Who may ask.
+        limits: How much and how long.
+        metrics: Where it counts.
+        busy: Whether a picture would be refused now.
+    """
+
+    def __init__(
+        self, app: App, policy: Policy, limits: Limits, metrics: Metrics, busy: Callable[[], bool]
+    ) -> None:
+        self.app, self.policy, self.limits, self.metrics, self.busy = app, policy, limits, metrics, busy
+        self.draining = False
+        self._held = 0
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Serve one request (ASGI 3)."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        asked = _Request(scope, receive, send, self)
+        try:
+            await self._serve(asked)
+        finally:
+            self._held -= asked.size
+            self._note(asked)
+
+    async def _serve(self, asked: _Request) -> None:
+        try:
+            self.policy.judge(asked.path, asked.headers, (asked.scope.get("client") or ("",))[0])
+            if asked.method == "POST" and self.busy():
+                raise overloaded()
+            body = await self._received(asked)
+            await self.app(asked.scope, _replay(body, asked.receive), asked.send)
+        except Refused as refused:
+            await asked.refuse(refused)
+        except _Gone:
+            asked.reason = "gone"
+        except Exception as error:  # the last resort: an answer, and a line in the log
+            log("failed", logging.ERROR, exc_info=error, path=asked.path, id=asked.id)
+            if not asked.status:
+                await asked.refuse(
+                    Refused(500, "failed", f"The server failed; its log says more ({asked.id}).")
+                )
+
+    async def _received(self, asked: _Request) -> bytes:
+        """The body.
+
+        Raises:
+            Refused: 413 too large, 408 too slow, 503 too many at once.
+        """
+        limit, chunks = self.limits.max_body, []
+        large = Refused(
+            413, "too-large", f"The request is larger than the limit of {limit:,} bytes (--max-body)."
+        )
+        if asked.declared > limit:
+            raise large
+        try:
+            async with asyncio.timeout(self.limits.timeout):
+                while not asked.complete:
+                    chunk = await asked.more()
+                    asked.size += len(chunk)
+                    self._held += len(chunk)
+                    if asked.size > limit:
+                        raise large
+                    if self._held > self.limits.held:
+                        raise overloaded()
+                    chunks.append(chunk)
+        except TimeoutError:
+            text = f"The request was not received within {self.limits.timeout:g} s (--timeout)."
+            raise Refused(408, "too-slow", text) from None
+        return b"".join(chunks)
+
+    def _note(self, asked: _Request) -> None:
+        seconds = time.perf_counter() - asked.started
+        asked.reason = asked.reason or asked.scope["state"].get("refused", "")
+        route = getattr(asked.scope.get("route"), "path", "other")
+        self.metrics.count(
+            "sightline_requests_total", path=route, method=asked.method, status=str(asked.status)
+        )
+        self.metrics.observe("sightline_request_seconds", seconds, path=route)
+        if asked.reason:
+            self.metrics.count("sightline_refused_total", reason=asked.reason)
+        quiet = asked.path in OPEN or asked.path == "/metrics"
+        log("request", logging.DEBUG if quiet else logging.INFO, id=asked.id, method=asked.method,
+            path=asked.path, status=asked.status, ms=round(1000 * seconds, 2), bytes=asked.size,
+            reason=asked.reason, client=(asked.scope.get("client") or ("",))[0],
+            **asked.scope["state"].get("facts", {}))  # fmt: skip
+
+
+class _Gone(Exception):
+    """The client hung up before it had said what it wants."""
+
+
+class _Request:
+    """One request: what it said, what has been received of it, and what was answered."""
+
+    def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, guard: Guard) -> None:
+        self.scope, self.receive, self._send, self._guard = scope, receive, send, guard
+        self.started = time.perf_counter()
+        self.id = secrets.token_hex(8)
+        self.path, self.method = scope["path"], _method(scope["method"])
+        self.headers: dict[str, list[str]] = {}
+        for name, value in scope["headers"]:
+            self.headers.setdefault(name.decode("latin-1").lower(), []).append(value.decode("latin-1"))
+        length = self.headers.get("content-length", ["0"])[0]
+        self.declared = int(length) if length.isdigit() else 0
+        self.complete = not self.declared and "transfer-encoding" not in self.headers
+        self.size = self.status = 0
+        self.reason = ""
+        scope.setdefault("state", {})["facts"] = {}
+
+    async def more(self) -> bytes:
+        """The next part of the body."""
+        message = await self.receive()
+        if message["type"] == "http.disconnect":
+            raise _Gone
+        self.complete = not message.get("more_body", False)
+        return bytes(message.get("body", b""))
+
+    async def send(self, message: Message) -> None:
+        """Send, with the headers that all answers have; in the end the connection closes."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            extra = [*_HEADERS, (b"x-request-id", self.id.encode())]
+            if self._guard.draining or not self.complete:
+                extra.append(_CLOSE)
+            message = {**message, "headers": [*message.get("headers", []), *extra]}
+        await self._send(message)
+
+    async def refuse(self, refused: Refused) -> None:
+        """Answer with an error at once. What is still being sent is taken in for a moment and thrown away:
+        if the connection were closed under it, its sender would see that and not the answer."""
+        self.reason = refused.reason
+        if refused.status == 503 and "expect" not in self.headers:
+            await self._discard(_PATIENCE)
+        body = b"" if self.method == "HEAD" else refused.body(self.path)
+        headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
+        raw = [(k.lower().encode(), v.encode("latin-1")) for k, v in headers.items()]
+        await self.send({"type": "http.response.start", "status": refused.status, "headers": raw})
+        await self._send({"type": "http.response.body", "body": body, "more_body": not self.complete})
+        if not self.complete:
+            await self._discard(_LINGER)
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _discard(self, seconds: float) -> None:
+        with suppress(TimeoutError, _Gone):
+            async with asyncio.timeout(seconds):
+                while not self.complete:
+                    await self.more()
+
+
+def _method(name: str) -> str:
+    return name if name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "OTHER"
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A `receive` that gives the whole body, and after it what comes from the connection."""
+    given = False
+
+    async def once() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return once

@@ -1,0 +1,94 @@
+"""What travels between the server and its worker processes. Standard library and numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Form = Literal["row", "jpeg", "png", "tensors"]
+"""How an answer is wanted: a row of JSON, a drawn picture, or the model's own outputs."""
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What a worker process needs to start.
+
+    Attributes:
+        session: "module:Class" of the runtime, called with (file, threads=).
+        file: The exported model.
+        threads: Threads of the process.
+        batch: Pictures predicted at a time, at most.
+        max_pixels: Largest picture that is decoded.
+        draw: "module:function" from ((H, W, C) uint8, answer, card) to a picture (H', W', 3) uint8.
+    """
+
+    session: str
+    file: str
+    threads: int = 0
+    batch: int = 8
+    max_pixels: int = 2**25
+    draw: str = "sightline.server.drawing:draw"
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture that is to be predicted.
+
+    Attributes:
+        content: Bytes of a file, or (C, H, W) uint8 in the model's own size.
+        form: How the answer is wanted.
+    """
+
+    content: bytes | np.ndarray
+    form: Form = "row"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one picture.
+
+    Attributes:
+        content: JSON text of a row, bytes of a picture, or the model's outputs by name, each (1, ...).
+        status: HTTP status: 200, or what kind of trouble there was.
+        reason: One word for the trouble ("truncated").
+        message: The trouble in a sentence, without any content of the picture.
+    """
+
+    content: bytes | dict[str, np.ndarray] = b""
+    status: int = 200
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """Name, numpy type and shape (-1: as many as there are pictures) of an input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker says that it has loaded its model and predicted once.
+
+    Attributes:
+        card: What the model file says of itself.
+        shape: (C, H, W) of the model's input.
+        outputs: What the model gives.
+    """
+
+    card: dict[str, Any]
+    shape: tuple[int, int, int]
+    outputs: tuple[Tensor, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A worker says why it cannot start, and the exit code that stands for it."""
+
+    message: str
+    exit_code: int

@@ -1,0 +1,217 @@
+"""KServe's Open Inference Protocol, version 2, over REST: tensors in, tensors out.
+
+Source: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol and its binary
+tensor data extension. One input, "images": UINT8, (N, C, H, W), pictures that are already as large as the
+model wants them. The outputs are the model's own, before anything is read from them.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+import sightline
+from sightline.server import schema
+from sightline.server.engine import Engine
+from sightline.server.jobs import Job, Ready
+from sightline.server.refusal import Refused
+from sightline.server.replies import checked
+from sightline.server.service import Service
+
+router = APIRouter(prefix="/v2")
+INPUT, HEADER = "images", "inference-header-content-length"
+TYPES = {"float32": "FP32", "float64": "FP64", "float16": "FP16", "uint8": "UINT8", "int64": "INT64",
+         "int32": "INT32", "int8": "INT8", "bool": "BOOL"}  # fmt: skip
+
+
+def _errors(*statuses: int) -> dict[int | str, schema.Json]:
+    return schema.errors(*statuses, schema=schema.KSERVE_ERROR)
+
+
+@router.get("", summary="The server", responses={**schema.answer("Name.", schema.OBJECT), **_errors()})
+async def server() -> Response:
+    """Name, version and extensions."""
+    return _json(
+        {"name": "sightline", "version": sightline.__version__, "extensions": ["binary_tensor_data"]}
+    )
+
+
+@router.get("/health/live", summary="Whether the server lives",
+            responses={**schema.answer("It does.", schema.OBJECT), **_errors()})  # fmt: skip
+async def live() -> Response:
+    """Always yes, if it answers."""
+    return _json({"live": True})
+
+
+@router.get("/health/ready", summary="Whether every model can predict",
+            responses={**schema.answer("They can.", schema.OBJECT), **_errors()})  # fmt: skip
+async def ready(request: Request) -> Response:
+    """The same as /readyz."""
+    if not request.app.state.service.ready:
+        raise Refused(503, "not-ready", "A model is being loaded, or the server is stopping.")
+    return _json({"ready": True})
+
+
+@router.get("/models/{name}", summary="Inputs and outputs of a model",
+            responses={**schema.answer("The model.", schema.OBJECT), **_errors(404)})  # fmt: skip
+async def model(request: Request, name: str) -> Response:
+    """Shapes with -1 for the number of pictures."""
+    engine, known = _model(request, name)
+    outputs = [_told(t.name, t.dtype, list(t.shape)) for t in known.outputs]
+    return _json({"name": engine.name, "versions": ["1"], "platform": "onnxruntime_onnx",
+                  "inputs": [_told(INPUT, "uint8", [-1, *known.shape])], "outputs": outputs})  # fmt: skip
+
+
+@router.get("/models/{name}/ready", summary="Whether a model can predict",
+            responses={**schema.answer("It can.", schema.OBJECT), **_errors(404)})  # fmt: skip
+async def model_ready(request: Request, name: str) -> Response:
+    """Of one model."""
+    engine, _ = _model(request, name)
+    if not engine.able or request.app.state.service.draining:
+        raise Refused(503, "not-ready", "The model is being loaded, or the server is stopping.")
+    return _json({"name": engine.name, "ready": True})
+
+
+@router.post("/models/{name}/infer", summary="Outputs for tensors", openapi_extra=schema.INFER,
+             responses={**schema.answer("Outputs.", schema.INFERRED, **{"application/octet-stream": {}}),
+                        **_errors(404, 500, 504)})  # fmt: skip
+async def infer(request: Request, name: str) -> Response:
+    """Data as JSON, or behind the JSON as bytes (binary_data_size, Inference-Header-Content-Length)."""
+    engine, known = _model(request, name)
+    asked = _asked(await request.body(), request.headers.get(HEADER))
+    pixels = _pixels(asked, known, request.app.state.service.limits.max_images)
+    wanted = _wanted(asked, [t.name for t in known.outputs])
+    request.scope["state"]["facts"] = {"model": engine.name, "images": len(pixels)}
+    answers = await engine.predict([Job(np.ascontiguousarray(one), "tensors") for one in pixels])
+    checked(answers)
+    parts = [a.content for a in answers if isinstance(a.content, dict)]
+    outputs = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
+    head = {"model_name": engine.name, "model_version": "1"}
+    if isinstance(asked.head.get("id"), str):
+        head["id"] = asked.head["id"]
+    return _reply(head, outputs, wanted)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request: its JSON, and the bytes behind it."""
+
+    head: dict[str, Any]
+    tail: bytes
+
+
+def _json(told: Any) -> Response:
+    return Response(json.dumps(told), media_type="application/json")
+
+
+def _bad(what: str) -> Refused:
+    return Refused(400, "request", what)
+
+
+def _told(name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
+    return {"name": name, "datatype": TYPES.get(dtype, dtype.upper()), "shape": shape}
+
+
+def _model(request: Request, name: str) -> tuple[Engine, Ready]:
+    service: Service = request.app.state.service
+    engine = service.engine(name)
+    return engine, service.loaded(engine)
+
+
+def _asked(body: bytes, length: str | None) -> _Asked:
+    """The request, cut where the header says that its JSON ends."""
+    if length is not None and (not length.isdecimal() or len(length) > 12 or int(length) > len(body)):
+        raise _bad("Inference-Header-Content-Length must be the number of bytes of the JSON in the body.")
+    cut = len(body) if length is None else int(length)
+    try:
+        head = json.loads(body[:cut])
+    except (ValueError, RecursionError):
+        raise _bad("The body, up to Inference-Header-Content-Length if it is given, must be JSON.") from None
+    if not isinstance(head, dict):
+        raise _bad("The JSON must be an object with 'inputs'.")
+    return _Asked(head, body[cut:])
+
+
+def _pixels(asked: _Asked, known: Ready, most: int) -> np.ndarray:
+    """(N, C, H, W) uint8 of the one input."""
+    inputs = asked.head.get("inputs")
+    if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
+        raise _bad(f"'inputs' must hold one tensor, '{INPUT}'.")
+    tensor: dict[str, Any] = inputs[0]
+    shape = tensor.get("shape")
+    if tensor.get("name") != INPUT or tensor.get("datatype") != "UINT8":
+        raise _bad(f"The input must be named '{INPUT}' and of datatype UINT8.")
+    if not isinstance(shape, list) or not all(type(n) is int for n in shape) or len(shape) != 4:
+        raise _bad(f"The shape must be [N, {', '.join(map(str, known.shape))}].")
+    if tuple(shape[1:]) != known.shape or shape[0] < 1:
+        raise _bad(f"The shape must be [N, {', '.join(map(str, known.shape))}] with N of at least 1.")
+    if shape[0] > most:
+        raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+    size = (tensor.get("parameters") or {}) if isinstance(tensor.get("parameters"), dict | None) else {}
+    if "binary_data_size" in size:
+        if size["binary_data_size"] != len(asked.tail) or len(asked.tail) != math.prod(shape):
+            raise _bad("binary_data_size, the bytes behind the JSON and the shape must agree.")
+        return np.frombuffer(asked.tail, dtype=np.uint8).reshape(shape)
+    return _from_json(tensor.get("data"), shape)
+
+
+def _from_json(data: Any, shape: list[int]) -> np.ndarray:
+    """Numbers of a flat or nested list."""
+    try:
+        values = np.array(data)
+    except (ValueError, OverflowError, RecursionError):  # ragged, huge or deep
+        values = np.array(None)
+    if values.dtype.kind not in "iu" or values.size != math.prod(shape):
+        raise _bad("'data' must hold as many whole numbers as the shape says, flat or nested.")
+    if values.min() < 0 or values.max() > 255:
+        raise _bad("UINT8 is from 0 to 255.")
+    return values.astype(np.uint8).reshape(shape)
+
+
+def _wanted(asked: _Asked, known: list[str]) -> dict[str, bool]:
+    """Outputs that are asked for, all if none is named; and whether each is to come as bytes."""
+    settings = asked.head.get("parameters")
+    binary = isinstance(settings, dict) and settings.get("binary_data_output") is True
+    outputs = asked.head.get("outputs")
+    if outputs is None:
+        return dict.fromkeys(known, binary)
+    if not isinstance(outputs, list) or not outputs or not all(isinstance(one, dict) for one in outputs):
+        raise _bad("'outputs' must be a list of objects with 'name', or be left out.")
+    found = {}
+    for one in outputs:
+        name, own = one.get("name"), one.get("parameters")
+        if not isinstance(name, str) or name not in known:
+            raise _bad(f"There is no such output. Known: {', '.join(known)}.")
+        found[name] = own.get("binary_data", binary) is True if isinstance(own, dict) else binary
+    return found
+
+
+def _reply(head: dict[str, Any], outputs: dict[str, np.ndarray], binary: dict[str, bool]) -> Response:
+    """JSON, and behind it the bytes (little endian, row by row) of outputs that were wanted so."""
+    told, tail = [], []
+    for name, value in outputs.items():
+        entry = _told(name, str(value.dtype), list(value.shape))
+        if binary[name]:
+            tail.append(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes())
+            entry["parameters"] = {"binary_data_size": len(tail[-1])}
+        else:
+            entry["data"] = _numbers(value)
+        told.append(entry)
+    text = json.dumps({**head, "outputs": told}).encode()
+    if not tail:
+        return Response(text, media_type="application/json")
+    return Response(b"".join([text, *tail]), media_type="application/octet-stream",
+                    headers={"Inference-Header-Content-Length": str(len(text))})  # fmt: skip
+
+
+def _numbers(value: np.ndarray) -> list[Any]:
+    """A flat list; what JSON has no number for is null."""
+    flat: list[Any] = value.ravel().tolist()
+    if value.dtype.kind == "f" and not np.isfinite(value).all():
+        return [v if math.isfinite(v) else None for v in flat]
+    return flat

@@ -1,0 +1,70 @@
+"""What the server allows, and sizes and times as people write them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+from sightline.errors import UsageError
+from sightline.options import Range
+
+_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+_SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request, and all of them together, may take.
+
+    Attributes:
+        max_body: Bytes of a request.
+        max_images: Pictures in a request.
+        timeout: Seconds to receive a request; again that long to wait, and again to be predicted.
+        queue: Pictures that wait for each model; more are refused at once.
+        batch: Pictures predicted at a time.
+        wait: Seconds that a picture waits for others to fill its batch.
+        workers: Processes of each model.
+        threads: Threads of each process; 0 for the cores divided among all processes.
+        max_pixels: Largest picture that is decoded.
+    """
+
+    max_body: Annotated[int, Range(1)] = 20_000_000
+    max_images: Annotated[int, Range(1)] = 16
+    timeout: Annotated[float, Range(0, above=True)] = 30.0
+    queue: Annotated[int, Range(1)] = 64
+    batch: Annotated[int, Range(1)] = 8
+    wait: Annotated[float, Range(0)] = 0.005
+    workers: Annotated[int, Range(1)] = 1
+    threads: Annotated[int, Range(0)] = 0
+    max_pixels: Annotated[int, Range(1)] = 2**25
+
+    @property
+    def held(self) -> int:
+        """Bytes of all requests that are in memory at once; further ones are refused meanwhile."""
+        return 8 * self.max_body
+
+
+def size_of(text: str | int, option: str) -> int:
+    """Bytes: 20MB, 512KiB, 1000000.
+
+    Raises:
+        UsageError: If it is none of these.
+    """
+    return int(_measure(str(text), _BYTES, option, "a size such as 20MB or 512KiB"))
+
+
+def seconds_of(text: str | float, option: str) -> float:
+    """Seconds: 30s, 5ms, 0.5.
+
+    Raises:
+        UsageError: If it is none of these.
+    """
+    return _measure(str(text), _SECONDS, option, "a time such as 30s or 5ms")
+
+
+def _measure(text: str, units: dict[str, float] | dict[str, int], option: str, wanted: str) -> float:
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*)\s*", text.lower())
+    if found is None or found[2] not in units:
+        raise UsageError(f"{option} must be {wanted}. Received '{text}'.")
+    return float(found[1]) * units[found[2]]

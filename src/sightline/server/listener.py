@@ -1,0 +1,163 @@
+"""The listening socket and the life of the server: uvicorn, with what it leaves open closed.
+
+Uvicorn waits for ever for the head of a request, ends by the signal it was sent, and closes connections whose
+next request may be under way. Here the head has a time limit, the end has exit code 0, and what has been sent
+before the end is answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from sightline.errors import UsageError
+from sightline.server.app import build
+from sightline.server.guard import Guard, Policy
+from sightline.server.logs import log
+from sightline.server.service import Service
+
+CONNECTIONS = 1000
+"""Connections at a time; further ones are told 503 and closed."""
+
+_GRACE = 0.5  # seconds in which requests that were under way when the end was asked for still come in
+_KEEP_ALIVE = 15
+_FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
+         b"Content-Length: 0\r\n\r\n")  # fmt: skip
+
+
+class Timed(H11Protocol):
+    """A connection that must say what it wants within `limit` seconds of being made, or of its first byte."""
+
+    limit = 10.0
+    _head: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or refuse it."""
+        super().connection_made(transport)
+        if len(self.connections) > CONNECTIONS:
+            transport.write(_FULL)
+            transport.close()
+            return
+        self._head = self.loop.call_later(self.limit, self._too_slow)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on; the clock runs while no request is being served."""
+        super().data_received(data)
+        idle = self.cycle is None or self.cycle.response_complete
+        if not idle and self._head is not None:
+            self._head.cancel()
+            self._head = None
+        elif idle and self._head is None:
+            self._head = self.loop.call_later(self.limit, self._too_slow)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it."""
+        if self._head is not None:
+            self._head.cancel()
+        super().connection_lost(exc)
+
+    def _too_slow(self) -> None:
+        self._head = None
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """Ends with exit code 0 when asked to, after everything that was sent is answered."""
+
+    def __init__(self, config: uvicorn.Config, service: Service, guard: Guard) -> None:
+        super().__init__(config)
+        self.service, self.guard = service, guard
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
+        """SIGTERM and SIGINT ask for the end; a second SIGINT does not wait for requests."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {name: signal.signal(name, self.handle_exit) for name in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for name, handler in before.items():
+                signal.signal(name, handler)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Ten times a second: whether to end."""
+        return await super().on_tick(counter) or self.service.failure is not None
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no new connection, answer what has been sent or is being sent, end."""
+        log("stopping")
+        self.service.draining = self.guard.draining = True
+        await asyncio.sleep(0)  # one more round: connections that the system has taken already
+        for server in self.servers:
+            server.close()
+        if self.service.failure is None:
+            await asyncio.sleep(_GRACE)
+        await super().shutdown(sockets)
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        UsageError: If the address is not of this machine, or the port is taken.
+    """
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address[:2], family=family, backlog=1024)  # type: ignore[arg-type]
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"--host {host} --port {port} cannot be listened at: {reason}.") from error
+
+
+def listen(
+    service: Service,
+    sock: socket.socket,
+    *,
+    token: str = "",
+    started: Callable[[str, int], None] = lambda host, port: None,
+) -> None:
+    """Serve until a signal ends it. Blocks.
+
+    Args:
+        service: What is served.
+        sock: Where it is listened.
+        token: What requests must say; without one the socket must be of this machine only.
+        started: Called with the address and port once requests are taken.
+
+    Raises:
+        SightlineError: If a model cannot be served.
+    """
+    guard = Guard(build(service, closed=bool(token)), Policy(token), service.limits, service.metrics,
+                  lambda: service.busy)  # fmt: skip
+
+    class Connection(Timed):
+        limit = min(Timed.limit, service.limits.timeout)
+
+    config = uvicorn.Config(
+        guard, http=Connection, ws="none", lifespan="on", log_config=None, access_log=False,
+        proxy_headers=False, server_header=False, timeout_keep_alive=_KEEP_ALIVE,
+        timeout_graceful_shutdown=math.ceil(3 * service.limits.timeout) + 5,
+    )  # fmt: skip
+    server = Server(config, service, guard)
+    address, port = sock.getsockname()[:2]
+    log("listening", host=address, port=port, models=list(service.engines))
+    started(address, port)
+    try:
+        server.run(sockets=[sock])
+    finally:
+        service.kill()
+    if service.failure is not None:
+        raise service.failure
+    log("stopped")

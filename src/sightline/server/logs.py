@@ -1,0 +1,50 @@
+"""Structured logs: one JSON object a line on stderr. Never a file name, a token, or content of a picture."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import traceback
+from typing import Any, TextIO
+
+LOGGER = logging.getLogger("sightline.server")
+_LONGEST = 300
+
+
+class JsonLines(logging.Formatter):
+    """A record as a line of JSON. Of an exception its type and its place are told, and not its text, which
+    might quote what was sent."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        said: dict[str, Any] = {
+            "time": f"{moment}.{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+        }
+        fields = getattr(record, "fields", None)
+        said |= {"event": record.getMessage()[:_LONGEST]} if fields is None else fields
+        if record.exc_info and record.exc_info[0] is not None:
+            places = traceback.extract_tb(record.exc_info[2])[-4:]
+            said["exception"] = record.exc_info[0].__name__
+            said["at"] = [f"{p.filename}:{p.lineno} {p.name}" for p in places]
+        return json.dumps(said, default=str)
+
+
+def set_up(stream: TextIO, level: int = logging.INFO) -> None:
+    """Have the server and uvicorn write to this stream, and nothing else of theirs anywhere."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines())
+    for name, least in (("sightline.server", level), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(max(level, least))
+    logging.getLogger("python_multipart").setLevel(logging.CRITICAL + 1)  # it quotes damaged forms
+
+
+def log(event: str, level: int = logging.INFO, exc_info: Any = None, **fields: Any) -> None:
+    """Write one event with its fields; long texts are cut."""
+    if LOGGER.isEnabledFor(level):
+        short = {k: v[:_LONGEST] if isinstance(v, str) else v for k, v in fields.items()}
+        LOGGER.log(level, event, exc_info=exc_info, extra={"fields": {"event": event, **short}})

@@ -1,0 +1,80 @@
+"""What is answered, and in which form: chosen by the Accept header, put together from the workers' rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from sightline.server.jobs import Answer
+from sightline.server.refusal import Refused
+from sightline.server.uploads import Upload
+
+Wish = Literal["row", "jpeg", "png"]
+MEDIA: dict[str, Wish] = {"application/json": "row", "image/jpeg": "jpeg", "image/png": "png"}
+
+
+def wish_of(accept: str | None) -> Wish:
+    """The form an Accept header likes best of those there are; JSON where it does not mind.
+
+    Raises:
+        Refused: 406 if it takes none of them.
+    """
+    best: tuple[float, Wish | None] = (0.0, None)
+    for part in (accept or "*/*").split(","):
+        kind, *settings = (text.strip().lower() for text in part.split(";"))
+        weight = 1.0
+        for setting in settings:
+            name, _, value = setting.partition("=")
+            if name.strip() == "q":
+                weight = _number(value)
+        wish: Wish | None = MEDIA.get(kind)
+        if kind in ("*/*", "application/*", ""):
+            wish = "row"
+        elif kind == "image/*":
+            wish = "jpeg"
+        if wish and weight > best[0]:
+            best = weight, wish
+    if best[1] is None:
+        raise Refused(406, "accept", f"There is {', '.join(MEDIA)}; the Accept header takes none of them.")
+    return best[1]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
+
+
+def checked(answers: Sequence[Answer]) -> None:
+    """Pass if some of the pictures could be used and nothing failed on our side.
+
+    Raises:
+        Refused: With the status of the failure; or of the first picture, if none could be used.
+    """
+    for answer in answers:
+        if answer.status >= 500:
+            raise Refused(answer.status, answer.reason, answer.message)
+    if all(answer.status != 200 for answer in answers):
+        first, n = answers[0], len(answers)
+        text = first.message if n == 1 else f"None of {n} pictures can be used. The first: {first.message}"
+        raise Refused(first.status, first.reason, text)
+
+
+def document(model: str, sent: Sequence[Upload], answers: Sequence[Answer]) -> bytes:
+    """JSON text: {"model", "predictions": [{"path", ...} or {"path", "error"}]}, in their order.
+
+    The rows are JSON already, written by the workers, and only put together here.
+    """
+    told = []
+    for k, (upload, answer) in enumerate(zip(sent, answers, strict=True)):
+        path = json.dumps(upload.name or str(k), ensure_ascii=False).encode("utf-8", "replace")
+        if answer.status == 200:
+            assert isinstance(answer.content, bytes)
+            rest = b"}" if answer.content == b"{}" else b", " + answer.content[1:]
+        else:
+            error = {"status": answer.status, "reason": answer.reason, "message": answer.message}
+            rest = b', "error": ' + json.dumps(error).encode() + b"}"
+        told.append(b'{"path": ' + path + rest)
+    return b'{"model": %s, "predictions": [%s]}' % (json.dumps(model).encode(), b", ".join(told))

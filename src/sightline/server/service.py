@@ -1,0 +1,116 @@
+"""All that a running server holds: its models by name, its limits, its counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sightline.errors import SightlineError
+from sightline.server.engine import Engine, starting
+from sightline.server.jobs import Ready, Spec
+from sightline.server.limits import Limits
+from sightline.server.metrics import Metrics
+from sightline.server.refusal import Refused
+
+
+@dataclass
+class Service:
+    """The models and what is known of them.
+
+    Attributes:
+        engines: By name; the first answers requests that name none.
+        limits: See there.
+        metrics: What is counted.
+        draining: Whether the server is stopping.
+        failure: Why a model cannot be served, if one cannot.
+    """
+
+    limits: Limits
+    metrics: Metrics = field(default_factory=Metrics)
+    engines: dict[str, Engine] = field(default_factory=dict)
+    draining: bool = False
+    failure: SightlineError | None = None
+
+    @classmethod
+    def of(cls, models: Mapping[str, Spec], limits: Limits) -> Service:
+        """A service of these models; nothing is started."""
+        service = cls(limits)
+        for name, spec in models.items():
+            service.engines[name] = Engine(name, spec, limits, service.metrics, service.fail)
+        return service
+
+    def fail(self, error: SightlineError) -> None:
+        """A model cannot be served: the server will end with this error."""
+        self.failure = self.failure or error
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model can predict, and requests are taken."""
+        return not self.draining and all(engine.able for engine in self.engines.values())
+
+    @property
+    def busy(self) -> bool:
+        """Whether no queue has room."""
+        return all(engine.queue.full for engine in self.engines.values())
+
+    def engine(self, name: str | None) -> Engine:
+        """The model of a name, or the first.
+
+        Raises:
+            Refused: 404 if there is none of the name.
+        """
+        if name is None:
+            return next(iter(self.engines.values()))
+        if name not in self.engines:
+            raise Refused(404, "unknown-model", f"There is no such model. Known: {', '.join(self.engines)}.")
+        return self.engines[name]
+
+    def loaded(self, engine: Engine) -> Ready:
+        """What is known of a model.
+
+        Raises:
+            Refused: 503 while it is being loaded.
+        """
+        if engine.ready is None:
+            raise starting(engine.name)
+        return engine.ready
+
+    def told(self, engine: Engine) -> dict[str, Any]:
+        """The card of a model, for people and programs: names, classes, metric, input, licence."""
+        ready = self.loaded(engine)
+        card, settings = ready.card, ready.card.get("settings", {})
+        keys = (
+            "task",
+            "model",
+            "prediction",
+            "outputs",
+            "metric",
+            "licence",
+            "data",
+            "run",
+            "made",
+            "version",
+        )
+        return {
+            "name": engine.name,
+            **{key: card[key] for key in keys if key in card},
+            "classes": settings.get("classes") or [],
+            "input": dict(zip(("channels", "height", "width"), ready.shape, strict=True)),
+            "models": list(self.engines),
+        }
+
+    def start(self) -> None:
+        """Start all workers."""
+        for engine in self.engines.values():
+            engine.start()
+
+    async def stop(self) -> None:
+        """End all workers."""
+        for engine in self.engines.values():
+            await engine.stop()
+
+    def kill(self) -> None:
+        """End all workers at once; needs no event loop."""
+        for engine in self.engines.values():
+            engine.kill()

@@ -1,0 +1,132 @@
+"""The pictures of a request: raw bytes, or the files of a form. Nothing is opened, fetched or written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from sightline.server.refusal import Refused
+
+WANTED = "Send multipart/form-data with files, or one picture as image/* or application/octet-stream."
+_NAME = 200  # letters of a file name that are told back
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One picture that was sent, and what its sender calls it."""
+
+    name: str
+    content: bytes
+
+
+def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
+    """The pictures of a request, in order; at least one.
+
+    Args:
+        headers: Of the request.
+        body: All of it.
+        most: Pictures that are taken.
+
+    Raises:
+        Refused: 400 for a damaged form, 413 for too many pictures, 415 for another content type, 422 where
+            no picture is.
+    """
+    if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
+        raise Refused(
+            415, "content-encoding", "Compressed requests are not taken; send pictures as they are."
+        )
+    kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1", "replace"))
+    if kind == b"multipart/form-data":
+        found = _form(body, options.get(b"boundary", b""), most)
+    elif kind.startswith(b"image/") or kind == b"application/octet-stream":
+        found = [Upload("", body)]
+    else:
+        raise Refused(415, "content-type", WANTED, {"Accept-Post": "multipart/form-data, image/*, "
+                                                                   "application/octet-stream"})  # fmt: skip
+    if not found:
+        raise Refused(422, "no-picture", f"The form holds no file. {WANTED}")
+    for one in found:
+        if not one.content:
+            which = f" '{one.name}'" if one.name else ""
+            raise Refused(422, "empty", f"The picture{which} is empty: 0 bytes were sent.")
+    return found
+
+
+@dataclass
+class _Part:
+    """A part of a form while it is read."""
+
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    name: bytes = b""
+    value: bytes = b""
+    pieces: list[bytes] = field(default_factory=list)
+
+
+class _Reader:
+    """Gathers the files of a form from the parser's callbacks."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.found, self.ended = most, list[Upload](), False
+        self._part = _Part()
+
+    def callbacks(self) -> Any:
+        """What the parser calls."""
+        return {
+            "on_part_begin": self.begin,
+            "on_header_field": self.header_name,
+            "on_header_value": self.header_value,
+            "on_header_end": self.header_end,
+            "on_part_data": self.data,
+            "on_part_end": self.end,
+            "on_end": self.finish,
+        }
+
+    def begin(self) -> None:
+        if len(self.found) >= self.most:
+            raise Refused(413, "too-many", f"A request holds at most {self.most} pictures (--max-images).")
+        self._part = _Part()
+
+    def header_name(self, data: bytes, start: int, end: int) -> None:
+        self._part.name += data[start:end]
+
+    def header_value(self, data: bytes, start: int, end: int) -> None:
+        self._part.value += data[start:end]
+
+    def header_end(self) -> None:
+        self._part.headers[self._part.name.lower()] = self._part.value
+        self._part.name = self._part.value = b""
+
+    def data(self, data: bytes, start: int, end: int) -> None:
+        self._part.pieces.append(data[start:end])
+
+    def end(self) -> None:
+        _, said = parse_options_header(self._part.headers.get(b"content-disposition", b""))
+        if b"filename" not in said:
+            field_name = said.get(b"name", b"").decode("utf-8", "replace")[:_NAME]
+            raise Refused(422, "no-file", f"The part '{field_name}' of the form is no file. Send only files.")
+        name = said[b"filename"].decode("utf-8", "replace")[:_NAME]
+        self.found.append(Upload(name, b"".join(self._part.pieces)))
+
+    def finish(self) -> None:
+        self.ended = True
+
+
+def _form(body: bytes, boundary: bytes, most: int) -> list[Upload]:
+    if not boundary:
+        raise Refused(400, "form", "The content type multipart/form-data names no boundary.")
+    reader = _Reader(most)
+    try:
+        parser = MultipartParser(boundary, reader.callbacks())
+        parser.write(body)
+        parser.finalize()
+    except FormParserError as error:
+        raise Refused(
+            400, "form", "The form is damaged: it is not multipart/form-data as RFC 7578 says."
+        ) from error
+    if not reader.ended:
+        raise Refused(400, "form", "The form is cut off: its last boundary is missing.")
+    return reader.found

@@ -1,0 +1,156 @@
+"""A worker process: loads a model, then decodes, predicts and writes answers until its pipe is closed.
+
+Whatever a picture does to a decoder happens here, and not in the process that speaks HTTP.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import signal
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import numpy as np
+
+from sightline.errors import SightlineError, UnreadableImage
+from sightline.runtime.rows import full
+from sightline.server.jobs import Answer, Failed, Job, Ready, Spec, Tensor
+
+STATUS = {"bomb": 413, "not-an-image": 415, "unsupported": 415}
+"""HTTP status by the reason of an UnreadableImage; 422 for all others."""
+
+PIXELS = "SIGHTLINE_MAX_PIXELS"
+
+PIXELS_AT_ONCE = 2**22
+"""Of the model's input, in a batch; the memory of a network's inner values grows with them."""
+
+
+def main(connection: Connection, spec: Spec) -> None:
+    """Body of the process. Says `Ready` or `Failed`, then answers one list of jobs after another."""
+    for name in ("SIGINT", "SIGTERM"):  # both reach all processes of a terminal or a systemd unit
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+    os.environ[PIXELS] = str(spec.max_pixels)
+    try:
+        session = named(spec.session)(spec.file, threads=spec.threads)
+        connection.send(warmed(session, spec.batch))
+    except Exception as error:  # whatever a damaged file makes the runtime raise is told, not lost
+        code = error.exit_code if isinstance(error, SightlineError) else 3
+        text = str(error) if isinstance(error, SightlineError) else f"{spec.file} cannot be loaded: {error}"
+        connection.send(Failed(text, code))
+        return
+    _hush()
+    while True:
+        try:
+            jobs: list[Job] = connection.recv()
+            connection.send(answers(session, jobs, spec))
+        except (EOFError, OSError):  # the server has ended
+            return
+
+
+def _hush() -> None:
+    """What decoders print of damaged pictures is not for the log: it is no JSON, and may quote them."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def named(path: str) -> Any:
+    """What "module:name" names."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def warmed(session: Any, batch: int) -> Ready:
+    """What the model takes and gives, after it has predicted a grey picture alone and in a full batch."""
+    prepared = session.prepare(np.full((64, 64, 3), 128, dtype=np.uint8))
+    session.read(session.infer(prepared.pixels[None]), [prepared.stored])
+    channels, height, width = prepared.pixels.shape
+    largest = max(1, min(batch, PIXELS_AT_ONCE // (height * width)))
+    outputs = session.infer(np.stack([prepared.pixels] * largest))
+    told = (Tensor(name, str(v.dtype), (-1, *v.shape[1:])) for name, v in outputs.items())
+    return Ready(dict(session.card), (channels, height, width), tuple(told))
+
+
+def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
+    """One answer for each job, whatever happens to the others."""
+    found: list[Answer | None] = [None] * len(jobs)
+    groups: dict[tuple[int, ...], list[tuple[int, np.ndarray, tuple[int, int]]]] = {}
+    for i, job in enumerate(jobs):
+        try:
+            if isinstance(job.content, bytes):
+                prepared = session.prepare(job.content)
+                pixels, stored = prepared.pixels, tuple(prepared.stored)
+            else:
+                pixels, stored = job.content, job.content.shape[1:]
+            groups.setdefault(pixels.shape, []).append((i, pixels, stored))
+        except Exception as error:  # one bad picture must not cost the others
+            found[i] = trouble(error)
+    for shape, group in groups.items():
+        at_once = max(1, PIXELS_AT_ONCE // (shape[1] * shape[2]))
+        parts = [group[k : k + at_once] for k in range(0, len(group), at_once)]
+        told = [answer for part in parts for answer in _predicted(session, part, jobs, spec)]
+        for i, answer in zip([g[0] for g in group], told, strict=True):
+            found[i] = answer
+    return [a or Answer(status=500, reason="lost", message="No answer was made.") for a in found]
+
+
+def trouble(error: Exception) -> Answer:
+    """The answer that an exception stands for."""
+    if isinstance(error, UnreadableImage):
+        said = f"The picture {error.detail}."[:400]
+        return Answer(status=STATUS.get(error.reason, 422), reason=error.reason, message=said)
+    if isinstance(error, MemoryError):
+        return Answer(status=413, reason="memory", message="There is not enough memory for this picture.")
+    what = f"The model could not be run on this picture ({type(error).__name__})."
+    return Answer(status=500, reason="failed", message=what)
+
+
+def _predicted(
+    session: Any, group: list[tuple[int, np.ndarray, tuple[int, int]]], jobs: Sequence[Job], spec: Spec
+) -> list[Answer]:
+    """Answers of pictures of one shape; if the batch fails, of each alone."""
+    try:
+        outputs = session.infer(np.stack([pixels for _, pixels, _ in group]))
+        return [_told(session, {k: v[n : n + 1] for k, v in outputs.items()}, stored, jobs[i], spec)
+                for n, (i, _, stored) in enumerate(group)]  # fmt: skip
+    except Exception as error:
+        if len(group) == 1:
+            return [trouble(error)]
+        return [_predicted(session, [one], jobs, spec)[0] for one in group]
+
+
+def _told(
+    session: Any, outputs: dict[str, np.ndarray], stored: tuple[int, int], job: Job, spec: Spec
+) -> Answer:
+    """The outputs of one picture in the form that is wanted."""
+    if job.form == "tensors":
+        return Answer({name: np.ascontiguousarray(value) for name, value in outputs.items()})
+    (answer,) = session.read(outputs, [stored])
+    if answer.error:
+        return Answer(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
+    if job.form == "row":
+        told = full("", answer.row, answer.prediction, session.card.get("settings", {}).get("classes") or [])
+        del told["path"]  # the sender's name for it, which does not come here
+        return Answer(json.dumps(finite(told), ensure_ascii=False).encode("utf-8", "replace"))
+    from sightline.data.encode import encode_jpeg, encode_png
+    from sightline.data.images import decode
+
+    assert isinstance(job.content, bytes)
+    drawn = named(spec.draw)(decode(job.content), answer, session.card)
+    return Answer(encode_jpeg(drawn) if job.form == "jpeg" else encode_png(drawn))
+
+
+def finite(value: Any) -> Any:
+    """A copy that JSON holds: numpy's numbers as Python's, nan and infinities as null."""
+    if isinstance(value, dict):
+        return {str(k): finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    if isinstance(value, np.ndarray | np.generic):
+        return finite(value.tolist())
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,169 @@
+"""The gate: an exported file answers the validation images, and must not answer them worse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.core.dataset import Dataset
+from sightline.core.report import Score
+from sightline.core.task import Task
+from sightline.data.tiles import batches
+from sightline.exporters._drift import LIMIT, apart, first
+from sightline.exporters._graph import Array, Graph, Runner
+from sightline.talk import track
+from sightline.verbs import _judge
+
+FLOAT, INTEGER = 0.1, 1.0
+"""Points that the score may fall by, with numbers of 32 or 16 bits and with whole numbers of 8 bits."""
+WORST = 5
+"""Images that are named when a file is rejected."""
+CANDIDATES = ("boxes", "scores", "labels", "coefficients")
+"""Answers in an order that hangs on the last bit of the scores: they are compared sorted."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the gate found.
+
+    Attributes:
+        metric: Name of the main score.
+        before: Score of the network on the validation images.
+        after: Score of the file on the same.
+        fell: Points (of 100) that it fell by; of a score that is no share, per cent of its value.
+        tolerance: Points that it may fall by.
+        apart: Greatest difference of each output, as a share of its greatest value.
+        changed: Images whose answer is another: other class, other number of objects, other pixels.
+        n: Validation images.
+        why: Why the file is rejected, or "".
+        worst: Names of the images whose outputs differ most, where it is rejected.
+        node: Where in the graph the outputs first differ, where it is rejected and this was found.
+    """
+
+    metric: str
+    before: Score
+    after: Score
+    fell: float
+    tolerance: float
+    apart: dict[str, float]
+    changed: int
+    n: int
+    why: str = ""
+    worst: list[str] = field(default_factory=list)
+    node: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file may be shipped."""
+        return not self.why
+
+
+def gate(
+    graph: Graph,
+    open_with: Callable[[Sequence[str]], Runner],
+    part: Dataset,
+    task: Task,
+    tolerance: float,
+    exact: bool,
+) -> Gate:
+    """Compare a file with the network it was made of.
+
+    Args:
+        graph: The network, on the CPU.
+        open_with: Opens the file, with these values inside it among the outputs.
+        part: The validation images.
+        task: The task.
+        tolerance: Points that the score may fall by.
+        exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
+    """
+    seen = _Seen(graph, open_with([]))
+    loader = batches(part, graph.model.settings, batch_size=16)
+    for batch in track(loader.epoch(0), "checking the file"):
+        seen.add(batch)
+    before, after = (loader.whole(type(p[0]).cat(p)) for p in (seen.before, seen.after))
+    name = task.card.score
+    scores, metrics = _judge.scored(task, before, loader.targets, part.groups)
+    others, _ = _judge.scored(task, after, loader.targets, part.groups)
+    card = metrics[name].card
+    fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
+    fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
+    changed = sum(map(_differ, task.rows(before), task.rows(after)))
+    found = Gate(name, scores[name], others[name], fell, tolerance, seen.apart, changed, len(part))
+    why = _why(found, seen, exact)
+    if not why:
+        return found
+    order = np.argsort(-np.array(seen.drift), kind="stable")[:WORST]
+    worst = [seen.ids[i] for i in order if seen.drift[i] > 0]
+    node = first(graph, lambda taps: open_with(taps), seen.sample)
+    return Gate(name, scores[name], others[name], fell, tolerance, seen.apart, changed, len(part), why, worst,
+                node)  # fmt: skip
+
+
+def _why(found: Gate, seen: _Seen, exact: bool) -> str:
+    if not np.isfinite(list(seen.apart.values())).all():
+        return "it says numbers that are not finite"
+    if not found.fell <= found.tolerance:
+        return f"{found.metric} fell by {found.fell:.2f} points, more than --tolerance {found.tolerance:g}"
+    judged = {k: v for k, v in seen.apart.items() if k not in seen.loose or k == "scores"}
+    name, off = max(judged.items(), key=lambda item: item[1])
+    if exact and off > LIMIT:
+        return f"'{name}' differs by {100 * off:.2g} % of its greatest value: more than rounding explains"
+    return ""
+
+
+class _Seen:
+    """What network and file said of the images so far."""
+
+    def __init__(self, graph: Graph, run: Runner) -> None:
+        self._graph, self._run = graph, run
+        self.before: list[Any] = []
+        self.after: list[Any] = []
+        self.ids: list[str] = []
+        self.drift: list[float] = []
+        self.apart: dict[str, float] = dict.fromkeys(graph.names, 0.0)
+        self.sample: Tensor = torch.empty(0)
+        self.loose = CANDIDATES if "boxes" in graph.names else ()
+
+    @torch.no_grad()
+    def add(self, batch: Any) -> None:
+        """One more batch."""
+        graph, model = self._graph, self._graph.model
+        images = graph.prepared(batch.images)
+        if not len(self.sample):
+            self.sample = images[:1].clone()
+        truth = graph.said(images)
+        said = self._run(images.numpy())
+        got = {name: torch.from_numpy(said[name]).to(value.dtype) for name, value in truth.items()}
+        each = [
+            {name: _apart(truth[name][i].numpy(), got[name][i].numpy(), name in self.loose) for name in truth}
+            for i in range(len(images))
+        ]
+        for one in each:
+            self.apart = {name: max(self.apart[name], one[name]) for name in one}
+        self.drift += [max(one.values()) for one in each]
+        self.ids += list(batch.ids)
+        read = model.read if graph.inside == "all" else model.decode
+        for outputs, kept in ((truth, self.before), (got, self.after)):
+            kept.append(batch.back(read(outputs, model.settings)).packed())
+
+
+def _apart(truth: Array, said: Array, loose: bool) -> float:
+    """How far one image's output is off, in any order if loose; of whole numbers the share that differs."""
+    if truth.shape != said.shape:
+        return float("inf")
+    if loose:
+        truth, said = np.sort(truth, axis=0), np.sort(said, axis=0)
+    if truth.dtype.kind in "iub":
+        return float((truth != said).mean()) if truth.size else 0.0
+    return apart(truth, said)
+
+
+def _differ(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two rows say something else, numbers apart."""
+    plain = [{k: v for k, v in row.items() if not isinstance(v, float)} for row in (a, b)]
+    return plain[0] != plain[1]

@@ -1,0 +1,201 @@
+"""Export a run to a file that other programs run, and refuse it if it answers worse."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+
+import sightline
+from sightline import storage
+from sightline.core.dataset import Dataset
+from sightline.core.report import Exhibit, Table
+from sightline.core.run import Run
+from sightline.data.pixels import picture
+from sightline.errors import UsageError
+from sightline.exporters import EXPORTERS
+from sightline.exporters._graph import FORMAT, Array, Graph, Job, Runner
+from sightline.talk import say
+from sightline.verbs._gate import FLOAT, INTEGER, Gate, gate
+from sightline.verbs._own import data_of
+from sightline.verbs.load import restore
+
+CALIBRATION = 200
+"""Training images that ranges of 8-bit numbers are measured on."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        file: Where it is; it ends in .rejected where it did not pass.
+        bytes: Its size, weights and all.
+        precision: fp32, fp16 or int8.
+        inside: all or none.
+        gate: What the gate found.
+    """
+
+    file: Path
+    bytes: int
+    precision: str
+    inside: str
+    gate: Gate
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the file was rejected."""
+        return int(not self.gate.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything; what `benchmark` and people read later."""
+        return {
+            "file": str(self.file),
+            "bytes": self.bytes,
+            "precision": self.precision,
+            "inside": self.inside,
+            "passed": self.gate.passed,
+            **asdict(self.gate),
+        }
+
+    def exhibits(self) -> list[Exhibit]:
+        """The comparison, and the verdict."""
+        g = self.gate
+        rows = [
+            [f"{g.metric} of the network", g.before.text()],
+            [f"{g.metric} of the file", g.after.text()],
+            ["fell by", f"{g.fell:.3f} points; {g.tolerance:g} are tolerated"],
+            *([f"'{k}' apart", f"{100 * off:.2g} % of its greatest value"] for k, off in g.apart.items()),
+            ["answers changed", f"{g.changed} of {g.n} validation images"],
+            ["size", f"{self.bytes / 2**20:.1f} MiB"],
+        ]
+        note = f"{self.file}"
+        if not g.passed:
+            rows.append(["REJECTED", g.why])
+            if g.worst:
+                rows.append(["most on", ", ".join(g.worst)])
+            if g.node:
+                rows.append(["first at", g.node])
+        return [Table("Exported" if g.passed else "Rejected", ["", ""], rows, note)]
+
+
+def run(
+    run: Path,
+    *,
+    to: str = "onnx",
+    int8: bool = False,
+    fp16: bool = False,
+    inside: Literal["all", "none"] = "all",
+    tolerance: float | None = None,
+    licence: str = "",
+    out: Path | None = None,
+) -> Exported:
+    """See `sightline.api.export`."""
+    exporter = EXPORTERS.load(to)
+    precision = _precision(exporter, int8, fp16)
+    found = Run.open(run)
+    model, task, _ = restore(found.path)
+    model.eval()
+    dataset = data_of(found, model.settings)
+    part = dataset.subset(dataset.where("val"))
+    if not len(part):
+        raise UsageError(f"{found.path} has no validation images to check the file on.")
+    graph = Graph(model, inside)
+    document = _document(found, model.settings, graph, licence)
+    pictures = _calibration(dataset, graph) if precision == "int8" else None
+    name = found.path.name + ("" if precision == "fp32" else f"-{precision}")
+    place = (Path(out) if out else found.path / "export" / name).with_suffix("")
+    place = place.parent / f"{place.name}{exporter.CARD.ending}"
+    limit = (INTEGER if precision == "int8" else FLOAT) if tolerance is None else tolerance
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
+        file = Path(folder) / place.name
+        exporter.write(Job(graph, document, precision, pictures), file)
+
+        def open_with(taps: Sequence[str]) -> Runner:
+            opened: Runner = exporter.runner(file, taps=taps)
+            return opened
+
+        passed = gate(graph, open_with, part, task, limit, exact=precision == "fp32")
+        file = _placed(Path(folder), place, passed.passed)
+    size = sum(f.stat().st_size for f in _files(file))
+    result = Exported(file, size, precision, inside, passed)
+    storage.write_json(place.with_suffix(f"{exporter.CARD.ending}.json"), result.to_json())
+    say(f"{file}: {'checked on' if passed.passed else 'REJECTED on'} {len(part)} validation images")
+    return result
+
+
+def _precision(exporter: ModuleType, int8: bool, fp16: bool) -> str:
+    if int8 and fp16:
+        raise UsageError("--int8 and --fp16 exclude each other: take one.")
+    precision = "int8" if int8 else "fp16" if fp16 else "fp32"
+    if precision not in exporter.CARD.precisions:
+        can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
+        raise UsageError(f"--to {exporter.CARD.name} has no --{precision}. These have it: {', '.join(can)}.")
+    return precision
+
+
+def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) -> dict[str, Any]:
+    """What travels in the file: all that is needed to use it, and where it comes from."""
+    data, card = run.facts["data"], graph.model.card
+    scores = (run.results.scores if (run.path / "results.json").is_file() else {}) or {}
+    metric = next(({"name": k, **asdict(s)} for k, s in scores.items()), None)
+    return {
+        "format": FORMAT,
+        "version": sightline.__version__,
+        "task": settings["task"],
+        "model": card.name,
+        "prediction": _prediction(settings["task"]),
+        "inside": graph.inside,
+        "answers": list(graph.names),
+        "settings": settings,
+        "outputs": data["outputs"],
+        "metric": metric,
+        "licence": licence,
+        "data": data["fingerprint"],
+        "run": run.path.name,
+        "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def _prediction(task: str) -> str:
+    from sightline.tasks import TASKS
+
+    prediction: str = TASKS.load(task).CARD.prediction
+    return prediction
+
+
+def _calibration(dataset: Dataset, graph: Graph) -> Array:
+    """Training pictures as the graph takes them, drawn by chance with a fixed seed."""
+    import torch
+
+    settings, where = graph.model.settings, dataset.where("train")
+    chosen = np.random.default_rng(0).permutation(where)[:CALIBRATION]
+    size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+    images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
+    batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+    found: Array = graph.prepared(batch).numpy()
+    return found
+
+
+def _placed(folder: Path, place: Path, passed: bool) -> Path:
+    """Move what was written to its place; a rejected file under a name that nothing opens."""
+    mark = "" if passed else ".rejected"
+    for old in _files(place) + _files(Path(f"{place}.rejected")):
+        old.unlink()
+    for file in folder.iterdir():
+        shutil.move(file, place.parent / f"{file.name}{mark}")
+    return place.parent / f"{place.name}{mark}"
+
+
+def _files(file: Path) -> list[Path]:
+    """A file, and the weights beside it."""
+    weights = Path(str(file).replace(".xml", ".bin"))
+    return [f for f in dict.fromkeys((file, weights)) if f.is_file()]

@@ -1,0 +1,128 @@
+"""Serve exported models over HTTP; closed to all but this machine unless a token is set."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sightline.data.images import MAX_PIXELS
+from sightline.errors import DataError, MissingExtra, UsageError
+from sightline.options import build
+from sightline.server.jobs import Spec
+from sightline.server.limits import Limits, seconds_of, size_of
+from sightline.talk import say, silent
+
+SESSION = "sightline.runtime.session:Session"
+_TOKEN = "SIGHTLINE_TOKEN"
+_SHORTEST = 16
+_PIXELS = "SIGHTLINE_MAX_PIXELS"
+
+
+def run(
+    model: Sequence[str],
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    token_file: Path | None = None,
+    max_body: str = "20MB",
+    max_images: int = 16,
+    timeout: str = "30s",
+    queue: int = 64,
+    batch: int = 8,
+    wait: str = "5ms",
+    workers: int = 1,
+    threads: int = 0,
+) -> None:
+    """See `sightline.api.serve`."""
+    try:
+        from sightline.server.guard import is_loopback
+        from sightline.server.listener import bound, listen
+        from sightline.server.logs import set_up
+        from sightline.server.service import Service
+    except ImportError as error:
+        if (error.name or "").split(".")[0] not in ("fastapi", "starlette", "uvicorn", "python_multipart"):
+            raise
+        raise MissingExtra("sightline serve", "server") from None
+    asked = {
+        "max_body": size_of(max_body, "--max-body"), "max_images": max_images,
+        "timeout": seconds_of(timeout, "--timeout"), "queue": queue, "batch": batch,
+        "wait": seconds_of(wait, "--wait"), "workers": workers, "threads": threads,
+        "max_pixels": int(os.environ.get(_PIXELS, min(MAX_PIXELS, Limits.max_pixels))),
+    }  # fmt: skip
+    limits, files = build(Limits, asked, "serve"), models(model)
+    token = secret(token_file)
+    if not token and not is_loopback(host):
+        raise UsageError(
+            f"--host {host} can be reached by others, so a token is needed: put at least {_SHORTEST} letters "
+            f"into {_TOKEN} or a file named by --token-file. Without one, serve at 127.0.0.1."
+        )
+    each = threads or max(1, (os.cpu_count() or 1) // (workers * len(files)))
+    specs = {name: Spec(SESSION, str(file), each) for name, file in files.items()}
+    sock = bound(host, port)
+    set_up(sys.stderr, level=30 if silent() else 20)
+    service = Service.of(specs, limits)
+    names = ", ".join(files)
+    listen(service, sock, token=token,
+           started=lambda at, number: say(f"Serving {names} at http://{at}:{number} (/docs)"))  # fmt: skip
+
+
+def models(given: Sequence[str]) -> dict[str, Path]:
+    """Exported files by the name that requests use: that of the file, or NAME in "NAME=FILE".
+
+    Raises:
+        UsageError: If a run has no exported file or several, or two models have one name.
+        DataError: If a file is not there.
+    """
+    found: dict[str, Path] = {}
+    for text in given:
+        name, _, path = text.rpartition("=") if "=" in text and not Path(text).exists() else ("", "", text)
+        file = _exported(Path(path))
+        name = name or (Path(path).resolve().name if Path(path).is_dir() else file.stem)
+        if name in found:
+            raise UsageError(f"Two models are called '{name}'. Name them: a={found[name]} b={file}.")
+        if "/" in name or not name.isprintable():
+            raise UsageError(f"'{name}' cannot be the name of a model: it would be part of an address.")
+        found[name] = file
+    if not found:
+        raise UsageError("Name a run or an exported file to serve: sightline serve runs/street-1.")
+    return found
+
+
+def _exported(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise DataError(f"{path} is not there. Name a run folder or an exported .onnx file.")
+    usual = path / "export" / f"{path.resolve().name}.onnx"
+    files = [usual] if usual.is_file() else sorted({*path.glob("*.onnx"), *path.glob("*/*.onnx")})
+    if not files:
+        raise UsageError(f"{path} holds no exported model. Make one: sightline export {path}.")
+    if len(files) > 1:
+        raise UsageError(f"{path} holds several exported models. Name one: {', '.join(map(str, files))}.")
+    return files[0]
+
+
+def secret(file: Path | None) -> str:
+    """The token from the file, or from the environment; empty if there is none. Never from the command line,
+    which other users of the machine can read.
+
+    Raises:
+        UsageError: If it is too short or cannot stand in a header, or the file cannot be read.
+    """
+    where = _TOKEN if file is None else str(file)
+    try:
+        token = os.environ.get(_TOKEN, "") if file is None else file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"--token-file {file} cannot be read: {getattr(error, 'strerror', error)}."
+        ) from error
+    if file is None and not token:
+        return ""
+    if len(token) < _SHORTEST or not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(f"The token in {where} must be at least {_SHORTEST} letters, without spaces. "
+                         "Make one: python -c 'import secrets; print(secrets.token_urlsafe())'.")  # fmt: skip
+    if file is not None and os.name == "posix" and file.stat().st_mode & 0o077:
+        say(f"Others can read {file}. Close it: chmod 600 {file}.")
+    return token

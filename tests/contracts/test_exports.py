@@ -1,0 +1,180 @@
+"""Every export format, on every task: the file answers as the network does; and a faulty file is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import sightline as sl
+from sightline.errors import MissingExtra, SightlineError, UsageError
+from sightline.exporters import EXPORTERS
+from sightline.exporters._graph import Graph, Job
+from sightline.verbs.load import restore
+
+QUICK = {"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu"}
+TASKS: dict[str, tuple[str, dict[str, Any]]] = {
+    "classify": ("shapes:one:60", {"model": "lenet5", "size": 32}),
+    "regress": ("shapes:count:40", {"model": "lenet5", "size": 32}),
+    "detect": ("shapes:boxes:40", {"model": "yolo-n", "size": 64}),
+    "semantic": ("shapes:masks:40", {"model": "unet2015", "variant": "small", "size": 64}),
+    "instance": ("shapes:outlines:40", {"model": "yolo-n", "size": 64}),
+}
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A small run of a task, trained once."""
+    made: dict[str, Path] = {}
+
+    def get(task: str) -> Path:
+        if task not in made:
+            data, options = TASKS[task]
+            made[task] = tmp_path_factory.mktemp("runs") / task
+            sl.train(data, task=task, out=made[task], **{**QUICK, **options})
+        return made[task]
+
+    return get
+
+
+def exported(run: Path, name: str, out: Path, **options: Any) -> Any:
+    try:
+        return sl.export(run, to=name, out=out, **options)
+    except MissingExtra as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("name", EXPORTERS.names())
+@pytest.mark.parametrize("task", TASKS)
+def test_the_file_answers_as_the_network_does(
+    task: str, name: str, runs: Callable[[str], Path], tmp_path: Path
+) -> None:
+    run = runs(task)
+    found = exported(run, name, tmp_path / "it", tolerance=5)  # after one epoch a detector's score is noise
+    module = EXPORTERS.load(name)
+    assert found.gate.passed
+    assert found.file == tmp_path / f"it{module.CARD.ending}"
+    assert max(found.gate.apart[k] for k in found.gate.apart if k not in ("boxes", "labels")) < 1e-3
+    model, _, _ = restore(run)
+    graph = Graph(model.eval())
+    answer = module.runner(found.file)
+    for n in (1, 3):  # any number of pictures
+        images = graph.example(n)
+        with torch.no_grad():
+            truth = graph.said(images)
+        said = answer(images.numpy())
+        assert set(said) == set(truth)
+        for key in truth:
+            assert said[key].shape == tuple(truth[key].shape)
+            assert said[key].dtype == truth[key].numpy().dtype
+    assert json.loads((tmp_path / f"it{module.CARD.ending}.json").read_text())["passed"]
+
+
+def _channels(graph: Graph) -> None:
+    said = graph.said
+    graph.said = lambda images: said(images.flip(1))  # type: ignore[method-assign]
+
+
+def _mean(graph: Graph) -> None:
+    graph.model.mean += 0.4
+
+
+def _classes(graph: Graph) -> None:
+    said = graph.said
+    graph.said = lambda images: {k: v.roll(1, 1) for k, v in said(images).items()}  # type: ignore[method-assign]
+
+
+def _activation(graph: Graph) -> None:
+    for parent in list(graph.model.modules()):
+        for key, child in parent.named_children():
+            if isinstance(child, nn.ReLU | nn.Tanh | nn.SiLU | nn.Sigmoid):
+                setattr(parent, key, nn.Identity())
+                return
+    raise AssertionError("no activation was found")
+
+
+@pytest.mark.parametrize("fault", [_channels, _mean, _classes, _activation])
+@pytest.mark.parametrize("name", EXPORTERS.names())
+def test_a_faulty_file_is_refused(
+    name: str,
+    fault: Callable[[Graph], None],
+    runs: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    run, module = runs("classify"), EXPORTERS.load(name)
+    write = module.write
+
+    def spoilt(job: Job, file: Path) -> None:
+        graph = Graph(copy.deepcopy(job.graph.model), job.graph.inside)
+        fault(graph)
+        write(Job(graph, job.document, job.precision, job.calibration), file)
+
+    monkeypatch.setattr(module, "write", spoilt)
+    found = exported(run, name, tmp_path / "it")
+    assert found.exit_code == 1
+    assert found.gate.why
+    assert len(found.gate.worst) == 5
+    assert found.file.name.endswith(".rejected")
+    assert found.file.is_file()
+    assert not list(tmp_path.glob(f"*{module.CARD.ending}"))
+    if fault is _activation:
+        assert found.gate.node
+
+
+def test_a_file_that_is_mended_replaces_the_rejected_one(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    found = exported(runs("classify"), "onnx", tmp_path / "it", tolerance=-100)
+    assert found.exit_code == 1
+    assert "fell by 0.00 points, more than --tolerance -100" in found.gate.why
+    assert exported(runs("classify"), "onnx", tmp_path / "it").exit_code == 0
+    assert not list(tmp_path.glob("*.rejected"))
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in EXPORTERS.names() if "int8" in EXPORTERS.load(n).CARD.precisions]
+)
+def test_eight_bits_are_a_quarter(name: str, runs: Callable[[str], Path], tmp_path: Path) -> None:
+    whole = exported(runs("classify"), name, tmp_path / "whole")
+    small = exported(runs("classify"), name, tmp_path / "small", int8=True, tolerance=100)
+    assert small.precision == "int8"
+    assert small.bytes < 0.6 * whole.bytes
+    assert max(small.gate.apart.values()) > 0
+
+
+def test_the_bare_network(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    found = exported(runs("detect"), "onnx", tmp_path / "bare", inside="none")
+    assert found.gate.passed
+    images = np.zeros((1, 3, 64, 64), np.float32)
+    assert EXPORTERS.load("onnx").runner(found.file)(images)
+
+
+def test_the_document_travels_in_the_file(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
+    found = exported(runs("detect"), "onnx", tmp_path / "it", licence="CC-BY-4.0")
+    properties = {p.key: p.value for p in onnx.load(found.file).metadata_props}
+    document = json.loads(properties["sightline"])
+    assert document["task"] == "detect"
+    assert document["prediction"] == "instances"
+    assert document["licence"] == "CC-BY-4.0"
+    assert document["settings"]["classes"]
+    assert len(document["settings"]["thresholds"]) == len(document["settings"]["classes"])
+    assert document["metric"]["name"] == "mAP50-95"
+    assert document["data"] == json.loads((runs("detect") / "run.json").read_text())["data"]["fingerprint"]
+
+
+def test_what_cannot_be_is_said(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    with pytest.raises(SightlineError, match=r"no format of exported models 'onx'.*onnx"):
+        sl.export(runs("classify"), to="onx")
+    with pytest.raises(UsageError, match="exclude each other"):
+        sl.export(runs("classify"), int8=True, fp16=True)
+    with pytest.raises(UsageError, match="These have it: onnx, openvino"):
+        sl.export(runs("classify"), to="torch", int8=True)
+    with pytest.raises(SightlineError, match="nothing-here"):
+        sl.export(tmp_path / "nothing-here")

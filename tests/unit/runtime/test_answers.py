@@ -1,0 +1,171 @@
+"""What the light runtime reads from outputs is what the toolkit decodes from them, to the last row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import settings as with_settings
+from hypothesis import strategies as st
+
+from sightline.core.dataset import Classes
+from sightline.core.sample import Batch
+from sightline.core.targets.label import Label
+from sightline.core.targets.masks import Masks
+from sightline.core.targets.number import Number
+from sightline.core.targets.outlines import Outlines
+from sightline.core.task import DataInfo
+from sightline.data.view import placed
+from sightline.models import candidates
+from sightline.models.heads.prototypes import cut
+from sightline.ops import rle
+from sightline.ops.outlines import fill
+from sightline.runtime import answers, rows
+from sightline.tasks import TASKS
+from sightline.verbs import _kinds
+
+SIZE, NAMES = (48, 64), ("car", "bus", "dog")
+SETTINGS: dict[str, Any] = {
+    "size": SIZE, "channels": 3, "classes": list(NAMES), "conf": 0.05, "max_objects": 20, "multi": False,
+}  # fmt: skip
+STORED = [(48, 64), (100, 150), (31, 200), (480, 20)]
+cases = st.tuples(
+    st.integers(0, 2**32 - 1), st.sampled_from(["squash", "crop", "pad"]), st.sampled_from([0.3, 0.7, 1.0])
+)
+
+
+def task(name: str, outputs: tuple[str, ...] = ()) -> Any:
+    kind = TASKS.load(name)
+    made = __import__(f"{kind.__name__}.task", fromlist=["TASK"]).TASK
+    info = DataInfo(Classes(NAMES), outputs, 3, SIZE, (0.5,) * 3, (0.2,) * 3, 9)
+    return made(info, made.Options())
+
+
+def moved(prediction: Any, fit: Any) -> Any:
+    """Back to the stored pictures, as every part of the toolkit does it."""
+    stored = torch.tensor(STORED)
+    batch = Batch(torch.zeros(len(STORED), 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
+    return batch.back(prediction)
+
+
+def said(seed: int, count: int = 40, masks: bool = False) -> dict[str, np.ndarray]:
+    """Candidates: some outside, some empty, some alike, some padding."""
+    rng, n = np.random.default_rng(seed), len(STORED)
+    near = rng.uniform(-10, 60, (n, count, 2))
+    boxes = np.concatenate([near, near + rng.uniform(-4, 40, (n, count, 2))], 2).astype(np.float32)
+    boxes[:, 1::3] = boxes[:, ::3][:, : boxes[:, 1::3].shape[1]] + rng.normal(0, 2, boxes[:, 1::3].shape)
+    scores = rng.uniform(0, 1, (n, count)).astype(np.float32).round(2)  # with ties
+    scores[:, -5:] = 0
+    found = {"boxes": boxes, "scores": scores, "labels": rng.integers(0, 3, (n, count))}
+    if masks:
+        found["coefficients"] = rng.normal(0, 1, (n, count, 4)).astype(np.float32)
+        found["prototypes"] = rng.normal(0, 1, (n, 4, SIZE[0] // 4, SIZE[1] // 4)).astype(np.float32)
+    return found
+
+
+def as_tensors(outputs: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
+    return {name: torch.from_numpy(value) for name, value in outputs.items()}
+
+
+def check(mine: answers.Instances, theirs: Any, told: dict[str, Any]) -> None:
+    assert np.array_equal(mine.labels, theirs.labels.numpy())
+    assert np.array_equal(mine.scores, theirs.scores.numpy())
+    np.testing.assert_allclose(mine.boxes, theirs.boxes.numpy(), atol=1e-4)
+    assert rows.row("instances", mine, NAMES) == told
+
+
+@given(cases)
+@with_settings(max_examples=60, deadline=None)
+def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
+    seed, fit, nms = case
+    settings, outputs = {**SETTINGS, "fit": fit, "nms": nms}, said(seed)
+    mine = answers.read("instances", outputs, settings, STORED)
+    # Picture by picture: torchvision moves boxes of other pictures apart, and rounds them then.
+    parts = [
+        candidates.select({k: v[i : i + 1] for k, v in as_tensors(outputs).items()}, settings)[0]
+        for i in range(len(STORED))
+    ]
+    theirs = moved(type(parts[0]).cat(parts), fit)
+    told = task("detect").rows(theirs)
+    for i, one in enumerate(mine):
+        check(one, theirs[i], told[i])
+        line = rows.full("a.png", told[i], one, NAMES)
+        assert [b["class"] for b in line["boxes"]] == [b["class"] for b in _kinds.objects(theirs[i], NAMES)]
+
+
+@given(cases)
+@with_settings(max_examples=25, deadline=None)
+def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
+    seed, fit, nms = case
+    settings = {**SETTINGS, "fit": fit, "nms": nms, "cuts": [0.2, 0.5, 0.9]}
+    outputs = said(seed, 16, masks=True)
+    mine = answers.read("outlines", outputs, settings, STORED)
+    for i, one in enumerate(mine):
+        there = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
+        found, place = candidates.select(there, settings)
+        masks = cut(there["prototypes"], there["coefficients"][found.image, place], found)
+        areas = masks.areas()
+        whole = Outlines(
+            found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks
+        )
+        whole = candidates.centred(whole.only(areas > 0), settings["cuts"])
+        stored = torch.tensor(STORED[i : i + 1])
+        batch = Batch(torch.zeros(1, 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
+        theirs = batch.back(whole)
+        check(one, theirs, task("instance").rows(theirs)[0])
+        wanted = _kinds.codes(theirs)
+        got = rows.full("a.png", {}, one, NAMES).get("masks", [])
+        # A pixel may fall on the other side of 0 where sums were added up in another order.
+        different = sum(a != b for a, b in zip(got, wanted, strict=True))
+        assert len(got) == len(wanted)
+        assert different <= 1
+
+
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+def test_class_maps_are_those_of_the_toolkit(fit: str) -> None:
+    maps = np.random.default_rng(1).integers(0, 3, (len(STORED), *SIZE), dtype=np.uint8)
+    mine = answers.read("masks", {"classes": maps}, {**SETTINGS, "fit": fit}, STORED)
+    theirs = moved(Masks.of(maps), fit)
+    for i, told in enumerate(task("semantic").rows(theirs)):
+        assert np.array_equal(mine[i].map, theirs.map(i))
+        assert rows.row("masks", mine[i], NAMES) == told
+
+
+@pytest.mark.parametrize("multi", [False, True])
+def test_labels_and_numbers_are_those_of_the_toolkit(multi: bool) -> None:
+    logits = torch.randn(len(STORED), 3, generator=torch.Generator().manual_seed(0))
+    scores = torch.sigmoid(logits) if multi else torch.softmax(logits, 1)
+    theirs = Label(logits > 0 if multi else logits.argmax(1), scores)
+    settings = {**SETTINGS, "multi": multi, "fit": "squash"}
+    mine = answers.read("label", {"scores": scores.numpy()}, settings, STORED)
+    assert [rows.row("label", one, NAMES) for one in mine] == task("classify").rows(theirs)
+    outputs = ("red", "green", "blue")
+    mine = answers.read("number", {"value": logits.numpy()}, settings, STORED)
+    told = task("regress", outputs).rows(Number(logits))
+    assert [rows.row("number", one, NAMES, outputs) for one in mine] == told
+
+
+def test_nothing_found_is_said_as_by_the_toolkit() -> None:
+    outputs = said(0, 8, masks=True)
+    outputs["scores"][:] = 0
+    settings = {**SETTINGS, "fit": "pad", "nms": 0.5}
+    for kind in ("instances", "outlines"):
+        for one in answers.read(kind, outputs, settings, STORED):
+            told = rows.full("a.png", rows.row(kind, one, NAMES), one, NAMES)
+            assert told == {"path": "a.png", "objects": 0, "found": "nothing", "highest confidence": 0.0,
+                            "boxes": []}  # fmt: skip
+
+
+@given(st.integers(1, 30), st.integers(1, 30), st.integers(0, 2**32 - 1))
+@with_settings(max_examples=60, deadline=None)
+def test_codes_of_parts_are_those_of_whole_masks(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    part = fill([rng.uniform(-5, 35, (4, 2))], height, width)
+    x, y, crop = part
+    whole = np.zeros((height, width), dtype=np.uint8)
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    wanted = {"size": [height, width], "counts": rle.rle_text(rle.rle(whole))}
+    assert rle.code(part, height, width) == wanted

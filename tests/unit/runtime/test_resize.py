@@ -1,0 +1,61 @@
+"""What the light runtime shows a model is what the toolkit shows it, bit for bit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from sightline.core.sample import inverse
+from sightline.data import view as torch_view
+from sightline.runtime import resize
+
+FITS = ("squash", "crop", "pad")
+sides = st.integers(1, 150)
+
+
+@given(sides, sides, sides, sides, st.sampled_from(FITS), st.sampled_from([1, 3]), st.sampled_from([1, 3]),
+       st.integers(0, 2**32 - 1))  # fmt: skip
+@example(1, 1, 150, 150, "squash", 3, 3, 0)
+@example(150, 1, 1, 150, "crop", 3, 1, 1)
+@example(37, 53, 37, 20, "squash", 1, 3, 2)
+@settings(max_examples=150, deadline=None)
+def test_views_are_the_same(
+    height: int, width: int, to_height: int, to_width: int, fit: Any, stored: int, channels: Any, seed: int
+) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (height, width, stored), dtype=np.uint8)
+    if seed % 3 == 0:  # edges, where rounding shows most
+        image = np.where(image > 127, np.uint8(255), np.uint8(0))
+    size = to_height, to_width
+    seen = resize.view(image, size, fit, channels)
+    assert np.array_equal(seen, torch_view.view(image, size, fit, channels))
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize(
+    ("stored", "size"),
+    [((720, 1280), (384, 640)), ((1944, 2592), (64, 96)), ((64, 64), (640, 640)), ((333, 500), (224, 224))],
+)
+def test_views_of_photographs_sizes_are_the_same(
+    stored: tuple[int, int], size: tuple[int, int], fit: Any
+) -> None:
+    image = np.random.default_rng(5).integers(0, 256, (*stored, 3), dtype=np.uint8)
+    assert np.array_equal(resize.view(image, size, fit, 3), torch_view.view(image, size, fit, 3))
+
+
+@given(sides, sides, sides, sides, st.sampled_from(FITS))
+def test_places_lead_back_as_the_toolkits_do(
+    height: int, width: int, to_height: int, to_width: int, fit: Any
+) -> None:
+    places = torch_view.placed(torch.tensor([[height, width]]), (to_height, to_width), fit)
+    wanted = inverse(places)[0].numpy()
+    assert np.array_equal(resize.back((height, width), (to_height, to_width), fit), wanted)
+
+
+def test_a_picture_of_the_right_size_is_given_back() -> None:
+    image = np.zeros((8, 9, 3), dtype=np.uint8)
+    assert resize.view(image, (8, 9)) is image

@@ -1,0 +1,217 @@
+"""Exported files are opened, judged, and run over pictures of all kinds; nothing is lost on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from PIL import Image, ImageOps
+
+from sightline.data.images import decode
+from sightline.data.view import view
+from sightline.errors import DataError, UnreadableImage, UsageError
+from sightline.runtime import onnx_file
+from sightline.runtime.session import Item, Session
+from tests.unit.runtime import exported
+
+KINDS = ("label", "number", "masks", "instances", "outlines")
+
+
+def picture(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (6, 9, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_answers(kind: str, tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", kind), threads=1)
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    one, two = session.predict([tmp_path / "a.png", picture(48, 64)])
+    assert (one.id, two.id, one.error, two.error) == (str(tmp_path / "a.png"), "1", "", "")
+    assert json.loads(json.dumps(one.row)) == one.row != {}
+    assert type(one.prediction).__name__.lower() in (kind, "instances")
+    if kind in ("instances", "outlines"):
+        assert one.prediction.boxes.max() > 64  # in the pixels of the picture, not of the input
+        assert [*one.prediction.labels[:2]] == [0, 1]  # the second car is the first one again
+    if kind == "masks":
+        assert one.prediction.map.shape == (60, 90)
+
+
+def test_a_batch_says_what_single_pictures_do(tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "instances"), threads=1)
+    pictures = [picture(40 + i, 50, i) for i in range(5)]
+    alone = [answer.row for one in pictures for answer in session.predict([one])]
+    assert [answer.row for answer in session.predict(pictures, batch_size=3)] == alone
+
+
+def test_bad_files_are_answers_and_the_rest_goes_on(tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "label"), threads=1)
+    Image.fromarray(picture()).save(tmp_path / "a.jpg")
+    data = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "cut.jpg").write_bytes(data[: len(data) // 2])
+    (tmp_path / "text.png").write_text("no picture")
+    sources: list[Any] = [tmp_path / name for name in ("cut.jpg", "a.jpg", "text.png", "none.png")]
+    sources += [data, b"", Item("film.mp4#000003", None, error="is cut off")]
+    found = list(session.predict(sources, batch_size=4))
+    assert [bool(answer.error) for answer in found] == [True, False, True, True, False, True, True]
+    assert "is cut off" in found[0].error
+    assert "plain text" in found[2].error
+    assert "cannot be opened" in found[3].error
+    assert found[6].id == "film.mp4#000003"
+    assert found[1].row == found[4].row
+
+
+def modes() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
+    """Pictures that are easily read wrongly, and how they are saved."""
+    rgb = Image.fromarray(picture(33, 57, 3))
+    deep = Image.fromarray(np.arange(33 * 57, dtype=np.uint16).reshape(33, 57) * 30)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        "cmyk.jpg": (rgb.convert("CMYK"), {}),
+        "grey.jpg": (rgb.convert("L"), {}),
+        "large.jpg": (rgb.resize((400, 300)), {"quality": 90}),
+        "sixteen.png": (deep, {}),
+        "sixteen.tif": (deep, {}),
+        "turned.jpg": (rgb, {"exif": turned}),
+        "clear.png": (rgb.convert("RGBA").rotate(20), {}),
+        "palette.gif": (rgb.quantize(16), {}),
+    }
+
+
+@pytest.mark.parametrize("name", modes())
+@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+def test_pictures_are_seen_as_by_the_toolkit(name: str, fit: Any, tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "label", fit=fit), threads=1)
+    image, options = modes()[name]
+    image.save(tmp_path / name, **options)
+    prepared = session.prepare(tmp_path / name)
+    whole = decode(tmp_path / name)
+    wanted = view(decode(tmp_path / name, at_least=exported.SIZE), exported.SIZE, fit, 3)
+    assert np.array_equal(prepared.pixels, wanted.transpose(2, 0, 1))
+    assert prepared.stored == whole.shape[:2]
+    assert np.array_equal(session.prepare((tmp_path / name).read_bytes()).pixels, prepared.pixels)
+    if name == "turned.jpg":
+        assert prepared.stored == ImageOps.exif_transpose(image).size[::-1] or prepared.stored == (57, 33)
+
+
+def test_pixels_do_not_hang_on_simplejpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.fromarray(picture(300, 400)).save(tmp_path / "a.jpg", quality=85)
+    with_it = decode(tmp_path / "a.jpg")
+    monkeypatch.setattr("sightline.data.images.decode_jpeg", None)
+    assert np.array_equal(decode(tmp_path / "a.jpg"), with_it)
+
+
+def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
+    """Files that are refused, and what is said."""
+    good = exported.write(tmp_path / "m.onnx", "instances").read_bytes()
+    card = exported.card("instances")
+
+    def with_card(text: str) -> bytes:
+        made = exported.model("instances")
+        onnx.helper.set_model_props(made, {"sightline": text})
+        return bytes(made.SerializeToString())
+
+    def saying(**other: Any) -> bytes:
+        return with_card(json.dumps({**card, **other}))
+
+    return {
+        "empty": (b"", "is no ONNX file"),
+        "png": (b"\x89PNG\r\n\x1a\n" + bytes(99), "is no ONNX file"),
+        "half": (good[: len(good) // 2], "is cut off or damaged"),
+        "a byte short": (good[:-1], "is cut off or damaged"),
+        "no card": (exported.model("instances").SerializeToString(), "holds no card"),
+        "no JSON": (with_card("{"), "damaged card"),
+        "a list": (with_card("[]"), "damaged card"),
+        "newer": (saying(format=2), "is of format 2; this runtime reads up to 1"),
+        "no settings": (saying(settings=None), "'settings' is None"),
+        "another kind": (saying(prediction="mesh"), "predicts 'mesh'"),
+        "outside": (saying(inside="none"), "--inside none"),
+        "tiles": (saying(settings={**card["settings"], "tile": 640}), "by tiles of 640 pixels"),
+        "no size": (saying(settings={**card["settings"], "size": [0, 3]}), "its 'size' is [0, 3]"),
+        "no conf": (saying(settings={**card["settings"], "conf": None}), "its 'conf' is None"),
+        "another size": (saying(settings={**card["settings"], "size": [64, 64]}), "should take 'images'"),
+        "another net": (saying(prediction="masks"), "gives no 'classes'"),
+    }
+
+
+@pytest.mark.parametrize("name", [
+    "empty", "png", "half", "a byte short", "no card", "no JSON", "a list", "newer", "no settings",
+    "another kind", "outside", "tiles", "no size", "no conf", "another size", "another net",
+])  # fmt: skip
+def test_damaged_files_are_refused_in_words(name: str, tmp_path: Path) -> None:
+    data, words = damaged(tmp_path)[name]
+    (tmp_path / "x.onnx").write_bytes(data)
+    with pytest.raises(DataError) as told:
+        Session(tmp_path / "x.onnx")
+    assert words in str(told.value)
+    assert "x.onnx" in str(told.value)
+
+
+def test_every_cut_is_told(tmp_path: Path) -> None:
+    data = exported.write(tmp_path / "m.onnx", "label").read_bytes()
+    for length in range(len(data)):
+        with pytest.raises(DataError):
+            onnx_file.card(data[:length], "m.onnx")
+
+
+@pytest.mark.parametrize("where", ["../secret.bin", "/etc/passwd", "weights.bin"])
+@pytest.mark.parametrize("inside", [False, True])
+def test_no_other_file_is_opened(where: str, inside: bool, tmp_path: Path) -> None:
+    """Weights in another file are refused, in the graph and in a graph within a node."""
+    made = exported.model("label")
+    (tmp_path / "secret.bin").write_bytes(bytes(16))
+    tensor = made.graph.initializer[0]
+    if inside:
+        branch = onnx.helper.make_graph([], "branch", [], [], [onnx.TensorProto()])
+        tensor = branch.initializer[0]
+        tensor.CopyFrom(made.graph.initializer[0])
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    entry = tensor.external_data.add()
+    entry.key, entry.value = "location", where
+    if inside:
+        made.graph.node.append(
+            onnx.helper.make_node("If", ["c"], ["o"], then_branch=branch, else_branch=branch)
+        )
+    onnx.helper.set_model_props(made, {"sightline": json.dumps(exported.card("label"))})
+    (tmp_path / "x.onnx").write_bytes(made.SerializeToString())
+    with pytest.raises(DataError, match="in other files"):
+        Session(tmp_path / "x.onnx")
+
+
+def test_wrong_use_is_told(tmp_path: Path) -> None:
+    file = exported.write(tmp_path / "m.onnx", "label")
+    session = Session(file)
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 2), np.uint8), np.zeros((4, 4, 3))):
+        with pytest.raises(UsageError, match="uint8"):
+            session.prepare(wrong)
+    with pytest.raises(UsageError, match="threads"):
+        Session(file, threads=-1)
+    with pytest.raises(UsageError, match="no provider 'Abacus'"):
+        Session(file, providers=["Abacus"])
+    with pytest.raises(UsageError, match="batch_size"):
+        list(session.predict([], batch_size=0))
+    with pytest.raises(DataError, match="cannot be opened"):
+        Session(tmp_path / "none.onnx")
+
+
+def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "1000")
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    session = Session(exported.write(tmp_path / "m.onnx", "label"))
+    with pytest.raises(UnreadableImage, match="more than the limit"):
+        session.prepare(tmp_path / "a.png")
+
+
+def test_numbers_that_are_none_are_errors(tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "number"))
+    good, bad = session.read({"value": np.array([[1, 2, 3], [1, np.nan, 3]], dtype=np.float32)}, [(9, 9)] * 2)
+    assert good.row == {"red": 1.0, "green": 2.0, "blue": 3.0}
+    assert "NaN" in bad.error
+    assert bad.row == {}

@@ -1,0 +1,105 @@
+"""Who may ask: Host, Origin, token. And what the log says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.server.guard import Policy, is_loopback
+from sightline.server.refusal import Refused
+from tests.unit.server.running import Running, encoded, form, png, serving
+
+TOKEN = "a-token-of-some-length"
+
+
+@pytest.fixture(scope="module")
+def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    with serving(tmp_path_factory.mktemp("closed"), token=TOKEN) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "localhost:8080", "[::1]:80", "LOCALHOST", "127.8.8.8"]
+)
+def test_names_of_this_machine_may_ask(server: Running, host: str) -> None:
+    assert server.get("/v1/model", Host=host).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "192.168.0.1", "", "[::", "a b", "0.0.0.0"]
+)
+def test_other_hosts_are_refused_without_a_token(server: Running, host: str) -> None:
+    for path in ("/v1/model", "/healthz"):
+        assert server.get(path, Host=host).status in (400, 403)
+    assert server.predict(png(), Host=host).status in (400, 403)
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://localhost:1", "http://[", "x"])
+def test_pages_of_other_origins_are_refused(server: Running, origin: str) -> None:
+    reply = server.predict(png(), Origin=origin)
+    assert (reply.status, reply.reason) == (403, "origin")
+    assert "access-control-allow-origin" not in reply.headers
+
+
+def test_its_own_page_may_ask(server: Running) -> None:
+    here = f"127.0.0.1:{server.port}"
+    assert server.predict(png(), Host=here, Origin=f"http://{here}").status == 200
+    assert server.get("/v1/model", **{"Sec-Fetch-Site": "cross-site"}).status == 403
+
+
+@pytest.mark.parametrize("said", [
+    None, "", "Bearer", "Bearer ", "Bearer wrong", f"Bearer {TOKEN}x", f"Basic {TOKEN}",
+    f"Bearer {TOKEN[:-1]}", TOKEN, "Bearer \xfc\xfc",
+])  # fmt: skip
+def test_nothing_without_the_right_token(closed: Running, said: str | None) -> None:
+    headers = {} if said is None else {"Authorization": said}
+    for path in ("/v1/model", "/metrics", "/docs", "/openapi.json", "/v2", "/nothing"):
+        reply = closed.get(path, **headers)
+        assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
+    assert closed.predict(png(), **headers).status == 401
+    assert closed.get("/healthz", **headers).status == closed.get("/readyz", **headers).status == 200
+
+
+def test_with_the_token_everything_and_from_any_host(closed: Running) -> None:
+    said = {"Authorization": f"Bearer {TOKEN}"}
+    assert closed.predict(png(), Host="vision.example", **said).status == 200
+    told = closed.get("/openapi.json", **said).json
+    assert told["paths"]["/v1/predict"]["post"]["security"] == [{"token": []}]
+    assert closed.predict(png(), Origin="http://evil.example", **said).status == 403
+
+
+def test_without_a_token_only_this_machine() -> None:
+    headers = {"host": ["localhost"]}
+    Policy().judge("/v1/model", headers, "127.0.0.1")
+    with pytest.raises(Refused):
+        Policy().judge("/v1/model", headers, "10.0.0.7")
+    assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""))
+
+
+def test_a_forwarded_address_is_not_believed(closed: Running, server: Running) -> None:
+    assert closed.get("/v1/model", **{"X-Forwarded-For": "127.0.0.1"}).status == 401
+    assert server.events("request")[-1]["client"] == "127.0.0.1"
+
+
+def test_logs_say_what_happened_and_nothing_that_was_sent(tmp_path: Path) -> None:
+    with serving(tmp_path, token=TOKEN) as server:
+        said = {"Authorization": f"Bearer {TOKEN}"}
+        content = encoded(np.full((30, 30, 3), 77, np.uint8), "BMP") + b"SECRETPIXELS"
+        body, kind = form(("grandmother.png", content), ("b", b"SECRETTEXT"))
+        assert server.predict(body, kind, **said).status == 200
+        assert server.predict(b"SECRETTEXT", **said).status == 415
+        assert server.predict(png(), Authorization="Bearer SECRETTRY").status == 401
+        id_ = server.get("/v1/model?model=SECRETQUERY", **said).headers["x-request-id"]
+        assert server.stop() == 0
+        events = server.events("request")
+        assert [(e["status"], e["reason"]) for e in events[-4:]] == [
+            (200, ""), (415, "not-an-image"), (401, "token"), (404, "unknown-model")]  # fmt: skip
+        assert (events[-4]["images"], events[-4]["model"], events[-4]["bytes"]) == (2, "street", len(body))
+        assert events[-1]["id"] == id_
+        text = server.log.read_text()
+        assert "SECRET" not in text
+        assert "grandmother" not in text
+        assert TOKEN not in text

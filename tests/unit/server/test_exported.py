@@ -1,0 +1,111 @@
+"""The verb, with exported files: the same answers as the runtime gives, drawn pictures, tensors."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightline.runtime.rows import full
+from sightline.runtime.session import Session
+from tests.unit.runtime import exported
+from tests.unit.server.running import LONG, ROOT, Running, encoded
+
+KINDS = ("label", "number", "masks", "instances", "outlines")
+CODE = "import sys; from sightline.verbs.serve import run; run(sys.argv[1:], port=0, threads=1)"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("exported")
+    for kind in KINDS:
+        exported.write(made / f"{kind}.onnx", kind)
+    return made
+
+
+@pytest.fixture(scope="module")
+def real(folder: Path) -> Iterator[Running]:
+    log = folder / "log"
+    files = [str(folder / f"{kind}.onnx") for kind in KINDS]
+    with log.open("w") as errors:
+        process = subprocess.Popen([sys.executable, "-c", CODE, *files], stderr=errors, text=True, cwd=ROOT)
+    try:
+        end = time.monotonic() + LONG
+        while '"listening"' not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        line = next(text for text in log.read_text().splitlines() if '"listening"' in text)
+        running = Running(process, json.loads(line)["port"], log)
+        running.until_ready()
+        yield running
+        assert running.stop() == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
+def pictures() -> dict[str, bytes]:
+    noise = np.random.default_rng(3).integers(0, 255, (90, 70, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return {
+        "a.png": encoded(noise, "PNG"),
+        "turned.jpg": encoded(noise, "JPEG", exif=exif.tobytes()),
+        "cmyk.jpg": encoded(noise, "JPEG", "CMYK"),
+        "deep.png": encoded(np.arange(90 * 70, dtype=np.uint16).reshape(90, 70) * 10, "PNG"),
+    }
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_answers_as_the_runtime(real: Running, folder: Path, kind: str) -> None:
+    sent = pictures()
+    reply = real.send(*sent.items(), path=f"/v1/predict?model={kind}")
+    assert reply.status == 200, reply.body
+    session = Session(folder / f"{kind}.onnx", threads=1)
+    wanted = []
+    for name, content in sent.items():
+        (said,) = session.predict([content])
+        wanted.append(full(name, said.row, said.prediction, session.names))
+    assert reply.json["predictions"] == json.loads(json.dumps(wanted))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_is_drawn(real: Running, kind: str) -> None:
+    sent = encoded(np.full((120, 200, 3), 250, np.uint8), "PNG")
+    reply = real.predict(sent, path=f"/v1/predict?model={kind}", Accept="image/png")
+    assert reply.status == 200, reply.body
+    drawn = np.asarray(Image.open(io.BytesIO(reply.body)))
+    assert (drawn != 250).any()
+
+
+def test_tensors(real: Running) -> None:
+    told = real.get("/v2/models/outlines").json
+    assert told["inputs"][0]["shape"] == [-1, 3, *exported.SIZE]
+    assert {one["name"]: one["datatype"] for one in told["outputs"]}["labels"] == "INT64"
+    shape = [2, 3, *exported.SIZE]
+    data = np.full(shape, 255, np.uint8)
+    tensor = {"name": "images", "datatype": "UINT8", "shape": shape, "data": data.ravel().tolist()}
+    body = json.dumps({"inputs": [tensor], "outputs": [{"name": "scores"}]}).encode()
+    reply = real.predict(body, "application/json", "/v2/models/instances/infer")
+    np.testing.assert_allclose(reply.json["outputs"][0]["data"], exported.SCORES * 2, rtol=1e-6)
+
+
+def test_a_damaged_file_is_an_error_that_names_it(folder: Path) -> None:
+    cut = folder / "cut.onnx"
+    cut.write_bytes((folder / "label.onnx").read_bytes()[:-50])
+    code = (
+        "import sys\nfrom sightline.errors import DataError\nfrom sightline.verbs.serve import run\n"
+        "try:\n    run([sys.argv[1]], port=0)\nexcept DataError as error:\n    print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(cut)], capture_output=True, text=True, cwd=ROOT,
+                          timeout=LONG, check=True)  # fmt: skip
+    assert "cut.onnx" in done.stdout

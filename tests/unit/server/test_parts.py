@@ -1,0 +1,170 @@
+"""The parts by themselves: batches, sizes and times, Accept, drawing, the verb's arguments."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from sightline.errors import DataError, UsageError
+from sightline.server.batching import Queue, QueueFull
+from sightline.server.drawing import draw
+from sightline.server.jobs import Answer, Job
+from sightline.server.limits import seconds_of, size_of
+from sightline.server.metrics import Metrics
+from sightline.server.replies import wish_of
+from sightline.verbs import serve
+
+
+def test_a_full_batch_does_not_wait() -> None:
+    async def main() -> list[int]:
+        queue = Queue(10, 3, wait=3600)
+        queue.put([Job(bytes([k])) for k in range(7)])
+        return [len(await queue.take()), len(await queue.take()), len(queue)]
+
+    assert asyncio.run(main()) == [3, 3, 1]
+
+
+def test_a_part_of_a_batch_waits_for_others() -> None:
+    async def main() -> list[bytes]:
+        queue = Queue(10, 2, wait=30)
+        taking = asyncio.create_task(queue.take())
+        queue.put([Job(b"a")])
+        await asyncio.sleep(0.05)
+        assert not taking.done()
+        queue.put([Job(b"b")])
+        return [bytes(one.job.content) for one in await taking]
+
+    assert asyncio.run(main()) == [b"a", b"b"]
+
+
+def test_all_jobs_of_a_request_or_none() -> None:
+    async def main() -> None:
+        queue = Queue(3, 8, wait=0)
+        queue.put([Job(b"")] * 2)
+        with pytest.raises(QueueFull):
+            queue.put([Job(b"")] * 2)
+        assert len(queue) == 2
+        queue.put([Job(b"")])
+        assert queue.full
+
+    asyncio.run(main())
+
+
+def test_what_is_withdrawn_is_answered_and_not_predicted() -> None:
+    async def main() -> None:
+        queue = Queue(9, 8, wait=0)
+        first, second = queue.put([Job(b"1"), Job(b"2")])
+        queue.withdraw([first], Answer(status=503))
+        assert first.answer.result().status == 503
+        assert [one is second for one in await queue.take()] == [True]
+        queue.withdraw([second], Answer(status=503))
+        assert not second.answer.done()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("20MB", 20_000_000), ("1 kib", 1024), ("7", 7), ("1.5kB", 1500)]
+)
+def test_sizes(text: str, value: int) -> None:
+    assert size_of(text, "--max-body") == value
+
+
+@pytest.mark.parametrize(("text", "value"), [("30s", 30), ("5ms", 0.005), ("2min", 120), ("0.5", 0.5)])
+def test_times(text: str, value: float) -> None:
+    assert seconds_of(text, "--wait") == pytest.approx(value)
+
+
+@pytest.mark.parametrize("text", ["", "big", "-3s", "3 days", "nan"])
+def test_neither_size_nor_time(text: str) -> None:
+    with pytest.raises(UsageError, match="--wait must be"):
+        seconds_of(text, "--wait")
+
+
+@pytest.mark.parametrize(("accept", "wish"), [
+    (None, "row"), ("image/png;q=0.2, application/json;q=0.1", "png"), ("image/jpeg;q=0, */*", "row"),
+    ("image/jpeg;q=x, image/png", "png"), ("IMAGE/JPEG", "jpeg"), ("image/webp,image/*", "jpeg"),
+])  # fmt: skip
+def test_what_the_client_likes_best(accept: str | None, wish: str) -> None:
+    assert wish_of(accept) == wish
+
+
+def test_labels_of_metrics_are_escaped() -> None:
+    metrics = Metrics()
+    metrics.count("sightline_refused_total", reason='a"b\\c\nd')
+    assert r'{reason="a\"b\\c\nd"} 1' in metrics.text()
+
+
+def test_drawing_shows_what_reaches_the_threshold() -> None:
+    image = np.full((200, 200, 3), 255, np.uint8)
+
+    class Found(SimpleNamespace):
+        def at(self, keep: np.ndarray) -> Found:
+            kept = {k: v[keep] for k, v in vars(self).items() if k != "parts"}
+            return Found(**kept, parts=[p for p, k in zip(self.parts, keep, strict=True) if k])
+
+    found = Found(
+        boxes=np.array([[10, 10, 60, 60], [110, 110, 160, 160]], np.float32), labels=np.array([0, 1]),
+        scores=np.array([0.9, 0.4], np.float32), parts=[(10, 10, np.ones((50, 50), np.uint8))] * 2,
+    )  # fmt: skip
+    card = {"prediction": "outlines", "settings": {"classes": ["a", "b"], "thresholds": [0.5, 0.5]}}
+    drawn = draw(image, SimpleNamespace(row={}, prediction=found), card)
+    assert (drawn[10:60, 10:60] != 255).any()
+    assert (drawn[100:] == 255).all()
+
+
+def test_drawing_tints_maps() -> None:
+    image = np.full((200, 200, 1), 255, np.uint8)
+    classes = np.full((200, 200), 255, np.uint8)
+    classes[:50] = 1
+    card = {"prediction": "masks", "settings": {"classes": ["road", "sky"]}}
+    drawn = draw(image, SimpleNamespace(row={}, prediction=SimpleNamespace(map=classes)), card)
+    assert (drawn[:49] != 255).any()
+    assert (drawn[60:200] == 255).all()
+
+
+def test_models_are_found_and_named(tmp_path: Path) -> None:
+    run = tmp_path / "street-1"
+    (run / "export").mkdir(parents=True)
+    with pytest.raises(UsageError, match="sightline export"):
+        serve.models([str(run)])
+    file = run / "export" / "model.onnx"
+    file.touch()
+    assert serve.models([str(run)]) == {"street-1": file}
+    assert serve.models([f"day={file}", f"night={file}"]) == {"day": file, "night": file}
+    with pytest.raises(UsageError, match="Two models"):
+        serve.models([str(file), str(file)])
+    with pytest.raises(DataError, match="not there"):
+        serve.models([str(tmp_path / "nothing")])
+    (run / "second.onnx").touch()
+    with pytest.raises(UsageError, match="several"):
+        serve.models([str(run)])
+
+
+def test_an_open_address_needs_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SIGHTLINE_TOKEN", raising=False)
+    file = tmp_path / "m.onnx"
+    file.touch()
+    with pytest.raises(UsageError, match="SIGHTLINE_TOKEN"):
+        serve.run([str(file)], host="0.0.0.0")
+    short = tmp_path / "token"
+    short.write_text("short")
+    with pytest.raises(UsageError, match="at least 16"):
+        serve.run([str(file)], host="0.0.0.0", token_file=short)
+    with pytest.raises(UsageError, match="cannot be read"):
+        serve.run([str(file)], token_file=tmp_path / "nothing")
+    monkeypatch.setenv("SIGHTLINE_TOKEN", "0123456789abcdef")
+    assert serve.secret(None) == "0123456789abcdef"
+
+
+@pytest.mark.parametrize("options", [{"queue": 0}, {"batch": 0}, {"workers": 0}, {"max_body": "much"},
+                                     {"timeout": "0s"}, {"wait": "soon"}, {"max_images": -1}])  # fmt: skip
+def test_limits_that_cannot_be(tmp_path: Path, options: dict[str, object]) -> None:
+    file = tmp_path / "m.onnx"
+    file.touch()
+    with pytest.raises(UsageError, match=f"--{next(iter(options)).replace('_', '-')} must be"):
+        serve.run([str(file)], **options)  # type: ignore[arg-type]
