@@ -17,9 +17,9 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sightline.data.encode import encode_png
-from sightline.data.images import stored
+from sightline.data.images import full_pages, stored
 from sightline.data.label_maps import codes_of, composed, look, nearest
-from sightline.data.pixels import Pages, pages_of
+from sightline.data.pixels import Pages
 from sightline.errors import UnreadableImage
 
 INDEX = (np.arange(24, dtype=np.uint8) % 3).reshape(4, 6)
@@ -171,7 +171,7 @@ def test_pages(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     pages = [Image.fromarray((INDEX + k).astype(np.uint16) * 1000) for k in range(3)]
     pages[0].save(path, save_all=True, append_images=pages[1:])
-    assert pages_of(path) == 3
+    assert len(full_pages(path)) == 3
     for k in range(3):
         np.testing.assert_array_equal(stored(path, k).values, np.asarray(pages[k]))
     with pytest.raises(UnreadableImage, match=r"a\.tif"):
