@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import math
 import multiprocessing
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -26,6 +25,7 @@ from sightline.exporters._graph import Array, Graph, Runner
 from sightline.talk import say, track
 from sightline.verbs._gate import gate
 from sightline.verbs._own import data_of
+from sightline.verbs.export import files_of
 from sightline.verbs.load import restore
 
 WARM = 5
@@ -46,7 +46,7 @@ class Line:
         p50: Median seconds of one answer.
         p95: Seconds that 19 of 20 answers take at most.
         rate: Images a second.
-        memory: MiB that it adds to a process, at most: runtime, weights and maps.
+        memory: MiB that it adds to a process that has Sightline in it: runtime, weights and maps.
         size: MiB on disk.
         joules: For 1,000 images, where the machine tells; of the whole processor.
         best: Whether no other file is both quicker and at least as accurate.
@@ -159,9 +159,13 @@ def _document(file: Path) -> dict[str, Any]:
 def _runner(run: Path, file: Path | None, threads: int = 0) -> Runner:
     if file is None:
         return _network(run)
-    names = (n for n in EXPORTERS.names() if EXPORTERS.load(n).CARD.ending == file.suffix)
-    opened: Runner = EXPORTERS.load(next(names)).runner(file, threads)
+    opened: Runner = _exporter(file).runner(file, threads)
     return opened
+
+
+def _exporter(file: Path) -> ModuleType:
+    """The format of a file."""
+    return next(m for m in map(EXPORTERS.load, EXPORTERS.names()) if m.CARD.ending == file.suffix)
 
 
 def _network(run: Path) -> Runner:
@@ -180,7 +184,9 @@ def _timed(
 ) -> tuple[list[float], float, float | None]:
     """Seconds of each answer, MiB that were added, and joules of all; in a process of its own."""
     torch.set_num_threads(threads)
-    before = psutil.Process().memory_info().rss / 2**20
+    if file is not None:
+        _exporter(Path(file))  # the imports are not the file's
+    before = psutil.Process().memory_info().rss
     answer = _runner(Path(run), None if file is None else Path(file), threads)
     rng = np.random.default_rng(0)
     images: Array = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -193,9 +199,7 @@ def _timed(
     while time.perf_counter() - started < seconds or len(times) < LEAST:
         times.append(_seconds(answer, images))
     used = None if energy is None else (_energy() or energy) - energy
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
-    return times, max(0.0, memory - before), used
+    return times, max(0, psutil.Process().memory_info().rss - before) / 2**20, used
 
 
 def _seconds(answer: Callable[[Array], Any], images: Array) -> float:
@@ -216,8 +220,8 @@ def _line(
     file: Path | None, run: Path, score: Score, times: list[float], batch: int, memory: float,
     joules: float | None,
 ) -> Line:  # fmt: skip
-    weights = [run / "model" / "model.safetensors"] if file is None else [file, file.with_suffix(".bin")]
-    size = sum(f.stat().st_size for f in weights if f.is_file()) / 2**20
+    weights = [run / "model" / "model.safetensors"] if file is None else files_of(file)
+    size = sum(f.stat().st_size for f in weights) / 2**20
     images = batch * len(times)
     return Line(
         "network" if file is None else file.name,

@@ -125,7 +125,7 @@ def run(
 
         passed = gate(graph, open_with, part, task, limit, exact=precision == "fp32")
         file = _placed(Path(folder), place, passed.passed)
-    size = sum(f.stat().st_size for f in _files(file))
+    size = sum(f.stat().st_size for f in files_of(file))
     result = Exported(file, size, precision, inside, passed)
     storage.write_json(place.with_suffix(f"{exporter.CARD.ending}.json"), result.to_json())
     say(f"{file}: {'checked on' if passed.passed else 'REJECTED on'} {len(part)} validation images")
@@ -188,14 +188,14 @@ def _calibration(dataset: Dataset, graph: Graph) -> Array:
 def _placed(folder: Path, place: Path, passed: bool) -> Path:
     """Move what was written to its place; a rejected file under a name that nothing opens."""
     mark = "" if passed else ".rejected"
-    for old in _files(place) + _files(Path(f"{place}.rejected")):
+    for old in files_of(place) + files_of(Path(f"{place}.rejected")):
         old.unlink()
     for file in folder.iterdir():
         shutil.move(file, place.parent / f"{file.name}{mark}")
     return place.parent / f"{place.name}{mark}"
 
 
-def _files(file: Path) -> list[Path]:
+def files_of(file: Path) -> list[Path]:
     """A file, and the weights beside it."""
-    weights = Path(str(file).replace(".xml", ".bin"))
+    weights = file.with_name(file.name.replace(".xml", ".bin"))
     return [f for f in dict.fromkeys((file, weights)) if f.is_file()]
