@@ -21,7 +21,7 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from ..errors import UnreadableImage
+from ..errors import UnreadableImage, UsageError
 from ._levels import on_white, scaled, upright
 from ._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from ._tiff import Blocks, Tiff, blocks
@@ -83,7 +83,10 @@ class ImageFacts:
 
 def max_pixels() -> int:
     """Largest picture that is decoded, in pixels; `SIGHTLINE_MAX_PIXELS` sets another limit."""
-    return int(os.environ.get("SIGHTLINE_MAX_PIXELS", MAX_PIXELS))
+    text = os.environ.get("SIGHTLINE_MAX_PIXELS", str(MAX_PIXELS))
+    if not text.isdecimal():
+        raise UsageError(f"SIGHTLINE_MAX_PIXELS is a whole number, such as 500000000. Found '{text}'.")
+    return int(text)
 
 
 def decode(source: Source, *, at_least: tuple[int, int] | None = None, page: int = 0) -> np.ndarray:

@@ -18,7 +18,7 @@ from sightline.errors import UnreadableImage
 LARGE = 2**24
 """Pixels from which on a picture is read by windows, where it can be."""
 HELD = 2**27
-"""Bytes of decoded blocks that are kept for the next windows."""
+"""Bytes of decoded blocks that are kept for the next windows, and more where one row of windows needs it."""
 
 
 class Windows(Protocol):
@@ -65,7 +65,7 @@ class Parts:
     def __init__(self, path: Path, blocks: Blocks) -> None:
         self._path, self._blocks = path, blocks
         self._held: OrderedDict[int, np.ndarray] = OrderedDict()
-        self._bytes = 0
+        self._bytes = self._most = 0
         self._lock = Lock()
 
     @property
@@ -81,7 +81,10 @@ class Parts:
         """
         high, wide = self._blocks.block
         out: np.ndarray | None = None
-        for row in range(y // high, (y + height - 1) // high + 1):
+        rows = range(y // high, (y + height - 1) // high + 1)
+        # As many as a row of windows touches, however wide the picture is: else each would be decoded anew.
+        self._most = max(self._most, len(rows) * self._blocks.across)
+        for row in rows:
             for column in range(x // wide, (x + width - 1) // wide + 1):
                 block = self._block(row * self._blocks.across + column)
                 if out is None:
@@ -103,7 +106,7 @@ class Parts:
             if i not in self._held:
                 self._held[i] = found
                 self._bytes += found.nbytes
-            while self._bytes > HELD and len(self._held) > 1:
+            while self._bytes > HELD and len(self._held) > self._most:
                 self._bytes -= self._held.popitem(last=False)[1].nbytes
         return found
 

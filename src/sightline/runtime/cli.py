@@ -83,7 +83,8 @@ def _run(wish: argparse.Namespace) -> int:
         out: TextIO | None = None if wish.json else sys.stdout
         if wish.out is not None:
             wish.out.parent.mkdir(parents=True, exist_ok=True)
-            out = stack.enter_context(wish.out.open("w", encoding="utf-8", newline=""))
+            mode = "a" if sources.live else "w"  # a camera that is started again must not lose what it saw
+            out = stack.enter_context(wish.out.open(mode, encoding="utf-8", newline=""))
         told = _Told(out, SHOWN if wish.out else None, least, sources.films)
         batch = 1 if sources.live else wish.batch  # what is live must not wait
         try:

@@ -91,11 +91,8 @@ def _pages(file: Path) -> Iterator[Item]:
         pages = full_pages(file)
     except UnreadableImage:  # which is said when it is read
         pages = [0]
-    if len(pages) == 1:
-        yield Item(str(file), file)
-        return
     for page in pages:
-        yield Item(f"{file}#{page:06d}", file, page)
+        yield Item(str(file) if len(pages) == 1 else f"{file}#{page:06d}", file, page)
 
 
 def _frames(source: Path | int) -> Iterator[Item]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,7 +71,8 @@ async def predict(request: Request, model: Model = None) -> Response:
     _known(request, {"model"})
     engine = service.engine(model)
     wish = wish_of(request.headers.get("accept"))
-    sent = uploads(request.headers, await request.body(), service.limits.max_images)
+    body = await request.body()
+    sent = await asyncio.to_thread(uploads, request.headers, body, service.limits.max_images)
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
     if wish != "row" and len(sent) > 1:
         raise Refused(406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON.")

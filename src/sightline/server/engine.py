@@ -127,7 +127,13 @@ class Engine:
         """Keep one worker alive, for ever."""
         tries = 0
         while True:
-            process = Process(self.spec)
+            try:
+                process = Process(self.spec)
+            except OSError as error:  # no memory, no descriptors: they may come back
+                tries += 1
+                log("worker-lost", logging.ERROR, model=self.name, reason="no-process", detail=str(error))
+                await asyncio.sleep(min(_PAUSE[0] * 2**tries, _PAUSE[1]))
+                continue
             self._all.add(process)
             try:
                 self.ready = await process.started(START)
@@ -158,10 +164,26 @@ class Engine:
             if tries > 1:
                 await asyncio.sleep(min(_PAUSE[0] * 2**tries, _PAUSE[1]))
 
+    async def _next(self, process: Process) -> list[Waiting]:
+        """The next batch for the worker.
+
+        Raises:
+            WorkerLost: If it ends while it waits; nothing is lost with it.
+        """
+        take, ended = asyncio.ensure_future(self.queue.take()), asyncio.ensure_future(process.ended())
+        try:
+            await asyncio.wait({take, ended}, return_when=asyncio.FIRST_COMPLETED)
+            if take.done():
+                return take.result()
+            raise WorkerLost("crashed", "ended while nothing was asked of it")
+        finally:
+            ended.cancel()
+            take.cancel()
+
     async def _feed(self, process: Process) -> None:
         """Give the worker one batch after another, until it is lost."""
         while True:
-            batch = await self.queue.take()
+            batch = await self._next(process)
             started = time.perf_counter()
             try:
                 answers = await process.ask([one.job for one in batch], self.limits.timeout)

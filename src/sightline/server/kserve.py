@@ -7,6 +7,7 @@ model wants them. The outputs are the model's own, before anything is read from 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 from dataclasses import dataclass
@@ -83,8 +84,10 @@ async def model_ready(request: Request, name: str) -> Response:
 async def infer(request: Request, name: str) -> Response:
     """Data as JSON, or behind the JSON as bytes (binary_data_size, Inference-Header-Content-Length)."""
     engine, known = _model(request, name)
-    asked = _asked(await request.body(), request.headers.get(HEADER))
-    pixels = _pixels(asked, known, request.app.state.service.limits.max_images)
+    body, most = await request.body(), request.app.state.service.limits.max_images
+    # Large JSON is read and written by threads: other requests go on.
+    asked = await asyncio.to_thread(_asked, body, request.headers.get(HEADER))
+    pixels = await asyncio.to_thread(_pixels, asked, known, most)
     wanted = _wanted(asked, [t.name for t in known.outputs])
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(pixels)}
     answers = await engine.predict([Job(np.ascontiguousarray(one), "tensors") for one in pixels])
@@ -94,7 +97,7 @@ async def infer(request: Request, name: str) -> Response:
     head = {"model_name": engine.name, "model_version": "1"}
     if isinstance(asked.head.get("id"), str):
         head["id"] = asked.head["id"]
-    return _reply(head, outputs, wanted)
+    return await asyncio.to_thread(_reply, head, outputs, wanted)
 
 
 @dataclass(frozen=True)

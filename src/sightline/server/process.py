@@ -70,6 +70,15 @@ class Process:
         answers: list[Answer] = await self._within(limit, exchange)
         return answers
 
+    async def ended(self) -> None:
+        """Wait until the process is no more, whatever ended it (POSIX)."""
+        gone, loop = asyncio.Event(), asyncio.get_running_loop()
+        loop.add_reader(self._process.sentinel, gone.set)
+        try:
+            await gone.wait()
+        finally:
+            loop.remove_reader(self._process.sentinel)
+
     def kill(self) -> None:
         """End it now. What it was asked is answered by WorkerLost."""
         if self._process.is_alive():

@@ -38,7 +38,7 @@ class Gate:
         fell: Points (of 100) that it fell by; of a score that is no share, per cent of its value.
         tolerance: Points that it may fall by.
         apart: Greatest difference of each output, as a share of its greatest value.
-        changed: Images whose answer is another: other class, other number of objects, other pixels.
+        changed: Images whose answer is another: class, classes of objects, classes of pixels, or number.
         n: Validation images.
         why: Why the file is rejected, or "".
         worst: Names of the images whose outputs differ most, where it is rejected.
@@ -92,7 +92,7 @@ def gate(
     card = metrics[name].card
     fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
     fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
-    changed = sum(map(_differ, task.rows(before), task.rows(after)))
+    changed = sum(_differ(before[i], after[i]) for i in range(len(part)))
     found = Gate(name, scores[name], others[name], fell, tolerance, seen.apart, changed, len(part))
     why = _why(found, seen, exact)
     if not why:
@@ -107,6 +107,8 @@ def gate(
 def _why(found: Gate, seen: _Seen, exact: bool) -> str:
     if not np.isfinite(list(seen.apart.values())).all():
         return "it says numbers that are not finite"
+    if np.isnan(found.before.value):
+        return f"{found.metric} of the network itself is no number on these images: nothing can be said"
     if not found.fell <= found.tolerance:
         return f"{found.metric} fell by {found.fell:.2f} points, more than --tolerance {found.tolerance:g}"
     judged = {k: v for k, v in seen.apart.items() if k not in seen.loose or k == "scores"}
@@ -163,7 +165,11 @@ def _apart(truth: Array, said: Array, loose: bool) -> float:
     return apart(truth, said)
 
 
-def _differ(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two rows say something else, numbers apart."""
-    plain = [{k: v for k, v in row.items() if not isinstance(v, float)} for row in (a, b)]
-    return plain[0] != plain[1]
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two answers about one image say something else: classes of pixels or objects, a class, a number
+    by more than a thousandth."""
+    if hasattr(a, "maps"):
+        return bool((a.map(0) != b.map(0)).any())
+    if hasattr(a, "boxes"):
+        return sorted(a.labels.tolist()) != sorted(b.labels.tolist())
+    return not torch.allclose(a.value.double(), b.value.double(), rtol=1e-3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -14,7 +15,7 @@ from sightline.core.targets.instances import Instances
 from sightline.data.formats import FORMATS
 from sightline.data.pixels import Files, Pages
 from sightline.errors import UsageError
-from sightline.talk import say
+from sightline.talk import quiet, say
 from sightline.verbs.load import Answer
 
 
@@ -56,13 +57,19 @@ def collected(name: str, out: Path, names: list[str], ids: list[int]) -> Iterato
         places.append(one.pixels.place(0))
         stems.append(one.name)
         found.append(prediction.packed())
+        if len(found) == 1:  # a format that cannot hold such predictions says so now, not after hours
+            with tempfile.TemporaryDirectory() as trial, quiet():
+                module.write(dataset(), Path(trial) / "trial")
+
+    def dataset() -> Dataset:
+        paged = any(page for _, page in places)
+        pixels = Pages(places) if paged else Files([path for path, _ in places])
+        targets, classes = type(found[0]).cat(found), Classes(tuple(names), tuple(ids))
+        return Dataset("predictions", name, stems, pixels, targets, classes)
 
     yield add
     if not found:
         say(f"Nothing was written to {out}: no picture could be read.")
         return
-    paged = any(page for _, page in places)
-    pixels = Pages(places) if paged else Files([path for path, _ in places])
-    targets, classes = type(found[0]).cat(found), Classes(tuple(names), tuple(ids))
-    where = module.write(Dataset("predictions", name, stems, pixels, targets, classes), out)
+    where = module.write(dataset(), out)
     say(f"{where}: {len(found):,} pictures with what was predicted, as a data set ({name}).")

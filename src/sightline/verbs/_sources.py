@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -79,7 +80,7 @@ class Input:
 
     def file(self, ending: str) -> str:
         """Name of a file about it: that of the picture with this ending instead; after it for a part."""
-        part = self.film is not None or isinstance(self.pixels, Pages)
+        part = re.search(r"#\d{6}$", self.name)
         return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
 
     @property
@@ -147,7 +148,7 @@ class Sources:
 
     def name(self, file: Path) -> str:
         """Path of a file below `root`."""
-        return file.absolute().relative_to(self.root).as_posix() if self.root else str(file)
+        return _plain(file).relative_to(self.root).as_posix() if self.root else str(file)
 
     def __iter__(self) -> Iterator[Input]:
         for number, item in enumerate(self._items):
@@ -178,11 +179,11 @@ class Sources:
             pages = full_pages(file)
         except UnreadableImage:  # which is said when it is read
             pages = [0]
-        if len(pages) == 1:
+        if pages == [0]:
             yield Input(str(file), name, Files([file]))
             return
         for page in pages:
-            mark = f"#{page:06d}"
+            mark = f"#{page:06d}" if len(pages) > 1 else ""
             yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)]))
 
     def _frames(self, source: Path | str) -> Iterator[Input]:
@@ -225,7 +226,7 @@ class Sources:
         return self._named([m for m in matches if m.is_file()])
 
     def _named(self, files: list[Path]) -> list[Path | _Film]:
-        self._folders.update(file.absolute().parent for file in files)
+        self._folders.update(_plain(file).parent for file in files)
         found: list[Path | _Film] = [_Film(file) if _is_film(file) else file for file in files]
         if any(isinstance(one, _Film) for one in found):
             video.library()
@@ -244,7 +245,7 @@ class Sources:
         if not found:
             others = f", only {self._listed()}" if self.left_out else ""
             raise UsageError(f"The folder {folder} has no pictures in it{others}.")
-        self._folders.add(folder.absolute())
+        self._folders.add(_plain(folder))
         return found
 
     def _listed(self) -> str:
@@ -258,6 +259,11 @@ class Sources:
         say(f"{words} left out ({self._listed()}).")
         if any(e in video.EXTENSIONS for e in self.left_out):
             say("Videos among them can be read with the extra 'video': pip install 'sightline[video]'")
+
+
+def _plain(path: Path) -> Path:
+    """The whole path without "..", so that names below a folder stay below it."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _address(source: str, stream: bool) -> _Film:

@@ -247,11 +247,7 @@ def _yolo(setting: Setting) -> Iterator[Write]:
     The form of Darknet (Redmon, pjreddie.com/darknet/yolo), so that it can be trained on; a picture without
     objects has an empty file. Nothing that is there is overwritten: it may be somebody's truth.
     """
-    names = [_label_file(setting.sources.name(file)) for file in setting.sources.files]
-    twice = [name for name, n in Counter(names).items() if n > 1]
-    if twice:
-        raise UsageError(f"Two pictures would share the labels {twice[0]}: give them to predict one by one.")
-    for name in ("data.yaml", *names):
+    for name in ("data.yaml", *_each_its_own(setting, ".txt")):
         _unused(setting.out / name)
     setting.out.mkdir(parents=True, exist_ok=True)
     (setting.out / "data.yaml").write_text(_data_yaml(setting), encoding="utf-8")
@@ -283,7 +279,8 @@ def _masks(setting: Setting) -> Iterator[Write]:
     """
     if max(setting.ids, default=0) > VOID:
         raise UsageError(f"A PNG of 8 bits holds class ids up to {VOID}. Received {max(setting.ids)}.")
-    _unused(setting.out / "classes.json")
+    for name in ("classes.json", *_each_its_own(setting, ".png")):
+        _unused(setting.out / name)
     setting.out.mkdir(parents=True, exist_ok=True)
     table = dict(zip(map(str, setting.ids), setting.names, strict=True))
     text = json.dumps(table, ensure_ascii=False, indent=1)
@@ -310,8 +307,18 @@ def _palette(ids: Sequence[int]) -> list[Colour]:
     return found
 
 
-def _label_file(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(".txt"))
+def _each_its_own(setting: Setting, ending: str) -> list[str]:
+    """Names of the files that pictures will have.
+
+    Raises:
+        UsageError: If two would share one.
+    """
+    names = (PurePosixPath(setting.sources.name(file)) for file in setting.sources.files)
+    files = [str(name.with_suffix(ending)) for name in names]
+    twice = [name for name, n in Counter(files).items() if n > 1]
+    if twice:
+        raise UsageError(f"Two pictures would share the file {twice[0]}: give them to predict one by one.")
+    return files
 
 
 def _unused(file: Path) -> Path:

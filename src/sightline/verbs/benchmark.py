@@ -7,6 +7,8 @@ import math
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +21,7 @@ import torch
 from sightline import storage
 from sightline.core.report import Exhibit, Score, Table
 from sightline.core.run import Run
-from sightline.errors import UsageError
+from sightline.errors import SightlineError, UsageError
 from sightline.exporters import EXPORTERS
 from sightline.exporters._graph import Array, Graph, Runner
 from sightline.talk import say, track
@@ -130,13 +132,25 @@ def run(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.
         judged = gate(Graph(model, inside), _given(answers), part, task, math.inf, exact=False)
         shape = (batch_size, graph.model.settings["channels"], *graph.model.settings["size"])
         how = (str(found.path), None if file is None else str(file), shape, inside, threads, seconds)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            times, memory, joules = pool.apply(_timed, how)
+        times, memory, joules = _apart(how)
         lines.append(_line(file, found.path, judged.after, times, batch_size, memory, joules))
     lines = _marked(lines, metric.higher_is_better)
     result = Benchmarked(metric.name, metric.higher_is_better, len(part), batch_size, threads, lines)
     storage.write_json(found.path / "benchmark.json", result.to_json())
     return result
+
+
+def _apart(how: tuple[Any, ...]) -> tuple[list[float], float, float | None]:
+    """`_timed` in a process of its own."""
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(_timed, *how).result()
+    except BrokenProcessPool as error:
+        raise SightlineError(
+            f"The process that ran {how[1] or 'the network'} ended: there was too little memory, its runtime "
+            "crashed on the file, or a script calls benchmark without `if __name__ == '__main__'`."
+        ) from error
 
 
 def _files(folder: Path) -> list[Path]:

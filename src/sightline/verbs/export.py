@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +18,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Exhibit, Table
 from sightline.core.run import Run
 from sightline.data.pixels import picture
+from sightline.data.tiles import tiled
 from sightline.errors import UsageError
 from sightline.exporters import EXPORTERS
 from sightline.exporters._graph import FORMAT, Array, Graph, Job, Runner
@@ -105,14 +105,14 @@ def run(
     model.eval()
     dataset = data_of(found, model.settings)
     part = dataset.subset(dataset.where("val"))
-    if not len(part):
-        raise UsageError(f"{found.path} has no validation images to check the file on.")
     graph = Graph(model, inside)
     document = _document(found, model.settings, graph, licence)
     pictures = _calibration(dataset, graph) if precision == "int8" else None
-    name = found.path.name + ("" if precision == "fp32" else f"-{precision}")
-    place = (Path(out) if out else found.path / "export" / name).with_suffix("")
-    place = place.parent / f"{place.name}{exporter.CARD.ending}"
+    place = _place(found.path, out, precision, inside, exporter.CARD.ending)
+    if model.settings.get("tile"):
+        say(
+            "The file sees one tile at a time: `sightline predict` cuts and joins them, sightline-run does not."
+        )
     limit = (INTEGER if precision == "int8" else FLOAT) if tolerance is None else tolerance
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
@@ -127,9 +127,17 @@ def run(
         file = _placed(Path(folder), place, passed.passed)
     size = sum(f.stat().st_size for f in files_of(file))
     result = Exported(file, size, precision, inside, passed)
-    storage.write_json(place.with_suffix(f"{exporter.CARD.ending}.json"), result.to_json())
+    storage.write_json(Path(f"{file}.json"), result.to_json())
     say(f"{file}: {'checked on' if passed.passed else 'REJECTED on'} {len(part)} validation images")
     return result
+
+
+def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str) -> Path:
+    """Where the file goes: what differs in kind has another name."""
+    if out is not None:
+        return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
+    kind = ("" if precision == "fp32" else f"-{precision}") + ("-bare" if inside == "none" else "")
+    return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
 def _precision(exporter: ModuleType, int8: bool, fp16: bool) -> str:
@@ -176,8 +184,10 @@ def _calibration(dataset: Dataset, graph: Graph) -> Array:
     """Training pictures as the graph takes them, drawn by chance with a fixed seed."""
     import torch
 
-    settings, where = graph.model.settings, dataset.where("train")
-    chosen = np.random.default_rng(0).permutation(where)[:CALIBRATION]
+    settings, dataset = graph.model.settings, dataset.subset(dataset.where("train"))
+    if settings.get("tile"):  # which is what the network sees
+        dataset, _ = tiled(dataset, settings["tile"])
+    chosen = np.random.default_rng(0).permutation(len(dataset))[:CALIBRATION]
     size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
     images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
     batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
@@ -186,13 +196,14 @@ def _calibration(dataset: Dataset, graph: Graph) -> Array:
 
 
 def _placed(folder: Path, place: Path, passed: bool) -> Path:
-    """Move what was written to its place; a rejected file under a name that nothing opens."""
+    """Move what was written to its place; a rejected file to a name that nothing opens."""
+    rejected = Path(f"{place}.rejected")
+    for old in (*files_of(rejected), Path(f"{rejected}.json")):
+        old.unlink(missing_ok=True)
     mark = "" if passed else ".rejected"
-    for old in files_of(place) + files_of(Path(f"{place}.rejected")):
-        old.unlink()
     for file in folder.iterdir():
-        shutil.move(file, place.parent / f"{file.name}{mark}")
-    return place.parent / f"{place.name}{mark}"
+        file.replace(place.parent / f"{file.name}{mark}")
+    return place if passed else rejected
 
 
 def files_of(file: Path) -> list[Path]:

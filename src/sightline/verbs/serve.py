@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from sightline.data.images import MAX_PIXELS
+from sightline.data.images import max_pixels
 from sightline.errors import DataError, MissingExtra, UsageError
 from sightline.options import build
 from sightline.server.jobs import Spec
@@ -49,7 +49,7 @@ def run(
         "max_body": size_of(max_body, "--max-body"), "max_images": max_images,
         "timeout": seconds_of(timeout, "--timeout"), "queue": queue, "batch": batch,
         "wait": seconds_of(wait, "--wait"), "workers": workers, "threads": threads,
-        "max_pixels": int(os.environ.get(_PIXELS, min(MAX_PIXELS, Limits.max_pixels))),
+        "max_pixels": max_pixels() if _PIXELS in os.environ else Limits.max_pixels,
     }  # fmt: skip
     limits, files = build(Limits, asked, "serve"), models(model)
     token = secret(token_file)

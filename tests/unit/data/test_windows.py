@@ -153,7 +153,7 @@ def test_memory_of_windows_is_bounded(tmp_path: Path, monkeypatch: pytest.Monkey
     assert isinstance(found, Parts)
     for y in (0, 60, 20, 0):
         assert np.array_equal(found.read(0, y, WIDTH, 23), decode(file)[y : y + 23])
-        assert sum(block.nbytes for block in found._held.values()) <= 3 * STRIPS
+        assert sum(block.nbytes for block in found._held.values()) <= 4 * STRIPS  # what one window touches
 
 
 def test_a_damaged_block_is_named(tmp_path: Path) -> None:
