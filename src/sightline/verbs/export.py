@@ -111,7 +111,9 @@ def run(
     place = _place(found.path, out, precision, inside, exporter.CARD.ending)
     if model.settings.get("tile"):
         say(
-            "The file sees one tile at a time: `sightline predict` cuts and joins them, sightline-run does not."
+            say(
+                "The file sees one tile at a time, which `sightline predict` cuts and joins; sightline-run does not."
+            )
         )
     limit = (INTEGER if precision == "int8" else FLOAT) if tolerance is None else tolerance
     place.parent.mkdir(parents=True, exist_ok=True)
