@@ -17,7 +17,7 @@ from sightline.errors import UnreadableImage
 
 LARGE = 2**24
 """Pixels from which on a picture is read by windows, where it can be."""
-HELD = 2**27
+HELD = 2**25
 """Bytes of decoded blocks that are kept for the next windows, and more where one row of windows needs it."""
 
 
