@@ -175,14 +175,17 @@ def test_ctrl_c_ends_it_cleanly(place: Path) -> None:
     for i in range(400):
         os.link(place / "photos" / "a.png", place / "photos" / f"x{i}.png")
     command = [sys.executable, "-m", "sightline.runtime", "label.onnx", *["photos"] * 50]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
-        assert running.stdout is not None
-        assert running.stderr is not None
-        json.loads(running.stdout.readline())
-        running.send_signal(signal.SIGINT)
-        rest, said = running.stdout.read(), running.stderr.read()
+    for _ in range(5):  # on a starved machine it may have ended before the signal comes
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+            assert running.stdout is not None
+            assert running.stderr is not None
+            json.loads(running.stdout.readline())
+            running.send_signal(signal.SIGINT)
+            rest, said = running.stdout.read(), running.stderr.read()
+        if running.returncode:
+            break
     assert running.returncode == 130
-    assert said == "sightline-run: interrupted\n" or said.endswith("sightline-run: interrupted\n")
+    assert said.endswith("sightline-run: interrupted\n")
     assert "Traceback" not in said
     assert all(json.loads(line) for line in rest.splitlines())
 
