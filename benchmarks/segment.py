@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
@@ -44,6 +43,8 @@ PRECISION = "bf16"
 ROUNDS = 3
 PICTURES = 128
 """That the loop is timed on."""
+SIDES = (2_500, 10_000, 20_000)
+"""Of the large pictures, in pixels."""
 
 
 def shown(run: Any) -> dict[str, Any]:
@@ -85,7 +86,8 @@ def isbi(data: Path, minutes: float, work: Path) -> dict[str, Any]:
         splits = work / f"fold{k}.json"
         splits.write_text(json.dumps(splits_to_json(dataset, assignment)), encoding="utf-8")
         run = sl.train(source, model="unet", backbone="resnet18", time=f"{minutes / FOLDS}m", splits=splits,
-                       precision=PRECISION, loss="ce+jaccard", out=work / f"isbi{k}")  # fmt: skip
+                       precision=PRECISION, loss="ce+jaccard", batch_size=2, flip="yes",
+                       out=work / f"isbi{k}")  # fmt: skip
         _, found, there = run.predictions("test")
         said.append(found)
         truth.append(there)
@@ -178,18 +180,16 @@ def loop(data: Path, minutes: float, work: Path) -> dict[str, Any]:
 
 
 def large(data: Path, minutes: float, work: Path) -> dict[str, Any]:
-    """Peak memory of predicting one picture by tiles, at two sizes."""
+    """Peak memory of predicting one picture by tiles, at several sizes."""
     del data, minutes
     run = sl.train(
         "shapes:masks:60", model="unet", backbone="resnet18", tile=256, size=128, epochs=1, out=work / "tiles"
     )
     found = {}
-    for side in (2_500, 5_000, 10_000):
+    for side in SIDES:
         file = work / f"{side}.tif"
-        rng = np.random.default_rng(0)
-        Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(file)
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            peak, seconds = pool.apply(_predicted, (str(run.path), str(file)))
+        _apart(_noise, side, str(file))
+        peak, seconds = _apart(_predicted, str(run.path), str(file))
         found[f"{side} x {side}"] = {
             "picture, MiB": round(3 * side**2 / 2**20), "peak, MiB": peak, "seconds": seconds,
         }  # fmt: skip
@@ -197,13 +197,28 @@ def large(data: Path, minutes: float, work: Path) -> dict[str, Any]:
     return found
 
 
+def _apart(function: Any, *given: Any) -> Any:
+    """What a function gives in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(function, given)
+
+
+def _noise(side: int, file: str) -> None:
+    """A picture whose maps compress worst."""
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (side, side, 3), dtype=np.uint8)).save(file)
+
+
 def _predicted(run: str, file: str) -> tuple[int, float]:
     """Peak resident memory in MiB, and seconds, of one prediction."""
     started = time.perf_counter()
     (said,) = sl.load(run).predict(file, batch_size=16)
     assert said.error is None or not said.error, said.error
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return peak, round(time.perf_counter() - started, 1)
+    seconds = round(time.perf_counter() - started, 1)
+    # Not ru_maxrss: a process inherits that of the one that started it.
+    status = Path("/proc/self/status").read_text(encoding="utf-8")
+    peak = next(line.split()[1] for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(peak) // 1024, seconds
 
 
 PARTS = {"camvid": camvid, "isbi": isbi, "nuclei": nuclei, "loop": loop, "large": large}

@@ -24,6 +24,9 @@ def test_a_run_is_exported_measured_and_run_without_it(sightline: Callable, tmp_
     assert all(line["p95"] >= line["p50"] > 0 for line in found["lines"])
     assert any(line["best"] for line in found["lines"])
     assert json.loads((tmp_path / "run/benchmark.json").read_text()) == found
+    page = (tmp_path / "run/benchmark.html").read_text()
+    assert "What a better score costs" in page
+    assert "run.pt2 at" in page
     assert sightline("benchmark", "run", "--threads", "0").code == 2
 
 

@@ -108,7 +108,7 @@ class Bars:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Points (x, y)."""
+    """Points (x, y), perhaps with their `names`; those in `joined` are drawn stronger, with a line."""
 
     title: str
     x: str
@@ -116,6 +116,8 @@ class Scatter:
     points: Sequence[tuple[float, float]]
     diagonal: bool = False
     note: str = ""
+    names: Sequence[str] = ()
+    joined: Sequence[int] = ()
 
 
 @dataclass(frozen=True)

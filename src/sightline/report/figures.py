@@ -151,6 +151,11 @@ def describe(exhibit: Drawn) -> str:
         rows = [f"{clean(k)} {s.text(exhibit.percent)}" for k, s in exhibit.scores.items()]
         return f"{clean(exhibit.title)}: {'; '.join(rows)}."
     axes = f"{clean(exhibit.y)} against {clean(exhibit.x)}"
+    if exhibit.names:
+        rows = [
+            f"{clean(n)} at {x:.4g}, {y:.4g}" for n, (x, y) in zip(exhibit.names, exhibit.points, strict=True)
+        ]
+        return f"{clean(exhibit.title)}: {axes}; {'; '.join(rows)}."
     return f"{clean(exhibit.title)}: {len(exhibit.points)} points, {axes}."
 
 
@@ -342,9 +347,12 @@ def _profile(axes: Axes, exhibit: Bars, values: dict[str, float]) -> None:
 def _scatter(figure: Figure, exhibit: Scatter) -> None:
     axes = figure.add_subplot()
     points = _finite(exhibit.points)
-    points = points[np.isfinite(points).all(axis=1)]
-    if not len(points):
+    there = np.isfinite(points).all(axis=1)
+    if not there.any():
         return _empty(axes)
+    if exhibit.names:
+        return _named(axes, exhibit, points, there)
+    points = points[there]
     many = len(points) > DOTS
     alpha = float(np.clip(8 / math.sqrt(len(points)), 0.12, 0.75))
     colour = "#3a86cc" if many else SERIES[0]  # an image cannot follow dark mode; this blue suits both
@@ -357,6 +365,24 @@ def _scatter(figure: Figure, exhibit: Scatter) -> None:
     axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
     axes.grid(True)
     return None
+
+
+def _named(axes: Axes, exhibit: Scatter, points: np.ndarray, there: np.ndarray) -> None:
+    """A few points with their names beside them, written towards the middle."""
+    strong = np.isin(np.arange(len(points)), list(exhibit.joined)) & there
+    line = points[strong]
+    axes.plot(*line[np.argsort(line[:, 0])].T, color=SERIES[0], linewidth=1.2, zorder=2)
+    axes.scatter(*points.T, s=34, c=[SERIES[0] if s else MUTED for s in strong], linewidths=0, zorder=3)
+    axes.margins(x=0.08, y=0.14)
+    axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
+    axes.grid(True)
+    middle = sum(axes.get_xlim()) / 2
+    for i in np.flatnonzero(there):
+        left = points[i, 0] < middle
+        axes.annotate(
+            short(exhibit.names[i], 34), points[i], (6 if left else -6, 5), textcoords="offset points",
+            ha="left" if left else "right", fontsize=9.5, color=INK if strong[i] else MUTED,
+        )  # fmt: skip
 
 
 def _intervals(figure: Figure, exhibit: Intervals) -> None:

@@ -19,11 +19,13 @@ import psutil
 import torch
 
 from sightline import storage
-from sightline.core.report import Exhibit, Score, Table
+from sightline.core.report import Exhibit, Scatter, Score, Table
 from sightline.core.run import Run
 from sightline.errors import SightlineError, UsageError
 from sightline.exporters import EXPORTERS
 from sightline.exporters._graph import Array, Graph, Runner
+from sightline.report import page
+from sightline.report.page import Page, Section
 from sightline.talk import say, track
 from sightline.verbs._gate import gate
 from sightline.verbs._own import data_of
@@ -90,7 +92,7 @@ class Benchmarked:
         return asdict(self)
 
     def exhibits(self) -> list[Exhibit]:
-        """One table; the best trades of accuracy for speed are marked."""
+        """One table, and the same as a picture; the best trades of accuracy for speed are marked."""
         columns = ["file", self.metric, "p50", "p95", "images/s", "memory", "size", "J / 1,000", "best trade"]
         rows = [
             [
@@ -107,7 +109,16 @@ class Benchmarked:
             f"answer, {threads}, no decoding of pictures. Best trade: no other file is both quicker and at "
             "least as accurate. -: this machine does not tell."
         )
-        return [Table("Accuracy and speed", columns, rows, note)]
+        trade = Scatter(
+            "What a better score costs",
+            f"ms (p50) for {self.batch} {images}",
+            self.metric,
+            [(1000 * line.p50, line.score.value) for line in self.lines],
+            note=f"Best trades are joined. Better is {'up' if self.higher else 'down'} and to the left.",
+            names=[line.name for line in self.lines],
+            joined=[i for i, line in enumerate(self.lines) if line.best],
+        )
+        return [Table("Accuracy and speed", columns, rows, note), trade]
 
 
 def run(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.0) -> Benchmarked:
@@ -137,7 +148,22 @@ def run(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.
     lines = _marked(lines, metric.higher_is_better)
     result = Benchmarked(metric.name, metric.higher_is_better, len(part), batch_size, threads, lines)
     storage.write_json(found.path / "benchmark.json", result.to_json())
+    _write_page(result, found.path)
     return result
+
+
+def _write_page(result: Benchmarked, run: Path) -> None:
+    """The table and the picture as RUN/benchmark.html."""
+    facts = [(line.name, f"{1000 * line.p50:.2f} ms") for line in result.lines if line.best]
+    section = Section("Accuracy and speed", exhibits=result.exhibits())
+    lead = f"What was exported from {run.name}, on its validation images."
+    file = run / "benchmark.html"
+    page.write(Page(f"{run.name}: exported files", lead, facts, [], [section]), _no_picture, file)
+    say(f"{file}: the table, and what a better score costs")
+
+
+def _no_picture(item: str) -> Any:
+    raise KeyError(item)
 
 
 def _apart(how: tuple[Any, ...]) -> tuple[list[float], float, float | None]:

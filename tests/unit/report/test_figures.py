@@ -26,6 +26,7 @@ KINDS: dict[str, Drawn] = {
     ),
     "bars": Bars("Images", "class", "images", {"cat": 10.0, "dog": 2500.0}),
     "scatter": Scatter("Errors", "true", "predicted", [(1.0, 2.0), (3.0, 4.0)], diagonal=True),
+    "names": Scatter("Trade", "ms", "score", [(1, 2), (3, 4)], names=["small", "large"], joined=[0, 1]),
     "intervals": Intervals("Accuracy", "accuracy", {"net": Score(0.9, 0.8, 0.95, 50)}, percent=True),
 }  # fmt: skip
 
@@ -86,6 +87,15 @@ def test_bars_carry_their_values_and_many_are_summed_up() -> None:
 
 def test_intervals_are_written_out() -> None:
     assert "net: 90.0 % (80.0 to 95.0, n 50)" in texts(svg(KINDS["intervals"]))
+
+
+def test_points_with_names_are_told_to_those_who_see_and_those_who_do_not() -> None:
+    drawn = svg(KINDS["names"])
+    assert {"small", "large"} <= set(texts(drawn))
+    assert "small at 1, 2; large at 3, 4" in drawn
+    one_is_undefined = Scatter("s", "x", "y", [(1.0, math.nan), (2.0, 3.0)], names=["a", "b"], joined=[0])
+    assert "a" not in texts(svg(one_is_undefined))
+    assert "b" in texts(svg(one_is_undefined))
 
 
 def test_thousands_of_points_stay_small() -> None:
