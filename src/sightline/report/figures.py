@@ -372,12 +372,19 @@ def _named(axes: Axes, exhibit: Scatter, points: np.ndarray, there: np.ndarray) 
     strong = np.isin(np.arange(len(points)), list(exhibit.joined)) & there
     line = points[strong]
     axes.plot(*line[np.argsort(line[:, 0])].T, color=SERIES[0], linewidth=1.2, zorder=2)
-    axes.scatter(*points.T, s=34, c=[SERIES[0] if s else MUTED for s in strong], linewidths=0, zorder=3)
+    axes.scatter(
+        points[:, 0],
+        points[:, 1],
+        s=34,
+        c=[SERIES[0] if s else MUTED for s in strong],
+        linewidths=0,
+        zorder=3,
+    )
     axes.margins(x=0.08, y=0.14)
     axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
     axes.grid(True)
     middle = sum(axes.get_xlim()) / 2
-    for i in np.flatnonzero(there):
+    for i in np.flatnonzero(there).tolist():
         left = points[i, 0] < middle
         axes.annotate(
             short(exhibit.names[i], 34), points[i], (6 if left else -6, 5), textcoords="offset points",
