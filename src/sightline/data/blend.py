@@ -1,39 +1,38 @@
-"""Class maps of overlapping tiles as one map of the whole picture."""
+"""Class maps of overlapping tiles as one map of the whole picture. No torch, for the light runtime."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.targets.bitmaps import Map
-from sightline.core.targets.masks import VOID, Masks
+from ..core.targets._sampled import VOID, Map
+from ..ops.tiling import Window
 
 
-def blended(found: Masks, corners: Sequence[Sequence[int]], height: int, width: int) -> Iterator[Map]:
+def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, width: int) -> Iterator[Map]:
     """One map from those of T tiles: each pixel has the class for which its tiles vote.
 
     A tile's vote weighs as much as the pixel's distance to the tile's border, since a network sees least
     around the pixels there; so there are no seams. Memory: two rows of tiles, whatever the height.
 
     Args:
-        found: Maps of the tiles, each as large as its tile.
-        corners: x and y of each tile's top left pixel.
+        read: Gives the map of a tile by its number, as large as the tile.
+        windows: The T tiles.
         height: Of the picture.
         width: Of the picture.
 
     Yields:
         The rows of it from the top, (h, width) uint8, so many at a time as are voted on by the same tiles.
     """
-    shapes = zip(corners, found.sizes.tolist(), strict=True)
-    boxes = [(x, y, x + w, y + h) for (x, y), (h, w) in shapes]
+    boxes = [(x, y, x + w, y + h) for x, y, w, h in windows]
     open_maps: dict[int, Map] = {}
     for top, bottom in _steps(v for b in [*boxes, (0, 0, width, height)] for v in (b[1], b[3])):
         out = np.full((bottom - top, width), VOID, dtype=np.uint8)
         rows = [t for t, b in enumerate(boxes) if b[1] <= top and b[3] >= bottom]
-        open_maps = {t: open_maps[t] if t in open_maps else found.map(t) for t in rows}
+        open_maps = {t: open_maps[t] if t in open_maps else read(t) for t in rows}
         for left, right in _steps(v for t in rows for v in (boxes[t][0], boxes[t][2])):
             here = [t for t in rows if boxes[t][0] <= left and boxes[t][2] >= right]
             window = (left, top, right, bottom)

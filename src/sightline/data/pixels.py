@@ -13,6 +13,7 @@ from sightline.core.dataset import Pixels
 from sightline.data._magic import open_file
 from sightline.data.images import decode
 from sightline.data.view import Fit, view
+from sightline.data.windows import Whole, Windows, opened
 
 
 class Files:
@@ -153,3 +154,13 @@ def picture(
     """
     image = pixels.read(i, size) if isinstance(pixels, Files) else pixels.read(i)
     return view(image, size, fit, channels)
+
+
+def windows(pixels: Pixels, i: int) -> Windows:
+    """Picture i, to be read by windows: with little memory where it is a large TIFF in blocks.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    found = opened(*pixels.place(i)) if isinstance(pixels, Files | Pages) else None
+    return found or Whole(pixels.read(i))

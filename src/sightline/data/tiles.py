@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from threading import Lock
@@ -19,14 +18,12 @@ from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import Masks
 from sightline.data.blend import blended
 from sightline.data.loader import Loader
-from sightline.data.windows import Windows, windows
+from sightline.data.pixels import windows
+from sightline.data.windows import Windows
+from sightline.ops import tiling
 
-OVERLAP = 0.2
-"""Share of a tile's side that its neighbour shows too: what is smaller is whole in one of them."""
 LEAST = 0.2
 """Share of an object that must lie in a tile to be looked for there."""
-SAME = 0.7
-"""Share of the smaller box inside the other from which on boxes of two tiles are one object."""
 _HELD = 4  # pictures kept open while their tiles are read
 
 
@@ -52,6 +49,11 @@ class Tiles:
         places[:, :, 2] = -self.corner
         return places
 
+    def windows(self, rows: Tensor) -> list[tiling.Window]:
+        """x, y, width and height of some of the tiles, by their numbers."""
+        corners, sizes = self.corner[rows].tolist(), self.sizes[rows].tolist()
+        return [(x, y, w, h) for (x, y), (h, w) in zip(corners, sizes, strict=True)]
+
     def join(self, found: Any) -> Any:
         """Predictions for T tiles as predictions for the N pictures.
 
@@ -65,7 +67,7 @@ class Tiles:
         maps = []
         for i, (height, width) in enumerate(self.whole.tolist()):
             of_it = (self.owner == i).nonzero().flatten()
-            rows = blended(found[of_it], self.corner[of_it].tolist(), height, width)
+            rows = blended(found[of_it].map, self.windows(of_it), height, width)
             maps.append(Packed.of_rows((height, width), rows))
         return Masks(self.whole, tuple(maps))
 
@@ -78,8 +80,11 @@ class Tiles:
         assert moved.scores is not None
         keep = torch.zeros(len(tile), dtype=torch.bool)
         for i in sorted(set(image.tolist())):
-            rows = (image == i).nonzero().flatten()
-            keep[rows[_best(moved.boxes[rows], moved.labels[rows], moved.scores[rows], tile[rows])]] = True
+            rows, of_it = (image == i).nonzero().flatten(), (self.owner == i).nonzero().flatten()
+            boxes, labels, scores = (v[rows].numpy() for v in (moved.boxes, moved.labels, moved.scores))
+            mine = (tile[rows] - of_it[0]).numpy()
+            kept = tiling.distinct(boxes, labels, scores, mine, self.windows(of_it))
+            keep[rows[torch.from_numpy(kept)]] = True
         return moved.only(keep).regrouped(image[keep], self.whole).ranked()
 
 
@@ -87,10 +92,10 @@ def cut(sizes: Tensor, side: int) -> Tiles:
     """Tiles of `side` pixels that cover pictures of (N, 2) heights and widths; smaller pictures are one."""
     owner, corner, shape = [], [], []
     for i, (height, width) in enumerate(sizes.tolist()):
-        for y, x in itertools.product(_starts(height, side), _starts(width, side)):
+        for x, y, w, h in tiling.cut(height, width, side):
             owner.append(i)
             corner.append([x, y])
-            shape.append([min(side, height), min(side, width)])
+            shape.append([h, w])
     return Tiles(torch.tensor(owner), torch.tensor(corner), torch.tensor(shape), sizes)
 
 
@@ -183,28 +188,3 @@ class _Parts:
     def digest(self, i: int) -> str:
         """Digest of the picture and the place in it."""
         return f"{self._pixels.digest(int(self._tiles.owner[i]))}@{self._tiles.corner[i].tolist()}"
-
-
-def _starts(length: int, side: int) -> list[int]:
-    """Where tiles begin along a side, evenly spaced, neighbours overlapping by at least OVERLAP."""
-    if length <= side:
-        return [0]
-    steps = -(-(length - side) // max(1, int(side * (1 - OVERLAP))))
-    return [round(k * (length - side) / steps) for k in range(steps + 1)]
-
-
-def _best(boxes: Tensor, labels: Tensor, scores: Tensor, tile: Tensor) -> Tensor:
-    """Rows that stay of the boxes of one picture."""
-    order = scores.argsort(descending=True, stable=True)
-    boxes, labels, tile = boxes[order], labels[order], tile[order]
-    low = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    high = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    shared = (high - low).clamp(min=0).prod(2)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(1).clamp(min=1e-9)
-    inside = shared / torch.minimum(area[:, None], area[None])
-    same = (inside > SAME) & (labels[:, None] == labels) & (tile[:, None] != tile)
-    keep = torch.ones(len(boxes), dtype=torch.bool)
-    for i in same.any(1).nonzero().flatten().tolist():
-        if keep[i]:
-            keep[i + 1 :] &= ~same[i, i + 1 :]
-    return order[keep]

@@ -9,11 +9,9 @@ from typing import Protocol
 
 import numpy as np
 
-from sightline.core.dataset import Pixels
-from sightline.data._tiff import Blocks
-from sightline.data.images import decode, tiff_blocks
-from sightline.data.pixels import Files, Pages
-from sightline.errors import UnreadableImage
+from ..errors import UnreadableImage
+from ._tiff import Blocks
+from .images import decode, tiff_blocks
 
 LARGE = 2**24
 """Pixels from which on a picture is read by windows, where it can be."""
@@ -124,17 +122,13 @@ class Parts:
             raise UnreadableImage(self._path, "unreadable", what) from error
 
 
-def windows(pixels: Pixels, i: int) -> Windows:
-    """Picture i, to be read by windows: with little memory where it is a large TIFF in blocks.
+def opened(path: Path, page: int = 0) -> Parts | None:
+    """A large TIFF in blocks, to be read by windows with little memory; None for all other files.
 
     The limit on pixels (`images.max_pixels`) is then one on a block, not on the picture.
 
     Raises:
-        UnreadableImage: If it cannot be decoded.
+        UnreadableImage: If it cannot be opened.
     """
-    if isinstance(pixels, Files | Pages):
-        path, page = pixels.place(i)
-        found = tiff_blocks(path, page, LARGE)
-        if found is not None:
-            return Parts(path, found)
-    return Whole(pixels.read(i))
+    blocks = tiff_blocks(path, page, LARGE)
+    return None if blocks is None else Parts(path, blocks)

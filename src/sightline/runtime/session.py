@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 
 from ..data.images import decode, probe
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
+from ..ops import tiling
 from . import onnx_file, resize, rows
 from .answers import READERS, read
+from .tiles import Joined, can_join, opening
 
 PIXELS = 2**22
 """Pixels of the model's inputs that are predicted at a time, at most."""
@@ -84,6 +86,7 @@ class Session:
     Attributes:
         card: What the file says of itself: task, model, settings, metric, licence.
         names: Of the classes.
+        tile: Side in pixels of the tiles that pictures are looked at by; 0 where they are seen whole.
         spent: Seconds so far: preparing pictures, in the network, reading its outputs.
 
     Raises:
@@ -98,12 +101,13 @@ class Session:
         data, self.card = onnx_file.load(self._file)
         self._settings = _settings(self.card, self._file)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
+        self.tile: int = self._settings.get("tile") or 0
         self._network = _network(data, self._file, threads, providers)
         self._check()
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
 
     def prepare(self, source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Prepared:
-        """A picture as the model sees it.
+        """A picture as the model sees it, whole.
 
         Args:
             source: A file, the bytes of one, or (H, W, C) uint8 pixels, C being 3 (RGB) or 1.
@@ -145,16 +149,18 @@ class Session:
             outputs: As `infer` gives them.
             stored: Height and width of each picture, upright.
         """
-        kind, names = self.card["prediction"], self.names
+        kind = self.card["prediction"]
         wanted = {name: outputs[name] for name in READERS[kind][0]}
         found = []
         for i, said in enumerate(read(kind, wanted, self._settings, list(stored))):
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
                 found.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
                 continue
-            told = rows.row(kind, said, names, self.card.get("outputs") or ())
-            found.append(Answer(str(i), told, said))
+            found.append(Answer(str(i), self._row(said), said))
         return found
+
+    def _row(self, said: Any) -> dict[str, Any]:
+        return rows.row(self.card["prediction"], said, self.names, self.card.get("outputs") or ())
 
     def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
         """Answers in order, as they come; a bad file is an answer with an error, the rest goes on.
@@ -168,6 +174,10 @@ class Session:
         height, width = self._settings["size"]
         most = max(1, min(batch_size, PIXELS // (height * width)))
         items = (_item(i, one) for i, one in enumerate(sources))
+        if self.tile:
+            for one in items:
+                yield self._by_tiles(one, most)
+            return
         while some := list(islice(items, most)):
             yield from self._batch(some)
 
@@ -192,10 +202,38 @@ class Session:
             found.append(Answer(one.id, said.row, said.prediction, said.error, one.seconds))
         return found
 
+    def _by_tiles(self, one: Item, most: int) -> Answer:
+        """The answer about one picture, from those about its tiles."""
+        try:
+            with self._clock("prepare"):
+                picture = opening(self._source(one), one.page)
+            tiles = tiling.cut(*picture.size, self.tile)
+            joined = Joined(tiles, picture.size)
+            for start in range(0, len(tiles), most):
+                some = tiles[start : start + most]
+                with self._clock("prepare"):
+                    ready = [self.prepare(picture.read(*window)) for window in some]
+                with self._clock("infer"):
+                    outputs = self.infer(np.stack([part.pixels for part in ready]))
+                with self._clock("read"):
+                    for said in self.read(outputs, [part.stored for part in ready]):
+                        if said.error:
+                            return Answer(one.id, error=said.error, seconds=one.seconds)
+                        joined.add(said.prediction)
+        except UnreadableImage as error:
+            return Answer(one.id, error=error.detail, seconds=one.seconds)
+        with self._clock("read"):
+            whole = joined.whole()
+            return Answer(one.id, self._row(whole), whole, seconds=one.seconds)
+
     def _seen(self, one: Item) -> Prepared:
+        return self.prepare(self._source(one), one.page)
+
+    @staticmethod
+    def _source(one: Item) -> Path | bytes | NDArray[np.uint8]:
         if one.source is None or one.error:
             raise UnreadableImage(one.id, "unreadable", one.error)
-        return self.prepare(one.source, one.page)
+        return one.source
 
     def _clock(self, what: str) -> _Clock:
         return _Clock(self.spent, what)
@@ -272,12 +310,13 @@ def _settings(card: dict[str, Any], file: Path) -> dict[str, Any]:
             f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
             "is not in it. Export it with --inside all."
         )
-    if settings.get("tile"):
+    if settings.get("tile") and not can_join(kind):
         raise DataError(
-            f"{file} looks at large pictures by tiles of {settings['tile']} pixels, which this runtime does "
-            "not do. Predict with: sightline predict."
+            f"{file} predicts '{kind}' by tiles, which cannot be joined. Update sightline-runtime."
         )
     rules = {**_RULES, **(_OF_OBJECTS if "boxes" in READERS[kind][0] else {})}
+    if settings.get("tile"):
+        rules["tile"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
     for name, rule in rules.items():
         try:
             good = rule(settings[name])

@@ -17,11 +17,10 @@ import torch
 from sightline.data import video
 from sightline.data._magic import ALL_EXTENSIONS, open_file
 from sightline.data.images import full_pages, probe
-from sightline.data.pixels import Arrays, Files, Pages, picture
+from sightline.data.pixels import Arrays, Files, Pages, picture, windows
 from sightline.data.tiles import cut
 from sightline.data.video import Video
 from sightline.data.view import view
-from sightline.data.windows import windows
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
 from sightline.talk import say
 

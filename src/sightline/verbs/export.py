@@ -110,7 +110,7 @@ def run(
     pictures = _calibration(dataset, graph) if precision == "int8" else None
     place = _place(found.path, out, precision, inside, exporter.CARD.ending)
     if model.settings.get("tile"):
-        text = "The file sees one tile at a time: `sightline predict` joins them, sightline-run does not."
+        text = "The file sees one tile at a time; sightline-run and serve join them, as predict does."
         say(text)
     limit = (INTEGER if precision == "int8" else FLOAT) if tolerance is None else tolerance
     place.parent.mkdir(parents=True, exist_ok=True)

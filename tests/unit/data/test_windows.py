@@ -14,8 +14,8 @@ from PIL import Image
 
 from sightline.data import windows as module
 from sightline.data.images import decode, full_pages
-from sightline.data.pixels import Files, Pages
-from sightline.data.windows import Parts, Whole, windows
+from sightline.data.pixels import Files, Pages, windows
+from sightline.data.windows import Parts, Whole
 from sightline.errors import UnreadableImage
 
 HEIGHT, WIDTH = 83, 131

@@ -110,7 +110,7 @@ def test_pixels_do_not_hang_on_simplejpeg(tmp_path: Path, monkeypatch: pytest.Mo
 def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
     """Files that are refused, and what is said."""
     good = exported.write(tmp_path / "m.onnx", "instances").read_bytes()
-    card = exported.card("instances")
+    card, tiled = exported.card("instances"), exported.card("label", tile=64)
 
     def with_card(text: str) -> bytes:
         made = exported.model("instances")
@@ -132,7 +132,8 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "no settings": (saying(settings=None), "'settings' is None"),
         "another kind": (saying(prediction="mesh"), "predicts 'mesh'"),
         "outside": (saying(inside="none"), "--inside none"),
-        "tiles": (saying(settings={**card["settings"], "tile": 640}), "by tiles of 640 pixels"),
+        "no side": (saying(settings={**card["settings"], "tile": -8}), "its 'tile' is -8"),
+        "tiles": (with_card(json.dumps(tiled)), "predicts 'label' by tiles"),
         "no size": (saying(settings={**card["settings"], "size": [0, 3]}), "its 'size' is [0, 3]"),
         "no conf": (saying(settings={**card["settings"], "conf": None}), "its 'conf' is None"),
         "another size": (saying(settings={**card["settings"], "size": [64, 64]}), "should take 'images'"),
@@ -142,7 +143,7 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
 
 @pytest.mark.parametrize("name", [
     "empty", "png", "half", "a byte short", "no card", "no JSON", "a list", "newer", "no settings",
-    "another kind", "outside", "tiles", "no size", "no conf", "another size", "another net",
+    "another kind", "outside", "no side", "tiles", "no size", "no conf", "another size", "another net",
 ])  # fmt: skip
 def test_damaged_files_are_refused_in_words(name: str, tmp_path: Path) -> None:
     data, words = damaged(tmp_path)[name]

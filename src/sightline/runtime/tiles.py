@@ -1,0 +1,81 @@
+"""Large pictures by overlapping tiles, as the toolkit's `data/tiles.py` looks at them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.targets._sampled import Map
+from ..data.blend import blended
+from ..data.images import decode
+from ..data.windows import Whole, Windows, opened
+from ..ops.tiling import Window, distinct
+from .answers import Instances, Masks
+
+
+def opening(source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Windows:
+    """A picture of which parts can be read; a large TIFF in blocks is never decoded as a whole.
+
+    Args:
+        source: A file, the bytes of one, or (H, W, C) uint8 pixels.
+        page: Which picture of a TIFF of several, from 0.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    if isinstance(source, np.ndarray):
+        return Whole(source)
+    found = opened(source, page) if isinstance(source, Path) else None
+    return found or Whole(decode(source, page=page))
+
+
+class Joined:
+    """What was seen in the tiles of one picture, and at last in the picture.
+
+    Args:
+        tiles: The tiles, in the order in which they are told.
+        size: Height and width of the picture.
+    """
+
+    def __init__(self, tiles: Sequence[Window], size: tuple[int, int]) -> None:
+        self._tiles, self._size = tiles, size
+        self._objects: list[Instances] = []
+        self._maps: list[bytes] = []
+
+    def add(self, prediction: Instances | Masks) -> None:
+        """What was seen in the next tile, in its pixels."""
+        if isinstance(prediction, Masks):
+            self._maps.append(zlib.compress(np.ascontiguousarray(prediction.map).data, 1))
+        else:
+            x, y, *_ = self._tiles[len(self._objects)]
+            shift, far = np.array([x, y, x, y], np.float32), np.array(self._size[::-1] * 2, np.float32)
+            parts = [(left + x, top + y, crop) for left, top, crop in prediction.parts]
+            boxes = np.minimum(prediction.boxes + shift, far)
+            self._objects.append(replace(prediction, boxes=boxes, parts=parts))
+
+    def whole(self) -> Instances | Masks:
+        """What is in the picture: class maps vote where tiles overlap; objects are told once."""
+        if self._maps:
+            return Masks(np.concatenate(list(blended(self._map, self._tiles, *self._size))))
+        each = self._objects
+        tile = np.repeat(np.arange(len(each)), [len(one.labels) for one in each])
+        boxes, labels, scores = (
+            np.concatenate([getattr(one, name) for one in each]) for name in ("boxes", "labels", "scores")
+        )
+        found = Instances(self._size, boxes, labels, scores, [part for one in each for part in one.parts])
+        return found.at(distinct(boxes, labels, scores, tile, self._tiles))
+
+    def _map(self, i: int) -> Map:
+        _, _, width, height = self._tiles[i]
+        found: Map = np.frombuffer(zlib.decompress(self._maps[i]), dtype=np.uint8).reshape(height, width)
+        return found
+
+
+def can_join(kind: str) -> bool:
+    """Whether predictions of this kind can be joined."""
+    return kind in ("instances", "outlines", "masks")

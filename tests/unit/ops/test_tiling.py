@@ -1,0 +1,54 @@
+"""Tiles cover a picture, and an object that several show is told once."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sightline.ops.tiling import SAME, Window, cut, distinct
+
+sides = st.integers(1, 90)
+
+
+@given(sides, sides, st.integers(4, 40))
+def test_tiles_cover_the_picture_and_overlap(height: int, width: int, side: int) -> None:
+    seen = np.zeros((height, width), dtype=int)
+    for x, y, w, h in cut(height, width, side):
+        assert 0 <= x <= x + w <= width
+        assert 0 <= y <= y + h <= height
+        seen[y : y + h, x : x + w] += 1
+    assert seen.min() == 1 if max(height, width) <= side else seen.min() >= 1
+    if width > side:
+        starts = sorted({x for x, *_ in cut(height, width, side)})
+        assert max(np.diff(starts)) <= max(1, int(0.8 * side)) + 1
+
+
+def plainly(boxes: np.ndarray, labels: np.ndarray, scores: np.ndarray, tile: np.ndarray) -> list[int]:
+    """One box after the other, from the best on, against all that stay."""
+    kept: list[int] = []
+    for i in np.argsort(-scores, kind="stable"):
+        for j in kept:
+            low, high = np.maximum(boxes[i, :2], boxes[j, :2]), np.minimum(boxes[i, 2:], boxes[j, 2:])
+            shared = np.clip(high - low, 0, None).prod()
+            least = min((boxes[k, 2:] - boxes[k, :2]).prod() for k in (i, j))
+            if labels[i] == labels[j] and tile[i] != tile[j] and shared / max(least, 1e-9) > SAME:
+                break
+        else:
+            kept.append(int(i))
+    return kept
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(20, 100), st.integers(20, 100), st.integers(0, 60))
+def test_objects_are_told_once_by_the_plain_definition(seed: int, height: int, width: int, n: int) -> None:
+    rng = np.random.default_rng(seed)
+    windows: list[Window] = cut(height, width, 20)
+    tile = rng.integers(0, len(windows), n)
+    x, y, w, h = np.array(windows, dtype=np.float32)[tile].reshape(-1, 4).T
+    near = rng.integers(0, 12, (n, 2))
+    far = near + rng.integers(1, 9, (n, 2))  # whole numbers: no share lies on the edge by rounding
+    boxes = np.column_stack([x + near[:, 0], y + near[:, 1], x + far[:, 0], y + far[:, 1]]).astype(np.float32)
+    boxes = np.minimum(boxes, np.column_stack([x + w, y + h, x + w, y + h]))
+    labels, scores = rng.integers(0, 2, n), rng.integers(0, 9, n).astype(np.float32) / 9
+    found = distinct(boxes, labels, scores, tile, windows)
+    assert found.tolist() == plainly(boxes, labels, scores, tile)

@@ -1,0 +1,95 @@
+"""A model that looks by tiles says the same here and in the toolkit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from sightline.core.targets.bitmaps import Bitmaps, Packed
+from sightline.core.targets.instances import Instances
+from sightline.core.targets.masks import Masks
+from sightline.data import windows
+from sightline.data.tiles import cut
+from sightline.runtime import answers
+from sightline.runtime.session import Item, Session
+from tests.unit.runtime import exported
+
+TILE = 64
+
+
+def scene(height: int, width: int) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (9, 12, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST))
+
+
+def as_in_the_toolkit(found: list[answers.Instances]) -> Instances:
+    """What was seen in some tiles, as the toolkit holds it."""
+    masks = None
+    if any(one.parts for one in found):
+        parts = [part for one in found for part in one.parts]
+        corners = torch.tensor([part[:2] for part in parts], dtype=torch.int64)
+        masks = Bitmaps(corners, tuple(Packed.of(part[2]) for part in parts))
+    boxes, labels, scores = (
+        torch.from_numpy(np.concatenate([getattr(one, name) for one in found]))
+        for name in ("boxes", "labels", "scores")
+    )
+    counts = torch.tensor([len(one.labels) for one in found])
+    sizes = torch.tensor([one.size for one in found])
+    return Instances(counts, sizes, boxes, labels, scores, masks=masks)
+
+
+@pytest.mark.parametrize("kind", ["instances", "outlines", "masks"])
+def test_tiles_are_joined_as_in_the_toolkit(kind: str, tmp_path: Path) -> None:
+    picture = scene(67, 130)
+    tiles = cut(torch.tensor([[67, 130]]), TILE)
+    parts = [picture[y : y + h, x : x + w] for x, y, w, h in tiles.windows(torch.arange(len(tiles.owner)))]
+    each = [
+        a.prediction for a in Session(exported.write(tmp_path / "a.onnx", kind), threads=1).predict(parts)
+    ]
+    (mine,) = Session(exported.write(tmp_path / "b.onnx", kind, tile=TILE), threads=1).predict([picture])
+    if kind == "masks":
+        whole = tiles.join(Masks.of([one.map for one in each]))
+        assert np.array_equal(mine.prediction.map, whole.map(0))
+        assert len(np.unique(whole.map(0))) > 1
+        return
+    theirs = tiles.join(as_in_the_toolkit(each))
+    assert sum(len(one.labels) for one in each) > len(theirs.labels) > 0  # some were told twice
+    for name in ("boxes", "labels", "scores"):
+        assert np.array_equal(getattr(mine.prediction, name), getattr(theirs, name).numpy())
+    if kind == "outlines":
+        assert theirs.masks is not None
+        for (x, y, crop), (left, top, other) in zip(mine.prediction.parts, theirs.masks, strict=True):
+            assert (x, y) == (left, top)
+            assert np.array_equal(crop, other)
+
+
+def test_an_object_on_the_border_of_tiles_is_told_once_and_bad_files_go_on(tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "instances", tile=64), threads=1)
+    (tmp_path / "text.png").write_text("no picture")
+    whole = np.full((48, 64, 3), 90, dtype=np.uint8)
+    (one, bad, lost) = session.predict(
+        [whole, tmp_path / "text.png", Item("film#1", None, error="is cut off")]
+    )
+    assert one.row["objects"] == len(one.prediction.labels) > 0
+    assert "plain text" in bad.error
+    assert lost.error == "is cut off"
+    (large,) = session.predict([np.full((100, 150, 3), 90, dtype=np.uint8)])
+    assert len(large.prediction.labels) > len(one.prediction.labels)
+    assert isinstance(large.prediction, answers.Instances)
+    assert (np.diff(large.prediction.scores) <= 0).all()
+
+
+def test_a_large_tiff_is_read_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "masks", tile=64), threads=1)
+    Image.fromarray(scene(300, 200)).save(tmp_path / "a.tif", compression="tiff_lzw", strip_size=6000)
+    (whole,) = session.predict([tmp_path / "a.tif"])
+    monkeypatch.setattr(windows, "LARGE", 1)
+    monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "40000")  # fewer than it has: only blocks are decoded
+    (parts,) = session.predict([tmp_path / "a.tif"])
+    assert not parts.error
+    assert np.array_equal(whole.prediction.map, parts.prediction.map)
