@@ -20,25 +20,41 @@ from sightline.verbs import serve
 
 
 def test_a_full_batch_does_not_wait() -> None:
-    async def main() -> list[int]:
+    async def main() -> list[object]:
         queue = Queue(10, 3, wait=3600)
         queue.put([Job(bytes([k])) for k in range(7)])
-        return [len(await queue.take()), len(await queue.take()), len(queue)]
+        found: list[object] = [(queue.due(), len(queue.take())), (queue.due(), len(queue.take()))]
+        left = queue.due()
+        assert left is not None
+        return [*found, left > 3000, len(queue)]
 
-    assert asyncio.run(main()) == [3, 3, 1]
+    assert asyncio.run(main()) == [(0, 3), (0, 3), True, 1]
 
 
 def test_a_part_of_a_batch_waits_for_others() -> None:
     async def main() -> list[bytes]:
-        queue = Queue(10, 2, wait=30)
-        taking = asyncio.create_task(queue.take())
+        queue = Queue(10, 3, wait=0.02)
+        assert queue.due() is None
         queue.put([Job(b"a")])
-        await asyncio.sleep(0.05)
-        assert not taking.done()
+        assert queue.due() > 0  # type: ignore[operator]
         queue.put([Job(b"b")])
-        return [bytes(one.job.content) for one in await taking]
+        await asyncio.sleep(0.03)
+        assert queue.due() == 0
+        return [bytes(one.job.content) for one in queue.take()]
 
     assert asyncio.run(main()) == [b"a", b"b"]
+
+
+def test_what_is_put_back_is_next_and_in_order() -> None:
+    async def main() -> list[bytes]:
+        queue = Queue(2, 2, wait=0)
+        queue.put([Job(b"1"), Job(b"2")])
+        taken = queue.take()
+        queue.put([Job(b"3")])
+        queue.put_back(taken)
+        return [bytes(one.job.content) for _ in range(2) for one in queue.take()]
+
+    assert asyncio.run(main()) == [b"1", b"2", b"3"]
 
 
 def test_all_jobs_of_a_request_or_none() -> None:
@@ -60,7 +76,7 @@ def test_what_is_withdrawn_is_answered_and_not_predicted() -> None:
         first, second = queue.put([Job(b"1"), Job(b"2")])
         queue.withdraw([first], Answer(status=503))
         assert first.answer.result().status == 503
-        assert [one is second for one in await queue.take()] == [True]
+        assert [one is second for one in queue.take()] == [True]
         queue.withdraw([second], Answer(status=503))
         assert not second.answer.done()
 
