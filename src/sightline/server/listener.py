@@ -14,6 +14,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -33,6 +34,34 @@ _FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: clo
          b"Content-Length: 0\r\n\r\n")  # fmt: skip
 
 
+class Gathered:
+    """A transport that sends at once what is written in one round of the event loop: head and body of an
+    answer are one packet and one call of the system, which is the dearest part of a small answer."""
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._pieces: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send it, at the end of this round."""
+        if not self._pieces:
+            self._loop.call_soon(self._send)
+        self._pieces.append(data)
+
+    def close(self) -> None:
+        """Send what was written, and close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        data, self._pieces = b"".join(self._pieces), []
+        if data and not self._transport.is_closing():
+            self._transport.write(data)
+
+
 class Timed(H11Protocol):
     """A connection that must say what it wants within `limit` seconds of being made, or of its first byte."""
 
@@ -41,7 +70,7 @@ class Timed(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
-        super().connection_made(transport)
+        super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > CONNECTIONS:
             transport.write(_FULL)
             transport.close()

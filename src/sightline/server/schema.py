@@ -56,6 +56,13 @@ def answer(description: str, schema: Json | None = None, **media: Json) -> dict[
 
 _BINARY: Json = {"type": "string", "format": "binary"}
 
+MODEL: Json = {
+    "parameters": [{
+        "name": "model", "in": "query", "required": False, "schema": {"type": "string"},
+        "description": "Name of a model; the first if left out.",
+    }]
+}  # fmt: skip
+
 UPLOAD: Json = {
     "requestBody": {
         "required": True,
