@@ -77,9 +77,10 @@ class Serving:
         spent = [sum(one.cpu_times()[:2]) for one in self.processes()]
         return [spent[0], sum(spent[1:])]
 
-    def metric(self, name: str) -> float:
+    def metric(self, name: str, token: str = "") -> float:
         """Sum of a counter over its labels."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as reply:
+        asked = urllib.request.Request(f"{self.url}/metrics", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(asked, timeout=30) as reply:
             lines = reply.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 

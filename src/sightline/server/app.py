@@ -56,7 +56,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
-    told = page.described(app, closed)
+    told = page.described(app, closed, list(service.engines))
     app.state.openapi, app.state.page = told, page.html(told)
     return app
 

@@ -184,6 +184,9 @@ class Engine:
                 if self.ready is None:
                     self._failed(error)
                     return
+            except Exception as error:  # else the model would be without a worker for ever, without a word
+                tries += 1
+                log("failed", logging.ERROR, exc_info=error, model=self.name)
             finally:
                 process.kill()
             await asyncio.to_thread(process.reap)
@@ -229,8 +232,9 @@ class Engine:
 
     def _hand_out(self) -> None:
         """Give workers all batches that are due. An idle worker takes what has waited long enough, a busy one
-        only a full batch, which does not get better by waiting until it is through."""
-        while worker := min(self._able, key=lambda one: len(one.given), default=None):
+        only a full batch, which does not get better by waiting until it is through. Of busy ones that is
+        chosen which was busy last: behind a picture that takes long nothing should wait."""
+        while worker := min(self._able, key=lambda one: (len(one.given), -one.began), default=None):
             due = self.queue.due()
             if due is None or len(worker.given) >= _AHEAD:
                 return

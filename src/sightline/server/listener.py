@@ -30,6 +30,7 @@ CONNECTIONS = 1000
 
 _GRACE = 0.5  # seconds in which requests that were under way when the end was asked for still come in
 _KEEP_ALIVE = 15
+_READ = 2**16  # bytes of an answer that must be read within a time limit of a connection
 _FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
          b"Content-Length: 0\r\n\r\n")  # fmt: skip
 
@@ -63,10 +64,12 @@ class Gathered:
 
 
 class Timed(H11Protocol):
-    """A connection that must say what it wants within `limit` seconds of being made, or of its first byte."""
+    """A connection that must say what it wants within `limit` seconds of being made, or of its first byte;
+    and that must go on reading what it is answered, else the answers of many would fill the memory."""
 
     limit = 10.0
     _head: asyncio.TimerHandle | None = None
+    _tail: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
@@ -87,11 +90,34 @@ class Timed(H11Protocol):
         elif idle and self._head is None:
             self._head = self.loop.call_later(self.limit, self._too_slow)
 
+    def pause_writing(self) -> None:
+        """More has been written than the other side has read."""
+        super().pause_writing()
+        self._watch(self.transport.get_write_buffer_size())
+
+    def resume_writing(self) -> None:
+        """It has read on."""
+        super().resume_writing()
+        if self._tail is not None:
+            self._tail.cancel()
+            self._tail = None
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""
-        if self._head is not None:
-            self._head.cancel()
+        for timer in (self._head, self._tail):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def _watch(self, before: int) -> None:
+        def look() -> None:
+            left = self.transport.get_write_buffer_size()
+            if before - left < _READ:
+                self.transport.abort()
+            else:
+                self._watch(left)
+
+        self._tail = self.loop.call_later(self.limit, look)
 
     def _too_slow(self) -> None:
         self._head = None
