@@ -210,6 +210,20 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: 
         session.prepare(tmp_path / "a.png")
 
 
+def test_what_lies_behind_the_first_picture_is_not_looked_at(tmp_path: Path) -> None:
+    """Else a file of a million pages would take seconds."""
+    session = Session(exported.write(tmp_path / "m.onnx", "label"))
+    out = io.BytesIO()
+    Image.fromarray(picture()).save(out, "TIFF", save_all=True, append_images=[Image.fromarray(picture())])
+    data = bytearray(out.getvalue())
+    first = int.from_bytes(data[4:8], "little")
+    link = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    data[link : link + 4] = (10).to_bytes(4, "little")  # where no table of contents is
+    (answer,) = session.predict([bytes(data)])
+    assert answer.error == ""
+    assert answer.row
+
+
 def test_threads_are_refused(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "label"))
     out = io.BytesIO()

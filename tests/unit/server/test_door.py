@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,3 +104,32 @@ def test_logs_say_what_happened_and_nothing_that_was_sent(tmp_path: Path) -> Non
         assert "SECRET" not in text
         assert "grandmother" not in text
         assert TOKEN not in text
+
+
+def test_the_token_is_compared_whole_whatever_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the function of the library that takes as long wherever two differ, on digests of one length."""
+    seen: list[tuple[int, int]] = []
+
+    def compare(a: bytes, b: bytes) -> bool:
+        seen.append((len(a), len(b)))
+        return a == b
+
+    monkeypatch.setattr("sightline.server.guard.hmac.compare_digest", compare)
+    for said in ([], ["Bearer x"], [f"Bearer {TOKEN}x"], [f"Basic {TOKEN}"], ["Bearer a", f"Bearer {TOKEN}"]):
+        with pytest.raises(Refused):
+            Policy(TOKEN).judge("/v1/model", {"host": ["h"], "authorization": said}, "10.0.0.7")
+    assert seen == [(32, 32)] * 5
+
+
+def test_nothing_is_sent_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where the environment would have FastAPI report."""
+    with socket.create_server(("127.0.0.1", 0)) as listener, monkeypatch.context() as changed:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        changed.setenv("FASTAPI_OTEL_AUTO_CONFIGURE", "true")
+        changed.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", address)
+        with serving(tmp_path) as server:
+            assert server.predict(png()).status == 200
+            assert server.stop() == 0
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
