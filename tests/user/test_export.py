@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,25 @@ def test_a_rejected_file_fails_the_command(sightline: Callable, tmp_path: Path) 
     assert "REJECTED on" in said.err
     assert (tmp_path / "run/export/run.onnx.rejected").is_file()
     assert not (tmp_path / "run/export/run.onnx").exists()
+    _full_disk(sightline, tmp_path)
+
+
+def _full_disk(sightline: Callable, tmp_path: Path) -> None:
+    """The system refuses files above 64 kB, as a full disk does: nothing is lost, and nothing is left."""
+    resource = pytest.importorskip("resource", reason="this system has no limit on files")
+    file = tmp_path / "run/export/run.onnx"
+    file.write_bytes(b"of yesterday")
+    formats = ["onnx", "torch", *(["openvino"] if find_spec("openvino") else [])]
+    for to in formats:
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+        try:
+            said = sightline("export", "run", "--to", to)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        assert said.code == 1, said.err
+        assert "could not be written" in said.err
+        assert "Make room" in said.err
+    assert file.read_bytes() == b"of yesterday"
+    left = sorted(p.name for p in file.parent.iterdir())
+    assert left == ["run.onnx", "run.onnx.rejected", "run.onnx.rejected.json"]

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+_AT_ONCE = 2**18
+"""Pixels that are computed at a time: of a whole picture wide numbers would take many times its memory."""
+
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
     """Undo an EXIF orientation (Exif 2.3, tag 0x0112) of (H, W, C)."""
@@ -20,8 +23,14 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 def on_white(pixels: np.ndarray) -> np.ndarray:
     """(H, W, C + 1) with alpha last, laid on white: (H, W, C)."""
-    alpha = pixels[..., -1:].astype(np.uint16)
-    return ((pixels[..., :-1] * alpha + 255 * (255 - alpha) + 127) // 255).astype(np.uint8)
+    height, width, channels = pixels.shape
+    flat = pixels.reshape(-1, channels)
+    out = np.empty((len(flat), channels - 1), dtype=np.uint8)
+    for i in range(0, len(flat), _AT_ONCE):
+        part = flat[i : i + _AT_ONCE]
+        alpha = part[:, -1:].astype(np.uint16)
+        out[i : i + _AT_ONCE] = (part[:, :-1] * alpha + 255 * (255 - alpha) + 127) // 255
+    return out.reshape(height, width, channels - 1)
 
 
 def scaled(values: np.ndarray, ceiling: float | None) -> np.ndarray:
@@ -32,9 +41,14 @@ def scaled(values: np.ndarray, ceiling: float | None) -> np.ndarray:
         ceiling: The value that becomes 255, with 0 becoming 0. If None, 1 for values that all lie in
             [0, 1]. Where values lie outside, their own minimum and maximum are taken instead.
     """
-    values = values.astype(np.float64)
     low, high = 0.0, 1.0 if ceiling is None else ceiling
-    if values.min() < low or values.max() > high:
-        low, high = float(values.min()), float(values.max())
+    least, most = float(values.min()), float(values.max())
+    if least < low or most > high:
+        low, high = least, most
     span = high - low if high > low else 1.0
-    return np.asarray(np.rint((values - low) * (255 / span)), dtype=np.uint8)
+    flat = values.reshape(-1)
+    out = np.empty(len(flat), dtype=np.uint8)
+    for i in range(0, len(flat), _AT_ONCE):
+        part = flat[i : i + _AT_ONCE].astype(np.float64)
+        out[i : i + _AT_ONCE] = np.rint((part - low) * (255 / span))
+    return out.reshape(values.shape)

@@ -148,8 +148,7 @@ def probe(source: Source) -> ImageFacts:
     """
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
         orientation = _orientation(image, kind)
-        turned = orientation >= 5 and kind != "tiff"
-        width, height = image.size[::-1] if turned else image.size
+        height, width = _upright(image, kind, orientation)
         bands = image.getbands()
         return ImageFacts(
             width=width,
@@ -166,6 +165,17 @@ def probe(source: Source) -> ImageFacts:
             cmyk=image.mode == "CMYK",
             file_size=size,
         )
+
+
+def size_of(source: Source) -> tuple[int, int]:
+    """Height and width of the first picture of a file, upright. Unlike `probe` it does not count the pictures
+    in the file, of which there may be a million.
+
+    Raises:
+        UnreadableImage: As `probe`.
+    """
+    with _opened(source) as (image, kind, size), _trouble(source, kind, size):
+        return _upright(image, kind, _orientation(image, kind))
 
 
 @dataclass(frozen=True)
@@ -297,6 +307,12 @@ def _orientation(image: Any, kind: str) -> int:
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
+def _upright(image: Any, kind: str, orientation: int) -> tuple[int, int]:
+    """Height and width as they are seen; Pillow has turned a TIFF itself."""
+    width, height = image.size
+    return (width, height) if orientation >= 5 and kind != "tiff" else (height, width)
+
+
 def _bits(image: Any, kind: str) -> int:
     """Bits per channel as stored."""
     if kind == "png":
@@ -319,7 +335,8 @@ def _to_uint8(image: Any, kind: str, source: Source) -> np.ndarray:
         return scaled(values, _ceiling(image, kind))[..., None]
     if "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         grey = mode in ("1", "L", "LA", "La")
-        return on_white(np.asarray(image.convert("LA" if grey else "RGBA")))
+        wanted = "LA" if grey else "RGBA"
+        return on_white(np.asarray(image if mode == wanted else image.convert(wanted)))
     if mode in ("1", "L"):
         return np.array(image if mode == "L" else image.convert("L"))[..., None]
     return np.array(image if mode == "RGB" else image.convert("RGB"))

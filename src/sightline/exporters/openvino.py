@@ -30,6 +30,7 @@ def write(job: Job, file: Path) -> None:
     Raises:
         MissingExtra: If openvino is not installed, or nncf where the precision is int8.
         UsageError: If the model cannot be traced.
+        OSError: If the disk refuses.
     """
     ov = library()
     # Read, not converted: ov.convert_model reports its use.
@@ -37,7 +38,12 @@ def write(job: Job, file: Path) -> None:
     if job.precision == "int8":
         model = _quantised(model, job)
     model.set_rt_info(json.dumps(job.document, ensure_ascii=False), [KEY])
-    ov.save_model(model, str(file), compress_to_fp16=job.precision == "fp16")
+    try:
+        ov.save_model(model, str(file), compress_to_fp16=job.precision == "fp16")
+    except RuntimeError as error:
+        if "iostream" not in str(error):
+            raise
+        raise OSError(None, "the disk refuses it; it is probably full", str(file)) from error
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:

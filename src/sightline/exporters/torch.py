@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,8 +25,11 @@ def write(job: Job, file: Path) -> None:
 
     Raises:
         UsageError: If the model cannot be traced.
+        OSError: If the disk refuses.
     """
-    torch.export.save(traced(job.graph), file, extra_files={KEY: json.dumps(job.document)})
+    package = io.BytesIO()  # where a disk is full, torch would end the process
+    torch.export.save(traced(job.graph), package, extra_files={KEY: json.dumps(job.document)})
+    file.write_bytes(package.getbuffer())
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:

@@ -6,20 +6,25 @@ Pixels are scaled with weights of 15 bits or less, in whole numbers. Floats hold
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 Fit = Literal["squash", "crop", "pad"]
 Floats = NDArray[np.floating]
+Span = tuple[int, int]
+Seen = tuple[Span, Span]
 
 PAD_GREY = 114
 _BLOCK = 16
 """Places along a side that are computed by one product."""
 _HELD = 2**19
 """Numbers of a band of rows that are there as floats at a time."""
+_LONG = 2**14
+"""Sides beyond it are scaled place by place: weights of whole blocks would take more than the picture."""
 _MOST, _BITS = 22, 15
 """Bits behind the point, at most; and bits of a weight."""
 
@@ -53,12 +58,32 @@ def back(stored: tuple[int, int], size: tuple[int, int], fit: Fit) -> NDArray[np
     return np.array([[across, 0, -(across * left)], [0, down, -(down * top)]])
 
 
-def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """(H, W, C) uint8 scaled to (height, width): each row, then each column, as torch does it."""
+def resized(image: np.ndarray, size: tuple[int, int], seen: Seen | None = None) -> np.ndarray:
+    """(H, W, C) uint8 scaled to (height, width): each row, then each column, as torch does it.
+
+    Args:
+        image: The picture.
+        size: Height and width that it is scaled to.
+        seen: The rows and the columns of the result that are wanted (first, and the one after the last); of a
+            thin picture they may be a tiny part of it. All if left out.
+    """
     height, width = image.shape[:2]
-    if width != size[1]:
-        image = _across(image, size[1])
-    return image if height == size[0] else _down(image, size[0])
+    rows, columns = seen or ((0, size[0]), (0, size[1]))
+
+    def across(first: int, last: int) -> np.ndarray:
+        part = image[first:last]
+        if width == size[1]:
+            return part[:, slice(*columns)]
+        if width <= _LONG:
+            return _across(part, size[1], columns)
+        turned = _along(lambda i, j: part[:, i:j].swapaxes(0, 1), width, size[1], columns)
+        return np.ascontiguousarray(turned.swapaxes(0, 1))
+
+    if height == size[0]:
+        return across(*rows)
+    if height <= _LONG:
+        return _down(across(0, height), size[0], rows)
+    return _along(across, height, size[0], rows)
 
 
 class _Filter(NamedTuple):
@@ -89,14 +114,18 @@ def _inner(
 
 def _grey(image: np.ndarray) -> np.ndarray:
     """(H, W, 1) of (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, as Pillow."""
-    red, green, blue = (image[..., k].astype(np.uint32) for k in range(3))
-    return ((19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16).astype(np.uint8)[..., None]
+    flat = image.reshape(-1, 3)
+    out = np.empty((len(flat), 1), dtype=np.uint8)
+    for i in range(0, len(flat), _HELD):
+        red, green, blue = (flat[i : i + _HELD, k].astype(np.uint32) for k in range(3))
+        out[i : i + _HELD, 0] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+    return out.reshape(*image.shape[:2], 1)
 
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     inner, (top, left) = _inner(image.shape[:2], size, "crop")
-    image = resized(image, inner)
-    return np.ascontiguousarray(image[-top : size[0] - top, -left : size[1] - left])
+    seen = (-top, size[0] - top), (-left, size[1] - left)
+    return np.ascontiguousarray(resized(image, inner, seen))
 
 
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -109,44 +138,69 @@ def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 _FITS = {"squash": resized, "crop": _cropped, "pad": _padded}
 
 
-def _across(image: np.ndarray, width: int) -> np.ndarray:
+def _across(image: np.ndarray, width: int, wanted: Span) -> np.ndarray:
     """Every row scaled."""
     height, old, channels = image.shape
-    filters = _filters(old, width, channels)
+    filters = _filters(old, width, channels, wanted)
     rows = image.reshape(height, old * channels)
-    out = np.empty((height, width * channels), dtype=np.uint8)
+    out = np.empty((height, (wanted[1] - wanted[0]) * channels), dtype=np.uint8)
     step = max(1, _HELD // rows.shape[1])
     for y in range(0, height, step):
         band = rows[y : y + step].astype(filters[0].weights.dtype)
         for begin, end, first, last, weights in filters:
             out[y : y + step, begin:end] = band[:, first:last] @ weights.T + 0.5  # cut off, so rounded
-    return out.reshape(height, width, channels)
+    return out.reshape(height, -1, channels)
 
 
-def _down(image: np.ndarray, height: int) -> np.ndarray:
+def _down(image: np.ndarray, height: int, wanted: Span) -> np.ndarray:
     """Every column scaled."""
     old, width, channels = image.shape
     rows = image.reshape(old, width * channels)
-    out = np.empty((height, width * channels), dtype=np.uint8)
-    for begin, end, first, last, weights in _filters(old, height, 1):
+    out = np.empty((wanted[1] - wanted[0], width * channels), dtype=np.uint8)
+    for begin, end, first, last, weights in _filters(old, height, 1, wanted):
         out[begin:end] = weights @ rows[first:last].astype(weights.dtype) + 0.5
-    return out.reshape(height, width, channels)
+    return out.reshape(-1, width, channels)
+
+
+def _along(source: Callable[[int, int], np.ndarray], old: int, new: int, wanted: Span) -> np.ndarray:
+    """A long side scaled, one place of the result after the other, so that memory does not grow with it.
+
+    Args:
+        source: Gives the places from one to another of the long side, (n, other side, C) uint8.
+        old: Places there are.
+        new: Places that they become.
+        wanted: Which of these.
+    """
+    bits, found = _bits(_top(old, new)), []
+    for place in range(*wanted):
+        start, shares = _weights(old, new, np.array([place]))
+        first = int(start[0])
+        exact = _whole(shares[0], bits)[: old - first] * 2.0**-bits
+        total: Any = 0.0
+        step = max(1, _HELD // max(1, source(first, first + 1).size))
+        for i in range(0, len(exact), step):
+            part = source(first + i, first + min(i + step, len(exact)))
+            total = total + np.tensordot(exact[i : i + step], part.astype(np.float64), 1)
+        found.append((total + 0.5).astype(np.uint8))
+    return np.stack(found)
 
 
 @lru_cache(maxsize=8)
-def _filters(old: int, new: int, channels: int) -> list[_Filter]:
-    """Weights that scale a side of `old` places, of so many interleaved numbers each, to `new` places.
+def _filters(old: int, new: int, channels: int, wanted: Span) -> list[_Filter]:
+    """Weights that scale a side of `old` places, of so many interleaved numbers each, to the wanted ones of
+    `new` places.
 
     They are whole multiples of 2^-bits. A sum is one too, and below 256: with up to 16 bits a float of 32
     bits (24 of them for the number) holds it and all that is added up on the way, in whatever order.
     """
-    start, weights, bits = _weights(old, new)
+    start, shares = _weights(old, new, np.arange(*wanted))
+    bits = _bits(_top(old, new))
     kind = np.float32 if bits <= 16 else np.float64
-    exact = (weights * 2.0**-bits).astype(kind)
-    most = weights.shape[1]
+    exact = (_whole(shares, bits) * 2.0**-bits).astype(kind)
+    count, most = exact.shape
     found = []
-    for begin in range(0, new, _BLOCK):
-        end = min(new, begin + _BLOCK)
+    for begin in range(0, count, _BLOCK):
+        end = min(count, begin + _BLOCK)
         first, last = int(start[begin]), min(old, int(start[end - 1]) + most)
         columns = start[begin:end, None] - first + np.arange(most)
         matrix = np.zeros((end - begin, int(columns.max()) + 1), dtype=kind)
@@ -159,24 +213,44 @@ def _filters(old: int, new: int, channels: int) -> list[_Filter]:
     return found
 
 
-def _weights(old: int, new: int) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
-    """The triangle filter in fixed point, as torch and Pillow have it.
+def _weights(old: int, new: int, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The triangle filter of some places of the result, as torch and Pillow have it.
 
     Returns:
-        (new,) first place of each; (new, most) whole weights; and the bits behind their point: as many as
-        leave the greatest one 15 bits.
+        (P,) first place of each, and (P, most) weights of it and those that follow, which add up to 1.
     """
     scale = old / new
     reach = max(scale, 1.0)
     most = 2 * int(np.ceil(reach)) + 1
-    centre = scale * (np.arange(new) + 0.5)
+    centre = scale * (places + 0.5)
     first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
     count = np.minimum(np.minimum((centre + reach + 0.5).astype(np.int64), old) - first, most)
     place = np.arange(most)
     far = np.abs((place + first[:, None] - centre[:, None] + 0.5) * (1 / reach))
     weights = np.where((far < 1) & (place < count[:, None]), 1 - far, 0.0)
     weights /= np.cumsum(weights, 1)[:, -1:]  # added up in order: the last bit counts
-    top, bits = float(weights.max()), 0
+    return first, weights
+
+
+@lru_cache(maxsize=64)
+def _top(old: int, new: int) -> float:
+    """The greatest weight of all."""
+    if new >= old:
+        return 1.0  # that of the first place, which lies before the middle of the first pixel
+    step = max(1, _HELD * new // (2 * old))
+    parts = (np.arange(k, min(k + step, new)) for k in range(0, new, step))
+    return max(float(_weights(old, new, part)[1].max()) for part in parts)
+
+
+def _bits(top: float) -> int:
+    """Bits behind the point of weights: as many as leave the greatest one 15 bits."""
+    bits = 0
     while bits < _MOST and int(0.5 + top * 2 ** (bits + 1)) < 2**_BITS:
         bits += 1
-    return first, (0.5 + weights * 2**bits).astype(np.int64), bits
+    return bits
+
+
+def _whole(weights: NDArray[np.float64], bits: int) -> NDArray[np.int64]:
+    """Weights in fixed point."""
+    whole: NDArray[np.int64] = (0.5 + weights * 2**bits).astype(np.int64)
+    return whole

@@ -13,7 +13,7 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
-from ..data.images import decode, probe
+from ..data.images import decode, size_of
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
 from . import onnx_file, resize, rows
@@ -22,6 +22,8 @@ from .tiles import Joined, can_join, opening
 
 PIXELS = 2**22
 """Pixels of the model's inputs that are predicted at a time, at most."""
+SIDE = 2**18
+"""Longest side of a picture: what is longer, yet within the limit on pixels, would take minutes."""
 INPUT = "images"
 
 
@@ -114,19 +116,22 @@ class Session:
             page: Which picture of a TIFF of several, from 0.
 
         Raises:
-            UnreadableImage: If it cannot be decoded.
+            UnreadableImage: If it cannot be decoded, or a side is longer than `SIDE`.
             UsageError: If an array has another shape or type.
         """
         size, fit, channels = (self._settings[name] for name in ("size", "fit", "channels"))
         if isinstance(source, np.ndarray):
             _check_pixels(source)
             image, stored = source, source.shape[:2]
+            _check_sides(stored)
+        elif page == 0:
+            stored = size_of(source)
+            _check_sides(stored, source)
+            image = decode(source, at_least=size)  # a JPEG perhaps at a fraction of its size
         else:
-            image = decode(source, at_least=size, page=page)
+            image = decode(source, page=page)
             stored = image.shape[:2]
-            if page == 0:  # a JPEG may have been decoded at a fraction of its size
-                facts = probe(source)
-                stored = facts.height, facts.width
+            _check_sides(stored, source)
         seen = resize.view(image, size, fit, channels)
         return Prepared(np.ascontiguousarray(seen.transpose(2, 0, 1)), (int(stored[0]), int(stored[1])))
 
@@ -284,6 +289,12 @@ def _check_pixels(pixels: NDArray[Any]) -> None:
         raise UsageError(
             f"A picture as an array is (H, W, 3 or 1) uint8. Received {pixels.shape} {pixels.dtype}."
         )
+
+
+def _check_sides(stored: Sequence[int], source: object = "the picture") -> None:
+    if max(stored) > SIDE:
+        what = f"is {stored[1]} x {stored[0]} pixels; its sides may have {SIDE:,}. Cut it in pieces"
+        raise UnreadableImage("the picture" if isinstance(source, bytes) else source, "bomb", what)
 
 
 _SIDE = 2**15

@@ -6,9 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, FastAPI, Query, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
@@ -23,7 +23,9 @@ from sightline.server.service import Service
 from sightline.server.uploads import uploads
 
 router = APIRouter()
-Model = Annotated[str | None, Query(description="Name of a model; the first if left out.")]
+_LARGE = 2**18
+"""Bytes of a form that is cut by a thread; smaller ones are through before a thread would begin."""
+_NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 def build(service: Service, *, closed: bool = False) -> FastAPI:
@@ -45,7 +47,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
     app = FastAPI(
         title="Sightline", version=sightline.__version__, lifespan=life, docs_url=None, redoc_url=None,
         description="Predictions for pictures. Nothing that is sent is stored.",
-        openapi_url=None, redirect_slashes=False,
+        openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY,
     )  # fmt: skip
     app.state.service = service
     app.include_router(router)
@@ -54,25 +56,26 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
-    told = page.described(app, closed)
+    told = page.described(app, closed, list(service.engines))
     app.state.openapi, app.state.page = told, page.html(told)
     return app
 
 
-@router.post("/v1/predict", summary="Predict for one picture or several", openapi_extra=schema.UPLOAD,
+@router.post("/v1/predict", summary="Predict for one picture or several",
+             openapi_extra={**schema.UPLOAD, **schema.MODEL},
              responses={**schema.answer("Predictions in the order of the pictures; or, where Accept asks for "
                                         "image/jpeg or image/png, the picture with its prediction drawn.",
                                         schema.PREDICTED, **schema.PICTURES),
                         **schema.errors(404, 406, 415, 422, 500, 504)})  # fmt: skip
-async def predict(request: Request, model: Model = None) -> Response:
+async def predict(request: Request) -> Response:
     """Send files as multipart/form-data, or one picture as the body. A picture that cannot be used is an
     entry with "error"; where none can, the status says why."""
     service: Service = request.app.state.service
-    _known(request, {"model"})
-    engine = service.engine(model)
+    engine = service.engine(_model(request))
     wish = wish_of(request.headers.get("accept"))
     body = await request.body()
-    sent = await asyncio.to_thread(uploads, request.headers, body, service.limits.max_images)
+    asked = request.headers, body, service.limits.max_images
+    sent = uploads(*asked) if len(body) < _LARGE else await asyncio.to_thread(uploads, *asked)
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
     if wish != "row" and len(sent) > 1:
         raise Refused(406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON.")
@@ -84,13 +87,12 @@ async def predict(request: Request, model: Model = None) -> Response:
     return Response(answers[0].content, media_type=media)
 
 
-@router.get("/v1/model", summary="What a model is: task, classes, metric, input",
+@router.get("/v1/model", summary="What a model is: task, classes, metric, input", openapi_extra=schema.MODEL,
             responses={**schema.answer("Its card.", schema.OBJECT), **schema.errors(404)})  # fmt: skip
-async def model_card(request: Request, model: Model = None) -> Any:
+async def model_card(request: Request) -> Any:
     """Names of all models are in "models"."""
     service: Service = request.app.state.service
-    _known(request, {"model"})
-    return _json(service.told(service.engine(model)))
+    return _json(service.told(service.engine(_model(request))))
 
 
 @router.get("/healthz", summary="Whether the server lives",
@@ -136,11 +138,14 @@ def _json(told: Any) -> Response:
     return JSONResponse(told)
 
 
-def _known(request: Request, names: set[str]) -> None:
-    """Refuse what is asked for and is not there, where it would else be passed over in silence."""
-    for name in request.query_params:
-        if name not in names:
-            raise Refused(400, "query", f"The query may hold {', '.join(sorted(names))} and nothing else.")
+def _model(request: Request) -> str | None:
+    """The model that the query names. What else is asked for there is refused, not passed over in silence."""
+    asked = request.query_params.multi_items()
+    if not asked:
+        return None
+    if [name for name, _ in asked] != ["model"]:
+        raise Refused(400, "query", "The query may hold 'model' once, and nothing else.")
+    return asked[0][1]
 
 
 async def _refused(request: Request, error: Exception) -> Response:

@@ -1,11 +1,10 @@
-"""Dynamic micro-batching: a bounded queue that gives what has come, within a latency budget."""
+"""Dynamic micro-batching: a bounded queue, and when what waits in it makes a batch."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 
 from sightline.server.jobs import Answer, Job
@@ -23,6 +22,11 @@ class Waiting:
     answer: asyncio.Future[Answer]
     since: float
 
+    def settle(self, answer: Answer) -> None:
+        """Answer it, unless that has been done."""
+        if not self.answer.done():
+            self.answer.set_result(answer)
+
 
 class Queue:
     """First come, first served. All of it runs on one event loop.
@@ -36,8 +40,6 @@ class Queue:
     def __init__(self, limit: int, batch: int, wait: float) -> None:
         self.limit, self.batch, self.wait = limit, batch, wait
         self._waiting: deque[Waiting] = deque()
-        self._arrived = asyncio.Event()
-        self._turn = asyncio.Lock()
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -59,8 +61,11 @@ class Queue:
         loop = asyncio.get_running_loop()
         added = [Waiting(job, loop.create_future(), loop.time()) for job in jobs]
         self._waiting.extend(added)
-        self._arrived.set()
         return added
+
+    def put_back(self, batch: Sequence[Waiting]) -> None:
+        """What was taken and not begun is the next again, full or not."""
+        self._waiting.extendleft(reversed(batch))
 
     def withdraw(self, given: Iterable[Waiting], answer: Answer) -> None:
         """Answer those that still wait with this; those that a worker has are left alone."""
@@ -68,21 +73,18 @@ class Queue:
         for one in given:
             if one in still:
                 self._waiting.remove(one)
-                if not one.answer.done():
-                    one.answer.set_result(answer)
+                one.settle(answer)
 
-    async def take(self) -> list[Waiting]:
-        """The next batch: as soon as it is full, or its first job has waited as long as it may."""
-        clock = asyncio.get_running_loop().time
-        async with self._turn:
-            while True:
-                while not self._waiting:
-                    self._arrived.clear()
-                    await self._arrived.wait()
-                left = self._waiting[0].since + self.wait - clock()
-                if len(self._waiting) >= self.batch or left <= 0:
-                    return [self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting)))]
-                self._arrived.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await self._arrived.wait()
+    def due(self) -> float | None:
+        """Seconds until there is a batch: 0 once it is full or its first job has waited as long as it may;
+        None where nothing waits."""
+        if not self._waiting:
+            return None
+        if len(self._waiting) >= self.batch:
+            return 0.0
+        now = asyncio.get_running_loop().time()
+        return max(0.0, self._waiting[0].since + self.wait - now)
+
+    def take(self) -> list[Waiting]:
+        """The next batch, due or not."""
+        return [self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting)))]

@@ -1,12 +1,16 @@
-"""One model behind a queue and worker processes. A lost worker is replaced, and what it held is answered."""
+"""One model behind a queue and worker processes. A lost worker is replaced, and what it held is answered.
+
+A worker is given a second batch while it is busy with the first: between two batches it would else wait until
+the event loop, which speaks with hundreds of clients under load, comes round to it.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from sightline.errors import DataError, SightlineError
 from sightline.server.batching import Queue, QueueFull, Waiting
@@ -20,6 +24,7 @@ from sightline.server.refusal import Refused
 START = 300.0
 """Seconds a worker may take to load its model and predict once."""
 
+_AHEAD = 2  # batches that a worker has: one under way, and one that it finds when it is through with it
 _TRIES = 3  # of the first start
 _PAUSE = (0.1, 5.0)  # seconds before a worker is tried again, doubled each time up to the second
 
@@ -40,6 +45,26 @@ _WAITED = Answer(
     status=503, reason="overloaded", message="The picture waited longer than --timeout. Try again later."
 )
 _STOPPED = Answer(status=503, reason="stopping", message="The server is stopping.")
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process that can predict, and the batches that it has, in order."""
+
+    process: Process
+    given: deque[list[Waiting]] = field(default_factory=deque)
+    began: float = 0.0
+    timer: asyncio.TimerHandle | None = None
+
+    def clock(self, limit: float) -> None:
+        """Begin to measure the time of the first batch, if there is one."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+        if self.given:
+            loop = asyncio.get_running_loop()
+            self.began = loop.time()
+            self.timer = loop.call_later(limit, self.process.overdue, limit)
 
 
 class Engine:
@@ -66,9 +91,10 @@ class Engine:
         self.queue = Queue(limits.queue, limits.batch, limits.wait)
         self.ready: Ready | None = None
         self._failed = failed
-        self._able: set[Process] = set()
+        self._able: set[_Worker] = set()
         self._all: set[Process] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._alarm: asyncio.TimerHandle | None = None
         metrics.gauge("sightline_queue_length", lambda: len(self.queue), model=name)
         metrics.gauge("sightline_workers_ready", lambda: len(self._able), model=name)
 
@@ -86,8 +112,10 @@ class Engine:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        while len(self.queue):
-            _settle(await self.queue.take(), [_STOPPED] * self.limits.batch)
+        if self._alarm is not None:
+            self._alarm.cancel()
+        while batch := self.queue.take():
+            _settle(batch, [_STOPPED] * len(batch))
         self.kill()
 
     def kill(self) -> None:
@@ -109,6 +137,7 @@ class Engine:
             waiting = self.queue.put(jobs)
         except QueueFull:
             raise overloaded() from None
+        self._hand_out()
         futures = [one.answer for one in waiting]
         try:
             _, late = await asyncio.wait(futures, timeout=self.limits.timeout)
@@ -139,8 +168,7 @@ class Engine:
                 self.ready = await process.started(START)
                 log("worker-ready", model=self.name, pid=process.pid)
                 tries = 0
-                self._able.add(process)
-                await self._feed(process)
+                await self._serve(process)
             except WorkerLost as lost:
                 tries += 1
                 self.metrics.count("sightline_worker_restarts_total", model=self.name, reason=lost.reason)
@@ -156,46 +184,74 @@ class Engine:
                 if self.ready is None:
                     self._failed(error)
                     return
+            except Exception as error:  # else the model would be without a worker for ever, without a word
+                tries += 1
+                log("failed", logging.ERROR, exc_info=error, model=self.name)
             finally:
-                self._able.discard(process)
                 process.kill()
             await asyncio.to_thread(process.reap)
             self._all.discard(process)
             if tries > 1:
                 await asyncio.sleep(min(_PAUSE[0] * 2**tries, _PAUSE[1]))
 
-    async def _next(self, process: Process) -> list[Waiting]:
-        """The next batch for the worker.
-
-        Raises:
-            WorkerLost: If it ends while it waits; nothing is lost with it.
-        """
-        take, ended = asyncio.ensure_future(self.queue.take()), asyncio.ensure_future(process.ended())
+    async def _serve(self, process: Process) -> None:
+        """Answer what the worker is given, until it is lost; what it has not begun then goes to others."""
+        worker = _Worker(process)
+        self._able.add(worker)
+        self._hand_out()
         try:
-            await asyncio.wait({take, ended}, return_when=asyncio.FIRST_COMPLETED)
-            if take.done():
-                return take.result()
-            raise WorkerLost("crashed", "ended while nothing was asked of it")
-        finally:
-            ended.cancel()
-            take.cancel()
-
-    async def _feed(self, process: Process) -> None:
-        """Give the worker one batch after another, until it is lost."""
-        while True:
-            batch = await self._next(process)
-            started = time.perf_counter()
-            try:
-                answers = await process.ask([one.job for one in batch], self.limits.timeout)
-            except WorkerLost as lost:
+            while True:
+                answers = await process.answers()
+                batch = worker.given.popleft()
+                seconds = asyncio.get_running_loop().time() - worker.began
+                worker.clock(self.limits.timeout)
+                self._hand_out()  # before anything else: it may have nothing to do
+                self.metrics.observe("sightline_predict_seconds", seconds, model=self.name)
+                self.metrics.observe("sightline_batch_size", len(batch), model=self.name)
+                _settle(batch, answers)
+        except WorkerLost as lost:
+            if worker.given:
+                batch = worker.given.popleft()
                 _settle(batch, [_LOST[lost.reason]] * len(batch))
-                raise
-            except asyncio.CancelledError:
-                _settle(batch, [_STOPPED] * len(batch))
-                raise
-            self.metrics.observe("sightline_predict_seconds", time.perf_counter() - started, model=self.name)
-            self.metrics.observe("sightline_batch_size", len(batch), model=self.name)
-            _settle(batch, answers)
+            raise
+        finally:
+            self._able.discard(worker)
+            self._take_back(worker)
+
+    def _take_back(self, worker: _Worker) -> None:
+        """What a worker that is no more had not begun."""
+        left = [one for batch in worker.given for one in batch]
+        worker.given.clear()
+        worker.clock(0)
+        oldest = asyncio.get_running_loop().time() - self.limits.timeout
+        self.queue.put_back([one for one in left if one.since > oldest])
+        for one in left:
+            if one.since <= oldest:  # nobody would withdraw it any more
+                one.settle(_WAITED)
+        self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Give workers all batches that are due. An idle worker takes what has waited long enough, a busy one
+        only a full batch, which does not get better by waiting until it is through. Of busy ones that is
+        chosen which was busy last: behind a picture that takes long nothing should wait."""
+        while worker := min(self._able, key=lambda one: (len(one.given), -one.began), default=None):
+            due = self.queue.due()
+            if due is None or len(worker.given) >= _AHEAD:
+                return
+            if worker.given and len(self.queue) < self.limits.batch:
+                return
+            if due > 0:
+                if self._alarm is None:
+                    self._alarm = asyncio.get_running_loop().call_later(due, self._rung)
+                return
+            worker.given.append(self.queue.take())
+            worker.process.give([one.job for one in worker.given[-1]])
+            if len(worker.given) == 1:
+                worker.clock(self.limits.timeout)
+
+    def _rung(self) -> None:
+        self._alarm = None
+        self._hand_out()
 
 
 def starting(name: str) -> Refused:
@@ -209,6 +265,5 @@ def overloaded() -> Refused:
 
 
 def _settle(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-    for one, answer in zip(batch, answers, strict=False):
-        if not one.answer.done():
-            one.answer.set_result(answer)
+    for one, answer in zip(batch, answers, strict=True):
+        one.settle(answer)

@@ -166,10 +166,11 @@ def _pixels(asked: _Asked, known: Ready, most: int) -> np.ndarray:
 def _from_json(data: Any, shape: list[int]) -> np.ndarray:
     """Numbers of a flat or nested list."""
     try:
-        values = np.array(data)
-    except (ValueError, OverflowError, RecursionError):  # ragged, huge or deep
+        # As objects: of texts numpy would make room for the longest as often as there are texts.
+        values = np.array(data, dtype=object)
+    except (ValueError, RecursionError):  # ragged or deep
         values = np.array(None)
-    if values.dtype.kind not in "iu" or values.size != math.prod(shape):
+    if values.size != math.prod(shape) or any(type(value) is not int for value in values.flat):
         raise _bad("'data' must hold as many whole numbers as the shape says, flat or nested.")
     if values.min() < 0 or values.max() > 255:
         raise _bad("UINT8 is from 0 to 255.")

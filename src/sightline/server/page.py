@@ -20,14 +20,19 @@ curl -H 'Content-Type: image/jpeg' --data-binary @a.jpg http://127.0.0.1:8080/v1
 curl -H 'Accept: image/png' -F file=@a.jpg http://127.0.0.1:8080/v1/predict -o drawn.png"""
 
 
-def described(app: FastAPI, closed: bool) -> dict[str, Any]:
+def described(app: FastAPI, closed: bool, models: list[str]) -> dict[str, Any]:
     """OpenAPI 3.1 of the application.
 
     Args:
         app: With all its routes.
         closed: Whether a token is needed.
+        models: Their names.
     """
     told: dict[str, Any] = app.openapi()
+    for methods in told["paths"].values():
+        for operation in methods.values():
+            for one in operation.get("parameters", []):
+                one["schema"] = {"type": "string", "enum": models}  # there are no other parameters
     if closed:
         told.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, methods in told["paths"].items():

@@ -24,7 +24,8 @@ class WorkerLost(Exception):
 
 
 class Process:
-    """One worker process. Its pipe is read by a thread of its own, so that the event loop never waits.
+    """One worker process. Its pipe is written and read by threads, so that the event loop never waits; two of
+    them, since it may be given jobs while it says the answers to earlier ones.
 
     Args:
         spec: What it is to load.
@@ -36,7 +37,9 @@ class Process:
         self._process = context.Process(target=worker.main, args=(far, spec), daemon=True)
         self._process.start()
         far.close()  # else the pipe would not end with the process
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sightline-pipe")
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="sightline-to-worker")
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="sightline-from-worker")
+        self._late = ""
 
     @property
     def pid(self) -> int | None:
@@ -50,61 +53,60 @@ class Process:
             SightlineError: If it says that it cannot.
             WorkerLost: If it ends without a word, or takes longer than `limit` seconds.
         """
-        said = await self._within(limit, self._pipe.recv)
+        timer = asyncio.get_running_loop().call_later(limit, self.overdue, limit)
+        try:
+            said = await self._received()
+        finally:
+            timer.cancel()
         if isinstance(said, Failed):
             raise _ERRORS.get(said.exit_code, SightlineError)(said.message)
         assert isinstance(said, Ready)
         return said
 
-    async def ask(self, jobs: Sequence[Job], limit: float) -> list[Answer]:
-        """The answers to some jobs.
+    def give(self, jobs: Sequence[Job]) -> None:
+        """Have it predict these, after what it was given before."""
+        self._writer.submit(self._send, list(jobs))
+
+    async def answers(self) -> list[Answer]:
+        """The answers to the jobs that were given first and are not answered yet; waits for them.
 
         Raises:
-            WorkerLost: If the process ends, or takes longer than `limit` seconds and is killed for it.
+            WorkerLost: If the process ends.
         """
+        found: list[Answer] = await self._received()
+        return found
 
-        def exchange() -> Any:
-            self._pipe.send(list(jobs))
-            return self._pipe.recv()
-
-        answers: list[Answer] = await self._within(limit, exchange)
-        return answers
-
-    async def ended(self) -> None:
-        """Wait until the process is no more, whatever ended it (POSIX)."""
-        gone, loop = asyncio.Event(), asyncio.get_running_loop()
-        loop.add_reader(self._process.sentinel, gone.set)
-        try:
-            await gone.wait()
-        finally:
-            loop.remove_reader(self._process.sentinel)
+    def overdue(self, limit: float) -> None:
+        """End it since it took longer than `limit` seconds."""
+        self._late = f"took longer than {limit:g} s and was ended"
+        self.kill()
 
     def kill(self) -> None:
-        """End it now. What it was asked is answered by WorkerLost."""
+        """End it now. Who waits for its answers learns that by WorkerLost."""
         if self._process.is_alive():
             self._process.kill()
-        self._thread.shutdown(wait=False)
+        self._writer.shutdown(wait=False, cancel_futures=True)
+        self._reader.shutdown(wait=False)
 
     def reap(self) -> None:
         """Wait for its end and give back what it held."""
         self._process.join(5)
-        self._thread.shutdown(wait=True)
+        self._writer.shutdown(wait=True)
+        self._reader.shutdown(wait=True)
         self._pipe.close()
 
-    async def _within(self, limit: float, call: Any) -> Any:
-        future = asyncio.get_running_loop().run_in_executor(self._thread, call)
+    def _send(self, jobs: list[Job]) -> None:
         try:
-            done, _ = await asyncio.wait({future}, timeout=limit)
-        except asyncio.CancelledError:
-            self.kill()
-            raise
-        if not done:
-            self.kill()  # which ends the pipe, and with it the call
-            await asyncio.wait({future})
-            future.exception()
-            raise WorkerLost("timeout", f"took longer than {limit:g} s and was ended")
+            self._pipe.send(jobs)
+        except Exception:  # the reader sees the end, and says so
+            self._process.kill()
+
+    async def _received(self) -> Any:
+        """What it says next."""
         try:
-            return future.result()
+            return await asyncio.get_running_loop().run_in_executor(self._reader, self._pipe.recv)
         except (EOFError, OSError) as error:
-            self._process.join(1)
+            if self._late:
+                raise WorkerLost("timeout", self._late) from error
+            await asyncio.to_thread(self._process.join, 1)
             raise WorkerLost("crashed", f"ended with code {self._process.exitcode}") from error

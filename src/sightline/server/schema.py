@@ -56,6 +56,13 @@ def answer(description: str, schema: Json | None = None, **media: Json) -> dict[
 
 _BINARY: Json = {"type": "string", "format": "binary"}
 
+MODEL: Json = {
+    "parameters": [{
+        "name": "model", "in": "query", "required": False, "schema": {"type": "string"},
+        "description": "Name of a model; the first if left out.",
+    }]
+}  # fmt: skip
+
 UPLOAD: Json = {
     "requestBody": {
         "required": True,
@@ -65,6 +72,7 @@ UPLOAD: Json = {
                     "type": "object",
                     "required": ["file"],
                     "properties": {"file": {"type": "array", "minItems": 1, "items": _BINARY}},
+                    "additionalProperties": False,
                 }
             },
             **{kind: {"schema": _BINARY} for kind in ("image/jpeg", "image/png", "application/octet-stream")},
@@ -107,6 +115,20 @@ _TENSOR: Json = {
         "data": {"type": "array", "items": {}},
     },
 }
+_COUNT: Json = {"type": "integer", "minimum": 1}
+_PICTURES: Json = {
+    "type": "object",
+    "required": ["name", "shape", "datatype"],
+    "properties": {
+        **_TENSOR["properties"],
+        "name": {"const": "images"},
+        "datatype": {"const": "UINT8"},
+        "shape": {"type": "array", "items": _COUNT, "minItems": 4, "maxItems": 4,
+                  "description": "Pictures, and the channels, height and width that the model takes."},
+        "data": {"type": "array", "description": "As many numbers from 0 to 255 as the shape says, flat or "
+                                                 "nested; or bytes behind the JSON."},
+    },
+}  # fmt: skip
 INFER: Json = {
     "requestBody": {
         "required": True,
@@ -118,7 +140,7 @@ INFER: Json = {
                     "properties": {
                         "id": {"type": "string"},
                         "parameters": {"type": "object"},
-                        "inputs": {"type": "array", "items": _TENSOR, "minItems": 1, "maxItems": 1},
+                        "inputs": {"type": "array", "items": _PICTURES, "minItems": 1, "maxItems": 1},
                         "outputs": {"type": "array", "items": {"type": "object", "required": ["name"]}},
                     },
                 }

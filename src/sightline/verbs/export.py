@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
@@ -19,7 +20,7 @@ from sightline.core.report import Exhibit, Table
 from sightline.core.run import Run
 from sightline.data.pixels import picture
 from sightline.data.tiles import tiled
-from sightline.errors import UsageError
+from sightline.errors import SightlineError, UsageError
 from sightline.exporters import EXPORTERS
 from sightline.exporters._graph import FORMAT, Array, Graph, Job, Runner
 from sightline.talk import say
@@ -116,7 +117,8 @@ def run(
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
         file = Path(folder) / place.name
-        exporter.write(Job(graph, document, precision, pictures), file)
+        with _room(place):
+            exporter.write(Job(graph, document, precision, pictures), file)
 
         def open_with(taps: Sequence[str]) -> Runner:
             opened: Runner = exporter.runner(file, taps=taps)
@@ -129,6 +131,18 @@ def run(
     storage.write_json(Path(f"{file}.json"), result.to_json())
     say(f"{file}: {'checked on' if passed.passed else 'REJECTED on'} {len(part)} validation images")
     return result
+
+
+@contextmanager
+def _room(place: Path) -> Iterator[None]:
+    """What is said where the disk refuses a file. What it holds of it goes with the folder that it is in."""
+    try:
+        yield
+    except OSError as error:
+        raise SightlineError(
+            f"{place} could not be written: {error.strerror or error}. An earlier file of the name is as it "
+            "was. Make room, or choose another place with --out."
+        ) from error
 
 
 def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str) -> Path:

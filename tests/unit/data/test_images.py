@@ -9,6 +9,7 @@ import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
+from sightline.data import _levels
 from sightline.data.encode import encode_jpeg, encode_png
 from sightline.data.images import decode, probe
 from sightline.data.pixels import Arrays, Files, picture
@@ -431,3 +433,27 @@ def test_a_tiff_beyond_pillows_own_limit(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "500")
     with pytest.raises(UnreadableImage, match="SIGHTLINE_MAX_PIXELS"):
         decode(file)
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.int32, np.float32])
+def test_levels_do_not_hang_on_how_many_pixels_are_computed_at_a_time(
+    dtype: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(30, 41)) * 1000 + 5000).astype(dtype)
+    clear = rng.integers(0, 256, (30, 41, 4), dtype=np.uint8)
+    whole = _levels.scaled(values, None), _levels.scaled(values, 65535.0), _levels.on_white(clear)
+    monkeypatch.setattr(_levels, "_AT_ONCE", 7)
+    parts = _levels.scaled(values, None), _levels.scaled(values, 65535.0), _levels.on_white(clear)
+    assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
+
+
+def test_levels_take_no_more_memory_than_the_picture() -> None:
+    tracemalloc.start()
+    try:
+        _levels.on_white(np.zeros((2000, 2000, 4), dtype=np.uint8))  # 12 MB are the result
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+        _levels.scaled(np.zeros((2000, 2000), dtype=np.uint16), 65535.0)
+        assert tracemalloc.get_traced_memory()[1] < 40e6
+    finally:
+        tracemalloc.stop()

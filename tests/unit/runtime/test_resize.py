@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,26 @@ def test_views_of_photographs_sizes_are_the_same(
 ) -> None:
     image = np.random.default_rng(5).integers(0, 256, (*stored, 3), dtype=np.uint8)
     assert np.array_equal(resize.view(image, size, fit, 3), torch_view.view(image, size, fit, 3))
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("stored", [(3, 30_000), (30_000, 2), (1, 20_001), (20_001, 1)])
+def test_views_of_long_pictures_are_the_same(stored: tuple[int, int], fit: Any) -> None:
+    image = np.random.default_rng(6).integers(0, 256, (*stored, 3), dtype=np.uint8)
+    assert np.array_equal(resize.view(image, (12, 16), fit, 3), torch_view.view(image, (12, 16), fit, 3))
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("stored", [(1, 2**18), (2**18, 1)])
+def test_a_long_picture_takes_little_memory(stored: tuple[int, int], fit: Any) -> None:
+    """It would be 16 million places wide once its short side is as large as wanted."""
+    tracemalloc.start()
+    try:
+        seen = resize.view(np.full((*stored, 3), 7, dtype=np.uint8), (64, 64), fit, 3)
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
+    assert seen[32, 32].tolist() == [7, 7, 7] or fit == "pad"
 
 
 @given(sides, sides, sides, sides, st.sampled_from(FITS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from sightline.data.images import decode
 from sightline.data.view import view
 from sightline.errors import DataError, UnreadableImage, UsageError
 from sightline.runtime import onnx_file
-from sightline.runtime.session import Item, Session
+from sightline.runtime.session import SIDE, Item, Session
 from tests.unit.runtime import exported
 
 KINDS = ("label", "number", "masks", "instances", "outlines")
@@ -208,6 +209,29 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: 
     session = Session(exported.write(tmp_path / "m.onnx", "label"))
     with pytest.raises(UnreadableImage, match="more than the limit"):
         session.prepare(tmp_path / "a.png")
+
+
+def test_what_lies_behind_the_first_picture_is_not_looked_at(tmp_path: Path) -> None:
+    """Else a file of a million pages would take seconds."""
+    session = Session(exported.write(tmp_path / "m.onnx", "label"))
+    out = io.BytesIO()
+    Image.fromarray(picture()).save(out, "TIFF", save_all=True, append_images=[Image.fromarray(picture())])
+    data = bytearray(out.getvalue())
+    first = int.from_bytes(data[4:8], "little")
+    link = first + 2 + 12 * int.from_bytes(data[first : first + 2], "little")
+    data[link : link + 4] = (10).to_bytes(4, "little")  # where no table of contents is
+    (answer,) = session.predict([bytes(data)])
+    assert answer.error == ""
+    assert answer.row
+
+
+def test_threads_are_refused(tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "label"))
+    out = io.BytesIO()
+    Image.new("1", (1, SIDE + 1)).save(out, "PNG")
+    for source in (out.getvalue(), np.zeros((1, SIDE + 1, 1), np.uint8)):
+        with pytest.raises(UnreadableImage, match="Cut it in pieces"):
+            session.prepare(source)
 
 
 def test_numbers_that_are_none_are_errors(tmp_path: Path) -> None:

@@ -177,6 +177,27 @@ def test_a_slow_body_is_given_up(tmp_path: Path) -> None:
         assert server.predict(png()).status == 200
 
 
+def test_who_does_not_read_the_answers_is_cut_off(tmp_path: Path) -> None:
+    """They would fill the memory: here they are more than the system takes off the server's hands."""
+    with serving(tmp_path, timeout=1) as server, socket.socket() as line:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+        line.settimeout(LONG)
+        line.connect(("127.0.0.1", server.port))
+        page = len(server.get("/docs").body)
+        asked = 10_000_000 // page
+        line.sendall(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * asked)
+        served = -1
+        while served < (served := len(server.events("request"))):
+            time.sleep(3)  # until none has been answered for a time
+        said = b""
+        with suppress(ConnectionResetError):
+            while piece := line.recv(2**20):
+                said += piece
+        assert said.startswith(b"HTTP/1.1 200")
+        assert len(said) < asked * page
+        assert server.predict(png()).status == 200
+
+
 def tensor(**changes: Any) -> dict[str, Any]:
     plain = {"name": "images", "shape": [1, 3, SIDE, SIDE], "datatype": "UINT8", "data": [0] * 3 * SIDE**2}
     return {**plain, **changes}

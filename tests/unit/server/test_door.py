@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from sightline.server.guard import Policy, is_loopback
+from sightline.server.limits import Limits
 from sightline.server.refusal import Refused
+from sightline.server.service import Service
 from tests.unit.server.running import Running, encoded, form, png, serving
 
 TOKEN = "a-token-of-some-length"
@@ -103,3 +105,30 @@ def test_logs_say_what_happened_and_nothing_that_was_sent(tmp_path: Path) -> Non
         assert "SECRET" not in text
         assert "grandmother" not in text
         assert TOKEN not in text
+
+
+def test_the_token_is_compared_whole_whatever_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the function of the library that takes as long wherever two differ, on digests of one length."""
+    seen: list[tuple[int, int]] = []
+
+    def compare(a: bytes, b: bytes) -> bool:
+        seen.append((len(a), len(b)))
+        return a == b
+
+    monkeypatch.setattr("sightline.server.guard.hmac.compare_digest", compare)
+    for said in ([], ["Bearer x"], [f"Bearer {TOKEN}x"], [f"Basic {TOKEN}"], ["Bearer a", f"Bearer {TOKEN}"]):
+        with pytest.raises(Refused):
+            Policy(TOKEN).judge("/v1/model", {"host": ["h"], "authorization": said}, "10.0.0.7")
+    assert seen == [(32, 32)] * 5
+
+
+def test_fastapi_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even where something in the process or its environment would have it trace requests."""
+    from fastapi import FastAPI
+
+    from sightline.server.app import build
+
+    trace = pytest.importorskip("opentelemetry.trace", reason="this FastAPI cannot report")
+    monkeypatch.setattr(trace, "get_tracer_provider", object)
+    for app, reports in ((FastAPI(), True), (build(Service.of({}, Limits())), False)):
+        assert app._native_telemetry.enabled() is reports

@@ -1,0 +1,219 @@
+"""Damaged pictures by the ten thousand: does anything crash, hang, or take too much memory?
+
+    python benchmarks/fuzz.py [--images 100000] [--live 5000] [--seed 0] [--model FILE.onnx] [--json FILE]
+
+Valid pictures of all formats are made here and changed by chance: bits, cuts, splices, numbers in their
+headers, chunks in another order. (a) All go through the decoder and the light runtime, in a process that
+does what the server's worker does. (b) Some are sent to a running server. (c) Valid pictures as large as
+the server allows, of the kinds that take the most memory or time. A finding is a process that ends, more
+than 5 s for a picture (of the processor in a and c), more than 1 GiB of memory, or an answer that is neither
+a prediction nor a clear refusal. Picture number N of a seed is always the same: --only N writes it to a file
+and runs it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import multiprocessing
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from _exported import Serving, peak, serving, trained
+from _mutants import Mutants, largest
+
+SLOW, LARGE = 5.0, 1024.0  # seconds, MiB
+PATIENCE = 60.0  # seconds after which a process is taken to hang, whatever it is
+CLEAR = frozenset({200, 400, 413, 415, 422})
+CLIENTS = 4
+
+
+@dataclass
+class Seen:
+    """What came of the pictures so far."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    findings: list[str] = field(default_factory=list)
+    slowest: float = 0.0
+    peak: float = 0.0
+
+    def add(self, name: object, status: int, reason: str, seconds: float) -> None:
+        """Count one answer, and note it where it is none that should be."""
+        self.counts[f"{status} {reason}".strip()] += 1
+        self.slowest = max(self.slowest, seconds)
+        if status not in CLEAR:
+            self.findings.append(f"{name}: {status} {reason}")
+        if seconds > SLOW:
+            self.findings.append(f"{name}: {seconds:.1f} s")
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "answers": dict(self.counts.most_common()), "slowest, s": round(self.slowest, 3),
+            "most memory of a process, MiB": round(self.peak, 1), "findings": self.findings[:50],
+        }  # fmt: skip
+
+
+def child(line: Connection, model: str, seed: int) -> None:
+    """Answers pictures by their number, or their bytes, as the server's worker does: status, reason, seconds
+    of the processor, and the most memory so far in MiB."""
+    from sightline.runtime.session import Session
+    from sightline.server.jobs import Job, Spec
+    from sightline.server.limits import Limits
+    from sightline.server.worker import PIXELS, answers
+
+    os.environ[PIXELS] = str(Limits.max_pixels)
+    session, spec, mutants = Session(model, threads=1), Spec("", model), Mutants(seed)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)  # what decoders print of damaged pictures
+    line.send(None)
+    while True:
+        try:
+            asked = line.recv()
+        except EOFError:
+            return
+        content = mutants[asked] if isinstance(asked, int) else asked
+        started = time.process_time()
+        (answer,) = answers(session, [Job(content)], spec)
+        line.send((answer.status, answer.reason, time.process_time() - started, peak(os.getpid())))
+
+
+class Worker:
+    """A child that is replaced when it is lost."""
+
+    def __init__(self, model: str, seed: int) -> None:
+        self._arguments = model, seed
+        self._process: Any = None
+
+    def ask(self, picture: int | bytes) -> tuple[int, str, float, float]:
+        """The answer; status 0 where the process ended or hung."""
+        if self._process is None:
+            context = multiprocessing.get_context("spawn")
+            self._line, far = context.Pipe()
+            self._process = context.Process(target=child, args=(far, *self._arguments), daemon=True)
+            self._process.start()
+            far.close()
+            self._line.recv()
+        started = time.perf_counter()
+        try:
+            self._line.send(picture)
+            if self._line.poll(PATIENCE):
+                return self._line.recv()  # type: ignore[no-any-return]
+            reason = "hung"
+        except (EOFError, OSError):
+            self._process.join(10)
+            reason = f"ended with code {self._process.exitcode}"
+        self.end()
+        return 0, reason, time.perf_counter() - started, 0.0
+
+    def end(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.join()
+            self._line.close()
+        self._process = None
+
+
+def decoded(model: str, seed: int, images: int) -> Seen:
+    """(a) and the time it took, on stderr."""
+    seen, worker, started = Seen(), Worker(model, seed), time.monotonic()
+    for number in range(images):
+        status, reason, seconds, memory = worker.ask(number)
+        seen.add(number, status, reason, seconds)
+        seen.peak = max(seen.peak, memory)
+        if number % 5000 == 4999:
+            told = f"{number + 1} pictures, {time.monotonic() - started:.0f} s, {seen.peak:.0f} MiB"
+            print(f"{told}, {len(seen.findings)} findings", file=sys.stderr, flush=True)
+    worker.end()
+    if seen.peak > LARGE:
+        seen.findings.append(f"a process held {seen.peak:.0f} MiB")
+    return seen
+
+
+def sent(server: Serving, seed: int, images: int) -> Seen:
+    """(b): each of a few clients sends every few pictures over a connection that it keeps."""
+    seen, mutants = Seen(), Mutants(seed)
+
+    def client(first: int) -> list[tuple[int, int, str, float]]:
+        line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
+        found = []
+        for number in range(first, images, CLIENTS):
+            started = time.perf_counter()
+            try:
+                line.request("POST", "/v1/predict", mutants[number], {"Content-Type": "image/jpeg"})
+                reply = line.getresponse()
+                told = json.loads(reply.read())
+                status, reason = reply.status, told.get("error", {}).get("reason", "")
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                line.close()
+                status, reason = 0, type(error).__name__
+            found.append((number, status, reason, time.perf_counter() - started))
+        return found
+
+    with ThreadPoolExecutor(CLIENTS) as clients:
+        for found in clients.map(client, range(CLIENTS)):
+            for one in found:
+                seen.add(*one)
+    peaks = server.peaks()
+    seen.peak = max(peaks)
+    if seen.peak > LARGE:
+        seen.findings.append(f"a process held {seen.peak:.0f} MiB")
+    if lost := server.metric("sightline_worker_restarts_total"):
+        seen.findings.append(f"{lost:g} worker processes were lost")
+    return seen
+
+
+def great(model: str) -> tuple[Seen, dict[str, float]]:
+    """(c): each in a process of its own, for its memory."""
+    seen, memory = Seen(), {}
+    for name, content in largest():
+        worker = Worker(model, 0)
+        status, reason, seconds, held = worker.ask(content)
+        worker.end()
+        seen.add(name, status, reason, seconds)
+        seen.peak, memory[name] = max(seen.peak, held), round(held, 1)
+        if held > LARGE:
+            seen.findings.append(f"{name}: {held:.0f} MiB")
+    return seen, memory
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--images", type=int, default=100_000)
+    parser.add_argument("--live", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--only", type=int, help="one picture by its number: kept as mutant-N")
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    from _common import report  # not above: each child would import torch with it
+
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        model = str(asked.model or trained(folder, "shapes", "cnn-tiny", 32))
+        if asked.only is not None:
+            Path(f"mutant-{asked.only}").write_bytes(Mutants(asked.seed)[asked.only])
+            print(Worker(model, asked.seed).ask(asked.only))
+            return
+        told: dict[str, Any] = {"seed": asked.seed}
+        found = decoded(model, asked.seed, asked.images)
+        told[f"{asked.images} in a worker"] = found.document()
+        with serving(folder, [model], "--threads", "1") as server:
+            live = sent(server, asked.seed, asked.live)
+        told[f"{asked.live} sent to the server"] = live.document()
+        large, memory = great(model)
+        told["the largest that are allowed"] = {**large.document(), "MiB of each": memory}
+        report("fuzz", told, asked.json)
+        sys.exit(bool(found.findings or live.findings or large.findings))
+
+
+if __name__ == "__main__":
+    main()
