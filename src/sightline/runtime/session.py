@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -176,8 +176,7 @@ class Session:
         """
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
-        height, width = self._settings["size"]
-        most = max(1, min(batch_size, PIXELS // (height * width)))
+        most = self._most(batch_size)
         items = (_item(i, one) for i, one in enumerate(sources))
         if self.tile:
             for one in items:
@@ -185,6 +184,10 @@ class Session:
             return
         while some := list(islice(items, most)):
             yield from self._batch(some)
+
+    def _most(self, batch_size: int) -> int:
+        height, width = self._settings["size"]
+        return max(1, min(batch_size, PIXELS // int(height * width)))
 
     def _batch(self, items: list[Item]) -> list[Answer]:
         ready: list[Prepared] = []
@@ -207,29 +210,41 @@ class Session:
             found.append(Answer(one.id, said.row, said.prediction, said.error, one.seconds))
         return found
 
-    def _by_tiles(self, one: Item, most: int) -> Answer:
-        """The answer about one picture, from those about its tiles."""
-        try:
+    def joined(self, source: Path | bytes | NDArray[np.uint8], page: int = 0, batch_size: int = 8) -> Answer:
+        """What a model that looks by tiles says of one picture, numbered 0.
+
+        Args:
+            source: As in `prepare`; a large TIFF in blocks is never decoded as a whole.
+            page: Which picture of a TIFF of several, from 0.
+            batch_size: Tiles at a time, at most.
+
+        Raises:
+            UnreadableImage: If it cannot be decoded.
+        """
+        with self._clock("prepare"):
+            picture = opening(source, page)
+        tiles, most = tiling.cut(*picture.size, self.tile), self._most(batch_size)
+        found = Joined(tiles, picture.size)
+        for start in range(0, len(tiles), most):
             with self._clock("prepare"):
-                picture = opening(self._source(one), one.page)
-            tiles = tiling.cut(*picture.size, self.tile)
-            joined = Joined(tiles, picture.size)
-            for start in range(0, len(tiles), most):
-                some = tiles[start : start + most]
-                with self._clock("prepare"):
-                    ready = [self.prepare(picture.read(*window)) for window in some]
-                with self._clock("infer"):
-                    outputs = self.infer(np.stack([part.pixels for part in ready]))
-                with self._clock("read"):
-                    for said in self.read(outputs, [part.stored for part in ready]):
-                        if said.error:
-                            return Answer(one.id, error=said.error, seconds=one.seconds)
-                        joined.add(said.prediction)
-        except UnreadableImage as error:
-            return Answer(one.id, error=error.detail, seconds=one.seconds)
+                ready = [self.prepare(picture.read(*part)) for part in tiles[start : start + most]]
+            with self._clock("infer"):
+                outputs = self.infer(np.stack([part.pixels for part in ready]))
+            with self._clock("read"):
+                for said in self.read(outputs, [part.stored for part in ready]):
+                    if said.error:
+                        return Answer("0", error=said.error)
+                    found.add(said.prediction)
         with self._clock("read"):
-            whole = joined.whole()
-            return Answer(one.id, self._row(whole), whole, seconds=one.seconds)
+            whole = found.whole()
+            return Answer("0", self._row(whole), whole)
+
+    def _by_tiles(self, one: Item, most: int) -> Answer:
+        try:
+            said = self.joined(self._source(one), one.page, most)
+        except UnreadableImage as error:
+            said = Answer(one.id, error=error.detail)
+        return replace(said, id=one.id, seconds=one.seconds)
 
     def _seen(self, one: Item) -> Prepared:
         return self.prepare(self._source(one), one.page)

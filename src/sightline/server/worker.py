@@ -82,6 +82,9 @@ def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
     groups: dict[tuple[int, ...], list[tuple[int, np.ndarray, tuple[int, int]]]] = {}
     for i, job in enumerate(jobs):
         try:
+            if isinstance(job.content, bytes) and getattr(session, "tile", False):
+                found[i] = _said(session, session.joined(job.content), job, spec)
+                continue
             if isinstance(job.content, bytes):
                 prepared = session.prepare(job.content)
                 pixels, stored = prepared.pixels, tuple(prepared.stored)
@@ -131,6 +134,11 @@ def _told(
     if job.form == "tensors":
         return Answer({name: np.ascontiguousarray(value) for name, value in outputs.items()})
     (answer,) = session.read(outputs, [stored])
+    return _said(session, answer, job, spec)
+
+
+def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:
+    """A prediction as a row or a picture."""
     if answer.error:
         return Answer(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
     if job.form == "row":

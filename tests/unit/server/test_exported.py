@@ -20,6 +20,8 @@ from tests.unit.runtime import exported
 from tests.unit.server.running import LONG, ROOT, Running, encoded
 
 KINDS = ("label", "number", "masks", "instances", "outlines")
+TILED = ("masks", "outlines")
+MODELS = (*KINDS, *(f"tiled-{kind}" for kind in TILED))
 CODE = "import sys; from sightline.verbs.serve import run; run(sys.argv[1:], port=0, threads=1)"
 
 
@@ -28,13 +30,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("exported")
     for kind in KINDS:
         exported.write(made / f"{kind}.onnx", kind)
+    for kind in TILED:
+        exported.write(made / f"tiled-{kind}.onnx", kind, tile=40)
     return made
 
 
 @pytest.fixture(scope="module")
 def real(folder: Path) -> Iterator[Running]:
     log = folder / "log"
-    files = [str(folder / f"{kind}.onnx") for kind in KINDS]
+    files = [str(folder / f"{name}.onnx") for name in MODELS]
     with log.open("w") as errors:
         process = subprocess.Popen([sys.executable, "-c", CODE, *files], stderr=errors, text=True, cwd=ROOT)
     try:
@@ -65,7 +69,7 @@ def pictures() -> dict[str, bytes]:
     }
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", MODELS)
 def test_the_same_answers_as_the_runtime(real: Running, folder: Path, kind: str) -> None:
     sent = pictures()
     reply = real.send(*sent.items(), path=f"/v1/predict?model={kind}")
@@ -78,7 +82,12 @@ def test_the_same_answers_as_the_runtime(real: Running, folder: Path, kind: str)
     assert reply.json["predictions"] == json.loads(json.dumps(wanted))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+def test_a_bad_picture_of_a_model_with_tiles_is_told(real: Running) -> None:
+    reply = real.predict(b"no picture", path="/v1/predict?model=tiled-masks")
+    assert reply.status == 415
+
+
+@pytest.mark.parametrize("kind", MODELS)
 def test_every_kind_is_drawn(real: Running, kind: str) -> None:
     sent = encoded(np.full((120, 200, 3), 250, np.uint8), "PNG")
     reply = real.predict(sent, path=f"/v1/predict?model={kind}", Accept="image/png")
