@@ -96,6 +96,13 @@ def test_wrong_use_is_told(
     assert out == ""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+def test_a_full_disk_is_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "x.jsonl").symlink_to("/dev/full")
+    assert cli.main(["label.onnx", "photos", "--out", "x.jsonl"]) == 1
+    assert "x.jsonl: No space left on device." in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("named", ["camera0", "7", "film.mp4"])
 def test_without_opencv_the_way_out_is_told(
     named: str, place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
