@@ -189,6 +189,7 @@ def export(
     *,
     to: str = "onnx",
     int8: bool = False,
+    dynamic: bool = False,
     fp16: bool = False,
     inside: Literal["all", "none"] = "all",
     tolerance: float | None = None,
@@ -201,6 +202,7 @@ def export(
         run: Run folder.
         to: onnx, openvino or torch.
         int8: Whole numbers of 8 bits inside, with ranges measured on training images.
+        dynamic: With int8: ranges are found anew for each answer, and no training images are read.
         fp16: Numbers of 16 bits inside.
         inside: all: normalising and reading the outputs lie in the file; none: the bare network.
         tolerance: Points that the score may fall by (0.5). Left out: 0.1, and 1 with int8.

@@ -137,13 +137,18 @@ def test_a_file_that_is_mended_replaces_the_rejected_one(runs: Callable[[str], P
     assert not list(tmp_path.glob("*.rejected"))
 
 
-@pytest.mark.parametrize(
-    "name", [n for n in EXPORTERS.names() if "int8" in EXPORTERS.load(n).CARD.precisions]
-)
-def test_eight_bits_are_a_quarter(name: str, runs: Callable[[str], Path], tmp_path: Path) -> None:
+def having(*precisions: str) -> list[tuple[str, str]]:
+    return [(n, p) for n in EXPORTERS.names() for p in EXPORTERS.load(n).CARD.precisions if p in precisions]
+
+
+@pytest.mark.parametrize(("name", "precision"), having("int8", "int8-dynamic"))
+def test_eight_bits_are_a_quarter(
+    name: str, precision: str, runs: Callable[[str], Path], tmp_path: Path
+) -> None:
     whole = exported(runs("classify"), name, tmp_path / "whole")
-    small = exported(runs("classify"), name, tmp_path / "small", int8=True, tolerance=100)
-    assert small.precision == "int8"
+    how = {"int8": True, "dynamic": precision == "int8-dynamic"}
+    small = exported(runs("classify"), name, tmp_path / "small", tolerance=100, **how)
+    assert small.precision == precision
     assert small.bytes < 0.6 * whole.bytes
     assert max(small.gate.apart.values()) > 0
 
@@ -176,5 +181,9 @@ def test_what_cannot_be_is_said(runs: Callable[[str], Path], tmp_path: Path) -> 
         sl.export(runs("classify"), int8=True, fp16=True)
     with pytest.raises(UsageError, match="These have it: onnx, openvino"):
         sl.export(runs("classify"), to="torch", int8=True)
+    with pytest.raises(UsageError, match=r"openvino has no --int8 --dynamic\. These have it: onnx"):
+        sl.export(runs("classify"), to="openvino", int8=True, dynamic=True)
+    with pytest.raises(UsageError, match="give it with --int8"):
+        sl.export(runs("classify"), dynamic=True)
     with pytest.raises(SightlineError, match="nothing-here"):
         sl.export(tmp_path / "nothing-here")

@@ -14,7 +14,7 @@ class ExportCard:
         summary: One line for lists.
         ending: Of its file.
         extra: What must be installed to write and run it; "" for what is always there.
-        precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8.
+        precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8, int8-dynamic.
     """
 
     name: str

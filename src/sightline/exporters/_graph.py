@@ -80,7 +80,7 @@ class Job:
     Attributes:
         graph: What is written, in evaluation mode on the CPU.
         document: What goes with it, JSON-able.
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, int8 or int8-dynamic.
         calibration: (N, C, H, W) training pictures as the graph takes them, where the precision is int8.
     """
 

@@ -38,7 +38,7 @@ class Exported:
     Attributes:
         file: Where it is; it ends in .rejected where it did not pass.
         bytes: Its size, weights and all.
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, int8 or int8-dynamic.
         inside: all or none.
         gate: What the gate found.
     """
@@ -91,6 +91,7 @@ def run(
     *,
     to: str = "onnx",
     int8: bool = False,
+    dynamic: bool = False,
     fp16: bool = False,
     inside: Literal["all", "none"] = "all",
     tolerance: float | None = None,
@@ -99,7 +100,7 @@ def run(
 ) -> Exported:
     """See `sightline.api.export`."""
     exporter = EXPORTERS.load(to)
-    precision = _precision(exporter, int8, fp16)
+    precision = _precision(exporter, int8, dynamic, fp16)
     found = Run.open(run)
     model, task, _ = restore(found.path)
     model.eval()
@@ -112,7 +113,7 @@ def run(
     if model.settings.get("tile"):
         text = "The file sees one tile at a time: `sightline predict` joins them, sightline-run does not."
         say(text)
-    limit = (INTEGER if precision == "int8" else FLOAT) if tolerance is None else tolerance
+    limit = (INTEGER if int8 else FLOAT) if tolerance is None else tolerance
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
         file = Path(folder) / place.name
@@ -139,13 +140,16 @@ def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str
     return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
-def _precision(exporter: ModuleType, int8: bool, fp16: bool) -> str:
+def _precision(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> str:
     if int8 and fp16:
         raise UsageError("--int8 and --fp16 exclude each other: take one.")
-    precision = "int8" if int8 else "fp16" if fp16 else "fp32"
+    if dynamic and not int8:
+        raise UsageError("--dynamic says how numbers become whole ones of 8 bits: give it with --int8.")
+    precision = "int8-dynamic" if dynamic else "int8" if int8 else "fp16" if fp16 else "fp32"
     if precision not in exporter.CARD.precisions:
         can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
-        raise UsageError(f"--to {exporter.CARD.name} has no --{precision}. These have it: {', '.join(can)}.")
+        asked = f"--{precision}".replace("-dynamic", " --dynamic")
+        raise UsageError(f"--to {exporter.CARD.name} has no {asked}. These have it: {', '.join(can)}.")
     return precision
 
 
