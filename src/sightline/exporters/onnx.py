@@ -18,6 +18,7 @@ CARD = ExportCard(
     ending=".onnx",
     extra="onnx",
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),
+    insides=("all", "none", "final"),
 )
 QUANTISED = ["Conv", "MatMul", "Gemm"]
 """Operators that 8 bits are for."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from sightline.data.pixels import picture
 from sightline.data.tiles import tiled
 from sightline.errors import UsageError
 from sightline.exporters import EXPORTERS
-from sightline.exporters._graph import FORMAT, Array, Graph, Job, Runner
+from sightline.exporters._graph import FORMAT, Array, Graph, Inside, Job, Runner
 from sightline.talk import say
 from sightline.verbs._gate import FLOAT, INTEGER, Gate, gate
 from sightline.verbs._own import data_of
@@ -39,7 +39,7 @@ class Exported:
         file: Where it is; it ends in .rejected where it did not pass.
         bytes: Its size, weights and all.
         precision: fp32, fp16, int8 or int8-dynamic.
-        inside: all or none.
+        inside: all, none or final.
         gate: What the gate found.
     """
 
@@ -93,7 +93,7 @@ def run(
     int8: bool = False,
     dynamic: bool = False,
     fp16: bool = False,
-    inside: Literal["all", "none"] = "all",
+    inside: Inside = "all",
     tolerance: float | None = None,
     licence: str = "",
     out: Path | None = None,
@@ -101,13 +101,16 @@ def run(
     """See `sightline.api.export`."""
     exporter = EXPORTERS.load(to)
     precision = _precision(exporter, int8, dynamic, fp16)
+    if inside not in exporter.CARD.insides:
+        can = [n for n in EXPORTERS.names() if inside in EXPORTERS.load(n).CARD.insides]
+        raise UsageError(f"--to {to} has no --inside {inside}. These have it: {', '.join(can)}.")
     found = Run.open(run)
     model, task, _ = restore(found.path)
     model.eval()
     dataset = data_of(found, model.settings)
     part = dataset.subset(dataset.where("val"))
     graph = Graph(model, inside)
-    document = _document(found, model.settings, graph, licence)
+    document = _document(found, graph.settings, graph, licence)
     pictures = _calibration(dataset, graph) if precision == "int8" else None
     place = _place(found.path, out, precision, inside, exporter.CARD.ending)
     if model.settings.get("tile"):
@@ -136,7 +139,9 @@ def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str
     """Where the file goes: what differs in kind has another name."""
     if out is not None:
         return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
-    kind = ("" if precision == "fp32" else f"-{precision}") + ("-bare" if inside == "none" else "")
+    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare", "final": "-final"}[
+        inside
+    ]
     return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
