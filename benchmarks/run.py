@@ -26,6 +26,7 @@ SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "memory": (["memory.py"], None),
     "mask_eval": (["mask_eval.py"], None),
     "segment": (["segment.py"], ""),
+    "parity": (["parity.py"], None),
 }
 """Script with its options, and the subfolder of the data that it reads (None: no data)."""
 
