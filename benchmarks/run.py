@@ -28,6 +28,8 @@ SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "segment": (["segment.py"], ""),
     "server": (["server.py"], None),
     "fuzz": (["fuzz.py"], None),
+    "parity": (["parity.py"], None),
+    "exports": (["exports.py"], ""),
 }
 """Script with its options, and the subfolder of the data that it reads (None: no data)."""
 

@@ -189,8 +189,9 @@ def export(
     *,
     to: str = "onnx",
     int8: bool = False,
+    dynamic: bool = False,
     fp16: bool = False,
-    inside: Literal["all", "none"] = "all",
+    inside: Literal["all", "none", "final"] = "all",
     tolerance: float | None = None,
     licence: str = "",
     out: Path | None = None,
@@ -199,10 +200,12 @@ def export(
 
     Args:
         run: Run folder.
-        to: onnx, openvino or torch.
+        to: onnx, openvino, litert or torch.
         int8: Whole numbers of 8 bits inside, with ranges measured on training images.
+        dynamic: With int8: ranges are found anew for each answer, and no training images are read.
         fp16: Numbers of 16 bits inside.
-        inside: all: normalising and reading the outputs lie in the file; none: the bare network.
+        inside: all: normalising and reading the outputs lie in the file; none: the bare network;
+            final: dropping overlapping boxes too.
         tolerance: Points that the score may fall by (0.5). Left out: 0.1, and 1 with int8.
         licence: Of the weights, written into the file ("CC-BY-4.0").
         out: The file; RUN/export/NAME if left out.

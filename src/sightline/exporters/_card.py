@@ -14,7 +14,9 @@ class ExportCard:
         summary: One line for lists.
         ending: Of its file.
         extra: What must be installed to write and run it; "" for what is always there.
-        precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8.
+        precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8, int8-dynamic.
+        insides: What --inside may be: all, none, final.
+        named: Whether values inside a file still have the names of the network's, and can be looked at.
     """
 
     name: str
@@ -22,3 +24,5 @@ class ExportCard:
     ending: str
     extra: str = ""
     precisions: tuple[str, ...] = ("fp32",)
+    insides: tuple[str, ...] = ("all", "none")
+    named: bool = True

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from sightline.core.model import Model
 from sightline.errors import UsageError
+from sightline.exporters._final import final
 
 FORMAT = 1
 """Version of the document in the file."""
 KEY = "sightline"
 """Under which the file has it."""
 INPUT = "images"
+Inside = Literal["all", "none", "final"]
 
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
@@ -32,15 +34,19 @@ class Graph(nn.Module):
     Args:
         model: The model, in evaluation mode.
         inside: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
-            float32 and normalised already, and the outputs are those of the network.
+            float32 and normalised already, and the outputs are those of the network. final: as all, and of
+            candidates only the objects stay (`_final.final`).
+
+    Raises:
+        UsageError: If inside is final and the model has no candidates.
     """
 
-    def __init__(self, model: Model, inside: Literal["all", "none"] = "all") -> None:
+    def __init__(self, model: Model, inside: Inside = "all") -> None:
         super().__init__()
         self.model, self.inside = model, inside
         self.names: tuple[str, ...] = ()
         self._told = SimpleNamespace(names=())  # attributes that are set while tracing are set back
-        if inside == "all":
+        if inside != "none":
             self.names = tuple(self.said(self.example(1)))
         else:  # networks say less when they are exported: what only the loss wants is left out
             traced(self)
@@ -52,7 +58,15 @@ class Graph(nn.Module):
             mean, std = self.model.mean, self.model.std
             outputs: dict[str, Tensor] = self.model(images * std + mean)
             return {name: value.float() for name, value in outputs.items() if name in (self.names or outputs)}
-        return self.model.answer(self.model(images), self.model.settings)
+        answer = self.model.answer(self.model(images), self.model.settings)
+        if self.inside == "all":
+            return answer
+        if "boxes" not in answer or "masks" in answer:
+            raise UsageError(
+                f"--inside final drops overlapping boxes; model '{self.model.card.name}' says none that are "
+                "dropped. Leave it out: --inside all holds everything."
+            )
+        return final(answer, self.model.settings)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `names`."""
@@ -60,17 +74,22 @@ class Graph(nn.Module):
         self._told.names = self.names or tuple(said)
         return tuple(said[name] for name in self._told.names)
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The model's, as the file's outputs are to be read: what was suppressed already is not again."""
+        return {**self.model.settings, "nms": 1.0} if self.inside == "final" else self.model.settings
+
     def example(self, n: int) -> Tensor:
         """Pictures of noise, as the graph takes them."""
         generator = torch.Generator().manual_seed(0)
         settings = self.model.settings
         shape = (n, settings["channels"], *settings["size"])
         images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        return images if self.inside == "all" else self.prepared(images)
+        return self.prepared(images)
 
     def prepared(self, images: Tensor) -> Tensor:
         """Pictures (B, C, H, W) uint8 as the graph takes them."""
-        return images if self.inside == "all" else (images.float() / 255 - self.model.mean) / self.model.std
+        return images if self.inside != "none" else (images.float() / 255 - self.model.mean) / self.model.std
 
 
 @dataclass(frozen=True)
@@ -80,7 +99,7 @@ class Job:
     Attributes:
         graph: What is written, in evaluation mode on the CPU.
         document: What goes with it, JSON-able.
-        precision: fp32, fp16 or int8.
+        precision: fp32, fp16, int8 or int8-dynamic.
         calibration: (N, C, H, W) training pictures as the graph takes them, where the precision is int8.
     """
 

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from sightline.errors import MissingExtra
+from sightline.exporters._final import translated
 from sightline.exporters._graph import INPUT, Graph, traced
 
 OPSET = 20
@@ -35,6 +36,7 @@ def proto(graph: Graph) -> Any:
             opset_version=OPSET,
             external_data=False,
             verbose=False,
+            custom_translation_table=translated(),
         )
     return made.model_proto
 

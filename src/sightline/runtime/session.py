@@ -331,7 +331,7 @@ def _settings(card: dict[str, Any], file: Path) -> dict[str, Any]:
     if kind not in READERS:
         known = ", ".join(READERS)
         raise DataError(f"{file} predicts '{kind}'; this runtime reads {known}. Update sightline-runtime.")
-    if card["inside"] != "all":
+    if card["inside"] not in ("all", "final"):
         raise DataError(
             f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
             "is not in it. Export it with --inside all."

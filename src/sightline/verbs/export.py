@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from sightline.data.pixels import picture
 from sightline.data.tiles import tiled
 from sightline.errors import SightlineError, UsageError
 from sightline.exporters import EXPORTERS
-from sightline.exporters._graph import FORMAT, Array, Graph, Job, Runner
+from sightline.exporters._graph import FORMAT, Array, Graph, Inside, Job, Runner
 from sightline.talk import say
 from sightline.verbs._gate import FLOAT, INTEGER, Gate, gate
 from sightline.verbs._own import data_of
@@ -39,8 +39,8 @@ class Exported:
     Attributes:
         file: Where it is; it ends in .rejected where it did not pass.
         bytes: Its size, weights and all.
-        precision: fp32, fp16 or int8.
-        inside: all or none.
+        precision: fp32, fp16, int8 or int8-dynamic.
+        inside: all, none or final.
         gate: What the gate found.
     """
 
@@ -92,28 +92,32 @@ def run(
     *,
     to: str = "onnx",
     int8: bool = False,
+    dynamic: bool = False,
     fp16: bool = False,
-    inside: Literal["all", "none"] = "all",
+    inside: Inside = "all",
     tolerance: float | None = None,
     licence: str = "",
     out: Path | None = None,
 ) -> Exported:
     """See `sightline.api.export`."""
     exporter = EXPORTERS.load(to)
-    precision = _precision(exporter, int8, fp16)
+    precision = _precision(exporter, int8, dynamic, fp16)
+    if inside not in exporter.CARD.insides:
+        can = [n for n in EXPORTERS.names() if inside in EXPORTERS.load(n).CARD.insides]
+        raise UsageError(f"--to {to} has no --inside {inside}. These have it: {', '.join(can)}.")
     found = Run.open(run)
     model, task, _ = restore(found.path)
     model.eval()
     dataset = data_of(found, model.settings)
     part = dataset.subset(dataset.where("val"))
     graph = Graph(model, inside)
-    document = _document(found, model.settings, graph, licence)
+    document = _document(found, graph.settings, graph, licence)
     pictures = _calibration(dataset, graph) if precision == "int8" else None
     place = _place(found.path, out, precision, inside, exporter.CARD.ending)
     if model.settings.get("tile"):
         text = "The file sees one tile at a time; sightline-run and serve join them, as predict does."
         say(text)
-    limit = (INTEGER if precision == "int8" else FLOAT) if tolerance is None else tolerance
+    limit = (INTEGER if int8 else FLOAT) if tolerance is None else tolerance
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
         file = Path(folder) / place.name
@@ -149,17 +153,22 @@ def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str
     """Where the file goes: what differs in kind has another name."""
     if out is not None:
         return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
-    kind = ("" if precision == "fp32" else f"-{precision}") + ("-bare" if inside == "none" else "")
+    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare", "final": "-final"}[
+        inside
+    ]
     return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
-def _precision(exporter: ModuleType, int8: bool, fp16: bool) -> str:
+def _precision(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> str:
     if int8 and fp16:
         raise UsageError("--int8 and --fp16 exclude each other: take one.")
-    precision = "int8" if int8 else "fp16" if fp16 else "fp32"
+    if dynamic and not int8:
+        raise UsageError("--dynamic says how numbers become whole ones of 8 bits: give it with --int8.")
+    precision = "int8-dynamic" if dynamic else "int8" if int8 else "fp16" if fp16 else "fp32"
     if precision not in exporter.CARD.precisions:
         can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
-        raise UsageError(f"--to {exporter.CARD.name} has no --{precision}. These have it: {', '.join(can)}.")
+        asked = f"--{precision}".replace("-dynamic", " --dynamic")
+        raise UsageError(f"--to {exporter.CARD.name} has no {asked}. These have it: {', '.join(can)}.")
     return precision
 
 

@@ -1,0 +1,107 @@
+"""What every exported file answers beside its network: each task, format, numbers and level of --inside.
+
+python benchmarks/parity.py [--runs FOLDER ...] [--to NAME ...] [--epochs 20] [--json FILE]
+
+Without --runs a small model of each task is trained on synthetic pictures: what files do to answers shows
+there too, scores mean nothing. Nothing is tolerated or refused: the gate's numbers are printed as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import sightline as sl
+from _common import report
+from sightline.errors import SightlineError
+from sightline.exporters import EXPORTERS
+
+SMALL: dict[str, tuple[str, dict[str, Any]]] = {
+    "classify": ("shapes:one:200", {"model": "lenet5", "size": 32}),
+    "regress": ("shapes:count:200", {"model": "lenet5", "size": 32}),
+    "detect": ("shapes:boxes:120", {"model": "yolo-n", "size": 64}),
+    "semantic": ("shapes:masks:120", {"model": "unet2015", "variant": "small", "size": 64}),
+    "instance": ("shapes:outlines:120", {"model": "yolo-n", "size": 64}),
+}
+OPTIONS: dict[str, dict[str, bool]] = {
+    "fp32": {},
+    "fp16": {"fp16": True},
+    "int8": {"int8": True},
+    "int8-dynamic": {"int8": True, "dynamic": True},
+}
+
+
+def small(folder: Path, epochs: int) -> list[Path]:
+    """A run of each task."""
+    for task, (data, options) in SMALL.items():
+        sl.train(data, task=task, out=folder / task, device="cpu", epochs=epochs, batch_size=8, **options)
+    return [folder / task for task in SMALL]
+
+
+def files(run: Path, formats: list[str], folder: Path) -> Iterator[dict[str, Any]]:
+    """One line for each file that a run can become."""
+    for name in formats:
+        card = EXPORTERS.load(name).CARD
+        for precision in card.precisions:
+            for inside in card.insides:
+                line = {"run": run.name, "format": name, "numbers": precision, "inside": inside}
+                try:
+                    out = folder / f"{run.name}-{precision}-{inside}"
+                    how: dict[str, Any] = {"to": name, "inside": inside, "out": out, **OPTIONS[precision]}
+                    found = sl.export(run, tolerance=1e9, **how)
+                except SightlineError as error:
+                    yield {**line, "why": str(error).splitlines()[0]}
+                    continue
+                gate = found.gate
+                yield {
+                    **line, "apart": gate.apart, "most": most(gate.apart), "changed": gate.changed,
+                    "n": gate.n, "metric": gate.metric, "before": gate.before.value,
+                    "after": gate.after.value, "fell": gate.fell, "bytes": found.bytes, "why": gate.why,
+                }  # fmt: skip
+
+
+def most(apart: dict[str, float]) -> float:
+    """Greatest difference of an output; candidates may change places, which the scores alone do not show."""
+    told = {
+        key: value for key, value in apart.items() if "boxes" not in apart or key not in ("boxes", "labels")
+    }
+    return max(told.values())
+
+
+def table(lines: list[dict[str, Any]]) -> list[str]:
+    """Rows for docs/benchmarks.md; what could not be written is left to the JSON."""
+    rows = [
+        "| run | file | apart | answers changed | score before | after |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for one in lines:
+        if "most" not in one:
+            continue
+        bare = {"all": "", "none": ", `--inside none`", "final": ", `--inside final`"}[one["inside"]]
+        name = f"{one['format']}, {one['numbers']}{bare}"
+        rows.append(
+            f"| {one['run']} | {name} | {100 * one['most']:.2g} % | {one['changed']} of {one['n']} "
+            f"| {one['metric']} {one['before']:.4f} | {one['after']:.4f} |"
+        )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--runs", type=Path, nargs="*", default=[])
+    parser.add_argument("--to", nargs="*", default=EXPORTERS.names(), choices=EXPORTERS.names())
+    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = asked.runs or small(Path(folder), asked.epochs)
+        lines = [line for run in runs for line in files(run, asked.to, Path(folder) / "files")]
+    report("parity", {"rows": table(lines), "lines": lines}, asked.json)
+    print("\n".join(table(lines)))
+
+
+if __name__ == "__main__":
+    main()
