@@ -1,7 +1,7 @@
 """Blocks of inputs to workers and their answers back, through Ray Data.
 
-A block is the unit: it goes to one worker and comes back whole, as one row. What became of it is written by the
-one process that asked, so that a block which two workers had, since one was lost, counts once.
+A block is the unit: it goes to one worker and comes back whole, as one row. What became of it is written by
+the one process that asked, so that a block which two workers had, since one was lost, counts once.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Worker(Protocol):
 
 
 class _Ledger:
-    """Says how often each block was begun. Ray itself gives a block out for ever, whatever it does to workers."""
+    """Says how often each block was begun: Ray itself gives one out for ever, whatever it does to workers."""
 
     def __init__(self) -> None:
         self._begun = Counter[int]()
@@ -42,9 +42,9 @@ class _Host:
     """The worker inside an actor of Ray."""
 
     def __init__(
-        self, make: Callable[..., Worker], shared: list[Any], settings: dict[str, Any], ledger: Any
+        self, make: Callable[..., Worker], shared: list[Any], settings: dict[str, Any], ledger: Any, most: int
     ) -> None:
-        self._ray, self._ledger = library(), ledger
+        self._ray, self._ledger, self._most = library(), ledger, most
         self._worker = make(self._ray.get(shared[0]), **settings)
 
     def __call__(self, table: Any) -> Any:
@@ -52,7 +52,7 @@ class _Host:
 
         (block,) = table.to_pylist()
         tries = self._ray.get(self._ledger.begin.remote(block["number"]))
-        said = [] if tries > TRIES else [self._worker(block["inputs"])]
+        said = [] if tries > self._most else [self._worker(block["inputs"])]
         return pa.Table.from_pylist([{"tries": tries, "said": said}])
 
 
@@ -86,7 +86,8 @@ def run(
     ledger = ray.remote(num_cpus=0)(_Ledger).remote()
     data = ray.data.from_arrow(tables).map_batches(
         _Host,
-        fn_constructor_kwargs={"make": make, "shared": [ray.put(shared)], "settings": settings, "ledger": ledger},
+        fn_constructor_kwargs={"make": make, "shared": [ray.put(shared)], "settings": settings,
+                               "ledger": ledger, "most": TRIES},
         batch_size=1,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(min_size=1, max_size=most, initial_size=most,

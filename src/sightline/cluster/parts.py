@@ -1,8 +1,8 @@
 """A folder of Parquet parts that holds the answer of each input once, whatever ends its writer.
 
-A part is written under another name, flushed and renamed: it is there whole or not at all. What is in the parts
-is done; there is no other book-keeping that could say otherwise. Which model wrote a part, with which settings
-and from which folder, stands in the part. One writer at a time holds the folder's lock.
+A part is written under another name, flushed and renamed: it is there whole or not at all. What is in the
+parts is done; there is no other book-keeping that could say otherwise. Which model wrote a part, with which
+settings and from which folder, stands in the part. One writer at a time holds the folder's lock.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ class Parts:
             was, now = facts.get(name, "none"), self.facts.get(name, "none")
             if was != now:
                 raise UsageError(
-                    f"{self.folder} was written with another {name}: {was}, and now {now}. Choose another --out, or "
-                    "go on with the same."
+                    f"{self.folder} was written with another {name}: {was}, and now {now}. Choose another "
+                    "--out, or go on with the same."
                 )
         if not columns.equals(self._columns):
             raise UsageError(f"{file} has other columns than this model's answers. Choose another --out.")
@@ -149,7 +149,7 @@ class Parts:
 
 def located(name: str, base: str) -> str:
     """One name for an input, from wherever the command was given: a path whole, all else as it is."""
-    return name if not base or "://" in name else os.path.normpath(os.path.join(base, name))
+    return name if not base or "://" in name else os.path.normpath(Path(base, name))
 
 
 def _first(error: BaseException) -> str:
@@ -160,7 +160,7 @@ def schema(fields: Mapping[str, str]) -> Any:
     """Arrow schema of columns by the name of their type: text, whole, number, flag, objects or codes.
 
     Args:
-        fields: Column to type. `objects` is a list of class, score and corners; `codes` one of run-length codes.
+        fields: Column to type. `objects` is a list of class, score and corners, `codes` of run-length codes.
     """
     number, text = pa.float64(), pa.string()
     corners = [(name, number) for name in ("score", "x1", "y1", "x2", "y2")]

@@ -1,5 +1,7 @@
-"""The application of `sightline.server` as a deployment of Ray Serve: each replica is a whole server behind Ray's
-own door, with the guard, the queue and the worker processes that it has without Ray.
+"""The application of `sightline.server` as a deployment of Ray Serve.
+
+Each replica is a whole server behind Ray's own door, with the guard, the queue and the worker processes that
+it has without Ray.
 """
 
 from __future__ import annotations
@@ -7,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import math
 import signal
-import socket
 import sys
 import threading
 import urllib.error
@@ -69,8 +70,8 @@ def serve(
     each = sum(spec.threads for spec in specs.values())
     if each * limits.workers > cluster.cpus:
         raise UsageError(
-            f"--workers {limits.workers} with {each} threads each need {each * limits.workers} processors; the cluster "
-            f"has {cluster.cpus}. Take fewer workers or --threads 1."
+            f"--workers {limits.workers} of {each} threads need {each * limits.workers} processors; the "
+            f"cluster has {cluster.cpus}. Take fewer workers, or --threads 1."
         )
     hush()
     library_serve.start(
@@ -115,7 +116,9 @@ def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, token
     try:
         library_serve.run(deployment.bind(), name=NAME, route_prefix="/")
     except (RuntimeError, TimeoutError) as error:
-        raise DataError(f"The models cannot be served on the cluster: {_reason(library_serve, error)}") from None
+        raise DataError(
+            f"The models cannot be served on the cluster: {_reason(library_serve, error)}"
+        ) from None
 
 
 def application(specs: Mapping[str, Spec], limits: Limits, token: str) -> App:
@@ -160,10 +163,10 @@ def _answers(door: Door) -> None:
     shown = f"[{host}]" if ":" in host else host
     try:
         urllib.request.urlopen(f"http://{shown}:{door.port}/healthz", timeout=30).close()
-    except (urllib.error.URLError, socket.timeout, OSError) as error:
+    except OSError as error:
         raise UsageError(
-            f"Nobody answers at --host {door.host} --port {door.port} ({error}). A cluster that serves already keeps "
-            "its own door: name that one, or end it with `serve shutdown`."
+            f"Nobody answers at --host {door.host} --port {door.port} ({error}). A cluster that serves "
+            "already keeps its own door: name that one, or end it with `serve shutdown`."
         ) from None
 
 
@@ -177,4 +180,3 @@ def _until_stopped() -> None:
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)
-

@@ -37,7 +37,9 @@ _CLOSED = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
 }
-_ours: dict[str, str] = {}  # what this process settled when it imported Ray; its clusters are made with the same
+_ours: dict[
+    str, str
+] = {}  # what this process settled when it imported Ray; its clusters are made with the same
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,15 @@ def library(address: str = "") -> Any:
     """Ray, with its usage reports off.
 
     Args:
-        address: What will be asked of it. Ray takes its settings when it is imported: those that close a cluster of
-            our own are made here, unless somebody has imported it before, who is then who settles them.
+        address: What will be asked of it. Ray takes its settings when it is imported: those that close a
+            cluster of our own are made here, unless somebody has imported it before.
 
     Raises:
         MissingExtra: If it is not installed.
+        UsageError: If nobody answers at the address, or it is none.
     """
+    if address not in ("", LOCAL, "auto"):
+        _answers(address)
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -82,7 +87,7 @@ def library(address: str = "") -> Any:
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Cluster]:
+def cluster(address: str, cpus: int | None = None) -> Iterator[Cluster]:
     """A cluster, connected. One that was connected before is used as it is, and stays.
 
     A cluster that is made here listens at this machine's own address only, and to those who know a token that
@@ -90,6 +95,7 @@ def cluster(address: str) -> Iterator[Cluster]:
 
     Args:
         address: "local", "auto" for one that runs on this machine, or HOST:PORT of a head.
+        cpus: Processors of one that is made; all of this machine if left out.
 
     Raises:
         MissingExtra: If Ray is not installed.
@@ -104,7 +110,7 @@ def cluster(address: str) -> Iterator[Cluster]:
     folder = tempfile.mkdtemp(prefix="sightline-ray-") if address == LOCAL else None
     with _environment(_ours if folder else {}):
         try:
-            _connect(ray, address, folder)
+            _connect(ray, address, folder, cpus)
             hush()
             yield _size(ray, ours=folder is not None)
         finally:
@@ -113,16 +119,12 @@ def cluster(address: str) -> Iterator[Cluster]:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _connect(ray: Any, address: str, folder: str | None) -> None:
-    usual: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.ERROR,
-        "configure_logging": False,
-    }
+def _connect(ray: Any, address: str, folder: str | None, cpus: int | None) -> None:
+    usual: dict[str, Any] = {"log_to_driver": False, "configure_logging": False}
     if folder is not None:
-        usual |= {"include_dashboard": False, "_temp_dir": folder, "object_store_memory": _STORE}
+        usual |= {"include_dashboard": False, "_temp_dir": folder, "object_store_memory": _STORE,
+                  "num_cpus": cpus}  # fmt: skip
     else:
-        _asked(address)
         usual["address"] = address
     try:
         with _muted():
@@ -134,10 +136,8 @@ def _connect(ray: Any, address: str, folder: str | None) -> None:
         raise SightlineError(f"{what}: {_first(error)}") from error
 
 
-def _asked(address: str) -> None:
-    """Refuse what is no address, and one where nobody answers: Ray itself would wait long, and then end us."""
-    if address == "auto":
-        return
+def _answers(address: str) -> None:
+    """Refuse what is no address, and one where no cluster answers: Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
         raise UsageError(
@@ -145,12 +145,32 @@ def _asked(address: str) -> None:
         )
     try:
         socket.create_connection((host.strip("[]"), int(port)), PATIENCE).close()
+        _speaks(address)
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(
-            f"--ray {address}: nobody answers there ({reason}). Is the cluster up? `ray start --head` says its "
-            "address. Or use --ray local."
+            f"--ray {address}: nobody answers there ({reason}). Is the cluster up? `ray start --head` says "
+            "its address. Or use --ray local."
         ) from None
+
+
+def _speaks(address: str) -> None:
+    """Wait until what listens there speaks as a cluster does.
+
+    Raises:
+        TimeoutError: If it does not.
+    """
+    try:
+        import grpc
+    except ImportError:
+        raise MissingExtra("--ray", "ray") from None
+    if os.environ.get("RAY_USE_TLS", "0") not in ("", "0"):
+        return  # Ray's own certificates would be needed to ask
+    with grpc.insecure_channel(address) as channel:
+        try:
+            grpc.channel_ready_future(channel).result(timeout=PATIENCE)
+        except grpc.FutureTimeoutError:
+            raise TimeoutError("what listens there is no cluster of Ray") from None
 
 
 def _size(ray: Any, *, ours: bool) -> Cluster:

@@ -1,7 +1,7 @@
 """Parquet tables and object stores, through pyarrow: what lies there, and the bytes of it.
 
-A place is a path of this machine or an address such as s3://bucket/folder. The network is used only because an
-address was named. Who may read it is settled by the usual variables and files of the store.
+A place is a path of this machine or an address such as s3://bucket/folder. The network is used only because
+an address was named. Who may read it is settled by the usual variables and files of the store.
 """
 
 from __future__ import annotations
@@ -131,8 +131,8 @@ class Table:
 def table(place: str) -> Table:
     """The inputs of a Parquet table, or of a folder of them: `id` is the column of that name, else the path.
 
-    Pictures are a column of bytes, or of records with a field `bytes`; else a column of paths, relative to the
-    table, or of addresses.
+    Pictures are a column of bytes, or of records with a field `bytes`; else a column of paths, relative to
+    the table, or of addresses.
 
     Raises:
         UsageError: If the place cannot be opened.
@@ -247,7 +247,11 @@ def _cells(file: Any, group: int, names: _Names, at: str) -> Iterator[tuple[str,
         where = cells[names.path][row] if names.path else ""
         if own in (None, "") or (names.path and not where):
             raise DataError(f"{at}: row {row} of row group {group} has no {names.id or names.path}.")
-        yield str(own), where if is_address(str(where)) or not folder else os.path.join(folder, str(where))
+        yield str(own), where if is_address(str(where)) or not folder else _joined(folder, str(where))
+
+
+def _joined(folder: str, where: str) -> str:
+    return where if where.startswith("/") else f"{folder}/{where}"
 
 
 def pictures(

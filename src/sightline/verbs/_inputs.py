@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -72,7 +71,7 @@ def _of_tables(places: Iterable[str]) -> Inputs:
 
 
 def _of_files(texts: Sequence[str]) -> Inputs:
-    inputs = Inputs(base=os.getcwd())
+    inputs = Inputs(base=str(Path.cwd()))
     near = [text for text in texts if not is_address(text)]
     several: list[Found] = []
     if near or not texts:

@@ -86,7 +86,7 @@ def predict(
 
 
 def model_files(run: Path) -> dict[str, bytes]:
-    """The files of a model by name, as they are sent: so all workers have the same, and need no shared disk."""
+    """The files of a model by name, as they are sent: all workers have the same, and need no shared disk."""
     folder, _ = read_card(run)
     try:
         return {name: (folder / name).read_bytes() for name in _FILES}
@@ -158,15 +158,14 @@ def _work(
         raise UsageError("--device cuda: the cluster has no GPU. Use --device cpu.")
     order = replace(order, device="cuda" if gpu else "cpu")
     workers = there.gpus if gpu else there.cpus
-    size = max(
-        1, min(_LARGEST, max(order.batch_size, len(todo) // (_SHARES * workers)), -(-len(todo) // workers))
-    )
+    fair = max(order.batch_size, len(todo) // (_SHARES * workers))
+    size = min(_LARGEST, fair, -(-len(todo) // workers))
     say(f"Predicting {len(todo)} inputs with {workers} workers.")
     waiting = {one.id: one for one in todo}
     for at_once in (size, 1):
         answers = batch.run(_blocks(list(waiting.values()), at_once), there, Worker, files,
                             {"order": order}, gpu=gpu)  # fmt: skip
-        for name in track(_written(answers, parts, found, len(todo)), "predicting", total=len(todo)):
+        for name in track(_written(answers, parts, found, waiting, len(todo)), "predicting", total=len(todo)):
             del waiting[name]
         if not waiting:
             return
@@ -191,25 +190,31 @@ def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
             yield some[start : start + size]
 
 
-def _written(answers: Iterator[dict[str, Any]], parts: Parts, found: Predicted, total: int) -> Iterator[str]:
+def _written(
+    answers: Iterator[dict[str, Any]],
+    parts: Parts,
+    found: Predicted,
+    waiting: Mapping[str, Found],
+    total: int,
+) -> Iterator[str]:
     """Put each answer into the parts; ids of the inputs that are done with it."""
-    done = 0
     for said in answers:
         if said["failure"]:
-            raise SightlineError(f"A worker on {said['host']} failed: {said['failure']} What was done is kept in "
-                                 f"{parts.folder}; the same command goes on.")  # fmt: skip
+            raise SightlineError(
+                f"A worker on {said['host']} failed: {said['failure']} What was done is kept in "
+                f"{parts.folder}; the same command goes on."
+            )
         if missing := next((path for path in said["unseen"] if Path(path).exists()), ""):
             raise UsageError(
-                f"{said['host']} does not see {missing}. Put the pictures where all machines of the cluster see "
-                "them under the same path, or into an object store."
+                f"{said['host']} does not see {missing}. Put the pictures where all machines of the cluster "
+                "see them under the same path, or into an object store."
             )
         table, before = unpacked(said["rows"]), len(parts.written)
         _note(table, found)
         parts.add(table)
-        done += len(said["inputs"])
-        if len(parts.written) > before:
-            say(f"{done} of {total} inputs are predicted.")
         yield from said["inputs"]
+        if len(parts.written) > before:
+            say(f"{total - len(waiting)} of {total} inputs are predicted.")
 
 
 def _keep(rows: Sequence[Row], parts: Parts, found: Predicted, order: Order) -> None:

@@ -66,8 +66,10 @@ class Worker:
 
     def __init__(self, files: Mapping[str, bytes], order: Order) -> None:
         if order.version != sightline.__version__:
-            raise UsageError(f"{socket.gethostname()} has Sightline {sightline.__version__}, and this machine "
-                             f"{order.version}. Install the same on all.")  # fmt: skip
+            here = socket.gethostname()
+            raise UsageError(
+                f"{here} has Sightline {sightline.__version__}, not {order.version}: install the same on all."
+            )
         if order.pixels:
             os.environ[_PIXELS] = order.pixels
         self.order = order

@@ -77,7 +77,7 @@ def run(
 def _on_ray(
     address: str, specs: Mapping[str, Spec], limits: Limits, host: str, port: int, token: str
 ) -> None:
-    """Serve on a cluster of Ray. The models are loaded here first: what is wrong with one is then said plainly."""
+    """Serve on a cluster of Ray. The models are loaded here first, to say plainly what is wrong with one."""
     library(address)
     from sightline.cluster.serving import Door, serve
     from sightline.server.listener import bound
