@@ -95,8 +95,11 @@ def run(
         num_cpus=1,
         num_gpus=1 if gpu else 0,
     )  # fmt: skip
-    for table in data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        for row in table.to_pylist():
-            if row["tries"] > 1:
-                say("A worker of the cluster ended while it predicted; what it had was given out again.")
-            yield from row["said"]
+    try:
+        for table in data.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            for row in table.to_pylist():
+                if row["tries"] > 1:
+                    say("A worker of the cluster ended while it predicted; what it had was given out again.")
+                yield from row["said"]
+    finally:
+        ray.kill(ledger)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sightline.errors import MissingExtra, SightlineError, UsageError
+from sightline.talk import say
 
 LOCAL = "local"
 """The address that means: make a cluster of this machine."""
@@ -73,7 +74,9 @@ def library(address: str = "") -> Any:
     for name, value in _QUIET.items():
         os.environ.setdefault(name, value)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    if address == LOCAL and "ray" not in sys.modules:
+    if address == LOCAL and not _ours and "ray" in sys.modules:
+        say("Ray was imported before: a cluster that it makes listens at all addresses of this machine.")
+    elif address == LOCAL and not _ours:
         _ours.update(_CLOSED, RAY_AUTH_TOKEN=secrets.token_hex(32))
     try:
         with _environment(_ours), _muted():
