@@ -78,7 +78,7 @@ def test_objects_are_lists_of_records_above_the_wished_score(
     columns = columns_of(finder(), films=False)
     assert columns["boxes"] == "objects"
     block = [asdict(one) for one in inputs_of([str(pictures / "00.png")]).found.values()]
-    for least, scores in ((0.0, [0.1]), (0.5, [])):
+    for least, scores in ((0.0, [0.9, 0.1]), (0.5, [0.9])):
         said = Worker({}, Order("cpu", 4, None, least, None, columns))(block)
         (row,) = unpacked(said["rows"]).to_pylist()
         assert [box["score"] for box in row["boxes"]] == scores
