@@ -159,6 +159,7 @@ def predict(
     classes: Sequence[str] = (),
     stream: bool = False,
     prompt: str | None = None,
+    ray: str | None = None,
 ) -> Predicted:
     """Predict for pictures, folders, globs, videos or a webcam; bad files are reported, the rest goes on.
 
@@ -179,6 +180,9 @@ def predict(
         classes: Only objects of this class ("car"); several by giving it again.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
         prompt: What to cut out, where `run` is sam:FOLDER ("box 10,20,110,220; point 40,50").
+        ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
+            Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
+            Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.
     """
     raise AssertionError
 
@@ -241,6 +245,7 @@ def serve(
     wait: str = "5ms",
     workers: int = 1,
     threads: int = 0,
+    ray: str | None = None,
 ) -> None:
     """Serve exported models over HTTP until stopped; only this machine may ask unless a token is set.
 
@@ -257,6 +262,8 @@ def serve(
         wait: How long a picture waits for others to fill its batch ("5ms").
         workers: Processes of each model.
         threads: Threads of each process; 0 divides the cores among all.
+        ray: Serve through Ray Serve: local, auto, or HOST:PORT of a cluster's head; `workers` are then its
+            replicas. Needs the extra 'ray'.
     """
     raise AssertionError
 

@@ -176,6 +176,12 @@ def bound(host: str, port: int) -> socket.socket:
         raise UsageError(f"--host {host} --port {port} cannot be listened at: {reason}.") from error
 
 
+def guarded(service: Service, token: str) -> Guard:
+    """The whole application of a service, behind its guard."""
+    return Guard(build(service, closed=bool(token)), Policy(token), service.limits, service.metrics,
+                 lambda: service.busy)  # fmt: skip
+
+
 def listen(
     service: Service,
     sock: socket.socket,
@@ -194,8 +200,7 @@ def listen(
     Raises:
         SightlineError: If a model cannot be served.
     """
-    guard = Guard(build(service, closed=bool(token)), Policy(token), service.limits, service.metrics,
-                  lambda: service.busy)  # fmt: skip
+    guard = guarded(service, token)
 
     class Connection(Timed):
         limit = min(Timed.limit, service.limits.timeout)

@@ -130,6 +130,14 @@ class Sources:
             raise UsageError(f"There is nothing to predict in {', '.join(map(str, several)) or 'nothing'}.")
         self._say_left_out()
 
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> Sources:
+        """These files, found before; one that is not there any more is an input without a picture."""
+        sources = cls.__new__(cls)
+        sources._stream, sources.left_out, sources.root, sources._folders = False, Counter(), None, set()
+        sources._items = [_Film(file) if _is_film(file) else file for file in files]
+        return sources
+
     @property
     def live(self) -> bool:
         """Whether a webcam or stream is among them, which has no end."""
@@ -144,6 +152,12 @@ class Sources:
     def files(self) -> list[Path]:
         """The pictures that are files."""
         return [item for item in self._items if isinstance(item, Path)]
+
+    @property
+    def all_files(self) -> list[Path]:
+        """The pictures and videos that are files."""
+        items = (item.source if isinstance(item, _Film) else item for item in self._items)
+        return [item for item in items if isinstance(item, Path)]
 
     def name(self, file: Path) -> str:
         """Path of a file below `root`."""

@@ -98,10 +98,15 @@ def _jsonl(setting: Setting) -> Iterator[Write]:
         yield lambda answer: _line(stream, answer)
 
 
+def full_row(answer: Answer) -> Row:
+    """All that is said of a picture: its row, and the masks of its objects."""
+    row = answer.outcome.row
+    masks = codes(answer.outcome.prediction) if "boxes" in row else []
+    return {**row, "masks": masks} if masks else row
+
+
 def _line(stream: TextIO, answer: Answer) -> None:
-    row, error = answer.outcome.row, answer.outcome.error
-    if "boxes" in row and (masks := codes(answer.outcome.prediction)):
-        row = {**row, "masks": masks}
+    row, error = full_row(answer), answer.outcome.error
     stream.write(json.dumps({**row, "error": error} if error else row, ensure_ascii=False) + "\n")
 
 

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightline.cluster.start import library
 from sightline.core.report import Exhibit, Table
-from sightline.errors import UnknownName, UsageError
+from sightline.errors import UsageError
 from sightline.runtime.rows import Row
 from sightline.talk import say, track
-from sightline.verbs._kinds import Kind, kind_of, objects, only
-from sightline.verbs._prompted import Prompted
+from sightline.verbs._kinds import kind_of
 from sightline.verbs._prompted import predictor as predictor_for
 from sightline.verbs._sources import Sources
+from sightline.verbs._wishes import Wish, chosen_of, kept
 from sightline.verbs._writers import ALL_SCORES, Setting, form_of
 from sightline.verbs._writers import writer as writer_of
-from sightline.verbs.load import Answer, ModelPredictor
+from sightline.verbs.load import Answer
 
 SHOWN = 20
 """Rows that the terminal shows."""
@@ -77,27 +78,6 @@ class Predicted:
         return found
 
 
-@dataclass(frozen=True)
-class _Wish:
-    """What is kept of each prediction.
-
-    Attributes:
-        kind: How predictions are told.
-        names: Name of each class.
-        top: How many probabilities, or None for all.
-        least: Lowest score of an object, of each class or of all.
-        classes: Indices of classes, or None for all.
-        seconds: Whether rows say when a frame is shown.
-    """
-
-    kind: Kind
-    names: Sequence[str]
-    top: int | None
-    least: float | Sequence[float]
-    classes: list[int] | None
-    seconds: bool
-
-
 def run(
     run: Path,
     source: Sequence[str],
@@ -111,21 +91,34 @@ def run(
     classes: Sequence[str] = (),
     stream: bool = False,
     prompt: str | None = None,
+    ray: str | None = None,
 ) -> Predicted:
     """See `sightline.api.predict`."""
     if batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1. Received {batch_size}.")
+    if ray is not None:
+        library(ray)  # else what follows could not be imported
+        from sightline.verbs._ray import predict
+
+        if stream or prompt is not None:
+            raise UsageError(
+                f"--ray cannot be given with {'--stream' if stream else '--prompt'}: leave one out."
+            )
+        return predict(
+            Path(run), source, ray, out=out, as_=as_, batch_size=batch_size, device=device, top=top,
+            min_score=min_score, classes=classes,
+        )  # fmt: skip
     predictor = predictor_for(Path(run), prompt, device)
     settings = predictor.settings
     kind, names = kind_of(predictor.task.card.prediction), settings.get("classes", [])
     found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
     form = form_of(found.out, as_, kind)
-    chosen = _chosen(kind, names, classes, min_score)
+    chosen = chosen_of(kind, names, classes, min_score)
     default = 0.0 if form in ALL_SCORES else settings.get("thresholds", 0.25)
     least = default if min_score is None else min_score
     sources = Sources(source, stream)
     found.left_out = dict(sources.left_out)
-    wish = _Wish(kind, names, top, least, chosen, sources.films)
+    wish = Wish(kind, names, top, least, chosen, sources.films)
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and found.out is not None:
@@ -133,48 +126,14 @@ def run(
     with writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
-                kept = _kept(predictor, answer, wish)
-                _note(found, kept, sources.live)
-                write(kept)
+                mine = kept(predictor, answer, wish)
+                _note(found, mine, sources.live)
+                write(mine)
         except KeyboardInterrupt:
             if not sources.live:
                 raise
             say(f"Stopped after {found.total} frames.")
     return found
-
-
-def _chosen(
-    kind: Kind, names: Sequence[str], classes: Sequence[str], min_score: float | None
-) -> list[int] | None:
-    """Indices of the classes asked for."""
-    wanted = [classes] if isinstance(classes, str) else list(classes)
-    if not kind.objects and (wanted or min_score is not None):
-        option = "--classes" if wanted else "--min-score"
-        raise UsageError(f"{option} chooses among objects; this model says one thing of the whole picture.")
-    if min_score is not None and not 0 <= min_score <= 1:
-        raise UsageError(f"--min-score must lie in [0, 1]. Received {min_score}.")
-    for name in wanted:
-        if name not in names:
-            raise UnknownName("class", name, names)
-    return [names.index(name) for name in wanted] or None
-
-
-def _kept(predictor: ModelPredictor | Prompted, answer: Answer, wish: _Wish) -> Answer:
-    """The answer with what was asked for, and its row with the path."""
-    said = answer.outcome
-    prediction, row = said.prediction, said.row
-    if wish.kind.objects and not said.error:
-        prediction = only(prediction, wish.least, wish.classes)
-        if len(prediction.labels) < len(said.prediction.labels):
-            (row,) = predictor.task.rows(prediction)
-        row = {**row, "boxes": objects(prediction, wish.names)}
-    where: Row = {"path": said.id}
-    if wish.seconds and answer.input.seconds is not None:
-        where["seconds"] = round(answer.input.seconds, 6)
-    elif wish.seconds and not said.error:
-        where["seconds"] = None
-    row = {**where, **_top(row, wish.top)}
-    return replace(answer, outcome=replace(said, prediction=prediction, row=row))
 
 
 def _note(found: Predicted, answer: Answer, live: bool) -> None:
@@ -192,11 +151,3 @@ def _note(found: Predicted, answer: Answer, live: bool) -> None:
     if len(found.shown) < SHOWN:
         row = {k: v for k, v in said.row.items() if not k.startswith("p(") and not isinstance(v, list | dict)}
         found.shown.append(row)
-
-
-def _top(row: Row, top: int | None) -> Row:
-    """The row with only the `top` largest probabilities."""
-    if top is None:
-        return row
-    scores = sorted((k for k in row if k.startswith("p(")), key=lambda k: -row[k])
-    return {k: v for k, v in row.items() if not k.startswith("p(") or k in scores[:top]}

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from sightline.cluster.start import LOCAL, cluster, library
 from sightline.data.images import max_pixels
 from sightline.errors import DataError, MissingExtra, UsageError
 from sightline.options import build
+from sightline.server.guard import is_loopback
 from sightline.server.jobs import Spec
 from sightline.server.limits import Limits, seconds_of, size_of
+from sightline.server.worker import named
 from sightline.talk import say, silent
 
 SESSION = "sightline.runtime.session:Session"
@@ -34,10 +37,10 @@ def run(
     wait: str = "5ms",
     workers: int = 1,
     threads: int = 0,
+    ray: str | None = None,
 ) -> None:
     """See `sightline.api.serve`."""
     try:
-        from sightline.server.guard import is_loopback
         from sightline.server.listener import bound, listen
         from sightline.server.logs import set_up
         from sightline.server.service import Service
@@ -59,13 +62,38 @@ def run(
             f"into {_TOKEN} or a file named by --token-file. Without one, serve at 127.0.0.1."
         )
     each = threads or max(1, (os.cpu_count() or 1) // (workers * len(files)))
-    specs = {name: Spec(SESSION, str(file), each) for name, file in files.items()}
+    specs = {name: Spec(SESSION, str(file.absolute()), each) for name, file in files.items()}
+    if ray is not None:
+        _on_ray(ray, specs, limits, host, port, token)
+        return
     sock = bound(host, port)
     set_up(sys.stderr, level=30 if silent() else 20)
     service = Service.of(specs, limits)
     names = ", ".join(files)
     listen(service, sock, token=token,
            started=lambda at, number: say(f"Serving {names} at http://{at}:{number} (/docs)"))  # fmt: skip
+
+
+def _on_ray(
+    address: str, specs: Mapping[str, Spec], limits: Limits, host: str, port: int, token: str
+) -> None:
+    """Serve on a cluster of Ray. The models are loaded here first, to say plainly what is wrong with one."""
+    library(address)
+    from sightline.cluster.serving import Door, serve
+    from sightline.server.listener import bound
+
+    for spec in specs.values():
+        named(spec.session)(spec.file, threads=1)
+    if address == LOCAL:
+        with bound(host, port) as sock:
+            port = sock.getsockname()[1]
+    elif port == 0:
+        raise UsageError(f"--port 0 takes a free port of this machine; with --ray {address} name one.")
+    if not is_loopback(host):
+        say("Ray's own door limits neither slow senders nor connections: put a proxy in front of it.")
+    with cluster(address) as there:
+        serve(specs, limits, Door(host, port, token), there,
+              lambda: say(f"Serving {', '.join(specs)} at http://{host}:{port} (/docs)"))  # fmt: skip
 
 
 def models(given: Sequence[str]) -> dict[str, Path]:

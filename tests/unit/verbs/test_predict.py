@@ -271,7 +271,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
             self.name, self.live = "webcam-0", True
 
     batches = []
-    kept = predict._kept
+    kept = predict.kept
 
     def stopped(*arguments: Any) -> Any:
         batches.append(1)
@@ -280,7 +280,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
         return kept(*arguments)
 
     monkeypatch.setattr(_sources, "Video", Camera)
-    monkeypatch.setattr(predict, "_kept", stopped)
+    monkeypatch.setattr(predict, "kept", stopped)
     found = run("0", out=Path("o.json"))
     assert (found.total, found.exit_code) == (5, 0)
     assert len(json.loads((tmp_path / "o.json").read_text())["images"]) == 5

@@ -84,7 +84,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     table = _parquet(path) if path.suffix.lower() == ".parquet" else read_text(path)
     if not table.rows:
         raise DataError(f"{path}: no rows below the header {', '.join(table.names)}.")
-    where = _path_column(table, path)
+    where = path_column(table, path)
     split, group = _named(table, _SPLITS, where), _named(table, _GROUPS, where)
     columns = _target_columns(table, options.target, {where, split, group}, path)
     found = truths(columns, [table.column(c) for c in columns], options.truth, str(path))
@@ -204,7 +204,7 @@ def _named(table: Columns, names: Sequence[str], taken: str) -> str | None:
     return next((low[n] for n in names if n in low), None)
 
 
-def _path_column(table: Columns, path: Path) -> str:
+def path_column(table: Columns, path: Path) -> str:
     """The column that holds the pictures: by content, and by name where several do."""
 
     def like_pictures(name: str) -> bool:

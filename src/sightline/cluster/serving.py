@@ -1,0 +1,182 @@
+"""The application of `sightline.server` as a deployment of Ray Serve.
+
+Each replica is a whole server behind Ray's own door, with the guard, the queue and the worker processes that
+it has without Ray.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import signal
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sightline.cluster.start import Cluster, hush, library
+from sightline.errors import DataError, UsageError
+from sightline.server.guard import App, Message, Receive, Send
+from sightline.server.jobs import Spec
+from sightline.server.limits import Limits
+from sightline.server.listener import guarded
+from sightline.server.logs import set_up
+from sightline.server.service import Service
+
+NAME = "sightline"
+"""Of the application in the cluster."""
+
+_LOOK = 0.1  # seconds between looks at a model that is being loaded
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where requests come in.
+
+    Attributes:
+        host: Address that Ray's door listens at.
+        port: And its port.
+        token: What requests must say; empty where only this machine may ask.
+    """
+
+    host: str
+    port: int
+    token: str = ""
+
+
+def serve(
+    specs: Mapping[str, Spec], limits: Limits, door: Door, cluster: Cluster, started: Callable[[], None]
+) -> None:
+    """Serve on a connected cluster until SIGTERM or SIGINT. Blocks.
+
+    Args:
+        specs: The models. Their files must lie where all machines of the cluster see them.
+        limits: Of each replica; there are `limits.workers` of them.
+        door: Where requests come in.
+        cluster: Where.
+        started: Called once requests are answered.
+
+    Raises:
+        UsageError: If there are not enough processors, or the cluster serves already, elsewhere or ours.
+        DataError: If a model cannot be loaded.
+    """
+    library()
+    from ray import serve as library_serve
+
+    each = sum(spec.threads for spec in specs.values())
+    if each * limits.workers > cluster.cpus:
+        raise UsageError(
+            f"--workers {limits.workers} of {each} threads need {each * limits.workers} processors; the "
+            f"cluster has {cluster.cpus}. Take fewer workers, or --threads 1."
+        )
+    hush()
+    library_serve.start(
+        proxy_location="EveryNode",
+        http_options={
+            "host": door.host, "port": door.port, "request_timeout_s": math.ceil(3 * limits.timeout) + 5,
+        },
+        logging_config={"log_level": "ERROR", "enable_access_log": False},
+    )  # fmt: skip
+    if NAME in library_serve.status().applications:
+        raise UsageError(f"The cluster has an application '{NAME}' already: stop the command that serves it.")
+    try:
+        _deploy(library_serve, specs, limits, door.token)
+        _answers(door)
+        started()
+        _until_stopped()
+    finally:
+        with suppress(Exception):
+            library_serve.delete(NAME)
+        if cluster.ours:
+            library_serve.shutdown()
+
+
+def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, token: str) -> None:
+    """Start the replicas, and wait until each has predicted once."""
+    own, kept = replace(limits, workers=1), dict(specs)
+
+    def build() -> App:
+        return application(kept, own, token)
+
+    class Replica:
+        """The application in one process of the cluster."""
+
+    deployment = library_serve.deployment(
+        library_serve.ingress(build)(Replica),
+        num_replicas=limits.workers,
+        max_ongoing_requests=max(limits.queue, 16),
+        max_queued_requests=limits.queue,
+        graceful_shutdown_timeout_s=3 * limits.timeout,
+        ray_actor_options={"num_cpus": sum(spec.threads for spec in specs.values())},
+    )
+    try:
+        library_serve.run(deployment.bind(), name=NAME, route_prefix="/")
+    except (RuntimeError, TimeoutError) as error:
+        raise DataError(
+            f"The models cannot be served on the cluster: {_reason(library_serve, error)}"
+        ) from None
+
+
+def application(specs: Mapping[str, Spec], limits: Limits, token: str) -> App:
+    """The guarded application, for a replica: it counts as started when its models have predicted once."""
+    set_up(sys.stderr)
+    service = Service.of(specs, limits)
+    guard = guarded(service, token)
+
+    async def run(scope: Any, receive: Receive, send: Send) -> None:
+        await guard(scope, receive, _once_ready(service, send) if scope["type"] == "lifespan" else send)
+
+    return run
+
+
+def _once_ready(service: Service, send: Send) -> Send:
+    async def wait(message: Message) -> None:
+        if message["type"] == "lifespan.startup.complete":
+            while not service.ready and service.failure is None:
+                await asyncio.sleep(_LOOK)
+            if service.failure is not None:
+                message = {"type": "lifespan.startup.failed", "message": str(service.failure)}
+        await send(message)
+
+    return wait
+
+
+def _reason(library_serve: Any, error: Exception) -> str:
+    """Why a deployment failed, as far as Ray tells."""
+    with suppress(Exception):
+        for one in library_serve.status().applications[NAME].deployments.values():
+            return str(one.message).strip().splitlines()[-1][:300]
+    return str(error)
+
+
+def _answers(door: Door) -> None:
+    """Ask whether requests are answered where they should be: a cluster that served before has its own door.
+
+    Raises:
+        UsageError: If they are not.
+    """
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(door.host, door.host)
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        urllib.request.urlopen(f"http://{shown}:{door.port}/healthz", timeout=30).close()
+    except OSError as error:
+        raise UsageError(
+            f"Nobody answers at --host {door.host} --port {door.port} ({error}). A cluster that serves "
+            "already keeps its own door: name that one, or end it with `serve shutdown`."
+        ) from None
+
+
+def _until_stopped() -> None:
+    """Wait for SIGTERM or SIGINT."""
+    ended = threading.Event()
+    before = {n: signal.signal(n, lambda *_: ended.set()) for n in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        while not ended.wait(1):
+            pass
+    finally:
+        for name, handler in before.items():
+            signal.signal(name, handler)

@@ -1,0 +1,75 @@
+"""What is kept of each prediction: the best classes, the surest objects, some classes only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sightline.errors import UnknownName, UsageError
+from sightline.runtime.rows import Row
+from sightline.verbs._kinds import Kind, objects, only
+from sightline.verbs._prompted import Prompted
+from sightline.verbs.load import Answer, ModelPredictor
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What is kept of each prediction.
+
+    Attributes:
+        kind: How predictions are told.
+        names: Name of each class.
+        top: How many probabilities, or None for all.
+        least: Lowest score of an object, of each class or of all.
+        classes: Indices of classes, or None for all.
+        seconds: Whether rows say when a frame is shown.
+    """
+
+    kind: Kind
+    names: Sequence[str]
+    top: int | None
+    least: float | Sequence[float]
+    classes: list[int] | None
+    seconds: bool
+
+
+def chosen_of(
+    kind: Kind, names: Sequence[str], classes: Sequence[str], min_score: float | None
+) -> list[int] | None:
+    """Indices of the classes asked for."""
+    wanted = [classes] if isinstance(classes, str) else list(classes)
+    if not kind.objects and (wanted or min_score is not None):
+        option = "--classes" if wanted else "--min-score"
+        raise UsageError(f"{option} chooses among objects; this model says one thing of the whole picture.")
+    if min_score is not None and not 0 <= min_score <= 1:
+        raise UsageError(f"--min-score must lie in [0, 1]. Received {min_score}.")
+    for name in wanted:
+        if name not in names:
+            raise UnknownName("class", name, names)
+    return [names.index(name) for name in wanted] or None
+
+
+def kept(predictor: ModelPredictor | Prompted, answer: Answer, wish: Wish) -> Answer:
+    """The answer with what was asked for, and its row with the path."""
+    said = answer.outcome
+    prediction, row = said.prediction, said.row
+    if wish.kind.objects and not said.error:
+        prediction = only(prediction, wish.least, wish.classes)
+        if len(prediction.labels) < len(said.prediction.labels):
+            (row,) = predictor.task.rows(prediction)
+        row = {**row, "boxes": objects(prediction, wish.names)}
+    where: Row = {"path": said.id}
+    if wish.seconds and answer.input.seconds is not None:
+        where["seconds"] = round(answer.input.seconds, 6)
+    elif wish.seconds and not said.error:
+        where["seconds"] = None
+    row = {**where, **_top(row, wish.top)}
+    return replace(answer, outcome=replace(said, prediction=prediction, row=row))
+
+
+def _top(row: Row, top: int | None) -> Row:
+    """The row with only the `top` largest probabilities."""
+    if top is None:
+        return row
+    scores = sorted((k for k in row if k.startswith("p(")), key=lambda k: -row[k])
+    return {k: v for k, v in row.items() if not k.startswith("p(") or k in scores[:top]}

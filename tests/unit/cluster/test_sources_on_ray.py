@@ -1,0 +1,159 @@
+"""What is predicted on a cluster: folders, tables, object stores; a worker reads all of them alike."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import sightline as sl
+from sightline.cluster.parts import unpacked
+from sightline.errors import DataError, UsageError
+from sightline.verbs import _ray_worker
+from sightline.verbs._inputs import Inputs, inputs_of
+from sightline.verbs._ray import _blocks, columns_of, model_files
+from sightline.verbs._ray_worker import Order, Worker
+from tests.unit.verbs.finder import predictor as finder
+
+
+def answered(run: Path, inputs: Inputs, **order: Any) -> dict[str, dict[str, Any]]:
+    """Rows by id, as a worker says them."""
+    columns = columns_of(sl.load(run, device="cpu"), inputs.films)  # type: ignore[arg-type]
+    worker = Worker(model_files(run), Order("cpu", 4, None, 0.0, None, columns, inputs.column, **order))
+    found = {}
+    for block in _blocks(list(inputs.found.values()), 6):
+        said = worker(block)
+        assert not said["failure"]
+        assert said["inputs"] == [one["id"] for one in block]
+        found.update({row["id"]: row for row in unpacked(said["rows"]).to_pylist()})
+    return found
+
+
+def table(file: Path, columns: dict[str, Any], rows_in_a_group: int = 3) -> str:
+    pq.write_table(pa.table(columns), file, row_group_size=rows_in_a_group)
+    return str(file)
+
+
+@pytest.mark.parametrize("kind", ["folder", "address", "paths", "bytes", "records"])
+def test_all_kinds_of_source_give_the_same_rows(run: Path, pictures: Path, tmp_path: Path, kind: str) -> None:
+    files = sorted(p for p in pictures.rglob("*") if p.is_file() and p.suffix != ".txt")
+    ids = [f"n{i}{file.suffix}" for i, file in enumerate(files)]
+    content = [file.read_bytes() for file in files]
+    source = {
+        "folder": lambda: str(pictures),
+        "address": lambda: pictures.as_uri(),
+        "paths": lambda: table(
+            tmp_path / "t.parquet", {"path": [os.path.relpath(f, tmp_path) for f in files], "y": ids}
+        ),
+        "bytes": lambda: table(tmp_path / "t.parquet", {"id": ids, "jpeg": content}),
+        "records": lambda: table(
+            tmp_path / "t.parquet", {"id": ids, "image": [{"bytes": c, "path": "x"} for c in content]}
+        ),
+    }[kind]()
+    inputs = inputs_of([source])
+    names = dict(zip(files, ids, strict=True))
+    found = answered(run, inputs)
+    plain = list(sl.load(run, device="cpu").predict(str(pictures)))
+    assert len(found) == len(plain) == 14
+    for outcome in plain:
+        file, mark, page = outcome.id.partition("#")
+        name = {"folder": file, "address": Path(file).as_uri(), "paths": os.path.relpath(file, tmp_path)}.get(
+            kind, names[Path(file)]
+        )
+        row = found[f"{name}{mark}{page}"]
+        assert (row["error"] or "") == outcome.error
+        assert row["label"] == outcome.row.get("label")
+        assert row["confidence"] == pytest.approx(outcome.row.get("confidence"), abs=1e-5)
+
+
+def test_objects_are_lists_of_records_above_the_wished_score(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Path
+) -> None:
+    monkeypatch.setattr(_ray_worker, "ModelPredictor", lambda path, device: finder())
+    columns = columns_of(finder(), films=False)
+    assert columns["boxes"] == "objects"
+    block = [asdict(one) for one in inputs_of([str(pictures / "00.png")]).found.values()]
+    for least, scores in ((0.0, [0.9, 0.1]), (0.5, [0.9])):
+        said = Worker({}, Order("cpu", 4, None, least, None, columns))(block)
+        (row,) = unpacked(said["rows"]).to_pylist()
+        assert [box["score"] for box in row["boxes"]] == scores
+        assert row["objects"] == len(scores)
+
+
+def test_only_the_likeliest_classes_are_kept(run: Path, pictures: Path) -> None:
+    columns = columns_of(sl.load(run, device="cpu"), films=False)  # type: ignore[arg-type]
+    block = [asdict(one) for one in inputs_of([str(pictures / "00.png")]).found.values()]
+    said = Worker(model_files(run), Order("cpu", 4, 1, 0.0, None, columns))(block)
+    (row,) = unpacked(said["rows"]).to_pylist()
+    assert sorted(row) == ["confidence", "error", "id", "label", "p(day)", "p(night)"]
+    assert (row["p(day)"] is None) != (row["p(night)"] is None)
+
+
+def test_a_file_that_is_gone_is_a_row_and_is_told_apart(run: Path, pictures: Path) -> None:
+    inputs = inputs_of([str(pictures / "00.png")])
+    (pictures / "00.png").unlink()
+    (row,) = answered(run, inputs).values()
+    assert row["error"]
+    block = [asdict(one) for one in inputs.found.values()]
+    columns = columns_of(sl.load(run, device="cpu"), films=False)  # type: ignore[arg-type]
+    said = Worker(model_files(run), Order("cpu", 4, None, 0.0, None, columns))(block)
+    assert said["unseen"] == [str(pictures / "00.png")]
+
+
+def test_another_version_is_refused(run: Path) -> None:
+    with pytest.raises(UsageError, match="install the same"):
+        Worker(model_files(run), Order("cpu", 4, None, 0.0, None, {}, version="0.0.1"))
+
+
+def test_each_input_is_taken_once(
+    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(pictures.parent)
+    assert len(inputs_of(["pictures", "./pictures/00.png", str(pictures)]).found) == 13
+    assert "more than once" in capfd.readouterr().err
+    twice = table(tmp_path / "t.parquet", {"path": ["a.png", "b.png", "a.png"]})
+    assert list(inputs_of([twice]).found) == ["a.png", "b.png"]
+    assert "1 rows name a picture again" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [
+        ({"id": ["a", "a"], "path": ["x.png", "y.png"]}, "two rows have the id 'a'"),
+        ({"id": ["a", None], "path": ["x.png", "y.png"]}, "row 1 of row group 0 has no id"),
+        ({"picture": [b"1", b"2"]}, "Add a column 'id'"),
+        ({"id": ["a"], "one": [b"1"], "two": [b"2"]}, "which column"),
+        ({"number": [1, 2]}, "no column holds paths"),
+        ({"id": pa.array([], pa.string()), "path": pa.array([], pa.string())}, "has no rows|no column holds"),
+    ],
+)
+def test_tables_that_do_not_say_what_is_what_are_refused(
+    tmp_path: Path, columns: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        inputs_of([table(tmp_path / "t.parquet", columns)])
+
+
+def test_sources_that_cannot_be_are_refused(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    (tmp_path / "empty").mkdir()
+    good = table(tmp_path / "t.parquet", {"path": ["a.png"]})
+    cases: list[tuple[list[str], type[Exception], str]] = [
+        ([str(tmp_path / "broken.parquet")], DataError, "cannot be read as Parquet"),
+        ([str(tmp_path / "none.parquet")], DataError, "no table"),
+        ([good, str(pictures)], UsageError, "not both at once"),
+        ([good, good], DataError, "in another table too"),
+        (["s3://bucket/folder"], UsageError, "SIGHTLINE_OFFLINE"),
+        (["http://host/a.png"], UsageError, "address"),
+        ([(tmp_path / "empty").as_uri()], UsageError, "no pictures"),
+        ([(tmp_path / "nowhere").as_uri()], UsageError, "cannot be listed"),
+        ([], UsageError, "nothing to predict"),
+    ]
+    for source, kind, said in cases:
+        with pytest.raises(kind, match=said):
+            inputs_of(source)

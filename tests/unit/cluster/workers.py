@@ -1,0 +1,29 @@
+"""A worker that is slow, and a driver that is to be killed."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sightline.verbs._ray_worker import Worker
+
+
+class Slow(Worker):
+    """Takes half a second for each block."""
+
+    def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
+        time.sleep(0.5)
+        return super().__call__(block)
+
+
+if __name__ == "__main__":
+    from sightline.cluster import parts
+    from sightline.verbs import _ray, predict
+    from tests.unit.cluster import workers
+
+    model, pictures, out, address = sys.argv[1:]
+    parts.SECONDS = 0  # a part for each block
+    _ray.Worker = workers.Slow  # type: ignore[misc]
+    predict.run(Path(model), [pictures], out=Path(out), ray=address, batch_size=1, device="cpu")
