@@ -31,8 +31,9 @@ from sightline.engine.devices import Devices
 from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
 from sightline.engine.recipe import size_in_bytes
-from sightline.models import weights
+from sightline.models import weights, widths
 from sightline.talk import say
+from sightline.verbs import _teacher
 from sightline.verbs._plan import Plan
 
 
@@ -45,7 +46,7 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
     """
     torch.manual_seed(plan.asked.seed)
     if bare:
-        return plan.method.MODEL(plan.settings)  # type: ignore[no-any-return]
+        return widths.build(plan.method.MODEL, plan.settings)
     model: Model = plan.method.MODEL(plan.settings, pretrained=plan.asked.pretrained)
     pixels = getattr(model.backbone(), "pixels", None)
     if pixels is not None:
@@ -111,6 +112,7 @@ def fit(
         seed=plan.asked.seed,
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
+        teacher=_teacher.opened(plan, devices),
     )
     return model, training.elapsed
 
@@ -185,6 +187,7 @@ def facts(plan: Plan) -> dict[str, Any]:
             "parts": {s: len(plan.dataset.where(s)) for s in ("train", "val", "test")},
         },
         "seed": plan.asked.seed,
+        **_teacher.record(plan),
         **machine(),
     }
 

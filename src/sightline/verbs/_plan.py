@@ -47,6 +47,8 @@ class Asked:
     splits: str | None = None
     weights: str | None = None
     pretrained: Literal["no", "auto", "yes"] = "no"
+    teacher: str | None = None
+    prune: float | None = None
     seed: int = 0
     device: str = "auto"
     accept: tuple[str, ...] = ()

@@ -18,7 +18,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
-from sightline.verbs import _judge, _page
+from sightline.verbs import _judge, _page, _teacher
 from sightline.verbs._fit import card_of, facts, fit, predict_part, sized
 from sightline.verbs._plan import Asked, Plan, plan
 
@@ -35,6 +35,8 @@ def run(
     folds: int | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "no",
+    teacher: Path | None = None,
+    prune: float | None = None,
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
@@ -47,7 +49,7 @@ def run(
     """See `sightline.api.train`."""
     if resume is not None:
         given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
-        named = {"model": model, "task": task, "folds": folds, "out": out}
+        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune}
         given += [name for name, value in named.items() if value is not None]
         if given:
             raise UsageError(
@@ -58,7 +60,7 @@ def run(
     asked = Asked.of(
         recipe,
         accept,
-        {"splits": splits, "data_dir": data_dir},
+        {"splits": splits, "data_dir": data_dir, "teacher": teacher and Path(teacher).absolute()},
         data=str(data),
         task=task,
         model=model,
@@ -66,16 +68,23 @@ def run(
         target=target,
         weights=weights,
         pretrained=pretrained,
+        prune=prune,
         seed=seed,
         device=device,
         options=options,
     )
+    if folds is not None and (teacher is not None or prune is not None):
+        raise UsageError(
+            "--folds tests every image, and the run of --teacher or --prune has been trained on most of them. "
+            "Leave one of the two out."
+        )
     if folds is not None:
         from sightline.verbs._folds import cross_validate
 
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
     _writable(out, overwrite, weights)
-    made = plan(asked)
+    made = _teacher.checked(plan(asked))
+    _teacher.tried(made)
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
 
 
@@ -127,7 +136,7 @@ def _resume(data: str, path: Path, device: str) -> Run:
     kept["accept"] = tuple(kept["accept"])
     asked = Asked(**{**kept, "data": data})
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
-    made = plan(replace(asked, splits=str(path / "splits.json"), weights=None))
+    made = plan(replace(asked, splits=str(path / "splits.json"), weights=None, prune=None))
     splits_from_json(made.dataset, stored)
     now, then = made.dataset.fingerprint(), found.facts["data"]["fingerprint"]
     if now != then:
@@ -138,6 +147,7 @@ def _resume(data: str, path: Path, device: str) -> Run:
     made = replace(
         made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"]
     )
+    _teacher.unchanged(made, found)
     devices = Devices.start(device if device != "auto" else asked.device, made.recipe.precision)
     say(f"Resuming {path}.")
     return _train(made, found, devices, resume=True)

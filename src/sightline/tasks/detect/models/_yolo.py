@@ -62,6 +62,10 @@ class Yolo(Model):
         parts, _ = box_losses(said, batch.targets)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `teaching.places`."""
+        return teaching.places(said, goal)
+
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""
         found: nn.Module = self.network.backbone
