@@ -33,7 +33,7 @@ from sightline.engine.learners import gradient
 from sightline.engine.recipe import size_in_bytes
 from sightline.models import weights, widths
 from sightline.talk import say
-from sightline.verbs import _teacher
+from sightline.verbs import _pruned, _teacher
 from sightline.verbs._plan import Plan
 
 
@@ -95,9 +95,15 @@ def fit(
 ) -> tuple[Model, float]:
     """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
-    model = build_model(plan, bare=bare).to(devices.device)
+    facts = {}
+    if plan.asked.prune is None or bare:
+        model = build_model(plan, bare=bare).to(devices.device)
+    else:
+        torch.manual_seed(plan.asked.seed)
+        pruned, facts["pruned"] = _pruned.build(plan)
+        model = pruned.to(devices.device)
     if devices.first:
-        run.update(settings=plan.settings)
+        run.update(settings=plan.settings, **facts)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train: Any = loader(plan, plan.part("train"), devices, train=True)

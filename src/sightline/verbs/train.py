@@ -18,7 +18,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
-from sightline.verbs import _judge, _page, _teacher
+from sightline.verbs import _judge, _page, _pruned, _teacher
 from sightline.verbs._fit import card_of, facts, fit, predict_part, sized
 from sightline.verbs._plan import Asked, Plan, plan
 
@@ -83,7 +83,8 @@ def run(
 
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
     _writable(out, overwrite, weights)
-    made = _teacher.checked(plan(asked))
+    made = _teacher.checked(_pruned.checked(plan(_pruned.asked_for(asked))))
+    _pruned.tried(made)
     _teacher.tried(made)
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
 
@@ -205,6 +206,7 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     results.exhibits = made.task.exhibits(found.prediction, found.truth, found.ids, model.settings)
     results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
+    results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
     return results
 
 
