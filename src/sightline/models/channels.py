@@ -23,22 +23,27 @@ from sightline.models.widths import CONVOLUTIONS, LAYERS, NORMS
 
 Names = np.ndarray
 
-KEEPING = frozenset(
-    "relu relu_ relu6 relu6_ leaky_relu leaky_relu_ elu elu_ celu selu gelu silu silu_ mish hardswish hardswish_ "
-    "hardsigmoid hardsigmoid_ hardtanh hardtanh_ sigmoid sigmoid_ tanh tanh_ softplus dropout dropout2d "
-    "dropout_ feature_dropout alpha_dropout clamp clamp_ contiguous clone to float detach type abs neg sqrt "
-    "max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d fractional_max_pool2d lp_pool2d interpolate "
-    "upsample boolean_dispatch _max_pool2d _adaptive_max_pool2d _fractional_max_pool2d requires_grad_ "
-    "bernoulli_ square pow exp".split()
+_KEEPING = (
+    "relu relu_ relu6 relu6_ leaky_relu leaky_relu_ elu elu_ celu selu gelu silu silu_ mish hardswish "
+    "hardswish_ hardsigmoid hardsigmoid_ hardtanh hardtanh_ sigmoid sigmoid_ tanh tanh_ softplus dropout "
+    "dropout_ dropout2d feature_dropout alpha_dropout clamp clamp_ contiguous clone to float detach type abs "
+    "neg sqrt square pow exp max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d "
+    "fractional_max_pool2d lp_pool2d interpolate upsample boolean_dispatch _max_pool2d _adaptive_max_pool2d "
+    "_fractional_max_pool2d requires_grad_ bernoulli_"
 )
+KEEPING = frozenset(_KEEPING.split())
 """Functions that work on each channel by itself."""
-JOINING = frozenset(
-    "add add_ sub sub_ mul mul_ div div_ true_divide __add__ __radd__ __iadd__ __sub__ __rsub__ __isub__ __mul__ "
-    "__rmul__ __imul__ __truediv__ __itruediv__ maximum minimum".split()
+_JOINING = (
+    "add add_ sub sub_ mul mul_ div div_ true_divide __add__ __radd__ __iadd__ __sub__ __rsub__ __isub__ "
+    "__mul__ __rmul__ __imul__ __truediv__ __itruediv__ maximum minimum"
 )
+JOINING = frozenset(_JOINING.split())
 """Functions of two tensors that work on each pair of channels by itself."""
-REDUCING = frozenset("mean sum amax amin std var".split())
-SHAPING = frozenset("flatten view reshape squeeze unsqueeze unflatten".split())
+REDUCING = ("mean", "sum", "amax", "amin", "std", "var")
+SHAPING = ("flatten", "view", "reshape", "squeeze", "unsqueeze", "unflatten")
+
+Shapes = dict[int, tuple[int, ...]]
+Layers = dict[int, tuple[str, nn.Module]]
 
 
 @dataclass
@@ -127,14 +132,12 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 
 
 @contextmanager
-def _marked(network: nn.Module) -> Iterator[dict[int, tuple[str, nn.Module]]]:
-    """Layer by the identity of its weight; of a norm without one, by that of its mean."""
-    layers = {}
+def _marked(network: nn.Module) -> Iterator[Layers]:
+    """Layer by the identity of its weight."""
+    layers: Layers = {}
     for name, module in network.named_modules():
-        if isinstance(module, LAYERS):
-            weight = module.weight if module.weight is not None else getattr(module, "running_mean", None)
-            if weight is not None:
-                layers[id(weight)] = (name, module)
+        if isinstance(module, LAYERS) and module.weight is not None:
+            layers[id(module.weight)] = (name, module)
     yield layers
 
 
@@ -151,7 +154,7 @@ def _carry(tensor: Tensor, dim: int, names: Names | None) -> None:
 class _Names(TorchFunctionMode):
     """Carries the names of channels from input to output of each function, as an attribute."""
 
-    def __init__(self, found: Channels, layers: dict[int, tuple[str, nn.Module]]) -> None:
+    def __init__(self, found: Channels, layers: Layers) -> None:
         super().__init__()
         self.found, self.layers = found, layers
 
@@ -162,11 +165,11 @@ class _Names(TorchFunctionMode):
         result = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         if name in ("conv2d", "conv_transpose2d", "linear", "batch_norm"):
-            if self._layer(name, result, args, kwargs):
-                return result
-        elif before and not any(True for _ in tensors(result)):
-            return result
-        elif before and self._moved(name, before, shapes, result, args, kwargs):
+            known = self._layer(name, result, args, kwargs)
+        else:
+            nothing = not before or next(tensors(result), None) is None
+            known = nothing or self._moved(name, before, shapes, result, args, kwargs)
+        if known:
             return result
         for _, _, names in before:
             self.found.fix(names)
@@ -218,7 +221,7 @@ class _Names(TorchFunctionMode):
         return before
 
     def _moved(
-        self, name: str, before: list[Any], shapes: dict[int, tuple[int, ...]], result: Any, args: Any, kwargs: Any
+        self, name: str, before: list[Any], shapes: Shapes, result: Any, args: Any, kwargs: Any
     ) -> bool:
         """Carry names through a function without weights. False where it is not known what it does."""
         tensor, dim, names = before[0]
@@ -245,7 +248,7 @@ class _Names(TorchFunctionMode):
             return _permuted(name, len(shape), dim, names, result, args, kwargs)
         return name in SHAPING and _shaped(shape, dim, names, result)
 
-    def _join(self, before: list[Any], shapes: dict[int, tuple[int, ...]], result: Any, args: Any) -> bool:
+    def _join(self, before: list[Any], shapes: Shapes, result: Any, args: Any) -> bool:
         """Two tensors, of which one may have no channels but numbers that hold for all of them."""
         _, dim, names = before[0]
         back = len(shapes[id(before[0][0])]) - dim  # counted from the end, as broadcasting does
@@ -289,7 +292,9 @@ class _Names(TorchFunctionMode):
         self.found.fix(names)
         return names
 
-    def _cut(self, name: str, tensor: Tensor, dim: int, names: Names, result: Any, args: Any, kwargs: Any) -> bool:
+    def _cut(
+        self, name: str, tensor: Tensor, dim: int, names: Names, result: Any, args: Any, kwargs: Any
+    ) -> bool:
         """Parts of a tensor. Cutting in equal parts asks that as many of each stay."""
         if name == "__getitem__":
             index = args[1] if isinstance(args[1], tuple) else (args[1],)

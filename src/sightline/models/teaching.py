@@ -59,7 +59,7 @@ def places(said: Outputs, goal: Outputs) -> Outputs:
         "taught single": labels(said["scores"], goal["scores"]).sum()
         / goal["scores"].float().sigmoid().amax(2).sum().clamp(min=1),
     }
-    own, wanted = (x["bins"].float().unflatten(2, (4, -1)).log_softmax(3) for x in (said, goal))
+    own, wanted = (_sides(x["bins"]).log_softmax(3) for x in (said, goal))
     sides = F.kl_div(own, wanted, reduction="none", log_target=True).sum(3).mean(2)
     found["taught sides"] = (sides * sure).sum() / total
     if "prototypes" in said:
@@ -68,6 +68,11 @@ def places(said: Outputs, goal: Outputs) -> Outputs:
         found["taught weights"] = (apart * sure).sum() / total
         found["taught prototypes"] = (said["prototypes"] - goal["prototypes"]).float().square().mean()
     return found
+
+
+def _sides(bins: Tensor) -> Tensor:
+    """(B, A, 4 n) to (B, A, 4, n) in float32."""
+    return bins.float().reshape(*bins.shape[:2], 4, -1)
 
 
 def same(said: Outputs, goal: Outputs, names: tuple[str, ...]) -> None:
@@ -99,4 +104,3 @@ def enlarged(goal: Tensor, said: Tensor) -> Tensor:
     if goal.shape[2:] == said.shape[2:]:
         return goal
     return F.interpolate(goal.float(), size=said.shape[2:], mode="bilinear", align_corners=False)
-

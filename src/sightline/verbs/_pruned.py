@@ -33,12 +33,15 @@ def asked_for(asked: Asked) -> Asked:
     path = Path(asked.weights or "")
     if asked.weights is None or not (path / "run.json").is_file():
         raise UsageError(
-            f"--prune takes channels out of a trained run: name it with --weights RUN. Received {asked.weights}."
+            "--prune takes channels out of a trained run: name it with --weights RUN. "
+            f"Received {asked.weights}."
         )
     settings, kept = read_card(path)[1]["settings"], Run.open(path).facts
     name = _teacher.named(read_card(path)[1])
     if asked.model not in (None, name):
-        raise UsageError(f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {asked.model}.")
+        raise UsageError(
+            f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {asked.model}."
+        )
     if asked.pretrained != "no":
         raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
     given = {**(asked.recipe or {}), **(asked.options or {})}
@@ -89,8 +92,8 @@ def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
         raise UsageError(
-            f"--weights {path} does not fit this model ({first}). Give the --size and the options that it was "
-            "trained with."
+            f"--weights {path} does not fit this model ({first}). Give the --size and the options that it "
+            "was trained with."
         ) from error
     model.set_pixels(theirs["mean"], theirs["std"])
     taken = pruning.prune(model, plan.asked.prune)

@@ -73,20 +73,21 @@ def run(
         device=device,
         options=options,
     )
-    if folds is not None and (teacher is not None or prune is not None):
-        raise UsageError(
-            "--folds tests every image, and the run of --teacher or --prune has been trained on most of them. "
-            "Leave one of the two out."
-        )
     if folds is not None:
         from sightline.verbs._folds import cross_validate
 
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
     _writable(out, overwrite, weights)
+    made = _slim(asked)
+    return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+
+
+def _slim(asked: Asked) -> Plan:
+    """The plan, once it is known that the run it learns from, or makes smaller, will do."""
     made = _teacher.checked(_pruned.checked(plan(_pruned.asked_for(asked))))
     _pruned.tried(made)
     _teacher.tried(made)
-    return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+    return made
 
 
 def _writable(out: Path | None, overwrite: bool, weights: str | None) -> None:

@@ -102,7 +102,7 @@ class Net(Model):
         return {"loss": F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)}
 
     def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"taught": divergence from the teacher's classes, softened; of each label, where there are several}."""
+        """{"taught": divergence from the teacher's softened classes, or from each of its labels}."""
         teaching.same(said, goal, ("logits",))
         if self.settings["multi"]:
             return {"taught": teaching.labels(said["logits"], goal["logits"]).mean()}

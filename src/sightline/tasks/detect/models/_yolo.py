@@ -11,7 +11,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.models import candidates, yolo
+from sightline.models import candidates, teaching, yolo
 from sightline.models.heads.box_loss import box_losses
 from sightline.models.published import Pretrained
 from sightline.tasks.detect.options import Options
