@@ -118,7 +118,7 @@ def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> No
     made.task.exhibits(prediction, dataset.targets, list(dataset.ids), model.settings)
 
 
-def check_teachable(task: str, *, steps: int = 8) -> None:
+def check_teachable(task: str, *, steps: int = 5) -> None:
     """A task's usual method learns what another network says, without a look at the truth."""
     made = toy_plan(task)
     batch = batch_of(made.dataset)
@@ -126,7 +126,7 @@ def check_teachable(task: str, *, steps: int = 8) -> None:
     other = replace(made, asked=replace(made.asked, seed=1))
     student = build_model(other)
     teacher.check(student, batch.images)
-    optimizer = torch.optim.Adam(student.parameters(), 1e-3)
+    optimizer = torch.optim.Adam(student.parameters(), 2e-3)
     rng, far = torch.Generator().manual_seed(0), []
     for _ in range(steps):
         optimizer.zero_grad()
@@ -134,7 +134,7 @@ def check_teachable(task: str, *, steps: int = 8) -> None:
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         far.append(float(loss.detach()))
-    assert far[-1] < 0.8 * far[0], f"in {steps} steps the distance to the teacher does not fall: {far}"
+    assert far[-1] < 0.9 * far[0], f"in {steps} steps the distance to the teacher does not fall: {far}"
     with torch.no_grad():
         said = student(batch.images)
     own = sum(float(value) for value in student.imitate(said, said).values())

@@ -25,6 +25,8 @@ ROUND = 8
 """Processors work on so many channels at a time; sets of four times as many or more keep a multiple of it."""
 CLOSE = 1e-3
 """How far outputs may lie, as a share of the greatest, from those of the network without what was taken."""
+FEW = 0.01
+"""Share of the numbers of an output that may lie further apart."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +197,10 @@ def _agree(whole: Model, narrow: Model, images: Tensor) -> None:
     one, two = (list(tensors(_run(m, images, False))) for m in (whole, narrow))
     for a, b in zip(one, two, strict=True):
         assert a.shape == b.shape, f"an output has shape {list(b.shape)} instead of {list(a.shape)}"
-        # Sorted: candidates come in the order of their scores, which hangs on the last bit.
+        if not a.numel():
+            continue
+        # Candidates come in the order of their scores and are cut off there, which hangs on the last bit.
         x, y = (t.float().flatten().sort().values for t in (a, b))
-        most = CLOSE * (1 + float(x.abs().max())) if len(x) else 0.0
-        assert not len(x) or float((x - y).abs().max()) <= most, "its outputs hang on channels in another way"
+        far = (x - y).abs() > CLOSE * (1 + float(x.abs().max()))
+        assert float(far.float().mean()) <= FEW, "its outputs hang on channels in another way"
     _run(copy.deepcopy(narrow), images, True)
