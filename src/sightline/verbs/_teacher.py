@@ -33,10 +33,6 @@ def checked(plan: Plan) -> Plan:
     """
     asked, share = plan.asked, plan.recipe.distill
     if asked.teacher is None:
-        if share is not None:
-            raise UsageError(
-                f"--distill {share} says how much is learnt from a teacher. Name it: --teacher RUN."
-            )
         return plan
     share = SHARE if share is None else share
     path = Path(asked.teacher)
