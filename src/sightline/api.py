@@ -84,6 +84,8 @@ def train(
     folds: int | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "no",
+    teacher: Path | None = None,
+    prune: float | None = None,
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
@@ -106,6 +108,8 @@ def train(
         folds: Cross-validate with this many folds instead of one split.
         weights: Start from these weights: a .safetensors file, or a run folder.
         pretrained: Start from published weights: no, auto (if they can be had) or yes.
+        teacher: Run whose model is imitated, so that a smaller one learns from it; see --distill.
+        prune: Take this share of the channels of the run that --weights names away, then train on.
         seed: Seed of the split, the initial weights, and every draw in training.
         device: auto, cpu, cuda, cuda:N or mps.
         accept: Findings of the check that are known and meant, by name.

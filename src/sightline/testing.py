@@ -20,6 +20,9 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import Task
 from sightline.data.scan import scan
 from sightline.engine.recipe import Recipe
+from sightline.engine.teacher import Teacher
+from sightline.models import widths
+from sightline.models.pruning import prune
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks import TASKS
 from sightline.verbs._fit import build_model
@@ -115,6 +118,49 @@ def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> No
     made.task.exhibits(prediction, dataset.targets, list(dataset.ids), model.settings)
 
 
+def check_teachable(task: str, *, steps: int = 5) -> None:
+    """A task's usual method learns what another network says, without a look at the truth."""
+    made = toy_plan(task)
+    batch = batch_of(made.dataset)
+    teacher = Teacher(build_model(made).eval().requires_grad_(False), 1.0, "a teacher")
+    other = replace(made, asked=replace(made.asked, seed=1))
+    student = build_model(other)
+    teacher.check(student, batch.images)
+    optimizer = torch.optim.Adam(student.parameters(), 2e-3)
+    rng, far = torch.Generator().manual_seed(0), []
+    for _ in range(steps):
+        optimizer.zero_grad()
+        loss = teacher.losses(student, batch, rng, "all")["loss"]
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        far.append(float(loss.detach()))
+    assert far[-1] < 0.9 * far[0], f"in {steps} steps the distance to the teacher does not fall: {far}"
+    with torch.no_grad():
+        said = student(batch.images)
+    own = sum(float(value) for value in student.imitate(said, said).values())
+    assert abs(own) < 1e-3, f"a network is {own} from itself"
+
+
+def check_prunable(task: str, folder: Path) -> None:
+    """A task's usual method can be made narrower, built again from its settings, and trained."""
+    made = toy_plan(task)
+    batch = batch_of(made.dataset)
+    model = build_model(made)
+    with torch.no_grad():
+        for layer in model.modules():  # as if it had been trained: no channel like another
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                for values in (layer.weight, layer.bias, layer.running_mean):
+                    values.add_(0.1 * torch.randn(values.shape))  # type: ignore[union-attr, operator, arg-type]
+    whole = sum(p.numel() for p in model.parameters())
+    found = prune(model, 0.5)
+    left = sum(p.numel() for p in model.parameters())
+    assert found.parameters == (whole, left), f"{found.parameters} is said, {whole} became {left}"
+    assert left < 0.6 * whole, f"half of the channels are gone, but {left} of {whole} parameters are left"
+    model.eval()
+    _check_saved(made, model, batch, folder)
+    _check_gradients(model, batch, torch.Generator().manual_seed(0))
+
+
 def _check_gradients(model: Model, batch: Batch, rng: torch.Generator) -> None:
     loss = model.train().loss(batch, rng)["loss"]
     assert bool(torch.isfinite(loss)), "the loss is not finite"
@@ -152,7 +198,7 @@ def _check_score(made: Plan, prediction: Any, dataset: Dataset) -> None:
 def _check_saved(made: Plan, model: Model, batch: Batch, folder: Path) -> None:
     """Settings survive JSON, weights survive safetensors, outputs are the same bit for bit."""
     write_tensors(folder / "model.safetensors", model.state_dict())
-    again: Model = made.method.MODEL(json.loads(json.dumps(model.settings)))
+    again = widths.build(made.method.MODEL, json.loads(json.dumps(model.settings)))
     again.load_state_dict(read_tensors(folder / "model.safetensors"))
     with torch.no_grad():
         one, two = model(batch.images), again.eval()(batch.images)

@@ -10,7 +10,7 @@ import pytest
 
 from sightline.errors import MissingExtra
 from sightline.tasks import TASKS
-from sightline.testing import check_model, check_task
+from sightline.testing import check_model, check_prunable, check_task, check_teachable
 
 METHODS = [(task, method) for task in TASKS.names() for method in TASKS.load(task).MODELS.names()]
 
@@ -26,6 +26,16 @@ def test_method(task: str, method: str, tmp_path: Path) -> None:
         check_model(task, method, tmp_path)
     except MissingExtra as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_a_student_learns_from_a_teacher(name: str) -> None:
+    check_teachable(name)
+
+
+@pytest.mark.parametrize("name", TASKS.names())
+def test_a_network_is_made_narrower(name: str, tmp_path: Path) -> None:
+    check_prunable(name, tmp_path)
 
 
 @pytest.mark.parametrize("name", TASKS.names())

@@ -91,6 +91,15 @@ class Model(nn.Module, ABC):
             outputs: What `forward` gave for this batch, where it is already at hand.
         """
 
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Named scalars: how far outputs are from a teacher's. Left as it is: the mean squares of each.
+
+        Raises:
+            RuntimeError: If their shapes do not allow it; UsageError: if nothing would.
+        """
+        learnt = [name for name in said if said[name].requires_grad]
+        return {name: (said[name] - goal[name].view_as(said[name])).square().mean() for name in learnt}
+
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by part; several parts have one optimiser each."""
         return {"all": [p for p in self.parameters() if p.requires_grad]}

@@ -49,6 +49,7 @@ class Recipe:
         cache: Room for decoded images, in memory or on disk, such as 2GB; 0 is off.
         checkpoint_every: Time between checkpoints inside an epoch, such as 5m.
         tracker: none, tensorboard or mlflow.
+        distill: Share of the loss that is the distance to the teacher, in [0, 1]; the rest is the task's.
     """
 
     epochs: Annotated[int | None, Range(1)] = None
@@ -81,6 +82,7 @@ class Recipe:
     cache: str | None = None
     checkpoint_every: str | None = None
     tracker: Literal["none", "tensorboard", "mlflow"] | None = None
+    distill: Annotated[float | None, Range(0, 1)] = None
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.packing import pack, unpack
 from sightline.engine.recipe import Recipe
 from sightline.engine.schedule import Plateau
+from sightline.engine.teacher import Teacher
 
 
 @dataclass
@@ -43,6 +44,7 @@ class Training:
     devices: Devices
     seed: int
     callbacks: Sequence[Callback]
+    teacher: Teacher | None = None
     epoch: int = 1
     batch: int = 0
     step: int = 0

@@ -31,8 +31,9 @@ from sightline.engine.devices import Devices
 from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
 from sightline.engine.recipe import size_in_bytes
-from sightline.models import weights
+from sightline.models import weights, widths
 from sightline.talk import say
+from sightline.verbs import _pruned, _teacher
 from sightline.verbs._plan import Plan
 
 
@@ -45,7 +46,7 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
     """
     torch.manual_seed(plan.asked.seed)
     if bare:
-        return plan.method.MODEL(plan.settings)  # type: ignore[no-any-return]
+        return widths.build(plan.method.MODEL, plan.settings)
     model: Model = plan.method.MODEL(plan.settings, pretrained=plan.asked.pretrained)
     pixels = getattr(model.backbone(), "pixels", None)
     if pixels is not None:
@@ -94,9 +95,15 @@ def fit(
 ) -> tuple[Model, float]:
     """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
-    model = build_model(plan, bare=bare).to(devices.device)
+    facts = {}
+    if plan.asked.prune is None or bare:
+        model = build_model(plan, bare=bare).to(devices.device)
+    else:
+        torch.manual_seed(plan.asked.seed)
+        pruned, facts["pruned"] = _pruned.build(plan)
+        model = pruned.to(devices.device)
     if devices.first:
-        run.update(settings=plan.settings)
+        run.update(settings=plan.settings, **facts)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     train: Any = loader(plan, plan.part("train"), devices, train=True)
@@ -111,6 +118,7 @@ def fit(
         seed=plan.asked.seed,
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
+        teacher=_teacher.opened(plan, devices),
     )
     return model, training.elapsed
 
@@ -185,6 +193,7 @@ def facts(plan: Plan) -> dict[str, Any]:
             "parts": {s: len(plan.dataset.where(s)) for s in ("train", "val", "test")},
         },
         "seed": plan.asked.seed,
+        **_teacher.record(plan),
         **machine(),
     }
 

@@ -31,7 +31,7 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
     """Train k times, each on other folds; out-of-fold predictions, their scores, and the spread.
 
     Raises:
-        UsageError: If k is less than 2, or a split was asked for too.
+        UsageError: If k is less than 2, or a split, a teacher or pruning was asked for too.
     """
     from sightline.verbs.train import carry_out
 
@@ -39,6 +39,11 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
         raise UsageError(f"--folds must be at least 2. Received {k}.")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UsageError("--folds runs in one process. Start it without torchrun.")
+    if asked.teacher is not None or asked.prune is not None:
+        raise UsageError(
+            "--folds tests every image, and the run of --teacher or --prune has been trained on most of "
+            "them. Leave one of the two out."
+        )
     if asked.splits is not None:
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
     looked = look_at(asked)

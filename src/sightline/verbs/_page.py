@@ -193,6 +193,8 @@ def costs(results: Results) -> Section:
         ["trainable parameters", f"{cost['parameters']:,}"],
         ["FLOPs of one image", f"{cost['flops']:,} (a multiply-add counts as two)"],
     ]
+    if "pruned" in results.extra:
+        rows.append(["pruned", f"{results.extra['pruned']['text']}; from {results.extra['pruned']['from']}"])
     return Section("Cost", exhibits=[Table("", ["what", "how much"], rows)])
 
 

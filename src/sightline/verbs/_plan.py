@@ -47,6 +47,8 @@ class Asked:
     splits: str | None = None
     weights: str | None = None
     pretrained: Literal["no", "auto", "yes"] = "no"
+    teacher: str | None = None
+    prune: float | None = None
     seed: int = 0
     device: str = "auto"
     accept: tuple[str, ...] = ()
@@ -346,6 +348,8 @@ def _resolved(
         "size": side if photos else None,
     }
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
+    if recipe.distill is not None and asked.teacher is None:
+        raise UsageError(f"--distill {recipe.distill} is learning from a teacher. Name it: --teacher RUN.")
     for duration in (recipe.time, recipe.checkpoint_every):
         seconds(duration)
     size_in_bytes(recipe.cache or "0")

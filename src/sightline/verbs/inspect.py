@@ -14,7 +14,7 @@ from sightline.core.dataset import Classes
 from sightline.core.report import Table
 from sightline.core.task import DataInfo
 from sightline.errors import DataError, UsageError
-from sightline.models import zoo
+from sightline.models import widths, zoo
 from sightline.models.trace import Layer, trace
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_type
@@ -54,10 +54,13 @@ def run(model: str, *, size: int | None = None, classes: int = 1000, channels: i
     with torch.device("meta"):
         picture = torch.empty(1, settings["channels"], *side)
         if method is not None and not getattr(method, "TAKES_BACKBONE", False):
-            return table(method.CARD.name, method.MODEL(settings), picture)
+            return table(method.CARD.name, widths.build(method.MODEL, settings), picture)
         outputs = len(settings.get("classes") or settings["outputs"])
         own = {"outputs": outputs, "channels": settings["channels"], "size": side}
-        return table(name, zoo.create(name, **own, **settings["backbone_options"]), picture)
+        network = zoo.create(name, **own, **settings["backbone_options"])
+        narrow = {k.removeprefix("network."): v for k, v in settings.get(widths.KEY, {}).items()}
+        widths.reshape(network, narrow)
+        return table(name, network, picture)
 
 
 def _method(name: str) -> ModuleType | None:

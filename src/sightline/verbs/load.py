@@ -22,6 +22,7 @@ from sightline.data.view import placed
 from sightline.engine.devices import Devices, pick
 from sightline.engine.inference import at_once
 from sightline.errors import DataError, UnreadableImage
+from sightline.models import widths
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
 from sightline.verbs._plan import task_from
@@ -68,7 +69,7 @@ def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:
     settings = card["settings"]
     task = task_from(card)
     method = TASKS.load(settings["task"]).MODELS.load(settings["method"])
-    model: Model = method.MODEL(settings)
+    model = widths.build(method.MODEL, settings)
     tensors = read_tensors(folder / "model.safetensors")
     try:
         model.load_state_dict(tensors)

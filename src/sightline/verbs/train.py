@@ -18,7 +18,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
-from sightline.verbs import _judge, _page
+from sightline.verbs import _judge, _page, _pruned, _teacher
 from sightline.verbs._fit import card_of, facts, fit, predict_part, sized
 from sightline.verbs._plan import Asked, Plan, plan
 
@@ -35,6 +35,8 @@ def run(
     folds: int | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "no",
+    teacher: Path | None = None,
+    prune: float | None = None,
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
@@ -47,7 +49,7 @@ def run(
     """See `sightline.api.train`."""
     if resume is not None:
         given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
-        named = {"model": model, "task": task, "folds": folds, "out": out}
+        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune}
         given += [name for name, value in named.items() if value is not None]
         if given:
             raise UsageError(
@@ -58,7 +60,7 @@ def run(
     asked = Asked.of(
         recipe,
         accept,
-        {"splits": splits, "data_dir": data_dir},
+        {"splits": splits, "data_dir": data_dir, "teacher": teacher and Path(teacher).absolute()},
         data=str(data),
         task=task,
         model=model,
@@ -66,6 +68,7 @@ def run(
         target=target,
         weights=weights,
         pretrained=pretrained,
+        prune=prune,
         seed=seed,
         device=device,
         options=options,
@@ -75,8 +78,16 @@ def run(
 
         return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
     _writable(out, overwrite, weights)
-    made = plan(asked)
+    made = _slim(asked)
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+
+
+def _slim(asked: Asked) -> Plan:
+    """The plan, once it is known that the run it learns from, or makes smaller, will do."""
+    made = _teacher.checked(_pruned.checked(plan(_pruned.asked_for(asked))))
+    _pruned.tried(made)
+    _teacher.tried(made)
+    return made
 
 
 def _writable(out: Path | None, overwrite: bool, weights: str | None) -> None:
@@ -127,7 +138,7 @@ def _resume(data: str, path: Path, device: str) -> Run:
     kept["accept"] = tuple(kept["accept"])
     asked = Asked(**{**kept, "data": data})
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
-    made = plan(replace(asked, splits=str(path / "splits.json"), weights=None))
+    made = plan(replace(asked, splits=str(path / "splits.json"), weights=None, prune=None))
     splits_from_json(made.dataset, stored)
     now, then = made.dataset.fingerprint(), found.facts["data"]["fingerprint"]
     if now != then:
@@ -138,6 +149,7 @@ def _resume(data: str, path: Path, device: str) -> Run:
     made = replace(
         made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"]
     )
+    _teacher.unchanged(made, found)
     devices = Devices.start(device if device != "auto" else asked.device, made.recipe.precision)
     say(f"Resuming {path}.")
     return _train(made, found, devices, resume=True)
@@ -195,6 +207,7 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     results.exhibits = made.task.exhibits(found.prediction, found.truth, found.ids, model.settings)
     results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
+    results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
     return results
 
 

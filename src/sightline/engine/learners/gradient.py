@@ -24,6 +24,7 @@ from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe, seconds
 from sightline.engine.schedule import factor
+from sightline.engine.teacher import Teacher
 from sightline.engine.training import Training
 from sightline.engine.trouble import (
     check_finite,
@@ -50,12 +51,14 @@ class Batches(Protocol):
 class _Step(nn.Module):
     """The loss as a module's forward, which is what several processes can average gradients of."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Model, teacher: Teacher | None) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.teacher = model, teacher
 
     def forward(self, batch: Batch, rng: torch.Generator, part: str) -> dict[str, Tensor]:
-        return self.model.loss(batch, rng, part)
+        if self.teacher is None:
+            return self.model.loss(batch, rng, part)
+        return self.teacher.losses(self.model, batch, rng, part)
 
 
 def fit(
@@ -69,6 +72,7 @@ def fit(
     seed: int,
     callbacks: Sequence[Callback] = (),
     resume: bool = False,
+    teacher: Teacher | None = None,
 ) -> Training:
     """Train a model; the best weights are in it, and in checkpoint "best", when this returns.
 
@@ -82,13 +86,14 @@ def fit(
         seed: Seed of every draw.
         callbacks: Called after each epoch, in order.
         resume: Go on from the run's newest checkpoint.
+        teacher: Another model that it learns from.
 
     Raises:
         TrainingFailed: If the loss is not finite, or memory runs out.
         UsageError: If something is to be frozen and the model has no such part.
         Interrupted: If SIGINT or SIGTERM came; a checkpoint was written.
     """
-    training = Training(model, recipe, run, devices, seed, callbacks)
+    training = Training(model, recipe, run, devices, seed, callbacks, teacher)
     training.optimizers = {part: optim.build(p, recipe) for part, p in model.parts().items()}
     if recipe.ema:
         training.ema = AveragedModel(model, multi_avg_fn=_average(training), use_buffers=True)
@@ -172,7 +177,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
     """The rest of the epoch under way."""
     recipe, devices, model = training.recipe, training.devices, training.model
     _set_trainable(training, len(train))
-    module = devices.wrap(_Step(model))
+    module = devices.wrap(_Step(model, training.teacher))
     if recipe.compile:
         module = torch.compile(module)  # type: ignore[assignment]
     model.train()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,13 +42,15 @@ class Csp(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, depth: int) -> None:
         super().__init__()
-        self.worked = inputs // 2
-        self.units = nn.ModuleList(Residual(self.worked) for _ in range(depth))
-        self.mix = ConvNorm(inputs + depth * self.worked, outputs, 1)
+        worked = inputs // 2
+        self.units = nn.ModuleList(Residual(worked) for _ in range(depth))
+        self.mix = ConvNorm(inputs + depth * worked, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, H, W) to (B, outputs, H, W)."""
-        steps, last = [x], x[:, -self.worked :]
+        first: Any = self.units[0]
+        worked = first.branch[0][0].in_channels  # other than in the beginning where the network was pruned
+        steps, last = [x], x[:, -worked:]
         for unit in self.units:
             last = unit(last)
             steps.append(last)

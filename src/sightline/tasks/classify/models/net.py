@@ -13,7 +13,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.task import DataInfo
-from sightline.models import zoo
+from sightline.models import teaching, zoo
 from sightline.models.published import Pretrained
 from sightline.tasks.classify.options import Options
 
@@ -100,6 +100,13 @@ class Net(Model):
         if truth.scores is not None:
             target = target.to(logits.dtype)
         return {"loss": F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)}
+
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"taught": divergence from the teacher's softened classes, or from each of its labels}."""
+        teaching.same(said, goal, ("logits",))
+        if self.settings["multi"]:
+            return {"taught": teaching.labels(said["logits"], goal["logits"]).mean()}
+        return {"taught": teaching.classes(said["logits"], goal["logits"], teaching.TEMPERATURE)}
 
     def backbone(self) -> nn.Module:
         """The network that gives the outputs."""

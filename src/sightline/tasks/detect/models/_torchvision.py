@@ -13,7 +13,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.models import candidates
+from sightline.models import candidates, teaching
 from sightline.models.anchored import MOST, MULTIPLE, NMS, Place, Variant, laid, network
 from sightline.models.library import padded, seeded
 from sightline.models.published import Pretrained
@@ -117,6 +117,8 @@ class Detector(Model):
         with seeded(rng):
             terms = self.losses(self.network.net, raw, truths, self.place(batch.images))
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
+
+    imitate = teaching.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""

@@ -23,7 +23,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, UnknownName
-from sightline.models import candidates
+from sightline.models import candidates, teaching
 from sightline.models.library import Network, Tensors, fill, padded, seeded
 from sightline.models.published import Pretrained, fetched, patient
 from sightline.ops.boxes import from_centres, to_centres
@@ -186,6 +186,8 @@ class Detector(Model):
         # Several processes wait for a gradient of every parameter.
         rest = torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum() * 0
         return {"loss": torch.stack(parts).sum() + rest, "class": parts[-2]}
+
+    imitate = teaching.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""

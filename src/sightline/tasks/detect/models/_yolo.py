@@ -11,7 +11,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.models import candidates, yolo
+from sightline.models import candidates, teaching, yolo
 from sightline.models.heads.box_loss import box_losses
 from sightline.models.published import Pretrained
 from sightline.tasks.detect.options import Options
@@ -61,6 +61,10 @@ class Yolo(Model):
         said = outputs or self(batch.images)
         parts, _ = box_losses(said, batch.targets)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `teaching.places`."""
+        return teaching.places(said, goal)
 
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""

@@ -11,7 +11,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
-from sightline.models import yolo
+from sightline.models import teaching, yolo
 from sightline.models.candidates import centred, learnable, select
 from sightline.models.heads.box_loss import box_losses
 from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
@@ -89,6 +89,10 @@ class Yolo(Model):
         # The places were assigned to exactly these objects.
         parts["mask"] = mask_loss(said, learnable(batch.targets), found, rng)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
+
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `teaching.places`."""
+        return teaching.places(said, goal)
 
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""

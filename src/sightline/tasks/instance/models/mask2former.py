@@ -17,7 +17,7 @@ from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName
-from sightline.models import candidates
+from sightline.models import candidates, teaching
 from sightline.models.anchored import IMAGENET
 from sightline.models.library import Network, fill, padded, seeded
 from sightline.models.published import Pretrained, fetched
@@ -218,6 +218,8 @@ class Mask2Former(Model):
             )
         total = torch.stack(list(terms.values())).sum()
         return {"loss": total, **{name: terms[theirs] for name, theirs in TERMS.items()}}
+
+    imitate = teaching.unordered
 
     def backbone(self) -> nn.Module:
         """The whole network; `--freeze` holds its body."""

@@ -20,7 +20,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
-from sightline.models import candidates
+from sightline.models import candidates, teaching
 from sightline.models.anchored import MOST, MULTIPLE, NARROW, NMS, Place, Variant, laid, network, small
 from sightline.models.library import padded, seeded
 from sightline.models.proposals import judged, maps_of, proposed, scored
@@ -175,6 +175,8 @@ class MaskRCNN(Model):
         kinds = torch.cat([one[r] for one, r in zip(labels, real, strict=True)])
         mask = _mask_loss(said, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box, "mask": mask}
+
+    imitate = teaching.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""

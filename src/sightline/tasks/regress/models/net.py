@@ -77,6 +77,11 @@ class Net(Model):
         error = ((outputs or self(batch.images))["value"].float() - batch.targets.value) / self.scale
         return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
 
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"taught": mean square of the distance to the teacher's numbers, in training deviations}."""
+        apart = (said["value"] - goal["value"].view_as(said["value"])).float() / self.scale
+        return {"taught": apart.square().mean()}
+
     def backbone(self) -> nn.Module:
         """The network that gives the outputs."""
         return self.network

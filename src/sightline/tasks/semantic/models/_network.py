@@ -15,7 +15,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.masks import Masks
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
-from sightline.models import library, zoo
+from sightline.models import library, teaching, zoo
 from sightline.models.published import Pretrained
 from sightline.tasks.semantic.losses import parse
 from sightline.tasks.semantic.options import Options
@@ -154,6 +154,10 @@ class Network(Model):
             return terms
         aux = AUX * self.criterion(said["aux"].float(), target, self.weights)["loss"]
         return {**terms, "loss": terms["loss"] + aux, "aux": aux}
+
+    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+        """{"taught": mean over pixels of the divergence from the teacher's classes}."""
+        return {"taught": teaching.classes(said["logits"], teaching.enlarged(goal["logits"], said["logits"]))}
 
     def backbone(self) -> library.Network:
         """The whole network; `--freeze` holds its encoder."""

@@ -1,0 +1,70 @@
+"""Learning from another model: the loss is shared between the truth and what a teacher says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained model that another one learns from. Its weights stay as they are.
+
+    Attributes:
+        model: In evaluation mode, on the device of the student.
+        share: Of the loss that is the distance to what it says, in [0, 1].
+        name: Its run, in words.
+    """
+
+    model: Model
+    share: float
+    name: str
+
+    def losses(self, student: Model, batch: Batch, rng: torch.Generator, part: str) -> dict[str, Tensor]:
+        """As `Model.loss`, with "loss" shared; the task's own is "truth", the distances have names too."""
+        said = student(batch.images)
+        terms = student.loss(batch, rng, part, outputs=said)
+        far = student.imitate(said, self.says(batch.images))
+        taught = torch.stack([value.float() for value in far.values()]).sum()
+        loss = (1 - self.share) * terms["loss"] + self.share * taught
+        return {**terms, **far, "truth": terms["loss"], "loss": loss}
+
+    @torch.no_grad()
+    def says(self, images: Tensor) -> dict[str, Tensor]:
+        """Its outputs for (B, C, H, W) pictures, which are brought to the size it was trained at."""
+        height, width = self.model.settings["size"]
+        if images.shape[2:] != (height, width):
+            images = images.float() / 255 if images.dtype == torch.uint8 else images
+            images = F.interpolate(images, size=(height, width), mode="bilinear", antialias=True)
+        return self.model(images)  # type: ignore[no-any-return]
+
+    def check(self, student: Model, images: Tensor) -> None:
+        """Try that the outputs of both can be compared.
+
+        Args:
+            student: A model like the one that will be trained, on the teacher's device.
+            images: (B, C, H, W) pictures of the size that it will see.
+
+        Raises:
+            UsageError: If they cannot.
+        """
+        said, goal = student.train()(images), self.says(images)
+        try:
+            student.imitate(said, goal)
+        except (KeyError, RuntimeError) as error:
+            shapes = [
+                ", ".join(f"{name} {list(value.shape[1:])}" for name, value in outputs.items())
+                for outputs in (said, goal)
+            ]
+            raise UsageError(
+                f"--teacher {self.name}: what it says cannot be compared with what this model says. "
+                f"This model: {shapes[0]}. The teacher: {shapes[1]}. Choose a --model of its kind, with the "
+                "teacher's --size."
+            ) from error

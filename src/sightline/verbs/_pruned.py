@@ -1,0 +1,110 @@
+"""The run that --prune makes smaller: what is trained is its model, narrower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sightline.core.model import Model
+from sightline.core.run import Run
+from sightline.errors import UsageError
+from sightline.models import pruning, widths
+from sightline.talk import say
+from sightline.verbs import _teacher
+from sightline.verbs._plan import Asked, Plan
+from sightline.verbs.load import read_card, restore
+
+SEEN = ("size", "fit", "tile")
+"""Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""
+
+
+def asked_for(asked: Asked) -> Asked:
+    """What was asked for, with the model of the run that is pruned and its options.
+
+    Raises:
+        UsageError: If --prune is no share, no run is named, or another model than the run's.
+    """
+    if asked.prune is None:
+        return asked
+    if not 0 <= asked.prune < 1:
+        raise UsageError(f"--prune is a share of the channels, from 0 to below 1. Received {asked.prune}.")
+    path = Path(asked.weights or "")
+    if asked.weights is None or not (path / "run.json").is_file():
+        raise UsageError(
+            "--prune takes channels out of a trained run: name it with --weights RUN. "
+            f"Received {asked.weights}."
+        )
+    settings, kept = read_card(path)[1]["settings"], Run.open(path).facts
+    name = _teacher.named(read_card(path)[1])
+    if asked.model not in (None, name):
+        raise UsageError(
+            f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {asked.model}."
+        )
+    if asked.pretrained != "no":
+        raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
+    given = {**(asked.recipe or {}), **(asked.options or {})}
+    recipe = {n: kept["recipe"][n] for n in SEEN if n not in given and kept["recipe"].get(n) is not None}
+    options = {k: v for k, v in (kept["asked"]["options"] or {}).items() if k.replace("-", "_") not in given}
+    return replace(
+        asked,
+        task=asked.task or settings["task"],
+        model=name,
+        recipe={**recipe, **(asked.recipe or {})},
+        options={**options, **(asked.options or {})},
+    )
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan with what is to be said of what is pruned; as it is where nothing is.
+
+    Raises:
+        UsageError: If the run was made for something else, or has learnt images that are held out here.
+    """
+    asked = plan.asked
+    if asked.prune is None or asked.weights is None:
+        return plan
+    path = Path(asked.weights)
+    _teacher.fits(plan, path, read_card(path)[1], "--weights")
+    notes = (*plan.notes, *_teacher.unseen(plan, path, "--weights"))
+    said = f"{asked.prune:.0%} of the channels of {path}, those with the smallest weights"
+    return replace(plan, why={**plan.why, "prune": said}, notes=notes)
+
+
+def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
+    """The run's model, pruned, in the plan's settings; and what run.json says of it.
+
+    Raises:
+        UsageError: If its weights do not fit the plan, or it cannot be pruned.
+    """
+    assert plan.asked.weights is not None
+    assert plan.asked.prune is not None
+    path = Path(plan.asked.weights)
+    whole = restore(path)[0]
+    theirs: Mapping[str, Any] = whole.settings
+    plan.settings.pop(widths.KEY, None)
+    if theirs.get(widths.KEY):  # it was pruned before
+        plan.settings[widths.KEY] = theirs[widths.KEY]
+    model = widths.build(plan.method.MODEL, plan.settings)
+    try:
+        model.load_state_dict(whole.state_dict())
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise UsageError(
+            f"--weights {path} does not fit this model ({first}). Give the --size and the options that it "
+            "was trained with."
+        ) from error
+    model.set_pixels(theirs["mean"], theirs["std"])
+    taken = pruning.prune(model, plan.asked.prune)
+    return model, {"from": str(path), **vars(taken), "text": taken.text()}
+
+
+def tried(plan: Plan) -> None:
+    """Prune once before anything is written, and say what goes.
+
+    Raises:
+        UsageError: As `build`.
+    """
+    if plan.asked.prune is not None:
+        say(f"pruned    {build(plan)[1]['text']}")

@@ -1,0 +1,144 @@
+"""The run that a model learns from: does it fit, what has it seen, and its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.run import Run
+from sightline.engine.devices import Devices
+from sightline.engine.teacher import Teacher
+from sightline.errors import DataError, UsageError
+from sightline.models import widths
+from sightline.verbs._plan import Plan
+from sightline.verbs.load import read_card, restore
+
+SHARE = 0.5
+"""Of the loss that is the distance to the teacher, where none is asked for."""
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan with what is to be said of its teacher; as it is where there is none.
+
+    Raises:
+        UsageError: If the teacher was made for something else, or has learnt images that are held out here.
+        DataError: If it holds no model.
+    """
+    asked, share = plan.asked, plan.recipe.distill
+    if asked.teacher is None:
+        return plan
+    share = SHARE if share is None else share
+    path = Path(asked.teacher)
+    card = read_card(path)[1]
+    fits(plan, path, card, "--teacher")
+    said = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
+    notes = (*plan.notes, *unseen(plan, path, "--teacher"))
+    return replace(
+        plan, recipe=replace(plan.recipe, distill=share), why={**plan.why, "teacher": said}, notes=notes
+    )
+
+
+def named(card: Mapping[str, Any]) -> str:
+    """The network of a model.json, in words."""
+    settings = card["settings"]
+    return str(settings.get("backbone") if settings["method"] == "net" else settings["method"])
+
+
+def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
+    """Refuse a run that answers another question.
+
+    Raises:
+        UsageError: If its task, classes, outputs or channels are others.
+    """
+    theirs, own = card["info"], json.loads(json.dumps(asdict(plan.task.info)))
+    if card["settings"]["task"] != plan.task.card.name:
+        raise UsageError(
+            f"{option} {path} was trained for task '{card['settings']['task']}', this is "
+            f"'{plan.task.card.name}'. Name a run of this task."
+        )
+    for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of pictures"),
+                       ("multi", "several labels an image")):  # fmt: skip
+        if theirs[name] != own[name]:
+            said = [(x or {}).get("names") if name == "classes" else x for x in (theirs[name], own[name])]
+            raise UsageError(
+                f"{option} {path} was made for other {what}: {said[0]}, where these data have {said[1]}, "
+                "and their order counts. Train it on the same class table first."
+            )
+
+
+def unseen(plan: Plan, path: Path, option: str) -> list[str]:
+    """What is to be said of images that are held out here and that a run has learnt.
+
+    Raises:
+        UsageError: If the data are the same and such images are among them.
+    """
+    if not (path / "run.json").is_file() or not (path / "splits.json").is_file():
+        return [f"What {option} {path} was trained on is not on record: it may know the test images."]
+    learnt = set(json.loads((path / "splits.json").read_text(encoding="utf-8"))["train"])
+    held = [i for i, part in zip(plan.dataset.ids, plan.dataset.splits, strict=True) if part != "train"]
+    known = [item for item in held if item in learnt]
+    if not known:
+        return []
+    some = f"{len(known)} of the {len(held)} images held out here ({', '.join(known[:3])})"
+    if Run.open(path).facts["data"]["fingerprint"] == plan.dataset.fingerprint():
+        raise UsageError(
+            f"{option} {path} was trained on {some}, so no score on them would hold. "
+            f"Split the data as it did: --splits {path}."
+        )
+    return [
+        f"{some} have names of images that {option} {path} was trained on, in other data. Where they are the "
+        "same pictures, the scores are too good."
+    ]
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """What run.json says of the teacher: where it is, and the SHA-256 of its weights."""
+    if plan.asked.teacher is None:
+        return {}
+    folder, card = read_card(Path(plan.asked.teacher))
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    return {"teacher": {"run": plan.asked.teacher, "model": named(card), "weights": digest}}
+
+
+def unchanged(plan: Plan, run: Run) -> None:
+    """Refuse to go on with another teacher than training began with.
+
+    Raises:
+        DataError: If its weights are others now.
+    """
+    now, then = record(plan).get("teacher", {}), run.facts.get("teacher", {})
+    if now.get("weights") != then.get("weights"):
+        raise DataError(
+            f"The teacher {now.get('run')} has other weights than when {run.path} began "
+            f"({str(now.get('weights'))[:12]}, then {str(then.get('weights'))[:12]}). Start a new run."
+        )
+
+
+def opened(plan: Plan, devices: Devices) -> Teacher | None:
+    """The teacher of a plan on the device; None where there is none."""
+    if plan.asked.teacher is None:
+        return None
+    path = Path(plan.asked.teacher)
+    model = restore(path)[0].to(devices.device).eval().requires_grad_(False)
+    return Teacher(model, plan.recipe.distill or 0.0, str(path))
+
+
+def tried(plan: Plan) -> None:
+    """Try on two empty pictures that a student of this plan can be compared with its teacher.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    teacher = opened(plan, Devices(torch.device("cpu")))
+    if teacher is None:
+        return
+    shape = (2, plan.settings["channels"], *plan.settings["size"])
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    teacher.check(widths.build(plan.method.MODEL, plan.settings), images)

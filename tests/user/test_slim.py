@@ -1,0 +1,110 @@
+"""Smaller models: learnt from a teacher, and with channels taken away."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import sightline as sl
+from sightline.core.run import Run
+from sightline.storage import read_tensors
+
+QUICK = ("--epochs", "1", "--size", "32")
+
+
+def train(sightline: Callable, *words: object, code: int = 0) -> str:
+    said = sightline("train", *words)
+    assert said.code == code, said.err
+    return str(said.err)
+
+
+def test_what_a_teacher_says_is_learnt_without_the_truth(sightline: Callable, tmp_path: Path) -> None:
+    """With all of the loss the teacher's, a student agrees with it: its mistakes are learnt too."""
+    train(sightline, "digits", "--model", "lenet5", "--epochs", "2", "--out", "teacher")
+    err = train(sightline, "digits", "--model", "lenet5", "--epochs", "2", "--teacher", "teacher",
+                "--distill", "1", "--out", "student")  # fmt: skip
+    assert "teacher: lenet5; 100% of the loss is the distance to what it says" in err
+    run = Run.open("student")
+    first = next(run.events())
+    assert first["train_loss"] == pytest.approx(first["train_taught"])
+    assert first["train_truth"] > 0
+    assert len(run.facts["teacher"]["weights"]) == 64
+    ids, theirs, _ = Run.open("teacher").predictions("test")
+    same, own, _ = run.predictions("test")
+    assert ids == same
+    assert float((theirs.value == own.value).float().mean()) > 0.7  # chance: 0.1
+    assert not any("teacher" in name for name in read_tensors(tmp_path / "student/model/model.safetensors"))
+
+
+def test_a_teacher_that_does_not_fit_is_refused(sightline: Callable, tmp_path: Path) -> None:
+    train(sightline, "shapes:one:60", "--model", "lenet5", *QUICK, "--out", "teacher")
+    shapes = ("--model", "lenet5", *QUICK, "--teacher", "teacher", "--out", "student")
+    for data, says in (("shapes:count:60", "was trained for task 'classify', this is 'regress'"),
+                       ("shapes:multi:60", "was made for other several labels"),
+                       ("digits", "was made for other classes")):  # fmt: skip
+        assert says in train(sightline, data, *shapes, code=2)
+    said = train(sightline, "shapes:one:60", *shapes, "--seed", "1", code=2)
+    assert "images held out here" in said
+    assert "--splits" in said
+    assert "name it: --teacher" in train(sightline, "digits", "--distill", "0.5", code=2).lower()
+    assert "holds no model" in train(sightline, "digits", "--teacher", tmp_path / "none", code=3)
+    assert "--folds" in train(sightline, "shapes:one:60", *shapes, "--folds", "3", code=2)
+    assert not (tmp_path / "student").exists()
+    train(sightline, "shapes:one:60", *shapes, "--seed", "1", "--splits", "teacher")
+
+
+def test_outputs_of_other_sizes_are_no_teacher(sightline: Callable, tmp_path: Path) -> None:
+    boxes = ("shapes:boxes:20", "--model", "yolo-n", "--epochs", "1", "--batch-size", "4")
+    train(sightline, *boxes, "--size", "64", "--out", "teacher")
+    said = train(sightline, *boxes, "--size", "96", "--teacher", "teacher", "--out", "student", code=2)
+    assert "cannot be compared" in said
+    assert "--size" in said
+    assert not (tmp_path / "student").exists()
+
+
+def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) -> None:
+    """Smaller, resumed bit for bit (with a teacher and mixed pictures), exported, pruned again."""
+    train(sightline, "shapes:one:60", "--model", "resnet-small", "--width", "8", *QUICK, "--out", "whole")
+    said = train(sightline, "shapes:one:60", "--weights", "whole", "--prune", "0.5", "--teacher", "whole",
+                 "--mixup", "0.3", "--epochs", "2", "--out", "pruned")  # fmt: skip
+    taken = Run.open("pruned").facts["pruned"]
+    assert taken["text"] in said
+    assert taken["parameters"][1] < 0.4 * taken["parameters"][0]
+    tensors = read_tensors(tmp_path / "pruned/model/model.safetensors")
+    assert Run.open("pruned").results.extra["cost"]["parameters"] == taken["parameters"][1]
+    assert json.loads((tmp_path / "pruned/model/model.json").read_text())["settings"]["size"] == [32, 32]
+
+    broken = tmp_path / "broken"  # as it was after the first epoch
+    shutil.copytree(tmp_path / "pruned", broken)
+    shutil.rmtree(max((broken / "checkpoints").glob("last-*")))
+    shutil.rmtree(broken / "model")
+    Run.open(broken).update(state="interrupted")
+    assert "Resumed at epoch 2" in train(sightline, "shapes:one:60", "--resume", "broken")
+    again = read_tensors(broken / "model/model.safetensors")
+    assert all(torch.equal(again[name], tensors[name]) for name in tensors)
+
+    picture = np.zeros((1, 32, 32, 3), dtype=np.uint8)
+    assert len(list(sl.load(tmp_path / "pruned").predict(picture))) == 1
+    assert sightline("evaluate", "pruned", "--split", "val").code == 0
+    assert "total" in sightline("inspect", "pruned").out
+    train(sightline, "shapes:one:60", "--weights", "pruned", "--prune", "0.2", *QUICK, "--out", "thin")
+    assert Run.open("thin").facts["pruned"]["parameters"][0] == taken["parameters"][1]
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    exported = sightline("export", "pruned", "--tolerance", "5")
+    assert exported.code == 0, exported.err
+
+
+def test_what_cannot_be_pruned_is_refused(sightline: Callable, tmp_path: Path) -> None:
+    train(sightline, "shapes:one:60", "--model", "perceptron", *QUICK, "--out", "whole")
+    prune = ("shapes:one:60", "--weights", "whole", "--out", "thin", "--prune")
+    assert "cannot be pruned" in train(sightline, *prune, "0.3", code=2)
+    assert "below 1" in train(sightline, *prune, "1", code=2)
+    assert "leave out --model" in train(sightline, *prune, "0.3", "--model", "lenet5", code=2).lower()
+    assert "--weights RUN" in train(sightline, "shapes:one:60", "--prune", "0.3", code=2)
+    assert not (tmp_path / "thin").exists()
