@@ -92,11 +92,8 @@ class Model(nn.Module, ABC):
         """
 
     def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Named scalars: how far outputs are from a teacher's. Left as it is: the mean squares of each.
-
-        Raises:
-            RuntimeError: If their shapes do not allow it; UsageError: if nothing would.
-        """
+        """Named scalars: how far outputs are from a teacher's; left as it is, the mean squares of each.
+        Raises RuntimeError where their shapes cannot be compared, UsageError where none can."""
         learnt = [name for name in said if said[name].requires_grad]
         return {name: (said[name] - goal[name].view_as(said[name])).square().mean() for name in learnt}
 
