@@ -16,7 +16,6 @@ from typing import Any
 
 import sightline as sl
 from _common import report
-from sightline.errors import SightlineError
 from sightline.exporters import EXPORTERS
 
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
@@ -52,8 +51,8 @@ def files(run: Path, formats: list[str], folder: Path) -> Iterator[dict[str, Any
                     out = folder / f"{run.name}-{precision}-{inside}"
                     how: dict[str, Any] = {"to": name, "inside": inside, "out": out, **OPTIONS[precision]}
                     found = sl.export(run, tolerance=1e9, **how)
-                except SightlineError as error:
-                    yield {**line, "why": str(error).splitlines()[0]}
+                except Exception as error:  # a converter that breaks is a line of the table too
+                    yield {**line, "why": f"{type(error).__name__}: {error}"[:300]}
                     continue
                 gate = found.gate
                 yield {

@@ -158,6 +158,8 @@ def test_the_bare_network(runs: Callable[[str], Path], tmp_path: Path) -> None:
     assert found.gate.passed
     images = np.zeros((1, 3, 64, 64), np.float32)
     assert EXPORTERS.load("onnx").runner(found.file)(images)
+    half = exported(runs("classify"), "onnx", tmp_path / "half", inside="none", fp16=True, tolerance=5)
+    assert half.gate.passed
 
 
 def test_the_light_runtime_reads_what_is_suppressed_already(

@@ -152,6 +152,9 @@ def _dynamic(before: Path, after: Path) -> None:
 def _half(model: Any) -> Any:
     """Numbers in 16 bits inside; inputs and outputs stay as they are."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
+    from onnxruntime.transformers.onnx_model import OnnxModel
 
     with quiet():
-        return convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+        half = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
+        OnnxModel(half).topological_sort()  # what turns a float input to 16 bits comes last else
+        return half
