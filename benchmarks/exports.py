@@ -1,6 +1,6 @@
 """Exported files: accuracy and latency of each format, and JPEG in, JSON out beside a rival's ONNX file.
 
-    python benchmarks/exports.py --data FOLDER [--minutes 2] [--rival PYTHON] [--json FILE]
+    python benchmarks/exports.py --data FOLDER [--minutes 2] [--rival PYTHON] [--only end] [--json FILE]
 
 FOLDER holds bccd and orl_faces. `yolo-n` at 320 pixels is trained on BCCD and ResNet-18 at 224 on the faces,
 so many minutes each; every format is written and measured with one thread and with two. PYTHON is the
@@ -35,13 +35,11 @@ from pathlib import Path
 from sightline.runtime import rows
 from sightline.runtime.session import Session
 file, folder, least = sys.argv[1], sys.argv[2], float(sys.argv[3])
-session, files = Session(file, threads=1), sorted(Path(folder).glob("*.jpg"))
+session, files = Session(file, threads=1, min_score=least), sorted(Path(folder).glob("*.jpg"))
 for _ in session.predict(files[:8], 1): pass
 started, size = time.perf_counter(), 0
 for said in session.predict(files, 1):
-    found = said.prediction.least(least)
-    row = rows.row(session.card["prediction"], found, session.names)
-    size += len(rows.line(rows.full(said.id, row, found, session.names)))
+    size += len(rows.line(rows.full(said.id, said.row, said.prediction, session.names)))
 print(len(files) / (time.perf_counter() - started))
 """
 TRAIN = """
@@ -127,22 +125,27 @@ def end_to_end(run: Path, data: Path, python: str, minutes: float, work: Path) -
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="", minutes=2.0, rival="")
+    found = arguments(__doc__ or "", data="", minutes=2.0, rival="", only="")
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         how = {"time": f"{found.minutes}m", "precision": "bf16"}
         boxes = sl.train(str(found.data / "bccd"), model="yolo-n", size=320, out=work / "yolo-n", **how)
-        faces = sl.train(
-            str(found.data / "orl_faces"), model="resnet18", size=224, out=work / "resnet18", **how
-        )
-        results["yolo-n, 256 x 320"] = latencies(boxes.path)
-        results["resnet18, 224 x 224"] = latencies(faces.path)
+        if found.only == "end":
+            sl.export(boxes.path)
+        else:
+            results |= tables(boxes.path, found.data, how, work)
         if found.rival:
             results["JPEG in, JSON out"] = end_to_end(
                 boxes.path, found.data / "bccd", found.rival, found.minutes, work
             )
     report("exports", results, found.json)
+
+
+def tables(boxes: Path, data: Path, how: dict[str, Any], work: Path) -> dict[str, Any]:
+    """Latencies of both networks."""
+    faces = sl.train(str(data / "orl_faces"), model="resnet18", size=224, out=work / "resnet18", **how)
+    return {"yolo-n, 256 x 320": latencies(boxes), "resnet18, 224 x 224": latencies(faces.path)}
 
 
 if __name__ == "__main__":

@@ -74,8 +74,7 @@ def _run(wish: argparse.Namespace) -> int:
     from .sources import Sources
 
     sources = Sources(wish.source)
-    session = Session(wish.file, threads=wish.threads)
-    least = _least(wish.min_score, session)
+    session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
     if sources.left_out:
         listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
         _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
@@ -85,7 +84,7 @@ def _run(wish: argparse.Namespace) -> int:
             wish.out.parent.mkdir(parents=True, exist_ok=True)
             mode = "a" if sources.live else "w"  # a camera that is started again must not lose what it saw
             out = stack.enter_context(wish.out.open(mode, encoding="utf-8", newline=""))
-        told = _Told(out, SHOWN if wish.out else None, least, sources.films)
+        told = _Told(out, SHOWN if wish.out else None, sources.films)
         batch = 1 if sources.live else wish.batch  # what is live must not wait
         try:
             for answer in session.predict(sources, batch):
@@ -101,31 +100,20 @@ def _run(wish: argparse.Namespace) -> int:
     return int(bool(told.errors))
 
 
-def _least(score: float | None, session: Any) -> float | None:
-    if score is None:
-        return None
-    if not 0 <= score <= 1:
-        raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
-    if session.card["prediction"] not in ("instances", "outlines"):
-        raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
-    return score
-
-
 class _Told:
     """What was predicted so far, as it is written.
 
     Args:
         out: Where lines go, or None.
         most: Rows that are kept for --json, or None for all; none are where lines go to the terminal.
-        least: Lowest score of an object, or None.
         films: Whether rows say when a frame is shown.
     """
 
-    def __init__(self, out: TextIO | None, most: int | None, least: float | None, films: bool) -> None:
+    def __init__(self, out: TextIO | None, most: int | None, films: bool) -> None:
         self.total = 0
         self.errors: list[dict[str, str]] = []
         self._rows: list[dict[str, Any]] = []
-        self._out, self._least, self._films = out, least, films
+        self._out, self._films = out, films
         self._most = 0 if out is sys.stdout else most
         self._start = self._last = time.perf_counter()
         self._since = 0
@@ -158,11 +146,7 @@ class _Told:
             where["seconds"] = None if answer.seconds is None else round(answer.seconds, 6)
         if answer.error:
             return {**where, "error": answer.error}
-        prediction, row = answer.prediction, answer.row
-        if self._least is not None:
-            prediction = prediction.least(self._least)
-            row = rows.row(session.card["prediction"], prediction, session.names)
-        return {**where, **rows.full(answer.id, row, prediction, session.names)}
+        return {**where, **rows.full(answer.id, answer.row, answer.prediction, session.names)}
 
     def speed(self, session: Any) -> None:
         """Say how fast it went."""

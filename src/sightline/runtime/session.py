@@ -83,6 +83,7 @@ class Session:
     Args:
         file: An ONNX file of `sightline export`.
         threads: Of one picture's arithmetic; 0 takes one a core.
+        min_score: Objects with a lower score are left out, and cost no time; None keeps all.
         providers: What ONNX Runtime runs it on, in order of preference; None: the CPU.
 
     Attributes:
@@ -96,12 +97,20 @@ class Session:
             exported with parts outside that this does not do.
     """
 
-    def __init__(self, file: Path | str, *, threads: int = 0, providers: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        file: Path | str,
+        *,
+        threads: int = 0,
+        min_score: float | None = None,
+        providers: Sequence[str] | None = None,
+    ) -> None:
         if threads < 0:
             raise UsageError(f"threads must be at least 0 (one a core). Received {threads}.")
         self._file = Path(file)
         data, self.card = onnx_file.load(self._file)
         self._settings = _settings(self.card, self._file)
+        self._least = _least(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
         self.tile: int = self._settings.get("tile") or 0
         self._network = _network(data, self._file, threads, providers)
@@ -161,6 +170,8 @@ class Session:
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
                 found.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
                 continue
+            if self._least is not None:
+                said = said.least(self._least)
             found.append(Answer(str(i), self._row(said), said))
         return found
 
@@ -289,6 +300,20 @@ class _Clock:
 
     def __exit__(self, *error: object) -> None:
         self._spent[self._what] += time.perf_counter() - self._start
+
+
+def _least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -> float | None:
+    """The lowest score of an object, checked; and not even read where a lower one can change no other."""
+    if score is None:
+        return None
+    if not 0 <= score <= 1:
+        raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
+    if "boxes" not in READERS[card["prediction"]][0]:
+        raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
+    if settings.get("cuts") is None:  # else scores are stretched after they were read
+        below = float(np.nextafter(np.float32(score), np.float32(-1)))  # `conf` itself goes
+        settings["conf"] = max(settings["conf"], below)
+    return score
 
 
 def _item(number: int, source: Any) -> Item:

@@ -240,3 +240,19 @@ def test_numbers_that_are_none_are_errors(tmp_path: Path) -> None:
     assert good.row == {"red": 1.0, "green": 2.0, "blue": 3.0}
     assert "NaN" in bad.error
     assert bad.row == {}
+
+
+@pytest.mark.parametrize("kind", ["instances", "outlines"])
+@pytest.mark.parametrize("cuts", [None, [0.3, 0.6, 0.9]])
+def test_objects_that_are_not_wanted_change_no_other(kind: str, cuts: Any, tmp_path: Path) -> None:
+    more = {} if cuts is None else {"cuts": cuts}
+    file = exported.write(tmp_path / "m.onnx", kind, **more)
+    (whole,) = Session(file, threads=1).predict([picture()])
+    scores = sorted(set(whole.prediction.scores.tolist()))
+    for score in (0.0, *scores, 0.7, 1.0):
+        wanted = whole.prediction.least(score)
+        (said,) = Session(file, threads=1, min_score=score).predict([picture()])
+        for name in ("boxes", "labels", "scores"):
+            assert np.array_equal(getattr(said.prediction, name), getattr(wanted, name))
+        assert len(said.prediction.parts) == len(wanted.parts)
+        assert said.row["objects"] == len(wanted.labels)
