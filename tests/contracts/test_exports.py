@@ -17,6 +17,7 @@ import sightline as sl
 from sightline.errors import MissingExtra, SightlineError, UsageError
 from sightline.exporters import EXPORTERS
 from sightline.exporters._graph import Graph, Job
+from sightline.verbs import _survives
 from sightline.verbs.load import restore
 
 QUICK = {"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu"}
@@ -209,3 +210,13 @@ def test_what_cannot_be_is_said(runs: Callable[[str], Path], tmp_path: Path) -> 
         sl.export(runs("classify"), dynamic=True)
     with pytest.raises(SightlineError, match="nothing-here"):
         sl.export(tmp_path / "nothing-here")
+
+
+def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
+    runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    monkeypatch.setattr(_survives, "_CODE", "import os; os.abort()")
+    with pytest.raises(SightlineError, match="the runtime of 'onnx' crashed on it"):
+        sl.export(runs("classify"), int8=True, out=tmp_path / "it")
+    assert not list(tmp_path.iterdir())

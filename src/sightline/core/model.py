@@ -40,12 +40,13 @@ class Model(nn.Module, ABC):
 
     def normalise(self, images: Tensor) -> Tensor:
         """(B, C, H, W) uint8, or float in [0, 1], to zero mean and unit deviation."""
-        full = 255 if images.dtype == torch.uint8 else 1
+        full, width = 255 if images.dtype == torch.uint8 else 1, images.shape[3]
+        shift, scale = -self.mean / self.std, 1 / (full * self.std)
+        if torch.compiler.is_exporting():  # what follows is for PyTorch; other runtimes take longer for it
+            return images.float() * scale + shift
         # In rows of width x channels: broadcasting over three channels is not vectorised on a CPU.
-        width = images.shape[3]
         rows = images.float().permute(0, 2, 3, 1).flatten(2)
-        shift = (-self.mean / self.std).flatten().repeat(width)
-        scale = (1 / (full * self.std)).flatten().repeat(width)
+        shift, scale = (value.flatten().repeat(width) for value in (shift, scale))
         return torch.addcmul(shift, rows, scale).reshape(*rows.shape[:2], width, -1).permute(0, 3, 1, 2)
 
     @abstractmethod

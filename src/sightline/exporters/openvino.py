@@ -13,7 +13,7 @@ import numpy as np
 from sightline.errors import MissingExtra
 from sightline.exporters._card import ExportCard
 from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner, calibration_of
-from sightline.exporters._proto import proto
+from sightline.exporters._proto import proto, quiet
 
 CARD = ExportCard(
     name="openvino",
@@ -99,4 +99,5 @@ def _quantised(model: Any, job: Job) -> Any:
         raise MissingExtra("Quantising for OpenVINO", CARD.extra) from error
     images = calibration_of(job)
     parts = nncf.Dataset([images[i : i + 1] for i in range(len(images))])
-    return nncf.quantize(model, parts, subset_size=len(images), preset=nncf.QuantizationPreset.MIXED)
+    with quiet():
+        return nncf.quantize(model, parts, subset_size=len(images), preset=nncf.QuantizationPreset.MIXED)

@@ -21,6 +21,8 @@ from sightline.verbs import _judge
 
 FLOAT, INTEGER = 0.1, 1.0
 """Points that the score may fall by, with numbers of 32 or 16 bits and with whole numbers of 8 bits."""
+BATCH = 16
+"""Images that file and network answer at a time."""
 WORST = 5
 """Images that are named when a file is rejected."""
 CANDIDATES = ("boxes", "scores", "labels", "coefficients")
@@ -82,7 +84,7 @@ def gate(
         exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
     """
     seen = _Seen(graph, open_with([]))
-    loader = batches(part, graph.model.settings, batch_size=16)
+    loader = batches(part, graph.model.settings, batch_size=BATCH)
     for batch in track(loader.epoch(0), "checking the file"):
         seen.add(batch)
     before, after = (loader.whole(type(p[0]).cat(p)) for p in (seen.before, seen.after))

@@ -24,7 +24,8 @@ from sightline.errors import SightlineError, UsageError
 from sightline.exporters import EXPORTERS
 from sightline.exporters._graph import FORMAT, Array, Graph, Inside, Job, Runner
 from sightline.talk import say
-from sightline.verbs._gate import FLOAT, INTEGER, Gate, gate
+from sightline.verbs import _survives
+from sightline.verbs._gate import BATCH, FLOAT, INTEGER, Gate, gate
 from sightline.verbs._own import data_of
 from sightline.verbs.load import restore
 
@@ -123,6 +124,11 @@ def run(
         file = Path(folder) / place.name
         with _room(place):
             exporter.write(Job(graph, document, precision, pictures), file)
+
+        if int8:  # for which runtimes have code of their own for each processor, the least proved of all
+            sizes = {1, min(BATCH, len(part)), len(part) % BATCH or 1}
+            shapes = [tuple(graph.example(n).shape) for n in sorted(sizes)]
+            _survives.check(to, file, "uint8" if inside != "none" else "float32", shapes)
 
         def open_with(taps: Sequence[str]) -> Runner:
             opened: Runner = exporter.runner(file, taps=taps)
