@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from ..data.images import decode, size_of
@@ -18,7 +17,8 @@ from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
 from . import onnx_file, resize, rows
 from .answers import READERS, read
-from .tiles import Joined, can_join, opening
+from .opening import first_line, least, network, settings_of
+from .tiles import Joined, windows_of
 
 PIXELS = 2**22
 """Pixels of the model's inputs that are predicted at a time, at most."""
@@ -109,11 +109,11 @@ class Session:
             raise UsageError(f"threads must be at least 0 (one a core). Received {threads}.")
         self._file = Path(file)
         data, self.card = onnx_file.load(self._file)
-        self._settings = _settings(self.card, self._file)
-        self._least = _least(min_score, self.card, self._settings)
+        self._settings = settings_of(self.card, self._file)
+        self._least = least(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
         self.tile: int = self._settings.get("tile") or 0
-        self._network = _network(data, self._file, threads, providers)
+        self._network = network(data, self._file, threads, providers)
         self._check()
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
 
@@ -153,7 +153,7 @@ class Session:
         try:
             values = self._network.run(None, {INPUT: pixels})
         except Exception as error:  # it raises a type of its own for each kind of trouble
-            raise SightlineError(f"{self._file}: ONNX Runtime broke off: {_first_line(error)}") from error
+            raise SightlineError(f"{self._file}: ONNX Runtime broke off: {first_line(error)}") from error
         return dict(zip((out.name for out in self._network.get_outputs()), values, strict=True))
 
     def read(self, outputs: dict[str, NDArray[Any]], stored: Sequence[tuple[int, int]]) -> list[Answer]:
@@ -233,7 +233,7 @@ class Session:
             UnreadableImage: If it cannot be decoded.
         """
         with self._clock("prepare"):
-            picture = opening(source, page)
+            picture = windows_of(source, page)
         tiles, most = tiling.cut(*picture.size, self.tile), self._most(batch_size)
         found = Joined(tiles, picture.size)
         for start in range(0, len(tiles), most):
@@ -302,20 +302,6 @@ class _Clock:
         self._spent[self._what] += time.perf_counter() - self._start
 
 
-def _least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -> float | None:
-    """The lowest score of an object, checked; and not even read where a lower one can change no other."""
-    if score is None:
-        return None
-    if not 0 <= score <= 1:
-        raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
-    if "boxes" not in READERS[card["prediction"]][0]:
-        raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
-    if settings.get("cuts") is None:  # else scores are stretched after they were read
-        below = float(np.nextafter(np.float32(score), np.float32(-1)))  # `conf` itself goes
-        settings["conf"] = max(settings["conf"], below)
-    return score
-
-
 def _item(number: int, source: Any) -> Item:
     if isinstance(source, Item):
         return source
@@ -335,69 +321,3 @@ def _check_sides(stored: Sequence[int], source: object = "the picture") -> None:
     if max(stored) > SIDE:
         what = f"is {stored[1]} x {stored[0]} pixels; its sides may have {SIDE:,}. Cut it in pieces"
         raise UnreadableImage("the picture" if isinstance(source, bytes) else source, "bomb", what)
-
-
-_SIDE = 2**15
-_RULES: dict[str, Callable[[Any], bool]] = {
-    "size": lambda v: len(v) == 2 and all(isinstance(n, int) and 0 < n <= _SIDE for n in v),
-    "fit": lambda v: v in ("squash", "crop", "pad"),
-    "channels": lambda v: v in (1, 3),
-}
-_OF_OBJECTS: dict[str, Callable[[Any], bool]] = {
-    "conf": lambda v: 0 <= v <= 1,
-    "nms": lambda v: 0 <= v <= 1,
-    "max_objects": lambda v: isinstance(v, int) and v > 0,
-}
-
-
-def _settings(card: dict[str, Any], file: Path) -> dict[str, Any]:
-    """The model's settings, if they are such that this can read its outputs."""
-    kind, settings = card["prediction"], dict(card["settings"])
-    if kind not in READERS:
-        known = ", ".join(READERS)
-        raise DataError(f"{file} predicts '{kind}'; this runtime reads {known}. Update sightline-runtime.")
-    if card["inside"] not in ("all", "final"):
-        raise DataError(
-            f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
-            "is not in it. Export it with --inside all."
-        )
-    if settings.get("tile") and not can_join(kind):
-        raise DataError(
-            f"{file} predicts '{kind}' by tiles, which cannot be joined. Update sightline-runtime."
-        )
-    rules = {**_RULES, **(_OF_OBJECTS if "boxes" in READERS[kind][0] else {})}
-    if settings.get("tile"):
-        rules["tile"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
-    for name, rule in rules.items():
-        try:
-            good = rule(settings[name])
-        except (KeyError, TypeError):
-            good = False
-        if not good:
-            said = settings.get(name)
-            raise DataError(f"{file} holds a damaged card: its '{name}' is {said!r}. Export it again.")
-    settings["size"] = tuple(settings["size"])
-    return settings
-
-
-def _network(data: bytes, file: Path, threads: int, providers: Sequence[str] | None) -> Any:
-    """What runs the file. Its bytes are given, not its path: what is run is what was looked through."""
-    onnxruntime.disable_telemetry_events()
-    wanted = list(providers or ["CPUExecutionProvider"])
-    there = onnxruntime.get_available_providers()
-    for name in wanted:
-        if name not in there:
-            raise UsageError(f"ONNX Runtime has no provider '{name}' here. It has: {', '.join(there)}.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3  # errors, which are raised too
-    try:
-        return onnxruntime.InferenceSession(data, options, providers=wanted)
-    except Exception as error:  # it raises a type of its own for each kind of trouble
-        what = f"{file} cannot be run by ONNX Runtime {onnxruntime.__version__}: {_first_line(error)}"
-        raise DataError(what) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -18,7 +18,7 @@ from ..ops.tiling import Window, distinct
 from .answers import Instances, Masks
 
 
-def opening(source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Windows:
+def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Windows:
     """A picture of which parts can be read; a large TIFF in blocks is never decoded as a whole.
 
     Args:

@@ -1,0 +1,94 @@
+"""An exported file as it is opened: what its card says is judged, and the network is started."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from ..errors import DataError, UsageError
+from .answers import READERS
+from .tiles import can_join
+
+_SIDE = 2**15
+_RULES: dict[str, Callable[[Any], bool]] = {
+    "size": lambda v: len(v) == 2 and all(isinstance(n, int) and 0 < n <= _SIDE for n in v),
+    "fit": lambda v: v in ("squash", "crop", "pad"),
+    "channels": lambda v: v in (1, 3),
+}
+_OF_OBJECTS: dict[str, Callable[[Any], bool]] = {
+    "conf": lambda v: 0 <= v <= 1,
+    "nms": lambda v: 0 <= v <= 1,
+    "max_objects": lambda v: isinstance(v, int) and v > 0,
+}
+
+
+def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -> float | None:
+    """The lowest score of an object, checked; and not even read where a lower one can change no other."""
+    if score is None:
+        return None
+    if not 0 <= score <= 1:
+        raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
+    if "boxes" not in READERS[card["prediction"]][0]:
+        raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
+    if settings.get("cuts") is None:  # else scores are stretched after they were read
+        below = float(np.nextafter(np.float32(score), np.float32(-1)))  # `conf` itself goes
+        settings["conf"] = max(settings["conf"], below)
+    return score
+
+
+def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
+    """The model's settings, if they are such that this can read its outputs."""
+    kind, settings = card["prediction"], dict(card["settings"])
+    if kind not in READERS:
+        known = ", ".join(READERS)
+        raise DataError(f"{file} predicts '{kind}'; this runtime reads {known}. Update sightline-runtime.")
+    if card["inside"] not in ("all", "final"):
+        raise DataError(
+            f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
+            "is not in it. Export it with --inside all."
+        )
+    if settings.get("tile") and not can_join(kind):
+        raise DataError(
+            f"{file} predicts '{kind}' by tiles, which cannot be joined. Update sightline-runtime."
+        )
+    rules = {**_RULES, **(_OF_OBJECTS if "boxes" in READERS[kind][0] else {})}
+    if settings.get("tile"):
+        rules["tile"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
+    for name, rule in rules.items():
+        try:
+            good = rule(settings[name])
+        except (KeyError, TypeError):
+            good = False
+        if not good:
+            said = settings.get(name)
+            raise DataError(f"{file} holds a damaged card: its '{name}' is {said!r}. Export it again.")
+    settings["size"] = tuple(settings["size"])
+    return settings
+
+
+def network(data: bytes, file: Path, threads: int, providers: Sequence[str] | None) -> Any:
+    """What runs the file. Its bytes are given, not its path: what is run is what was looked through."""
+    onnxruntime.disable_telemetry_events()
+    wanted = list(providers or ["CPUExecutionProvider"])
+    there = onnxruntime.get_available_providers()
+    for name in wanted:
+        if name not in there:
+            raise UsageError(f"ONNX Runtime has no provider '{name}' here. It has: {', '.join(there)}.")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # errors, which are raised too
+    try:
+        return onnxruntime.InferenceSession(data, options, providers=wanted)
+    except Exception as error:  # it raises a type of its own for each kind of trouble
+        what = f"{file} cannot be run by ONNX Runtime {onnxruntime.__version__}: {first_line(error)}"
+        raise DataError(what) from error
+
+
+def first_line(error: Exception) -> str:
+    """What an exception of ONNX Runtime says, which goes on for pages."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
