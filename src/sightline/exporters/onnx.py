@@ -157,4 +157,5 @@ def _half(model: Any) -> Any:
     with quiet():
         half = convert_float_to_float16(model, keep_io_types=True, disable_shape_infer=True)
         OnnxModel(half).topological_sort()  # what turns a float input to 16 bits comes last else
+        del half.graph.value_info[:]  # some are told with types that they no longer have
         return half
