@@ -220,3 +220,12 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
     with pytest.raises(SightlineError, match="the runtime of 'onnx' crashed on it"):
         sl.export(runs("classify"), int8=True, out=tmp_path / "it")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_sixteen_bits_are_written_for_every_task(
+    task: str, runs: Callable[[str], Path], tmp_path: Path
+) -> None:
+    found = exported(runs(task), "onnx", tmp_path / "half", fp16=True, tolerance=1e9)
+    assert found.gate.passed
+    assert EXPORTERS.load("onnx").runner(found.file)(Graph(restore(runs(task))[0].eval()).example(1).numpy())
