@@ -16,6 +16,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -34,11 +35,14 @@ OPEN = frozenset({"/healthz", "/readyz", "/v2/health/live", "/v2/health/ready"})
 """Paths that need no token: probes ask them, and they say nothing but yes or no."""
 
 _LINGER = 2.0  # seconds that a refused request may go on being sent, so that its sender reads the answer
-_PATIENCE = 0.02  # seconds to take in a request that is refused for want of room and probably has come
+_HOLD = 0.025
+"""Seconds after which a request is refused for want of room. A client that asks again at once comes back 40
+times a second then, and not as often as it can be refused: the processor is needed for those it serves."""
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _CLOSE = (b"connection", b"close")
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether an address or name is of this machine only."""
     if host.lower().rstrip(".") == "localhost":
@@ -123,6 +127,7 @@ class Guard:
         self.app, self.policy, self.limits, self.metrics, self.busy = app, policy, limits, metrics, busy
         self.draining = False
         self._held = 0
+        self._unsaid, self._silent = 0, 0.0  # overload: answers since the last line of the log; no line until
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3)."""
@@ -193,10 +198,17 @@ class Guard:
         if asked.reason:
             self.metrics.count("sightline_refused_total", reason=asked.reason)
         quiet = asked.path in OPEN or asked.path == "/metrics"
+        facts = asked.scope["state"].get("facts", {})
+        if asked.reason == "overloaded":  # a line for each would be most of the work, and fill the disk
+            self._unsaid += 1
+            if time.perf_counter() < self._silent:
+                return
+            facts = facts | {"count": self._unsaid}
+            self._silent, self._unsaid = time.perf_counter() + 1, 0
         log("request", logging.DEBUG if quiet else logging.INFO, id=asked.id, method=asked.method,
             path=asked.path, status=asked.status, ms=round(1000 * seconds, 2), bytes=asked.size,
             reason=asked.reason, client=(asked.scope.get("client") or ("",))[0],
-            **asked.scope["state"].get("facts", {}))  # fmt: skip
+            **facts)  # fmt: skip
 
 
 class _Gone(Exception):
@@ -244,7 +256,8 @@ class _Request:
         if the connection were closed under it, its sender would see that and not the answer."""
         self.reason = refused.reason
         if refused.status == 503 and "expect" not in self.headers:
-            await self._discard(_PATIENCE)
+            await self._discard(_HOLD)
+            await asyncio.sleep(self.started + _HOLD - time.perf_counter())
         body = b"" if self.method == "HEAD" else refused.body(self.path)
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}
         raw = [(k.lower().encode(), v.encode("latin-1")) for k, v in headers.items()]

@@ -8,6 +8,7 @@ before the end is answered.
 from __future__ import annotations
 
 import asyncio
+import gc
 import math
 import signal
 import socket
@@ -16,8 +17,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httptools
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sightline.errors import UsageError
 from sightline.server.app import build
@@ -31,6 +33,7 @@ CONNECTIONS = 1000
 _GRACE = 0.5  # seconds in which requests that were under way when the end was asked for still come in
 _KEEP_ALIVE = 15
 _READ = 2**16  # bytes of an answer that must be read within a time limit of a connection
+_HEAD = 2**16  # bytes of the head of a request
 _FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
          b"Content-Length: 0\r\n\r\n")  # fmt: skip
 
@@ -63,13 +66,16 @@ class Gathered:
             self._transport.write(data)
 
 
-class Timed(H11Protocol):
-    """A connection that must say what it wants within `limit` seconds of being made, or of its first byte;
-    and that must go on reading what it is answered, else the answers of many would fill the memory."""
+class Timed(HttpToolsProtocol):
+    """A connection that must say what it wants within `limit` seconds of being made, or of its first byte,
+    and in a head of 64 KiB; and that must go on reading what it is answered, else the answers of many would
+    fill the memory."""
 
     limit = 10.0
     _head: asyncio.TimerHandle | None = None
     _tail: asyncio.TimerHandle | None = None
+    _heading = False  # whether a head has begun and not ended
+    _said = 0  # bytes of it
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
@@ -82,13 +88,47 @@ class Timed(H11Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; the clock runs while no request is being served."""
-        super().data_received(data)
+        if self.transport.is_closing():
+            return
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+            return
+        if self._heading:
+            self._said += len(data)
+            if self._said > _HEAD and not self.transport.is_closing():
+                self.send_400_response("The head of the request is too large.")
         idle = self.cycle is None or self.cycle.response_complete
         if not idle and self._head is not None:
             self._head.cancel()
             self._head = None
         elif idle and self._head is None:
             self._head = self.loop.call_later(self.limit, self._too_slow)
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._heading, self._said = True, 0
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One more header; a head that comes in one piece is limited here."""
+        super().on_header(name, value)
+        self._said += len(name) + len(value)
+        if self._said > _HEAD:
+            raise httptools.HttpParserError("too large")
+
+    def on_headers_complete(self) -> None:
+        """The head has ended."""
+        self._heading = False
+        if not self.parser.should_upgrade():
+            super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The body has ended; or, of a wish for another protocol, the head."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def pause_writing(self) -> None:
         """More has been written than the other side has read."""
@@ -108,6 +148,23 @@ class Timed(H11Protocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse. A wish for another protocol (Java's client asks for HTTP/2) is passed over: its request is
+        parsed again without it, since the parser would leave the body to that protocol."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+                return
+            except httptools.HttpParserUpgrade as stopped:
+                method = self.parser.get_method()
+                if method == b"CONNECT":
+                    raise httptools.HttpParserError("this is no proxy") from None
+                kept = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+                head = b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self.url, b"".join(kept))
+                self.parser = httptools.HttpRequestParser(self)
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                data = head + data[stopped.args[0] :]
 
     def _watch(self, before: int) -> None:
         def look() -> None:
@@ -214,10 +271,13 @@ def listen(
     address, port = sock.getsockname()[:2]
     log("listening", host=address, port=port, models=list(service.engines))
     started(address, port)
+    gc.collect()
+    gc.freeze()  # what is there stays: looking through it again takes 50 ms, in which nobody is answered
     try:
         server.run(sockets=[sock])
     finally:
         service.kill()
+        gc.unfreeze()
     if service.failure is not None:
         raise service.failure
     log("stopped")

@@ -152,7 +152,10 @@ def raw(server: Running, *parts: bytes, pause: float = 0) -> bytes:
 @pytest.mark.parametrize("sent", [
     b"nonsense\r\n\r\n", b"GET /\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n",
     b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
-], ids=["nonsense", "0.9", "no host", "negative length"])  # fmt: skip
+    b"CONNECT /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+    b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+], ids=["nonsense", "0.9", "no host", "negative length", "connect", "chunks", "two lengths"])  # fmt: skip
 def test_what_is_not_http(server: Running, sent: bytes) -> None:
     assert raw(server, sent).startswith(b"HTTP/1.1 4")
 
@@ -160,6 +163,27 @@ def test_what_is_not_http(server: Running, sent: bytes) -> None:
 def test_endless_headers_are_cut_off(server: Running) -> None:
     said = raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 2_000_000)
     assert said == b"" or said.startswith(b"HTTP/1.1 4")  # or the connection was closed under it
+
+
+@pytest.mark.parametrize("pieces", [1, 20], ids=["one piece", "many pieces"])
+def test_a_large_head_is_refused(server: Running, pieces: int) -> None:
+    """However it comes: 100 kB of headers, none of them long."""
+    lines = [b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n", *[b"X: " + b"a" * 995 + b"\r\n"] * 100, b"\r\n"]
+    step = -(-len(lines) // pieces)
+    parts = [b"".join(lines[i : i + step]) for i in range(0, len(lines), step)]
+    assert raw(server, *parts, pause=0.01).startswith(b"HTTP/1.1 4")
+    few = b"".join([*lines[:30], lines[-1]])
+    assert raw(server, few + few).count(b"HTTP/1.1 200") >= 1  # and each request has a limit of its own
+
+
+def test_a_wish_for_another_protocol_is_passed_over(server: Running) -> None:
+    """Java's own HTTP client asks for HTTP/2 with its first request."""
+    wish = {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAEAAEAAAAIAAAABAAMAAABk",
+    }
+    assert server.predict(png(), **wish).status == 200
 
 
 def test_a_slow_head_is_given_up(tmp_path: Path) -> None:

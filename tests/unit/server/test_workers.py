@@ -84,6 +84,22 @@ def test_more_than_fits_is_refused_at_once_and_the_rest_answered(tmp_path: Path)
         assert server.predict(png()).status == 200
 
 
+def test_overload_does_not_fill_the_log(tmp_path: Path) -> None:
+    """A line a second says how many there were; the metrics count each."""
+    with serving(tmp_path, {"street": "slow"}, queue=1, batch=1) as server, ThreadPoolExecutor(40) as clients:
+        start = time.monotonic()
+        replies = list(clients.map(lambda _: server.predict(png()), range(200)))
+        seconds = time.monotonic() - start
+        refused = sum(reply.status == 503 for reply in replies)
+        lines = [line for line in server.events("request") if line["status"] == 503]
+        assert 0 < len(lines) <= 1 + seconds < refused
+        assert 0 < sum(line["count"] for line in lines) <= refused
+        assert (
+            f'sightline_refused_total{{reason="overloaded"}} {refused}\n'.encode()
+            in server.get("/metrics").body
+        )
+
+
 def test_what_waits_too_long_is_told(tmp_path: Path) -> None:
     with (
         serving(tmp_path, {"street": "slow"}, batch=1, timeout=0.5) as server,
