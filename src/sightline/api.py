@@ -199,7 +199,7 @@ def export(
     int8: bool = False,
     dynamic: bool = False,
     fp16: bool = False,
-    inside: Literal["all", "none", "final"] = "all",
+    inside: Literal["all", "none", "final", "picture"] = "all",
     tolerance: float | None = None,
     licence: str = "",
     out: Path | None = None,
@@ -213,7 +213,8 @@ def export(
         dynamic: With int8: ranges are found anew for each answer, and no training images are read.
         fp16: Numbers of 16 bits inside.
         inside: all: normalising and reading the outputs lie in the file; none: the bare network;
-            final: dropping overlapping boxes too.
+            final: dropping overlapping boxes too; picture: scaling a picture of any size to the model's too,
+            and its answers back.
         tolerance: Points that the score may fall by (0.5). Left out: 0.1, and 1 with int8.
         licence: Of the weights, written into the file ("CC-BY-4.0").
         out: The file; RUN/export/NAME if left out.

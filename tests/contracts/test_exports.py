@@ -177,6 +177,78 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
     )
     assert len(whole.prediction.boxes)
     assert whole.row == final.row
+    half = exported(runs("detect"), "onnx", tmp_path / "half", inside="final", fp16=True, tolerance=100)
+    assert half.gate.passed
+    (said,) = runtime.Session(half.file).predict([picture])
+    assert said.row["objects"] > 0  # which of them stay hangs on the last bit, see above
+
+
+@pytest.mark.parametrize("task", ["classify", "regress", "detect", "semantic"])
+def test_a_stored_picture_is_answered_as_by_predict(
+    task: str, runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
+    ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
+    monkeypatch.setattr("sightline.verbs._gate.LIMIT", 100)  # as above
+    found = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
+    assert found.gate.passed
+    exported(runs(task), "onnx", tmp_path / "all", tolerance=100)
+    size = restore(runs(task))[0].settings["size"]
+    # Twice the size and even colours, so that rounding in scaling changes nothing.
+    small = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8)
+    channels = restore(runs(task))[0].settings["channels"]
+    picture = small.repeat(2, 0).repeat(2, 1).repeat(channels, 2)
+    opened = ort.InferenceSession(str(found.file), providers=["CPUExecutionProvider"])
+    names = [one.name for one in opened.get_outputs()]
+    said = dict(zip(names, opened.run(names, {"picture": picture}), strict=True))
+    (truth,) = runtime.Session(tmp_path / "all.onnx").predict([picture])
+    if task == "detect":
+        n = int(said["count"][0])
+        assert n == len(truth.prediction.boxes) > 0
+        assert np.sort(said["boxes"][0, :n], 0) == pytest.approx(np.sort(truth.prediction.boxes, 0), abs=0.5)
+    elif task == "semantic":
+        assert (said["classes"][0] == truth.prediction.map).mean() > 0.98
+    else:
+        answer = said["scores" if task == "classify" else "value"][0]
+        wanted = truth.prediction.scores if task == "classify" else truth.prediction.value
+        assert answer == pytest.approx(wanted, abs=0.01)
+    with pytest.raises(SightlineError, match=r"--inside picture.*export it with --inside all"):
+        runtime.Session(found.file)
+
+
+def test_a_picture_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    for how in ({"fp16": True}, {"int8": True}, {"int8": True, "dynamic": True}):
+        found = exported(runs("classify"), "onnx", tmp_path / "it", inside="picture", tolerance=100, **how)
+        said = EXPORTERS.load("onnx").runner(found.file)(np.zeros((2, 3, 50, 70), np.uint8))
+        assert said["scores"].shape[0] == 2
+
+
+def test_a_mistake_in_scaling_is_caught(
+    runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate looks at stored pictures: those of the model's own size would not show it."""
+    onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
+    run = tmp_path / "large"
+    sl.train(
+        "shapes:one:60", task="classify", out=run, **{**QUICK, "epochs": 4, "model": "cnn-tiny", "size": 24}
+    )
+    from sightline.exporters import _picture
+
+    def spoilt(model: Any, settings: Any) -> Any:
+        found = _picture.whole(model, settings)
+        node = next(n for n in found.graph.node if n.op_type == "Resize")
+        node.input[0], turned = "turned", node.input[0]
+        at = list(found.graph.node).index(node)
+        flip = onnx.helper.make_node("Sub", ["white", turned], ["turned"])
+        white = onnx.helper.make_node(
+            "Constant", [], ["white"], value=onnx.numpy_helper.from_array(np.array(255, np.uint8))
+        )
+        found.graph.node.insert(at, flip)
+        found.graph.node.insert(at, white)
+        return found
+
+    monkeypatch.setattr("sightline.exporters.onnx.whole", spoilt)
+    assert exported(run, "onnx", tmp_path / "it", inside="picture").exit_code == 1
 
 
 def test_the_document_travels_in_the_file(runs: Callable[[str], Path], tmp_path: Path) -> None:
@@ -206,6 +278,8 @@ def test_what_cannot_be_is_said(runs: Callable[[str], Path], tmp_path: Path) -> 
         sl.export(runs("detect"), to="torch", inside="final")
     with pytest.raises(UsageError, match="--inside all holds everything"):
         sl.export(runs("classify"), inside="final")
+    with pytest.raises(UsageError, match=r"--inside picture cannot be: model 'yolo-n' says masks"):
+        sl.export(runs("instance"), inside="picture")
     with pytest.raises(UsageError, match="give it with --int8"):
         sl.export(runs("classify"), dynamic=True)
     with pytest.raises(SightlineError, match="nothing-here"):

@@ -21,7 +21,7 @@ FORMAT = 1
 KEY = "sightline"
 """Under which the file has it."""
 INPUT = "images"
-Inside = Literal["all", "none", "final"]
+Inside = Literal["all", "none", "final", "picture"]
 
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
@@ -35,10 +35,12 @@ class Graph(nn.Module):
         model: The model, in evaluation mode.
         inside: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
             float32 and normalised already, and the outputs are those of the network. final: as all, and of
-            candidates only the objects stay (`_final.final`).
+            candidates only the objects stay (`_final.final`). picture: as final, or as all where nothing is
+            to be dropped; what is around it then is not part of this graph (`_picture.whole`).
 
     Raises:
-        UsageError: If inside is final and the model has no candidates.
+        UsageError: If inside is final and the model has no candidates, or picture and it says masks of
+            objects or sees tiles.
     """
 
     def __init__(self, model: Model, inside: Inside = "all") -> None:
@@ -59,7 +61,7 @@ class Graph(nn.Module):
             outputs: dict[str, Tensor] = self.model(images * std + mean)
             return {name: value.float() for name, value in outputs.items() if name in (self.names or outputs)}
         answer = self.model.answer(self.model(images), self.model.settings)
-        if self.inside == "all":
+        if self.inside == "all" or (self.inside == "picture" and self._plain(answer)):
             return answer
         if "boxes" not in answer or "masks" in answer:
             raise UsageError(
@@ -67,6 +69,20 @@ class Graph(nn.Module):
                 "dropped. Leave it out: --inside all holds everything."
             )
         return final(answer, self.model.settings)
+
+    def _plain(self, answer: dict[str, Tensor]) -> bool:
+        """Whether nothing is to be dropped of what is said of a stored picture; checked."""
+        tiles = bool(self.model.settings.get("tile"))
+        if tiles or "masks" in answer or "coefficients" in answer:
+            why = (
+                "sees tiles, and not pictures"
+                if tiles
+                else "says masks of objects, which are cut out outside"
+            )
+            raise UsageError(
+                f"--inside picture cannot be: model '{self.model.card.name}' {why}. Take --inside all."
+            )
+        return "boxes" not in answer
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `names`."""
@@ -77,7 +93,8 @@ class Graph(nn.Module):
     @property
     def settings(self) -> dict[str, Any]:
         """The model's, as the file's outputs are to be read: what was suppressed already is not again."""
-        return {**self.model.settings, "nms": 1.0} if self.inside == "final" else self.model.settings
+        dropped = self.inside == "final" or (self.inside == "picture" and "boxes" in self.names)
+        return {**self.model.settings, "nms": 1.0} if dropped else self.model.settings
 
     def example(self, n: int) -> Tensor:
         """Pictures of noise, as the graph takes them."""

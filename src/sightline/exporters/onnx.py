@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from sightline.errors import DataError, MissingExtra
 from sightline.exporters._card import ExportCard
 from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner, calibration_of
+from sightline.exporters._picture import PICTURE, whole
 from sightline.exporters._proto import library, proto, quiet
 
 CARD = ExportCard(
@@ -18,7 +21,7 @@ CARD = ExportCard(
     ending=".onnx",
     extra="onnx",
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),
-    insides=("all", "none", "final"),
+    insides=("all", "none", "final", "picture"),
 )
 QUANTISED = ["Conv", "MatMul", "Gemm"]
 """Operators that 8 bits are for."""
@@ -41,6 +44,8 @@ def write(job: Job, file: Path) -> None:
         model = _quantised(model, job, file)
     elif job.precision == "fp16":
         model = _half(model)
+    if job.graph.inside == "picture":  # after that, since pictures are not quantised
+        model = whole(model, job.graph.settings)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {KEY: json.dumps(job.document, ensure_ascii=False)})
     model.producer_name = "sightline"
@@ -49,7 +54,7 @@ def write(job: Job, file: Path) -> None:
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
-    """Runs a file through ONNX Runtime.
+    """Runs a file through ONNX Runtime; one that takes stored pictures is given one after the other.
 
     Args:
         file: What `write` wrote.
@@ -70,7 +75,11 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
     def run(images: Array) -> dict[str, Array]:
         return dict(zip(names, session.run(names, {INPUT: images}), strict=True))
 
-    return run
+    def each(images: Array) -> dict[str, Array]:
+        found = [session.run(names, {PICTURE: image.transpose(1, 2, 0)}) for image in images]
+        return dict(zip(names, map(np.concatenate, zip(*found, strict=True)), strict=True))
+
+    return each if session.get_inputs()[0].name == PICTURE else run
 
 
 def _tapped(file: Path, taps: Sequence[str]) -> bytes:

@@ -46,6 +46,11 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     if kind not in READERS:
         known = ", ".join(READERS)
         raise DataError(f"{file} predicts '{kind}'; this runtime reads {known}. Update sightline-runtime.")
+    if card["inside"] == "picture":
+        raise DataError(
+            f"{file} was exported with --inside picture, for programs that do not bring pictures to size "
+            "themselves. Here that is done as in training, to the bit: export it with --inside all."
+        )
     if card["inside"] not in ("all", "final"):
         raise DataError(
             f"{file} was exported with --inside {card['inside']}: what is done before and after the network "

@@ -14,6 +14,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Score
 from sightline.core.task import Task
 from sightline.data.tiles import batches
+from sightline.data.view import view
 from sightline.exporters._drift import LIMIT, apart, first
 from sightline.exporters._graph import Array, Graph, Runner
 from sightline.talk import track
@@ -83,7 +84,7 @@ def gate(
         tolerance: Points that the score may fall by.
         exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
     """
-    seen = _Seen(graph, open_with([]))
+    seen = _Seen(graph, open_with([]), part)
     loader = batches(part, graph.model.settings, batch_size=BATCH)
     for batch in track(loader.epoch(0), "checking the file"):
         seen.add(batch)
@@ -128,13 +129,13 @@ def _why(found: Gate, seen: _Seen, exact: bool) -> str:
 class _Seen:
     """What network and file said of the images so far."""
 
-    def __init__(self, graph: Graph, run: Runner) -> None:
-        self._graph, self._run = graph, run
+    def __init__(self, graph: Graph, run: Runner, part: Dataset) -> None:
+        self._graph, self._run, self._part = graph, run, part
         self.before: list[Any] = []
         self.after: list[Any] = []
         self.ids: list[str] = []
         self.drift: list[float] = []
-        self.final = graph.inside == "final"
+        self.final = "count" in graph.names
         self.ranked: list[float] = []  # how far the sorted scores of each image are off
         self.apart: dict[str, float] = dict.fromkeys(graph.names, 0.0)
         self.sample: Tensor = torch.empty(0)
@@ -158,12 +159,24 @@ class _Seen:
             self.apart = {name: max(self.apart[name], one[name]) for name in one}
         self.ranked += [one["scores"] for one in each if self.final]
         self.drift += [max(one.values()) for one in each]
+        first = len(self.ids)
         self.ids += list(batch.ids)
         read = model.decode if graph.inside == "none" else model.read
         # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
-        whole = model.decode(model(images), model.settings) if graph.inside == "final" else None
+        whole = model.decode(model(images), model.settings) if self.final else None
         self.before.append(batch.back(read(truth, model.settings) if whole is None else whole).packed())
-        self.after.append(batch.back(read(got, graph.settings)).packed())
+        if graph.inside == "picture":  # and is judged by what it says of the pictures as they are stored
+            self.after += [self._stored(i) for i in range(first, len(self.ids))]
+        else:
+            self.after.append(batch.back(read(got, graph.settings)).packed())
+
+    def _stored(self, i: int) -> Any:
+        """What the file says of picture i, in its own pixels."""
+        settings = self._graph.settings
+        image = view(self._part.pixels.read(i), None, channels=settings["channels"])
+        said = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
+        answer = {name: torch.from_numpy(value) for name, value in said.items()}
+        return self._graph.model.read(answer, {**settings, "size": image.shape[:2]}).packed()
 
 
 def _apart(truth: Array, said: Array, loose: bool) -> float:

@@ -41,7 +41,7 @@ class Exported:
         file: Where it is; it ends in .rejected where it did not pass.
         bytes: Its size, weights and all.
         precision: fp32, fp16, int8 or int8-dynamic.
-        inside: all, none or final.
+        inside: all, none, final or picture.
         gate: What the gate found.
     """
 
@@ -159,9 +159,9 @@ def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str
     """Where the file goes: what differs in kind has another name."""
     if out is not None:
         return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
-    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare", "final": "-final"}[
-        inside
-    ]
+    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare"}.get(
+        inside, f"-{inside}"
+    )
     return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
