@@ -9,6 +9,7 @@ there too, scores mean nothing. Nothing is tolerated or refused: the gate's numb
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,8 +80,8 @@ def table(lines: list[dict[str, Any]]) -> list[str]:
     for one in lines:
         if "most" not in one:
             continue
-        bare = {"all": "", "none": ", `--inside none`", "final": ", `--inside final`"}[one["inside"]]
-        name = f"{one['format']}, {one['numbers']}{bare}"
+        inside = "" if one["inside"] == "all" else f", `--inside {one['inside']}`"
+        name = f"{one['format']}, {one['numbers']}{inside}"
         rows.append(
             f"| {one['run']} | {name} | {100 * one['most']:.2g} % | {one['changed']} of {one['n']} "
             f"| {one['metric']} {one['before']:.4f} | {one['after']:.4f} |"
@@ -97,7 +98,11 @@ def main() -> None:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         runs = asked.runs or small(Path(folder), asked.epochs)
-        lines = [line for run in runs for line in files(run, asked.to, Path(folder) / "files")]
+        lines = []
+        for run in runs:
+            for line in files(run, asked.to, Path(folder) / "files"):
+                print(line, file=sys.stderr, flush=True)  # what is done is not lost if it is broken off
+                lines.append(line)
     report("parity", {"rows": table(lines), "lines": lines}, asked.json)
     print("\n".join(table(lines)))
 
