@@ -45,6 +45,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return get
 
 
+@pytest.fixture(scope="session")
+def plain(runs: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
+    """What a run is exported to by default, and under a licence; written once."""
+    made: dict[str, Any] = {}
+
+    def get(task: str) -> Any:
+        if task not in made:
+            out = tmp_path_factory.mktemp("plain") / task
+            made[task] = exported(runs(task), "onnx", out, licence="CC-BY-4.0", tolerance=100)
+        return made[task]
+
+    return get
+
+
 def exported(run: Path, name: str, out: Path, **options: Any) -> Any:
     try:
         return sl.export(run, to=name, out=out, **options)
@@ -164,16 +178,19 @@ def test_the_bare_network(runs: Callable[[str], Path], tmp_path: Path) -> None:
 
 
 def test_the_light_runtime_reads_what_is_suppressed_already(
-    runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    runs: Callable[[str], Path],
+    plain: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     # After one epoch scores are all but equal, and the last bit decides which box drops which.
     monkeypatch.setattr("sightline.verbs._gate.LIMIT", 100)
-    exported(runs("detect"), "onnx", tmp_path / "all", tolerance=100)
-    assert exported(runs("detect"), "onnx", tmp_path / "final", inside="final", tolerance=100).gate.passed
+    suppressed = exported(runs("detect"), "onnx", tmp_path / "final", inside="final", tolerance=100)
+    assert suppressed.gate.passed
     picture = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     whole, final = (
-        next(iter(runtime.Session(tmp_path / f"{name}.onnx").predict([picture]))) for name in ("all", "final")
+        next(iter(runtime.Session(one.file).predict([picture]))) for one in (plain("detect"), suppressed)
     )
     assert len(whole.prediction.boxes)
     assert whole.row == final.row
@@ -185,23 +202,26 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
 
 @pytest.mark.parametrize("task", ["classify", "regress", "detect", "semantic"])
 def test_a_stored_picture_is_answered_as_by_predict(
-    task: str, runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    task: str,
+    runs: Callable[[str], Path],
+    plain: Callable[[str], Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     monkeypatch.setattr("sightline.verbs._gate.LIMIT", 100)  # as above
     found = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
     assert found.gate.passed
-    exported(runs(task), "onnx", tmp_path / "all", tolerance=100)
-    size = restore(runs(task))[0].settings["size"]
+    settings = restore(runs(task))[0].settings
+    size, channels = settings["size"], settings["channels"]
     # Twice the size and even colours, so that rounding in scaling changes nothing.
     small = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8)
-    channels = restore(runs(task))[0].settings["channels"]
     picture = small.repeat(2, 0).repeat(2, 1).repeat(channels, 2)
     opened = ort.InferenceSession(str(found.file), providers=["CPUExecutionProvider"])
     names = [one.name for one in opened.get_outputs()]
     said = dict(zip(names, opened.run(names, {"picture": picture}), strict=True))
-    (truth,) = runtime.Session(tmp_path / "all.onnx").predict([picture])
+    (truth,) = runtime.Session(plain(task).file).predict([picture])
     if task == "detect":
         n = int(said["count"][0])
         assert n == len(truth.prediction.boxes) > 0
@@ -251,9 +271,9 @@ def test_a_mistake_in_scaling_is_caught(
     assert exported(run, "onnx", tmp_path / "it", inside="picture").exit_code == 1
 
 
-def test_the_document_travels_in_the_file(runs: Callable[[str], Path], tmp_path: Path) -> None:
+def test_the_document_travels_in_the_file(runs: Callable[[str], Path], plain: Callable[[str], Any]) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
-    found = exported(runs("detect"), "onnx", tmp_path / "it", licence="CC-BY-4.0")
+    found = plain("detect")
     properties = {p.key: p.value for p in onnx.load(found.file).metadata_props}
     document = json.loads(properties["sightline"])
     assert document["task"] == "detect"
@@ -296,7 +316,7 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["regress", "semantic", "instance"])  # the others above
 def test_sixteen_bits_are_written_for_every_task(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:

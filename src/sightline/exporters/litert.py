@@ -46,12 +46,12 @@ def write(job: Job, file: Path) -> None:
         MissingExtra: If litert-torch is not installed.
         UsageError: If the model cannot be traced.
     """
-    traced(job.graph)  # says what cannot be; the converter traces for itself
     with quiet():
         try:
             import litert_torch
         except ImportError as error:
             raise MissingExtra("Exporting to LiteRT", CARD.extra) from error
+        traced(job.graph)  # says what cannot be; the converter traces for itself
         example = {INPUT: job.graph.example(1)}
         litert_torch.convert(_Named(job.graph).eval(), sample_kwargs=example).export(str(file))
         if job.precision != "fp32":
