@@ -75,7 +75,8 @@ class Timed(HttpToolsProtocol):
     _head: asyncio.TimerHandle | None = None
     _tail: asyncio.TimerHandle | None = None
     _heading = False  # whether a head has begun and not ended
-    _said = 0  # bytes of it
+    _come = 0  # bytes of it that came in earlier pieces
+    _said = 0  # bytes of its headers
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
@@ -97,8 +98,8 @@ class Timed(HttpToolsProtocol):
             self.send_400_response("Invalid HTTP request received.")
             return
         if self._heading:
-            self._said += len(data)
-            if self._said > _HEAD and not self.transport.is_closing():
+            self._come += len(data)
+            if self._come > _HEAD and not self.transport.is_closing():
                 self.send_400_response("The head of the request is too large.")
         idle = self.cycle is None or self.cycle.response_complete
         if not idle and self._head is not None:
@@ -110,7 +111,7 @@ class Timed(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._heading, self._said = True, 0
+        self._heading, self._come, self._said = True, 0, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One more header; a head that comes in one piece is limited here."""
