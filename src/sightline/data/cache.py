@@ -30,6 +30,7 @@ Shape = tuple[int, int, int]
 
 _RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
 _SUFFIX = ".pictures"
+_PIXELS = "2"  # another one whenever the same file gives other pixels
 _open: WeakSet[DiskCache] = WeakSet()
 _seeking = Lock()
 
@@ -85,7 +86,7 @@ class DiskCache:
         self._stamps = np.array([_stamp(name) for name in names], dtype=np.uint64)
         self._checked = np.zeros(len(names), dtype=bool)
         text = "\0".join(
-            [made, str(shape), __version__, version("pillow"), version("simplejpeg"), *sorted(names)]
+            [_PIXELS, made, str(shape), __version__, version("pillow"), version("simplejpeg"), *sorted(names)]
         )
         self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
         each = int(np.prod(shape)) + _RECORD.itemsize

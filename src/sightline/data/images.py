@@ -22,6 +22,7 @@ from PIL import (
 )
 
 from ..errors import UnreadableImage, UsageError
+from ..ops.fitting import Fit, shrunk
 from ._levels import on_white, scaled, upright
 from ._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from ._tiff import Blocks, Tiff, blocks
@@ -89,7 +90,9 @@ def max_pixels() -> int:
     return int(text)
 
 
-def decode(source: Source, *, at_least: tuple[int, int] | None = None, page: int = 0) -> np.ndarray:
+def decode(
+    source: Source, *, at_least: tuple[int, int] | None = None, fit: Fit = "squash", page: int = 0
+) -> np.ndarray:
     """The first picture of a file, upright; or another of its pages.
 
     EXIF orientation is applied. Transparency is laid on white. Palettes are resolved. CMYK is converted
@@ -100,8 +103,9 @@ def decode(source: Source, *, at_least: tuple[int, int] | None = None, page: int
 
     Args:
         source: A file, or the bytes of one.
-        at_least: (height, width) that will do: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its size as
-            long as both sides are no smaller. The result depends on the file and this value only.
+        at_least: (height, width) that it will be brought to: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
+            size, as long as it need not be enlarged then. The result depends on the file, this and `fit`.
+        fit: How it will be brought to that size, as in `view`.
         page: Which picture of a file of several (TIFF), from 0.
 
     Returns:
@@ -115,8 +119,9 @@ def decode(source: Source, *, at_least: tuple[int, int] | None = None, page: int
         orientation = _orientation(image, kind)
         whole = image.size
         if at_least is not None and kind == "jpeg":
-            height, width = at_least if orientation < 5 else at_least[::-1]
-            image.draft(None, (max(width, 1), max(height, 1)))
+            by = shrunk(_upright(image, kind, orientation), at_least, fit)
+            if by > 1:
+                image.draft(None, (whole[0] // by, whole[1] // by))
         pixels = _full_jpeg(image) if kind == "jpeg" and image.size == whole else None
         if pixels is None:
             with _trouble(source, kind, size):

@@ -22,8 +22,9 @@ from sightline.core.dataset import Dataset
 from sightline.core.sample import Batch
 from sightline.data.cache import DiskCache, MemoryCache, cache_folder, on_disk
 from sightline.data.pixels import Arrays, Files, picture
-from sightline.data.view import Fit, seen
+from sightline.data.view import seen
 from sightline.errors import UsageError
+from sightline.ops.fitting import Fit
 
 __all__ = ["Loader", "cache_folder"]
 

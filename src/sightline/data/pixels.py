@@ -12,8 +12,9 @@ import numpy as np
 from sightline.core.dataset import Pixels
 from sightline.data._magic import open_file
 from sightline.data.images import decode
-from sightline.data.view import Fit, view
+from sightline.data.view import view
 from sightline.data.windows import Whole, Windows, opened
+from sightline.ops.fitting import Fit
 
 
 class Files:
@@ -38,9 +39,9 @@ class Files:
         """File and page of picture i."""
         return self.path(i), 0
 
-    def read(self, i: int, at_least: tuple[int, int] | None = None) -> np.ndarray:
+    def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
         """Picture i, (H, W, C) uint8; see `decode`."""
-        return decode(self.path(i), at_least=at_least)
+        return decode(self.path(i), at_least=at_least, fit=fit)
 
     def subset(self, indices: np.ndarray) -> Files:
         """The same files, other order or fewer."""
@@ -152,7 +153,7 @@ def picture(
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    image = pixels.read(i, size) if isinstance(pixels, Files) else pixels.read(i)
+    image = pixels.read(i, size, fit) if isinstance(pixels, Files) else pixels.read(i)
     return view(image, size, fit, channels)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Fit = Literal["squash", "crop", "pad"]
+from sightline.ops.fitting import Fit, fitted
 
 PAD_GREY = 114
 
@@ -51,21 +51,16 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    h, w = image.shape[:2]
-    scale = max(size[0] / h, size[1] / w)
-    inner = max(size[0], round(h * scale)), max(size[1], round(w * scale))
-    image = _resized(image, inner) if inner != (h, w) else image
-    top, left = (inner[0] - size[0]) // 2, (inner[1] - size[1]) // 2
-    return np.ascontiguousarray(image[top : top + size[0], left : left + size[1]])
+    inner, (top, left) = fitted(image.shape[:2], size, "crop")
+    image = _resized(image, inner) if inner != image.shape[:2] else image
+    return np.ascontiguousarray(image[-top : size[0] - top, -left : size[1] - left])
 
 
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    h, w = image.shape[:2]
-    scale = min(size[0] / h, size[1] / w)
-    inner = min(size[0], max(1, round(h * scale))), min(size[1], max(1, round(w * scale)))
+    inner, (top, left) = fitted(image.shape[:2], size, "pad")
+    image = _resized(image, inner) if inner != image.shape[:2] else image
     out = np.full((*size, image.shape[2]), PAD_GREY, dtype=np.uint8)
-    top, left = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-    out[top : top + inner[0], left : left + inner[1]] = _resized(image, inner) if inner != (h, w) else image
+    out[top : top + inner[0], left : left + inner[1]] = image
     return out
 
 

@@ -13,7 +13,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Fit = Literal["squash", "crop", "pad"]
+from ..ops.fitting import Fit, fitted
+
 Floats = NDArray[np.floating]
 Span = tuple[int, int]
 Seen = tuple[Span, Span]
@@ -53,7 +54,7 @@ def view(
 
 def back(stored: tuple[int, int], size: tuple[int, int], fit: Fit) -> NDArray[np.float64]:
     """(2, 3) affine matrix from pixel coordinates (x, y) of the view to those of the stored picture."""
-    inner, (top, left) = _inner(stored, size, fit)
+    inner, (top, left) = fitted(stored, size, fit)
     across, down = 1 / (inner[1] / stored[1]), 1 / (inner[0] / stored[0])
     return np.array([[across, 0, -(across * left)], [0, down, -(down * top)]])
 
@@ -96,22 +97,6 @@ class _Filter(NamedTuple):
     weights: Floats
 
 
-def _inner(
-    stored: tuple[int, int], size: tuple[int, int], fit: Fit
-) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Height and width that a picture is scaled to; y and x of its top left corner in the view."""
-    (h, w), (height, width) = stored, size
-    if fit == "squash":
-        return size, (0, 0)
-    if fit == "crop":
-        scale = max(height / h, width / w)
-        inner = max(height, round(h * scale)), max(width, round(w * scale))
-        return inner, (-((inner[0] - height) // 2), -((inner[1] - width) // 2))
-    scale = min(height / h, width / w)
-    inner = min(height, max(1, round(h * scale))), min(width, max(1, round(w * scale)))
-    return inner, ((height - inner[0]) // 2, (width - inner[1]) // 2)
-
-
 def _grey(image: np.ndarray) -> np.ndarray:
     """(H, W, 1) of (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, as Pillow."""
     flat = image.reshape(-1, 3)
@@ -123,13 +108,13 @@ def _grey(image: np.ndarray) -> np.ndarray:
 
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    inner, (top, left) = _inner(image.shape[:2], size, "crop")
+    inner, (top, left) = fitted(image.shape[:2], size, "crop")
     seen = (-top, size[0] - top), (-left, size[1] - left)
     return np.ascontiguousarray(resized(image, inner, seen))
 
 
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    inner, (top, left) = _inner(image.shape[:2], size, "pad")
+    inner, (top, left) = fitted(image.shape[:2], size, "pad")
     out = np.full((*size, image.shape[2]), PAD_GREY, dtype=np.uint8)
     out[top : top + inner[0], left : left + inner[1]] = resized(image, inner)
     return out

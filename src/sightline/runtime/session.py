@@ -136,7 +136,7 @@ class Session:
         elif page == 0:
             stored = size_of(source)
             _check_sides(stored, source)
-            image = decode(source, at_least=size)  # a JPEG perhaps at a fraction of its size
+            image = decode(source, at_least=size, fit=fit)  # a JPEG perhaps at a fraction of its size
         else:
             image = decode(source, page=page)
             stored = image.shape[:2]

@@ -29,6 +29,7 @@ from sightline.data.images import decode, probe
 from sightline.data.pixels import Arrays, Files, picture
 from sightline.data.view import placed, view
 from sightline.errors import UnreadableImage
+from sightline.ops.fitting import fitted, shrunk
 
 RNG = np.random.default_rng(0)
 BLOCKS = np.kron(RNG.integers(0, 255, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -286,8 +287,30 @@ def test_jpegs_are_decoded_small_but_never_too_small() -> None:
     exif[0x0112] = 6
     turned = stored(PICTURE.resize((800, 600)), "JPEG", exif=exif)
     assert decode(turned, at_least=(400, 10)).shape == (400, 300, 3)
+    assert decode(big, at_least=(200, 200)).shape == (300, 400, 3)
+    assert decode(big, at_least=(200, 200), fit="pad").shape == (150, 200, 3)  # which is what it becomes
+    assert decode(big, at_least=(151, 202), fit="pad").shape == (300, 400, 3)
     near = view(decode(big, at_least=(120, 160)), (120, 160)).astype(int)
     assert np.abs(near - view(decode(big), (120, 160))).mean() < 2
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    stored=st.tuples(st.integers(1, 900), st.integers(1, 900)),
+    size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
+    fit=st.sampled_from(["squash", "crop", "pad"]),
+)
+def test_a_jpeg_decoded_small_lies_where_a_whole_one_would(
+    stored: tuple[int, int], size: tuple[int, int], fit: Any
+) -> None:
+    """Whatever part of its size it was decoded at, it is scaled to the very same sides and never enlarged."""
+    by = shrunk(stored, size, fit)
+    less = -(-stored[0] // by), -(-stored[1] // by)
+    assert fitted(less, size, fit) == fitted(stored, size, fit)
+    inner, _ = fitted(stored, size, fit)
+    assert by == 1 or (less[0] >= inner[0] and less[1] >= inner[1])
+    if fit == "squash" and stored[0] >= 2 * size[0] and stored[1] >= 2 * size[1]:
+        assert by > 1
 
 
 @settings(max_examples=60, deadline=None)

@@ -93,7 +93,7 @@ def test_pictures_are_seen_as_by_the_toolkit(name: str, fit: Any, tmp_path: Path
     image.save(tmp_path / name, **options)
     prepared = session.prepare(tmp_path / name)
     whole = decode(tmp_path / name)
-    wanted = view(decode(tmp_path / name, at_least=exported.SIZE), exported.SIZE, fit, 3)
+    wanted = view(decode(tmp_path / name, at_least=exported.SIZE, fit=fit), exported.SIZE, fit, 3)
     assert np.array_equal(prepared.pixels, wanted.transpose(2, 0, 1))
     assert prepared.stored == whole.shape[:2]
     assert np.array_equal(session.prepare((tmp_path / name).read_bytes()).pixels, prepared.pixels)

@@ -1,0 +1,44 @@
+"""How large a picture becomes where it is brought to a model's size. No torch, no numpy."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Fit = Literal["squash", "crop", "pad"]
+Sides = tuple[int, int]
+"""Height and width, or y and x."""
+
+HALVED = (8, 4, 2)
+"""Parts of its size that a JPEG can be decoded at, the smallest first."""
+
+
+def fitted(stored: Sides, size: Sides, fit: Fit) -> tuple[Sides, Sides]:
+    """Height and width that a picture is scaled to; y and x of its top left corner in the view.
+
+    Args:
+        stored: Height and width of the picture.
+        size: Of the view.
+        fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
+            scales the long side and fills up.
+    """
+    (h, w), (height, width) = stored, size
+    if fit == "squash":
+        return size, (0, 0)
+    if fit == "crop":
+        scale = max(height / h, width / w)
+        inner = max(height, round(h * scale)), max(width, round(w * scale))
+        return inner, (-((inner[0] - height) // 2), -((inner[1] - width) // 2))
+    scale = min(height / h, width / w)
+    inner = min(height, max(1, round(h * scale))), min(width, max(1, round(w * scale)))
+    return inner, ((height - inner[0]) // 2, (width - inner[1]) // 2)
+
+
+def shrunk(stored: Sides, size: Sides, fit: Fit) -> int:
+    """By how much a JPEG's sides may be divided when it is decoded: 1, 2, 4 or 8. It is never enlarged after
+    that, and is scaled to the very size that it would be scaled to as a whole."""
+    inner, _ = fitted(stored, size, fit)
+    for by in HALVED:
+        less = -(-stored[0] // by), -(-stored[1] // by)
+        if stored[0] >= by * inner[0] and stored[1] >= by * inner[1] and fitted(less, size, fit)[0] == inner:
+            return by
+    return 1
