@@ -11,7 +11,8 @@ import numpy as np
 
 from sightline.errors import DataError, MissingExtra
 from sightline.exporters._card import ExportCard
-from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner, calibration_of
+from sightline.exporters._eight import quantised
+from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner
 from sightline.exporters._picture import PICTURE, whole
 from sightline.exporters._proto import library, proto, quiet
 
@@ -23,8 +24,6 @@ CARD = ExportCard(
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),
     insides=("all", "none", "final", "picture"),
 )
-QUANTISED = ["Conv", "MatMul", "Gemm"]
-"""Operators that 8 bits are for."""
 LARGEST = 2**31 - 2**20
 """Bytes that one file can hold (protobuf)."""
 
@@ -41,7 +40,7 @@ def write(job: Job, file: Path) -> None:
     if model.ByteSize() > LARGEST:
         raise DataError(f"{file.name} would be {model.ByteSize():,} bytes; one ONNX file holds {LARGEST:,}.")
     if job.precision.startswith("int8"):
-        model = _quantised(model, job, file)
+        model = quantised(model, job, file)
     elif job.precision == "fp16":
         model = _half(model)
     if job.graph.inside == "picture":  # after that, since pictures are not quantised
@@ -93,69 +92,6 @@ def _tapped(file: Path, taps: Sequence[str]) -> bytes:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     data: bytes = model.SerializeToString()
     return data
-
-
-def _quantised(model: Any, job: Job, file: Path) -> Any:
-    """Weights and activations in 8 bits. What makes answers of scores (boxes, top k) stays in 32 bits: only
-    convolutions and matrix products are quantised.
-    """
-    from onnxruntime.quantization import shape_inference
-
-    onnx = library()
-    before, after = file.with_suffix(".fp32"), file.with_suffix(".int8")
-    try:
-        before.write_bytes(model.SerializeToString())
-        with quiet():
-            shape_inference.quant_pre_process(str(before), str(before), skip_symbolic_shape=True)
-            if job.precision == "int8":
-                _static(before, after, calibration_of(job))
-            else:
-                _dynamic(before, after)
-        return onnx.load(str(after))
-    finally:
-        before.unlink(missing_ok=True)
-        after.unlink(missing_ok=True)
-
-
-def _static(before: Path, after: Path, images: Array) -> None:
-    """Ranges of activations from pictures (QDQ form), a scale for each channel of the weights."""
-    from onnxruntime import quantization as q
-
-    class Reader(q.CalibrationDataReader):  # type: ignore[misc]
-        def __init__(self) -> None:
-            self.parts = iter([{INPUT: images[i : i + 1]} for i in range(len(images))])
-
-        def get_next(self) -> dict[str, Array] | None:
-            return next(self.parts, None)
-
-    q.quantize_static(
-        str(before),
-        str(after),
-        Reader(),
-        quant_format=q.QuantFormat.QDQ,
-        per_channel=True,
-        op_types_to_quantize=QUANTISED,
-        activation_type=q.QuantType.QUInt8,
-        weight_type=q.QuantType.QInt8,
-        calibrate_method=q.CalibrationMethod.MinMax,
-    )
-
-
-def _dynamic(before: Path, after: Path) -> None:
-    """Ranges of activations anew for each answer.
-
-    Weights have no sign: with one, convolutions (ConvInteger) took twice as long in ONNX Runtime 1.32. They
-    have one scale each; those of matrix products one for each column.
-    """
-    from onnxruntime import quantization as q
-
-    q.quantize_dynamic(
-        str(before),
-        str(after),
-        op_types_to_quantize=QUANTISED,
-        per_channel=True,
-        weight_type=q.QuantType.QUInt8,
-    )
 
 
 def _half(model: Any) -> Any:
