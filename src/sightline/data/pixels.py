@@ -85,9 +85,9 @@ class Pages:
         """File and page of picture i."""
         return self._files.path(i), self._pages[i]
 
-    def read(self, i: int) -> np.ndarray:
+    def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
         """Picture i, (H, W, C) uint8; see `images.decode`."""
-        return decode(self._files.path(i), page=self._pages[i])
+        return decode(self._files.path(i), at_least=at_least, fit=fit, page=self._pages[i])
 
     def subset(self, indices: np.ndarray) -> Pages:
         """The same pages, other order or fewer."""
@@ -153,7 +153,7 @@ def picture(
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    image = pixels.read(i, size, fit) if isinstance(pixels, Files) else pixels.read(i)
+    image = pixels.read(i, size, fit) if isinstance(pixels, Files | Pages) else pixels.read(i)
     return view(image, size, fit, channels)
 
 

@@ -143,7 +143,7 @@ def _swished(model: Any) -> Any:
             users.setdefault(name, []).append(node)
     fixed = {"hard_6": np.float32(6 / 255), "hard_1": np.float32(1 / 255), "hard_0": np.uint8(0),
              "hard_255": np.uint8(255), "hard_3": np.float32(3 / 255)}  # fmt: skip
-    nodes = []
+    nodes, replaced = list[Any](), set[str]()
     for node in graph.node:
         after = users.get(node.output[0], [])
         if not _hard(node) or [n.op_type for n in after] != ["QuantizeLinear"]:
@@ -156,17 +156,17 @@ def _swished(model: Any) -> Any:
         make = onnx.helper.make_node
         nodes.append(make("DequantizeLinear", ["hard_255", "hard_3", "hard_0"], [three], f"{three}_value"))
         nodes.append(make("Add", [node.input[0], three], [total], f"{node.name}_sum"))
-        after[0].input[1:] = ["hard_6", "hard_0"]
-        for reader in users[after[0].output[0]]:
-            reader.input[1:] = ["hard_1", "hard_0"]
+        for one, scale in [(after[0], "hard_6"), *((n, "hard_1") for n in users[after[0].output[0]])]:
+            replaced |= set(one.input[1:])
+            one.input[1:] = [scale, "hard_0"]
     if len(nodes) > len(graph.node):
         del graph.node[:]
         graph.node.extend(nodes)
         graph.initializer.extend(
             onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in fixed.items()
         )
-        needed = {name for node in nodes for name in node.input}
-        left = [one for one in graph.initializer if one.name in needed]
+        unused = replaced - {name for node in nodes for name in node.input}
+        left = [one for one in graph.initializer if one.name not in unused]
         del graph.initializer[:]
         graph.initializer.extend(left)
     return model

@@ -23,6 +23,9 @@ KEY = "sightline"
 INPUT = "images"
 Inside = Literal["all", "none", "final", "picture"]
 
+WHOLE: tuple[set[str], ...] = ({"scores"}, {"value"}, {"classes"}, {"boxes", "scores", "labels"})
+"""Answers that can be given in the pixels of a stored picture."""
+
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
 """Runs an exported file on (B, C, H, W) pictures; the outputs by name."""
@@ -73,12 +76,8 @@ class Graph(nn.Module):
     def _plain(self, answer: dict[str, Tensor]) -> bool:
         """Whether nothing is to be dropped of what is said of a stored picture; checked."""
         tiles = bool(self.model.settings.get("tile"))
-        if tiles or "masks" in answer or "coefficients" in answer:
-            why = (
-                "sees tiles, and not pictures"
-                if tiles
-                else "says masks of objects, which are cut out outside"
-            )
+        if tiles or set(answer) not in WHOLE:
+            why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
             raise UsageError(
                 f"--inside picture cannot be: model '{self.model.card.name}' {why}. Take --inside all."
             )

@@ -76,6 +76,8 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
 
     def each(images: Array) -> dict[str, Array]:
         found = [session.run(names, {PICTURE: image.transpose(1, 2, 0)}) for image in images]
+        if len(found) == 1:  # values inside the graph are no batches
+            return dict(zip(names, found[0], strict=True))
         return dict(zip(names, map(np.concatenate, zip(*found, strict=True)), strict=True))
 
     return each if session.get_inputs()[0].name == PICTURE else run

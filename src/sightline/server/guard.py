@@ -127,7 +127,8 @@ class Guard:
         self.app, self.policy, self.limits, self.metrics, self.busy = app, policy, limits, metrics, busy
         self.draining = False
         self._held = 0
-        self._unsaid, self._silent = 0, 0.0  # overload: answers since the last line of the log; no line until
+        self._unsaid = 0  # requests refused for want of room, of which the log does not know yet
+        self._silent: asyncio.TimerHandle | None = None
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3)."""
@@ -198,17 +199,23 @@ class Guard:
         if asked.reason:
             self.metrics.count("sightline_refused_total", reason=asked.reason)
         quiet = asked.path in OPEN or asked.path == "/metrics"
-        facts = asked.scope["state"].get("facts", {})
         if asked.reason == "overloaded":  # a line for each would be most of the work, and fill the disk
             self._unsaid += 1
-            if time.perf_counter() < self._silent:
-                return
-            facts = facts | {"count": self._unsaid}
-            self._silent, self._unsaid = time.perf_counter() + 1, 0
+            if self._silent is None:
+                self.tell()
+            return
         log("request", logging.DEBUG if quiet else logging.INFO, id=asked.id, method=asked.method,
             path=asked.path, status=asked.status, ms=round(1000 * seconds, 2), bytes=asked.size,
             reason=asked.reason, client=(asked.scope.get("client") or ("",))[0],
-            **facts)  # fmt: skip
+            **asked.scope["state"].get("facts", {}))  # fmt: skip
+
+    def tell(self) -> None:
+        """Log how many requests were refused for want of room since that was last told; again in a second."""
+        self._silent = None
+        if self._unsaid:
+            log("overloaded", logging.WARNING, count=self._unsaid)
+            self._unsaid = 0
+            self._silent = asyncio.get_running_loop().call_later(1, self.tell)
 
 
 class _Gone(Exception):
@@ -255,8 +262,9 @@ class _Request:
         """Answer with an error at once. What is still being sent is taken in for a moment and thrown away:
         if the connection were closed under it, its sender would see that and not the answer."""
         self.reason = refused.reason
-        if refused.status == 503 and "expect" not in self.headers:
-            await self._discard(_HOLD)
+        if refused.status == 503:
+            if "expect" not in self.headers:
+                await self._discard(_HOLD)
             await asyncio.sleep(self.started + _HOLD - time.perf_counter())
         body = b"" if self.method == "HEAD" else refused.body(self.path)
         headers = {"content-type": "application/json", "content-length": str(len(body)), **refused.headers}

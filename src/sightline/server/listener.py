@@ -34,6 +34,7 @@ _GRACE = 0.5  # seconds in which requests that were under way when the end was a
 _KEEP_ALIVE = 15
 _READ = 2**16  # bytes of an answer that must be read within a time limit of a connection
 _HEAD = 2**16  # bytes of the head of a request
+_AHEAD = 32  # requests of a connection that wait for the one being served
 _FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: close\r\n"
          b"Content-Length: 0\r\n\r\n")  # fmt: skip
 
@@ -74,9 +75,12 @@ class Timed(HttpToolsProtocol):
     limit = 10.0
     _head: asyncio.TimerHandle | None = None
     _tail: asyncio.TimerHandle | None = None
-    _heading = False  # whether a head has begun and not ended
-    _come = 0  # bytes of it that came in earlier pieces
-    _said = 0  # bytes of its headers
+    _open = False  # whether a request has begun and not ended
+    _heading = False  # whether its head has not ended
+    _said = 0  # bytes of its headers so far
+    _idle = 0  # bytes since it went on: of a header, or after the body, that does not end
+    _went_on = False  # whether it did in this piece
+    _failed = ""  # why no more is read, once what was asked before is answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take the connection, or refuse it."""
@@ -89,18 +93,19 @@ class Timed(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read on; the clock runs while no request is being served."""
-        if self.transport.is_closing():
+        if self._failed or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
+        self._went_on = False
         try:
             self._parse(data)
         except httptools.HttpParserError:
-            self.send_400_response("Invalid HTTP request received.")
+            self._fail("Invalid HTTP request received.")
             return
-        if self._heading:
-            self._come += len(data)
-            if self._come > _HEAD and not self.transport.is_closing():
-                self.send_400_response("The head of the request is too large.")
+        self._idle = self._idle + len(data) if self._open and not self._went_on else 0
+        if self._idle > _HEAD:
+            self._fail("The head of the request is too large.")
+            return
         idle = self.cycle is None or self.cycle.response_complete
         if not idle and self._head is not None:
             self._head.cancel()
@@ -111,25 +116,42 @@ class Timed(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A head begins."""
         super().on_message_begin()
-        self._heading, self._come, self._said = True, 0, 0
+        self._open = self._heading = self._went_on = True
+        self._said = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One more header; a head that comes in one piece is limited here."""
-        super().on_header(name, value)
+        """One more header. What is said after the body is none: nothing has judged it."""
+        self._went_on = True
         self._said += len(name) + len(value)
         if self._said > _HEAD:
             raise httptools.HttpParserError("too large")
+        if self._heading:
+            super().on_header(name, value.strip(b" \t"))
 
     def on_headers_complete(self) -> None:
         """The head has ended."""
+        if len(self.pipeline) >= _AHEAD:
+            raise httptools.HttpParserError("too many requests at a time")
         self._heading = False
         if not self.parser.should_upgrade():
             super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._went_on = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """The body has ended; or, of a wish for another protocol, the head."""
+        self._open, self._went_on = False, True
         if not self.parser.should_upgrade():
             super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """A request is answered; the next one is served, if there is one."""
+        super().on_response_complete()
+        if self._failed and self.cycle.response_complete and not self.transport.is_closing():
+            self.send_400_response(self._failed)
 
     def pause_writing(self) -> None:
         """More has been written than the other side has read."""
@@ -150,6 +172,17 @@ class Timed(HttpToolsProtocol):
                 timer.cancel()
         super().connection_lost(exc)
 
+    def _fail(self, why: str) -> None:
+        """Read no more. What was asked before is answered first, and the answer to this comes after it."""
+        serving = self.cycle is not None and not self.cycle.response_complete
+        if serving and (self._heading or not self._open):  # it is another request that is damaged
+            self._failed = why
+            self.flow.pause_reading()
+        elif serving and (self.pipeline or self.cycle.response_started):
+            self.transport.close()
+        else:
+            self.send_400_response(why)
+
     def _parse(self, data: bytes) -> None:
         """Parse. A wish for another protocol (Java's client asks for HTTP/2) is passed over: its request is
         parsed again without it, since the parser would leave the body to that protocol."""
@@ -162,7 +195,8 @@ class Timed(HttpToolsProtocol):
                 if method == b"CONNECT":
                     raise httptools.HttpParserError("this is no proxy") from None
                 kept = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
-                head = b"%s %s HTTP/1.1\r\n%s\r\n" % (method, self.url, b"".join(kept))
+                version = self.parser.get_http_version().encode()
+                head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, b"".join(kept))
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 data = head + data[stopped.args[0] :]
@@ -217,6 +251,7 @@ class Server(uvicorn.Server):
         if self.service.failure is None:
             await asyncio.sleep(_GRACE)
         await super().shutdown(sockets)
+        self.guard.tell()
 
 
 def bound(host: str, port: int) -> socket.socket:

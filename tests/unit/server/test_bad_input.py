@@ -186,6 +186,60 @@ def test_a_wish_for_another_protocol_is_passed_over(server: Running) -> None:
     assert server.predict(png(), **wish).status == 200
 
 
+ASK = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
+
+
+def test_spaces_around_a_header_are_not_part_of_it(server: Running) -> None:
+    body = png()
+    said = raw(server, ASK + b"Content-Length: \t%d \t\r\n\r\n%s" % (len(body), body))
+    assert said.startswith(b"HTTP/1.1 200")
+
+
+def chunked(body: bytes, *trailers: bytes) -> bytes:
+    end = b"".join(line + b"\r\n" for line in trailers)
+    return b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n%s\r\n" % (len(body), body, end)
+
+
+def test_what_is_said_after_a_body_is_no_header(server: Running) -> None:
+    """A second Host would be refused; and nothing that a proxy has not seen may say who asks."""
+    assert raw(server, ASK + chunked(png(), b"Host: evil.example")).startswith(b"HTTP/1.1 200")
+    assert raw(server, ASK + chunked(png(), b"X: " + b"a" * 70_000)).startswith(b"HTTP/1.1 4")
+
+
+def test_an_endless_line_after_a_body_is_cut_off(server: Running) -> None:
+    start = ASK + b"Transfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX: "
+    assert raw(server, start, *[b"a" * 60_000] * 20, pause=0.01).startswith(b"HTTP/1.1 4")
+
+
+def all_of(server: Running, sent: bytes) -> bytes:
+    """What the server says until it closes."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as line:
+        line.sendall(sent)
+        said = b""
+        with suppress(ConnectionResetError):
+            while piece := line.recv(65536):
+                said += piece
+        return said
+
+
+def test_damage_does_not_take_the_place_of_an_answer_under_way(server: Running) -> None:
+    body = png()
+    good = ASK + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    said = all_of(server, good + b"\r\n nonsense")
+    assert [said.count(b"HTTP/1.1 200"), said.count(b"HTTP/1.1 400")] == [1, 1]
+    assert said.startswith(b"HTTP/1.1 200")
+    probe = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    assert all_of(server, good + probe * 3 + b"nonsense\r\n\r\n").count(b"HTTP/1.1 200") == 4
+    many = all_of(server, probe * 2000)
+    assert 30 < many.count(b"HTTP/1.1 200") < 2000
+    assert many.count(b"HTTP/1.1 400") == 1
+
+
+def test_an_old_client_that_asks_for_another_protocol_is_let_go(server: Running) -> None:
+    asked = b"GET /healthz HTTP/1.0\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+    assert b"connection: close" in all_of(server, asked).lower()
+
+
 def test_a_slow_head_is_given_up(tmp_path: Path) -> None:
     with serving(tmp_path, timeout=1) as server:
         assert raw(server, b"GET /healthz HTTP/1.1\r\n", *[b"X: y\r\n"] * 8, pause=0.2) == b""
