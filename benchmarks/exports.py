@@ -3,8 +3,8 @@
     python benchmarks/exports.py --data FOLDER [--minutes 2] [--rival PYTHON] [--only end] [--json FILE]
 
 FOLDER holds bccd and orl_faces. `yolo-n` at 320 pixels is trained on BCCD and ResNet-18 at 224 on the faces,
-so many minutes each; every format is written and measured with one thread and with two, all files in turn, five
-times over (medians are told: machines that are shared are quicker now and slower then). PYTHON is the
+so many minutes each; every format is written and measured with one thread and with two, all files in turn,
+three times over (medians are told: shared machines are quicker now and slower then). PYTHON is the
 interpreter of an environment with `ultralytics` and `onnxruntime` in it (AGPL: measured from outside, never
 imported here): its nano model trains as long, is exported by its own command to the same input of 256 x 320,
 and predicts the same files. Both sides run on one core, take turns, and drop boxes below a score of 0.25.
@@ -27,7 +27,7 @@ from sightline.data.formats import yolo
 from sightline.data.open import open_data
 
 FORMATS = ({"to": "onnx"}, {"to": "onnx", "int8": True}, {"to": "openvino"}, {"to": "openvino", "int8": True})
-ROUNDS = 5
+ROUNDS = 3
 LEAST = 0.25
 """Score from which boxes are told."""
 OURS = """
@@ -75,7 +75,7 @@ def latencies(run: Path) -> dict[str, Any]:
         rounds = [sl.benchmark(run, threads=threads, seconds=2).lines for _ in range(ROUNDS)]
         found[f"{threads} threads"] = {
             lines[0].name: {
-                "score": [round(v, 4) for v in (lines[0].score.value, lines[0].score.low, lines[0].score.high)],
+                "score": lines[0].score.text(),
                 "p50, ms": round(1000 * median(line.p50 for line in lines), 2),
                 "p95, ms": round(1000 * median(line.p95 for line in lines), 2),
                 "p50 of each round": [round(1000 * line.p50, 2) for line in lines],
