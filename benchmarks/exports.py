@@ -3,8 +3,8 @@
     python benchmarks/exports.py --data FOLDER [--minutes 2] [--rival PYTHON] [--only end] [--json FILE]
 
 FOLDER holds bccd and orl_faces. `yolo-n` at 320 pixels is trained on BCCD and ResNet-18 at 224 on the faces,
-so many minutes each; every format is written and measured with one thread and with two, all files in turn,
-three times over (medians are told: shared machines are quicker now and slower then). PYTHON is the
+so many minutes each; every format is written and measured with one thread and with two, and ONNX with 8 bits
+in turn with 32 (shared machines are quicker now and slower then). PYTHON is the
 interpreter of an environment with `ultralytics` and `onnxruntime` in it (AGPL: measured from outside, never
 imported here): its nano model trains as long, is exported by its own command to the same input of 256 x 320,
 and predicts the same files. Both sides run on one core, take turns, and drop boxes below a score of 0.25.
@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,9 +26,14 @@ import sightline as sl
 from _common import arguments, report
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
+from sightline.exporters import EXPORTERS
+from sightline.exporters._graph import Graph
+from sightline.verbs.load import restore
 
 FORMATS = ({"to": "onnx"}, {"to": "onnx", "int8": True}, {"to": "openvino"}, {"to": "openvino", "int8": True})
 ROUNDS = 3
+TURNS, TURN = 8, 0.7
+"""Rounds of 8 bits in turn with 32, and seconds of each."""
 LEAST = 0.25
 """Score from which boxes are told."""
 OURS = """
@@ -67,24 +73,48 @@ print(len(files) / (time.perf_counter() - started))
 
 
 def latencies(run: Path) -> dict[str, Any]:
-    """A row for each file, by the number of threads."""
+    """A row for each file, by the number of threads; and what 8 bits gain in ONNX."""
     for how in FORMATS:
         sl.export(run, **how)
-    found = {}
+    found: dict[str, Any] = {}
     for threads in (1, 2):
-        rounds = [sl.benchmark(run, threads=threads, seconds=2).lines for _ in range(ROUNDS)]
         found[f"{threads} threads"] = {
-            lines[0].name: {
-                "score": lines[0].score.text(),
-                "p50, ms": round(1000 * median(line.p50 for line in lines), 2),
-                "p95, ms": round(1000 * median(line.p95 for line in lines), 2),
-                "p50 of each round": [round(1000 * line.p50, 2) for line in lines],
-                "memory, MiB": round(median(line.memory for line in lines)),
-                "size, MiB": round(lines[0].size, 1), "joules for 1,000": lines[0].joules,
+            line.name: {
+                "score": line.score.text(),
+                "p50, ms": round(1000 * line.p50, 2), "p95, ms": round(1000 * line.p95, 2),
+                "images/s": round(line.rate, 1), "memory, MiB": round(line.memory),
+                "size, MiB": round(line.size, 1), "joules for 1,000": line.joules,
             }
-            for lines in zip(*rounds, strict=True)
+            for line in sl.benchmark(run, threads=threads).lines
         }  # fmt: skip
+        found[f"{threads} threads, 8 bits in turn with 32"] = in_turn(run, threads)
     return found
+
+
+def in_turn(run: Path, threads: int) -> dict[str, Any]:
+    """Times of both ONNX files that take turns: shared machines are quicker now and slower then."""
+    load = EXPORTERS.load("onnx").runner
+    files = [run / "export" / f"{run.name}{kind}.onnx" for kind in ("", "-int8")]
+    runners = [load(file, threads) for file in files]
+    images = Graph(restore(run)[0].eval()).example(1).numpy()
+    rounds = []
+    for _ in range(TURNS + 1):
+        rounds.append([_p50(one, images) for one in runners])
+    whole, eight = zip(*rounds[1:], strict=True)  # the first lays out memory
+    ratios = sorted(a / b for a, b in zip(whole, eight, strict=True))
+    return {
+        "p50, ms": [round(1000 * median(whole), 2), round(1000 * median(eight), 2)],
+        "times as fast": round(median(ratios), 2), "least, most": [round(ratios[0], 2), round(ratios[-1], 2)],
+    }  # fmt: skip
+
+
+def _p50(answer: Any, images: Any) -> float:
+    times, end = [], time.perf_counter() + TURN
+    while time.perf_counter() < end:
+        started = time.perf_counter()
+        answer(images)
+        times.append(time.perf_counter() - started)
+    return median(times)
 
 
 def alone(python: str, script: str, *given: str, one_core: bool = False) -> float | None:
