@@ -34,7 +34,7 @@ DOORS = {
     "uvicorn": {"server/listener.py"},
     "python_multipart": {"server/uploads.py"},
     "onnx": {"exporters/_proto.py"},
-    "onnxruntime": {"exporters/onnx.py", "runtime/opening.py"},
+    "onnxruntime": {"exporters/_eight.py", "exporters/onnx.py", "runtime/opening.py"},
     "openvino": {"exporters/openvino.py"},
     "nncf": {"exporters/openvino.py"},
     "PIL": {"data/images.py", "data/_tiff.py", "data/encode.py", "ops/draw.py"},
