@@ -19,7 +19,11 @@ T = TypeVar("T")
 
 
 def fetched(
-    model: str, wanted: Pretrained, fetch: Callable[[], T] | None, without: Callable[[], str] = lambda: ""
+    model: str,
+    wanted: Pretrained,
+    fetch: Callable[[], T] | None,
+    without: Callable[[], str] = lambda: "",
+    installed: str = "",
 ) -> T | None:
     """What `fetch` gives, or None if it goes on without.
 
@@ -28,6 +32,7 @@ def fetched(
         wanted: no, yes (an error if they cannot be had), auto (go on from scratch then, and say so).
         fetch: Gets the weights, or a network with them; None where none are published.
         without: Why it need not be tried, or "".
+        installed: Where the weights lie, in words, if they are installed and no network is needed.
 
     Raises:
         UnknownName: If `wanted` is none of these.
@@ -38,10 +43,12 @@ def fetched(
     if wanted == "no":
         return None
     reason = "none are published for it" if fetch is None else without()
-    if not reason and os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
+    if not reason and not installed and os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
         reason = "SIGHTLINE_OFFLINE forbids the network"
     if fetch is not None and not reason:
-        talk.say(f"Fetching published weights of {model}.")
+        talk.say(
+            f"Weights of {model}: {installed}." if installed else f"Fetching published weights of {model}."
+        )
         try:
             return fetch()
         except UsageError:

@@ -16,6 +16,7 @@ from torch import nn
 from sightline import options as core_options
 from sightline.core.card import ModelCard
 from sightline.errors import UnknownName, UsageError
+from sightline.models import embedded
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.published import Pretrained, fetched, patient
@@ -180,11 +181,15 @@ def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
 def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
     """The network with published weights where they are wanted and can be had, else without."""
 
+    installed = embedded.described(name)
+
     def fetch() -> Backbone:
+        if installed:
+            return build(True)
         with patient():
             return build(True)
 
-    found = fetched(f"'{name}'", pretrained, fetch, lambda: _without(name))
+    found = fetched(f"'{name}'", pretrained, fetch, lambda: _without(name), installed)
     return build(False) if found is None else found
 
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import timm
+import torch
 from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
+from sightline.models import embedded
 from sightline.models.backbones._backbone import Backbone, _unrolled
 
 B = TypeVar("B", bound=Backbone)
@@ -101,6 +103,28 @@ def published(name: str) -> bool:
     return bool(timm.models.is_model_pretrained(name))
 
 
+def fill(net: nn.Module, name: str) -> None:
+    """Put the installed weights of a network into it, or into the part of it that gives feature maps.
+
+    The classifier stays fresh. A first convolution of one channel takes the sum over the colours: the
+    weights were trained with the same mean and deviation for each, so that grey gives the same maps.
+
+    Raises:
+        SightlineError: If they cannot be had, or do not fit this version of timm.
+    """
+    with torch.device("meta"):
+        whole = timm.create_model(name)
+    tensors = embedded.load(name, list(whole.state_dict()))
+    taken = {}
+    for key, tensor in net.state_dict().items():
+        if key.startswith("classifier."):
+            continue
+        found = tensors[key]
+        grey = found.ndim == tensor.ndim == 4 and (found.shape[1], tensor.shape[1]) == (3, 1)
+        taken[key] = found.sum(1, keepdim=True) if grey else found
+    net.load_state_dict(taken, strict=False)
+
+
 def card(name: str) -> ModelCard:
     """What timm says of a network without building it."""
     config = timm.get_pretrained_cfg(name)
@@ -128,7 +152,10 @@ def build(
     Raises:
         UsageError: If the network cannot be built so.
     """
-    net = _net(name, size, options, pretrained=pretrained, num_classes=outputs, in_chans=channels)
+    fetch = pretrained and bool(embedded.trouble(name))
+    net = _net(name, size, options, pretrained=fetch, num_classes=outputs, in_chans=channels)
+    if pretrained and not fetch:
+        fill(net, name)
     return _signed(TimmBackbone(net, outputs), name, channels, pretrained)
 
 
@@ -154,9 +181,12 @@ def pyramid(
             f"needed are {', '.join(map(str, strides))}."
         )
     chosen = tuple(at[stride] for stride in strides)
+    fetch = pretrained and bool(embedded.trouble(name))
     net = _net(
-        name, size, options, features_only=True, out_indices=chosen, in_chans=channels, pretrained=pretrained
+        name, size, options, features_only=True, out_indices=chosen, in_chans=channels, pretrained=fetch
     )
+    if pretrained and not fetch:
+        fill(net, name)
     return _signed(TimmPyramid(net), name, channels, pretrained)
 
 
@@ -179,8 +209,11 @@ def _net(name: str, size: tuple[int, int], options: dict[str, Any], **more: Any)
 
 def _signed(backbone: B, name: str, channels: int, pretrained: bool) -> B:
     """The backbone with the origin of its weights, where they were fetched."""
-    config = timm.get_pretrained_cfg(name)
-    if pretrained and config is not None:
+    config, installed = timm.get_pretrained_cfg(name), embedded.CARDS.get(name)
+    if pretrained and installed is not None and not embedded.trouble(name):
+        backbone.origin = f"installed: {installed.requirement}, SHA-256 {installed.sha256}"
+        backbone.pixels = installed.mean[:channels], installed.std[:channels]
+    elif pretrained and config is not None:
         backbone.origin = f"timm: {config.hf_hub_id or config.url}"
         if channels == len(config.mean):
             backbone.pixels = (tuple(config.mean), tuple(config.std))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from torch import nn
 
 from sightline.errors import UsageError
-from sightline.models import library, zoo
+from sightline.models import embedded, library, zoo
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.published import Pretrained, fetched, patient
@@ -52,7 +52,7 @@ class Segmenter(Network):
             try_out(net, channels, size, f"Model '{self.card.name}' on backbone '{name}'")
         network = library.Network(net, BODY, still=False)
         fetch = partial(_filled, network.body, name, channels, size)
-        found = fetched(f"'{name}'", pretrained, fetch, partial(_without, name))
+        found = fetched(f"'{name}'", pretrained, fetch, partial(_without, name), embedded.described(name))
         if found is not None:
             network.origin, network.pixels = found.origin, found.pixels
         return network
