@@ -83,7 +83,7 @@ def train(
     splits: Path | None = None,
     folds: int | None = None,
     weights: str | None = None,
-    pretrained: Literal["no", "auto", "yes"] = "no",
+    pretrained: Literal["no", "auto", "yes"] = "auto",
     teacher: Path | None = None,
     prune: float | None = None,
     seed: int = 0,
@@ -107,7 +107,7 @@ def train(
         splits: Use the split of this run, or of this JSON file.
         folds: Cross-validate with this many folds instead of one split.
         weights: Start from these weights: a .safetensors file, or a run folder.
-        pretrained: Start from published weights: no, auto (if they can be had) or yes.
+        pretrained: Start from published weights: auto (where they suit the images and can be had), no or yes.
         teacher: Run whose model is imitated, so that a smaller one learns from it; see --distill.
         prune: Take this share of the channels of the run that --weights names away, then train on.
         seed: Seed of the split, the initial weights, and every draw in training.
@@ -294,7 +294,7 @@ def tune(
     target: str | None = None,
     data_dir: Path | None = None,
     weights: str | None = None,
-    pretrained: Literal["no", "auto", "yes"] = "no",
+    pretrained: Literal["no", "auto", "yes"] = "auto",
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),

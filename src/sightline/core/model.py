@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.core.sample import Batch
+from sightline.errors import UsageError
 
 
 class Model(nn.Module, ABC):
@@ -97,6 +98,20 @@ class Model(nn.Module, ABC):
         Raises RuntimeError where their shapes cannot be compared, UsageError where none can."""
         learnt = [name for name in said if said[name].requires_grad]
         return {name: (said[name] - goal[name].view_as(said[name])).square().mean() for name in learnt}
+
+    def fit_head(self, features: Tensor, target: Any, val_features: Tensor, val_target: Any) -> str:
+        """Make the backbone's head the best linear one on features; what was fitted, in words.
+
+        Args:
+            features: (N, D) of training images, as the backbone gives them.
+            target: Their truths.
+            val_features: (M, D) of validation images, by which the penalty is chosen.
+            val_target: Their truths.
+
+        Raises:
+            UsageError: If the model has no such head.
+        """
+        raise UsageError(f"Model '{self.card.name}' has no head for --probe. Use --no-probe.")
 
     def parts(self) -> dict[str, list[nn.Parameter]]:
         """Trainable parameters by part; several parts have one optimiser each."""

@@ -1,9 +1,9 @@
-"""Optimisers by name, with weight decay where it belongs."""
+"""Optimizers by name, with weight decay where it belongs."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import nn
 
 from sightline.engine.recipe import Recipe
 from sightline.errors import UnknownName
+from sightline.models.backbones._backbone import Backbone
 
 _KNOWN = {
     name.lower(): cls
@@ -32,20 +33,32 @@ def check_name(name: str) -> str:
     return name.lower()
 
 
-def build(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimiser over these parameters.
+def build(
+    parameters: Iterable[nn.Parameter], recipe: Recipe, scales: Mapping[nn.Parameter, float] | None = None
+) -> torch.optim.Optimizer:
+    """The recipe's optimizer over these parameters.
 
     Weight decay acts on matrices and kernels only: biases, norm scales and other vectors are
     left alone, as in He et al., "Bag of Tricks", CVPR 2019, section 3.1.
+
+    Args:
+        parameters: What is trained.
+        recipe: Optimizer, learning rate, weight decay, momentum.
+        scales: Share of the learning rate of some parameters (`lr_scale` in their group), else 1.
 
     Raises:
         UnknownName: If torch.optim has no such class.
     """
     name = check_name(recipe.optimizer or "adamw")
-    free = [p for p in parameters if p.requires_grad]
+    members: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for parameter in parameters:
+        if parameter.requires_grad:
+            scale = 1.0 if scales is None else scales.get(parameter, 1.0)
+            members.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    decay = recipe.weight_decay or 0.0
     groups = [
-        {"params": [p for p in free if p.ndim > 1], "weight_decay": recipe.weight_decay or 0.0},
-        {"params": [p for p in free if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": members[key], "weight_decay": decay if key[1] else 0.0, "lr_scale": key[0]}
+        for key in sorted(members, key=lambda key: (-key[0], -key[1]))
     ]
     takes = inspect.signature(_KNOWN[name]).parameters
     settings: dict[str, Any] = {"lr": recipe.lr}
@@ -56,7 +69,16 @@ def build(parameters: Iterable[nn.Parameter], recipe: Recipe) -> torch.optim.Opt
             settings["nesterov"] = True
     elif "betas" in takes and name != "adamax":
         settings["betas"] = (momentum, 0.999)
-    return _KNOWN[name]([g for g in groups if g["params"]], **settings)
+    return _KNOWN[name](groups, **settings)
+
+
+def layer_scales(backbone: Backbone, decay: float) -> dict[nn.Parameter, float]:
+    """Share of the learning rate of each parameter: times `decay` from each block to the one below it.
+
+    Source: Howard, Ruder, ULMFiT, ACL 2018, section 3.2 (discriminative fine-tuning).
+    """
+    blocks = backbone.blocks()
+    return {p: decay ** (len(blocks) - i) for i, block in enumerate(blocks) for p in block.parameters()}
 
 
 def l1(module: nn.Module) -> torch.Tensor:

@@ -37,6 +37,9 @@ class Recipe:
         channels_last: Keep images with channels innermost, which convolutions like.
         freeze: backbone, all-but-N (last N blocks stay free) or none.
         unfreeze: Share of training after which frozen parts are freed one by one; 1 is never.
+        probe: Fit the head on features of the frozen network first (linear probe); training has to beat it.
+        layer_decay: Factor of the learning rate from each block of the network to the one below, in (0, 1].
+        freeze_bn: Keep the running statistics of batch norms as they are, which small batches would spoil.
         patience: Stop when validation has not improved for this many epochs; 0 is never.
         monitor: score or loss: what decides on validation which weights are kept; the other breaks ties.
         sampler: shuffled or balanced (every class equally often).
@@ -70,6 +73,9 @@ class Recipe:
     channels_last: bool | None = None
     freeze: str | None = None
     unfreeze: Annotated[float | None, Range(0, 1)] = None
+    probe: bool | None = None
+    layer_decay: Annotated[float | None, Range(0, 1, above=True)] = None
+    freeze_bn: bool | None = None
     patience: Annotated[int | None, Range()] = None
     monitor: Literal["loss", "score"] | None = None
     sampler: Literal["shuffled", "balanced"] | None = None
@@ -114,6 +120,9 @@ DEFAULTS: dict[str, Any] = {
     "channels_last": True,
     "freeze": "none",
     "unfreeze": 1.0,
+    "probe": False,
+    "layer_decay": 1.0,
+    "freeze_bn": False,
     "patience": 0,
     "monitor": "score",
     "sampler": "shuffled",

@@ -23,9 +23,6 @@ from sightline.models.published import Pretrained, fetched, patient
 
 DEFAULT = "resnet-small"
 """What is trained where no network is named."""
-DEFAULT_PRETRAINED = "mobilenetv3_large_100"
-"""What is trained where published weights are wanted and no network is named."""
-
 HINT = "`sightline models --all` lists them."
 PYRAMIDS = "Networks with maps at strides 8, 16 and 32 are csp and most convolutional ones of timm."
 
@@ -154,6 +151,27 @@ def pyramid(
         raise UsageError(f"Model '{name}' has no feature maps to detect with. {PYRAMIDS}")
     _try_maps(name, found, channels, size)
     return found
+
+
+def fetch(name: str, pretrained: Pretrained) -> str:
+    """Get published weights of a network, so that it is known before training whether they can be had.
+
+    Args:
+        name: One of `names(all=True)`.
+        pretrained: As for `create`.
+
+    Returns:
+        Why there are none, or "".
+
+    Raises:
+        UnknownName: If there is no such network.
+        SightlineError: If they were asked for and cannot be had.
+    """
+    lack = _without(name)
+    if lack and pretrained == "auto":
+        return lack
+    found = create(name, outputs=1, channels=3, size=card(name).size or (224, 224), pretrained=pretrained)
+    return "" if found.origin != "scratch" else f"published weights of {name} cannot be had"
 
 
 def _timm() -> Any:

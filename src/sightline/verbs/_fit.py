@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import torch
 
@@ -30,11 +31,19 @@ from sightline.engine.callbacks.events import Events
 from sightline.engine.devices import Devices
 from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
+from sightline.engine.probe import fit_probe
 from sightline.engine.recipe import size_in_bytes
 from sightline.models import weights, widths
 from sightline.talk import say
 from sightline.verbs import _pruned, _teacher
 from sightline.verbs._plan import Plan
+
+MAX_PROBE_IMAGES = 10_000
+"""Training images that the head is fitted on before training; with more, training itself does better."""
+FEW_PROBE_IMAGES = 1_000
+"""Up to so many images each is seen in all views."""
+MAX_PROBE_VIEWS = 4
+"""The plain one, and changed ones: few images are better used so, for some seconds more."""
 
 
 def build_model(plan: Plan, *, bare: bool = False) -> Model:
@@ -47,7 +56,7 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
     torch.manual_seed(plan.asked.seed)
     if bare:
         return widths.build(plan.method.MODEL, plan.settings)
-    model: Model = plan.method.MODEL(plan.settings, pretrained=plan.asked.pretrained)
+    model: Model = plan.method.MODEL(plan.settings, pretrained=plan.start.pretrained)
     pixels = getattr(model.backbone(), "pixels", None)
     if pixels is not None:
         model.set_pixels(*pixels)
@@ -58,8 +67,10 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
     return model
 
 
-def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False) -> Loader | Joined:
-    """Batches of a data set as the plan's model sees them."""
+def loader(
+    plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False, mix: bool = True
+) -> Loader | Joined:
+    """Batches of a data set as the plan's model sees them; in training changed, and mixed if `mix`."""
     recipe = plan.recipe
     return batches(
         dataset,
@@ -72,13 +83,13 @@ def loader(plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = Fals
         sampler=recipe.sampler or "shuffled",
         workers=recipe.workers or 0,
         cache=size_in_bytes(recipe.cache or "0"),
-        augment=_augment(plan) if train else None,
+        augment=_augment(plan, mix) if train else None,
         rank=devices.rank,
         world=devices.world,
     )
 
 
-def _augment(plan: Plan) -> Callable[[float], Augment | None]:
+def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
     """What changes training batches: the standard picture augmentation, and what the task makes of it."""
     recipe, strength = plan.recipe, plan.recipe.augment or "none"
     pictures = standard(
@@ -87,7 +98,22 @@ def _augment(plan: Plan) -> Callable[[float], Augment | None]:
         size=tuple(plan.settings["size"]),
         grey=plan.settings["channels"] == 1,
     )
-    return lambda progress: plan.task.augment(strength, pictures, progress)
+    return lambda progress: plan.task.augment(strength, pictures, progress) if mix else pictures
+
+
+def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
+    """Fits the head before training, where the recipe wants it."""
+    if not plan.recipe.probe:
+        return None
+    part = plan.part("train")
+    order = np.random.default_rng(plan.asked.seed).permutation(len(part))
+    part = part.subset(np.sort(order[:MAX_PROBE_IMAGES]))
+    plain: Any = loader(plan, part, devices)
+    val: Any = loader(plan, plan.part("val"), devices)
+    count = int(np.clip(MAX_PROBE_VIEWS * FEW_PROBE_IMAGES // len(part), 1, MAX_PROBE_VIEWS))
+    changed = [loader(plan, part, devices, train=True, mix=False)] * (count - 1)
+    views: Any = [plain, *(changed if plan.recipe.augment != "none" else ())]
+    return lambda model: fit_probe(model, views, val, devices)
 
 
 def fit(
@@ -119,6 +145,7 @@ def fit(
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
         teacher=_teacher.opened(plan, devices),
+        prepare=_probe(plan, devices),
     )
     return model, training.elapsed
 

@@ -160,7 +160,7 @@ def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
 
 def diagnose(run: Run) -> list[str]:
     """Under- and overfitting, named from the curves, where they show it."""
-    events = [e for e in run.events() if e.get("val_loss") is not None]
+    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"]]
     if len(events) < 5:
         return []
     train = np.array([e["train_loss"] for e in events], dtype=float)

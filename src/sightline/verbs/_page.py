@@ -83,7 +83,7 @@ def asked(run: Run, plan: Plan) -> Section:
     words = ["sightline", "train", plan.asked.data]
     loose = {k: v for k, v in vars(plan.asked).items() if k not in ("data", "recipe", "options", "accept")}
     loose |= {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    usual = {"pretrained": "no", "seed": 0, "device": "auto"}
+    usual = {"pretrained": "auto", "seed": 0, "device": "auto"}
     for name, value in loose.items():
         option = name.replace("_", "-")
         if isinstance(value, bool):

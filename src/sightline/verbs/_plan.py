@@ -28,6 +28,14 @@ from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.options import build
 from sightline.tasks import TASKS
+from sightline.verbs._start import (
+    Start,
+    choose_start,
+    settle_method,
+    settle_start,
+    takes_gray,
+    tuning_defaults,
+)
 from sightline.verbs.check import look, refuse
 
 SMALL = 96
@@ -46,7 +54,7 @@ class Asked:
     data_dir: str | None = None
     splits: str | None = None
     weights: str | None = None
-    pretrained: Literal["no", "auto", "yes"] = "no"
+    pretrained: Literal["no", "auto", "yes"] = "auto"
     teacher: str | None = None
     prune: float | None = None
     seed: int = 0
@@ -78,6 +86,7 @@ class Plan:
         method: Module of the method in the task's `models/`.
         settings: What the model is built from.
         recipe: Resolved recipe.
+        start: What training starts from.
         why: Decision to the reason for it, in words.
         notes: Further things the user should know.
     """
@@ -90,6 +99,7 @@ class Plan:
     method: ModuleType
     settings: dict[str, Any]
     recipe: Recipe
+    start: Start
     why: dict[str, str]
     notes: tuple[str, ...]
 
@@ -165,10 +175,11 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {asked.seed})"
     _enough(dataset)
-    method, backbone, model_card = _model(asked, package, why)
+    start = choose_start(asked, dataset, scan)
+    method, backbone, model_card, start = _model(asked, package, start, why)
     recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
-    recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked)
-    info = _info(dataset, scan, recipe, model_card, asked)
+    recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked, start)
+    info = _info(dataset, scan, recipe, model_card, backbone, start)
     task = task_type(card.name)(info, task_options)
     settings = {
         "task": card.name,
@@ -185,7 +196,8 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     }
     colour = "grey" if info.channels == 1 else "colour"
     why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
-    return Plan(asked, dataset, scan, findings, task, method, settings, recipe, why, tuple(notes))
+    why["start"] = start.reason
+    return Plan(asked, dataset, scan, findings, task, method, settings, recipe, start, why, tuple(notes))
 
 
 def task_type(name: str) -> type[Task]:
@@ -294,30 +306,29 @@ def _sorted_options(asked: Asked, task: str, backbone: str | None) -> tuple[Reci
     return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest
 
 
-def _model(asked: Asked, task: ModuleType, why: dict[str, str]) -> tuple[ModuleType, str | None, ModelCard]:
-    """The method of the task, and its backbone where it takes any by name. A name may be either."""
+def _model(
+    asked: Asked, task: ModuleType, start: Start, why: dict[str, str]
+) -> tuple[ModuleType, str | None, ModelCard, Start]:
+    """The method of the task, its backbone where it takes any by name (a name may be either), the start."""
     methods, named = task.MODELS, asked.model in task.MODELS if asked.model else False
     method = methods.load(asked.model if named else task.CARD.default_model)
-    if named or asked.model is None:
-        reason = "as asked" if named else "our default for training from scratch"
-        if not _takes_backbone(method):
-            why["model"] = f"{method.CARD.name}: {reason}"
-            return method, None, method.CARD
-        backbone = zoo.DEFAULT
-        if asked.pretrained != "no":
-            backbone, reason = zoo.DEFAULT_PRETRAINED, "our default with published weights"
-    else:
-        backbone, reason = str(asked.model), "as asked"
-        if not _takes_backbone(method):
+    reason = "our default" if asked.model is None else "as asked"
+    if not _takes_backbone(method):
+        if asked.model is not None and not named:
             hint = f"These are the models of task '{task.CARD.name}'; other networks go to --backbone."
-            raise UnknownName("model", backbone, methods.names(), hint)
+            raise UnknownName("model", asked.model, methods.names(), hint)
+        why["model"] = f"{method.CARD.name}: {reason}"
+        return method, None, method.CARD, settle_method(start, method)
+    own = asked.model is None or named
+    name = zoo.DEFAULT if own else str(asked.model)
     try:
-        card = zoo.card(backbone)
+        zoo.card(name)
     except UnknownName as error:
         hint = f"`sightline models` lists them; task '{task.CARD.name}' also has {methods.names()}."
-        raise UnknownName("model", backbone, {*error.near, *zoo.names(), *methods.names()}, hint) from None
+        raise UnknownName("model", name, {*error.near, *zoo.names(), *methods.names()}, hint) from None
+    backbone, start = settle_start(start, name, named=not own)
     why["model"] = f"{backbone}: {reason}"
-    return method, backbone, card
+    return method, backbone, zoo.card(backbone), start
 
 
 def _takes_backbone(method: ModuleType) -> bool:
@@ -332,12 +343,13 @@ def _resolved(
     dataset: Dataset,
     scan: Scan,
     asked: Asked,
+    start: Start,
 ) -> Recipe:
     """Fill every None: the card's, the task's, what follows from the data, ours."""
     n = len(dataset.where("train"))
     largest = int(max(scan.height.max(), scan.width.max()))
     photos = largest > SMALL
-    side = 224 if asked.pretrained != "no" else 128
+    side = 128
     if card.stride > 1:  # things in the picture must stay large enough to be found
         side = recipe.tile or min(largest, task_card.side)
     follows: dict[str, Any] = {
@@ -347,13 +359,14 @@ def _resolved(
         "workers": 2 if photos and dataset.root is not None else 0,
         "size": side if photos else None,
     }
+    tuned = tuning_defaults(n, largest, timed=recipe.time is not None) if start.tuned else {}
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
     if recipe.distill is not None and asked.teacher is None:
         raise UsageError(f"--distill {recipe.distill} is learning from a teacher. Name it: --teacher RUN.")
     for duration in (recipe.time, recipe.checkpoint_every):
         seconds(duration)
     size_in_bytes(recipe.cache or "0")
-    liked = dict(card.defaults)
+    liked = {**card.defaults, **tuned}
     if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
         liked.pop("lr", None)  # a learning rate goes with its optimiser
     filled = recipe.filled(liked, task_card.defaults, follows, DEFAULTS)
@@ -365,10 +378,12 @@ def _resolved(
     return filled
 
 
-def _info(dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, asked: Asked) -> DataInfo:
+def _info(
+    dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, backbone: str | None, start: Start
+) -> DataInfo:
     """What task and model must know of the training part."""
     train = dataset.where("train")
-    grey = bool((scan.channels == 1).all()) and asked.pretrained == "no"
+    grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = 1 if grey else 3
     own = int(np.median(scan.height)), int(np.median(scan.width))
     if recipe.tile:

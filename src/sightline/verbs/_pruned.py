@@ -42,7 +42,7 @@ def asked_for(asked: Asked) -> Asked:
         raise UsageError(
             f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {asked.model}."
         )
-    if asked.pretrained != "no":
+    if asked.pretrained == "yes":
         raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
     given = {**(asked.recipe or {}), **(asked.options or {})}
     recipe = {n: kept["recipe"][n] for n in SEEN if n not in given and kept["recipe"].get(n) is not None}

@@ -34,7 +34,7 @@ def run(
     splits: Path | None = None,
     folds: int | None = None,
     weights: str | None = None,
-    pretrained: Literal["no", "auto", "yes"] = "no",
+    pretrained: Literal["no", "auto", "yes"] = "auto",
     teacher: Path | None = None,
     prune: float | None = None,
     seed: int = 0,

@@ -32,7 +32,7 @@ def run(
     target: str | None = None,
     data_dir: Path | None = None,
     weights: str | None = None,
-    pretrained: Literal["no", "auto", "yes"] = "no",
+    pretrained: Literal["no", "auto", "yes"] = "auto",
     seed: int = 0,
     device: str = "auto",
     accept: Sequence[str] = (),

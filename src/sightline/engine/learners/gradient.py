@@ -73,6 +73,7 @@ def fit(
     callbacks: Sequence[Callback] = (),
     resume: bool = False,
     teacher: Teacher | None = None,
+    prepare: Callable[[Model], None] | None = None,
 ) -> Training:
     """Train a model; the best weights are in it, and in checkpoint "best", when this returns.
 
@@ -87,6 +88,8 @@ def fit(
         callbacks: Called after each epoch, in order.
         resume: Go on from the run's newest checkpoint.
         teacher: Another model that it learns from.
+        prepare: Changes the model before the first step, and makes a model of it that training must beat:
+            it is validated, and kept until better weights come.
 
     Raises:
         TrainingFailed: If the loss is not finite, or memory runs out.
@@ -94,21 +97,18 @@ def fit(
         Interrupted: If SIGINT or SIGTERM came; a checkpoint was written.
     """
     training = Training(model, recipe, run, devices, seed, callbacks, teacher)
-    training.optimizers = {part: optim.build(p, recipe) for part, p in model.parts().items()}
+    scales = _layer_scales(training)
+    training.optimizers = {part: optim.build(p, recipe, scales) for part, p in model.parts().items()}
     if recipe.ema:
         training.ema = AveragedModel(model, multi_avg_fn=_average(training), use_buffers=True)
-    if resume and training.restore():
-        say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {len(train)}.")
-        if devices.first:
-            run.keep_events(training.epoch - 1)
-    elif resume:
-        say("There is no checkpoint to resume from: training starts at the beginning.")
-        if devices.first:
-            run.keep_events(0)
+    if resume:
+        _resume(training, len(train))
     try:
         for callback in callbacks:
             callback.start(training)
         with interruptible(training):
+            if prepare is not None and not training.step:
+                _prepare(training, prepare, validate)
             while not _finished(training):
                 _epoch(training, train, validate)
     finally:
@@ -119,6 +119,66 @@ def fit(
         raise TrainingFailed(f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}.")
     model.load_state_dict(best[0]["model"])
     return training
+
+
+def _resume(training: Training, batches: int) -> None:
+    """Take up the newest checkpoint, if there is one, and forget the events after it."""
+    there = training.restore()
+    if there:
+        say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {batches}.")
+    else:
+        say("There is no checkpoint to resume from: training starts at the beginning.")
+    if training.devices.first:
+        training.run.keep_events(training.epoch - 1 if there else -1)
+
+
+def _layer_scales(training: Training) -> dict[nn.Parameter, float] | None:
+    """Shares of the learning rate by depth, where the recipe has them."""
+    backbone, decay = training.model.backbone(), training.recipe.layer_decay
+    if decay in (None, 1.0):
+        return None
+    if not isinstance(backbone, Backbone):
+        raise UsageError(
+            f"Model '{training.model.card.name}' has no list of blocks for --layer-decay {decay}. "
+            "Leave it out."
+        )
+    return optim.layer_scales(backbone, decay)
+
+
+def _prepare(
+    training: Training,
+    prepare: Callable[[Model], None],
+    validate: Callable[[Model], dict[str, float]],
+) -> None:
+    """Epoch 0: what the model is before training, validated and kept as the best so far."""
+    started = time.monotonic()
+    prepare(training.model)
+    if training.ema is not None:
+        training.ema.module.load_state_dict(training.model.state_dict())
+    validated = time.monotonic()
+    values = validate(training.evaluated)
+    training.validation_seconds = time.monotonic() - validated
+    training.elapsed += time.monotonic() - started
+    _keep_best(training, values, epoch=0)
+    if training.devices.first:
+        training.run.log(epoch=0, step=0, **values, seconds=time.monotonic() - started)
+        numbers = "  ".join(
+            f"{name.replace('_', ' ')} {v:.4f}" for name, v in values.items() if name != "val_score"
+        )
+        say(f"epoch 0 (head only)  {numbers}  {time.monotonic() - started:.1f} s")
+    stop_if_interrupted(training)
+
+
+def _keep_best(training: Training, values: dict[str, float], epoch: int) -> None:
+    """Write checkpoint "best" if these are the best validation values so far."""
+    keyed = (values["val_score"], -values["val_loss"])
+    key = keyed if training.recipe.monitor == "score" else (keyed[1], keyed[0])
+    first = math.isinf(training.best[0]) and math.isinf(training.best[1])
+    if all(map(math.isfinite, key)) and (key > training.best or first):
+        training.best, training.best_epoch = key, epoch
+        if training.devices.first:
+            weights = {"model": training.evaluated.state_dict()}
+            training.run.save_checkpoint("best", training.step, weights, {"epoch": epoch}, keep=1)
 
 
 def _finished(training: Training) -> bool:
@@ -146,15 +206,9 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
         values = validate(training.evaluated)
     training.validation_seconds = time.monotonic() - validated
     training.elapsed += training.validation_seconds
-    keyed = (values["val_score"], -values["val_loss"])
-    key = keyed if recipe.monitor == "score" else (keyed[1], keyed[0])
     if recipe.schedule == "plateau":
         training.plateau.see(values["val_loss"])
-    if all(map(math.isfinite, key)) and (key > training.best or not training.best_epoch):
-        training.best, training.best_epoch = key, training.epoch
-        if devices.first:
-            weights = {"model": training.evaluated.state_dict()}
-            training.run.save_checkpoint("best", training.step, weights, {"epoch": training.epoch}, keep=1)
+    _keep_best(training, values, training.epoch)
     images = max(float(training.sums.pop("images", 0.0)), 1.0)
     logs: dict[str, Any] = {
         "epoch": training.epoch,
@@ -181,7 +235,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
     if recipe.compile:
         module = torch.compile(module)  # type: ignore[assignment]
     model.train()
-    for still in frozen_modules(model):
+    for still in _still(model, recipe):
         still.eval()
     every = seconds(recipe.checkpoint_every) or math.inf
     saved = clock = time.monotonic()
@@ -207,6 +261,14 @@ def _train_epoch(training: Training, train: Batches) -> None:
             break
 
 
+def _still(model: Model, recipe: Recipe) -> list[nn.Module]:
+    """Layers whose running statistics training leaves alone."""
+    if not recipe.freeze_bn:
+        return frozen_modules(model)
+    backbone = model.backbone()
+    return [m for m in (backbone or model).modules() if getattr(m, "running_mean", None) is not None]
+
+
 def _boundary(training: Training, batches: int) -> bool:
     """Whether the optimiser steps after this batch (gradients may be added up over several)."""
     every = training.recipe.accumulate or 1
@@ -227,7 +289,7 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
     training.lr = (recipe.lr or 0.0) * share
     for part, optimizer in training.optimizers.items():
         for group in optimizer.param_groups:
-            group["lr"] = training.lr
+            group["lr"] = training.lr * group.get("lr_scale", 1.0)
         with devices.autocast():
             losses = module(there, rng, part)
         loss = losses["loss"]

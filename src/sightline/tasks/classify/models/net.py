@@ -13,7 +13,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.task import DataInfo
-from sightline.models import teaching, zoo
+from sightline.models import probe, teaching, zoo
 from sightline.models.published import Pretrained
 from sightline.tasks.classify.options import Options
 
@@ -107,6 +107,16 @@ class Net(Model):
         if self.settings["multi"]:
             return {"taught": teaching.labels(said["logits"], goal["logits"]).mean()}
         return {"taught": teaching.classes(said["logits"], goal["logits"], teaching.TEMPERATURE)}
+
+    def fit_head(self, features: Tensor, target: Label, val_features: Tensor, val_target: Label) -> str:
+        """Logistic regression: of the classes, or of each label."""
+        x, y, val_x, val_y = (t.numpy() for t in (features, target.value, val_features, val_target.value))
+        if self.settings["multi"]:
+            head = probe.multilabel_head(x, y, val_x, val_y)
+        else:
+            head = probe.logistic_head(x, y, val_x, val_y, self.settings["class_weights"])
+        head.put_into(self.network.head)
+        return f"logistic regression ({head.penalty})"
 
     def backbone(self) -> nn.Module:
         """The network that gives the outputs."""

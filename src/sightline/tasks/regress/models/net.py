@@ -13,7 +13,7 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
-from sightline.models import zoo
+from sightline.models import probe, zoo
 from sightline.models.published import Pretrained
 from sightline.tasks.regress.options import Options
 
@@ -81,6 +81,14 @@ class Net(Model):
         """{"taught": mean square of the distance to the teacher's numbers, in training deviations}."""
         apart = (said["value"] - goal["value"].view_as(said["value"])).float() / self.scale
         return {"taught": apart.square().mean()}
+
+    def fit_head(self, features: Tensor, target: Number, val_features: Tensor, val_target: Number) -> str:
+        """Ridge regression of the standardized numbers."""
+        centre, scale = (t.cpu().numpy() for t in (self.centre, self.scale))
+        goal, val_goal = ((t.value.numpy() - centre) / scale for t in (target, val_target))
+        head = probe.ridge_head(features.numpy(), goal, val_features.numpy(), val_goal)
+        head.put_into(self.network.head)
+        return f"ridge regression ({head.penalty})"
 
     def backbone(self) -> nn.Module:
         """The network that gives the outputs."""

@@ -1,0 +1,147 @@
+"""What training starts from: published weights or scratch, decided from the images, with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sightline.data.scan import Scan
+from sightline.errors import UsageError
+from sightline.models import embedded, zoo
+from sightline.models.published import Pretrained
+
+if TYPE_CHECKING:
+    from sightline.core.dataset import Dataset
+    from sightline.verbs._plan import Asked
+
+MIN_COLOR_SIDE = 24
+"""Colour images with a longer side below this are too coarse for features of photographs."""
+MIN_GRAY_SIDE = 64
+"""The same for gray images; measured on MNIST and ORL faces, see docs/training.md."""
+SMALL_SIDE = 96
+"""Images up to this longer side are enlarged to `ENLARGED_SIDE`, since the features were trained on 224."""
+ENLARGED_SIDE = 128
+PHOTO_SIDE = 224
+"""Side that photographs are brought to."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What training starts from.
+
+    Attributes:
+        pretrained: What the model is built with.
+        reason: Why, in words.
+        tuned: Whether it is known that published weights will be there, so that they are tuned rather than
+            trained: with their own recipe.
+    """
+
+    pretrained: Pretrained
+    reason: str
+    tuned: bool = False
+
+
+FRESH = Start("no", "from scratch")
+
+
+def choose_start(asked: Asked, dataset: Dataset, scan: Scan) -> Start:
+    """Whether published weights are wanted for these images, before a network is chosen.
+
+    Raises:
+        UsageError: If weights of a run and published ones are asked for at once.
+    """
+    if asked.weights is not None:
+        if asked.pretrained == "yes":
+            raise UsageError(
+                f"--weights {asked.weights} and --pretrained yes both say where training starts. "
+                "Leave one of them out."
+            )
+        return Start("no", f"from the weights in {asked.weights}, as asked")
+    if asked.pretrained == "no":
+        return Start("no", "from scratch, as asked")
+    if asked.pretrained == "yes":
+        return Start("yes", "from published weights, as asked")
+    unsuited = _unsuited(dataset, scan)
+    if unsuited:
+        return Start("no", f"from scratch: {unsuited}")
+    return Start("auto", "from published weights where there are any")
+
+
+def _unsuited(dataset: Dataset, scan: Scan) -> str:
+    """Why features of photographs are not worth their cost for these images, or ""."""
+    if dataset.root is None:
+        return "the images are no photographs but come with the toolkit"
+    side = int(max(scan.height.max(), scan.width.max()))
+    gray = bool((scan.channels == 1).all())
+    least = MIN_GRAY_SIDE if gray else MIN_COLOR_SIDE
+    if side >= least:
+        return ""
+    kind = "gray" if gray else "color"
+    return f"features of photographs do not pay for {kind} images of up to {side} pixels (from {least} on)"
+
+
+def settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]:
+    """The network and what it starts from, once both are known: weights are fetched now, if at all.
+
+    Args:
+        start: What `choose_start` said.
+        backbone: The network, where it was named.
+        named: Whether the user named it.
+
+    Raises:
+        SightlineError: If published weights were asked for and cannot be had.
+    """
+    if start.pretrained == "no":
+        return (backbone if named else zoo.DEFAULT), start
+    network = backbone if named else embedded.DEFAULT
+    lack = zoo.fetch(network, start.pretrained)
+    if lack:
+        lost = "from scratch, which takes many more images and hours" if not named else "from scratch"
+        return (network if named else zoo.DEFAULT), Start("no", f"{lost}: {lack}")
+    where = embedded.described(network) or "published"
+    return network, Start("yes", f"weights of {network}, {where}; --pretrained no starts from scratch", True)
+
+
+def settle_method(start: Start, method: ModuleType) -> Start:
+    """What a method starts from that brings weights of its own, if any: known when it is built."""
+    if start.pretrained == "auto":
+        reason = f"from published weights of {method.CARD.name} or its backbone, where they can be had"
+        return Start("auto", reason)
+    return start
+
+
+def takes_gray(start: Start, backbone: str | None) -> bool:
+    """Whether gray images go in with one channel: not where the weights want three of their own kind."""
+    return start.pretrained == "no" or (start.tuned and not embedded.trouble(backbone or ""))
+
+
+def tuning_defaults(images: int, side: int, *, timed: bool) -> dict[str, Any]:
+    """Recipe of fine-tuning: the head first, then all layers at a small rate that falls with depth.
+
+    Linear probing before fine-tuning keeps the features from being spoilt by a random head (Kumar et al.,
+    Fine-Tuning can Distort Pretrained Features, ICLR 2022); layers near the input change least (Howard,
+    Ruder, ULMFiT, ACL 2018, section 3.2).
+
+    Args:
+        images: Training images.
+        side: Longer side of the largest image, in pixels.
+        timed: Whether a budget of time ends training.
+    """
+    return {
+        "probe": True,
+        "freeze_bn": True,
+        "layer_decay": 0.9,
+        "optimizer": "adamw",
+        "lr": 3e-4,
+        "weight_decay": 0.05,
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "batch_size": 16 if images < 5_000 else 64,
+        "epochs": 100_000 if timed else int(np.clip(round(6_000 / images), 5, 20)),
+        "patience": 0 if timed else 5,
+        "augment": "light" if images < 1_000 else "standard",
+        "size": PHOTO_SIDE if side > SMALL_SIDE else ENLARGED_SIDE,
+    }
