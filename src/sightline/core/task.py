@@ -58,6 +58,8 @@ class Baseline:
         fit: `(images, truth) -> predict`, with images (N, H, W, C) uint8 and
             `predict(images) -> prediction`. `images` is None for one that does not look.
         looks: Whether it looks at the pictures at all.
+        frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
+            baseline is left out where the images are no photographs or the weights are not installed.
         side: Largest side in pixels of the pictures it looks at; what lies in the picture is given,
             and wanted, in their pixels.
     """
@@ -66,6 +68,7 @@ class Baseline:
     summary: str
     fit: Callable[[Any, Any], Callable[[Any], Any]]
     looks: bool = True
+    frozen: bool = False
     side: int = 64
 
 

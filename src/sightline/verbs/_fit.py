@@ -33,10 +33,12 @@ from sightline.engine.inference import Predicted, predict
 from sightline.engine.learners import gradient
 from sightline.engine.probe import fit_probe
 from sightline.engine.recipe import size_in_bytes
-from sightline.models import weights, widths
+from sightline.models import embedded, weights, widths
 from sightline.talk import say
 from sightline.verbs import _pruned, _teacher
+from sightline.verbs._frozen import Frozen
 from sightline.verbs._plan import Plan
+from sightline.verbs._start import ENLARGED_SIDE, PHOTO_SIDE, SMALL_SIDE, unsuited
 
 MAX_PROBE_IMAGES = 10_000
 """Training images that the head is fitted on before training; with more, training itself does better."""
@@ -164,6 +166,19 @@ def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices)
 def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
     """Predictions of the trained model on some items, in their order."""
     return predict(model, loader(plan, dataset, devices), devices)
+
+
+def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:
+    """The installed network that baselines look through, where the images are photographs and it is there."""
+    if not any(b.frozen for b in plan.task.baselines()) or unsuited(plan.dataset, plan.scan):
+        return None
+    if lack := embedded.trouble(embedded.DEFAULT):
+        say(f"baseline  frozen: left out. {lack}")
+        return None
+    small = max(plan.scan.height.max(), plan.scan.width.max()) <= SMALL_SIDE
+    side = ENLARGED_SIDE if small else PHOTO_SIDE
+    channels = 1 if (plan.scan.channels == 1).all() else 3
+    return Frozen((side, side), channels, plan.settings["fit"], devices.device)
 
 
 def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:

@@ -89,9 +89,9 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     scores, network = _judge.scored(task, prediction, truth, groups)
     results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
     beside = {}
-    for baseline in task.baselines():
-        _, said, true = all_of(f"test.{baseline.name}")
-        results.baselines[baseline.name], beside[baseline.name] = _judge.scored(task, said, true, groups)
+    for name in runs[0].results.baselines:
+        _, said, true = all_of(f"test.{name}")
+        results.baselines[name], beside[name] = _judge.scored(task, said, true, groups)
     results.verdicts = _judge.verdicts(task, results, network, beside, groups)
     results.exhibits = task.exhibits(prediction, truth, ids, read_card(runs[0].path)[1]["settings"])
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}

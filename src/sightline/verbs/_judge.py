@@ -23,11 +23,14 @@ from sightline.errors import SightlineError
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
 from sightline.talk import say, track
+from sightline.verbs._frozen import Frozen
 
 LOOKED_AT = 5000
 """Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
 FEW = 100
 """Test images below which the report says that they are few."""
+VERY_FEW, FOLDS = 50, 5
+"""Test images below which so many folds are offered."""
 
 
 def scored(
@@ -42,9 +45,32 @@ def scored(
     return scores, metrics
 
 
-def baselines(task: Task, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Predictions of every baseline on the test items."""
-    return {b.name: _answers(b, train, test, settings) for b in task.baselines()}
+def baselines(
+    task: Task, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen | None
+) -> dict[str, Any]:
+    """Predictions of every baseline on the test items.
+
+    Args:
+        task: The task.
+        train: What they learn from.
+        test: What they answer.
+        settings: Of the model.
+        frozen: The installed network, or None where the images are no photographs or it is not there.
+    """
+    found = {b.name: _answers(b, train, test, settings) for b in task.baselines() if not b.frozen}
+    waiting = [b for b in task.baselines() if b.frozen]
+    if frozen is None or not waiting:
+        return found
+    order = np.random.default_rng(0).permutation(len(train))
+    part = train.subset(np.sort(order[:LOOKED_AT]))
+    started = time.monotonic()
+    known, asked = frozen.features(part), frozen.features(test)
+    say(f"frozen    features of {len(part) + len(test)} images ({time.monotonic() - started:.1f} s)")
+    for baseline in waiting:
+        started = time.monotonic()
+        found[baseline.name] = baseline.fit(known, part.targets)(asked)
+        say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    return found
 
 
 def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
@@ -182,6 +208,32 @@ def diagnose(run: Run) -> list[str]:
             f"the last {tail} epochs). More --epochs, a higher --lr or a larger model would help."
         ]
     return []
+
+
+def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]:
+    """What few test images ask for, and whether training was worth more than its head.
+
+    Args:
+        run: The run.
+        results: Its scores.
+        images: Images of the whole data set.
+        elapsed: Seconds that training took.
+    """
+    said = []
+    best = run.checkpoint("best")
+    if best is not None and best[1].get("epoch") == 0:
+        said.append(
+            "Training all layers did not beat the head alone on validation: the model is the published "
+            "network, frozen, with a fitted linear head (linear probe)."
+        )
+    if results.n < VERY_FEW:
+        minutes = FOLDS * elapsed / 60
+        said.append(
+            f"With --folds {FOLDS} each of the {images} images would be tested once, by a model that has not "
+            f"seen it: about {minutes:.0f} minutes here, for an interval from {images} images instead of "
+            f"{results.n}."
+        )
+    return said
 
 
 def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:

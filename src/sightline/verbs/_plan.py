@@ -28,14 +28,7 @@ from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.options import build
 from sightline.tasks import TASKS
-from sightline.verbs._start import (
-    Start,
-    choose_start,
-    settle_method,
-    settle_start,
-    takes_gray,
-    tuning_defaults,
-)
+from sightline.verbs._start import Start, choose_model, choose_start, takes_gray, tuning_defaults
 from sightline.verbs.check import look, refuse
 
 SMALL = 96
@@ -87,6 +80,7 @@ class Plan:
         settings: What the model is built from.
         recipe: Resolved recipe.
         start: What training starts from.
+        given: The parts that the data name themselves.
         why: Decision to the reason for it, in words.
         notes: Further things the user should know.
     """
@@ -100,12 +94,23 @@ class Plan:
     settings: dict[str, Any]
     recipe: Recipe
     start: Start
+    given: frozenset[str]
     why: dict[str, str]
     notes: tuple[str, ...]
 
     def part(self, name: str) -> Dataset:
         """The items of one split."""
         return self.dataset.subset(self.dataset.where(name))
+
+    def test_origin(self) -> list[str]:
+        """What is to be said of a test part that was cut from train while a val part lies beside."""
+        if self.given != {"train", "val"}:
+            return []
+        test, val = (len(self.dataset.where(s)) for s in ("test", "val"))
+        return [
+            f"The data name no test part: these {test} test images were set aside from train, and the {val} "
+            "of val chose the weights. Name that folder test to be scored on it; val is then cut from train."
+        ]
 
     def lines(self) -> list[str]:
         """The plan as text: every decision with its reason, every setting."""
@@ -168,7 +173,9 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     card, dataset, scan, findings = looked.card, looked.dataset, looked.scan, looked.findings
     why, notes = dict(looked.why), list(looked.notes)
     package = TASKS.load(card.name)
+    given: frozenset[str] = frozenset()
     if splits is None:
+        given = frozenset(s for s in dataset.splits.tolist() if s and asked.splits is None)
         splits, split_notes = _split(dataset, scan, asked, looked.strata)
         notes += split_notes
     dataset = dataset.with_splits(splits)
@@ -176,7 +183,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     why["split"] = f"{', '.join(shares)} (seed {asked.seed})"
     _enough(dataset)
     start = choose_start(asked, dataset, scan)
-    method, backbone, model_card, start = _model(asked, package, start, why)
+    method, backbone, model_card, start = choose_model(asked, package, start, why)
     recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
     recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked, start)
     info = _info(dataset, scan, recipe, model_card, backbone, start)
@@ -197,7 +204,9 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     colour = "grey" if info.channels == 1 else "colour"
     why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
     why["start"] = start.reason
-    return Plan(asked, dataset, scan, findings, task, method, settings, recipe, start, why, tuple(notes))
+    return Plan(
+        asked, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
+    )
 
 
 def task_type(name: str) -> type[Task]:
@@ -304,36 +313,6 @@ def _sorted_options(asked: Asked, task: str, backbone: str | None) -> tuple[Reci
             hint = f"See `sightline train --help` and `sightline tasks {task}`."
             raise UnknownName("option", field, everything, hint)
     return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest
-
-
-def _model(
-    asked: Asked, task: ModuleType, start: Start, why: dict[str, str]
-) -> tuple[ModuleType, str | None, ModelCard, Start]:
-    """The method of the task, its backbone where it takes any by name (a name may be either), the start."""
-    methods, named = task.MODELS, asked.model in task.MODELS if asked.model else False
-    method = methods.load(asked.model if named else task.CARD.default_model)
-    reason = "our default" if asked.model is None else "as asked"
-    if not _takes_backbone(method):
-        if asked.model is not None and not named:
-            hint = f"These are the models of task '{task.CARD.name}'; other networks go to --backbone."
-            raise UnknownName("model", asked.model, methods.names(), hint)
-        why["model"] = f"{method.CARD.name}: {reason}"
-        return method, None, method.CARD, settle_method(start, method)
-    own = asked.model is None or named
-    name = zoo.DEFAULT if own else str(asked.model)
-    try:
-        zoo.card(name)
-    except UnknownName as error:
-        hint = f"`sightline models` lists them; task '{task.CARD.name}' also has {methods.names()}."
-        raise UnknownName("model", name, {*error.near, *zoo.names(), *methods.names()}, hint) from None
-    backbone, start = settle_start(start, name, named=not own)
-    why["model"] = f"{backbone}: {reason}"
-    return method, backbone, zoo.card(backbone), start
-
-
-def _takes_backbone(method: ModuleType) -> bool:
-    """Whether any network by name may be the whole of a method, with the backbone's own recipe."""
-    return bool(getattr(method, "TAKES_BACKBONE", False))
 
 
 def _resolved(

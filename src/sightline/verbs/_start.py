@@ -1,4 +1,4 @@
-"""What training starts from: published weights or scratch, decided from the images, with the reason."""
+"""The model, and what its training starts from: published weights or scratch; each with its reason."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sightline.core.card import ModelCard
 from sightline.data.scan import Scan
-from sightline.errors import UsageError
+from sightline.errors import UnknownName, UsageError
 from sightline.models import embedded, zoo
 from sightline.models.published import Pretrained
 
@@ -64,13 +65,12 @@ def choose_start(asked: Asked, dataset: Dataset, scan: Scan) -> Start:
         return Start("no", "from scratch, as asked")
     if asked.pretrained == "yes":
         return Start("yes", "from published weights, as asked")
-    unsuited = _unsuited(dataset, scan)
-    if unsuited:
-        return Start("no", f"from scratch: {unsuited}")
+    if reason := unsuited(dataset, scan):
+        return Start("no", f"from scratch: {reason}")
     return Start("auto", "from published weights where there are any")
 
 
-def _unsuited(dataset: Dataset, scan: Scan) -> str:
+def unsuited(dataset: Dataset, scan: Scan) -> str:
     """Why features of photographs are not worth their cost for these images, or ""."""
     if dataset.root is None:
         return "the images are no photographs but come with the toolkit"
@@ -83,7 +83,42 @@ def _unsuited(dataset: Dataset, scan: Scan) -> str:
     return f"features of photographs do not pay for {kind} images of up to {side} pixels (from {least} on)"
 
 
-def settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]:
+def choose_model(
+    asked: Asked, task: ModuleType, start: Start, why: dict[str, str]
+) -> tuple[ModuleType, str | None, ModelCard, Start]:
+    """The method of the task, its backbone where it takes any by name (a name may be either), the start.
+
+    Raises:
+        UnknownName: If there is no such model; suggests the nearest.
+        SightlineError: If published weights were asked for and cannot be had.
+    """
+    methods, named = task.MODELS, asked.model in task.MODELS if asked.model else False
+    method = methods.load(asked.model if named else task.CARD.default_model)
+    reason = "our default" if asked.model is None else "as asked"
+    if not _takes_backbone(method):
+        if asked.model is not None and not named:
+            hint = f"These are the models of task '{task.CARD.name}'; other networks go to --backbone."
+            raise UnknownName("model", asked.model, methods.names(), hint)
+        why["model"] = f"{method.CARD.name}: {reason}"
+        return method, None, method.CARD, _settle_method(start, method)
+    own = asked.model is None or named
+    name = zoo.DEFAULT if own else str(asked.model)
+    try:
+        zoo.card(name)
+    except UnknownName as error:
+        hint = f"`sightline models` lists them; task '{task.CARD.name}' also has {methods.names()}."
+        raise UnknownName("model", name, {*error.near, *zoo.names(), *methods.names()}, hint) from None
+    backbone, start = _settle_start(start, name, named=not own)
+    why["model"] = f"{backbone}: {reason}"
+    return method, backbone, zoo.card(backbone), start
+
+
+def _takes_backbone(method: ModuleType) -> bool:
+    """Whether any network by name may be the whole of a method, with the backbone's own recipe."""
+    return bool(getattr(method, "TAKES_BACKBONE", False))
+
+
+def _settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]:
     """The network and what it starts from, once both are known: weights are fetched now, if at all.
 
     Args:
@@ -105,7 +140,7 @@ def settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]:
     return network, Start("yes", f"weights of {network}, {where}; --pretrained no starts from scratch", True)
 
 
-def settle_method(start: Start, method: ModuleType) -> Start:
+def _settle_method(start: Start, method: ModuleType) -> Start:
     """What a method starts from that brings weights of its own, if any: known when it is built."""
     if start.pretrained == "auto":
         reason = f"from published weights of {method.CARD.name} or its backbone, where they can be had"

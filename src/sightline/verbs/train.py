@@ -19,7 +19,7 @@ from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
 from sightline.verbs import _judge, _page, _pruned, _teacher
-from sightline.verbs._fit import card_of, facts, fit, predict_part, sized
+from sightline.verbs._fit import card_of, facts, fit, frozen_for, predict_part, sized
 from sightline.verbs._plan import Asked, Plan, plan
 
 
@@ -193,12 +193,14 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     scores, network = _judge.scored(made.task, found.prediction, found.truth, groups)
     results = Results(made.task.card.name, made.dataset.name, "test", len(test), scores)
     beside = {}
-    for name, prediction in _judge.baselines(made.task, made.part("train"), test, made.settings).items():
+    train, frozen = made.part("train"), frozen_for(made, devices)
+    for name, prediction in _judge.baselines(made.task, train, test, made.settings, frozen).items():
         results.baselines[name], beside[name] = _judge.scored(made.task, prediction, test.targets, groups)
         run.save_predictions(f"test.{name}", found.ids, prediction, test.targets, groups)
     run.save_predictions("test", found.ids, found.prediction, found.truth, groups)
     results.verdicts = _judge.verdicts(made.task, results, network, beside, groups)
     results.verdicts += _judge.without_leaks(made.task, made.findings, found, groups) + _judge.diagnose(run)
+    results.verdicts += _judge.advise(run, results, len(made.dataset), elapsed) + made.test_origin()
     if looks > 1:
         results.verdicts.append(
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "

@@ -1,4 +1,4 @@
-"""Cheap answers: the commonest class, and a linear model on small pictures and their edges."""
+"""Cheap answers: the commonest class, linear models on small pictures and on features, near neighbors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sightline.core.targets.label import Label
 from sightline.core.task import Baseline
+from sightline.models import embedded
 from sightline.ops.features import small_picture_features
 
 Images = NDArray[np.uint8]
+NEIGHBORS = 5
 
 
 def baselines(classes: int) -> list[Baseline]:
@@ -31,6 +34,10 @@ def baselines(classes: int) -> list[Baseline]:
                  lambda images, truth: _majority(truth, classes), looks=False),
         Baseline("linear", "logistic regression on a small picture and its edge directions (HOG-like)",
                  lambda images, truth: _linear(images, truth, classes)),
+        Baseline("frozen", f"logistic regression on features of {embedded.DEFAULT}, not trained further",
+                 lambda features, truth: _logistic(features, truth, classes, lambda x: x), frozen=True),
+        Baseline("frozen-knn", f"the {NEIGHBORS} nearest training images by features of {embedded.DEFAULT}",
+                 lambda features, truth: _nearest(features, truth, classes), frozen=True),
     ]  # fmt: skip
 
 
@@ -43,7 +50,14 @@ def _majority(truth: Label, classes: int) -> Callable[[Any], Label]:
 
 
 def _linear(images: Images, truth: Label, classes: int) -> Callable[[Images], Label]:
-    x, y = small_picture_features(images), truth.value.numpy()
+    return _logistic(images, truth, classes, small_picture_features)
+
+
+def _logistic(
+    images: Any, truth: Label, classes: int, features: Callable[[Any], Any]
+) -> Callable[[Any], Label]:
+    """Logistic regression on standardized features, with a strong penalty."""
+    x, y = features(images), truth.value.numpy()
     machine = LogisticRegression(C=0.01, max_iter=200)
     model = make_pipeline(StandardScaler(), OneVsRestClassifier(machine) if truth.multi else machine)
     seen = np.arange(classes) if truth.multi else np.unique(y)
@@ -51,10 +65,22 @@ def _linear(images: Images, truth: Label, classes: int) -> Callable[[Images], La
         return _majority(truth, classes)
     model.fit(x, y)
 
-    def predict(new: Images) -> Label:
+    def predict(new: Any) -> Label:
         scores = np.zeros((len(new), classes))
-        scores[:, seen] = model.predict_proba(small_picture_features(new))
+        scores[:, seen] = model.predict_proba(features(new))
         found = torch.from_numpy(scores)
+        return Label(found > 0.5 if truth.multi else found.argmax(1), found)
+
+    return predict
+
+
+def _nearest(features: Any, truth: Label, classes: int) -> Callable[[Any], Label]:
+    """The mean truth of the nearest training images by cosine."""
+    near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
+    present = truth.present(classes).double()
+
+    def predict(new: Any) -> Label:
+        found = present[torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)
         return Label(found > 0.5 if truth.multi else found.argmax(1), found)
 
     return predict

@@ -1,4 +1,4 @@
-"""Cheap answers: the mean, and a ridge regression on small pictures and their edges."""
+"""Cheap answers: the mean, a ridge regression on small pictures, and on features of a frozen network."""
 
 from __future__ import annotations
 
@@ -7,24 +7,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.linear_model import RidgeCV
+from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sightline.core.targets.number import Number
 from sightline.core.task import Baseline
+from sightline.models import embedded
 from sightline.ops.features import small_picture_features
 
-Images = NDArray[np.uint8]
+NEIGHBORS = 5
 
 
 def baselines() -> list[Baseline]:
     """The baselines of regression."""
     return [
         Baseline("mean", "always the mean of the training images", _mean, looks=False),
-        Baseline("linear", "ridge regression on a small picture and its edge directions", _linear),
-    ]
+        Baseline("linear", "ridge regression on a small picture and its edge directions",
+                 lambda images, truth: _ridge(images, truth, small_picture_features)),
+        Baseline("frozen", f"ridge regression on features of {embedded.DEFAULT}, not trained further",
+                 lambda features, truth: _ridge(features, truth, lambda x: x), frozen=True),
+        Baseline("frozen-knn", f"the mean of the {NEIGHBORS} nearest training images by features of "
+                 f"{embedded.DEFAULT}", _nearest, frozen=True),
+    ]  # fmt: skip
 
 
 def _mean(images: Any, truth: Number) -> Callable[[Any], Number]:
@@ -32,12 +38,24 @@ def _mean(images: Any, truth: Number) -> Callable[[Any], Number]:
     return lambda new: Number(mean.repeat(len(new), 1))
 
 
-def _linear(images: Images, truth: Number) -> Callable[[Images], Number]:
+def _ridge(images: Any, truth: Number, features: Callable[[Any], Any]) -> Callable[[Any], Number]:
+    """Ridge regression on standardized features, its penalty by leaving one out."""
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
-    model.fit(small_picture_features(images), truth.value.double().numpy())
+    model.fit(features(images), truth.value.double().numpy())
 
-    def predict(new: Images) -> Number:
-        said = np.asarray(model.predict(small_picture_features(new)))
-        return Number(torch.from_numpy(said.reshape(len(new), -1)))
+    def predict(new: Any) -> Number:
+        found = np.asarray(model.predict(features(new)))
+        return Number(torch.from_numpy(found.reshape(len(new), -1)))
+
+    return predict
+
+
+def _nearest(features: Any, truth: Number) -> Callable[[Any], Number]:
+    """The mean truth of the nearest training images by cosine."""
+    near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
+
+    def predict(new: Any) -> Number:
+        found = torch.from_numpy(near.kneighbors(new, return_distance=False))
+        return Number(truth.value.double()[found].mean(1))
 
     return predict
