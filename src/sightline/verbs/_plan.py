@@ -28,7 +28,7 @@ from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.options import build
 from sightline.tasks import TASKS
-from sightline.verbs._start import Start, choose_model, choose_start, takes_gray, tuning_defaults
+from sightline.verbs._start import GRAY, Start, choose_model, choose_start, takes_gray, tuning_defaults
 from sightline.verbs.check import look, refuse
 
 SMALL = 96
@@ -203,7 +203,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     }
     colour = "grey" if info.channels == 1 else "colour"
     why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
-    why["start"] = start.reason
+    why["start"] = start.reason + (GRAY if start.tuned and info.channels == 1 else "")
     return Plan(
         asked, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )

@@ -28,6 +28,8 @@ ENLARGED_SIDE = 128
 PHOTO_SIDE = 224
 """Side that photographs are brought to."""
 
+GRAY = "; the images are gray: the first convolution takes the sum of its kernels over the colors"
+
 
 @dataclass(frozen=True)
 class Start:

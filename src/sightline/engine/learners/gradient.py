@@ -310,11 +310,12 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
 
 def _average(training: Training) -> Callable[[Any, Any, Any], None]:
     """The running mean of weights. Its memory grows with the steps done, so that a short run is not left
-    with the weights it began with."""
+    with the weights it began with, unless these are those of a probe, which are good ones."""
 
     def update(kept: list[Tensor], now: list[Tensor], steps: Any) -> None:
         del steps  # it may lie on a GPU, which would be waited for
-        share = 1 - min(training.recipe.ema or 0.0, (1 + training.step) / (10 + training.step))
+        grown = 1.0 if training.recipe.probe else (1 + training.step) / (10 + training.step)
+        share = 1 - min(training.recipe.ema or 0.0, grown)
         for mean, value in zip(kept, now, strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, share)
