@@ -26,7 +26,7 @@ import sightline
 from sightline import talk
 from sightline.errors import SightlineError, UsageError
 
-# Read once, when huggingface_hub is imported (timm does so): it would tell the hub of this machine's programs.
+# Read once, when huggingface_hub is imported (timm does so). It would tell the hub what is installed here.
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 
 SECONDS = 10.0
@@ -212,7 +212,8 @@ def _announce(weights: Weights, size: int | None) -> None:
         else "Only its name is sent."
     )
     talk.say(
-        f"Fetching {weights.repo}/{weights.file} ({large}, {licence}) from {endpoint()} into {folder()}. {sent}"
+        f"Fetching {weights.repo}/{weights.file} ({large}, {licence}) from {endpoint()} into {folder()}. "
+        f"{sent}"
     )
 
 

@@ -63,7 +63,8 @@ def fetched(
             reason = str(error).removesuffix(".")
         except Exception as error:  # whatever the hub, the network or the file may throw
             first = (str(error).strip().splitlines() or [""])[0]
-            reason = f"fetching them failed ({type(error).__name__}: {first})"
+            doing = "reading" if installed else "fetching"
+            reason = f"{doing} them failed ({type(error).__name__}: {first})"
     text = f"Published weights of {model} cannot be had: {reason}. {lost}".strip()
     if wanted == "yes":
         raise SightlineError(

@@ -10,11 +10,11 @@ from sightline.models.sources import Source
 
 COLUMNS = ("model", "state", "licence", "size", "SHA-256", "trained on", "top-1", "from")
 NOTE = (
-    "The photographs of ImageNet-1k are licensed for research: what that means for weights trained on them is "
-    "not settled, so ask a lawyer before you sell a model. A licence here is that of the weights, as their "
-    "publishers state it; '-' is not known without asking, and this list asks nobody. With --pretrained no or "
-    "SIGHTLINE_OFFLINE=1 nothing is fetched. A fetch sends the name of a file; nothing of your data leaves "
-    "this machine."
+    "The photographs of ImageNet-1k are licensed for research: what that means for weights trained on them "
+    "is not settled, so ask a lawyer before you sell a model. A licence here is that of the weights, as "
+    "their publishers state it; '-' is not known without asking, and this list asks nobody. With "
+    "--pretrained no or SIGHTLINE_OFFLINE=1 nothing is fetched. A fetch sends the name of a file; nothing "
+    "of your data leaves this machine."
 )
 ALL = "`--all` adds all that timm knows."
 
