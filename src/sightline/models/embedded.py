@@ -167,6 +167,12 @@ def load(model: str, names: Sequence[str]) -> dict[str, Tensor]:
             f"{file} has {len(tensors)} tensors, and this version of timm makes '{model}' of {len(names)}. "
             "Use the version of timm in constraints.txt."
         )
+    kinds = ([name.rsplit(".", 1)[-1] for name in order] for order in (tensors, names))
+    if any(one != other for one, other in zip(*kinds, strict=True)):
+        raise SightlineError(
+            f"This version of timm has the tensors of '{model}' in another order than {file}. "
+            "Use the version of timm in constraints.txt."
+        )
     return dict(zip(names, tensors.values(), strict=True))
 
 

@@ -37,10 +37,16 @@ def file(source: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (folder / "models").mkdir(parents=True)
     (folder / "__init__.py").write_text("raise RuntimeError('imported')")
     file = folder / "models" / "tiny.pth"
-    torch.save({f"layer{i}": t for i, t in enumerate(source.state_dict().values())}, file)
+    torch.save(renamed(source), file)
     monkeypatch.syspath_prepend(tmp_path / "site")
     publish(monkeypatch, file)
     return file
+
+
+def renamed(source: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """The tensors in their order, under names of which only the last part is theirs ("weight")."""
+    named = source.state_dict().items()
+    return {f"layer{i}.{name.rsplit('.', 1)[-1]}": tensor for i, (name, tensor) in enumerate(named)}
 
 
 def publish(monkeypatch: pytest.MonkeyPatch, file: Path) -> WeightsCard:
@@ -158,6 +164,18 @@ def test_a_network_of_other_parts_is_refused(
     torch.save({"only": torch.zeros(1)}, file)
     publish(monkeypatch, file)
     assert "has 1 tensors, and this version of timm makes 'test_efficientnet' of" in refused(capsys)
+
+
+def test_tensors_in_another_order_are_refused(
+    file: Path, source: torch.nn.Module, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Weight and bias of a normalisation have the same shape: only their names tell them apart."""
+    items = list(renamed(source).items())
+    assert items[1][1].shape == items[2][1].shape
+    items[1], items[2] = items[2], items[1]
+    torch.save(dict(items), file)
+    publish(monkeypatch, file)
+    assert "has the tensors of 'test_efficientnet' in another order than" in refused(capsys)
 
 
 def test_code_in_the_file_does_not_run(
