@@ -123,13 +123,15 @@ def fit(
 ) -> tuple[Model, float]:
     """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
-    facts = {}
+    facts: dict[str, Any] = {}
     if plan.asked.prune is None or bare:
         model = build_model(plan, bare=bare).to(devices.device)
     else:
         torch.manual_seed(plan.asked.seed)
         pruned, facts["pruned"] = _pruned.build(plan)
         model = pruned.to(devices.device)
+    if not bare:
+        facts["weights"] = getattr(model.backbone(), "origin", "scratch")
     if devices.first:
         run.update(settings=plan.settings, **facts)
     if plan.recipe.channels_last:
