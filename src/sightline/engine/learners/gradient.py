@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.sample import Batch
-from sightline.engine import optim
+from sightline.engine import optim, threads
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe, seconds
@@ -103,10 +103,11 @@ def fit(
         training.ema = AveragedModel(model, multi_avg_fn=_average(training), use_buffers=True)
     if resume:
         _resume(training, len(train))
+    models = [model] if teacher is None else [model, teacher.model]
     try:
         for callback in callbacks:
             callback.start(training)
-        with interruptible(training):
+        with threads.few(models, recipe.batch_size or 32, devices), interruptible(training):
             if prepare is not None and not training.step:
                 _prepare(training, prepare, validate)
             while not _finished(training):
