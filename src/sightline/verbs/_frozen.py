@@ -13,7 +13,7 @@ from sightline.core.dataset import Dataset
 from sightline.data.tiles import batches
 from sightline.models import embedded, zoo
 from sightline.models.backbones._backbone import Backbone
-from sightline.talk import track
+from sightline.talk import quiet, track
 
 BATCH = 32
 
@@ -31,7 +31,8 @@ class Frozen:
     def __init__(
         self, size: tuple[int, int], channels: int, fit: str, device: torch.device | str = "cpu"
     ) -> None:
-        made = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
+        with quiet():  # its weights are known from the plan
+            made = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
         self._net: Backbone = made.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._settings: Mapping[str, Any] = {"size": size, "fit": fit, "channels": channels}
         self._device = device

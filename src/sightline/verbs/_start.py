@@ -167,18 +167,20 @@ def tuning_defaults(images: int, side: int, *, timed: bool) -> dict[str, Any]:
         side: Longer side of the largest image, in pixels.
         timed: Whether a budget of time ends training.
     """
+    batch = 16 if images < 5_000 else 64
     return {
         "probe": True,
         "freeze_bn": True,
-        "layer_decay": 0.9,
+        "layer_decay": 0.8,
         "optimizer": "adamw",
-        "lr": 3e-4,
+        "lr": 5e-4,
         "weight_decay": 0.05,
         "schedule": "cosine",
         "warmup": 0.1,
-        "batch_size": 16 if images < 5_000 else 64,
+        "batch_size": batch,
+        "ema": float(np.clip(1 - batch / images, 0.9, 0.999)),  # a memory of one epoch
         "epochs": 100_000 if timed else int(np.clip(round(6_000 / images), 5, 20)),
         "patience": 0 if timed else 5,
-        "augment": "light" if images < 1_000 else "standard",
+        "augment": "standard",
         "size": PHOTO_SIDE if side > SMALL_SIDE else ENLARGED_SIDE,
     }
