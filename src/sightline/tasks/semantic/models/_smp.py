@@ -6,6 +6,7 @@ Weights of encoders are never fetched by it, but by our own door to timm, where 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
@@ -20,6 +21,8 @@ from sightline.tasks.semantic.models._network import Network, try_out
 
 DEFAULTS = {"batch_size": 8, "lr": 5e-4}
 """Recipe of all of them, where ours differs."""
+TUNED = {"layer_decay": 0.9, "freeze_bn": True}
+"""Recipe where installed weights of the encoder are tuned, where it differs from `DEFAULTS`."""
 COUNTED = "resnet18, 21 classes"
 BODY = "encoder.model"
 
@@ -86,14 +89,14 @@ class Segmenter(Network):
 
 
 def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) -> Backbone:
-    """Put timm's published weights into an encoder; the network that they came with."""
+    """Put installed or timm's published weights into an encoder; the network that they came with."""
     from sightline.models.backbones import _timm  # slow to import
 
     info: Any = body.feature_info
     # Where strides were traded for dilation, timm's own network has the same layers at the usual strides.
     first = info.reduction()[0]
     strides = tuple(first * 2**i for i in range(len(info.reduction())))
-    with patient():
+    with nullcontext() if embedded.described(name) else patient():
         found = _timm.pyramid(name, channels=channels, size=size, strides=strides, pretrained=True)
     body.load_state_dict(found.net.state_dict())
     return found
