@@ -21,6 +21,7 @@ from sightline.exporters._graph import Graph
 from sightline.models import embedded
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
+from sightline.verbs._fit import build_model
 from sightline.verbs._plan import Asked, plan
 from sightline.verbs.load import restore
 from tests.contracts.test_exports import exported
@@ -110,6 +111,7 @@ def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Ca
     again = planned(data, task, weights=str(runs(task)))
     assert again.settings["backbone"] == BACKBONE
     assert not again.start.tuned
+    build_model(again)  # and they fit
 
 
 def test_without_the_package_it_is_the_methods_own(
