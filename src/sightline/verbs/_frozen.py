@@ -15,7 +15,6 @@ from sightline.core.dataset import Dataset
 from sightline.data.tiles import batches
 from sightline.models import embedded, zoo
 from sightline.models.backbones import _timm
-from sightline.models.backbones._backbone import Backbone
 from sightline.talk import track
 
 BATCH, MAPPED = 32, 8
@@ -41,17 +40,16 @@ class Frozen:
         self._device = device
 
     @cached_property
-    def _net(self) -> Backbone:
+    def _net(self) -> Any:
         size, channels = self._settings["size"], self._settings["channels"]
-        return self._still(
-            zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
-        )
+        made = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
+        return self._still(made)
 
-    def _still(self, made: Backbone) -> Any:
+    def _still(self, made: Any) -> Any:
         """The network as it is used here."""
         assert made.pixels is not None
         self._mean, self._std = (torch.tensor(v, device=self._device).view(1, -1, 1, 1) for v in made.pixels)
-        return made.eval().to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return made.eval().to(self._device, memory_format=torch.channels_last)
 
     @torch.no_grad()
     def features(self, dataset: Dataset) -> NDArray[np.float32]:

@@ -145,7 +145,7 @@ def _logistic(
     for i, levels in enumerate(maps):
         if i in chosen:
             one = truth.map(i)
-            x.append(_sampled(levels, *np.unravel_index(chosen[i], one.shape), one.shape))
+            x.append(_sampled(levels, chosen[i], one.shape))
             y.append(one.ravel()[chosen[i]])
     seen = np.unique(np.concatenate(y)) if y else np.zeros(0)
     if len(seen) < 2:
@@ -168,10 +168,9 @@ def _logistic(
     return predict
 
 
-def _sampled(
-    levels: list[Tensor], rows: NDArray[np.int64], columns: NDArray[np.int64], size: tuple[int, ...]
-) -> NDArray[np.float32]:
-    """(n, D) maps of one image at some of its pixels."""
+def _sampled(levels: list[Tensor], where: NDArray[np.int64], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """(n, D) maps of one image at some of its pixels, by their numbers."""
+    rows, columns = np.divmod(where, size[1])
     places = np.stack([(2 * columns + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], 1)
     grid = torch.from_numpy(places).float()[None, None]
     found = [
@@ -185,7 +184,7 @@ def _scores(
     levels: list[Tensor], weight: NDArray[np.float64], bias: NDArray[np.float64], size: tuple[int, ...]
 ) -> Tensor:
     """(K, H, W) scores of one image."""
-    parts = torch.from_numpy(weight).float().split([len(m) for m in levels], 1)
+    parts = torch.split(torch.from_numpy(weight).float(), [len(m) for m in levels], 1)
     total = torch.from_numpy(bias).float()[:, None, None]
     for part, level in zip(parts, levels, strict=True):
         own = torch.einsum("kd,dhw->khw", part, level.float())
