@@ -102,6 +102,7 @@ def by_engine(dataset: Dataset, epochs: int = 1) -> tuple[float, list[int]]:
 def main() -> None:
     found = arguments(__doc__ or "", rounds=7, images=30_000)
     dataset = data(found.images)
+    torch.set_num_threads(1)  # what the engine gives so small a network, to the loop by hand too
     by_hand(dataset), by_engine(dataset)
     pairs = [(by_hand(dataset), by_engine(dataset)[0]) for _ in range(found.rounds)]
     ratios = sorted(b / a for a, b in pairs)

@@ -15,6 +15,7 @@ HERE = Path(__file__).parent
 SCRIPTS: dict[str, tuple[list[str], str | None]] = {
     "startup": (["startup.py"], None),
     "overhead": (["overhead.py"], None),
+    "busy": (["busy.py"], None),
     "coco_eval": (["coco_eval.py"], None),
     "coverage": (["coverage.py"], None),
     "near_duplicates": (["near_duplicates.py"], ""),

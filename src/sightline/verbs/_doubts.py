@@ -16,6 +16,7 @@ from sightline.core.run import Run
 from sightline.core.task import Task
 from sightline.data.scan import Scan
 from sightline.data.tiles import batches
+from sightline.engine import threads
 from sightline.engine.devices import Devices
 from sightline.engine.inference import predict
 from sightline.errors import DataError, UsageError
@@ -100,7 +101,8 @@ def ask(one: Witness, dataset: Dataset, scan: Scan, findings: Sequence[Finding])
     say(f"Asking {one.run.path} about {len(shown):,} pictures.")
     devices = Devices.start()
     model = one.model.to(devices.device)
-    said = predict(model, batches(shown, model.settings, batch_size=64), devices)
+    with threads.few([model], 64, devices):
+        said = predict(model, batches(shown, model.settings, batch_size=64), devices)
     doubted = one.task.doubts(said.prediction, said.truth, said.ids, {**model.settings, "trained": trained})
     note = (
         f"{one.run.path} was asked about {len(shown):,} pictures; it was trained on {len(trained):,} of "

@@ -23,7 +23,7 @@ from sightline.data.loader import Augment, Loader
 from sightline.data.tiles import Joined, batches
 from sightline.data.transforms.standard import standard
 from sightline.data.view import seen
-from sightline.engine import batch_size
+from sightline.engine import batch_size, threads
 from sightline.engine.callbacks import Callback
 from sightline.engine.callbacks.early_stop import EarlyStop
 from sightline.engine.callbacks.energy import Energy
@@ -123,13 +123,15 @@ def fit(
 ) -> tuple[Model, float]:
     """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
-    facts = {}
+    facts: dict[str, Any] = {}
     if plan.asked.prune is None or bare:
         model = build_model(plan, bare=bare).to(devices.device)
     else:
         torch.manual_seed(plan.asked.seed)
         pruned, facts["pruned"] = _pruned.build(plan)
         model = pruned.to(devices.device)
+    if not bare:
+        facts["weights"] = getattr(model.backbone(), "origin", "scratch")
     if devices.first:
         run.update(settings=plan.settings, **facts)
     if plan.recipe.channels_last:
@@ -165,7 +167,8 @@ def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices)
 
 def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
     """Predictions of the trained model on some items, in their order."""
-    return predict(model, loader(plan, dataset, devices), devices)
+    with threads.few([model], plan.recipe.batch_size or 32, devices):
+        return predict(model, loader(plan, dataset, devices), devices)
 
 
 def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:

@@ -17,6 +17,7 @@ from sightline.core.run import Run, scoreboard
 from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
 from sightline.data.tiles import batches
+from sightline.engine import threads
 from sightline.engine.devices import Devices
 from sightline.engine.inference import predict
 from sightline.errors import DataError
@@ -69,7 +70,9 @@ def run(
     devices = Devices.start(device)
     settings = model.settings
     seen = batches(part, model.settings, batch_size=64)
-    said = predict(model.to(devices.device), seen, devices)
+    model = model.to(devices.device)
+    with threads.few([model], 64, devices):
+        said = predict(model, seen, devices)
     scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)

@@ -8,7 +8,7 @@ import torch
 
 from sightline import talk
 from sightline.errors import SightlineError, UnknownName, UsageError
-from sightline.models import zoo
+from sightline.models import hub, zoo
 from sightline.models.backbones._backbone import take_channels
 
 
@@ -127,7 +127,7 @@ def test_a_hub_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ConnectionError("no route to the hub\nand more")
 
-    monkeypatch.setattr(timm, "create_model", broken)
+    monkeypatch.setattr(hub, "fetch", broken)
     with talk.quiet(), pytest.raises(SightlineError, match=r"ConnectionError: no route to the hub\)"):
         zoo.create("resnet18", outputs=2, channels=3, size=(64, 64), pretrained="yes")
 

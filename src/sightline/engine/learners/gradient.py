@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.sample import Batch
-from sightline.engine import optim
+from sightline.engine import optim, threads
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe, seconds
@@ -103,10 +103,11 @@ def fit(
         training.ema = AveragedModel(model, multi_avg_fn=_average(training), use_buffers=True)
     if resume:
         _resume(training, len(train))
+    models = [model] if teacher is None else [model, teacher.model]
     try:
         for callback in callbacks:
             callback.start(training)
-        with interruptible(training):
+        with threads.few(models, recipe.batch_size or 32, devices), interruptible(training):
             if prepare is not None and not training.step:
                 _prepare(training, prepare, validate)
             while not _finished(training):
@@ -310,11 +311,12 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
 
 def _average(training: Training) -> Callable[[Any, Any, Any], None]:
     """The running mean of weights. Its memory grows with the steps done, so that a short run is not left
-    with the weights it began with."""
+    with the weights it began with, unless these are those of a probe, which are good ones."""
 
     def update(kept: list[Tensor], now: list[Tensor], steps: Any) -> None:
         del steps  # it may lie on a GPU, which would be waited for
-        share = 1 - min(training.recipe.ema or 0.0, (1 + training.step) / (10 + training.step))
+        grown = 1.0 if training.recipe.probe else (1 + training.step) / (10 + training.step)
+        share = 1 - min(training.recipe.ema or 0.0, grown)
         for mean, value in zip(kept, now, strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, share)

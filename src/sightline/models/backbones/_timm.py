@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import timm
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
-from sightline.models import embedded
+from sightline.models import embedded, hub
 from sightline.models.backbones._backbone import Backbone, _unrolled
 
 B = TypeVar("B", bound=Backbone)
@@ -103,6 +104,50 @@ def published(name: str) -> bool:
     return bool(timm.models.is_model_pretrained(name))
 
 
+def sets() -> dict[str, str]:
+    """All published sets of weights, as one names them, each with its repository on the hub or address.
+
+    The set that a network takes by itself bears the network's name, others a tag too ("resnet50.tv_in1k").
+    """
+    found = {}
+    for full in timm.list_pretrained():
+        name, _, tag = full.partition(".")
+        usual = timm.get_pretrained_cfg(name)
+        config = timm.get_pretrained_cfg(full)
+        found[name if usual is not None and usual.tag == tag else full] = config.hf_hub_id or config.url
+    return found
+
+
+def hosted(name: str) -> hub.Weights | None:
+    """Where the weights that timm knows lie on the hub, as safetensors; None where they lie elsewhere."""
+    config = timm.get_pretrained_cfg(name)
+    if config is None or not config.hf_hub_id:
+        return None
+    repo, _, revision = config.hf_hub_id.partition("@")
+    file = str(config.hf_hub_filename or "model").replace("pytorch_", "")
+    license = config.license if config.license not in (None, "unknown") else ""
+    return hub.Weights(repo, str(Path(file).with_suffix(".safetensors")), revision or "main", license)
+
+
+def elsewhere(name: str) -> str:
+    """Address of weights that are not on the hub, or ""."""
+    config = timm.get_pretrained_cfg(name)
+    return "" if config is None or config.hf_hub_id else str(config.url or "")
+
+
+def facts(name: str) -> tuple[str, str]:
+    """Tag and licence of the weights that a network takes; "" where timm does not say."""
+    config = timm.get_pretrained_cfg(name)
+    return ("", "") if config is None else (config.tag or "", config.license or "")
+
+
+def weigh(name: str) -> int:
+    """Bytes of the tensors of a network, which is built without any memory."""
+    with torch.device("meta"):
+        net = timm.create_model(name)
+    return sum(t.numel() * t.element_size() for t in net.state_dict().values())
+
+
 def fill(net: nn.Module, name: str) -> None:
     """Put the installed weights of a network into it, or into the part of it that gives feature maps.
 
@@ -153,7 +198,8 @@ def build(
         UsageError: If the network cannot be built so.
     """
     fetch = pretrained and bool(embedded.trouble(name))
-    net = _net(name, size, options, pretrained=fetch, num_classes=outputs, in_chans=channels)
+    more = _fetched(name) if fetch else {}
+    net = _net(name, size, options, num_classes=outputs, in_chans=channels, **more)
     if pretrained and not fetch:
         fill(net, name)
     return _signed(TimmBackbone(net, outputs), name, channels, pretrained)
@@ -182,12 +228,19 @@ def pyramid(
         )
     chosen = tuple(at[stride] for stride in strides)
     fetch = pretrained and bool(embedded.trouble(name))
-    net = _net(
-        name, size, options, features_only=True, out_indices=chosen, in_chans=channels, pretrained=fetch
-    )
+    more = _fetched(name) if fetch else {}
+    net = _net(name, size, options, features_only=True, out_indices=chosen, in_chans=channels, **more)
     if pretrained and not fetch:
         fill(net, name)
     return _signed(TimmPyramid(net), name, channels, pretrained)
+
+
+def _fetched(name: str) -> dict[str, Any]:
+    """What has timm put published weights in: from a file that our own door fetched, if the hub has it."""
+    where = hosted(name)
+    if where is None:
+        return {"pretrained": True}
+    return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(hub.fetch(where))}}
 
 
 def _net(name: str, size: tuple[int, int], options: dict[str, Any], **more: Any) -> Any:
@@ -214,7 +267,10 @@ def _signed(backbone: B, name: str, channels: int, pretrained: bool) -> B:
         backbone.origin = f"installed: {installed.requirement}, SHA-256 {installed.sha256}"
         backbone.pixels = installed.mean[:channels], installed.std[:channels]
     elif pretrained and config is not None:
-        backbone.origin = f"timm: {config.hf_hub_id or config.url}"
+        where = hosted(name)
+        found = hub.cached(where) if where is not None else None
+        digest = f", SHA-256 {found.sha256}" if found is not None and found.sha256 else ""
+        backbone.origin = f"timm: {config.hf_hub_id or config.url}{digest}"
         if channels == len(config.mean):
             backbone.pixels = (tuple(config.mean), tuple(config.std))
     return backbone

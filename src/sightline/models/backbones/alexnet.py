@@ -21,6 +21,9 @@ CARD = ModelCard(
     defaults={"lr": 3e-4},
 )
 
+WEIGHTS = AlexNet_Weights.DEFAULT
+"""What torchvision publishes for it."""
+
 
 class AlexNet(Backbone):
     """Five convolutions and three dense layers.
@@ -57,13 +60,12 @@ def build(
         pretrained: Fetch torchvision's weights.
     """
     del size
-    weights = AlexNet_Weights.DEFAULT
     net = alexnet(num_classes=1000 if pretrained else outputs, dropout=dropout)
     if pretrained:
-        net.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+        net.load_state_dict(WEIGHTS.get_state_dict(progress=False, check_hash=True, weights_only=True))
     net.features[0] = take_channels(net.features[0], channels, keep=pretrained)
     backbone = AlexNet(net, outputs)
     if pretrained:
-        backbone.origin = f"torchvision: {weights.url}"
+        backbone.origin = f"torchvision: {WEIGHTS.url}"
         backbone.pixels = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)) if channels == 3 else None
     return backbone

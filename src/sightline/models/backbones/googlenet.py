@@ -20,6 +20,9 @@ CARD = ModelCard(
     defaults={"lr": 1e-3},
 )
 
+WEIGHTS = GoogLeNet_Weights.DEFAULT
+"""What torchvision publishes for it."""
+
 
 class Inception(Backbone):
     """Nine inception modules and one dense layer.
@@ -54,7 +57,6 @@ def build(
         pretrained: Fetch torchvision's weights.
     """
     del size
-    weights = GoogLeNet_Weights.DEFAULT
     net = GoogLeNet(
         num_classes=1000 if pretrained else outputs,
         aux_logits=pretrained,
@@ -62,12 +64,12 @@ def build(
         dropout=dropout,
     )
     if pretrained:
-        net.load_state_dict(weights.get_state_dict(progress=False, check_hash=True, weights_only=True))
+        net.load_state_dict(WEIGHTS.get_state_dict(progress=False, check_hash=True, weights_only=True))
         net.aux_logits, net.aux1, net.aux2 = False, None, None
     net.conv1.conv = take_channels(net.conv1.conv, channels, keep=pretrained)
     backbone = Inception(net, outputs)
     if pretrained:
-        backbone.origin = f"torchvision: {weights.url}"
+        backbone.origin = f"torchvision: {WEIGHTS.url}"
         # These weights came from TensorFlow, where pictures run from -1 to 1.
         backbone.pixels = ((0.5,) * 3, (0.5,) * 3) if channels == 3 else None
     return backbone

@@ -24,6 +24,7 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, UnknownName
 from sightline.models import candidates, teaching
+from sightline.models.hub import Weights, described
 from sightline.models.library import Network, Tensors, fill, padded, seeded
 from sightline.models.published import Pretrained, fetched, patient
 from sightline.ops.boxes import from_centres, to_centres
@@ -75,7 +76,8 @@ class Detector(Model):
         kind = getattr(library, f"{self.family}ForObjectDetection")
         net = kind(self._config(library, variant)).model
         _mend(net)
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant))
+        here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
+        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
         if found is not None:
             fill(net, found, BODY)
             settings["keep_statistics"] = True
@@ -250,7 +252,7 @@ def _fetch(kind: Any, variant: Variant) -> Callable[[], Tensors] | None:
     """How to get the published tensors."""
 
     def fetch() -> Tensors:
-        with patient():
+        with patient(variant.hub):
             tensors: Tensors = kind.from_pretrained(variant.hub).model.state_dict()
             return tensors
 

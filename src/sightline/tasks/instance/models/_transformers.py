@@ -32,7 +32,7 @@ def fetch(kind: Any, hub: str) -> Callable[[], Tensors] | None:
     """How to get the published tensors of a network of class `kind`; None where there are none."""
 
     def tensors() -> Tensors:
-        with patient():
+        with patient(hub):
             found: Tensors = kind.from_pretrained(hub).state_dict()
             return found
 

@@ -19,6 +19,7 @@ from sightline.core.task import DataInfo
 from sightline.errors import UnknownName
 from sightline.models import candidates, teaching
 from sightline.models.anchored import IMAGENET
+from sightline.models.hub import Weights, described
 from sightline.models.library import Network, fill, padded, seeded
 from sightline.models.published import Pretrained, fetched
 from sightline.tasks.instance.models._transformers import fetch, library
@@ -115,7 +116,8 @@ class Mask2Former(Model):
         net = kind(self._config(source, variant))
         # What nothing depends on gets no gradient, which several processes would wait for.
         net.get_submodule(BODY).swin.layernorm = nn.Identity()
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, fetch(kind, variant.hub))
+        here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
+        found = fetched(f"'{self.card.name}' ({name})", pretrained, fetch(kind, variant.hub), installed=here)
         if found is not None:
             fill(net, found, BODY)
         self.network = Network(net, BODY, still=False)

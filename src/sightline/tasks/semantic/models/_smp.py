@@ -6,17 +6,16 @@ Weights of encoders are never fetched by it, but by our own door to timm, where 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from functools import partial
 from typing import Any, ClassVar
 
 from torch import nn
 
 from sightline.errors import UsageError
-from sightline.models import embedded, library, zoo
+from sightline.models import library, sources, zoo
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
-from sightline.models.published import Pretrained, fetched, patient
+from sightline.models.published import Pretrained, fetched
 from sightline.tasks.semantic.models._network import Network, try_out
 
 DEFAULTS = {"batch_size": 8, "lr": 5e-4}
@@ -55,7 +54,9 @@ class Segmenter(Network):
             try_out(net, channels, size, f"Model '{self.card.name}' on backbone '{name}'")
         network = library.Network(net, BODY, still=False)
         fetch = partial(_filled, network.body, name, channels, size)
-        found = fetched(f"'{name}'", pretrained, fetch, partial(_without, name), embedded.described(name))
+        here = "" if pretrained == "no" else sources.here(name)
+        says = {"saying": sources.saying(name), "lost": sources.lost(name)}
+        found = fetched(f"'{name}'", pretrained, fetch, partial(_without, name), here, **says)
         if found is not None:
             network.origin, network.pixels = found.origin, found.pixels
         return network
@@ -96,8 +97,7 @@ def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) ->
     # Where strides were traded for dilation, timm's own network has the same layers at the usual strides.
     first = info.reduction()[0]
     strides = tuple(first * 2**i for i in range(len(info.reduction())))
-    with nullcontext() if embedded.described(name) else patient():
-        found = _timm.pyramid(name, channels=channels, size=size, strides=strides, pretrained=True)
+    found = _timm.pyramid(name, channels=channels, size=size, strides=strides, pretrained=True)
     body.load_state_dict(found.net.state_dict())
     return found
 

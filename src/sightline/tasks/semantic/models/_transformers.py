@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from sightline.errors import MissingExtra
 from sightline.models import library
+from sightline.models.hub import Weights, described
 from sightline.models.published import Pretrained, fetched, patient
 from sightline.tasks.semantic.models._network import Network
 
@@ -53,7 +54,8 @@ class Segmenter(Network):
         there, variant = _library(self.card.name), self.variants[name]
         config, kind = (getattr(there, k) for k in self.kinds)
         net = kind(config(num_labels=len(self.settings["classes"]), **self.config(variant)))
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant))
+        here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
+        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
         if found is not None:
             library.fill(net, found, self.body)
         network = library.Network(net, self.body, still=False)
@@ -81,7 +83,7 @@ def _fetch(kind: Any, variant: Variant) -> Callable[[], library.Tensors] | None:
     """How to get the published tensors."""
 
     def fetch() -> library.Tensors:
-        with patient():
+        with patient(variant.hub):
             tensors: library.Tensors = kind.from_pretrained(variant.hub).state_dict()
             return tensors
 
