@@ -1,12 +1,13 @@
 """Detection: what `yolo-n` learns in a fixed time on BCCD, and how fast it is beside a rival's nano model.
 
     python benchmarks/detect.py --data FOLDER [--minutes 30] [--rival PYTHON] [--sizes 320,640]
-                                [--rival-minutes 10] [--json FILE]
+                                [--rival-minutes 10] [--pretrained auto|no] [--json FILE]
 
 FOLDER is BCCD. PYTHON is the interpreter of an environment with `ultralytics` in it (AGPL: measured from
 outside, never imported here); without it only our side is measured. Both sides train on the same pictures
-from random weights with their own default augmentation, batch 16 and two workers, and take turns. With
---rival-minutes both train that long, and our evaluation scores both on the test part.
+from random weights with their own default augmentation, batch 16 and two workers, and take turns;
+--pretrained is what ours starts from in --minutes. With --rival-minutes both train that long, from random
+weights, and our evaluation scores both on the test part.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Watch(Callback):
 
 def ours(data: Path, size: int, out: Path) -> float:
     """Training images a second, without validation and checkpoints at the ends of epochs."""
-    made = plan(Asked(str(data), recipe={"size": size, "epochs": 4, "batch_size": 16}))
+    made = plan(Asked(str(data), pretrained="no", recipe={"size": size, "epochs": 4, "batch_size": 16}))
     devices, run, watch = Devices.start("cpu"), Run.create(out, {}, overwrite=True), Watch()
     model = build_model(made).to(memory_format=torch.channels_last)
     batches = loader(made, made.part("train"), devices, train=True)
@@ -130,7 +131,7 @@ def speed(data: Path, python: str | None, size: int, work: Path) -> dict[str, An
     """Training and prediction, images a second, of both sides at one size."""
     files = work / "pictures"
     train = [ours(data, size, work / "run") for _ in range(2)]
-    run = sl.train(str(data), size=size, epochs=1, out=work / f"run{size}", overwrite=True)
+    run = sl.train(str(data), pretrained="no", size=size, epochs=1, out=work / f"run{size}", overwrite=True)
     model = sl.load(run.path)
     list(model.predict([str(p) for p in sorted(files.glob("*.jpg"))[:8]]))
     began = time.perf_counter()
@@ -150,7 +151,8 @@ def speed(data: Path, python: str | None, size: int, work: Path) -> dict[str, An
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0, sizes="320,640")
+    found = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0, sizes="320,640",
+                      pretrained="auto")  # fmt: skip
     python = found.rival or None
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -164,10 +166,10 @@ def main() -> None:
         for size in map(int, found.sizes.split(",")):
             results[f"images a second at {size}"] = speed(found.data, python, size, work)
         if found.minutes:
-            results["ours"] = fixed_time(found.data, found.minutes, work / "long")
+            results["ours"] = fixed_time(found.data, found.minutes, work / "long", found.pretrained)
         if found.rival_minutes and python:
             minutes = found.rival_minutes
-            results[f"ours in {minutes} minutes"] = fixed_time(found.data, minutes, work / "short")
+            results[f"ours in {minutes} minutes"] = fixed_time(found.data, minutes, work / "short", "no")
             rival(
                 python,
                 do="train",
@@ -182,9 +184,9 @@ def main() -> None:
     report("detect", results, found.json)
 
 
-def fixed_time(data: Path, minutes: float, out: Path) -> dict[str, Any]:
+def fixed_time(data: Path, minutes: float, out: Path, start: Any) -> dict[str, Any]:
     """Scores on the test part after so many minutes of training with the default recipe."""
-    run = sl.train(str(data), time=f"{minutes}m", out=out)
+    run = sl.train(str(data), pretrained=start, time=f"{minutes}m", out=out)
     kept = run.results.scores
     return {name: [s.value, s.low, s.high] for name, s in kept.items()} | {"epochs": len(list(run.events()))}
 

@@ -55,7 +55,7 @@ class Watch(Callback):
 def train(out: Path, data: str, size: int, epochs: int) -> list[float]:
     """Train yolo-n as `sightline train` does, and keep the model in a run folder; MiB after each epoch."""
     recipe = {"epochs": epochs, "size": size}
-    made = plan(Asked(data, model="yolo-n", device="cpu", recipe=recipe))
+    made = plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
     devices, watch = Devices.start("cpu", made.recipe.precision), Watch()
     run = Run.create(out, {"verb": "train", **facts(made)})
     model, _ = fit(made, run, devices, extra=[watch])

@@ -1,10 +1,12 @@
 """Segmentation: what is learnt on CamVid, ISBI-2012 and nuclei, what the loop costs, and large pictures.
 
     python benchmarks/segment.py --data FOLDER [--only camvid|isbi|nuclei|loop|large] [--minutes 30]
+                                 [--pretrained auto|no]
 
-FOLDER holds camvid, isbi2012_membrane and dsb2018_nuclei. CamVid: official split, U-Net on ResNet-18 from
-random weights, so many minutes. ISBI: five folds of six neighbouring slices, a fifth of the minutes each.
-Nuclei: `yolo-n` and `mask-rcnn` on ResNet-18, half of the minutes each.
+FOLDER holds camvid, isbi2012_membrane and dsb2018_nuclei. CamVid: official split, U-Net with the default
+start, or with `--pretrained no` on ResNet-18 from random weights, so many minutes. ISBI: five folds of six
+neighbouring slices, a fifth of the minutes each. Nuclei: `yolo-n` with that start, and `mask-rcnn` on
+ResNet-18 from random weights, half of the minutes each.
 """
 
 from __future__ import annotations
@@ -64,16 +66,16 @@ def shown(run: Any) -> dict[str, Any]:
     return {"scores": scores, "baselines": beside, "epochs": len(events), f"curve of {main}": curve}
 
 
-def camvid(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+def camvid(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Official 367 / 101 / 233, 11 classes, void ignored; seen at 240 x 320, scored at 360 x 480."""
     run = sl.train(
-        str(data / "camvid"), model="unet", backbone="resnet18", loss="ce+jaccard", size=320,
+        str(data / "camvid"), model="unet", pretrained=start, loss="ce+jaccard", size=320,
         precision=PRECISION, time=f"{minutes}m", out=work / "camvid",
     )  # fmt: skip
     return shown(run)
 
 
-def isbi(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+def isbi(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Each slice is tested once, by a network that saw no slice of its fold; neighbours share a fold."""
     source = str(data / "isbi2012_membrane")
     dataset = open_data(source)
@@ -85,7 +87,7 @@ def isbi(data: Path, minutes: float, work: Path) -> dict[str, Any]:
         assignment[folds[k]], assignment[folds[(k + 1) % FOLDS]] = "test", "val"
         splits = work / f"fold{k}.json"
         splits.write_text(json.dumps(splits_to_json(dataset, assignment)), encoding="utf-8")
-        run = sl.train(source, model="unet", backbone="resnet18", time=f"{minutes / FOLDS}m", splits=splits,
+        run = sl.train(source, model="unet", pretrained=start, time=f"{minutes / FOLDS}m", splits=splits,
                        precision=PRECISION, loss="ce+jaccard", batch_size=2, flip="yes",
                        out=work / f"isbi{k}")  # fmt: skip
         _, found, there = run.predictions("test")
@@ -124,21 +126,21 @@ def cells(truth: np.ndarray, said: np.ndarray) -> tuple[float, float]:
     return float(rand), 2 * shared / max(entropy(of_truth) + entropy(of_said), 1e-12)
 
 
-def nuclei(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+def nuclei(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Two networks, and the watershed among the baselines."""
     half = f"{minutes / 2}m"
     source = str(data / "dsb2018_nuclei")
     how = {"task": "instance", "time": half, "precision": PRECISION}
-    yolo = sl.train(source, model="yolo-n", out=work / "yolo", **how)
-    rcnn = sl.train(source, model="mask-rcnn", variant="resnet18", out=work / "rcnn", **how)
+    yolo = sl.train(source, model="yolo-n", pretrained=start, out=work / "yolo", **how)
+    rcnn = sl.train(source, model="mask-rcnn", variant="resnet18", pretrained="no", out=work / "rcnn", **how)
     return {"yolo-n": shown(yolo), "mask-rcnn resnet18": shown(rcnn)}
 
 
-def loop(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Training images a second beside the plainest loop over the same network, batches and loss."""
-    del minutes
-    asked = Asked(str(data / "camvid"), model="unet", recipe={"epochs": 1, "batch_size": 8, "workers": 2},
-                  options={"backbone": "resnet18"})  # fmt: skip
+    del minutes, start
+    recipe = {"epochs": 1, "batch_size": 8, "workers": 2}
+    asked = Asked(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
     made = plan(asked)
     part = made.part("train").subset(range(PICTURES))
     devices = Devices.start("cpu", "fp32")
@@ -179,11 +181,11 @@ def loop(data: Path, minutes: float, work: Path) -> dict[str, Any]:
     }
 
 
-def large(data: Path, minutes: float, work: Path) -> dict[str, Any]:
+def large(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Peak memory of predicting one picture by tiles, at several sizes."""
-    del data, minutes
+    del data, minutes, start
     run = sl.train(
-        "shapes:masks:60", model="unet", backbone="resnet18", tile=256, size=128, epochs=1, out=work / "tiles"
+        "shapes:masks:60", model="unet", pretrained="no", tile=256, size=128, epochs=1, out=work / "tiles"
     )
     found = {}
     for side in SIDES:
@@ -225,12 +227,12 @@ PARTS = {"camvid": camvid, "isbi": isbi, "nuclei": nuclei, "loop": loop, "large"
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="", minutes=30.0, only="")
+    found = arguments(__doc__ or "", data="", minutes=30.0, only="", pretrained="auto")
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, part in PARTS.items():
             if found.only in ("", name):
-                results[name] = part(found.data, found.minutes, Path(folder))
+                results[name] = part(found.data, found.minutes, Path(folder), found.pretrained)
     report("segment", results, found.json)
 
 

@@ -17,7 +17,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
-from sightline.core.task import Task
+from sightline.core.task import Baseline, Task
 from sightline.data.scan import scan
 from sightline.engine.recipe import Recipe
 from sightline.engine.teacher import Teacher
@@ -62,10 +62,20 @@ def check_task(name: str) -> None:
     _check_best(task, one)
     for baseline in task.baselines():
         images = np.stack([one.pixels.read(i) for i in range(len(one))])
-        said = baseline.fit(images if baseline.looks else None, one.targets)(images)
+        seen = _as_seen(baseline, images)
+        said = baseline.fit(seen if baseline.looks else None, one.targets)(seen)
         assert said.kind == card.prediction, f"baseline {baseline.name} gives a {said.kind}"
         assert len(said) == len(one), f"baseline {baseline.name} answers {len(said)} of {len(one)} images"
     assert not task.baselines()[0].looks, "the first baseline must not look at the pictures"
+
+
+def _as_seen(baseline: Baseline, images: np.ndarray) -> Any:
+    """What stands for the pictures that a baseline looks at: as they are, as features, or as maps."""
+    if baseline.maps:
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).float()
+        levels = [torch.nn.functional.avg_pool2d(pixels, stride) for stride in (4, 8, 16)]
+        return list(map(list, zip(*levels, strict=True)))
+    return images.reshape(len(images), -1) if baseline.frozen else images
 
 
 def _check_best(task: Task, dataset: Dataset) -> None:

@@ -50,6 +50,8 @@ class ModelCard:
         size: Input size (height, width) it was made for, or None for any.
         stride: What the input's sides must be multiples of.
         defaults: Recipe values it likes best.
+        tuned_backbone: Backbone with installed weights that it starts from where they are wanted, or "".
+        tuned_defaults: Recipe values it likes best then, on top of `defaults`.
     """
 
     name: str
@@ -60,6 +62,8 @@ class ModelCard:
     size: tuple[int, int] | None = None
     stride: int = 1
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    tuned_backbone: str = ""
+    tuned_defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

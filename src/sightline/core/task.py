@@ -60,6 +60,8 @@ class Baseline:
         looks: Whether it looks at the pictures at all.
         frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
             baseline is left out where the images are no photographs or the weights are not installed.
+        maps: Whether a frozen one gets, in place of features, the maps of that network: of each image a list
+            of (D, h, w), finest first, which are made as they are asked for.
         side: Largest side in pixels of the pictures it looks at; what lies in the picture is given,
             and wanted, in their pixels.
     """
@@ -69,6 +71,7 @@ class Baseline:
     fit: Callable[[Any, Any], Callable[[Any], Any]]
     looks: bool = True
     frozen: bool = False
+    maps: bool = False
     side: int = 64
 
 

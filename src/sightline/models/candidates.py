@@ -25,7 +25,7 @@ class Wanted(Protocol):
 
     @property
     def backbone(self) -> str:
-        """Network whose feature maps are used; "own" is the method's."""
+        """Network whose feature maps are used; own (and auto, left as it is) is the method's."""
 
     @property
     def variant(self) -> str | None:
@@ -91,7 +91,7 @@ def settings_for(
         UsageError: If another backbone is asked for.
     """
     assert info.classes is not None
-    if options.backbone != "own":
+    if options.backbone not in ("auto", "own"):
         raise UsageError(
             f"Model '{card.name}' is built on networks of its library and takes no --backbone. "
             f"Received '{options.backbone}'. Choose one with --variant."

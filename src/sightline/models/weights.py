@@ -17,7 +17,7 @@ from sightline.models.backbones._backbone import Backbone
 from sightline.storage import read_tensors
 
 WRAPPINGS = ("", "network.", "net.", "network.net.", "module.", "backbone.", "net.backbone.body.",
-             "net.backbone.", "net.encoder.model.")  # fmt: skip
+             "net.backbone.", "network.backbone.", "net.encoder.model.")  # fmt: skip
 """What stands before the names of a backbone's tensors where it is, or was saved as, part of something."""
 
 

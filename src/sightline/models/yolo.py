@@ -40,6 +40,8 @@ DEFAULTS = {
     "batch_size": 16,
 }
 """Recipe of all sizes."""
+TUNED = {"layer_decay": 0.9, "freeze_bn": True}
+"""Recipe where installed weights of the backbone are tuned, where it differs from `DEFAULTS`."""
 COUNTED = "80 classes, 3x640x640, own backbone"
 
 WIDTHS = {"n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576), "l": (256, 512, 640)}
@@ -106,17 +108,18 @@ def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:
         UsageError: If a variant is asked for.
     """
     assert info.classes is not None
-    if options.backbone != "own":
+    backbone = "own" if options.backbone == "auto" else options.backbone
+    if backbone != "own":
         try:
-            zoo.card(options.backbone)
+            zoo.card(backbone)
         except UnknownName as error:
-            raise UnknownName("backbone", options.backbone, ["own", *error.near], zoo.HINT) from None
+            raise UnknownName("backbone", backbone, ["own", *error.near], zoo.HINT) from None
     if options.variant is not None:
         raise UsageError(f"Our YOLO models have no variants. Received --variant {options.variant}.")
     return {
         "classes": list(info.classes.names),
         "class_ids": list(info.classes.ids),
-        "backbone": options.backbone,
+        "backbone": backbone,
         # A place in the middle of a picture-filling object is half a side from its sides.
         "bins": max(BINS, 1 + math.ceil(max(info.size) / 64)),
         "conf": options.conf,

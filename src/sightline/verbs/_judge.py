@@ -58,8 +58,11 @@ def baselines(
         frozen: The installed network, or None where the images are no photographs or it is not there.
     """
     found = {b.name: _answers(b, train, test, settings) for b in task.baselines() if not b.frozen}
-    waiting = [b for b in task.baselines() if b.frozen]
-    if frozen is None or not waiting:
+    if frozen is None:
+        return found
+    found |= {b.name: _mapped(b, train, test, settings, frozen) for b in task.baselines() if b.maps}
+    waiting = [b for b in task.baselines() if b.frozen and not b.maps]
+    if not waiting:
         return found
     order = np.random.default_rng(0).permutation(len(train))
     part = train.subset(np.sort(order[:LOOKED_AT]))
@@ -75,9 +78,7 @@ def baselines(
 
 def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
     """What a baseline says of the test items, in the pixels of the stored pictures."""
-    h, w = settings["size"]
-    scale = min(1.0, baseline.side / max(h, w))
-    size, most = (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
+    size, most = _looks(baseline, settings)
     order = np.random.default_rng(0).permutation(len(train))
     chosen = np.sort(order[:most] if baseline.looks else order)
     truth = seen(train.targets[torch.from_numpy(chosen)], size, settings["fit"])[0]
@@ -95,6 +96,27 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
         taken += time.monotonic() - started
     say(f"baseline  {baseline.name}: {baseline.summary} ({taken:.1f} s)")
     return type(parts[0]).cat(parts)
+
+
+def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
+    """(height, width) of the pictures that a baseline looks at, and how many of them at once."""
+    h, w = settings["size"]
+    scale = min(1.0, baseline.side / max(h, w))
+    return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
+
+
+def _mapped(
+    baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
+) -> Any:
+    """What a baseline on frozen maps says of the test items, in the pixels of the stored pictures."""
+    size, most = _looks(baseline, settings)
+    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
+    started = time.monotonic()
+    answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
+    _, *places = seen(test.targets, size, settings["fit"])
+    said = Batch(torch.empty(0), None, (), *places).back(answer(frozen.maps(test, size)))
+    say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    return said
 
 
 def _small(

@@ -28,7 +28,15 @@ from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.options import build
 from sightline.tasks import TASKS
-from sightline.verbs._start import GRAY, Start, choose_model, choose_start, takes_gray, tuning_defaults
+from sightline.verbs._start import (
+    GRAY,
+    Start,
+    choose_backbone,
+    choose_model,
+    choose_start,
+    takes_gray,
+    tuned_defaults,
+)
 from sightline.verbs.check import look, refuse
 
 SMALL = 96
@@ -185,8 +193,10 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     start = choose_start(asked, dataset, scan)
     method, backbone, model_card, start = choose_model(asked, package, start, why)
     recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
+    task_options, start = choose_backbone(asked, card.name, model_card, task_options, start)
     recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked, start)
-    info = _info(dataset, scan, recipe, model_card, backbone, start)
+    body = backbone or getattr(task_options, "backbone", None)
+    info = _info(dataset, scan, recipe, model_card, body, start)
     task = task_type(card.name)(info, task_options)
     settings = {
         "task": card.name,
@@ -338,7 +348,7 @@ def _resolved(
         "workers": 2 if photos and dataset.root is not None else 0,
         "size": side if photos else None,
     }
-    tuned = tuning_defaults(n, largest, timed=recipe.time is not None) if start.tuned else {}
+    tuned = tuned_defaults(start, card, n, largest, timed=recipe.time is not None)
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
     if recipe.distill is not None and asked.teacher is None:
         raise UsageError(f"--distill {recipe.distill} is learning from a teacher. Name it: --teacher RUN.")

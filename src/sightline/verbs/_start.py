@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -150,9 +153,56 @@ def _settle_method(start: Start, method: ModuleType) -> Start:
     return start
 
 
+def choose_backbone(
+    asked: Asked, task: str, card: ModelCard, options: Any, start: Start
+) -> tuple[Any, Start]:
+    """The task's options with the backbone that "auto" stands for, and what that starts from.
+
+    Args:
+        asked: What the user asked for.
+        task: Its name.
+        card: The method's.
+        options: The task's options; those without a backbone come back as they are.
+        start: What `choose_model` said.
+    """
+    name = getattr(options, "backbone", None)
+    if name is None:
+        return options, start
+    wanted = start.pretrained != "no" and bool(card.tuned_backbone)
+    if name == "auto":
+        installed = wanted and not embedded.trouble(card.tuned_backbone)
+        name = card.tuned_backbone if installed else _backbone_of(asked.weights, task, card.name) or "own"
+    if wanted and (where := embedded.described(name)):
+        reason = f"backbone {name} with weights that are {where}; --pretrained no starts from scratch"
+        start = Start("yes", reason, True)
+    return replace(options, backbone=name), start
+
+
+def _backbone_of(weights: str | None, task: str, method: str) -> str | None:
+    """The backbone of a run of this task and method whose weights are taken; None where none is known."""
+    if weights is None:
+        return None
+    source = Path(weights)
+    for file in (source / "model" / "model.json", source / "model.json", source.parent / "model.json"):
+        if file.is_file():
+            settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
+            same = settings["task"] == task and settings["method"] == method
+            return settings.get("backbone") if same else None
+    return None
+
+
 def takes_gray(start: Start, backbone: str | None) -> bool:
     """Whether gray images go in with one channel: not where the weights want three of their own kind."""
     return start.pretrained == "no" or (start.tuned and not embedded.trouble(backbone or ""))
+
+
+def tuned_defaults(
+    start: Start, card: ModelCard, images: int, side: int, *, timed: bool
+) -> Mapping[str, Any]:
+    """Recipe where weights are tuned: the method's own, else that of networks with one head; else none."""
+    if not start.tuned:
+        return {}
+    return card.tuned_defaults or tuning_defaults(images, side, timed=timed)
 
 
 def tuning_defaults(images: int, side: int, *, timed: bool) -> dict[str, Any]:

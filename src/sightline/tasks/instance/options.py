@@ -13,7 +13,8 @@ class Options:
     """Settings of instance segmentation.
 
     Args:
-        backbone: Network whose feature maps are used, by its name in `sightline models`; own is the method's.
+        backbone: Network whose feature maps are used, by its name in `sightline models`; own is the method's;
+            auto is one with installed weights, where training starts from such and the method has one.
         variant: Which of a method's networks, where it has several; its card names them.
         conf: Least confidence of a predicted object, in [0, 1); low, so that all recalls are seen.
         nms: Overlap above which the worse of two boxes of a class goes, in [0, 1]; at 1 none goes.
@@ -23,7 +24,7 @@ class Options:
         multiscale: Largest change of the input size from batch to batch, as a share of it, in [0, 1).
     """
 
-    backbone: str = "own"
+    backbone: str = "auto"
     variant: str | None = None
     conf: Annotated[float, Range(0, 1, below=True)] = 0.01
     nms: Annotated[float, Range(0, 1)] = 0.7

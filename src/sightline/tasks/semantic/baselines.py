@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.nn import functional as F
 
 from sightline.core.targets.masks import VOID, Masks
 from sightline.core.task import Baseline
+from sightline.models import embedded
 
 Images = NDArray[np.uint8]
 COLOURS, PIXELS = 16, 60_000
@@ -33,6 +39,8 @@ def baselines(classes: int) -> list[Baseline]:
         Baseline("colours", f"k-means: {COLOURS} colours, each with its commonest class", _colours, side=128),
         Baseline("forest", "a random forest on each pixel's colour, place and filter responses", _forest,
                  side=128),
+        Baseline("frozen", f"logistic regression for each pixel on frozen maps of {embedded.DEFAULT}",
+                 lambda maps, truth: _logistic(maps, truth, classes), frozen=True, maps=True, side=320),
     ]  # fmt: skip
     if classes == 2:
         otsu = Baseline("otsu", "one threshold of brightness for each picture (Otsu 1979)", _otsu, side=256)
@@ -58,11 +66,11 @@ def _place(truth: Masks) -> Callable[[Any], Masks]:
     return lambda images: Masks.of([best] * len(images))
 
 
-def _known(images: Images, truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
+def _known(truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
     """Number of each picture, and places of pixels with a class: PIXELS over all pictures."""
     rng = np.random.default_rng(0)
-    each = max(50, PIXELS // max(1, len(images)))
-    for i in range(len(images)):
+    each = max(50, PIXELS // max(1, len(truth)))
+    for i in range(len(truth)):
         where = np.flatnonzero(truth.map(i).ravel() != VOID)
         if len(where):
             yield i, rng.choice(where, min(each, len(where)), replace=False)
@@ -70,7 +78,7 @@ def _known(images: Images, truth: Masks) -> Iterator[tuple[int, NDArray[np.int64
 
 def _colours(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     """Each colour of a palette has the class that it mostly has in training."""
-    chosen = list(_known(images, truth))
+    chosen = list(_known(truth))
     if not chosen:
         return _place(truth)
     x = np.concatenate([_flat(images[i])[at] for i, at in chosen])
@@ -114,7 +122,7 @@ def _bright(image: Images) -> NDArray[np.bool_]:
 
 def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     """A random forest that sees each pixel through filters."""
-    chosen = list(_known(images, truth))
+    chosen = list(_known(truth))
     if not chosen:
         return _place(truth)
     x = np.concatenate([_filtered(images[i])[at] for i, at in chosen])
@@ -123,6 +131,65 @@ def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     return lambda new: Masks.of(
         [model.predict(_filtered(p)).astype(np.uint8).reshape(p.shape[:2]) for p in new]
     )
+
+
+def _logistic(
+    maps: Iterable[list[Tensor]], truth: Masks, classes: int
+) -> Callable[[Iterable[list[Tensor]]], Masks]:
+    """Logistic regression on the frozen maps at each pixel, brought there by bilinear interpolation.
+
+    What is linear may be interpolated afterwards: the scores are worked out in the maps' own grids.
+    """
+    chosen = dict(_known(truth))
+    x, y = [], []
+    for i, levels in enumerate(maps):
+        if i in chosen:
+            one = truth.map(i)
+            x.append(_sampled(levels, chosen[i], one.shape))
+            y.append(one.ravel()[chosen[i]])
+    seen = np.unique(np.concatenate(y)) if y else np.zeros(0)
+    if len(seen) < 2:
+        return _place(truth)
+    scale = StandardScaler()
+    model = LogisticRegression(C=0.1, max_iter=100).fit(
+        scale.fit_transform(np.concatenate(x)), np.concatenate(y)
+    )
+    weight, bias = (np.asarray(v, dtype=np.float64) for v in (model.coef_, model.intercept_))
+    if len(seen) == 2:  # the scores of the first class are then 0
+        weight, bias = (np.concatenate([np.zeros_like(v), v]) for v in (weight, bias))
+    weight = weight / scale.scale_
+    bias = bias - weight @ scale.mean_
+    size = tuple(int(v) for v in truth.sizes[0])
+
+    def predict(new: Iterable[list[Tensor]]) -> Masks:
+        labels = torch.from_numpy(seen.astype(np.uint8))
+        return Masks.of(labels[_scores(levels, weight, bias, size).argmax(0)] for levels in new)
+
+    return predict
+
+
+def _sampled(levels: list[Tensor], where: NDArray[np.int64], size: tuple[int, ...]) -> NDArray[np.float32]:
+    """(n, D) maps of one image at some of its pixels, by their numbers."""
+    rows, columns = np.divmod(where, size[1])
+    places = np.stack([(2 * columns + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], 1)
+    grid = torch.from_numpy(places).float()[None, None]
+    found = [
+        F.grid_sample(m[None].float(), grid, padding_mode="border", align_corners=False)[0, :, 0]
+        for m in levels
+    ]
+    return torch.cat(found).T.numpy()
+
+
+def _scores(
+    levels: list[Tensor], weight: NDArray[np.float64], bias: NDArray[np.float64], size: tuple[int, ...]
+) -> Tensor:
+    """(K, H, W) scores of one image."""
+    parts = torch.split(torch.from_numpy(weight).float(), [len(m) for m in levels], 1)
+    total = torch.from_numpy(bias).float()[:, None, None]
+    for part, level in zip(parts, levels, strict=True):
+        own = torch.einsum("kd,dhw->khw", part, level.float())
+        total = total + F.interpolate(own[None], size=size, mode="bilinear", align_corners=False)[0]
+    return total
 
 
 def _filtered(image: Images) -> NDArray[np.float32]:

@@ -11,7 +11,8 @@ class Options:
     """Settings of semantic segmentation.
 
     Args:
-        backbone: Network whose feature maps are used, by its name in `sightline models`; own is the method's.
+        backbone: Network whose feature maps are used, by its name in `sightline models`; own is the method's;
+            auto is one with installed weights, where training starts from such and the method has one.
         variant: Which of a method's networks, where it has several; its card names them.
         loss: A loss, or a weighted sum of several: ce+jaccard, ce+0.5*dice. One of ce, jaccard, lovasz, dice,
             tversky, focal, boundary, touching.
@@ -20,7 +21,7 @@ class Options:
             a chequered pattern).
     """
 
-    backbone: str = "own"
+    backbone: str = "auto"
     variant: str | None = None
     loss: str = "ce"
     class_weights: Literal["none", "balanced"] = "none"

@@ -103,7 +103,7 @@ class Yolo1(Model):
         variant = options.variant or "small"
         if variant not in ("small", "full"):
             raise UnknownName("variant of yolo1", variant, ("small", "full"))
-        if options.backbone != "own":
+        if options.backbone not in ("auto", "own"):
             raise UsageError(f"yolo1 has a network of its own. Received --backbone {options.backbone}.")
         return {
             "classes": list(info.classes.names),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
-from sightline.models import yolo
+from sightline.models import embedded, yolo
 from sightline.tasks.instance.models._yolo import PAPER, Yolo
 
 CARD = ModelCard(
@@ -14,6 +14,8 @@ CARD = ModelCard(
     counted=yolo.COUNTED,
     stride=32,
     defaults=yolo.DEFAULTS,
+    tuned_backbone=embedded.DEFAULT,
+    tuned_defaults=yolo.TUNED,
 )
 
 

@@ -86,7 +86,7 @@ class Network(Model):
 
     @classmethod
     def _backbone_for(cls, asked: str) -> str | None:
-        if asked == "own":
+        if asked in ("auto", "own"):
             return cls.own
         if cls.own is None:
             other = f" Its variants are {', '.join(cls.variants)}." if cls.variants else ""

@@ -20,6 +20,8 @@ from sightline.tasks.semantic.models._network import Network, try_out
 
 DEFAULTS = {"batch_size": 8, "lr": 5e-4}
 """Recipe of all of them, where ours differs."""
+TUNED = {"layer_decay": 0.9, "freeze_bn": True}
+"""Recipe where installed weights of the encoder are tuned, where it differs from `DEFAULTS`."""
 COUNTED = "resnet18, 21 classes"
 BODY = "encoder.model"
 
@@ -88,7 +90,7 @@ class Segmenter(Network):
 
 
 def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) -> Backbone:
-    """Put timm's published weights into an encoder; the network that they came with."""
+    """Put installed or timm's published weights into an encoder; the network that they came with."""
     from sightline.models.backbones import _timm  # slow to import
 
     info: Any = body.feature_info

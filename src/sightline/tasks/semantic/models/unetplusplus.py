@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
+from sightline.models import embedded
 from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
@@ -13,6 +14,8 @@ CARD = ModelCard(
     counted=_smp.COUNTED,
     stride=32,
     defaults=_smp.DEFAULTS,
+    tuned_backbone=embedded.DEFAULT,
+    tuned_defaults=_smp.TUNED,
 )
 
 

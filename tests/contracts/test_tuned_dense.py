@@ -1,0 +1,196 @@
+"""Detection and segmentation from installed weights: started, resumed, exported, and run as exported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import sightline as sl
+from sightline.core.run import Run
+from sightline.data.formats import coco, masks, yolo
+from sightline.data.open import open_data
+from sightline.engine.training import Training
+from sightline.exporters import EXPORTERS
+from sightline.exporters._graph import Graph
+from sightline.models import embedded
+from sightline.storage import read_tensors
+from sightline.tasks import TASKS
+from sightline.verbs._fit import build_model
+from sightline.verbs._plan import Asked, plan
+from sightline.verbs.load import restore
+from tests.contracts.test_exports import exported
+
+BACKBONE = embedded.DEFAULT
+QUICK: dict[str, Any] = {"size": 64, "epochs": 1, "batch_size": 6, "device": "cpu", "augment": "light"}
+DATA = {
+    "semantic": ("shapes:masks:16", masks),
+    "detect": ("shapes:boxes:16", yolo),
+    "instance": ("shapes:outlines:16", coco),
+}
+
+
+@pytest.fixture(autouse=True)
+def _weights() -> None:
+    if lack := embedded.trouble(BACKBONE):
+        pytest.skip(lack)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A task's small data, as files: what comes with the toolkit is trained from scratch."""
+    made: dict[str, Path] = {}
+
+    def get(task: str) -> Path:
+        if task not in made:
+            source, form = DATA[task]
+            made[task] = tmp_path_factory.mktemp("data") / task
+            form.write(open_data(source), made[task])
+        return made[task]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def runs(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A run of a task with the defaults, from installed weights, trained once."""
+    made: dict[str, Path] = {}
+
+    def get(task: str) -> Path:
+        if task not in made:
+            made[task] = tmp_path_factory.mktemp("runs") / task
+            sl.train(str(folder(task)), task=task, out=made[task], pretrained="yes", **QUICK)
+        return made[task]
+
+    return get
+
+
+def planned(data: Path, task: str, **more: Any) -> Any:
+    return plan(Asked(str(data), task=task, recipe={"size": 64, "epochs": 1}, **more))
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
+    task: str, runs: Callable[[str], Path]
+) -> None:
+    run = Run.open(runs(task))
+    card = TASKS.load(task).MODELS.load(run.facts["settings"]["method"]).CARD
+    assert run.facts["settings"]["backbone"] == run.facts["task_options"]["backbone"] == BACKBONE
+    assert "installed (efficientnet-lite0" in run.facts["why"]["start"]
+    assert card.tuned_defaults.items() <= run.facts["recipe"].items()
+    assert run.facts["settings"]["mean"] == [0.5] * 3
+    tensors = read_tensors(runs(task) / "model/model.safetensors")
+    there = {k: v for k, v in tensors.items() if k.endswith("blocks.2.0.bn1.running_mean")}
+    assert len(there) == 1
+    (name,) = there
+    model, _, _ = restore(runs(task))
+    fresh = type(model)({**model.settings}, pretrained="yes").state_dict()
+    assert torch.equal(there[name], fresh[name])
+    kernel = name.replace("bn1.running_mean", "conv_pw.weight")
+    assert not torch.equal(tensors[kernel], fresh[kernel])
+
+
+@pytest.mark.parametrize("task", DATA)
+def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Callable[[str], Path]) -> None:
+    data = folder(task)
+    own = "resnet18" if task == "semantic" else "own"
+    fresh = planned(data, task, pretrained="no")
+    assert fresh.settings["backbone"] == own
+    assert not fresh.recipe.freeze_bn
+    assert planned(data, task, pretrained="yes").settings["backbone"] == BACKBONE
+    named = planned(data, task, pretrained="yes", options={"backbone": "resnet18"})
+    assert named.settings["backbone"] == "resnet18"
+    assert not named.start.tuned
+    mine = planned(data, task, pretrained="auto", options={"backbone": "own"})
+    assert mine.settings["backbone"] == own
+    again = planned(data, task, weights=str(runs(task)))
+    assert again.settings["backbone"] == BACKBONE
+    assert not again.start.tuned
+    build_model(again)  # and they fit
+
+
+def test_without_the_package_it_is_the_methods_own(
+    folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embedded, "trouble", lambda model: "not installed")
+    made = planned(folder("semantic"), "semantic", pretrained="auto")
+    assert made.settings["backbone"] == "resnet18"
+    assert not made.start.tuned
+
+
+def test_gray_images_go_in_with_one_channel(folder: Callable[[str], Path], tmp_path: Path) -> None:
+    gray = tmp_path / "gray"
+    for file in (p for p in folder("semantic").rglob("*") if p.is_file()):
+        copy = gray / file.relative_to(folder("semantic"))
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if "images" in file.parts:
+            Image.open(file).convert("L").save(copy)
+        else:
+            copy.write_bytes(file.read_bytes())
+    made = planned(gray, "semantic", pretrained="yes")
+    assert made.settings["channels"] == 1
+    assert "the images are gray: the first convolution takes the sum" in made.why["start"]
+
+
+def cut_short(training: Training) -> None:
+    """As a run that is killed: after its second checkpoint, in the middle of an epoch."""
+    kept(training)
+    cut_short.saved += 1  # type: ignore[attr-defined]
+    if cut_short.saved == 2:  # type: ignore[attr-defined]
+        raise KeyboardInterrupt
+
+
+kept = Training.save
+
+
+@pytest.mark.parametrize("task", ["semantic", "detect"])
+def test_resumed_it_ends_with_the_same_weights(
+    task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    how: dict[str, Any] = {**QUICK, "checkpoint_every": "0.001s", "batch_size": 3}
+    whole = sl.train(str(folder(task)), task=task, out=tmp_path / "whole", pretrained="yes", **how)
+    cut_short.saved = 0  # type: ignore[attr-defined]
+    monkeypatch.setattr(Training, "save", cut_short)
+    with pytest.raises(KeyboardInterrupt):
+        sl.train(str(folder(task)), task=task, out=tmp_path / "broken", pretrained="yes", **how)
+    monkeypatch.setattr(Training, "save", kept)
+    broken = sl.train(str(folder(task)), resume=tmp_path / "broken")
+    one, two = (p / "model" / "model.safetensors" for p in (whole.path, broken.path))
+    assert one.read_bytes() == two.read_bytes()
+
+
+@pytest.mark.parametrize("task", ["semantic", "detect"])
+def test_the_exported_file_answers_as_the_network_does(
+    task: str, runs: Callable[[str], Path], tmp_path: Path
+) -> None:
+    runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
+    found = exported(runs(task), "onnx", tmp_path / "it", tolerance=5)
+    assert found.gate.passed
+    graph = Graph(restore(runs(task))[0].eval())
+    answer = EXPORTERS.load("onnx").runner(found.file)
+    for n in (1, 3):
+        images = graph.example(n)
+        with torch.no_grad():
+            truth = graph.said(images)
+        said = answer(images.numpy())
+        assert {k: v.shape for k, v in said.items()} == {k: tuple(v.shape) for k, v in truth.items()}
+    picture = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)  # of another shape
+    assert len(list(runtime.Session(found.file).predict([picture, picture]))) == 2
+
+
+@pytest.mark.parametrize("task", ["semantic", "detect"])
+def test_eight_bits_are_a_quarter(task: str, runs: Callable[[str], Path], tmp_path: Path) -> None:
+    small = exported(runs(task), "onnx", tmp_path / "small", tolerance=100, int8=True)
+    assert small.gate.passed
+    assert small.bytes < 0.6 * (runs(task) / "model/model.safetensors").stat().st_size
+
+
+def test_the_frozen_baseline_labels_pixels(runs: Callable[[str], Path]) -> None:
+    scores = Run.open(runs("semantic")).results.baselines
+    assert set(scores) == {"place", "colours", "forest", "frozen"}
+    assert scores["frozen"]["mIoU"].value > scores["place"]["mIoU"].value
