@@ -32,8 +32,8 @@ PHOTO_SIDE = 224
 """Side that photographs are brought to."""
 MAX_CROPPED_RATIO = 1.6
 """Where the median image is no longer than this by its shorter side, images are cropped to a square, as those
-that the weights were trained on; else padded. Stretching costs 2 points of accuracy (five folds of the training
-images of hymenoptera)."""
+that the weights were trained on; else padded. Stretching costs 2 points of accuracy (five folds of the
+training images of hymenoptera)."""
 
 GRAY = "; the images are gray: the first convolution takes the sum of its kernels over the colors"
 

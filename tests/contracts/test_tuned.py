@@ -1,4 +1,4 @@
-"""Detection and segmentation from installed weights: started, resumed, exported, and run as exported."""
+"""Every task from installed weights: started, resumed bit for bit, exported, and run as exported."""
 
 from __future__ import annotations
 
@@ -25,14 +25,18 @@ from sightline.verbs._fit import build_model
 from sightline.verbs._plan import Asked, plan
 from sightline.verbs.load import restore
 from tests.contracts.test_exports import exported
+from tests.user.test_transfer import write_large
 
 BACKBONE = embedded.DEFAULT
 QUICK: dict[str, Any] = {"size": 64, "epochs": 1, "batch_size": 6, "device": "cpu", "augment": "light"}
-DATA = {
+DATA: dict[str, Any] = {
+    "classify": ("", None),
     "semantic": ("shapes:masks:16", masks),
     "detect": ("shapes:boxes:16", yolo),
     "instance": ("shapes:outlines:16", coco),
 }
+PLACES = ("semantic", "detect", "instance")
+"""Tasks whose methods take a backbone beside other parts."""
 
 
 @pytest.fixture(autouse=True)
@@ -50,6 +54,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
         if task not in made:
             source, form = DATA[task]
             made[task] = tmp_path_factory.mktemp("data") / task
+            if form is None:
+                write_large(made[task])
+                return made[task]
             form.write(open_data(source), made[task])
         return made[task]
 
@@ -74,7 +81,7 @@ def planned(data: Path, task: str, **more: Any) -> Any:
     return plan(Asked(str(data), task=task, recipe={"size": 64, "epochs": 1}, **more))
 
 
-@pytest.mark.parametrize("task", DATA)
+@pytest.mark.parametrize("task", PLACES)
 def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
     task: str, runs: Callable[[str], Path]
 ) -> None:
@@ -95,7 +102,7 @@ def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
     assert not torch.equal(tensors[kernel], fresh[kernel])
 
 
-@pytest.mark.parametrize("task", DATA)
+@pytest.mark.parametrize("task", PLACES)
 def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Callable[[str], Path]) -> None:
     data = folder(task)
     own = "resnet18" if task == "semantic" else "own"
@@ -148,7 +155,7 @@ def cut_short(training: Training) -> None:
 kept = Training.save
 
 
-@pytest.mark.parametrize("task", ["semantic", "detect"])
+@pytest.mark.parametrize("task", ["classify", "semantic", "detect"])
 def test_resumed_it_ends_with_the_same_weights(
     task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +171,7 @@ def test_resumed_it_ends_with_the_same_weights(
     assert one.read_bytes() == two.read_bytes()
 
 
-@pytest.mark.parametrize("task", ["semantic", "detect"])
+@pytest.mark.parametrize("task", ["classify", "semantic", "detect"])
 def test_the_exported_file_answers_as_the_network_does(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -183,7 +190,7 @@ def test_the_exported_file_answers_as_the_network_does(
     assert len(list(runtime.Session(found.file).predict([picture, picture]))) == 2
 
 
-@pytest.mark.parametrize("task", ["semantic", "detect"])
+@pytest.mark.parametrize("task", ["classify", "semantic", "detect"])
 def test_eight_bits_are_a_quarter(task: str, runs: Callable[[str], Path], tmp_path: Path) -> None:
     small = exported(runs(task), "onnx", tmp_path / "small", tolerance=100, int8=True)
     assert small.gate.passed
