@@ -117,7 +117,7 @@ def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Ca
 def test_without_the_package_it_is_the_methods_own(
     folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(embedded, "trouble", lambda model: "not installed")
+    monkeypatch.setattr(embedded, "trouble", lambda model, **_: "not installed")
     made = planned(folder("semantic"), "semantic", pretrained="auto")
     assert made.settings["backbone"] == "resnet18"
     assert not made.start.tuned

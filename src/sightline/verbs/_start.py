@@ -170,9 +170,9 @@ def choose_backbone(
         return options, start
     wanted = start.pretrained != "no" and bool(card.tuned_backbone)
     if name == "auto":
-        installed = wanted and not embedded.trouble(card.tuned_backbone)
+        installed = wanted and not embedded.trouble(card.tuned_backbone, thorough=True)
         name = card.tuned_backbone if installed else _backbone_of(asked.weights, task, card.name) or "own"
-    if wanted and (where := embedded.described(name)):
+    if wanted and (where := embedded.described(name)) and not embedded.trouble(name, thorough=True):
         reason = f"backbone {name} with weights that are {where}; --pretrained no starts from scratch"
         start = Start("yes", reason, True)
     return replace(options, backbone=name), start

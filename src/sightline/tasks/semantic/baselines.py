@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -23,6 +25,8 @@ from sightline.models import embedded
 Images = NDArray[np.uint8]
 COLOURS, PIXELS = 16, 60_000
 """Clusters of colours, and pixels that are learnt from."""
+ROUNDS = 100
+"""Rounds of the logistic regression at most."""
 SIGMAS = (1.0, 2.0, 4.0)
 """Widths in pixels of the filters that the forest looks through."""
 
@@ -151,9 +155,10 @@ def _logistic(
     if len(seen) < 2:
         return _place(truth)
     scale = StandardScaler()
-    model = LogisticRegression(C=0.1, max_iter=100).fit(
-        scale.fit_transform(np.concatenate(x)), np.concatenate(y)
-    )
+    model, known = LogisticRegression(C=0.1, max_iter=ROUNDS), scale.fit_transform(np.concatenate(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop as far as it has come
+        model.fit(known, np.concatenate(y))
     weight, bias = (np.asarray(v, dtype=np.float64) for v in (model.coef_, model.intercept_))
     if len(seen) == 2:  # the scores of the first class are then 0
         weight, bias = (np.concatenate([np.zeros_like(v), v]) for v in (weight, bias))
