@@ -103,6 +103,11 @@ def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Ca
     assert fresh.settings["backbone"] == own
     assert not fresh.recipe.freeze_bn
     assert planned(data, task, pretrained="yes").settings["backbone"] == BACKBONE
+    usual = planned(data, task)
+    assert usual.settings["backbone"] == (BACKBONE if task == "semantic" else own)
+    assert ("from scratch: from installed weights yolo-n comes no further" in usual.why["start"]) == (
+        task != "semantic"
+    )
     named = planned(data, task, pretrained="yes", options={"backbone": "resnet18"})
     assert named.settings["backbone"] == "resnet18"
     assert not named.start.tuned

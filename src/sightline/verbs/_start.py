@@ -31,6 +31,9 @@ ENLARGED_SIDE = 128
 PHOTO_SIDE = 224
 """Side that photographs are brought to."""
 
+NO_GAIN = frozenset({"detect", "instance"})
+"""Tasks whose own, smaller networks come as far from scratch in the same time; see docs/tasks/detect.md."""
+
 GRAY = "; the images are gray: the first convolution takes the sum of its kernels over the colors"
 
 
@@ -169,6 +172,9 @@ def choose_backbone(
     if name is None:
         return options, start
     wanted = start.pretrained != "no" and bool(card.tuned_backbone)
+    if name == "auto" and wanted and start.pretrained == "auto" and task in NO_GAIN:
+        reason = f"from scratch: from installed weights {card.name} comes no further in the same time"
+        return replace(options, backbone="own"), Start("no", f"{reason}; --pretrained yes takes them")
     if name == "auto":
         installed = wanted and not embedded.trouble(card.tuned_backbone, thorough=True)
         name = card.tuned_backbone if installed else _backbone_of(asked.weights, task, card.name) or "own"
