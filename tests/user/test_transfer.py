@@ -148,7 +148,7 @@ def test_other_depths_and_bands(sightline: Callable, tmp_path: Path, mode: str) 
 
 def test_one_image_a_class_and_uneven_classes(sightline: Callable, tmp_path: Path) -> None:
     lone = write_large(tmp_path / "lone", n=4, names=("a", "b", "c", "d"))
-    done = sightline("train", lone, *SMALL, "--out", "run", "--accept", "few-images")
+    done = sightline("train", lone, *SMALL, "--out", "run", "--accept", "class-too-small")
     assert done.code in (0, 1, 3)
     assert "Traceback" not in done.err
     uneven = write_large(tmp_path / "uneven", n=60)

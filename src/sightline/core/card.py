@@ -23,6 +23,7 @@ class TaskCard:
         side: Longest side in pixels that larger pictures are brought to, where models need sides that are
             multiples of a stride and no size is asked for.
         defaults: Recipe values that suit the task where the model's card has none.
+        tuned_options: Its own options where published weights are fine-tuned, unless they are given.
     """
 
     name: str
@@ -35,6 +36,7 @@ class TaskCard:
     recognised: bool = True
     side: int = 320
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    tuned_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

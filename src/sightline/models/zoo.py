@@ -16,7 +16,7 @@ from torch import nn
 from sightline import options as core_options
 from sightline.core.card import ModelCard
 from sightline.errors import UnknownName, UsageError
-from sightline.models import sources
+from sightline.models import embedded, sources
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.published import Pretrained, fetched
@@ -167,11 +167,16 @@ def fetch(name: str, pretrained: Pretrained) -> str:
         UnknownName: If there is no such network.
         SightlineError: If they were asked for and cannot be had.
     """
+    lost = embedded.trouble(name, thorough=True) if name in embedded.CARDS else ""
+    if name in embedded.CARDS and not lost:
+        return ""
     lack = _without(name)
     if lack and pretrained == "auto":
         return lack
     found = create(name, outputs=1, channels=3, size=card(name).size or (224, 224), pretrained=pretrained)
-    return "" if found.origin != "scratch" else f"published weights of {name} cannot be had"
+    if found.origin != "scratch":
+        return ""
+    return lost or f"published weights of {name} cannot be had"
 
 
 def _timm() -> Any:

@@ -175,7 +175,7 @@ def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:
     """The installed network that baselines look through, where the images are photographs and it is there."""
     if not any(b.frozen for b in plan.task.baselines()) or unsuited(plan.dataset, plan.scan):
         return None
-    if lack := embedded.trouble(embedded.DEFAULT):
+    if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
         say(f"baseline  frozen: left out. {lack}")
         return None
     small = max(plan.scan.height.max(), plan.scan.width.max()) <= SMALL_SIDE

@@ -14,8 +14,7 @@ from torch import Tensor
 from sightline.core.dataset import Dataset
 from sightline.data.tiles import batches
 from sightline.models import embedded, zoo
-from sightline.models.backbones import _timm
-from sightline.talk import track
+from sightline.talk import quiet, track
 
 BATCH, MAPPED = 32, 8
 """Images at once, for features and for maps."""
@@ -42,7 +41,8 @@ class Frozen:
     @cached_property
     def _net(self) -> Any:
         size, channels = self._settings["size"], self._settings["channels"]
-        made = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
+        with quiet():  # its weights are known from the plan
+            made = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
         return self._still(made)
 
     def _still(self, made: Any) -> Any:
@@ -61,6 +61,8 @@ class Frozen:
     @torch.no_grad()
     def maps(self, dataset: Dataset, size: tuple[int, int]) -> Iterator[list[Tensor]]:
         """Of each image of a data set, brought to a size, its maps (D, h, w) at `STRIDES`."""
+        from sightline.models.backbones import _timm  # slow to import
+
         channels = self._settings["channels"]
         net: Any = self._still(
             _timm.pyramid(embedded.DEFAULT, channels=channels, size=size, strides=STRIDES, pretrained=True)

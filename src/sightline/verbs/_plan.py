@@ -34,6 +34,7 @@ from sightline.verbs._start import (
     choose_backbone,
     choose_model,
     choose_start,
+    elongation,
     takes_gray,
     tuned_defaults,
 )
@@ -110,16 +111,6 @@ class Plan:
         """The items of one split."""
         return self.dataset.subset(self.dataset.where(name))
 
-    def test_origin(self) -> list[str]:
-        """What is to be said of a test part that was cut from train while a val part lies beside."""
-        if self.given != {"train", "val"}:
-            return []
-        test, val = (len(self.dataset.where(s)) for s in ("test", "val"))
-        return [
-            f"The data name no test part: these {test} test images were set aside from train, and the {val} "
-            "of val chose the weights. Name that folder test to be scored on it; val is then cut from train."
-        ]
-
     def lines(self) -> list[str]:
         """The plan as text: every decision with its reason, every setting."""
         recipe = ", ".join(f"{k} {v}" for k, v in asdict(self.recipe).items() if v is not None)
@@ -192,7 +183,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     _enough(dataset)
     start = choose_start(asked, dataset, scan)
     method, backbone, model_card, start = choose_model(asked, package, start, why)
-    recipe_given, task_options, rest = _sorted_options(asked, card.name, backbone)
+    recipe_given, task_options, rest = _sorted_options(asked, card, backbone, start)
     task_options, start = choose_backbone(asked, card.name, model_card, task_options, start)
     recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked, start)
     body = backbone or getattr(task_options, "backbone", None)
@@ -213,6 +204,10 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     }
     colour = "grey" if info.channels == 1 else "colour"
     why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
+    if recipe.fit == "crop":
+        why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
+    if start.tuned and card.tuned_options:
+        why["options"] = ", ".join(f"{name} {getattr(task_options, name)}" for name in card.tuned_options)
     why["start"] = start.reason + (GRAY if start.tuned and info.channels == 1 else "")
     return Plan(
         asked, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
@@ -299,17 +294,20 @@ def _enough(dataset: Dataset) -> None:
             )
 
 
-def _sorted_options(asked: Asked, task: str, backbone: str | None) -> tuple[Recipe, Any, dict[str, Any]]:
+def _sorted_options(
+    asked: Asked, card: TaskCard, backbone: str | None, start: Start
+) -> tuple[Recipe, Any, dict[str, Any]]:
     """Loose options sorted into recipe, task options, and those of the backbone.
 
     Raises:
         UnknownName: If an option is none of these.
         UsageError: If a value does not fit.
     """
+    task = card.name
     kind = task_type(task).Options
     known = {f.name for f in fields(kind)}
     network = {f.name for f in fields(zoo.options(backbone))} if backbone else set()
-    recipe, own, rest = dict(asked.recipe or {}), {}, {}
+    recipe, own, rest = dict(asked.recipe or {}), dict(card.tuned_options if start.tuned else {}), {}
     for name, value in (asked.options or {}).items():
         field = name.replace("-", "_")
         if field in Recipe.names():
@@ -348,7 +346,7 @@ def _resolved(
         "workers": 2 if photos and dataset.root is not None else 0,
         "size": side if photos else None,
     }
-    tuned = tuned_defaults(start, card, n, largest, timed=recipe.time is not None)
+    tuned = tuned_defaults(start, card, n, scan, timed=recipe.time is not None)
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
     if recipe.distill is not None and asked.teacher is None:
         raise UsageError(f"--distill {recipe.distill} is learning from a teacher. Name it: --teacher RUN.")

@@ -200,7 +200,7 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     run.save_predictions("test", found.ids, found.prediction, found.truth, groups)
     results.verdicts = _judge.verdicts(made.task, results, network, beside, groups)
     results.verdicts += _judge.without_leaks(made.task, made.findings, found, groups) + _judge.diagnose(run)
-    results.verdicts += _judge.advise(run, results, len(made.dataset), elapsed) + made.test_origin()
+    results.verdicts += _judge.advise(run, results, len(made.dataset), elapsed) + _test_origin(made)
     if looks > 1:
         results.verdicts.append(
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
@@ -211,6 +211,17 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
     results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
     return results
+
+
+def _test_origin(made: Plan) -> list[str]:
+    """What is to be said of a test part that was cut from train while a val part lies beside."""
+    if made.given != {"train", "val"}:
+        return []
+    test, val = (len(made.dataset.where(s)) for s in ("test", "val"))
+    return [
+        f"The data name no test part: these {test} test images were set aside from train, and the {val} "
+        "of val chose the weights. Name that folder test to be scored on it; val is then cut from train."
+    ]
 
 
 @contextmanager

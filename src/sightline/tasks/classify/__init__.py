@@ -11,6 +11,7 @@ CARD = TaskCard(
     prediction="label",
     score="accuracy",
     default_model="net",
+    tuned_options={"label_smoothing": 0.1},
 )
 
 MODELS = Folder(f"{__name__}.models", "model")
