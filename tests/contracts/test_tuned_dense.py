@@ -21,6 +21,7 @@ from sightline.exporters._graph import Graph
 from sightline.models import embedded
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
+from sightline.verbs import _judge
 from sightline.verbs._fit import build_model
 from sightline.verbs._plan import Asked, plan
 from sightline.verbs.load import restore
@@ -157,6 +158,7 @@ kept = Training.save
 def test_resumed_it_ends_with_the_same_weights(
     task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_judge, "baselines", lambda *_: {})  # of no matter here, and slow
     how: dict[str, Any] = {**QUICK, "checkpoint_every": "0.001s", "batch_size": 3}
     whole = sl.train(str(folder(task)), task=task, out=tmp_path / "whole", pretrained="yes", **how)
     cut_short.saved = 0  # type: ignore[attr-defined]
@@ -188,11 +190,11 @@ def test_the_exported_file_answers_as_the_network_does(
     assert len(list(runtime.Session(found.file).predict([picture, picture]))) == 2
 
 
-@pytest.mark.parametrize("task", ["semantic", "detect"])
-def test_eight_bits_are_a_quarter(task: str, runs: Callable[[str], Path], tmp_path: Path) -> None:
-    small = exported(runs(task), "onnx", tmp_path / "small", tolerance=100, int8=True)
+def test_eight_bits_are_a_quarter(runs: Callable[[str], Path], tmp_path: Path) -> None:
+    run = runs("semantic")  # for boxes it takes twice as long, and the backbone is the same
+    small = exported(run, "onnx", tmp_path / "small", tolerance=100, int8=True)
     assert small.gate.passed
-    assert small.bytes < 0.6 * (runs(task) / "model/model.safetensors").stat().st_size
+    assert small.bytes < 0.6 * (run / "model/model.safetensors").stat().st_size
 
 
 def test_the_frozen_baseline_labels_pixels(runs: Callable[[str], Path]) -> None:
