@@ -35,6 +35,12 @@ MAX_CROPPED_RATIO = 1.6
 that the weights were trained on; else padded. Stretching costs 2 points of accuracy (five folds of the
 training images of hymenoptera)."""
 
+STRIDE_4 = "all-but-15"
+"""Freezes the five blocks of the installed networks up to stride 4: with rates that fall with depth they would
+hardly change, and half of the time goes into their gradients, since their maps are the largest."""
+NO_GAIN = frozenset({"detect", "instance"})
+"""Tasks whose own, smaller networks come as far from scratch in the same time; see docs/tasks/detect.md."""
+
 GRAY = "; the images are gray: the first convolution takes the sum of its kernels over the colors"
 
 
@@ -173,10 +179,13 @@ def choose_backbone(
     if name is None:
         return options, start
     wanted = start.pretrained != "no" and bool(card.tuned_backbone)
+    if name == "auto" and wanted and start.pretrained == "auto" and task in NO_GAIN:
+        reason = f"from scratch: from installed weights {card.name} comes no further in the same time"
+        return replace(options, backbone="own"), Start("no", f"{reason}; --pretrained yes takes them")
     if name == "auto":
-        installed = wanted and not embedded.trouble(card.tuned_backbone)
+        installed = wanted and not embedded.trouble(card.tuned_backbone, thorough=True)
         name = card.tuned_backbone if installed else _backbone_of(asked.weights, task, card.name) or "own"
-    if wanted and (where := embedded.described(name)):
+    if wanted and (where := embedded.described(name)) and not embedded.trouble(name, thorough=True):
         reason = f"backbone {name} with weights that are {where}; --pretrained no starts from scratch"
         start = Start("yes", reason, True)
     return replace(options, backbone=name), start
@@ -212,7 +221,10 @@ def tuned_defaults(
     """Recipe where weights are tuned: the method's own, else that of networks with one head; else none."""
     if not start.tuned:
         return {}
-    return card.tuned_defaults or tuning_defaults(images, scan, timed=timed)
+    if card.tuned_defaults:
+        return card.tuned_defaults
+    found = tuning_defaults(images, scan, timed=timed)
+    return found | {"freeze": STRIDE_4} if card.name in embedded.CARDS else found
 
 
 def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -21,8 +23,11 @@ from sightline.core.task import Baseline
 from sightline.models import embedded
 
 Images = NDArray[np.uint8]
+Maps = Iterable[list[Tensor]]
 COLOURS, PIXELS = 16, 60_000
 """Clusters of colours, and pixels that are learnt from."""
+ROUNDS = 100
+"""Rounds of the logistic regression at most."""
 SIGMAS = (1.0, 2.0, 4.0)
 """Widths in pixels of the filters that the forest looks through."""
 
@@ -40,7 +45,7 @@ def baselines(classes: int) -> list[Baseline]:
         Baseline("forest", "a random forest on each pixel's colour, place and filter responses", _forest,
                  side=128),
         Baseline("frozen", f"logistic regression for each pixel on frozen maps of {embedded.DEFAULT}",
-                 lambda maps, truth: _logistic(maps, truth, classes), frozen=True, maps=True, side=320),
+                 _logistic, frozen=True, maps=True, side=320),
     ]  # fmt: skip
     if classes == 2:
         otsu = Baseline("otsu", "one threshold of brightness for each picture (Otsu 1979)", _otsu, side=256)
@@ -133,9 +138,7 @@ def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     )
 
 
-def _logistic(
-    maps: Iterable[list[Tensor]], truth: Masks, classes: int
-) -> Callable[[Iterable[list[Tensor]]], Masks]:
+def _logistic(maps: Maps, truth: Masks) -> Callable[[Maps], Masks]:
     """Logistic regression on the frozen maps at each pixel, brought there by bilinear interpolation.
 
     What is linear may be interpolated afterwards: the scores are worked out in the maps' own grids.
@@ -147,25 +150,21 @@ def _logistic(
             one = truth.map(i)
             x.append(_sampled(levels, chosen[i], one.shape))
             y.append(one.ravel()[chosen[i]])
-    seen = np.unique(np.concatenate(y)) if y else np.zeros(0)
+    seen = np.unique(np.concatenate(y)) if y else np.zeros(1)
+    labels, size = torch.from_numpy(seen.astype(np.uint8)), tuple(int(v) for v in truth.sizes[0])
     if len(seen) < 2:
-        return _place(truth)
+        return lambda new: Masks.of(labels.expand(size) for _ in new)
     scale = StandardScaler()
-    model = LogisticRegression(C=0.1, max_iter=100).fit(
-        scale.fit_transform(np.concatenate(x)), np.concatenate(y)
-    )
+    model, known = LogisticRegression(C=0.1, max_iter=ROUNDS), scale.fit_transform(np.concatenate(x))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop as far as it has come
+        model.fit(known, np.concatenate(y))
     weight, bias = (np.asarray(v, dtype=np.float64) for v in (model.coef_, model.intercept_))
     if len(seen) == 2:  # the scores of the first class are then 0
         weight, bias = (np.concatenate([np.zeros_like(v), v]) for v in (weight, bias))
     weight = weight / scale.scale_
     bias = bias - weight @ scale.mean_
-    size = tuple(int(v) for v in truth.sizes[0])
-
-    def predict(new: Iterable[list[Tensor]]) -> Masks:
-        labels = torch.from_numpy(seen.astype(np.uint8))
-        return Masks.of(labels[_scores(levels, weight, bias, size).argmax(0)] for levels in new)
-
-    return predict
+    return lambda new: Masks.of(labels[_scores(m, weight, bias, size).argmax(0)] for m in new)
 
 
 def _sampled(levels: list[Tensor], where: NDArray[np.int64], size: tuple[int, ...]) -> NDArray[np.float32]:
