@@ -36,11 +36,12 @@ that the weights were trained on; else padded. Stretching costs 2 points of accu
 training images of hymenoptera)."""
 
 STRIDE_4 = "all-but-15"
-"""Freezes the five blocks of the installed networks up to stride 4: with rates that fall with depth they would
-hardly change, and half of the time goes into their gradients, since their maps are the largest."""
+"""Freezes the five blocks of the installed networks up to stride 4: with rates that fall with depth they
+would hardly change, and half of the time goes into their gradients, since their maps are the largest."""
 NO_GAIN = frozenset({"detect", "instance"})
 """Tasks whose own, smaller networks come as far from scratch in the same time; see docs/tasks/detect.md."""
 
+LOST = "from scratch, which takes many more images and hours"
 GRAY = "; the images are gray: the first convolution takes the sum of its kernels over the colors"
 
 
@@ -147,10 +148,11 @@ def _settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]
     if start.pretrained == "no":
         return (backbone if named else zoo.DEFAULT), start
     network = backbone if named else embedded.DEFAULT
-    lack = zoo.fetch(network, start.pretrained)
-    if lack:
-        lost = "from scratch, which takes many more images and hours" if not named else "from scratch"
-        return (network if named else zoo.DEFAULT), Start("no", f"{lost}: {lack}")
+    # What was not asked for by name is not fetched.
+    if not named and start.pretrained == "auto" and (lack := embedded.trouble(network, thorough=True)):
+        return zoo.DEFAULT, Start("no", f"{LOST}: {lack}")
+    if lack := zoo.fetch(network, start.pretrained):
+        return network, Start("no", f"from scratch: {lack}")
     where = embedded.described(network) or "published"
     return network, Start("yes", f"weights of {network}, {where}; --pretrained no starts from scratch", True)
 
@@ -188,6 +190,9 @@ def choose_backbone(
     if wanted and (where := embedded.described(name)) and not embedded.trouble(name, thorough=True):
         reason = f"backbone {name} with weights that are {where}; --pretrained no starts from scratch"
         start = Start("yes", reason, True)
+    elif wanted and options.backbone == "auto" and asked.model is None and start.pretrained == "auto":
+        lack = embedded.trouble(card.tuned_backbone, thorough=True)
+        start = Start("no", f"{LOST}: {lack}")  # what was not asked for by name is not fetched
     return replace(options, backbone=name), start
 
 
