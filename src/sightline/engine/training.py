@@ -30,6 +30,7 @@ class Training:
         batch: Batches of it that are done.
         step: Steps in all.
         elapsed: Seconds of training in all, over all resumes.
+        prepared: Seconds of it before the first step.
         lr: Learning rate of the last step.
         best: (score, minus loss) of the weights that are kept.
         best_epoch: Epoch they come from; 0 before the first.
@@ -49,6 +50,7 @@ class Training:
     batch: int = 0
     step: int = 0
     elapsed: float = 0.0
+    prepared: float = 0.0
     lr: float = 0.0
     best: tuple[float, float] = (-math.inf, -math.inf)
     best_epoch: int = 0
@@ -76,6 +78,7 @@ class Training:
         }
         names = ("epoch", "batch", "step", "elapsed", "lr", "best", "best_epoch", "validation_seconds")
         state = {name: getattr(self, name) for name in names} | {
+            "prepared": self.prepared,
             "sums": {name: float(value) for name, value in self.sums.items()},
             "optimizers": trees,
             "plateau": asdict(self.plateau),
@@ -98,7 +101,7 @@ class Training:
         names = ("epoch", "batch", "step", "elapsed", "lr", "best_epoch", "sums", "validation_seconds")
         for name in names:
             setattr(self, name, state[name])
-        self.best = tuple(state["best"])
+        self.best, self.prepared = tuple(state["best"]), state.get("prepared", 0.0)
         self.plateau = Plateau(**state["plateau"])
         self.devices.restore(unpack(state["devices"], tensors["optimizer"]))
         for callback in self.callbacks:

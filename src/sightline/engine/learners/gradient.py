@@ -159,7 +159,8 @@ def _prepare(
     validated = time.monotonic()
     values = validate(training.evaluated)
     training.validation_seconds = time.monotonic() - validated
-    training.elapsed += time.monotonic() - started
+    training.prepared = time.monotonic() - started
+    training.elapsed += training.prepared
     _keep_best(training, values, epoch=0)
     if training.devices.first:
         training.run.log(epoch=0, step=0, **values, seconds=time.monotonic() - started)
@@ -331,8 +332,9 @@ def _progress(training: Training, batches: int) -> float:
     done = (training.epoch - 1 + training.batch / max(batches, 1)) / (training.recipe.epochs or 1)
     budget = seconds(training.recipe.time)
     if budget:
-        elapsed, validation = training.devices.gather((training.elapsed, training.validation_seconds))[0]
-        done = max(done, elapsed / max(budget - validation, 1e-9))
+        own = (training.elapsed, training.validation_seconds, training.prepared)
+        elapsed, validation, prepared = training.devices.gather(own)[0]
+        done = max(done, (elapsed - prepared) / max(budget - validation - prepared, 1e-9))
     return min(done, 1.0)
 
 
