@@ -137,7 +137,7 @@ def photographs(name: str) -> Callable[[Path, Path], dict[str, Any]]:
     def part(data: Path, work: Path) -> dict[str, Any]:
         source = folder_of(data, "flowers600" if name == "flowers" else name, work)
         return {
-            "sightline": ours(source, work / name, SECONDS[name]),
+            "sightline": ours(source, work / f"run-{name}", SECONDS[name]),
             "tutorial": tutorial(source, SECONDS[name]),
         }
 
@@ -146,12 +146,12 @@ def photographs(name: str) -> Callable[[Path, Path], dict[str, Any]]:
 
 def cifar20(data: Path, work: Path) -> dict[str, Any]:
     """20 images a class."""
-    return {"sightline": ours(few_cifar(data, work, 20), work / "cifar20", SECONDS["cifar20"])}
+    return {"sightline": ours(few_cifar(data, work, 20), work / "run-cifar20", SECONDS["cifar20"])}
 
 
 def cifar(data: Path, work: Path) -> dict[str, Any]:
     """7,000 training images, all 10,000 test images."""
-    return {"sightline": ours(data / "cifar10", work / "cifar", SECONDS["cifar"])}
+    return {"sightline": ours(data / "cifar10", work / "run-cifar", SECONDS["cifar"])}
 
 
 def first(data: Path, work: Path) -> dict[str, Any]:
@@ -169,13 +169,13 @@ def first(data: Path, work: Path) -> dict[str, Any]:
 
 def camvid(data: Path, work: Path) -> dict[str, Any]:
     """Official split, 11 classes."""
-    return {"sightline": ours(data / "camvid", work / "camvid", SECONDS["camvid"], precision="bf16", size=320,
+    return {"sightline": ours(data / "camvid", work / "run-camvid", SECONDS["camvid"], precision="bf16", size=320,
                               loss="ce+jaccard")}  # fmt: skip
 
 
 def bccd(data: Path, work: Path) -> dict[str, Any]:
     """Blood cells, official split."""
-    return {"sightline": ours(data / "bccd", work / "bccd", SECONDS["bccd"])}
+    return {"sightline": ours(data / "bccd", work / "run-bccd", SECONDS["bccd"])}
 
 
 def bccd40(data: Path, work: Path) -> dict[str, Any]:
@@ -190,7 +190,9 @@ def bccd40(data: Path, work: Path) -> dict[str, Any]:
     seconds = SECONDS["bccd40"]
     backbones = {"installed weights": embedded.DEFAULT, "scratch": "own"}
     return {
-        name: ours(few, work / f"bccd40-{b}", seconds, backbone=b, pretrained="no" if b == "own" else "auto")
+        name: ours(
+            few, work / f"run-bccd40-{b}", seconds, backbone=b, pretrained="no" if b == "own" else "auto"
+        )
         for name, b in backbones.items()
     }
 
