@@ -169,8 +169,8 @@ def first(data: Path, work: Path) -> dict[str, Any]:
 
 def camvid(data: Path, work: Path) -> dict[str, Any]:
     """Official split, 11 classes."""
-    return {"sightline": ours(data / "camvid", work / "run-camvid", SECONDS["camvid"], precision="bf16", size=320,
-                              loss="ce+jaccard")}  # fmt: skip
+    options = {"precision": "bf16", "size": 320, "loss": "ce+jaccard"}
+    return {"sightline": ours(data / "camvid", work / "run-camvid", SECONDS["camvid"], **options)}
 
 
 def bccd(data: Path, work: Path) -> dict[str, Any]:
