@@ -1,9 +1,9 @@
 """How many threads a network gets on a CPU: one where its steps are small.
 
 Threads wait for each other at the end of every operation. In a small network an operation is so short
-that a second thread gains next to nothing, and where another program holds a core, all wait until the
-system gives it back: an epoch of the built-in digits then took up to 25 times as long. See
-docs/benchmarks.md, "On a busy machine".
+that a second thread gains little (0.2 to 0.3 s of an epoch of the built-in digits), and where other
+programs hold the cores, all wait until the system gives them back: the epoch then took 19 to 26 times as
+long. See docs/benchmarks.md, "On a busy machine".
 """
 
 from __future__ import annotations
