@@ -140,7 +140,7 @@ def test_tasks_do_not_import_each_other_and_nobody_names_them() -> None:
 
 
 def public_names(body: list[ast.stmt]) -> Iterator[str]:
-    """Functions, classes and constants, and the methods and attributes of classes, that have no underscore."""
+    """Functions, classes and constants, methods and attributes of classes, that have no underscore."""
     for node in body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names = [node.name]
