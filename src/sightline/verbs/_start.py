@@ -25,8 +25,8 @@ MIN_COLOR_SIDE = 24
 """Color images with a longer side below this are left alone; at 32 pixels (CIFAR-10) features help much. What
 lies between was not measured."""
 MIN_GRAY_SIDE = 64
-"""The same for gray images: faces of 112 pixels (ORL) gain, see docs/benchmarks.md; digits of 28 (MNIST) reach
-99.6 % from scratch. What lies between was not measured."""
+"""The same for gray images: faces of 112 pixels (ORL) gain, see docs/benchmarks.md; digits of 28 (MNIST) come
+to 99.6 % from scratch. What lies between was not measured."""
 SMALL_SIDE = 96
 """Images up to this longer side are enlarged to `ENLARGED_SIDE`, since the features were trained on 224."""
 ENLARGED_SIDE = 128
