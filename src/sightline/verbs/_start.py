@@ -258,7 +258,7 @@ def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:
         "schedule": "cosine",
         "warmup": 0.1,
         "batch_size": batch,
-        "ema": float(np.clip(1 - batch / images, 0.9, 0.999)),  # a memory of one epoch
+        "ema": round(float(np.clip(1 - batch / images, 0.9, 0.999)), 4),  # a memory of one epoch
         "epochs": 100_000 if timed else int(np.clip(round(6_000 / images), 5, 20)),
         "patience": 0 if timed else 5,
         "augment": "standard",
