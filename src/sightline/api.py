@@ -5,13 +5,12 @@ The bodies live in `verbs/`, one file each, and are imported when a verb is call
 
 from __future__ import annotations
 
-import functools
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from sightline.engine.recipe import Recipe
+from sightline.verbs import verb
 
 if TYPE_CHECKING:
     from sightline.core.predictor import Predictor
@@ -22,23 +21,6 @@ if TYPE_CHECKING:
     from sightline.verbs.compare import Comparison
     from sightline.verbs.export import Exported
     from sightline.verbs.predict import Predicted
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def verb(function: F) -> F:
-    """Call `sightline.verbs.<name>.run` with the same arguments.
-
-    The lists are functions `list_models` and so on, since `sightline.models` is a package.
-    """
-    name = function.__name__.removeprefix("list_")
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        module = importlib.import_module(f"sightline.verbs.{name}")
-        return module.run(*args, **kwargs)
-
-    return cast(F, call)
 
 
 @verb

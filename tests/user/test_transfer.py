@@ -77,7 +77,7 @@ def test_from_scratch_where_asked_or_where_it_does_not_pay(
     assert "from scratch, as asked" in asked.err
     assert "resnet-small: our default" in asked.err
     small = sightline("train", photos, "--epochs", "1", "--out", "small")
-    assert "features of photographs do not pay for color images of up to 12 pixels" in small.err
+    assert "features of photographs do not pay for color images of about 12 pixels" in small.err
     assert "frozen" not in Run.open(Path("small")).results.baselines
 
 

@@ -54,6 +54,7 @@ class ModelCard:
         defaults: Recipe values it likes best.
         tuned_backbone: Backbone with installed weights that it starts from where they are wanted, or "".
         tuned_defaults: Recipe values it likes best then, on top of `defaults`.
+        tuned_gain: Whether it comes further so in the same time, so that it does unless asked otherwise.
     """
 
     name: str
@@ -66,6 +67,7 @@ class ModelCard:
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tuned_backbone: str = ""
     tuned_defaults: Mapping[str, Any] = field(default_factory=dict)
+    tuned_gain: bool = True
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,8 @@ DEFAULTS = {
 TUNED = {"freeze": "all-but-13", "layer_decay": 0.9, "freeze_bn": True}
 """Recipe where installed weights of the backbone are tuned, where it differs from `DEFAULTS`: the five blocks
 up to stride 4 stay as they are (Girshick, Fast R-CNN, ICCV 2015, section 4.5)."""
+TUNED_GAIN = False
+"""On BCCD our own, smaller backbone comes as far from scratch in the same time; see docs/tasks/detect.md."""
 COUNTED = "80 classes, 3x640x640, own backbone"
 
 WIDTHS = {"n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576), "l": (256, 512, 640)}

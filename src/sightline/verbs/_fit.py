@@ -38,7 +38,7 @@ from sightline.talk import say
 from sightline.verbs import _pruned, _teacher
 from sightline.verbs._frozen import Frozen
 from sightline.verbs._plan import Plan
-from sightline.verbs._start import ENLARGED_SIDE, PHOTO_SIDE, SMALL_SIDE, unsuited
+from sightline.verbs._start import tuned_side, unsuited
 
 MAX_PROBE_IMAGES = 10_000
 """Training images that the head is fitted on before training; with more, training itself does better."""
@@ -178,8 +178,7 @@ def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:
     if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
         say(f"baseline  frozen: left out. {lack}")
         return None
-    small = max(plan.scan.height.max(), plan.scan.width.max()) <= SMALL_SIDE
-    side = ENLARGED_SIDE if small else PHOTO_SIDE
+    side = tuned_side(plan.scan)
     channels = 1 if (plan.scan.channels == 1).all() else 3
     return Frozen((side, side), channels, plan.settings["fit"], devices.device)
 

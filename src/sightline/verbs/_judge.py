@@ -245,14 +245,14 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
     best = run.checkpoint("best")
     if best is not None and best[1].get("epoch") == 0:
         said.append(
-            "Training all layers did not beat the head alone on validation: the model is the published "
-            "network, frozen, with a fitted linear head (linear probe)."
+            "Training more than the head did not beat the head alone on validation: the model is the "
+            "published network, frozen, with a fitted linear head (linear probe)."
         )
     if results.n < VERY_FEW:
-        minutes = FOLDS * elapsed / 60
+        minutes = max(1, round(FOLDS * elapsed / 60))
         said.append(
             f"With --folds {FOLDS} each of the {images} images would be tested once, by a model that has not "
-            f"seen it: about {minutes:.0f} minutes here, for an interval from {images} images instead of "
+            f"seen it: about {minutes} min here, for an interval from {images} images instead of "
             f"{results.n}."
         )
     return said

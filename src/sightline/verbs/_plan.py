@@ -30,6 +30,7 @@ from sightline.options import build
 from sightline.tasks import TASKS
 from sightline.verbs._start import (
     GRAY,
+    SMALL_SIDE,
     Start,
     choose_backbone,
     choose_model,
@@ -39,9 +40,6 @@ from sightline.verbs._start import (
     tuned_defaults,
 )
 from sightline.verbs.check import look, refuse
-
-SMALL = 96
-"""Pictures up to this side are trained at their own size."""
 
 
 @dataclass(frozen=True)
@@ -335,7 +333,7 @@ def _resolved(
     """Fill every None: the card's, the task's, what follows from the data, ours."""
     n = len(dataset.where("train"))
     largest = int(max(scan.height.max(), scan.width.max()))
-    photos = largest > SMALL
+    photos = largest > SMALL_SIDE
     side = 128
     if card.stride > 1:  # things in the picture must stay large enough to be found
         side = recipe.tile or min(largest, task_card.side)

@@ -28,7 +28,8 @@ MIN_GRAY_SIDE = 64
 """The same for gray images: faces of 112 pixels (ORL) gain, see docs/benchmarks.md; digits of 28 (MNIST) come
 to 99.6 % from scratch. What lies between was not measured."""
 SMALL_SIDE = 96
-"""Images up to this longer side are enlarged to `ENLARGED_SIDE`, since the features were trained on 224."""
+"""Images up to this side are trained at their own size; where weights are tuned, they are enlarged to
+`ENLARGED_SIDE`, since the features were trained on 224."""
 ENLARGED_SIDE = 128
 PHOTO_SIDE = 224
 """Side that photographs are brought to."""
@@ -40,8 +41,6 @@ training images of hymenoptera)."""
 STRIDE_4 = "all-but-15"
 """Freezes the five blocks of the installed networks up to stride 4: with rates that fall with depth they
 would hardly change, and half of the time goes into their gradients, since their maps are the largest."""
-NO_GAIN = frozenset({"detect", "instance"})
-"""Tasks whose own, smaller networks come as far from scratch in the same time; see docs/tasks/detect.md."""
 
 LOST = "from scratch, which takes many more images and hours"
 GRAY = "; the images are gray: the first convolution takes the sum of its kernels over the colors"
@@ -61,9 +60,6 @@ class Start:
     pretrained: Pretrained
     reason: str
     tuned: bool = False
-
-
-FRESH = Start("no", "from scratch")
 
 
 def choose_start(asked: Asked, dataset: Dataset, scan: Scan) -> Start:
@@ -92,13 +88,13 @@ def unsuited(dataset: Dataset, scan: Scan) -> str:
     """Why features of photographs are not worth their cost for these images, or ""."""
     if dataset.root is None:
         return "the images are no photographs but come with the toolkit"
-    side = int(max(scan.height.max(), scan.width.max()))
+    side = typical_side(scan)
     gray = bool((scan.channels == 1).all())
     least = MIN_GRAY_SIDE if gray else MIN_COLOR_SIDE
     if side >= least:
         return ""
     kind = "gray" if gray else "color"
-    return f"features of photographs do not pay for {kind} images of up to {side} pixels (from {least} on)"
+    return f"features of photographs do not pay for {kind} images of about {side} pixels (from {least} on)"
 
 
 def choose_model(
@@ -183,7 +179,7 @@ def choose_backbone(
     if name is None:
         return options, start
     wanted = start.pretrained != "no" and bool(card.tuned_backbone)
-    if name == "auto" and wanted and start.pretrained == "auto" and task in NO_GAIN:
+    if name == "auto" and wanted and start.pretrained == "auto" and not card.tuned_gain:
         reason = f"from scratch: from installed weights {card.name} comes no further in the same time"
         return replace(options, backbone="own"), Start("no", f"{reason}; --pretrained yes takes them")
     if name == "auto":
@@ -216,6 +212,16 @@ def takes_gray(start: Start, backbone: str | None) -> bool:
     return start.pretrained == "no" or (start.tuned and not embedded.trouble(backbone or ""))
 
 
+def typical_side(scan: Scan) -> int:
+    """Longer side of the median image, in pixels: one image of another size changes nothing."""
+    return int(np.median(np.maximum(scan.height, scan.width)))
+
+
+def tuned_side(scan: Scan) -> int:
+    """Side that images are brought to for features that were trained on `PHOTO_SIDE`."""
+    return PHOTO_SIDE if typical_side(scan) > SMALL_SIDE else ENLARGED_SIDE
+
+
 def elongation(scan: Scan) -> float:
     """Longer by shorter side of the median image."""
     ratio = np.maximum(scan.height, scan.width) / np.maximum(np.minimum(scan.height, scan.width), 1)
@@ -246,7 +252,6 @@ def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:
         scan: What was measured of all images.
         timed: Whether a budget of time ends training.
     """
-    side = int(max(scan.height.max(), scan.width.max()))
     batch = 16 if images < 5_000 else 64
     return {
         "probe": True,
@@ -263,5 +268,5 @@ def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:
         "patience": 0 if timed else 5,
         "augment": "standard",
         "fit": "crop" if elongation(scan) <= MAX_CROPPED_RATIO else "pad",
-        "size": PHOTO_SIDE if side > SMALL_SIDE else ENLARGED_SIDE,
+        "size": tuned_side(scan),
     }

@@ -150,6 +150,9 @@ def _resume(data: str, path: Path, device: str) -> Run:
         made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"]
     )
     _teacher.unchanged(made, found)
+    began = found.facts.get("weights", "scratch") != "scratch" and asked.weights is None
+    if began and made.start.pretrained == "no" and found.checkpoint("last") is None:
+        raise DataError(f"{path} began with weights that cannot be had now. {made.start.reason}.")
     devices = Devices.start(device if device != "auto" else asked.device, made.recipe.precision)
     say(f"Resuming {path}.")
     return _train(made, found, devices, resume=True)

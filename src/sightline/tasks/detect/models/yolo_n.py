@@ -16,6 +16,7 @@ CARD = ModelCard(
     defaults=yolo.DEFAULTS,
     tuned_backbone=embedded.DEFAULT,
     tuned_defaults=yolo.TUNED,
+    tuned_gain=yolo.TUNED_GAIN,
 )
 
 
