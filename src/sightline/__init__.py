@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sightline.quiet import be_quiet
+
 __version__ = "0.1.0"
 
 __all__ = [
@@ -26,6 +28,8 @@ __all__ = [
     "train",
     "tune",
 ]
+
+be_quiet()  # before anything else is imported, in whatever process this is
 
 if TYPE_CHECKING:
     from sightline.api import (

@@ -13,7 +13,7 @@ import sightline
 ROOT = Path(sightline.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
-    {"errors"},
+    {"errors", "quiet"},
     {"options", "talk", "storage"},
     {"core"},
     {"ops"},

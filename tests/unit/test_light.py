@@ -28,6 +28,9 @@ def state():
             threading.active_count(), signal.getsignal(signal.SIGINT))
 before = state()
 import sightline, sightline.api, sightline.cli
+from sightline.quiet import OFF
+for name in OFF:  # but for the variables that keep other libraries from reporting their use
+    before[0].pop(name, None), os.environ.pop(name, None)
 print(before == state())
 """
     assert run(code) == "True"

@@ -28,7 +28,6 @@ PATIENCE = 5.0
 
 _STORE = 2**28  # bytes of shared memory of a cluster of our own: only paths and rows pass through it
 _QUIET = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # no telemetry
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # what matters comes as an exception
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # nor a page of text for each worker that ends: that is said by us
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns of a change to come

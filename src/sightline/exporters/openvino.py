@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from sightline.errors import MissingExtra
 from sightline.exporters._card import ExportCard
 from sightline.exporters._graph import INPUT, KEY, Array, Job, Runner, calibration_of
 from sightline.exporters._proto import proto, quiet
+from sightline.quiet import without_reporters
 
 CARD = ExportCard(
     name="openvino",
@@ -78,11 +78,12 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
 
 
 def library() -> Any:
-    """The package openvino.
+    """The package openvino, without the one that reports its use.
 
     Raises:
         MissingExtra: If it is not installed.
     """
+    without_reporters()
     try:
         import openvino
     except ImportError as error:
@@ -91,8 +92,7 @@ def library() -> Any:
 
 
 def _quantised(model: Any, job: Job) -> Any:
-    """Weights and activations in 8 bits by NNCF, with its usage reports off."""
-    os.environ.setdefault("NNCF_CI", "1")
+    """Weights and activations in 8 bits by NNCF."""
     try:
         import nncf
     except ImportError as error:

@@ -26,9 +26,6 @@ import sightline
 from sightline import talk
 from sightline.errors import SightlineError, UsageError
 
-# Read once, when huggingface_hub is imported (timm does so). It would tell the hub what is installed here.
-os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-
 SECONDS = 10.0
 """How long an answer is waited for where no variable says otherwise."""
 SHA256 = re.compile(r"[0-9a-f]{64}")

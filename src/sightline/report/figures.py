@@ -12,18 +12,21 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from sightline.core.report import Bars, Intervals, Lines, Matrix, Scatter, Score
+from sightline.report._home import nothing_at_home
 from sightline.report.style import DASHES, HIT, INK, MISS, MUTED, PAPER, RULE, SERIES, STYLE, inline
 from sightline.report.words import clean, number, short
+
+with nothing_at_home():
+    import matplotlib as mpl
+    from matplotlib.axes import Axes
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.colors import to_rgb
+    from matplotlib.figure import Figure
+    from matplotlib.patches import Rectangle
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 Drawn = Matrix | Lines | Bars | Scatter | Intervals
 

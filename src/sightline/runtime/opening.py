@@ -77,7 +77,7 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
 
 def network(data: bytes, file: Path, threads: int, providers: Sequence[str] | None) -> Any:
     """What runs the file. Its bytes are given, not its path: what is run is what was looked through."""
-    onnxruntime.disable_telemetry_events()
+    onnxruntime.disable_telemetry_events()  # on Windows, where the variables of `quiet` are not read
     wanted = list(providers or ["CPUExecutionProvider"])
     there = onnxruntime.get_available_providers()
     for name in wanted:

@@ -24,8 +24,6 @@ class Tracker(Callback):
     """
 
     def __init__(self, run: Run) -> None:
-        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        os.environ.setdefault("DO_NOT_TRACK", "true")
         try:
             import mlflow
         except ImportError:

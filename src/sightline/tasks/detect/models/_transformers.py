@@ -8,7 +8,6 @@ the distributions of the layer after.
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -224,12 +223,11 @@ def _layers(raw: Mapping[str, Tensor], queries: slice) -> list[dict[str, Tensor]
 
 
 def _library(model: str) -> Any:
-    """transformers, without its telemetry.
+    """The library transformers.
 
     Raises:
         MissingExtra: If it is not installed.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import transformers
     except ImportError:

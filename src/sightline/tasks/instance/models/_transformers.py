@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +11,7 @@ from sightline.models.published import patient
 
 
 def library(what: str) -> Any:
-    """transformers, without its telemetry.
+    """The library transformers.
 
     Args:
         what: What needs it, as a user writes it.
@@ -20,7 +19,6 @@ def library(what: str) -> Any:
     Raises:
         MissingExtra: If it is not installed.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import transformers
     except ImportError:

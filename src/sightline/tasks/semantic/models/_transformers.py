@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -66,12 +65,11 @@ class Segmenter(Network):
 
 
 def _library(model: str) -> Any:
-    """transformers, without its telemetry.
+    """The library transformers.
 
     Raises:
         MissingExtra: If it is not installed.
     """
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         import transformers
     except ImportError:
