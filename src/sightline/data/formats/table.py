@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +19,8 @@ from sightline.data.formats._content import content
 from sightline.data.formats._csv import Columns, read_text
 from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._truths import Truths, truths
+from sightline.data.formats._parts import beside, is_there, name_of, names_of
+from sightline.data.formats._truths import Truths, is_flags, truths
 from sightline.data.pixels import Files
 from sightline.errors import DataError, MissingExtra, UnknownName
 
@@ -29,10 +31,15 @@ CARD = FormatCard(
     truths=("label", "number"),
     writes=True,
 )
-_PATHS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture")
+_PATHS = (
+    "path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture", "image_id",
+    "imageid",
+)  # fmt: skip
 _TARGETS = ("label", "labels", "class", "target", "y", "category", "tags")
 _SPLITS = ("split", "set", "subset", "partition")
 _GROUPS = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")
+_FIRST = 50
+"""Cells of a column that tell what it holds."""
 _NAMES = {
     "train": "train",
     "training": "train",
@@ -87,10 +94,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     where = path_column(table, path)
     split, group = _named(table, _SPLITS, where), _named(table, _GROUPS, where)
     columns = _target_columns(table, options.target, {where, split, group}, path)
-    found = truths(columns, [table.column(c) for c in columns], options.truth, str(path))
-    kept = _Kept(np.ones(len(table.rows), dtype=bool))
-    ids = table.column(where)
-    _sort_out(kept, table, ids, found, path)
+    cells = [table.column(c) for c in columns]
+    found = truths(columns, cells, options.truth, str(path), table.delimiter)
+    kept = _Kept(np.ones(len(table.rows), dtype=bool), found.problems)
+    files = _files(table.column(where), path.parent)
+    ids = [name for name, _ in files]
+    _sort_out(kept, table, files, found, path)
     splits = _read_splits(kept, table, split, ids)
     if not kept.keep.any():
         raise DataError(f"{path}: none of the {len(ids)} rows can be used. {kept.problems[-1].message}")
@@ -100,11 +109,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
         kept.problems += unseen(found.classes.names, targets.value.numpy(), splits[used])
     roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
+    rest = [n for n in table.names if n not in (where, split, group, *columns)]
+    roles += [f"not used {', '.join(map(repr, rest))}"] if rest else []
     return Dataset(
         name=path.stem,
         format=CARD.name,
         ids=[ids[i] for i in used.tolist()],
-        pixels=Files([path.parent / ids[i] for i in used.tolist()]),
+        pixels=Files([files[i][1] or path for i in used.tolist()]),
         targets=targets,
         classes=found.classes,
         splits=splits[used],
@@ -206,16 +217,11 @@ def _named(table: Columns, names: Sequence[str], taken: str) -> str | None:
 
 def path_column(table: Columns, path: Path) -> str:
     """The column that holds the pictures: by content, and by name where several do."""
-
-    def like_pictures(name: str) -> bool:
-        cells = [c for c in table.column(name)[:50] if c]
-        hits = sum(Path(c).suffix.lower() in ALL_EXTENSIONS for c in cells)
-        return bool(cells) and hits > len(cells) / 2
-
-    fitting = [n for n in table.names if like_pictures(n)]
+    fitting = [n for n in table.names if _like_pictures(table.column(n))]
     known = [n for n in table.names if n.lower() in _PATHS]
     both = [n for n in fitting if n in known]
     best = both or fitting or known
+    best = best or [n for n in table.names if _are_pictures(n, table.column(n), path.parent)]
     if not best:
         raise DataError(
             f"{path}: no column holds paths of pictures. Columns: {', '.join(table.names)}. "
@@ -227,8 +233,38 @@ def path_column(table: Columns, path: Path) -> str:
     return best[0]
 
 
+def _like_pictures(cells: Sequence[str]) -> bool:
+    """Whether most of the first cells end as the names of pictures do."""
+    some = [c for c in cells[:_FIRST] if c]
+    return sum(Path(c).suffix.lower() in ALL_EXTENSIONS for c in some) > len(some) / 2
+
+
+def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
+    """Whether a column is called an id or name, and most of its first cells are pictures without ending."""
+    if not re.search(r"(^|_|\b)id(_|\b)|image|img|file|name|pic|photo|scan", name.lower()):
+        return False
+    some = [c for c in cells[:_FIRST] if c]
+    return sum(place is not None for _, place in _files(some, folder)) > len(some) / 2
+
+
+def _files(cells: Sequence[str], folder: Path) -> list[tuple[str, Path | None]]:
+    """Name and file of each picture that a table names; None where there is none."""
+    found = []
+    for cell in cells:
+        file = beside(folder, names_of(cell)) if cell else folder
+        here = is_there(file)
+        name = cell if not here or Path(cell).is_absolute() else name_of(file, folder)
+        found.append((name, file if here else None))
+    return found
+
+
 def _target_columns(table: Columns, target: str | None, taken: set[str | None], path: Path) -> list[str]:
-    """Columns of the truth: as asked, or by name, or the only one left."""
+    """Columns of the truth: as asked, or by name, or the only one left, or all that are left and are 0 and 1.
+
+    Raises:
+        DataError: If none is sure, or it holds pictures.
+        UnknownName: If one that is asked for is not there.
+    """
     if target is not None:
         names = [target] if target in table.names else [t.strip() for t in target.split(",")]
         for name in names:
@@ -236,28 +272,58 @@ def _target_columns(table: Columns, target: str | None, taken: set[str | None], 
                 raise UnknownName("column", name, table.names, f"The table is {path}.")
         return names
     named = _named(table, _TARGETS, "")
-    if named is not None and named not in taken:
-        return [named]
-    rest = [n for n in table.names if n not in taken]
-    if len(rest) == 1:
-        return rest
-    raise DataError(
-        f"{path}: which column holds the truth? Columns: {', '.join(table.names)}. Name it with --target"
-        + (f", for example --target {rest[0]}." if rest else "; none is left besides the path.")
+    rest = [n for n in table.names if n not in taken and not _counts_rows(n, table.column(n))]
+    flags = len(rest) > 1 and all(is_flags(table.column(n)) for n in rest)
+    chosen = [named] if named is not None and named not in taken else rest
+    if flags and chosen != rest and is_flags(table.column(chosen[0])):
+        chosen = rest
+    if len(chosen) > 1 and not flags:
+        raise _unsure(table, rest, path)
+    for name in chosen:
+        if _like_pictures(table.column(name)):
+            raise DataError(
+                f"{path}: the column '{name}' holds names of pictures, which are no truth of a table. Masks "
+                "are read from folders images/ and masks/; name another column with --target."
+            )
+    if not chosen:
+        raise _unsure(table, rest, path)
+    return chosen
+
+
+def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
+    """That nothing says which column is the truth."""
+    several = ",".join(n for n in rest if is_flags(table.column(n)))
+    way = f", for example --target {rest[0]}" if rest else "; none is left besides the path"
+    if "," in several:
+        way += f", or --target {several} for several labels an image"
+    return DataError(
+        f"{path}: which column holds the truth? Columns: {', '.join(table.names)}. "
+        f"Name it with --target{way}."
     )
 
 
-def _sort_out(kept: _Kept, table: Columns, ids: list[str], found: Truths, path: Path) -> None:
+def _counts_rows(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is only the number of the row, as programs write it in front."""
+    if name.lower() not in ("", "index", "id", "unnamed: 0", "row"):
+        return False
+    return any(list(cells) == [str(n + start) for n in range(len(cells))] for start in (0, 1))
+
+
+def _sort_out(
+    kept: _Kept, table: Columns, files: Sequence[tuple[str, Path | None]], found: Truths, path: Path
+) -> None:
     """Keep out rows that cannot be used, each with a finding."""
+    ids = [name for name, _ in files]
     lines = [f"line {n}" for n in table.broken]
     kept.note("rows-broken", "error", lines, "rows have another number of cells", "Correct these lines.")
-    here = np.array([bool(i) and (path.parent / i).is_file() for i in ids])
+    here = np.array([place is not None for _, place in files])
     gone = [ids[i] or f"line {table.lines[i]}" for i in np.flatnonzero(~here)]
     fix = "Put the files there, or take the rows out. Paths are relative to the table's folder."
     kept.note("files-missing", "error", gone, f"files of the table are not below {path.parent}", fix)
     empty = [ids[i] for i in np.flatnonzero(found.missing & here)]
     fix = "Fill the cells in, or take the rows out."
-    kept.note("target-missing", "error", empty, "rows have no truth (empty, NaN or infinite)", fix)
+    what = "rows have no truth (empty, a word such as NA, or infinite)"
+    kept.note("target-missing", "error", empty, what, fix)
     kept.keep &= here & ~found.missing
     none = [ids[i] for i in found.empty if kept.keep[i]]
     fix = "Nothing, if these pictures show none of the classes."
