@@ -19,7 +19,8 @@ from sightline.data.formats._content import content
 from sightline.data.formats._csv import Columns, read_text
 from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import beside, is_there, name_of, names_of
+from sightline.data.formats._parts import name_of
+from sightline.data.formats._paths import Lookup
 from sightline.data.formats._truths import Truths, is_flags, truths
 from sightline.data.pixels import Files
 from sightline.errors import DataError, MissingExtra, UnknownName
@@ -97,9 +98,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
     cells = [table.column(c) for c in columns]
     found = truths(columns, cells, options.truth, str(path), table.delimiter)
     kept = _Kept(np.ones(len(table.rows), dtype=bool), found.problems)
-    files = _files(table.column(where), path.parent)
-    ids = [name for name, _ in files]
-    _sort_out(kept, table, files, found, path)
+    lookup = Lookup(path.parent)
+    files = [lookup.find(path.parent / name) if name else None for name in table.column(where)]
+    names = zip(table.column(where), files, strict=True)
+    ids = [name if file is None else name_of(file, path.parent) for name, file in names]
+    _sort_out(kept, table, ids, files, found, lookup)
     splits = _read_splits(kept, table, split, ids)
     if not kept.keep.any():
         raise DataError(f"{path}: none of the {len(ids)} rows can be used. {kept.problems[-1].message}")
@@ -115,7 +118,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         name=path.stem,
         format=CARD.name,
         ids=[ids[i] for i in used.tolist()],
-        pixels=Files([files[i][1] or path for i in used.tolist()]),
+        pixels=Files([file for i in used.tolist() if (file := files[i]) is not None]),
         targets=targets,
         classes=found.classes,
         splits=splits[used],
@@ -244,18 +247,8 @@ def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
     if not re.search(r"(^|_|\b)id(_|\b)|image|img|file|name|pic|photo|scan", name.lower()):
         return False
     some = [c for c in cells[:_FIRST] if c]
-    return sum(place is not None for _, place in _files(some, folder)) > len(some) / 2
-
-
-def _files(cells: Sequence[str], folder: Path) -> list[tuple[str, Path | None]]:
-    """Name and file of each picture that a table names; None where there is none."""
-    found = []
-    for cell in cells:
-        file = beside(folder, names_of(cell)) if cell else folder
-        here = is_there(file)
-        name = cell if not here or Path(cell).is_absolute() else name_of(file, folder)
-        found.append((name, file if here else None))
-    return found
+    lookup = Lookup(folder)
+    return sum(lookup.find(folder / c) is not None for c in some) > len(some) / 2
 
 
 def _target_columns(table: Columns, target: str | None, taken: set[str | None], path: Path) -> list[str]:
@@ -310,16 +303,17 @@ def _counts_rows(name: str, cells: Sequence[str]) -> bool:
 
 
 def _sort_out(
-    kept: _Kept, table: Columns, files: Sequence[tuple[str, Path | None]], found: Truths, path: Path
+    kept: _Kept, table: Columns, ids: list[str], files: list[Path | None], found: Truths, lookup: Lookup
 ) -> None:
     """Keep out rows that cannot be used, each with a finding."""
-    ids = [name for name, _ in files]
     lines = [f"line {n}" for n in table.broken]
     kept.note("rows-broken", "error", lines, "rows have another number of cells", "Correct these lines.")
-    here = np.array([place is not None for _, place in files])
-    gone = [ids[i] or f"line {table.lines[i]}" for i in np.flatnonzero(~here)]
+    kept.problems += lookup.findings()
+    here = np.array([file is not None for file in files])
+    lost = [i for i in np.flatnonzero(~here) if not lookup.doubtful(lookup.root / ids[i])]
+    gone = [ids[i] or f"line {table.lines[i]}" for i in lost]
     fix = "Put the files there, or take the rows out. Paths are relative to the table's folder."
-    kept.note("files-missing", "error", gone, f"files of the table are not below {path.parent}", fix)
+    kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
     empty = [ids[i] for i in np.flatnonzero(found.missing & here)]
     fix = "Fill the cells in, or take the rows out."
     what = "rows have no truth (empty, a word such as NA, or infinite)"

@@ -105,7 +105,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
     found = _Found(kind(root if root.is_dir() else root.parent, whole=1.0))
     for split, images in _pictures(config, root, found):
         for path in images:
-            _labels(path, label_file(path), found.into.picture(path, split), found)
+            number = found.into.picture(path, split)
+            path = found.into.paths[number]
+            _labels(path, label_file(path), number, found)
     _orphans(found)
     _notes(found)
     names = config.names or {i: str(i) for i in range(found.highest + 1)}

@@ -327,3 +327,12 @@ def test_one_column_a_class_is_seen_without_being_named(root: Path) -> None:
 def test_a_column_of_masks_is_no_truth_of_a_table(root: Path) -> None:
     with pytest.raises(DataError, match="'mask' holds names of pictures"):
         opened(root, "image,mask\n0.png,1.png\n2.png,3.png\n")
+
+
+def test_paths_of_another_machine_are_found_by_their_end(root: Path) -> None:
+    rows = ["images\\0.png,cat", "/home/other/1.png,dog", "2.PNG,cat", "3,dog", "9.png,dog"]
+    dataset = opened(root, "path,label\n" + "\n".join(rows))
+    assert list(dataset.ids) == ["0.png", "1.png", "2.png", "3.png"]
+    assert names(dataset) == ["cat", "dog", "cat", "dog"]
+    assert problem(dataset, "files-found-elsewhere").count == 4
+    assert problem(dataset, "files-missing").items == ("9.png",)
