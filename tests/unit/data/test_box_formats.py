@@ -368,3 +368,35 @@ def test_written_files_keep_their_names_and_flags_that_cannot_be_held_are_told(
     assert "crowd" in said
     assert "areas" in said
     assert open_data(tmp_path / "voc").targets.difficult.tolist() == [True]
+
+
+def test_open_images_counts_by_parts_of_the_picture_and_names_classes_by_codes(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a1.png")
+    rows = "a1,x,/m/0k4j,1,0.25,0.5,0.1,0.9,1\na1,x,/m/01,1,0,1,0,1,0\n"
+    header = "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax,IsGroupOf\n"
+    (tmp_path / "boxes.csv").write_text(header + rows)
+    (tmp_path / "class-descriptions-boxable.csv").write_text("/m/0k4j,Car\n/m/01,Tree\n/m/02,Cup\n")
+    data = open_data(tmp_path / "boxes.csv")
+    assert boxes(data) == {"a1": [("Car", 10, 3, 20, 27), ("Tree", 0, 0, 40, 30)]}
+    assert data.targets.crowd.tolist() == [True, False]
+    assert any("width and height of a picture as 1" in note for note in data.notes)
+
+
+def test_a_box_in_one_cell_and_no_class(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    picture(tmp_path / "images/b.png")
+    (tmp_path / "train.csv").write_text(
+        'image_id,width,height,bbox,source\na,40,30,"[1.5, 2, 10, 20]",farm\nb,40,30,,farm\n'
+    )
+    data = open_data(tmp_path / "train.csv")
+    assert boxes(data) == {"a": [("object", 1.5, 2, 11.5, 22)], "b": []}
+    (tmp_path / "train.csv").write_text('image_id,bbox,colour\na,"[1.5, 2, 10, 20]",red\n')
+    assert boxes(opened("boxes", tmp_path / "train.csv", target="colour")) == {
+        "a": [("red", 1.5, 2, 11.5, 22)]
+    }
+
+
+def test_boxes_with_decimal_commas_and_classes_with_leading_zeros(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.csv").write_text("path;xmin;ymin;xmax;ymax;class\na.png;1,5;2;11,25;22;001\n")
+    assert boxes(open_data(tmp_path / "b.csv")) == {"a": [("001", 1.5, 2, 11.25, 22)]}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Container, Iterable
 from pathlib import Path
 
+from sightline.data._magic import ALL_EXTENSIONS
 from sightline.errors import DataError
 
 SPLIT_WORDS = {
@@ -66,6 +67,11 @@ def beside(folder: Path, names: Iterable[str]) -> Path:
             if is_there(base / name):
                 return base / name
     return folder / tried[0]
+
+
+def names_of(name: str) -> list[str]:
+    """A name as those of files: as it is, and with each ending where it has none (ids of pictures)."""
+    return [name, *([] if Path(name).suffix else [name + e for e in sorted(ALL_EXTENSIONS)])]
 
 
 def by_split(files: list[Path], root: Path) -> tuple[list[tuple[Path, str]], list[str]]:

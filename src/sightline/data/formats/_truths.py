@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
 from sightline.core.dataset import Classes
+from sightline.core.report import Finding
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
+from sightline.data.formats._cells import DOUBTFUL, MISSING, OFF, ON, filled, is_number, numbers
 from sightline.errors import DataError
 
-MISSING = ("", "nan", "na", "n/a", "null", "none", "inf", "-inf", "+inf", "infinity")
 MOST_CLASSES = 20
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+(,\d+)?$")
+_WHOLE = re.compile(r"[+-]?\d{1,9}(\.0+)?$")
 _PLURALS = ("labels", "tags", "classes", "categories")
+_LIKE_CLASSES = re.compile(
+    r"(class|label|category|categories|target|y)([_ -]?(id|index|idx|no|nr|number|code))?$"
+)
+"""Names of columns whose whole numbers are those of classes, however many, if they repeat."""
 
 
 @dataclass
@@ -32,6 +38,7 @@ class Truths:
         outputs: Names of the numbers, for numbers.
         notes: How it was read, and why.
         empty: Rows of several labels with none, taken as none of the classes.
+        problems: What is in doubt.
     """
 
     targets: Label | Number
@@ -40,86 +47,135 @@ class Truths:
     outputs: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
+    problems: list[Finding] = field(default_factory=list)
 
 
-def truths(names: Sequence[str], cells: Sequence[Sequence[str]], wanted: str | None, where: str) -> Truths:
+def truths(
+    names: Sequence[str], cells: Sequence[Sequence[str]], wanted: str | None, where: str, delimiter: str = ","
+) -> Truths:
     """Read target columns.
 
-    Several columns are one 0/1 column a class if all cells are 0 or 1, and numbers else. One column holds
-    numbers if all cells are numeric, except that whole numbers of at most 20 different values, each there
-    twice or more on average, are classes. A text column holds several labels an image where a cell has
-    '|' (or ';' under a name of its own; or ',' under labels, tags, classes, categories). `wanted` overrules.
+    Several columns are one 0/1 column a class if all cells are 0 or 1 (true, false, yes, no), and numbers
+    else. One column holds numbers if all cells are numeric, with three exceptions, which are classes: whole
+    numbers of at most 20 different values, each there twice or more on average; whole numbers that repeat in
+    a column called class, label or the like; and numbers with leading zeros. A text column holds several
+    labels an image where a cell has '|' (or ';' under a name of its own; or ',' under labels, tags, classes,
+    categories). `wanted` overrules.
 
     Args:
         names: Names of the target columns.
         cells: The cells of each, as many lists as names.
         wanted: "label", "number" or None.
         where: File, for messages.
+        delimiter: What divides the cells in the file; see `_cells.numbers`.
 
     Raises:
-        DataError: If the cells are not what is wanted.
+        DataError: If the cells are not what is wanted, or may be two things.
     """
     if len(names) > 1:
-        flags = all(
-            c in ("0", "1", "0.0", "1.0", "true", "false", "") for col in cells for c in map(str.lower, col)
+        return _columns(names, cells, wanted, where, delimiter)
+    name, column = names[0], list(cells[0])
+    listed = name.lower() in _PLURALS and any("," in c for c in column)
+    if wanted == "label" or (wanted is None and listed):
+        return _several(name, column) or _labels(name, column)
+    found = numbers(column, delimiter, f"{where}: the column '{name}'")
+    if wanted == "number":
+        return _numbers(names, cells, where, delimiter)
+    if found is None:
+        _must_be_words(name, column, where)
+        return _several(name, column) or _labels(name, column)
+    why = _like_classes(name, column, found.values)
+    if why:
+        labels = _labels(name, column)
+        labels.notes.append(f"'{name}' holds {why}: classes. --task regress reads numbers.")
+        return labels
+    result = _numbers(names, cells, where, delimiter)
+    result.notes.append(f"'{name}' is numeric: numbers. --task classify reads classes.")
+    if _LIKE_CLASSES.match(name.lower()) and all(_WHOLE.match(c) for c in filled(column)):
+        what = f"the column '{name}' holds whole numbers of many values, read as numbers to be estimated"
+        fix = "Say --task regress if that is meant, or --task classify if they are classes."
+        result.problems.append(Finding("task-in-doubt", "warning", what, fix, 1, (name,)))
+    return result
+
+
+def _columns(
+    names: Sequence[str], cells: Sequence[Sequence[str]], wanted: str | None, where: str, delimiter: str
+) -> Truths:
+    """Several columns: a class each, or numbers."""
+    kinds = {c.lower() for column in cells for c in filled(column)}
+    if wanted != "number" and kinds <= {*ON, *OFF}:
+        return _flags(names, cells)
+    if wanted is None and kinds <= {*ON, *OFF, "-1", "-1.0"}:
+        raise DataError(
+            f"{where}: the columns {', '.join(map(repr, names))} hold -1 beside 0 and 1. Where a class is "
+            "unsure write 0, 1, or nothing; --task regress reads them as numbers."
         )
-        return _flags(names, cells) if flags and wanted != "number" else _numbers(names, cells, where, [])
-    column, notes = list(cells[0]), list[str]()
-    if wanted != "label":
-        column, notes = _decimal_points(column)
-    if wanted == "number" or (wanted is None and _numeric(column)):
-        if wanted is None and _few(column):
-            found = _labels(names[0], column)
-            found.notes.append(
-                f"'{names[0]}' holds whole numbers of few values: classes. --task regress reads numbers."
-            )
-            return found
-        found = _numbers(names, [column], where, notes)
-        if wanted is None:
-            found.notes.append(f"'{names[0]}' is numeric: numbers. --task classify reads classes.")
-        return found
-    return _several(names[0], list(cells[0])) or _labels(names[0], list(cells[0]))
+    return _numbers(names, cells, where, delimiter)
 
 
-def _value(cell: str) -> float:
-    """The number in a cell; NaN where there is none."""
-    if cell.lower() in MISSING:
-        return math.nan
-    try:
-        return float(cell)
-    except ValueError:
-        return math.nan
+def is_flags(column: Sequence[str]) -> bool:
+    """Whether a column says yes or no, as one column a class does."""
+    kinds = {c.lower() for c in filled(column)}
+    return bool(kinds) and kinds <= {*ON, *OFF}
 
 
-def _numeric(column: Sequence[str]) -> bool:
-    filled = [c for c in column if c.lower() not in MISSING]
-    return bool(filled) and not any(math.isnan(_value(c)) for c in filled)
+def _like_classes(name: str, column: Sequence[str], values: Sequence[float]) -> str:
+    """Why numbers are those of classes, in words; "" where they are not."""
+    cells = filled(column)
+    if not all(_WHOLE.match(c) for c in cells):
+        kinds = {v for v in values if not math.isnan(v)}
+        whole = all(math.isfinite(v) and v == int(v) for v in kinds)
+        return "whole numbers of few values" if whole and _few(kinds, cells) else ""
+    if _padded(cells):
+        return "numbers with leading zeros"
+    kinds = {float(c) for c in cells}
+    if _few(kinds, cells):
+        return "whole numbers of few values"
+    repeated = len(kinds) <= len(cells) / 2 and min(kinds) >= 0
+    return "whole numbers that repeat" if repeated and _LIKE_CLASSES.match(name.lower()) else ""
 
 
-def _few(column: Sequence[str]) -> bool:
-    """Whether numbers look like class ids."""
-    filled = [_value(c) for c in column if c.lower() not in MISSING]
-    kinds = set(filled)
-    return all(v == int(v) for v in kinds) and len(kinds) <= min(MOST_CLASSES, len(filled) / 2)
+def _few(kinds: Collection[float], cells: Sequence[str]) -> bool:
+    return len(kinds) <= min(MOST_CLASSES, len(cells) / 2)
 
 
-def _decimal_points(column: list[str]) -> tuple[list[str], list[str]]:
-    """Cells with decimal commas as with points, if that is what they all hold."""
-    filled = [c for c in column if c.lower() not in MISSING]
-    if any("," in c for c in filled) and all(_DECIMAL_COMMA.match(c) for c in filled):
-        return [c.replace(",", ".") for c in column], ["Commas in numbers were read as decimal points."]
-    return column, []
+def _padded(cells: Sequence[str]) -> bool:
+    """Whether whole numbers have leading zeros, as names have that must all be of one length."""
+    return all(c.isdigit() for c in cells) and any(len(c) > 1 and c[0] == "0" for c in cells)
 
 
-def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, notes: list[str]) -> Truths:
+def _must_be_words(name: str, column: Sequence[str], where: str) -> None:
+    """Refuse a column of many numbers with a few words among them: they are no classes.
+
+    Raises:
+        DataError: If it is one.
+    """
+    cells = filled(column)
+    right = {c for c in {*cells} if is_number(c)}
+    wrong = [c for c in cells if c not in right]
+    if len(right) > MOST_CLASSES and len(wrong) < len(cells) / 10:
+        raise DataError(
+            f"{where}: the column '{name}' holds numbers, and {len(wrong)} cells that are none "
+            f"({', '.join(map(repr, wrong[:3]))}). Leave these empty; --task classify reads classes."
+        )
+
+
+def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, delimiter: str) -> Truths:
+    notes, columns = [], []
     for name, column in zip(names, cells, strict=True):
-        wrong = [c for c in column if c.lower() not in MISSING and math.isnan(_value(c))]
-        if wrong:
+        found = numbers(column, delimiter, f"{where}: the column '{name}'")
+        if found is None and filled(column):
+            wrong = [c for c in filled(column) if not is_number(c)]
+            what = f"{len(wrong)} cells that are no numbers" if wrong else "numbers in two notations"
+            shown = ", ".join(map(repr, wrong[:3] or sorted({*column}, key=len)[-3:]))
             raise DataError(
-                f"{where}: the column '{name}' holds {len(wrong)} cells that are no numbers "
-                f"({', '.join(map(repr, wrong[:3]))}). Expected numbers; --task classify reads classes."
+                f"{where}: the column '{name}' holds {what} ({shown}). Expected numbers, all written alike; "
+                "--task classify reads classes."
             )
-    values = np.array([[_value(c) for c in column] for column in cells]).T.reshape(-1, len(names))
+        columns.append([math.nan] * len(column) if found is None else found.values)
+        if found is not None and found.note:
+            notes.append(f"'{name}': numbers {found.note}.")
+    values = np.array(columns).T.reshape(-1, len(names))
     missing = ~np.isfinite(values).all(axis=1)
     return Truths(
         Number(torch.from_numpy(values.astype(np.float32))), missing, outputs=tuple(names), notes=notes
@@ -129,29 +185,53 @@ def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, n
 def _flags(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Truths:
     """One 0/1 column a class."""
     grid = np.array([[c.lower() for c in column] for column in cells], dtype=object).T
-    value = np.isin(grid, ("1", "1.0", "true"))
-    found = Truths(Label(torch.from_numpy(value)), (grid == "").any(axis=1), Classes(tuple(names)))
-    found.notes.append(f"{len(names)} columns of 0 and 1: each is a class, and an image may have several.")
+    value = np.isin(grid, ON)
+    missing = np.asarray(np.isin(grid, tuple(MISSING)).any(axis=1))
+    found = Truths(Label(torch.from_numpy(value)), missing, Classes(tuple(names)))
+    found.notes.append(
+        f"{len(names)} columns of 0 and 1 ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}): each "
+        "is a class, and an image may have several."
+    )
     return found
 
 
 def _labels(name: str, column: Sequence[str]) -> Truths:
-    """One label a row; whole numbers are class ids."""
-    missing = np.array([c == "" or c.lower() == "nan" for c in column], dtype=bool)
-    filled = [c for c, gone in zip(column, missing, strict=True) if not gone]
-    notes = []
-    if filled and all(re.fullmatch(r"[+-]?\d{1,9}(\.0)?", c) for c in filled):
-        ids = sorted({int(float(c)) for c in filled})
-        if len({*filled}) > len(ids):
+    """One label a row; whole numbers are class ids, but for those with leading zeros."""
+    ids = bool(filled(column)) and all(_WHOLE.match(c) for c in filled(column))
+    words = MISSING if ids else MISSING - DOUBTFUL
+    missing = np.array([c.lower() in words for c in column], dtype=bool)
+    cells = [c for c, gone in zip(column, missing, strict=True) if not gone]
+    notes = _missing_words(name, column, missing)
+    numbered = {c: int(float(c)) for c in cells} if ids else {}
+    alike = len({*numbered.values()}) < len(numbered)
+    if ids and (alike or not _padded(cells)):
+        if alike:
             notes.append(f"'{name}': numbers that are written in several ways (1, 01, 1.0) are one class.")
-        table = Classes(tuple(map(str, ids)), tuple(ids))
-        index = {i: k for k, i in enumerate(ids)}
-        values = [0 if gone else index[int(float(c))] for c, gone in zip(column, missing, strict=True)]
+        order = sorted({*numbered.values()})
+        table = Classes(tuple(map(str, order)), tuple(order))
+        place = {c: order.index(i) for c, i in numbered.items()}
     else:
-        table = Classes(tuple(sorted({*filled})))
+        table = Classes(tuple(sorted({*cells})))
         place = {n: k for k, n in enumerate(table.names)}
-        values = [0 if gone else place[c] for c, gone in zip(column, missing, strict=True)]
-    return Truths(Label(torch.tensor(values, dtype=torch.int64)), missing, table, notes=notes)
+    values = [0 if gone else place[c] for c, gone in zip(column, missing, strict=True)]
+    found = Truths(Label(torch.tensor(values, dtype=torch.int64)), missing, table, notes=notes)
+    doubtful = Counter(c for c in cells if c.lower() in DOUBTFUL)
+    if doubtful:
+        said = ", ".join(f"'{c}' ({n:,} rows)" for c, n in doubtful.items())
+        what = f"the column '{name}' holds {said}, a class or a word for no value; taken as a class"
+        fix = "Accept it if that is a class. Else leave these cells empty, or take the rows out."
+        doubt = Finding("label-may-be-missing", "error", what, fix, doubtful.total(), (*doubtful,))
+        found.problems.append(doubt)
+    return found
+
+
+def _missing_words(name: str, column: Sequence[str], missing: np.ndarray) -> list[str]:
+    """A note on the words that were taken for a missing label."""
+    words = Counter(c for c, gone in zip(column, missing, strict=True) if gone and c)
+    if not words:
+        return []
+    said = ", ".join(f"'{c}' ({n:,} rows)" for c, n in words.items())
+    return [f"'{name}': {said} count as no value, not as a class."]
 
 
 def _several(name: str, column: Sequence[str]) -> Truths | None:
@@ -161,13 +241,17 @@ def _several(name: str, column: Sequence[str]) -> Truths | None:
     separator = next((s for s in separators if any(s in c for c in column)), None)
     if separator is None:
         return None
-    rows = [[part.strip() for part in cell.split(separator) if part.strip()] for cell in column]
+    words = MISSING - DOUBTFUL
+    rows = [[part.strip() for part in cell.split(separator)] for cell in column]
+    rows = [[part for part in row if part.lower() not in words] for row in rows]
+    none = np.array([bool(c) and c.lower() in words for c in column], dtype=bool)
     names = tuple(sorted({part for row in rows for part in row}))
     place = {n: k for k, n in enumerate(names)}
     value = np.zeros((len(rows), len(names)), dtype=bool)
     for i, row in enumerate(rows):
         value[i, [place[part] for part in row]] = True
-    found = Truths(Label(torch.from_numpy(value)), np.zeros(len(rows), dtype=bool), Classes(names))
-    found.empty = [i for i, row in enumerate(rows) if not row]
+    notes = _missing_words(name, column, none)
+    found = Truths(Label(torch.from_numpy(value)), none, Classes(names), notes=notes)
+    found.empty = [i for i, row in enumerate(rows) if not row and not none[i]]
     found.notes.append(f"'{name}' holds several labels in a cell, divided by '{separator}'.")
     return found

@@ -8,13 +8,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.formats._csv import Columns, read_text
+from sightline.data.formats._cells import DOUBTFUL, ON, is_missing, numbers
+from sightline.data.formats._csv import Columns, header, read_text
 from sightline.data.formats._instances import NAN, Gathered
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, beside, by_split, folders_in
+from sightline.data.formats._parts import SPLIT_WORDS, beside, by_split, folders_in, names_of
 from sightline.data.formats._written import Item, class_table, items, number
 from sightline.errors import DataError, UnknownName
 
@@ -26,18 +28,12 @@ CARD = FormatCard(
     writes=True,
 )
 _PATHS = (
-    "path",
-    "image",
-    "file",
-    "filename",
-    "file_name",
-    "filepath",
-    "image_path",
-    "img",
-    "picture",
-    "image_id",
-)
-_CLASSES = ("class", "label", "category", "class_name", "classname", "label_name", "name")
+    "path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture", "image_id",
+    "imageid",
+)  # fmt: skip
+_CLASSES = (
+    "class", "label", "category", "class_name", "classname", "label_name", "labelname", "name", "species",
+)  # fmt: skip
 _IDS = ("class_id", "label_id", "category_id")
 _CORNERS = (
     ("xmin", "ymin", "xmax", "ymax"),
@@ -46,14 +42,21 @@ _CORNERS = (
     ("left", "top", "right", "bottom"),
 )
 _SIZED = (("x", "y", "width", "height"), ("x", "y", "w", "h"))
+_TEXTS = ("bbox", "box", "bounding_box", "boundingbox")
+"""Columns with the four numbers of a box in one cell: [x, y, width, height]."""
 _SIZES = (("image_height", "image_width"), ("img_height", "img_width"), ("height", "width"))
 _MORE = {
     "split": ("split", "set", "subset", "partition"),
     "group": ("group", "group_id", "patient", "patient_id", "subject", "subject_id"),
     "difficult": ("difficult",),
-    "crowd": ("crowd", "iscrowd"),
+    "crowd": ("crowd", "iscrowd", "isgroupof"),
     "area": ("area",),
 }
+_NO_CLASSES = ("", "source", "id", "index", "confidence", "unnamed: 0", "annotation_id", "image_name")
+"""Columns that are known to be no classes."""
+ONE = "object"
+"""Name of the class where a table has none."""
+_DESCRIBED = "class-descriptions"
 _MOST = 200
 _HEADER = ("path", "xmin", "ymin", "xmax", "ymax", "class", "class_id", "width", "height")
 
@@ -64,9 +67,9 @@ class _Roles:
 
     Attributes:
         path: The picture.
-        box: Its four numbers.
+        box: Its four numbers, or the one column that holds all of them.
         sized: Whether these are x, y, width, height.
-        name: The class, or "" where only ids are given.
+        name: The class, or "" where only ids are given, or nothing (all are of one class).
         number: The class id, or "".
         size: Height and width of the picture, or None.
         more: Further roles (split, group, difficult, crowd, area) that there are.
@@ -92,6 +95,8 @@ class _Found:
     nameless: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     grouped: bool = False
+    counted: bool | None = None
+    """Whether boxes are in parts of the picture; None before any was met."""
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -126,8 +131,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
             )
         found.lines += [f"{path.name} line {n}" for n in table.broken]
         _gather(path, split, table, roles, found)
-        notes += [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)}, class "
-                  f"'{roles.name or roles.number}'.", *table.notes]  # fmt: skip
+        notes += [*_said(path, roles, table), *table.notes]
+    if found.into.whole:
+        notes.append("The boxes count the width and height of a picture as 1, as none is above 1.")
     note = found.into.note
     note("rows-broken", "error", found.lines, "rows have another number of cells", "Correct these lines.")
     what = "rows have a box and no class, and were left out"
@@ -137,6 +143,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     fix = "Write train, val or test into the column of splits."
     note("split-unknown", "error", found.unknown, what, fix)
     classes, keys = _classes(found)
+    classes = _described(classes, found.into.root, notes)
     return found.into.dataset(root, CARD.name, classes, keys, notes, found.groups if found.grouped else None)
 
 
@@ -195,13 +202,7 @@ def _files(root: Path) -> list[Path]:
 
 def _like_boxes(path: Path) -> bool:
     """Whether the header has the columns of a box."""
-    try:
-        with path.open("rb") as file:
-            head = file.readline(1 << 16)
-    except OSError:
-        return False
-    text = head.decode("utf-16" if head[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "replace")
-    return _roles([name.strip(' "\r\n') for name in re.split(r"[,;\t|]", text)], None) is not None
+    return _roles(header(path), None) is not None
 
 
 def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
@@ -219,27 +220,45 @@ def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
 
     corners = next((c for c in _CORNERS if all(n in own for n in c)), None)
     sized = next((c for c in _SIZED if all(n in own for n in c)), None)
-    box = corners or sized
+    text = first(_TEXTS)
+    box = corners or sized or ((text,) if text else None)
     path, name, number = first(_PATHS), target or first(_CLASSES), first(_IDS)
-    if box is None or not path or not (name or number):
+    if box is None or not path:
         return None
     sizes = [pair for pair in _SIZES if all(n in own and n not in box for n in pair)]
+    more = {role: first(wanted) for role, wanted in _MORE.items() if first(wanted)}
+    taken = {path, *(own[n.lower()] for n in box), *(own[n] for pair in sizes for n in pair), *more.values()}
+    rest = [n for n in names if n not in taken and n.lower() not in _NO_CLASSES]
+    if not (name or number) and rest:  # one of them may be the class
+        return None
     return _Roles(
         path=path,
-        box=tuple(own[n] for n in box),
+        box=tuple(own[n.lower()] for n in box),
         sized=corners is None,
         name=name,
         number=number,
         size=(own[sizes[0][0]], own[sizes[0][1]]) if sizes else None,
-        more={role: first(wanted) for role, wanted in _MORE.items() if first(wanted)},
+        more=more,
     )
+
+
+def _said(path: Path, roles: _Roles, table: Columns) -> list[str]:
+    """What was decided of the columns."""
+    form = "as x, y, width, height" if roles.sized else "as corners"
+    kind = f"class '{roles.name or roles.number}'" if roles.name or roles.number else f"one class, '{ONE}'"
+    used = {roles.path, roles.name, roles.number, *roles.box, *(roles.size or ()), *roles.more.values()}
+    rest = [n for n in table.names if n not in used]
+    aside = f"; not used: {', '.join(map(repr, rest))}" if rest else ""
+    return [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)} ({form}), {kind}{aside}."]
 
 
 def _gather(path: Path, split: str, table: Columns, roles: _Roles, found: _Found) -> None:
     """Gather the pictures and boxes of one table."""
     found.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
-    for line, cells in zip(table.lines, table.rows, strict=True):
+    boxes = _boxes(path, table, roles)
+    _parts_of_one(path, boxes, found)
+    for line, cells, corners in zip(table.lines, table.rows, boxes, strict=True):
         row = dict(zip(table.names, cells, strict=True))
         more = {role: row[name] for role, name in roles.more.items()}
         name, where = row[roles.path], f"{path.name} line {line}"
@@ -250,37 +269,88 @@ def _gather(path: Path, split: str, table: Columns, roles: _Roles, found: _Found
         if word and word not in SPLIT_WORDS:
             found.unknown.append(f"{where} ({word})")
         if name not in places:
-            places[name] = beside(path.parent, _names(name))
+            places[name] = beside(path.parent, names_of(name))
         size = None if roles.size is None else _whole(row[roles.size[0]], row[roles.size[1]])
         image = found.into.picture(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
         found.groups += [more.get("group", "")] * (image == len(found.groups))
-        _box(image, row, roles, more, where, found)
+        if corners is not None:
+            _box(image, row, roles, corners, more, where, found)
 
 
-def _names(name: str) -> list[str]:
-    """A cell as file names: as it is, and with each ending where it has none (image ids)."""
-    return [name, *([] if Path(name).suffix else [name + e for e in sorted(ALL_EXTENSIONS)])]
+def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] | None]:
+    """Corners of the box of each row, NaN where one is no number; None where the cells are empty.
+
+    Raises:
+        DataError: If the numbers can be read in two ways.
+    """
+    if len(roles.box) == 1:
+        texts = [re.findall(r"[^\s,;\[\]()]+", cell) for cell in table.column(roles.box[0])]
+        rows = [t if len(t) in (0, 4) else ["", "", "", t[0]] for t in texts]
+    else:
+        rows = [list(cells) for cells in zip(*map(table.column, roles.box), strict=True)]
+    flat = [cell for row in rows for cell in row]
+    read = numbers(flat, table.delimiter, f"{path}: the columns {', '.join(roles.box)}")
+    if read is not None and read.note:
+        table.notes.append(f"{path.name}: boxes are {read.note}.")
+    values = iter(read.values if read is not None else map(_value, flat))
+    found: list[tuple[float, ...] | None] = []
+    for row in rows:
+        x, y, a, b = (next(values) for _ in range(4)) if row else (NAN,) * 4
+        empty = all(is_missing(cell) for cell in row)
+        found.append(None if empty else (x, y, x + a, y + b) if roles.sized else (x, y, a, b))
+    return found
+
+
+def _parts_of_one(path: Path, boxes: Sequence[tuple[float, ...] | None], found: _Found) -> None:
+    """Note whether boxes are in parts of the picture: none goes beyond 1, and some are fractions.
+
+    Raises:
+        DataError: If another table of the set counts otherwise.
+    """
+    values = np.array([b for b in boxes if b is not None]).reshape(-1)
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return
+    parts = bool(values.max() <= 1.001 and values.min() >= -0.001 and (values % 1 != 0).any())
+    if found.counted not in (None, parts):
+        raise DataError(
+            f"{path}: boxes are {'parts of the picture (0 to 1)' if parts else 'in pixels'}, and those of "
+            "the table before are not. Write all in pixels."
+        )
+    found.counted = parts
+    found.into.whole = 1.0 if parts else None
 
 
 def _box(
-    image: int, row: dict[str, str], roles: _Roles, more: dict[str, str], where: str, found: _Found
-) -> None:
+    image: int, row: dict[str, str], roles: _Roles, corners: tuple[float, ...], more: dict[str, str],
+    where: str, found: _Found,
+) -> None:  # fmt: skip
     """Gather the box of one row."""
-    texts = [row[name] for name in roles.box]
-    if not any(texts):
-        return
-    key = row[roles.name] if roles.name else row[roles.number]
-    if not key:
+    column = roles.name or roles.number
+    key = row[column] if column else ONE
+    if is_missing(key) and key.lower() not in DOUBTFUL:
         found.nameless.append(where)
         return
     if roles.number and re.fullmatch(r"\d{1,9}", row[roles.number]):
         number = int(row[roles.number])
         if found.ids.setdefault(key, number) != number:
             raise DataError(f"{where}: class '{key}' has the id {number} and, before that, {found.ids[key]}.")
-    x, y, a, b = map(_value, texts)
-    corners = (x, y, x + a, y + b) if roles.sized else (x, y, a, b)
-    flags = {role: more.get(role, "").lower() in ("1", "true", "yes") for role in ("crowd", "difficult")}
+    flags = {role: more.get(role, "").lower() in ON for role in ("crowd", "difficult")}
     found.into.box(image, key, corners, area=_value(more.get("area", "")), **flags)
+
+
+def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
+    """The classes by their names of a table class-descriptions, which Open Images has beside its codes."""
+    files = sorted(p for p in root.glob(f"*{_DESCRIBED}*.csv"))
+    if not files or not all(n.startswith("/") for n in classes.names):
+        return classes
+    with files[0].open(encoding="utf-8-sig", newline="") as file:
+        named = {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) > 1}
+    names = tuple(named.get(n, n) for n in classes.names)
+    if len(set(names)) < len(names):
+        return classes
+    notes.append(f"Names of classes are from {files[0].name}.")
+    return Classes(names, classes.ids)
 
 
 def _classes(found: _Found) -> tuple[Classes, tuple[str, ...]]:
@@ -291,7 +361,8 @@ def _classes(found: _Found) -> tuple[Classes, tuple[str, ...]]:
     """
     names = found.into.names()
     ids = found.ids
-    if not ids and names and all(re.fullmatch(r"\d{1,9}", n) for n in names):
+    padded = any(len(n) > 1 and n[0] == "0" for n in names)  # 001 is a name
+    if not ids and names and not padded and all(re.fullmatch(r"\d{1,9}", n) for n in names):
         ids = {n: int(n) for n in names}
     if set(ids) < set(names) or not ids:
         return Classes(names), names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import name_of
 from sightline.data.formats._paths import Lookup
-from sightline.data.formats._truths import Truths, truths
+from sightline.data.formats._truths import Truths, is_flags, truths
 from sightline.data.pixels import Files
 from sightline.errors import DataError, MissingExtra, UnknownName
 
@@ -31,10 +32,15 @@ CARD = FormatCard(
     truths=("label", "number"),
     writes=True,
 )
-_PATHS = ("path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture")
+_PATHS = (
+    "path", "image", "file", "filename", "file_name", "filepath", "image_path", "img", "picture", "image_id",
+    "imageid",
+)  # fmt: skip
 _TARGETS = ("label", "labels", "class", "target", "y", "category", "tags")
 _SPLITS = ("split", "set", "subset", "partition")
 _GROUPS = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")
+_FIRST = 50
+"""Cells of a column that tell what it holds."""
 _NAMES = {
     "train": "train",
     "training": "train",
@@ -89,8 +95,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
     where = path_column(table, path)
     split, group = _named(table, _SPLITS, where), _named(table, _GROUPS, where)
     columns = _target_columns(table, options.target, {where, split, group}, path)
-    found = truths(columns, [table.column(c) for c in columns], options.truth, str(path))
-    kept = _Kept(np.ones(len(table.rows), dtype=bool))
+    cells = [table.column(c) for c in columns]
+    found = truths(columns, cells, options.truth, str(path), table.delimiter)
+    kept = _Kept(np.ones(len(table.rows), dtype=bool), found.problems)
     lookup = Lookup(path.parent)
     files = [lookup.find(path.parent / name) if name else None for name in table.column(where)]
     names = zip(table.column(where), files, strict=True)
@@ -105,6 +112,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
         kept.problems += unseen(found.classes.names, targets.value.numpy(), splits[used])
     roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
+    rest = [n for n in table.names if n not in (where, split, group, *columns)]
+    roles += [f"not used {', '.join(map(repr, rest))}"] if rest else []
     return Dataset(
         name=path.stem,
         format=CARD.name,
@@ -211,16 +220,11 @@ def _named(table: Columns, names: Sequence[str], taken: str) -> str | None:
 
 def path_column(table: Columns, path: Path) -> str:
     """The column that holds the pictures: by content, and by name where several do."""
-
-    def like_pictures(name: str) -> bool:
-        cells = [c for c in table.column(name)[:50] if c]
-        hits = sum(Path(c).suffix.lower() in ALL_EXTENSIONS for c in cells)
-        return bool(cells) and hits > len(cells) / 2
-
-    fitting = [n for n in table.names if like_pictures(n)]
+    fitting = [n for n in table.names if _like_pictures(table.column(n))]
     known = [n for n in table.names if n.lower() in _PATHS]
     both = [n for n in fitting if n in known]
     best = both or fitting or known
+    best = best or [n for n in table.names if _are_pictures(n, table.column(n), path.parent)]
     if not best:
         raise DataError(
             f"{path}: no column holds paths of pictures. Columns: {', '.join(table.names)}. "
@@ -232,8 +236,28 @@ def path_column(table: Columns, path: Path) -> str:
     return best[0]
 
 
+def _like_pictures(cells: Sequence[str]) -> bool:
+    """Whether most of the first cells end as the names of pictures do."""
+    some = [c for c in cells[:_FIRST] if c]
+    return sum(Path(c).suffix.lower() in ALL_EXTENSIONS for c in some) > len(some) / 2
+
+
+def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
+    """Whether a column is called an id or name, and most of its first cells are pictures without ending."""
+    if not re.search(r"(^|_|\b)id(_|\b)|image|img|file|name|pic|photo|scan", name.lower()):
+        return False
+    some = [c for c in cells[:_FIRST] if c]
+    lookup = Lookup(folder)
+    return sum(lookup.find(folder / c) is not None for c in some) > len(some) / 2
+
+
 def _target_columns(table: Columns, target: str | None, taken: set[str | None], path: Path) -> list[str]:
-    """Columns of the truth: as asked, or by name, or the only one left."""
+    """Columns of the truth: as asked, or by name, or the only one left, or all that are left and are 0 and 1.
+
+    Raises:
+        DataError: If none is sure, or it holds pictures.
+        UnknownName: If one that is asked for is not there.
+    """
     if target is not None:
         names = [target] if target in table.names else [t.strip() for t in target.split(",")]
         for name in names:
@@ -241,15 +265,41 @@ def _target_columns(table: Columns, target: str | None, taken: set[str | None], 
                 raise UnknownName("column", name, table.names, f"The table is {path}.")
         return names
     named = _named(table, _TARGETS, "")
-    if named is not None and named not in taken:
-        return [named]
-    rest = [n for n in table.names if n not in taken]
-    if len(rest) == 1:
-        return rest
-    raise DataError(
-        f"{path}: which column holds the truth? Columns: {', '.join(table.names)}. Name it with --target"
-        + (f", for example --target {rest[0]}." if rest else "; none is left besides the path.")
+    rest = [n for n in table.names if n not in taken and not _counts_rows(n, table.column(n))]
+    flags = len(rest) > 1 and all(is_flags(table.column(n)) for n in rest)
+    chosen = [named] if named is not None and named not in taken else rest
+    if flags and chosen != rest and is_flags(table.column(chosen[0])):
+        chosen = rest
+    if len(chosen) > 1 and not flags:
+        raise _unsure(table, rest, path)
+    for name in chosen:
+        if _like_pictures(table.column(name)):
+            raise DataError(
+                f"{path}: the column '{name}' holds names of pictures, which are no truth of a table. Masks "
+                "are read from folders images/ and masks/; name another column with --target."
+            )
+    if not chosen:
+        raise _unsure(table, rest, path)
+    return chosen
+
+
+def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
+    """That nothing says which column is the truth."""
+    several = ",".join(n for n in rest if is_flags(table.column(n)))
+    way = f", for example --target {rest[0]}" if rest else "; none is left besides the path"
+    if "," in several:
+        way += f", or --target {several} for several labels an image"
+    return DataError(
+        f"{path}: which column holds the truth? Columns: {', '.join(table.names)}. "
+        f"Name it with --target{way}."
     )
+
+
+def _counts_rows(name: str, cells: Sequence[str]) -> bool:
+    """Whether a column is only the number of the row, as programs write it in front."""
+    if name.lower() not in ("", "index", "id", "unnamed: 0", "row"):
+        return False
+    return any(list(cells) == [str(n + start) for n in range(len(cells))] for start in (0, 1))
 
 
 def _sort_out(
@@ -266,7 +316,8 @@ def _sort_out(
     kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
     empty = [ids[i] for i in np.flatnonzero(found.missing & here)]
     fix = "Fill the cells in, or take the rows out."
-    kept.note("target-missing", "error", empty, "rows have no truth (empty, NaN or infinite)", fix)
+    what = "rows have no truth (empty, a word such as NA, or infinite)"
+    kept.note("target-missing", "error", empty, what, fix)
     kept.keep &= here & ~found.missing
     none = [ids[i] for i in found.empty if kept.keep[i]]
     fix = "Nothing, if these pictures show none of the classes."

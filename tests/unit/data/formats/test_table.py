@@ -215,6 +215,120 @@ def test_parquet(root: Path) -> None:
         table.read(str(root / "c.parquet"), ReadOptions())
 
 
+def values(data: Dataset) -> list[float]:
+    assert data.truth == "number"
+    return [float(v) for v in data.targets.value.ravel()]
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "cells", "read"),
+    [
+        (",", ("985", "1,002"), [985, 1002]),
+        (",", ("1,002.5", "7"), [1002.5, 7]),
+        (",", ("1,234,567", "8"), [1234567, 8]),
+        (",", ("0,125", "0,250"), [0.125, 0.25]),
+        (";", ("1,5", "20"), [1.5, 20]),
+        (";", ("1.002,5", "985"), [1002.5, 985]),
+        (";", ("1 002", "985"), [1002, 985]),
+        (";", ("1\u00a0002,25", "-985,5"), [1002.25, -985.5]),
+        (";", ("1'002.5", "985"), [1002.5, 985]),
+        (";", ("1.125", "2.250"), [1.125, 2.25]),
+        (";", ("\u22121.5", "2e3"), [-1.5, 2000]),
+    ],
+)
+def test_numbers_are_read_as_the_column_writes_them(
+    root: Path, delimiter: str, cells: tuple[str, str], read: list[float]
+) -> None:
+    rows = [("path", "price"), *((f"{i}.png", f'"{c}"') for i, c in enumerate(cells))]
+    assert values(opened(root, "\n".join(delimiter.join(row) for row in rows))) == read
+
+
+@pytest.mark.parametrize(
+    ("delimiter", "cells"),
+    [(",", ("1,002", "2,311")), (";", ("985", "1,002", "1,019")), (";", ("7", "1.125", "2.250"))],
+)
+def test_thousands_that_may_be_decimals_are_refused(
+    root: Path, delimiter: str, cells: tuple[str, ...]
+) -> None:
+    rows = [("path", "price"), *((f"{i}.png", f'"{c}"') for i, c in enumerate(cells))]
+    with pytest.raises(DataError, match=r"column 'price' holds '1.\d\d\d', which may be .* or "):
+        opened(root, "\n".join(delimiter.join(row) for row in rows))
+
+
+def test_a_few_words_among_numbers_do_not_make_them_classes(root: Path) -> None:
+    text = "path,price\n" + "".join(f"0.png,{i + 0.5}\n" for i in range(30))
+    with pytest.raises(DataError, match=r"holds numbers, and 1 cells that are none \('cheap'\)"):
+        opened(root, text + "1.png,cheap\n")
+
+
+def test_leading_zeros_are_names(root: Path) -> None:
+    data = opened(root, "path,label\n0.png,001\n1.png,002\n2.png,010\n3.png,001\n")
+    assert names(data) == ["001", "002", "010", "001"]
+
+
+def test_class_numbers_are_classes_however_many(root: Path) -> None:
+    for i in range(60):
+        (root / f"n{i}.png").write_bytes(encode_png(np.full((3, 3, 1), i, np.uint8)))
+    rows = "".join(f"n{i}.png,{i % 30}\n" for i in range(60))
+    assert opened(root, "path,class\n" + rows).truth == "label"
+    assert opened(root, "path,age\n" + rows).truth == "number"
+    assert opened(root, "path,class\n" + rows, truth="number").truth == "number"
+    doubtful = opened(root, "path,label\n" + "".join(f"n{i}.png,{i // 1.1:.0f}\n" for i in range(60)))
+    assert (doubtful.truth, problem(doubtful, "task-in-doubt").severity) == ("number", "warning")
+
+
+def test_words_for_no_value_are_no_class(root: Path) -> None:
+    ids = opened(root, "path,label\n0.png,0\n1.png,1\n2.png,NA\n3.png,None\n4.png,0\n5.png,1\n")
+    assert (names(ids), problem(ids, "target-missing").count) == (["0", "1", "0", "1"], 2)
+    words = opened(root, "path,label\n0.png,cat\n1.png,dog\n2.png,N/A\n3.png,none\n")
+    assert names(words) == ["cat", "dog", "none"]
+    assert problem(words, "target-missing").items == ("2.png",)
+    assert problem(words, "label-may-be-missing").severity == "error"
+    assert any("'N/A' (1 rows) count as no value" in note for note in words.notes)
+
+
+@pytest.mark.parametrize("first", ["0.png,sea", "0,sea", "gone.jpg,sea", "sea,0.png"])
+def test_a_table_without_header_is_refused_and_not_short_of_a_row(root: Path, first: str) -> None:
+    with pytest.raises(DataError, match="there is no header: the first line holds the picture"):
+        opened(root, f"{first}\n1.png,wood\n2.png,sea\n")
+
+
+def test_tables_as_programs_leave_them(root: Path) -> None:
+    assert names(opened(root, "sep=;\r\npath;label\r\n0.png;a\r\n1.png;b\r\n")) == ["a", "b"]
+    assert names(opened(root, ",path,label,\n0,0.png,a,\n1,1.png,b,\n")) == ["a", "b"]
+    assert names(opened(root, "\n\npath;label\n0.png;one, two\n1.png;b\n")) == ["one, two", "b"]
+    assert names(opened(root, 'path, label\n"0.png", "a"\n"1.png", "b"\n')) == ["a", "b"]
+    unnamed = opened(root, ",path,price\n0,0.png,1.5\n1,1.png,2.5\n")
+    assert (unnamed.outputs, values(unnamed)) == (("price",), [1.5, 2.5])
+    with pytest.raises(DataError, match="quote"):
+        opened(root, 'path,label\n0.png,"a\n1.png,b\n2.png,c\n')
+
+
+def test_names_with_backslashes_without_ending_and_in_images(root: Path) -> None:
+    (root / "images").mkdir()
+    (root / "images/x.png").write_bytes(encode_png(np.full((3, 3, 1), 9, np.uint8)))
+    data = opened(root, "image,label\nimages\\x.png,a\n1,b\n")
+    assert list(data.ids) == ["images/x.png", "1.png"]
+    assert int(data.pixels.read(0)[0, 0, 0]) == 9
+    assert list(opened(root, "id_code,diagnosis\nx,a\n1,b\n").ids) == ["images/x.png", "1.png"]
+
+
+def test_one_column_a_class_is_seen_without_being_named(root: Path) -> None:
+    data = opened(root, "filename, cat, dog\n0.png, 1, 0\n1.png, yes, no\n2.png, 1, NA\n")
+    assert data.classes is not None
+    assert (data.classes.names, data.targets.value.tolist()) == (("cat", "dog"), [[True, False]] * 2)
+    assert problem(data, "target-missing").items == ("2.png",)
+    with pytest.raises(DataError, match="-1 beside 0 and 1"):
+        opened(root, "path,cat,dog\n0.png,1,0\n1.png,-1,1\n", target="cat,dog")
+    with pytest.raises(DataError, match="--target cat,dog for several labels"):
+        opened(root, "path,cat,dog,age\n0.png,1,0,5\n1.png,1,1,7\n")
+
+
+def test_a_column_of_masks_is_no_truth_of_a_table(root: Path) -> None:
+    with pytest.raises(DataError, match="'mask' holds names of pictures"):
+        opened(root, "image,mask\n0.png,1.png\n2.png,3.png\n")
+
+
 def test_paths_of_another_machine_are_found_by_their_end(root: Path) -> None:
     rows = ["images\\0.png,cat", "/home/other/1.png,dog", "2.PNG,cat", "3,dog", "9.png,dog"]
     dataset = opened(root, "path,label\n" + "\n".join(rows))
