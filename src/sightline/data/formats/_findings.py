@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from sightline.core.report import Finding
+from sightline.core.report import Finding, Severity
+
+
+def listed(name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> list[Finding]:
+    """One finding on some items, of which the message shows the first; none if there are no items."""
+    if not items:
+        return []
+    shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
+    return [Finding(name, severity, f"{len(items):,} {message}: {shown}.", fix, len(items), tuple(items))]
 
 
 def unseen(names: tuple[str, ...], values: np.ndarray, splits: np.ndarray) -> Iterator[Finding]:

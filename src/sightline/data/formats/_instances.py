@@ -20,7 +20,9 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
 from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.formats._parts import is_there, name_of
+from sightline.data.formats._findings import listed
+from sightline.data.formats._parts import name_of
+from sightline.data.formats._paths import Lookup
 from sightline.data.images import probe
 from sightline.data.pixels import Files
 from sightline.errors import DataError, UnreadableImage
@@ -66,6 +68,8 @@ class Gathered:
     sizes: list[tuple[int, int] | None] = field(default_factory=list)
     problems: list[Finding] = field(default_factory=list)
     asides: tuple[str, ...] = ()
+    _lookup: Lookup = field(init=False)
+    _here: list[bool] = field(default_factory=list)
     _index: dict[str, int] = field(default_factory=dict)
     _keys: dict[Hashable, int] = field(default_factory=dict)
     _repeated: list[str] = field(default_factory=list)
@@ -76,21 +80,29 @@ class Gathered:
     _area: array[float] = field(default_factory=lambda: array("d"))
     _flags: array[int] = field(default_factory=lambda: array("b"))
 
+    def __post_init__(self) -> None:
+        self._lookup = Lookup(self.root)
+
     def picture(
         self, path: Path, split: str = "", size: tuple[int, int] | None = None, *, again: bool = False
     ) -> int:
         """Number of a picture. One that is named a second time keeps its number, and a finding says so.
 
         Args:
-            path: Its file.
+            path: Its file, as annotated; see `Lookup` for how it is found.
             split: As annotated.
             size: (height, width) as annotated; zeros count as not given.
             again: Whether naming it again is the format's way (one row a box).
         """
+        file = self._lookup.find(path, split)
+        path = path if file is None else file
         name = name_of(path, self.root)
+        if file is None and name in self._index and self._here[self._index[name]]:
+            name += " (in doubt)"  # another name has led there: whose boxes these are is not clear
         i = self._index.setdefault(name, len(self.paths))
         if i == len(self.paths):
             self.paths.append(path)
+            self._here.append(file is not None)
             self.splits.append(split)
             self.sizes.append(size if size is not None and all(0 < s < _LARGEST for s in size) else None)
         elif split != self.splits[i]:
@@ -127,10 +139,7 @@ class Gathered:
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
         """Record a finding, if there is anything to it."""
-        if items:
-            shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
-            text = f"{len(items):,} {message}: {shown}."
-            self.problems.append(Finding(name, severity, text, fix, len(items), tuple(items)))
+        self.problems += listed(name, severity, items, message, fix)
 
     def names(self) -> tuple[str, ...]:
         """Names of the classes met, sorted, for formats that have no class table."""
@@ -182,15 +191,12 @@ class Gathered:
 
     def _there(self, source: Path) -> np.ndarray:
         """(N,) bool: pictures that are there; the others are a finding."""
-        here = np.array([is_there(path) for path in self.paths], dtype=bool)
+        here = np.array(self._here, dtype=bool)
+        self.problems += self._lookup.findings()
         if not here.any():
-            first = f" (first: {self.paths[0]})" if self.paths else ""
-            raise DataError(
-                f"{source}: none of the {len(here)} pictures that are annotated is there{first}. "
-                "Put them where the annotation says, or beside it in a folder images."
-            )
+            raise DataError(self._nothing(source))
         ids = list(self._index)
-        gone = [ids[i] for i in np.flatnonzero(~here)]
+        gone = [ids[i] for i in np.flatnonzero(~here) if not self._lookup.doubtful(self.paths[i])]
         lost = int((~here)[np.array(self._image, dtype=np.int64)].sum())
         what = f"annotated pictures are not there, and were left out with their {lost:,} {self.things}"
         fix = "Put the files there, or take them out of the annotation."
@@ -202,6 +208,17 @@ class Gathered:
         fix = "Take them out of one split; what is tested must not be trained on."
         self.note("pictures-in-two-splits", "error", self._torn, what, fix)
         return here
+
+    def _nothing(self, source: Path) -> str:
+        """Why there is no picture."""
+        if self._lookup.several:
+            return f"{source}: {self._lookup.findings()[-1].message} {self._lookup.findings()[-1].fix}"
+        first = f" (first: {self.paths[0]})" if self.paths else ""
+        return (
+            f"{source}: none of the {len(self.paths)} pictures that are annotated is there{first}. They were "
+            f"looked for as written, and by the end of the path in any case below {self._lookup.top}. Put "
+            "them where the annotation says, or beside it in a folder images."
+        )
 
     def _beside(self, source: Path) -> None:
         """A finding on pictures that lie in the folder and are not annotated."""

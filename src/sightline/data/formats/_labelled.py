@@ -11,8 +11,9 @@ import torch
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.label import Label
-from sightline.data.formats._findings import unseen
-from sightline.data.formats._parts import is_there, name_of
+from sightline.data.formats._findings import listed, unseen
+from sightline.data.formats._parts import name_of
+from sightline.data.formats._paths import Lookup
 from sightline.data.formats._truths import Truths
 from sightline.data.pixels import Files
 from sightline.errors import DataError
@@ -59,17 +60,18 @@ def labelled(
     problems: list[Finding] = []
 
     def note(name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
-        if items:
-            shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
-            text = f"{len(items):,} {message}: {shown}."
-            problems.append(Finding(name, severity, text, fix, len(items), tuple(items)))
+        problems.extend(listed(name, severity, items, message, fix))
 
-    ids = [name_of(path, root) for path in paths]
-    here = np.array([is_there(path) for path in paths], dtype=bool)
+    lookup = Lookup(root)
+    hits = [lookup.find(path, split) for path, split in zip(paths, splits, strict=True)]
+    files = [path if hit is None else hit for path, hit in zip(paths, hits, strict=True)]
+    problems += lookup.findings()
+    ids = [name_of(path, root) for path in files]
+    here = np.array([hit is not None for hit in hits], dtype=bool)
     first: dict[str, int] = {}
     again = np.array([first.setdefault(name, i) != i for i, name in enumerate(ids)], dtype=bool)
     fix = "Put the files there, or take them out of the annotation."
-    gone = [ids[i] for i in np.flatnonzero(~here)]
+    gone = [ids[i] for i in np.flatnonzero(~here) if not lookup.doubtful(paths[i])]
     note("files-missing", "error", gone, "annotated pictures are not there, and were left out", fix)
     none = [ids[i] for i in np.flatnonzero(here & found.missing)]
     what = "rows have no truth (empty, NaN or infinite)"
@@ -89,7 +91,7 @@ def labelled(
         name=source.resolve().stem if source.is_file() else source.resolve().name,
         format=format,
         ids=[ids[i] for i in used],
-        pixels=Files([paths[i] for i in used]),
+        pixels=Files([files[i] for i in used]),
         targets=targets,
         classes=found.classes,
         splits=parts,

@@ -18,6 +18,8 @@ from sightline.data.formats._content import content
 from sightline.data.formats._csv import Columns, read_text
 from sightline.data.formats._findings import unseen
 from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import name_of
+from sightline.data.formats._paths import Lookup
 from sightline.data.formats._truths import Truths, truths
 from sightline.data.pixels import Files
 from sightline.errors import DataError, MissingExtra, UnknownName
@@ -89,8 +91,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
     columns = _target_columns(table, options.target, {where, split, group}, path)
     found = truths(columns, [table.column(c) for c in columns], options.truth, str(path))
     kept = _Kept(np.ones(len(table.rows), dtype=bool))
-    ids = table.column(where)
-    _sort_out(kept, table, ids, found, path)
+    lookup = Lookup(path.parent)
+    files = [lookup.find(path.parent / name) if name else None for name in table.column(where)]
+    names = zip(table.column(where), files, strict=True)
+    ids = [name if file is None else name_of(file, path.parent) for name, file in names]
+    _sort_out(kept, table, ids, files, found, lookup)
     splits = _read_splits(kept, table, split, ids)
     if not kept.keep.any():
         raise DataError(f"{path}: none of the {len(ids)} rows can be used. {kept.problems[-1].message}")
@@ -104,7 +109,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         name=path.stem,
         format=CARD.name,
         ids=[ids[i] for i in used.tolist()],
-        pixels=Files([path.parent / ids[i] for i in used.tolist()]),
+        pixels=Files([file for i in used.tolist() if (file := files[i]) is not None]),
         targets=targets,
         classes=found.classes,
         splits=splits[used],
@@ -247,14 +252,18 @@ def _target_columns(table: Columns, target: str | None, taken: set[str | None], 
     )
 
 
-def _sort_out(kept: _Kept, table: Columns, ids: list[str], found: Truths, path: Path) -> None:
+def _sort_out(
+    kept: _Kept, table: Columns, ids: list[str], files: list[Path | None], found: Truths, lookup: Lookup
+) -> None:
     """Keep out rows that cannot be used, each with a finding."""
     lines = [f"line {n}" for n in table.broken]
     kept.note("rows-broken", "error", lines, "rows have another number of cells", "Correct these lines.")
-    here = np.array([bool(i) and (path.parent / i).is_file() for i in ids])
-    gone = [ids[i] or f"line {table.lines[i]}" for i in np.flatnonzero(~here)]
+    kept.problems += lookup.findings()
+    here = np.array([file is not None for file in files])
+    lost = [i for i in np.flatnonzero(~here) if not lookup.doubtful(lookup.root / ids[i])]
+    gone = [ids[i] or f"line {table.lines[i]}" for i in lost]
     fix = "Put the files there, or take the rows out. Paths are relative to the table's folder."
-    kept.note("files-missing", "error", gone, f"files of the table are not below {path.parent}", fix)
+    kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
     empty = [ids[i] for i in np.flatnonzero(found.missing & here)]
     fix = "Fill the cells in, or take the rows out."
     kept.note("target-missing", "error", empty, "rows have no truth (empty, NaN or infinite)", fix)

@@ -112,7 +112,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
         found = _Found(drawing)
         for split, images in _pictures(config, root, found):
             for path in images:
-                _labels(path, label_file(path), found.into.picture(path, split), found)
+                number = found.into.picture(path, split)
+                path = found.into.paths[number]
+                _labels(path, label_file(path), number, found)
         kept.append(found)
 
     config.notes += drawn(gather, root if root.is_dir() else root.parent, options.truth, whole=1.0).notes

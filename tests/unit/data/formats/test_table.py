@@ -213,3 +213,12 @@ def test_parquet(root: Path) -> None:
     (root / "c.parquet").write_bytes(b"PAR1 broken")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         table.read(str(root / "c.parquet"), ReadOptions())
+
+
+def test_paths_of_another_machine_are_found_by_their_end(root: Path) -> None:
+    rows = ["images\\0.png,cat", "/home/other/1.png,dog", "2.PNG,cat", "3,dog", "9.png,dog"]
+    dataset = opened(root, "path,label\n" + "\n".join(rows))
+    assert list(dataset.ids) == ["0.png", "1.png", "2.png", "3.png"]
+    assert names(dataset) == ["cat", "dog", "cat", "dog"]
+    assert problem(dataset, "files-found-elsewhere").count == 4
+    assert problem(dataset, "files-missing").items == ("9.png",)

@@ -1,0 +1,100 @@
+"""Pictures are found by what an annotation that was made elsewhere calls them."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from sightline.data.formats._paths import Lookup
+from sightline.data.open import open_data
+from sightline.errors import DataError
+
+
+def pictures(folder: Path, *names: str) -> None:
+    """A small picture of each name, each of another colour."""
+    for n, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 10), (n * 20, 90, 40)).save(folder / name)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "images/1/a b.jpg",
+        "images\\1/a b.jpg",
+        r"..\..\media\upload\1\a b.jpg",
+        "/home/other/project/images/1/a b.jpg",
+        r"C:\Users\me\images\1\a b.jpg",
+        "https://photos.example/images/1/a%20b.jpg?size=large",
+        "IMAGES/1/A B.JPG",
+        "1/a b",
+        "0a1b2c3d-a b.jpg",
+    ],
+)
+def test_a_path_of_another_machine_leads_to_the_one_picture_of_that_name(tmp_path: Path, said: str) -> None:
+    pictures(tmp_path, "images/1/a b.jpg", "images/1/c.jpg")
+    lookup = Lookup(tmp_path)
+    assert lookup.find(tmp_path / said) == tmp_path / "images/1/a b.jpg"
+    told = [f for f in lookup.findings() if f.name == "files-found-elsewhere"]
+    assert len(told) == (said != "images/1/a b.jpg")
+
+
+def test_letters_with_accents_are_found_in_either_unicode_form(tmp_path: Path) -> None:
+    pictures(tmp_path, "images/" + unicodedata.normalize("NFD", "köln.jpg"))
+    assert Lookup(tmp_path).find(tmp_path / unicodedata.normalize("NFC", "images/köln.jpg")) is not None
+
+
+def test_the_longest_end_decides_and_what_it_leaves_open_is_an_error_with_both_names(tmp_path: Path) -> None:
+    pictures(tmp_path, "one/a.jpg", "two/a.jpg")
+    lookup = Lookup(tmp_path)
+    assert lookup.find(tmp_path / "/home/other/two/a.jpg") == tmp_path / "two/a.jpg"
+    assert lookup.find(tmp_path / "/home/other/three/a.jpg") is None
+    (doubt,) = [f for f in lookup.findings() if f.severity == "error"]
+    assert "one/a.jpg or two/a.jpg" in doubt.message
+
+
+def test_a_lost_picture_is_not_replaced_by_one_of_another_part_or_folder(tmp_path: Path) -> None:
+    pictures(tmp_path, "train/b.jpg", "val/a.jpg", "cam1/c.jpg")
+    lookup = Lookup(tmp_path)
+    assert lookup.find(tmp_path / "train/a.jpg") is None
+    assert lookup.find(Path("/home/other/train/a.jpg")) is None
+    assert lookup.find(tmp_path / "a.jpg", split="train") is None
+    assert lookup.find(tmp_path / "train/c.jpg") is None
+
+
+def test_two_names_never_share_a_picture(tmp_path: Path) -> None:
+    pictures(tmp_path, "images/a.jpg")
+    lookup = Lookup(tmp_path)
+    assert lookup.find(Path("/home/other/cam1/a.jpg")) is not None
+    assert lookup.find(Path("/home/other/cam2/a.jpg")) is None
+    assert "cam1" in lookup.several[0]
+    assert "cam2" in lookup.several[0]
+
+
+def coco(folder: Path, *names: str) -> Path:
+    """A COCO file with a box on each of some pictures."""
+    images = [{"id": n, "file_name": name, "width": 20, "height": 10} for n, name in enumerate(names)]
+    boxes = [{"id": n, "image_id": n, "category_id": 1, "bbox": [1, 1, 5 + n, 5]} for n in range(len(images))]
+    data = {"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "cat"}]}
+    (folder / "result.json").write_text(json.dumps(data))
+    return folder / "result.json"
+
+
+def test_boxes_come_with_the_pictures_that_were_found(tmp_path: Path) -> None:
+    pictures(tmp_path, "images/p0.jpg", "images/p1.jpg")
+    dataset = open_data(coco(tmp_path, r"..\..\media\upload\4\p1.jpg", r"..\..\media\upload\4\P0.jpg"))
+    assert dataset.ids == ["images/p1.jpg", "images/p0.jpg"]
+    assert dataset.targets.boxes[:, 2].tolist() == [6.0, 7.0]
+    (told,) = [f for f in dataset.problems if f.name == "files-found-elsewhere"]
+    assert told.count == 2
+    assert "images/p1.jpg" in told.message
+
+
+def test_a_picture_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    pictures(tmp_path, "images/p0.jpg")
+    with pytest.raises(DataError, match=r"q7\.jpg.*below"):
+        open_data(coco(tmp_path, "/home/other/q7.jpg"))
