@@ -71,7 +71,7 @@ def labelled(
     first: dict[str, int] = {}
     again = np.array([first.setdefault(name, i) != i for i, name in enumerate(ids)], dtype=bool)
     fix = "Put the files there, or take them out of the annotation."
-    gone = [ids[i] for i in np.flatnonzero(~here) if not lookup.doubtful(paths[i])]
+    gone = [ids[i] for i in np.flatnonzero(~here).tolist() if not lookup.doubtful(paths[i])]
     note("files-missing", "error", gone, "annotated pictures are not there, and were left out", fix)
     none = [ids[i] for i in np.flatnonzero(here & found.missing)]
     what = "rows have no truth (empty, NaN or infinite)"
