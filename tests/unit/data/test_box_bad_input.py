@@ -203,7 +203,11 @@ def test_voc_files_that_are_cut_or_point_nowhere(tmp_path: Path) -> None:
         ("0.5 0.5 0.5 0.1 0.1", "lines-broken", "labels/a.txt line 2 (0.5 0.5 0.5 0.1 0.1)"),
         ("-1 0.5 0.5 0.1 0.1", "lines-broken", "labels/a.txt line 2 (-1 0.5 0.5 0.1 0.1)"),
         ("0 0.5 0.5 0.1 0.1 0.9", "lines-with-confidence", "labels/a.txt line 2"),
-        ("0 0.1 0.1 0.5 0.5 0.1 0.5", "lines-with-polygons", "labels/a.txt line 2 (7 numbers)"),
+        (
+            "0 0.1 0.1 0.5 0.5 0.1 0.5 0.9",
+            "lines-broken",
+            "labels/a.txt line 2 (0 0.1 0.1 0.5 0.5 0.1 0.5 0.9)",
+        ),
         ("0 20 15 10 10", "lines-in-pixels", "labels/a.txt line 2 (0 20 15 10 10)"),
         ("0 nan 0.5 0.1 0.1", "boxes-not-finite", "images/a.png: 0 nan 0.45 nan 0.55"),
         ("5 0.5 0.5 0.1 0.1", "boxes-of-no-class", "images/a.png: 5 0.45 0.45 0.55 0.55"),
@@ -323,14 +327,14 @@ def test_label_studio_tasks_that_cannot_be_used(tmp_path: Path) -> None:
     data = open_data(tmp_path / "t.json")
     assert boxes(data) == {"a": [("cat", 0, 0, 20, 15)]}
     found = problems(data)
-    assert said(found["boxes-rotated"]) == ("error", ("a.png: dog",))
-    assert said(found["boxes-missing"]) == ("error", ("a.png: no label", "a.png: cat"))
+    assert said(found["boxes-rotated"]) == ("error", ("a.png result 1",))
+    bare = ("a.png result 2: rectanglelabels without a label", "a.png result 3: cat")
+    assert said(found["boxes-missing"]) == ("error", (*bare, "a.png result 4: polygonlabels without a label"))
     assert said(found["tasks-not-annotated"]) == ("warning", ("b.png",))
     assert said(found["annotations-several"]) == ("warning", ("a.png",))
-    assert said(found["shapes-not-boxes"]) == ("warning", ("1 polygonlabels",))
     assert said(found["entries-broken"]) == ("error", ("task 3", "task 4"))
     assert said(found["files-missing"])[0] == "error"
-    (tmp_path / "t.json").write_text(json.dumps([{"image": "a.png", "label": []}]))
+    (tmp_path / "t.json").write_text(json.dumps([{"picture": "a.png", "label": []}]))
     with pytest.raises(DataError, match="JSON-MIN"):
         opened("label_studio", tmp_path / "t.json")
 
@@ -346,8 +350,8 @@ def test_cvat_shapes_that_are_no_boxes_and_videos(tmp_path: Path) -> None:
     data = open_data(tmp_path)
     assert boxes(data) == {"a": [("cat", 1, 1, 5, 5)]}
     found = problems(data)
-    assert said(found["boxes-rotated"]) == ("error", ("a.png: cat",))
-    assert said(found["shapes-not-boxes"]) == ("warning", ("1 polygon",))
+    assert said(found["boxes-rotated"]) == ("error", ("a.png box 2 (cat)",))
+    assert found["outlines-broken"].items == ("a.png polygon 3 (): a polygon of fewer than three points",)
     assert said(found["boxes-of-no-class"]) == ("error", ("a.png: emu 1 1 5 5",))
     (tmp_path / "annotations.xml").write_text("<annotations><track id='0'/></annotations>")
     with pytest.raises(DataError, match="tracks of a video"):

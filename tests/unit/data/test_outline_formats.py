@@ -229,7 +229,7 @@ def test_yolo_polygons(tmp_path: Path) -> None:
     assert "polygon" in found["lines-broken"].message
     assert found["lines-in-pixels"].count == 1
     assert len(found) == 3
-    assert "lines-with-polygons" in problems(opened("yolo", tmp_path))
+    assert problems(opened("yolo", tmp_path))["shapes-as-boxes"].count == 2
 
 
 def test_cvat_polygons_and_masks(tmp_path: Path) -> None:
@@ -253,10 +253,10 @@ def test_cvat_polygons_and_masks(tmp_path: Path) -> None:
     assert np.argwhere(masks[1][1]).tolist() == [[20, 31], [20, 32], [21, 31], [21, 32]]
     found = problems(data)
     assert found["outlines-broken"].count == 4
-    assert "a.png mask 4 (dog): the run lengths add up to 3" in found["outlines-broken"].items[1]
-    assert found["shapes-not-outlines"].items == ("1 box",)
-    assert found["outlines-outside"].items == ("a.png mask 7 (dog)",)
-    assert problems(opened("cvat", tmp_path))["shapes-not-boxes"].items == ("5 mask", "2 polygon")
+    assert "a.png mask 5 (dog): the run lengths add up to 3" in found["outlines-broken"].items[1]
+    assert found["shapes-not-outlines"].items == ("a.png box 3 (dog): a box",)
+    assert found["outlines-outside"].items == ("a.png mask 8 (dog)",)
+    assert problems(opened("cvat", tmp_path))["shapes-as-boxes"].count == 3
 
 
 def brush(mask: np.ndarray) -> list[int]:
@@ -308,7 +308,7 @@ def test_label_studio_polygons_and_brushes(tmp_path: Path) -> None:
     ]
     assert "cut off" in found["outlines-broken"].items[0]
     assert "4,800" in found["outlines-broken"].items[1]
-    assert found["shapes-not-outlines"].items == ("1 rectanglelabels",)
+    assert found["shapes-not-outlines"].items == ("a.png result r7: a box",)
 
 
 def nuclei(root: Path, ids: list[str], split: str = "") -> Path:

@@ -7,7 +7,6 @@ as floats. A mask's `rle` are lengths of runs within left, top, width and height
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
@@ -15,16 +14,16 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._instances import Gathered
+from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._json import glance
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, beside
-from sightline.data.formats._polygons import Outlined, ring
+from sightline.data.formats._polygons import ring
 from sightline.data.formats._written import Object, class_table, items, number
 from sightline.data.formats._xml import add, number_of, read_xml, size_of, write_xml
 from sightline.data.images import max_pixels
 from sightline.errors import DataError
-from sightline.ops.outlines import from_rle, rle
+from sightline.ops.outlines import Polygon, from_rle, rle
 
 CARD = FormatCard(
     name="cvat",
@@ -34,18 +33,7 @@ CARD = FormatCard(
     writes=True,
 )
 _SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
-_OUTLINES = ("polygon", "mask")
 _CORNERS = ("xtl", "ytl", "xbr", "ybr")
-
-
-@dataclass
-class _Found:
-    """What is gathered: objects, shapes of other kinds, rotated boxes, and how many are marked occluded."""
-
-    into: Gathered
-    others: Counter[str] = field(default_factory=Counter)
-    turned: list[str] = field(default_factory=list)
-    occluded: int = 0
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -74,24 +62,22 @@ def read(source: str, options: ReadOptions) -> Dataset:
         )
     if tree.find("track") is not None:
         raise DataError(f"{path}: holds tracks of a video. Export it as 'CVAT for images 1.1'.")
-    outlined = options.truth == "outlines"
-    found = _Found(Outlined(path.parent) if outlined else Gathered(path.parent))
-    into, things = found.into, "objects" if outlined else "boxes"
-    for image in tree.iter("image"):
-        _gather(image, found)
-    fix = "Draw upright boxes, or turn rotated ones into polygons."
-    into.note("boxes-rotated", "error", found.turned, "boxes are rotated, and were left out", fix)
-    shapes = [f"{n:,} {shape}" for shape, n in sorted(found.others.items())]
-    if outlined:
-        what = "kinds of shapes are no polygons or masks, and were left aside"
-        into.note("shapes-not-outlines", "warning", shapes, what, "Draw polygons, if these are meant.")
-    else:
-        what = "kinds of shapes are no boxes, and were left aside"
-        into.note("shapes-not-boxes", "warning", shapes, what, "Export rectangles, if these are meant.")
+    images, said = list(tree.iter("image")), Counter[str]()
+
+    def gather(found: Drawing) -> None:
+        said.clear()
+        for image in images:
+            _gather(image, found, said)
+
+    found = drawn(gather, path.parent, options.truth)
     table = [(label.findtext("name") or "").strip() for label in tree.findall("meta//labels/label")]
-    names = tuple(dict.fromkeys(name for name in table if name)) or into.names()
-    notes = [f"{found.occluded:,} {things} are marked occluded, which is not used."] if found.occluded else []
-    return into.dataset(root, CARD.name, Classes(names), names, notes)
+    names = tuple(dict.fromkeys(name for name in table if name)) or found.into.names()
+    texts = {
+        "occluded": "objects are marked occluded, which is not used.",
+        "tag": "tags of whole pictures were left aside: boxes and outlines are read.",
+    }
+    notes = [f"{n:,} {texts[kind]}" for kind, n in sorted(said.items())]
+    return found.into.dataset(root, CARD.name, Classes(names), names, [*found.notes, *notes])
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -153,45 +139,61 @@ def _file(root: Path) -> Path | None:
     return path if "<annotations>" in glance(path) else None
 
 
-def _gather(image: Element, found: _Found) -> None:
-    """Gather one picture with its boxes, or its polygons and masks."""
+def _gather(image: Element, found: Drawing, said: Counter[str]) -> None:
+    """Gather one picture with all that is drawn in it; count what is not used."""
     name, subset = image.get("name", ""), image.get("subset", "")
     size = size_of(image.get("height"), image.get("width"))
     path = beside(found.into.root, [f"{subset}/{name}", name] if subset else [name])
     place = found.into.picture(path, SPLIT_WORDS.get(subset.lower(), ""), size)
-    wanted = _OUTLINES if isinstance(found.into, Outlined) else ("box",)
-    found.others.update(shape.tag for shape in image if shape.tag in _SHAPES and shape.tag not in wanted)
-    for n, shape in enumerate(shape for shape in image if shape.tag in wanted):
+    for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):
         label = shape.get("label", "")
         difficult = any(
             a.get("name") == "difficult" and (a.text or "").strip().lower() in ("true", "1", "yes")
             for a in shape.findall("attribute")
         )
-        if number_of(shape.get("rotation") or "0") != 0:
-            found.turned.append(f"{name}: {label}")
-            continue
-        found.occluded += shape.get("occluded") == "1"
-        if isinstance(found.into, Outlined):
-            _outline(shape, place, label, f"{name} {shape.tag} {n + 1} ({label})", difficult, found.into)
+        said["occluded"] += shape.get("occluded") == "1"
+        if shape.tag == "tag":
+            said["tag"] += 1
         else:
-            x1, y1, x2, y2 = (number_of(shape.get(corner)) for corner in _CORNERS)
-            found.into.box(place, label, (x1, y1, x2, y2), difficult=difficult)
+            _shape_of(shape, place, label, f"{name} {shape.tag} {n + 1} ({label})", difficult, found)
+    for kind in [kind for kind, count in said.items() if not count]:
+        del said[kind]
 
 
-def _outline(shape: Element, image: int, label: str, where: str, difficult: bool, into: Outlined) -> None:
-    """Gather one polygon or mask."""
-    if shape.tag == "polygon":
-        values = [
-            [number_of(v) for v in pair.split(",")] for pair in shape.get("points", "").split(";") if pair
-        ]
-        points = (
-            ring([v for pair in values for v in pair]) if all(len(pair) == 2 for pair in values) else None
-        )
+def _shape_of(shape: Element, image: int, label: str, where: str, difficult: bool, found: Drawing) -> None:
+    """Gather one shape."""
+    degrees = number_of(shape.get("rotation") or "0")
+    if shape.tag == "box":
+        x1, y1, x2, y2 = (number_of(shape.get(corner)) for corner in _CORNERS)
+        place, pivot = (x1, y1, x2 - x1, y2 - y1), ((x1 + x2) / 2, (y1 + y2) / 2)
+        if degrees:
+            found.turned(image, label, place, degrees, where, pivot=pivot, difficult=difficult)
+        else:
+            found.box(image, label, (x1, y1, x2, y2), where, difficult=difficult)
+    elif shape.tag == "ellipse":
+        cx, cy, rx, ry = (number_of(shape.get(k)) for k in ("cx", "cy", "rx", "ry"))
+        found.ellipse(image, label, (cx, cy), (rx, ry), degrees, where, difficult=difficult)
+    elif shape.tag == "polygon":
+        points = _points(shape)
         if points is None:
-            into.broken.append(f"{where}: points are no pairs x,y")
+            found.broken(f"{where}: points are no pairs x,y")
         else:
-            into.polygons(image, label, [points], where, difficult=difficult)
-        return
+            found.polygon(image, label, [points], where, difficult=difficult)
+    elif shape.tag == "mask":
+        _mask(shape, image, label, where, difficult, found)
+    else:
+        found.other(f"a {shape.tag}", where)
+
+
+def _points(shape: Element) -> Polygon | None:
+    """(P, 2) points of a polygon, or None where they are no pairs."""
+    values = [[number_of(v) for v in pair.split(",")] for pair in shape.get("points", "").split(";") if pair]
+    whole = all(len(pair) == 2 for pair in values)
+    return ring([v for pair in values for v in pair]) if whole else None
+
+
+def _mask(shape: Element, image: int, label: str, where: str, difficult: bool, found: Drawing) -> None:
+    """Gather one mask."""
     place = [number_of(shape.get(k)) for k in ("left", "top", "width", "height")]
     try:
         if not np.isfinite(place).all() or min(place[2:]) < 1 or place[2] * place[3] > max_pixels():
@@ -199,6 +201,6 @@ def _outline(shape: Element, image: int, label: str, where: str, difficult: bool
         x, y, width, height = map(int, place)
         mask = from_rle([int(v) for v in shape.get("rle", "").split(",")], height, width, by_rows=True)
     except ValueError as error:
-        into.broken.append(f"{where}: {error}")
+        found.broken(f"{where}: {error}")
     else:
-        into.stamp(image, label, (x, y, mask), where, None, difficult=difficult)
+        found.mask(image, label, (x, y, mask), where, None, difficult=difficult)

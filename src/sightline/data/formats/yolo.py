@@ -16,6 +16,7 @@ import yaml
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import name_of
@@ -54,12 +55,11 @@ class _Found:
     """What is gathered from all label files.
 
     Attributes:
-        into: Pictures and boxes, or objects with masks.
+        drawing: Pictures and boxes, or objects with masks.
         files: The picture that each label file was read for.
         folders: The folder of pictures that each folder of labels belongs to.
         broken: Lines that are no five numbers.
         scored: Lines with a confidence.
-        outlines: Lines with a polygon or a rotated box, where boxes are wanted.
         boxes: Lines with a box, where polygons are wanted.
         pixels: Lines in pixels.
         bare: Pictures without a label file.
@@ -67,17 +67,21 @@ class _Found:
         highest: Highest class id.
     """
 
-    into: Gathered
+    drawing: Drawing
     files: dict[Path, int] = field(default_factory=dict)
     folders: dict[Path, Path] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
     scored: list[str] = field(default_factory=list)
-    outlines: list[str] = field(default_factory=list)
     boxes: list[str] = field(default_factory=list)
     pixels: list[str] = field(default_factory=list)
     bare: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     highest: int = -1
+
+    @property
+    def into(self) -> Gathered:
+        """Where pictures are gathered."""
+        return self.drawing.into
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -94,20 +98,27 @@ def sniff(source: str, options: ReadOptions) -> float:
 def read(source: str, options: ReadOptions) -> Dataset:
     """All pictures of all splits, with their boxes, or with their polygons as masks (truth "outlines").
 
-    A picture without a label file shows nothing.
+    Where lines are polygons only, masks are taken too; where they are mixed, the box around each polygon. A
+    picture without a label file shows nothing.
 
     Raises:
         DataError: If there is no such data set, or data.yaml cannot be understood.
     """
     root = Path(source)
     config = configured(root)
-    kind = Outlined if options.truth == "outlines" else Gathered
-    found = _Found(kind(root if root.is_dir() else root.parent, whole=1.0))
-    for split, images in _pictures(config, root, found):
-        for path in images:
-            number = found.into.picture(path, split)
-            path = found.into.paths[number]
-            _labels(path, label_file(path), number, found)
+    kept: list[_Found] = []
+
+    def gather(drawing: Drawing) -> None:
+        found = _Found(drawing)
+        for split, images in _pictures(config, root, found):
+            for path in images:
+                number = found.into.picture(path, split)
+                path = found.into.paths[number]
+                _labels(path, label_file(path), number, found)
+        kept.append(found)
+
+    config.notes += drawn(gather, root if root.is_dir() else root.parent, options.truth, whole=1.0).notes
+    found = kept[-1]
     _orphans(found)
     _notes(found)
     names = config.names or {i: str(i) for i in range(found.highest + 1)}
@@ -226,32 +237,23 @@ def _line(words: list[str], where: str, image: int, found: _Found) -> None:
         found.broken.append(f"{where} ({' '.join(words):.40})")
         return
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
-    if isinstance(found.into, Outlined) and whole and len(values) % 2:
-        _polygon(values, where, image, found.into, found)
-    elif len(values) == 6 and whole:
+    outlined = isinstance(found.into, Outlined)
+    if len(values) == 6 and whole:
         found.scored.append(where)
-    elif len(values) > 6 and whole and not isinstance(found.into, Outlined):
-        found.outlines.append(f"{where} ({len(values)} numbers)")
-    elif len(values) != 5 or not whole:
+    elif not whole or len(values) < 5 or len(values) % 2 == 0:
         found.broken.append(f"{where} ({' '.join(words):.40})")
+    elif len(values) == 5 and outlined:
+        found.boxes.append(where)
     elif any(abs(v) > _FAR for v in values[1:]):
         found.pixels.append(f"{where} ({' '.join(words):.40})")
     else:
+        found.highest = max(found.highest, int(values[0]))
+        points = ring(values[1:])
+        if len(values) > 5 and points is not None:
+            found.drawing.polygon(image, int(values[0]), [points], where)
+            return
         x, y, w, h = values[1:]
-        found.highest = max(found.highest, int(values[0]))
-        found.into.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
-
-
-def _polygon(values: list[float], where: str, image: int, into: Outlined, found: _Found) -> None:
-    """Gather one polygon."""
-    points = ring(values[1:])
-    if len(values) == 5:
-        found.boxes.append(where)
-    elif any(abs(v) > _FAR for v in values[1:]):
-        found.pixels.append(f"{where} ({' '.join(map(str, values)):.40})")
-    elif points is not None:
-        found.highest = max(found.highest, int(values[0]))
-        into.polygons(image, int(values[0]), [points], where)
+        found.drawing.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2), where)
 
 
 def _orphans(found: _Found) -> None:
@@ -279,7 +281,7 @@ def _notes(found: _Found) -> None:
     what = "pictures have no label file, and are taken as showing nothing"
     fix = "Nothing, if they show none."
     note("annotations-missing", "info", found.bare, what, fix)
-    what = "lines are no five numbers, and were left out"
+    what = "lines are neither a box nor a polygon, and were left out"
     fix = "Write: class x y width height."
     if isinstance(found.into, Outlined):
         what, fix = "lines are no class and polygon, and were left out", "Write: class x1 y1 x2 y2 x3 y3 ..."
@@ -294,9 +296,6 @@ def _notes(found: _Found) -> None:
         what,
         "Take the confidence out, if these boxes are true.",
     )
-    what = "lines hold a polygon or a rotated box, and were left out"
-    fix = "Export boxes: class x y w h."
-    note("lines-with-polygons", "error", found.outlines, what, fix)
     what = "lines hold a box, or two points, and no polygon; they were left out"
     note("lines-with-boxes", "error", found.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")
     what = "lines seem to be in pixels, and were left out"

@@ -1,0 +1,32 @@
+"""Formats that have a file of annotations for each picture, in any folders, and the splits these tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from sightline.data.formats._parts import SPLIT_WORDS
+
+_LOOKS = 20  # files of an ending that are looked at to recognise a format
+
+
+def below(root: Path, ending: str) -> Iterator[Path]:
+    """All files below a folder with an ending, folder by folder, sorted; hidden ones are left aside."""
+    for top, folders, files in os.walk(root):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        for name in sorted(files):
+            if name.lower().endswith(ending) and not name.startswith("."):
+                yield Path(top, name)
+
+
+def some_like(root: Path, ending: str, like: Callable[[Path], bool]) -> bool:
+    """Whether one of the first files with an ending below a folder looks as a format's do."""
+    return any(like(path) for path in islice(below(root, ending), _LOOKS))
+
+
+def split_below(path: Path, root: Path) -> str:
+    """The split that a folder between a file and the root is named after, or ""."""
+    words = path.relative_to(root).parts[:-1] if path.is_relative_to(root) else path.parts[-2:-1]
+    return next((SPLIT_WORDS[w.lower()] for w in words if w.lower() in SPLIT_WORDS), "")

@@ -1,0 +1,164 @@
+"""CreateML: a JSON list of pictures with boxes, or with labels for the whole of each.
+
+Source: developer.apple.com, "Building an object detector data source": x and y are the middle of a box, in
+pixels from the top left corner, and width and height its size.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data.formats._instances import Gathered, numbers
+from sightline.data.formats._json import glance, read_json
+from sightline.data.formats._labelled import labelled, of_lists
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in
+from sightline.data.formats._written import all_split, class_table, items
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="createml",
+    summary="CreateML: a JSON list of pictures with boxes, or with labels",
+    looks_like="_annotations.createml.json beside the pictures, perhaps in train/, valid/ and test/",
+    truths=("instances", "label"),
+    writes=True,
+)
+_IMAGES = ("image", "imagefilename", "filename", "imageFilename")
+_ENTRIES = ("annotations", "annotation", "label", "labels")
+_SIDES = ("x", "y", "width", "height")
+_LABEL = r'"annotations?"\s*:\s*(?:"|\[\s*(?:"|\{\s*"label"))'
+_MOST = 200
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One entry: the picture, its split, its boxes, and the labels without a place."""
+
+    path: Path
+    split: str
+    boxes: list[tuple[str, tuple[float, ...]]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of a JSON list of pictures with coordinates or labels."""
+    del options
+    return 0.97 if _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures, with their boxes; or with their labels, where these have no coordinates.
+
+    An entry without annotations shows nothing. Splits are those of the folders and file names.
+
+    Raises:
+        DataError: If there is no such file, or boxes and labels without a place are mixed.
+    """
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no CreateML annotation at '{root}'. Expected {CARD.looks_like}.")
+    chosen, notes = by_split(files, root)
+    broken: list[str] = []
+    pictures = [one for path, split in chosen for one in _pictures(path, split, broken)]
+    top = root if root.is_dir() else root.parent
+    into = Gathered(top)
+    what = "entries are not as CreateML has them, and were left out"
+    fix = "Give each a picture, and annotations with a label and coordinates x, y, width, height."
+    into.note("entries-broken", "error", broken, what, fix)
+    wholly = [one.path.name for one in pictures if one.labels]
+    boxed = any(one.boxes for one in pictures)
+    if wholly and boxed:
+        raise DataError(
+            f"{root}: {len(wholly):,} pictures have labels without coordinates ({wholly[0]}), others have "
+            "boxes. Expected one of the two: keep them in two files."
+        )
+    if options.truth == "label" or wholly:
+        if not wholly:
+            raise DataError(f"{root}: holds boxes, not labels of pictures. --task detect reads it.")
+        paths, splits = [one.path for one in pictures], [one.split for one in pictures]
+        return labelled(
+            root, top, CARD.name, paths, splits, of_lists([one.labels for one in pictures]), notes
+        )
+    for one in pictures:
+        image = into.picture(one.path, one.split)
+        for label, (x, y, w, h) in one.boxes:
+            into.box(image, label, (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
+    names = into.names()
+    return into.dataset(root, CARD.name, Classes(names), names, notes)
+
+
+def write(dataset: Dataset, folder: Path) -> Path:
+    """Write SPLIT/_annotations.createml.json and the pictures beside it.
+
+    Class ids, order, and classes without boxes are not held.
+
+    Returns:
+        What to open: the folder.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
+    """
+    classes = class_table(dataset, folder, CARD.name)
+    all_split(dataset)
+    files: dict[str, list[dict[str, Any]]] = {}
+    for item in items(dataset):
+        place = folder / item.split / f"{item.stem}{item.ending}"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(item.data)
+        entries = []
+        for thing in item.objects:
+            x1, y1, x2, y2 = thing.corners
+            middle = zip(_SIDES, ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1), strict=True)
+            entries.append({"label": classes.names[thing.label], "coordinates": dict(middle)})
+        files.setdefault(item.split, []).append({"image": place.name, "annotations": entries})
+    for split, entries in files.items():
+        path = folder / split / "_annotations.createml.json"
+        path.write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")
+    return folder
+
+
+def _files(root: Path) -> list[Path]:
+    """CreateML files of a folder: in it, and in folders named after splits."""
+    if root.is_file():
+        return [root] if root.suffix.lower() == ".json" and _like(root) else []
+    folders = [root, *folders_in(root, SPLIT_WORDS)] if root.is_dir() else []
+    found = [p for folder in folders for p in sorted(folder.glob("*.json"))[:_MOST]]
+    return [p for p in found if p.is_file() and _like(p)]
+
+
+def _like(path: Path) -> bool:
+    """Whether a file begins like CreateML's."""
+    text = glance(path)
+    named = any(f'"{key}"' in text for key in _IMAGES)
+    return text.startswith("[") and named and ('"coordinates"' in text or re.search(_LABEL, text) is not None)
+
+
+def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
+    """The entries of one file."""
+    given = read_json(path)
+    for n, entry in enumerate(given if isinstance(given, list) else [None]):
+        name = next((entry[k] for k in _IMAGES if k in entry), None) if isinstance(entry, dict) else None
+        if not isinstance(name, str) or not name:
+            broken.append(f"{path.name} entry {n + 1}")
+            continue
+        found: Any = next((entry[k] for k in _ENTRIES if k in entry), [])
+        one = _Picture(path.parent / name, split)
+        for thing in found if isinstance(found, list) else [found]:
+            label = thing.get("label") if isinstance(thing, dict) else thing
+            place = thing.get("coordinates") if isinstance(thing, dict) else None
+            sides = numbers([place.get(k) for k in _SIDES], 4) if isinstance(place, dict) else None
+            if not isinstance(label, str) or not label.strip() or (place is not None and sides is None):
+                broken.append(f"{path.name} {name}")
+            elif sides is None:
+                one.labels.append(label.strip())
+            else:
+                one.boxes.append((label.strip(), sides))
+        yield one

@@ -1,0 +1,250 @@
+"""VGG Image Annotator 2: a project, or an export as JSON or CSV, with regions of all pictures.
+
+Source: A. Dutta and A. Zisserman, "The VIA Annotation Software for Images, Audio and Video", ACM MM 2019, and
+what VIA 1 and 2 write. Places are in pixels from 0; the angle of an ellipse is in radians.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data.formats._csv import read_text
+from sightline.data.formats._drawn import Drawing, drawn
+from sightline.data.formats._instances import numbers
+from sightline.data.formats._json import glance, read_json
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in
+from sightline.errors import DataError, UnknownName
+
+CARD = FormatCard(
+    name="via",
+    summary="VGG Image Annotator 2: a project, or an export as JSON or CSV, of boxes, polygons and ellipses",
+    looks_like="via_region_data.json, a VIA project, or a CSV with region_shape_attributes; pictures beside",
+    truths=("instances", "outlines"),
+)
+_CLASSES = ("class", "label", "category", "type", "name", "object", "class_name", "object_name")
+_COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
+_MOST = 200
+_ONLY = "object"
+
+
+@dataclass(frozen=True)
+class _Region:
+    """One region: a message's words for it, its shape, and what is said of it."""
+
+    where: str
+    shape: dict[str, Any]
+    said: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """One picture and its regions."""
+
+    path: Path
+    split: str
+    regions: tuple[_Region, ...]
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of a JSON or CSV file with VIA's words for regions."""
+    del options
+    return 0.98 if _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures with the boxes, or the masks, of their regions.
+
+    The class is the attribute of regions that `--target` names, or the one that is called class, label or the
+    like, or the only one. Where no region has an attribute, all are of one class, "object". Splits are those
+    of the folders and file names.
+
+    Raises:
+        DataError: If there is no such file, no region, or it is not clear what holds the class.
+        UnknownName: If regions have no attribute of the name that is asked for.
+    """
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no VIA annotation at '{root}'. Expected {CARD.looks_like}.")
+    chosen, notes = by_split(files, root)
+    pictures = [one for path, split in chosen for one in _pictures(path, split)]
+    if not any(one.regions for one in pictures):
+        raise DataError(
+            f"{root}: none of the {len(pictures):,} pictures has a region. Draw some, and save again."
+        )
+    key = _class_key(root, pictures, options.target)
+    if key is None:
+        notes.append(f"Regions have no attributes: all are of one class, '{_ONLY}'.")
+    else:
+        notes.append(f"Classes are the attribute '{key}' of the regions.")
+    top = root if root.is_dir() else root.parent
+    found = drawn(partial(_gather, pictures, key), top, options.truth)
+    names = found.into.names()
+    return found.into.dataset(root, CARD.name, Classes(names), names, [*notes, *found.notes])
+
+
+def _files(root: Path) -> list[Path]:
+    """VIA files of a folder: in it, and in folders named after splits."""
+    if root.is_file():
+        return [root] if _like(root) else []
+    folders = [root, *folders_in(root, SPLIT_WORDS)] if root.is_dir() else []
+    found = [p for f in folders for end in ("json", "csv") for p in sorted(f.glob(f"*.{end}"))[:_MOST]]
+    found = [p for p in found if p.is_file() and _like(p)]
+    # One annotation is often saved as a project and exported in both forms: the JSON says the most.
+    one = [p for p in found if p.suffix.lower() == ".json"]
+    return one or found
+
+
+def _like(path: Path) -> bool:
+    """Whether a file looks like VIA's."""
+    if path.suffix.lower() == ".csv":
+        head = glance(path).split("\n", 1)[0]
+        return all(name in head for name in _COLUMNS)
+    text = glance(path) if path.suffix.lower() == ".json" else ""
+    regions = '"regions"' in text and '"filename"' in text
+    return text.startswith("{") and regions and ('"file_attributes"' in text or '"shape_attributes"' in text)
+
+
+def _pictures(path: Path, split: str) -> list[_Picture]:
+    """The pictures of one file."""
+    if path.suffix.lower() == ".csv":
+        return list(_rows(path, split))
+    data = read_json(path)
+    entries = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
+    if not isinstance(entries, dict):
+        raise DataError(f"{path}: holds no pictures. Expected a project or an export of VIA 2.")
+    found = []
+    for key, entry in entries.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
+            raise DataError(f"{path}: the entry '{key:.60}' has no filename. Save it with VIA 2 again.")
+        given = entry.get("regions") or []
+        rows = list(given.values()) if isinstance(given, dict) else given
+        name = entry["filename"]
+        regions = [_region(f"{name} region {k}", r) for k, r in enumerate(rows)]
+        found.append(_Picture(path.parent / name, split, tuple(regions)))
+    return found
+
+
+def _region(where: str, entry: Any) -> _Region:
+    parts = [
+        entry.get(k) if isinstance(entry, dict) else None for k in ("shape_attributes", "region_attributes")
+    ]
+    shape, said = (part if isinstance(part, dict) else {} for part in parts)
+    return _Region(where, shape, said)
+
+
+def _rows(path: Path, split: str) -> Iterator[_Picture]:
+    """The pictures of a CSV: one row a region, and one for a picture without any."""
+    table = read_text(path)
+    lacking = [name for name in _COLUMNS if name not in table.names]
+    if lacking or table.broken:
+        line = f"line {table.broken[0]} has another number of cells" if table.broken else ""
+        what = f"no column {', '.join(lacking)}" if lacking else line
+        raise DataError(f"{path}: {what}. Export the annotations as CSV with VIA 2 again.")
+    regions: dict[str, list[_Region]] = {}
+    for n, *cells in zip(table.lines, *(table.column(name) for name in _COLUMNS), strict=True):
+        name, *parts = map(str, cells)
+        mine = regions.setdefault(name, [])
+        try:
+            shape, said = (json.loads(part or "{}") for part in parts)
+        except ValueError as error:
+            raise DataError(f"{path}: line {n} is no sound JSON ({error}). Export the CSV again.") from error
+        if shape:
+            mine.append(_region(f"{name} region {len(mine)}", {_ATTRIBUTES[0]: shape, _ATTRIBUTES[1]: said}))
+    for name, found in regions.items():
+        yield _Picture(path.parent / name, split, tuple(found))
+
+
+_ATTRIBUTES = ("shape_attributes", "region_attributes")
+
+
+def _class_key(root: Path, pictures: list[_Picture], wanted: str | None) -> str | None:
+    """The attribute that holds the class, or None where regions have no attributes."""
+    keys = Counter(key for one in pictures for region in one.regions for key in region.said)
+    if wanted is not None:
+        if wanted not in keys:
+            raise UnknownName("attribute", wanted, list(keys), f"The annotation is {root}.")
+        return wanted
+    named = [key for name in _CLASSES for key in keys if key.lower() == name]
+    if named or len(keys) < 2:
+        return named[0] if named else next(iter(keys), None)
+    raise DataError(
+        f"{root}: which attribute of the regions is the class? They have {', '.join(keys)}. Name it with "
+        f"--target, for example --target {keys.most_common(1)[0][0]}."
+    )
+
+
+def _classes(region: _Region, key: str | None) -> list[str]:
+    """The classes of a region: a text, or the boxes that are ticked."""
+    if key is None:
+        return [_ONLY]
+    said = region.said.get(key)
+    if isinstance(said, dict):
+        return [name for name, ticked in said.items() if ticked]
+    text = str(said).strip() if isinstance(said, str | int) and not isinstance(said, bool) else ""
+    return [text] if text else []
+
+
+def _gather(pictures: list[_Picture], key: str | None, found: Drawing) -> None:
+    """Gather all pictures and regions."""
+    for one in pictures:
+        image = found.into.picture(one.path, one.split)
+        for region in one.regions:
+            labels = _classes(region, key)
+            if not labels:
+                found.bare(f"{region.where}: no {key}")
+            for label in labels:
+                _shape(region.shape, image, label, f"{region.where} ({label})", found)
+
+
+def _shape(shape: dict[str, Any], image: int, label: str, where: str, found: Drawing) -> None:
+    """Gather one region."""
+    kind = str(shape.get("name"))
+    if kind in ("polygon", "polyline"):
+        points = _points(shape)
+        if points is None:
+            found.broken(f"{where}: all_points_x and all_points_y are not as many numbers")
+        elif kind == "polygon" or (len(points) > 3 and (points[0] == points[-1]).all()):
+            found.polygon(image, label, [points], where)
+        else:
+            found.other("an open polyline", where)
+        return
+    keys = {
+        "rect": ("x", "y", "width", "height"),
+        "circle": ("cx", "cy", "r"),
+        "ellipse": ("cx", "cy", "rx", "ry"),
+    }
+    if kind not in keys:
+        found.other(f"a {kind}", where)
+        return
+    values = numbers([shape.get(k) for k in keys[kind]], len(keys[kind]))
+    if values is None:
+        found.bare(f"{where}: a {kind} without {', '.join(keys[kind])}")
+    elif kind == "rect":
+        x, y, w, h = values
+        found.box(image, label, (x, y, x + w, y + h), where)
+    else:
+        turn = (numbers([shape.get("theta") or 0], 1) or (math.nan,))[0]
+        found.ellipse(image, label, values[:2], (values[2], values[-1]), math.degrees(turn), where)
+
+
+def _points(shape: dict[str, Any]) -> Any:
+    """(P, 2) points of a polygon, or None."""
+    given = [shape.get(f"all_points_{axis}") for axis in "xy"]
+    lengths = [len(values) if isinstance(values, list) else -1 for values in given]
+    if lengths[0] != lengths[1] or lengths[0] < 0:
+        return None
+    columns = [numbers(values, lengths[0]) for values in given]
+    return None if None in columns else np.array(columns, dtype=np.float64).T

@@ -1,0 +1,158 @@
+"""Shapes of other kinds among boxes: the box around each, said, or an error; never a picture of nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sightline.data.open import open_data
+from tests.unit.data.box_samples import boxes, picture, problems
+
+RING = [[4, 6], [20, 6], [20, 18], [4, 18]]
+
+
+def cvat(root: Path, *shapes: str) -> Path:
+    picture(root / "a.png")
+    image = f'<image name="a.png" width="40" height="30">{"".join(shapes)}</image>'
+    (root / "annotations.xml").write_text(f"<annotations>{image}</annotations>")
+    return root
+
+
+def label_studio(root: Path, *values: dict[str, Any], name: str = "tasks.json") -> Path:
+    """One task; x and width are per cent of 40 pixels, y and height of 30."""
+    picture(root / "a.png")
+    results = [
+        {"id": str(k), "type": next(t for t in v if t.endswith("labels")), "original_width": 40,
+         "original_height": 30, "value": v}
+        for k, v in enumerate(values)
+    ]  # fmt: skip
+    tasks = [{"id": 1, "data": {"image": "a.png"}, "annotations": [{"result": results}]}]
+    (root / name).write_text(json.dumps(tasks))
+    return root
+
+
+BOX = '<box label="cat" xtl="1" ytl="2" xbr="5" ybr="8"/>'
+
+
+def test_cvat_ellipses_polygons_and_masks_among_boxes_become_the_boxes_around_them(tmp_path: Path) -> None:
+    points = ";".join(f"{x},{y}" for x, y in RING)
+    data = open_data(cvat(
+        tmp_path, BOX, f'<polygon label="cat" points="{points}"/>',
+        '<ellipse label="cat" cx="20" cy="15" rx="10" ry="5"/>',
+        '<ellipse label="cat" cx="20" cy="15" rx="10" ry="5" rotation="90"/>',
+        '<mask label="cat" rle="1, 2, 1, 2" left="30" top="20" width="3" height="2"/>',
+    ))  # fmt: skip
+    around = [(1, 2, 5, 8), (4, 6, 20, 18), (10, 10, 30, 20), (15, 5, 25, 25), (31, 20, 33, 22)]
+    assert boxes(data) == {"a": [("cat", *box) for box in around]}
+    assert (found := problems(data)["shapes-as-boxes"]).severity == "info"
+    assert found.items[1] == "a.png ellipse 3 (cat)"
+    assert found.count == 4
+
+
+@pytest.mark.parametrize("shape", ["polyline", "points", "cuboid", "skeleton"])
+def test_cvat_shapes_without_a_box_stop_the_training(tmp_path: Path, shape: str) -> None:
+    found = problems(open_data(cvat(tmp_path, BOX, f'<{shape} label="cat" points="1,2;9,9"/>')))
+    assert (found["shapes-not-boxes"].severity, found["shapes-not-boxes"].count) == ("error", 1)
+
+
+def test_outlines_alone_are_masks_unless_boxes_are_asked_for(tmp_path: Path) -> None:
+    root = cvat(tmp_path, '<polygon label="cat" points="4,6;20,6;20,18;4,18"/>')
+    data = open_data(root)
+    assert data.truth == "outlines"
+    assert "--task detect" in data.notes[-1]
+    assert open_data(root, truth="instances").truth == "instances"
+
+
+def test_an_ellipse_is_a_mask_of_its_area_where_masks_are_wanted(tmp_path: Path) -> None:
+    data = open_data(
+        cvat(tmp_path, BOX, '<ellipse label="cat" cx="20" cy="15" rx="10" ry="5" rotation="30"/>'),
+        truth="outlines",
+    )
+    assert data.targets.areas.tolist() == pytest.approx([157], abs=4)  # 10 x 5 x pi
+    found = problems(data)
+    assert found["shapes-not-outlines"].severity == "error"
+    assert found["ellipses-as-polygons"].count == 1
+
+
+@pytest.mark.parametrize(
+    ("rotation", "x", "y", "w", "h"),
+    [
+        (0, 4, 6, 16, 12),
+        (90, 20, 6, 12, 16),
+        (180, 20, 18, 16, 12),
+        (270, 4, 18, 12, 16),
+        (-90, 4, 18, 12, 16),
+    ],
+)
+def test_label_studio_turns_by_quarters_are_exact(
+    tmp_path: Path, rotation: int, x: int, y: int, w: int, h: int
+) -> None:
+    value = {"x": x / 0.4, "y": y / 0.3, "width": w / 0.4, "height": h / 0.3, "rotation": rotation}
+    data = open_data(label_studio(tmp_path, {**value, "rectanglelabels": ["cat"]}) / "tasks.json")
+    assert boxes(data)["a"][0][1:] == pytest.approx((4, 6, 20, 18), abs=1e-4)
+    assert not data.problems
+
+
+def test_label_studio_slips_are_straightened_and_real_turns_refused(tmp_path: Path) -> None:
+    value = {"x": 10, "y": 20, "width": 40, "height": 40, "rectanglelabels": ["cat"]}
+    ellipse = {"x": 50, "y": 50, "radiusX": 25, "radiusY": 20, "rotation": 90, "ellipselabels": ["dog"]}
+    point = {"x": 50, "y": 50, "width": 1, "keypointlabels": ["dog"]}
+    root = label_studio(tmp_path, {**value, "rotation": 0.3}, {**value, "rotation": 30}, ellipse, point)
+    data = open_data(root / "tasks.json")
+    slip, round_ = boxes(data)["a"]
+    assert slip[1:] == pytest.approx((4, 6, 20, 18), abs=0.1)
+    assert round_ == ("dog", 14, 5, 26, 25)
+    found = problems(data)
+    assert found["boxes-straightened"].severity == "info"
+    assert found["boxes-rotated"].severity == "error"
+    assert found["shapes-not-boxes"].items == ("a.png result 3: keypoint",)
+
+
+def test_label_studio_choices_short_exports_and_folders(tmp_path: Path) -> None:
+    value = {"x": 10, "y": 20, "width": 40, "height": 40, "rotation": 0}
+    sized = {"original_width": 40, "original_height": 30}
+    whole = label_studio(tmp_path / "folder", {**value, "labels": ["cat"]})
+    assert boxes(open_data(whole)) == {"a": [("cat", 4, 6, 20, 18)]}
+    short = whole / "min.json"
+    short.write_text(json.dumps([{"id": 1, "image": "/data/upload/1/0a1b2c3d-a.png",
+                                  "label": [{**value, **sized, "rectanglelabels": ["cat"]}]}]))  # fmt: skip
+    assert boxes(open_data(short)) == {"a": [("cat", 4, 6, 20, 18)]}
+    picture(whole / "b.png")
+    said = [[{"type": "choices", "value": {"choices": [c]}}] for c in ("sea", "wood")]
+    tasks = [{"data": {"image": f"{n}.png"}, "annotations": [{"result": r}]}
+             for n, r in zip("ab", said, strict=True)]  # fmt: skip
+    short.write_text(json.dumps(tasks))
+    data = open_data(short)
+    assert data.truth == "label"
+    assert [data.classes.names[k] for k in data.targets.value] == ["sea", "wood"]
+    several = {"image": "b.png", "choice": {"choices": ["sea", "wood"]}, "annotator": 1}
+    short.write_text(json.dumps([{"image": "a.png", "choice": "sea", "annotator": 1}, several]))
+    assert open_data(short).targets.value.tolist() == [[True, False], [True, True]]
+
+
+def test_a_rectangle_and_its_labels_in_two_results_are_one_box(tmp_path: Path) -> None:
+    value = {"x": 10, "y": 20, "width": 40, "height": 40, "rotation": 0}
+    root = label_studio(tmp_path, {**value, "labels": ["cat"]})
+    tasks = json.loads((root / "tasks.json").read_text())
+    results = tasks[0]["annotations"][0]["result"]
+    results.insert(0, {**results[0], "type": "rectangle", "value": value})
+    (root / "tasks.json").write_text(json.dumps(tasks))
+    data = open_data(root / "tasks.json")
+    assert boxes(data) == {"a": [("cat", 4, 6, 20, 18)]}
+    assert not data.problems
+
+
+def test_yolo_polygons_among_boxes_become_boxes_and_polygons_alone_masks(tmp_path: Path) -> None:
+    for n in "ab":
+        picture(tmp_path / f"images/{n}.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.1 0.2 0.5 0.2 0.5 0.6 0.1 0.6\n")
+    (tmp_path / "labels/b.txt").write_text("0 0.5 0.5 1 1\n")
+    data = open_data(tmp_path)
+    assert boxes(data)["a"][0][1:] == pytest.approx((4, 6, 20, 18), abs=1e-4)
+    assert problems(data)["shapes-as-boxes"].items == ("labels/a.txt line 1",)
+    (tmp_path / "labels/b.txt").write_text("")
+    assert open_data(tmp_path).truth == "outlines"
