@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..data._walk import told as hidden_told
 from ..errors import SightlineError, UsageError
 
 EVERY = 5.0
@@ -75,9 +76,7 @@ def _run(wish: argparse.Namespace) -> int:
 
     sources = Sources(wish.source)
     session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
-    if sources.left_out:
-        listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
-        _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
+    _say_left_out(sources)
     with ExitStack() as stack:
         out: TextIO | None = None if wish.json else sys.stdout
         if wish.out is not None:
@@ -161,6 +160,14 @@ class _Told:
         seconds = time.perf_counter() - self._start
         return {"total": self.total, "errors": self.errors, "out": None if out is None else str(out),
                 "seconds": round(seconds, 3), "rows": self._rows}  # fmt: skip
+
+
+def _say_left_out(sources: Any) -> None:
+    if sources.hidden:
+        _say(hidden_told(sources.hidden))
+    if sources.left_out:
+        listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
+        _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
 
 
 def _say(text: str) -> None:

@@ -36,6 +36,7 @@ class Predicted:
         rows: The first rows.
         shown: The same as the terminal shows them.
         left_out: Files in folders that were left out for their ending, counted by it.
+        hidden: Files and folders that were left out as hidden, or left behind by a system or program.
         without: Pictures in which no object was found; None where objects are not looked for.
     """
 
@@ -45,6 +46,7 @@ class Predicted:
     rows: list[Row] = field(default_factory=list)
     shown: list[Row] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    hidden: int = 0
     without: int | None = None
 
     @property
@@ -58,6 +60,7 @@ class Predicted:
             "total": self.total,
             "errors": [{"file": f, "reason": r} for f, r in self.errors],
             "left_out": self.left_out,
+            "hidden": self.hidden,
             "out": None if self.out is None else str(self.out),
             "rows": self.rows,
         }
@@ -117,7 +120,7 @@ def run(
     default = 0.0 if form in ALL_SCORES else settings.get("thresholds", 0.25)
     least = default if min_score is None else min_score
     sources = Sources(source, stream)
-    found.left_out = dict(sources.left_out)
+    found.left_out, found.hidden = dict(sources.left_out), len(sources.hidden)
     wish = Wish(kind, names, top, least, chosen, sources.films)
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
