@@ -56,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal")
     parser.add_argument("--min-score", type=float, metavar="S",
-                        help="leave out objects with a lower score, from 0 to 1 (default: none)")  # fmt: skip
+                        help="leave out objects with a lower score, from 0 to 1; 0 keeps all (default: the "
+                             "thresholds that were chosen for each class)")  # fmt: skip
     parser.add_argument("--batch", type=int, default=1, metavar="N",
                         help="pictures at a time (default 1, the least memory)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default 0: one a core")

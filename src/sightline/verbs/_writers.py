@@ -367,5 +367,5 @@ BOXES = ("coco", "yolo")
 """Forms that hold boxes and nothing else."""
 MAPS = ("masks",)
 """Forms that hold class maps and nothing else."""
-ALL_SCORES = ("jsonl", "coco")
+ALL_SCORES = ("coco",)
 """Forms to measure with: every box is in them, however weak, unless it is asked otherwise."""

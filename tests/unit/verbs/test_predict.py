@@ -116,14 +116,33 @@ def test_weak_boxes_and_other_classes_are_hidden(run: Callable[..., Any], tmp_pa
         run("p", min_score=50)
 
 
-def test_json_lines_hold_every_box_and_every_picture(run: Callable[..., Any], tmp_path: Path) -> None:
-    run(photos(tmp_path / "p", 5, None), out=Path("o.jsonl"))
+def test_json_lines_hold_every_picture_and_every_box_on_request(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    run(photos(tmp_path / "p", 5, None), out=Path("o.jsonl"), min_score=0.0)
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [line["objects"] for line in lines] == [2, 1]
     assert lines[0]["boxes"][0]["class"] == "square"
     run(tmp_path / "p", out=Path("o.jsonl"), min_score=0.5)
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [(line["objects"], len(line["boxes"])) for line in lines] == [(1, 1), (0, 0)]
+
+
+def test_objects_are_counted_alike_in_every_door(run: Callable[..., Any], tmp_path: Path) -> None:
+    """The weak box that the model sees everywhere is no object; a form to measure with has it even so."""
+    photos(tmp_path / "p", 5, None)
+    assert [row["objects"] for row in run("p").rows] == [1, 0]
+    assert len(run("p", out=Path("o.csv")).rows) == 2
+    assert len(rows(tmp_path / "o.csv")) == 1
+    run("p", out=Path("o.jsonl"))
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [(line["objects"], len(line["boxes"])) for line in lines] == [(1, 1), (0, 0)]
+    assert [row["objects"] for row in run("p", out=Path("o.json")).rows] == [1, 0]
+    assert len(json.loads((tmp_path / "o.json").read_text())["annotations"]) == 3
+    for asked, counts in ((None, [1, 0]), (0.0, [2, 1]), (0.95, [0, 0])):
+        found = list(predictor().predict(tmp_path / "p", min_score=asked))
+        assert [one.row["objects"] for one in found] == counts
+        assert [len(one.prediction.labels) for one in found] == counts
 
 
 def test_coco(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -281,7 +300,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
 
     monkeypatch.setattr(_sources, "Video", Camera)
     monkeypatch.setattr(predict, "kept", stopped)
-    found = run("0", out=Path("o.json"))
+    found = run("0", out=Path("o.json"), min_score=0.0)
     assert (found.total, found.exit_code) == (5, 0)
     assert len(json.loads((tmp_path / "o.json").read_text())["images"]) == 5
     batches.clear()
