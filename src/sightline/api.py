@@ -161,8 +161,9 @@ def predict(
         batch_size: Images at a time (16); one of a webcam or stream.
         device: auto, cpu, cuda, cuda:N or mps.
         top: How many of the likeliest classes to write (3).
-        min_score: Leave out objects with a lower score (0.5). Left out: the model's own threshold in
-            pictures, CSV and YOLO; none in JSON lines and COCO, which are to measure with.
+        min_score: Leave out objects with a lower score (0.5); 0 keeps all. Left out: the thresholds that
+            were chosen for each class on the validation images; in COCO, which is to measure with, all are
+            kept.
         classes: Only objects of this class ("car"); several by giving it again.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
         prompt: What to cut out, where `run` is sam:FOLDER ("box 10,20,110,220; point 40,50").

@@ -29,7 +29,9 @@ class Predictor(Protocol):
 
     settings: dict[str, Any]
 
-    def predict(self, source: Any, *, batch_size: int = 64, stream: bool = False) -> Iterator[Outcome]:
+    def predict(
+        self, source: Any, *, batch_size: int = 64, stream: bool = False, min_score: float | None = None
+    ) -> Iterator[Outcome]:
         """Predictions, in order, as they come; a file that cannot be read is an outcome with an error.
 
         Every frame of a video, webcam or stream is a picture. A few are decoded ahead and no more, so that
@@ -41,6 +43,8 @@ class Predictor(Protocol):
                 (N, H, W, C) uint8, or several arrays.
             batch_size: Pictures or frames at a time, at most; those of a live source come one by one.
             stream: Take an http address for a video stream; else it is refused, as no picture is fetched.
+            min_score: Lowest score of an object; 0 for all. None: the thresholds that were chosen for each
+                class on the validation images.
 
         Raises:
             UsageError: If nothing is found, or an address is of something that is not fetched.

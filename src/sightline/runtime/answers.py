@@ -20,6 +20,8 @@ Outputs = Mapping[str, NDArray[Any]]
 Settings = Mapping[str, Any]
 Part = tuple[int, int, Map]
 
+THRESHOLD = 0.25
+"""Lowest score of an object that counts, where none was chosen on validation images."""
 STRIDE, MARGIN = 4, 1
 """Pixels of the input to a side of a cell of prototypes; cells around a box that are cut out with it."""
 _ROWS = 64
@@ -86,9 +88,21 @@ class Instances:
         return replace(self, boxes=self.boxes[chosen], labels=self.labels[chosen],
                        scores=self.scores[chosen], parts=parts)  # fmt: skip
 
-    def least(self, score: float) -> Instances:
-        """Those whose score is at least so high."""
-        return self.at(self.scores >= np.float32(score))
+    def least(self, score: float | NDArray[np.float32]) -> Instances:
+        """Those whose score is at least so high.
+
+        Args:
+            score: Of all, or (K,) of each class.
+        """
+        each = np.asarray(score, dtype=np.float32)
+        return self.at(self.scores >= (each[self.labels] if each.ndim else each))
+
+
+def thresholds(settings: Settings) -> NDArray[np.float32]:
+    """(K,) lowest score at which an object of each class counts, as chosen on the validation images."""
+    names = settings.get("classes") or ()
+    said = np.asarray(settings.get("thresholds", THRESHOLD), dtype=np.float32)
+    return np.broadcast_to(said, (len(names),))
 
 
 def read(kind: str, outputs: Outputs, settings: Settings, stored: list[tuple[int, int]]) -> list[Any]:

@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..data._walk import told as hidden_told
 from ..errors import SightlineError, UsageError
 
 EVERY = 5.0
@@ -55,7 +56,8 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     parser.add_argument("--out", type=Path, help="write the lines to this .jsonl file, not to the terminal")
     parser.add_argument("--min-score", type=float, metavar="S",
-                        help="leave out objects with a lower score, from 0 to 1 (default: none)")  # fmt: skip
+                        help="leave out objects with a lower score, from 0 to 1; 0 keeps all (default: the "
+                             "thresholds that were chosen for each class)")  # fmt: skip
     parser.add_argument("--batch", type=int, default=1, metavar="N",
                         help="pictures at a time (default 1, the least memory)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default 0: one a core")
@@ -75,9 +77,7 @@ def _run(wish: argparse.Namespace) -> int:
 
     sources = Sources(wish.source)
     session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
-    if sources.left_out:
-        listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
-        _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
+    _say_left_out(sources)
     with ExitStack() as stack:
         out: TextIO | None = None if wish.json else sys.stdout
         if wish.out is not None:
@@ -161,6 +161,14 @@ class _Told:
         seconds = time.perf_counter() - self._start
         return {"total": self.total, "errors": self.errors, "out": None if out is None else str(out),
                 "seconds": round(seconds, 3), "rows": self._rows}  # fmt: skip
+
+
+def _say_left_out(sources: Any) -> None:
+    if sources.hidden:
+        _say(hidden_told(sources.hidden))
+    if sources.left_out:
+        listed = ", ".join(f"{n} {ending}" for ending, n in sources.left_out.most_common(5))
+        _say(f"{sources.left_out.total()} files that are no pictures were left out ({listed}).")
 
 
 def _say(text: str) -> None:

@@ -16,7 +16,7 @@ from ..data.images import decode, size_of
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
 from . import onnx_file, resize, rows
-from .answers import READERS, read
+from .answers import READERS, read, thresholds
 from .opening import first_line, least, network, settings_of
 from .tiles import Joined, windows_of
 
@@ -83,7 +83,8 @@ class Session:
     Args:
         file: An ONNX file of `sightline export`.
         threads: Of one picture's arithmetic; 0 takes one a core.
-        min_score: Objects with a lower score are left out, and cost no time; None keeps all.
+        min_score: Objects with a lower score are left out, and cost no time; 0 keeps all. None: the
+            thresholds that were chosen for each class on the validation images.
         providers: What ONNX Runtime runs it on, in order of preference; None: the CPU.
 
     Attributes:
@@ -110,7 +111,7 @@ class Session:
         self._file = Path(file)
         data, self.card = onnx_file.load(self._file)
         self._settings = settings_of(self.card, self._file)
-        self._least = least(min_score, self.card, self._settings)
+        self._wanted = _wanted(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
         self.tile: int = self._settings.get("tile") or 0
         self._network = network(data, self._file, threads, providers)
@@ -156,22 +157,34 @@ class Session:
             raise SightlineError(f"{self._file}: ONNX Runtime broke off: {first_line(error)}") from error
         return dict(zip((out.name for out in self._network.get_outputs()), values, strict=True))
 
-    def read(self, outputs: dict[str, NDArray[Any]], stored: Sequence[tuple[int, int]]) -> list[Answer]:
+    def read(
+        self,
+        outputs: dict[str, NDArray[Any]],
+        stored: Sequence[tuple[int, int]],
+        min_score: float | None = None,
+    ) -> list[Answer]:
         """What the outputs say of each of B pictures, numbered from 0.
 
         Args:
             outputs: As `infer` gives them.
             stored: Height and width of each picture, upright.
+            min_score: As of the session; None: the session's own.
+
+        Raises:
+            UsageError: If `min_score` is not in [0, 1], or the model does not look for objects.
         """
         kind = self.card["prediction"]
+        settings, limits = self._wanted
+        if min_score is not None:
+            settings, limits = _wanted(min_score, self.card, self._settings)
         wanted = {name: outputs[name] for name in READERS[kind][0]}
         found = []
-        for i, said in enumerate(read(kind, wanted, self._settings, list(stored))):
+        for i, said in enumerate(read(kind, wanted, settings, list(stored))):
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
                 found.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
                 continue
-            if self._least is not None:
-                said = said.least(self._least)
+            if limits is not None:
+                said = said.least(limits)
             found.append(Answer(str(i), self._row(said), said))
         return found
 
@@ -221,13 +234,20 @@ class Session:
             found.append(Answer(one.id, said.row, said.prediction, said.error, one.seconds))
         return found
 
-    def joined(self, source: Path | bytes | NDArray[np.uint8], page: int = 0, batch_size: int = 8) -> Answer:
+    def joined(
+        self,
+        source: Path | bytes | NDArray[np.uint8],
+        page: int = 0,
+        batch_size: int = 8,
+        min_score: float | None = None,
+    ) -> Answer:
         """What a model that looks by tiles says of one picture, numbered 0.
 
         Args:
             source: As in `prepare`; a large TIFF in blocks is never decoded as a whole.
             page: Which picture of a TIFF of several, from 0.
             batch_size: Tiles at a time, at most.
+            min_score: As in `read`.
 
         Raises:
             UnreadableImage: If it cannot be decoded.
@@ -242,7 +262,7 @@ class Session:
             with self._clock("infer"):
                 outputs = self.infer(np.stack([part.pixels for part in ready]))
             with self._clock("read"):
-                for said in self.read(outputs, [part.stored for part in ready]):
+                for said in self.read(outputs, [part.stored for part in ready], min_score):
                     if said.error:
                         return Answer("0", error=said.error)
                     found.add(said.prediction)
@@ -287,6 +307,23 @@ class Session:
             raise DataError(
                 f"{self._file} gives no {missing[0]!r}, which its card promises. Export it again."
             )
+
+
+def _wanted(
+    score: float | None, card: dict[str, Any], settings: dict[str, Any]
+) -> tuple[dict[str, Any], NDArray[np.float32] | None]:
+    """Settings to read outputs with, and the lowest score of an object of each class; None without objects.
+
+    What is too weak for every class is not even read.
+    """
+    if score is None and "boxes" not in READERS[card["prediction"]][0]:
+        return settings, None
+    mine = dict(settings)
+    limits = thresholds(mine)
+    if score is not None:
+        limits = np.full_like(limits, score)
+    least(float(limits.min(initial=1)) if score is None else score, card, mine)
+    return mine, limits
 
 
 class _Clock:

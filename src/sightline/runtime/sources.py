@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from ..data._magic import ALL_EXTENSIONS, open_file
 from ..data._video import EXTENSIONS, is_video
+from ..data._walk import files_below, globbed, home, told
 from ..data.images import full_pages
 from ..errors import UnreadableImage, UsageError
 from .frames import MissingOpenCV, NoFrames, frames, library
@@ -26,6 +26,7 @@ class Sources:
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
+        hidden: Files and folders that are left out as hidden or foreign; see `data._walk.foreign`.
         live: Whether a camera is among them, which has no end.
         films: Whether anything is among them that has frames.
 
@@ -36,6 +37,7 @@ class Sources:
 
     def __init__(self, named: Sequence[str]) -> None:
         self.left_out: Counter[str] = Counter()
+        self.hidden: list[Path] = []
         self._items: list[Path | int] = [item for one in named for item in self._found(one)]
         self._films = {item for item in self._items if isinstance(item, int) or _is_film(item)}
         self.live = any(isinstance(item, int) for item in self._items)
@@ -54,30 +56,37 @@ class Sources:
         """What one source stands for, sorted; a named file is taken whatever its name."""
         if "://" in source:
             raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
-        path = Path(source)
+        path = Path(home(source))
         if path.is_dir():
             return self._in_folder(path)
         if path.exists():
             return [path]
         if camera := _CAMERA.fullmatch(source):
             return [int(camera[1])]
-        matches = [Path(match) for match in sorted(glob.glob(source, recursive=True))]
-        found: list[Path | int] = [match for match in matches if match.is_file()]
+        skipped: list[Path] = []
+        found: list[Path | int] = [*globbed(str(path), skipped)]
+        self.hidden += skipped
         if not found:
-            raise UsageError(f"{source}: there is no such file or folder, and as a glob it matches nothing.")
+            others = f" {told(skipped)}" if skipped else ""
+            raise UsageError(
+                f"{source}: there is no such file or folder, and as a glob it matches no file.{others}"
+            )
         return found
 
     def _in_folder(self, folder: Path) -> list[Path | int]:
         """Pictures and videos of a folder by their ending; the others are counted."""
         endings = ALL_EXTENSIONS | (EXTENSIONS if _has_opencv() else frozenset[str]())
         found: list[Path | int] = []
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        skipped: list[Path] = []
+        for path in files_below(folder, skipped):
             if path.suffix.lower() in endings:
                 found.append(path)
-            elif not path.name.startswith("."):
+            else:
                 self.left_out[path.suffix.lower() or "no ending"] += 1
+        self.hidden += skipped
         if not found:
-            raise UsageError(f"The folder {folder} has no pictures in it{self._others()}.")
+            others = f"{self._others()}. {told(skipped)}".strip()
+            raise UsageError(f"The folder {folder} has no pictures in it{others}")
         return found
 
     def _others(self) -> str:

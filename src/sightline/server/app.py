@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -14,12 +15,13 @@ from starlette.exceptions import HTTPException
 
 import sightline
 from sightline.server import kserve, page, schema
+from sightline.server.engine import Engine
 from sightline.server.jobs import Job
 from sightline.server.logs import log
 from sightline.server.metrics import TYPE
 from sightline.server.refusal import Refused
 from sightline.server.replies import MEDIA, checked, document, wish_of
-from sightline.server.service import Service
+from sightline.server.service import Service, finds_objects
 from sightline.server.uploads import uploads
 
 router = APIRouter()
@@ -62,7 +64,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
 
 
 @router.post("/v1/predict", summary="Predict for one picture or several",
-             openapi_extra={**schema.UPLOAD, **schema.MODEL},
+             openapi_extra={**schema.UPLOAD, **schema.WISHES},
              responses={**schema.answer("Predictions in the order of the pictures; or, where Accept asks for "
                                         "image/jpeg or image/png, the picture with its prediction drawn.",
                                         schema.PREDICTED, **schema.PICTURES),
@@ -71,7 +73,9 @@ async def predict(request: Request) -> Response:
     """Send files as multipart/form-data, or one picture as the body. A picture that cannot be used is an
     entry with "error"; where none can, the status says why."""
     service: Service = request.app.state.service
-    engine = service.engine(_model(request))
+    name, least = _asked(request, "model", "min_score")
+    engine = service.engine(name)
+    min_score = _min_score(least, service, engine)
     wish = wish_of(request.headers.get("accept"))
     body = await request.body()
     asked = request.headers, body, service.limits.max_images
@@ -79,7 +83,7 @@ async def predict(request: Request) -> Response:
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
     if wish != "row" and len(sent) > 1:
         raise Refused(406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON.")
-    answers = await engine.predict([Job(one.content, wish) for one in sent])
+    answers = await engine.predict([Job(one.content, wish, min_score) for one in sent])
     checked(answers)
     if wish == "row":
         return Response(document(engine.name, sent, answers), media_type="application/json")
@@ -92,7 +96,8 @@ async def predict(request: Request) -> Response:
 async def model_card(request: Request) -> Any:
     """Names of all models are in "models"."""
     service: Service = request.app.state.service
-    return _json(service.told(service.engine(_model(request))))
+    (name,) = _asked(request, "model")
+    return _json(service.told(service.engine(name)))
 
 
 @router.get("/healthz", summary="Whether the server lives",
@@ -138,14 +143,31 @@ def _json(told: Any) -> Response:
     return JSONResponse(told)
 
 
-def _model(request: Request) -> str | None:
-    """The model that the query names. What else is asked for there is refused, not passed over in silence."""
-    asked = request.query_params.multi_items()
-    if not asked:
+def _asked(request: Request, *known: str) -> list[str | None]:
+    """What the query says to each of these names. What else is asked for there is refused, not passed over in
+    silence."""
+    given = request.query_params.multi_items()
+    names = [name for name, _ in given]
+    if len(set(names)) < len(names) or not set(names) <= set(known):
+        listed = " and ".join(f"'{name}'" for name in known)
+        raise Refused(400, "query", f"The query may hold {listed} once, and nothing else.")
+    return [dict(given).get(name) for name in known]
+
+
+def _min_score(text: str | None, service: Service, engine: Engine) -> float | None:
+    """The lowest score of an object that was asked for."""
+    if text is None:
         return None
-    if [name for name, _ in asked] != ["model"]:
-        raise Refused(400, "query", "The query may hold 'model' once, and nothing else.")
-    return asked[0][1]
+    if not finds_objects(service.loaded(engine).card):
+        raise Refused(400, "query", "'min_score' chooses among objects; this model says one thing of the "
+                                    "whole picture.")  # fmt: skip
+    try:
+        score = float(text)
+    except ValueError:
+        score = math.nan
+    if not 0 <= score <= 1:
+        raise Refused(400, "query", "'min_score' must be a number in [0, 1], such as 0.5.")
+    return score
 
 
 async def _refused(request: Request, error: Exception) -> Response:

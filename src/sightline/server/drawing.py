@@ -9,7 +9,6 @@ import numpy as np
 from sightline.ops.draw import boxes, captioned, colour_of, enlarged, legend, objects, regions
 
 VOID = 255
-_THRESHOLD = 0.25
 
 
 def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
@@ -26,7 +25,7 @@ def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
     names = card.get("settings", {}).get("classes") or []
     kind, said = card.get("prediction", ""), answer.prediction
     if kind in ("instances", "outlines"):
-        return _objects(image, said, names, card["settings"].get("thresholds", _THRESHOLD))
+        return _objects(image, said, names)
     if kind == "masks":
         large, _ = enlarged(regions(image, said.map, VOID))
         there = [int(k) for k in np.unique(said.map) if k != VOID]
@@ -35,10 +34,7 @@ def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
     return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in told.values()))
 
 
-def _objects(image: np.ndarray, said: Any, names: list[str], least: Any) -> np.ndarray:
-    """The objects whose score reaches the threshold, of their class or of all."""
-    limits = np.broadcast_to(np.asarray(least, dtype=np.float32), (len(names),))
-    kept = said.at(said.scores >= limits[said.labels])
-    tinted = objects(image, kept.parts, np.arange(len(kept.parts)))
+def _objects(image: np.ndarray, said: Any, names: list[str]) -> np.ndarray:
+    tinted = objects(image, said.parts, np.arange(len(said.parts)))
     large, factor = enlarged(tinted)
-    return boxes(large, factor * kept.boxes, kept.labels, kept.scores, names)
+    return boxes(large, factor * said.boxes, said.labels, said.scores, names)

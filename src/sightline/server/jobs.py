@@ -39,10 +39,12 @@ class Job:
     Attributes:
         content: Bytes of a file, or (C, H, W) uint8 in the model's own size.
         form: How the answer is wanted.
+        min_score: Lowest score of an object, or None for the model's own thresholds.
     """
 
     content: bytes | np.ndarray
     form: Form = "row"
+    min_score: float | None = None
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,8 @@ def described(app: FastAPI, closed: bool, models: list[str]) -> dict[str, Any]:
     for methods in told["paths"].values():
         for operation in methods.values():
             for one in operation.get("parameters", []):
-                one["schema"] = {"type": "string", "enum": models}  # there are no other parameters
+                if one["name"] != "min_score":  # all others are names of models
+                    one["schema"] = {"type": "string", "enum": models}
     if closed:
         told.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         for path, methods in told["paths"].items():

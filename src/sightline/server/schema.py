@@ -63,6 +63,14 @@ MODEL: Json = {
     }]
 }  # fmt: skip
 
+WISHES: Json = {
+    "parameters": [*MODEL["parameters"], {
+        "name": "min_score", "in": "query", "required": False,
+        "schema": {"type": "number", "minimum": 0, "maximum": 1},
+        "description": "Lowest score of an object; 0 for all. Left out: the thresholds of /v1/model.",
+    }]
+}  # fmt: skip
+
 UPLOAD: Json = {
     "requestBody": {
         "required": True,

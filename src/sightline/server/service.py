@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sightline.errors import SightlineError
+from sightline.runtime.answers import thresholds
 from sightline.server.engine import Engine, starting
 from sightline.server.jobs import Ready, Spec
 from sightline.server.limits import Limits
@@ -77,7 +78,7 @@ class Service:
         return engine.ready
 
     def told(self, engine: Engine) -> dict[str, Any]:
-        """The card of a model, for people and programs: names, classes, metric, input, licence."""
+        """The card of a model, for people and programs: classes, thresholds, metric, input, licence."""
         ready = self.loaded(engine)
         card, settings = ready.card, ready.card.get("settings", {})
         keys = (
@@ -96,6 +97,7 @@ class Service:
             "name": engine.name,
             **{key: card[key] for key in keys if key in card},
             "classes": settings.get("classes") or [],
+            **_least(card),
             "input": dict(zip(("channels", "height", "width"), ready.shape, strict=True)),
             "models": list(self.engines),
         }
@@ -114,3 +116,16 @@ class Service:
         """End all workers at once; needs no event loop."""
         for engine in self.engines.values():
             engine.kill()
+
+
+def finds_objects(card: Mapping[str, Any]) -> bool:
+    """Whether a model answers with objects, which have scores."""
+    return card.get("prediction") in ("instances", "outlines")
+
+
+def _least(card: Mapping[str, Any]) -> dict[str, Any]:
+    """The lowest score at which an object of each class counts, by its name; nothing without objects."""
+    if not finds_objects(card):
+        return {}
+    names, settings = card["settings"].get("classes") or [], card["settings"]
+    return {"thresholds": dict(zip(names, (round(float(t), 4) for t in thresholds(settings)), strict=True))}

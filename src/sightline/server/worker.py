@@ -83,7 +83,7 @@ def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
     for i, job in enumerate(jobs):
         try:
             if isinstance(job.content, bytes) and getattr(session, "tile", False):
-                found[i] = _said(session, session.joined(job.content), job, spec)
+                found[i] = _said(session, session.joined(job.content, **_least(job)), job, spec)
                 continue
             if isinstance(job.content, bytes):
                 prepared = session.prepare(job.content)
@@ -133,8 +133,13 @@ def _told(
     """The outputs of one picture in the form that is wanted."""
     if job.form == "tensors":
         return Answer({name: np.ascontiguousarray(value) for name, value in outputs.items()})
-    (answer,) = session.read(outputs, [stored])
+    (answer,) = session.read(outputs, [stored], **_least(job))
     return _said(session, answer, job, spec)
+
+
+def _least(job: Job) -> dict[str, float]:
+    """The lowest score that was asked for, if one was."""
+    return {} if job.min_score is None else {"min_score": job.min_score}
 
 
 def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:

@@ -70,10 +70,10 @@ def predict(
     chosen = chosen_of(kind_of(predictor.task.card.prediction), names, classes, min_score)
     inputs = inputs_of(source)
     columns = columns_of(predictor, inputs.films)
-    order = Order(device, batch_size, top, min_score or 0.0, chosen, columns, inputs.column,
+    order = Order(device, batch_size, top, min_score, chosen, columns, inputs.column,
                   os.environ.get("SIGHTLINE_MAX_PIXELS", ""))  # fmt: skip
     facts = {"model": fingerprint(files), "--top": str(top or "none"),
-             "--min-score": "none" if min_score is None else str(min_score),
+             "--min-score": "the model's own" if min_score is None else str(min_score),
              "--classes": ", ".join(names[k] for k in chosen or ()) or "all",
              "table": ", ".join(inputs.tables) or "none"}  # fmt: skip
     found = Predicted(out=out, left_out=dict(inputs.left_out))

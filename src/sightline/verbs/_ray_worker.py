@@ -19,7 +19,7 @@ from sightline.errors import UsageError
 from sightline.runtime.rows import Row
 from sightline.verbs._kinds import kind_of
 from sightline.verbs._sources import Sources
-from sightline.verbs._wishes import Wish, kept
+from sightline.verbs._wishes import Wish, kept, least_of
 from sightline.verbs._writers import full_row
 from sightline.verbs.load import Answer, ModelPredictor
 
@@ -34,7 +34,7 @@ class Order:
         device: cpu or cuda.
         batch_size: Pictures at a time.
         top: As `Wish.top`.
-        min_score: Lowest score of an object.
+        min_score: Lowest score of an object; None for the model's own thresholds.
         classes: As `Wish.classes`.
         columns: Columns of the result, and the names of their types.
         column: Column of the tables that holds bytes, or "".
@@ -45,7 +45,7 @@ class Order:
     device: str
     batch_size: int
     top: int | None
-    min_score: float
+    min_score: float | None
     classes: list[int] | None
     columns: Mapping[str, str]
     column: str = ""
@@ -79,7 +79,8 @@ class Worker:
             self.predictor = ModelPredictor(Path(folder), order.device)
         settings = self.predictor.settings
         self.wish = Wish(kind_of(self.predictor.task.card.prediction), settings.get("classes", []), order.top,
-                         order.min_score, order.classes, "seconds" in order.columns)  # fmt: skip
+                         least_of(settings, order.min_score), order.classes,
+                         "seconds" in order.columns)  # fmt: skip
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
         """Rows of all inputs of a block, as bytes; or why there are none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections import Counter
@@ -16,6 +15,7 @@ import torch
 
 from sightline.data import video
 from sightline.data._magic import ALL_EXTENSIONS, open_file
+from sightline.data._walk import files_below, globbed, home, told
 from sightline.data.images import full_pages, probe
 from sightline.data.pixels import Arrays, Files, Pages, picture, windows
 from sightline.data.tiles import cut
@@ -105,6 +105,7 @@ class Sources:
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
+        hidden: Files and folders that are left out as hidden or foreign; see `data._walk.foreign`.
         root: The folder that all files lie in, or None.
 
     Raises:
@@ -115,6 +116,7 @@ class Sources:
     def __init__(self, source: Any, stream: bool = False) -> None:
         self._stream = stream
         self.left_out: Counter[str] = Counter()
+        self.hidden: list[Path] = []
         self.root: Path | None = None
         self._folders: set[Path] = set()
         self._items: list[np.ndarray | Path | _Film] = []
@@ -134,7 +136,8 @@ class Sources:
     def of(cls, files: Iterable[Path]) -> Sources:
         """These files, found before; one that is not there any more is an input without a picture."""
         sources = cls.__new__(cls)
-        sources._stream, sources.left_out, sources.root, sources._folders = False, Counter(), None, set()
+        sources._stream, sources.left_out, sources.hidden = False, Counter(), []
+        sources.root, sources._folders = None, set()
         sources._items = [_Film(file) if _is_film(file) else file for file in files]
         return sources
 
@@ -225,7 +228,7 @@ class Sources:
         """What one source stands for, sorted; a named file is taken whatever its name."""
         if "://" in source:
             return [_address(source, self._stream)]
-        path = Path(source)
+        path = Path(home(source))
         if path.is_dir():
             return self._in_folder(path)
         if path.exists():
@@ -233,10 +236,15 @@ class Sources:
         if source.isdigit():
             video.library()
             return [_Film(source)]
-        matches = [Path(m) for m in sorted(glob.glob(source, recursive=True))]
+        skipped: list[Path] = []
+        matches = globbed(str(path), skipped)
+        self.hidden += skipped
         if not matches:
-            raise UsageError(f"{source}: there is no such file or folder, and as a glob it matches nothing.")
-        return self._named([m for m in matches if m.is_file()])
+            others = f" {told(skipped)}" if skipped else ""
+            raise UsageError(
+                f"{source}: there is no such file or folder, and as a glob it matches no file.{others}"
+            )
+        return self._named(matches)
 
     def _named(self, files: list[Path]) -> list[Path | _Film]:
         self._folders.update(_plain(file).parent for file in files)
@@ -249,15 +257,17 @@ class Sources:
         """Pictures and videos of a folder by their ending; the others are counted."""
         films = video.EXTENSIONS if _has_video() else frozenset[str]()
         found: list[Path | _Film] = []
-        for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        skipped: list[Path] = []
+        for path in files_below(folder, skipped):
             ending = path.suffix.lower()
             if ending in ALL_EXTENSIONS or ending in films:
                 found.append(_Film(path) if ending in films else path)
-            elif not path.name.startswith("."):
+            else:
                 self.left_out[ending or "no ending"] += 1
+        self.hidden += skipped
         if not found:
             others = f", only {self._listed()}" if self.left_out else ""
-            raise UsageError(f"The folder {folder} has no pictures in it{others}.")
+            raise UsageError(f"The folder {folder} has no pictures in it{others}. {told(skipped)}".strip())
         self._folders.add(_plain(folder))
         return found
 
@@ -265,6 +275,8 @@ class Sources:
         return ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))
 
     def _say_left_out(self) -> None:
+        if self.hidden:
+            say(told(self.hidden))
         if not self.left_out:
             return
         n = self.left_out.total()

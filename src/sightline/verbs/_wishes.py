@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from sightline.core.predictor import Outcome
 from sightline.errors import UnknownName, UsageError
+from sightline.runtime.answers import THRESHOLD
 from sightline.runtime.rows import Row
 from sightline.verbs._kinds import Kind, objects, only
-from sightline.verbs._prompted import Prompted
-from sightline.verbs.load import Answer, ModelPredictor
+
+if TYPE_CHECKING:
+    from sightline.verbs._prompted import Prompted
+    from sightline.verbs.load import Answer, ModelPredictor
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,28 @@ def chosen_of(
     return [names.index(name) for name in wanted] or None
 
 
+def least_of(settings: Mapping[str, Any], min_score: float | None) -> float | list[float]:
+    """Lowest score of an object that counts: as asked for, or as it was chosen on the validation images, for
+    each class or for all."""
+    chosen: float | list[float] = settings.get("thresholds", THRESHOLD)
+    return chosen if min_score is None else min_score
+
+
+def counted(predictor: ModelPredictor | Prompted, said: Outcome, wish: Wish) -> Outcome:
+    """The outcome with the objects that count, and the row that counts them."""
+    if said.error or not wish.kind.objects:
+        return said
+    prediction, row = only(said.prediction, wish.least, wish.classes), said.row
+    if len(prediction.labels) < len(said.prediction.labels):
+        (row,) = predictor.task.rows(prediction)
+    return replace(said, prediction=prediction, row=row)
+
+
 def kept(predictor: ModelPredictor | Prompted, answer: Answer, wish: Wish) -> Answer:
     """The answer with what was asked for, and its row with the path."""
-    said = answer.outcome
+    said = counted(predictor, answer.outcome, wish)
     prediction, row = said.prediction, said.row
     if wish.kind.objects and not said.error:
-        prediction = only(prediction, wish.least, wish.classes)
-        if len(prediction.labels) < len(said.prediction.labels):
-            (row,) = predictor.task.rows(prediction)
         row = {**row, "boxes": objects(prediction, wish.names)}
     where: Row = {"path": said.id}
     if wish.seconds and answer.input.seconds is not None:

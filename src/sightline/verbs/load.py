@@ -25,8 +25,10 @@ from sightline.errors import DataError, UnreadableImage
 from sightline.models import widths
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
+from sightline.verbs._kinds import kind_of
 from sightline.verbs._plan import task_from
 from sightline.verbs._sources import Input, Sources
+from sightline.verbs._wishes import Wish, chosen_of, counted, least_of
 
 
 def run(path: Path, *, device: str = "auto") -> ModelPredictor:
@@ -109,7 +111,9 @@ class ModelPredictor:
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
 
-    def predict(self, source: Any, *, batch_size: int = 64, stream: bool = False) -> Iterator[Outcome]:
+    def predict(
+        self, source: Any, *, batch_size: int = 64, stream: bool = False, min_score: float | None = None
+    ) -> Iterator[Outcome]:
         """Predictions, in order, as they come; a bad file is an outcome with an error.
 
         Boxes and the like are in the pixels of the stored picture, after EXIF orientation. A frame's id is
@@ -120,16 +124,22 @@ class ModelPredictor:
                 address, or several; an array (H, W, C) or (N, H, W, C) uint8, or several arrays.
             batch_size: Images at a time, at most; fewer where they are large.
             stream: Take an http address for a video stream.
+            min_score: Lowest score of an object, in [0, 1]; 0 for all that the model saw, to measure with.
+                None: the thresholds that were chosen for each class on the validation images.
 
         Raises:
-            UsageError: If nothing is found, or the source is an address of something that is not fetched.
+            UsageError: If nothing is found, the source is an address of something that is not fetched, or
+                `min_score` is given to a model that does not look for objects.
             MissingExtra: If a video is named and PyAV is not installed.
         """
+        kind, names = kind_of(self.task.card.prediction), self.settings.get("classes", [])
+        chosen_of(kind, names, (), min_score)
+        wish = Wish(kind, names, None, least_of(self.settings, min_score), None, False)
         for answer in self.answers(Sources(source, stream), batch_size):
-            yield answer.outcome
+            yield counted(self, answer.outcome, wish)
 
     def answers(self, sources: Sources, batch_size: int = 64) -> Iterator[Answer]:
-        """As `predict`, each with the picture it is about."""
+        """All that the model saw, however weak, each with the picture it is about."""
         batch_size = at_once(self.settings["size"], batch_size)
         tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
         for batch in sources.batches(1 if tiled else batch_size):

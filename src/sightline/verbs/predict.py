@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from sightline.talk import say, track
 from sightline.verbs._kinds import kind_of
 from sightline.verbs._prompted import predictor as predictor_for
 from sightline.verbs._sources import Sources
-from sightline.verbs._wishes import Wish, chosen_of, kept
+from sightline.verbs._wishes import Wish, chosen_of, kept, least_of
 from sightline.verbs._writers import ALL_SCORES, Setting, form_of
 from sightline.verbs._writers import writer as writer_of
 from sightline.verbs.load import Answer
@@ -36,6 +36,7 @@ class Predicted:
         rows: The first rows.
         shown: The same as the terminal shows them.
         left_out: Files in folders that were left out for their ending, counted by it.
+        hidden: Files and folders that were left out as hidden, or left behind by a system or program.
         without: Pictures in which no object was found; None where objects are not looked for.
     """
 
@@ -45,6 +46,7 @@ class Predicted:
     rows: list[Row] = field(default_factory=list)
     shown: list[Row] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
+    hidden: int = 0
     without: int | None = None
 
     @property
@@ -58,6 +60,7 @@ class Predicted:
             "total": self.total,
             "errors": [{"file": f, "reason": r} for f, r in self.errors],
             "left_out": self.left_out,
+            "hidden": self.hidden,
             "out": None if self.out is None else str(self.out),
             "rows": self.rows,
         }
@@ -114,11 +117,10 @@ def run(
     found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
     form = form_of(found.out, as_, kind)
     chosen = chosen_of(kind, names, classes, min_score)
-    default = 0.0 if form in ALL_SCORES else settings.get("thresholds", 0.25)
-    least = default if min_score is None else min_score
     sources = Sources(source, stream)
-    found.left_out = dict(sources.left_out)
-    wish = Wish(kind, names, top, least, chosen, sources.films)
+    found.left_out, found.hidden = dict(sources.left_out), len(sources.hidden)
+    wish = Wish(kind, names, top, least_of(settings, min_score), chosen, sources.films)
+    measured = replace(wish, least=0.0) if form in ALL_SCORES and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and found.out is not None:
@@ -128,7 +130,7 @@ def run(
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
                 mine = kept(predictor, answer, wish)
                 _note(found, mine, sources.live)
-                write(mine)
+                write(mine if measured is None else kept(predictor, answer, measured))
         except KeyboardInterrupt:
             if not sources.live:
                 raise

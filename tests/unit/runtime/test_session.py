@@ -242,12 +242,25 @@ def test_numbers_that_are_none_are_errors(tmp_path: Path) -> None:
     assert bad.row == {}
 
 
+def test_objects_count_from_the_thresholds_of_their_class_on(tmp_path: Path) -> None:
+    """Which were chosen on the validation images, and travel in the file."""
+    bright = np.full((48, 64, 3), 255, np.uint8)
+    file = exported.write(tmp_path / "m.onnx", "instances", thresholds=[0.95, 0.55, 0.25])
+    (said,) = Session(file, threads=1).predict([bright])
+    assert (said.row["objects"], said.row["found"]) == (1, "1 bus")
+    (all_of_them,) = Session(file, threads=1, min_score=0.0).predict([bright])
+    assert all_of_them.row["found"] == "1 car, 1 bus, 1 dog"
+    plain = exported.write(tmp_path / "p.onnx", "instances")
+    (without,) = Session(plain, threads=1).predict([bright])
+    assert without.row["found"] == "1 car, 1 bus"  # from 0.25 on where none was chosen
+
+
 @pytest.mark.parametrize("kind", ["instances", "outlines"])
 @pytest.mark.parametrize("cuts", [None, [0.3, 0.6, 0.9]])
 def test_objects_that_are_not_wanted_change_no_other(kind: str, cuts: Any, tmp_path: Path) -> None:
     more = {} if cuts is None else {"cuts": cuts}
     file = exported.write(tmp_path / "m.onnx", kind, **more)
-    (whole,) = Session(file, threads=1).predict([picture()])
+    (whole,) = Session(file, threads=1, min_score=0.0).predict([picture()])
     scores = sorted(set(whole.prediction.scores.tolist()))
     for score in (0.0, *scores, 0.7, 1.0):
         wanted = whole.prediction.least(score)

@@ -82,6 +82,29 @@ def test_the_same_answers_as_the_runtime(real: Running, folder: Path, kind: str)
     assert reply.json["predictions"] == json.loads(json.dumps(wanted))
 
 
+@pytest.mark.parametrize("kind", ["instances", "tiled-outlines"])
+def test_the_lowest_score_is_told_and_can_be_asked_for(real: Running, kind: str) -> None:
+    sent = encoded(np.full((48, 64, 3), 255, np.uint8), "PNG")
+    assert real.get(f"/v1/model?model={kind}").json["thresholds"] == {"car": 0.25, "bus": 0.25, "dog": 0.25}
+    counts = []
+    for asked in ("", "&min_score=0", "&min_score=0.7", "&min_score=1"):
+        (row,) = real.predict(sent, path=f"/v1/predict?model={kind}{asked}").json["predictions"]
+        assert row["objects"] == len(row["boxes"])
+        counts.append(row["objects"])
+    assert counts[1] >= counts[0] > counts[2] > counts[3] == 0
+    assert kind != "instances" or counts[1] > counts[0]
+
+
+@pytest.mark.parametrize("asked", [
+    "min_score=2", "min_score=nan", "min_score=", "min_score=0.1&min_score=0.2", "conf=0.5",
+    "model=label&min_score=0.5",
+])  # fmt: skip
+def test_what_cannot_be_asked_is_refused(real: Running, asked: str) -> None:
+    named = asked if "model=" in asked else f"model=instances&{asked}"
+    reply = real.predict(encoded(np.zeros((8, 8, 3), np.uint8), "PNG"), path=f"/v1/predict?{named}")
+    assert (reply.status, reply.reason) == (400, "query")
+
+
 def test_a_bad_picture_of_a_model_with_tiles_is_told(real: Running) -> None:
     reply = real.predict(b"no picture", path="/v1/predict?model=tiled-masks")
     assert reply.status == 415

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from sightline.errors import DataError, UsageError
+from sightline.runtime.answers import Instances
 from sightline.server.batching import Queue, QueueFull
 from sightline.server.drawing import draw
 from sightline.server.engine import Engine
@@ -189,22 +190,18 @@ def test_labels_of_metrics_are_escaped() -> None:
     assert r'{reason="a\"b\\c\nd"} 1' in metrics.text()
 
 
-def test_drawing_shows_what_reaches_the_threshold() -> None:
+def test_drawing_shows_the_objects_of_the_answer_and_no_others() -> None:
     image = np.full((200, 200, 3), 255, np.uint8)
-
-    class Found(SimpleNamespace):
-        def at(self, keep: np.ndarray) -> Found:
-            kept = {k: v[keep] for k, v in vars(self).items() if k != "parts"}
-            return Found(**kept, parts=[p for p, k in zip(self.parts, keep, strict=True) if k])
-
-    found = Found(
-        boxes=np.array([[10, 10, 60, 60], [110, 110, 160, 160]], np.float32), labels=np.array([0, 1]),
-        scores=np.array([0.9, 0.4], np.float32), parts=[(10, 10, np.ones((50, 50), np.uint8))] * 2,
+    found = Instances(
+        (200, 200), boxes=np.array([[10, 10, 60, 60], [110, 110, 160, 160]], np.float32),
+        labels=np.array([0, 1]), scores=np.array([0.9, 0.1], np.float32),
+        parts=[(10, 10, np.ones((50, 50), np.uint8)), (110, 110, np.ones((50, 50), np.uint8))],
     )  # fmt: skip
     card = {"prediction": "outlines", "settings": {"classes": ["a", "b"], "thresholds": [0.5, 0.5]}}
-    drawn = draw(image, SimpleNamespace(row={}, prediction=found), card)
-    assert (drawn[10:60, 10:60] != 255).any()
-    assert (drawn[100:] == 255).all()
+    for shown, drawn_below in ((found, True), (found.least(0.5), False)):
+        drawn = draw(image, SimpleNamespace(row={}, prediction=shown), card)
+        assert (drawn[10:60, 10:60] != 255).any()
+        assert (drawn[100:] != 255).any() == drawn_below
 
 
 def test_drawing_tints_maps() -> None:

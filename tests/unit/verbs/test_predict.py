@@ -116,14 +116,33 @@ def test_weak_boxes_and_other_classes_are_hidden(run: Callable[..., Any], tmp_pa
         run("p", min_score=50)
 
 
-def test_json_lines_hold_every_box_and_every_picture(run: Callable[..., Any], tmp_path: Path) -> None:
-    run(photos(tmp_path / "p", 5, None), out=Path("o.jsonl"))
+def test_json_lines_hold_every_picture_and_every_box_on_request(
+    run: Callable[..., Any], tmp_path: Path
+) -> None:
+    run(photos(tmp_path / "p", 5, None), out=Path("o.jsonl"), min_score=0.0)
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [line["objects"] for line in lines] == [2, 1]
     assert lines[0]["boxes"][0]["class"] == "square"
     run(tmp_path / "p", out=Path("o.jsonl"), min_score=0.5)
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [(line["objects"], len(line["boxes"])) for line in lines] == [(1, 1), (0, 0)]
+
+
+def test_objects_are_counted_alike_in_every_door(run: Callable[..., Any], tmp_path: Path) -> None:
+    """The weak box that the model sees everywhere is no object; a form to measure with has it even so."""
+    photos(tmp_path / "p", 5, None)
+    assert [row["objects"] for row in run("p").rows] == [1, 0]
+    assert len(run("p", out=Path("o.csv")).rows) == 2
+    assert len(rows(tmp_path / "o.csv")) == 1
+    run("p", out=Path("o.jsonl"))
+    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert [(line["objects"], len(line["boxes"])) for line in lines] == [(1, 1), (0, 0)]
+    assert [row["objects"] for row in run("p", out=Path("o.json")).rows] == [1, 0]
+    assert len(json.loads((tmp_path / "o.json").read_text())["annotations"]) == 3
+    for asked, counts in ((None, [1, 0]), (0.0, [2, 1]), (0.95, [0, 0])):
+        found = list(predictor().predict(tmp_path / "p", min_score=asked))
+        assert [one.row["objects"] for one in found] == counts
+        assert [len(one.prediction.labels) for one in found] == counts
 
 
 def test_coco(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -214,17 +233,40 @@ def test_annotated_pictures_and_films(run: Callable[..., Any], tmp_path: Path) -
     assert video.facts.fps == pytest.approx(25)
     assert (video.facts.width, video.facts.height) == (2 * WIDTH, 2 * HEIGHT)  # too narrow for words
     assert len(list(video)) == 10
+
+
+def test_drawn_pictures_keep_the_folders_of_their_sources(run: Callable[..., Any], tmp_path: Path) -> None:
+    photos(tmp_path / "s" / "a", 5)
+    photos(tmp_path / "s" / "b", 40)
+    Image.new("RGB", (9, 9)).save(tmp_path / "s" / "b" / "0.bmp")
+    film(tmp_path / "s" / "b" / "film.mkv", 3)
+    run("s", out=Path("drawn"))
+    made = sorted(str(f.relative_to(tmp_path / "drawn")) for f in (tmp_path / "drawn").rglob("*.*"))
+    assert made == ["a/0.png", "b/0.bmp.png", "b/0.png.png", "b/film.mp4"]
+    run("s/a", "s/b/0.png", out=Path("two"))
+    assert (tmp_path / "two/a/0.png").read_bytes() == (tmp_path / "drawn/a/0.png").read_bytes()
+    assert (tmp_path / "two/b/0.png").is_file()
+
+
+def test_drawings_of_two_models_are_never_mixed(run: Callable[..., Any], tmp_path: Path) -> None:
+    photos(tmp_path / "p", 5)
     run("p", out=Path("drawn"))
-    assert (tmp_path / "drawn/film-1.mp4").is_file()
+    before = (tmp_path / "drawn/0.png").read_bytes()
+    with pytest.raises(UsageError, match=r"drawn is not empty.*new folder"):
+        run("p", out=Path("drawn"), min_score=0.0)
+    assert [f.name for f in (tmp_path / "drawn").iterdir()] == ["0.png"]
+    assert (tmp_path / "drawn/0.png").read_bytes() == before
 
 
 def test_what_is_left_out_is_said(
     run: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photos(tmp_path / "p", 5)
-    for name in ("a.txt", "b.txt", "c.json", ".DS_Store"):
+    for name in ("a.txt", "b.txt", "c.json", ".DS_Store", "._0.png", ".ipynb_checkpoints/0-checkpoint.png"):
+        (tmp_path / "p" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "p" / name).write_text("x")
     found = run("p")
+    assert (found.total, found.exit_code, found.hidden) == (1, 0, 3)
     assert found.left_out == {".txt": 2, ".json": 1}
     assert "3 files that are no pictures were left out (2 .txt, 1 .json)" in capsys.readouterr().err
     assert found.to_json()["left_out"] == {".txt": 2, ".json": 1}
@@ -281,7 +323,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
 
     monkeypatch.setattr(_sources, "Video", Camera)
     monkeypatch.setattr(predict, "kept", stopped)
-    found = run("0", out=Path("o.json"))
+    found = run("0", out=Path("o.json"), min_score=0.0)
     assert (found.total, found.exit_code) == (5, 0)
     assert len(json.loads((tmp_path / "o.json").read_text())["images"]) == 5
     batches.clear()

@@ -125,3 +125,18 @@ def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> 
     (tmp_path / "labels/mine.txt").write_text("truth")
     with pytest.raises(UsageError, match="may be somebody's truth"):
         answer(tmp_path, "cvat")
+
+
+@pytest.mark.parametrize("form", ["boxes", "cvat", "voc"])
+def test_pictures_of_equal_names_keep_their_folders_in_theirs(
+    form: str, scenes: Callable, tmp_path: Path
+) -> None:
+    """So that whoever corrects them knows which they are."""
+    scenes("boxes")
+    for i, folder in enumerate(("north", "south")):
+        (tmp_path / "scenes" / folder).mkdir()
+        (tmp_path / f"scenes/{i}.png").rename(tmp_path / "scenes" / folder / "1.png")
+    (tmp_path / "scenes/2.png").rename(tmp_path / "scenes/north/1.jpg")
+    answer(tmp_path, form)
+    written = {path.name for path in (tmp_path / "labels").rglob("*") if path.suffix in (".png", ".jpg")}
+    assert written == {"north_1_png.png", "south_1_png.png", "north_1_jpg.jpg"}

@@ -153,9 +153,16 @@ def number(value: float) -> str:
 
 
 def stems(dataset: Dataset) -> list[str]:
-    """The names that the pictures had, where these are sound and tell them apart; else numbers."""
-    found = [PurePosixPath(name).name for name in dataset.ids]
-    found = [s[: -len(e)] if (e := PurePosixPath(s).suffix).lower() in ALL_EXTENSIONS else s for s in found]
-    if all(_SOUND.fullmatch(s) for s in found) and len({s.casefold() for s in found}) == len(found):
-        return found
-    return [f"{i:06d}" for i in range(len(found))]
+    """Names for the pictures, from those that they had, so that each can be found again: the file's;
+    where two share one, the folders before it; then the ending too. Numbers if even these are not sound."""
+    paths = [PurePosixPath(name) for name in dataset.ids]
+    bare = [path.with_suffix("") if path.suffix.lower() in ALL_EXTENSIONS else path for path in paths]
+    tries = (
+        [path.name for path in bare],
+        ["_".join(path.parts) for path in bare],
+        ["_".join([*path.parts[:-1], path.name.replace(".", "_")]) for path in paths],
+    )
+    for found in tries:
+        if all(_SOUND.fullmatch(s) for s in found) and len({s.casefold() for s in found}) == len(found):
+            return found
+    return [f"{i:06d}" for i in range(len(paths))]
