@@ -23,6 +23,7 @@ Array = np.ndarray
 Values = Callable[[Array], Array]
 
 _CHUNK = 2**19  # weights held at once, 4 MB: small enough for the cache
+_MOST = math.log(1e6)  # a loss that may be a million times as large or small is not known at all
 _BLOCKS = 250  # most values the jackknife takes; more do not make its error estimate much steadier
 
 
@@ -48,8 +49,8 @@ def score(
 
     Returns:
         The score; `n` counts the independent units, `method` names how the interval was made. Its
-        ends are nan where the images do not tell: a single one, or all alike for a metric that is
-        not a share.
+        ends are nan where the images do not tell: a single one, all alike for a metric that is not a
+        share, or one so far off that a loss could be a million times as large.
 
     Source: Korn & Graubard, Confidence intervals for proportions with small expected number of
     positive counts estimated from survey data, Survey Methodology 24, 1998 (effective size); Miller,
@@ -79,8 +80,10 @@ def score(
     if error == 0:
         return Score(value, math.nan, math.nan, count, f"{what}: all images alike")
     if scale == "ratio":
-        best = metric.card.best
-        near, far = (abs(value - best) * math.exp(s * quantile * error / abs(value - best)) for s in (-1, 1))
+        best, far_off = metric.card.best, quantile * error / abs(value - metric.card.best)
+        if far_off > _MOST:
+            return Score(value, math.nan, math.nan, count, f"{what}, log scale: not defined, too far apart")
+        near, far = (abs(value - best) * math.exp(sign * far_off) for sign in (-1, 1))
         low, high = (best - far, best - near) if metric.card.higher_is_better else (best + near, best + far)
         return Score(value, low, high, count, f"{what}, log scale")
     return Score(value, value - quantile * error, value + quantile * error, count, what)

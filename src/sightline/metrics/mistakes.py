@@ -66,8 +66,9 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
 
     To mend means: of the detections with wrong class or place that point at an object not found
     the one with the highest score becomes right and the others go; other wrong detections go; a
-    missed object is no longer asked for. Costs do not add up to what is missing, since one kind
-    hides another. Crowds, difficult objects and what is matched with them stay out of it.
+    missed object is no longer asked for, nor is a class of which no other object is left; where all objects
+    are missed, mending is to find them. Costs do not add up to what is missing, since one kind hides
+    another. Crowds, difficult objects and what is matched with them stay out of it.
 
     Args:
         prediction: `Instances` with scores.
@@ -97,7 +98,8 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
         label = np.where(mended, np.r_[case.true, 0][target], case.label)
         fixed = replace(case, label=label, right=case.right | mended)
         cost[name] = _ap50(fixed, (kind != i) | mended) - plain
-    cost["missed"] = _ap50(case, objects=~missed) - plain
+    left = _ap50(case, objects=~missed) if not missed.all() else 1.0
+    cost["missed"] = left - plain
     falling = np.argsort(-case.score, kind="stable")
     where = {
         name: _within(prediction, case.row[falling[kind[falling] == i]]) for i, name in enumerate(KINDS[:-1])
@@ -154,14 +156,14 @@ def _best(of: Array, other: Array, iou: Array, rows: int) -> tuple[Array, Array]
 
 
 def _ap50(case: _Case, keep: Array | None = None, objects: Array | None = None) -> float:
-    """Average precision of some detections, with some objects asked for; mean over all classes there are."""
+    """Average precision of some detections, with some objects asked for; mean over the classes of these."""
     kept = np.ones(len(case.row), dtype=bool) if keep is None else keep
     true = case.true if objects is None else case.true[objects]
     right = case.right[kept].astype(np.uint16)
     shown = (np.zeros(len(right), dtype=np.int64), case.label[kept], case.score[kept])
     r = sort(shown, right, np.zeros_like(right), (np.zeros(len(true), dtype=np.int64), true))
     values = precisions(r, np.ones((1, 1)), (0,))[0]
-    classes = len(np.unique(case.true))
+    classes = len(np.unique(true))
     return float(values.sum() / classes) if classes else float("nan")
 
 

@@ -101,6 +101,7 @@ def multilabel_head(
     target: NDArray[np.bool_],
     val_features: Floats,
     val_target: NDArray[np.bool_],
+    class_weights: Sequence[float],
 ) -> Head:
     """One logistic regression a label.
 
@@ -109,7 +110,9 @@ def multilabel_head(
         target: (N, K) which labels each has.
         val_features: (M, D) of validation images.
         val_target: (M, K).
+        class_weights: (K,) weight of each label in the loss; what counts is how they stand to each other.
     """
+    weights = np.asarray(class_weights) / np.mean(class_weights)
     scaler = StandardScaler().fit(features)
     scaled = scaler.transform(features)
 
@@ -119,12 +122,15 @@ def multilabel_head(
             if has.all() or not has.any():
                 bias[label] = 20.0 if has.all() else -20.0
                 continue
-            model = LogisticRegression(C=c, max_iter=MAX_STEPS).fit(scaled, has)
+            model = LogisticRegression(C=c, max_iter=MAX_STEPS).fit(
+                scaled, has, np.full(len(has), weights[label])
+            )
             weight[label], bias[label] = model.coef_[0], model.intercept_[0]
         return weight, bias
 
     def loss(outputs: Floats) -> float:
-        return float(np.logaddexp(0, np.where(val_target, -outputs, outputs)).mean())
+        each = np.logaddexp(0, np.where(val_target, -outputs, outputs)).mean(0)
+        return float(np.average(each, weights=weights))
 
     return _best(fit, loss, scaler, val_features, "C", C_VALUES)
 

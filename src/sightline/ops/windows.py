@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -63,7 +65,8 @@ def window_features(sums: Maps, boxes: NDArray[np.float32], *, grid: int = 3) ->
     area = (np.diff(y, axis=1)[:, :, None] * np.diff(x, axis=1)[:, None, :])[..., None]
     means = total / np.maximum(area, 1)
     extent = np.log(np.maximum(boxes[:, 2:] - boxes[:, :2], 1))
-    return np.concatenate([means.reshape(len(boxes), -1), extent], 1).astype(np.float32)
+    flat = means.reshape(len(boxes), math.prod(means.shape[1:]))  # -1 says nothing where there is no box
+    return np.concatenate([flat, extent], 1).astype(np.float32)
 
 
 def slide(size: tuple[int, int], shapes: NDArray[np.float32], share: float = 0.25) -> NDArray[np.float32]:

@@ -230,8 +230,11 @@ def _blocks(exhibit: Exhibit, prefix: str, picture: Fetch) -> Iterator[dict[str,
 
 
 def _figure(exhibit: Drawn, prefix: str) -> Iterator[dict[str, Any]]:
-    drawing = Markup(svg(exhibit, prefix))
-    yield {"kind": "figure", "title": exhibit.title, "note": exhibit.note, "svg": drawing, "wide": False}
+    try:
+        drawing, note = Markup(svg(exhibit, prefix)), exhibit.note
+    except Exception as error:  # as for pictures: no figure may cost the user the rest of the report
+        drawing, note = Markup(""), f"This figure could not be drawn ({type(error).__name__}: {error})."
+    yield {"kind": "figure", "title": exhibit.title, "note": note, "svg": drawing, "wide": False}
     if isinstance(exhibit, Matrix) and len(exhibit.labels) > COUNTED:
         yield _table(_confusions(exhibit))
 

@@ -89,11 +89,13 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     scores, network = _judge.scored(task, prediction, truth, groups)
     results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
     beside = {}
-    for name in runs[0].results.baselines:
+    everywhere = [n for n in runs[0].results.baselines if all(n in run.results.baselines for run in runs)]
+    for name in everywhere:
         _, said, true = all_of(f"test.{name}")
         results.baselines[name], beside[name] = _judge.scored(task, said, true, groups)
     results.verdicts = _judge.verdicts(task, results, network, beside, groups)
-    results.exhibits = task.exhibits(prediction, truth, ids, read_card(runs[0].path)[1]["settings"])
+    settings = read_card(runs[0].path)[1]["settings"]
+    results.exhibits = _judge.exhibits(task, prediction, truth, ids, settings, results.verdicts)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
     results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
     Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import json
+import math
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Finding, Results, Score
+from sightline.core.report import Exhibit, Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
 from sightline.core.task import Baseline, Task
 from sightline.data.pixels import picture
 from sightline.data.view import seen
 from sightline.engine.inference import Predicted
-from sightline.errors import SightlineError
+from sightline.errors import Interrupted, SightlineError
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
 from sightline.talk import say, track
 from sightline.verbs._frozen import Frozen
+
+T = TypeVar("T")
 
 LOOKED_AT = 5000
 """Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
@@ -45,8 +51,38 @@ def scored(
     return scores, metrics
 
 
+def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -> T:
+    """What `make` gives. Where it fails, `otherwise`: what stands beside the scores may not cost them.
+
+    Args:
+        what: Its name, as the first words of a sentence.
+        make: Makes it.
+        otherwise: What stands in for it.
+        failed: Gets a sentence on what failed, which is said too.
+
+    Raises:
+        Interrupted: If the user stopped it.
+    """
+    try:
+        return make()
+    except Interrupted:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
+        text = f"{what} failed and is left out ({where}: {error}). The scores do not depend on it."
+        say(text)
+        failed.append(text)
+        return otherwise
+
+
 def baselines(
-    task: Task, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen | None
+    task: Task,
+    train: Dataset,
+    test: Dataset,
+    settings: Mapping[str, Any],
+    frozen: Frozen | None,
+    failed: list[str],
 ) -> dict[str, Any]:
     """Predictions of every baseline on the test items.
 
@@ -56,24 +92,59 @@ def baselines(
         test: What they answer.
         settings: Of the model.
         frozen: The installed network, or None where the images are no photographs or it is not there.
+        failed: Gets a sentence on each that failed and is left out.
     """
-    found = {b.name: _answers(b, train, test, settings) for b in task.baselines() if not b.frozen}
-    if frozen is None:
-        return found
-    found |= {b.name: _mapped(b, train, test, settings, frozen) for b in task.baselines() if b.maps}
+    found: dict[str, Any] = {}
+
+    def ask(baseline: Baseline, answer: Callable[[], Any]) -> None:
+        said = attempt(f"The baseline {baseline.name}", answer, None, failed)
+        if said is not None:
+            found[baseline.name] = said
+
+    for baseline in task.baselines():
+        if not baseline.frozen:
+            ask(baseline, partial(_answers, baseline, train, test, settings))
+        elif frozen is not None and baseline.maps:
+            ask(baseline, partial(_mapped, baseline, train, test, settings, frozen))
     waiting = [b for b in task.baselines() if b.frozen and not b.maps]
-    if not waiting:
+    if frozen is None or not waiting:
         return found
-    order = np.random.default_rng(0).permutation(len(train))
-    part = train.subset(np.sort(order[:LOOKED_AT]))
-    started = time.monotonic()
-    known, asked = frozen.features(part), frozen.features(test)
-    say(f"frozen    features of {len(part) + len(test)} images ({time.monotonic() - started:.1f} s)")
-    for baseline in waiting:
-        started = time.monotonic()
-        found[baseline.name] = baseline.fit(known, part.targets)(asked)
-        say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
+    features = attempt(
+        "The look through the frozen network", partial(_features, frozen, part, test), None, failed
+    )
+    for baseline in waiting if features is not None else ():
+        ask(baseline, partial(_on_features, baseline, part, *features))
     return found
+
+
+def _features(frozen: Frozen, train: Dataset, test: Dataset) -> tuple[Any, Any]:
+    """(N, D) features of the training and of the test items."""
+    started = time.monotonic()
+    known, asked = frozen.features(train), frozen.features(test)
+    say(f"frozen    features of {len(train) + len(test)} images ({time.monotonic() - started:.1f} s)")
+    return known, asked
+
+
+def _on_features(baseline: Baseline, train: Dataset, known: Any, asked: Any) -> Any:
+    """What a baseline on frozen features says of the test items."""
+    started = time.monotonic()
+    said = baseline.fit(known, train.targets)(asked)
+    say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    return said
+
+
+def exhibits(
+    task: Task,
+    prediction: Any,
+    truth: Any,
+    ids: list[str],
+    settings: Mapping[str, Any],
+    failed: list[str],
+) -> list[Exhibit]:
+    """What the task shows of the predictions; none, and a sentence in `failed`, where it fails."""
+    make = partial(task.exhibits, prediction, truth, ids, settings)
+    return attempt("The closer look", make, [], failed)
 
 
 def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
@@ -142,8 +213,12 @@ def verdicts(
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference
+        if not math.isfinite(d.value):
+            said.append(f"Network and {name} baseline cannot be compared: {main} is not defined for both.")
+            continue
         k, unit = (100, " points") if card.percent else (1, "")
-        text = f"{k * abs(d.value):.3g}{unit} ({k * d.low:+.3g} to {k * d.high:+.3g}; {pair.method})"
+        ends = f"{k * d.low:+.3g} to {k * d.high:+.3g}" if math.isfinite(d.low) else "no interval"
+        text = f"{k * abs(d.value):.3g}{unit} ({ends}; {pair.method})"
         better = d.low > 0 if card.higher_is_better else d.high < 0
         worse = d.high < 0 if card.higher_is_better else d.low > 0
         if better:

@@ -54,7 +54,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
                 [beside(results, card.name, card.percent), replace(scoreboard(results), title="")]),
         Section("A closer look", exhibits=results.exhibits),
-        first_layer(model, plan),
+        _judge.attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip

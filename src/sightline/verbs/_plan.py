@@ -18,6 +18,7 @@ from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.task import DataInfo, Task
+from sightline.data.checks._report import silent_parts
 from sightline.data.checks.duplicates import together
 from sightline.data.open import open_data
 from sightline.data.scan import Scan
@@ -290,6 +291,12 @@ def _enough(dataset: Dataset) -> None:
                 f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, at least {least} "
                 f"are needed. The whole set has {len(dataset)}. Add images, or give a split of your own."
             )
+    for name in silent_parts(dataset):
+        raise DataError(
+            f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, and none has an object "
+            "or a pixel with a class that counts. Annotate more images, or give a split of your own in which "
+            "that part has some."
+        )
 
 
 def _sorted_options(

@@ -243,7 +243,8 @@ def _number(score: Score, card: MetricCard) -> str:
         return "not defined"
     k, unit, digits = (100, " points", 1) if card.percent else (1, "", 3)
     value, low, high = (f"{k * x:+.{digits}f}" for x in (score.value, score.low, score.high))
-    return f"{value}{unit} ({low} to {high})"
+    ends = f"{low} to {high}" if score.low == score.low else "no interval"
+    return f"{value}{unit} ({ends})"
 
 
 def _p(p: float) -> str:

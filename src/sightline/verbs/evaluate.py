@@ -77,7 +77,9 @@ def run(
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)
     results.verdicts += _doubts(found, dataset, part, own, name, looks)
-    results.exhibits = task.exhibits(said.prediction, said.truth, said.ids, settings)
+    results.exhibits = _judge.exhibits(
+        task, said.prediction, said.truth, said.ids, settings, results.verdicts
+    )
     results.extra = {"run": str(found.path), "looks": looks}
     _write(results, part, found, Path(out) if out else found.path / f"evaluation-{dataset.name}-{name}.html")
     return results
@@ -170,6 +172,6 @@ def _write(results: Results, part: Dataset, run: Run, file: Path) -> None:
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     title = f"{run.path.name}: {results.data}"
-    page.write(Page(title, lead, facts, results.verdicts, sections), finder(part), file)
     storage.write_json(file.with_suffix(".json"), results.to_json())
+    page.write(Page(title, lead, facts, results.verdicts, sections), finder(part), file)
     say(f"Report: {file}")

@@ -6,10 +6,12 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from sightline import storage
+from sightline.core.metric import Metric
 from sightline.core.model import Model
 from sightline.core.report import Results
 from sightline.core.run import Run
@@ -20,6 +22,7 @@ from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
 from sightline.verbs import _judge, _page, _pruned, _teacher
 from sightline.verbs._fit import card_of, facts, fit, frozen_for, predict_part, sized
+from sightline.verbs._frozen import Frozen
 from sightline.verbs._plan import Asked, Plan, plan
 
 
@@ -164,7 +167,7 @@ def _train(made: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
         results = _tested(made, run, model, devices, elapsed)
         if devices.first:
             storage.write_json(run.path / "results.json", results.to_json())
-            _page.write(run, made, model, results)
+            _judge.attempt("The report", lambda: _page.write(run, made, model, results), None, [])
             run.update(state="done", seconds=round(elapsed, 1))
     devices.wait()
     return run
@@ -195,13 +198,11 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     groups = test.groups
     scores, network = _judge.scored(made.task, found.prediction, found.truth, groups)
     results = Results(made.task.card.name, made.dataset.name, "test", len(test), scores)
-    beside = {}
-    train, frozen = made.part("train"), frozen_for(made, devices)
-    for name, prediction in _judge.baselines(made.task, train, test, made.settings, frozen).items():
-        results.baselines[name], beside[name] = _judge.scored(made.task, prediction, test.targets, groups)
-        run.save_predictions(f"test.{name}", found.ids, prediction, test.targets, groups)
     run.save_predictions("test", found.ids, found.prediction, found.truth, groups)
-    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups)
+    storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
+    failed: list[str] = []
+    beside = _beside(made, run, results, frozen_for(made, devices), failed)
+    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups) + failed
     results.verdicts += _judge.without_leaks(made.task, made.findings, found, groups) + _judge.diagnose(run)
     results.verdicts += _judge.advise(run, results, len(made.dataset), elapsed) + _test_origin(made)
     if looks > 1:
@@ -209,11 +210,29 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
             "choosing among runs by them makes the numbers optimistic."
         )
-    results.exhibits = made.task.exhibits(found.prediction, found.truth, found.ids, model.settings)
+    results.exhibits = _judge.exhibits(
+        made.task, found.prediction, found.truth, found.ids, model.settings, results.verdicts
+    )
     results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
     results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
     return results
+
+
+def _beside(
+    made: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
+) -> dict[str, dict[str, Metric]]:
+    """Score the baselines into `results` and keep what they said; the metrics with their statistics."""
+    train, test = made.part("train"), made.part("test")
+    beside = {}
+    said = _judge.baselines(made.task, train, test, made.settings, frozen, failed)
+    for name, prediction in said.items():
+        score = partial(_judge.scored, made.task, prediction, test.targets, test.groups)
+        judged = _judge.attempt(f"The score of the baseline {name}", score, None, failed)
+        if judged is not None:
+            results.baselines[name], beside[name] = judged
+            run.save_predictions(f"test.{name}", test.ids, prediction, test.targets, test.groups)
+    return beside
 
 
 def _test_origin(made: Plan) -> list[str]:

@@ -136,6 +136,9 @@ def test_no_box_to_train_with_is_an_error() -> None:
     assert found["images-without-boxes"].severity == "info"
     assert "no-boxes-to-train" in findings(made([[]] * 5, TWO))
     assert "no-boxes-to-train" not in findings(made([[]] * 39 + [GOOD] * 21, TWO, splits))
+    chosen_by = findings(made([GOOD] * 40 + [[]] * 20, TWO, splits))["no-boxes-to-train"]
+    assert (chosen_by.severity, chosen_by.count) == ("error", 20)
+    assert "of val" in chosen_by.message
 
 
 def test_a_picture_with_5000_boxes_is_told_and_checked_quickly() -> None:

@@ -338,6 +338,17 @@ def test_of_several_wrong_boxes_at_one_object_the_surest_is_mended() -> None:
     assert (found.ap50, found.cost["localisation"]) == (0, 1)
 
 
+def test_a_class_that_is_missed_wholly_has_its_price() -> None:
+    """Two of three classes are found: mended, the mean is over these, as in TIDE's own code."""
+    truth = instances([(box(0), 0), (box(2), 1), (box(5), 2)])
+    said = instances([(box(0), 0, 0.9), (box(2), 1, 0.8)])
+    found = mistakes(said, truth)
+    assert found.ap50 == pytest.approx(2 / 3)
+    assert found.cost["missed"] == pytest.approx(1 / 3)
+    nothing = said.only(said.scores > 1)  # type: ignore[operator]
+    assert mistakes(nothing, truth).cost["missed"] == 1
+
+
 def test_mistakes_leave_crowds_and_difficult_objects_out() -> None:
     truth = instances([(box(0), 0), ([100, 0, 200, 100], 0), (box(2), 0)],
                       crowd=[False, True, False], difficult=[False, False, True])  # fmt: skip

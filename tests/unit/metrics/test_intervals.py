@@ -179,3 +179,18 @@ def test_calibration_error_is_told_from_noise(bias: float, mass: bool) -> None:
         assert found.low <= found.value <= found.high
     assert np.mean(values) > bias + 0.005
     assert inside >= 85
+
+
+def test_one_value_far_off_leaves_no_interval_rather_than_an_error() -> None:
+    """Without the far one R2 is many thousand times worse: the images do not tell within what it lies."""
+    truth = Number(torch.tensor([[1.0], [1.0125], [1.025], [1.0375], [921.0]]))
+    said = Number(torch.full((5, 1), 200.0))
+    for metric in (R2(), Mae()):
+        found = score(metric, metric.per_image(said, truth))
+        assert math.isfinite(found.value)
+        assert not found.low > found.value
+        assert not found.high < found.value
+    far = score(R2(), R2().per_image(said, truth))
+    assert math.isnan(far.low)
+    assert "not defined" in far.method
+    assert "no interval" in far.text()

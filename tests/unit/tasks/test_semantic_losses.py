@@ -295,3 +295,15 @@ def test_unknown_losses_name_the_nearest() -> None:
 def test_text_of_another_form_is_refused_and_the_form_shown(text: str) -> None:
     with pytest.raises(UsageError, match=r"ce\+0\.5\*dice"):
         parse(text)
+
+
+def test_smoothed_cross_entropy_weighs_a_pixel_by_its_true_class_alone() -> None:
+    logits, target = drawn(3)
+    weights = torch.tensor([0.2, 1.0, 9.0])
+    log_p = logits.log_softmax(1)
+    total = weight = 0.0
+    for b, y, x in (target != VOID).nonzero().tolist():
+        k, one = int(target[b, y, x]), log_p[b, :, y, x]
+        total += float(weights[k]) * (0.9 * -float(one[k]) + 0.1 * -float(one.mean()))
+        weight += float(weights[k])
+    assert float(ce(logits, target, weights, smoothing=0.1)) == pytest.approx(total / weight, rel=1e-5)

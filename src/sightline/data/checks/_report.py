@@ -76,6 +76,27 @@ def pixel_counts(targets: Masks) -> np.ndarray:
     return found
 
 
+def tells(dataset: Dataset) -> np.ndarray:
+    """(N,) bool: which items say something that can be scored: an object that is neither a crowd nor
+    difficult, a pixel with a class. A label or a number always does."""
+    targets = dataset.targets
+    if isinstance(targets, Masks):
+        return np.asarray(pixel_counts(targets)[:, :VOID].any(1))
+    if not isinstance(targets, Instances):
+        return np.ones(len(dataset), dtype=bool)
+    apart = torch.zeros(len(targets.labels), dtype=torch.bool)
+    for flag in (targets.crowd, targets.difficult):
+        apart |= False if flag is None else flag
+    return np.asarray(np.bincount(targets.image[~apart].numpy(), minlength=len(dataset)) > 0)
+
+
+def silent_parts(dataset: Dataset) -> list[str]:
+    """Which of train and val have no item that says anything: nothing can be learnt, or chosen, from them."""
+    there = tells(dataset)
+    parts = {"train": (dataset.splits == "train") | (dataset.splits == ""), "val": dataset.splits == "val"}
+    return [name for name, where in parts.items() if where.any() and not there[where].any()]
+
+
 def class_counts(dataset: Dataset, where: np.ndarray | None = None) -> np.ndarray:
     """(K,) pictures of each class among all items or some; an item with several counts for each."""
     assert dataset.classes is not None

@@ -8,7 +8,7 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
-from sightline.data.checks._report import found
+from sightline.data.checks._report import found, silent_parts
 from sightline.data.scan import Scan
 
 SLACK = 1.0  # pixels that a box may reach beyond the picture: annotations are rounded
@@ -162,12 +162,13 @@ def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 def _counts(dataset: Dataset) -> list[Finding]:
     """How many boxes pictures have."""
     counts = dataset.targets.counts.numpy()
-    train = (dataset.splits == "train") | (dataset.splits == "")
-    bare = train & bool(train.any() and not counts[train].any())
+    parts = silent_parts(dataset)
+    bare = np.isin(np.where(dataset.splits == "", "train", dataset.splits), parts)
     most = int(counts.max())
     return [
         *found(dataset, "no-boxes-to-train", "error", bare,
-               "none of the {n} pictures to train with has a box",
+               f"none of the {{n}} pictures of {' and '.join(parts)} has a box that counts (crowds and "
+               "difficult objects do not); train learns from boxes, by those of val weights are chosen",
                "Look whether the annotations were found and belong to these pictures."),
         *found(dataset, "images-without-boxes", "info", counts == 0,
                "{n} pictures ({share}) have no box; they teach what is no object",

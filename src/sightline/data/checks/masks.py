@@ -8,7 +8,7 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.masks import VOID
-from sightline.data.checks._report import found, pixel_counts
+from sightline.data.checks._report import found, pixel_counts, silent_parts
 from sightline.data.scan import Scan
 
 FEW = 1e-3  # share of the pixels with a class
@@ -67,12 +67,13 @@ def _void(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
     whole = counts.sum(1)
     share = counts[:, VOID] / np.maximum(whole, 1)
     bare = share == 1
-    train = (dataset.splits == "train") | (dataset.splits == "")
-    none = train & bool(train.any() and bare[train].all())
+    parts = silent_parts(dataset)
+    none = np.isin(np.where(dataset.splits == "", "train", dataset.splits), parts)
     total = counts[:, VOID].sum() / max(whole.sum(), 1)
     return [
         *found(dataset, "no-masks-to-train", "error", none,
-               "none of the {n} pictures to train with has a pixel with a class",
+               f"none of the {{n}} pictures of {' and '.join(parts)} has a pixel with a class; train learns "
+               "from them, by those of val weights are chosen",
                "Look whether the ids in the masks are those of the class table."),
         *found(dataset, "masks-all-void", "warning", bare & ~none,
                "{n} pictures ({share}) have no pixel with a class; nothing is learnt or told from them",

@@ -65,9 +65,9 @@ def _per_class(
     rows = []
     for name, curve, ap, threshold in zip(names, found, values, thresholds, strict=True):
         at = int((curve.score >= threshold).sum()) - 1
-        precision, recall = (
-            float(x[at]) if at >= 0 else float("nan") for x in (curve.precision, curve.recall)
-        )
+        precision = float(curve.precision[at]) if at >= 0 else float("nan")
+        nothing = 0.0 if curve.objects else float("nan")  # of objects of which none is shown, none is found
+        recall = float(curve.recall[at]) if at >= 0 else nothing
         rows.append(
             [name, curve.objects, float(ap.mean()), float(ap[0]), float(ap[5]), threshold, precision, recall]
         )

@@ -88,18 +88,17 @@ class Net(Model):
         part: str = "all",
         outputs: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """{"loss": mean cross-entropy}; against soft targets where images were mixed."""
-        logits = (outputs or self(batch.images))["logits"]
+        """{"loss": mean cross-entropy}, each image with the weight of its class, each label with its own."""
+        logits = (outputs or self(batch.images))["logits"].float()
         truth: Label = batch.targets
-        target = truth.value if truth.scores is None else truth.scores
+        smooth = self.settings["label_smoothing"] if self.training else 0.0
         if self.settings["multi"]:
-            smooth = self.settings["label_smoothing"] if self.training else 0.0
-            goal = target.to(logits.dtype) * (1 - smooth) + smooth / 2
-            return {"loss": F.binary_cross_entropy_with_logits(logits, goal, self.weights)}
-        smoothing = self.settings["label_smoothing"] if self.training else 0.0
-        if truth.scores is not None:
-            target = target.to(logits.dtype)
-        return {"loss": F.cross_entropy(logits, target, self.weights, label_smoothing=smoothing)}
+            goal = (truth.value if truth.scores is None else truth.scores).to(logits.dtype)
+            goal = goal * (1 - smooth) + smooth / 2
+            each = F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
+            return {"loss": (each.mean(0) * self.weights).sum() / self.weights.sum()}
+        goal = F.one_hot(truth.value, len(self.weights)) if truth.scores is None else truth.scores
+        return {"loss": _cross_entropy(logits, goal.to(logits.dtype), self.weights, smooth)}
 
     def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": divergence from the teacher's softened classes, or from each of its labels}."""
@@ -112,7 +111,7 @@ class Net(Model):
         """Logistic regression: of the classes, or of each label."""
         x, y, val_x, val_y = (t.numpy() for t in (features, target.value, val_features, val_target.value))
         if self.settings["multi"]:
-            head = probe.multilabel_head(x, y, val_x, val_y)
+            head = probe.multilabel_head(x, y, val_x, val_y, self.settings["class_weights"])
         else:
             head = probe.logistic_head(x, y, val_x, val_y, self.settings["class_weights"])
         head.put_into(self.network.head)
@@ -121,6 +120,24 @@ class Net(Model):
     def backbone(self) -> nn.Module:
         """The network that gives the outputs."""
         return self.network
+
+
+def _cross_entropy(logits: Tensor, goal: Tensor, weights: Tensor, smooth: float) -> Tensor:
+    """Mean over images, each with the weight of its true class; of a mixed one, of its classes by their shares.
+
+    PyTorch's own weights what smoothing spreads over the classes as well, so that a rare class with a great
+    weight is what the network learns to answer always; and divides by the images where targets are soft.
+
+    Args:
+        logits: (B, K).
+        goal: (B, K) share of each class in each image.
+        weights: (K,).
+        smooth: Share of the truth that is spread evenly over all classes.
+    """
+    far = -F.log_softmax(logits, 1)
+    share = goal * weights
+    each = (1 - smooth) * (share * far).sum(1) + smooth * share.sum(1) * far.mean(1)
+    return each.sum() / share.sum()
 
 
 MODEL = Net

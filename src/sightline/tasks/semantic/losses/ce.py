@@ -7,7 +7,7 @@ from torch import Tensor
 
 from sightline.core.targets.masks import VOID
 from sightline.tasks.semantic.losses import LossCard
-from sightline.tasks.semantic.losses._pixelwise import weights_of
+from sightline.tasks.semantic.losses._pixelwise import mean, weights_of
 
 CARD = LossCard(
     name="ce",
@@ -29,8 +29,8 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothin
     Returns:
         Scalar, at least 0.
     """
-    each = None if weights is None else weights.to(logits.device).float()
-    total = F.cross_entropy(
-        logits.float(), target, each, ignore_index=VOID, reduction="sum", label_smoothing=smoothing
+    # Weighted by the true class alone: else what smoothing moves to a rare class would count with its weight.
+    values = F.cross_entropy(
+        logits.float(), target, ignore_index=VOID, reduction="none", label_smoothing=smoothing
     )
-    return total / weights_of(target, weights).sum().clamp(min=1e-12)
+    return mean(values, weights_of(target, weights))
