@@ -182,7 +182,7 @@ def test_a_hub_that_misbehaves_is_named(
     monkeypatch.setenv("SIGHTLINE_HUB_TIMEOUT", "0.3")
     monkeypatch.setattr(file_download.time, "sleep", lambda _: None)  # between its tries
     if manner == "gone":
-        server.shutdown()  # a socket that is closed while it is polled still takes a connection, and resets it
+        server.shutdown()  # closed while it is polled, a socket takes one more connection and resets it
         server.server_close()
     began = time.monotonic()
     assert build("auto").origin == "scratch"
