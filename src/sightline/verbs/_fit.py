@@ -37,6 +37,7 @@ from sightline.models import embedded, weights, widths
 from sightline.talk import say
 from sightline.verbs import _pruned, _teacher
 from sightline.verbs._frozen import Frozen
+from sightline.verbs._own import placed
 from sightline.verbs._plan import Plan
 from sightline.verbs._start import tuned_side, unsuited
 
@@ -221,7 +222,7 @@ def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
 def facts(plan: Plan) -> dict[str, Any]:
     """What run.json says of the plan."""
     return {
-        "asked": asdict(plan.asked),
+        "asked": placed(asdict(plan.asked)),
         "recipe": asdict(plan.recipe),
         **card_of(plan, plan.settings),
         "why": plan.why,
