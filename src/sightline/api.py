@@ -86,7 +86,7 @@ def train(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         data_dir: Where named data sets lie or are put.
-        splits: Use the split of this run, or of this JSON file.
+        splits: Use the split of this run, or of this JSON file; images added since go to train.
         folds: Cross-validate with this many folds instead of one split.
         weights: Start from these weights: a .safetensors file, or a run folder.
         pretrained: Start from published weights: auto (where they suit the images and can be had), no or yes.
@@ -281,6 +281,7 @@ def tune(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    splits: Path | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "auto",
     seed: int = 0,
@@ -300,6 +301,7 @@ def tune(
         format: As for train.
         target: As for train.
         data_dir: As for train.
+        splits: As for train.
         weights: As for train.
         pretrained: As for train.
         seed: Seed of the search and of each training.

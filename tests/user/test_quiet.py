@@ -64,7 +64,16 @@ class Watched:
         ours = ("XDG_", "ORT_", "MPL", "HF_", "NNCF", "SIGHTLINE_OFFLINE")
         kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
         self.env = {**kept, "HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
-        self.watch = ["strace", "-f", "-qq", "-e", "trace=connect,sendto", "-o", str(self.trace)]
+        self.watch = [
+            "strace",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-e",
+            "trace=connect,sendto",
+            "-o",
+            str(self.trace),
+        ]
         if shutil.which("strace") is None or subprocess.run([*self.watch, "true"], check=False).returncode:
             self.watch = []
 
