@@ -65,9 +65,7 @@ def run(
         options=options,
     )
     looked = look_at(asked)
-    first = _seen.checked(plan(asked, looked))
-    for line in first.notes:
-        say(line)
+    first = _said(_seen.checked(plan(asked, looked)))
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")
@@ -87,6 +85,13 @@ def run(
     except Interrupted:
         say(f"Interrupted after {len(rows)} trials; these are ranked.")
     return _table(rows, first, folder)
+
+
+def _said(made: Plan) -> Plan:
+    """The plan, once its notes are said."""
+    for line in made.notes:
+        say(line)
+    return made
 
 
 def _space(trial: Any, first: Plan, fixed: set[str]) -> dict[str, Any]:
