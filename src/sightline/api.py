@@ -86,7 +86,7 @@ def train(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         data_dir: Where named data sets lie or are put.
-        splits: Use the split of this run, or of this JSON file.
+        splits: Use the split of this run, or of this JSON file; images added since go to train.
         folds: Cross-validate with this many folds instead of one split.
         weights: Start from these weights: a .safetensors file, or a run folder.
         pretrained: Start from published weights: auto (where they suit the images and can be had), no or yes.
@@ -109,7 +109,7 @@ def evaluate(
     run: Path,
     data: str | None = None,
     *,
-    split: Literal["train", "val", "test", "all"] = "test",
+    split: Literal["train", "val", "test", "all"] | None = None,
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
@@ -121,7 +121,8 @@ def evaluate(
     Args:
         run: Run folder.
         data: Other data to score on; the run's own if left out.
-        split: Part of the data: train, val, test or all. Other data without splits: all.
+        split: Part of the data: train, val, test or all. Left out: test, or all of other data without splits.
+            Data that are the run's own, wherever they lie, are split as the run split them.
         format: How the other data lie on disk.
         target: Column of a table that holds the truth.
         data_dir: Where named data sets lie.
@@ -183,6 +184,7 @@ def export(
     dynamic: bool = False,
     fp16: bool = False,
     inside: Literal["all", "none", "final", "picture"] = "all",
+    data: str | None = None,
     tolerance: float | None = None,
     licence: str = "",
     out: Path | None = None,
@@ -198,6 +200,7 @@ def export(
         inside: all: normalising and reading the outputs lie in the file; none: the bare network;
             final: dropping overlapping boxes too; picture: scaling a picture of any size to the model's too,
             and its answers back.
+        data: Where the run's data lie now ("photos/"); if left out, where they were, or beside the run.
         tolerance: Points that the score may fall by (0.5). Left out: 0.1, and 1 with int8.
         licence: Of the weights, written into the file ("CC-BY-4.0").
         out: The file; RUN/export/NAME if left out.
@@ -206,11 +209,14 @@ def export(
 
 
 @verb
-def benchmark(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.0) -> Benchmarked:
+def benchmark(
+    run: Path, *, data: str | None = None, batch_size: int = 1, threads: int = 1, seconds: float = 3.0
+) -> Benchmarked:
     """Accuracy and speed of a run and of every file exported from it, measured on the same files.
 
     Args:
         run: Run folder.
+        data: Where the run's data lie now ("photos/"); if left out, where they were, or beside the run.
         batch_size: Images an answer (8).
         threads: Threads of the processor (2).
         seconds: How long each file is timed (10).
@@ -276,6 +282,7 @@ def tune(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    splits: Path | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "auto",
     seed: int = 0,
@@ -295,6 +302,7 @@ def tune(
         format: As for train.
         target: As for train.
         data_dir: As for train.
+        splits: As for train.
         weights: As for train.
         pretrained: As for train.
         seed: Seed of the search and of each training.

@@ -37,4 +37,5 @@ def without_reporters() -> None:
     number of the user into the home folder.
     """
     for name in REPORTERS:
-        sys.modules.setdefault(name, None)  # type: ignore[arg-type] - which is how Python says "not there"
+        # None is how Python says "not there".
+        sys.modules.setdefault(name, None)  # type: ignore[arg-type]

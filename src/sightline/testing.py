@@ -23,9 +23,9 @@ from sightline.engine.recipe import Recipe
 from sightline.engine.teacher import Teacher
 from sightline.models import widths
 from sightline.models.pruning import prune
-from sightline.storage import read_tensors, write_tensors
+from sightline.storage import read_tensors, write_json, write_tensors
 from sightline.tasks import TASKS
-from sightline.verbs._fit import build_model
+from sightline.verbs._fit import build_model, card_of
 from sightline.verbs._plan import Asked, Looked, Plan, plan, task_type
 
 SIDE = 16
@@ -121,6 +121,7 @@ def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> No
     if quick:
         _check_score(made, prediction, dataset)
     _check_saved(made, model, batch, folder)
+    _check_begun_from(made, model, folder)
     rows = made.task.rows(prediction)
     assert len(rows) == len(dataset), "rows() must give one row an image"
     json.dumps(prediction.to_json())
@@ -203,6 +204,14 @@ def _check_score(made: Plan, prediction: Any, dataset: Dataset) -> None:
     gap = abs(baseline.compute() - metric.card.best)
     left = abs(metric.compute() - metric.card.best)
     assert left <= 0.25 * gap, f"8 toy samples are not learnt by heart: {metric.card.name} {metric.compute()}"
+
+
+def _check_begun_from(made: Plan, model: Model, folder: Path) -> None:
+    """A new run can begin with the weights of this one, with all of them."""
+    write_json(folder / "model.json", card_of(made, model.settings))
+    begun = build_model(replace(made, asked=replace(made.asked, weights=str(folder), seed=1)))
+    others = [k for k, v in model.state_dict().items() if not torch.equal(v, begun.state_dict()[k])]
+    assert not others, f"--weights RUN does not take {others[:3]} of a run of the same method"
 
 
 def _check_saved(made: Plan, model: Model, batch: Batch, folder: Path) -> None:

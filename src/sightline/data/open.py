@@ -11,7 +11,7 @@ from sightline.data.formats import FORMATS
 from sightline.data.formats._options import ReadOptions
 from sightline.errors import DataError, UsageError
 
-__all__ = ["ReadOptions", "named", "open_data"]
+__all__ = ["ReadOptions", "is_name", "named", "open_data"]
 
 
 def open_data(
@@ -41,7 +41,7 @@ def open_data(
     """
     options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
     source = str(data)
-    if options.data_dir and not _is_name(source) and not Path(source).exists():
+    if options.data_dir and not is_name(source) and not Path(source).exists():
         below = options.data_dir / source
         source = str(below) if below.exists() else source
     if format is None:
@@ -91,19 +91,19 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
         )
     card = FORMATS.load(winners[0]).CARD
     why = f"Read as '{card.name}' ({card.summary}): it looks like {card.looks_like}."
-    if path.exists() and _is_name(source):
+    if path.exists() and is_name(source):
         why += f" It is the path '{path}'; for the data set of that name go to another folder."
     return winners[0], why
 
 
-def _is_name(source: str) -> bool:
+def is_name(source: str) -> bool:
     """Whether a named data set is meant, however it is written: Fashion-MNIST, shapes:multi."""
     return source.lower().split(":")[0].replace("-", "").replace("_", "") in named()
 
 
 def _must_be_something(path: Path, source: str) -> None:
     """Refuse what is neither a path nor a name."""
-    if path.exists() or _is_name(source):
+    if path.exists() or is_name(source):
         return
     names = named()
     near = difflib.get_close_matches(source.lower(), names, n=3, cutoff=0.5)

@@ -227,3 +227,33 @@ def splits_from_json(dataset: Dataset, data: dict[str, list[str]]) -> np.ndarray
             "Use the data of that run, or start a new one."
         )
     return np.array([part[item] for item in dataset.ids], dtype=object)
+
+
+def grown(dataset: Dataset, data: dict[str, list[str]], together: np.ndarray | None = None) -> Split:
+    """A stored split for data that images may have been added to: what was tested on is so still.
+
+    New items go to train; one of the same group as an item of val or test, or alike, goes there.
+
+    Args:
+        dataset: What to divide.
+        data: As `splits_to_json` gave it.
+        together: (N,) int; items of the same number stay together (duplicates).
+
+    Raises:
+        DataError: If items of the stored split are gone, or it names other parts.
+    """
+    part = {item: name for name, items in data.items() for item in items}
+    new = [item for item in dataset.ids if item not in part]
+    if not new or len(new) == len(dataset) or part.keys() - set(dataset.ids):
+        return Split(splits_from_json(dataset, data))
+    units = _units(dataset, together, np.arange(len(dataset))).tolist()
+    home: dict[int, str] = {}
+    for unit, item in zip(units, dataset.ids, strict=True):
+        if part.get(item, "train") != "train":
+            home.setdefault(unit, part[item])
+    pairs = zip(units, dataset.ids, strict=True)
+    found = np.array([part.get(item) or home.get(unit, "train") for unit, item in pairs], dtype=object)
+    added = [found[i] for i, item in enumerate(dataset.ids) if item not in part]
+    beside = sum(name != "train" for name in added)
+    note = f"{len(added)} images are not in that split and were put to train"
+    return Split(found, (note + (f", but {beside} to val or test, beside images alike." if beside else "."),))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -79,7 +81,14 @@ def find(source: Path) -> Path:
     )
 
 
-def load_into(module: nn.Module, source: Path) -> Loaded:
+def card_beside(source: Path) -> dict[str, Any]:
+    """What model.json says beside the weights; empty where there is none."""
+    file = find(source).with_name("model.json")
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
+
+
+def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> Loaded:
     """Put weights from a file into a network, by name and shape, and say what came of it.
 
     The head of another number of outputs stays fresh. Prefixes that only say what the network was
@@ -88,6 +97,7 @@ def load_into(module: nn.Module, source: Path) -> Loaded:
     Args:
         module: A backbone, or a model that holds one.
         source: A .safetensors file, a run folder or a model folder.
+        fresh_head: Leave the head as it is though it would fit: it was made for other classes.
 
     Raises:
         DataError: If it cannot be read, or if less than half of the network's tensors are in it.
@@ -97,6 +107,7 @@ def load_into(module: nn.Module, source: Path) -> Loaded:
     found = _renamed(read_tensors(file), own)
     heads = _head_names(module)
     fits = {n for n, t in found.items() if n in own and own[n].shape == t.shape}
+    fits -= heads if fresh_head else set()
     odd = [n for n in own if n in found and n not in fits]
     loaded = Loaded(
         source=file,

@@ -22,8 +22,8 @@ from sightline.engine.inference import predict
 from sightline.errors import DataError, UsageError
 from sightline.talk import say
 from sightline.tasks import TASKS
+from sightline.verbs._own import same_question
 from sightline.verbs._plan import task_type
-from sightline.verbs.evaluate import same_question
 from sightline.verbs.load import restore
 
 

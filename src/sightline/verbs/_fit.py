@@ -37,6 +37,7 @@ from sightline.models import embedded, weights, widths
 from sightline.talk import say
 from sightline.verbs import _pruned, _teacher
 from sightline.verbs._frozen import Frozen
+from sightline.verbs._own import placed
 from sightline.verbs._plan import Plan
 from sightline.verbs._start import tuned_side, unsuited
 
@@ -63,10 +64,26 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
     if pixels is not None:
         model.set_pixels(*pixels)
     if plan.asked.weights:
-        backbone = model.backbone()
-        loaded = weights.load_into(backbone if backbone is not None else model, Path(plan.asked.weights))
-        say(f"weights   {loaded}")
+        _begin(model, plan, Path(plan.asked.weights))
     return model
+
+
+def _begin(model: Model, plan: Plan, source: Path) -> None:
+    """Weights from a file or run: into the whole model if they are of its method, else into its backbone."""
+    backbone, card = model.backbone(), weights.card_beside(source)
+    settings = card.get("settings", {})
+    same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
+    theirs, own = ((info or {}).get("classes") for info in (card.get("info"), card_of(plan, {})["info"]))
+    names = [list((known or {}).get("names", ())) for known in (theirs, own)]
+    other = bool(card) and names[0] != names[1]
+    into = model if same or backbone is None else backbone
+    loaded = weights.load_into(into, source, fresh_head=other)
+    if other and not loaded.fresh and len(names[0]) == len(names[1]):
+        few = [", ".join(some[:5]) + (", ..." if len(some) > 5 else "") for some in names]
+        say(
+            f"weights   The classes there are {few[0]}, here {few[1]}: what was learnt of each is taken for "
+            "the one of the same number."
+        )
 
 
 def loader(
@@ -221,7 +238,7 @@ def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
 def facts(plan: Plan) -> dict[str, Any]:
     """What run.json says of the plan."""
     return {
-        "asked": asdict(plan.asked),
+        "asked": placed(asdict(plan.asked)),
         "recipe": asdict(plan.recipe),
         **card_of(plan, plan.settings),
         "why": plan.why,

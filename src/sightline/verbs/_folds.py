@@ -18,7 +18,7 @@ from sightline.errors import UsageError
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.talk import say
-from sightline.verbs import _judge
+from sightline.verbs import _judge, _seen
 from sightline.verbs._fit import facts
 from sightline.verbs._page import asked as asked_section
 from sightline.verbs._page import data as data_section
@@ -49,7 +49,7 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
     looked = look_at(asked)
     same = together(looked.dataset, looked.scan)
     tests = folds(looked.dataset, k, seed=asked.seed, strata=looked.strata, together=same)
-    plans = [plan(asked, looked, splits=_splits(looked, test, asked)) for test in tests]
+    plans = [_seen.checked(plan(asked, looked, splits=_splits(looked, test, asked))) for test in tests]
     out = out or Run.free(f"{looked.dataset.name}-folds")
     whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
     runs = []

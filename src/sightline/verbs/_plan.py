@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -19,16 +18,15 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.task import DataInfo, Task
 from sightline.data.checks._report import silent_parts
-from sightline.data.checks.duplicates import together
 from sightline.data.open import open_data
 from sightline.data.scan import Scan
-from sightline.data.split import split, splits_from_json
 from sightline.engine.optim import check_name
 from sightline.engine.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import zoo
 from sightline.options import build
 from sightline.tasks import TASKS
+from sightline.verbs._divide import divide
 from sightline.verbs._start import (
     GRAY,
     SMALL_SIDE,
@@ -174,7 +172,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     given: frozenset[str] = frozenset()
     if splits is None:
         given = frozenset(s for s in dataset.splits.tolist() if s and asked.splits is None)
-        splits, split_notes = _split(dataset, scan, asked, looked.strata)
+        splits, split_notes = divide(dataset, scan, asked.splits, asked.seed, looked.strata)
         notes += split_notes
     dataset = dataset.with_splits(splits)
     shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
@@ -267,21 +265,6 @@ def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
     lost = len(dataset) - len(keep)
     note = f"{lost} unreadable images are left out, as accepted; the report lists them."
     return dataset.subset(keep), scan.subset(keep), [note]
-
-
-def _split(
-    dataset: Dataset, scan: Scan, asked: Asked, strata: np.ndarray | None
-) -> tuple[np.ndarray, list[str]]:
-    if asked.splits is None:
-        made = split(dataset, seed=asked.seed, strata=strata, together=together(dataset, scan))
-        return made.assignment, list(made.notes)
-    file = Path(asked.splits)
-    file = file / "splits.json" if file.is_dir() else file
-    try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"--splits {file}: no split can be read there ({error}).") from error
-    return splits_from_json(dataset, stored), [f"Split replayed from {file}."]
 
 
 def _enough(dataset: Dataset) -> None:

@@ -60,16 +60,15 @@ def checked(plan: Plan) -> Plan:
     """The plan with what is to be said of what is pruned; as it is where nothing is.
 
     Raises:
-        UsageError: If the run was made for something else, or has learnt images that are held out here.
+        UsageError: If the run was made for something else.
     """
     asked = plan.asked
     if asked.prune is None or asked.weights is None:
         return plan
     path = Path(asked.weights)
     _teacher.fits(plan, path, read_card(path)[1], "--weights")
-    notes = (*plan.notes, *_teacher.unseen(plan, path, "--weights"))
     said = f"{asked.prune:.0%} of the channels of {path}, those with the smallest weights"
-    return replace(plan, why={**plan.why, "prune": said}, notes=notes)
+    return replace(plan, why={**plan.why, "prune": said})
 
 
 def build(plan: Plan) -> tuple[Model, dict[str, Any]]:

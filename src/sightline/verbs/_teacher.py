@@ -17,6 +17,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.teacher import Teacher
 from sightline.errors import DataError, UsageError
 from sightline.models import widths
+from sightline.verbs import _seen
 from sightline.verbs._plan import Plan
 from sightline.verbs.load import read_card, restore
 
@@ -39,7 +40,7 @@ def checked(plan: Plan) -> Plan:
     card = read_card(path)[1]
     fits(plan, path, card, "--teacher")
     said = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
-    notes = (*plan.notes, *unseen(plan, path, "--teacher"))
+    notes = (*plan.notes, *_seen.unseen(plan, path, "--teacher"))
     return replace(
         plan, recipe=replace(plan.recipe, distill=share), why={**plan.why, "teacher": said}, notes=notes
     )
@@ -71,31 +72,6 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
                 f"{option} {path} was made for other {what}: {said[0]}, where these data have {said[1]}, "
                 "and their order counts. Train it on the same class table first."
             )
-
-
-def unseen(plan: Plan, path: Path, option: str) -> list[str]:
-    """What is to be said of images that are held out here and that a run has learnt.
-
-    Raises:
-        UsageError: If the data are the same and such images are among them.
-    """
-    if not (path / "run.json").is_file() or not (path / "splits.json").is_file():
-        return [f"What {option} {path} was trained on is not on record: it may know the test images."]
-    learnt = set(json.loads((path / "splits.json").read_text(encoding="utf-8"))["train"])
-    held = [i for i, part in zip(plan.dataset.ids, plan.dataset.splits, strict=True) if part != "train"]
-    known = [item for item in held if item in learnt]
-    if not known:
-        return []
-    some = f"{len(known)} of the {len(held)} images held out here ({', '.join(known[:3])})"
-    if Run.open(path).facts["data"]["fingerprint"] == plan.dataset.fingerprint():
-        raise UsageError(
-            f"{option} {path} was trained on {some}, so no score on them would hold. "
-            f"Split the data as it did: --splits {path}."
-        )
-    return [
-        f"{some} have names of images that {option} {path} was trained on, in other data. Where they are the "
-        "same pictures, the scores are too good."
-    ]
 
 
 def record(plan: Plan) -> dict[str, Any]:

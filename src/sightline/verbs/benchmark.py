@@ -121,7 +121,9 @@ class Benchmarked:
         return [Table("Accuracy and speed", columns, rows, note), trade]
 
 
-def run(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.0) -> Benchmarked:
+def run(
+    run: Path, *, data: str | None = None, batch_size: int = 1, threads: int = 1, seconds: float = 3.0
+) -> Benchmarked:
     """See `sightline.api.benchmark`."""
     if batch_size < 1 or threads < 1 or not seconds > 0:
         raise UsageError(
@@ -131,7 +133,7 @@ def run(run: Path, *, batch_size: int = 1, threads: int = 1, seconds: float = 3.
     found = Run.open(run)
     model, task, _ = restore(found.path)
     graph = Graph(model.eval())
-    dataset = data_of(found, model.settings)
+    dataset = data_of(found, model.settings, data)
     part = dataset.subset(dataset.where("val"))
     files = _files(found.path / "export")
     if not files:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
-import torch
 
 from sightline import storage
 from sightline.core.dataset import Dataset
@@ -20,12 +19,13 @@ from sightline.data.tiles import batches
 from sightline.engine import threads
 from sightline.engine.devices import Devices
 from sightline.engine.inference import predict
-from sightline.errors import DataError
+from sightline.errors import DataError, UsageError
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.talk import say
 from sightline.tasks import TASKS
 from sightline.verbs import _judge
+from sightline.verbs._own import as_trained, open_own, same_question
 from sightline.verbs._page import finder
 from sightline.verbs.check import look
 from sightline.verbs.load import restore
@@ -35,7 +35,7 @@ def run(
     run: Path,
     data: str | None = None,
     *,
-    split: Literal["train", "val", "test", "all"] = "test",
+    split: Literal["train", "val", "test", "all"] | None = None,
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
@@ -45,15 +45,8 @@ def run(
     """See `sightline.api.evaluate`."""
     found = Run.open(run)
     model, task, _ = restore(found.path)
-    asked = found.facts["asked"]
     own = data is None
-    dataset = open_data(
-        asked["data"] if own else str(data),
-        truth=TASKS.load(task.card.name).CARD.truth,
-        format=asked["format"] if own else format,
-        target=asked["target"] if own else target,
-        data_dir=Path(asked["data_dir"]) if own and asked["data_dir"] else data_dir,
-    )
+    dataset = _opened(found, data, format, target, data_dir)
     dataset = same_question(dataset, found, model.settings)
     scan, findings = look(dataset)
     if not own:
@@ -64,6 +57,9 @@ def run(
     if own:
         stored = json.loads((found.path / "splits.json").read_text(encoding="utf-8"))
         dataset = dataset.with_splits(splits_from_json(dataset, stored))
+    elif (same := as_trained(dataset, found)) is not None:
+        say(f"{data} holds the data that {found.path} was made with; they are split as they were then.")
+        own, dataset = True, same
     part, name = _part(dataset, split)
     held = dataset.subset(dataset.where("test")) if own and name == "all" else part
     looks = _judge.look_at_test(found, held, "evaluate") if name in ("test", "all") else 0
@@ -85,23 +81,21 @@ def run(
     return results
 
 
-def same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Dataset:
-    """The data, if they ask what the model answers.
+def _opened(
+    run: Run, data: str | None, format: str | None, target: str | None, data_dir: Path | None
+) -> Dataset:
+    """The run's own data, or others.
 
     Raises:
-        DataError: If the truths are of another kind, or the numbers have other names.
+        UsageError: If the data are the run's own and are to be read otherwise.
     """
-    multi = bool(getattr(dataset.targets, "multi", False))
-    if multi != bool(settings.get("multi", False)):
-        several = "one label" if multi else "several labels"
-        raise DataError(f"{dataset.name} does not fit: the model gives {several} an image, these data not.")
-    names = tuple(run.facts["data"]["outputs"])
-    if dataset.outputs != names:
-        raise DataError(
-            f"{dataset.name} gives {', '.join(dataset.outputs)}; the model gives {', '.join(names)}. "
-            f"Name the column: --target {','.join(names)}."
-        )
-    return _same_classes(dataset, run.classes)
+    if data is not None:
+        truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
+        return open_data(str(data), truth=truth, format=format, target=target, data_dir=data_dir)
+    for name, value in (("format", format), ("target", target)):
+        if value is not None:
+            raise UsageError(f"--{name} says how other data are read. Name them: evaluate RUN DATA.")
+    return open_own(run, None if data_dir is None else str(data_dir))
 
 
 def _warn(dataset: Dataset, findings: list[Finding]) -> None:
@@ -112,25 +106,6 @@ def _warn(dataset: Dataset, findings: list[Finding]) -> None:
         say(f"{f.severity}: {f.name}: {f.message}" + (f" ({some})" if some else "") + f". {f.fix}")
     if any(f.severity == "error" for f in serious):
         say(f"The scores are those on {dataset.name} as the data are, errors included.")
-
-
-def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    """The data with classes counted as the model counts them: matched by name, never by number.
-
-    Raises:
-        DataError: If the data have a class that the model does not know.
-    """
-    if dataset.classes is None or dataset.classes.names == names:
-        return dataset
-    unknown = sorted(set(dataset.classes.names) - set(names))
-    if unknown:
-        raise DataError(
-            f"{dataset.name} has classes that the model was not trained on: {', '.join(unknown)}. "
-            f"It knows {', '.join(names)}. Rename or leave them out."
-        )
-    to = torch.tensor([names.index(name) for name in dataset.classes.names])
-    targets = dataset.targets.renumbered(to, len(names))
-    return replace(dataset, targets=targets, classes=replace(dataset.classes, names=names, ids=()))
 
 
 def _doubts(run: Run, dataset: Dataset, part: Dataset, own: bool, name: str, looks: int) -> list[str]:
@@ -150,10 +125,16 @@ def _doubts(run: Run, dataset: Dataset, part: Dataset, own: bool, name: str, loo
     return said
 
 
-def _part(dataset: Dataset, split: str) -> tuple[Dataset, str]:
-    """The items of a split; data without splits are taken whole."""
-    if split == "all" or not any(dataset.splits):
+def _part(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
+    """The items of a split, and its name; of data without splits all, unless a split was asked for."""
+    if split == "all" or (split is None and not any(dataset.splits)):
         return dataset, "all"
+    if not any(dataset.splits):
+        raise DataError(
+            f"{dataset.name} names no parts, and is not what the run was trained on (a name, a label or a "
+            f"byte differs), so --split {split} means nothing in it. Leave it out to score all of it."
+        )
+    split = split or "test"
     part = dataset.subset(dataset.where(split))
     if not len(part):
         raise DataError(

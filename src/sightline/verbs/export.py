@@ -96,6 +96,7 @@ def run(
     dynamic: bool = False,
     fp16: bool = False,
     inside: Inside = "all",
+    data: str | None = None,
     tolerance: float | None = None,
     licence: str = "",
     out: Path | None = None,
@@ -109,7 +110,7 @@ def run(
     found = Run.open(run)
     model, task, _ = restore(found.path)
     model.eval()
-    dataset = data_of(found, model.settings)
+    dataset = data_of(found, model.settings, data)
     part = dataset.subset(dataset.where("val"))
     graph = Graph(model, inside)
     document = _document(found, graph.settings, graph, licence)

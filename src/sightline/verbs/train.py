@@ -20,7 +20,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
-from sightline.verbs import _judge, _page, _pruned, _teacher
+from sightline.verbs import _judge, _page, _pruned, _seen, _teacher
 from sightline.verbs._fit import card_of, facts, fit, frozen_for, predict_part, sized
 from sightline.verbs._frozen import Frozen
 from sightline.verbs._plan import Asked, Plan, plan
@@ -52,14 +52,17 @@ def run(
     """See `sightline.api.train`."""
     if resume is not None:
         given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
-        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune}
+        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune,
+                 "format": format, "target": target, "splits": splits, "weights": weights,
+                 "pretrained": None if pretrained == "auto" else pretrained, "seed": seed or None,
+                 "accept": accept or None, "overwrite": overwrite or None}  # fmt: skip
         given += [name for name, value in named.items() if value is not None]
         if given:
             raise UsageError(
                 f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}, "
                 "or start a new run."
             )
-        return _resume(str(data), Path(resume), device)
+        return _resume(str(data), Path(resume), device, data_dir)
     asked = Asked.of(
         recipe,
         accept,
@@ -87,7 +90,7 @@ def run(
 
 def _slim(asked: Asked) -> Plan:
     """The plan, once it is known that the run it learns from, or makes smaller, will do."""
-    made = _teacher.checked(_pruned.checked(plan(_pruned.asked_for(asked))))
+    made = _seen.checked(_teacher.checked(_pruned.checked(plan(_pruned.asked_for(asked)))))
     _pruned.tried(made)
     _teacher.tried(made)
     return made
@@ -119,6 +122,7 @@ def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
         created = Run.create(out, {"verb": "train", **facts(made)}, overwrite=overwrite)
         assignment = splits_to_json(made.dataset, made.dataset.splits)
         storage.write_json(out / "splits.json", assignment)
+        _seen.write(made, out)
         storage.write_json(out / "findings.json", [vars(f) for f in made.findings])
     devices.wait()
     created = Run.open(out)
@@ -126,8 +130,8 @@ def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
     return _train(made, created, devices, resume=False)
 
 
-def _resume(data: str, path: Path, device: str) -> Run:
-    """Go on with a run: same data, same split, same recipe."""
+def _resume(data: str, path: Path, device: str, data_dir: Path | None) -> Run:
+    """Go on with a run: same data, wherever they lie now, same split, same recipe."""
     found = Run.open(path)
     kept = dict(found.facts["asked"])
     if found.facts["verb"] == "tune":
@@ -139,6 +143,7 @@ def _resume(data: str, path: Path, device: str) -> Run:
     if found.facts["state"] == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
     kept["accept"] = tuple(kept["accept"])
+    kept["data_dir"] = kept["data_dir"] if data_dir is None else str(data_dir)
     asked = Asked(**{**kept, "data": data})
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
     made = plan(replace(asked, splits=str(path / "splits.json"), weights=None, prune=None))
@@ -150,8 +155,9 @@ def _resume(data: str, path: Path, device: str) -> Run:
             "a label or a name changed. Resume with the same data, or start a new run."
         )
     made = replace(
-        made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"]
-    )
+        made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"],
+        why=found.facts["why"], notes=tuple(found.facts["notes"]),
+    )  # fmt: skip
     _teacher.unchanged(made, found)
     began = found.facts.get("weights", "scratch") != "scratch" and asked.weights is None
     if began and made.start.pretrained == "no" and found.checkpoint("last") is None:

@@ -15,6 +15,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
 from sightline.talk import say
+from sightline.verbs import _seen
 from sightline.verbs._fit import facts, fit
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
 
@@ -31,6 +32,7 @@ def run(
     format: str | None = None,
     target: str | None = None,
     data_dir: Path | None = None,
+    splits: Path | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "auto",
     seed: int = 0,
@@ -50,7 +52,7 @@ def run(
     asked = Asked.of(
         recipe,
         accept,
-        {"data_dir": data_dir},
+        {"data_dir": data_dir, "splits": splits},
         data=str(data),
         task=task,
         model=model,
@@ -63,7 +65,7 @@ def run(
         options=options,
     )
     looked = look_at(asked)
-    first = plan(asked, looked)
+    first = _said(_seen.checked(plan(asked, looked)))
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")
@@ -83,6 +85,13 @@ def run(
     except Interrupted:
         say(f"Interrupted after {len(rows)} trials; these are ranked.")
     return _table(rows, first, folder)
+
+
+def _said(made: Plan) -> Plan:
+    """The plan, once its notes are said."""
+    for line in made.notes:
+        say(line)
+    return made
 
 
 def _space(trial: Any, first: Plan, fixed: set[str]) -> dict[str, Any]:
@@ -107,6 +116,7 @@ def _trial(
         drawn = {name: getattr(first.recipe, name) for name in drawn}
     made = plan(replace(asked, recipe={**(asked.recipe or {}), **drawn}), looked, splits=first.dataset.splits)
     run = Run.create(folder / f"trial-{trial.number + 1}", {"verb": "tune", **facts(made)})
+    _seen.write(made, run.path)
     say(f"Trial {trial.number + 1}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                                                    for k, v in drawn.items()))  # fmt: skip
     devices = Devices.start(asked.device, made.recipe.precision)

@@ -1,0 +1,43 @@
+"""The split of a plan: drawn, or that of another run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from sightline.core.dataset import Dataset
+from sightline.data.checks.duplicates import together
+from sightline.data.scan import Scan
+from sightline.data.split import grown, split
+from sightline.errors import DataError
+
+
+def divide(
+    dataset: Dataset, scan: Scan, splits: str | None, seed: int, strata: np.ndarray | None
+) -> tuple[np.ndarray, list[str]]:
+    """(N,) "train", "val" or "test" of each item, and what is to be said of it.
+
+    Args:
+        dataset: What to divide.
+        scan: What was measured of it: duplicates stay together.
+        splits: A run folder or a JSON file whose split is taken.
+        seed: Another seed, another split.
+        strata: (N,) int, what is kept in proportion.
+
+    Raises:
+        DataError: If a split cannot be read, or names items that are not there.
+    """
+    alike = together(dataset, scan)
+    if splits is None:
+        made = split(dataset, seed=seed, strata=strata, together=alike)
+        return made.assignment, list(made.notes)
+    file = Path(splits)
+    file = file / "splits.json" if file.is_dir() else file
+    try:
+        stored = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"--splits {file}: no split can be read there ({error}).") from error
+    made = grown(dataset, stored, together=alike)
+    return made.assignment, [f"Split replayed from {file}.", *made.notes]

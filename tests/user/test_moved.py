@@ -1,0 +1,112 @@
+"""Runs over their life: data that move, weights that are taken on, options beside --resume."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sightline.core.run import Run
+from tests.user.conftest import picture, write_photos
+
+QUICK = ("--model", "perceptron", "--epochs", "1", "--size", "12")
+
+
+def test_a_run_finds_its_data_from_anywhere_and_no_others(
+    sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    assert sightline("train", "photos", *QUICK, "--out", "run").code == 0
+    own = sightline("--json", "evaluate", "run").json()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert sightline("--json", "evaluate", "../run").json()["scores"] == own["scores"]
+    shutil.move(photos, tmp_path / "elsewhere/moved")
+    lost = sightline("export", "../run")
+    assert lost.code == 3
+    assert "--data" in lost.err
+    assert sightline("export", "../run", "--data", "moved", "--tolerance", 5).code == 0
+    # The same data at another place are split as they were; the score is that of the test part.
+    said = sightline("--json", "evaluate", "../run", "moved", "--split", "test").json()
+    assert said["scores"] == own["scores"]
+    assert said["split"] == "test"
+    # Other pictures of the same names are not what the run knows.
+    write_photos(tmp_path / "photos", seed=1)
+    for verb in ("export", "benchmark"):
+        other = sightline(verb, "../run")
+        assert other.code == 3
+        assert "is not what" in other.err
+    refused = sightline("evaluate", "../run", "../photos", "--split", "test")
+    assert refused.code == 3
+    assert "names no parts" in refused.err
+    assert sightline("--json", "evaluate", "../run", "../photos").json()["split"] == "all"
+
+
+def test_a_run_and_its_data_move_together(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    assert sightline("train", "photos", *QUICK, "--out", "runs/run").code == 0
+    (tmp_path / "disk").mkdir()
+    for name in ("photos", "runs"):
+        shutil.move(tmp_path / name, tmp_path / "disk" / name)
+    said = sightline("evaluate", "disk/runs/run")
+    assert said.code == 0, said.err
+    assert "not there any more; taken from" in said.err
+
+
+def test_options_beside_resume_are_obeyed_or_refused(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "run").code == 0
+    Run.open(tmp_path / "run").update(state="interrupted")
+    for option in (
+        ("--seed", 5), ("--weights", "run"), ("--pretrained", "no"), ("--splits", "run"), ("--overwrite",),
+        ("--accept", "class-small"), ("--format", "folder"), ("--target", "x"),
+    ):  # fmt: skip
+        said = sightline("train", photos, "--resume", "run", *option)
+        assert said.code == 2, option
+        assert f"leave out {option[0]}" in said.err
+    (tmp_path / "below").mkdir()
+    shutil.move(photos, tmp_path / "below" / "photos")
+    assert sightline("train", "photos", "--resume", "run").code == 3
+    assert sightline("train", "photos", "--resume", "run", "--data-dir", "below").code == 0
+
+
+def test_images_that_the_weights_were_trained_on_are_no_test(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "first").code == 0
+    rng = np.random.default_rng(7)
+    for i in range(20):
+        Image.fromarray(picture(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
+    for more in (("--seed", 3), ("--seed", 3, "--folds", 3)):
+        said = sightline("train", photos, *QUICK, "--weights", "first", *more)
+        assert said.code == 2
+        assert "was trained on" in said.err
+        assert "--splits" in said.err
+    said = sightline("train", photos, *QUICK, "--weights", "first", "--splits", "first", "--out", "second")
+    assert said.code == 0, said.err
+    assert "20 images are not in that split and were put to train" in said.err
+    splits = [json.loads((tmp_path / name / "splits.json").read_text()) for name in ("first", "second")]
+    assert splits[0]["test"] == splits[1]["test"]
+    # What the second run began with counts too, for a third: by the pictures, whatever they are called.
+    others = tmp_path / "others"
+    for name in ("day", "night"):
+        (others / name).mkdir(parents=True)
+        for file in sorted((photos / name).glob("0*.png")):
+            shutil.copy(file, others / name / f"copy-{file.name}")
+    third = sightline("train", others, *QUICK, "--weights", "second/model/model.safetensors")
+    assert third.code == 2
+    assert "was trained on" in third.err
+
+
+def test_classes_of_other_names_are_not_taken_by_number(sightline: Callable, photos: Path) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "first").code == 0
+    others = write_photos(photos.parent / "others", names=("cat", "dog"), seed=3)
+    said = sightline("train", others, *QUICK, "--weights", "first", "--out", "second")
+    assert said.code == 0, said.err
+    assert "starts fresh" in said.err
+    assert "Loaded(" not in said.err
