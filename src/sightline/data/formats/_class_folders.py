@@ -101,7 +101,7 @@ def layout(root: Path) -> Layout:
         paired = " If they are pictures and masks, give each mask the name of its picture (a.jpg and a.png)."
         paired = paired if low & set(PICTURES) and low & set(MASKS) else ""
         raise DataError(
-            f"{root}: {' and '.join(map(repr, wrong))} would become {'a class' if one else 'classes'}, but "
+            f"{root}: {', '.join(map(repr, wrong))} would become {'a class' if one else 'classes'}, but "
             f"such names say what kind of files lie there, not what they show.{paired}"
         )
     found.aside += aside + [c for c in classes if c.name.lower() in ROLES]
