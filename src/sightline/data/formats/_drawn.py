@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sightline.data.formats._corners import Written
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._polygons import Outlined
 from sightline.ops.outlines import Part, Polygon, cut_out
@@ -196,7 +197,12 @@ class Drawing:
 
 
 def drawn(
-    gather: Callable[[Drawing], None], root: Path, truth: str | None, whole: float | None = None
+    gather: Callable[[Drawing], None],
+    root: Path,
+    truth: str | None,
+    *,
+    whole: float | None = None,
+    written: Written = "corners",
 ) -> Drawing:
     """All that an annotation holds: masks where they are wanted, or where nothing else is drawn; else boxes.
 
@@ -205,11 +211,13 @@ def drawn(
         root: Folder that the names of items are relative to.
         truth: Target kind that is wanted, or None.
         whole: As `Gathered`.
+        written: As `Gathered`.
     """
-    found = Drawing(Outlined(root, whole=whole) if truth == "outlines" else Gathered(root, whole=whole))
+    kind = Outlined if truth == "outlines" else Gathered
+    found = Drawing(kind(root, whole=whole, written=written))
     gather(found)
     if truth is None and found.outlines and not found.rectangles:
-        found = Drawing(Outlined(root, whole=whole))
+        found = Drawing(Outlined(root, whole=whole, written=written))
         gather(found)
         found.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
     found.finish()

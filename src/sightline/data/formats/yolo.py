@@ -117,7 +117,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 _labels(path, label_file(path), number, found)
         kept.append(found)
 
-    config.notes += drawn(gather, root if root.is_dir() else root.parent, options.truth, whole=1.0).notes
+    config.notes += drawn(
+        gather, root if root.is_dir() else root.parent, options.truth, whole=1.0, written="centre"
+    ).notes
     found = kept[-1]
     _orphans(found)
     _notes(found)
