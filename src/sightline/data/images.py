@@ -127,6 +127,10 @@ def decode(
     with _opened(source, page) as (image, kind, size):
         orientation = _orientation(image, kind)
         whole = image.size
+        if span is not None and not is_wide(image.mode) and _bits(image, kind) > 8:
+            what = "holds colours of more than 8 bits, of which only the upper 8 can be read: --pixel-range "
+            what += "cannot be kept. Convert it to 8 bits a channel by that range"
+            raise UnreadableImage(name_of(source), "unsupported", what)
         if at_least is not None and kind == "jpeg":
             by = shrunk(_upright(image, kind, orientation), at_least, fit)
             if by > 1:
@@ -398,12 +402,6 @@ def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.nd
             what = f"holds {bad:,} values of {values.size:,} that are NaN or infinite"
             raise UnreadableImage(name_of(source), "not-finite", what)
         return scaled(values, _ceiling(image, kind), span)[..., None]
-    if span is not None and _bits(image, kind) > 8:
-        what = (
-            "holds colours of more than 8 bits, of which only the upper 8 can be read: --pixel-range cannot "
-        )
-        what += "be kept. Convert it to 8 bits a channel by that range"
-        raise UnreadableImage(name_of(source), "unsupported", what)
     if "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         grey = mode in ("1", "L", "LA", "La")
         wanted = "LA" if grey else "RGBA"

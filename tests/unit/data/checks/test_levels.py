@@ -89,6 +89,16 @@ def test_a_range_is_kept_exactly_and_what_lies_beyond_is_told(tmp_path: Path) ->
     assert findings(open_data(tmp_path, pixel_range="0,60000"))["levels-lost"].severity == "error"
 
 
+def test_files_of_8_bits_stay_as_they_are_beside_a_range(tmp_path: Path) -> None:
+    write(tmp_path, 4095, np.uint16, n=1)
+    for ending in ("png", "jpg"):
+        Image.fromarray(np.full((9, 9), 200, np.uint8)).save(tmp_path / f"dark/8.{ending}")
+    data = open_data(tmp_path, pixel_range="0,4095")
+    for name in ("dark/8.png", "dark/8.jpg"):
+        assert int(data.pixels.read(list(data.ids).index(name)).mean()) == 200
+    assert "beyond-range" not in findings(data)
+
+
 @pytest.mark.parametrize("given", ["4095", "4095,0", "0,a", "0,nan", "1,2,3"])
 def test_ranges_that_are_none(tmp_path: Path, given: str) -> None:
     write(tmp_path, 4095, np.uint16, n=1)
