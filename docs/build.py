@@ -173,7 +173,8 @@ def _texts(folder: Path) -> Iterator[tuple[str, tuple[str, str, str]]]:
         tree = ast.parse(file.read_text(encoding="utf-8"))
         shared = [a for node in tree.body for a in _assigned(node)]
         for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)):
-            known = [*shared, *(a for node in ast.walk(function) for a in _assigned(node))]
+            own = (a for node in ast.walk(function) for a in _assigned(node))
+            known = [*shared, *sorted(own, key=lambda a: a[2])]  # the walk goes by depth, not by line
             for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
                 before = {name: value for name, value, line in known if line <= call.lineno}
                 yield from _finding([_text(a, before) for a in call.args])

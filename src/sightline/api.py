@@ -30,6 +30,7 @@ def check(
     task: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    pixel_range: str | None = None,
     data_dir: Path | None = None,
     run: Path | None = None,
     accept: Sequence[str] = (),
@@ -45,6 +46,7 @@ def check(
         task: What will be asked of the data; recognised if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
         data_dir: Where named data sets lie or are put.
         run: Run whose model is asked which truths are doubtful.
         accept: Findings that are known and meant, by name.
@@ -61,6 +63,7 @@ def train(
     model: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    pixel_range: str | None = None,
     data_dir: Path | None = None,
     splits: Path | None = None,
     folds: int | None = None,
@@ -85,6 +88,7 @@ def train(
         model: Name of a model; the task's own choice if left out. See `sightline models`.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
         data_dir: Where named data sets lie or are put.
         splits: Use the split of this run, or of this JSON file; images added since go to train.
         folds: Cross-validate with this many folds instead of one split.
@@ -281,6 +285,7 @@ def tune(
     model: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    pixel_range: str | None = None,
     data_dir: Path | None = None,
     splits: Path | None = None,
     weights: str | None = None,
@@ -301,6 +306,7 @@ def tune(
         model: As for train.
         format: As for train.
         target: As for train.
+        pixel_range: As for train.
         data_dir: As for train.
         splits: As for train.
         weights: As for train.

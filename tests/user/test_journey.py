@@ -199,6 +199,27 @@ def test_training_and_prediction_see_the_same_pixels(
         assert torch.allclose(outcome.prediction.scores[0], prediction.scores[i], atol=1e-6)
 
 
+def test_the_range_of_deep_pixels_is_kept_from_training_on(sightline: Callable, tmp_path: Path) -> None:
+    """What a camera of 12 bits writes into files of 16 is seen alike by all that has to do with a run."""
+    import sightline as sl
+
+    for label, low in (("dark", 500), ("bright", 2500)):
+        (tmp_path / "deep" / label).mkdir(parents=True)
+        for i in range(12):
+            values = np.random.default_rng(low + i).integers(low, low + 1400, (12, 12)).astype(np.uint16)
+            Image.fromarray(values).save(tmp_path / "deep" / label / f"{i}.png")
+    assert "levels-lost" in sightline("train", "deep", *QUICK, "--out", "a").err
+    done = sightline("train", "deep", *QUICK, "--pixel-range", "0,4095", "--out", "a")
+    assert done.code == 0, done.err
+    assert "values 0 to 4095 scaled to 8 bits" in done.err
+    ids, prediction, _ = Run.open(tmp_path / "a").predictions()
+    model = sl.load(tmp_path / "a")
+    for i, outcome in enumerate(model.predict([tmp_path / "deep" / item for item in ids])):
+        assert torch.allclose(outcome.prediction.scores[0], prediction.scores[i], atol=1e-6)
+    again, first = sl.evaluate(tmp_path / "a"), Run.open(tmp_path / "a").results
+    assert repr(again.to_json()["scores"]) == repr(first.to_json()["scores"])  # NaN is not equal to itself
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGINT"), reason="needs signals")
 def test_ctrl_c_leaves_a_usable_run(photos: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sightline", "train", str(photos), "--model", "perceptron"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+Span = tuple[float, float]
+"""Lowest and highest value of pixels."""
 _AT_ONCE = 2**18
 """Pixels that are computed at a time: of a whole picture wide numbers would take many times its memory."""
 
@@ -33,22 +35,25 @@ def on_white(pixels: np.ndarray) -> np.ndarray:
     return out.reshape(height, width, channels - 1)
 
 
-def scaled(values: np.ndarray, ceiling: float | None) -> np.ndarray:
-    """Finite values of more than 8 bits as uint8, never clipped.
+def scaled(values: np.ndarray, ceiling: float | None, span: Span | None = None) -> np.ndarray:
+    """Finite values of more than 8 bits as uint8, never clipped but to a span that was asked for.
 
     Args:
         values: (H, W) of any real type.
         ceiling: The value that becomes 255, with 0 becoming 0. If None, 1 for values that all lie in
             [0, 1]. Where values lie outside, their own minimum and maximum are taken instead.
+        span: The values that become 0 and 255, instead; those beyond become 0 or 255 too.
     """
     low, high = 0.0, 1.0 if ceiling is None else ceiling
     least, most = float(values.min()), float(values.max())
-    if least < low or most > high:
+    if span is not None:
+        low, high = span
+    elif least < low or most > high:
         low, high = least, most
-    span = high - low if high > low else 1.0
+    width = high - low if high > low else 1.0
     flat = values.reshape(-1)
     out = np.empty(len(flat), dtype=np.uint8)
     for i in range(0, len(flat), _AT_ONCE):
         part = flat[i : i + _AT_ONCE].astype(np.float64)
-        out[i : i + _AT_ONCE] = np.rint((part - low) * (255 / span))
+        out[i : i + _AT_ONCE] = np.rint((part.clip(low, high) - low) * (255 / width))
     return out.reshape(values.shape)

@@ -23,7 +23,7 @@ from PIL import (
 
 from ..errors import UnreadableImage, UsageError
 from ..ops.fitting import Fit, shrunk
-from ._levels import on_white, scaled, upright
+from ._levels import Span, on_white, scaled, upright
 from ._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from ._tiff import Blocks, Tiff, blocks
 
@@ -32,6 +32,7 @@ try:
 except ImportError:  # the light runtime does without: Pillow gives the same pixels
     decode_jpeg = None
 
+NAN = float("nan")
 MAX_PIXELS = 2**27
 _SUBFILE, _REDUCED, _MASK = 254, 1, 4  # TIFF 6.0, section 8: NewSubfileType
 _WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif or ppm/pgm. Convert it to one of these"
@@ -66,6 +67,7 @@ class ImageFacts:
         has_alpha: Whether any transparency is stored.
         cmyk: Whether it is stored in print colours.
         file_size: Bytes.
+        bands: Channels as stored, those too that are not read.
     """
 
     width: int
@@ -80,6 +82,7 @@ class ImageFacts:
     has_alpha: bool
     cmyk: bool
     file_size: int
+    bands: int = 0
 
 
 def max_pixels() -> int:
@@ -91,15 +94,20 @@ def max_pixels() -> int:
 
 
 def decode(
-    source: Source, *, at_least: tuple[int, int] | None = None, fit: Fit = "squash", page: int = 0
+    source: Source,
+    *,
+    at_least: tuple[int, int] | None = None,
+    fit: Fit = "squash",
+    page: int = 0,
+    span: Span | None = None,
 ) -> np.ndarray:
     """The first picture of a file, upright; or another of its pages.
 
     EXIF orientation is applied. Transparency is laid on white. Palettes are resolved. CMYK is converted
     with the plain formula (Adobe's inverted kind is known; colour profiles are not applied). Integers of
     9 to 16 bits are scaled by their full range (65535 for 16 bits), floats and 32-bit integers by [0, 1]
-    where all values lie in it (floats) and by their own minimum and maximum where not. Of animations and
-    files with several pages the first is taken.
+    where all values lie in it (floats) and by their own minimum and maximum where not; or all by `span`. Of
+    animations and files with several pages the first is taken.
 
     Args:
         source: A file, or the bytes of one.
@@ -107,6 +115,7 @@ def decode(
             size, as long as it need not be enlarged then. The result depends on the file, this and `fit`.
         fit: How it will be brought to that size, as in `view`.
         page: Which picture of a file of several (TIFF), from 0.
+        span: The values of grey pixels of more than 8 bits that become 0 and 255; see `scaled`.
 
     Returns:
         (H, W, C) uint8; C is 3 (RGB), or 1 where the file is grey.
@@ -118,6 +127,10 @@ def decode(
     with _opened(source, page) as (image, kind, size):
         orientation = _orientation(image, kind)
         whole = image.size
+        if span is not None and not is_wide(image.mode) and _bits(image, kind) > 8:
+            what = "holds colours of more than 8 bits, of which only the upper 8 can be read: --pixel-range "
+            what += "cannot be kept. Convert it to 8 bits a channel by that range"
+            raise UnreadableImage(name_of(source), "unsupported", what)
         if at_least is not None and kind == "jpeg":
             by = shrunk(_upright(image, kind, orientation), at_least, fit)
             if by > 1:
@@ -126,7 +139,7 @@ def decode(
         if pixels is None:
             with _trouble(source, kind, size):
                 image.load()
-                pixels = _to_uint8(image, kind, source)
+                pixels = _to_uint8(image, kind, source, span)
     turned = pixels if kind == "tiff" else upright(pixels, orientation)  # Pillow turns a TIFF itself
     return np.ascontiguousarray(turned)
 
@@ -166,9 +179,10 @@ def probe(source: Source) -> ImageFacts:
             # A second picture in a JPEG is a preview or a depth map, no second frame.
             frames=1 if kind == "jpeg" else int(getattr(image, "n_frames", 1)),
             orientation=orientation,
-            has_alpha=bands[-1] in ("A", "a") or "transparency" in image.info,
+            has_alpha=_has_alpha(image),
             cmyk=image.mode == "CMYK",
             file_size=size,
+            bands=int(image.tag_v2.get(277, 1)) if kind == "tiff" else len(bands),
         )
 
 
@@ -196,6 +210,56 @@ class Stored:
     values: np.ndarray
     kind: str
     palette: np.ndarray | None = None
+
+
+def is_wide(mode: str) -> bool:
+    """Whether pixels of a mode of Pillow are numbers that have to be scaled to 8 bits."""
+    return mode == "F" or mode.startswith("I")
+
+
+@dataclass(frozen=True)
+class Raw:
+    """What was stored in a picture before it became 8 bits on white.
+
+    Attributes:
+        low: Lowest value of grey pixels of more than 8 bits; NaN for other pictures.
+        high: The highest, likewise.
+        top: The value that becomes 255 where no span is given; NaN where the picture's own highest does.
+        alpha: Least and most opacity, in [0, 255], and share of the pixels that are neither clear nor opaque;
+            NaN where there is no transparency.
+    """
+
+    low: float = NAN
+    high: float = NAN
+    top: float = NAN
+    alpha: tuple[float, float, float] = (NAN, NAN, NAN)
+
+
+def raw(source: Source, page: int = 0) -> Raw:
+    """What is lost or mixed when a picture is decoded. Only pictures of which something may be are decoded.
+
+    Raises:
+        UnreadableImage: As `decode`.
+    """
+    with _opened(source, page) as (image, kind, size), _trouble(source, kind, size):
+        if is_wide(image.mode):
+            top = _ceiling(image, kind)
+            image.load()
+            values = np.asarray(image)
+            low, high = float(values.min()), float(values.max())
+            if top is None and image.mode == "F" and low >= 0 and high <= 1:
+                top = 1.0
+            return Raw(low, high, NAN if top is None else top)
+        if not _has_alpha(image):
+            return Raw()
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+        partly = float(np.mean((alpha > 0) & (alpha < 255)))
+        return Raw(alpha=(float(alpha.min()), float(alpha.max()), partly))
+
+
+def _has_alpha(image: Any) -> bool:
+    """Whether any transparency is stored."""
+    return image.getbands()[-1] in ("A", "a") or "transparency" in image.info
 
 
 def stored(source: Source, page: int = 0) -> Stored:
@@ -328,16 +392,16 @@ def _bits(image: Any, kind: str) -> int:
     return {"1": 1, "F": 32}.get(image.mode, 16 if image.mode.startswith("I") else 8)
 
 
-def _to_uint8(image: Any, kind: str, source: Source) -> np.ndarray:
+def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.ndarray:
     """(H, W, 1 or 3) uint8 of a loaded picture of any mode, not turned."""
     mode = image.mode
-    if mode == "F" or mode.startswith("I"):
+    if is_wide(mode):
         values = np.asarray(image)
         bad = int(np.count_nonzero(~np.isfinite(values)))
         if bad:
             what = f"holds {bad:,} values of {values.size:,} that are NaN or infinite"
             raise UnreadableImage(name_of(source), "not-finite", what)
-        return scaled(values, _ceiling(image, kind))[..., None]
+        return scaled(values, _ceiling(image, kind), span)[..., None]
     if "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         grey = mode in ("1", "L", "LA", "La")
         wanted = "LA" if grey else "RGBA"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,10 @@ Keys = NDArray[np.int64]
 
 LOSSY = ("jpeg", "webp")
 """Formats that may change pixels when they are written."""
+_ROWS = 64
+"""Rows of a map, spread over it, whose edges are looked at."""
+_GRADUAL = 0.3
+"""Share of pixels in between, from which a map has no edges, but changes everywhere."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class LabelMap:
         lossy: Whether the file's format may have changed them.
         shown: (n,) the colour that a palette gives each number, or None: no palette.
         runs: Stretches of equal pixels along the rows; few in a map, many in a photograph.
+        edges: Places along the rows (of some rows) where the numbers change.
+        ramps: Those of them that go through numbers in between, as smoothing makes them.
+        between: The numbers in between.
     """
 
     shape: tuple[int, int]
@@ -45,6 +52,9 @@ class LabelMap:
     lossy: bool = False
     shown: Keys | None = None
     runs: int = 0
+    edges: int = 0
+    ramps: int = 0
+    between: frozenset[int] = frozenset()
 
     @property
     def grey(self) -> bool:
@@ -77,10 +87,35 @@ def look(source: Source, page: int = 0) -> LabelMap:
     values = found.values
     if values.ndim == 3:
         red, green, blue = (values[..., k].astype(np.int32) for k in range(3))
-        return _numbered((red << 16) | (green << 8) | blue, coloured=True, lossy=found.kind in LOSSY)
+        one = _numbered((red << 16) | (green << 8) | blue, coloured=True, lossy=found.kind in LOSSY)
+        return with_ramps(one, red + green + blue if not one.grey else red)
     if values.dtype == np.uint8:
-        return _small(found)
-    return _numbered(values, coloured=False, lossy=found.kind in LOSSY)
+        one = _small(found)
+    else:
+        one = _numbered(values, coloured=False, lossy=found.kind in LOSSY)
+    return one if found.palette is not None else with_ramps(one, values)  # palettes are not scaled
+
+
+def with_ramps(one: LabelMap, values: NDArray[np.integer]) -> LabelMap:
+    """A map with what is known of its edges: how many there are, and how many rise or fall in steps.
+
+    Args:
+        one: The map.
+        values: (H, W) its numbers.
+    """
+    some = values[:: max(1, len(values) // _ROWS)].astype(np.int64)
+    step = np.sign(np.diff(some, axis=1))
+    ramp = (step[:, 1:] == step[:, :-1]) & (step[:, 1:] != 0)
+    if ramp.mean() > _GRADUAL:  # a photograph, or a measure of height
+        return one
+    first = ramp.copy()
+    first[:, 1:] &= ~ramp[:, :-1]
+    return replace(
+        one,
+        edges=int(np.count_nonzero(step)) - int(ramp.sum()),
+        ramps=int(first.sum()),
+        between=frozenset(np.unique(some[:, 1:-1][ramp]).tolist()),
+    )
 
 
 def _small(found: Stored) -> LabelMap:

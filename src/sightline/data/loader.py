@@ -214,7 +214,8 @@ class Loader:
         if not isinstance(pixels, Files):
             return MemoryCache(len(pixels), shape, room)
         paths = [str(pixels.path(i)) for i in range(len(pixels))]
-        return on_disk(paths, shape, self._fit, room, folder or cache_folder())
+        made = f"{self._fit} {span}" if (span := getattr(self._dataset.pixels, "span", None)) else self._fit
+        return on_disk(paths, shape, made, room, folder or cache_folder())
 
 
 def _balance(dataset: Dataset) -> np.ndarray:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import difflib
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
+from sightline.data._levels import Span
 from sightline.data._ties import difference
 from sightline.data.formats import FORMATS
 from sightline.data.formats._foreign import foreign, told
 from sightline.data.formats._options import ReadOptions
+from sightline.data.pixels import Files, Pages
 from sightline.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "is_name", "named", "open_data"]
@@ -29,6 +33,7 @@ def open_data(
     truth: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    pixel_range: str | Sequence[float] | None = None,
     data_dir: Path | None = None,
 ) -> Dataset:
     """Read a folder, a table or a named data set.
@@ -39,6 +44,8 @@ def open_data(
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
+            "LOW,HIGH" or a pair. Their type's own range if left out.
         data_dir: Where named data sets lie or are put.
 
     Returns:
@@ -46,8 +53,10 @@ def open_data(
 
     Raises:
         DataError: If there is nothing of that name, it cannot be used, or it holds another truth.
-        UsageError: If two formats are equally sure and do not say the same.
+        UsageError: If two formats are equally sure and do not say the same, or the range is none, or there are
+            no files that have one.
     """
+    span = None if pixel_range is None else _span(pixel_range)
     options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
     source = str(data)
     if options.data_dir and not is_name(source) and not Path(source).exists():
@@ -69,7 +78,25 @@ def open_data(
         raise DataError(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
+    if span is not None:
+        if not isinstance(dataset.pixels, Files | Pages):
+            raise UsageError(f"'{source}' has pixels of 8 bits; leave out --pixel-range.")
+        dataset = replace(dataset, pixels=dataset.pixels.spanned(span))
     return replace(dataset, notes=(why, *dataset.notes))
+
+
+def _span(given: str | Sequence[float]) -> Span:
+    """A range of values, checked."""
+    parts = given.split(",") if isinstance(given, str) else given
+    try:
+        low, high = (float(part) for part in parts)
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise UsageError(
+            f"--pixel-range is the lowest and the highest value, such as 0,4095. Received {given}."
+        )
+    return low, high
 
 
 def named() -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from sightline.core.dataset import Pixels
+from sightline.data._levels import Span
 from sightline.data._magic import open_file
 from sightline.data.images import decode
 from sightline.data.view import view
@@ -22,10 +23,12 @@ class Files:
 
     Args:
         paths: One file a picture.
+        span: See `images.decode`.
     """
 
-    def __init__(self, paths: Sequence[Path | str]) -> None:
+    def __init__(self, paths: Sequence[Path | str], span: Span | None = None) -> None:
         self._paths = [str(p) for p in paths]
+        self.span = span
         self._digests: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -41,11 +44,17 @@ class Files:
 
     def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
         """Picture i, (H, W, C) uint8; see `decode`."""
-        return decode(self.path(i), at_least=at_least, fit=fit)
+        return decode(self.path(i), at_least=at_least, fit=fit, span=self.span)
+
+    def spanned(self, span: Span | None) -> Files:
+        """The same files, with pixels of more than 8 bits scaled by a span of values."""
+        part = self.subset(np.arange(len(self)))
+        part.span = span
+        return part
 
     def subset(self, indices: np.ndarray) -> Files:
         """The same files, other order or fewer."""
-        part = Files([self._paths[i] for i in indices])
+        part = Files([self._paths[i] for i in indices], self.span)
         part._digests = self._digests
         return part
 
@@ -68,10 +77,11 @@ class Pages:
 
     Args:
         places: File and page, from 0, of each picture; page 0 of a file of one picture is that picture.
+        span: See `images.decode`.
     """
 
-    def __init__(self, places: Sequence[tuple[Path | str, int]]) -> None:
-        self._files = Files([path for path, _ in places])
+    def __init__(self, places: Sequence[tuple[Path | str, int]], span: Span | None = None) -> None:
+        self._files = Files([path for path, _ in places], span)
         self._pages = [page for _, page in places]
 
     def __len__(self) -> int:
@@ -87,7 +97,18 @@ class Pages:
 
     def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
         """Picture i, (H, W, C) uint8; see `images.decode`."""
-        return decode(self._files.path(i), at_least=at_least, fit=fit, page=self._pages[i])
+        return decode(self._files.path(i), at_least=at_least, fit=fit, page=self._pages[i], span=self.span)
+
+    @property
+    def span(self) -> Span | None:
+        """See `images.decode`."""
+        return self._files.span
+
+    def spanned(self, span: Span | None) -> Pages:
+        """See `Files.spanned`."""
+        part = self.subset(np.arange(len(self)))
+        part._files.span = span
+        return part
 
     def subset(self, indices: np.ndarray) -> Pages:
         """The same pages, other order or fewer."""
@@ -163,5 +184,5 @@ def windows(pixels: Pixels, i: int) -> Windows:
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    found = opened(*pixels.place(i)) if isinstance(pixels, Files | Pages) else None
+    found = opened(*pixels.place(i), pixels.span) if isinstance(pixels, Files | Pages) else None
     return found or Whole(pixels.read(i))

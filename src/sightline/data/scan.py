@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sightline.core.dataset import Dataset
-from sightline.data.images import ImageFacts, probe
-from sightline.data.pixels import Arrays, Files
+from sightline.data.images import ImageFacts, probe, raw
+from sightline.data.pixels import Arrays, Files, Pages
 from sightline.errors import UnreadableImage
 from sightline.ops.similarity import SIDE, grey, thumbnails
 from sightline.talk import track
@@ -35,6 +35,8 @@ class Scan:
         channels: (N,) 3 or 1.
         low: (N,) smallest value, in [0, 255].
         high: (N,) largest value.
+        raw: (N, 6) of files: lowest and highest value as stored, the value that becomes 255, least and most
+            opacity, share of half opaque pixels; NaN where there is none. See `images.Raw`.
         mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey picture has four equal ones.
         square: (N, 4) mean of their squares.
         thumbs: (N, SIDE, SIDE) uint8 grey, stretched to a square.
@@ -51,6 +53,7 @@ class Scan:
     channels: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    raw: np.ndarray
     mean: np.ndarray
     square: np.ndarray
     thumbs: np.ndarray
@@ -70,6 +73,7 @@ class Scan:
             channels=np.zeros(n, np.int8),
             low=np.zeros(n, np.uint8),
             high=np.zeros(n, np.uint8),
+            raw=np.full((n, 6), np.nan, np.float64),
             mean=np.zeros((n, 4), np.float32),
             square=np.zeros((n, 4), np.float32),
             thumbs=np.zeros((n, SIDE, SIDE), np.uint8),
@@ -154,6 +158,9 @@ def _picture(dataset: Dataset, i: int, found: Scan) -> None:
         found.bytes[i] = dataset.pixels.digest(i)
         if isinstance(dataset.pixels, Files):
             found.facts[i] = probe(dataset.pixels.path(i))
+        if isinstance(dataset.pixels, Files | Pages):
+            one = raw(*dataset.pixels.place(i))
+            found.raw[i] = one.low, one.high, one.top, *one.alpha
         image = dataset.pixels.read(i)
     except UnreadableImage as error:
         found.reasons[i], found.details[i] = error.reason, error.detail

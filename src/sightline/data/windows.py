@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..errors import UnreadableImage
+from ._levels import Span
 from ._tiff import Blocks
 from .images import decode, tiff_blocks
 
@@ -58,10 +59,11 @@ class Parts:
     Args:
         path: The file.
         blocks: Its blocks.
+        span: See `images.decode`.
     """
 
-    def __init__(self, path: Path, blocks: Blocks) -> None:
-        self._path, self._blocks = path, blocks
+    def __init__(self, path: Path, blocks: Blocks, span: Span | None = None) -> None:
+        self._path, self._blocks, self._span = path, blocks, span
         self._held: OrderedDict[int, np.ndarray] = OrderedDict()
         self._bytes = self._most = 0
         self._lock = Lock()
@@ -113,7 +115,7 @@ class Parts:
         try:
             with self._path.open("rb") as file:
                 file.seek(offset)
-                return decode(self._blocks.alone(i, file.read(count)))
+                return decode(self._blocks.alone(i, file.read(count)), span=self._span)
         except UnreadableImage as error:
             what = f"has a damaged block {i} of {len(self._blocks.offsets)} ({error.detail})"
             raise UnreadableImage(self._path, error.reason, what) from error
@@ -122,7 +124,7 @@ class Parts:
             raise UnreadableImage(self._path, "unreadable", what) from error
 
 
-def opened(path: Path, page: int = 0) -> Parts | None:
+def opened(path: Path, page: int = 0, span: Span | None = None) -> Parts | None:
     """A large TIFF in blocks, to be read by windows with little memory; None for all other files.
 
     The limit on pixels (`images.max_pixels`) is then one on a block, not on the picture.
@@ -131,4 +133,4 @@ def opened(path: Path, page: int = 0) -> Parts | None:
         UnreadableImage: If it cannot be opened.
     """
     blocks = tiff_blocks(path, page, LARGE)
-    return None if blocks is None else Parts(path, blocks)
+    return None if blocks is None else Parts(path, blocks, span)

@@ -71,6 +71,10 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
         if not good:
             said = settings.get(name)
             raise DataError(f"{file} holds a damaged card: its '{name}' is {said!r}. Export it again.")
+    span = settings.get("pixel_range")  # files of before it have none
+    if span is not None and not (len(span) == 2 and span[0] < span[1]):
+        raise DataError(f"{file} holds a damaged card: its 'pixel_range' is {span!r}. Export it again.")
+    settings["pixel_range"] = None if span is None else (float(span[0]), float(span[1]))
     settings["size"] = tuple(settings["size"])
     return settings
 

@@ -130,6 +130,7 @@ class Session:
             UsageError: If an array has another shape or type.
         """
         size, fit, channels = (self._settings[name] for name in ("size", "fit", "channels"))
+        span = self._settings["pixel_range"]
         if isinstance(source, np.ndarray):
             _check_pixels(source)
             image, stored = source, source.shape[:2]
@@ -137,9 +138,10 @@ class Session:
         elif page == 0:
             stored = size_of(source)
             _check_sides(stored, source)
-            image = decode(source, at_least=size, fit=fit)  # a JPEG perhaps at a fraction of its size
+            # A JPEG perhaps at a fraction of its size.
+            image = decode(source, at_least=size, fit=fit, span=span)
         else:
-            image = decode(source, page=page)
+            image = decode(source, page=page, span=span)
             stored = image.shape[:2]
             _check_sides(stored, source)
         seen = resize.view(image, size, fit, channels)
@@ -253,7 +255,7 @@ class Session:
             UnreadableImage: If it cannot be decoded.
         """
         with self._clock("prepare"):
-            picture = windows_of(source, page)
+            picture = windows_of(source, page, self._settings["pixel_range"])
         tiles, most = tiling.cut(*picture.size, self.tile), self._most(batch_size)
         found = Joined(tiles, picture.size)
         for start in range(0, len(tiles), most):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.targets._sampled import Map
+from ..data._levels import Span
 from ..data.blend import blended
 from ..data.images import decode
 from ..data.windows import Whole, Windows, opened
@@ -18,20 +19,21 @@ from ..ops.tiling import Window, distinct
 from .answers import Instances, Masks
 
 
-def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Windows:
+def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Span | None = None) -> Windows:
     """A picture of which parts can be read; a large TIFF in blocks is never decoded as a whole.
 
     Args:
         source: A file, the bytes of one, or (H, W, C) uint8 pixels.
         page: Which picture of a TIFF of several, from 0.
+        span: See `data.images.decode`.
 
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
     if isinstance(source, np.ndarray):
         return Whole(source)
-    found = opened(source, page) if isinstance(source, Path) else None
-    return found or Whole(decode(source, page=page))
+    found = opened(source, page, span) if isinstance(source, Path) else None
+    return found or Whole(decode(source, page=page, span=span))
 
 
 class Joined:

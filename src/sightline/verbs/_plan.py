@@ -50,6 +50,7 @@ class Asked:
     model: str | None = None
     format: str | None = None
     target: str | None = None
+    pixel_range: str | None = None
     data_dir: str | None = None
     splits: str | None = None
     weights: str | None = None
@@ -186,6 +187,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     body = backbone or getattr(task_options, "backbone", None)
     info = _info(dataset, scan, recipe, model_card, body, start)
     task = task_type(card.name)(info, task_options)
+    span = getattr(dataset.pixels, "span", None)
     settings = {
         "task": card.name,
         "method": method.CARD.name,
@@ -194,6 +196,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
         "channels": info.channels,
         "size": list(info.size),
         "fit": recipe.fit,
+        "pixel_range": None if span is None else list(span),
         "tile": recipe.tile or 0,
         "mean": list(info.mean),
         "std": list(info.std),
@@ -201,6 +204,8 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     }
     colour = "grey" if info.channels == 1 else "colour"
     why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
+    if span is not None:
+        why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
     if recipe.fit == "crop":
         why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
     if start.tuned and card.tuned_options:
@@ -236,6 +241,7 @@ def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         truth=None if wanted is None else wanted.truth,
         format=asked.format,
         target=asked.target,
+        pixel_range=asked.pixel_range,
         data_dir=None if asked.data_dir is None else Path(asked.data_dir),
     )
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}

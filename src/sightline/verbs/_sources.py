@@ -59,18 +59,21 @@ class Input:
         if self.error:
             raise UnreadableImage(self.id, "unreadable", self.error)
         size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+        span, pixels = settings.get("pixel_range"), self.pixels
+        if span and not isinstance(pixels, Arrays):
+            pixels = pixels.spanned((span[0], span[1]))
         if settings.get("tile"):
-            image = windows(self.pixels, 0)
+            image = windows(pixels, 0)
             tiles = cut(torch.tensor([image.size]), settings["tile"])
             parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
             return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
-        if isinstance(self.pixels, Pages):
-            page = self.full()
+        if isinstance(pixels, Pages):
+            page = pixels.read(0)
             return iter([view(page, size, fit, channels)]), page.shape[:2]
-        seen = iter([picture(self.pixels, 0, size, fit, channels)])
-        if isinstance(self.pixels, Arrays):
-            return seen, self.pixels.array.shape[1:3]
-        facts = probe(self.pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
+        seen = iter([picture(pixels, 0, size, fit, channels)])
+        if isinstance(pixels, Arrays):
+            return seen, pixels.array.shape[1:3]
+        facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
         return seen, (facts.height, facts.width)
 
     def full(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Exhibit, Finding, Table
+from sightline.core.run import Run
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import Masks
 from sightline.data.check import ORDER, finding_names, run_checks
@@ -92,6 +93,7 @@ def run(
     task: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    pixel_range: str | None = None,
     data_dir: Path | None = None,
     run: Path | None = None,
     accept: Sequence[str] = (),
@@ -99,7 +101,11 @@ def run(
 ) -> Checked:
     """See `sightline.api.check`."""
     truth = None if task is None else TASKS.load(task).CARD.truth
-    dataset = open_data(data, truth=truth, format=format, target=target, data_dir=data_dir)
+    if run is not None:
+        pixel_range = pixel_range or Run.open(run).facts.get("asked", {}).get("pixel_range")
+    dataset = open_data(
+        data, truth=truth, format=format, target=target, pixel_range=pixel_range, data_dir=data_dir
+    )
     if run is None:
         checked = describe(dataset, look(dataset)[1], accept)
     else:

@@ -91,7 +91,10 @@ def _opened(
     """
     if data is not None:
         truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
-        return open_data(str(data), truth=truth, format=format, target=target, data_dir=data_dir)
+        span = run.facts["settings"].get("pixel_range")
+        return open_data(
+            str(data), truth=truth, format=format, target=target, pixel_range=span, data_dir=data_dir
+        )
     for name, value in (("format", format), ("target", target)):
         if value is not None:
             raise UsageError(f"--{name} says how other data are read. Name them: evaluate RUN DATA.")

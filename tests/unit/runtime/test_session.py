@@ -43,6 +43,18 @@ def test_every_kind_answers(kind: str, tmp_path: Path) -> None:
         assert one.prediction.map.shape == (60, 90)
 
 
+def test_the_range_of_values_that_a_model_was_trained_with_is_kept(tmp_path: Path) -> None:
+    deep = np.random.default_rng(0).integers(500, 3900, (48, 64)).astype(np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    Image.fromarray(np.rint(deep * (255 / 4095)).astype(np.uint8)).save(tmp_path / "plain.png")
+    session = Session(exported.write(tmp_path / "m.onnx", "number", pixel_range=[0, 4095]), threads=1)
+    one, two = session.predict([tmp_path / "deep.png", tmp_path / "plain.png"])
+    assert one.row == two.row
+    assert 50 < min(one.row.values()) < 200
+    with pytest.raises(DataError, match="'pixel_range' is"):
+        Session(exported.write(tmp_path / "w.onnx", "number", pixel_range=[4095, 0]), threads=1)
+
+
 def test_a_batch_says_what_single_pictures_do(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "instances"), threads=1)
     pictures = [picture(40 + i, 50, i) for i in range(5)]

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset, Pixels
+from sightline.core.report import Severity
 from sightline.core.targets.bitmaps import Packed
 from sightline.core.targets.masks import MOST, VOID, Masks
 from sightline.data.formats._class_tables import EXPECTED, FILES, Entry, Table, made
@@ -30,6 +31,16 @@ BINARY = {0, 255}
 BACKGROUND = "background"
 _BLOCK = 64
 _SHOWN = 5
+_RAMPS = 0.2
+"""Share of the edges of maps that go through numbers in between, from which the maps were smoothed."""
+_BETWEEN = 3
+"""So many numbers in between at least: one may be a rim that is drawn around objects."""
+_MOST_MAPS = 0.9
+"""Share of the maps from which a number that no table declares is more than an aside."""
+_FEW = 3
+"""Maps that are too few to say so."""
+_IDS = 40
+"""Ids below this may have gaps; higher ones beside 255 are grey levels, unless a quarter of them is there."""
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,6 +53,8 @@ class _Said:
     colours: dict[str, Counter[int]] = field(default_factory=dict)
     undeclared: dict[str, Counter[int]] = field(default_factory=dict)
     lossy: list[str] = field(default_factory=list)
+    smooth: list[str] = field(default_factory=list)
+    bare_of_ids: list[str] = field(default_factory=list)
     coloured: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
@@ -64,6 +77,7 @@ def dataset(found: Found, source: Path, format: str) -> Dataset:
     said = _Said()
     total = len(found.items)
     table, rows = _read(found, said)
+    rows = _smoothed(found, rows, said)
     if table is None:
         table = _settled(found, [one for _, one in rows])
     said.by_palette = _reordered([one for _, one in rows], table)
@@ -191,6 +205,7 @@ def _settled(found: Found, maps: list[LabelMap]) -> Table:
             f"{found.root}: the masks hold {len(known):,} different numbers ({known[0]} to {known[-1]}), and "
             f"at most {MOST} classes can be. They may number objects, or be photographs. Expected class ids."
         )
+    _must_be_ids(found, known, ids)
     if not known:
         known = [0]  # nothing is there to be told apart; what there is, is said of each map
     else:
@@ -198,6 +213,46 @@ def _settled(found: Found, maps: list[LabelMap]) -> Table:
             f"No class table ({', '.join(FILES[:3])}, ...): classes are called by their numbers."
         )
     return made([Entry(str(i), i) for i in known], str(found.root))
+
+
+def _must_be_ids(found: Found, known: Sequence[int], ids: set[int]) -> None:
+    """Refuse to take 255 for no class where the other numbers are grey levels spread up to it.
+
+    Raises:
+        DataError: If they are.
+    """
+    top = known[-1] if known else 0
+    if max(ids, default=0) != 255 or top < _IDS or len(known) >= top / 4:
+        return
+    shown = ", ".join(map(str, sorted(ids)[:8])) + (", ..." if len(ids) > 8 else "")
+    raise DataError(
+        f"{found.root}: the masks hold {shown}: grey levels, of which 255 may be a class or none. Add "
+        f"a table classes.txt with a line for each, such as '{known[0]} background' and '255 object' (or "
+        "'255 void')."
+    )
+
+
+def _smoothed(found: Found, rows: list[tuple[Item, LabelMap]], said: _Said) -> list[tuple[Item, LabelMap]]:
+    """The maps, those with soft edges marked as changed, where the maps as a whole have soft edges.
+
+    What stands between two classes at an edge is no third class. Where all numbers are small ids it may be
+    one: then it is said only, and the maps are used.
+    """
+    maps = [one for _, one in rows]
+    edges, ramps = sum(m.edges for m in maps), sum(m.ramps for m in maps)
+    between = frozenset[int]().union(*(m.between for m in maps))
+    if ramps <= _RAMPS * edges or len(between) < _BETWEEN:
+        return rows
+    soft = [bool(m.ramps) for m in maps]
+    known = {*found.table.numbers} if found.table is not None else {*range(_IDS)}
+    ids = {int(v) for m in maps if not m.coloured for v in m.keys}
+    if ids and ids <= {*known, *UNDECLARED}:
+        share = f"{m.ramps / m.edges:.0%} of its edges" if (m := maps[soft.index(True)]).edges else ""
+        said.smooth += [found.name(item) for (item, _), yes in zip(rows, soft, strict=True) if yes]
+        found.notes.append(f"Edges of masks go through numbers in between (first: {share}).")
+        return rows
+    return [(item, replace(one, lossy=True) if yes else one)
+            for (item, one), yes in zip(rows, soft, strict=True)]  # fmt: skip
 
 
 def _numbers(one: LabelMap) -> Keys:
@@ -219,6 +274,8 @@ def _mapped(name: str, one: LabelMap, table: Table, said: _Said) -> Packed | Non
     index = np.array([places.get(k, -1) for k in keys.tolist()], dtype=np.int64)
     none = np.isin(keys, UNDECLARED) & (index < 0) & (not coloured)
     strange = (index < 0) & ~none
+    if none.any() and keys[~none].tolist() == [0]:
+        said.bare_of_ids.append(name)
     if strange.any() and one.lossy:
         said.lossy.append(f"{name} ({len(keys)} values)")
         return None
@@ -252,9 +309,18 @@ def _tell(found: Found, said: _Said, table: Table) -> None:
     what = "masks hold colours, and no table says what they stand for; they were left out"
     fix = f"Save the masks with class ids, or add a table of colours. {EXPECTED}."
     note("masks-in-colour", "error", sorted(said.coloured), what, fix)
-    what = "masks are JPEG or WebP and hold values between those of the classes; they were left out"
-    fix = "Export them again as PNG: ids that were changed by compression cannot be told from others."
+    what = (
+        "masks hold values between those of the classes, as JPEG, WebP, scaling with mixing and drawing with "
+    )
+    what += "smooth edges leave them; they were left out"
+    fix = (
+        "Export them again as PNG, scaled by the nearest pixel and drawn without smoothing (0 and 255: by a "
+    )
+    fix += "threshold): ids that were changed cannot be told from others."
     note("masks-lossy", "error", sorted(said.lossy), what, fix)
+    what = "masks have edges that go through the numbers of other classes, as scaling with mixing leaves them"
+    fix = "Look at the edges in one of them; scale masks by the nearest pixel."
+    note("masks-smoothed", "warning", sorted(said.smooth), what, fix)
     what = "masks of single classes hold more than one value beside 0, or differ in size; they were left out"
     fix = "Keep one mask of 0 and 255 for each class, or one map of class ids for each picture."
     note("class-masks-not-binary", "error", sorted(said.mixed), what, fix)
@@ -280,10 +346,16 @@ def _tell_of_keys(found: Found, said: _Said, table: Table) -> None:
     what = f"masks hold colours that {where} has not, and that count as no class{total}"
     fix = "Add the colours to the table; where they lie between two, the masks were scaled or saved as JPEG."
     found.note("mask-colours-unknown", "error", _each_of(said.colours, _shown), what, fix)
+    void = len(said.undeclared)
+    if said.bare_of_ids and len(said.bare_of_ids) > void / 2:
+        what = "masks hold nothing but 0 and a number that by custom is no class: their objects would be lost"
+        fix = "Write what it stands for into a table such as classes.txt ('255 object', or '255 void')."
+        found.note("foreground-as-void", "error", sorted(said.bare_of_ids), what, fix)
     total = _total(said.undeclared, str)
+    severity: Severity = "warning" if void >= max(_FEW, _MOST_MAPS * len(found.items)) else "info"
     what = f"masks hold numbers that are in no table, and by custom count as no class{total}"
     fix = "Nothing, if that is meant; else name the class in a table such as classes.txt."
-    found.note("void-undeclared", "info", _each_of(said.undeclared, str), what, fix)
+    found.note("void-undeclared", severity, _each_of(said.undeclared, str), what, fix)
 
 
 def _total(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> str:

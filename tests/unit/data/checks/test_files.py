@@ -119,12 +119,12 @@ def test_deep_cmyk_and_alpha_are_named(in_files: Make) -> None:
     assert {found[n].severity for n in ("more-than-8-bits", "cmyk", "alpha")} == {"info"}
 
 
-def test_fully_transparent_is_a_warning(in_files: Make) -> None:
+def test_fully_transparent_is_an_error(in_files: Make) -> None:
     nothing = SCENE.copy()
     nothing.putalpha(0)
     found = findings(in_files({"nothing.png": encoded("PNG", nothing)}))
     assert found["fully-transparent"].items == ("nothing.png",)
-    assert found["fully-transparent"].severity == "warning"
+    assert found["fully-transparent"].severity == "error"
 
 
 def test_nothing_of_the_users_is_changed(in_files: Make) -> None:

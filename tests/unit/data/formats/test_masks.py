@@ -322,7 +322,7 @@ def test_jpeg_masks_are_refused_unless_their_ids_are_exact(tmp_path: Path) -> No
     assert found.items[0].startswith("images/b.png (")
     for name in "ac":
         next((tmp_path / "masks").glob(f"{name}.*")).unlink()
-    with pytest.raises(DataError, match="JPEG or WebP and hold values between"):
+    with pytest.raises(DataError, match="hold values between those of the classes, as JPEG"):
         masks.read(str(tmp_path), ANY)
 
 
@@ -554,3 +554,71 @@ def test_membranes(data_folder: Callable[[str], Path]) -> None:
     assert data.classes == Classes(("background", "foreground"), (0, 255))
     assert (len(data), data.targets.sizes[0].tolist(), set(data.splits)) == (30, [512, 512], {"train"})
     assert not data.problems
+
+
+def discs(i: int, values: tuple[int, ...] = (0, 255)) -> Image.Image:
+    """A map of rings, drawn exactly."""
+    y, x = np.mgrid[:64, :64]
+    away = np.hypot(y - 30 - i, x - 32)
+    index = np.digitize(-away, [-27 + 18 * k / len(values) for k in range(len(values) - 1)])
+    return Image.fromarray(np.array(values, np.uint8)[index])
+
+
+def smooth(image: Image.Image) -> np.ndarray:
+    """A map that was scaled as photographs are."""
+    return np.asarray(image.resize((48, 48), Image.Resampling.BILINEAR))
+
+
+@pytest.mark.parametrize("values", [(0, 255), (0, 1, 2, 200), (0, 40, 80, 120)])
+def test_masks_that_were_smoothed_are_refused_as_jpeg_is(tmp_path: Path, values: tuple[int, ...]) -> None:
+    for i in range(4):
+        photo(tmp_path / f"images/{i}.png", i, (48, 48))
+        put(tmp_path / f"masks/{i}.png", smooth(discs(i, values)))
+    with pytest.raises(
+        DataError, match=r"none of the 4 masks can be used.*scaling with mixing.*nearest pixel"
+    ):
+        masks.read(str(tmp_path), ANY)
+    for i in range(4):
+        exact = discs(i, values).resize((48, 48), Image.Resampling.NEAREST)
+        put(tmp_path / f"masks/{i}.png", np.asarray(exact))
+    data = opened(tmp_path)
+    assert data.classes is not None
+    assert (data.classes.ids, len(data), data.problems) == (values, 4, ())
+
+
+def test_small_ids_that_were_smoothed_are_used_and_said(tmp_path: Path) -> None:
+    for i in range(4):
+        photo(tmp_path / f"images/{i}.png", i, (48, 48))
+        put(tmp_path / f"masks/{i}.png", smooth(discs(i, (0, 9, 1, 7, 3))))
+    data = opened(tmp_path)
+    assert (len(data), problem(data, "masks-smoothed").severity) == (4, "warning")
+
+
+@pytest.mark.parametrize("levels", [(0, 128, 255), (0, 85, 170, 255), (100, 255)])
+def test_grey_levels_for_the_eye_need_a_table_before_255_is_no_class(
+    tmp_path: Path, levels: tuple[int, ...]
+) -> None:
+    for i in range(4):
+        photo(tmp_path / f"images/{i}.png", i, (64, 64))
+        put(tmp_path / f"masks/{i}.png", np.asarray(discs(i, levels)))
+    with pytest.raises(DataError, match=r"255: grey levels, .* classes.txt .*'255 void'"):
+        masks.read(str(tmp_path), ANY)
+    (tmp_path / "classes.txt").write_text("".join(f"{v} class-{v}\n" for v in levels))
+    assert opened(tmp_path).classes == Classes(tuple(f"class-{v}" for v in levels), levels)
+
+
+def test_objects_that_would_be_lost_as_void_are_an_error(tmp_path: Path) -> None:
+    for i, value in enumerate((1, 255, 255, 255)):
+        pair(tmp_path, str(i), halves(0, value))
+    found = problem(opened(tmp_path), "foreground-as-void")
+    assert (found.severity, found.count) == ("error", 3)
+
+
+def test_void_in_nearly_all_masks_is_a_warning_unless_a_table_says_so(tmp_path: Path) -> None:
+    for i in range(4):
+        mask = halves(0, 1 + i)
+        mask[0] = 255
+        pair(tmp_path, str(i), mask)
+    assert problem(opened(tmp_path), "void-undeclared").severity == "warning"
+    (tmp_path / "classes.txt").write_text("0 sky\n1 a\n2 b\n3 c\n4 d\n255 void\n")
+    assert not opened(tmp_path).problems
