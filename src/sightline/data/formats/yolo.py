@@ -16,6 +16,7 @@ import yaml
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._darknet import old_config
 from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
@@ -43,7 +44,7 @@ from sightline.ops.outlines import Part, joined, trace
 CARD = FormatCard(
     name="yolo",
     summary="YOLO text files of boxes or polygons, one a picture, with class names in data.yaml",
-    looks_like="data.yaml with names and train, or images/a.jpg and labels/a.txt with lines 'class x y w h'",
+    looks_like="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
     truths=("instances", "outlines"),
     writes=True,
 )
@@ -85,14 +86,14 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a data.yaml with names and splits, and of images beside labels with five numbers a line."""
+    """Sure of a data.yaml with names and splits, of obj.data, and of pictures with labels of YOLO's lines."""
     del options
     root = Path(source)
-    if root.is_file():
-        return 0.97 if root.suffix.lower() in (".yaml", ".yml") and config_of(root) is not None else 0.0
-    if not root.is_dir():
-        return 0.0
-    return 0.97 if configs(root) or any(label_files(f) for f, _ in plain_parts(root)) else 0.0
+    if root.is_file() and root.suffix.lower() in (".yaml", ".yml"):
+        return 0.97 if config_of(root) is not None else 0.0
+    if root.is_dir() and (configs(root) or any(label_files(f) for f, _ in plain_parts(root))):
+        return 0.97
+    return 0.97 if old_config(root) is not None else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -105,7 +106,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there is no such data set, or data.yaml cannot be understood.
     """
     root = Path(source)
-    config = configured(root)
+    yaml_there = configs(root) if root.is_dir() else root.suffix.lower() in (".yaml", ".yml")
+    config = (None if yaml_there else old_config(root)) or configured(root)
     kept: list[_Found] = []
 
     def gather(drawing: Drawing) -> None:
