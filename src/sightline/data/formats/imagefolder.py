@@ -192,7 +192,8 @@ def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadO
         if len(names) != 1:
             raise DataError(
                 f"{root}: which column holds the truth? Columns beside {_FILE}: "
-                f"{', '.join(columns) or 'none'}. Name it with --target; texts that describe pictures (captions) are no truth here."
+                f"{', '.join(columns) or 'none'}. Name it with --target; texts that describe "
+                "pictures (captions) are no truth here."
             )
     cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
     found = truths(names, cells, options.truth, str(root))
