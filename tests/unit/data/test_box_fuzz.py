@@ -17,8 +17,10 @@ from tests.unit.data.box_samples import made
 FILES = {
     "boxes": "boxes.csv",
     "coco": "annotations/instances_default.json",
+    "createml": "_annotations.createml.json",
     "cvat": "annotations.xml",
     "label-studio": "tasks.json",
+    "labelme": "p00.json",
     "voc": "Annotations/p00.xml",
     "yolo": "data.yaml",
 }

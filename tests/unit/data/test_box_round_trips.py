@@ -15,7 +15,7 @@ from sightline.data.formats._options import ReadOptions
 from sightline.errors import DataError
 from tests.unit.data.box_samples import boxes, made
 
-FORMAT_NAMES = ("boxes", "coco", "cvat", "label-studio", "voc", "yolo")
+FORMAT_NAMES = ("boxes", "coco", "createml", "cvat", "label-studio", "labelme", "voc", "yolo")
 SHARES = ("label-studio", "yolo")
 """Formats that write shares of the picture, so that corners come back rounded."""
 

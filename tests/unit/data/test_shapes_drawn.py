@@ -145,6 +145,25 @@ def test_a_rectangle_and_its_labels_in_two_results_are_one_box(tmp_path: Path) -
     assert not data.problems
 
 
+def test_yolo_lines_with_key_points_are_boxes_and_never_polygons(tmp_path: Path) -> None:
+    picture(tmp_path / "images/a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.5 0.4 0.5 0.5 2 0.6 0.6 0\n")
+    data = open_data(tmp_path)
+    assert boxes(data)["a"][0][1:] == pytest.approx((10, 9, 30, 21), abs=1e-4)
+    assert problems(data)["keypoints-aside"].count == 1
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.5 0.4 0.5 0.5 0.6 0.6\n")
+    (tmp_path / "data.yaml").write_text("train: images\nnames: [hand]\nkpt_shape: [2, 2]\n")
+    assert boxes(open_data(tmp_path))["a"][0][1:] == pytest.approx((10, 9, 30, 21), abs=1e-4)
+
+
+def test_cvat_tags_are_labels_where_nothing_is_drawn(tmp_path: Path) -> None:
+    data = open_data(cvat(tmp_path, '<tag label="sea"/><tag label="beach"/>'))
+    assert (data.truth, data.classes.names) == ("label", ("beach", "sea"))
+    assert data.targets.value.tolist() == [[True, True]]
+    assert open_data(cvat(tmp_path, '<tag label="sea"/>', BOX)).truth == "instances"
+
+
 def test_yolo_polygons_among_boxes_become_boxes_and_polygons_alone_masks(tmp_path: Path) -> None:
     for n in "ab":
         picture(tmp_path / f"images/{n}.png")

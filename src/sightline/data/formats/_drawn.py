@@ -48,6 +48,11 @@ class Drawing:
     _bare: list[str] = field(default_factory=list)
     _broken: list[str] = field(default_factory=list)
 
+    @property
+    def outlined(self) -> bool:
+        """Whether masks are gathered, not boxes."""
+        return isinstance(self.into, Outlined)
+
     def box(self, image: int, key: Hashable, corners: Sequence[float], where: str, **more: Any) -> None:
         """Add a box.
 

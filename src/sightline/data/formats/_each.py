@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -10,20 +11,33 @@ from pathlib import Path
 from sightline.data.formats._parts import SPLIT_WORDS
 
 _LOOKS = 20  # files of an ending that are looked at to recognise a format
+_WALK = 50_000  # files of any kind that are passed on the way there
 
 
-def below(root: Path, ending: str) -> Iterator[Path]:
-    """All files below a folder with an ending, folder by folder, sorted; hidden ones are left aside."""
+def below(root: Path, ending: str, most: float = math.inf) -> Iterator[Path]:
+    """Files below a folder with an ending, folder by folder, sorted; hidden ones are left aside.
+
+    No further folder is entered after `most` files of any kind.
+    """
+    passed = 0
     for top, folders, files in os.walk(root):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         for name in sorted(files):
             if name.lower().endswith(ending) and not name.startswith("."):
                 yield Path(top, name)
+        passed += len(files)
+        if passed > most:
+            return
+
+
+def some(root: Path, ending: str) -> Iterator[Path]:
+    """The first files with an ending, for a cheap look."""
+    return islice(below(root, ending, _WALK), _LOOKS)
 
 
 def some_like(root: Path, ending: str, like: Callable[[Path], bool]) -> bool:
     """Whether one of the first files with an ending below a folder looks as a format's do."""
-    return any(like(path) for path in islice(below(root, ending), _LOOKS))
+    return any(like(path) for path in some(root, ending))
 
 
 def split_below(path: Path, root: Path) -> str:

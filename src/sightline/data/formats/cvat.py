@@ -16,6 +16,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._json import glance
+from sightline.data.formats._labelled import labelled, of_lists
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, beside
 from sightline.data.formats._polygons import ring
@@ -27,9 +28,9 @@ from sightline.ops.outlines import Polygon, from_rle, rle
 
 CARD = FormatCard(
     name="cvat",
-    summary="CVAT for images 1.1: boxes, or polygons and masks, of all pictures in one XML file",
+    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all pictures in one XML",
     looks_like="annotations.xml with <annotations> and <image>, pictures beside it or in images/",
-    truths=("instances", "outlines"),
+    truths=("instances", "outlines", "label"),
     writes=True,
 )
 _SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
@@ -43,10 +44,10 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures with their boxes, or with polygons and masks (truth "outlines").
+    """All pictures with their boxes, or with polygons and masks (truth "outlines"), or with tags ("label").
 
-    The attribute `difficult` and the subset (train, ...) are read if there. Each polygon is an object of its
-    own, also in a group.
+    Tags are taken too where nothing is drawn. The attribute `difficult` and the subset (train, ...) are read
+    if there. Each polygon is an object of its own, also in a group.
 
     Raises:
         DataError: If there is no such file, or it holds a video.
@@ -69,6 +70,10 @@ def read(source: str, options: ReadOptions) -> Dataset:
         for image in images:
             _gather(image, found, said)
 
+    shaped = any(shape.tag in _SHAPES and shape.tag != "tag" for image in images for shape in image)
+    tagged = any(image.find("tag") is not None for image in images)
+    if options.truth == "label" or (options.truth is None and tagged and not shaped):
+        return _tags(root, path.parent, images)
     found = drawn(gather, path.parent, options.truth)
     table = [(label.findtext("name") or "").strip() for label in tree.findall("meta//labels/label")]
     names = tuple(dict.fromkeys(name for name in table if name)) or found.into.names()
@@ -78,6 +83,26 @@ def read(source: str, options: ReadOptions) -> Dataset:
     }
     notes = [f"{n:,} {texts[kind]}" for kind, n in sorted(said.items())]
     return found.into.dataset(root, CARD.name, Classes(names), names, [*found.notes, *notes])
+
+
+def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
+    """The tags of whole pictures."""
+    rows = [[(tag.get("label") or "").strip() for tag in image.findall("tag")] for image in images]
+    if not any(rows):
+        raise DataError(f"{source}: no picture has a tag. --task detect takes what is drawn.")
+    paths = [_path(image, root) for image in images]
+    splits = [_split(image) for image in images]
+    return labelled(source, root, CARD.name, paths, splits, of_lists(rows))
+
+
+def _path(image: Element, root: Path) -> Path:
+    """The file of a picture, which may lie in a folder named after its subset."""
+    name, subset = image.get("name", ""), image.get("subset", "")
+    return beside(root, [f"{subset}/{name}", name] if subset else [name])
+
+
+def _split(image: Element) -> str:
+    return SPLIT_WORDS.get(image.get("subset", "").lower(), "")
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -141,10 +166,8 @@ def _file(root: Path) -> Path | None:
 
 def _gather(image: Element, found: Drawing, said: Counter[str]) -> None:
     """Gather one picture with all that is drawn in it; count what is not used."""
-    name, subset = image.get("name", ""), image.get("subset", "")
-    size = size_of(image.get("height"), image.get("width"))
-    path = beside(found.into.root, [f"{subset}/{name}", name] if subset else [name])
-    place = found.into.picture(path, SPLIT_WORDS.get(subset.lower(), ""), size)
+    name, size = image.get("name", ""), size_of(image.get("height"), image.get("width"))
+    place = found.into.picture(_path(image, found.into.root), _split(image), size)
     for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):
         label = shape.get("label", "")
         difficult = any(

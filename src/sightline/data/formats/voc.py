@@ -16,10 +16,11 @@ from xml.etree.ElementTree import Element
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._each import split_below
 from sightline.data.formats._instances import Gathered
-from sightline.data.formats._json import glance
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, folders_in, is_there, name_of
+from sightline.data.formats._parts import is_there, name_of
+from sightline.data.formats._voc_places import lists, paired, places
 from sightline.data.formats._written import Item, all_split, class_table, items, number
 from sightline.data.formats._xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
 from sightline.errors import DataError
@@ -31,8 +32,6 @@ CARD = FormatCard(
     truths=("instances",),
     writes=True,
 )
-_ANNOTATIONS = ("Annotations", "annotations")
-_PICTURES = ("JPEGImages", "images", "Images")
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class _Found:
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure where XML files of annotations lie as VOC or LabelImg put them."""
     del options
-    return 0.97 if Path(source).is_dir() and _places(Path(source)) else 0.0
+    return 0.97 if Path(source).is_dir() and places(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -73,13 +72,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """
     del options
     root = Path(source)
-    places = _places(root) if root.is_dir() else []
-    if not places:
+    parts = places(root) if root.is_dir() else []
+    if not parts:
         raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")
     found = _Found(Gathered(root))
-    lists = _lists(root)
-    for place in places:
-        _gather(*place, lists, found)
+    files = [(_files(pictures, tuple(ALL_EXTENSIONS)), _files(xml, (".xml",))) for xml, pictures, _ in parts]
+    listed = lists(root, {name for part in files for kind in part for name in kind})
+    for (_, pictures, split), (images, xmls) in zip(parts, files, strict=True):
+        _gather(pictures, images, paired(images, xmls), split, listed, found)
     note = found.into.note
     what = "annotations cannot be read; their pictures were left out"
     note("annotations-broken", "error", found.broken, what, "Fetch or export these files again.")
@@ -153,42 +153,6 @@ def _element(item: Item, classes: Classes) -> Element:
     return root
 
 
-def _places(root: Path) -> list[tuple[Path, Path, str]]:
-    """(folder of XML files, folder of pictures, split) of all parts of a data set."""
-    for name in _ANNOTATIONS:
-        if _has_annotation(root / name):
-            pictures = next((root / p for p in _PICTURES if (root / p).is_dir()), root / name)
-            return [(root / name, pictures, "")]
-    if _has_annotation(root):
-        return [(root, next((root / p for p in _PICTURES if (root / p).is_dir()), root), "")]
-    folders = [f for f in folders_in(root, SPLIT_WORDS) if _has_annotation(f)]
-    return [(f, f, SPLIT_WORDS[f.name.lower()]) for f in folders]
-
-
-def _has_annotation(folder: Path) -> bool:
-    """Whether the first XML files of a folder look like VOC."""
-    some = sorted(folder.glob("*.xml"))[:5] if folder.is_dir() else []
-    return any("<annotation>" in glance(path) or "<annotation " in glance(path) for path in some)
-
-
-def _lists(root: Path) -> dict[str, list[str]]:
-    """Splits of each picture that ImageSets/Main lists, by name without ending; empty without lists."""
-    lists = {}
-    for name in (*SPLITS, "trainval"):
-        path = root / "ImageSets" / "Main" / f"{name}.txt"
-        if path.is_file():
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-            lists[name] = [line.strip() for line in lines if line.strip()]
-    if "train" not in lists and "trainval" in lists:
-        held = set(lists.get("val", ()))
-        lists["train"] = [name for name in lists["trainval"] if name not in held]
-    splits: dict[str, list[str]] = {}
-    for split in SPLITS:
-        for name in lists.get(split, ()):
-            splits.setdefault(name, []).append(split)
-    return splits
-
-
 def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     """Files below a folder by name with path, without ending; the first of several."""
     found: dict[str, Path] = {}
@@ -199,11 +163,11 @@ def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _gather(
-    annotations: Path, pictures: Path, split: str, lists: dict[str, list[str]], found: _Found
-) -> None:
+    pictures: Path, images: dict[str, Path], files: dict[str, Path], split: str,
+    listed: dict[str, list[str]], found: _Found,
+) -> None:  # fmt: skip
     """Gather the pictures and boxes of one part; with lists, only what they name."""
-    images, files = _files(pictures, tuple(ALL_EXTENSIONS)), _files(annotations, (".xml",))
-    for name in sorted(lists or {*images, *files}):
+    for name in sorted(listed or {*images, *files}):
         root, path = None, images.get(name, pictures / f"{name}.jpg")
         if name in files:
             root = _root_of(files[name], found)
@@ -215,7 +179,7 @@ def _gather(
                 path = near[0] if near else path if name in images else pictures / said
         size = None if root is None else size_of(text_of(root, "size/height"), text_of(root, "size/width"))
         before = len(found.into.paths)
-        for part in lists.get(name, [split]):
+        for part in listed.get(name, [split or split_below(pictures / name, pictures)]):
             image = found.into.picture(path, part, size)
         if root is None and name in images:
             found.bare.append(name_of(path, found.into.root))
@@ -232,7 +196,7 @@ def _root_of(path: Path, found: _Found) -> Element | None:
     except DataError as error:
         found.broken.append(str(error))
         return None
-    if root.tag != "annotation":
+    if root.tag.lower() != "annotation":
         found.broken.append(f"{path}: its root is <{root.tag}>, not <annotation>")
         return None
     return root

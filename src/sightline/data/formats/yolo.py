@@ -16,6 +16,7 @@ import yaml
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._darknet import old_config
 from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
@@ -43,7 +44,7 @@ from sightline.ops.outlines import Part, joined, trace
 CARD = FormatCard(
     name="yolo",
     summary="YOLO text files of boxes or polygons, one a picture, with class names in data.yaml",
-    looks_like="data.yaml with names and train, or images/a.jpg and labels/a.txt with lines 'class x y w h'",
+    looks_like="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
     truths=("instances", "outlines"),
     writes=True,
 )
@@ -62,6 +63,8 @@ class _Found:
         scored: Lines with a confidence.
         boxes: Lines with a box, where polygons are wanted.
         pixels: Lines in pixels.
+        posed: Lines with a box and key points, of which the box is taken.
+        pose: Whether data.yaml says that lines hold key points.
         bare: Pictures without a label file.
         gone: Places of data.yaml that are not there.
         highest: Highest class id.
@@ -74,6 +77,8 @@ class _Found:
     scored: list[str] = field(default_factory=list)
     boxes: list[str] = field(default_factory=list)
     pixels: list[str] = field(default_factory=list)
+    posed: list[str] = field(default_factory=list)
+    pose: bool = False
     bare: list[str] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     highest: int = -1
@@ -85,14 +90,14 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a data.yaml with names and splits, and of images beside labels with five numbers a line."""
+    """Sure of a data.yaml with names and splits, of obj.data, and of pictures with labels of YOLO's lines."""
     del options
     root = Path(source)
-    if root.is_file():
-        return 0.97 if root.suffix.lower() in (".yaml", ".yml") and config_of(root) is not None else 0.0
-    if not root.is_dir():
-        return 0.0
-    return 0.97 if configs(root) or any(label_files(f) for f, _ in plain_parts(root)) else 0.0
+    if root.is_file() and root.suffix.lower() in (".yaml", ".yml"):
+        return 0.97 if config_of(root) is not None else 0.0
+    if root.is_dir() and (configs(root) or any(label_files(f) for f, _ in plain_parts(root))):
+        return 0.97
+    return 0.97 if old_config(root) is not None else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -105,11 +110,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there is no such data set, or data.yaml cannot be understood.
     """
     root = Path(source)
-    config = configured(root)
+    yaml_there = configs(root) if root.is_dir() else root.suffix.lower() in (".yaml", ".yml")
+    config = (None if yaml_there else old_config(root)) or configured(root)
+    pose = any("kpt_shape" in (config_of(p) or {}) for p in (configs(root) if root.is_dir() else [root]))
     kept: list[_Found] = []
 
     def gather(drawing: Drawing) -> None:
-        found = _Found(drawing)
+        found = _Found(drawing, pose=pose)
         for split, images in _pictures(config, root, found):
             for path in images:
                 number = found.into.picture(path, split)
@@ -240,6 +247,9 @@ def _line(words: list[str], where: str, image: int, found: _Found) -> None:
         return
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
     outlined = isinstance(found.into, Outlined)
+    if whole and len(values) > 6 and (found.pose or _posed(values)):
+        found.posed.append(where)
+        values = values[:5]
     if len(values) == 6 and whole:
         found.scored.append(where)
     elif not whole or len(values) < 5 or len(values) % 2 == 0:
@@ -256,6 +266,12 @@ def _line(words: list[str], where: str, image: int, found: _Found) -> None:
             return
         x, y, w, h = values[1:]
         found.drawing.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2), where)
+
+
+def _posed(values: Sequence[float]) -> bool:
+    """Whether a line is a box and key points x, y, visibility: none is a share of 2, as `visible` is."""
+    seen = set(values[7::3])
+    return len(values) > 10 and (len(values) - 5) % 3 == 0 and seen <= {0, 1, 2} and 2 in seen
 
 
 def _orphans(found: _Found) -> None:
@@ -297,6 +313,14 @@ def _notes(found: _Found) -> None:
         found.scored,
         what,
         "Take the confidence out, if these boxes are true.",
+    )
+    what = "lines hold a box and key points; the box was taken"
+    note(
+        "keypoints-aside",
+        "info",
+        found.posed,
+        what,
+        "Nothing, if boxes are meant: no task learns key points.",
     )
     what = "lines hold a box, or two points, and no polygon; they were left out"
     note("lines-with-boxes", "error", found.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")

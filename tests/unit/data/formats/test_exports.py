@@ -218,3 +218,33 @@ def test_createml_labels_without_a_place_are_classes_of_pictures(tmp_path: Path)
     box = {"label": "cat", "coordinates": {"x": 12, "y": 12, "width": 16, "height": 12}}
     with pytest.raises(DataError, match=r"without coordinates \(b.png\)"):
         open_data(createml(tmp_path / "two", ("a.png", [box]), ("b.png", [{"label": "dog"}])))
+
+
+def test_datumaro_boxes_outlines_and_labels(tmp_path: Path) -> None:
+    picture(tmp_path / "images/train/a.png")
+    box = {"id": 0, "type": "bbox", "label_id": 1, "group": 0, "bbox": [4, 6, 16, 12]}
+    ring = {
+        "id": 1,
+        "type": "polygon",
+        "label_id": 0,
+        "group": 3,
+        "points": [float(v) for p in SQUARE for v in p],
+    }
+    double = {**box, "id": 2, "label_id": 0, "group": 3}
+    line = {**ring, "id": 4, "type": "polyline", "group": 0}
+    data = {"info": {}, "categories": {"label": {"labels": [{"name": "dog"}, {"name": "cat"}]}}}
+
+    def opened(*annotations: dict[str, Any], **options: Any) -> Any:
+        item = {"id": "a", "annotations": list(annotations), "image": {"path": "a.png", "size": [30, 40]}}
+        dump(tmp_path / "annotations/train.json", {**data, "items": [item]})
+        return open_data(tmp_path, **options)
+
+    found = opened(box, ring, double, line)
+    assert (found.format, found.splits.tolist()) == ("datumaro", ["train"])
+    assert boxes(found) == {"a": [("cat", 4, 6, 20, 18), ("dog", 4, 6, 20, 18)]}
+    assert problems(found)["shapes-not-boxes"].items == ("a.png annotation 4 (dog): a polyline",)
+    masks = opened(ring, double, truth="outlines")
+    assert masks.targets.areas.tolist() == [192]
+    assert not masks.problems
+    labels = opened({"type": "label", "label_id": 1})
+    assert (labels.truth, labels.classes.names) == ("label", ("cat",))

@@ -1,0 +1,110 @@
+"""Where the parts of a data set of Pascal VOC's XML lie: annotations, pictures, lists of splits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from sightline.core.dataset import SPLITS
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._each import some
+from sightline.data.formats._json import glance
+from sightline.data.formats._parts import SPLIT_WORDS, folders_in
+
+_ANNOTATIONS = ("annotations", "annotation", "labels", "xml", "xmls", "ann")
+_PICTURES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "data")
+_LISTS = ("ImageSets/Main", "ImageSets", "")
+
+
+def places(root: Path) -> list[tuple[Path, Path, str]]:
+    """(folder of XML files, folder of pictures, split) of all parts of a data set."""
+    whole = _place(root)
+    if whole is not None:
+        return [(*whole, "")]
+    found = [(f, _place(f)) for f in folders_in(root, SPLIT_WORDS)]
+    return [(*place, SPLIT_WORDS[f.name.lower()]) for f, place in found if place is not None]
+
+
+def _place(root: Path) -> tuple[Path, Path] | None:
+    """Folder of XML files and folder of pictures of one part; None where there is no annotation."""
+    pictures = sorted(folders_in(root, _PICTURES), key=lambda f: _PICTURES.index(f.name.lower()))
+    for folder in sorted(folders_in(root, _ANNOTATIONS), key=lambda f: _ANNOTATIONS.index(f.name.lower())):
+        if any(map(_like, some(folder, ".xml"))):
+            inner = any(p.suffix.lower() in ALL_EXTENSIONS for p in folder.iterdir())
+            return folder, pictures[0] if pictures else folder if inner else root
+    if any(map(_like, sorted(root.glob("*.xml"))[:5])):
+        return root, pictures[0] if pictures else root
+    for folder in pictures:
+        if any(map(_like, some(folder, ".xml"))):
+            return folder, folder
+    return None
+
+
+def _like(path: Path) -> bool:
+    """Whether an XML file looks like VOC's."""
+    text = glance(path).lower()
+    return "<annotation>" in text or "<annotation " in text
+
+
+def lists(root: Path, there: Iterable[str]) -> dict[str, list[str]]:
+    """Splits of each picture that a list names, by name without ending; empty without lists.
+
+    Args:
+        root: Folder of the data set; lists lie in ImageSets/Main, ImageSets or itself.
+        there: Names, without ending, of pictures and annotations; what a list names otherwise is matched to
+            these by the end of its path.
+    """
+    known = set(there)
+    tails: dict[str, list[str]] = {}
+    for name in known:
+        tails.setdefault(PurePosixPath(name).name, []).append(name)
+    found: dict[str, list[str]] = {}
+    for place in _LISTS:
+        for split in (*SPLITS, "trainval"):
+            path = root / place / f"{split}.txt"
+            if path.is_file():
+                lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+                found[split] = [_known(line.strip(), known, tails) for line in lines if line.strip()]
+        if any(name in known for names in found.values() for name in names) or (place == _LISTS[0] and found):
+            break
+        found = {}
+    if "train" not in found and "trainval" in found:
+        held = set(found.get("val", ()))
+        found["train"] = [name for name in found["trainval"] if name not in held]
+    splits: dict[str, list[str]] = {}
+    for split in SPLITS:
+        for name in found.get(split, ()):
+            splits.setdefault(name, []).append(split)
+    return splits
+
+
+def _known(line: str, known: set[str], tails: dict[str, list[str]]) -> str:
+    """The name of a picture that a line of a list means, without ending."""
+    name = line.replace("\\", "/")
+    if name in known:
+        return name
+    path = PurePosixPath(name)
+    bare = str(path.with_suffix("")) if path.suffix.lower() in (*ALL_EXTENSIONS, ".xml") else name
+    if bare in known:
+        return bare
+    same = tails.get(PurePosixPath(bare).name, [])
+    return same[0] if len(same) == 1 else bare
+
+
+def paired(images: dict[str, Path], files: dict[str, Path]) -> dict[str, Path]:
+    """XML files by the name of their picture, where that lies in another folder than its annotation does.
+
+    Args:
+        images: Pictures by path below their folder, without ending.
+        files: XML files likewise.
+    """
+    alone = [name for name in images if name not in files]
+    tails: dict[str, list[str]] = {}
+    for name in alone:
+        tails.setdefault(PurePosixPath(name).name, []).append(name)
+    found: dict[str, Path] = {}
+    for name, path in files.items():
+        same = [] if name in images else tails.get(PurePosixPath(name).name, [])
+        key = same[0] if len(same) == 1 and same[0] not in found else name
+        found[key] = path
+    return found

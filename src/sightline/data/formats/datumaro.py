@@ -1,0 +1,197 @@
+"""Datumaro: a JSON file for each split, with boxes, polygons, masks or labels of its items.
+
+Source: the "Datumaro format" page of the Datumaro framework: `bbox` is [x, y, width, height] and `points` are
+x1, y1, x2, y2, ... in pixels from 0; masks are COCO's run-length codes; `label_id` is the place in
+`categories.label.labels`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._drawn import Drawing, drawn
+from sightline.data.formats._instances import numbers
+from sightline.data.formats._json import glance, read_json
+from sightline.data.formats._labelled import labelled, of_lists
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import by_split, folders_in, is_there
+from sightline.data.formats._polygons import decoded, ring
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="datumaro",
+    summary="Datumaro: a JSON file of boxes, polygons, masks or labels for each split",
+    looks_like="annotations/train.json with categories and items, and images/train/a.jpg",
+    truths=("instances", "outlines", "label"),
+)
+_MOST = 200
+_BOXES, _OUTLINES = ("bbox",), ("polygon", "mask")
+
+
+@dataclass(frozen=True)
+class _Item:
+    """One item: its picture, split, size, shapes, and the labels of the whole of it."""
+
+    path: Path
+    split: str
+    size: tuple[int, int] | None
+    shapes: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of a JSON file with categories and items."""
+    del options
+    return 0.97 if _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All items with the boxes, or the masks, of their shapes; with labels where these are all there is.
+
+    Of a box and an outline in one group the one that is wanted is taken. Splits are those of the file names.
+
+    Raises:
+        DataError: If there is no such file, or it is not as Datumaro has it.
+    """
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no Datumaro annotation at '{root}'. Expected {CARD.looks_like}.")
+    chosen, notes = by_split(files, root)
+    names: list[str] = []
+    items = [item for path, split in chosen for item in _items(path, split, names)]
+    top = root if root.is_dir() else root.parent
+    shaped = any(item.shapes for item in items)
+    if options.truth == "label" or (options.truth is None and not shaped and any(i.labels for i in items)):
+        if not any(item.labels for item in items):
+            raise DataError(
+                f"{root}: no item has a label for its whole picture. --task detect takes its boxes."
+            )
+        paths, splits = [item.path for item in items], [item.split for item in items]
+        found = of_lists([item.labels for item in items])
+        return labelled(root, top, CARD.name, paths, splits, found, notes)
+    shapes = drawn(partial(_gather, items, names), top, options.truth)
+    return shapes.into.dataset(root, CARD.name, Classes(tuple(names)), names, [*notes, *shapes.notes])
+
+
+def _files(root: Path) -> list[Path]:
+    """Datumaro's files: in `annotations`, or in the folder itself."""
+    if root.is_file():
+        return [root] if root.suffix.lower() == ".json" and _like(root) else []
+    folders = [root, *folders_in(root, ("annotations",))] if root.is_dir() else []
+    found = [p for folder in folders for p in sorted(folder.glob("*.json"))[:_MOST]]
+    return [p for p in found if p.is_file() and _like(p)]
+
+
+def _like(path: Path) -> bool:
+    text = glance(path)
+    return text.startswith("{") and all(f'"{key}"' in text for key in ("categories", "items", "id"))
+
+
+def _items(path: Path, split: str, names: list[str]) -> list[_Item]:
+    """The items of one file; adds its class names to those that are known.
+
+    Raises:
+        DataError: If it has no class table or items, or another class table than the file before.
+    """
+    data = read_json(path)
+    table = data.get("categories") if isinstance(data, dict) else None
+    labels = table.get("label") if isinstance(table, dict) else None
+    rows = labels.get("labels") if isinstance(labels, dict) else None
+    items = data.get("items") if isinstance(data, dict) else None
+    if (
+        not isinstance(rows, list)
+        or not isinstance(items, list)
+        or not all(isinstance(i, dict) for i in items)
+    ):
+        raise DataError(
+            f"{path}: has no categories.label.labels, or no items. Export it from Datumaro again."
+        )
+    mine = [str(row.get("name", "")) if isinstance(row, dict) else str(row) for row in rows]
+    if names and names != mine:
+        raise DataError(
+            f"{path}: its classes are {', '.join(mine)}; before that, {', '.join(names)}. Expected one table."
+        )
+    names[:] = mine
+    base = path.parent.parent if path.parent.name.lower() == "annotations" else path.parent
+    return [_item(entry, base, path.stem, split, mine) for entry in items]
+
+
+def _item(entry: dict[str, Any], base: Path, subset: str, split: str, names: list[str]) -> _Item:
+    """One item."""
+    media = entry.get("image") or entry.get("media") or {}
+    media = media if isinstance(media, dict) else {}
+    size = numbers(media.get("size"), 2)
+    name = str(media.get("path") or entry.get("id", ""))
+    tops = (base / "images" / subset, base / "images", base)
+    endings = ("",) if Path(name).suffix.lower() in ALL_EXTENSIONS else tuple(sorted(ALL_EXTENSIONS))
+    tried = [top / f"{name}{ending}" for top in tops for ending in endings]
+    path = next((p for p in tried if is_there(p)), tried[0])
+    one = _Item(path, split, None if size is None else (int(size[0]), int(size[1])))
+    given = entry.get("annotations")
+    for thing in given if isinstance(given, list) else []:
+        kind = thing.get("type") if isinstance(thing, dict) else None
+        if kind == "label":
+            one.labels.extend(n for n in [_name(thing, names)] if n is not None)
+        elif kind != "caption":
+            one.shapes.append(thing if isinstance(thing, dict) else {})
+    return one
+
+
+def _name(thing: dict[str, Any], names: list[str]) -> str | None:
+    number = thing.get("label_id")
+    return names[number] if isinstance(number, int) and 0 <= number < len(names) else None
+
+
+def _gather(items: list[_Item], names: list[str], found: Drawing) -> None:
+    """Gather all pictures and shapes."""
+    for item in items:
+        image = found.into.picture(item.path, item.split, item.size)
+        kinds: dict[Any, set[str]] = {}
+        for thing in item.shapes:
+            kinds.setdefault(thing.get("group") or id(thing), set()).add(str(thing.get("type")))
+        for k, thing in enumerate(item.shapes):
+            kind, both = str(thing.get("type")), kinds[thing.get("group") or id(thing)]
+            doubled = both & {*_BOXES} and both & {*_OUTLINES}
+            if doubled and kind in (_BOXES if found.outlined else _OUTLINES):
+                continue
+            label, where = _name(thing, names), f"{item.path.name} annotation {thing.get('id', k)}"
+            if label is None:
+                found.bare(f"{where}: no class")
+            else:
+                _shape(thing, kind, image, label, f"{where} ({label})", found)
+
+
+def _shape(thing: dict[str, Any], kind: str, image: int, label: str, where: str, found: Drawing) -> None:
+    """Gather one shape."""
+    points = ring(thing.get("points"))
+    if kind == "bbox":
+        box = numbers(thing.get("bbox"), 4)
+        if box is None:
+            found.bare(f"{where}: bbox is not four numbers")
+            return
+        x, y, w, h = box
+        found.box(image, label, (x, y, x + w, y + h), where)
+    elif kind == "polygon" and points is not None:
+        found.polygon(image, label, [points], where)
+    elif kind == "ellipse" and points is not None and len(points) == 2:
+        radii = abs(points[1] - points[0]) / 2
+        found.ellipse(image, label, points.mean(0).tolist(), radii.tolist(), 0.0, where)
+    elif kind == "mask":
+        try:
+            code = thing.get("rle")
+            part, size = decoded(code if isinstance(code, dict) else {})
+        except ValueError as error:
+            found.broken(f"{where} (run-length code: {error})")
+            return
+        found.mask(image, label, part, where, size)
+    elif kind in ("polygon", "ellipse"):
+        found.broken(f"{where}: points are no numbers x1, y1, x2, y2, ...")
+    else:
+        found.other(f"a {kind}", where)

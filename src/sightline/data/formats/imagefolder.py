@@ -1,0 +1,267 @@
+"""Hugging Face's image folder: metadata.csv or metadata.jsonl beside the pictures of each split.
+
+Source: huggingface.co/docs/datasets, "Create an image dataset": the column `file_name` is the path below the
+file's folder; `objects` holds `bbox`, lists of [x, y, width, height] in pixels, and `categories`. Whole
+numbers are class ids; their names are in the card (README.md, `class_label: names:`), if anywhere.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data.formats._csv import read_text
+from sightline.data.formats._each import split_below
+from sightline.data.formats._instances import Gathered, numbers
+from sightline.data.formats._json import glance
+from sightline.data.formats._labelled import labelled
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import SPLIT_WORDS, folders_in
+from sightline.data.formats._truths import truths
+from sightline.errors import DataError, UnknownName
+
+CARD = FormatCard(
+    name="imagefolder",
+    summary="Hugging Face's image folder: metadata.csv or metadata.jsonl with labels, numbers or boxes",
+    looks_like="metadata.csv or metadata.jsonl with file_name, beside the pictures or in train/ and test/",
+    truths=("label", "number", "instances"),
+)
+_FILE = "file_name"
+_FILES = ("metadata.csv", "metadata.jsonl")
+_TARGETS = ("label", "labels", "class", "target", "y", "category", "tags")
+_TEXTS = ("text", "caption", "captions", "prompt", "additional_feature")
+_OBJECTS = ("objects", "annotations")
+_BOXES = ("bbox", "bboxes", "boxes")
+_LABELS = ("categories", "category", "labels", "label", "classes", "class")
+
+
+@dataclass
+class _Rows:
+    """Rows of all files: the picture, its split and its cells."""
+
+    paths: list[Path] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    cells: list[dict[str, Any]] = field(default_factory=list)
+    broken: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure of metadata.csv or metadata.jsonl with file_name, in a folder or its splits."""
+    del options
+    return 0.98 if _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All rows: with boxes where there are objects, else with a label or numbers, as in tables.
+
+    Splits are those of the folders. The truth is `objects`, the column `label` or the like, the only one
+    left, or what `--target` names.
+
+    Raises:
+        DataError: If there is no such file, it cannot be read, or it is not clear what the truth is.
+        UnknownName: If the column that is asked for is not there.
+    """
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no metadata of pictures at '{root}'. Expected {CARD.looks_like}.")
+    top = root if root.is_dir() else root.parent
+    rows = _Rows()
+    for path in files:
+        _read_file(path, top, rows)
+    if not rows.cells:
+        raise DataError(f"{root}: no row with a {_FILE}. Expected one row a picture.")
+    columns = list(dict.fromkeys(key for row in rows.cells for key in row))
+    boxes = next((key for key in columns if key in _OBJECTS), None)
+    if boxes is not None and options.truth in (None, "instances") and options.target in (None, boxes):
+        return _boxed(root, top, rows, boxes)
+    return _said(root, top, rows, columns, options)
+
+
+def _files(root: Path) -> list[Path]:
+    """Metadata of a folder, of its folders named after splits, and of those of its folder `data`."""
+    if root.is_file():
+        return [root] if root.name in _FILES and _like(root) else []
+    if not root.is_dir():
+        return []
+    folders = [root, *folders_in(root, SPLIT_WORDS), root / "data", *folders_in(root / "data", SPLIT_WORDS)]
+    return [path for f in folders for name in _FILES if (path := f / name).is_file() and _like(path)]
+
+
+def _like(path: Path) -> bool:
+    return _FILE in glance(path).split("\n", 1)[0]
+
+
+def _read_file(path: Path, top: Path, rows: _Rows) -> None:
+    """Add the rows of one file."""
+    if path.suffix == ".csv":
+        table = read_text(path)
+        found = [dict(zip(table.names, row, strict=True)) for row in table.rows]
+        rows.broken += [f"{path.name} line {n}" for n in table.broken]
+    else:
+        found = []
+        for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
+            if not line.strip():
+                continue
+            try:
+                entry = json.loads(line)
+            except ValueError as error:
+                raise DataError(
+                    f"{path}: line {n} is no sound JSON ({error}). Write one object a line."
+                ) from error
+            found.append(entry if isinstance(entry, dict) else {})
+    for n, row in enumerate(found, 1):
+        name = row.pop(_FILE, None)
+        if not isinstance(name, str) or not name:
+            rows.broken.append(f"{path.name} row {n}")
+            continue
+        rows.paths.append(path.parent / name)
+        rows.splits.append(split_below(path.parent / name, top))
+        rows.cells.append(row)
+
+
+def _boxed(root: Path, top: Path, rows: _Rows, column: str) -> Dataset:
+    """The boxes of the column of objects."""
+    into = Gathered(top)
+    bare: list[str] = []
+    for path, split, row in zip(rows.paths, rows.splits, rows.cells, strict=True):
+        sides = numbers([row.get("height"), row.get("width")], 2)
+        image = into.picture(path, split, None if sides is None else (int(sides[0]), int(sides[1])))
+        things = _things(row.get(column))
+        if things is None:
+            bare.append(path.name)
+            continue
+        for key, place in things:
+            box = numbers(place, 4)
+            if box is None or isinstance(key, bool) or not isinstance(key, int | str):
+                bare.append(f"{path.name}: {key}")
+            else:
+                x, y, w, h = box
+                into.box(image, str(key).strip(), (x, y, x + w, y + h))
+    what = "rows or objects have no bbox of four numbers with a category, and were left out"
+    fix = "Write objects: {bbox: [[x, y, width, height], ...], categories: [...]}, as many of each."
+    into.note("boxes-missing", "error", bare, what, fix)
+    _broken(into, rows)
+    keys = sorted(into.names(), key=lambda k: (len(k), k) if k.isdecimal() else (10, k))
+    classes, notes = _classes(top, keys)
+    notes.append("Boxes are read as x, y, width and height in pixels.")
+    return into.dataset(root, CARD.name, classes, keys, notes)
+
+
+def _things(given: Any) -> list[tuple[Any, Any]] | None:
+    """Category and box of each object of a cell; None where they are not as many of each."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given or "{}")
+        except ValueError:
+            return None
+    if isinstance(given, list):  # a record an object
+        given = [g for g in given if isinstance(g, dict)]
+        boxes = [next((g[k] for k in _BOXES if k in g), None) for g in given]
+        keys = [next((g[k] for k in _LABELS if k in g), None) for g in given]
+        return list(zip(keys, boxes, strict=True))
+    if not isinstance(given, dict):
+        return [] if given is None else None
+    boxes, keys = (next((given[k] for k in names if k in given), []) for names in (_BOXES, _LABELS))
+    if not isinstance(boxes, list) or not isinstance(keys, list) or len(boxes) != len(keys):
+        return None
+    return list(zip(keys, boxes, strict=True))
+
+
+def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadOptions) -> Dataset:
+    """The labels, or numbers, of a column."""
+    if options.target is not None:
+        names = (
+            [options.target] if options.target in columns else [t.strip() for t in options.target.split(",")]
+        )
+        for name in names:
+            if name not in columns:
+                raise UnknownName("column", name, columns, f"The metadata are of {root}.")
+    else:
+        named = [c for known in _TARGETS for c in columns if c.lower() == known]
+        left = [c for c in columns if c.lower() not in _TEXTS]
+        names = named[:1] or left
+        if len(names) != 1:
+            raise DataError(
+                f"{root}: which column holds the truth? Columns beside {_FILE}: "
+                f"{', '.join(columns) or 'none'}. Name it with --target; texts that describe "
+                "pictures (captions) are no truth here."
+            )
+    cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
+    found = truths(names, cells, options.truth, str(root))
+    notes = [f"The truth is {', '.join(map(repr, names))}."]
+    if found.classes is not None:
+        found.classes, more = _classes(top, list(found.classes.names))
+        notes += more
+    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, found, notes)
+    into = Gathered(top)
+    _broken(into, rows)
+    return replace(dataset, problems=(*dataset.problems, *into.problems))
+
+
+def _cell(value: Any) -> str:
+    """A cell as text; a list is several labels."""
+    if isinstance(value, list):
+        return "|".join(str(v) for v in value)
+    if isinstance(value, bool):
+        return str(int(value))
+    return "" if value is None else str(value).strip()
+
+
+def _broken(into: Gathered, rows: _Rows) -> None:
+    what = "rows are not as the header has them, or have no file_name, and were left out"
+    into.note("rows-broken", "error", rows.broken, what, "Correct these lines.")
+
+
+def _classes(top: Path, keys: Sequence[str]) -> tuple[Classes, list[str]]:
+    """The class table of some keys as annotated: names of ids are those of the card, if it has them."""
+    if not keys or not all(re.fullmatch(r"\d{1,9}", key) for key in keys):
+        return Classes(tuple(keys)), []
+    ids = tuple(map(int, keys))
+    if len(set(ids)) < len(ids):  # 1 and 01
+        return Classes(tuple(keys)), []
+    known = _card_names(top / "README.md")
+    if set(ids) <= set(known):
+        return Classes(tuple(known[i] for i in ids), ids), ["Class names are from README.md."]
+    note = "Classes are numbers, and no README.md names them (class_label: names): they are called by id."
+    return Classes(tuple(map(str, ids)), ids), [note]
+
+
+def _card_names(path: Path) -> dict[int, str]:
+    """Names of class ids in the head of a data set's card; empty where it has none, or several lists."""
+    if not path.is_file():
+        return {}
+    parts = path.read_text(encoding="utf-8", errors="replace").split("---", 2)
+    try:
+        # No tags are resolved: a class called "no" stays the text that it is.
+        head = (
+            yaml.load(parts[1], Loader=yaml.BaseLoader) if len(parts) == 3 and not parts[0].strip() else None
+        )
+    except (yaml.YAMLError, RecursionError):
+        return {}
+    found = list(_tables(head))
+    return found[0] if len(found) == 1 else {}
+
+
+def _tables(node: Any) -> list[dict[int, str]]:
+    """All lists of class names below a node."""
+    if isinstance(node, list):
+        return [table for part in node for table in _tables(part)]
+    if not isinstance(node, dict):
+        return []
+    found = [table for part in node.values() for table in _tables(part)]
+    label = node.get("class_label")
+    names = label.get("names") if isinstance(label, dict) else None
+    if isinstance(names, list):
+        names = {str(i): name for i, name in enumerate(names)}
+    if isinstance(names, dict) and all(re.fullmatch(r"\d{1,9}", str(k)) for k in names):
+        found.append({int(k): str(v) for k, v in names.items()})
+    return found
