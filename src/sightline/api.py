@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from sightline.data._walk import home
 from sightline.engine.recipe import Recipe
+from sightline.options import Range
 from sightline.verbs import verb
+
+Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 if TYPE_CHECKING:
     from sightline.core.predictor import Predictor
@@ -68,7 +72,7 @@ def train(
     pretrained: Literal["no", "auto", "yes"] = "auto",
     teacher: Path | None = None,
     prune: float | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
     out: Path | None = None,
@@ -138,10 +142,10 @@ def predict(
     *,
     out: Path | None = None,
     as_: str | None = None,
-    batch_size: int = 64,
+    batch_size: Annotated[int, Range(1)] = 64,
     device: str = "auto",
-    top: int | None = None,
-    min_score: float | None = None,
+    top: Annotated[int | None, Range(1)] = None,
+    min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),
     stream: bool = False,
     prompt: str | None = None,
@@ -223,7 +227,7 @@ def serve(
     model: Sequence[str],
     *,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: Annotated[int, Range(0, 65535)] = 8080,
     token_file: Path | None = None,
     max_body: str = "20MB",
     max_images: int = 16,
@@ -270,7 +274,7 @@ def compare(*runs: Path) -> Comparison:
 def tune(
     data: str,
     *,
-    trials: int = 20,
+    trials: Annotated[int, Range(1)] = 20,
     task: str | None = None,
     model: str | None = None,
     format: str | None = None,
@@ -278,7 +282,7 @@ def tune(
     data_dir: Path | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "auto",
-    seed: int = 0,
+    seed: Seed = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
     out: Path | None = None,
@@ -365,7 +369,7 @@ def list_datasets() -> list[Table]:
 
 
 @verb
-def demo(*, out: Path | None = None, seed: int = 0) -> Run:
+def demo(*, out: Path | None = None, seed: Seed = 0) -> Run:
     """Train on the embedded digits and write a report: the whole way in a minute.
 
     Args:
@@ -384,7 +388,7 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
     """
     from sightline.verbs.load import run
 
-    return run(Path(path), device=device)
+    return run(Path(home(str(path))), device=device)
 
 
 VERBS = (

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
+from sightline.data._walk import home
 from sightline.data.formats import FORMATS
 from sightline.data.formats._options import ReadOptions
 from sightline.errors import DataError, UsageError
@@ -39,8 +40,9 @@ def open_data(
         DataError: If there is nothing of that name, or it cannot be used.
         UsageError: If two formats are equally sure.
     """
-    options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
-    source = str(data)
+    near = None if data_dir is None else Path(home(str(data_dir)))
+    options = ReadOptions(truth=truth, target=target, data_dir=near)
+    source = home(str(data))
     if options.data_dir and not _is_name(source) and not Path(source).exists():
         below = options.data_dir / source
         source = str(below) if below.exists() else source
