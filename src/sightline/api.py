@@ -147,6 +147,7 @@ def predict(
     top: Annotated[int | None, Range(1)] = None,
     min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),
+    crops: Path | None = None,
     stream: bool = False,
     prompt: str | None = None,
     ray: str | None = None,
@@ -169,6 +170,7 @@ def predict(
             were chosen for each class on the validation images; in COCO, which is to measure with, all are
             kept.
         classes: Only objects of this class ("car"); several by giving it again.
+        crops: Write each object as a picture of its own into this folder, by class.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
         prompt: What to cut out, where `run` is sam:FOLDER ("box 10,20,110,220; point 40,50").
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
@@ -229,6 +231,7 @@ def serve(
     host: str = "127.0.0.1",
     port: Annotated[int, Range(0, 65535)] = 8080,
     token_file: Path | None = None,
+    allow_origin: Sequence[str] = (),
     max_body: str = "20MB",
     max_images: int = 16,
     timeout: str = "30s",
@@ -246,6 +249,8 @@ def serve(
         host: Address to listen at. Any but this machine's own needs a token, in SIGHTLINE_TOKEN or a file.
         port: Port to listen at; 0 takes a free one.
         token_file: File with the token that requests must say ("Authorization: Bearer TOKEN").
+        allow_origin: Origin whose pages may ask from a browser ("https://shop.example"); several by giving it
+            again. Left out: none.
         max_body: Largest request ("20MB").
         max_images: Most pictures in a request.
         timeout: Time to receive a request; again as long to wait, and again to be predicted ("30s").
