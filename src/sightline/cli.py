@@ -141,5 +141,5 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        print(f"sightline: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        print(f"sightline: {error.filename or 'the output'}: {error.strerror or error}.", file=sys.stderr)
         sys.exit(1)

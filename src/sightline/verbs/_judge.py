@@ -156,8 +156,9 @@ def verdicts(
                 "These data do not show that the network is worth its cost."
             )
     if results.n < FEW:
+        part = "" if results.split == "all" else f"{results.split} "
         said.append(
-            f"There are only {results.n} {results.split} images, so the intervals are wide: "
+            f"There are only {results.n} {part}images, so the intervals are wide: "
             "small differences cannot be told from chance."
         )
     return said

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -123,7 +123,7 @@ def run(
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and found.out is not None:
         writer = writer_of(form, Setting(found.out, kind, names, ids, sources, str(run)))
-    with writer as write, cut_out(crops, kind, sources, names) as cut:
+    with _named(found.out or crops), writer as write, cut_out(crops, kind, sources, names) as cut:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
                 mine = kept(predictor, answer, wish)
@@ -135,6 +135,17 @@ def run(
                 raise
             say(f"Stopped after {found.total} frames.")
     return found
+
+
+@contextmanager
+def _named(out: Path | None) -> Iterator[None]:
+    """Name what was written where the system's error does not: a full disk has no file's name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and out is not None:
+            error.filename = str(out)
+        raise
 
 
 def _on_ray(run: Path, source: Sequence[str], ray: str, **wishes: Any) -> Predicted:

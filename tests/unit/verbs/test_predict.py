@@ -384,3 +384,13 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
     ):
         with pytest.raises(UsageError, match=r"boxes|objects"):
             run("p", **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl", "p.json"])
+def test_a_full_disk_is_told_with_the_file(name: str, run: Callable[..., Any], tmp_path: Path) -> None:
+    photos(tmp_path / "p", 5)
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as told:
+        run("p", out=Path(name))
+    assert told.value.filename == name
