@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from sightline.data._walk import home
 from sightline.engine.recipe import Recipe
+from sightline.options import Range
 from sightline.verbs import verb
+
+Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 if TYPE_CHECKING:
     from sightline.core.predictor import Predictor
@@ -71,7 +75,7 @@ def train(
     pretrained: Literal["no", "auto", "yes"] = "auto",
     teacher: Path | None = None,
     prune: float | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
     out: Path | None = None,
@@ -143,11 +147,12 @@ def predict(
     *,
     out: Path | None = None,
     as_: str | None = None,
-    batch_size: int = 64,
+    batch_size: Annotated[int, Range(1)] = 64,
     device: str = "auto",
-    top: int | None = None,
-    min_score: float | None = None,
+    top: Annotated[int | None, Range(1)] = None,
+    min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),
+    crops: Path | None = None,
     stream: bool = False,
     prompt: str | None = None,
     ray: str | None = None,
@@ -170,6 +175,7 @@ def predict(
             were chosen for each class on the validation images; in COCO, which is to measure with, all are
             kept.
         classes: Only objects of this class ("car"); several by giving it again.
+        crops: Write each object as a picture of its own into this folder, by class.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
         prompt: What to cut out, where `run` is sam:FOLDER ("box 10,20,110,220; point 40,50").
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
@@ -233,8 +239,9 @@ def serve(
     model: Sequence[str],
     *,
     host: str = "127.0.0.1",
-    port: int = 8080,
+    port: Annotated[int, Range(0, 65535)] = 8080,
     token_file: Path | None = None,
+    allow_origin: Sequence[str] = (),
     max_body: str = "20MB",
     max_images: int = 16,
     timeout: str = "30s",
@@ -252,6 +259,8 @@ def serve(
         host: Address to listen at. Any but this machine's own needs a token, in SIGHTLINE_TOKEN or a file.
         port: Port to listen at; 0 takes a free one.
         token_file: File with the token that requests must say ("Authorization: Bearer TOKEN").
+        allow_origin: Origin whose pages may ask from a browser ("https://shop.example"); several by giving it
+            again. Left out: none.
         max_body: Largest request ("20MB").
         max_images: Most pictures in a request.
         timeout: Time to receive a request; again as long to wait, and again to be predicted ("30s").
@@ -280,7 +289,7 @@ def compare(*runs: Path) -> Comparison:
 def tune(
     data: str,
     *,
-    trials: int = 20,
+    trials: Annotated[int, Range(1)] = 20,
     task: str | None = None,
     model: str | None = None,
     format: str | None = None,
@@ -290,7 +299,7 @@ def tune(
     splits: Path | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "auto",
-    seed: int = 0,
+    seed: Seed = 0,
     device: str = "auto",
     accept: Sequence[str] = (),
     out: Path | None = None,
@@ -379,7 +388,7 @@ def list_datasets() -> list[Table]:
 
 
 @verb
-def demo(*, out: Path | None = None, seed: int = 0) -> Run:
+def demo(*, out: Path | None = None, seed: Seed = 0) -> Run:
     """Train on the embedded digits and write a report: the whole way in a minute.
 
     Args:
@@ -398,7 +407,7 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
     """
     from sightline.verbs.load import run
 
-    return run(Path(path), device=device)
+    return run(Path(home(str(path))), device=device)
 
 
 VERBS = (

@@ -12,21 +12,23 @@ import inspect
 import json as json_module
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 import sightline
 from sightline import api
 from sightline.engine.recipe import Recipe
 from sightline.errors import SightlineError
+from sightline.options import fitted, is_number
 
 HELP = """From a folder of pictures to a vision model one can believe, and ship.
 
-Start with `sightline check photos/` and `sightline train photos/`. Any command: `--help`.
+Start with `sightline check photos/` and `sightline train photos/`. Any command: `--help`, or `sightline help
+COMMAND`.
 Exit codes: 0 good, 1 findings or a failed gate, 2 wrong usage, 3 data that cannot be used,
 4 an extra is missing, 130 interrupted (and resumable).
 """
@@ -49,7 +51,10 @@ def _command(verb: Callable[..., Any]) -> Callable[..., Any]:
 def build() -> App:
     """The whole command line, before it has seen any argument."""
     Parameter(name="*")(Recipe)
-    app = App(name="sightline", help=HELP, version=sightline.__version__, result_action="return_value")
+    app = App(
+        name="sightline", help=HELP, version=sightline.__version__, version_flags=["--version", "-v"],
+        result_action="return_value", default_parameter=Parameter(converter=_converted),
+    )  # fmt: skip
     app.meta.help_format = app.help_format = "markdown"
     for verb in api.VERBS:
         app.command(_command(verb), name=verb.__name__.removeprefix("list_"))
@@ -70,10 +75,19 @@ def build() -> App:
         """
         if quiet:
             os.environ["SIGHTLINE_QUIET"] = "1"
+        if tokens[:1] == ("help",):
+            tokens = (*tokens[1:], "--help")
         result = app(tokens, exit_on_error=False, print_error=False)
         return show(result, as_json=json)
 
     return app
+
+
+def _converted(kind: Any, tokens: Sequence[Token]) -> Any:
+    """A value of the command line. Numbers as in Python: cyclopts would round fractions to whole numbers."""
+    if not is_number(kind):
+        return convert(kind, tokens)
+    return fitted(tokens[0].value, kind, (tokens[0].keyword or "the number").lstrip("-"))
 
 
 def show(result: Any, *, as_json: bool) -> int:
@@ -127,5 +141,5 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except OSError as error:
-        print(f"sightline: {error.filename or 'a file'}: {error.strerror or error}.", file=sys.stderr)
+        print(f"sightline: {error.filename or 'the output'}: {error.strerror or error}.", file=sys.stderr)
         sys.exit(1)

@@ -36,10 +36,14 @@ class Range:
         return least and most
 
     def __str__(self) -> str:
-        low = f"more than {self.low:g}" if self.above else f"{self.low:g} or more"
+        low = f"more than {_plain(self.low)}" if self.above else f"{_plain(self.low)} or more"
         if self.high is None:
             return low
-        return f"{low} and {'less than' if self.below else 'at most'} {self.high:g}"
+        return f"{low} and {'less than' if self.below else 'at most'} {_plain(self.high)}"
+
+
+def _plain(number: float) -> str:
+    return str(int(number)) if float(number).is_integer() else f"{number:g}"
 
 
 def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
@@ -61,14 +65,26 @@ def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
         field = name.replace("-", "_")
         if field not in known:
             raise UnknownName(f"setting of {what}", name, known)
-        converted[field] = _fitted(value, hints[field], name)
+        converted[field] = fitted(value, hints[field], name)
     return cls(**converted)
 
 
-def _fitted(value: Any, hint: Any, name: str) -> Any:
+def fitted(value: Any, hint: Any, name: str) -> Any:
+    """A loose value as a setting of this type: the one conversion of the command line and of Python.
+
+    Nothing is made to fit: a fraction is no whole number, and yes is no number.
+
+    Args:
+        value: A value of Python, or text.
+        hint: str, int, float, bool, a Literal, one of these or None, or one of these with a `Range`.
+        name: Of the setting, for messages.
+
+    Raises:
+        UsageError: If the value does not fit.
+    """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        value = _fitted(value, arguments[0], name)
+        value = fitted(value, arguments[0], name)
         for limit in arguments[1:]:
             if isinstance(limit, Range) and value is not None and value not in limit:
                 raise UsageError(f"--{name.replace('_', '-')} must be {limit}. Received {value}.")
@@ -77,7 +93,7 @@ def _fitted(value: Any, hint: Any, name: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         (hint,) = (a for a in arguments if a is not type(None))
-        return _fitted(value, hint, name)
+        return fitted(value, hint, name)
     option = f"--{name.replace('_', '-')}"
     if origin is Literal:
         if value not in arguments:
@@ -86,10 +102,39 @@ def _fitted(value: Any, hint: Any, name: str) -> Any:
     if hint is bool:
         return _truth(value, option)
     try:
-        return hint(value)
-    except (TypeError, ValueError):
+        return _whole(value) if hint is int else _number(value) if hint is float else hint(value)
+    except (TypeError, ValueError, OverflowError):
         kind = {int: "a whole number", float: "a number"}.get(hint, getattr(hint, "__name__", str(hint)))
         raise UsageError(f"{option} must be {kind}. Received '{value}'.") from None
+
+
+def is_number(hint: Any) -> bool:
+    """Whether a setting of this type is a number, perhaps with a range, perhaps None."""
+    if hint in (int, float):
+        return True
+    kinds = typing.get_args(hint)
+    if typing.get_origin(hint) is Annotated:
+        return is_number(kinds[0])
+    wanted = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return wanted and any(is_number(kind) for kind in kinds)
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool):
+        raise TypeError
+    return float(value)
+
+
+def _whole(value: Any) -> int:
+    """A whole number: 3, 3.0, "3" or "3.0"."""
+    if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d+\s*", value):
+        return int(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    number = _number(value)
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
 
 
 def _truth(value: Any, option: str) -> bool:

@@ -41,11 +41,13 @@ class Door:
         host: Address that Ray's door listens at.
         port: And its port.
         token: What requests must say; empty where only this machine may ask.
+        origins: Origins whose pages may ask from a browser.
     """
 
     host: str
     port: int
     token: str = ""
+    origins: tuple[str, ...] = ()
 
 
 def serve(
@@ -84,7 +86,7 @@ def serve(
     if NAME in library_serve.status().applications:
         raise UsageError(f"The cluster has an application '{NAME}' already: stop the command that serves it.")
     try:
-        _deploy(library_serve, specs, limits, door.token)
+        _deploy(library_serve, specs, limits, door)
         _answers(door)
         started()
         _until_stopped()
@@ -95,12 +97,12 @@ def serve(
             library_serve.shutdown()
 
 
-def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, token: str) -> None:
+def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
     """Start the replicas, and wait until each has predicted once."""
     own, kept = replace(limits, workers=1), dict(specs)
 
     def build() -> App:
-        return application(kept, own, token)
+        return application(kept, own, door.token, door.origins)
 
     class Replica:
         """The application in one process of the cluster."""
@@ -121,11 +123,11 @@ def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, token
         ) from None
 
 
-def application(specs: Mapping[str, Spec], limits: Limits, token: str) -> App:
+def application(specs: Mapping[str, Spec], limits: Limits, token: str, origins: tuple[str, ...] = ()) -> App:
     """The guarded application, for a replica: it counts as started when its models have predicted once."""
     set_up(sys.stderr)
     service = Service.of(specs, limits)
-    guard = guarded(service, token)
+    guard = guarded(service, token, origins)
 
     async def run(scope: Any, receive: Receive, send: Send) -> None:
         await guard(scope, receive, _once_ready(service, send) if scope["type"] == "lifespan" else send)

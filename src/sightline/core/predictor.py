@@ -39,8 +39,9 @@ class Predictor(Protocol):
 
         Args:
             source: A file (picture or video), folder or glob; the number of a webcam (0); the address of a
-                stream (rtsp://, tcp://; http:// with `stream`); several of these; an array (H, W, C) or
-                (N, H, W, C) uint8, or several arrays.
+                stream (rtsp://, tcp://; http:// with `stream`); several of these; or
+                pictures in memory: arrays (H, W), (H, W, C) or (N, H, W, C) in RGB, uint8 or uint16, tensors
+                (C, H, W) uint8, pictures of Pillow, bytes of picture files.
             batch_size: Pictures or frames at a time, at most; those of a live source come one by one.
             stream: Take an http address for a video stream; else it is refused, as no picture is fetched.
             min_score: Lowest score of an object; 0 for all. None: the thresholds that were chosen for each

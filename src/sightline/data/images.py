@@ -15,6 +15,7 @@ import numpy as np
 from PIL import (
     BmpImagePlugin,
     GifImagePlugin,
+    Image,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
@@ -34,6 +35,7 @@ except ImportError:  # the light runtime does without: Pillow gives the same pix
 
 NAN = float("nan")
 MAX_PIXELS = 2**27
+PillowImage = Image.Image
 _SUBFILE, _REDUCED, _MASK = 254, 1, 4  # TIFF 6.0, section 8: NewSubfileType
 _WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif or ppm/pgm. Convert it to one of these"
 
@@ -142,6 +144,22 @@ def decode(
                 pixels = _to_uint8(image, kind, source, span)
     turned = pixels if kind == "tiff" else upright(pixels, orientation)  # Pillow turns a TIFF itself
     return np.ascontiguousarray(turned)
+
+
+def of_pillow(image: Any) -> np.ndarray:
+    """(H, W, C) uint8 of a picture that Pillow has opened or made, as `decode` gives it of a file.
+
+    Raises:
+        UnreadableImage: As `decode`.
+    """
+    kind = next((name for name in EXTENSIONS if name == (image.format or "").lower()), "")
+    orientation = _orientation(image, kind)  # before it is loaded: a PNG has it in front
+    try:
+        image.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UnreadableImage("the given picture", "unreadable", f"cannot be decoded ({error})") from error
+    pixels = _to_uint8(image, kind, b"")
+    return np.ascontiguousarray(pixels if kind == "tiff" else upright(pixels, orientation))
 
 
 def _full_jpeg(image: Any) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from sightline.core.dataset import Dataset
 from sightline.data._levels import Span
 from sightline.data._ties import difference
+from sightline.data._walk import home
 from sightline.data.formats import FORMATS
 from sightline.data.formats._foreign import foreign, told
 from sightline.data.formats._options import ReadOptions
@@ -57,8 +58,9 @@ def open_data(
             no files that have one.
     """
     span = None if pixel_range is None else _span(pixel_range)
-    options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
-    source = str(data)
+    near = None if data_dir is None else Path(home(str(data_dir)))
+    options = ReadOptions(truth=truth, target=target, data_dir=near)
+    source = home(str(data))
     if options.data_dir and not is_name(source) and not Path(source).exists():
         below = options.data_dir / source
         source = str(below) if below.exists() else source

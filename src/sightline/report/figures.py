@@ -207,6 +207,7 @@ def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, 
     where = axes
     if others and np.nanmax(bars[:, 1]) > 1.5 * max(top, 1e-12):
         where = axes.twinx()
+        axes.set_aspect("auto")  # of twins matplotlib would rather move the limits than keep them square
         where.set(ylabel=clean(exhibit.bars), ylim=(0, np.nanmax(bars[:, 1]) * 2.5))
         axes.set_zorder(where.get_zorder() + 1)
         axes.patch.set_visible(False)

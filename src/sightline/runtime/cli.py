@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..data._walk import home
 from ..data._walk import told as hidden_told
 from ..errors import SightlineError, UsageError
 
@@ -70,6 +71,7 @@ def _run(wish: argparse.Namespace) -> int:
     for name, value, lowest in (("batch", wish.batch, 1), ("threads", wish.threads, 0)):
         if value < lowest:
             raise UsageError(f"--{name} must be at least {lowest}. Received {value}.")
+    wish.out = None if wish.out is None else Path(home(str(wish.out)))
     if wish.out is not None and wish.out.suffix != ".jsonl":
         raise UsageError(f"--out must end in .jsonl. Received '{wish.out}'.")
     from .session import Session  # not before: --help and wrong usage cost nothing

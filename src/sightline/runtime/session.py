@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data._walk import home
 from ..data.images import decode, size_of
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
@@ -108,7 +109,7 @@ class Session:
     ) -> None:
         if threads < 0:
             raise UsageError(f"threads must be at least 0 (one a core). Received {threads}.")
-        self._file = Path(file)
+        self._file = Path(home(str(file)))
         data, self.card = onnx_file.load(self._file)
         self._settings = settings_of(self.card, self._file)
         self._wanted = _wanted(min_score, self.card, self._settings)
@@ -345,7 +346,12 @@ def _item(number: int, source: Any) -> Item:
     if isinstance(source, Item):
         return source
     if isinstance(source, str | Path):
-        return Item(str(source), Path(source))
+        return Item(str(source), Path(home(str(source))))
+    if not isinstance(source, bytes | np.ndarray):
+        raise UsageError(
+            f"A picture is a path, the bytes of a file, or an array (H, W, 3 or 1) uint8 in RGB. Received "
+            f"{type(source).__name__}."
+        )
     return Item(str(number), source)
 
 

@@ -40,6 +40,15 @@ _HOLD = 0.025
 times a second then, and not as often as it can be refused: the processor is needed for those it serves."""
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
 _CLOSE = (b"connection", b"close")
+_WAY = "The server is started with --allow-origin for those that may."
+_PREFLIGHT = (
+    (b"access-control-allow-methods", b"GET, POST"),
+    (
+        b"access-control-allow-headers",
+        b"accept, authorization, content-type, inference-header-content-length",
+    ),
+    (b"access-control-max-age", b"600"),
+)
 
 
 @lru_cache(256)
@@ -58,12 +67,25 @@ class Policy:
 
     Attributes:
         token: What "Authorization: Bearer ..." must say; empty where only this machine can ask.
+        origins: Origins whose pages may ask from a browser ("https://shop.example"), in small letters.
     """
 
     token: str = ""
+    origins: frozenset[str] = frozenset()
 
-    def judge(self, path: str, headers: dict[str, list[str]], client: str) -> None:
+    def welcome(self, headers: dict[str, list[str]]) -> str:
+        """The origin of the page that asks, if it is one that may; else empty."""
+        said = headers.get("origin", [])
+        return said[0] if len(said) == 1 and said[0].lower() in self.origins else ""
+
+    def judge(self, path: str, headers: dict[str, list[str]], client: str, *, ahead: bool = False) -> None:
         """Pass, or raise.
+
+        Args:
+            path: What is asked for.
+            headers: Of the request, by name in small letters.
+            client: Address that asks.
+            ahead: Whether a browser asks only whether it may ask, which it does without the token.
 
         Raises:
             Refused: 401 without the token; 403 for a foreign Host or Origin (a web page that has a browser
@@ -79,12 +101,18 @@ class Policy:
                 raise Refused(
                     403, "host", "Without a token the Host must be localhost or a loopback address."
                 )
-        for origin in headers.get("origin", []):
-            if _netloc(origin) != hosts[0].lower():
-                raise Refused(403, "origin", "Requests from pages of other origins are refused.")
-        if "cross-site" in headers.get("sec-fetch-site", []):
-            raise Refused(403, "origin", "Requests from pages of other sites are refused.")
-        if self.token and path not in OPEN and not self._known(headers.get("authorization", [])):
+        if not self.welcome(headers):
+            for origin in headers.get("origin", []):
+                if _netloc(origin) != hosts[0].lower():
+                    raise Refused(403, "origin", f"Requests from pages of other origins are refused. {_WAY}")
+            if "cross-site" in headers.get("sec-fetch-site", []):
+                raise Refused(403, "origin", f"Requests from pages of other sites are refused. {_WAY}")
+        if (
+            self.token
+            and not ahead
+            and path not in OPEN
+            and not self._known(headers.get("authorization", []))
+        ):
             raise Refused(
                 401, "token", "This needs the header 'Authorization: Bearer TOKEN' with the right token."
             )
@@ -144,7 +172,13 @@ class Guard:
 
     async def _serve(self, asked: _Request) -> None:
         try:
-            self.policy.judge(asked.path, asked.headers, (asked.scope.get("client") or ("",))[0])
+            first = asked.method == "OPTIONS" and "access-control-request-method" in asked.headers
+            ahead = first and bool(self.policy.welcome(asked.headers))
+            client = (asked.scope.get("client") or ("",))[0]
+            self.policy.judge(asked.path, asked.headers, client, ahead=ahead)
+            if ahead:
+                await asked.permit()
+                return
             if asked.method == "POST" and self.busy():
                 raise overloaded()
             body = await self._received(asked)
@@ -253,10 +287,20 @@ class _Request:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             extra = [*_HEADERS, (b"x-request-id", self.id.encode())]
+            if self._guard.policy.origins:
+                extra.append((b"vary", b"Origin"))
+            if origin := self._guard.policy.welcome(self.headers):
+                extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
+                extra.append((b"access-control-expose-headers", b"x-request-id, retry-after"))
             if self._guard.draining or not self.complete:
                 extra.append(_CLOSE)
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await self._send(message)
+
+    async def permit(self) -> None:
+        """Tell a browser what the page that it shows may send (CORS, fetch.spec.whatwg.org)."""
+        await self.send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT]})
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, refused: Refused) -> None:
         """Answer with an error at once. What is still being sent is taken in for a moment and thrown away:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -43,6 +44,24 @@ class Limits:
     def held(self) -> int:
         """Bytes of all requests that are in memory at once; further ones are refused meanwhile."""
         return 8 * self.max_body
+
+
+def origins_of(given: Sequence[str]) -> tuple[str, ...]:
+    """Origins whose pages may ask, in small letters: scheme, host, and port if it is not the usual one.
+
+    Raises:
+        UsageError: If one is none.
+    """
+    found = []
+    for text in [given] if isinstance(given, str) else given:
+        parts = re.fullmatch(r"https?://[^/\s?#@*]+", text.lower())
+        if parts is None:
+            raise UsageError(
+                f"--allow-origin is scheme and host of a page, such as https://shop.example, without a path; "
+                f"several by giving it again. Received '{text}'."
+            )
+        found.append(parts[0])
+    return tuple(found)
 
 
 def size_of(text: str | int, option: str) -> int:

@@ -13,7 +13,7 @@ import math
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -269,9 +269,10 @@ def bound(host: str, port: int) -> socket.socket:
         raise UsageError(f"--host {host} --port {port} cannot be listened at: {reason}.") from error
 
 
-def guarded(service: Service, token: str) -> Guard:
+def guarded(service: Service, token: str, origins: Iterable[str] = ()) -> Guard:
     """The whole application of a service, behind its guard."""
-    return Guard(build(service, closed=bool(token)), Policy(token), service.limits, service.metrics,
+    policy = Policy(token, frozenset(origins))
+    return Guard(build(service, closed=bool(token)), policy, service.limits, service.metrics,
                  lambda: service.busy)  # fmt: skip
 
 
@@ -280,6 +281,7 @@ def listen(
     sock: socket.socket,
     *,
     token: str = "",
+    origins: Iterable[str] = (),
     started: Callable[[str, int], None] = lambda host, port: None,
 ) -> None:
     """Serve until a signal ends it. Blocks.
@@ -288,12 +290,13 @@ def listen(
         service: What is served.
         sock: Where it is listened.
         token: What requests must say; without one the socket must be of this machine only.
+        origins: See `Policy`.
         started: Called with the address and port once requests are taken.
 
     Raises:
         SightlineError: If a model cannot be served.
     """
-    guard = guarded(service, token)
+    guard = guarded(service, token, origins)
 
     class Connection(Timed):
         limit = min(Timed.limit, service.limits.timeout)

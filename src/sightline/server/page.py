@@ -17,6 +17,7 @@ _STYLE = (
 )
 _EXAMPLES = """curl -F file=@a.jpg -F file=@b.jpg http://127.0.0.1:8080/v1/predict
 curl -H 'Content-Type: image/jpeg' --data-binary @a.jpg http://127.0.0.1:8080/v1/predict
+curl -H 'Content-Type: application/json' -d '{"image": "'$(base64 -w0 a.jpg)'"}' http://127.0.0.1:8080/v1/predict
 curl -H 'Accept: image/png' -F file=@a.jpg http://127.0.0.1:8080/v1/predict -o drawn.png"""
 
 

@@ -63,6 +63,18 @@ MODEL: Json = {
     }]
 }  # fmt: skip
 
+_BASE64: Json = {"type": "string", "contentEncoding": "base64"}
+
+
+def _one_of(name: str, schema: Json) -> Json:
+    return {
+        "type": "object",
+        "required": [name],
+        "properties": {name: schema},
+        "additionalProperties": False,
+    }
+
+
 WISHES: Json = {
     "parameters": [*MODEL["parameters"], {
         "name": "min_score", "in": "query", "required": False,
@@ -84,6 +96,14 @@ UPLOAD: Json = {
                 }
             },
             **{kind: {"schema": _BINARY} for kind in ("image/jpeg", "image/png", "application/octet-stream")},
+            "application/json": {
+                "schema": {
+                    "oneOf": [
+                        _one_of("image", _BASE64),
+                        _one_of("images", {"type": "array", "minItems": 1, "items": _BASE64}),
+                    ]
+                }
+            },
         },
     }
 }

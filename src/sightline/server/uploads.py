@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +13,10 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from sightline.server.refusal import Refused
 
-WANTED = "Send multipart/form-data with files, or one picture as image/* or application/octet-stream."
+WANTED = (
+    "Send multipart/form-data with files, one picture as image/* or application/octet-stream, or "
+    'application/json with {"image": BASE64} or {"images": [BASE64, ...]}.'
+)
 _NAME = 200  # letters of a file name that are told back
 
 
@@ -44,11 +49,14 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
         found = _form(body, options.get(b"boundary", b""), most)
     elif kind.startswith(b"image/") or kind == b"application/octet-stream":
         found = [Upload("", body)]
+    elif kind == b"application/json":
+        found = _encoded(body, most)
     else:
-        raise Refused(415, "content-type", WANTED, {"Accept-Post": "multipart/form-data, image/*, "
-                                                                   "application/octet-stream"})  # fmt: skip
+        raise Refused(415, "content-type", WANTED, {
+            "Accept-Post": "multipart/form-data, image/*, application/octet-stream, application/json",
+        })  # fmt: skip
     if not found:
-        raise Refused(422, "no-picture", f"The form holds no file. {WANTED}")
+        raise Refused(422, "no-picture", f"The request holds no picture. {WANTED}")
     for one in found:
         if not one.content:
             which = f" '{one.name}'" if one.name else ""
@@ -130,3 +138,29 @@ def _form(body: bytes, boundary: bytes, most: int) -> list[Upload]:
     if not reader.ended:
         raise Refused(400, "form", "The form is cut off: its last boundary is missing.")
     return reader.found
+
+
+def _encoded(body: bytes, most: int) -> list[Upload]:
+    """The pictures of a JSON document, as base64 (RFC 4648) or as data URLs (RFC 2397)."""
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        raise Refused(400, "json", f"The body is no JSON. {WANTED}") from None
+    if not isinstance(told, dict) or list(told) not in (["image"], ["images"]):
+        raise Refused(422, "json", f"The JSON holds one of 'image' and 'images', and no more. {WANTED}")
+    texts = told["images"] if "images" in told else [told["image"]]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise Refused(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
+    if len(texts) > most:
+        raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+    return [Upload("", _decoded(text, n)) for n, text in enumerate(texts)]
+
+
+def _decoded(text: str, number: int) -> bytes:
+    head, comma, rest = text.partition(",")
+    if comma and head.startswith("data:") and head.endswith(";base64"):
+        text = rest
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except ValueError:
+        raise Refused(422, "base64", f"Picture {number} is no base64 as RFC 4648 says it.") from None

@@ -209,7 +209,8 @@ def verdicts(
     main = task.card.score
     metric = network[main]
     card = metric.card
-    said = [f"{capital(main)} on {results.split}: {results.scores[main].text(card.percent)}."]
+    part = "all images" if results.split == "all" else results.split
+    said = [f"{capital(main)} on {part}: {results.scores[main].text(card.percent)}."]
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference
@@ -231,8 +232,9 @@ def verdicts(
                 "These data do not show that the network is worth its cost."
             )
     if results.n < FEW:
+        kind = "" if results.split == "all" else f"{results.split} "
         said.append(
-            f"There are only {results.n} {results.split} images, so the intervals are wide: "
+            f"There are only {results.n} {kind}images, so the intervals are wide: "
             "small differences cannot be told from chance."
         )
     return said

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import IOBase
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +24,7 @@ from sightline.data.video import Video
 from sightline.data.view import view
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
 from sightline.talk import say
+from sightline.verbs._memory import Held, held
 
 HELD = 2**27
 """Bytes of frames that one batch may hold."""
@@ -102,8 +104,8 @@ class Sources:
     """What is to be predicted, found at once and opened one after the other.
 
     Args:
-        source: A file, folder, glob, number of a webcam or address, or several; an array (H, W, C) or
-            (N, H, W, C) uint8, or several arrays.
+        source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
+            several.
         stream: Whether an http address is a video stream.
 
     Attributes:
@@ -122,13 +124,12 @@ class Sources:
         self.hidden: list[Path] = []
         self.root: Path | None = None
         self._folders: set[Path] = set()
-        self._items: list[np.ndarray | Path | _Film] = []
-        if isinstance(source, np.ndarray):
-            self._items = list(source[None] if source.ndim == 3 else source)
-            return
-        several = [source] if isinstance(source, str | Path | int) else list(source)
+        self._items: list[Held | Path | _Film] = []
+        many = isinstance(source, list | tuple | Iterator) and not isinstance(source, IOBase)
+        several = list(source) if many else [source]
         for one in several:
-            self._items.extend([one] if isinstance(one, np.ndarray) else self._found(str(one)))
+            named = isinstance(one, str | os.PathLike | int) and not isinstance(one, bool)
+            self._items.extend(self._found(str(one)) if named else held(one))
         if self._folders:
             self.root = Path(os.path.commonpath(self._folders))
         if not self._items:
@@ -176,7 +177,7 @@ class Sources:
             elif isinstance(item, Path):
                 yield from self._pages(item)
             else:
-                yield Input(str(number), str(number), Arrays(item[None]))
+                yield _in_memory(str(number), item)
 
     def batches(self, most: int) -> Iterator[list[Input]]:
         """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
@@ -201,6 +202,8 @@ class Sources:
         if pages == [0]:
             yield Input(str(file), name, Files([file]))
             return
+        if len(pages) > 1:
+            say(f"{file}: {len(pages)} pages, each of which is a picture (training takes the first).")
         for page in pages:
             mark = f"#{page:06d}" if len(pages) > 1 else ""
             yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)]))
@@ -292,6 +295,13 @@ class Sources:
 def _plain(path: Path) -> Path:
     """The whole path without "..", so that names below a folder stay below it."""
     return Path(os.path.normpath(path.absolute()))
+
+
+def _in_memory(name: str, item: Held) -> Input:
+    try:
+        return Input(name, name, Arrays(item.pixels()[None]))
+    except UnreadableImage as error:
+        return Input(name, name, Files([]), error=error.detail)
 
 
 def _address(source: str, stream: bool) -> _Film:

@@ -24,6 +24,7 @@ from sightline.ops.draw import Colour, colour_of
 from sightline.runtime.rows import Row
 from sightline.talk import say
 from sightline.verbs._kinds import Kind, codes
+from sightline.verbs._places import Places
 from sightline.verbs._prelabels import collected, written_formats
 from sightline.verbs._sources import Sources
 from sightline.verbs.load import Answer
@@ -143,7 +144,6 @@ def _csv(setting: Setting) -> Iterator[Write]:
 @contextmanager
 def _pictures(setting: Setting) -> Iterator[Write]:
     """Annotated pictures, and an annotated .mp4 for each film, in the folders that the sources have."""
-    fresh(setting.out)
     album = _Album(setting)
     try:
         yield album.add
@@ -152,12 +152,11 @@ def _pictures(setting: Setting) -> Iterator[Write]:
 
 
 class _Album:
-    """Pictures and films in a folder: "a/1.jpg" is drawn in "a/1.png", or "a/1.jpg.png" beside "a/1.bmp"."""
+    """Drawn pictures and films in a folder."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
-        names = (setting.sources.name(file) for file in setting.sources.all_files)
-        self._stems = Counter(str(PurePosixPath(name).with_suffix("")).casefold() for name in names)
+        self._places = Places(setting.out, setting.sources)
         self._film: Video | None = None
         self._file = setting.out
         self._writer: VideoWriter | None = None
@@ -174,14 +173,14 @@ class _Album:
             return
         drawn = self._setting.kind.drawn(image, said.prediction, said.row, self._setting.names)
         if one.film is None:
-            self._place(one.name, ".png").write_bytes(encode_png(drawn))
+            self._places.file(one.name, ".png").write_bytes(encode_png(drawn))
             return
         if one.film is not self._film or self._writer is None:
             self.close()
             name = re.sub(r"#\d{6}$", "", one.name)
             if one.film.live:  # an address, or a camera
                 name = re.sub(r"[^\w.-]+", "-", name) or "stream"
-            self._film, self._file = one.film, self._place(name, ".mp4")
+            self._film, self._file = one.film, self._places.file(name, ".mp4")
             self._writer = VideoWriter(self._file, one.film.facts.fps)
         self._writer.add(drawn, one.seconds or 0.0)
 
@@ -191,30 +190,6 @@ class _Album:
             self._writer.close()
             say(f"{self._file}: {self._writer.frames} frames, {self._writer.said}")
         self._writer = None
-
-    def _place(self, name: str, ending: str) -> Path:
-        """The file about a picture or film of this name; its folder is made."""
-        bare = PurePosixPath(name).with_suffix("")
-        whole = self._stems[str(bare).casefold()] > 1 or re.search(r"#\d{6}$", name)
-        file = self._setting.out / (f"{name}{ending}" if whole else f"{bare}{ending}")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return file
-
-
-def fresh(out: Path) -> None:
-    """Make a folder, which must be new or empty: what two models say must not lie mixed.
-
-    Raises:
-        UsageError: If something is in it, or it is a file.
-    """
-    if out.exists() and not out.is_dir():
-        raise UsageError(f"{out} is a file, and a folder is wanted. Name another one.")
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(
-            f"The folder {out} is not empty: what is written now would be mixed with what lies there. Name a "
-            "new folder, or empty this one first."
-        )
-    out.mkdir(parents=True, exist_ok=True)
 
 
 @contextmanager

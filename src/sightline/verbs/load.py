@@ -121,7 +121,9 @@ class ModelPredictor:
 
         Args:
             source: A file (picture or video), folder, glob, number of a webcam (0), rtsp:// or tcp://
-                address, or several; an array (H, W, C) or (N, H, W, C) uint8, or several arrays.
+                address; an array (H, W), or (H, W, C) in RGB, RGBA or grey, or (N, H, W, C), uint8 or uint16;
+                a tensor (C, H, W) or (N, C, H, W) uint8; a picture of Pillow; bytes of a picture file; or a
+                list of these.
             batch_size: Images at a time, at most; fewer where they are large.
             stream: Take an http address for a video stream.
             min_score: Lowest score of an object, in [0, 1]; 0 for all that the model saw, to measure with.

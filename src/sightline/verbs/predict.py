@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from sightline.core.report import Exhibit, Table
 from sightline.errors import UsageError
 from sightline.runtime.rows import Row
 from sightline.talk import say, track
+from sightline.verbs._crops import cut_out
 from sightline.verbs._kinds import kind_of
 from sightline.verbs._prompted import predictor as predictor_for
 from sightline.verbs._sources import Sources
@@ -92,6 +93,7 @@ def run(
     top: int | None = None,
     min_score: float | None = None,
     classes: Sequence[str] = (),
+    crops: Path | None = None,
     stream: bool = False,
     prompt: str | None = None,
     ray: str | None = None,
@@ -100,15 +102,11 @@ def run(
     if batch_size < 1:
         raise UsageError(f"--batch-size must be at least 1. Received {batch_size}.")
     if ray is not None:
-        library(ray)  # else what follows could not be imported
-        from sightline.verbs._ray import predict
-
-        if stream or prompt is not None:
-            raise UsageError(
-                f"--ray cannot be given with {'--stream' if stream else '--prompt'}: leave one out."
-            )
-        return predict(
-            Path(run), source, ray, out=out, as_=as_, batch_size=batch_size, device=device, top=top,
+        others = {"--stream": stream, "--prompt": prompt is not None, "--crops": crops is not None}
+        if clash := [option for option, given in others.items() if given]:
+            raise UsageError(f"--ray cannot be given with {clash[0]}: leave one out.")
+        return _on_ray(
+            run, source, ray, out=out, as_=as_, batch_size=batch_size, device=device, top=top,
             min_score=min_score, classes=classes,
         )  # fmt: skip
     predictor = predictor_for(Path(run), prompt, device)
@@ -125,17 +123,36 @@ def run(
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and found.out is not None:
         writer = writer_of(form, Setting(found.out, kind, names, ids, sources, str(run)))
-    with writer as write:
+    with _named(found.out or crops), writer as write, cut_out(crops, kind, sources, names) as cut:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
                 mine = kept(predictor, answer, wish)
                 _note(found, mine, sources.live)
                 write(mine if measured is None else kept(predictor, answer, measured))
+                cut(mine)
         except KeyboardInterrupt:
             if not sources.live:
                 raise
             say(f"Stopped after {found.total} frames.")
     return found
+
+
+@contextmanager
+def _named(out: Path | None) -> Iterator[None]:
+    """Name what was written where the system's error does not: a full disk has no file's name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and out is not None:
+            error.filename = str(out)
+        raise
+
+
+def _on_ray(run: Path, source: Sequence[str], ray: str, **wishes: Any) -> Predicted:
+    library(ray)  # else what follows could not be imported
+    from sightline.verbs._ray import predict
+
+    return predict(Path(run), source, ray, **wishes)
 
 
 def _note(found: Predicted, answer: Answer, live: bool) -> None:

@@ -13,7 +13,7 @@ from sightline.errors import DataError, MissingExtra, UsageError
 from sightline.options import build
 from sightline.server.guard import is_loopback
 from sightline.server.jobs import Spec
-from sightline.server.limits import Limits, seconds_of, size_of
+from sightline.server.limits import Limits, origins_of, seconds_of, size_of
 from sightline.server.worker import named
 from sightline.talk import say, silent
 
@@ -29,6 +29,7 @@ def run(
     host: str = "127.0.0.1",
     port: int = 8080,
     token_file: Path | None = None,
+    allow_origin: Sequence[str] = (),
     max_body: str = "20MB",
     max_images: int = 16,
     timeout: str = "30s",
@@ -55,7 +56,10 @@ def run(
         "max_pixels": max_pixels() if _PIXELS in os.environ else Limits.max_pixels,
     }  # fmt: skip
     limits, files = build(Limits, asked, "serve"), models(model)
-    token = secret(token_file)
+    token, origins = (
+        secret(token_file),
+        origins_of([allow_origin] if isinstance(allow_origin, str) else allow_origin),
+    )
     if not token and not is_loopback(host):
         raise UsageError(
             f"--host {host} can be reached by others, so a token is needed: put at least {_SHORTEST} letters "
@@ -64,19 +68,20 @@ def run(
     each = threads or max(1, (os.cpu_count() or 1) // (workers * len(files)))
     specs = {name: Spec(SESSION, str(file.absolute()), each) for name, file in files.items()}
     if ray is not None:
-        _on_ray(ray, specs, limits, host, port, token)
+        _on_ray(ray, specs, limits, host, port, token, origins)
         return
     sock = bound(host, port)
     set_up(sys.stderr, level=30 if silent() else 20)
     service = Service.of(specs, limits)
     names = ", ".join(files)
-    listen(service, sock, token=token,
+    listen(service, sock, token=token, origins=origins,
            started=lambda at, number: say(f"Serving {names} at http://{at}:{number} (/docs)"))  # fmt: skip
 
 
 def _on_ray(
-    address: str, specs: Mapping[str, Spec], limits: Limits, host: str, port: int, token: str
-) -> None:
+    address: str, specs: Mapping[str, Spec], limits: Limits, host: str, port: int, token: str,
+    origins: tuple[str, ...],
+) -> None:  # fmt: skip
     """Serve on a cluster of Ray. The models are loaded here first, to say plainly what is wrong with one."""
     library(address)
     from sightline.cluster.serving import Door, serve
@@ -92,7 +97,7 @@ def _on_ray(
     if not is_loopback(host):
         say("Ray's own door limits neither slow senders nor connections: put a proxy in front of it.")
     with cluster(address) as there:
-        serve(specs, limits, Door(host, port, token), there,
+        serve(specs, limits, Door(host, port, token, origins), there,
               lambda: say(f"Serving {', '.join(specs)} at http://{host}:{port} (/docs)"))  # fmt: skip
 
 

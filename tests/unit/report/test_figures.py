@@ -103,6 +103,15 @@ def test_thousands_of_points_stay_small() -> None:
     assert len(svg(Scatter("s", "x", "y", points))) < 400_000
 
 
+def test_square_curves_with_bars_of_another_scale_are_drawn_without_complaints(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Matplotlib would say that it ignores the limits of one axis."""
+    curve, counts = [(0.0, 0.0), (1.0, 1.0)], [(0.3, 400.0), (0.7, 600.0)]
+    svg(Lines("Reliability", "confidence", "right", {"found": curve, "n": counts}, diagonal=True, bars="n"))
+    assert caplog.messages == []
+
+
 def test_bars_of_another_scale_get_an_axis_of_their_own() -> None:
     series = {"right": [(0.3, 0.2), (0.7, 0.8)], "images": [(0.3, 400.0), (0.7, 600.0)]}
     drawn = svg(Lines("r", "confidence", "share right", series, diagonal=True, bars="images"))

@@ -18,7 +18,7 @@ if __name__ == "__main__":
     specs = {n: Spec("tests.unit.server.fake:Session", f, 1) for n, f in asked["models"].items()}
     service = Service.of(specs, Limits(**asked["limits"]))
     try:
-        listen(service, bound("127.0.0.1", 0), token=asked["token"],
+        listen(service, bound("127.0.0.1", 0), token=asked["token"], origins=asked["origins"],
                started=lambda host, port: print(port, flush=True))  # fmt: skip
     except SightlineError as error:
         print(error, file=sys.stderr)

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,10 +109,15 @@ class Running:
 
 @contextmanager
 def serving(
-    folder: Path, models: Mapping[str, str] | None = None, token: str = "", ready: bool = True, **limits: Any
+    folder: Path,
+    models: Mapping[str, str] | None = None,
+    token: str = "",
+    ready: bool = True,
+    origins: Sequence[str] = (),
+    **limits: Any,
 ) -> Iterator[Running]:
     """A server of fake models; killed at the end if it still runs."""
-    asked = {"models": models or {"street": "quick"}, "limits": limits, "token": token}
+    asked = {"models": models or {"street": "quick"}, "limits": limits, "token": token, "origins": origins}
     log = folder / f"{secrets.token_hex(4)}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sightline.errors import UsageError
 from sightline.server.guard import Policy, is_loopback
-from sightline.server.limits import Limits
+from sightline.server.limits import Limits, origins_of
 from sightline.server.refusal import Refused
 from sightline.server.service import Service
 from tests.unit.server.running import Running, encoded, form, png, serving
@@ -50,6 +51,33 @@ def test_its_own_page_may_ask(server: Running) -> None:
     here = f"127.0.0.1:{server.port}"
     assert server.predict(png(), Host=here, Origin=f"http://{here}").status == 200
     assert server.get("/v1/model", **{"Sec-Fetch-Site": "cross-site"}).status == 403
+
+
+def test_pages_of_named_origins_may_ask(tmp_path: Path) -> None:
+    """As a browser asks for them: first whether it may, without the token, then with it."""
+    ours, other = "https://Shop.example", "https://shop.example.evil.example"
+    with serving(tmp_path, token=TOKEN, origins=["https://shop.example"]) as server:
+        first = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+        ahead = server.ask("OPTIONS", "/v1/predict", headers={"Origin": ours, **first})
+        assert (ahead.status, ahead.headers["access-control-allow-origin"]) == (204, ours)
+        assert "authorization" in ahead.headers["access-control-allow-headers"]
+        page = {"Origin": ours, "Sec-Fetch-Site": "cross-site"}
+        reply = server.predict(png(), Authorization=f"Bearer {TOKEN}", **page)
+        assert (reply.status, reply.headers["access-control-allow-origin"]) == (200, ours)
+        assert reply.headers["vary"] == "Origin"
+        refused = server.predict(png(), **page)
+        assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, ours)
+        for origin in (other, "null", "http://shop.example"):
+            assert server.ask("OPTIONS", "/v1/predict", headers={"Origin": origin, **first}).status == 403
+            reply = server.predict(png(), Authorization=f"Bearer {TOKEN}", Origin=origin)
+            assert (reply.status, reply.reason) == (403, "origin")
+            assert "access-control-allow-origin" not in reply.headers
+
+
+@pytest.mark.parametrize("text", ["*", "shop.example", "https://shop.example/page", "https://", "null", ""])
+def test_what_is_no_origin_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--allow-origin is scheme and host"):
+        origins_of([text])
 
 
 @pytest.mark.parametrize("said", [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -34,6 +35,36 @@ def test_files_of_a_form_are_predicted_in_order(server: Running) -> None:
     told = reply.json["predictions"]
     assert [one["path"] for one in told] == ["a.png", "mädchen.png", "c.png"]
     assert [one["label"] for one in told] == ["bright", "dark", "bright"]
+
+
+def test_pictures_may_come_as_base64_in_json(server: Running) -> None:
+    texts = [base64.b64encode(png(value)).decode() for value in (250, 3)]
+    for told in ({"images": texts}, {"images": [f"data:image/png;base64,{text}" for text in texts]}):
+        reply = server.predict(json.dumps(told).encode(), "application/json")
+        assert [one["label"] for one in reply.json["predictions"]] == ["bright", "dark"], reply.body
+    reply = server.predict(json.dumps({"image": texts[1]}).encode(), "application/json; charset=utf-8")
+    assert [one["path"] for one in reply.json["predictions"]] == ["0"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "reason"),
+    [
+        (b"{", 400, "json"),
+        (b"[" * 100_000, 400, "json"),
+        (b"[]", 422, "json"),
+        (b'{"image": 3}', 422, "json"),
+        (b'{"image": "YQ==", "url": "x"}', 422, "json"),
+        (b'{"image": "a picture!"}', 422, "base64"),
+        (b'{"image": "/tmp/a.png"}', 422, "base64"),
+        (b'{"images": []}', 422, "no-picture"),
+        (b'{"image": ""}', 422, "empty"),
+        (b'{"images": ["YQ==", "YQ==", "YQ==", "YQ==", "YQ=="]}', 413, "too-many"),
+        (b'{"image": "YQ=="}', 415, "not-an-image"),
+    ],
+)
+def test_json_that_holds_no_picture_is_told(server: Running, body: bytes, status: int, reason: str) -> None:
+    reply = server.predict(body, "application/json")
+    assert (reply.status, reply.reason) == (status, reason)
 
 
 def test_a_bad_picture_among_good_ones_costs_only_itself(server: Running) -> None:

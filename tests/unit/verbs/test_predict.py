@@ -248,6 +248,20 @@ def test_drawn_pictures_keep_the_folders_of_their_sources(run: Callable[..., Any
     assert (tmp_path / "two/b/0.png").is_file()
 
 
+def test_objects_are_cut_out_by_class(run: Callable[..., Any], tmp_path: Path) -> None:
+    photos(tmp_path / "s" / "a", 5, None)
+    photos(tmp_path / "s" / "b", 40)
+    run("s", out=Path("o.csv"), crops=Path("cut"))
+    made = sorted(str(f.relative_to(tmp_path / "cut")) for f in (tmp_path / "cut").rglob("*.png"))
+    assert made == ["square/a/0-1.png", "square/b/0-1.png"]
+    with Image.open(tmp_path / "cut/square/b/0-1.png") as crop:
+        assert crop.size == pytest.approx((2 * SIDE, 2 * SIDE), abs=4)
+        red, _, blue = np.asarray(crop.convert("RGB"))[SIDE, SIDE].tolist()
+        assert red - blue > 100  # orange
+    with pytest.raises(UsageError, match="cut is not empty"):
+        run("s", crops=Path("cut"))
+
+
 def test_drawings_of_two_models_are_never_mixed(run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "p", 5)
     run("p", out=Path("drawn"))
@@ -362,6 +376,21 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
     label.task = SimpleNamespace(card=SimpleNamespace(prediction="label"))  # type: ignore[assignment]
     monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: label)
     photos(tmp_path / "p", 5)
-    for options in ({"out": Path("o.json")}, {"min_score": 0.5}, {"classes": ["square"]}):
+    for options in (
+        {"out": Path("o.json")},
+        {"min_score": 0.5},
+        {"classes": ["square"]},
+        {"crops": Path("c")},
+    ):
         with pytest.raises(UsageError, match=r"boxes|objects"):
             run("p", **options)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
+@pytest.mark.parametrize("name", ["p.csv", "p.jsonl", "p.json"])
+def test_a_full_disk_is_told_with_the_file(name: str, run: Callable[..., Any], tmp_path: Path) -> None:
+    photos(tmp_path / "p", 5)
+    (tmp_path / name).symlink_to("/dev/full")
+    with pytest.raises(OSError, match="No space left") as told:
+        run("p", out=Path(name))
+    assert told.value.filename == name

@@ -38,8 +38,9 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     white = (scan.low[alpha] == 255) & (scan.high[alpha] == 255)
     return [
         *found(dataset, "animated", "warning", those([f.frames > 1 for _, f in facts]),
-               "{n} files have several frames; only the first of each is used",
-               "Extract the frames that matter, or accept that the first one stands for all."),
+               "{n} files have several frames or pages; training sees only the first of each",
+               "Extract those that matter, or accept that the first one stands for all. `predict` answers "
+               "each page of a TIFF."),
         *found(dataset, "wrong-extension", "warning", those([not f.extension_matches for _, f in facts]),
                "{n} files are of another format than their extension says; read by content",
                "Rename them: other programs may go by the extension."),
