@@ -297,17 +297,34 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
         loss = losses["loss"]
         if recipe.l1:
             loss = loss + recipe.l1 * optim.l1(training.model)
-        devices.backward(loss / (recipe.accumulate or 1))
+        devices.backward(loss * (len(batch) / _planned(recipe)) if recipe.accumulate != 1 else loss)
         for name, value in losses.items():
             training.sums[name] = training.sums.get(name, 0.0) + _number(value, devices) * len(batch)
         check_finite(training, loss, batch)
         if boundary:
+            _mean_over_window(training, optimizer, training.window + len(batch))
             devices.step(optimizer, recipe.clip or 0.0)
+    training.window = 0 if boundary else training.window + len(batch)
     training.sums["images"] = training.sums.get("images", 0.0) + len(batch)
     if boundary:
         training.step += 1
         if training.ema is not None:
             training.ema.update_parameters(training.model)
+
+
+def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, images: int) -> None:
+    """Gradients added up over several batches, as if these had been one: the last window of an epoch may hold
+    fewer batches, and its last batch fewer images."""
+    if training.recipe.accumulate == 1 or images == _planned(training.recipe):
+        return
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        if parameter.grad is not None:
+            parameter.grad.mul_(_planned(training.recipe) / images)
+
+
+def _planned(recipe: Recipe) -> int:
+    """Images of a whole window of batches whose gradients are added up."""
+    return (recipe.batch_size or 32) * (recipe.accumulate or 1)
 
 
 def _average(training: Training) -> Callable[[Any, Any, Any], None]:
