@@ -15,6 +15,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
 from sightline.talk import say
+from sightline.verbs import _first_step
 from sightline.verbs._fit import facts, fit
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
 
@@ -64,6 +65,7 @@ def run(
     )
     looked = look_at(asked)
     first = plan(asked, looked)
+    _first_step.tried(first)
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")

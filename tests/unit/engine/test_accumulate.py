@@ -13,7 +13,8 @@ from tests.user.conftest import write_photos
 
 HOW = {
     "model": "perceptron", "epochs": 1, "optimizer": "sgd", "lr": 0.01, "momentum": 0.0, "warmup": 0.0,
-    "schedule": "constant", "clip": 0.0, "weight_decay": 0.0, "augment": "none", "precision": "fp32", "pretrained": "no",
+    "schedule": "constant", "clip": 0.0, "weight_decay": 0.0, "augment": "none",
+    "precision": "fp32", "pretrained": "no",
 }  # fmt: skip
 
 

@@ -117,7 +117,7 @@ def fit(
             callback.end(training)
     best = devices.gather(run.checkpoint("best") if devices.first else None)[0]
     if best is None:
-        raise TrainingFailed(f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}.")
+        raise TrainingFailed(_none_kept(run))
     model.load_state_dict(best[0]["model"])
     return training
 
@@ -183,6 +183,17 @@ def _keep_best(training: Training, values: dict[str, float], epoch: int) -> None
             training.run.save_checkpoint("best", training.step, weights, {"epoch": epoch}, keep=1)
 
 
+def _none_kept(run: Run) -> str:
+    """Why no epoch gave weights to keep: what validation said that was no number."""
+    last = list(run.events())[-1:] or [{}]
+    if last[0].get("val_loss") is not None and last[0].get("val_score") is None:
+        return (
+            "The score was not defined on the validation part in any epoch, so that no weights could be chosen. "
+            f"Put images with objects or classes to find into it, or use --monitor loss. See {run.path}."
+        )
+    return f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}."
+
+
 def _finished(training: Training) -> bool:
     done = training.stopping or training.epoch > (training.recipe.epochs or 1)
     return done or _out_of_time(training)
@@ -237,8 +248,8 @@ def _train_epoch(training: Training, train: Batches) -> None:
     if recipe.compile:
         module = torch.compile(module)  # type: ignore[assignment]
     model.train()
-    for still in _still(model, recipe):
-        still.eval()
+    for layer in still(model, recipe):
+        layer.eval()
     every = seconds(recipe.checkpoint_every) or math.inf
     saved = clock = time.monotonic()
     batches = train.epoch(training.epoch, training.batch, _begun(training, len(train)))
@@ -263,7 +274,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
             break
 
 
-def _still(model: Model, recipe: Recipe) -> list[nn.Module]:
+def still(model: Model, recipe: Recipe) -> list[nn.Module]:
     """Layers whose running statistics training leaves alone."""
     if not recipe.freeze_bn:
         return frozen_modules(model)
