@@ -32,7 +32,7 @@ def crowded(targets: Instances) -> tuple[NDArray[np.bool_], float]:
     objects, judged = each.sum(0), np.minimum(each, JUDGED).sum(0)
     there = objects > 0
     precision = (100 * judged[there] // objects[there] + 1) / 101
-    return (each > JUDGED).any(1), float(precision.mean()) if there.any() else 1.0
+    return np.asarray((each > JUDGED).any(1)), float(precision.mean()) if there.any() else 1.0
 
 
 def rarest(targets: Instances) -> NDArray[np.int64]:

@@ -106,7 +106,8 @@ def _model(plan: Plan, settings: Settings) -> Model:
 
 def _smallest(plan: Plan, least: Settings, images: int) -> int | None:
     """The smallest --size that works, or None."""
-    stride, now = plan.method.CARD.stride, list(least["size"])
+    stride: int = plan.method.CARD.stride
+    now: list[int] = list(least["size"])
 
     def works(side: int) -> bool:
         scale = side / max(now)

@@ -112,10 +112,11 @@ def baselines(
     if frozen is None or not waiting:
         return found
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
-    features = attempt(
-        "The look through the frozen network", partial(_features, frozen, part, test), None, failed
-    )
-    for baseline in waiting if features is not None else ():
+    look = partial(_features, frozen, part, test)
+    features = attempt("The look through the frozen network", look, None, failed)
+    if features is None:
+        return found
+    for baseline in waiting:
         ask(baseline, partial(_on_features, baseline, part, *features))
     return found
 

@@ -65,7 +65,6 @@ def run(
     )
     looked = look_at(asked)
     first = plan(asked, looked)
-    _first_step.tried(first)
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")
@@ -108,6 +107,7 @@ def _trial(
     if trial.number == 0:
         drawn = {name: getattr(first.recipe, name) for name in drawn}
     made = plan(replace(asked, recipe={**(asked.recipe or {}), **drawn}), looked, splits=first.dataset.splits)
+    _first_step.tried(made)
     run = Run.create(folder / f"trial-{trial.number + 1}", {"verb": "tune", **facts(made)})
     say(f"Trial {trial.number + 1}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                                                    for k, v in drawn.items()))  # fmt: skip

@@ -30,10 +30,11 @@ from sightline.engine.trouble import (
     check_finite,
     interruptible,
     memory,
+    none_kept,
     not_finite,
     stop_if_interrupted,
 )
-from sightline.errors import TrainingFailed, UsageError
+from sightline.errors import UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import freeze, frozen_modules, unfreeze_stage
 from sightline.talk import say, track
@@ -117,7 +118,7 @@ def fit(
             callback.end(training)
     best = devices.gather(run.checkpoint("best") if devices.first else None)[0]
     if best is None:
-        raise TrainingFailed(_none_kept(run))
+        raise none_kept(run)
     model.load_state_dict(best[0]["model"])
     return training
 
@@ -181,17 +182,6 @@ def _keep_best(training: Training, values: dict[str, float], epoch: int) -> None
         if training.devices.first:
             weights = {"model": training.evaluated.state_dict()}
             training.run.save_checkpoint("best", training.step, weights, {"epoch": epoch}, keep=1)
-
-
-def _none_kept(run: Run) -> str:
-    """Why no epoch gave weights to keep: what validation said that was no number."""
-    last = list(run.events())[-1:] or [{}]
-    if last[0].get("val_loss") is not None and last[0].get("val_score") is None:
-        return (
-            "The score was not defined on the validation part in any epoch, so that no weights could be chosen. "
-            f"Put images with objects or classes to find into it, or use --monitor loss. See {run.path}."
-        )
-    return f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}."
 
 
 def _finished(training: Training) -> bool:
