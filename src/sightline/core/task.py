@@ -116,7 +116,8 @@ class Task(ABC):
         return standard
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """Settings for `Model.decode` fitted on validation predictions; empty where none."""
+        """Settings for `Model.decode` fitted on validation predictions; empty where none. Under "calibration"
+        may be a sentence on what was fitted, which is said."""
         del prediction, truth
         return {}
 

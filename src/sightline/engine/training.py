@@ -35,6 +35,7 @@ class Training:
         best: (score, minus loss) of the weights that are kept.
         best_epoch: Epoch they come from; 0 before the first.
         sums: Sums of the logged losses over the images of the epoch, and of "images".
+        window: Images whose gradients wait for the next step; 0 whenever a checkpoint is written.
         stopping: A callback asked to stop after this epoch.
         interrupted: A signal asked to stop after this step.
     """
@@ -55,6 +56,7 @@ class Training:
     best: tuple[float, float] = (-math.inf, -math.inf)
     best_epoch: int = 0
     sums: dict[str, Any] = field(default_factory=dict)
+    window: int = 0
     plateau: Plateau = field(default_factory=Plateau)
     validation_seconds: float = 0.0
     stopping: bool = False

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from sightline.core.run import Run
 from sightline.core.sample import Batch
 from sightline.engine.training import Training
 from sightline.errors import Interrupted, TrainingFailed
@@ -101,3 +102,15 @@ def interruptible(training: Training) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def none_kept(run: Run) -> TrainingFailed:
+    """The error for a training whose epochs gave no weights to keep: says what validation lacked."""
+    last = (list(run.events())[-1:] or [{}])[0]
+    if last.get("val_loss") is not None and last.get("val_score") is None:
+        return TrainingFailed(
+            "The score was not defined on the validation part in any epoch, so that no weights could be "
+            "chosen. Put images into it on which it is (with objects, or with classes). "
+            f"See {run.path}."
+        )
+    return TrainingFailed(f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}.")

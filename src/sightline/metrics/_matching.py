@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from sightline.metrics._weighted import array
+from sightline.ops.objects import JUDGED
 
 Array = np.ndarray
 
@@ -23,7 +24,7 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU from which on a detection has found an object."""
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """Least and greatest area in square pixels, both inside, of the objects that count."""
-MOST = 100
+MOST = JUDGED
 """Detections looked at in each image and class."""
 
 NEVER = np.uint16(2 ** len(THRESHOLDS) - 1)

@@ -16,6 +16,14 @@ LIMITS = (0.05, 20.0)
 """Least and greatest temperature; one at a limit says that the scores are not probabilities."""
 
 
+LEAST, WRONG = 100, 10
+"""Images that a temperature is fitted on at least, and wrong ones among them for one that makes surer.
+
+By simulation (4 classes, 17 % wrong, 60 draws): from 25 images a fit of what was true already costs up to
+3.6 in log loss, from 50 up to 0.3, from 100 up to 0.05; what it mends is worth 0.02 to 0.05.
+"""
+
+
 @dataclass(frozen=True)
 class Point:
     """One bin of a reliability diagram.
@@ -69,6 +77,43 @@ def temperature(scores: Array, truth: Array) -> float:
     bounds = (1 / LIMITS[1], 1 / LIMITS[0])
     found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
     return 1 / float(found.x) if found.fun < loss(1.0) else 1.0
+
+
+def supported(scores: Array, truth: Array) -> tuple[float, str]:
+    """A temperature that the images support, and in a sentence why it is what it is.
+
+    Args:
+        scores: As `temperature` takes them.
+        truth: Likewise.
+
+    Returns:
+        What `temperature` gives; or 1.0 where there are fewer than `LEAST` images, where all are right (the
+        best would be without end), where it would make surer with fewer than `WRONG` of them wrong, and at
+        the lower of `LIMITS`.
+    """
+    said = scores > 0.5 if truth.ndim == 2 else scores.argmax(1)
+    n, wrong = len(truth), int((said != truth).sum())
+    what = "labels" if truth.ndim == 2 else "images"
+    as_it_was = "confidences are left as the network gives them"
+    if n < LEAST:
+        return 1.0, f"{n} validation images are too few ({LEAST} are needed): {as_it_was}."
+    if wrong == 0:
+        return (
+            1.0,
+            f"All {n} validation images are right, which tells nothing of how sure to be: {as_it_was}.",
+        )
+    found = temperature(scores, truth)
+    if found < 1 and wrong < WRONG:
+        return (
+            1.0,
+            f"Only {wrong} {what} of {n} validation images are wrong, too few to be surer: {as_it_was}.",
+        )
+    if found <= LIMITS[0] * 1.001:
+        return 1.0, f"The best temperature is below {LIMITS[0]:g}, which no data support: {as_it_was}."
+    text = f"Temperature {found:.3g}, fitted on {n} validation images with {wrong} wrong {what}"
+    if found >= LIMITS[1] / 1.001:
+        text += ". It is at its upper limit: confidences say nothing of what is right"
+    return found, text + "."
 
 
 def apply(scores: Array, temperature: float, *, several: bool = False) -> Array:

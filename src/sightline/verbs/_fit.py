@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 import platform
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -40,6 +42,8 @@ from sightline.verbs._frozen import Frozen
 from sightline.verbs._own import placed
 from sightline.verbs._plan import Plan
 from sightline.verbs._start import tuned_side, unsuited
+
+_ONE = threading.RLock()
 
 MAX_PROBE_IMAGES = 10_000
 """Training images that the head is fitted on before training; with more, training itself does better."""
@@ -135,6 +139,19 @@ def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
     return lambda model: fit_probe(model, views, val, devices)
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One training at a time in a process: all draw from PyTorch's one generator, and set its threads."""
+    if not _ONE.acquire(blocking=False):
+        say("Another training of this process is under way; this one waits for its end.")
+        _ONE.acquire()
+    try:
+        yield
+    finally:
+        _ONE.release()
+
+
+@_alone()
 def fit(
     plan: Plan, run: Run, devices: Devices, *, resume: bool = False, extra: Sequence[Callback] = ()
 ) -> tuple[Model, float]:

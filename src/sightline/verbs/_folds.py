@@ -93,7 +93,7 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     for name in everywhere:
         _, said, true = all_of(f"test.{name}")
         results.baselines[name], beside[name] = _judge.scored(task, said, true, groups)
-    results.verdicts = _judge.verdicts(task, results, network, beside, groups)
+    results.verdicts = _judge.verdicts(task, results, network, beside, groups, truth)
     settings = read_card(runs[0].path)[1]["settings"]
     results.exhibits = _judge.exhibits(task, prediction, truth, ids, settings, results.verdicts)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}

@@ -19,6 +19,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline, Task
 from sightline.data.pixels import picture
 from sightline.data.view import seen
@@ -26,6 +27,7 @@ from sightline.engine.inference import Predicted
 from sightline.errors import Interrupted, SightlineError
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
+from sightline.ops.objects import JUDGED, crowded
 from sightline.talk import say, track
 from sightline.verbs._frozen import Frozen
 
@@ -110,10 +112,11 @@ def baselines(
     if frozen is None or not waiting:
         return found
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
-    features = attempt(
-        "The look through the frozen network", partial(_features, frozen, part, test), None, failed
-    )
-    for baseline in waiting if features is not None else ():
+    look = partial(_features, frozen, part, test)
+    features = attempt("The look through the frozen network", look, None, failed)
+    if features is None:
+        return found
+    for baseline in waiting:
         ask(baseline, partial(_on_features, baseline, part, *features))
     return found
 
@@ -204,6 +207,7 @@ def verdicts(
     network: Mapping[str, Metric],
     beside: Mapping[str, Mapping[str, Metric]],
     groups: np.ndarray | None,
+    truth: Any,
 ) -> list[str]:
     """Sentences that the numbers allow: network against each baseline, and how many images there are."""
     main = task.card.score
@@ -211,6 +215,11 @@ def verdicts(
     card = metric.card
     part = "all images" if results.split == "all" else results.split
     said = [f"{capital(main)} on {part}: {results.scores[main].text(card.percent)}."]
+    if isinstance(truth, Instances) and (best := crowded(truth)[1]) < 1:
+        said.append(
+            f"{capital(main)} cannot exceed {best:.3f} here: it judges {JUDGED} detections of a class in an "
+            "image, and some of these images hold more objects."
+        )
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference

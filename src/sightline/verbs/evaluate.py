@@ -71,7 +71,7 @@ def run(
         said = predict(model, seen, devices)
     scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
-    results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups)
+    results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups, said.truth)
     results.verdicts += _doubts(found, dataset, part, own, name, looks)
     results.exhibits = _judge.exhibits(
         task, said.prediction, said.truth, said.ids, settings, results.verdicts

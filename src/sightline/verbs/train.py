@@ -20,7 +20,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.talk import say
-from sightline.verbs import _judge, _page, _pruned, _seen, _teacher
+from sightline.verbs import _first_step, _judge, _page, _pruned, _seen, _teacher
 from sightline.verbs._fit import card_of, facts, fit, frozen_for, predict_part, sized
 from sightline.verbs._frozen import Frozen
 from sightline.verbs._plan import Asked, Plan, plan
@@ -117,6 +117,7 @@ def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
     """Make the run folder and do everything that the plan says."""
     devices = Devices.start(made.asked.device, made.recipe.precision)
     made = sized(made, devices)
+    _first_step.tried(made, devices.world)
     for line in made.lines():
         say(line)
     out = devices.gather(out)[0]
@@ -187,6 +188,8 @@ def _fitted(made: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
     part = made.part("val")
     val = predict_part(model, made, part, devices)
     model.settings.update(made.task.calibrate(val.prediction, val.truth))
+    if said := model.settings.get("calibration"):
+        say(f"calibrate {said}")
     val = predict_part(model, made, part, devices)
     if devices.first:
         run.save_model(model.state_dict(), card_of(made, model.settings))
@@ -210,7 +213,7 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
     failed: list[str] = []
     beside = _beside(made, run, results, frozen_for(made, devices), failed)
-    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups) + failed
+    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups, found.truth) + failed
     results.verdicts += _judge.without_leaks(made.task, made.findings, found, groups) + _judge.diagnose(run)
     results.verdicts += _judge.advise(run, results, len(made.dataset), elapsed) + _test_origin(made)
     if looks > 1:
@@ -222,7 +225,9 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         made.task, found.prediction, found.truth, found.ids, model.settings, results.verdicts
     )
     results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
-    results.extra |= {k: v for k, v in model.settings.items() if k == "temperature"}
+    results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
+    if "calibration" in model.settings:
+        results.verdicts.append(f"Confidence: {model.settings['calibration']}")
     results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
     return results
 

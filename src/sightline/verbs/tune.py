@@ -15,7 +15,7 @@ from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe
 from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
 from sightline.talk import say
-from sightline.verbs import _seen
+from sightline.verbs import _first_step, _seen
 from sightline.verbs._fit import facts, fit
 from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
 
@@ -117,6 +117,7 @@ def _trial(
     if trial.number == 0:
         drawn = {name: getattr(first.recipe, name) for name in drawn}
     made = plan(replace(asked, recipe={**(asked.recipe or {}), **drawn}), looked, splits=first.dataset.splits)
+    _first_step.tried(made)
     run = Run.create(folder / f"trial-{trial.number + 1}", {"verb": "tune", **facts(made)})
     _seen.write(made, run.path)
     say(f"Trial {trial.number + 1}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"

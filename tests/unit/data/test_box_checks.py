@@ -141,6 +141,17 @@ def test_no_box_to_train_with_is_an_error() -> None:
     assert "of val" in chosen_by.message
 
 
+def test_more_objects_than_the_score_judges_are_told_with_what_it_costs() -> None:
+    """240 of one class in each picture: a perfect answer scores 42 of 101 recalls."""
+    dense = [(0, 2 * (k % 20), 2 * (k // 20), 2 * (k % 20) + 2, 2 * (k // 20) + 2) for k in range(240)]
+    found = findings(made([dense] * 4, TWO))["boxes-beyond-score"]
+    assert (found.severity, found.count) == ("warning", 4)
+    assert f"{42 / 101:.3f}" in found.message
+    assert "boxes-beyond-score" not in findings(made([dense[:100]] * 4, TWO))
+    halves = [[(k % 2, *row[1:]) for k, row in enumerate(dense[:200])]] * 4
+    assert "boxes-beyond-score" not in findings(made(halves, TWO))
+
+
 def test_a_picture_with_5000_boxes_is_told_and_checked_quickly() -> None:
     grid = [(0, x / 5, y / 5, x / 5 + 4, y / 5 + 4) for x in range(100) for y in range(50)]
     found = planted(*grid)

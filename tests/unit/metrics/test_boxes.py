@@ -16,6 +16,7 @@ from sightline.metrics import METRICS, _matching
 from sightline.metrics.detections import average_precisions, best_threshold, confusion, curves, mean_f1
 from sightline.metrics.intervals import score, under
 from sightline.metrics.mistakes import KINDS, mistakes
+from sightline.ops.objects import crowded
 
 NAMES = ("ap", "ap50", "ap75", "ap-small", "ap-medium", "ap-large", "ar100", "voc-ap")
 FAR = [500, 500, 520, 520]
@@ -336,6 +337,15 @@ def test_of_several_wrong_boxes_at_one_object_the_surest_is_mended() -> None:
     assert found.where["localisation"].tolist() == [[0, 0], [0, 1]]  # by falling score
     assert len(found.where["missed"]) == 0
     assert (found.ap50, found.cost["localisation"]) == (0, 1)
+
+
+@pytest.mark.parametrize("counts", [[240, 3], [130, 100], [101], [5]])
+def test_the_limit_that_is_said_is_what_the_truth_itself_scores(counts: list[int]) -> None:
+    truth = instances(
+        [([20 * i, 30 * k, 20 * i + 10, 30 * k + 9], k) for k, n in enumerate(counts) for i in range(n)]
+    )
+    perfect = replace(truth, scores=torch.ones(len(truth.labels)))
+    assert crowded(truth)[1] == pytest.approx(value("ap50", perfect, truth), abs=1e-9)
 
 
 def test_a_class_that_is_missed_wholly_has_its_price() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from sightline.core.targets.label import Label
-from sightline.metrics.calibration import LIMITS, apply, reliability, temperature
+from sightline.metrics.calibration import LIMITS, apply, reliability, supported, temperature
 from sightline.metrics.ece import Ece
 
 TEMPERATURES = st.floats(LIMITS[0], LIMITS[1])
@@ -109,6 +109,38 @@ def test_edges() -> None:
         temperature(sure, np.array([0]))
     with pytest.raises(ValueError, match="above 0"):
         apply(sure, 0.0)
+
+
+def test_what_the_images_do_not_support_is_not_fitted() -> None:
+    """Too few, all right, or too few wrong to be surer: as it was, and it is said."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 400)
+    sure = softmax(3.0 * np.eye(4)[truth] + rng.normal(size=(400, 4)) * 0.2)
+    assert temperature(sure, truth) < 0.1
+    for n, word in ((12, "too few"), (400, "All 400 validation images are right")):
+        found, why = supported(sure[:n], truth[:n])
+        assert found == 1.0
+        assert word in why
+    three = truth.copy()
+    three[:3] = (three[:3] + 1) % 4
+    dull = softmax(0.5 * np.eye(4)[truth])
+    assert temperature(dull, three) < 1
+    assert supported(dull, three)[0] == 1.0
+    assert "Only 3" in supported(dull, three)[1]
+
+
+def test_what_the_images_support_is_fitted_and_a_limit_is_said() -> None:
+    rng = np.random.default_rng(0)
+    z = 2 * rng.normal(size=(500, 4))
+    truth, said = (z + rng.gumbel(size=z.shape)).argmax(1), softmax(3 * z)
+    found, why = supported(said, truth)
+    assert found == temperature(said, truth)
+    assert f"{found:.3g}" in why
+    wrong = (said.argmax(1) + 1) % 4
+    assert supported(said, wrong)[0] == pytest.approx(LIMITS[1], rel=1e-3)
+    assert "upper limit" in supported(said, wrong)[1]
+    labels = rng.random((300, 3)) < 0.5
+    assert supported(np.where(labels, 0.9, 0.1), labels)[0] == 1.0
 
 
 def test_reliability_counts_every_image_once_and_agrees_with_the_calibration_error() -> None:

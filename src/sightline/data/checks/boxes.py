@@ -10,6 +10,7 @@ from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
 from sightline.data.checks._report import found, silent_parts
 from sightline.data.scan import Scan
+from sightline.ops.objects import JUDGED, crowded
 
 SLACK = 1.0  # pixels that a box may reach beyond the picture: annotations are rounded
 SAME = 0.99  # intersection over union of two boxes of one object
@@ -17,6 +18,7 @@ TINY = 8.0  # pixels of the shorter side ...
 TRAINED = 320  # ... once the picture's longer side is brought to this
 LONG = 20.0  # longer side over shorter
 MANY = 500  # boxes in a picture
+REACHED = 0.95  # best average precision below which its limit is more than a remark
 SHARES = 16  # pixels of a picture that is too large for boxes within the first pixel
 CARD = CheckCard(
     name="boxes",
@@ -32,6 +34,7 @@ CARD = CheckCard(
         "boxes-tiny",
         "boxes-long",
         "boxes-many",
+        "boxes-beyond-score",
         "box-sizes-swapped",
         "box-sizes-differ",
         "no-boxes-to-train",
@@ -165,6 +168,7 @@ def _counts(dataset: Dataset) -> list[Finding]:
     parts = silent_parts(dataset)
     bare = np.isin(np.where(dataset.splits == "", "train", dataset.splits), parts)
     most = int(counts.max())
+    dense, best = crowded(dataset.targets)
     return [
         *found(dataset, "no-boxes-to-train", "error", bare,
                f"none of the {{n}} pictures of {' and '.join(parts)} has a box that counts (crowds and "
@@ -173,6 +177,10 @@ def _counts(dataset: Dataset) -> list[Finding]:
         *found(dataset, "images-without-boxes", "info", counts == 0,
                "{n} pictures ({share}) have no box; they teach what is no object",
                "Nothing, if they show none of the classes; else annotate them."),
+        *found(dataset, "boxes-beyond-score", "warning" if best < REACHED else "info", dense,
+               f"{{n}} pictures have more than {JUDGED} objects of one class, and average precision judges "
+               f"{JUDGED} of them: over all pictures mAP cannot exceed {best:.3f}, whatever a model says",
+               "Cut the pictures into tiles (--tile), or read the score as a share of that number."),
         *found(dataset, "boxes-many", "info", counts > MANY,
                f"{{n}} pictures have more than {MANY} boxes, up to {most:,}; detectors give a limited number",
                "Cut these pictures into tiles, or let the model give more."),

@@ -30,10 +30,11 @@ from sightline.engine.trouble import (
     check_finite,
     interruptible,
     memory,
+    none_kept,
     not_finite,
     stop_if_interrupted,
 )
-from sightline.errors import TrainingFailed, UsageError
+from sightline.errors import UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import freeze, frozen_modules, unfreeze_stage
 from sightline.talk import say, track
@@ -117,7 +118,7 @@ def fit(
             callback.end(training)
     best = devices.gather(run.checkpoint("best") if devices.first else None)[0]
     if best is None:
-        raise TrainingFailed(f"No epoch had a finite validation loss. Try a lower --lr. See {run.path}.")
+        raise none_kept(run)
     model.load_state_dict(best[0]["model"])
     return training
 
@@ -237,8 +238,8 @@ def _train_epoch(training: Training, train: Batches) -> None:
     if recipe.compile:
         module = torch.compile(module)  # type: ignore[assignment]
     model.train()
-    for still in _still(model, recipe):
-        still.eval()
+    for layer in still(model, recipe):
+        layer.eval()
     every = seconds(recipe.checkpoint_every) or math.inf
     saved = clock = time.monotonic()
     batches = train.epoch(training.epoch, training.batch, _begun(training, len(train)))
@@ -263,7 +264,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
             break
 
 
-def _still(model: Model, recipe: Recipe) -> list[nn.Module]:
+def still(model: Model, recipe: Recipe) -> list[nn.Module]:
     """Layers whose running statistics training leaves alone."""
     if not recipe.freeze_bn:
         return frozen_modules(model)
@@ -297,17 +298,34 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
         loss = losses["loss"]
         if recipe.l1:
             loss = loss + recipe.l1 * optim.l1(training.model)
-        devices.backward(loss / (recipe.accumulate or 1))
+        devices.backward(loss * (len(batch) / _planned(recipe)) if recipe.accumulate != 1 else loss)
         for name, value in losses.items():
             training.sums[name] = training.sums.get(name, 0.0) + _number(value, devices) * len(batch)
         check_finite(training, loss, batch)
         if boundary:
+            _mean_over_window(training, optimizer, training.window + len(batch))
             devices.step(optimizer, recipe.clip or 0.0)
+    training.window = 0 if boundary else training.window + len(batch)
     training.sums["images"] = training.sums.get("images", 0.0) + len(batch)
     if boundary:
         training.step += 1
         if training.ema is not None:
             training.ema.update_parameters(training.model)
+
+
+def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, images: int) -> None:
+    """Gradients added up over several batches, as if these had been one: the last window of an epoch may hold
+    fewer batches, and its last batch fewer images."""
+    if training.recipe.accumulate == 1 or images == _planned(training.recipe):
+        return
+    for parameter in (p for group in optimizer.param_groups for p in group["params"]):
+        if parameter.grad is not None:
+            parameter.grad.mul_(_planned(training.recipe) / images)
+
+
+def _planned(recipe: Recipe) -> int:
+    """Images of a whole window of batches whose gradients are added up."""
+    return (recipe.batch_size or 32) * (recipe.accumulate or 1)
 
 
 def _average(training: Training) -> Callable[[Any, Any, Any], None]:

@@ -21,7 +21,7 @@ from sightline.metrics.accuracy import Accuracy
 from sightline.metrics.auroc import Auroc
 from sightline.metrics.average_precision import AveragePrecision
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
-from sightline.metrics.calibration import reliability, temperature
+from sightline.metrics.calibration import reliability, supported
 from sightline.metrics.ece import Ece
 from sightline.metrics.hamming import Hamming
 from sightline.metrics.log_loss import LogLoss
@@ -86,8 +86,8 @@ class Classify(Task):
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """The temperature that makes validation probabilities true (Guo et al., ICML 2017)."""
-        scores = prediction.scores.double().numpy()
-        return {"temperature": temperature(scores, truth.value.numpy())}
+        found, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
+        return {"temperature": found, "calibration": why}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:

@@ -123,7 +123,7 @@ class Net(Model):
 
 
 def _cross_entropy(logits: Tensor, goal: Tensor, weights: Tensor, smooth: float) -> Tensor:
-    """Mean over images, each with the weight of its true class (mixed ones: of its classes by share).
+    """Mean over images, each with the weight of its true class; a mixed one has that of its classes by share.
 
     PyTorch's own weights what smoothing spreads over the classes as well, so that a rare class with a great
     weight is what the network learns to answer always; and divides by the images where targets are soft.
