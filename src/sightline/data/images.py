@@ -158,7 +158,7 @@ def of_pillow(image: Any) -> np.ndarray:
         image.load()
     except (OSError, ValueError, SyntaxError) as error:
         raise UnreadableImage("the given picture", "unreadable", f"cannot be decoded ({error})") from error
-    pixels = _to_uint8(image, kind, b"")
+    pixels = _to_uint8(image, kind, b"", None)
     return np.ascontiguousarray(pixels if kind == "tiff" else upright(pixels, orientation))
 
 
