@@ -158,8 +158,9 @@ def _others_stay(graph: Graph, seen: _Seen, loader: Any) -> str:
 def _unsure(graph: Graph, shaken: Graph, batch: Any) -> list[bool]:
     """Of each image, whether the two say other objects."""
     images = graph.prepared(batch.images)
-    a, b = (one.said(images)["scores"].numpy() for one in (graph, shaken))
-    return [_apart(a[i], b[i], True) > LIMIT for i in range(len(images))]
+    a, b = graph.said(images), shaken.said(images)
+    pairs = [(a[name].numpy(), b[name].numpy()) for name in a]
+    return [any(_apart(x[i], y[i], True) > LIMIT for x, y in pairs) for i in range(len(images))]
 
 
 @torch.no_grad()
