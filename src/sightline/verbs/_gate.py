@@ -143,7 +143,7 @@ def _others_stay(graph: Graph, seen: _Seen, loader: Any) -> str:
     for seed in range(SHAKES):
         shaken = _shaken(graph, seed)
         unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch)]
-        left = [a and not b for a, b in zip(left, unsure, strict=True)]
+        left = [a and (not b or best > LIMIT) for a, b, best in zip(left, unsure, seen.best, strict=True)]
         if sum(left) <= LIMIT * len(left):
             say(
                 f"On {sum(other)} of {len(other)} images the scores are so much alike that rounding decides "
@@ -159,8 +159,8 @@ def _unsure(graph: Graph, shaken: Graph, batch: Any) -> list[bool]:
     """Of each image, whether the two say other objects."""
     images = graph.prepared(batch.images)
     a, b = graph.said(images), shaken.said(images)
-    pairs = [(a[name].numpy(), b[name].numpy()) for name in a]
-    return [any(_apart(x[i], y[i], True) > LIMIT for x, y in pairs) for i in range(len(images))]
+    pairs = [(a[name].numpy(), b[name].numpy(), name in CANDIDATES) for name in a]
+    return [any(_apart(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
 
 
 @torch.no_grad()
@@ -183,6 +183,7 @@ class _Seen:
         self.drift: list[float] = []
         self.final = "count" in graph.names
         self.ranked: list[float] = []  # how far the sorted scores of each image are off
+        self.best: list[float] = []  # and the best of them, which no other object drops
         self.apart: dict[str, float] = dict.fromkeys(graph.names, 0.0)
         self.sample: Tensor = torch.empty(0)
         self.loose = CANDIDATES if "boxes" in graph.names else ()
@@ -203,7 +204,12 @@ class _Seen:
         ]
         for one in each:
             self.apart = {name: max(self.apart[name], one[name]) for name in one}
-        self.ranked += [one["scores"] for one in each if self.final]
+        if self.final:
+            self.ranked += [one["scores"] for one in each]
+            best = [
+                (truth["scores"][i].amax().numpy(), got["scores"][i].amax().numpy()) for i in range(len(each))
+            ]
+            self.best += [apart(a, b) for a, b in best]
         self.drift += [max(one.values()) for one in each]
         first = len(self.ids)
         self.ids += list(batch.ids)
