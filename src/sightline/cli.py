@@ -95,9 +95,7 @@ def show(result: Any, *, as_json: bool) -> int:
     if result is None:
         return 0
     if as_json:
-        from sightline.storage import finite
-
-        print(json_module.dumps(finite(_plain(result)), indent=2, ensure_ascii=False, default=str))
+        _print_json(_plain(result))
     else:
         from sightline.report.terminal import print_result
 
@@ -123,23 +121,40 @@ def main(arguments: list[str] | None = None) -> None:
     # Large tensors fault on every allocation otherwise; torch reads this when it is imported (Linux).
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     app = build()
+    tokens = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app.meta(
-            sys.argv[1:] if arguments is None else arguments, exit_on_error=False, print_error=False
-        )
+        code = app.meta(tokens, exit_on_error=False, print_error=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except CycloptsError as error:
-        print(f"sightline: {error}", file=sys.stderr)
-        sys.exit(2)
-    except SightlineError as error:
-        print(f"sightline: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("sightline: interrupted", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except OSError as error:
-        print(f"sightline: {error.filename or 'the output'}: {error.strerror or error}.", file=sys.stderr)
-        sys.exit(1)
+    except (CycloptsError, SightlineError, KeyboardInterrupt, OSError) as error:
+        said, code = _failure(error)
+        print(f"sightline: {said}", file=sys.stderr)
+        if "--json" in tokens:
+            _print_json({"error": said, "exit_code": code})
+        sys.exit(code)
+
+
+def _failure(error: BaseException) -> tuple[str, int]:
+    """What is said of an error, and the exit code."""
+    if isinstance(error, SightlineError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted", 130
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the output'}: {error.strerror or error}.", 1
+    return str(error), 2
+
+
+def _print_json(value: Any) -> None:
+    """One JSON document on stdout; what its encoding has no sign for is escaped, as JSON can."""
+    from sightline.storage import finite
+
+    clean = finite(value)
+    text = json_module.dumps(clean, indent=2, ensure_ascii=False, default=str)
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        text = json_module.dumps(clean, indent=2, default=str)
+    print(text)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pickle
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from sightline.cli import main
 from tests.user.conftest import picture, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "1", "--batch-size", "8")
@@ -278,3 +282,44 @@ def test_predict_reports_bad_files_and_goes_on(sightline: Callable, photos: Path
     assert len(rows) == 42
     assert sightline("predict", "run", "nothing-*.jpg").code == 2
     assert sightline("predict", "run", "https://example.com/a.jpg").code == 2
+
+
+def test_json_says_an_error_on_stdout_in_any_encoding(
+    sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for command, code in (
+        (("evaluate", "nothing"), 3),
+        (("train", photos, "--epochs", "-1"), 2),
+        (("such",), 2),
+    ):
+        said = sightline("--json", *command)
+        assert said.code == code
+        assert said.json()["exit_code"] == code
+        assert said.json()["error"] in said.err
+    shutil.move(photos / "day", photos / "\u65e5")
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252", write_through=True))
+    with pytest.raises(SystemExit) as ended:
+        main(["--json", "check", str(photos)])
+    assert ended.value.code == 0
+    text = sys.stdout.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert "\u65e5" in json.dumps(json.loads(text), ensure_ascii=False)
+
+
+def test_a_run_that_broke_off_at_its_first_file_is_overwritten(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.run.json.77.tmp").write_text("{")
+    assert sightline("train", photos, *QUICK, "--out", "run", "--overwrite").code == 0
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/letter.txt").write_text("dear")
+    assert sightline("train", photos, *QUICK, "--out", "own", "--overwrite").code == 2
+    assert (tmp_path / "own/letter.txt").is_file()
+
+
+def test_freezing_what_nobody_has_trained_is_said(sightline: Callable, photos: Path) -> None:
+    small = ("--model", "lenet5", "--size", 32, "--epochs", 1)
+    said = sightline("train", photos, *small, "--freeze", "backbone", "--out", "a")
+    assert "keeps features as chance made them" in said.err
+    kept = sightline("train", photos, *small, "--freeze", "backbone", "--weights", "a", "--out", "b")
+    assert "keeps features as chance made them" not in kept.err

@@ -61,7 +61,7 @@ class Run:
         if path.exists() and (not path.is_dir() or any(path.iterdir())):
             if not overwrite:
                 raise UsageError(f"{path} exists. Choose another --out, or --overwrite it.")
-            if not (path / "run.json").is_file():
+            if not (path / "run.json").is_file() and not _broken_off(path):
                 raise UsageError(f"{path} is no run folder, so it is not overwritten. Choose another --out.")
             if owner := _owner(path):
                 raise UsageError(f"{path} is in use by process {owner}, so it is not overwritten.")
@@ -263,6 +263,12 @@ def _owner(path: Path) -> int:
     except (OSError, ValueError, psutil.Error):
         return 0
     return int(number) if same and int(number) != os.getpid() else 0
+
+
+def _broken_off(path: Path) -> bool:
+    """Whether a folder holds nothing but what a run leaves that broke off at its first file."""
+    names = [p.name for p in path.iterdir()] if path.is_dir() else ["a file"]
+    return all(name == ".lock" or (name.startswith(".run.json.") and name.endswith(".tmp")) for name in names)
 
 
 def scoreboard(results: Results) -> Table:

@@ -54,8 +54,8 @@ def open_data(
 
     Raises:
         DataError: If there is nothing of that name, it cannot be used, or it holds another truth.
-        UsageError: If two formats are equally sure and do not say the same, or the range of pixels is none, or
-            is given for data that have none.
+        UsageError: If two formats are equally sure and do not say the same, or the range is none, or is given
+            for data that have none.
     """
     span = None if pixel_range is None else _span(pixel_range)
     near = None if data_dir is None else Path(home(str(data_dir)))

@@ -37,6 +37,7 @@ from sightline.verbs._start import (
     elongation,
     takes_gray,
     tuned_defaults,
+    untrained,
 )
 from sightline.verbs.check import look, refuse
 
@@ -184,6 +185,7 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
     recipe_given, task_options, rest = _sorted_options(asked, card, backbone, start)
     task_options, start = choose_backbone(asked, card.name, model_card, task_options, start)
     recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked, start)
+    notes += untrained(recipe, start, asked)
     body = backbone or getattr(task_options, "backbone", None)
     info = _info(dataset, scan, recipe, model_card, body, start)
     task = task_type(card.name)(info, task_options)

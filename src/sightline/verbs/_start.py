@@ -19,6 +19,7 @@ from sightline.models.published import Pretrained
 
 if TYPE_CHECKING:
     from sightline.core.dataset import Dataset
+    from sightline.engine.recipe import Recipe
     from sightline.verbs._plan import Asked
 
 MIN_COLOR_SIDE = 24
@@ -205,6 +206,17 @@ def _backbone_of(weights: str | None, task: str, method: str) -> str | None:
             same = settings["task"] == task and settings["method"] == method
             return settings.get("backbone") if same else None
     return None
+
+
+def untrained(recipe: Recipe, start: Start, asked: Asked) -> list[str]:
+    """What is to be said where parts are kept as they are that nobody has trained."""
+    if recipe.freeze in (None, "none") or start.pretrained != "no" or asked.weights is not None:
+        return []
+    return [
+        f"--freeze {recipe.freeze} keeps features as chance made them, since training starts from scratch: "
+        "only what follows them learns. Begin with trained ones (--weights RUN, --pretrained yes), or leave "
+        "it out."
+    ]
 
 
 def takes_gray(start: Start, backbone: str | None) -> bool:
