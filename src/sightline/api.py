@@ -171,9 +171,8 @@ def predict(
         batch_size: Images at a time (16); one of a webcam or stream.
         device: auto, cpu, cuda, cuda:N or mps.
         top: How many of the likeliest classes to write (3).
-        min_score: Leave out objects with a lower score (0.5); 0 keeps all. Left out: the thresholds that
-            were chosen for each class on the validation images; in COCO, which is to measure with, all are
-            kept.
+        min_score: Leave out objects with a lower score (0.5); 0 keeps all. Left out: the thresholds chosen
+            for each class on the validation images; none in COCO, which is to measure with.
         classes: Only objects of this class ("car"); several by giving it again.
         crops: Write each object as a picture of its own into this folder, by class.
         stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
@@ -259,8 +258,7 @@ def serve(
         host: Address to listen at. Any but this machine's own needs a token, in SIGHTLINE_TOKEN or a file.
         port: Port to listen at; 0 takes a free one.
         token_file: File with the token that requests must say ("Authorization: Bearer TOKEN").
-        allow_origin: Origin whose pages may ask from a browser ("https://shop.example"); several by giving it
-            again. Left out: none.
+        allow_origin: Origin whose pages may ask from a browser ("https://shop.example"); several likewise.
         max_body: Largest request ("20MB").
         max_images: Most pictures in a request.
         timeout: Time to receive a request; again as long to wait, and again to be predicted ("30s").

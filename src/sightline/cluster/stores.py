@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import foreign
 from sightline.data.formats._csv import Columns
 from sightline.data.formats.table import path_column
 from sightline.errors import DataError, UsageError
@@ -103,9 +104,11 @@ def listed(address: str) -> tuple[list[Found], Counter[str]]:
     top = address.rstrip("/")
     for entry in sorted((e for e in entries if e.type == fs.FileType.File), key=lambda e: e.path):
         ending = PurePosixPath(entry.path).suffix.lower()
-        if ending in ALL_EXTENSIONS:
-            name = f"{top}/{entry.path[len(path.rstrip('/')) :].lstrip('/')}"
-            found.append(Found(name, name))
+        below = entry.path[len(path.rstrip("/")) :].lstrip("/")
+        if any(map(foreign, PurePosixPath(below).parts)):
+            left["hidden or foreign"] += 1
+        elif ending in ALL_EXTENSIONS:
+            found.append(Found(f"{top}/{below}", f"{top}/{below}"))
         else:
             left[ending or "no ending"] += 1
     if not found:

@@ -198,9 +198,15 @@ class Session:
         """Answers in order, as they come; a bad file is an answer with an error, the rest goes on.
 
         Args:
-            sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels, or `Item`s.
+            sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels in RGB, or `Item`s; or one of
+                these.
             batch_size: Pictures at a time, at most; fewer where the model's input is large.
+
+        Raises:
+            UsageError: If a source is of another type.
         """
+        if isinstance(sources, str | Path | bytes) or (isinstance(sources, np.ndarray) and sources.ndim < 4):
+            sources = [sources]
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
         most = self._most(batch_size)

@@ -49,11 +49,9 @@ def cut_out(
             file.write_bytes(encode_png(pixels))
             written[folders[label]] += 1
 
-    try:
-        yield write
-    finally:
-        counts = ", ".join(f"{n:,} {name}" for name, n in sorted(written.items())) or "none"
-        say(f"{out}: {written.total():,} objects, each as a picture ({counts}).")
+    yield write
+    counts = ", ".join(f"{n:,} {name}" for name, n in sorted(written.items())) or "none"
+    say(f"{out}: {written.total():,} objects, each as a picture ({counts}).")
 
 
 def _objects(answer: Answer) -> Iterator[tuple[int, np.ndarray]]:

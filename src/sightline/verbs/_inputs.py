@@ -25,6 +25,7 @@ class Inputs:
         tables: Where the tables lie.
         films: Whether videos are among them.
         left_out: Files that are no pictures, by their ending.
+        hidden: Files and folders that are left out as hidden or foreign.
     """
 
     found: dict[str, Found] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Inputs:
     tables: list[str] = field(default_factory=list)
     films: bool = False
     left_out: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0
 
 
 def inputs_of(source: str | Sequence[str]) -> Inputs:
@@ -79,6 +81,7 @@ def _of_files(texts: Sequence[str]) -> Inputs:
         if sources.live:
             raise UsageError("--ray takes what has an end: no webcam and no stream.")
         inputs.left_out += sources.left_out
+        inputs.hidden = len(sources.hidden)
         inputs.films = sources.films
         several = [Found(str(file), str(file.absolute())) for file in sources.all_files]
     for text in texts:

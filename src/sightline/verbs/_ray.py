@@ -76,7 +76,7 @@ def predict(
              "--min-score": "the model's own" if min_score is None else str(min_score),
              "--classes": ", ".join(names[k] for k in chosen or ()) or "all",
              "table": ", ".join(inputs.tables) or "none"}  # fmt: skip
-    found = Predicted(out=out, left_out=dict(inputs.left_out))
+    found = Predicted(out=out, left_out=dict(inputs.left_out), hidden=inputs.hidden)
     with Parts(out, schema(columns), facts, inputs.base) as parts:
         todo = _todo(inputs, parts, found)
         if todo:

@@ -99,8 +99,6 @@ def run(
     ray: str | None = None,
 ) -> Predicted:
     """See `sightline.api.predict`."""
-    if batch_size < 1:
-        raise UsageError(f"--batch-size must be at least 1. Received {batch_size}.")
     if ray is not None:
         others = {"--stream": stream, "--prompt": prompt is not None, "--crops": crops is not None}
         if clash := [option for option, given in others.items() if given]:
@@ -123,7 +121,7 @@ def run(
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and found.out is not None:
         writer = writer_of(form, Setting(found.out, kind, names, ids, sources, str(run)))
-    with _named(found.out or crops), writer as write, cut_out(crops, kind, sources, names) as cut:
+    with _named(found.out or crops), cut_out(crops, kind, sources, names) as cut, writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
                 mine = kept(predictor, answer, wish)

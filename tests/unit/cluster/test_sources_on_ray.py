@@ -71,6 +71,15 @@ def test_all_kinds_of_source_give_the_same_rows(run: Path, pictures: Path, tmp_p
         assert row["confidence"] == pytest.approx(outcome.row.get("confidence"), abs=1e-5)
 
 
+def test_hidden_and_foreign_files_are_left_out_of_folders_and_stores(tmp_path: Path) -> None:
+    for name in ("a.png", "._a.png", "__MACOSX/a.png", ".ipynb_checkpoints/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    near, far = inputs_of([str(tmp_path)]), inputs_of([tmp_path.as_uri()])
+    assert [Path(name).name for name in near.found] == [Path(name).name for name in far.found] == ["a.png"]
+    assert near.hidden == far.left_out["hidden or foreign"] == 3
+
+
 def test_objects_are_lists_of_records_above_the_wished_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Path
 ) -> None:

@@ -254,6 +254,19 @@ def test_numbers_that_are_none_are_errors(tmp_path: Path) -> None:
     assert bad.row == {}
 
 
+def test_one_picture_needs_no_list_and_what_is_none_is_named(tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "label"), threads=1)
+    Image.fromarray(picture()).save(tmp_path / "a.png")
+    named = str(tmp_path / "a.png")
+    (wanted,) = session.predict([named])
+    for one in (named, Path(named), Path(named).read_bytes(), picture()):
+        (said,) = session.predict(one)
+        assert said.row == wanted.row
+    for odd in (3, None, Image.fromarray(picture()), [picture()]):
+        with pytest.raises(UsageError, match=f"Received {type(odd).__name__}"):
+            list(session.predict([odd]))
+
+
 def test_objects_count_from_the_thresholds_of_their_class_on(tmp_path: Path) -> None:
     """Which were chosen on the validation images, and travel in the file."""
     bright = np.full((48, 64, 3), 255, np.uint8)

@@ -63,7 +63,7 @@ def test_several_bad_pictures_and_no_good_one(server: Running) -> None:
     assert "None of 2" in reply.json["error"]["message"]
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "application/json", "application/x-www-form-urlencoded", ""])
+@pytest.mark.parametrize("kind", ["text/plain", "application/xml", "application/x-www-form-urlencoded", ""])
 def test_wrong_content_types(server: Running, kind: str) -> None:
     reply = server.predict(png(), kind)
     assert (reply.status, reply.reason) == (415, "content-type")
