@@ -20,6 +20,7 @@ from sightline.data.formats._instances import Gathered
 from sightline.data.formats._json import glance
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in, is_there, name_of
+from sightline.data.formats._paths import keys_of
 from sightline.data.formats._written import Item, all_split, class_table, items, number
 from sightline.data.formats._xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
 from sightline.errors import DataError
@@ -193,7 +194,8 @@ def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     """Files below a folder by name with path, without ending; the first of several."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in endings and not path.name.startswith("."):
+        hidden = any(word.startswith(".") for word in path.relative_to(folder).parts)
+        if path.suffix.lower() in endings and not hidden:
             found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
     return found
 
@@ -203,6 +205,9 @@ def _gather(
 ) -> None:
     """Gather the pictures and boxes of one part; with lists, only what they name."""
     images, files = _files(pictures, tuple(ALL_EXTENSIONS)), _files(annotations, (".xml",))
+    own = {keys_of(Path(name)): name for name in images}
+    for name in files.keys() - images.keys():  # another case or Unicode form: no picture without an XML file
+        images.pop(own.get(keys_of(Path(name)), name), None)
     for name in sorted(lists or {*images, *files}):
         root, path = None, images.get(name, pictures / f"{name}.jpg")
         if name in files:
