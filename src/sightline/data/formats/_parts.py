@@ -59,7 +59,7 @@ def is_folder(path: Path) -> bool:
 
 
 def in_any_case(path: Path) -> Path:
-    """A path as it is on disk, where only the case of its names differs; as given where no single one fits."""
+    """A path as it is on disk, if only the case of its names differs; as given where no single one fits."""
     if is_there(path) or is_folder(path) or path == path.parent:
         return path
     parent = in_any_case(path.parent)
