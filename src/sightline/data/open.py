@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
+from sightline.data._frames import turned
 from sightline.data._ties import difference
 from sightline.data.formats import FORMATS
 from sightline.data.formats._foreign import foreign, told
@@ -29,6 +30,7 @@ def open_data(
     truth: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    exif: str | None = None,
     data_dir: Path | None = None,
 ) -> Dataset:
     """Read a folder, a table or a named data set.
@@ -39,6 +41,8 @@ def open_data(
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
+            "apply", and if left out: they were drawn on the pictures as they are seen.
         data_dir: Where named data sets lie or are put.
 
     Returns:
@@ -48,7 +52,9 @@ def open_data(
         DataError: If there is nothing of that name, it cannot be used, or it holds another truth.
         UsageError: If two formats are equally sure and do not say the same.
     """
-    options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
+    options = ReadOptions(
+        truth=truth, target=target, exif=exif, data_dir=None if data_dir is None else Path(data_dir)
+    )
     source = str(data)
     if options.data_dir and not _is_name(source) and not Path(source).exists():
         below = options.data_dir / source
@@ -69,7 +75,14 @@ def open_data(
         raise DataError(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
-    return replace(dataset, notes=(why, *dataset.notes))
+    notes = (why, *dataset.notes)
+    if exif == "ignore":
+        dataset, n = turned(dataset)
+        notes += (f"Annotations of {n:,} pictures with an EXIF rotation were turned with them.",)
+    if exif is not None:
+        rest = tuple(f for f in dataset.problems if f.name != "exif-and-positions")
+        dataset = replace(dataset, problems=rest)
+    return replace(dataset, notes=notes)
 
 
 def named() -> dict[str, str]:

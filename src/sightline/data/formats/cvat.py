@@ -75,7 +75,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if tree.find("track") is not None:
         raise DataError(f"{path}: holds tracks of a video. Export it as 'CVAT for images 1.1'.")
     outlined = options.truth == "outlines"
-    found = _Found(Outlined(path.parent) if outlined else Gathered(path.parent))
+    found = _Found((Outlined if outlined else Gathered)(path.parent, stored=options.exif == "ignore"))
     into, things = found.into, "objects" if outlined else "boxes"
     for image in tree.iter("image"):
         _gather(image, found)

@@ -82,7 +82,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
             f"{path}: holds no list of tasks with annotations. Export it as 'JSON', not 'JSON-MIN'."
         )
     kind = Outlined if options.truth == "outlines" else Gathered
-    found = _Found(kind(path.parent, whole=100.0))
+    found = _Found(kind(path.parent, whole=100.0, stored=options.exif == "ignore"))
     for n, task in enumerate(tasks):
         _task(n, task, found)
     _notes(found)

@@ -72,12 +72,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there are no annotations, or none can be used.
         RefusedXml: If a file declares a document type or entities.
     """
-    del options
     root = Path(source)
     places = _places(root) if root.is_dir() else []
     if not places:
         raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")
-    found = _Found(Gathered(root))
+    found = _Found(Gathered(root, stored=options.exif == "ignore"))
     lists = _lists(root)
     for place in places:
         _gather(*place, lists, found)

@@ -106,7 +106,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     config = configured(root)
     kind = Outlined if options.truth == "outlines" else Gathered
-    found = _Found(kind(root if root.is_dir() else root.parent, whole=1.0, written="centre"))
+    found = _Found(
+        kind(
+            root if root.is_dir() else root.parent,
+            whole=1.0,
+            written="centre",
+            stored=options.exif == "ignore",
+        )
+    )
     for split, images in _pictures(config, root, found):
         for path in images:
             number = found.into.picture(path, split)
