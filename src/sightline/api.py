@@ -35,6 +35,7 @@ def check(
     format: str | None = None,
     target: str | None = None,
     pixel_range: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     run: Path | None = None,
     accept: Sequence[str] = (),
@@ -51,6 +52,8 @@ def check(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
+        exif: Where pictures carry an EXIF rotation: were boxes and masks drawn on the pictures as they are
+            seen (apply), or on the pixels as they are stored (ignore)? As seen, if left out.
         data_dir: Where named data sets lie or are put.
         run: Run whose model is asked which truths are doubtful.
         accept: Findings that are known and meant, by name.
@@ -68,6 +71,7 @@ def train(
     format: str | None = None,
     target: str | None = None,
     pixel_range: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     splits: Path | None = None,
     folds: int | None = None,
@@ -93,6 +97,8 @@ def train(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
+        exif: Where pictures carry an EXIF rotation: were boxes and masks drawn on the pictures as they are
+            seen (apply), or on the pixels as they are stored (ignore)? As seen, if left out.
         data_dir: Where named data sets lie or are put.
         splits: Use the split of this run, or of this JSON file; images added since go to train.
         folds: Cross-validate with this many folds instead of one split.
@@ -293,6 +299,7 @@ def tune(
     format: str | None = None,
     target: str | None = None,
     pixel_range: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     splits: Path | None = None,
     weights: str | None = None,
@@ -314,6 +321,7 @@ def tune(
         format: As for train.
         target: As for train.
         pixel_range: As for train.
+        exif: As for train.
         data_dir: As for train.
         splits: As for train.
         weights: As for train.

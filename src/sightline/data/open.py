@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
+from sightline.data._frames import turned
 from sightline.data._levels import Span
 from sightline.data._ties import difference
 from sightline.data._walk import home
@@ -35,6 +36,7 @@ def open_data(
     format: str | None = None,
     target: str | None = None,
     pixel_range: str | Sequence[float] | None = None,
+    exif: str | None = None,
     data_dir: Path | None = None,
 ) -> Dataset:
     """Read a folder, a table or a named data set.
@@ -47,6 +49,8 @@ def open_data(
         target: Column of a table that holds the truth.
         pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
             "LOW,HIGH" or a pair. Their type's own range if left out.
+        exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
+            "apply", and if left out: they were drawn on the pictures as they are seen.
         data_dir: Where named data sets lie or are put.
 
     Returns:
@@ -59,7 +63,7 @@ def open_data(
     """
     span = None if pixel_range is None else _span(pixel_range)
     near = None if data_dir is None else Path(home(str(data_dir)))
-    options = ReadOptions(truth=truth, target=target, data_dir=near)
+    options = ReadOptions(truth=truth, target=target, exif=exif, data_dir=near)
     source = home(str(data))
     if options.data_dir and not is_name(source) and not Path(source).exists():
         below = options.data_dir / source
@@ -80,11 +84,22 @@ def open_data(
         raise DataError(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
+    dataset = replace(dataset, notes=(why, *dataset.notes))
     if span is not None:
         if not isinstance(dataset.pixels, Files | Pages):
             raise UsageError(f"'{source}' has pixels of 8 bits; leave out --pixel-range.")
         dataset = replace(dataset, pixels=dataset.pixels.spanned(span))
-    return replace(dataset, notes=(why, *dataset.notes))
+    return dataset if exif is None else _framed(dataset, exif)
+
+
+def _framed(dataset: Dataset, exif: str) -> Dataset:
+    """The data with annotations as the pictures are seen, now that it is known how they were drawn."""
+    notes = dataset.notes
+    if exif == "ignore":
+        dataset, n = turned(dataset)
+        notes += (f"Annotations of {n:,} pictures with an EXIF rotation were turned with them.",)
+    rest = tuple(f for f in dataset.problems if f.name != "exif-and-positions")
+    return replace(dataset, problems=rest, notes=notes)
 
 
 def _span(given: str | Sequence[float]) -> Span:

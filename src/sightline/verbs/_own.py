@@ -57,6 +57,7 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
             truth=TASKS.load(run.facts["settings"]["task"]).CARD.truth,
             format=asked["format"],
             target=asked["target"],
+            exif=asked.get("exif"),
             pixel_range=run.facts["settings"].get("pixel_range"),
             data_dir=None if data_dir is None else Path(data_dir),
         )

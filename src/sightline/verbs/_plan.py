@@ -52,6 +52,7 @@ class Asked:
     format: str | None = None
     target: str | None = None
     pixel_range: str | None = None
+    exif: Literal["apply", "ignore"] | None = None
     data_dir: str | None = None
     splits: str | None = None
     weights: str | None = None
@@ -149,7 +150,7 @@ def look_at(asked: Asked) -> Looked:
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     card, dataset, why = _task_and_data(asked)
-    scan, findings = look(dataset)
+    scan, findings = look(dataset, asked.exif)
     refuse(findings, asked.accept)
     dataset, scan, notes = _usable(dataset, scan)
     return Looked(card, dataset, scan, findings, why, notes)
@@ -244,6 +245,7 @@ def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         format=asked.format,
         target=asked.target,
         pixel_range=asked.pixel_range,
+        exif=asked.exif,
         data_dir=None if asked.data_dir is None else Path(asked.data_dir),
     )
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}

@@ -477,3 +477,11 @@ def test_images_without_a_file_are_named(tmp_path: Path) -> None:
     coco(tmp_path / "a.json", [{"id": 1, "path": "1.png"}], [annotation(1, 1, 3, [1, 2, 3, 4])], CATS)
     with pytest.raises(DataError, match=r"none of the 1 images has an id and a file_name.*'path': '1.png'"):
         open_data(tmp_path)
+
+
+def test_an_xml_file_and_its_picture_may_differ_in_case(tmp_path: Path) -> None:
+    picture(tmp_path / "JPEGImages/B.png")
+    voc(tmp_path / "Annotations/b.xml", thing("cat", 1, 1, 10, 10))
+    data = open_data(tmp_path)
+    assert boxes(data) == {"B": [("cat", 0, 0, 10, 10)]}
+    assert set(problems(data)) == {"files-found-elsewhere"}

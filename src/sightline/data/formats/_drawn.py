@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import numpy as np
 
 from sightline.data.formats._corners import Written
 from sightline.data.formats._instances import Gathered
+from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._polygons import Outlined
 from sightline.ops.outlines import Part, Polygon, cut_out
 
@@ -204,7 +206,7 @@ class Drawing:
 def drawn(
     gather: Callable[[Drawing], None],
     root: Path,
-    truth: str | None,
+    options: ReadOptions,
     *,
     whole: float | None = None,
     written: Written = "corners",
@@ -214,15 +216,16 @@ def drawn(
     Args:
         gather: Adds pictures and shapes to a drawing; called twice where only outlines are drawn.
         root: Folder that the names of items are relative to.
-        truth: Target kind that is wanted, or None.
+        options: Target kind that is wanted, if any, and the frame that it was drawn in.
         whole: As `Gathered`.
         written: As `Gathered`.
     """
-    kind = Outlined if truth == "outlines" else Gathered
-    found = Drawing(kind(root, whole=whole, written=written))
+    outlined = partial(Outlined, root, whole=whole, written=written, stored=options.exif == "ignore")
+    boxed = partial(Gathered, root, whole=whole, written=written, stored=options.exif == "ignore")
+    found = Drawing(outlined() if options.truth == "outlines" else boxed())
     gather(found)
-    if truth is None and found.outlines and not found.rectangles:
-        found = Drawing(Outlined(root, whole=whole, written=written))
+    if options.truth is None and found.outlines and not found.rectangles:
+        found = Drawing(outlined())
         gather(found)
         found.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
     found.finish()

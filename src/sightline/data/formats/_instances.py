@@ -52,6 +52,7 @@ class Gathered:
         root: Folder that the names of items are relative to.
         whole: What the boxes count a picture's whole width and height as (1, 100), or None: in pixels.
         written: What the four numbers of a box are in the files.
+        stored: Whether boxes are in the pixels that are stored, before any EXIF rotation.
         paths: File of each picture.
         splits: Split of each picture.
         sizes: (height, width) of each picture as annotated, or None where it is not.
@@ -66,6 +67,7 @@ class Gathered:
     root: Path
     whole: float | None = None
     written: Written = "corners"
+    stored: bool = False
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     sizes: list[tuple[int, int] | None] = field(default_factory=list)
@@ -239,7 +241,7 @@ class Gathered:
 
     def _known_sizes(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the picture's own."""
-        sizes = np.zeros((len(kept), 2), dtype=np.int64)
+        sizes, turned = np.zeros((len(kept), 2), dtype=np.int64), list[str]()
         for n, i in enumerate(kept):
             given = self.sizes[i]
             if given is None:
@@ -248,7 +250,14 @@ class Gathered:
                 except UnreadableImage:  # the check of broken files names it
                     continue
                 given = facts.height, facts.width
+                if facts.orientation != 1:
+                    turned.append(name_of(self.paths[i], self.root))
+                if self.stored and facts.orientation >= 5:
+                    given = given[::-1]
             sizes[n] = given
+        what = "pictures carry an EXIF rotation, and the annotation says no size that would tell of it"
+        fix = "Look at them in the report; see --exif."
+        self.note("exif-and-positions", "warning", turned, what, fix)
         return sizes.min(1) > 0, sizes
 
     def _usable(

@@ -39,7 +39,7 @@ CARD = FormatCard(
 _KEYS = ("images", "annotations", "categories")
 _FOLDERS = ("annotations", "annotation", "labels")
 _SAMPLE, _MOST = 20, 200
-_SHARED = 0.5  # intersection over union that a box and the corners of its polygons have at least
+_SHARED = 0.5  # least intersection over union of a box and the one around its polygons
 
 
 @dataclass
@@ -105,7 +105,10 @@ def read(source: str, options: ReadOptions) -> Dataset:
     named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
     chosen, notes = by_split(named or files, root)
     kind = Outlined if options.truth == "outlines" else Gathered
-    found = _Found(kind(root if root.is_dir() else root.parent, written="sizes"), notes=notes)
+    found = _Found(
+        kind(root if root.is_dir() else root.parent, written="sizes", stored=options.exif == "ignore"),
+        notes=notes,
+    )
     for path, split in chosen:
         _read_file(path, split, found)
     note = found.into.note
