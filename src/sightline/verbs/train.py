@@ -50,7 +50,8 @@ def run(
     """See `sightline.api.train`."""
     if resume is not None:
         given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
-        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune}
+        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune,
+                 "pixel_range": pixel_range}  # fmt: skip
         given += [name for name, value in named.items() if value is not None]
         if given:
             raise UsageError(
