@@ -21,6 +21,8 @@ EXTENSIONS: dict[str, tuple[str, ...]] = {
     "tiff": (".tif", ".tiff"),
     "gif": (".gif",),
     "ppm": (".ppm", ".pgm", ".pbm", ".pnm"),
+    "avif": (".avif",),
+    "jp2": (".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"),
 }
 ALL_EXTENSIONS = frozenset(e for group in EXTENSIONS.values() for e in group)
 
@@ -34,13 +36,15 @@ _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"MM\0+", "tiff"),
     (b"GIF87a", "gif"),
     (b"GIF89a", "gif"),
+    (b"\0\0\0\x0cjP  ", "jp2"),
+    (b"\xff\x4f\xff\x51", "jp2"),
 )
 _OTHERS: tuple[tuple[bytes, str], ...] = (
     (b"%PDF", "a PDF document"),
     (b"%!PS", "a picture in PostScript"),
     (b"8BPS", "a picture of Photoshop"),
-    (b"\0\0\0\x0cjP", "a picture in JPEG 2000"),
-    (b"\xff\x4f\xff\x51", "a picture in JPEG 2000"),
+    (b"\xff\x0a", "a picture in JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "a picture in JPEG XL"),
     (b"\0\0\x01\0", "a picture that is an icon (ICO)"),
     (b"SIMPLE  =", "a picture in FITS"),
     (b"\x93NUMPY", "a NumPy array"),
@@ -71,11 +75,19 @@ def what_is(head: bytes) -> tuple[str | None, str]:
         if head.startswith(start):
             return None, words
     if head[4:8] == b"ftyp":
-        return (
-            None,
-            f"a picture or video in {head[8:12].decode('ascii', 'replace').upper()} (HEIC, AVIF, MP4)",
-        )
+        return _boxed(head)
     return None, _text(head)
+
+
+def _boxed(head: bytes) -> tuple[str | None, str]:
+    """What a file of ISO boxes holds, by the brands that it says it is of."""
+    end = min(int.from_bytes(head[:4], "big"), len(head))
+    brands = {head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))}
+    if brands & {b"avif", b"avis"}:
+        return "avif", "avif"
+    if brands & {b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"}:
+        return None, "a picture in HEIC, whose decoders may not be shipped with this licence"
+    return None, f"a picture or video in {head[8:12].decode('ascii', 'replace').upper()} (MP4, MOV)"
 
 
 def _text(head: bytes) -> str:
@@ -115,16 +127,30 @@ def open_file(source: Source) -> Iterator[tuple[BinaryIO, int]]:
 
 def has_end(source: Source, kind: str, size: int) -> bool:
     """Whether the end marker of the format is there, for formats that have one."""
-    marker = {"jpeg": b"\xff\xd9", "png": b"IEND"}.get(kind)
+    marker = {"jpeg": b"\xff\xd9", "jp2": b"\xff\xd9", "png": b"IEND"}.get(kind)
     with open_file(source) as (file, _):
         if kind == "webp":
             return int.from_bytes(file.read(8)[4:], "little") + 8 <= size
         if kind == "tiff":  # its table of contents may lie at the end
             head = file.read(8)
             return int.from_bytes(head[4:], "little" if head[:1] == b"I" else "big") + 2 <= size
+        if kind == "avif":
+            return _boxes_end(file, size)
         file.seek(max(0, size - 4096))
         tail = file.read()
         return tail.endswith(b";") if kind == "gif" else marker is None or marker in tail
+
+
+def _boxes_end(file: BinaryIO, size: int) -> bool:
+    """Whether the boxes of an ISO file all lie in it."""
+    at = 0
+    while at + 8 <= size:
+        file.seek(at)
+        length = int.from_bytes(file.read(4), "big")
+        if length < 8:  # to the end of the file, or written in 64 bits: that says nothing here
+            return True
+        at += length
+    return at <= size
 
 
 def name_of(source: Source) -> object:

@@ -13,9 +13,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import (
+    AvifImagePlugin,
     BmpImagePlugin,
     GifImagePlugin,
     Image,
+    Jpeg2KImagePlugin,
     JpegImagePlugin,
     PngImagePlugin,
     PpmImagePlugin,
@@ -37,7 +39,7 @@ NAN = float("nan")
 MAX_PIXELS = 2**27
 PillowImage = Image.Image
 _SUBFILE, _REDUCED, _MASK = 254, 1, 4  # TIFF 6.0, section 8: NewSubfileType
-_WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif or ppm/pgm. Convert it to one of these"
+_WRONG = "holds {}, and not jpeg, png, webp, bmp, tiff, gif, ppm/pgm, avif or jpeg 2000. Convert it"
 
 # The allow-list. The classes are called directly, not through Image.open: no other reader can be reached,
 # the size is ours to judge before anything is decoded, and what went wrong is told in full.
@@ -49,6 +51,8 @@ _READERS: dict[str, Callable[[BinaryIO], Any]] = {
     "tiff": Tiff,
     "gif": GifImagePlugin.GifImageFile,
     "ppm": PpmImagePlugin.PpmImageFile,
+    "avif": AvifImagePlugin.AvifImageFile,
+    "jp2": Jpeg2KImagePlugin.Jpeg2KImageFile,
 }
 
 
@@ -59,7 +63,7 @@ class ImageFacts:
     Attributes:
         width: Pixels, after EXIF orientation.
         height: Pixels, after EXIF orientation.
-        format: By content: jpeg, png, webp, bmp, tiff, gif or ppm.
+        format: By content: jpeg, png, webp, bmp, tiff, gif, ppm, avif or jp2 (JPEG 2000).
         extension_matches: Whether the file's name says the same format.
         mode: Pillow's name of the pixel type.
         bits: Bits per channel as stored.

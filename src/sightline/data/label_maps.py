@@ -16,7 +16,7 @@ from sightline.data.images import Stored, stored
 
 Keys = NDArray[np.int64]
 
-LOSSY = ("jpeg", "webp")
+LOSSY = ("jpeg", "webp", "avif", "jp2")
 """Formats that may change pixels when they are written."""
 _ROWS = 64
 """Rows of a map, spread over it, whose edges are looked at."""

@@ -55,7 +55,8 @@ def run(
     if resume is not None:
         given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
         named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune,
-                 "format": format, "target": target, "splits": splits, "weights": weights,
+                 "format": format, "target": target, "pixel_range": pixel_range, "exif": exif,
+                 "splits": splits, "weights": weights,
                  "pretrained": None if pretrained == "auto" else pretrained, "seed": seed or None,
                  "accept": accept or None, "overwrite": overwrite or None}  # fmt: skip
         given += [name for name, value in named.items() if value is not None]

@@ -55,14 +55,14 @@ def reason(data: bytes | Path) -> str:
 JPEG, PNG = stored(PICTURE, "JPEG", quality=95), stored(PICTURE, "PNG")
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "WEBP", "JPEG2000"])
 def test_lossless_formats_give_the_pixels_back(kind: str) -> None:
     settings = {"lossless": True, "exact": True} if kind == "WEBP" else {}
     np.testing.assert_array_equal(decode(stored(PICTURE, kind, **settings)), BLOCKS)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "AVIF"])
 def test_pictures_are_upright_in_every_format(kind: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -164,11 +164,21 @@ def test_of_several_pictures_the_first_is_taken_and_the_rest_counted(kind: str) 
     assert np.abs(decode(data).astype(int) - BLOCKS).mean() < 12
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000"])
 def test_cut_files_are_errors_and_never_grey_pixels(kind: str) -> None:
     data = stored(Image.fromarray(RNG.integers(0, 255, (64, 64, 3)).astype(np.uint8)), kind)
     for part in (0.9, 0.5, 0.1):
         assert reason(data[: int(len(data) * part)]) == "truncated"
+
+
+def test_avif_and_jpeg_2000_are_read_by_content(tmp_path: Path) -> None:
+    avif, deep = tmp_path / "phone.jpg", tmp_path / "scan.j2k"
+    PICTURE.save(avif, "AVIF", quality=100, subsampling="4:4:4")
+    Image.fromarray((np.arange(64 * 64).reshape(64, 64) * 16).astype(np.uint16)).save(deep, "JPEG2000")
+    assert (probe(avif).format, probe(avif).extension_matches) == ("avif", False)
+    assert np.abs(decode(avif).astype(int) - BLOCKS).mean() < 3
+    assert (probe(deep).format, probe(deep).bits, decode(deep).shape) == ("jp2", 16, (64, 64, 1))
+    assert int(decode(deep).max()) == 255
 
 
 def test_every_prefix_of_a_jpeg_is_refused() -> None:
@@ -200,6 +210,8 @@ def test_damaged_png_is_refused() -> None:
         (b"version https://git-lfs.github.com/spec/v1", "not-an-image", "git lfs pull"),
         (b"<svg xmlns='x'/>", "unsupported", "SVG"),
         (b"\0\0\0\x18ftypheic" + b"\0" * 20, "unsupported", "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0mif1heic" + b"\0" * 20, "unsupported", "HEIC"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "unsupported", "JPEG XL"),
         (b"8BPS\0\1", "unsupported", "Photoshop"),
         (b"%!PS-Adobe", "unsupported", "PostScript"),
         (b"SIMPLE  =  T", "unsupported", "FITS"),

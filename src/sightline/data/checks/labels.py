@@ -140,7 +140,18 @@ def _numbers(dataset: Dataset) -> list[Finding]:
     low, middle, high = np.quantile(value[finite], [0.25, 0.5, 0.75], axis=0)
     far = (np.abs(value - middle) > FAR * (high - low)) & (high > low) & finite[:, None]
     return findings + found(
-        dataset, "targets-far-out", "info", far.any(1),
-        f"{{n}} pictures have a truth more than {FAR:g} interquartile ranges from the median",
-        "Look whether they stand for 'unknown' (-1, -999) or are slips of the pen.",
+        dataset, "targets-far-out", "warning", far.any(1),
+        f"{{n}} pictures have a truth more than {FAR:g} interquartile ranges from the median "
+        f"({_far(value, far)}); the network and the linear baseline are drawn to these, and scores are "
+        "mostly about them",
+        "Mend slips of the pen, and empty the cells that stand for 'unknown' (-1, -999). If the values are "
+        "right, put their logarithm into the table, or take them out.",
     )  # fmt: skip
+
+
+def _far(value: np.ndarray, far: np.ndarray) -> str:
+    """The farthest values, and between which the others lie."""
+    column = int(far.any(0).argmax())
+    beyond, rest = value[far[:, column], column], value[~far.any(1) & np.isfinite(value[:, column]), column]
+    some = ", ".join(f"{v:g}" for v in sorted(set(beyond.tolist()), key=abs)[-3:])
+    return f"{some}; the others are from {rest.min():g} to {rest.max():g}" if len(rest) else some

@@ -86,6 +86,8 @@ def test_targets_that_are_no_numbers_or_far_out() -> None:
     assert found["targets-not-finite"].severity == "error"
     assert found["targets-not-finite"].items == ("002", "007")
     assert found["targets-far-out"].items == ("011",)
+    assert found["targets-far-out"].severity == "warning"
+    assert "(-999; the others are from 0 to 1)" in found["targets-far-out"].message
 
 
 def test_targets_of_one_value_cannot_be_learned() -> None:
