@@ -120,6 +120,9 @@ def test_label_studio_choices_short_exports_and_folders(tmp_path: Path) -> None:
     short.write_text(json.dumps([{"id": 1, "image": "/data/upload/1/0a1b2c3d-a.png",
                                   "label": [{**value, **sized, "rectanglelabels": ["cat"]}]}]))  # fmt: skip
     assert boxes(open_data(short)) == {"a": [("cat", 4, 6, 20, 18)]}
+    cell = json.dumps([{**value, **sized, "rectanglelabels": ["cat"]}]).replace('"', '""')
+    (tmp_path / "folder/e.csv").write_text(f'annotation_id,image,label,rating\n1,a.png,"{cell}",\n')
+    assert boxes(open_data(tmp_path / "folder/e.csv")) == {"a": [("cat", 4, 6, 20, 18)]}
     picture(whole / "b.png")
     said = [[{"type": "choices", "value": {"choices": [c]}}] for c in ("sea", "wood")]
     tasks = [{"data": {"image": f"{n}.png"}, "annotations": [{"result": r}]}

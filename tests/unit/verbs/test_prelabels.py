@@ -24,7 +24,7 @@ from sightline.verbs.load import Answer
 
 N = 3
 MAPS = ("masks", "voc-segmentation")
-BOXES = ("boxes", "voc")
+BOXES = ("boxes", "createml", "voc")
 OTHERS = ("folder", "table", "coco", "yolo", "instance-masks")
 OBJECTS = [f for f in written_formats() if f not in (*MAPS, *BOXES, *OTHERS)]
 

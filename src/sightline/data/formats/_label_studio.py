@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._brush import brushed
+from sightline.data.formats._csv import read_text
 from sightline.data.formats._drawn import Drawing
 from sightline.data.formats._instances import NAN, numbers
 from sightline.data.formats._parts import SPLIT_WORDS, beside
 from sightline.data.formats._polygons import ring
+from sightline.errors import DataError
 
 _SAID = ("choices", "taxonomy", "rating", "textarea", "number", "datetime", "relation", "pairwise")
 _MIN = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "agreement")
@@ -82,6 +85,27 @@ def gather(tasks: list[Task], found: Drawing) -> None:
         image = found.into.picture(task.path, task.split, task.size)
         for k, result in enumerate(task.shapes):
             _shape(result, image, f"{task.path.name} result {result.get('id', k)}", task.size, found)
+
+
+def short_rows(path: Path) -> list[dict[str, Any]]:
+    """The entries of an export as CSV, in the form of JSON-MIN: lists and records are JSON in their cells."""
+    table = read_text(path)
+    if table.broken:
+        raise DataError(
+            f"{path}: line {table.broken[0]} has another number of cells than the header. Export it again."
+        )
+    rows = []
+    for row in table.rows:
+        entry: dict[str, Any] = {}
+        for name, cell in zip(table.names, row, strict=True):
+            try:
+                entry[name] = json.loads(cell) if cell[:1] in ("[", "{") else cell
+            except ValueError as error:
+                raise DataError(
+                    f"{path}: the column '{name}' is no sound JSON ({error}). Export it again."
+                ) from error
+        rows.append({name: value for name, value in entry.items() if value != ""})
+    return rows
 
 
 def like_min(task: Any) -> bool:

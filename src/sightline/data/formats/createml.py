@@ -118,7 +118,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
             x1, y1, x2, y2 = thing.corners
             middle = zip(_SIDES, ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1), strict=True)
             entries.append({"label": classes.names[thing.label], "coordinates": dict(middle)})
-        files.setdefault(item.split, []).append({"image": place.name, "annotations": entries})
+        name = place.relative_to(folder / item.split).as_posix()
+        files.setdefault(item.split, []).append({"image": name, "annotations": entries})
     for split, entries in files.items():
         path = folder / split / "_annotations.createml.json"
         path.write_text(json.dumps(entries, ensure_ascii=False), encoding="utf-8")

@@ -20,7 +20,7 @@ from sightline.core.report import Severity
 from sightline.data.formats._drawn import drawn
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._label_studio import Tasks, gather, like_min
+from sightline.data.formats._label_studio import Tasks, gather, like_min, short_rows
 from sightline.data.formats._labelled import labelled, of_lists
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._written import Item, class_table, items
@@ -29,7 +29,7 @@ from sightline.ops.outlines import joined, trace
 
 CARD = FormatCard(
     name="label-studio",
-    summary="Label Studio's JSON or JSON-MIN export: rectangles, polygons and brush strokes, or choices",
+    summary="Label Studio's JSON, JSON-MIN or CSV export: rectangles, polygons and brush strokes, or choices",
     looks_like="a .json file with a list of tasks with data and annotations; pictures beside or in images/",
     truths=("instances", "outlines", "label"),
     writes=True,
@@ -44,7 +44,7 @@ _MOST = 200
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure of a JSON file with a list of tasks, and of a folder with one such file."""
     del options
-    return 0.97 if _file(Path(source)) is not None else 0.0
+    return 0.98 if _file(Path(source)) is not None else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -61,7 +61,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     path = _file(Path(source)) or Path(source)
     if not path.is_file():
         raise DataError(f"There is no file '{path}'. Expected {CARD.looks_like}.")
-    given = read_json(path)
+    given = short_rows(path) if path.suffix.lower() == ".csv" else read_json(path)
     if not isinstance(given, list) or not any(_like_task(task) for task in given):
         raise DataError(
             f"{path}: holds no list of tasks with annotations. Export it as 'JSON' or 'JSON-MIN'."
@@ -110,12 +110,16 @@ def _file(root: Path) -> Path | None:
     if root.is_dir():
         found = [path for path in sorted(root.glob("*.json"))[:_MOST] if _like_export(path)]
         return found[0] if len(found) == 1 else None
-    return root if root.suffix.lower() == ".json" and root.is_file() and _like_export(root) else None
+    return (
+        root if root.suffix.lower() in (".json", ".csv") and root.is_file() and _like_export(root) else None
+    )
 
 
 def _like_export(path: Path) -> bool:
     """Whether a file begins as an export does, as JSON or JSON-MIN."""
     text = glance(path)
+    if path.suffix.lower() == ".csv":  # where choices are the only results, it is a table as any other
+        return re.search(r'\[\{.*?""\w*labels""\s*:\s*\[', text) is not None
     long = all(f'"{key}"' in text for key in ("data", "annotations", "result"))
     short = re.search(r'"\w*labels"\s*:\s*\[|"annotation_id"\s*:|"annotator"\s*:', text)
     return text.startswith("[") and (long or (short is not None and '"annotations"' not in text))
