@@ -26,6 +26,7 @@ from PIL import (
 
 from ..errors import UnreadableImage, UsageError
 from ..ops.fitting import Fit, shrunk
+from ._headers import bits_of, ceiling, has_alpha, is_wide, orientation_of, upright_size
 from ._levels import Span, on_white, scaled, upright
 from ._magic import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from ._tiff import Blocks, Tiff, blocks
@@ -131,14 +132,14 @@ def decode(
             unreadable.
     """
     with _opened(source, page) as (image, kind, size):
-        orientation = _orientation(image, kind)
+        orientation = orientation_of(image, kind)
         whole = image.size
-        if span is not None and not is_wide(image.mode) and _bits(image, kind) > 8:
+        if span is not None and not is_wide(image.mode) and bits_of(image, kind) > 8:
             what = "holds colours of more than 8 bits, of which only the upper 8 can be read: --pixel-range "
             what += "cannot be kept. Convert it to 8 bits a channel by that range"
             raise UnreadableImage(name_of(source), "unsupported", what)
         if at_least is not None and kind == "jpeg":
-            by = shrunk(_upright(image, kind, orientation), at_least, fit)
+            by = shrunk(upright_size(image, kind, orientation), at_least, fit)
             if by > 1:
                 image.draft(None, (whole[0] // by, whole[1] // by))
         pixels = _full_jpeg(image) if kind == "jpeg" and image.size == whole else None
@@ -157,7 +158,7 @@ def of_pillow(image: Any) -> np.ndarray:
         UnreadableImage: As `decode`.
     """
     kind = next((name for name in EXTENSIONS if name == (image.format or "").lower()), "")
-    orientation = _orientation(image, kind)  # before it is loaded: a PNG has it in front
+    orientation = orientation_of(image, kind)  # before it is loaded: a PNG has it in front
     try:
         image.load()
     except (OSError, ValueError, SyntaxError) as error:
@@ -187,8 +188,8 @@ def probe(source: Source) -> ImageFacts:
         UnreadableImage: As `decode`, as far as the header shows it.
     """
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
-        orientation = _orientation(image, kind)
-        height, width = _upright(image, kind, orientation)
+        orientation = orientation_of(image, kind)
+        height, width = upright_size(image, kind, orientation)
         bands = image.getbands()
         return ImageFacts(
             width=width,
@@ -196,12 +197,12 @@ def probe(source: Source) -> ImageFacts:
             format=kind,
             extension_matches=isinstance(source, bytes) or source.suffix.lower() in EXTENSIONS[kind],
             mode=image.mode,
-            bits=_bits(image, kind),
+            bits=bits_of(image, kind),
             channels=len(bands),
             # A second picture in a JPEG is a preview or a depth map, no second frame.
             frames=1 if kind == "jpeg" else int(getattr(image, "n_frames", 1)),
             orientation=orientation,
-            has_alpha=_has_alpha(image),
+            has_alpha=has_alpha(image),
             cmyk=image.mode == "CMYK",
             file_size=size,
             bands=int(image.tag_v2.get(277, 1)) if kind == "tiff" else len(bands),
@@ -216,7 +217,7 @@ def size_of(source: Source) -> tuple[int, int]:
         UnreadableImage: As `probe`.
     """
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
-        return _upright(image, kind, _orientation(image, kind))
+        return upright_size(image, kind, orientation_of(image, kind))
 
 
 @dataclass(frozen=True)
@@ -232,11 +233,6 @@ class Stored:
     values: np.ndarray
     kind: str
     palette: np.ndarray | None = None
-
-
-def is_wide(mode: str) -> bool:
-    """Whether pixels of a mode of Pillow are numbers that have to be scaled to 8 bits."""
-    return mode == "F" or mode.startswith("I")
 
 
 @dataclass(frozen=True)
@@ -265,23 +261,18 @@ def raw(source: Source, page: int = 0) -> Raw:
     """
     with _opened(source, page) as (image, kind, size), _trouble(source, kind, size):
         if is_wide(image.mode):
-            top = _ceiling(image, kind)
+            top = ceiling(image, kind)
             image.load()
             values = np.asarray(image)
             low, high = float(values.min()), float(values.max())
             if top is None and image.mode == "F" and low >= 0 and high <= 1:
                 top = 1.0
             return Raw(low, high, NAN if top is None else top)
-        if not _has_alpha(image):
+        if not has_alpha(image):
             return Raw()
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
         partly = float(np.mean((alpha > 0) & (alpha < 255)))
         return Raw(alpha=(float(alpha.min()), float(alpha.max()), partly))
-
-
-def _has_alpha(image: Any) -> bool:
-    """Whether any transparency is stored."""
-    return image.getbands()[-1] in ("A", "a") or "transparency" in image.info
 
 
 def stored(source: Source, page: int = 0) -> Stored:
@@ -293,7 +284,7 @@ def stored(source: Source, page: int = 0) -> Stored:
             of 16 bits, fractions, print colours, a PGM of less than 8 bits).
     """
     with _opened(source, page) as (image, kind, size), _trouble(source, kind, size):
-        bits, scaled_up = _bits(image, kind), kind == "ppm" and image.tile[0][0] != "raw"
+        bits, scaled_up = bits_of(image, kind), kind == "ppm" and image.tile[0][0] != "raw"
         image.load()
         values = np.array(image, dtype=np.uint8 if image.mode == "1" else None)
         if values.ndim == 3:
@@ -339,9 +330,9 @@ def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
     """
     with _opened(source, page, judge=False) as (image, kind, size), _trouble(source, kind, size):
         width, height = image.size
-        if kind != "tiff" or width * height < least or _orientation(image, kind) != 1:
+        if kind != "tiff" or width * height < least or orientation_of(image, kind) != 1:
             return None
-        if (image.mode == "F" or image.mode.startswith("I")) and _ceiling(image, kind) is None:
+        if (image.mode == "F" or image.mode.startswith("I")) and ceiling(image, kind) is None:
             return None
         return blocks(image)
 
@@ -387,33 +378,6 @@ def _trouble(source: Source, kind: str, size: int) -> Iterator[None]:
         raise UnreadableImage(name_of(source), "truncated" if cut else "unreadable", what) from error
 
 
-def _orientation(image: Any, kind: str) -> int:
-    """EXIF orientation, 1 where there is none or it cannot be read."""
-    if kind == "png" and "exif" not in image.info:
-        return 1  # Pillow would decode the whole picture to look for it at the end
-    try:
-        value = image.getexif().get(0x0112, 1)
-    except Exception:  # a damaged EXIF block must not cost the picture
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _upright(image: Any, kind: str, orientation: int) -> tuple[int, int]:
-    """Height and width as they are seen; Pillow has turned a TIFF itself."""
-    width, height = image.size
-    return (width, height) if orientation >= 5 and kind != "tiff" else (height, width)
-
-
-def _bits(image: Any, kind: str) -> int:
-    """Bits per channel as stored."""
-    if kind == "png":
-        image.fp.seek(24)
-        return int(image.fp.read(1)[0])
-    if kind == "tiff":
-        return int(max(image.tag_v2.get(258, (1,))))
-    return {"1": 1, "F": 32}.get(image.mode, 16 if image.mode.startswith("I") else 8)
-
-
 def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.ndarray:
     """(H, W, 1 or 3) uint8 of a loaded picture of any mode, not turned."""
     mode = image.mode
@@ -423,7 +387,7 @@ def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.nd
         if bad:
             what = f"holds {bad:,} values of {values.size:,} that are NaN or infinite"
             raise UnreadableImage(name_of(source), "not-finite", what)
-        return scaled(values, _ceiling(image, kind), span)[..., None]
+        return scaled(values, ceiling(image, kind), span)[..., None]
     if "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
         grey = mode in ("1", "L", "LA", "La")
         wanted = "LA" if grey else "RGBA"
@@ -431,9 +395,3 @@ def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.nd
     if mode in ("1", "L"):
         return np.array(image if mode == "L" else image.convert("L"))[..., None]
     return np.array(image if mode == "RGB" else image.convert("RGB"))
-
-
-def _ceiling(image: Any, kind: str) -> float | None:
-    """The largest value that 9 to 16 bits can store; None where the values must tell (floats, 32 bits)."""
-    bits = _bits(image, kind) if kind == "tiff" else 16
-    return 2.0**bits - 1 if image.mode != "F" and bits <= 16 else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -53,18 +53,12 @@ def run(
 ) -> Run:
     """See `sightline.api.train`."""
     if resume is not None:
-        given = [n for n in Recipe.names() if getattr(recipe, n) is not None] + list(options)
         named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune,
                  "format": format, "target": target, "pixel_range": pixel_range, "exif": exif,
                  "splits": splits, "weights": weights,
                  "pretrained": None if pretrained == "auto" else pretrained, "seed": seed or None,
                  "accept": accept or None, "overwrite": overwrite or None}  # fmt: skip
-        given += [name for name, value in named.items() if value is not None]
-        if given:
-            raise UsageError(
-                f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}, "
-                "or start a new run."
-            )
+        _refuse_beside_resume(recipe, {**options, **named})
         return _resume(str(data), Path(resume), device, data_dir)
     asked = Asked.of(
         recipe,
@@ -91,6 +85,21 @@ def run(
     _writable(out, overwrite, weights)
     made = _slim(asked)
     return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+
+
+def _refuse_beside_resume(recipe: Recipe, named: Mapping[str, Any]) -> None:
+    """Refuse what would have no effect on a run that goes on.
+
+    Raises:
+        UsageError: If anything was asked for.
+    """
+    given = [name for name in Recipe.names() if getattr(recipe, name) is not None]
+    given += [name for name, value in named.items() if value is not None]
+    if given:
+        raise UsageError(
+            f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}, "
+            "or start a new run."
+        )
 
 
 def _slim(asked: Asked) -> Plan:

@@ -45,10 +45,7 @@ def run(
     **options: Any,
 ) -> Table:
     """See `sightline.api.tune`."""
-    try:
-        import optuna
-    except ImportError:
-        raise MissingExtra("sightline tune", "tune") from None
+    optuna = _library()
     if trials < 1:
         raise UsageError(f"--trials must be at least 1. Received {trials}.")
     asked = Asked.of(
@@ -73,7 +70,6 @@ def run(
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize",
         sampler=optuna.samplers.TPESampler(seed=seed),
@@ -89,6 +85,20 @@ def run(
     except Interrupted:
         say(f"Interrupted after {len(rows)} trials; these are ranked.")
     return _table(rows, first, folder)
+
+
+def _library() -> Any:
+    """The library optuna, which speaks only of trouble.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtra("sightline tune", "tune") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
 
 
 def _said(made: Plan) -> Plan:
