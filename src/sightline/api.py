@@ -52,8 +52,7 @@ def check(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
-        exif: Where pictures carry an EXIF rotation: were boxes and masks drawn on the pictures as they are
-            seen (apply), or on the pixels as they are stored (ignore)? As seen, if left out.
+        exif: Where boxes and masks were drawn: on images as EXIF turns them (apply), or as stored (ignore).
         data_dir: Where named data sets lie or are put.
         run: Run whose model is asked which truths are doubtful.
         accept: Findings that are known and meant, by name.
@@ -97,8 +96,7 @@ def train(
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
         pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
-        exif: Where pictures carry an EXIF rotation: were boxes and masks drawn on the pictures as they are
-            seen (apply), or on the pixels as they are stored (ignore)? As seen, if left out.
+        exif: Where boxes and masks were drawn: on images as EXIF turns them (apply), or as stored (ignore).
         data_dir: Where named data sets lie or are put.
         splits: Use the split of this run, or of this JSON file; images added since go to train.
         folds: Cross-validate with this many folds instead of one split.
