@@ -35,7 +35,8 @@ class Score:
         if self.value != self.value:
             return f"not defined (n {self.n})"
         k, unit, digits = (100.0, " %", 1) if percent else (1.0, "", 3)
-        v, lo, hi = (f"{k * x:.{digits}f}" for x in (self.value, self.low, self.high))
+        ends = (k * self.value, k * self.low, k * self.high)
+        v, lo, hi = (f"{x:.{digits}f}" if abs(x) < 1e6 else f"{x:.4g}" for x in ends)
         if self.low != self.low:
             return f"{v}{unit} (no interval, n {self.n})"
         return f"{v}{unit} ({lo} to {hi}, n {self.n})"

@@ -19,10 +19,13 @@ class Weighted(Metric):
         several: Whether it is defined where an image may have several labels.
         scale: On what scale an interval is made: "share" for values in [0, 1]; "ratio" for those
             whose distance from the best value is positive and has no upper limit (errors, losses).
+        rises: Whether it is too high on few images, as one that takes the best of the precisions to the
+            right is; its interval then lies about the value without that.
     """
 
     several: ClassVar[bool] = True
     scale: ClassVar[Literal["share", "ratio"]]
+    rises: ClassVar[bool] = False
 
     @abstractmethod
     def values(self, stats: Stats, weights: Array) -> Array:

@@ -30,6 +30,7 @@ class Ap(Weighted):
         truths=("instances", "outlines"),
     )
     scale = "share"
+    rises = True
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"detections", "objects": (N,) bytes}; see `_boxes.by_image`."""

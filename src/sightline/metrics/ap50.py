@@ -26,6 +26,7 @@ class Ap50(Weighted):
         truths=("instances",),
     )
     scale = "share"
+    rises = True
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"detections", "objects": (N,) bytes}; see `_boxes.by_image`."""

@@ -27,6 +27,7 @@ class MaskAp75(Weighted):
         truths=("outlines",),
     )
     scale = "share"
+    rises = True
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"detections", "objects": (N,) bytes}; see `_boxes.by_image`."""

@@ -35,6 +35,7 @@ class VocAp(Weighted):
         truths=("instances",),
     )
     scale = "share"
+    rises = True
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"detections", "objects": (N,) bytes}; see `_boxes.packed`."""

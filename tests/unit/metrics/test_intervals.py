@@ -10,6 +10,7 @@ import torch
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Metric, Stats
+from sightline.core.report import Score
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.metrics.accuracy import Accuracy
@@ -194,3 +195,4 @@ def test_one_value_far_off_leaves_no_interval_rather_than_an_error() -> None:
     assert math.isnan(far.low)
     assert "not defined" in far.method
     assert "no interval" in far.text()
+    assert Score(9.1e29, 1e29, 8.25e30, 5).text() == "9.1e+29 (1e+29 to 8.25e+30, n 5)"
