@@ -63,7 +63,7 @@ def _place(value: Any) -> Any:
     if not isinstance(value, str | os.PathLike):
         return value
     text = os.fspath(value)
-    found = re.match(r"(\w+[=:])?(~.*)", text, re.DOTALL) if isinstance(text, str) else None
+    found = re.match(r"([^/\\~]*[=:])?(~.*)", text, re.DOTALL) if isinstance(text, str) else None
     if found is None:
         return value
     whole = (found[1] or "") + home(found[2])
