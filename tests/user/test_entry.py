@@ -83,6 +83,14 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_stands(
     assert "no home folder of ~nobody-is-called-this" in said.err
 
 
+def test_a_tilde_behind_the_name_of_a_model_or_program(
+    sightline: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    said = sightline("serve", "street-1=~/none.onnx")
+    assert f"{tmp_path / 'home/none.onnx'} is not there" in said.err
+
+
 @pytest.mark.parametrize("arguments", [("help",), ("help", "predict")])
 def test_help_in_words(sightline: Callable[..., Said], arguments: tuple[str, ...]) -> None:
     said = sightline(*arguments)

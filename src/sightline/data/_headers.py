@@ -44,5 +44,7 @@ def bits_of(image: Any, kind: str) -> int:
 
 def ceiling(image: Any, kind: str) -> float | None:
     """The largest value that 9 to 16 bits can store; None where the values must tell (floats, 32 bits)."""
+    if not kind and image.mode == "I":  # made in memory: 32 bits
+        return None
     bits = bits_of(image, kind) if kind == "tiff" else 16
     return 2.0**bits - 1 if image.mode != "F" and bits <= 16 else None

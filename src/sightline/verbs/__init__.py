@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-import inspect
 import os
 import re
 import typing
 from collections.abc import Callable
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -32,7 +32,7 @@ def verb(function: F) -> F:
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         module = importlib.import_module(f"sightline.verbs.{name}")
-        given, hints = inspect.signature(function).bind(*args, **kwargs), _hints(function)
+        given, hints = signature(function).bind(*args, **kwargs), _hints(function)
         for key, value in given.arguments.items():
             given.arguments[key] = _meant(key, value, hints.get(key))
         return module.run(*given.args, **given.kwargs)
@@ -63,7 +63,7 @@ def _place(value: Any) -> Any:
     if not isinstance(value, str | os.PathLike):
         return value
     text = os.fspath(value)
-    found = re.match(r"(\w+[=:])?(~.*)", text, re.DOTALL) if isinstance(text, str) else None
+    found = re.match(r"([^/\\~]*[=:])?(~.*)", text, re.DOTALL) if isinstance(text, str) else None
     if found is None:
         return value
     whole = (found[1] or "") + home(found[2])

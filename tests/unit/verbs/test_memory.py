@@ -58,6 +58,12 @@ def test_an_array_a_pillow_picture_and_bytes_are_what_the_file_is(array: np.ndar
             assert np.array_equal(pixels, wanted), type(value)
 
 
+def test_numbers_of_32_bits_in_pillow_are_scaled_as_in_a_tiff(tmp_path: Path) -> None:
+    image = Image.fromarray(GREY).convert("I")
+    image.save(tmp_path / "a.tif")
+    assert np.array_equal(seen(image)[0], decode(tmp_path / "a.tif"))
+
+
 def test_colours_of_16_bits_are_what_the_file_is() -> None:
     array = np.random.default_rng(3).integers(0, 65536, (5, 4, 3), dtype=np.uint16)
     (pixels,) = seen(array)
