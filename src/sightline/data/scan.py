@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from sightline.core.dataset import Dataset
-from sightline.data.images import ImageFacts, probe, raw
+from sightline.data._raw import raw
+from sightline.data.images import ImageFacts, probe
 from sightline.data.pixels import Arrays, Files, Pages
 from sightline.errors import UnreadableImage
 from sightline.ops.similarity import SIDE, grey, thumbnails
@@ -36,7 +37,7 @@ class Scan:
         low: (N,) smallest value, in [0, 255].
         high: (N,) largest value.
         raw: (N, 6) of files: lowest and highest value as stored, the value that becomes 255, least and most
-            opacity, share of half opaque pixels; NaN where there is none. See `images.Raw`.
+            opacity, share of half opaque pixels; NaN where there is none. See `_raw.Raw`.
         mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey picture has four equal ones.
         square: (N, 4) mean of their squares.
         thumbs: (N, SIDE, SIDE) uint8 grey, stretched to a square.

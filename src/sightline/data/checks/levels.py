@@ -97,9 +97,10 @@ def _beyond(dataset: Dataset, low: np.ndarray, high: np.ndarray, span: tuple[flo
 
 
 def _range(low: float, high: float) -> str:
-    """A range that holds all values: that of so many bits where they are whole, or as they are."""
-    if 0 <= low < high / 4 and low % 1 == high % 1 == 0:
-        return f"0,{2 ** max(1, math.ceil(math.log2(high + 1))) - 1}"
+    """A range that holds all values: that of so many bits where they fill it, else their own."""
+    bits = 2 ** max(1, math.ceil(math.log2(max(high, 1) + 1))) - 1
+    if low >= 0 and low % 1 == high % 1 == 0 and (high - low) / bits * 256 > FEW:
+        return f"0,{bits}"  # what a camera of so many bits may show tomorrow
     return f"{low:.6g},{high:.6g}"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from typing import Any
 
 from sightline.core.dataset import Classes
 from sightline.core.targets.masks import MOST, VOID
+from sightline.data.formats._csv import rows_of
 from sightline.data.formats._json import read_json
 from sightline.data.formats._parts import is_there
 from sightline.errors import DataError
@@ -146,7 +146,7 @@ def read_table(path: Path) -> Table:
     lines = [line.strip() for line in _text(path).splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     if path.suffix.lower() == ".csv":
-        entries = _csv(path, lines)
+        entries = _csv(path, rows_of("\n".join(lines), path))
     elif lines and all(line.count(":") >= 3 for line in lines):
         entries = [_labelmap(path, line) for line in lines]
     else:
@@ -202,10 +202,8 @@ def _labelmap(path: Path, line: str) -> Entry:
     return Entry(name.strip(), None, _colour(path, name, parts) if parts else None)
 
 
-def _csv(path: Path, lines: list[str]) -> list[Entry]:
+def _csv(path: Path, rows: list[list[str]]) -> list[Entry]:
     """Columns name, r, g, b and id by their header; without a header as in a text file."""
-    comma = max((",", ";", "\t"), key=lines[0].count) if lines else ","
-    rows = [[cell.strip() for cell in row] for row in csv.reader(lines, delimiter=comma)]
     heads = [head.lower() for head in rows[0]] if rows else []
     at = {key: next((heads.index(w) for w in words if w in heads), -1) for key, words in _COLUMNS.items()}
     if at["name"] < 0:

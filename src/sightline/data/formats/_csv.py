@@ -62,6 +62,13 @@ def header(path: Path) -> list[str]:
     return [name.strip() for name in first]
 
 
+def rows_of(text: str, path: Path) -> list[list[str]]:
+    """All rows of a small table, its header too, for tables that may have none."""
+    lines, _, delimiter = _layout(text, path)
+    reader = csv.reader(lines, delimiter=delimiter or ",", skipinitialspace=True)
+    return [[cell.strip() for cell in row] for row in reader if row]
+
+
 def read_text(path: Path) -> Columns:
     """Read CSV or TSV.
 

@@ -13,7 +13,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats._cells import DOUBTFUL, ON, is_missing, numbers
-from sightline.data.formats._csv import Columns, header, read_text
+from sightline.data.formats._csv import Columns, header, read_text, rows_of
 from sightline.data.formats._instances import NAN, Gathered
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, beside, by_split, folders_in, names_of
@@ -344,8 +344,8 @@ def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
     files = sorted(p for p in root.glob(f"*{_DESCRIBED}*.csv"))
     if not files or not all(n.startswith("/") for n in classes.names):
         return classes
-    with files[0].open(encoding="utf-8-sig", newline="") as file:
-        named = {row[0].strip(): row[1].strip() for row in csv.reader(file) if len(row) > 1}
+    rows = rows_of(files[0].read_text(encoding="utf-8-sig"), files[0])
+    named = {row[0]: row[1] for row in rows if len(row) > 1}
     names = tuple(named.get(n, n) for n in classes.names)
     if len(set(names)) < len(names):
         return classes

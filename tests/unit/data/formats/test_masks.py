@@ -622,3 +622,18 @@ def test_void_in_nearly_all_masks_is_a_warning_unless_a_table_says_so(tmp_path: 
     assert problem(opened(tmp_path), "void-undeclared").severity == "warning"
     (tmp_path / "classes.txt").write_text("0 sky\n1 a\n2 b\n3 c\n4 d\n255 void\n")
     assert not opened(tmp_path).problems
+
+
+def test_coloured_masks_that_were_scaled_are_refused_with_a_table_too(tmp_path: Path) -> None:
+    colours = np.array([(0, 0, 0), (128, 0, 0), (0, 128, 64)], np.uint8)
+    (tmp_path / "classes.csv").write_text("sep=;\nname;r;g;b\nground;0;0;0\ncat;128;0;0\ndog;0;128;64\n")
+    for how in (Image.Resampling.BILINEAR, Image.Resampling.NEAREST):
+        for i in range(4):
+            photo(tmp_path / f"images/{i}.png", i, (48, 48))
+            drawn = Image.fromarray(colours[np.asarray(discs(i, (0, 1, 2)))])
+            put(tmp_path / f"masks/{i}.png", np.asarray(drawn.resize((48, 48), how)))
+        if how == Image.Resampling.BILINEAR:
+            with pytest.raises(DataError, match="scaling with mixing"):
+                masks.read(str(tmp_path), ANY)
+    data = opened(tmp_path)
+    assert (data.classes, data.problems) == (Classes(("ground", "cat", "dog")), ())
