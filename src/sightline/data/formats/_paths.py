@@ -109,6 +109,8 @@ class Lookup:
         """Pictures that fit the most of the end of a path."""
         index = self._indexed()
         keys = _keys(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+        if not keys:  # no name at all
+            return []
         bare = _UPLOAD.sub("", keys[-1])
         found = index.get(keys[-1]) or index.get(bare) or []
         if not found and Path(keys[-1]).suffix not in ALL_EXTENSIONS:
