@@ -91,7 +91,8 @@ class Drawing:
         corners: Sequence[float] = (x, y, x + w, y + h)
         if degrees % 360 == 0:
             return self.box(image, key, corners, where, **more)
-        if not abs(degrees - 90 * round(degrees / 90)) < SLIP or scale is None:  # NaN too
+        slip = (degrees + 45) % 90 - 45 if math.isfinite(degrees) else math.inf
+        if abs(slip) >= SLIP or scale is None:
             self._turned.append(where)
             self.rectangles += 1
             return None

@@ -7,7 +7,9 @@ import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
+from sightline.data.formats._instances import numbers
 from sightline.data.formats._parts import SPLIT_WORDS
 
 _LOOKS = 20  # files of an ending that are looked at to recognise a format
@@ -38,6 +40,14 @@ def some(root: Path, ending: str) -> Iterator[Path]:
 def some_like(root: Path, ending: str, like: Callable[[Path], bool]) -> bool:
     """Whether one of the first files with an ending below a folder looks as a format's do."""
     return any(like(path) for path in some(root, ending))
+
+
+def whole_size(height: Any, width: Any) -> tuple[int, int] | None:
+    """(height, width) as JSON has them, or None where they are no whole numbers above 0."""
+    given = numbers([height, width], 2)
+    if given is None or not all(1 <= side < math.inf and side % 1 == 0 for side in given):
+        return None
+    return int(given[0]), int(given[1])
 
 
 def split_below(path: Path, root: Path) -> str:

@@ -13,6 +13,7 @@ from sightline.data.formats._parts import SPLIT_WORDS, folders_in
 
 _ANNOTATIONS = ("annotations", "annotation", "labels", "xml", "xmls", "ann")
 _PICTURES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "data")
+_MOST = 50
 _LISTS = ("ImageSets/Main", "ImageSets", "")
 
 
@@ -23,6 +24,20 @@ def places(root: Path) -> list[tuple[Path, Path, str]]:
         return [(*whole, "")]
     found = [(f, _place(f)) for f in folders_in(root, SPLIT_WORDS)]
     return [(*place, SPLIT_WORDS[f.name.lower()]) for f, place in found if place is not None]
+
+
+def unwrapped(root: Path) -> Path:
+    """The folder itself, or the only one in it, or the only one called VOC (VOCdevkit/VOC2012)."""
+    for _ in range(2):
+        if not root.is_dir() or places(root):
+            break
+        inner = [f for f in folders_in(root)[:_MOST] if not f.name.startswith(".")]
+        named = [f for f in inner if f.name.upper().startswith("VOC")]
+        deeper = named or inner
+        if len(deeper) != 1:  # several data sets, or folders of something else
+            break
+        root = deeper[0]
+    return root
 
 
 def _place(root: Path) -> tuple[Path, Path] | None:

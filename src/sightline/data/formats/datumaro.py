@@ -16,6 +16,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._drawn import Drawing, drawn
+from sightline.data.formats._each import whole_size
 from sightline.data.formats._instances import numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._labelled import labelled, of_lists
@@ -127,13 +128,14 @@ def _item(entry: dict[str, Any], base: Path, subset: str, split: str, names: lis
     """One item."""
     media = entry.get("image") or entry.get("media") or {}
     media = media if isinstance(media, dict) else {}
-    size = numbers(media.get("size"), 2)
+    size = media.get("size")
+    height, width = size if isinstance(size, list) and len(size) == 2 else (None, None)
     name = str(media.get("path") or entry.get("id", ""))
     tops = (base / "images" / subset, base / "images", base)
     endings = ("",) if Path(name).suffix.lower() in ALL_EXTENSIONS else tuple(sorted(ALL_EXTENSIONS))
     tried = [top / f"{name}{ending}" for top in tops for ending in endings]
     path = next((p for p in tried if is_there(p)), tried[0])
-    one = _Item(path, split, None if size is None else (int(size[0]), int(size[1])))
+    one = _Item(path, split, whole_size(height, width))
     given = entry.get("annotations")
     for thing in given if isinstance(given, list) else []:
         kind = thing.get("type") if isinstance(thing, dict) else None
@@ -153,11 +155,11 @@ def _gather(items: list[_Item], names: list[str], found: Drawing) -> None:
     """Gather all pictures and shapes."""
     for item in items:
         image = found.into.picture(item.path, item.split, item.size)
-        kinds: dict[Any, set[str]] = {}
-        for thing in item.shapes:
-            kinds.setdefault(thing.get("group") or id(thing), set()).add(str(thing.get("type")))
+        kinds: dict[str, set[str]] = {}
         for k, thing in enumerate(item.shapes):
-            kind, both = str(thing.get("type")), kinds[thing.get("group") or id(thing)]
+            kinds.setdefault(_group(thing, k), set()).add(str(thing.get("type")))
+        for k, thing in enumerate(item.shapes):
+            kind, both = str(thing.get("type")), kinds[_group(thing, k)]
             doubled = both & {*_BOXES} and both & {*_OUTLINES}
             if doubled and kind in (_BOXES if found.outlined else _OUTLINES):
                 continue
@@ -166,6 +168,11 @@ def _gather(items: list[_Item], names: list[str], found: Drawing) -> None:
                 found.bare(f"{where}: no class")
             else:
                 _shape(thing, kind, image, label, f"{where} ({label})", found)
+
+
+def _group(thing: dict[str, Any], k: int) -> str:
+    """The group of a shape; one of its own where it has none."""
+    return f"group {thing['group']}" if thing.get("group") else f"alone {k}"
 
 
 def _shape(thing: dict[str, Any], kind: str, image: int, label: str, where: str, found: Drawing) -> None:

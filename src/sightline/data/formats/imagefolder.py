@@ -19,7 +19,7 @@ import yaml
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats._csv import read_text
-from sightline.data.formats._each import split_below
+from sightline.data.formats._each import split_below, whole_size
 from sightline.data.formats._instances import Gathered, numbers
 from sightline.data.formats._json import glance
 from sightline.data.formats._labelled import labelled
@@ -133,8 +133,7 @@ def _boxed(root: Path, top: Path, rows: _Rows, column: str, options: ReadOptions
     into = Gathered(top, stored=options.exif == "ignore")
     bare: list[str] = []
     for path, split, row in zip(rows.paths, rows.splits, rows.cells, strict=True):
-        sides = numbers([row.get("height"), row.get("width")], 2)
-        image = into.picture(path, split, None if sides is None else (int(sides[0]), int(sides[1])))
+        image = into.picture(path, split, whole_size(row.get("height"), row.get("width")))
         things = _things(row.get(column))
         if things is None:
             bare.append(path.name)

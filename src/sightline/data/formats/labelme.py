@@ -22,7 +22,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
 from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._each import below, some_like, split_below
+from sightline.data.formats._each import below, some_like, split_below, whole_size
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import is_there, name_of
@@ -152,8 +152,7 @@ def _lean(entry: Any) -> dict[str, Any]:
 
 
 def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
-    size = entry.get("imageHeight"), entry.get("imageWidth")
-    return (size[0], size[1]) if isinstance(size[0], int) and isinstance(size[1], int) else None
+    return whole_size(entry.get("imageHeight"), entry.get("imageWidth"))
 
 
 def _picture(path: Path, entry: dict[str, Any]) -> Path:
@@ -207,7 +206,7 @@ def _shape(
     kind = str(shape.get("shape_type") or "polygon")
     more: dict[str, Any] = {"difficult": shape.get("difficult") is True}
     outline = kind in ("polygon", "rotation", "mask")
-    if points is None or not len(points):
+    if points is None or not len(points) or not np.isfinite(points).all():
         (found.broken if outline else found.bare)(f"{where}: points are no pairs of numbers")
     elif kind == "rectangle" and len(points) > 1:
         corners = (*points.min(0).tolist(), *points.max(0).tolist())

@@ -7,6 +7,7 @@ polygon are its holes; a bitmap is a PNG, packed by zlib, in base64, whose top l
 from __future__ import annotations
 
 import base64
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._each import below, some_like, split_below
+from sightline.data.formats._each import below, some_like, split_below, whole_size
 from sightline.data.formats._instances import numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._options import ReadOptions
@@ -96,16 +97,15 @@ def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], found: D
     """Gather one picture with its objects."""
     entry = entry if isinstance(entry, dict) else {}
     size = entry.get("size") if isinstance(entry.get("size"), dict) else {}
-    sides = numbers([size.get("height"), size.get("width")], 2)
-    tags = [t.get("name") for t in entry.get("tags") or [] if isinstance(t, dict)]
+    given = entry.get("tags")
+    tags = [t.get("name") for t in given if isinstance(t, dict)] if isinstance(given, list) else []
     tagged = next(
         (SPLIT_WORDS[t.lower()] for t in tags if isinstance(t, str) and t.lower() in SPLIT_WORDS), ""
     )
     name = path.name.removesuffix(".json")
     picture = path.parent.parent / "img" / name
-    image = found.into.picture(
-        picture, split_below(path, root) or tagged, None if sides is None else (int(sides[0]), int(sides[1]))
-    )
+    whole = whole_size(size.get("height"), size.get("width"))
+    image = found.into.picture(picture, split_below(path, root) or tagged, whole)
     given = entry.get("objects")
     for k, thing in enumerate(given if isinstance(given, list) else []):
         where = f"{name_of(path, root)} object {k + 1}"
@@ -158,7 +158,7 @@ def _bitmap(given: Any) -> Part:
     """
     given = given if isinstance(given, dict) else {}
     origin = numbers(given.get("origin"), 2)
-    if origin is None:
+    if origin is None or not all(map(math.isfinite, origin)):
         raise ValueError("it has no origin [x, y]")
     unpack = zlib.decompressobj()
     data = unpack.decompress(base64.b64decode(given.get("data") or "", validate=True), _MOST)

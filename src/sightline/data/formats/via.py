@@ -131,6 +131,8 @@ def _pictures(path: Path, split: str) -> list[_Picture]:
             raise DataError(f"{path}: the entry '{key:.60}' has no filename. Save it with VIA 2 again.")
         given = entry.get("regions") or []
         rows = list(given.values()) if isinstance(given, dict) else given
+        if not isinstance(rows, list):
+            raise DataError(f"{path}: the regions of '{key:.60}' are no list. Save it with VIA 2 again.")
         name = entry["filename"]
         regions = [_region(f"{name} region {k}", r) for k, r in enumerate(rows)]
         found.append(_Picture(path.parent / name, split, tuple(regions)))

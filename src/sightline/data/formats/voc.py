@@ -21,7 +21,7 @@ from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import is_there, name_of
 from sightline.data.formats._paths import keys_of
-from sightline.data.formats._voc_places import lists, paired, places
+from sightline.data.formats._voc_places import lists, paired, places, unwrapped
 from sightline.data.formats._written import Item, all_split, class_table, items, number
 from sightline.data.formats._xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
 from sightline.errors import DataError
@@ -61,7 +61,8 @@ class _Found:
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure where XML files of annotations lie as VOC or LabelImg put them."""
     del options
-    return 0.97 if Path(source).is_dir() and places(Path(source)) else 0.0
+    root = unwrapped(Path(source))
+    return 0.97 if root.is_dir() and places(root) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -71,7 +72,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there are no annotations, or none can be used.
         RefusedXml: If a file declares a document type or entities.
     """
-    root = Path(source)
+    root = unwrapped(Path(source))
     parts = places(root) if root.is_dir() else []
     if not parts:
         raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")

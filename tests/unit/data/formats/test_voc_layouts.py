@@ -63,3 +63,9 @@ def test_lists_with_endings_and_folders(tmp_path: Path, line: str, place: str) -
     assert boxes(data) == dict.fromkeys("abc", BOX)
     assert data.splits.tolist() == ["train", "train", "val"]
     assert not data.problems
+
+
+def test_a_folder_around_it_is_looked_through(tmp_path: Path) -> None:
+    put(tmp_path / "VOCdevkit/VOC2012", "JPEGImages", "Annotations", "a")
+    for root in (tmp_path, tmp_path / "VOCdevkit"):
+        assert boxes(open_data(root)) == {"a": BOX}
