@@ -75,7 +75,10 @@ def numbers(cells: Sequence[str], delimiter: str, where: str) -> Numbers | None:
     readings: dict[tuple[float, ...], str] = {}
     if all(_PLAIN.match(c) for c in finite):
         readings[tuple(map(float, finite))] = ""
+    seen = {m for pair in _NOTATIONS for m in pair if any(m in c for c in finite)}
     for thousands, point in _NOTATIONS:
+        if thousands not in seen and (point == "." or point not in seen):
+            continue  # as the plain way
         if (values := _read(finite, thousands, point)) is not None:
             used = any(thousands in c for c in finite)
             comma = "decimal commas" if point == "," and any("," in c for c in finite) else ""

@@ -20,6 +20,7 @@ from sightline.errors import DataError
 
 MOST_CLASSES = 20
 _WHOLE = re.compile(r"[+-]?\d{1,9}(\.0+)?$")
+_UNIT = re.compile(r"^[$€£¥]\s*|\s*[%$€£¥°]$")
 _PLURALS = ("labels", "tags", "classes", "categories")
 _LIKE_CLASSES = re.compile(
     r"(class|label|category|categories|target|y)([_ -]?(id|index|idx|no|nr|number|code))?$"
@@ -157,6 +158,11 @@ def _must_be_words(name: str, column: Sequence[str], where: str) -> None:
         raise DataError(
             f"{where}: the column '{name}' holds numbers, and {len(wrong)} cells that are none "
             f"({', '.join(map(repr, wrong[:3]))}). Leave these empty; --task classify reads classes."
+        )
+    if len({*cells}) > MOST_CLASSES and all(is_number(_UNIT.sub("", c)) for c in {*cells}):
+        raise DataError(
+            f"{where}: the column '{name}' holds numbers with a sign beside them ({cells[0]!r}). Take it "
+            "out of the cells; --task classify reads classes."
         )
 
 

@@ -289,6 +289,8 @@ def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
     way = f", for example --target {rest[0]}" if rest else "; none is left besides the path"
     if "," in several:
         way += f", or --target {several} for several labels an image"
+    if any(n.lower() in ("xmin", "x_min", "x1", "bbox") for n in table.names):
+        way = " and, as it seems to hold boxes, --format boxes"
     return DataError(
         f"{path}: which column holds the truth? Columns: {', '.join(table.names)}. "
         f"Name it with --target{way}."

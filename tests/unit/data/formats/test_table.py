@@ -261,6 +261,16 @@ def test_a_few_words_among_numbers_do_not_make_them_classes(root: Path) -> None:
         opened(root, text + "1.png,cheap\n")
 
 
+def test_numbers_with_a_sign_do_not_become_classes(root: Path) -> None:
+    with pytest.raises(DataError, match=r"numbers with a sign beside them \('0%'\)"):
+        opened(root, "path,share\n" + "".join(f"0.png,{i}%\n" for i in range(30)))
+
+
+def test_boxes_without_a_known_column_of_classes_say_how_to_name_it(root: Path) -> None:
+    with pytest.raises(DataError, match="--target and, as it seems to hold boxes, --format boxes"):
+        opened(root, "path,xmin,ymin,xmax,ymax,kind\n0.png,1,1,5,5,cat\n1.png,0,1,2,3,dog\n")
+
+
 def test_leading_zeros_are_names(root: Path) -> None:
     data = opened(root, "path,label\n0.png,001\n1.png,002\n2.png,010\n3.png,001\n")
     assert names(data) == ["001", "002", "010", "001"]
