@@ -150,7 +150,7 @@ def decode(
     return np.ascontiguousarray(turned)
 
 
-def of_pillow(image: Any) -> np.ndarray:
+def of_pillow(image: Any, span: Span | None = None) -> np.ndarray:
     """(H, W, C) uint8 of a picture that Pillow has opened or made, as `decode` gives it of a file.
 
     Raises:
@@ -162,7 +162,7 @@ def of_pillow(image: Any) -> np.ndarray:
         image.load()
     except (OSError, ValueError, SyntaxError) as error:
         raise UnreadableImage("the given picture", "unreadable", f"cannot be decoded ({error})") from error
-    pixels = _to_uint8(image, kind, b"", None)
+    pixels = _to_uint8(image, kind, b"", span)
     return np.ascontiguousarray(pixels if kind == "tiff" else upright(pixels, orientation))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.data._levels import on_white, scaled
+from sightline.data._levels import Span, on_white, scaled
 from sightline.data.images import PillowImage, decode, of_pillow
 from sightline.errors import UsageError
 
@@ -25,10 +25,11 @@ class Held:
     """A picture in memory, not yet decoded.
 
     Attributes:
-        pixels: Gives (H, W, C) uint8, C being 3 (RGB) or 1; raises UnreadableImage if it is damaged.
+        pixels: Gives (H, W, C) uint8, C being 3 (RGB) or 1, of the values of a span, where there is one and
+            there are more than 8 bits; raises UnreadableImage if it is damaged.
     """
 
-    pixels: Callable[[], np.ndarray]
+    pixels: Callable[[Span | None], np.ndarray]
 
 
 def held(value: Any) -> list[Held]:
@@ -42,9 +43,9 @@ def held(value: Any) -> list[Held]:
     """
     if isinstance(value, bytes | bytearray | memoryview):
         content = bytes(value)
-        return [Held(lambda: decode(content))]
+        return [Held(lambda span: decode(content, span=span))]
     if isinstance(value, PillowImage):
-        return [Held(lambda: of_pillow(value))]
+        return [Held(lambda span: of_pillow(value, span))]
     if isinstance(value, torch.Tensor):
         return [_array(one) for one in _of_tensor(value)]
     if isinstance(value, np.ndarray):
@@ -96,11 +97,11 @@ def _check(value: np.ndarray) -> None:
 
 
 def _array(value: np.ndarray) -> Held:
-    def pixels() -> np.ndarray:
+    def pixels(span: Span | None) -> np.ndarray:
         array = value if value.ndim == 3 else value[..., None]
         if array.dtype != np.uint8:  # as decoders do it: grey is scaled, of colours the upper byte is taken
             grey = array.shape[2] == 1
-            array = scaled(array[..., 0], 65535)[..., None] if grey else (array >> 8).astype(np.uint8)
+            array = scaled(array[..., 0], 65535, span)[..., None] if grey else (array >> 8).astype(np.uint8)
         return on_white(array) if array.shape[2] == 4 else np.ascontiguousarray(array)
 
     return Held(pixels)

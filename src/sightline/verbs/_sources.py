@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from sightline.data import video
+from sightline.data._levels import Span
 from sightline.data._magic import ALL_EXTENSIONS, open_file
 from sightline.data._walk import files_below, globbed, home, told
 from sightline.data.images import full_pages, probe
@@ -107,6 +108,7 @@ class Sources:
         source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
             several.
         stream: Whether an http address is a video stream.
+        span: Values, lowest and highest, of grey pictures of more than 8 bits in memory that become 0 and 255.
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
@@ -118,8 +120,8 @@ class Sources:
         MissingExtra: If a video is named and PyAV is not installed.
     """
 
-    def __init__(self, source: Any, stream: bool = False) -> None:
-        self._stream = stream
+    def __init__(self, source: Any, stream: bool = False, span: Span | None = None) -> None:
+        self._stream, self._span = stream, span
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
         self.root: Path | None = None
@@ -140,7 +142,7 @@ class Sources:
     def of(cls, files: Iterable[Path]) -> Sources:
         """These files, found before; one that is not there any more is an input without a picture."""
         sources = cls.__new__(cls)
-        sources._stream, sources.left_out, sources.hidden = False, Counter(), []
+        sources._stream, sources._span, sources.left_out, sources.hidden = False, None, Counter(), []
         sources.root, sources._folders = None, set()
         sources._items = [_Film(file) if _is_film(file) else file for file in files]
         return sources
@@ -177,7 +179,7 @@ class Sources:
             elif isinstance(item, Path):
                 yield from self._pages(item)
             else:
-                yield _in_memory(str(number), item)
+                yield _in_memory(str(number), item, self._span)
 
     def batches(self, most: int) -> Iterator[list[Input]]:
         """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
@@ -297,9 +299,9 @@ def _plain(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
-def _in_memory(name: str, item: Held) -> Input:
+def _in_memory(name: str, item: Held, span: Span | None) -> Input:
     try:
-        return Input(name, name, Arrays(item.pixels()[None]))
+        return Input(name, name, Arrays(item.pixels(span)[None]))
     except UnreadableImage as error:
         return Input(name, name, Files([]), error=error.detail)
 

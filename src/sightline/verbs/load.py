@@ -137,7 +137,7 @@ class ModelPredictor:
         kind, names = kind_of(self.task.card.prediction), self.settings.get("classes", [])
         chosen_of(kind, names, (), min_score)
         wish = Wish(kind, names, None, least_of(self.settings, min_score), None, False)
-        for answer in self.answers(Sources(source, stream), batch_size):
+        for answer in self.answers(Sources(source, stream, self.settings.get("pixel_range")), batch_size):
             yield counted(self, answer.outcome, wish)
 
     def answers(self, sources: Sources, batch_size: int = 64) -> Iterator[Answer]:

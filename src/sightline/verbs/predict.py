@@ -113,7 +113,7 @@ def run(
     found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
     form = form_of(found.out, as_, kind)
     chosen = chosen_of(kind, names, classes, min_score)
-    sources = Sources(source, stream)
+    sources = Sources(source, stream, settings.get("pixel_range"))
     found.left_out, found.hidden = dict(sources.left_out), len(sources.hidden)
     wish = Wish(kind, names, top, least_of(settings, min_score), chosen, sources.films)
     measured = replace(wish, least=0.0) if form in ALL_SCORES and min_score is None else None

@@ -48,6 +48,16 @@ def deep_colours(array: np.ndarray) -> bytes:
     )
 
 
+def test_a_range_of_values_holds_in_memory_as_in_a_file() -> None:
+    low, high = 100, 4095
+    content = png(DEEP // 16)
+    wanted = decode(content, span=(low, high))
+    assert not np.array_equal(wanted, decode(content))
+    for value in (DEEP // 16, content, Image.fromarray(DEEP // 16)):
+        (pixels,) = (one.full() for one in Sources(value, span=(low, high)))
+        assert np.array_equal(pixels, wanted), type(value)
+
+
 @pytest.mark.parametrize("array", [RGB, ALPHA, GREY, DEEP], ids=["rgb", "rgba", "grey", "16 bits"])
 def test_an_array_a_pillow_picture_and_bytes_are_what_the_file_is(array: np.ndarray) -> None:
     content = png(array)
