@@ -108,7 +108,7 @@ class Sources:
         source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
             several.
         stream: Whether an http address is a video stream.
-        span: Values, lowest and highest, of grey pictures of more than 8 bits in memory that become 0 and 255.
+        span: Values of grey pictures of more than 8 bits in memory that become 0 and 255.
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
