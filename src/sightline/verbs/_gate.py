@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from sightline.core.dataset import Dataset
+from sightline.core.model import Model
 from sightline.core.report import Score
 from sightline.core.task import Task
 from sightline.data.tiles import batches
 from sightline.data.view import view
 from sightline.exporters._drift import LIMIT, apart, first
+from sightline.exporters._final import final
 from sightline.exporters._graph import Array, Graph, Runner
 from sightline.talk import say, track
 from sightline.verbs import _judge
@@ -30,7 +32,7 @@ WORST = 5
 ROUNDING = 1e-5
 """Share that outputs of a file are off from the network's by rounding alone, over many layers."""
 SHAKES = 12
-"""Networks with weights so far off that are asked at most which objects they find."""
+"""Networks with weights so far off that are asked, at most, which objects they find."""
 CANDIDATES = ("boxes", "scores", "labels", "coefficients")
 """Answers in an order that hangs on the last bit of the scores: they are compared sorted."""
 
@@ -141,8 +143,8 @@ def _others_stay(graph: Graph, seen: _Seen, loader: Any) -> str:
         return ""
     left = list(other)
     for seed in range(SHAKES):
-        shaken = _shaken(graph, seed)
-        unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch)]
+        shaken = _shaken(graph.model, seed)
+        unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch, seed)]
         left = [a and (not b or best > LIMIT) for a, b, best in zip(left, unsure, seen.best, strict=True)]
         if sum(left) <= LIMIT * len(left):
             say(
@@ -155,21 +157,28 @@ def _others_stay(graph: Graph, seen: _Seen, loader: Any) -> str:
 
 
 @torch.no_grad()
-def _unsure(graph: Graph, shaken: Graph, batch: Any) -> list[bool]:
-    """Of each image, whether the two say other objects."""
+def _unsure(graph: Graph, shaken: Model, batch: Any, seed: int) -> list[bool]:
+    """Of each image, whether other objects stay once weights and scores of candidates are so far off."""
     images = graph.prepared(batch.images)
-    a, b = graph.said(images), shaken.said(images)
+    answer = shaken.answer(shaken(images), shaken.settings)
+    answer = {**answer, "scores": _moved(answer["scores"], seed)}
+    a, b = graph.said(images), final(answer, shaken.settings)
     pairs = [(a[name].numpy(), b[name].numpy(), name in CANDIDATES) for name in a]
     return [any(_apart(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
 
 
 @torch.no_grad()
-def _shaken(graph: Graph, seed: int) -> Graph:
-    """The same graph, each of its weights off by about what rounding adds up to."""
-    model, generator = copy.deepcopy(graph.model), torch.Generator().manual_seed(seed)
+def _shaken(model: Model, seed: int) -> Model:
+    """The same network, each of its weights off by about what rounding adds up to."""
+    model = copy.deepcopy(model)
     for value in model.parameters():
-        value.mul_(1 + ROUNDING * torch.randn(value.shape, generator=generator))
-    return Graph(model, graph.inside)
+        value.copy_(_moved(value, seed))
+    return model
+
+
+def _moved(values: Tensor, seed: int) -> Tensor:
+    noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(seed))
+    return values * (1 + ROUNDING * noise)
 
 
 class _Seen:
