@@ -30,6 +30,7 @@ def check(
     task: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     run: Path | None = None,
     accept: Sequence[str] = (),
@@ -45,6 +46,8 @@ def check(
         task: What will be asked of the data; recognised if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        exif: Where pictures carry an EXIF rotation: were boxes and masks drawn on the pictures as they are
+            seen (apply), or on the pixels as they are stored (ignore)? As seen, if left out.
         data_dir: Where named data sets lie or are put.
         run: Run whose model is asked which truths are doubtful.
         accept: Findings that are known and meant, by name.
@@ -61,6 +64,7 @@ def train(
     model: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     splits: Path | None = None,
     folds: int | None = None,
@@ -85,6 +89,8 @@ def train(
         model: Name of a model; the task's own choice if left out. See `sightline models`.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        exif: Where pictures carry an EXIF rotation: were boxes and masks drawn on the pictures as they are
+            seen (apply), or on the pixels as they are stored (ignore)? As seen, if left out.
         data_dir: Where named data sets lie or are put.
         splits: Use the split of this run, or of this JSON file.
         folds: Cross-validate with this many folds instead of one split.
@@ -274,6 +280,7 @@ def tune(
     model: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     weights: str | None = None,
     pretrained: Literal["no", "auto", "yes"] = "auto",
@@ -293,6 +300,7 @@ def tune(
         model: As for train.
         format: As for train.
         target: As for train.
+        exif: As for train.
         data_dir: As for train.
         weights: As for train.
         pretrained: As for train.

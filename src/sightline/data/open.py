@@ -7,11 +7,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
+from sightline.data._frames import turned
+from sightline.data._ties import difference
 from sightline.data.formats import FORMATS
+from sightline.data.formats._foreign import foreign, told
 from sightline.data.formats._options import ReadOptions
 from sightline.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "named", "open_data"]
+_NEEDS = {
+    "label": "a class for each picture",
+    "number": "numbers for each picture",
+    "instances": "boxes around objects",
+    "outlines": "a mask for each object",
+    "masks": "a class map for each picture",
+}
 
 
 def open_data(
@@ -20,6 +30,7 @@ def open_data(
     truth: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    exif: str | None = None,
     data_dir: Path | None = None,
 ) -> Dataset:
     """Read a folder, a table or a named data set.
@@ -30,16 +41,20 @@ def open_data(
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
+            "apply", and if left out: they were drawn on the pictures as they are seen.
         data_dir: Where named data sets lie or are put.
 
     Returns:
         The data set; its notes say what was recognised and why.
 
     Raises:
-        DataError: If there is nothing of that name, or it cannot be used.
-        UsageError: If two formats are equally sure.
+        DataError: If there is nothing of that name, it cannot be used, or it holds another truth.
+        UsageError: If two formats are equally sure and do not say the same.
     """
-    options = ReadOptions(truth=truth, target=target, data_dir=None if data_dir is None else Path(data_dir))
+    options = ReadOptions(
+        truth=truth, target=target, exif=exif, data_dir=None if data_dir is None else Path(data_dir)
+    )
     source = str(data)
     if options.data_dir and not _is_name(source) and not Path(source).exists():
         below = options.data_dir / source
@@ -48,12 +63,26 @@ def open_data(
         format, why = _recognise(source, options)
     else:
         why = f"Read as format '{format}', as asked."
-    dataset = _read(format, source, options)
+    try:
+        dataset = _read(format, source, options)
+    except DataError as error:
+        if truth is None or truth in FORMATS.load(format).CARD.truths:
+            raise
+        raise DataError(f"{error} {_looked_for(truth)}") from error
+    if truth is not None and dataset.truth != truth:
+        raise DataError(_another(source, dataset, truth, why))
     if len(set(dataset.ids)) < len(dataset):
         raise DataError(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
-    return replace(dataset, notes=(why, *dataset.notes))
+    notes = (why, *dataset.notes)
+    if exif == "ignore":
+        dataset, n = turned(dataset)
+        notes += (f"Annotations of {n:,} pictures with an EXIF rotation were turned with them.",)
+    if exif is not None:
+        rest = tuple(f for f in dataset.problems if f.name != "exif-and-positions")
+        dataset = replace(dataset, problems=rest)
+    return replace(dataset, notes=notes)
 
 
 def named() -> dict[str, str]:
@@ -85,15 +114,47 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
     winners = [name for name, value in sure.items() if value == best]
     if best == 0:
         raise DataError(_unrecognised(path))
-    if len(winners) > 1:
-        raise UsageError(
-            f"'{source}' could be read as {' or as '.join(winners)}. Say which one with --format."
-        )
-    card = FORMATS.load(winners[0]).CARD
-    why = f"Read as '{card.name}' ({card.summary}): it looks like {card.looks_like}."
+    chosen, same = _of_several(source, winners, options) if len(winners) > 1 else (winners[0], "")
+    card = FORMATS.load(chosen).CARD
+    why = f"{same}Read as '{card.name}' ({card.summary}): it looks like {card.looks_like}."
     if path.exists() and _is_name(source):
         why += f" It is the path '{path}'; for the data set of that name go to another folder."
-    return winners[0], why
+    return chosen, why
+
+
+def _of_several(source: str, winners: list[str], options: ReadOptions) -> tuple[str, str]:
+    """One of several formats that are equally sure, and why: they say the same, it gives splits too.
+
+    Raises:
+        UsageError: If they say different things; shows the first.
+    """
+    which = f"'{source}' could be read as {' or as '.join(winners)}"
+    try:
+        read = {name: _read(name, source, options) for name in winners}
+    except DataError as error:
+        raise UsageError(f"{which}. Say which one with --format. ({error})") from error
+    chosen = max(winners, key=lambda name: any(read[name].splits))
+    for name in winners:
+        apart = difference(read[chosen], read[name])
+        if apart:
+            raise UsageError(f"{which}, and these differ: {apart}. Say which one is right with --format.")
+    others = " and as ".join(name for name in winners if name != chosen)
+    return chosen, f"It could be read as {others} too, which says the same. "
+
+
+def _another(source: str, dataset: Dataset, truth: str, why: str) -> str:
+    """Why data that were read hold another truth than the task needs."""
+    path = Path(source)
+    way = told(foreign(path), path) if path.is_dir() else ""
+    text = f"{source}: the task needs {_NEEDS[truth]}. {why} That gives {dataset.targets.says}. {way}"
+    return f"{text.strip()} {_looked_for(truth)} Lay the data out so, or name another task."
+
+
+def _looked_for(truth: str) -> str:
+    """What the formats that hold a truth look like."""
+    cards = [FORMATS.load(name).CARD for name in FORMATS.names()]
+    looks = "; ".join(f"{c.name}: {c.looks_like}" for c in cards if truth in c.truths)
+    return f"Looked for {_NEEDS[truth]} as {looks}."
 
 
 def _is_name(source: str) -> bool:
@@ -128,4 +189,7 @@ def _unrecognised(path: Path) -> str:
     known = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
     if path.is_dir() and not any(path.iterdir()):
         return f"{path}: the folder is empty. Expected one of: {known}."
+    seen = told(foreign(path), path)
+    if seen:
+        return f"{path}: no known format. {seen}"
     return f"{path}: no known format. Expected one of: {known}. If it is one of them, name it with --format."

@@ -27,6 +27,7 @@ def data_of(run: Run, settings: dict[str, Any]) -> Dataset:
         truth=TASKS.load(settings["task"]).CARD.truth,
         format=asked["format"],
         target=asked["target"],
+        exif=asked.get("exif"),
         data_dir=Path(asked["data_dir"]) if asked["data_dir"] else None,
     )
     dataset = same_question(dataset, run, settings)

@@ -120,6 +120,15 @@ def data(plan: Plan) -> Section:
     if info.classes is not None:
         counts = dict(zip(names, map(float, info.counts), strict=True))
         exhibits.append(Bars("Training examples of each class", "class", "examples", counts))
+    doubt = [i for f in plan.findings if f.name == "exif-and-positions" for i in f.items]
+    turned = np.flatnonzero(np.isin(np.array(dataset.ids, dtype=object), doubt))[:SAMPLES]
+    if len(turned):
+        truths = dataset.targets[torch.from_numpy(turned)]
+        exhibits.append(
+            Gallery("Do the annotations follow the EXIF rotation?", [dataset.ids[i] for i in turned],
+                    plan.task.captions(truths), "Where they lie beside their objects: --exif ignore.",
+                    truth=truths, names=names)
+        )  # fmt: skip
     parts = [[s, len(dataset.where(s))] for s in ("train", "val", "test")]
     exhibits.append(Table("Split", ["part", "images"], parts))
     found = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."

@@ -51,6 +51,7 @@ class Asked:
     model: str | None = None
     format: str | None = None
     target: str | None = None
+    exif: Literal["apply", "ignore"] | None = None
     data_dir: str | None = None
     splits: str | None = None
     weights: str | None = None
@@ -148,7 +149,7 @@ def look_at(asked: Asked) -> Looked:
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     card, dataset, why = _task_and_data(asked)
-    scan, findings = look(dataset)
+    scan, findings = look(dataset, asked.exif)
     refuse(findings, asked.accept)
     dataset, scan, notes = _usable(dataset, scan)
     return Looked(card, dataset, scan, findings, why, notes)
@@ -237,15 +238,11 @@ def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         truth=None if wanted is None else wanted.truth,
         format=asked.format,
         target=asked.target,
+        exif=asked.exif,
         data_dir=None if asked.data_dir is None else Path(asked.data_dir),
     )
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
     if wanted is not None:
-        if wanted.truth != dataset.truth:
-            raise DataError(
-                f"Task '{wanted.name}' needs a {wanted.truth} for every image; "
-                f"{asked.data} has a {dataset.truth}. See `sightline tasks`."
-            )
         why["task"] = f"{wanted.name}, as asked"
         return wanted, dataset, why
     cards = [TASKS.load(name).CARD for name in TASKS.names()]

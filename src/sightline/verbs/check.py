@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Exhibit, Finding, Table
@@ -92,6 +92,7 @@ def run(
     task: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
     run: Path | None = None,
     accept: Sequence[str] = (),
@@ -99,11 +100,11 @@ def run(
 ) -> Checked:
     """See `sightline.api.check`."""
     truth = None if task is None else TASKS.load(task).CARD.truth
-    dataset = open_data(data, truth=truth, format=format, target=target, data_dir=data_dir)
+    dataset = open_data(data, truth=truth, format=format, target=target, exif=exif, data_dir=data_dir)
     if run is None:
-        checked = describe(dataset, look(dataset)[1], accept)
+        checked = describe(dataset, look(dataset, exif)[1], accept)
     else:
-        checked = _with_run(dataset, Path(run), accept)
+        checked = _with_run(dataset, Path(run), accept, exif)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(json.dumps(checked.to_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -111,22 +112,23 @@ def run(
     return checked
 
 
-def _with_run(dataset: Dataset, run: Path, accept: Sequence[str]) -> Checked:
+def _with_run(dataset: Dataset, run: Path, accept: Sequence[str], exif: str | None) -> Checked:
     """The result of a check in which the model of a run has a say."""
     from sightline.verbs import _doubts  # which leans on verbs that lean on this one
 
     one = _doubts.witness(run, dataset)
-    seen, findings = look(dataset)
+    seen, findings = look(dataset, exif)
     doubted, note = _doubts.ask(one, dataset, seen, findings)
     findings = sorted([*doubted, *findings], key=lambda f: ORDER.index(f.severity))
     checked = describe(dataset, findings, accept)
     return replace(checked, notes=(*checked.notes, note), doubts=tuple(f.name for f in doubted))
 
 
-def look(dataset: Dataset) -> tuple[Scan, list[Finding]]:
-    """Scan all pictures once and run all checks."""
+def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]]:
+    """Scan all pictures once and run all checks; with `exif` given, its doubt is settled."""
     seen = scan(dataset)
-    return seen, run_checks(dataset, seen)
+    findings = run_checks(dataset, seen)
+    return seen, [f for f in findings if exif is None or f.name != "exif-and-positions"]
 
 
 def refuse(findings: Sequence[Finding], accept: Sequence[str]) -> None:

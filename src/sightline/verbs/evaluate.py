@@ -52,6 +52,7 @@ def run(
         truth=TASKS.load(task.card.name).CARD.truth,
         format=asked["format"] if own else format,
         target=asked["target"] if own else target,
+        exif=asked.get("exif") if own else None,
         data_dir=Path(asked["data_dir"]) if own and asked["data_dir"] else data_dir,
     )
     dataset = same_question(dataset, found, model.settings)

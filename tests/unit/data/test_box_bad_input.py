@@ -232,7 +232,8 @@ def test_yolo_labels_without_pictures_and_pictures_without_labels(tmp_path: Path
     assert data.targets.counts.tolist() == [1, 0, 0]
     found = problems(data)
     assert said(found["labels-without-picture"]) == ("error", ("labels/x.txt",))
-    assert said(found["annotations-missing"]) == ("info", ("images/c.png",))
+    # An empty file is the way to say "nothing" here, so that c's was lost.
+    assert said(found["annotations-missing"]) == ("error", ("images/c.png",))
     assert said(found["pictures-not-listed"]) == ("info", ("more/d.png",))
 
 
@@ -272,6 +273,41 @@ def test_a_part_of_data_yaml_that_is_not_there(tmp_path: Path) -> None:
     with (tmp_path / "data.yaml").open("a") as file:
         file.write("val: images/val\n")
     assert said(problems(open_data(tmp_path))["parts-missing"]) == ("error", ("val: images/val",))
+
+
+def test_a_test_part_that_was_never_exported_stops_nothing(tmp_path: Path) -> None:
+    yolo(tmp_path, "1 0.5 0.5 1 1\n")
+    picture(tmp_path / "valid/images/b.png")
+    (tmp_path / "valid/labels").mkdir()
+    (tmp_path / "valid/labels/b.txt").write_text("1 0.5 0.5 1 1\n")
+    text = "names: [cat, dog]\ntrain: images\nval: valid/images\ntest: ../test/images\n"
+    (tmp_path / "data.yaml").write_text(text)
+    assert said(problems(open_data(tmp_path))["parts-missing"]) == ("warning", ("test: ../test/images",))
+
+
+def test_lost_label_files_are_a_warning_and_those_of_a_whole_part_an_error(tmp_path: Path) -> None:
+    for name in ("train/a", "train/b", "val/c"):
+        picture(tmp_path / f"images/{name}.png")
+        (tmp_path / f"labels/{name}.txt").parent.mkdir(parents=True, exist_ok=True)
+    for name in ("train/a", "val/c"):
+        (tmp_path / f"labels/{name}.txt").write_text("0 0.5 0.5 1 1\n")
+    found = problems(open_data(tmp_path))
+    assert said(found["annotations-missing"]) == ("warning", ("images/train/b.png",))
+    (tmp_path / "labels/val/c.txt").unlink()
+    found = problems(open_data(tmp_path))
+    assert said(found["annotations-missing"])[0] == "error"
+    assert "no picture of val has one" in found["annotations-missing"].message
+
+
+def test_yolo_folders_are_found_in_any_case_and_hidden_ones_are_not_read(tmp_path: Path) -> None:
+    picture(tmp_path / "Images/train/a.png")
+    picture(tmp_path / "Images/train/.ipynb_checkpoints/a-checkpoint.png")
+    (tmp_path / "Labels/Train").mkdir(parents=True)
+    (tmp_path / "Labels/Train/a.txt").write_text("1 0.5 0.5 1 1\n")
+    (tmp_path / "data.yaml").write_text("names: [cat, dog]\ntrain: images/train\n")
+    data = open_data(tmp_path)
+    assert boxes(data) == {"a": [("dog", 0, 0, 40, 30)]}
+    assert not data.problems
 
 
 def test_rows_of_a_table_that_cannot_be_used(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from sightline.core.dataset import Classes
 from sightline.data.open import open_data
+from sightline.errors import DataError
 from tests.unit.data.box_samples import boxes, made, opened, picture, problems, sure
 
 
@@ -53,7 +54,7 @@ def thing(name: str, *corners: float, more: str = "") -> str:
 def test_coco_as_given_out(tmp_path: Path) -> None:
     for split, number in (("train2017", 5), ("val2017", 9)):
         picture(tmp_path / split / "1.png")  # the same file names in both splits
-        more = {"area": 12.5, "segmentation": [[1, 2, 3, 4, 5, 6]]}
+        more = {"area": 12.5, "segmentation": [[2, 3, 11, 3, 11, 21]]}
         rows = [annotation(1, number, 17, [1.5, 2, 10.25, 20], **more)]
         rows += [annotation(2, number, 3, [0, 0, 40, 30], area=900, iscrowd=1,
                             segmentation={"counts": "abc", "size": [30, 40]})]  # fmt: skip
@@ -305,7 +306,8 @@ def test_classification_data_are_left_to_their_formats(tmp_path: Path) -> None:
     for format in ("coco", "voc", "yolo", "boxes", "cvat", "label_studio"):
         assert sure(format, tmp_path / "photos") == 0
         assert sure(format, tmp_path / "labels.csv") == 0
-    assert open_data(tmp_path / "photos").format == "folder"
+    with pytest.raises(DataError, match="'Annotations', 'images', 'labels' would become classes"):
+        open_data(tmp_path / "photos")
 
 
 def test_shapes_with_boxes() -> None:
@@ -368,3 +370,86 @@ def test_written_files_keep_their_names_and_flags_that_cannot_be_held_are_told(
     assert "crowd" in said
     assert "areas" in said
     assert open_data(tmp_path / "voc").targets.difficult.tolist() == [True]
+
+
+CORNERS = [(3, 4, 30, 25), (20, 1, 39, 20), (15, 10, 25, 29)]  # in pictures of 40 x 30
+
+
+def test_corners_where_coco_has_sizes_are_an_error(tmp_path: Path) -> None:
+    rows = [annotation(n, 1, 3, list(box)) for n, box in enumerate(CORNERS)]
+    picture(tmp_path / "1.png")
+    coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
+    found = problems(open_data(tmp_path))["boxes-in-another-manner"]
+    assert found.severity == "error"
+    assert "corners x1, y1, x2, y2" in found.message
+
+
+def test_corners_that_stay_in_the_picture_are_known_by_their_areas(tmp_path: Path) -> None:
+    small = [(1, 1, 8, 9), (2, 3, 9, 10), (4, 2, 12, 11)]
+    rows = [annotation(n, 1, 3, [x, y, a, b], area=(a - x) * (b - y)) for n, (x, y, a, b) in enumerate(small)]
+    picture(tmp_path / "1.png")
+    coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
+    assert "boxes-in-another-manner" in problems(open_data(tmp_path))
+
+
+def test_corners_where_yolo_has_middle_and_size_are_an_error(tmp_path: Path) -> None:
+    picture(tmp_path / "images/1.png")
+    lines = [f"0 {x / 40} {y / 30} {a / 40} {b / 30}\n" for x, y, a, b in CORNERS]
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/1.txt").write_text("".join(lines))
+    assert "boxes-in-another-manner" in problems(open_data(tmp_path))
+
+
+def test_sizes_where_voc_has_corners_are_an_error(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    voc(tmp_path / "1.xml", *(thing("cat", x, y, a - x, b - y) for x, y, a, b in CORNERS[1:]))
+    assert "x, y, width, height" in problems(open_data(tmp_path))["boxes-in-another-manner"].message
+
+
+def test_right_boxes_at_the_edges_are_no_doubt(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    rows = [annotation(n, 1, 3, [x, y, a - x, b - y]) for n, (x, y, a, b) in enumerate(CORNERS)]
+    rows.append(annotation(9, 1, 3, [35, 20, 12, 20]))  # cut by the edge
+    coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
+    assert "boxes-in-another-manner" not in problems(open_data(tmp_path))
+
+
+def test_boxes_that_are_not_around_their_polygons_are_an_error(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    drawn = {"segmentation": [[2, 3, 11, 3, 11, 21]]}
+    rows = [annotation(1, 1, 3, [2, 3, 9, 18], **drawn), annotation(2, 1, 3, [20, 3, 9, 18], **drawn)]
+    coco(tmp_path / "a.json", [image(1, "1.png")], [*rows, annotation(3, 1, 3, [21, 3, 9, 9], **drawn)], CATS)
+    found = problems(open_data(tmp_path))["boxes-not-around-masks"]
+    assert found.items == ("a.json annotation 2", "a.json annotation 3")
+
+
+def test_numbers_as_text_and_as_fractions_are_read_and_told(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    row = {"id": 1, "image_id": "1", "category_id": "3", "bbox": ["1", "2", "10", "20.5"]}
+    images = [{"id": 1, "file_name": "1.png", "width": 80.0, "height": "60"}]
+    coco(tmp_path / "a.json", images, [row], [{"id": "3", "name": "cat"}])
+    data = open_data(tmp_path)
+    assert boxes(data) == {"1": [("cat", 1.0, 2.0, 11.0, 22.5)]}
+    assert data.targets.sizes.tolist() == [[60, 80]]  # which the check compares with the picture
+    assert problems(data)["numbers-as-text"].severity == "info"
+
+
+def test_lvis_names_pictures_by_their_address(tmp_path: Path) -> None:
+    picture(tmp_path / "train2017/1.png")
+    images = [{"id": 1, "coco_url": "http://images.example/train2017/1.png", "width": 40, "height": 30}]
+    coco(tmp_path / "lvis_v1_train.json", images, [annotation(1, 1, 3, [1, 2, 3, 4])], CATS)
+    assert list(open_data(tmp_path).ids) == ["train2017/1.png"]
+
+
+def test_images_without_a_file_are_named(tmp_path: Path) -> None:
+    coco(tmp_path / "a.json", [{"id": 1, "path": "1.png"}], [annotation(1, 1, 3, [1, 2, 3, 4])], CATS)
+    with pytest.raises(DataError, match=r"none of the 1 images has an id and a file_name.*'path': '1.png'"):
+        open_data(tmp_path)
+
+
+def test_an_xml_file_and_its_picture_may_differ_in_case(tmp_path: Path) -> None:
+    picture(tmp_path / "JPEGImages/B.png")
+    voc(tmp_path / "Annotations/b.xml", thing("cat", 1, 1, 10, 10))
+    data = open_data(tmp_path)
+    assert boxes(data) == {"B": [("cat", 0, 0, 10, 10)]}
+    assert set(problems(data)) == {"files-found-elsewhere"}

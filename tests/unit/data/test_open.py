@@ -164,3 +164,32 @@ def test_sets_that_torchvision_reads_itself(tmp_path: Path) -> None:
     assert data.classes is not None
     assert [data.classes.names[k] for k in data.targets.value.tolist()][:2] == ["Abyssinian", "Pug"]
     assert data.pixels.read(3).shape == (4, 4, 3)
+
+
+def boxes_twice(root: Path, right: int) -> Path:
+    """A picture with a box in Pascal VOC, and one in a table whose right edge lies at `right`."""
+    photos(root, "a.png")
+    corners = "<xmin>2</xmin><ymin>2</ymin><xmax>3</xmax><ymax>3</ymax>"
+    (root / "a.xml").write_text(
+        "<annotation><filename>a.png</filename><size><width>4</width><height>4</height></size>"
+        f"<object><name>cup</name><bndbox>{corners}</bndbox></object></annotation>"
+    )
+    (root / "labels.csv").write_text(f"filename,class,xmin,ymin,xmax,ymax\na.png,cup,1,1,{right},3\n")
+    return root
+
+
+def test_two_formats_that_say_the_same_are_one_and_that_is_told(tmp_path: Path) -> None:
+    data = open_data(boxes_twice(tmp_path, right=3))
+    assert data.targets.boxes.tolist() == [[1.0, 1.0, 3.0, 3.0]]
+    assert "which says the same" in data.notes[0]
+
+
+def test_two_formats_that_differ_show_where(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"a\.png shows cup 1 1 9 3 as boxes, cup 1 1 3 3 as voc.*--format"):
+        open_data(boxes_twice(tmp_path, right=9))
+
+
+def test_data_that_hold_another_truth_than_the_task_needs_say_what_was_looked_for(tmp_path: Path) -> None:
+    photos(tmp_path, "cat/1.png", "dog/1.png")
+    with pytest.raises(DataError, match=r"needs boxes around objects.*gives a class.*coco: annotations/inst"):
+        open_data(tmp_path, truth="instances")

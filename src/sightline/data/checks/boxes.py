@@ -57,7 +57,7 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
         *found(dataset, "box-sizes-swapped", "error", swapped,
                "{n} pictures are as high as their annotation says they are wide: they were turned, or their "
                "EXIF rotation was left out when boxes were drawn",
-               "Turn the boxes, or take the EXIF rotation out of the files, whichever is right."),
+               "Where boxes were drawn without the EXIF rotation: --exif ignore. Else turn the boxes."),
         *found(dataset, "box-sizes-differ", "error", differ & ~swapped,
                "{n} pictures have another size than their annotation says; boxes are not scaled by guess",
                "Use the pictures that were annotated, or scale the boxes along with them."),

@@ -55,7 +55,7 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
         *found(dataset, "mask-sizes-swapped", "error", swapped,
                "{n} pictures are as high as their masks are wide: they were turned, or their EXIF rotation "
                "was left out when masks were drawn",
-               "Turn the masks, or take the EXIF rotation out of the files, whichever is right."),
+               "Where masks were drawn without the EXIF rotation: --exif ignore. Else turn the masks."),
         *found(dataset, "mask-sizes-differ", "error", rest,
                "{n} pictures have another size than their masks" + example,
                "Use the masks that were drawn for these pictures, or scale them without mixing (nearest)."),

@@ -15,7 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from sightline.data.formats._corners import Written
 from sightline.data.formats._instances import Gathered
+from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._polygons import Outlined
 from sightline.ops.outlines import Part, Polygon, cut_out
 
@@ -202,20 +204,26 @@ class Drawing:
 
 
 def drawn(
-    gather: Callable[[Drawing], None], root: Path, truth: str | None, whole: float | None = None
-) -> Drawing:
+    gather: Callable[[Drawing], None], root: Path, options: ReadOptions, *,
+    whole: float | None = None, written: Written = "corners",
+) -> Drawing:  # fmt: skip
     """All that an annotation holds: masks where they are wanted, or where nothing else is drawn; else boxes.
 
     Args:
         gather: Adds pictures and shapes to a drawing; called twice where only outlines are drawn.
         root: Folder that the names of items are relative to.
-        truth: Target kind that is wanted, or None.
+        options: What is wanted.
         whole: As `Gathered`.
+        written: As `Gathered`.
     """
-    found = Drawing(Outlined(root, whole=whole) if truth == "outlines" else Gathered(root, whole=whole))
+
+    def empty(kind: type[Gathered]) -> Drawing:
+        return Drawing(kind(root, whole=whole, written=written, stored=options.exif == "ignore"))
+
+    found = empty(Outlined if options.truth == "outlines" else Gathered)
     gather(found)
-    if truth is None and found.outlines and not found.rectangles:
-        found = Drawing(Outlined(root, whole=whole))
+    if options.truth is None and found.outlines and not found.rectangles:
+        found = empty(Outlined)
         gather(found)
         found.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
     found.finish()

@@ -20,6 +20,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._corners import Written, mistaken
 from sightline.data.formats._findings import listed
 from sightline.data.formats._parts import name_of
 from sightline.data.formats._paths import Lookup
@@ -49,7 +50,9 @@ class Gathered:
 
     Attributes:
         root: Folder that the names of items are relative to.
+        written: What the four numbers of a box are in the files.
         whole: What the boxes count a picture's whole width and height as (1, 100), or None: in pixels.
+        stored: Whether boxes are in the pixels that are stored, before any EXIF rotation.
         paths: File of each picture.
         splits: Split of each picture.
         sizes: (height, width) of each picture as annotated, or None where it is not.
@@ -63,6 +66,8 @@ class Gathered:
     sized: ClassVar[bool] = False
     root: Path
     whole: float | None = None
+    written: Written = "corners"
+    stored: bool = False
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     sizes: list[tuple[int, int] | None] = field(default_factory=list)
@@ -236,7 +241,7 @@ class Gathered:
 
     def _known_sizes(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the picture's own."""
-        sizes = np.zeros((len(kept), 2), dtype=np.int64)
+        sizes, turned = np.zeros((len(kept), 2), dtype=np.int64), list[str]()
         for n, i in enumerate(kept):
             given = self.sizes[i]
             if given is None:
@@ -245,7 +250,14 @@ class Gathered:
                 except UnreadableImage:  # the check of broken files names it
                     continue
                 given = facts.height, facts.width
+                if facts.orientation != 1:
+                    turned.append(name_of(self.paths[i], self.root))
+                if self.stored and facts.orientation >= 5:
+                    given = given[::-1]
             sizes[n] = given
+        what = "pictures carry an EXIF rotation, and the annotation says no size that would tell of it"
+        fix = "Look at them in the report; see --exif."
+        self.note("exif-and-positions", "warning", turned, what, fix)
         return sizes.min(1) > 0, sizes
 
     def _usable(
@@ -264,6 +276,7 @@ class Gathered:
             boxes = (raw * scale).astype(np.float32)
             w, h = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
         use = image >= 0
+        self._manner(boxes[use], sizes[image[use]], raw, np.flatnonzero(use))
 
         def out(bad: np.ndarray, name: str, severity: Severity, message: str, fix: str) -> None:
             nonlocal use
@@ -284,6 +297,14 @@ class Gathered:
         what = "boxes have a width or height of zero"
         out((w == 0) | (h == 0), "boxes-zero-size", "warning", what, "Take them out, or draw them anew.")
         return np.flatnonzero(use), boxes, image, label
+
+    def _manner(self, boxes: np.ndarray, sizes: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> None:
+        """A finding where boxes are not written as the format has them."""
+        areas = np.array(self._area, dtype=np.float64)[rows]
+        said = mistaken(boxes.astype(np.float64), sizes, areas, self.written)
+        what = f"boxes lie in their pictures only if their numbers are {said}, which the format has not"
+        fix = "Convert them to what the format has: COCO [x, y, w, h], YOLO middle and size, VOC corners."
+        self.note("boxes-in-another-manner", "error", self._said(rows, raw) if said else (), what, fix)
 
     def _said(self, rows: np.ndarray, corners: np.ndarray) -> list[str]:
         """Boxes in words: picture, class and corners as annotated."""

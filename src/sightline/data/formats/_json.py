@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,3 +54,52 @@ def glance(path: Path) -> str:
             return (head + b"\n" + file.read(GLANCE)).decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     except OSError:
         return ""
+
+
+def sound(key: Any) -> bool:
+    """Whether something can be an id: a whole number or a text."""
+    return (isinstance(key, int | str) and not isinstance(key, bool)) or (
+        isinstance(key, float) and key % 1 == 0
+    )
+
+
+def key_in(table: Mapping[Any, Any], key: Any, where: str, texts: list[str]) -> Any:
+    """An id as a table has it, or None: 7, 7.0 and "7" are one, unless the table tells them apart.
+
+    Args:
+        table: By id.
+        key: The id as it is written.
+        where: The entry, for `texts`.
+        texts: Entries whose numbers are text; added to.
+    """
+    if not sound(key) or key in table:
+        return key if sound(key) else None
+    number = isinstance(key, str) and re.fullmatch(r"-?\d{1,18}", key)
+    other = int(key) if number else str(int(key)) if isinstance(key, float) else str(key)
+    if other not in table:
+        return None
+    texts.append(f"{where} ({key!r})")
+    return other
+
+
+def whole(value: Any, where: str, texts: list[str]) -> int | None:
+    """A whole number, also one written 192.0 or "192"; None for what is none. `texts` as `key_in`."""
+    found = four([value], where, texts, 1)
+    return int(found[0]) if found and found[0] % 1 == 0 else None
+
+
+def four(values: Any, where: str, texts: list[str], n: int = 4) -> tuple[float, ...] | None:
+    """n numbers of a list, also where they are text; None for what is something else. `texts` as `key_in`."""
+    if not isinstance(values, list) or len(values) != n:
+        return None
+    if any(isinstance(v, bool) or not isinstance(v, int | float | str) for v in values):
+        return None
+    try:
+        found = tuple(float(v) for v in values)
+    except OverflowError:
+        return (float("nan"),) * n
+    except ValueError:
+        return None
+    if any(isinstance(v, str) for v in values):
+        texts.append(f"{where} ({values!r:.60})")
+    return found

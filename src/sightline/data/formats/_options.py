@@ -13,9 +13,11 @@ class ReadOptions:
     Attributes:
         truth: Target kind that is wanted ("label", "number"), or None for what the data hold.
         target: Column of a table that holds the truth; several with commas between.
+        exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
         data_dir: Where named data sets lie or are put.
     """
 
     truth: str | None = None
     target: str | None = None
+    exif: str | None = None
     data_dir: Path | None = None

@@ -58,6 +58,17 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def in_any_case(path: Path) -> Path:
+    """A path as it is on disk, if only the case of its names differs; as given where no single one fits."""
+    if is_there(path) or is_folder(path) or path == path.parent:
+        return path
+    parent = in_any_case(path.parent)
+    if not is_folder(parent):
+        return path
+    same = [entry for entry in parent.iterdir() if entry.name.lower() == path.name.lower()]
+    return same[0] if len(same) == 1 else path
+
+
 def beside(folder: Path, names: Iterable[str]) -> Path:
     """The first of some names that is a file in a folder or in its `images`; the first name where none is."""
     tried = [name.replace("\\", "/") for name in names]

@@ -108,7 +108,7 @@ class Lookup:
     def _hits(self, path: Path, split: str) -> list[Path]:
         """Pictures that fit the most of the end of a path."""
         index = self._indexed()
-        keys = _keys(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+        keys = keys_of(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
         if not keys:  # no name at all
             return []
         bare = _UPLOAD.sub("", keys[-1])
@@ -143,7 +143,7 @@ class Lookup:
                 if ending not in ALL_EXTENSIONS or name.startswith("."):
                     continue
                 file = Path(here, name)
-                keys = _keys(file.relative_to(self.top))
+                keys = keys_of(file.relative_to(self.top))
                 index[keys[-1]].append((keys, file))
                 self._stems[keys[-1].removesuffix(ending)].append((keys, file))
         return index
@@ -155,7 +155,7 @@ def _slashed(path: Path) -> str:
     return text.partition("?")[0] if re.search(r"\b[a-z][a-z0-9+.-]*:/", text) else text
 
 
-def _keys(path: Path) -> tuple[str, ...]:
+def keys_of(path: Path) -> tuple[str, ...]:
     """The names on a path, in a form that does not depend on where it was written."""
     text = unicodedata.normalize("NFC", unquote(_slashed(path), errors="surrogateescape"))
     return tuple(word for word in text.casefold().split("/") if word not in ("", ".", ".."))
@@ -163,7 +163,7 @@ def _keys(path: Path) -> tuple[str, ...]:
 
 def _bare(path: Path) -> tuple[str, ...]:
     """The names on a path without what several spellings of one may differ in: ending, upload's prefix."""
-    *folders, name = _keys(path)
+    *folders, name = keys_of(path)
     stem, dot, ending = name.rpartition(".")
     return (*folders, _UPLOAD.sub("", stem if dot and f".{ending}" in ALL_EXTENSIONS else name))
 

@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.formats._parts import SPLIT_WORDS, folders_in, is_folder, is_there, name_of
+from sightline.data.formats._parts import SPLIT_WORDS, folders_in, in_any_case, is_folder, is_there, name_of
 from sightline.errors import DataError
 
 LISTS = ("classes.txt", "obj.names", "labels.names")
@@ -132,8 +132,8 @@ def _names(path: Path, names: Any, count: Any) -> dict[int, str]:
 
 def plain_parts(root: Path) -> list[tuple[Path, str]]:
     """Folders of pictures with their splits, where no data.yaml names them."""
-    tops = [(root / "images", "")]
-    tops += [(f / "images", SPLIT_WORDS[f.name.lower()]) for f in folders_in(root, SPLIT_WORDS)]
+    tops = [(in_any_case(root / "images"), "")]
+    tops += [(in_any_case(f / "images"), SPLIT_WORDS[f.name.lower()]) for f in folders_in(root, SPLIT_WORDS)]
     parts = []
     for folder, split in tops:
         inner = folders_in(folder, SPLIT_WORDS)
@@ -149,11 +149,14 @@ def label_files(images: Path) -> list[Path]:
 
 
 def labels_folder(images: Path) -> Path:
-    """The folder of labels that belongs to one of pictures: the last `images` in its path is `labels`."""
+    """The folder of labels that belongs to one of pictures: the last `images` in its path is `labels`.
+
+    Both are found in any case (Images, Labels).
+    """
     parts = list(images.parts)
     for k in range(len(parts) - 1, -1, -1):
-        if parts[k] == "images":
-            return Path(*parts[:k], "labels", *parts[k + 1 :])
+        if parts[k].lower() == "images":
+            return in_any_case(Path(*parts[:k], "labels", *parts[k + 1 :]))
     return images
 
 
@@ -168,14 +171,17 @@ def place_of(folder: Path, root: Path, text: str) -> Path | None:
     text = text.replace("\\", "/")
     bare = re.sub(r"^(\.\./)+", "", text)
     top = root if root.is_dir() else root.parent
-    places = (folder / text, top / text, folder / bare, top / bare)
+    places = [folder / text, top / text, folder / bare, top / bare]
+    places += map(in_any_case, places[:])
     return next((p for p in places if is_there(p) or is_folder(p)), None)
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Pictures below a folder, sorted."""
+    """Pictures below a folder, sorted; none that is hidden or in a hidden folder (.ipynb_checkpoints)."""
     found = (
-        p for p in folder.rglob("*") if p.suffix.lower() in ALL_EXTENSIONS and not p.name.startswith(".")
+        p
+        for p in folder.rglob("*")
+        if p.suffix.lower() in ALL_EXTENSIONS and not any(w[:1] == "." for w in p.relative_to(folder).parts)
     )
     return sorted(p for p in found if p.is_file())
 

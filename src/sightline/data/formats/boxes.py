@@ -116,7 +116,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not files:
         raise DataError(f"There is no table of boxes at '{root}'. Expected {CARD.looks_like}.")
     chosen, notes = by_split(files, root)
-    found = _Found(Gathered(root if root.is_dir() else root.parent))
+    found = _Found(Gathered(root if root.is_dir() else root.parent, stored=options.exif == "ignore"))
     for path, split in chosen:
         table = read_text(path)
         roles = _roles(table.names, options.target)

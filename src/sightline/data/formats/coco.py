@@ -13,14 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._instances import NAN, Gathered, numbers
-from sightline.data.formats._json import glance, read_json
+from sightline.data.formats._instances import NAN, Gathered
+from sightline.data.formats._json import four, glance, key_in, read_json, sound, whole
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in, is_there, split_of
 from sightline.data.formats._polygons import Outlined, decoded, ring
@@ -38,6 +39,7 @@ CARD = FormatCard(
 _KEYS = ("images", "annotations", "categories")
 _FOLDERS = ("annotations", "annotation", "labels")
 _SAMPLE, _MOST = 20, 200
+_SHARED = 0.5  # least intersection over union of a box and the one around its polygons
 
 
 @dataclass
@@ -50,6 +52,9 @@ class _Found:
         lost: Annotations of images that are not listed.
         boxless: Annotations without a box.
         broken: Entries that are not as they must be.
+        texts: Numbers that are written as text.
+        around: How many annotations have polygons beside their box.
+        apart: Those of them whose box is elsewhere.
         clashes: Pictures whose id another one has.
         notes: Where pictures were found.
     """
@@ -59,8 +64,23 @@ class _Found:
     lost: list[str] = field(default_factory=list)
     boxless: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    around: int = 0
+    apart: list[str] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def compare(self, box: tuple[float, ...] | None, entry: dict[str, Any], where: str) -> None:
+        """Take note of a box that has little to do with the polygons beside it."""
+        if box is None or "around" not in entry:
+            return
+        corners = entry["around"].reshape(2, -1, 2)
+        (x1, y1), (x2, y2) = corners[0].min(0), corners[1].max(0)
+        x, y, w, h = box
+        common = max(0.0, min(x + w, x2) - max(x, x1)) * max(0.0, min(y + h, y2) - max(y, y1))
+        self.around += 1
+        if common < _SHARED * (w * h + (x2 - x1) * (y2 - y1) - common):
+            self.apart.append(where)
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -85,7 +105,10 @@ def read(source: str, options: ReadOptions) -> Dataset:
     named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
     chosen, notes = by_split(named or files, root)
     kind = Outlined if options.truth == "outlines" else Gathered
-    found = _Found(kind(root if root.is_dir() else root.parent), notes=notes)
+    found = _Found(
+        kind(root if root.is_dir() else root.parent, written="sizes", stored=options.exif == "ignore"),
+        notes=notes,
+    )
     for path, split in chosen:
         _read_file(path, split, found)
     note = found.into.note
@@ -97,6 +120,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     what = "entries are not as COCO has them, and were left out"
     fix = "Give images an id and a file_name."
     note("entries-broken", "error", found.broken, what, fix)
+    what = "numbers are written as text, and were read as numbers"
+    note("numbers-as-text", "info", found.texts, what, "Nothing; other programs may want numbers there.")
+    if len(found.apart) > found.around / 2:
+        what = "boxes are not around the polygons of their own annotation"
+        fix = "Write bbox: [x, y, w, h] around the segmentation, or take out the one that is wrong."
+        note("boxes-not-around-masks", "error", found.apart, what, fix)
     what = "pictures have the id of another one, and were left out: whose boxes are whose is not clear"
     note("image-ids-repeated", "error", found.clashes, what, "Give each image an id of its own.")
     classes = Classes(tuple(found.classes.values()), tuple(found.classes))
@@ -189,20 +218,25 @@ def _read_file(path: Path, split: str, found: _Found) -> None:
     names: dict[Any, tuple[str, dict[str, Any]]] = {}
     again = []
     for n, entry in enumerate(images):
-        if not isinstance(entry, dict) or not _sound(entry.get("id")) or not _named(entry):
+        name = _name(entry) if isinstance(entry, dict) and sound(entry.get("id")) else ""
+        if not name:
             found.broken.append(f"{path.name} images[{n}]")
             continue
-        name = entry["file_name"].replace("\\", "/")
         if names.setdefault(entry["id"], (name, entry))[0] != name:
             found.clashes.append(f"{name} (id {entry['id']})")
         elif names[entry["id"]][1] is not entry:
             again.append(name)
+    if images and not names:
+        raise DataError(
+            f"{path}: none of the {len(images):,} images has an id and a file_name (or coco_url). "
+            f"Found {images[0]!r:.120}. Give each its id and its file."
+        )
     folder = _pictures_folder(path, [name for name, _ in names.values()], split)
     found.notes.append(f"{path.name}: pictures in {folder}.")
     number = {}
     for key, (name, entry) in names.items():
-        h, w = entry.get("height"), entry.get("width")
-        size = (h, w) if isinstance(h, int) and isinstance(w, int) else None
+        h, w = (whole(entry.get(k), f"{path.name} image {key} {k}", found.texts) for k in ("height", "width"))
+        size = None if h is None or w is None else (h, w)
         number[key] = found.into.picture(folder / name, split, size)
     for name in again:
         found.into.picture(folder / name, split)  # which tells of it
@@ -218,31 +252,46 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], found: 
         if not isinstance(entry, dict):
             found.broken.append(f"{path.name} annotations[{n}]")
             continue
-        image, where = entry.get("image_id"), f"{path.name} annotation {entry.get('id', n)}"
-        if not entry.get("segmentation") if masks else numbers(entry.get("bbox"), 4) is None:
-            bare.append(where)
-        elif not _sound(entry.get("category_id")):
+        where = f"{path.name} annotation {entry.get('id', n)}"
+        image = key_in(number, entry.get("image_id"), where, found.texts)
+        box = None if masks else four(entry.get("bbox"), where, found.texts)
+        if not entry.get("segmentation") if masks else box is None:
+            bare.append(where if masks or "bbox" not in entry else f"{where} (bbox {entry['bbox']!r:.60})")
+        elif not sound(entry.get("category_id")):
             found.broken.append(where)
-        elif not _sound(image) or image not in number:
-            found.lost.append(f"{where} (image {image})")
+        elif image is None:
+            found.lost.append(f"{where} (image {entry.get('image_id')!r})")
         else:
-            _object(entry, number[image], where, found.into)
+            found.compare(box, entry, where)
+            key = key_in(found.classes, entry["category_id"], where, found.texts)
+            more = {
+                "key": entry["category_id"] if key is None else key,
+                "area": (four([entry.get("area")], where, found.texts, 1) or (NAN,))[0],
+                "crowd": entry.get("iscrowd") in (1, True, "1"),
+            }
+            _object(entry, box, number[image], where, found.into, more)
     if annotations and len(bare) - before == len(annotations):
         lacks = "segmentation" if masks else "bbox of four numbers"
+        given = (
+            ""
+            if masks or "bbox" not in (annotations[0] or ())
+            else f" (found {annotations[0]['bbox']!r:.60})"
+        )
         raise DataError(
-            f"{path}: none of the {len(annotations):,} annotations has a {lacks}; it may be a file of "
+            f"{path}: none of the {len(annotations):,} annotations has a {lacks}{given}; it may be a file of "
             f"captions or of panoptic segments{' or of boxes only' if masks else ''}. Expected "
             f"{'masks' if masks else 'boxes'}: instances_*.json."
         )
 
 
-def _object(entry: dict[str, Any], image: int, where: str, into: Gathered) -> None:
+def _object(
+    entry: dict[str, Any], box: tuple[float, ...] | None, image: int, where: str, into: Gathered,
+    more: dict[str, Any],
+) -> None:  # fmt: skip
     """Gather one box or mask."""
-    key, area = entry["category_id"], (numbers([entry.get("area")], 1) or (NAN,))[0]
-    crowd = entry.get("iscrowd") in (1, True)
     if not isinstance(into, Outlined):
-        x, y, w, h = numbers(entry["bbox"], 4) or (NAN,) * 4
-        into.box(image, key, (x, y, x + w, y + h), area=area, crowd=crowd)
+        x, y, w, h = box or (NAN,) * 4
+        into.box(image, corners=(x, y, x + w, y + h), **more)
         return
     drawn = entry["segmentation"]
     if isinstance(drawn, dict):
@@ -251,17 +300,22 @@ def _object(entry: dict[str, Any], image: int, where: str, into: Gathered) -> No
         except ValueError as error:
             into.broken.append(f"{where} (run-length code: {error})")
         else:
-            into.stamp(image, key, part, where, size, area=area, crowd=crowd)
+            into.stamp(image, part=part, where=where, size=size, **more)
         return
     rings = [ring(values) for values in drawn] if isinstance(drawn, list) else [None]
     if any(points is None for points in rings):
         into.broken.append(f"{where} (no lists x1, y1, x2, y2, ... of numbers)")
     else:
-        into.polygons(image, key, [p for p in rings if p is not None], where, area=area, crowd=crowd)
+        into.polygons(image, rings=[p for p in rings if p is not None], where=where, **more)
 
 
 def _without_masks(entry: dict[str, Any]) -> None:
-    entry.pop("segmentation", None)
+    """Corners around the polygons instead of these, which take much memory."""
+    if "segmentation" in entry:
+        rings = [ring(v) for v in drawn] if isinstance(drawn := entry.pop("segmentation"), list) else []
+        points = [p for p in rings if p is not None and len(p) > 2]
+        if points and len(points) == len(rings):
+            entry["around"] = np.concatenate([*(p.min(0) for p in points), *(p.max(0) for p in points)])
 
 
 def _with_packed_masks(entry: dict[str, Any]) -> None:
@@ -273,13 +327,12 @@ def _with_packed_masks(entry: dict[str, Any]) -> None:
         ]
 
 
-def _sound(key: Any) -> bool:
-    """Whether something can be an id."""
-    return isinstance(key, int | str) and not isinstance(key, bool)
-
-
-def _named(entry: dict[str, Any]) -> bool:
-    return isinstance(entry.get("file_name"), str) and bool(entry["file_name"])
+def _name(entry: dict[str, Any]) -> str:
+    """The file of an image: as named, or (LVIS) the path of its address; "" where it has none."""
+    name, address = entry.get("file_name"), entry.get("coco_url")
+    if isinstance(name, str) and name:
+        return name.replace("\\", "/")
+    return urlsplit(address).path.lstrip("/") if isinstance(address, str) else ""
 
 
 def _lists(path: Path, masks: bool) -> tuple[list[Any], list[Any], list[Any]]:
@@ -303,8 +356,9 @@ def _categories(path: Path, entries: list[Any], found: _Found) -> None:
         DataError: If a category has no id or name, or one id has two names.
     """
     for entry in entries:
-        number, name = (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(number, int) or isinstance(number, bool) or not isinstance(name, str):
+        given, name = (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
+        number = whole(given, f"{path.name} category {name}", found.texts)
+        if number is None or not isinstance(name, str):
             raise DataError(
                 f"{path}: a category needs a whole number as id, and a name. Found {entry!r:.80}."
             )

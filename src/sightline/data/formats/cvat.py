@@ -74,7 +74,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     tagged = any(image.find("tag") is not None for image in images)
     if options.truth == "label" or (options.truth is None and tagged and not shaped):
         return _tags(root, path.parent, images)
-    found = drawn(gather, path.parent, options.truth)
+    found = drawn(gather, path.parent, options)
     table = [(label.findtext("name") or "").strip() for label in tree.findall("meta//labels/label")]
     names = tuple(dict.fromkeys(name for name in table if name)) or found.into.names()
     texts = {

@@ -12,11 +12,22 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.report import Finding
+from sightline.core.report import Finding, Severity
 from sightline.core.targets.label import Label
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats._class_folders import (
+    LAYOUT,
+    Layout,
+    as_split,
+    folders,
+    has_picture,
+    hidden,
+    layout,
+    pictures_of,
+)
 from sightline.data.formats._content import content
-from sightline.data.formats._findings import unseen
+from sightline.data.formats._findings import listed, unseen
+from sightline.data.formats._foreign import foreign, told
 from sightline.data.formats._options import ReadOptions
 from sightline.data.pixels import Files
 from sightline.errors import DataError
@@ -28,27 +39,14 @@ CARD = FormatCard(
     truths=("label",),
     writes=True,
 )
-LAYOUT = (
-    "Expected one folder per class (photos/cat/1.jpg, photos/dog/2.jpg), with or without train, val and "
-    "test folders above them (photos/train/cat/1.jpg), or a table with the columns path and label."
-)
-_SPLITS = {
-    "train": "train",
-    "training": "train",
-    "val": "val",
-    "valid": "val",
-    "validation": "val",
-    "dev": "val",
-    "test": "test",
-    "testing": "test",
-}
-_JUNK = ("thumbs.db", "desktop.ini", "__macosx")
+_GLANCE = 100
 
 
 @dataclass
 class _Found:
     """What lies below a root: pictures (file, split, class), and what was left aside."""
 
+    layout: Layout
     pictures: list[tuple[Path, str, str]] = field(default_factory=list)
     classes: set[str] = field(default_factory=set)
     others: list[Path] = field(default_factory=list)
@@ -62,29 +60,25 @@ def sniff(source: str, options: ReadOptions) -> float:
     root = Path(source)
     if not root.is_dir():
         return 0.0
-    folders = [f for f in _folders(root)]
-    splits = _split_folders(folders)
-    if splits:
-        folders = [c for f in splits.values() for c in _folders(f)]
-    if any(_has_picture(f) for f in folders[:100]):
-        return 0.9 if splits or not all(f.name.lower() in _SPLITS for f in folders) else 0.2
-    return 0.1 if _has_picture(root) else 0.0
+    if any(has_picture(f) for f in folders(root)[:_GLANCE]):
+        return 0.9
+    return 0.1 if has_picture(root) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of a folder of classes.
+    """All pictures of a folder of classes; see `layout` for what is taken for a class and a split.
 
     Class ids follow the sorted names. Hidden files are counted, other files and links that leave the
     folder are listed in `problems`; nothing is followed out of the folder.
 
     Raises:
-        DataError: If there is no such folder, or no picture in a class folder.
+        DataError: If there is no such folder, no picture in a class folder, or one that cannot be a class.
     """
     del options
     root = Path(source)
     if not root.is_dir():
         raise DataError(f"There is no folder '{root}'. {LAYOUT}")
-    found = _walk(root)
+    found = _walk(root, _layout(root))
     if not found.pictures:
         raise DataError(_nothing(root, found))
     names = tuple(sorted(found.classes))
@@ -92,6 +86,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     found.pictures.sort(key=lambda row: os.fsencode(row[0]))
     splits = np.array([split for _, split, _ in found.pictures], dtype=object)
     values = np.array([index[name] for _, _, name in found.pictures], dtype=np.int64)
+    skipped = [f"{found.hidden} hidden files were skipped (.*, Thumbs.db)."] if found.hidden else []
     return Dataset(
         name=root.resolve().name,
         format="folder",
@@ -102,7 +97,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         splits=splits,
         root=root,
         problems=tuple(_problems(found, names, values, splits, root)),
-        notes=(f"{found.hidden} hidden files were skipped (.*, Thumbs.db).",) if found.hidden else (),
+        notes=(*found.layout.notes, *skipped),
     )
 
 
@@ -137,57 +132,35 @@ def write(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def _folders(root: Path) -> list[Path]:
-    """Folders that may be classes or splits, sorted; neither hidden nor links."""
-    with os.scandir(root) as entries:
-        found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not _hidden(e.name)]
-    return sorted(found)
+def _layout(root: Path) -> Layout:
+    """As `layout`; where it cannot be read, what lies there is named too."""
+    try:
+        return layout(root)
+    except DataError as error:
+        raise DataError(f"{error} {told(foreign(root), root) or LAYOUT}") from error
 
 
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name.lower() in _JUNK
-
-
-def _has_picture(folder: Path) -> bool:
-    """Whether a file that is named like a picture lies in a folder, at any depth."""
-    for _, _, files in os.walk(folder):
-        if any(Path(f).suffix.lower() in ALL_EXTENSIONS and not _hidden(f) for f in files):
-            return True
-    return False
-
-
-def _split_folders(folders: list[Path]) -> dict[str, Path]:
-    """Split of each folder, where all are named after splits and hold class folders."""
-    named = {f: _SPLITS.get(f.name.lower(), "") for f in folders}
-    if not named or not all(named.values()) or not any(_folders(f) for f in folders):
-        return {}
-    if len(set(named.values())) < len(named):
-        raise DataError(
-            f"{folders[0].parent}: the folders {', '.join(f.name for f in folders)} name one split twice. "
-            "Keep one folder for each of train, val and test."
-        )
-    return {split: f for f, split in named.items()}
-
-
-def _walk(root: Path) -> _Found:
+def _walk(root: Path, lies: Layout) -> _Found:
     """Everything below the root."""
-    found, real = _Found(), root.resolve()
-    splits = _split_folders(_folders(root)) or {"": root}
-    for split, top in splits.items():
-        for folder in _folders(top):
+    found, real = _Found(lies), root.resolve()
+    for split, top in lies.tops:
+        for folder in folders(top):
+            if folder in lies.aside:
+                continue
             found.classes.add(folder.name)
             for path in _files(folder, real, found):
-                found.pictures.append((path, split, folder.name))
-        _beside(top, real, found)
-    if "" not in splits:
-        _beside(root, real, found)
+                inner = as_split(path.relative_to(folder).parts[0]) if lies.inner else ""
+                found.pictures.append((path, split or inner, folder.name))
+    places = {p for _, place in lies.tops for p in (place, *place.parents) if p == root or root in p.parents}
+    for place in sorted(places):
+        _beside(place, real, found)
     return found
 
 
 def _beside(top: Path, real: Path, found: _Found) -> None:
     """Take note of what lies beside the class folders."""
     for entry in sorted(top.iterdir()):
-        if _hidden(entry.name):
+        if hidden(entry.name):
             found.hidden += 1
         elif entry.is_symlink():
             found.links.append(entry)
@@ -197,14 +170,14 @@ def _beside(top: Path, real: Path, found: _Found) -> None:
 
 def _files(folder: Path, real: Path, found: _Found) -> Iterator[Path]:
     """Pictures below a class folder; the rest is put into `found`."""
-    for top, folders, files in os.walk(folder):
-        hidden = [f for f in folders if _hidden(f)]
-        found.hidden += len(hidden)
-        found.links += [Path(top, f) for f in folders if Path(top, f).is_symlink()]
-        folders[:] = sorted(f for f in folders if f not in hidden)
+    for top, inner, files in os.walk(folder):
+        skipped = [f for f in inner if hidden(f)]
+        found.hidden += len(skipped)
+        found.links += [Path(top, f) for f in inner if Path(top, f).is_symlink()]
+        inner[:] = sorted(f for f in inner if f not in skipped)
         for name in sorted(files):
             path = Path(top, name)
-            if _hidden(name):
+            if hidden(name):
                 found.hidden += 1
             elif path.is_symlink() and not path.resolve().is_relative_to(real):
                 found.links.append(path)
@@ -235,16 +208,7 @@ def _problems(
             tuple(empty),
         )
     yield from unseen(names, values, splits)
-    if found.others:
-        items = tuple(_id(p, root) for p in found.others)
-        yield Finding(
-            "not-pictures",
-            "warning" if any("/" in i for i in items) else "info",
-            f"{len(items)} files are not named like pictures that are read, and were left aside.",
-            "Convert them to jpeg, png, webp, bmp, tiff, gif or ppm, or ignore this.",
-            len(items),
-            items,
-        )
+    yield from _asides(found, root)
     if found.links:
         yield Finding(
             "links-not-followed",
@@ -256,16 +220,41 @@ def _problems(
         )
 
 
+def _asides(found: _Found, root: Path) -> Iterator[Finding]:
+    """Folders and files that were not read."""
+    doubts, lies = found.layout.doubts, found.layout
+    what = "class folders are named like a split, and were read as classes"
+    fix = "Move them out of the folder of the classes, or put class folders into them and the others."
+    yield from listed("class-named-as-split", "error", doubts, what, fix)
+    held = [_id(p, root) for p in lies.aside if has_picture(p)]
+    what = "folders with pictures lie beside those that were read, and were left aside"
+    fix = "Nothing, if they are no part of the data; else put them below train, val or test."
+    yield from listed("folders-left-aside", "warning", held, what, fix)
+    unlabelled = [_id(p, root) for p in pictures_of(lies.flat)]
+    what = "pictures of a split lie in no class folder, so nothing says what they show: left aside"
+    fix = "Put them into class folders, or predict on them later: `sightline predict`."
+    yield from listed("pictures-unlabelled", "warning", unlabelled, what, fix)
+    kinds = foreign(root)
+    seen = [_id(p, root) for kind in kinds for p in kind.files]
+    what = "files look like annotations and were not read"
+    fix = f"{told(kinds, root)} If they are meant to be left aside, accept this."
+    yield from listed("annotations-not-read", "error", seen, what, fix)
+    others = [item for p in found.others if (item := _id(p, root)) not in seen]
+    what = "files are not named like pictures that are read, and were left aside"
+    fix = "Convert them to jpeg, png, webp, bmp, tiff, gif or ppm, or ignore this."
+    severity: Severity = "warning" if any("/" in i for i in others) else "info"
+    yield from listed("not-pictures", severity, others, what, fix)
+
+
 def _nothing(root: Path, found: _Found) -> str:
     """Why no picture was found, and what to do."""
+    way = told(foreign(root), root) or LAYOUT
     flat = [p for p in found.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:
         return (
             f"{root}: {len(flat)} pictures lie flat in the folder ({flat[0].name}, ...), "
-            f"so nothing says what they show. {LAYOUT}"
+            f"so nothing says what they show. {way}"
         )
     if not found.classes and not found.others:
         return f"{root}: the folder is empty. {LAYOUT}"
-    return (
-        f"{root}: no picture in it ({len(found.classes)} folders, {len(found.others)} other files). {LAYOUT}"
-    )
+    return f"{root}: no picture in it ({len(found.classes)} folders, {len(found.others)} other files). {way}"

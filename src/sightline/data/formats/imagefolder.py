@@ -82,7 +82,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     columns = list(dict.fromkeys(key for row in rows.cells for key in row))
     boxes = next((key for key in columns if key in _OBJECTS), None)
     if boxes is not None and options.truth in (None, "instances") and options.target in (None, boxes):
-        return _boxed(root, top, rows, boxes)
+        return _boxed(root, top, rows, boxes, options)
     return _said(root, top, rows, columns, options)
 
 
@@ -128,9 +128,9 @@ def _read_file(path: Path, top: Path, rows: _Rows) -> None:
         rows.cells.append(row)
 
 
-def _boxed(root: Path, top: Path, rows: _Rows, column: str) -> Dataset:
+def _boxed(root: Path, top: Path, rows: _Rows, column: str, options: ReadOptions) -> Dataset:
     """The boxes of the column of objects."""
-    into = Gathered(top)
+    into = Gathered(top, written="sizes", stored=options.exif == "ignore")
     bare: list[str] = []
     for path, split, row in zip(rows.paths, rows.splits, rows.cells, strict=True):
         image = into.picture(path, split, whole_size(row.get("height"), row.get("width")))

@@ -72,7 +72,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     drawings = any(task.shapes for task in found.tasks)
     if options.truth == "label" or (options.truth is None and not drawings and _chosen(found)):
         return _labels(Path(source), found)
-    things = drawn(partial(gather, found.tasks), path.parent, options.truth, whole=100.0)
+    things = drawn(partial(gather, found.tasks), path.parent, options, whole=100.0)
     _notes(found, things.into.note)
     names = things.into.names()
     notes = things.notes

@@ -78,7 +78,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 embedded.append(name_of(path, top))
             ignored.extend(_shapes(entry, image, name_of(path, top), found))
 
-    found = drawn(gather, top, options.truth)
+    found = drawn(gather, top, options)
     what = "pictures are only inside their JSON (imageData), not there as files"
     fix = "Write them beside the JSON, under the name of imagePath; imageData is base64 of the file."
     found.into.note("pictures-embedded", "error", embedded, what, fix)

@@ -63,7 +63,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         for path, entry in entries:
             _gather(path, entry, root, titles, found)
 
-    found = drawn(gather, root, options.truth)
+    found = drawn(gather, root, options)
     used = found.into.names()
     table = tuple(dict.fromkeys(titles.values()))
     names = table if set(used) <= set(table) else used

@@ -20,6 +20,7 @@ from sightline.data.formats._each import split_below
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import is_there, name_of
+from sightline.data.formats._paths import keys_of
 from sightline.data.formats._voc_places import lists, paired, places, unwrapped
 from sightline.data.formats._written import Item, all_split, class_table, items, number
 from sightline.data.formats._xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
@@ -71,12 +72,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there are no annotations, or none can be used.
         RefusedXml: If a file declares a document type or entities.
     """
-    del options
     root = unwrapped(Path(source))
     parts = places(root) if root.is_dir() else []
     if not parts:
         raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")
-    found = _Found(Gathered(root))
+    found = _Found(Gathered(root, stored=options.exif == "ignore"))
     files = [(_files(pictures, tuple(ALL_EXTENSIONS)), _files(xml, (".xml",))) for xml, pictures, _ in parts]
     listed = lists(root, {name for part in files for kind in part for name in kind})
     for (_, pictures, split), (images, xmls) in zip(parts, files, strict=True):
@@ -158,7 +158,8 @@ def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     """Files below a folder by name with path, without ending; the first of several."""
     found: dict[str, Path] = {}
     for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in endings and not path.name.startswith("."):
+        hidden = any(word.startswith(".") for word in path.relative_to(folder).parts)
+        if path.suffix.lower() in endings and not hidden:
             found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
     return found
 
@@ -168,6 +169,9 @@ def _gather(
     listed: dict[str, list[str]], found: _Found,
 ) -> None:  # fmt: skip
     """Gather the pictures and boxes of one part; with lists, only what they name."""
+    own = {keys_of(Path(name)): name for name in images}
+    for name in files.keys() - images.keys():  # another case or Unicode form: no picture without an XML file
+        images.pop(own.get(keys_of(Path(name)), name), None)
     for name in sorted(listed or {*images, *files}):
         root, path = None, images.get(name, pictures / f"{name}.jpg")
         if name in files:

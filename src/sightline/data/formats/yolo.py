@@ -66,7 +66,9 @@ class _Found:
         posed: Lines with a box and key points, of which the box is taken.
         pose: Whether data.yaml says that lines hold key points.
         bare: Pictures without a label file.
-        gone: Places of data.yaml that are not there.
+        labelled: Splits with a label file.
+        empty: Label files without a line.
+        gone: Places of data.yaml that are not there, by split.
         highest: Highest class id.
     """
 
@@ -80,6 +82,8 @@ class _Found:
     posed: list[str] = field(default_factory=list)
     pose: bool = False
     bare: list[str] = field(default_factory=list)
+    labelled: set[str] = field(default_factory=set)
+    empty: int = 0
     gone: list[str] = field(default_factory=list)
     highest: int = -1
 
@@ -113,6 +117,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     yaml_there = configs(root) if root.is_dir() else root.suffix.lower() in (".yaml", ".yml")
     config = (None if yaml_there else old_config(root)) or configured(root)
     pose = any("kpt_shape" in (config_of(p) or {}) for p in (configs(root) if root.is_dir() else [root]))
+    top = root if root.is_dir() else root.parent
     kept: list[_Found] = []
 
     def gather(drawing: Drawing) -> None:
@@ -124,7 +129,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 _labels(path, label_file(path), number, found)
         kept.append(found)
 
-    config.notes += drawn(gather, root if root.is_dir() else root.parent, options.truth, whole=1.0).notes
+    config.notes += drawn(gather, top, options, whole=1.0, written="centre").notes
     found = kept[-1]
     _orphans(found)
     _notes(found)
@@ -225,12 +230,14 @@ def _labels(image: Path, path: Path, number: int, found: _Found) -> None:
             found.bare.append(name_of(image, found.into.root))
         return
     found.files[path] = number
+    found.labelled.add(found.into.splits[number])
     name = name_of(path, found.into.root)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         found.broken.append(f"{name} ({error})")
         return
+    found.empty += not any(line.strip() for line in lines)
     for n, line in enumerate(lines, 1):
         if words := line.split():
             _line(words, f"{name} line {n}", number, found)
@@ -293,10 +300,18 @@ def _notes(found: _Found) -> None:
     note = found.into.note
     what = "places that data.yaml names are not there"
     fix = "Put the pictures there, or correct data.yaml."
-    note("parts-missing", "error", found.gone, what, fix)
+    # Exports name a test part that was never made: train and val are all that training needs.
+    spare = all(text.startswith("test:") for text in found.gone) and {"train", "val"} <= {*found.into.splits}
+    note("parts-missing", "warning" if spare else "error", found.gone, what, fix)
     what = "pictures have no label file, and are taken as showing nothing"
-    fix = "Nothing, if they show none."
-    note("annotations-missing", "info", found.bare, what, fix)
+    fix = "Give each a label file, an empty one where it shows nothing; or take the pictures out."
+    whole = sorted({*found.into.splits} - found.labelled)
+    if whole:
+        what += f" (no picture of {' and '.join(whole) or 'all'} has one)"
+    elif found.empty:
+        what += f" ({found.empty:,} label files are empty, which is the way to say that)"
+    severe = bool(whole or found.empty)
+    note("annotations-missing", "error" if severe else "warning", found.bare, what, fix)
     what = "lines are neither a box nor a polygon, and were left out"
     fix = "Write: class x y width height."
     if isinstance(found.into, Outlined):

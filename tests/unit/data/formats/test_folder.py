@@ -55,10 +55,73 @@ def test_split_folders_in_all_their_names(tmp_path: Path) -> None:
     }
 
 
-def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+def test_a_class_may_be_called_train_where_that_is_accepted(tmp_path: Path) -> None:
     data = opened(photos(tmp_path, "train/1.png", "car/1.png"))
     assert data.classes is not None
     assert data.classes.names == ("car", "train")
+    found = problem(data, "class-named-as-split")
+    assert (found.severity, found.items) == ("error", ("train",))
+
+
+def test_what_lies_beside_the_splits_is_left_aside_and_told(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "train/a/1.png", "val/b/1.png", "samples/3.png", "notebooks/look.ipynb"))
+    assert set(data.splits) == {"train", "val"}
+    assert data.classes is not None
+    assert data.classes.names == ("a", "b")
+    assert problem(data, "folders-left-aside").items == ("samples",)
+
+
+def test_a_test_folder_without_classes_is_left_aside_as_unlabelled(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "train/ok/1.png", "train/nok/1.png", "test/7.png"))
+    assert set(data.splits) == {"train"}
+    assert problem(data, "pictures-unlabelled").items == ("test/7.png",)
+
+
+@pytest.mark.parametrize(
+    ("names", "splits"),
+    [
+        (("training_set/training_set/cats/1.png", "test_set/test_set/dogs/2.png"), ["test", "train"]),
+        (("seg_train/seg_train/cats/1.png", "seg_test/dogs/2.png"), ["test", "train"]),
+        (("archive/data/train/cats/1.png", "archive/data/val/dogs/2.png"), ["train", "val"]),
+        (("data/train/cats/1.png", "data/val/dogs/2.png", "runs/figure.png"), ["train", "val"]),
+        (("images/cats/1.png", "images/dogs/2.png"), [""]),
+        (("cats/train/1.png", "dogs/test/2.png"), ["test", "train"]),
+    ],
+)
+def test_folders_that_only_wrap_the_classes_are_read_through(
+    tmp_path: Path, names: tuple[str, ...], splits: list[str]
+) -> None:
+    data = opened(photos(tmp_path, *names))
+    assert data.classes is not None
+    assert data.classes.names == ("cats", "dogs")
+    assert sorted(set(data.splits)) == splits
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (("train/1.png", "test/2.png"), "test and train lie in no class folder"),
+        (("train/1.png", "val/a/2.png"), "train lie in no class folder"),
+        (("obj_Train_data/1.png", "obj_Validation_data/2.png"), "lie in no class folder"),
+        (("images/img_1.png", "masks/mask_1.png"), "give each mask the name of its picture"),
+        (("train/images/1.png", "val/images/2.png"), "'images' would become a class"),
+        (("one/train/a/1.png", "one/val/a/2.png", "two/train/a/3.png"), "one and two hold splits"),
+        (("one/train/a/1.png", "two/train/a/3.png"), "one and two hold splits"),
+    ],
+)
+def test_splits_and_kinds_of_files_never_become_classes(
+    tmp_path: Path, names: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(DataError, match=words):
+        opened(photos(tmp_path, *names))
+
+
+def test_annotations_that_nobody_read_stop_and_are_named(tmp_path: Path) -> None:
+    photos(tmp_path, "a/1.png", "b/1.png")
+    (tmp_path / "a" / "1.json").write_text('{"shapes": [], "imagePath": "1.png"}')
+    found = problem(opened(tmp_path), "annotations-not-read")
+    assert (found.severity, found.items) == ("error", ("a/1.json",))
+    assert "labelme" in found.fix
 
 
 def test_one_split_named_twice_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""Annotations with positions, on pictures that carry an EXIF rotation: in which frame were they drawn?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sightline.core.card import CheckCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.checks._report import found
+from sightline.data.scan import Scan
+
+_POSITIONS = ("instances", "outlines", "masks")
+_SAME_SIZE = (2, 3, 4)  # orientations that mirror or turn by 180 degrees
+CARD = CheckCard(
+    name="positions",
+    summary="Boxes and masks on pictures with an EXIF rotation, where sizes cannot tell how they were drawn",
+    findings=("exif-and-positions",),
+)
+
+
+def run(dataset: Dataset, scan: Scan) -> list[Finding]:
+    """Pictures that are turned when they are read, and whose annotations may not follow."""
+    if dataset.truth not in _POSITIONS or not len(dataset):
+        return []
+    unsized = {item for f in dataset.problems if f.name == "exif-and-positions" for item in f.items}
+    ways = np.array([1 if f is None else f.orientation for f in scan.facts])
+    open_ = (scan.height == scan.width) | np.isin(ways, _SAME_SIZE) | [i in unsized for i in dataset.ids]
+    said = dataset.targets.sizes.numpy()
+    same = (said == np.stack([scan.height, scan.width], 1)).all(1)
+    return found(
+        dataset, "exif-and-positions", "warning", (ways != 1) & same & open_,
+        "{n} pictures carry an EXIF rotation, which is applied, and their sizes cannot tell whether the "
+        "annotations follow it",
+        "Look at the first of them in the report: annotations that lie beside their objects were drawn on "
+        "stored pixels: --exif ignore. If they are right: --exif apply.",
+    )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Boxes written in another manner than their format has: corners for sizes, or sizes for corners."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+Written = Literal["corners", "sizes", "centre"]
+"""What the four numbers of a box are: x1, y1, x2, y2; x, y, width, height; or middle, width, height."""
+_SLACK = 1.5  # pixels that a box may reach beyond the picture
+_CLOSE, _MOST = 0.01, 0.9
+"""Areas are the same up to a share; and most of them are, for this share of the boxes."""
+
+
+def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: Written) -> str:
+    """What the numbers seem to be, where they cannot be what the format says; else "".
+
+    That is where most boxes leave their picture (or have their corners swapped), and all of them lie in it if
+    read in the other manner; or where most areas that are given are those of the other manner only.
+
+    Args:
+        boxes: (M, 4) x1, y1, x2, y2 in pixels, as they were read.
+        sizes: (M, 2) height and width of their pictures; zeros where they are not known.
+        areas: (M,) as annotated, in square pixels; NaN where they are not.
+        written: What the format says that the four numbers are.
+    """
+    finite = np.isfinite(boxes).all(1) & (sizes.min(1) > 0)
+    boxes, areas = boxes[finite], areas[finite]
+    if not len(boxes):
+        return ""
+    far = sizes[finite][:, ::-1] + _SLACK
+    other = _other(boxes, written)
+    fits = (other[:, :2] >= -_SLACK).all(1) & (other[:, 2:] <= far).all(1)
+    fits &= (other[:, :2] < other[:, 2:]).all(1)
+    if written == "corners":
+        wrong = (boxes[:, :2] > boxes[:, 2:]).any(1)
+    else:
+        wrong = (boxes[:, :2] < -_SLACK).any(1) | (boxes[:, 2:] > far).any(1)
+    if fits.all() and (wrong.mean() > 0.5 or _by_area(boxes, other, areas)):
+        return "x, y, width, height" if written == "corners" else "corners x1, y1, x2, y2"
+    return ""
+
+
+def _other(boxes: np.ndarray, written: Written) -> np.ndarray:
+    """(M, 4) corners, if the numbers were written in the other manner."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    if written == "corners":
+        return np.hstack([low, low + high])
+    return np.hstack([low if written == "sizes" else (low + high) / 2, high - low])
+
+
+def _by_area(boxes: np.ndarray, other: np.ndarray, areas: np.ndarray) -> bool:
+    """Whether most areas that are given are those of boxes in the other manner, and not in this one."""
+    given = np.isfinite(areas) & (areas > 0)
+    if not given.any():
+        return False
+    own, others = ((b[:, 2:] - b[:, :2]).prod(1)[given] for b in (boxes, other))
+    theirs = np.abs(others - areas[given]) <= _CLOSE * areas[given]
+    mine = np.abs(own - areas[given]) <= _CLOSE * areas[given]
+    return bool((theirs & ~mine).mean() > _MOST)

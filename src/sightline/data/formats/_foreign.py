@@ -1,0 +1,174 @@
+"""What annotation files that nobody read look like, so that none is taken for clutter."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data.formats import FORMATS
+from sightline.data.formats._class_folders import hidden
+from sightline.data.formats._json import glance
+from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._parts import name_of, split_of
+from sightline.data.formats._yolo_places import LINE, LISTS
+from sightline.errors import SightlineError
+
+_LOOKED, _MOST = 20, 400
+"""Files of a folder, and of all folders, that are looked at."""
+_ENDINGS = (".json", ".jsonl", ".xml", ".txt", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".names")
+_PICTURE = re.compile(r"\.(" + "|".join(sorted(e[1:] for e in ALL_EXTENSIONS)) + r")\b", re.IGNORECASE)
+_NUMBER = r"[-+]?\d+(\.\d*)?"
+_DOTA = re.compile(rf"\s*({_NUMBER}\s+){{8}}\S+\s+\d\s*")
+_KEYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("COCO", "coco", ("images", "annotations", "categories")),
+    ("labelme", "labelme", ("shapes", "imagePath")),
+    ("VIA", "via", ("regions", "shape_attributes")),
+    ("Supervisely", "supervisely", ("objects", "classTitle")),
+    ("CreateML", "createml", ("coordinates", "annotations")),
+    ("Label Studio", "label-studio", ("data", "annotations", "result")),
+    ("Label Studio (JSON-MIN)", "label-studio", ("annotator", "annotation_id")),
+    ("Label Studio (JSON-MIN)", "label-studio", ("original_width", "rectanglelabels")),
+    ("Datumaro", "datumaro", ("categories", "items", "info")),
+)
+"""Name, format and keys of kinds of JSON; the first whose keys are all there."""
+
+
+@dataclass
+class Foreign:
+    """Files of one kind.
+
+    Attributes:
+        what: Its name.
+        format: Name of the format that may read such files, or "".
+        files: Those that were seen.
+    """
+
+    what: str
+    format: str = ""
+    files: list[Path] = field(default_factory=list)
+
+
+def foreign(root: Path) -> list[Foreign]:
+    """Files below a folder (or the one file) that look like annotations, by kind; the most frequent first."""
+    found: dict[str, Foreign] = {}
+    looked = 0
+    walk = [(str(root.parent), list[str](), [root.name])] if root.is_file() else os.walk(root)
+    for top, inner, names in walk:
+        inner[:] = sorted(f for f in inner if not hidden(f))
+        some = [n for n in sorted(names) if not hidden(n) and Path(n).suffix.lower() in _ENDINGS]
+        pictures = {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
+        for name in some[:_LOOKED] if looked < _MOST else ():
+            looked += 1
+            path = Path(top, name)
+            kind = _kind(path, beside=path.stem in pictures)
+            if kind is not None:
+                found.setdefault(kind.what, kind).files.append(path)
+    return sorted(found.values(), key=lambda kind: -len(kind.files))
+
+
+def told(kinds: list[Foreign], root: Path) -> str:
+    """What some kinds look like and how they can be read, in sentences; "" if there are none."""
+    said = [
+        f"{kind.files[0].name}{' and others look' if len(kind.files) > 1 else ' looks'} like {kind.what}."
+        for kind in kinds[:3]
+    ]
+    ways = [way for kind in kinds[:3] if (way := _way(kind, root))]
+    if said and not ways:
+        ways = ["No format reads them as they lie here: export them as COCO, YOLO or Pascal VOC."]
+    return " ".join([*said, *dict.fromkeys(ways)])
+
+
+def _way(kind: Foreign, root: Path) -> str:
+    """How files of a kind can be read: by their format, if that finds any truth in them; "" if not."""
+    if kind.format not in FORMATS:
+        return ""
+    module = FORMATS.load(kind.format)
+    for source, said in (
+        (root, f"Read as such with --format {module.CARD.name}."),
+        (kind.files[0], f"Name the file itself: '{name_of(kind.files[0], root)}'."),
+    ):
+        for truth in module.CARD.truths:
+            try:
+                dataset = module.read(str(source), ReadOptions(truth=truth))
+            except (SightlineError, OSError, UnicodeError):
+                continue
+            if len(getattr(dataset.targets, "labels", dataset)):
+                return said
+    return ""
+
+
+def _kind(path: Path, beside: bool) -> Foreign | None:
+    """What a file looks like, or None where it is no annotation.
+
+    Args:
+        path: The file.
+        beside: Whether a picture of its name lies beside it.
+    """
+    looks: dict[str, Callable[[str, str, bool], Iterator[Foreign]]] = {
+        ".json": _json, ".jsonl": _table, ".xml": _xml, ".csv": _table, ".tsv": _table,
+        ".yaml": _yaml, ".yml": _yaml,
+    }  # fmt: skip
+    ending = path.suffix.lower()
+    if ending == ".parquet":
+        return Foreign("a table", "table")
+    return next(looks.get(ending, _text)(glance(path), path.name.lower(), beside), None)
+
+
+def _json(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+    """A JSON file."""
+    del name
+    for what, format, keys in _KEYS:
+        if all(f'"{key}"' in text for key in keys):
+            yield Foreign(f"annotations of {what}", format)
+    if beside:
+        yield Foreign("annotations in JSON")
+
+
+def _xml(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+    """An XML file."""
+    del name
+    if re.search(r"<annotations[ >]", text):
+        yield Foreign("annotations of CVAT", "cvat")
+    elif re.search(r"<annotation[ >]", text, re.IGNORECASE):
+        yield Foreign("annotations of Pascal VOC", "voc")
+    elif beside:
+        yield Foreign("annotations in XML")
+
+
+def _table(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+    """A table, or a line of JSON a picture: one that names pictures."""
+    del beside
+    lines = text.splitlines()[:20]
+    named = sum(bool(_PICTURE.search(line)) for line in lines)
+    if name.startswith("metadata.") and "file_name" in text:
+        yield Foreign("the metadata table of an image folder", "metadata")
+    elif named and named >= (len(lines) - 1) / 2:
+        yield Foreign("a table of pictures", "table")
+
+
+def _yaml(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+    """A file that describes a data set of YOLO."""
+    del name, beside
+    if re.search(r"^(names|nc)\s*:", text, re.MULTILINE) and re.search(
+        r"^(train|val)\s*:", text, re.MULTILINE
+    ):
+        yield Foreign("data.yaml of YOLO", "yolo")
+
+
+def _text(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+    """A text file: lines of boxes, or a list of the pictures of a split."""
+    lines = [line for line in text.splitlines()[:20] if line.strip()]
+    if lines and all(LINE.fullmatch(line) for line in lines):
+        yield Foreign("label files of YOLO", "yolo")
+    elif lines and all(_DOTA.fullmatch(line) for line in lines):
+        yield Foreign("label files of DOTA", "dota")
+    elif name in LISTS and name.endswith(".names"):
+        yield Foreign("class names of YOLO", "yolo")
+    elif split_of(name) and sum(bool(_PICTURE.search(line)) for line in lines) > len(lines) / 2:
+        yield Foreign("a list of the pictures of a split")
+    elif beside and lines:
+        yield Foreign("text beside each picture")

@@ -1,0 +1,57 @@
+"""Annotations that no format has read are called by their name."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sightline.data.encode import encode_png
+from sightline.data.formats._foreign import foreign, told
+
+VIA = {"1.png9": {"filename": "1.png", "regions": [{"shape_attributes": {"name": "rect"}}]}}
+CREATEML = [{"image": "1.png", "annotations": [{"label": "cat", "coordinates": {"x": 2, "y": 2}}]}]
+SUPERVISELY = {"objects": [{"classTitle": "cat", "points": {}}], "size": {"height": 4, "width": 4}}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "looks"),
+    [
+        ("1.json", '{"shapes": [], "imagePath": "1.png"}', "labelme"),
+        ("via_region_data.json", json.dumps(VIA), "VIA"),
+        ("_annotations.createml.json", json.dumps(CREATEML), "CreateML"),
+        ("1.png.json", json.dumps(SUPERVISELY), "Supervisely"),
+        ("1.xml", "<annotation><filename>1.png</filename></annotation>", "Pascal VOC"),
+        ("1.xml", "<Annotation><filename>1.png</filename></Annotation>", "Pascal VOC"),
+        ("1.txt", "0 0.5 0.5 0.2 0.2\n1 0.4 0.4 0.1 0.1\n", "label files of YOLO"),
+        ("1.txt", "1 2 9 2 9 8 1 8 plane 0\n", "DOTA"),
+        ("metadata.csv", "file_name,text\n1.png,a cat\n", "metadata table"),
+        ("labels.csv", "id,what\n1.png,cat\n2.png,dog\n", "a table of pictures"),
+        ("train.txt", "a/1.png\na/2.png\n", "a list of the pictures of a split"),
+    ],
+)
+def test_each_kind_by_its_name(tmp_path: Path, name: str, text: str, looks: str) -> None:
+    (tmp_path / "1.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+    (tmp_path / name).write_text(text)
+    (kind,) = foreign(tmp_path)
+    assert looks in kind.what
+    assert kind.files == [tmp_path / name]
+
+
+def test_a_format_is_named_where_it_reads_them(tmp_path: Path) -> None:
+    (tmp_path / "1.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
+    (tmp_path / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
+    assert "--format yolo" in told(foreign(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["README.md", "LICENSE.txt", "results.csv", "package.json", "pairs.txt"])
+def test_clutter_is_no_annotation(tmp_path: Path, name: str) -> None:
+    text = {
+        "pairs.txt": "a/1.png b/1.png 0\n",
+        "results.csv": "epoch,loss\n1,0.5\n",
+        "package.json": '{"name": "x"}',
+    }
+    (tmp_path / name).write_text(text.get(name, "Photographs by A. B., 2020.\n"))
+    assert foreign(tmp_path) == []
