@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,28 +204,26 @@ class Drawing:
 
 
 def drawn(
-    gather: Callable[[Drawing], None],
-    root: Path,
-    options: ReadOptions,
-    *,
-    whole: float | None = None,
-    written: Written = "corners",
-) -> Drawing:
+    gather: Callable[[Drawing], None], root: Path, options: ReadOptions, *,
+    whole: float | None = None, written: Written = "corners",
+) -> Drawing:  # fmt: skip
     """All that an annotation holds: masks where they are wanted, or where nothing else is drawn; else boxes.
 
     Args:
         gather: Adds pictures and shapes to a drawing; called twice where only outlines are drawn.
         root: Folder that the names of items are relative to.
-        options: Target kind that is wanted, if any, and the frame that it was drawn in.
+        options: What is wanted.
         whole: As `Gathered`.
         written: As `Gathered`.
     """
-    outlined = partial(Outlined, root, whole=whole, written=written, stored=options.exif == "ignore")
-    boxed = partial(Gathered, root, whole=whole, written=written, stored=options.exif == "ignore")
-    found = Drawing(outlined() if options.truth == "outlines" else boxed())
+
+    def empty(kind: type[Gathered]) -> Drawing:
+        return Drawing(kind(root, whole=whole, written=written, stored=options.exif == "ignore"))
+
+    found = empty(Outlined if options.truth == "outlines" else Gathered)
     gather(found)
     if options.truth is None and found.outlines and not found.rectangles:
-        found = Drawing(outlined())
+        found = empty(Outlined)
         gather(found)
         found.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
     found.finish()

@@ -109,7 +109,7 @@ class Lookup:
         """Pictures that fit the most of the end of a path."""
         index = self._indexed()
         keys = keys_of(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
-        if not keys:  # an annotation that names nothing, or only dots
+        if not keys:  # the annotation has no name
             return []
         bare = _UPLOAD.sub("", keys[-1])
         found = index.get(keys[-1]) or index.get(bare) or []
@@ -163,7 +163,7 @@ def keys_of(path: Path) -> tuple[str, ...]:
 
 def _bare(path: Path) -> tuple[str, ...]:
     """The names on a path without what several spellings of one may differ in: ending, upload's prefix."""
-    *folders, name = keys_of(path)
+    *folders, name = keys_of(path) or ("",)
     stem, dot, ending = name.rpartition(".")
     return (*folders, _UPLOAD.sub("", stem if dot and f".{ending}" in ALL_EXTENSIONS else name))
 

@@ -69,7 +69,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     broken: list[str] = []
     pictures = [one for path, split in chosen for one in _pictures(path, split, broken)]
     top = root if root.is_dir() else root.parent
-    into = Gathered(top, stored=options.exif == "ignore")
+    into = Gathered(top, written="centre", stored=options.exif == "ignore")
     what = "entries are not as CreateML has them, and were left out"
     fix = "Give each a picture, and annotations with a label and coordinates x, y, width, height."
     into.note("entries-broken", "error", broken, what, fix)

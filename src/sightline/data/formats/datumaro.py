@@ -77,7 +77,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         paths, splits = [item.path for item in items], [item.split for item in items]
         found = of_lists([item.labels for item in items])
         return labelled(root, top, CARD.name, paths, splits, found, notes)
-    shapes = drawn(partial(_gather, items, names), top, options)
+    shapes = drawn(partial(_gather, items, names), top, options, written="sizes")
     return shapes.into.dataset(root, CARD.name, Classes(tuple(names)), names, [*notes, *shapes.notes])
 
 

@@ -130,7 +130,7 @@ def _read_file(path: Path, top: Path, rows: _Rows) -> None:
 
 def _boxed(root: Path, top: Path, rows: _Rows, column: str, options: ReadOptions) -> Dataset:
     """The boxes of the column of objects."""
-    into = Gathered(top, stored=options.exif == "ignore")
+    into = Gathered(top, written="sizes", stored=options.exif == "ignore")
     bare: list[str] = []
     for path, split, row in zip(rows.paths, rows.splits, rows.cells, strict=True):
         image = into.picture(path, split, whole_size(row.get("height"), row.get("width")))

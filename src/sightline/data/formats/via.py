@@ -90,7 +90,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     else:
         notes.append(f"Classes are the attribute '{key}' of the regions.")
     top = root if root.is_dir() else root.parent
-    found = drawn(partial(_gather, pictures, key), top, options)
+    found = drawn(partial(_gather, pictures, key), top, options, written="sizes")
     names = found.into.names()
     return found.into.dataset(root, CARD.name, Classes(names), names, [*notes, *found.notes])
 

@@ -117,6 +117,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     yaml_there = configs(root) if root.is_dir() else root.suffix.lower() in (".yaml", ".yml")
     config = (None if yaml_there else old_config(root)) or configured(root)
     pose = any("kpt_shape" in (config_of(p) or {}) for p in (configs(root) if root.is_dir() else [root]))
+    top = root if root.is_dir() else root.parent
     kept: list[_Found] = []
 
     def gather(drawing: Drawing) -> None:
@@ -128,9 +129,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 _labels(path, label_file(path), number, found)
         kept.append(found)
 
-    config.notes += drawn(
-        gather, root if root.is_dir() else root.parent, options, whole=1.0, written="centre"
-    ).notes
+    config.notes += drawn(gather, top, options, whole=1.0, written="centre").notes
     found = kept[-1]
     _orphans(found)
     _notes(found)

@@ -133,7 +133,8 @@ def test_folders_of_photographs_are_not_taken_for_masks(tmp_path: Path) -> None:
             tmp_path / f"labels/{i}.jpg", np.random.default_rng(i).integers(0, 255, (64, 64)).astype(np.uint8)
         )
     assert masks.sniff(str(tmp_path), ANY) == 0
-    assert open_data(tmp_path).format == "folder"
+    with pytest.raises(DataError, match="'gt', 'images', 'labels' would become classes"):
+        open_data(tmp_path)
 
 
 def test_other_truths_are_not_ours(tmp_path: Path) -> None:

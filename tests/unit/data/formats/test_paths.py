@@ -75,6 +75,11 @@ def test_two_names_never_share_a_picture(tmp_path: Path) -> None:
     assert "cam2" in lookup.several[0]
 
 
+def test_an_empty_name_leads_nowhere(tmp_path: Path) -> None:
+    pictures(tmp_path, "images/a.jpg")
+    assert Lookup(tmp_path).find(tmp_path / "") is None
+
+
 def coco(folder: Path, *names: str) -> Path:
     """A COCO file with a box on each of some pictures."""
     images = [{"id": n, "file_name": name, "width": 20, "height": 10} for n, name in enumerate(names)]
