@@ -49,21 +49,10 @@ def run(
     if trials < 1:
         raise UsageError(f"--trials must be at least 1. Received {trials}.")
     asked = Asked.of(
-        recipe,
-        accept,
-        {"data_dir": data_dir},
-        data=str(data),
-        task=task,
-        model=model,
-        format=format,
-        target=target,
-        exif=exif,
-        weights=weights,
-        pretrained=pretrained,
-        seed=seed,
-        device=device,
+        recipe, accept, {"data_dir": data_dir}, data=str(data), task=task, model=model, format=format,
+        target=target, exif=exif, weights=weights, pretrained=pretrained, seed=seed, device=device,
         options=options,
-    )
+    )  # fmt: skip
     looked = look_at(asked)
     first = plan(asked, looked)
     folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
@@ -76,12 +65,12 @@ def run(
         pruner=optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3),
     )
     rows: list[dict[str, Any]] = []
+
+    def one(trial: Any) -> float:
+        return _trial(trial, asked, first, looked, folder, rows)
+
     try:
-        study.optimize(
-            lambda trial: _trial(trial, asked, first, looked, folder, rows),
-            n_trials=trials,
-            catch=(TrainingFailed,),
-        )
+        study.optimize(one, n_trials=trials, catch=(TrainingFailed,))
     except Interrupted:
         say(f"Interrupted after {len(rows)} trials; these are ranked.")
     return _table(rows, first, folder)

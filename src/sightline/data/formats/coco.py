@@ -120,8 +120,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
     what = "entries are not as COCO has them, and were left out"
     fix = "Give images an id and a file_name."
     note("entries-broken", "error", found.broken, what, fix)
-    what = "numbers are written as text, and were read as numbers"
-    note("numbers-as-text", "info", found.texts, what, "Nothing; other programs may want numbers there.")
+    what, fix = "numbers are written as text, and were read as numbers", "Nothing; others may want numbers."
+    note("numbers-as-text", "info", found.texts, what, fix)
     if len(found.apart) > found.around / 2:
         what = "boxes are not around the polygons of their own annotation"
         fix = "Write bbox: [x, y, w, h] around the segmentation, or take out the one that is wrong."
