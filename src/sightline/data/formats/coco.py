@@ -115,8 +115,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     fix = "List the image, or take the annotation out."
     note("boxes-of-no-picture", "error", found.lost, "annotations are of images that are not listed", fix)
     what = "annotations have no box of four numbers, and were left out"
-    fix = "Write bbox: [x, y, w, h]."
-    note("boxes-missing", "error", found.boxless, what, fix)
+    note("boxes-missing", "error", found.boxless, what, "Write bbox: [x, y, w, h].")
     what = "entries are not as COCO has them, and were left out"
     fix = "Give images an id and a file_name."
     note("entries-broken", "error", found.broken, what, fix)
