@@ -13,9 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
+import sightline as sl
 from sightline.core.run import Run
 from sightline.models import embedded
 from sightline.storage import read_tensors
+from sightline.verbs import _fit
 from tests.user.conftest import picture, write_photos
 
 SMALL = ("--size", "32", "--epochs", "1")
@@ -93,6 +95,30 @@ def test_what_beats_the_head_alone_or_the_head_is_the_model(
     for name, tensor in published.items():
         if not name.startswith("classifier."):
             assert torch.equal(kept[f"network.net.{name}"], tensor), name
+
+
+@pytest.mark.parametrize("scores", [(0.5, 0.4, 0.6), (0.5, 0.7, 0.6)], ids=["mean", "trained"])
+def test_the_mean_of_before_and_after_is_the_model_where_it_is_the_best(
+    scores: tuple[float, ...], large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    coming = iter(scores)
+    monkeypatch.setattr(
+        _fit, "validation", lambda *_: {"val_loss": 1.0, "val_accuracy": (s := next(coming)), "val_score": s}
+    )
+    run = sl.train(str(large), size=32, epochs=1, batch_size=6, device="cpu", out=tmp_path / "run")
+    head, last, kept = (run.checkpoint(kind) for kind in ("head", "last", "best"))
+    assert head is not None
+    assert last is not None
+    assert kept is not None
+    share = 0.5 if scores[2] > scores[1] else 1.0
+    moved = 0.0
+    for name, value in kept[0]["model"].items():
+        before, after = head[0]["model"][name], last[0]["ema"][f"module.{name}"]
+        if value.is_floating_point():
+            torch.testing.assert_close(value, before.lerp(after, share))
+            moved += float((after - before).abs().sum())
+    assert moved > 0
+    assert any("mean of the weights" in v for v in run.results.verdicts) == (share == 0.5)
 
 
 def test_a_missing_package_is_said_and_training_goes_on(

@@ -69,6 +69,11 @@ class Training:
         """The weights that are validated and kept: the running mean, where there is one."""
         return self.model if self.ema is None else self.ema.module  # type: ignore[return-value]
 
+    @property
+    def reserved(self) -> float:
+        """Seconds of a budget that are kept for the end: one validation, with a fitted head two."""
+        return self.validation_seconds * (2 if self.recipe.probe else 1)
+
     def save(self) -> None:
         """Write checkpoint "last": all that is needed to go on exactly."""
         tensors: dict[str, dict[str, Tensor]] = {"model": self.model.state_dict(), "optimizer": {}}

@@ -329,7 +329,12 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
     """
     said = []
     best = run.checkpoint("best")
-    if best is not None and best[1].get("epoch") == 0:
+    if best is not None and best[1].get("mean"):
+        said.append(
+            "The mean of the weights with only the head fitted and of those that training made of them was "
+            "the best on validation: it is the model."
+        )
+    elif best is not None and best[1].get("epoch") == 0:
         said.append(
             "Training more than the head did not beat the head alone on validation: the model is the "
             "published network, frozen, with a fitted linear head (linear probe)."

@@ -19,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.sample import Batch
-from sightline.engine import optim, threads
+from sightline.engine import averaging, optim, threads
 from sightline.engine.callbacks import Callback
 from sightline.engine.devices import Devices
 from sightline.engine.recipe import Recipe, seconds
@@ -101,7 +101,7 @@ def fit(
     scales = _layer_scales(training)
     training.optimizers = {part: optim.build(p, recipe, scales) for part, p in model.parts().items()}
     if recipe.ema:
-        training.ema = AveragedModel(model, multi_avg_fn=_average(training), use_buffers=True)
+        training.ema = AveragedModel(model, multi_avg_fn=averaging.running(training), use_buffers=True)
     if resume:
         _resume(training, len(train))
     models = [model] if teacher is None else [model, teacher.model]
@@ -113,6 +113,8 @@ def fit(
                 _prepare(training, prepare, validate)
             while not _finished(training):
                 _epoch(training, train, validate)
+            if prepare is not None:
+                _try_mean(training, validate)
     finally:
         for callback in callbacks:
             callback.end(training)
@@ -164,6 +166,8 @@ def _prepare(
     training.elapsed += training.prepared
     _keep_best(training, values, epoch=0)
     if training.devices.first:
+        weights = {"model": training.evaluated.state_dict()}
+        training.run.save_checkpoint(averaging.HEAD, training.step, weights, {}, keep=1)
         training.run.log(epoch=0, step=0, **values, seconds=time.monotonic() - started)
         numbers = "  ".join(
             f"{name.replace('_', ' ')} {v:.4f}" for name, v in values.items() if name != "val_score"
@@ -172,16 +176,37 @@ def _prepare(
     stop_if_interrupted(training)
 
 
-def _keep_best(training: Training, values: dict[str, float], epoch: int) -> None:
-    """Write checkpoint "best" if these are the best validation values so far."""
+def _try_mean(training: Training, validate: Callable[[Model], dict[str, float]]) -> None:
+    """Keep the mean of the weights before and after training if it is the best on validation."""
+    mean = averaging.with_head(training)
+    if mean is None:
+        return
+    values = validate(mean)
+    kept = _keep_best(training, values, training.best_epoch or training.epoch - 1, mean)
+    numbers = "  ".join(f"{n.replace('_', ' ')} {v:.4f}" for n, v in values.items() if n != "val_score")
+    say(f"mean of head only and network  {numbers}{' *' if kept else ''}")
+
+
+def _keep_best(training: Training, values: dict[str, float], epoch: int, mean: Model | None = None) -> bool:
+    """Write checkpoint "best" if these are the best validation values so far; whether they are.
+
+    Args:
+        training: Its weights were validated.
+        values: Of the validation.
+        epoch: Where the weights come from.
+        mean: The mean of several weights that was validated instead.
+    """
     keyed = (values["val_score"], -values["val_loss"])
     key = keyed if training.recipe.monitor == "score" else (keyed[1], keyed[0])
     first = math.isinf(training.best[0]) and math.isinf(training.best[1])
-    if all(map(math.isfinite, key)) and (key > training.best or first):
-        training.best, training.best_epoch = key, epoch
-        if training.devices.first:
-            weights = {"model": training.evaluated.state_dict()}
-            training.run.save_checkpoint("best", training.step, weights, {"epoch": epoch}, keep=1)
+    if not (all(map(math.isfinite, key)) and (key > training.best or first)):
+        return False
+    training.best, training.best_epoch = key, epoch
+    if training.devices.first:
+        weights = {"model": (mean or training.evaluated).state_dict()}
+        state = {"epoch": epoch, "mean": mean is not None}
+        training.run.save_checkpoint("best", training.step, weights, state, keep=1)
+    return True
 
 
 def _finished(training: Training) -> bool:
@@ -190,11 +215,11 @@ def _finished(training: Training) -> bool:
 
 
 def _out_of_time(training: Training) -> bool:
-    """Whether the budget leaves no more than one validation; the first process decides for all."""
+    """Whether the budget leaves no more than the last validation; the first process decides for all."""
     budget = seconds(training.recipe.time)
     if budget is None:
         return False
-    return bool(training.devices.gather(training.elapsed + training.validation_seconds)[0] >= budget)
+    return bool(training.devices.gather(training.elapsed + training.reserved)[0] >= budget)
 
 
 def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[str, float]]) -> None:
@@ -328,29 +353,12 @@ def _planned(recipe: Recipe) -> int:
     return (recipe.batch_size or 32) * (recipe.accumulate or 1)
 
 
-def _average(training: Training) -> Callable[[Any, Any, Any], None]:
-    """The running mean of weights. Its memory grows with the steps done, so that a short run is not left
-    with the weights it began with, unless these are those of a probe, which are good ones."""
-
-    def update(kept: list[Tensor], now: list[Tensor], steps: Any) -> None:
-        del steps  # it may lie on a GPU, which would be waited for
-        grown = 1.0 if training.recipe.probe else (1 + training.step) / (10 + training.step)
-        share = 1 - min(training.recipe.ema or 0.0, grown)
-        for mean, value in zip(kept, now, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, share)
-            else:
-                mean.copy_(value)
-
-    return update
-
-
 def _progress(training: Training, batches: int) -> float:
     """How much of training is done, in [0, 1], by epochs or by time, whichever is further."""
     done = (training.epoch - 1 + training.batch / max(batches, 1)) / (training.recipe.epochs or 1)
     budget = seconds(training.recipe.time)
     if budget:
-        own = (training.elapsed, training.validation_seconds, training.prepared)
+        own = (training.elapsed, training.reserved, training.prepared)
         elapsed, validation, prepared = training.devices.gather(own)[0]
         done = max(done, (elapsed - prepared) / max(budget - validation - prepared, 1e-9))
     return min(done, 1.0)
