@@ -11,14 +11,19 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from sightline.core.report import Results
 from sightline.core.run import Run
+from sightline.errors import Interrupted
 from sightline.storage import read_tensors
+from sightline.verbs import train as train_verb
+from sightline.verbs._plan import Plan
 from tests.user.conftest import picture, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "2", "--batch-size", "8")
@@ -96,6 +101,30 @@ def test_folds_test_every_image_once(sightline: Callable, photos: Path, tmp_path
     results = json.loads((tmp_path / "cv/results.json").read_text())
     assert results["n"] == 40
     assert len(results["extra"]["folds"]["accuracy"]) == 4
+
+
+def test_folds_that_were_stopped_go_on(
+    sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+    whole = train_verb._tested
+
+    def stopped(made: Plan, run: Run, *rest: Any) -> Results:
+        begun.append(run.path)
+        if len(begun) == 2:
+            raise Interrupted("stopped")
+        return whole(made, run, *rest)
+
+    assert sightline("train", photos, *QUICK, "--folds", 3, "--out", "unbroken").code == 0
+    monkeypatch.setattr(train_verb, "_tested", stopped)
+    assert sightline("train", photos, *QUICK, "--folds", 3, "--out", "cv").code == 130
+    done = sightline("train", photos, "--resume", "cv")
+    assert done.code == 0, done.err
+    assert [path.name for path in begun] == ["fold-1", "fold-2", "fold-2", "fold-3"]
+    a, b = (json.loads((tmp_path / out / "results.json").read_text()) for out in ("unbroken", "cv"))
+    assert a["scores"] == b["scores"]
+    assert a["extra"]["folds"] == b["extra"]["folds"]
+    assert sightline("train", photos, "--resume", "cv").code == 2  # it is finished
 
 
 def test_tune_leaves_the_test_set_closed(sightline: Callable, photos: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
-from sightline.errors import UsageError
+from sightline.errors import DataError, UsageError
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.talk import say
@@ -33,8 +33,6 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
     Raises:
         UsageError: If k is less than 2, or a split, a teacher or pruning was asked for too.
     """
-    from sightline.verbs.train import carry_out
-
     if k < 2:
         raise UsageError(f"--folds must be at least 2. Received {k}.")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -46,21 +44,74 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
         )
     if asked.splits is not None:
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
+    plans = _plans(asked, k)
+    out = out or Run.free(f"{plans[0].dataset.name}-folds")
+    whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
+    return _carry_out(plans, whole)
+
+
+def resume(whole: Run, data: str, device: str, data_dir: Path | None) -> Run:
+    """Go on with a cross-validation: folds that are done stay, one that was stopped is resumed.
+
+    Raises:
+        UsageError: If it is finished.
+        DataError: If the data have changed.
+    """
+    if whole.facts["state"] == "done":
+        raise UsageError(
+            f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
+        )
+    kept = {**whole.facts["asked"], "data": data, "accept": tuple(whole.facts["asked"]["accept"])}
+    if data_dir is not None:
+        kept["data_dir"] = str(data_dir)
+    if device != "auto":
+        kept["device"] = device
+    plans = _plans(Asked(**kept), whole.facts["folds"])
+    now, then = plans[0].dataset.fingerprint(), whole.facts["data"]["fingerprint"]
+    if now != then:
+        raise DataError(
+            f"{data} is not what {whole.path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an "
+            "image, a label or a name changed. Resume with the same data, or start a new run."
+        )
+    say(f"Resuming {whole.path}.")
+    return _carry_out(plans, whole)
+
+
+def _plans(asked: Asked, k: int) -> list[Plan]:
+    """A plan for each fold; the same ones for the same data and seed."""
     looked = look_at(asked)
     same = together(looked.dataset, looked.scan)
     tests = folds(looked.dataset, k, seed=asked.seed, strata=looked.strata, together=same)
-    plans = [_seen.checked(plan(asked, looked, splits=_splits(looked, test, asked))) for test in tests]
-    out = out or Run.free(f"{looked.dataset.name}-folds")
-    whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
+    return [_seen.checked(plan(asked, looked, splits=_splits(looked, test, asked))) for test in tests]
+
+
+def _carry_out(plans: list[Plan], whole: Run) -> Run:
+    """Train what is not trained yet, and pool the answers."""
     runs = []
     for i, made in enumerate(plans):
-        say(f"Fold {i + 1} of {k}")
-        runs.append(carry_out(made, out / f"fold-{i + 1}"))
+        say(f"Fold {i + 1} of {len(plans)}")
+        runs.append(_fold(made, whole.path / f"fold-{i + 1}"))
     results, parts = _pooled(plans, runs)
-    storage.write_json(out / "results.json", results.to_json())
+    storage.write_json(whole.path / "results.json", results.to_json())
     whole.update(state="done")
     _report(whole, plans[0], results, parts)
     return whole
+
+
+def _fold(made: Plan, folder: Path) -> Run:
+    """One fold: as it is if it is done, resumed if it was begun, else trained."""
+    from sightline.verbs import train
+
+    if not (folder / "splits.json").is_file():
+        return train.carry_out(made, folder, overwrite=folder.exists())
+    run = Run.open(folder)
+    if run.facts["state"] == "done":
+        say(f"{folder} is done.")
+        return run
+    asked = made.asked
+    return train.resume_one(
+        asked.data, folder, asked.device, None if asked.data_dir is None else Path(asked.data_dir)
+    )
 
 
 def _splits(looked: Looked, test: np.ndarray, asked: Asked) -> np.ndarray:

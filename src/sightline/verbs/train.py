@@ -59,7 +59,7 @@ def run(
                  "pretrained": None if pretrained == "auto" else pretrained, "seed": seed or None,
                  "accept": accept or None, "overwrite": overwrite or None}  # fmt: skip
         _refuse_beside_resume(recipe, {**options, **named})
-        return _resume(str(data), Path(resume), device, data_dir)
+        return resume_one(str(data), Path(resume), device, data_dir)
     asked = Asked.of(
         recipe,
         accept,
@@ -145,14 +145,16 @@ def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
     return _train(made, created, devices, resume=False)
 
 
-def _resume(data: str, path: Path, device: str, data_dir: Path | None) -> Run:
+def resume_one(data: str, path: Path, device: str, data_dir: Path | None) -> Run:
     """Go on with a run: same data, wherever they lie now, same split, same recipe."""
     found = Run.open(path)
     kept = dict(found.facts["asked"])
     if found.facts["verb"] == "tune":
         raise UsageError(f"{path} is a trial of a search and is not resumed. Train with its settings.")
     if "folds" in found.facts:
-        raise UsageError(f"{path} is a cross-validation, which is not resumed as a whole. Start it anew.")
+        from sightline.verbs import _folds
+
+        return _folds.resume(found, data, device, data_dir)
     if not (path / "splits.json").is_file():
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
     if found.facts["state"] == "done":
