@@ -106,7 +106,7 @@ def with_ramps(one: LabelMap, values: NDArray[np.integer]) -> LabelMap:
     some = values[:: max(1, len(values) // _ROWS)].astype(np.int64)
     step = np.sign(np.diff(some, axis=1))
     ramp = (step[:, 1:] == step[:, :-1]) & (step[:, 1:] != 0)
-    if ramp.mean() > _GRADUAL:  # a photograph, or a measure of height
+    if not ramp.size or ramp.mean() > _GRADUAL:  # a photograph, or a measure of height
         return one
     first = ramp.copy()
     first[:, 1:] &= ~ramp[:, :-1]
