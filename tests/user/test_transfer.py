@@ -97,20 +97,22 @@ def test_what_beats_the_head_alone_or_the_head_is_the_model(
             assert torch.equal(kept[f"network.net.{name}"], tensor), name
 
 
-@pytest.mark.parametrize("scores", [(0.5, 0.4, 0.6), (0.5, 0.7, 0.6)], ids=["mean", "trained"])
-def test_the_mean_of_before_and_after_is_the_model_where_it_is_the_best(
-    scores: tuple[float, ...], large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("losses", "share"),
+    [((1.0, 0.9, 0.95), 0.5), ((1.0, 0.5, 0.9), 1.0), ((0.1, 0.5, 0.9), 0.0)],
+    ids=["no one is better beyond chance", "trained", "head alone"],
+)
+def test_the_mean_of_before_and_after_is_the_model_unless_another_is_better(
+    losses: tuple[float, ...], share: float, large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    coming = iter(scores)
-    monkeypatch.setattr(
-        _fit, "validation", lambda *_: {"val_loss": 1.0, "val_accuracy": (s := next(coming)), "val_score": s}
-    )
+    coming = iter(losses)
+    values = {"val_accuracy": 0.5, "val_score": 0.5}
+    monkeypatch.setattr(_fit, "validation", lambda *_: {"val_loss": next(coming), **values})
     run = sl.train(str(large), size=32, epochs=1, batch_size=6, device="cpu", out=tmp_path / "run")
     head, last, kept = (run.checkpoint(kind) for kind in ("head", "last", "best"))
     assert head is not None
     assert last is not None
     assert kept is not None
-    share = 0.5 if scores[2] > scores[1] else 1.0
     moved = 0.0
     for name, value in kept[0]["model"].items():
         before, after = head[0]["model"][name], last[0]["ema"][f"module.{name}"]

@@ -184,6 +184,7 @@ def fit(
         resume=resume,
         teacher=_teacher.opened(plan, devices),
         prepare=_probe(plan, devices),
+        doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
     return model, training.elapsed
 

@@ -331,8 +331,8 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
     best = run.checkpoint("best")
     if best is not None and best[1].get("mean"):
         said.append(
-            "The mean of the weights with only the head fitted and of those that training made of them was "
-            "the best on validation: it is the model."
+            "The model is the mean of the weights with only the head fitted and of those after training: on "
+            "validation neither is better beyond chance."
         )
     elif best is not None and best[1].get("epoch") == 0:
         said.append(

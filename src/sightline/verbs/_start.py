@@ -40,8 +40,8 @@ that the weights were trained on; else padded. Stretching costs 2 points of accu
 training images of hymenoptera)."""
 
 FEW_TRAINING_IMAGES = 3_000
-"""Below this, weights that are tuned are chosen by the validation loss: of the 15 % that validate, accuracy has
-a standard error of 2 points or more, and the best of many epochs by it is the luckiest."""
+"""Below this, the validation loss decides which weights are kept, and training does not end early: accuracy on
+the 15 % that validate has a standard error of 2 points or more, and the best of many epochs is the luckiest."""
 
 STRIDE_4 = "all-but-15"
 """Freezes the five blocks of the installed networks up to stride 4: with rates that fall with depth they
@@ -268,7 +268,7 @@ def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:
         scan: What was measured of all images.
         timed: Whether a budget of time ends training.
     """
-    batch = 16 if images < 5_000 else 64
+    batch, few = 16 if images < 5_000 else 64, images < FEW_TRAINING_IMAGES
     return {
         "probe": True,
         "freeze_bn": True,
@@ -281,8 +281,8 @@ def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:
         "batch_size": batch,
         "ema": round(float(np.clip(1 - batch / images, 0.9, 0.999)), 4),  # a memory of one epoch
         "epochs": 100_000 if timed else int(np.clip(round(6_000 / images), 5, 20)),
-        "patience": 0 if timed else 5,
-        "monitor": "loss" if images < FEW_TRAINING_IMAGES else "score",
+        "patience": 0 if timed or few else 5,
+        "monitor": "loss" if few else "score",
         "augment": "standard",
         "fit": "crop" if elongation(scan) <= MAX_CROPPED_RATIO else "pad",
         "size": tuned_side(scan),

@@ -75,6 +75,7 @@ def fit(
     resume: bool = False,
     teacher: Teacher | None = None,
     prepare: Callable[[Model], None] | None = None,
+    doubt: float = 0.0,
 ) -> Training:
     """Train a model; the best weights are in it, and in checkpoint "best", when this returns.
 
@@ -90,7 +91,9 @@ def fit(
         resume: Go on from the run's newest checkpoint.
         teacher: Another model that it learns from.
         prepare: Changes the model before the first step, and makes a model of it that training must beat:
-            it is validated, and kept until better weights come.
+            it is validated, and kept until better weights come. After training the mean of both is tried.
+        doubt: Standard error of the validation loss as a share of it: where the loss decides, others than
+            that mean must be better by more.
 
     Raises:
         TrainingFailed: If the loss is not finite, or memory runs out.
@@ -114,7 +117,7 @@ def fit(
             while not _finished(training):
                 _epoch(training, train, validate)
             if prepare is not None:
-                _try_mean(training, validate)
+                _try_mean(training, validate, doubt)
     finally:
         for callback in callbacks:
             callback.end(training)
@@ -176,26 +179,22 @@ def _prepare(
     stop_if_interrupted(training)
 
 
-def _try_mean(training: Training, validate: Callable[[Model], dict[str, float]]) -> None:
-    """Keep the mean of the weights before and after training if it is the best on validation."""
+def _try_mean(training: Training, validate: Callable[[Model], dict[str, float]], doubt: float) -> None:
+    """Keep the mean of the weights before and after training, unless others are better on validation."""
     mean = averaging.with_head(training)
     if mean is None:
         return
     values = validate(mean)
-    kept = _keep_best(training, values, training.best_epoch or training.epoch - 1, mean)
+    if training.recipe.monitor == "loss" and values["val_loss"] <= -training.best[0] * (1 + doubt):
+        training.best = (-math.inf, -math.inf)
+    kept = _keep_best(training, values, training.epoch - 1, mean)
     numbers = "  ".join(f"{n.replace('_', ' ')} {v:.4f}" for n, v in values.items() if n != "val_score")
     say(f"mean of head only and network  {numbers}{' *' if kept else ''}")
 
 
 def _keep_best(training: Training, values: dict[str, float], epoch: int, mean: Model | None = None) -> bool:
-    """Write checkpoint "best" if these are the best validation values so far; whether they are.
-
-    Args:
-        training: Its weights were validated.
-        values: Of the validation.
-        epoch: Where the weights come from.
-        mean: The mean of several weights that was validated instead.
-    """
+    """Write checkpoint "best" if these are the best validation values so far, of the model that is trained
+    or of a mean of several; whether they are."""
     keyed = (values["val_score"], -values["val_loss"])
     key = keyed if training.recipe.monitor == "score" else (keyed[1], keyed[0])
     first = math.isinf(training.best[0]) and math.isinf(training.best[1])
