@@ -40,8 +40,8 @@ that the weights were trained on; else padded. Stretching costs 2 points of accu
 training images of hymenoptera)."""
 
 FEW_TRAINING_IMAGES = 3_000
-"""Below this, the validation loss decides which weights are kept, and training does not end early: on the 15 %
-that validate, accuracy has a standard error of 2 points or more, and the best epoch by it is the luckiest."""
+"""Below this, the validation loss decides which weights are kept, and training does not end early: accuracy
+has a standard error of 2 points or more on 15 % of them, and the best epoch by it is the luckiest."""
 
 STRIDE_4 = "all-but-15"
 """Freezes the five blocks of the installed networks up to stride 4: with rates that fall with depth they
