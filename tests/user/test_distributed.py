@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from sightline.core.run import Run
+from sightline.models import embedded
 from sightline.storage import read_tensors
 from tests.user.conftest import write_photos
+from tests.user.test_transfer import write_large
 
 COMMON = (
     "--model",
@@ -28,20 +30,45 @@ COMMON = (
 )
 
 
-@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+DISTRIBUTED = pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without distributed")
+
+
+def trained(folder: Path, *options: str) -> list[Run]:
+    """Runs of one process, and of two, on the photos of a folder."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    runs = []
+    for name, launcher in (("one", []), ("two", torchrun)):
+        command = [sys.executable, *launcher, "-m", "sightline", "train", "photos", *options, "--out", name]
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-3000:]
+        runs.append(Run.open(folder / name))
+    return runs
+
+
+@DISTRIBUTED
 def test_two_processes_equal_one(tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", n=64)
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    one = [sys.executable, "-m", "sightline", "train", "photos", *COMMON, "--out", "one"]
-    two = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-           "-m", "sightline", "train", "photos", *COMMON, "--out", "two"]  # fmt: skip
-    for command in (one, two):
-        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
-    weights = [read_tensors(tmp_path / name / "model" / "model.safetensors") for name in ("one", "two")]
+    runs = trained(tmp_path, *COMMON)
+    weights = [read_tensors(run.path / "model" / "model.safetensors") for run in runs]
     for name, value in weights[0].items():
         assert torch.allclose(value, weights[1][name], atol=1e-4), name
-    runs = [Run.open(tmp_path / name) for name in ("one", "two")]
     assert runs[0].results.scores["accuracy"].n == runs[1].results.scores["accuracy"].n
     assert len(list(runs[1].events())) == 3
     assert set(runs[0].predictions()[0]) == set(runs[1].predictions()[0])
+
+
+@DISTRIBUTED
+def test_two_processes_tune_installed_weights_as_one_does(tmp_path: Path) -> None:
+    if lack := embedded.trouble(embedded.DEFAULT):
+        pytest.skip(lack)
+    write_large(tmp_path / "photos")
+    plain = ("--size", "32", "--epochs", "1", "--batch-size", "8", "--augment", "none", "--device", "cpu")
+    runs = trained(tmp_path, *plain)
+    kept = [run.checkpoint("best") for run in runs]
+    assert kept[0] is not None
+    assert kept[1] is not None
+    assert kept[0][1] == kept[1][1]  # the same epoch, or the mean
+    weights = [one[0]["model"] for one in kept if one is not None]
+    for name, value in weights[0].items():
+        assert torch.allclose(value, weights[1][name], atol=1e-3), name
