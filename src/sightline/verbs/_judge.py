@@ -243,7 +243,7 @@ def verdicts(
     if results.n < FEW:
         kind = "" if results.split == "all" else f"{results.split} "
         said.append(
-            f"There are only {results.n} {kind}images, so the intervals are wide: "
+            f"The {kind}images are few ({results.n}), so the intervals are wide: "
             "small differences cannot be told from chance."
         )
     return said

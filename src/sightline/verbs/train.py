@@ -268,8 +268,8 @@ def _test_origin(made: Plan) -> list[str]:
         return []
     test, val = (len(made.dataset.where(s)) for s in ("test", "val"))
     return [
-        f"The data name no test part: these {test} test images were set aside from train, and the {val} "
-        "of val chose the weights. Name that folder test to be scored on it; val is then cut from train."
+        f"The data name no test part: the test images ({test}) were set aside from train, and those of val "
+        f"({val}) chose the weights. Name that folder test to be scored on it; val is then cut from train."
     ]
 
 
