@@ -257,7 +257,7 @@ def _gather(path: Path, split: str, table: Columns, roles: _Roles, found: _Found
     found.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
     boxes = _boxes(path, table, roles)
-    _parts_of_one(path, boxes, found)
+    _parts_of_one(path, boxes, roles, found)
     for line, cells, corners in zip(table.lines, table.rows, boxes, strict=True):
         row = dict(zip(table.names, cells, strict=True))
         more = {role: row[name] for role, name in roles.more.items()}
@@ -301,8 +301,11 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
     return found
 
 
-def _parts_of_one(path: Path, boxes: Sequence[tuple[float, ...] | None], found: _Found) -> None:
-    """Note whether boxes are in parts of the picture: none goes beyond 1, and some are fractions.
+def _parts_of_one(
+    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, found: _Found
+) -> None:
+    """Note whether boxes are in parts of the picture: none goes beyond 1, some are fractions. Tables with ids
+    of classes, which are ours, count in pixels.
 
     Raises:
         DataError: If another table of the set counts otherwise.
@@ -311,7 +314,9 @@ def _parts_of_one(path: Path, boxes: Sequence[tuple[float, ...] | None], found: 
     values = values[np.isfinite(values)]
     if not len(values):
         return
-    parts = bool(values.max() <= 1.001 and values.min() >= -0.001 and (values % 1 != 0).any())
+    parts = not roles.number and bool(
+        values.max() <= 1.001 and values.min() >= -0.001 and (values % 1 != 0).any()
+    )
     if found.counted not in (None, parts):
         raise DataError(
             f"{path}: boxes are {'parts of the picture (0 to 1)' if parts else 'in pixels'}, and those of "
@@ -328,7 +333,8 @@ def _box(
     """Gather the box of one row."""
     column = roles.name or roles.number
     key = row[column] if column else ONE
-    if is_missing(key) and key.lower() not in DOUBTFUL:
+    # A name beside an id is one, whatever it is.
+    if not key or (is_missing(key) and key.lower() not in DOUBTFUL and not roles.number):
         found.nameless.append(where)
         return
     if roles.number and re.fullmatch(r"\d{1,9}", row[roles.number]):
