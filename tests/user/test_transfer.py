@@ -218,4 +218,4 @@ def test_where_the_test_images_came_from_is_said(sightline: Callable, tmp_path: 
     assert done.code == 0, done.err
     said = " ".join(Run.open(tmp_path / "run").results.verdicts)
     assert "name no test part" in said
-    assert "the 20 of val chose the weights" in said
+    assert "those of val (20) chose the weights" in said

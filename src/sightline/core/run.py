@@ -155,11 +155,11 @@ class Run:
     def save_checkpoint(
         self, kind: str, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Any, keep: int
     ) -> None:
-        """Write `checkpoints/kind-step` and remove all but the newest `keep` of its kind."""
+        """Write `checkpoints/kind-step`, or `kind-step+`, and keep the newest `keep` of its kind."""
         folder = self.path / "checkpoints" / f"{kind}-{step:09d}"
         folder.parent.mkdir(exist_ok=True)
-        if folder.exists():
-            shutil.rmtree(folder)
+        while folder.exists():  # it stays until the new one is whole
+            folder = folder.with_name(f"{folder.name}+")
         storage.save(folder, tensors, state)
         for old in sorted(folder.parent.glob(f"{kind}-*"))[:-keep]:
             shutil.rmtree(old)

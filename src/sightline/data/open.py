@@ -20,6 +20,8 @@ from sightline.data.pixels import Files, Pages
 from sightline.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "is_name", "named", "open_data"]
+LIKELY = 0.5
+"""How sure a format must be of data of which another is surer."""
 _NEEDS = {
     "label": "a class for each picture",
     "number": "numbers for each picture",
@@ -61,6 +63,8 @@ def open_data(
         UsageError: If two formats are equally sure and do not say the same, or the range is none, or is given
             for data that have none.
     """
+    if exif not in (None, "apply", "ignore"):
+        raise UsageError(f"--exif is apply or ignore. Received {exif!r}.")
     span = None if pixel_range is None else _span(pixel_range)
     near = None if data_dir is None else Path(home(str(data_dir)))
     options = ReadOptions(truth=truth, target=target, exif=exif, data_dir=near)
@@ -142,6 +146,12 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
     _must_be_something(path, source)
     sure = {name: float(FORMATS.load(name).sniff(source, options)) for name in FORMATS.names()}
     best = max(sure.values())
+    if (chosen := _of_that_truth(source, sure, best, options)) is not None:
+        card = FORMATS.load(chosen).CARD
+        return (
+            chosen,
+            f"Read as '{card.name}' ({card.summary}), which holds {_NEEDS.get(options.truth or '', '')}.",
+        )
     winners = [name for name, value in sure.items() if value == best]
     if best == 0:
         raise DataError(_unrecognised(path))
@@ -151,6 +161,19 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
     if path.exists() and is_name(source):
         why += f" It is the path '{path}'; for the data set of that name go to another folder."
     return chosen, why
+
+
+def _of_that_truth(source: str, sure: dict[str, float], best: float, options: ReadOptions) -> str | None:
+    """A likely format that holds the truth that is wanted, where the likeliest of all do not; None else."""
+    fit = {n: v for n, v in sure.items() if v >= LIKELY and options.truth in FORMATS.load(n).CARD.truths}
+    if options.truth is None or not fit or max(fit.values()) == best:
+        return None
+    chosen = max(fit, key=lambda name: fit[name])
+    try:
+        _read(chosen, source, options)
+    except DataError:
+        return None
+    return chosen
 
 
 def _of_several(source: str, winners: list[str], options: ReadOptions) -> tuple[str, str]:

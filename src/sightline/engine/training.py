@@ -83,7 +83,8 @@ class Training:
             part: pack(optimizer.state_dict(), tensors["optimizer"], part)
             for part, optimizer in self.optimizers.items()
         }
-        names = ("epoch", "batch", "step", "elapsed", "lr", "best", "best_epoch", "validation_seconds")
+        names = ("epoch", "batch", "step", "elapsed", "lr", "best", "best_epoch", "validation_seconds",
+                 "stopping")  # fmt: skip
         state = {name: getattr(self, name) for name in names} | {
             "prepared": self.prepared,
             "sums": {name: float(value) for name, value in self.sums.items()},
@@ -109,6 +110,7 @@ class Training:
         for name in names:
             setattr(self, name, state[name])
         self.best, self.prepared = tuple(state["best"]), state.get("prepared", 0.0)
+        self.stopping = state.get("stopping", False)
         self.plateau = Plateau(**state["plateau"])
         self.devices.restore(unpack(state["devices"], tensors["optimizer"]))
         for callback in self.callbacks:

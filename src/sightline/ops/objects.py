@@ -28,11 +28,16 @@ def crowded(targets: Instances) -> tuple[NDArray[np.bool_], float]:
     keep = (~apart & (targets.labels >= 0)).numpy()
     classes = int(targets.labels.max()) + 1 if len(targets.labels) else 1
     cell = targets.image.numpy()[keep] * classes + targets.labels.numpy()[keep]
-    each = np.bincount(cell, minlength=len(targets) * classes).reshape(len(targets), classes)
-    objects, judged = each.sum(0), np.minimum(each, JUDGED).sum(0)
+    cells, each = np.unique(
+        cell, return_counts=True
+    )  # images times classes would not fit where both are many
+    objects = np.bincount(cells % classes, each, classes).astype(np.int64)
+    judged = np.bincount(cells % classes, np.minimum(each, JUDGED), classes).astype(np.int64)
     there = objects > 0
     precision = (100 * judged[there] // objects[there] + 1) / 101
-    return np.asarray((each > JUDGED).any(1)), float(precision.mean()) if there.any() else 1.0
+    many = np.zeros(len(targets), dtype=bool)
+    many[cells[each > JUDGED] // classes] = True
+    return many, float(precision.mean()) if there.any() else 1.0
 
 
 def rarest(targets: Instances) -> NDArray[np.int64]:

@@ -49,7 +49,7 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
         at = next((str(p) for p in _places(run, asked["data"]) if p.exists()), asked["data"])
         if at != asked["data"] and Path(asked["data"]).is_absolute():
             say(f"{asked['data']} is not there any more; taken from {at}.")
-    elif is_name(asked["data"]):  # it lies below the folder
+    elif is_name(asked["data"]) or _below(Path(data or ""), asked["data"]):
         at, data_dir = asked["data"], data
     try:
         return open_data(
@@ -68,6 +68,11 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
             f"The data of {run.path} are not at {at} any more, nor beside the run. Say where they are: "
             f"--data (export, benchmark), or `sightline evaluate {run.path} DATA`. ({error})"
         ) from error
+
+
+def _below(folder: Path, data: str) -> bool:
+    """Whether data that were named as a path from a folder of data lie below this one."""
+    return not Path(data).is_absolute() and (folder / data).exists()
 
 
 def _places(run: Run, data: str) -> Iterator[Path]:
@@ -119,7 +124,7 @@ def as_trained(dataset: Dataset, run: Run) -> Dataset | None:
     if part.fingerprint() != run.facts["data"]["fingerprint"]:
         return None
     if more:
-        say(f"{more} images that {run.path} did not have are left aside.")
+        say(f"{more} images that {run.path} did not have lie beside its own.")
     return part.with_splits(splits_from_json(part, stored))
 
 

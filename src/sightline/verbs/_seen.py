@@ -57,7 +57,10 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
     named = _names(run)
     known = [item for item in held.ids if item in named]
     if (run / FILE).is_file():
-        learnt = _learnt(run)
+        own = set(
+            _digests(plan.part("train")).values()
+        )  # copies across this split are a finding of the check
+        learnt = _learnt(run) - own
         certain = [item for item, digest in _digests(held).items() if digest in learnt]
     else:  # a run of before pictures were written down
         same = Run.open(run).facts["data"]["fingerprint"] == plan.dataset.fingerprint()

@@ -54,14 +54,16 @@ def run(
     dataset = dataset.subset(np.flatnonzero(scan.readable))
     if not scan.readable.all():
         say(f"{int((~scan.readable).sum())} unreadable images are left out.")
-    if own:
+    mine = as_trained(dataset, found)
+    if mine is None and own:
         stored = json.loads((found.path / "splits.json").read_text(encoding="utf-8"))
-        dataset = dataset.with_splits(splits_from_json(dataset, stored))
-    elif (same := as_trained(dataset, found)) is not None:
+        dataset = mine = dataset.with_splits(splits_from_json(dataset, stored))
+    elif mine is not None and not own:
         say(f"{data} holds the data that {found.path} was made with; they are split as they were then.")
-        own, dataset = True, same
+    if mine is not None and (own or split != "all"):
+        own, dataset = True, mine
     part, name = _part(dataset, split)
-    held = dataset.subset(dataset.where("test")) if own and name == "all" else part
+    held = mine.subset(mine.where("test")) if mine is not None and name == "all" else part
     looks = _judge.look_at_test(found, held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
     settings = model.settings
@@ -91,9 +93,15 @@ def _opened(
     """
     if data is not None:
         truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
-        span = run.facts["settings"].get("pixel_range")
+        span, exif = run.facts["settings"].get("pixel_range"), run.facts["asked"].get("exif")
         return open_data(
-            str(data), truth=truth, format=format, target=target, pixel_range=span, data_dir=data_dir
+            str(data),
+            truth=truth,
+            format=format,
+            target=target,
+            pixel_range=span,
+            exif=exif,
+            data_dir=data_dir,
         )
     for name, value in (("format", format), ("target", target)):
         if value is not None:

@@ -34,7 +34,7 @@ CARD = CheckCard(
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """What is lost on the way to 8 bits. Nothing for pictures in memory."""
     span = getattr(dataset.pixels, "span", None)
-    low, high, top = scan.raw[:, 0], scan.raw[:, 1], scan.raw[:, 2]
+    low, high, top = np.where(scan.readable[:, None], scan.raw[:, :3], np.nan).T
     if span is not None:
         grey = _beyond(dataset, low, high, span)
     else:

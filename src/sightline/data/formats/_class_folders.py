@@ -76,6 +76,15 @@ def has_picture(folder: Path) -> bool:
     return any(any(map(_pictured, files)) for _, _, files in os.walk(folder))
 
 
+def is_mask(picture: Path, top: Path) -> bool:
+    """Whether a picture below a class folder is a mask: in a folder of masks, or a_mask.png beside a.png."""
+    inside = (name.lower() for name in picture.parent.relative_to(top).parts)
+    if any(name in MASKS and name not in PICTURES for name in inside):
+        return True
+    stem = re.sub(r"[ _-](mask|masks|seg|segmentation)([ _-]?\d+)?$", "", picture.stem, flags=re.IGNORECASE)
+    return stem != picture.stem and any((picture.parent / f"{stem}{e}").exists() for e in ALL_EXTENSIONS)
+
+
 def layout(root: Path) -> Layout:
     """Tell classes from splits and from what lies beside them.
 
@@ -116,6 +125,9 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
             f"{top}: the folders {', '.join(twice)} name one split twice. "
             "Keep one folder for each of train, val and test."
         )
+    classless = [f for f in splits if splits[f] != "train" and _holds_roles_only(f)]
+    if len(classless) < len(splits):  # val/images beside train/cat/images, as in Tiny ImageNet
+        splits = {f: split for f, split in splits.items() if f not in classless}
     flat = [f for f in named if f not in splits and has_picture(f)]
     train = [f.name for f in flat if named[f] == "train"]
     if train:
@@ -126,6 +138,12 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
     found = Layout([(split, _inside(f, notes)) for f, split in splits.items()], flat=flat, notes=notes)
     found.aside = [f for f in folders(top) if f not in named]
     return found
+
+
+def _holds_roles_only(folder: Path) -> bool:
+    """Whether the pictures of a split lie in folders that are named for the kind of files in them."""
+    held = [c.name.lower() for c in folders(folder) if has_picture(c)]
+    return bool(held) and all(name in ROLES for name in held)
 
 
 def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layout:

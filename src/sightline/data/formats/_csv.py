@@ -145,6 +145,22 @@ def _fit(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
     return cells > 1, sum(len(row) == cells for row in rows) / max(len(rows), 1), cells
 
 
+_COLUMNS = {
+    "path",
+    "file",
+    "filename",
+    "file_name",
+    "image",
+    "images",
+    "img",
+    "picture",
+    "photo",
+    "id",
+    "name",
+}
+_COLUMNS |= {"mask", "label", "class", "target"}
+
+
 def _must_be_header(path: Path, names: Sequence[str]) -> None:
     """Refuse a first line that is a row: it would be lost.
 
@@ -154,6 +170,8 @@ def _must_be_header(path: Path, names: Sequence[str]) -> None:
     for name in names:
         at = name.replace("\\", "/")
         known = Path(at).suffix.lower() in ALL_EXTENSIONS
+        if name.lower() in _COLUMNS:  # the name of a column, whatever files lie there
+            continue
         if name and (known or any(is_there(path.parent / f"{at}{e}") for e in ("", ".jpg", ".png"))):
             raise DataError(
                 f"{path}: there is no header: the first line holds the picture '{name}'. Put a line with the "

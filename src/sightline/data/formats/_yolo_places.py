@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,12 @@ def label_files(images: Path) -> list[Path]:
     return some if any(LINE.fullmatch(line) for line in lines) else []
 
 
+@lru_cache(maxsize=4096)
 def labels_folder(images: Path) -> Path:
     """The folder of labels that belongs to one of pictures: the last `images` in its path is `labels`.
 
-    Both are found in any case (Images, Labels).
+    Both are found in any case (Images, Labels). Asked for each picture, so it is kept until
+    `cache_clear`.
     """
     parts = list(images.parts)
     for k in range(len(parts) - 1, -1, -1):

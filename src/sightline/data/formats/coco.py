@@ -331,7 +331,10 @@ def _name(entry: dict[str, Any]) -> str:
     name, address = entry.get("file_name"), entry.get("coco_url")
     if isinstance(name, str) and name:
         return name.replace("\\", "/")
-    return urlsplit(address).path.lstrip("/") if isinstance(address, str) else ""
+    try:
+        return urlsplit(address).path.lstrip("/") if isinstance(address, str) else ""
+    except ValueError:  # no address
+        return ""
 
 
 def _lists(path: Path, masks: bool) -> tuple[list[Any], list[Any], list[Any]]:

@@ -22,6 +22,7 @@ from sightline.data.formats._class_folders import (
     folders,
     has_picture,
     hidden,
+    is_mask,
     layout,
     pictures_of,
 )
@@ -51,6 +52,7 @@ class _Found:
     classes: set[str] = field(default_factory=set)
     others: list[Path] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
+    masks: list[Path] = field(default_factory=list)
     hidden: int = 0
 
 
@@ -182,7 +184,10 @@ def _files(folder: Path, real: Path, found: _Found) -> Iterator[Path]:
             elif path.is_symlink() and not path.resolve().is_relative_to(real):
                 found.links.append(path)
             elif path.suffix.lower() in ALL_EXTENSIONS and path.is_file():
-                yield path
+                if is_mask(path, folder):
+                    found.masks.append(path)
+                else:
+                    yield path
             else:
                 found.others.append(path)
 
@@ -234,6 +239,10 @@ def _asides(found: _Found, root: Path) -> Iterator[Finding]:
     what = "pictures of a split lie in no class folder, so nothing says what they show: left aside"
     fix = "Put them into class folders, or predict on them later: `sightline predict`."
     yield from listed("pictures-unlabelled", "warning", unlabelled, what, fix)
+    masks = [_id(p, root) for p in found.masks]
+    what = "pictures in class folders are masks of others by their names, and were left aside"
+    fix = "Take them out of the class folders, or accept this."
+    yield from listed("masks-in-class", "error", masks, what, fix)
     kinds = foreign(root)
     seen = [_id(p, root) for kind in kinds for p in kind.files]
     what = "files look like annotations and were not read"

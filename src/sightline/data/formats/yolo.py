@@ -96,6 +96,7 @@ class _Found:
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure of a data.yaml with names and splits, of obj.data, and of pictures with labels of YOLO's lines."""
     del options
+    labels_folder.cache_clear()
     root = Path(source)
     if root.is_file() and root.suffix.lower() in (".yaml", ".yml"):
         return 0.97 if config_of(root) is not None else 0.0
@@ -113,6 +114,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     Raises:
         DataError: If there is no such data set, or data.yaml cannot be understood.
     """
+    labels_folder.cache_clear()
     root = Path(source)
     yaml_there = configs(root) if root.is_dir() else root.suffix.lower() in (".yaml", ".yml")
     config = (None if yaml_there else old_config(root)) or configured(root)

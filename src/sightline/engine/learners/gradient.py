@@ -118,6 +118,7 @@ def fit(
                 _epoch(training, train, validate)
             if prepare is not None:
                 _try_mean(training, validate, doubt)
+                stop_if_interrupted(training)
     finally:
         for callback in callbacks:
             callback.end(training)
@@ -184,7 +185,8 @@ def _try_mean(training: Training, validate: Callable[[Model], dict[str, float]],
     mean = averaging.with_head(training)
     if mean is None:
         return
-    values = validate(mean)
+    with memory(training, "validation"):
+        values = validate(mean)
     if training.recipe.monitor == "loss" and values["val_loss"] <= -training.best[0] * (1 + doubt):
         training.best = (-math.inf, -math.inf)
     kept = _keep_best(training, values, training.epoch - 1, mean)
