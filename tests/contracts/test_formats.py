@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,21 @@ def test_what_is_written_is_read_back(name: str, truth: str, tmp_path: Path) -> 
     assert one.fingerprint() == two.fingerprint()
     assert not one.problems
     assert hashes(tmp_path / "one") == before
+
+
+@pytest.mark.parametrize(("name", "truth"), WRITING)
+def test_what_systems_leave_behind_is_nobodys_picture(name: str, truth: str, tmp_path: Path) -> None:
+    module, options = FORMATS.load(name), ReadOptions(truth=truth)
+    original = accepted(name, truth, tmp_path / "trial")
+    if original is None:
+        assert truth != module.CARD.truths[0]
+        return
+    source = str(module.write(original, tmp_path / "out"))
+    before = module.read(source, options)
+    for file in hashes(tmp_path / "out"):
+        for left in (f"._{file.name}", f"@eaDir/{file.name}", f"__MACOSX/{file.name}"):
+            (file.parent / left).parent.mkdir(exist_ok=True)
+            shutil.copy(file, file.parent / left)
+    after = module.read(source, options)
+    assert rows(after) == rows(before)
+    assert [f.name for f in after.problems] == [f.name for f in before.problems]

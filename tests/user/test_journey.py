@@ -166,6 +166,23 @@ def test_early_stop_keeps_the_best_epoch(sightline: Callable, photos: Path, tmp_
     assert len(list(Run.open(tmp_path / "a").events())) < 200
 
 
+def test_a_run_that_stopped_early_and_was_broken_off_trains_no_further(
+    sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(train_verb, "_tested", stopped)
+        asked = ("--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a")
+        assert sightline("train", photos, *asked).code == 130
+    before = len(list(Run.open(tmp_path / "a").events()))
+    assert before < 200
+    assert sightline("train", photos, "--resume", "a").code == 0
+    assert len(list(Run.open(tmp_path / "a").events())) == before
+
+
+def stopped(*_: Any) -> Results:
+    raise Interrupted("stopped")
+
+
 def test_regression_from_a_table(sightline: Callable, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     lines = ["path,brightness"]

@@ -110,3 +110,42 @@ def test_classes_of_other_names_are_not_taken_by_number(sightline: Callable, pho
     assert said.code == 0, said.err
     assert "starts fresh" in said.err
     assert "Loaded(" not in said.err
+
+
+def test_copies_across_the_split_that_were_accepted_do_not_close_the_way_on(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    for part, numbers in (("train", range(8)), ("test", range(8, 12))):
+        for name in ("day", "night"):
+            (tmp_path / "parts" / part / name).mkdir(parents=True)
+            for i in numbers:
+                shutil.copy(photos / name / f"{i:03d}.png", tmp_path / "parts" / part / name / f"{i}.png")
+    shutil.copy(tmp_path / "parts/train/day/0.png", tmp_path / "parts/test/day/copy.png")
+    first = ("train", "parts", *QUICK, "--accept", "duplicates-across-splits")
+    assert sightline(*first, "--out", "one").code == 0
+    said = sightline(*first, "--weights", "one", "--splits", "one", "--out", "two")
+    assert said.code == 0, said.err
+
+
+def test_data_that_have_grown_are_scored_as_they_were_or_whole(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "run").code == 0
+    before = sightline("--json", "evaluate", "run").json()
+    rng = np.random.default_rng(5)
+    for i in range(6):
+        Image.fromarray(picture(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
+    for again in (("evaluate", "run"), ("evaluate", "run", photos)):
+        said = sightline("--json", *again)
+        assert said.code == 0, said.err
+        assert said.json()["scores"] == before["scores"]
+        assert "6 images" in said.err
+    assert sightline("--json", "evaluate", "run", photos, "--split", "all").json()["n"] == 46
+
+
+def test_the_folder_of_named_data_is_no_data(sightline: Callable, photos: Path, tmp_path: Path) -> None:
+    shutil.move(photos, tmp_path / "store" / "photos")
+    assert sightline("train", "photos", *QUICK, "--data-dir", "store", "--out", "run").code == 0
+    shutil.move(tmp_path / "store", tmp_path / "moved")
+    said = sightline("evaluate", "run", "--data-dir", "moved")
+    assert said.code == 0, said.err

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image
 
 import sightline as sl
 from sightline.core.run import Run
+from sightline.errors import Interrupted
 from sightline.models import embedded
 from sightline.storage import read_tensors
 from sightline.verbs import _fit
@@ -219,3 +222,23 @@ def test_where_the_test_images_came_from_is_said(sightline: Callable, tmp_path: 
     said = " ".join(Run.open(tmp_path / "run").results.verdicts)
     assert "name no test part" in said
     assert "those of val (20) chose the weights" in said
+
+
+def test_a_signal_while_the_mean_is_tried_ends_the_run(
+    large: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def slow(*_: Any) -> dict[str, float]:
+        calls.append(1)
+        if len(calls) == 3:  # the head, the epoch, their mean
+            signal.raise_signal(signal.SIGTERM)
+        return {"val_loss": 1.0, "val_accuracy": 0.5, "val_score": 0.5}
+
+    asked: dict[str, Any] = {"size": 32, "epochs": 1, "batch_size": 6, "device": "cpu"}
+    with monkeypatch.context() as patch:
+        patch.setattr(_fit, "validation", slow)
+        with pytest.raises(Interrupted):
+            sl.train(str(large), out=tmp_path / "run", **asked)
+    assert Run.open(tmp_path / "run").facts["state"] == "interrupted"
+    assert sl.train(str(large), resume=tmp_path / "run").facts["state"] == "done"

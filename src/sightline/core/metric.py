@@ -45,6 +45,11 @@ class Metric(ABC):
             The value; nan where it is not defined (no positives, no images).
         """
 
+    def limit(self, truth: Any) -> str:
+        """What keeps a perfect answer from the best value on these items, in words; "" where nothing does."""
+        del truth
+        return ""
+
     def update(self, prediction: Any, truth: Any) -> None:
         """Add a batch."""
         self._parts.append(self.per_image(prediction, truth))

@@ -156,14 +156,15 @@ class Run:
         self, kind: str, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Any, keep: int
     ) -> None:
         """Write `checkpoints/kind-step`, or `kind-step+`, and keep the newest `keep` of its kind."""
-        folder = self.path / "checkpoints" / f"{kind}-{step:09d}"
-        folder.parent.mkdir(exist_ok=True)
-        while folder.exists():  # it stays until the new one is whole
-            folder = folder.with_name(f"{folder.name}+")
+        place, name = self.path / "checkpoints", f"{kind}-{step:09d}"
+        place.mkdir(exist_ok=True)
+        # One of the same step stays until the new one, which sorts behind it, is whole.
+        there = [f.name for f in place.glob(f"{name}*")]
+        folder = place / (f"{max(there)}+" if there else name)
         storage.save(folder, tensors, state)
-        for old in sorted(folder.parent.glob(f"{kind}-*"))[:-keep]:
+        for old in sorted(place.glob(f"{kind}-*"))[:-keep]:
             shutil.rmtree(old)
-        for left_over in folder.parent.glob(f".{kind}-*.tmp"):
+        for left_over in place.glob(f".{kind}-*.tmp"):
             shutil.rmtree(left_over, ignore_errors=True)
 
     def checkpoint(self, kind: str) -> tuple[dict[str, dict[str, Tensor]], Any] | None:

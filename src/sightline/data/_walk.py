@@ -27,26 +27,37 @@ def foreign(name: str) -> bool:
     return name.startswith(".") or name.lower() in _LEFT_BEHIND
 
 
-def walk(folder: Path, left: list[Path]) -> Iterator[tuple[Path, list[str], list[str]]]:
+def walk(folder: Path, left: list[Path] | None = None) -> Iterator[tuple[Path, list[str], list[str]]]:
     """As `os.walk`, sorted, without what is foreign and without going into it; links to folders are named
     among the folders and not followed.
 
     Args:
         folder: Where to begin. Its own name is not judged: who names a hidden folder means it.
-        left: What was left out is added: a file, or a folder as one.
+        left: What was left out is added, if given: a file, or a folder as one.
 
     Raises:
         DataError: If a folder cannot be listed.
     """
     for top, folders, files in os.walk(folder, onerror=_unlisted):
-        left += [Path(top, name) for name in sorted([*folders, *files]) if foreign(name)]
+        if left is not None:
+            left += [Path(top, name) for name in sorted([*folders, *files]) if foreign(name)]
         folders[:] = sorted(name for name in folders if not foreign(name))
         yield Path(top), folders, sorted(name for name in files if not foreign(name))
 
 
-def files_below(folder: Path, left: list[Path]) -> list[Path]:
+def files_below(folder: Path, left: list[Path] | None = None) -> list[Path]:
     """All files below a folder that are not foreign, sorted; see `walk`."""
     return sorted(top / name for top, _, names in walk(folder, left) for name in names)
+
+
+def files_in(folder: Path, *endings: str) -> list[Path]:
+    """Files of a folder itself with one of some endings (".json"), in any case, that are not foreign, sorted;
+    none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        names = [e.name for e in entries if e.is_file() and not foreign(e.name)]
+    return [folder / name for name in sorted(names) if name.lower().endswith(endings)]
 
 
 def told(left: Sequence[Path]) -> str:

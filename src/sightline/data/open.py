@@ -14,8 +14,8 @@ from sightline.data._levels import Span
 from sightline.data._ties import difference
 from sightline.data._walk import home
 from sightline.data.formats import FORMATS
-from sightline.data.formats._foreign import foreign, told
 from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._unread import told, unread
 from sightline.data.pixels import Files, Pages
 from sightline.errors import DataError, UsageError
 
@@ -199,7 +199,7 @@ def _of_several(source: str, winners: list[str], options: ReadOptions) -> tuple[
 def _another(source: str, dataset: Dataset, truth: str, why: str) -> str:
     """Why data that were read hold another truth than the task needs."""
     path = Path(source)
-    way = told(foreign(path), path) if path.is_dir() else ""
+    way = told(unread(path), path) if path.is_dir() else ""
     text = f"{source}: the task needs {_NEEDS[truth]}. {why} That gives {dataset.targets.says}. {way}"
     return f"{text.strip()} {_looked_for(truth)} Lay the data out so, or name another task."
 
@@ -243,7 +243,7 @@ def _unrecognised(path: Path) -> str:
     known = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
     if path.is_dir() and not any(path.iterdir()):
         return f"{path}: the folder is empty. Expected one of: {known}."
-    seen = told(foreign(path), path)
+    seen = told(unread(path), path)
     if seen:
         return f"{path}: no known format. {seen}"
     return f"{path}: no known format. Expected one of: {known}. If it is one of them, name it with --format."

@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from sightline.core.targets.instances import Instances
 from sightline.metrics._weighted import array
-from sightline.ops.objects import JUDGED
+from sightline.ops.objects import JUDGED, crowded
 
 Array = np.ndarray
 
@@ -26,11 +27,21 @@ AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**
 """Least and greatest area in square pixels, both inside, of the objects that count."""
 MOST = JUDGED
 """Detections looked at in each image and class."""
-
 NEVER = np.uint16(2 ** len(THRESHOLDS) - 1)
 """Bits of a detection that is ignored at every threshold."""
 
 _CHUNK = 2**20  # pairs held at once
+
+
+def limit(truth: Instances) -> str:
+    """What more than `MOST` objects of a class in an image cost an average precision; see `Metric.limit`."""
+    best = crowded(truth)[1]
+    if best == 1:
+        return ""
+    return (
+        f"cannot exceed {best:.3f} here: it judges {MOST} detections of a class in an image, and some of "
+        "these images hold more objects"
+    )
 
 
 @dataclass(frozen=True)

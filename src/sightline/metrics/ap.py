@@ -7,6 +7,7 @@ from typing import Any
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
 from sightline.metrics._boxes import average_precision, by_image
+from sightline.metrics._matching import limit
 from sightline.metrics._weighted import Array, Weighted
 
 
@@ -35,6 +36,10 @@ class Ap(Weighted):
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"detections", "objects": (N,) bytes}; see `_boxes.by_image`."""
         return by_image(prediction, truth)
+
+    def limit(self, truth: Any) -> str:
+        """See `Metric.limit`."""
+        return limit(truth)
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -19,7 +19,6 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
-from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline, Task
 from sightline.data.pixels import picture
 from sightline.data.view import seen
@@ -27,7 +26,6 @@ from sightline.engine.inference import Predicted
 from sightline.errors import Interrupted, SightlineError
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
-from sightline.ops.objects import JUDGED, crowded
 from sightline.talk import say, track
 from sightline.verbs._frozen import Frozen
 
@@ -215,11 +213,8 @@ def verdicts(
     card = metric.card
     part = "all images" if results.split == "all" else results.split
     said = [f"{capital(main)} on {part}: {results.scores[main].text(card.percent)}."]
-    if isinstance(truth, Instances) and (best := crowded(truth)[1]) < 1:
-        said.append(
-            f"{capital(main)} cannot exceed {best:.3f} here: it judges {JUDGED} detections of a class in an "
-            "image, and some of these images hold more objects."
-        )
+    if limit := metric.limit(truth):
+        said.append(f"{capital(main)} {limit}.")
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference

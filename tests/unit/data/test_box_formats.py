@@ -485,3 +485,10 @@ def test_an_xml_file_and_its_picture_may_differ_in_case(tmp_path: Path) -> None:
     data = open_data(tmp_path)
     assert boxes(data) == {"B": [("cat", 0, 0, 10, 10)]}
     assert set(problems(data)) == {"files-found-elsewhere"}
+
+
+def test_an_address_that_is_none_is_an_image_without_a_name(tmp_path: Path) -> None:
+    picture(tmp_path / "1.png")
+    images = [image(1, "1.png"), {"id": 2, "coco_url": "http://[x", "width": 40, "height": 30}]
+    coco(tmp_path / "a.json", images, [annotation(1, 1, 3, [2, 3, 9, 9])], CATS)
+    assert problems(open_data(tmp_path))["entries-broken"].count == 1

@@ -11,7 +11,7 @@ from PIL import Image
 
 from sightline.core.dataset import Dataset
 from sightline.data.open import open_data
-from sightline.errors import DataError
+from sightline.errors import DataError, UsageError
 from sightline.verbs.check import look
 
 SPOT = (6, 4, 18, 10)  # x1, y1, x2, y2 of what is bright, in stored pixels
@@ -114,3 +114,8 @@ def test_labels_have_no_place_in_the_picture(tmp_path: Path) -> None:
     photo(tmp_path / "b/2.png", 1, (40, 30))
     with pytest.raises(DataError, match="--exif says in which frame"):
         open_data(tmp_path, exif="ignore")
+
+
+def test_a_frame_that_there_is_not_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--exif is apply or ignore\. Received 'aply'"):
+        open_data(yolo(tmp_path, 6), exif="aply")

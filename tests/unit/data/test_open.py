@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from sightline.data._ties import difference
 from sightline.data.encode import encode_png
 from sightline.data.formats import torchvision
 from sightline.data.open import ReadOptions, named, open_data
@@ -193,3 +197,46 @@ def test_data_that_hold_another_truth_than_the_task_needs_say_what_was_looked_fo
     photos(tmp_path, "cat/1.png", "dog/1.png")
     with pytest.raises(DataError, match=r"needs boxes around objects.*gives a class.*coco: annotations/inst"):
         open_data(tmp_path, truth="instances")
+
+
+def test_class_folders_with_boxes_beside_them_are_read_by_the_task(tmp_path: Path) -> None:
+    photos(tmp_path, "cat/1.png", "dog/2.png")
+    boxes = [{"id": k, "image_id": k, "category_id": 1, "bbox": [0, 0, 2, 2]} for k in (1, 2)]
+    images = [{"id": 1, "file_name": "cat/1.png"}, {"id": 2, "file_name": "dog/2.png"}]
+    text = json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "tail"}]})
+    (tmp_path / "tails.json").write_text(text)
+    labels = open_data(tmp_path, truth="label")
+    assert labels.classes is not None
+    assert (labels.format, labels.classes.names) == ("folder", ("cat", "dog"))
+    assert open_data(tmp_path, truth="instances").format == "coco"
+    assert open_data(tmp_path).format == "coco"
+
+
+def test_two_formats_of_the_same_boxes_may_round_and_sort_them_otherwise(tmp_path: Path) -> None:
+    Image.new("RGB", (301, 211)).save(tmp_path / "a.png")
+    corners = [(0, y, 30 + y, y + 17) for y in (151, 3, 77, 40)]  # all begin at the left edge
+    rows = [[x / 301, y / 211, a / 301, b / 211] for x, y, a, b in corners]
+    lines = [f"0 {(x + a) / 2:.6f} {(y + b) / 2:.6f} {a - x:.6f} {b - y:.6f}\n" for x, y, a, b in rows]
+    (tmp_path / "a.txt").write_text("".join(lines))
+    (tmp_path / "classes.txt").write_text("cup\n")
+    boxes = [{"id": k, "image_id": 1, "category_id": 1, "bbox": [x, y, a - x, b - y]}
+             for k, (x, y, a, b) in enumerate(corners)]  # fmt: skip
+    text = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cup"}]}
+    (tmp_path / "a.json").write_text(json.dumps({**text, "annotations": boxes}))
+    one, other = open_data(tmp_path, format="coco"), open_data(tmp_path, format="yolo")
+    assert not torch.equal(one.targets.boxes, other.targets.boxes)
+    assert difference(one, other) == ""
+    boxes[0]["bbox"][2] += 4
+    (tmp_path / "a.json").write_text(json.dumps({**text, "annotations": boxes}))
+    assert "a.png shows" in difference(open_data(tmp_path, format="coco"), other)
+
+
+def test_labels_that_were_moved_after_a_look_are_found(tmp_path: Path) -> None:
+    photos(tmp_path, "images/train/a.png")
+    (tmp_path / "labels").mkdir()
+    (tmp_path / "labels/a.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "data.yaml").write_text("names: [cup]\ntrain: images/train\n")
+    assert len(open_data(tmp_path).targets.boxes) == 0
+    (tmp_path / "labels/train").mkdir()
+    (tmp_path / "labels/a.txt").rename(tmp_path / "labels/train/a.txt")
+    assert len(open_data(tmp_path).targets.boxes) == 1

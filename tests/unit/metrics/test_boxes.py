@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sightline.core.targets.instances import Instances
 from sightline.metrics import METRICS, _matching
+from sightline.metrics.ap import Ap
 from sightline.metrics.detections import average_precisions, best_threshold, confusion, curves, mean_f1
 from sightline.metrics.intervals import score, under
 from sightline.metrics.mistakes import KINDS, mistakes
@@ -345,7 +346,10 @@ def test_the_limit_that_is_said_is_what_the_truth_itself_scores(counts: list[int
         [([20 * i, 30 * k, 20 * i + 10, 30 * k + 9], k) for k, n in enumerate(counts) for i in range(n)]
     )
     perfect = replace(truth, scores=torch.ones(len(truth.labels)))
-    assert crowded(truth)[1] == pytest.approx(value("ap50", perfect, truth), abs=1e-9)
+    best = value("ap50", perfect, truth)
+    assert crowded(truth)[1] == pytest.approx(best, abs=1e-9)
+    said = Ap().limit(truth)
+    assert said.startswith(f"cannot exceed {best:.3f}") if best < 1 else said == ""
 
 
 def test_a_class_that_is_missed_wholly_has_its_price() -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_below, foreign, walk
 from sightline.data.formats._map_places import MASKS, PICTURES
 from sightline.data.formats._parts import SPLIT_WORDS, name_of
 from sightline.errors import DataError
@@ -27,7 +28,6 @@ ROLES = frozenset({*PICTURES, *_SEVERAL, "ann", "anns", "jpegimages", "imagesets
                    "data", "dataset", "datasets", "photos"})  # fmt: skip
 """Names of folders that say what kind of file lies there, never what a picture shows."""
 _WRAPPERS = ROLES | {*_FILLERS}
-_JUNK = ("thumbs.db", "desktop.ini", "__macosx")
 
 
 @dataclass
@@ -59,21 +59,16 @@ def as_split(name: str) -> str:
     return splits.pop() if plain and len(splits) == 1 else ""
 
 
-def hidden(name: str) -> bool:
-    """Whether a file or folder is none of the data: hidden, or left there by a system."""
-    return name.startswith(".") or name.lower() in _JUNK
-
-
 def folders(root: Path) -> list[Path]:
     """Folders that may be classes or splits, sorted; neither hidden nor links."""
     with os.scandir(root) as entries:
-        found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not hidden(e.name)]
+        found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not foreign(e.name)]
     return sorted(found)
 
 
 def has_picture(folder: Path) -> bool:
     """Whether a file that is named like a picture lies in a folder, at any depth."""
-    return any(any(map(_pictured, files)) for _, _, files in os.walk(folder))
+    return any(any(map(_pictured, files)) for _, _, files in walk(folder))
 
 
 def is_mask(picture: Path, top: Path) -> bool:
@@ -213,12 +208,9 @@ def _flat(folder: Path) -> bool:
 
 
 def _pictured(name: str) -> bool:
-    return not hidden(name) and Path(name).suffix.lower() in ALL_EXTENSIONS
+    return not foreign(name) and Path(name).suffix.lower() in ALL_EXTENSIONS
 
 
 def pictures_of(places: Sequence[Path]) -> list[Path]:
     """Pictures in some folders, at any depth, sorted."""
-    found = [
-        Path(top, name) for place in places for top, _, files in os.walk(place) for name in sorted(files)
-    ]
-    return [path for path in found if _pictured(path.name)]
+    return [path for place in places for path in files_below(place) if _pictured(path.name)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_in
 from sightline.data.formats._each import some
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in, is_there, name_of
 from sightline.data.formats._yolo_places import LINE, LISTS, Config, label_files, plain_parts
@@ -26,7 +27,7 @@ def old_config(root: Path) -> Config | None:
 
 def _darknet(root: Path) -> Config | None:
     """Class names, and the lists of pictures of each split, that obj.data names."""
-    files = sorted(root.glob("*.data")) if root.is_dir() else [root] * (root.suffix.lower() == ".data")
+    files = files_in(root, ".data") if root.is_dir() else [root] * (root.suffix.lower() == ".data")
     said = {path: _said(path) for path in files if path.is_file()}
     path = next((p for p, words in said.items() if "names" in words), None)
     if path is None:
@@ -39,7 +40,7 @@ def _darknet(root: Path) -> Config | None:
             config.parts.setdefault(SPLIT_WORDS[key], []).append(name_of(place, folder))
     # A list that obj.data does not name, as CVAT leaves that of a test part, lies beside it.
     known = {Path(p).name for parts in config.parts.values() for p in parts}
-    for file in sorted(folder.glob("*.txt")):
+    for file in files_in(folder, ".txt"):
         split = SPLIT_WORDS.get(file.stem.lower())
         if split and file.name not in known:
             config.parts.setdefault(split, []).append(file.name)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sightline.data._walk import walk
 from sightline.data.formats._instances import numbers
 from sightline.data.formats._parts import SPLIT_WORDS
 
@@ -22,11 +22,8 @@ def below(root: Path, ending: str, most: float = math.inf) -> Iterator[Path]:
     No further folder is entered after `most` files of any kind.
     """
     passed = 0
-    for top, folders, files in os.walk(root):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(files):
-            if name.lower().endswith(ending) and not name.startswith("."):
-                yield Path(top, name)
+    for top, _, files in walk(root):
+        yield from (top / name for name in files if name.lower().endswith(ending))
         passed += len(files)
         if passed > most:
             return

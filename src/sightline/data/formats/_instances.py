@@ -6,7 +6,6 @@ what is said of the others.
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import walk
 from sightline.data.formats._corners import Written, mistaken
 from sightline.data.formats._findings import listed
 from sightline.data.formats._parts import name_of
@@ -230,9 +230,9 @@ class Gathered:
         if not source.is_dir():
             return
         rest = []
-        for top, folders, files in os.walk(source):
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and f not in self.asides)
-            for path in (Path(top, name) for name in sorted(files) if not name.startswith(".")):
+        for top, folders, files in walk(source):
+            folders[:] = [f for f in folders if f not in self.asides]
+            for path in (top / name for name in files):
                 if path.suffix.lower() in ALL_EXTENSIONS:
                     rest.append(name_of(path, self.root))
         rest = [name for name in rest if name not in self._index]

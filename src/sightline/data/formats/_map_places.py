@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sightline.core.dataset import SPLITS
 from sightline.data._magic import ALL_EXTENSIONS, EXTENSIONS
+from sightline.data._walk import walk
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in, is_there, name_of, split_of
 from sightline.data.label_maps import look
 from sightline.errors import UnreadableImage
@@ -155,11 +156,10 @@ def first_picture(folder: Path) -> Path | None:
 
 def _files(folder: Path) -> Iterator[Path]:
     """Pictures in a folder at any depth, sorted folder by folder."""
-    for top, folders, names in os.walk(folder):
-        folders[:] = sorted(f for f in folders if not f.startswith("."))
-        for name in sorted(names):
-            if not name.startswith(".") and os.path.splitext(name)[1].lower() in ALL_EXTENSIONS:  # noqa: PTH122
-                yield Path(top, name)
+    for top, _, names in walk(folder):
+        for name in names:
+            if os.path.splitext(name)[1].lower() in ALL_EXTENSIONS:  # noqa: PTH122
+                yield top / name
 
 
 def _stems(folder: Path, end: str) -> dict[str, list[Path]]:

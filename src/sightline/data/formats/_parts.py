@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_in, foreign
 from sightline.errors import DataError
 
 SPLIT_WORDS = {
@@ -22,6 +23,10 @@ SPLIT_WORDS = {
 }
 
 
+_MOST = 200
+"""Files of a folder that are looked at."""
+
+
 def split_of(name: str) -> str:
     """The split that a name speaks of in a word of its own ("instances_val2017"), or ""."""
     found = {SPLIT_WORDS[w] for w in re.findall(r"[a-z]+", name.lower()) if w in SPLIT_WORDS}
@@ -33,8 +38,8 @@ def folders_in(folder: Path, names: Container[str] | None = None) -> list[Path]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        found = [Path(e.path) for e in entries if names is None or e.name.lower() in names]
-    return sorted(f for f in found if f.is_dir())
+        found = [Path(e.path) for e in entries if not foreign(e.name)]
+    return sorted(f for f in found if (names is None or f.name.lower() in names) and f.is_dir())
 
 
 def name_of(path: Path, root: Path) -> str:
@@ -83,6 +88,23 @@ def beside(folder: Path, names: Iterable[str]) -> Path:
 def names_of(name: str) -> list[str]:
     """A name as those of files: as it is, and with each ending where it has none (ids of pictures)."""
     return [name, *([] if Path(name).suffix else [name + e for e in sorted(ALL_EXTENSIONS)])]
+
+
+def annotation_files(
+    root: Path, inner: Container[str], endings: tuple[str, ...], like: Callable[[Path], bool]
+) -> list[Path]:
+    """The files of annotations that are meant: the one that is named, or all of a folder.
+
+    Args:
+        root: A file, or a folder.
+        inner: Names, in lower case, of folders in it that they may lie in too.
+        endings: What they end with.
+        like: Whether a file looks as a format's do.
+    """
+    if root.is_file():
+        return [root] if root.name.lower().endswith(endings) and like(root) else []
+    folders = [root, *folders_in(root, inner)]
+    return [path for folder in folders for path in files_in(folder, *endings)[:_MOST] if like(path)]
 
 
 def by_split(files: list[Path], root: Path) -> tuple[list[tuple[Path, str]], list[str]]:

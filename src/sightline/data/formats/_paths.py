@@ -15,6 +15,7 @@ from urllib.parse import unquote
 
 from sightline.core.report import Finding
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import walk
 from sightline.data.formats._findings import listed
 from sightline.data.formats._parts import SPLIT_WORDS, is_folder, is_there, name_of, split_of
 
@@ -22,7 +23,6 @@ ANNOTATIONS = ("annotations", "annotation", "ann", "labels")
 """Folders of annotations; pictures then lie beside them."""
 _MAPS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "segmentationobject")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
-_JUNK = ("__macosx",)
 _Index = dict[str, list[tuple[tuple[str, ...], Path]]]
 
 
@@ -136,13 +136,12 @@ class Lookup:
         if self._index is not None:
             return self._index
         index = self._index = defaultdict(list)
-        for here, folders, files in os.walk(self.top):
-            folders[:] = sorted(f for f in folders if not f.startswith(".") and f.lower() not in _JUNK)
-            for name in sorted(files):
+        for here, _, files in walk(self.top):
+            for name in files:
                 ending = os.path.splitext(name)[1].lower()  # noqa: PTH122
-                if ending not in ALL_EXTENSIONS or name.startswith("."):
+                if ending not in ALL_EXTENSIONS:
                     continue
-                file = Path(here, name)
+                file = here / name
                 keys = keys_of(file.relative_to(self.top))
                 index[keys[-1]].append((keys, file))
                 self._stems[keys[-1].removesuffix(ending)].append((keys, file))

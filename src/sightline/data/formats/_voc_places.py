@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from sightline.core.dataset import SPLITS
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_in
 from sightline.data.formats._each import some
 from sightline.data.formats._json import glance
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in
@@ -31,7 +32,7 @@ def unwrapped(root: Path) -> Path:
     for _ in range(2):
         if not root.is_dir() or places(root):
             break
-        inner = [f for f in folders_in(root)[:_MOST] if not f.name.startswith(".")]
+        inner = folders_in(root)[:_MOST]
         named = [f for f in inner if f.name.upper().startswith("VOC")]
         deeper = named or inner
         if len(deeper) != 1:  # several data sets, or folders of something else
@@ -45,9 +46,9 @@ def _place(root: Path) -> tuple[Path, Path] | None:
     pictures = sorted(folders_in(root, _PICTURES), key=lambda f: _PICTURES.index(f.name.lower()))
     for folder in sorted(folders_in(root, _ANNOTATIONS), key=lambda f: _ANNOTATIONS.index(f.name.lower())):
         if any(map(_like, some(folder, ".xml"))):
-            inner = any(p.suffix.lower() in ALL_EXTENSIONS for p in folder.iterdir())
+            inner = bool(files_in(folder, *ALL_EXTENSIONS))
             return folder, pictures[0] if pictures else folder if inner else root
-    if any(map(_like, sorted(root.glob("*.xml"))[:5])):
+    if any(map(_like, files_in(root, ".xml")[:5])):
         return root, pictures[0] if pictures else root
     for folder in pictures:
         if any(map(_like, some(folder, ".xml"))):

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_below, files_in
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in, in_any_case, is_folder, is_there, name_of
 from sightline.errors import DataError
 
@@ -38,7 +39,7 @@ class Config:
 
 def configs(root: Path) -> list[Path]:
     """YAML files in a folder that describe a data set."""
-    paths = sorted([*root.glob("*.yaml"), *root.glob("*.yml")])[:20]
+    paths = files_in(root, ".yaml", ".yml")[:20]
     return [p for p in paths if config_of(p) is not None]
 
 
@@ -54,7 +55,7 @@ def config_of(path: Path) -> dict[str, Any] | None:
     if not isinstance(data, dict) or not isinstance(data.get("names", data.get("nc")), list | dict | str):
         return None
     named = any(isinstance(data.get(k), str | list) for k in SPLIT_WORDS)
-    beside = any(any(labels_folder(f).glob("*.txt")) for f, _ in plain_parts(path.parent))
+    beside = any(files_in(labels_folder(f), ".txt") for f, _ in plain_parts(path.parent))
     return data if named or beside else None
 
 
@@ -144,7 +145,7 @@ def plain_parts(root: Path) -> list[tuple[Path, str]]:
 
 def label_files(images: Path) -> list[Path]:
     """Some label files of a folder of pictures, if they look like YOLO's."""
-    some = [p for p in sorted(labels_folder(images).glob("*.txt"))[:20] if p.name not in LISTS]
+    some = [p for p in files_in(labels_folder(images), ".txt")[:20] if p.name not in LISTS]
     lines = [line for p in some for line in p.read_text(encoding="utf-8", errors="replace").splitlines()[:5]]
     return some if any(LINE.fullmatch(line) for line in lines) else []
 
@@ -180,13 +181,8 @@ def place_of(folder: Path, root: Path, text: str) -> Path | None:
 
 
 def images_in(folder: Path) -> list[Path]:
-    """Pictures below a folder, sorted; none that is hidden or in a hidden folder (.ipynb_checkpoints)."""
-    found = (
-        p
-        for p in folder.rglob("*")
-        if p.suffix.lower() in ALL_EXTENSIONS and not any(w[:1] == "." for w in p.relative_to(folder).parts)
-    )
-    return sorted(p for p in found if p.is_file())
+    """Pictures below a folder, sorted; none that is foreign (.ipynb_checkpoints, __MACOSX)."""
+    return [p for p in files_below(folder) if p.suffix.lower() in ALL_EXTENSIONS and p.is_file()]
 
 
 def listed(path: Path, folder: Path) -> list[Path]:

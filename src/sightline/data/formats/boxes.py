@@ -12,11 +12,12 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.data._walk import files_in
 from sightline.data.formats._cells import DOUBTFUL, ON, is_missing, numbers
 from sightline.data.formats._csv import Columns, header, read_text, rows_of
 from sightline.data.formats._instances import NAN, Gathered
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, beside, by_split, folders_in, names_of
+from sightline.data.formats._parts import SPLIT_WORDS, annotation_files, beside, by_split, names_of
 from sightline.data.formats._written import Item, class_table, items, number
 from sightline.errors import DataError, UnknownName
 
@@ -57,7 +58,6 @@ _NO_CLASSES = ("", "source", "id", "index", "confidence", "unnamed: 0", "annotat
 ONE = "object"
 """Name of the class where a table has none."""
 _DESCRIBED = "class-descriptions"
-_MOST = 200
 _HEADER = ("path", "xmin", "ymin", "xmax", "ymax", "class", "class_id", "width", "height")
 
 
@@ -191,13 +191,7 @@ def _cells(item: Item, classes: Classes) -> Iterator[tuple[list[str], dict[str, 
 
 def _files(root: Path) -> list[Path]:
     """Tables of boxes: the one named, or those in a folder and in folders named after splits."""
-    if root.is_file():
-        return [root] if root.suffix.lower() in (".csv", ".tsv") and _like_boxes(root) else []
-    if not root.is_dir():
-        return []
-    folders = [root, *folders_in(root, SPLIT_WORDS)]
-    found = [p for f in folders for p in sorted([*f.glob("*.csv"), *f.glob("*.tsv")])[:_MOST]]
-    return [p for p in found if _like_boxes(p)]
+    return annotation_files(root, SPLIT_WORDS, (".csv", ".tsv"), _like_boxes)
 
 
 def _like_boxes(path: Path) -> bool:
@@ -347,7 +341,7 @@ def _box(
 
 def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
     """The classes by their names of a table class-descriptions, which Open Images has beside its codes."""
-    files = sorted(p for p in root.glob(f"*{_DESCRIBED}*.csv"))
+    files = [p for p in files_in(root, ".csv") if _DESCRIBED in p.name]
     if not files or not all(n.startswith("/") for n in classes.names):
         return classes
     rows = rows_of(files[0].read_text(encoding="utf-8-sig"), files[0])

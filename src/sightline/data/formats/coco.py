@@ -23,7 +23,14 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats._instances import NAN, Gathered
 from sightline.data.formats._json import four, glance, key_in, read_json, sound, whole
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in, is_there, split_of
+from sightline.data.formats._parts import (
+    SPLIT_WORDS,
+    annotation_files,
+    by_split,
+    folders_in,
+    is_there,
+    split_of,
+)
 from sightline.data.formats._polygons import Outlined, decoded, ring
 from sightline.data.formats._written import Item, Object, all_split, class_table, items
 from sightline.errors import DataError
@@ -201,13 +208,7 @@ def _like_coco(path: Path) -> bool:
 
 def _files(root: Path) -> list[Path]:
     """COCO files of a folder: in it, in its `annotations`, and in folders named after splits."""
-    if root.is_file():
-        return [root] if root.suffix.lower() == ".json" and _like_coco(root) else []
-    if not root.is_dir():
-        return []
-    folders = [root, *folders_in(root, {*_FOLDERS, *SPLIT_WORDS})]
-    found = [p for folder in folders for p in sorted(folder.glob("*.json"))[:_MOST]]
-    return [p for p in found if p.is_file() and _like_coco(p)]
+    return annotation_files(root, {*_FOLDERS, *SPLIT_WORDS}, (".json",), _like_coco)
 
 
 def _read_file(path: Path, split: str, found: _Found) -> None:

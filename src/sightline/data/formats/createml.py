@@ -19,7 +19,7 @@ from sightline.data.formats._instances import Gathered, numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._labelled import labelled, of_lists
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in
+from sightline.data.formats._parts import SPLIT_WORDS, annotation_files, by_split
 from sightline.data.formats._written import all_split, class_table, items
 from sightline.errors import DataError
 
@@ -34,7 +34,6 @@ _IMAGES = ("image", "imagefilename", "filename", "imageFilename")
 _ENTRIES = ("annotations", "annotation", "label", "labels")
 _SIDES = ("x", "y", "width", "height")
 _LABEL = r'"annotations?"\s*:\s*(?:"|\[\s*(?:"|\{\s*"label"))'
-_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -128,11 +127,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 def _files(root: Path) -> list[Path]:
     """CreateML files of a folder: in it, and in folders named after splits."""
-    if root.is_file():
-        return [root] if root.suffix.lower() == ".json" and _like(root) else []
-    folders = [root, *folders_in(root, SPLIT_WORDS)] if root.is_dir() else []
-    found = [p for folder in folders for p in sorted(folder.glob("*.json"))[:_MOST]]
-    return [p for p in found if p.is_file() and _like(p)]
+    return annotation_files(root, SPLIT_WORDS, (".json",), _like)
 
 
 def _like(path: Path) -> bool:

@@ -21,7 +21,7 @@ from sightline.data.formats._instances import numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._labelled import labelled, of_lists
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import by_split, folders_in, is_there
+from sightline.data.formats._parts import annotation_files, by_split, is_there
 from sightline.data.formats._polygons import decoded, ring
 from sightline.errors import DataError
 
@@ -31,7 +31,6 @@ CARD = FormatCard(
     looks_like="annotations/train.json with categories and items, and images/train/a.jpg",
     truths=("instances", "outlines", "label"),
 )
-_MOST = 200
 _BOXES, _OUTLINES = ("bbox",), ("polygon", "mask")
 
 
@@ -83,11 +82,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 def _files(root: Path) -> list[Path]:
     """Datumaro's files: in `annotations`, or in the folder itself."""
-    if root.is_file():
-        return [root] if root.suffix.lower() == ".json" and _like(root) else []
-    folders = [root, *folders_in(root, ("annotations",))] if root.is_dir() else []
-    found = [p for folder in folders for p in sorted(folder.glob("*.json"))[:_MOST]]
-    return [p for p in found if p.is_file() and _like(p)]
+    return annotation_files(root, ("annotations",), (".json",), _like)
 
 
 def _like(path: Path) -> bool:

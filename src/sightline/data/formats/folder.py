@@ -15,21 +15,22 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.label import Label
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import foreign, walk
+from sightline.data._walk import told as left_out
 from sightline.data.formats._class_folders import (
     LAYOUT,
     Layout,
     as_split,
     folders,
     has_picture,
-    hidden,
     is_mask,
     layout,
     pictures_of,
 )
 from sightline.data.formats._content import content
 from sightline.data.formats._findings import listed, unseen
-from sightline.data.formats._foreign import foreign, told
 from sightline.data.formats._options import ReadOptions
+from sightline.data.formats._unread import told, unread
 from sightline.data.pixels import Files
 from sightline.errors import DataError
 
@@ -53,7 +54,7 @@ class _Found:
     others: list[Path] = field(default_factory=list)
     links: list[Path] = field(default_factory=list)
     masks: list[Path] = field(default_factory=list)
-    hidden: int = 0
+    hidden: list[Path] = field(default_factory=list)
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -88,7 +89,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     found.pictures.sort(key=lambda row: os.fsencode(row[0]))
     splits = np.array([split for _, split, _ in found.pictures], dtype=object)
     values = np.array([index[name] for _, _, name in found.pictures], dtype=np.int64)
-    skipped = [f"{found.hidden} hidden files were skipped (.*, Thumbs.db)."] if found.hidden else []
+    skipped = [left_out(found.hidden)] if found.hidden else []
     return Dataset(
         name=root.resolve().name,
         format="folder",
@@ -139,7 +140,7 @@ def _layout(root: Path) -> Layout:
     try:
         return layout(root)
     except DataError as error:
-        raise DataError(f"{error} {told(foreign(root), root) or LAYOUT}") from error
+        raise DataError(f"{error} {told(unread(root), root) or LAYOUT}") from error
 
 
 def _walk(root: Path, lies: Layout) -> _Found:
@@ -162,8 +163,8 @@ def _walk(root: Path, lies: Layout) -> _Found:
 def _beside(top: Path, real: Path, found: _Found) -> None:
     """Take note of what lies beside the class folders."""
     for entry in sorted(top.iterdir()):
-        if hidden(entry.name):
-            found.hidden += 1
+        if foreign(entry.name):
+            found.hidden.append(entry)
         elif entry.is_symlink():
             found.links.append(entry)
         elif not entry.is_dir():
@@ -172,16 +173,10 @@ def _beside(top: Path, real: Path, found: _Found) -> None:
 
 def _files(folder: Path, real: Path, found: _Found) -> Iterator[Path]:
     """Pictures below a class folder; the rest is put into `found`."""
-    for top, inner, files in os.walk(folder):
-        skipped = [f for f in inner if hidden(f)]
-        found.hidden += len(skipped)
-        found.links += [Path(top, f) for f in inner if Path(top, f).is_symlink()]
-        inner[:] = sorted(f for f in inner if f not in skipped)
-        for name in sorted(files):
-            path = Path(top, name)
-            if hidden(name):
-                found.hidden += 1
-            elif path.is_symlink() and not path.resolve().is_relative_to(real):
+    for top, inner, files in walk(folder, found.hidden):
+        found.links += [top / f for f in inner if (top / f).is_symlink()]
+        for path in (top / name for name in files):
+            if path.is_symlink() and not path.resolve().is_relative_to(real):
                 found.links.append(path)
             elif path.suffix.lower() in ALL_EXTENSIONS and path.is_file():
                 if is_mask(path, folder):
@@ -243,7 +238,7 @@ def _asides(found: _Found, root: Path) -> Iterator[Finding]:
     what = "pictures in class folders are masks of others by their names, and were left aside"
     fix = "Take them out of the class folders, or accept this."
     yield from listed("masks-in-class", "error", masks, what, fix)
-    kinds = foreign(root)
+    kinds = unread(root)
     seen = [_id(p, root) for kind in kinds for p in kind.files]
     what = "files look like annotations and were not read"
     fix = f"{told(kinds, root)} If they are meant to be left aside, accept this."
@@ -257,7 +252,7 @@ def _asides(found: _Found, root: Path) -> Iterator[Finding]:
 
 def _nothing(root: Path, found: _Found) -> str:
     """Why no picture was found, and what to do."""
-    way = told(foreign(root), root) or LAYOUT
+    way = told(unread(root), root) or LAYOUT
     flat = [p for p in found.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:
         return (

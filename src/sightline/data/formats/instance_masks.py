@@ -19,6 +19,7 @@ from sightline.core.targets.bitmaps import Packed
 from sightline.core.targets.masks import Masks
 from sightline.core.targets.outlines import Outlines
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_in
 from sightline.data.encode import encode_png
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import SPLIT_WORDS, folders_in, name_of, split_of
@@ -192,7 +193,7 @@ def _pictures(folder: Path) -> list[Path]:
     """Pictures right in a folder, sorted."""
     if not folder.is_dir():
         return []
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in ALL_EXTENSIONS and p.name[0] != ".")
+    return files_in(folder, *ALL_EXTENSIONS)
 
 
 def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:

@@ -17,6 +17,7 @@ from typing import Any
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Severity
+from sightline.data._walk import files_in
 from sightline.data.formats._drawn import drawn
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._json import glance, read_json
@@ -108,7 +109,7 @@ def _like_task(task: Any) -> bool:
 def _file(root: Path) -> Path | None:
     """The export that is meant: a file that looks like one, or the only one of a folder."""
     if root.is_dir():
-        found = [path for path in sorted(root.glob("*.json"))[:_MOST] if _like_export(path)]
+        found = [path for path in files_in(root, ".json")[:_MOST] if _like_export(path)]
         return found[0] if len(found) == 1 else None
     return (
         root if root.suffix.lower() in (".json", ".csv") and root.is_file() and _like_export(root) else None

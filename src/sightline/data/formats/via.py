@@ -24,7 +24,7 @@ from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._instances import numbers
 from sightline.data.formats._json import glance, read_json
 from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, by_split, folders_in
+from sightline.data.formats._parts import SPLIT_WORDS, annotation_files, by_split
 from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(
@@ -35,7 +35,6 @@ CARD = FormatCard(
 )
 _CLASSES = ("class", "label", "category", "type", "name", "object", "class_name", "object_name")
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
-_MOST = 200
 _ONLY = "object"
 
 
@@ -97,11 +96,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 def _files(root: Path) -> list[Path]:
     """VIA files of a folder: in it, and in folders named after splits."""
-    if root.is_file():
-        return [root] if _like(root) else []
-    folders = [root, *folders_in(root, SPLIT_WORDS)] if root.is_dir() else []
-    found = [p for f in folders for end in ("json", "csv") for p in sorted(f.glob(f"*.{end}"))[:_MOST]]
-    found = [p for p in found if p.is_file() and _like(p)]
+    found = annotation_files(root, SPLIT_WORDS, (".json", ".csv"), _like)
     # One annotation is often saved as a project and exported in both forms: the JSON says the most.
     one = [p for p in found if p.suffix.lower() == ".json"]
     return one or found

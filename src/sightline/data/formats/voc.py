@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_below
 from sightline.data.formats._each import split_below
 from sightline.data.formats._instances import Gathered
 from sightline.data.formats._options import ReadOptions
@@ -157,9 +158,8 @@ def _element(item: Item, classes: Classes) -> Element:
 def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     """Files below a folder by name with path, without ending; the first of several."""
     found: dict[str, Path] = {}
-    for path in sorted(folder.rglob("*")):
-        hidden = any(word.startswith(".") for word in path.relative_to(folder).parts)
-        if path.suffix.lower() in endings and not hidden:
+    for path in files_below(folder):
+        if path.suffix.lower() in endings:
             found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
     return found
 

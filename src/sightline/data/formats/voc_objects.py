@@ -16,6 +16,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_in
 from sightline.data.encode import encode_png
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import name_of
@@ -68,7 +69,7 @@ class _Lost:
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure where both kinds of maps lie and outlines are wanted; of boxes and class maps others know more."""
     root = Path(source)
-    there = all((root / name).is_dir() and any((root / name).glob("*.png")) for name in (_OBJECTS, _CLASSES))
+    there = all(files_in(root / name, ".png") for name in (_OBJECTS, _CLASSES))
     return 0.0 if not there else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
 
 
@@ -82,12 +83,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """
     del options
     root = Path(source)
-    maps = {path.stem: path for path in sorted((root / _OBJECTS).glob("*.png"))}
+    maps = {path.stem: path for path in files_in(root / _OBJECTS, ".png")}
     if not maps:
         raise DataError(f"There are no maps of objects at '{root}'. Expected {CARD.looks_like}.")
     names, colours, notes = _table(root)
     into = Outlined(root, asides=(_OBJECTS, _CLASSES))
-    pictures = {p.stem: p for p in sorted((root / _PICTURES).glob("*")) if p.suffix.lower() in ALL_EXTENSIONS}
+    pictures = {p.stem: p for p in files_in(root / _PICTURES, *ALL_EXTENSIONS)}
     lists = _lists(root)
     chosen = sorted(lists or maps)
     here = [stem for stem in chosen if stem in maps]

@@ -16,6 +16,7 @@ import yaml
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import files_in
 from sightline.data.formats._darknet import old_config
 from sightline.data.formats._drawn import Drawing, drawn
 from sightline.data.formats._instances import Gathered
@@ -287,7 +288,7 @@ def _orphans(found: _Found) -> None:
     for labels, images in found.folders.items():
         there = images.iterdir() if images.is_dir() else ()
         stems = {p.stem for p in there if p.suffix.lower() in ALL_EXTENSIONS}
-        for path in sorted(labels.glob("*.txt")):
+        for path in files_in(labels, ".txt"):
             if path in found.files or path.stem in stems or path.name in LISTS:
                 continue
             with path.open(encoding="utf-8", errors="replace") as file:

@@ -136,3 +136,13 @@ def test_colours_of_12_bits_and_transparency_that_is_one(tmp_path: Path) -> None
     assert "alpha-is-data" not in findings(open_data(tmp_path))
     found = findings(open_data(tmp_path))
     assert "extra-bands" not in found
+
+
+def test_a_picture_that_cannot_be_read_does_not_cost_the_check(tmp_path: Path) -> None:
+    write(tmp_path, 900.0, np.float32)
+    values = np.full((16, 16), 5, np.float32)
+    values[0, 0] = np.inf
+    Image.fromarray(values).save(tmp_path / "dark" / "bad.tif")
+    found = findings(open_data(tmp_path))
+    assert found["own-range"].count == 8
+    assert "900" in found["own-range"].message

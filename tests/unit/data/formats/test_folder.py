@@ -135,7 +135,7 @@ def test_junk_is_counted_and_other_files_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     data = opened(tmp_path)
     assert len(data) == 2
-    assert "4 hidden files" in data.notes[0]
+    assert "4 hidden or foreign entries were left out" in data.notes[0]
     found = problem(data, "not-pictures")
     assert set(found.items) == {"a/notes.txt", "a/raw.heic", "README.md"}
     assert found.severity == "warning"
@@ -232,3 +232,30 @@ def test_writing_refuses_what_it_would_mix(tmp_path: Path) -> None:
     data = opened(photos(tmp_path / "a", "a/1.png", "b/1.png"))
     with pytest.raises(DataError, match="not empty"):
         folder.write(data, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        ("sick/images/1.png", "sick/masks/1.png", "well/images/2.png", "well/masks/2.png"),
+        ("sick/1.png", "sick/1_mask.png", "well/2.png", "well/2_mask.png", "well/2_mask_1.png"),
+    ],
+    ids=["in folders of their own", "beside their pictures"],
+)
+def test_masks_in_class_folders_are_no_pictures(tmp_path: Path, layout: tuple[str, ...]) -> None:
+    data = opened(photos(tmp_path, *layout))
+    assert data.ids == [name for name in layout if "mask" not in name]
+    found = problem(data, "masks-in-class")
+    assert (found.severity, found.count) == ("error", len(layout) - 2)
+
+
+def test_names_that_end_like_masks_are_pictures_where_nothing_lies_beside_them(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "worn/face_mask.png", "worn/2.png", "none/face.png"))
+    assert len(data) == 3
+
+
+def test_a_split_without_classes_is_left_aside_as_tiny_imagenet_has_it(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "train/n1/images/1.png", "train/n2/images/2.png", "val/images/3.png"))
+    assert data.classes is not None
+    assert data.classes.names == ("n1", "n2")
+    assert problem(data, "pictures-unlabelled").count == 1

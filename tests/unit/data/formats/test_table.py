@@ -346,3 +346,9 @@ def test_paths_of_another_machine_are_found_by_their_end(root: Path) -> None:
     assert names(dataset) == ["cat", "dog", "cat", "dog"]
     assert problem(dataset, "files-found-elsewhere").count == 4
     assert problem(dataset, "files-missing").items == ("9.png",)
+
+
+def test_a_column_may_be_called_as_a_file_that_lies_beside(root: Path) -> None:
+    (root / "image.jpg").write_bytes((root / "0.png").read_bytes())
+    (root / "label.png").write_bytes((root / "0.png").read_bytes())
+    assert names(opened(root, "image,label\n0.png,sea\n1.png,wood\n")) == ["sea", "wood"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sightline.data.encode import encode_png
-from sightline.data.formats._foreign import foreign, told
+from sightline.data.formats._unread import told, unread
 
 VIA = {"1.png9": {"filename": "1.png", "regions": [{"shape_attributes": {"name": "rect"}}]}}
 CREATEML = [{"image": "1.png", "annotations": [{"label": "cat", "coordinates": {"x": 2, "y": 2}}]}]
@@ -35,7 +35,7 @@ SUPERVISELY = {"objects": [{"classTitle": "cat", "points": {}}], "size": {"heigh
 def test_each_kind_by_its_name(tmp_path: Path, name: str, text: str, looks: str) -> None:
     (tmp_path / "1.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
     (tmp_path / name).write_text(text)
-    (kind,) = foreign(tmp_path)
+    (kind,) = unread(tmp_path)
     assert looks in kind.what
     assert kind.files == [tmp_path / name]
 
@@ -43,7 +43,7 @@ def test_each_kind_by_its_name(tmp_path: Path, name: str, text: str, looks: str)
 def test_a_format_is_named_where_it_reads_them(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
     (tmp_path / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
-    assert "--format yolo" in told(foreign(tmp_path), tmp_path)
+    assert "--format yolo" in told(unread(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["README.md", "LICENSE.txt", "results.csv", "package.json", "pairs.txt"])
@@ -54,4 +54,4 @@ def test_clutter_is_no_annotation(tmp_path: Path, name: str) -> None:
         "package.json": '{"name": "x"}',
     }
     (tmp_path / name).write_text(text.get(name, "Photographs by A. B., 2020.\n"))
-    assert foreign(tmp_path) == []
+    assert unread(tmp_path) == []

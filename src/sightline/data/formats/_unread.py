@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from sightline.data._magic import ALL_EXTENSIONS
+from sightline.data._walk import walk
 from sightline.data.formats import FORMATS
-from sightline.data.formats._class_folders import hidden
 from sightline.data.formats._json import glance
 from sightline.data.formats._options import ReadOptions
 from sightline.data.formats._parts import name_of, split_of
@@ -38,7 +37,7 @@ _KEYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
 
 
 @dataclass
-class Foreign:
+class Unread:
     """Files of one kind.
 
     Attributes:
@@ -52,25 +51,23 @@ class Foreign:
     files: list[Path] = field(default_factory=list)
 
 
-def foreign(root: Path) -> list[Foreign]:
+def unread(root: Path) -> list[Unread]:
     """Files below a folder (or the one file) that look like annotations, by kind; the most frequent first."""
-    found: dict[str, Foreign] = {}
+    found: dict[str, Unread] = {}
     looked = 0
-    walk = [(str(root.parent), list[str](), [root.name])] if root.is_file() else os.walk(root)
-    for top, inner, names in walk:
-        inner[:] = sorted(f for f in inner if not hidden(f))
-        some = [n for n in sorted(names) if not hidden(n) and Path(n).suffix.lower() in _ENDINGS]
+    for top, _, names in [(root.parent, [], [root.name])] if root.is_file() else walk(root):
+        some = [n for n in names if Path(n).suffix.lower() in _ENDINGS]
         pictures = {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
         for name in some[:_LOOKED] if looked < _MOST else ():
             looked += 1
-            path = Path(top, name)
+            path = top / name
             kind = _kind(path, beside=path.stem in pictures)
             if kind is not None:
                 found.setdefault(kind.what, kind).files.append(path)
     return sorted(found.values(), key=lambda kind: -len(kind.files))
 
 
-def told(kinds: list[Foreign], root: Path) -> str:
+def told(kinds: list[Unread], root: Path) -> str:
     """What some kinds look like and how they can be read, in sentences; "" if there are none."""
     said = [
         f"{kind.files[0].name}{' and others look' if len(kind.files) > 1 else ' looks'} like {kind.what}."
@@ -82,7 +79,7 @@ def told(kinds: list[Foreign], root: Path) -> str:
     return " ".join([*said, *dict.fromkeys(ways)])
 
 
-def _way(kind: Foreign, root: Path) -> str:
+def _way(kind: Unread, root: Path) -> str:
     """How files of a kind can be read: by their format, if that finds any truth in them; "" if not."""
     if kind.format not in FORMATS:
         return ""
@@ -101,74 +98,74 @@ def _way(kind: Foreign, root: Path) -> str:
     return ""
 
 
-def _kind(path: Path, beside: bool) -> Foreign | None:
+def _kind(path: Path, beside: bool) -> Unread | None:
     """What a file looks like, or None where it is no annotation.
 
     Args:
         path: The file.
         beside: Whether a picture of its name lies beside it.
     """
-    looks: dict[str, Callable[[str, str, bool], Iterator[Foreign]]] = {
+    looks: dict[str, Callable[[str, str, bool], Iterator[Unread]]] = {
         ".json": _json, ".jsonl": _table, ".xml": _xml, ".csv": _table, ".tsv": _table,
         ".yaml": _yaml, ".yml": _yaml,
     }  # fmt: skip
     ending = path.suffix.lower()
     if ending == ".parquet":
-        return Foreign("a table", "table")
+        return Unread("a table", "table")
     return next(looks.get(ending, _text)(glance(path), path.name.lower(), beside), None)
 
 
-def _json(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+def _json(text: str, name: str, beside: bool) -> Iterator[Unread]:
     """A JSON file."""
     del name
     for what, format, keys in _KEYS:
         if all(f'"{key}"' in text for key in keys):
-            yield Foreign(f"annotations of {what}", format)
+            yield Unread(f"annotations of {what}", format)
     if beside:
-        yield Foreign("annotations in JSON")
+        yield Unread("annotations in JSON")
 
 
-def _xml(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+def _xml(text: str, name: str, beside: bool) -> Iterator[Unread]:
     """An XML file."""
     del name
     if re.search(r"<annotations[ >]", text):
-        yield Foreign("annotations of CVAT", "cvat")
+        yield Unread("annotations of CVAT", "cvat")
     elif re.search(r"<annotation[ >]", text, re.IGNORECASE):
-        yield Foreign("annotations of Pascal VOC", "voc")
+        yield Unread("annotations of Pascal VOC", "voc")
     elif beside:
-        yield Foreign("annotations in XML")
+        yield Unread("annotations in XML")
 
 
-def _table(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+def _table(text: str, name: str, beside: bool) -> Iterator[Unread]:
     """A table, or a line of JSON a picture: one that names pictures."""
     del beside
     lines = text.splitlines()[:20]
     named = sum(bool(_PICTURE.search(line)) for line in lines)
     if name.startswith("metadata.") and "file_name" in text:
-        yield Foreign("the metadata table of an image folder", "metadata")
+        yield Unread("the metadata table of an image folder", "metadata")
     elif named and named >= (len(lines) - 1) / 2:
-        yield Foreign("a table of pictures", "table")
+        yield Unread("a table of pictures", "table")
 
 
-def _yaml(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+def _yaml(text: str, name: str, beside: bool) -> Iterator[Unread]:
     """A file that describes a data set of YOLO."""
     del name, beside
     if re.search(r"^(names|nc)\s*:", text, re.MULTILINE) and re.search(
         r"^(train|val)\s*:", text, re.MULTILINE
     ):
-        yield Foreign("data.yaml of YOLO", "yolo")
+        yield Unread("data.yaml of YOLO", "yolo")
 
 
-def _text(text: str, name: str, beside: bool) -> Iterator[Foreign]:
+def _text(text: str, name: str, beside: bool) -> Iterator[Unread]:
     """A text file: lines of boxes, or a list of the pictures of a split."""
     lines = [line for line in text.splitlines()[:20] if line.strip()]
     if lines and all(LINE.fullmatch(line) for line in lines):
-        yield Foreign("label files of YOLO", "yolo")
+        yield Unread("label files of YOLO", "yolo")
     elif lines and all(_DOTA.fullmatch(line) for line in lines):
-        yield Foreign("label files of DOTA", "dota")
+        yield Unread("label files of DOTA", "dota")
     elif name in LISTS and name.endswith(".names"):
-        yield Foreign("class names of YOLO", "yolo")
+        yield Unread("class names of YOLO", "yolo")
     elif split_of(name) and sum(bool(_PICTURE.search(line)) for line in lines) > len(lines) / 2:
-        yield Foreign("a list of the pictures of a split")
+        yield Unread("a list of the pictures of a split")
     elif beside and lines:
-        yield Foreign("text beside each picture")
+        yield Unread("text beside each picture")
