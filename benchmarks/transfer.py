@@ -26,9 +26,16 @@ from torchvision.datasets import ImageFolder
 
 import sightline as sl
 from _common import arguments, report
+from sightline.core.run import Run
 from sightline.data.open import open_data
+from sightline.data.tiles import batches
+from sightline.engine.devices import Devices
+from sightline.engine.inference import predict
 from sightline.metrics.intervals import exact
 from sightline.models import embedded, zoo
+from sightline.verbs import _judge
+from sightline.verbs._own import open_own
+from sightline.verbs.load import restore
 
 SECONDS = {"hymenoptera": 150, "flowers": 150, "cifar20": 150, "cifar": 840, "camvid": 1740, "bccd": 1740,
            "bccd40": 570}  # fmt: skip
@@ -59,6 +66,27 @@ def few_cifar(data: Path, work: Path, per_class: int) -> Path:
     return work / "cifar-few"
 
 
+def choices(run: Run) -> dict[str, list[float]]:
+    """Accuracy and log loss on the test images of what a run chose among: the head alone, the mean of its weights
+    and those after the last epoch, and these. No run sees this."""
+    head, last = run.checkpoint("head"), run.checkpoint("last")
+    if head is None or last is None:
+        return {}
+    model, task, _ = restore(run.path)
+    test = open_own(run)
+    test = test.subset(test.where("test"))
+    before = head[0]["model"]
+    after = {name.removeprefix("module."): value for name, value in last[0]["ema"].items()}
+    found = {}
+    for name, share in (("head alone", 0.0), ("mean", 0.5), ("last epoch", 1.0)):
+        mixed = {k: v.lerp(after[k], share) if v.is_floating_point() else v for k, v in before.items()}
+        model.load_state_dict(mixed)
+        said = predict(model, batches(test, model.settings, batch_size=64), Devices.start("cpu"))
+        scores, _ = _judge.scored(task, said.prediction, said.truth)
+        found[name] = [round(scores[metric].value, 4) for metric in ("accuracy", "log loss")]
+    return found
+
+
 def ours(source: Path, out: Path, seconds: int, **options: Any) -> dict[str, Any]:
     """`sightline train` with a budget, as a user would."""
     started = time.perf_counter()
@@ -74,6 +102,7 @@ def ours(source: Path, out: Path, seconds: int, **options: Any) -> dict[str, Any
         "n": results.n,
         main: [round(v, 4) for v in (score.value, score.low, score.high)],
         "baselines": beside,
+        "choices": choices(run),
         "curve": [
             [e["epoch"], round(e["val_score"], 4), round(e["seconds"], 1)] for e in events
         ],

@@ -232,7 +232,8 @@ def verdicts(
             said.append(f"The network is WORSE than the {name} baseline by {text}. Use the baseline.")
         else:
             said.append(
-                f"The network does NOT beat the {name} baseline beyond the interval: difference {text}. "
+                f"The network does NOT beat the {name} baseline beyond the interval: difference "
+                f"{k * d.value:+.3g}{unit} ({ends}; {pair.method}). "
                 "These data do not show that the network is worth its cost."
             )
     if results.n < FEW:

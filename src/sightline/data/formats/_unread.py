@@ -22,6 +22,7 @@ _ENDINGS = (".json", ".jsonl", ".xml", ".txt", ".csv", ".tsv", ".parquet", ".yam
 _PICTURE = re.compile(r"\.(" + "|".join(sorted(e[1:] for e in ALL_EXTENSIONS)) + r")\b", re.IGNORECASE)
 _NUMBER = r"[-+]?\d+(\.\d*)?"
 _DOTA = re.compile(rf"\s*({_NUMBER}\s+){{8}}\S+\s+\d\s*")
+_MOT = re.compile(rf"\s*\d+\s*,\s*-?\d+\s*(,\s*{_NUMBER}\s*){{5,8}}")
 _KEYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("COCO", "coco", ("images", "annotations", "categories")),
     ("labelme", "labelme", ("shapes", "imagePath")),
@@ -163,6 +164,8 @@ def _text(text: str, name: str, beside: bool) -> Iterator[Unread]:
         yield Unread("label files of YOLO", "yolo")
     elif lines and all(_DOTA.fullmatch(line) for line in lines):
         yield Unread("label files of DOTA", "dota")
+    elif lines and all(_MOT.fullmatch(line) for line in lines):
+        yield Unread("boxes of MOTChallenge, a line a box in a frame")
     elif name in LISTS and name.endswith(".names"):
         yield Unread("class names of YOLO", "yolo")
     elif split_of(name) and sum(bool(_PICTURE.search(line)) for line in lines) > len(lines) / 2:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 import torch
@@ -286,7 +287,7 @@ def _target_columns(table: Columns, target: str | None, taken: set[str | None], 
 def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
     """That nothing says which column is the truth."""
     several = ",".join(n for n in rest if is_flags(table.column(n)))
-    way = f", for example --target {rest[0]}" if rest else "; none is left besides the path"
+    way = f", for example --target {quote(rest[0])}" if rest else "; none is left besides the path"
     if "," in several:
         way += f", or --target {several} for several labels an image"
     if any(n.lower() in ("xmin", "x_min", "x1", "bbox") for n in table.names):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -179,7 +180,7 @@ def _class_key(root: Path, pictures: list[_Picture], wanted: str | None) -> str 
         return named[0] if named else next(iter(keys), None)
     raise DataError(
         f"{root}: which attribute of the regions is the class? They have {', '.join(keys)}. Name it with "
-        f"--target, for example --target {keys.most_common(1)[0][0]}."
+        f"--target, for example --target {quote(keys.most_common(1)[0][0])}."
     )
 
 

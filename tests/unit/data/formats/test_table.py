@@ -352,3 +352,8 @@ def test_a_column_may_be_called_as_a_file_that_lies_beside(root: Path) -> None:
     (root / "image.jpg").write_bytes((root / "0.png").read_bytes())
     (root / "label.png").write_bytes((root / "0.png").read_bytes())
     assert names(opened(root, "image,label\n0.png,sea\n1.png,wood\n")) == ["sea", "wood"]
+
+
+def test_a_column_is_named_as_a_shell_takes_it(root: Path) -> None:
+    with pytest.raises(DataError, match=r"--target 'weight \(kg\)'"):
+        opened(root, "path,weight (kg),height\n0.png,1.5,2.5\n1.png,2.5,3.5\n")

@@ -19,6 +19,8 @@ SUPERVISELY = {"objects": [{"classTitle": "cat", "points": {}}], "size": {"heigh
 @pytest.mark.parametrize(
     ("name", "text", "looks"),
     [
+        ("gt.txt", "1,1,399,182,121,229,1,-1,-1,-1\n1,2,282.5,201,92,184,1,-1,-1,-1\n", "MOTChallenge"),
+        ("det.txt", "1,-1,155,199,66,162,51.818\n", "MOTChallenge"),
         ("1.json", '{"shapes": [], "imagePath": "1.png"}', "labelme"),
         ("via_region_data.json", json.dumps(VIA), "VIA"),
         ("_annotations.createml.json", json.dumps(CREATEML), "CreateML"),
