@@ -67,8 +67,8 @@ def few_cifar(data: Path, work: Path, per_class: int) -> Path:
 
 
 def choices(run: Run) -> dict[str, list[float]]:
-    """Accuracy and log loss on the test images of what a run chose among: the head alone, the mean of its weights
-    and those after the last epoch, and these. No run sees this."""
+    """Accuracy and log loss on the test images of what a run chose among: the head alone, the mean of its
+    weights and those after the last epoch, and these. No run sees this."""
     head, last = run.checkpoint("head"), run.checkpoint("last")
     if head is None or last is None:
         return {}

@@ -46,11 +46,12 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
                "Rename them: other programs may go by the extension."),
         *found(dataset, "exif-rotated", "info", those([f.orientation != 1 for _, f in facts]),
                "{n} files carry an EXIF rotation, which is applied",
-               "Nothing to do, unless `exif-and-positions` stands beside this; programs that ignore EXIF see them turned."),
+               "Nothing to do, unless `exif-and-positions` stands beside this; programs that ignore EXIF "
+               "see them turned."),
         *found(dataset, "more-than-8-bits", "info", those([f.bits > 8 for _, f in facts]),
                "{n} files have more than 8 bits a value; scaled to 8 bits by the full range of their type",
-               "Nothing to do, unless a finding on lost levels stands beside this, or fine steps matter: --pixel-range "
-               "LOW,HIGH keeps those of a part."),
+               "Nothing to do, unless a finding on lost levels stands beside this, or fine steps matter: "
+               "--pixel-range LOW,HIGH keeps those of a part."),
         *found(dataset, "cmyk", "info", those([f.cmyk for _, f in facts]),
                "{n} files are CMYK; converted to RGB",
                "Nothing to do; write them as RGB if the exact colours matter."),
