@@ -27,10 +27,10 @@ def arguments(description: str, *, data: str | None = None, **more: Any) -> argp
             parser.add_argument(f"--{name.replace('_', '-')}", action="store_true")
         else:
             parser.add_argument(f"--{name.replace('_', '-')}", type=kind, default=default)
-    found = parser.parse_args()
-    if data is not None and found.data is None:
+    args = parser.parse_args()
+    if data is not None and args.data is None:
         parser.error(f"--data FOLDER (of {data}) or SIGHTLINE_DATA is needed")
-    return found
+    return args
 
 
 def machine() -> dict[str, Any]:

@@ -66,21 +66,21 @@ class Serving:
 
     def memory(self) -> int:
         """Resident bytes of all its processes."""
-        return sum(one.memory_info().rss for one in self.processes())
+        return sum(process.memory_info().rss for process in self.processes())
 
     def peaks(self) -> list[float]:
         """Most that each process has held, in MiB."""
-        return [round(peak(one.pid), 1) for one in self.processes()]
+        return [round(peak(process.pid), 1) for process in self.processes()]
 
     def seconds(self) -> list[float]:
         """Processor time so far: of the process that speaks HTTP, and of all others."""
-        spent = [sum(one.cpu_times()[:2]) for one in self.processes()]
+        spent = [sum(process.cpu_times()[:2]) for process in self.processes()]
         return [spent[0], sum(spent[1:])]
 
     def metric(self, name: str, token: str = "") -> float:
         """Sum of a counter over its labels."""
-        asked = urllib.request.Request(f"{self.url}/metrics", headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(asked, timeout=30) as reply:
+        request = urllib.request.Request(f"{self.url}/metrics", headers={"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request, timeout=30) as reply:
             lines = reply.read().decode().splitlines()
         return sum(float(line.split()[-1]) for line in lines if line.startswith((f"{name} ", f"{name}{{")))
 
@@ -115,9 +115,9 @@ def _port(process: psutil.Popen, log: Path) -> int:
     while time.monotonic() < end:
         if process.poll() is not None:
             sys.exit(f"sightline serve ended: {log.read_text()[-2000:]}")
-        said = [json.loads(line) for line in log.read_text().splitlines() if '"listening"' in line]
-        if said:
-            port = int(said[0]["port"])
+        events = [json.loads(line) for line in log.read_text().splitlines() if '"listening"' in line]
+        if events:
+            port = int(events[0]["port"])
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=30):
                     return port

@@ -129,14 +129,14 @@ def _swapped(rng: np.random.Generator, data: bytes) -> bytes:
 
 def _parts(data: bytes) -> list[bytes]:
     """The chunks of a PNG, each with a right checksum."""
-    found, at = [], 8
+    chunks, at = [], 8
     while at + 12 <= len(data):
         end = at + 12 + int.from_bytes(data[at : at + 4], "big")
         if end > len(data):
             break
-        found.append(data[at:end])
+        chunks.append(data[at:end])
         at = end
-    return found
+    return chunks
 
 
 def _chunks(rng: np.random.Generator, data: bytes) -> bytes:
@@ -191,7 +191,7 @@ def _segments(rng: np.random.Generator, data: bytes) -> bytes:
 def largest() -> Iterator[tuple[str, bytes]]:
     """Valid pictures of nearly as many pixels as are decoded, of the kinds that cost most."""
     side = int(LIMIT**0.5)
-    made: dict[str, Callable[[], bytes]] = {
+    makers: dict[str, Callable[[], bytes]] = {
         "png rgb": lambda: saved(Image.new("RGB", (side, side), (9, 99, 199)), "PNG"),
         "png rgba": lambda: saved(Image.new("RGBA", (side, side), (9, 99, 199, 99)), "PNG"),
         "png 16 bits": lambda: saved(Image.new("I;16", (side, side), 999), "PNG"),
@@ -214,7 +214,7 @@ def largest() -> Iterator[tuple[str, bytes]]:
         "png long and thin": lambda: saved(Image.new("L", (LIMIT, 1)), "PNG"),
         "png high and thin": lambda: saved(Image.new("RGBA", (1, LIMIT)), "PNG"),
     }
-    for name, make in made.items():
+    for name, make in makers.items():
         yield name, make()
 
 

@@ -91,34 +91,38 @@ def watched(process: subprocess.Popen[bytes], out: Path, wanted: int, limit: flo
         now = finished(out / "events.jsonl")
         if len(now) > len(done):
             done, since = now, time.monotonic()
-    found, under_way = done[1:], time.monotonic() - since
-    return found if len(done) == wanted or under_way < max(found, default=0) else [*found, under_way]
+    epochs_done, under_way = done[1:], time.monotonic() - since
+    return (
+        epochs_done
+        if len(done) == wanted or under_way < max(epochs_done, default=0)
+        else [*epochs_done, under_way]
+    )
 
 
 def epochs(command: list[str], policy: str, busy: bool, limit: float) -> tuple[list[float], float]:
     """Seconds of each of three epochs after the first; cores that strangers used."""
     env = {name: value for name, value in os.environ.items() if name not in OURS} | POLICIES[policy]
     with tempfile.TemporaryDirectory() as folder, beside(busy):
-        out, started, (total, own) = Path(folder) / "run", time.monotonic(), used()
+        out, started, (total, own_seconds) = Path(folder) / "run", time.monotonic(), used()
         process = subprocess.Popen(
             [sys.executable, "-m", "sightline", "train", *command, "--epochs", "4", "--device", "cpu",
              "--out", str(out)],
             env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:
-            found = watched(process, out, 4, limit)
+            seconds_each = watched(process, out, 4, limit)
         finally:
             process.kill()
             process.wait()
         (now, children), seconds = used(), time.monotonic() - started
-    return found, round((now - total - children + own) / seconds, 2)
+    return seconds_each, round((now - total - children + own_seconds) / seconds, 2)
 
 
 def main() -> None:
     # A benchmark that is stopped must not leave the two busy processes behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    found = arguments(__doc__ or "", rounds=3, limit=100.0)
-    results: dict[str, Any] = {"beside": " ".join(BUSY[1:]), "limit of four epochs, s": found.limit}
+    args = arguments(__doc__ or "", rounds=3, limit=100.0)
+    results: dict[str, Any] = {"beside": " ".join(BUSY[1:]), "limit of four epochs, s": args.limit}
     with tempfile.TemporaryDirectory() as folder:
         pictures = str(photographs(Path(folder) / "photographs"))
         for name, command in {
@@ -130,12 +134,12 @@ def main() -> None:
         }.items():  # fmt: skip
             arms = [(policy, busy) for policy in POLICIES for busy in (False, True)]
             runs: dict[Any, list[Any]] = {arm: [] for arm in arms}
-            for _ in range(found.rounds):
+            for _ in range(args.rounds):
                 for arm in arms:
-                    runs[arm].append(epochs(command, *arm, found.limit))
+                    runs[arm].append(epochs(command, *arm, args.limit))
                     print(name, arm, runs[arm][-1], file=sys.stderr, flush=True)
             results[name] = summary(runs)
-    report("busy", results, found.json)
+    report("busy", results, args.json)
 
 
 def summary(runs: dict[tuple[str, bool], list[tuple[list[float], float]]]) -> dict[str, Any]:
@@ -144,16 +148,16 @@ def summary(runs: dict[tuple[str, bool], list[tuple[list[float], float]]]) -> di
     def spread(values: list[float]) -> list[float]:
         return [round(v, 2) for v in (min(values), statistics.median(values), max(values))]
 
-    told: dict[str, Any] = {}
+    table: dict[str, Any] = {}
     for policy in POLICIES:
         quiet, busy = ([statistics.median(e) for e, _ in runs[policy, b]] for b in (False, True))
-        told[policy] = {
+        table[policy] = {
             "quiet, s": spread(quiet),
             "busy, s": spread(busy),
             "busy / quiet": spread([b / q for b, q in zip(busy, quiet, strict=True)]),
             "cores that strangers used while quiet": spread([s for _, s in runs[policy, False]]),
         }
-    return told
+    return table
 
 
 if __name__ == "__main__":

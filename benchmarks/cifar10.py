@@ -91,18 +91,18 @@ def ours(folder: Path, minutes: float, seed: int = 0) -> dict[str, Any]:
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="cifar10", minutes=15.0, only="", full=False)
-    results: dict[str, Any] = {"training images": int((open_data(found.data).splits == "train").sum())}
-    if found.full and results["training images"] < 50_000:
+    args = arguments(__doc__ or "", data="cifar10", minutes=15.0, only="", full=False)
+    results: dict[str, Any] = {"training images": int((open_data(args.data).splits == "train").sum())}
+    if args.full and results["training images"] < 50_000:
         raise SystemExit("--full needs all 50,000 training images")
-    if found.only != "plain":
-        results["sightline"] = ours(found.data, found.minutes)
-    if found.only != "sightline":
-        results["plain ResNet-18"] = plain(found.data, found.minutes * 60)
-    if not found.only:
+    if args.only != "plain":
+        results["sightline"] = ours(args.data, args.minutes)
+    if args.only != "sightline":
+        results["plain ResNet-18"] = plain(args.data, args.minutes * 60)
+    if not args.only:
         gap = results["sightline"]["accuracy"] - results["plain ResNet-18"]["accuracy"]
         results["points better"] = round(100 * gap, 2)
-    report("cifar10", results, found.json)
+    report("cifar10", results, args.json)
 
 
 if __name__ == "__main__":

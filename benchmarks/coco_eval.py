@@ -107,15 +107,15 @@ def judge(prediction: Instances, truth: Instances, classes: int) -> COCOeval:
 
 def seven(prediction: Instances, truth: Instances) -> dict[str, float]:
     """The metrics that pycocotools has too."""
-    found = {}
+    scores = {}
     for name in SEVEN:
         metric = METRICS.load(name).METRIC()
         metric.update(prediction, truth)
-        found[name] = metric.compute()
-    return found
+        scores[name] = metric.compute()
+    return scores
 
 
-def twelve(prediction: Instances, truth: Instances, found: dict[str, float]) -> list[float]:
+def twelve(prediction: Instances, truth: Instances, scores: dict[str, float]) -> list[float]:
     """The numbers of pycocotools in its order."""
     image, label = prediction.image.numpy(), prediction.labels.numpy()
     order = np.lexsort((-prediction.scores.numpy(), label, image))
@@ -127,7 +127,7 @@ def twelve(prediction: Instances, truth: Instances, found: dict[str, float]) -> 
         recalls.append(average_recall(stats, np.ones((1, len(truth))))[0])
     by_area = [average_recall(by_image(prediction, truth, area), np.ones((1, len(truth))))[0]
                for area in ("small", "medium", "large")]  # fmt: skip
-    return [*(found[n] for n in SEVEN[:6]), *recalls, found["ar100"], *by_area]
+    return [*(scores[n] for n in SEVEN[:6]), *recalls, scores["ar100"], *by_area]
 
 
 def main() -> None:
@@ -136,13 +136,13 @@ def main() -> None:
     warm = made(20, 100, 1000, 5)
     seven(*warm)
     seconds = [timed(lambda: seven(replace(prediction), truth)) for _ in range(3)]
-    found = seconds[0][1]
+    scores = seconds[0][1]
     ours = float(np.median([s for s, _ in seconds]))
     with contextlib.redirect_stdout(io.StringIO()):
         other = judge(prediction, truth, options.classes)
         theirs = timed(lambda: (other.evaluate(), other.accumulate()))[0]
         other.summarize()
-    mine = twelve(prediction, truth, found)
+    mine = twelve(prediction, truth, scores)
     ap = METRICS.load("ap").METRIC()
     ap.update(prediction, truth)
     blocks = np.random.default_rng(0).permutation(options.images) * 250 // options.images

@@ -46,11 +46,11 @@ def classes(shares: list[float], skill: float) -> Answers:
     rng = np.random.default_rng(0)
     share = np.array(shares) / np.sum(shares)
     truth = rng.choice(len(share), POPULATION, p=share)
-    seen = 0.9 * rng.normal(size=(POPULATION, len(share)))
-    seen[np.arange(POPULATION), truth] += skill
+    signal = 0.9 * rng.normal(size=(POPULATION, len(share)))
+    signal[np.arange(POPULATION), truth] += skill
     models = []
     for _ in range(2):
-        logits = 0.8 * skill * (seen + 0.45 * rng.normal(size=seen.shape)) + np.log(share)
+        logits = 0.8 * skill * (signal + 0.45 * rng.normal(size=signal.shape)) + np.log(share)
         p = torch.tensor(logits).softmax(1)
         models.append(Label(p.argmax(1), p))
     return models[0], models[1], Label(torch.tensor(truth))
@@ -61,10 +61,10 @@ def several() -> Answers:
     rng = np.random.default_rng(0)
     common = np.linspace(-2.2, 0, 5)
     truth = rng.normal(size=(POPULATION, 5)) + 0.5 * rng.normal(size=(POPULATION, 1)) + common > 0
-    seen = 2.0 * truth - 1 + common / 2 + 0.9 * rng.normal(size=truth.shape)
+    signal = 2.0 * truth - 1 + common / 2 + 0.9 * rng.normal(size=truth.shape)
     models = []
     for _ in range(2):
-        p = torch.tensor(1.5 * (seen + 0.45 * rng.normal(size=truth.shape))).sigmoid()
+        p = torch.tensor(1.5 * (signal + 0.45 * rng.normal(size=truth.shape))).sigmoid()
         models.append(Label(p > 0.5, p))
     return models[0], models[1], Label(torch.tensor(truth))
 
@@ -92,17 +92,20 @@ def boxes(objects: int, near: float, far: float, blur: float, right: float) -> A
         right: Share of boxes that have the class of their object; the others any.
     """
     rng = np.random.default_rng(0)
-    n, found, astray = (round(k * POPULATION) for k in (objects, near, far))
+    n, near_count, astray = (round(k * POPULATION) for k in (objects, near, far))
     share = 1 / np.arange(1, 6) ** 0.7
     share /= share.sum()
     image, label, box = rng.integers(0, POPULATION, n), rng.choice(5, n, p=share), places(rng, n)
-    of, spread = rng.integers(0, n, found), np.exp(rng.uniform(np.log(0.01), np.log(blur), (found, 1)))
+    of, spread = (
+        rng.integers(0, n, near_count),
+        np.exp(rng.uniform(np.log(0.01), np.log(blur), (near_count, 1))),
+    )
     sides = np.tile(box[of, 2:] - box[of, :2], 2)
     models = []
     for _ in range(2):
-        off = spread * rng.normal(size=(found, 4))
-        named = np.where(rng.random(found) < right, label[of], rng.choice(5, found, p=share))
-        sure = rng.beta(2, 2, found) * np.exp(-2 * np.abs(off).mean(1))
+        off = spread * rng.normal(size=(near_count, 4))
+        named = np.where(rng.random(near_count) < right, label[of], rng.choice(5, near_count, p=share))
+        sure = rng.beta(2, 2, near_count) * np.exp(-2 * np.abs(off).mean(1))
         models.append(instances(
             np.concatenate([image[of], rng.integers(0, POPULATION, astray)]),
             np.concatenate([ordered(box[of] + off * sides), places(rng, astray)]),
@@ -183,20 +186,21 @@ def coverage(metric: Metric, stats: Stats, n: int, sets: int, bootstrap: bool) -
     true, inside, below, above, undefined, boot, width = metric.value(stats), 0, 0, 0, 0, 0, 0.0
     for seed, chosen in enumerate(test_sets(sets, n)):
         drawn = {k: v[chosen] for k, v in stats.items()}
-        found = score(metric, drawn, seed=seed)
-        if not found.low <= found.high:
+        interval = score(metric, drawn, seed=seed)
+        if not interval.low <= interval.high:
             undefined += 1
             continue
-        inside += found.low <= true <= found.high
-        below, above = below + (true < found.low), above + (true > found.high)
-        width += found.high - found.low
+        inside += interval.low <= true <= interval.high
+        below, above = below + (true < interval.low), above + (true > interval.high)
+        width += interval.high - interval.low
         if bootstrap:
             low, high = percentile(metric, drawn, n, seed)
             boot += low <= true <= high
-    told = max(1, sets - undefined)
-    row = {"true": true, "coverage": inside / told, "true value below": below / told,
-           "true value above": above / told, "width": width / told, "not defined": undefined}  # fmt: skip
-    return row | ({"percentile bootstrap": boot / told} if bootstrap else {})
+    defined = max(1, sets - undefined)
+    row = {"true": true, "coverage": inside / defined, "true value below": below / defined,
+           "true value above": above / defined, "width": width / defined,
+           "not defined": undefined}  # fmt: skip
+    return row | ({"percentile bootstrap": boot / defined} if bootstrap else {})
 
 
 def type_one(metric: Metric, a: Stats, b: Stats, n: int, sets: int) -> float:
@@ -204,7 +208,7 @@ def type_one(metric: Metric, a: Stats, b: Stats, n: int, sets: int) -> float:
 
     Which of the two is called A is drawn for each image, so that they are equal in the population.
     """
-    rng, called, told = np.random.default_rng(2), 0, 0
+    rng, called, defined = np.random.default_rng(2), 0, 0
     for seed, chosen in enumerate(test_sets(sets, n)):
         swap = rng.random(n) < 0.5
         first, other = {}, {}
@@ -213,9 +217,9 @@ def type_one(metric: Metric, a: Stats, b: Stats, n: int, sets: int) -> float:
             first[key] = np.where(turn, b[key][chosen], a[key][chosen])
             other[key] = np.where(turn, a[key][chosen], b[key][chosen])
         p = paired(metric, first, other, seed=seed).p
-        told += p == p
+        defined += p == p
         called += p <= 0.05
-    return called / max(1, told)
+    return called / max(1, defined)
 
 
 def line(row: dict[str, Any]) -> str:
@@ -239,27 +243,27 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="metric names")
     parser.add_argument("--cases", nargs="+", help="beginnings of case names")
     parser.add_argument("--bootstrap", action="store_true", help="the percentile bootstrap too (slow)")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     rows = []
     for case, make in CASES.items():
-        if asked.cases and not case.startswith(tuple(asked.cases)):
+        if args.cases and not case.startswith(tuple(args.cases)):
             continue
-        one, two, truth = make()
-        for metric in metrics_for(truth, asked.only):
+        first, second, truth = make()
+        for metric in metrics_for(truth, args.only):
             name = metric.card.name
-            a, b = metric.per_image(one, truth), metric.per_image(two, truth)
+            a, b = metric.per_image(first, truth), metric.per_image(second, truth)
             if metric.value(a) == metric.card.best:
                 continue  # top-5 of five classes
-            for n in asked.sizes:
+            for n in args.sizes:
                 started = time.perf_counter()
                 row = {"case": case, "metric": name, "n": n}
-                row |= coverage(metric, a, n, asked.sets, asked.bootstrap)
-                row["type-I error"] = type_one(metric, a, b, n, asked.sets)
+                row |= coverage(metric, a, n, args.sets, args.bootstrap)
+                row["type-I error"] = type_one(metric, a, b, n, args.sets)
                 rows.append(row | {"seconds": round(time.perf_counter() - started, 1)})
                 print(line(row), flush=True)
-    if asked.json:
-        asked.json.write_text(json.dumps({"sets": asked.sets, "rows": rows}, indent=1) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps({"sets": args.sets, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -93,19 +93,19 @@ class Watch(Callback):
 
 def ours(data: Path, size: int, out: Path) -> float:
     """Training images a second, without validation and checkpoints at the ends of epochs."""
-    made = plan(Asked(str(data), pretrained="no", recipe={"size": size, "epochs": 4, "batch_size": 16}))
+    run_plan = plan(Asked(str(data), pretrained="no", recipe={"size": size, "epochs": 4, "batch_size": 16}))
     devices, run, watch = Devices.start("cpu"), Run.create(out, {}, overwrite=True), Watch()
-    model = build_model(made).to(memory_format=torch.channels_last)
-    batches = loader(made, made.part("train"), devices, train=True)
-    gradient.fit(model, batches, watch.validate, made.recipe, run, devices, seed=0, callbacks=[watch])
-    return len(made.part("train")) / median(watch.spans[1:])
+    model = build_model(run_plan).to(memory_format=torch.channels_last)
+    batches = loader(run_plan, run_plan.part("train"), devices, train=True)
+    gradient.fit(model, batches, watch.validate, run_plan.recipe, run, devices, seed=0, callbacks=[watch])
+    return len(run_plan.part("train")) / median(watch.spans[1:])
 
 
-def rival(python: str, **asked: Any) -> dict[str, Any]:
+def rival(python: str, **options: Any) -> dict[str, Any]:
     """What the rival's process answers."""
     settings = os.environ | {"YOLO_OFFLINE": "true", "YOLO_VERBOSE": "false"}
-    command = [python, "-c", RIVAL, json.dumps(asked)]
-    place = str(asked["out"])  # what it leaves behind goes with the temporary folder
+    command = [python, "-c", RIVAL, json.dumps(options)]
+    place = str(options["out"])  # what it leaves behind goes with the temporary folder
     done = subprocess.run(command, capture_output=True, text=True, env=settings, cwd=place, check=False)
     if done.returncode:
         raise SystemExit(done.stderr[-2000:])
@@ -113,11 +113,11 @@ def rival(python: str, **asked: Any) -> dict[str, Any]:
     return json.loads(answers[-1][7:]) if answers else {}
 
 
-def scores(found: dict[str, Any], data: Path) -> dict[str, float]:
+def scores(answers: dict[str, Any], data: Path) -> dict[str, float]:
     """Our evaluation of the rival's boxes on the test part."""
     dataset = open_data(str(data))
     test = dataset.subset(dataset.where("test"))
-    by_name = dict(zip(found["files"], found["rows"], strict=True))
+    by_name = dict(zip(answers["files"], answers["rows"], strict=True))
     sizes = test.targets.sizes.tolist()
     rows = [{"size": s, **by_name[Path(i).name]} for i, s in zip(test.ids, sizes, strict=True)]
     prediction, names = Instances.from_json(rows), {}
@@ -151,25 +151,25 @@ def speed(data: Path, python: str | None, size: int, work: Path) -> dict[str, An
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0, sizes="320,640",
+    args = arguments(__doc__ or "", data="bccd", minutes=30, rival="", rival_minutes=0, sizes="320,640",
                       pretrained="auto")  # fmt: skip
-    python = found.rival or None
+    python = args.rival or None
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        dataset = open_data(str(found.data))
+        dataset = open_data(str(args.data))
         yolo.write(dataset, work / "yolo")
         (work / "pictures").mkdir()
         for i in dataset.where("test"):
             name = Path(dataset.ids[i]).name
-            (work / "pictures" / name).write_bytes((found.data / dataset.ids[i]).read_bytes())
-        for size in map(int, found.sizes.split(",")):
-            results[f"images a second at {size}"] = speed(found.data, python, size, work)
-        if found.minutes:
-            results["ours"] = fixed_time(found.data, found.minutes, work / "long", found.pretrained)
-        if found.rival_minutes and python:
-            minutes = found.rival_minutes
-            results[f"ours in {minutes} minutes"] = fixed_time(found.data, minutes, work / "short", "no")
+            (work / "pictures" / name).write_bytes((args.data / dataset.ids[i]).read_bytes())
+        for size in map(int, args.sizes.split(",")):
+            results[f"images a second at {size}"] = speed(args.data, python, size, work)
+        if args.minutes:
+            results["ours"] = fixed_time(args.data, args.minutes, work / "long", args.pretrained)
+        if args.rival_minutes and python:
+            minutes = args.rival_minutes
+            results[f"ours in {minutes} minutes"] = fixed_time(args.data, minutes, work / "short", "no")
             rival(
                 python,
                 do="train",
@@ -180,15 +180,17 @@ def main() -> None:
             )
             rival(python, do="predict", files=str(work / "pictures"), size=320, weights=True, out=str(work))
             answer = json.loads((work / "rows.json").read_text())
-            results[f"rival in {minutes} minutes"] = scores(answer, found.data)
-    report("detect", results, found.json)
+            results[f"rival in {minutes} minutes"] = scores(answer, args.data)
+    report("detect", results, args.json)
 
 
 def fixed_time(data: Path, minutes: float, out: Path, start: Any) -> dict[str, Any]:
     """Scores on the test part after so many minutes of training with the default recipe."""
     run = sl.train(str(data), pretrained=start, time=f"{minutes}m", out=out)
-    kept = run.results.scores
-    return {name: [s.value, s.low, s.high] for name, s in kept.items()} | {"epochs": len(list(run.events()))}
+    scores = run.results.scores
+    return {name: [s.value, s.low, s.high] for name, s in scores.items()} | {
+        "epochs": len(list(run.events()))
+    }
 
 
 if __name__ == "__main__":

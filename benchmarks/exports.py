@@ -76,9 +76,9 @@ def latencies(run: Path) -> dict[str, Any]:
     """A row for each file, by the number of threads; and what 8 bits gain in ONNX."""
     for how in FORMATS:
         sl.export(run, **how)
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for threads in (1, 2):
-        found[f"{threads} threads"] = {
+        results[f"{threads} threads"] = {
             line.name: {
                 "score": line.score.text(),
                 "p50, ms": round(1000 * line.p50, 2), "p95, ms": round(1000 * line.p95, 2),
@@ -87,8 +87,8 @@ def latencies(run: Path) -> dict[str, Any]:
             }
             for line in sl.benchmark(run, threads=threads).lines
         }  # fmt: skip
-        found[f"{threads} threads, 8 bits in turn with 32"] = in_turn(run, threads)
-    return found
+        results[f"{threads} threads, 8 bits in turn with 32"] = in_turn(run, threads)
+    return results
 
 
 def in_turn(run: Path, threads: int) -> dict[str, Any]:
@@ -99,7 +99,7 @@ def in_turn(run: Path, threads: int) -> dict[str, Any]:
     images = Graph(restore(run)[0].eval()).example(1).numpy()
     rounds = []
     for _ in range(TURNS + 1):
-        rounds.append([_p50(one, images) for one in runners])
+        rounds.append([_p50(runner, images) for runner in runners])
     whole, eight = zip(*rounds[1:], strict=True)  # the first lays out memory
     ratios = sorted(a / b for a, b in zip(whole, eight, strict=True))
     return {
@@ -158,21 +158,21 @@ def end_to_end(run: Path, data: Path, python: str, minutes: float, work: Path) -
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="", minutes=2.0, rival="", only="")
+    args = arguments(__doc__ or "", data="", minutes=2.0, rival="", only="")
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        how = {"time": f"{found.minutes}m", "precision": "bf16"}
-        boxes = sl.train(str(found.data / "bccd"), model="yolo-n", size=320, out=work / "yolo-n", **how)
-        if found.only == "end":
+        how = {"time": f"{args.minutes}m", "precision": "bf16"}
+        boxes = sl.train(str(args.data / "bccd"), model="yolo-n", size=320, out=work / "yolo-n", **how)
+        if args.only == "end":
             sl.export(boxes.path)
         else:
-            results |= tables(boxes.path, found.data, how, work)
-        if found.rival:
+            results |= tables(boxes.path, args.data, how, work)
+        if args.rival:
             results["JPEG in, JSON out"] = end_to_end(
-                boxes.path, found.data / "bccd", found.rival, found.minutes, work
+                boxes.path, args.data / "bccd", args.rival, args.minutes, work
             )
-    report("exports", results, found.json)
+    report("exports", results, args.json)
 
 
 def tables(boxes: Path, data: Path, how: dict[str, Any], work: Path) -> dict[str, Any]:

@@ -77,10 +77,10 @@ def child(line: Connection, model: str, seed: int) -> None:
     line.send(None)
     while True:
         try:
-            asked = line.recv()
+            request = line.recv()
         except EOFError:
             return
-        content = mutants[asked] if isinstance(asked, int) else asked
+        content = mutants[request] if isinstance(request, int) else request
         started = time.process_time()
         (answer,) = answers(session, [Job(content)], spec)
         line.send((answer.status, answer.reason, time.process_time() - started, peak(os.getpid())))
@@ -124,65 +124,67 @@ class Worker:
 
 def decoded(model: str, seed: int, images: int) -> Seen:
     """(a) and the time it took, on stderr."""
-    seen, worker, started = Seen(), Worker(model, seed), time.monotonic()
+    seen_images, worker, started = Seen(), Worker(model, seed), time.monotonic()
     for number in range(images):
         status, reason, seconds, memory = worker.ask(number)
-        seen.add(number, status, reason, seconds)
-        seen.peak = max(seen.peak, memory)
+        seen_images.add(number, status, reason, seconds)
+        seen_images.peak = max(seen_images.peak, memory)
         if number % 5000 == 4999:
-            told = f"{number + 1} pictures, {time.monotonic() - started:.0f} s, {seen.peak:.0f} MiB"
-            print(f"{told}, {len(seen.findings)} findings", file=sys.stderr, flush=True)
+            progress = (
+                f"{number + 1} pictures, {time.monotonic() - started:.0f} s, {seen_images.peak:.0f} MiB"
+            )
+            print(f"{progress}, {len(seen_images.findings)} findings", file=sys.stderr, flush=True)
     worker.end()
-    if seen.peak > LARGE:
-        seen.findings.append(f"a process held {seen.peak:.0f} MiB")
-    return seen
+    if seen_images.peak > LARGE:
+        seen_images.findings.append(f"a process held {seen_images.peak:.0f} MiB")
+    return seen_images
 
 
 def sent(server: Serving, seed: int, images: int) -> Seen:
     """(b): each of a few clients sends every few pictures over a connection that it keeps."""
-    seen, mutants = Seen(), Mutants(seed)
+    seen_images, mutants = Seen(), Mutants(seed)
 
     def client(first: int) -> list[tuple[int, int, str, float]]:
         line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE)
-        found = []
+        replies = []
         for number in range(first, images, CLIENTS):
             started = time.perf_counter()
             try:
                 line.request("POST", "/v1/predict", mutants[number], {"Content-Type": "image/jpeg"})
                 reply = line.getresponse()
-                told = json.loads(reply.read())
-                status, reason = reply.status, told.get("error", {}).get("reason", "")
+                document = json.loads(reply.read())
+                status, reason = reply.status, document.get("error", {}).get("reason", "")
             except (OSError, http.client.HTTPException, ValueError) as error:
                 line.close()
                 status, reason = 0, type(error).__name__
-            found.append((number, status, reason, time.perf_counter() - started))
-        return found
+            replies.append((number, status, reason, time.perf_counter() - started))
+        return replies
 
     with ThreadPoolExecutor(CLIENTS) as clients:
-        for found in clients.map(client, range(CLIENTS)):
-            for one in found:
-                seen.add(*one)
+        for replies in clients.map(client, range(CLIENTS)):
+            for reply_facts in replies:
+                seen_images.add(*reply_facts)
     peaks = server.peaks()
-    seen.peak = max(peaks)
-    if seen.peak > LARGE:
-        seen.findings.append(f"a process held {seen.peak:.0f} MiB")
+    seen_images.peak = max(peaks)
+    if seen_images.peak > LARGE:
+        seen_images.findings.append(f"a process held {seen_images.peak:.0f} MiB")
     if lost := server.metric("sightline_worker_restarts_total"):
-        seen.findings.append(f"{lost:g} worker processes were lost")
-    return seen
+        seen_images.findings.append(f"{lost:g} worker processes were lost")
+    return seen_images
 
 
 def great(model: str) -> tuple[Seen, dict[str, float]]:
     """(c): each in a process of its own, for its memory."""
-    seen, memory = Seen(), {}
+    seen_images, memory = Seen(), {}
     for name, content in largest():
         worker = Worker(model, 0)
         status, reason, seconds, held = worker.ask(content)
         worker.end()
-        seen.add(name, status, reason, seconds)
-        seen.peak, memory[name] = max(seen.peak, held), round(held, 1)
+        seen_images.add(name, status, reason, seconds)
+        seen_images.peak, memory[name] = max(seen_images.peak, held), round(held, 1)
         if held > LARGE:
-            seen.findings.append(f"{name}: {held:.0f} MiB")
-    return seen, memory
+            seen_images.findings.append(f"{name}: {held:.0f} MiB")
+    return seen_images, memory
 
 
 def main() -> None:
@@ -193,26 +195,26 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--only", type=int, help="one picture by its number: kept as mutant-N")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     from _common import report  # not above: each child would import torch with it
 
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        model = str(asked.model or trained(folder, "shapes", "cnn-tiny", 32))
-        if asked.only is not None:
-            Path(f"mutant-{asked.only}").write_bytes(Mutants(asked.seed)[asked.only])
-            print(Worker(model, asked.seed).ask(asked.only))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        model = str(args.model or trained(folder, "shapes", "cnn-tiny", 32))
+        if args.only is not None:
+            Path(f"mutant-{args.only}").write_bytes(Mutants(args.seed)[args.only])
+            print(Worker(model, args.seed).ask(args.only))
             return
-        told: dict[str, Any] = {"seed": asked.seed}
-        found = decoded(model, asked.seed, asked.images)
-        told[f"{asked.images} in a worker"] = found.document()
+        document: dict[str, Any] = {"seed": args.seed}
+        decoded_all = decoded(model, args.seed, args.images)
+        document[f"{args.images} in a worker"] = decoded_all.document()
         with serving(folder, [model], "--threads", "1") as server:
-            live = sent(server, asked.seed, asked.live)
-        told[f"{asked.live} sent to the server"] = live.document()
+            live = sent(server, args.seed, args.live)
+        document[f"{args.live} sent to the server"] = live.document()
         large, memory = great(model)
-        told["the largest that are allowed"] = {**large.document(), "MiB of each": memory}
-        report("fuzz", told, asked.json)
-        sys.exit(bool(found.findings or live.findings or large.findings))
+        document["the largest that are allowed"] = {**large.document(), "MiB of each": memory}
+        report("fuzz", document, args.json)
+        sys.exit(bool(decoded_all.findings or live.findings or large.findings))
 
 
 if __name__ == "__main__":

@@ -166,27 +166,27 @@ def mnist(folder: Path, rounds: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    asked = arguments(
+    args = arguments(
         "Loading beside plain torchvision", data="", photos=2000, workers=2, rounds=3, epochs=0, room=0,
         cache_folder="",
     )  # fmt: skip
-    if asked.epochs:
-        measure_memory(asked.data, Path(asked.cache_folder), asked.room, asked.epochs)
+    if args.epochs:
+        measure_memory(args.data, Path(args.cache_folder), args.room, args.epochs)
         return
     with tempfile.TemporaryDirectory() as temporary:
         photos, few, cache = (Path(temporary) / name for name in ("photos", "few", "cache"))
-        make_photos(asked.data, photos, asked.photos)
-        make_photos(asked.data, few, min(500, asked.photos))
+        make_photos(args.data, photos, args.photos)
+        make_photos(args.data, few, min(500, args.photos))
         results = {
-            "photos": asked.photos,
-            "workers": asked.workers,
-            "speed": speed(photos, cache, asked.workers, asked.rounds),
+            "photos": args.photos,
+            "workers": args.workers,
+            "speed": speed(photos, cache, args.workers, args.rounds),
         }
         if sys.platform == "linux":
             results["memory"] = memory(photos, few, cache)
-    if (asked.data / "mnist").is_dir():
-        results["mnist"] = mnist(asked.data / "mnist", asked.rounds)
-    report("loading", results, asked.json)
+    if (args.data / "mnist").is_dir():
+        results["mnist"] = mnist(args.data / "mnist", args.rounds)
+    report("loading", results, args.json)
 
 
 if __name__ == "__main__":

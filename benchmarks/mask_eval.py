@@ -43,8 +43,8 @@ def drawn(box: np.ndarray, wave: np.ndarray) -> Bitmaps:
     y = (2 * np.arange(y1, y2) + 1 - y1 - y2)[:, None] / (y2 - y1)
     x = (2 * np.arange(x1, x2) + 1 - x1 - x2) / (x2 - x1)
     rim = 1 - wave[1] * (1 + np.sin(wave[0] * np.arctan2(y, x) + wave[2])) / 2
-    found = Bitmaps.of([np.hypot(x, y) <= rim])
-    return Bitmaps(found.corners + torch.tensor([x1, y1]), found.crops)
+    bitmaps = Bitmaps.of([np.hypot(x, y) <= rim])
+    return Bitmaps(bitmaps.corners + torch.tensor([x1, y1]), bitmaps.crops)
 
 
 def shapes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +59,10 @@ def shapes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
 def outlines(images: int, image: np.ndarray, box: np.ndarray, wave: np.ndarray, **more: Any) -> Outlines:
     """Shapes in the order of their images."""
     masks = Bitmaps.cat([drawn(b, w) for b, w in zip(box, wave, strict=True)])
-    kept = {k: torch.from_numpy(v) for k, v in more.items()}
+    values = {k: torch.from_numpy(v) for k, v in more.items()}
     counts = torch.from_numpy(np.bincount(image, minlength=images))
     sizes = torch.tensor([HEIGHT, WIDTH]).repeat(images, 1)
-    return Outlines(counts, sizes, masks.boxes(), areas=masks.areas(), masks=masks, **kept)
+    return Outlines(counts, sizes, masks.boxes(), areas=masks.areas(), masks=masks, **values)
 
 
 def made(images: int, objects: int, detections: int, classes: int) -> tuple[Outlines, Outlines]:
@@ -81,7 +81,7 @@ def made(images: int, objects: int, detections: int, classes: int) -> tuple[Outl
         [np.minimum(moved[:, :2], moved[:, 2:]), np.maximum(moved[:, :2], moved[:, 2:])], 1
     )
     other_box, other_wave = shapes(rng, detections - near)
-    said = np.where(rng.random(near) < 0.8, label[of], rng.choice(classes, near, p=share))
+    predicted = np.where(rng.random(near) < 0.8, label[of], rng.choice(classes, near, p=share))
     sure = rng.beta(2, 2, near) * np.exp(-2 * np.abs(off).mean(1))
     image = np.r_[place[of], rng.integers(0, images, detections - near)]
     scores = np.r_[sure, rng.beta(1, 8, detections - near)].astype(np.float32)
@@ -91,7 +91,7 @@ def made(images: int, objects: int, detections: int, classes: int) -> tuple[Outl
         image[order],
         np.concatenate([moved, other_box])[order],
         np.concatenate([wave[of], other_wave])[order],
-        labels=np.r_[said, rng.choice(classes, detections - near, p=share)][order],
+        labels=np.r_[predicted, rng.choice(classes, detections - near, p=share)][order],
         scores=scores[order],
     )
     return prediction, truth
@@ -127,12 +127,12 @@ def judge(prediction: Outlines, truth: Outlines, classes: int) -> COCOeval:
 
 def three(prediction: Outlines, truth: Outlines) -> list[float]:
     """The metrics that pycocotools has too."""
-    found = []
+    scores = []
     for name in THREE:
         metric = METRICS.load(name).METRIC()
         metric.update(prediction, truth)
-        found.append(metric.compute())
-    return found
+        scores.append(metric.compute())
+    return scores
 
 
 def alone(other: COCOeval, classes: int) -> float:

@@ -55,11 +55,11 @@ class Watch(Callback):
 def train(out: Path, data: str, size: int, epochs: int) -> list[float]:
     """Train yolo-n as `sightline train` does, and keep the model in a run folder; MiB after each epoch."""
     recipe = {"epochs": epochs, "size": size}
-    made = plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
-    devices, watch = Devices.start("cpu", made.recipe.precision), Watch()
-    run = Run.create(out, {"verb": "train", **facts(made)})
-    model, _ = fit(made, run, devices, extra=[watch])
-    run.save_model(model.state_dict(), card_of(made, model.settings))
+    train_plan = plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
+    devices, watch = Devices.start("cpu", train_plan.recipe.precision), Watch()
+    run = Run.create(out, {"verb": "train", **facts(train_plan)})
+    model, _ = fit(train_plan, run, devices, extra=[watch])
+    run.save_model(model.state_dict(), card_of(train_plan, model.settings))
     return watch.memory
 
 
@@ -87,9 +87,9 @@ def watched(run: Path, file: Path, out: Path, frames: int) -> list[float]:
                 memory.append(resident())
 
     with mock.patch.object(predict, "track", track):
-        found = predict.run(run, [str(file)], out=out, device="cpu")
-    if found.total != frames or found.errors:
-        sys.exit(f"{found.total} of {frames} frames were predicted: {found.errors}")
+        summary = predict.run(run, [str(file)], out=out, device="cpu")
+    if summary.total != frames or summary.errors:
+        sys.exit(f"{summary.total} of {frames} frames were predicted: {summary.errors}")
     return memory
 
 
@@ -118,20 +118,20 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--frames", type=int, default=2000)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     if not STATUS.is_file():
         sys.exit(f"Resident memory is read from {STATUS}, which only Linux has. Nothing was measured.")
-    if asked.epochs < 3 or asked.frames < 20:
+    if args.epochs < 3 or args.frames < 20:
         parser.error("--epochs must be at least 3 and --frames at least 20, or there is no early and late")
     with tempfile.TemporaryDirectory() as folder:
         run, file = Path(folder) / "run", Path(folder) / "film.mp4"
-        epochs = alone(train, run, asked.data, asked.size, asked.epochs)
-        alone(film, file, asked.frames)
-        frames = alone(watched, run, file, Path(folder) / "drawn", asked.frames)
+        epochs = alone(train, run, args.data, args.size, args.epochs)
+        alone(film, file, args.frames)
+        frames = alone(watched, run, file, Path(folder) / "drawn", args.frames)
     report("memory", {
-        f"training, after epochs 2 and {asked.epochs}": said(epochs, 1),
-        f"prediction, after frames {-(-asked.frames // 10)} and {asked.frames}": said(frames, 0),
-    }, asked.json)  # fmt: skip
+        f"training, after epochs 2 and {args.epochs}": said(epochs, 1),
+        f"prediction, after frames {-(-args.frames // 10)} and {args.frames}": said(frames, 0),
+    }, args.json)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -92,20 +92,20 @@ def ours(folder: Path, seed: int, recipe: sl.Recipe, model: str | None) -> dict[
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="mnist", default=False, epochs=0, most=8, seeds=3, skip_plain=False)
+    args = arguments(__doc__ or "", data="mnist", default=False, epochs=0, most=8, seeds=3, skip_plain=False)
     results: dict[str, Any] = {}
-    if found.default:
-        results["default recipe"] = ours(found.data, 0, sl.Recipe(), None)
+    if args.default:
+        results["default recipe"] = ours(args.data, 0, sl.Recipe(), None)
     else:
-        recipe = sl.Recipe(epochs=found.epochs or 3)
-        quick = [ours(found.data, seed, recipe, "cnn-tiny") for seed in range(found.seeds)]
+        recipe = sl.Recipe(epochs=args.epochs or 3)
+        quick = [ours(args.data, seed, recipe, "cnn-tiny") for seed in range(args.seeds)]
         results["cnn-tiny"] = quick
-        if not found.skip_plain:
-            results["plain"] = plain(found.data, found.most)
+        if not args.skip_plain:
+            results["plain"] = plain(args.data, args.most)
             took = sorted(q["seconds"] for q in quick)[len(quick) // 2]
             if results["plain"]["seconds"]:
                 results["times faster"] = results["plain"]["seconds"] / took
-    report("mnist", results, found.json)
+    report("mnist", results, args.json)
 
 
 if __name__ == "__main__":

@@ -137,9 +137,9 @@ def mnist(data: Path) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
     """The whole check on 70,000 digits."""
     dataset = open_data(data / "mnist")
     started = time.perf_counter()
-    seen, findings = look(dataset)
+    scanned, findings = look(dataset)
     seconds = time.perf_counter() - started
-    pairs = np.empty((0, 2), np.int64) if seen.near is None else seen.near
+    pairs = np.empty((0, 2), np.int64) if scanned.near is None else scanned.near
     result = {"pictures": len(dataset), "seconds": round(seconds, 1), "near_duplicate_pairs": len(pairs)}
     return result | {"findings": {f.name: f.count for f in findings}}, dataset.pixels.array, pairs  # type: ignore[attr-defined]
 
@@ -163,20 +163,20 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--pictures", type=Path, help="folder for pictures of the pairs nobody planted")
     parser.add_argument("--each", type=int, default=200, help="copies of each change")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     results: dict[str, Any] = {"threads": torch.get_num_threads()}
     for name, seed in (("cifar10_chosen", 0), ("cifar10_confirmed", 1)):
-        results[name], images, pairs = cifar(asked.data, asked.each, seed)
-    results["mnist"], digits, digit_pairs = mnist(asked.data)
-    if asked.pictures:
-        asked.pictures.mkdir(parents=True, exist_ok=True)
-        draw(images, pairs, asked.pictures / "cifar10.png")
+        results[name], images, pairs = cifar(args.data, args.each, seed)
+    results["mnist"], digits, digit_pairs = mnist(args.data)
+    if args.pictures:
+        args.pictures.mkdir(parents=True, exist_ok=True)
+        draw(images, pairs, args.pictures / "cifar10.png")
         if len(digit_pairs):
-            draw(digits, digit_pairs, asked.pictures / "mnist.png")
+            draw(digits, digit_pairs, args.pictures / "mnist.png")
     text = json.dumps(results, indent=2)
     print(text)
-    if asked.json:
-        asked.json.write_text(text + "\n")
+    if args.json:
+        args.json.write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--examples", type=int, default=200, help="for each path and method")
     parser.add_argument("--schemathesis", default="schemathesis")
     parser.add_argument("--model", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     codes = []
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        model = str(asked.model or trained(folder, "shapes", "cnn-tiny", 32))
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        model = str(args.model or trained(folder, "shapes", "cnn-tiny", 32))
         token = folder / "token"
         token.touch(mode=0o600)
         token.write_text(secrets.token_urlsafe())
@@ -39,13 +39,13 @@ def main() -> None:
         for options in ([], ["--token-file", str(token)]):
             with serving(folder, [model], "--threads", "1", *options) as server:
                 command = [
-                    asked.schemathesis,
+                    args.schemathesis,
                     "--config-file",
                     str(CONFIG),
                     "run",
                     f"{server.url}/openapi.json",
                 ]
-                command += ["--max-examples", str(asked.examples), "--seed", "0", "--max-response-time", "5"]
+                command += ["--max-examples", str(args.examples), "--seed", "0", "--max-response-time", "5"]
                 if options:
                     command += ["--header", f"Authorization: Bearer {token.read_text()}"]
                 codes.append(subprocess.run(command, cwd=folder, env=plain, check=False).returncode)

@@ -100,11 +100,11 @@ def by_engine(dataset: Dataset, epochs: int = 1) -> tuple[float, list[int]]:
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", rounds=7, images=30_000)
-    dataset = data(found.images)
+    args = arguments(__doc__ or "", rounds=7, images=30_000)
+    dataset = data(args.images)
     torch.set_num_threads(1)  # what the engine gives so small a network, to the loop by hand too
     by_hand(dataset), by_engine(dataset)
-    pairs = [(by_hand(dataset), by_engine(dataset)[0]) for _ in range(found.rounds)]
+    pairs = [(by_hand(dataset), by_engine(dataset)[0]) for _ in range(args.rounds)]
     ratios = sorted(b / a for a, b in pairs)
     memory = by_engine(data(3000), epochs=20)[1]
     report("overhead", {
@@ -113,7 +113,7 @@ def main() -> None:
         "engine / by hand, median": round(statistics.median(ratios), 4),
         "smallest and largest": [round(ratios[0], 4), round(ratios[-1], 4)],
         "memory after epochs 2, 10, 20, MiB": [round(memory[i] / 2**20, 1) for i in (1, 9, 19)],
-    }, found.json)  # fmt: skip
+    }, args.json)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -51,24 +51,24 @@ def files(run: Path, formats: list[str], folder: Path) -> Iterator[dict[str, Any
                 try:
                     out = folder / f"{run.name}-{precision}-{inside}"
                     how: dict[str, Any] = {"to": name, "inside": inside, "out": out, **OPTIONS[precision]}
-                    found = sl.export(run, tolerance=1e9, **how)
+                    result = sl.export(run, tolerance=1e9, **how)
                 except Exception as error:  # a converter that breaks is a line of the table too
                     yield {**line, "why": f"{type(error).__name__}: {error}"[:300]}
                     continue
-                gate = found.gate
+                gate = result.gate
                 yield {
                     **line, "apart": gate.apart, "most": most(gate.apart), "changed": gate.changed,
                     "n": gate.n, "metric": gate.metric, "before": gate.before.value,
-                    "after": gate.after.value, "fell": gate.fell, "bytes": found.bytes, "why": gate.why,
+                    "after": gate.after.value, "fell": gate.fell, "bytes": result.bytes, "why": gate.why,
                 }  # fmt: skip
 
 
 def most(apart: dict[str, float]) -> float:
     """Greatest difference of an output; candidates may change places, which the scores alone do not show."""
-    told = {
+    differences = {
         key: value for key, value in apart.items() if "boxes" not in apart or key not in ("boxes", "labels")
     }
-    return max(told.values())
+    return max(differences.values())
 
 
 def table(lines: list[dict[str, Any]]) -> list[str]:
@@ -77,14 +77,14 @@ def table(lines: list[dict[str, Any]]) -> list[str]:
         "| run | file | apart | answers changed | score before | after |",
         "| --- | --- | --- | --- | --- | --- |",
     ]
-    for one in lines:
-        if "most" not in one:
+    for entry in lines:
+        if "most" not in entry:
             continue
-        inside = "" if one["inside"] == "all" else f", `--inside {one['inside']}`"
-        name = f"{one['format']}, {one['numbers']}{inside}"
+        inside = "" if entry["inside"] == "all" else f", `--inside {entry['inside']}`"
+        name = f"{entry['format']}, {entry['numbers']}{inside}"
         rows.append(
-            f"| {one['run']} | {name} | {100 * one['most']:.2g} % | {one['changed']} of {one['n']} "
-            f"| {one['metric']} {one['before']:.4f} | {one['after']:.4f} |"
+            f"| {entry['run']} | {name} | {100 * entry['most']:.2g} % | {entry['changed']} of {entry['n']} "
+            f"| {entry['metric']} {entry['before']:.4f} | {entry['after']:.4f} |"
         )
     return rows
 
@@ -95,15 +95,15 @@ def main() -> None:
     parser.add_argument("--to", nargs="*", default=EXPORTERS.names(), choices=EXPORTERS.names())
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        runs = asked.runs or small(Path(folder), asked.epochs)
+        runs = args.runs or small(Path(folder), args.epochs)
         lines = []
         for run in runs:
-            for line in files(run, asked.to, Path(folder) / "files"):
+            for line in files(run, args.to, Path(folder) / "files"):
                 print(line, file=sys.stderr, flush=True)  # what is done is not lost if it is broken off
                 lines.append(line)
-    report("parity", {"rows": table(lines), "lines": lines}, asked.json)
+    report("parity", {"rows": table(lines), "lines": lines}, args.json)
     print("\n".join(table(lines)))
 
 

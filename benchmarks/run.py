@@ -40,12 +40,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=os.environ.get("SIGHTLINE_DATA"))
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"))
     parser.add_argument("--only", choices=SCRIPTS)
-    found = parser.parse_args()
+    args = parser.parse_args()
     failed = []
     for name, (script, below) in SCRIPTS.items():
-        if found.only not in (None, name):
+        if args.only not in (None, name):
             continue
-        if below is not None and found.data is None:
+        if below is not None and args.data is None:
             print(f"{name}: left out, it needs --data or SIGHTLINE_DATA")
             continue
         command = [
@@ -53,9 +53,9 @@ def main() -> None:
             str(HERE / script[0]),
             *script[1:],
             "--json",
-            str(found.out / f"{name}.json"),
+            str(args.out / f"{name}.json"),
         ]
-        command += [] if below is None else ["--data", str(Path(found.data) / below)]
+        command += [] if below is None else ["--data", str(Path(args.data) / below)]
         print(" ".join(command), flush=True)
         if subprocess.run(command, check=False).returncode:
             failed.append(name)

@@ -54,8 +54,8 @@ def shown(run: Any) -> dict[str, Any]:
     results = run.results
     scores = {name: [round(v, 4) for v in (s.value, s.low, s.high)] for name, s in results.scores.items()}
     beside = {
-        who: {name: round(s.value, 4) for name, s in found.items()}
-        for who, found in results.baselines.items()
+        who: {name: round(s.value, 4) for name, s in scores_of_baseline.items()}
+        for who, scores_of_baseline in results.baselines.items()
     }
     events = list(run.events())
     main = next(
@@ -81,7 +81,7 @@ def isbi(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     dataset = open_data(source)
     order = sorted(range(len(dataset)), key=lambda i: int("".join(c for c in dataset.ids[i] if c.isdigit())))
     folds = np.array_split(np.array(order), FOLDS)
-    said, truth = [], []
+    predictions, truth = [], []
     for k in range(FOLDS):
         assignment = np.full(len(dataset), "train", dtype=object)
         assignment[folds[k]], assignment[folds[(k + 1) % FOLDS]] = "test", "val"
@@ -90,10 +90,10 @@ def isbi(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
         run = sl.train(source, model="unet", pretrained=start, time=f"{minutes / FOLDS}m", splits=splits,
                        precision=PRECISION, loss="ce+jaccard", batch_size=2, flip="yes",
                        out=work / f"isbi{k}")  # fmt: skip
-        _, found, there = run.predictions("test")
-        said.append(found)
-        truth.append(there)
-    prediction, target = Masks.cat(said), Masks.cat(truth)
+        _, prediction_of_fold, truth_of_fold = run.predictions("test")
+        predictions.append(prediction_of_fold)
+        truth.append(truth_of_fold)
+    prediction, target = Masks.cat(predictions), Masks.cat(truth)
     numbers: dict[str, Any] = {}
     for metric in (MeanIoU(), PixelAccuracy()):
         metric.update(prediction, target)
@@ -107,13 +107,13 @@ def isbi(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     return numbers
 
 
-def cells(truth: np.ndarray, said: np.ndarray) -> tuple[float, float]:
+def cells(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
     """How well connected cells agree: Rand and information F-scores over the pixels of true cells.
 
     Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for connectomics,
     Frontiers in Neuroanatomy 2015: both replace the warping and Rand errors of the 2012 challenge.
     """
-    t, s = ndimage.label(truth)[0], ndimage.label(said)[0]
+    t, s = ndimage.label(truth)[0], ndimage.label(predicted)[0]
     joint = contingency_matrix(t[truth], s[truth]) / truth.sum()
     of_truth, of_said = joint.sum(1), joint.sum(0)
     rand = 2 * (joint**2).sum() / ((of_truth**2).sum() + (of_said**2).sum())
@@ -140,16 +140,16 @@ def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Training images a second beside the plainest loop over the same network, batches and loss."""
     del minutes, start
     recipe = {"epochs": 1, "batch_size": 8, "workers": 2}
-    asked = Asked(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
-    made = plan(asked)
-    part = made.part("train").subset(range(PICTURES))
+    arguments = Asked(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
+    train_plan = plan(arguments)
+    part = train_plan.part("train").subset(range(PICTURES))
     devices = Devices.start("cpu", "fp32")
 
     def by_hand() -> float:
-        model = build_model(made).to(memory_format=torch.channels_last).train()
+        model = build_model(train_plan).to(memory_format=torch.channels_last).train()
         optimizer = torch.optim.AdamW(model.parameters(), 1e-3, weight_decay=0.01)
         rng = torch.Generator()
-        batches = loader(made, part, devices, train=True)
+        batches = loader(train_plan, part, devices, train=True)
         started = time.perf_counter()
         for batch in batches.epoch(0):
             optimizer.zero_grad(set_to_none=True)
@@ -165,11 +165,11 @@ def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
             ended.append(time.perf_counter())
             return {"val_loss": 1.0, "val_score": 0.0}
 
-        model = build_model(made).to(memory_format=torch.channels_last)
+        model = build_model(train_plan).to(memory_format=torch.channels_last)
         run = Run.create(work / f"loop{n}", {})
-        batches = loader(made, part, devices, train=True)
+        batches = loader(train_plan, part, devices, train=True)
         started = time.perf_counter()
-        gradient.fit(model, batches, validate, made.recipe, run, devices, seed=0, callbacks=[])
+        gradient.fit(model, batches, validate, train_plan.recipe, run, devices, seed=0, callbacks=[])
         return ended[0] - started
 
     pairs = [(by_hand(), by_engine(n)) for n in range(ROUNDS)]
@@ -187,16 +187,16 @@ def large(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     run = sl.train(
         "shapes:masks:60", model="unet", pretrained="no", tile=256, size=128, epochs=1, out=work / "tiles"
     )
-    found = {}
+    results = {}
     for side in SIDES:
         file = work / f"{side}.tif"
         _apart(_noise, side, str(file))
         peak, seconds = _apart(_predicted, str(run.path), str(file))
-        found[f"{side} x {side}"] = {
+        results[f"{side} x {side}"] = {
             "picture, MiB": round(3 * side**2 / 2**20), "peak, MiB": peak, "seconds": seconds,
         }  # fmt: skip
         file.unlink()
-    return found
+    return results
 
 
 def _apart(function: Any, *given: Any) -> Any:
@@ -214,8 +214,8 @@ def _noise(side: int, file: str) -> None:
 def _predicted(run: str, file: str) -> tuple[int, float]:
     """Peak resident memory in MiB, and seconds, of one prediction."""
     started = time.perf_counter()
-    (said,) = sl.load(run).predict(file, batch_size=16)
-    assert said.error is None or not said.error, said.error
+    (prediction,) = sl.load(run).predict(file, batch_size=16)
+    assert prediction.error is None or not prediction.error, prediction.error
     seconds = round(time.perf_counter() - started, 1)
     # Not ru_maxrss: a process inherits that of the one that started it.
     status = Path("/proc/self/status").read_text(encoding="utf-8")
@@ -227,13 +227,13 @@ PARTS = {"camvid": camvid, "isbi": isbi, "nuclei": nuclei, "loop": loop, "large"
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="", minutes=30.0, only="", pretrained="auto")
+    args = arguments(__doc__ or "", data="", minutes=30.0, only="", pretrained="auto")
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, part in PARTS.items():
-            if found.only in ("", name):
-                results[name] = part(found.data, found.minutes, Path(folder), found.pretrained)
-    report("segment", results, found.json)
+            if args.only in ("", name):
+                results[name] = part(args.data, args.minutes, Path(folder), args.pretrained)
+    report("segment", results, args.json)
 
 
 if __name__ == "__main__":

@@ -120,19 +120,19 @@ async def poisson(server: Serving, content: bytes, rate: float, seconds: float) 
     async def ask(planned: float) -> tuple[int, float]:
         line = idle.pop() if idle else await asyncio.open_connection("127.0.0.1", server.port)
         line[1].write(head + content)
-        told = (await line[0].readuntil(b"\r\n\r\n")).decode("latin-1").lower()
-        await line[0].readexactly(int(told.split("content-length: ")[1].split("\r\n")[0]))
+        reply_head = (await line[0].readuntil(b"\r\n\r\n")).decode("latin-1").lower()
+        await line[0].readexactly(int(reply_head.split("content-length: ")[1].split("\r\n")[0]))
         idle.append(line)
-        return int(told.split()[1]), loop.time() - planned  # a late start counts as waiting
+        return int(reply_head.split()[1]), loop.time() - planned  # a late start counts as waiting
 
     start, moment, tasks = loop.time(), 0.0, []
     while (moment := moment + rng.exponential(1 / rate)) < seconds:
         await asyncio.sleep(max(0.0, start + moment - loop.time()))
         tasks.append(asyncio.create_task(ask(start + moment)))
-    found = await asyncio.gather(*tasks)
+    replies = await asyncio.gather(*tasks)
     for _, writer in idle:
         writer.close()
-    status, times = zip(*found, strict=True)
+    status, times = zip(*replies, strict=True)
     return Answers(np.array(status), np.array(times), loop.time() - start)
 
 
@@ -216,7 +216,7 @@ class Ending:
         self.lost: list[str] = []
         self.ended = threading.Event()
 
-    def ask(self, kept: bool) -> None:
+    def ask(self, is_kept: bool) -> None:
         line = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         while True:
             try:
@@ -229,13 +229,13 @@ class Ending:
                 reply = line.getresponse()
                 reply.read()
             except (OSError, http.client.HTTPException) as error:
-                self.lost.append(f"{'kept' if kept else 'new'}: {type(error).__name__}")
+                self.lost.append(f"{'kept' if is_kept else 'new'}: {type(error).__name__}")
                 return
             self.statuses.append(reply.status)
             last = reply.headers.get("connection") == "close"
-            if not kept or last:
+            if not is_kept or last:
                 line.close()
-            if kept and last:
+            if is_kept and last:
                 return
 
 
@@ -250,8 +250,8 @@ def ended(model: str, folder: Path, side: int, seconds: float) -> dict[str, Any]
             server.process.send_signal(signal.SIGTERM)
             code = server.process.wait(120)
             took = time.monotonic() - start
-            for one in done:
-                one.result()
+            for task in done:
+                task.result()
     kinds, numbers = np.unique(asking.statuses, return_counts=True)
     return {
         "answers": {str(k): int(n) for k, n in zip(kinds, numbers, strict=True)},
@@ -268,27 +268,27 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--requests", type=int, default=100_000, help="of the test of memory")
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    args = parser.parse_args()
     if shutil.which("hey") is None:
         sys.exit("hey makes the load: apt-get install hey")
-    if asked.requests < 1000:
+    if args.requests < 1000:
         parser.error("--requests must be at least 1000")
     from _common import report
 
-    with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        if asked.model:
-            models = {asked.model.stem: str(asked.model)}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if args.model:
+            models = {args.model.stem: str(args.model)}
         else:
             models = {name: str(trained(folder, data, name, size)) for name, (data, size) in MODELS.items()}
-        told: dict[str, Any] = {}
+        document: dict[str, Any] = {}
         for name, file in models.items():
-            told[name] = loaded(file, folder, asked.side, asked.seconds)
-            print(name, told[name], file=sys.stderr, flush=True)
+            document[name] = loaded(file, folder, args.side, args.seconds)
+            print(name, document[name], file=sys.stderr, flush=True)
         first, last = next(iter(models.values())), list(models.values())[-1]
-        told["memory"] = memory(first, folder, asked.side, asked.requests)
-        told["SIGTERM"] = ended(last, folder, asked.side, min(3, asked.seconds))
-    report("server", told, asked.json)
+        document["memory"] = memory(first, folder, args.side, args.requests)
+        document["SIGTERM"] = ended(last, folder, args.side, min(3, args.seconds))
+    report("server", document, args.json)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def seconds(command: list[str], times: int = 15) -> float:
 
 
 def main() -> None:
-    found = arguments(__doc__ or "")
+    args = arguments(__doc__ or "")
     bare = seconds([sys.executable, "-c", "pass"])
     imported = seconds([sys.executable, "-c", "import sightline"])
     helped = seconds([str(Path(sys.executable).with_name("sightline")), "--help"])
@@ -36,7 +36,7 @@ def main() -> None:
         "sightline --help": helped,
         "sightline train --help": train,
     }
-    report("startup", {k: round(v, 4) for k, v in results.items()}, found.json)
+    report("startup", {k: round(v, 4) for k, v in results.items()}, args.json)
 
 
 if __name__ == "__main__":

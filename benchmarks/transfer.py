@@ -44,10 +44,10 @@ SECONDS = {"hymenoptera": 150, "flowers": 150, "cifar20": 150, "cifar": 840, "ca
 
 def folder_of(data: Path, name: str, work: Path) -> Path:
     """A folder with train and test, one folder a class."""
-    made = work / name
+    folder = work / name
     for part, source in (("train", "train"), ("test", "val" if name == "hymenoptera" else "test")):
-        shutil.copytree(data / name / source, made / part)
-    return made
+        shutil.copytree(data / name / source, folder / part)
+    return folder
 
 
 def few_cifar(data: Path, work: Path, per_class: int) -> Path:
@@ -77,14 +77,14 @@ def choices(run: Run) -> dict[str, list[float]]:
     test = test.subset(test.where("test"))
     before = head[0]["model"]
     after = {name.removeprefix("module."): value for name, value in last[0]["ema"].items()}
-    found = {}
+    scores_by_name = {}
     for name, share in (("head alone", 0.0), ("mean", 0.5), ("last epoch", 1.0)):
         mixed = {k: v.lerp(after[k], share) if v.is_floating_point() else v for k, v in before.items()}
         model.load_state_dict(mixed)
-        said = predict(model, batches(test, model.settings, batch_size=64), Devices.start("cpu"))
-        scores, _ = _judge.scored(task, said.prediction, said.truth)
-        found[name] = [round(scores[metric].value, 4) for metric in ("accuracy", "log loss")]
-    return found
+        prediction = predict(model, batches(test, model.settings, batch_size=64), Devices.start("cpu"))
+        scores, _ = _judge.scored(task, prediction.prediction, prediction.truth)
+        scores_by_name[name] = [round(scores[metric].value, 4) for metric in ("accuracy", "log loss")]
+    return scores_by_name
 
 
 def ours(source: Path, out: Path, seconds: int, **options: Any) -> dict[str, Any]:
@@ -239,14 +239,14 @@ PARTS: dict[str, Callable[[Path, Path], dict[str, Any]]] = {
 
 
 def main() -> None:
-    found = arguments(__doc__ or "", data="hymenoptera, flowers600 ...", only=",".join(PARTS))
-    data = found.data if (found.data / "hymenoptera").is_dir() else found.data.parent
+    args = arguments(__doc__ or "", data="hymenoptera, flowers600 ...", only=",".join(PARTS))
+    data = args.data if (args.data / "hymenoptera").is_dir() else args.data.parent
     results = {}
     with tempfile.TemporaryDirectory() as work:
-        for name in found.only.split(","):
+        for name in args.only.split(","):
             results[name] = PARTS[name](data, Path(work))
             print(name, results[name], flush=True)
-    report("transfer", results, found.json)
+    report("transfer", results, args.json)
 
 
 if __name__ == "__main__":

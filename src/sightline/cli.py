@@ -107,7 +107,7 @@ def _plain(result: Any) -> Any:
     if hasattr(result, "to_json"):
         return result.to_json()
     if isinstance(result, list | tuple):
-        return [_plain(one) for one in result]
+        return [_plain(item) for item in result]
     if is_dataclass(result) and not isinstance(result, type):
         return asdict(result)
     return str(result) if isinstance(result, Path) else result
@@ -129,10 +129,10 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     except (CycloptsError, SightlineError, KeyboardInterrupt, OSError) as error:
-        said, code = _failure(error)
-        print(f"sightline: {said}", file=sys.stderr)
+        message, code = _failure(error)
+        print(f"sightline: {message}", file=sys.stderr)
         if "--json" in tokens:
-            _print_json({"error": said, "exit_code": code})
+            _print_json({"error": message, "exit_code": code})
         sys.exit(code)
 
 

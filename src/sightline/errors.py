@@ -38,8 +38,8 @@ class UnknownName(UsageError):
         hint: A sentence on where to see them all.
     """
 
-    def __init__(self, kind: str, name: str, known: Iterable[str], hint: str = "") -> None:
-        names = sorted(known)
+    def __init__(self, kind: str, name: str, known_names: Iterable[str], hint: str = "") -> None:
+        names = sorted(known_names)
         near = difflib.get_close_matches(name.lower(), names, n=3, cutoff=0.5)
         text = f"There is no {kind} '{name}'."
         if near:

@@ -59,12 +59,12 @@ def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
         UsageError: If a value does not fit its field.
     """
     hints = typing.get_type_hints(cls, include_extras=True)
-    known = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    field_names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
     converted = {}
     for name, value in values.items():
         field = name.replace("-", "_")
-        if field not in known:
-            raise UnknownName(f"setting of {what}", name, known)
+        if field not in field_names:
+            raise UnknownName(f"setting of {what}", name, field_names)
         converted[field] = fitted(value, hints[field], name)
     return cls(**converted)
 
@@ -146,9 +146,9 @@ def _truth(value: Any, option: str) -> bool:
 
 def listed(cls: type) -> list[tuple[str, str, str]]:
     """(option, default, what it does) of every field, the last from the class docstring."""
-    said = dict(re.findall(r"^\s+(\w+): (.+)$", cls.__doc__ or "", re.MULTILINE))
+    docs = dict(re.findall(r"^\s+(\w+): (.+)$", cls.__doc__ or "", re.MULTILINE))
     rows = []
     for f in fields(cls):
         default = "recommended" if f.default in (None, MISSING) else str(f.default)
-        rows.append((f"--{f.name.replace('_', '-')}", default, said.get(f.name, "")))
+        rows.append((f"--{f.name.replace('_', '-')}", default, docs.get(f.name, "")))
     return rows

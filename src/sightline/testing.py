@@ -36,11 +36,11 @@ def toy_plan(name: str, *, n: int = 8, model: str | None = None) -> Plan:
     card = TASKS.load(name).CARD
     small = getattr(TASKS.load(name).MODELS.load(model or card.default_model), "TOY", None)
     dataset = task_type(name).toy(n, SIDE, seed=0)
-    looked = Looked(card, dataset, scan(dataset), [], {}, [])
+    prepared = Looked(card, dataset, scan(dataset), [], {}, [])
     splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
     recipe = vars(Recipe(augment="none", batch_size=n))
-    asked = Asked("toy", task=name, model=model, recipe=recipe, options=small)
-    return plan(asked, looked, splits=splits)
+    arguments = Asked("toy", task=name, model=model, recipe=recipe, options=small)
+    return plan(arguments, prepared, splits=splits)
 
 
 def batch_of(dataset: Dataset) -> Batch:
@@ -53,19 +53,21 @@ def check_task(name: str) -> None:
     """A task's card, toy data, metrics, baselines, rows and exhibits."""
     card, kind = TASKS.load(name).CARD, task_type(name)
     assert card.name == name, f"the card says '{card.name}', the folder '{name}'"
-    one, two = kind.toy(8, SIDE, seed=0), kind.toy(8, SIDE, seed=0)
-    assert one.fingerprint() == two.fingerprint(), "toy must be the same for the same seed"
-    assert one.truth == card.truth, f"toy gives a {one.truth}, the card says {card.truth}"
-    made = toy_plan(name)
-    task = made.task
+    toy_data, toy_again = kind.toy(8, SIDE, seed=0), kind.toy(8, SIDE, seed=0)
+    assert toy_data.fingerprint() == toy_again.fingerprint(), "toy must be the same for the same seed"
+    assert toy_data.truth == card.truth, f"toy gives a {toy_data.truth}, the card says {card.truth}"
+    toy = toy_plan(name)
+    task = toy.task
     assert card.score in task.metrics(), f"metrics() lacks the card's score '{card.score}'"
-    _check_best(task, one)
+    _check_best(task, toy_data)
     for baseline in task.baselines():
-        images = np.stack([one.pixels.read(i) for i in range(len(one))])
-        seen = _as_seen(baseline, images)
-        said = baseline.fit(seen if baseline.looks else None, one.targets)(seen)
-        assert said.kind == card.prediction, f"baseline {baseline.name} gives a {said.kind}"
-        assert len(said) == len(one), f"baseline {baseline.name} answers {len(said)} of {len(one)} images"
+        images = np.stack([toy_data.pixels.read(i) for i in range(len(toy_data))])
+        images_given = _as_seen(baseline, images)
+        prediction = baseline.fit(images_given if baseline.looks else None, toy_data.targets)(images_given)
+        assert prediction.kind == card.prediction, f"baseline {baseline.name} gives a {prediction.kind}"
+        assert len(prediction) == len(toy_data), (
+            f"baseline {baseline.name} answers {len(prediction)} of {len(toy_data)} images"
+        )
     assert not task.baselines()[0].looks, "the first baseline must not look at the pictures"
 
 
@@ -99,11 +101,11 @@ def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> No
     A method whose module says `TOY` (options that make it small) is too slow to learn by heart here: in a
     tenth of the steps its loss must have fallen.
     """
-    made = toy_plan(task, model=method)
-    quick = not hasattr(made.method, "TOY")
-    dataset = made.dataset
+    toy = toy_plan(task, model=method)
+    quick = not hasattr(toy.method, "TOY")
+    dataset = toy.dataset
     batch = batch_of(dataset)
-    model = build_model(made)
+    model = build_model(toy)
     rng = torch.Generator().manual_seed(0)
     _check_gradients(model, batch, rng)
     _learn(model, batch, rng, *((steps, 3e-3) if quick else (steps // 10, 3e-4)))
@@ -117,24 +119,24 @@ def check_model(task: str, method: str, folder: Path, *, steps: int = 150) -> No
         assert torch.allclose(value[:1], alone[name], atol=1e-4), f"{name} depends on the rest of the batch"
     prediction = model.decode(outputs, model.settings)
     assert len(prediction) == len(dataset), "decode must give one prediction an image"
-    assert prediction.kind == made.task.card.prediction, f"decode gives a {prediction.kind}"
+    assert prediction.kind == toy.task.card.prediction, f"decode gives a {prediction.kind}"
     if quick:
-        _check_score(made, prediction, dataset)
-    _check_saved(made, model, batch, folder)
-    _check_begun_from(made, model, folder)
-    rows = made.task.rows(prediction)
+        _check_score(toy, prediction, dataset)
+    _check_saved(toy, model, batch, folder)
+    _check_begun_from(toy, model, folder)
+    rows = toy.task.rows(prediction)
     assert len(rows) == len(dataset), "rows() must give one row an image"
     json.dumps(prediction.to_json())
     json.dumps(rows)
-    made.task.exhibits(prediction, dataset.targets, list(dataset.ids), model.settings)
+    toy.task.exhibits(prediction, dataset.targets, list(dataset.ids), model.settings)
 
 
 def check_teachable(task: str, *, steps: int = 5) -> None:
     """A task's usual method learns what another network says, without a look at the truth."""
-    made = toy_plan(task)
-    batch = batch_of(made.dataset)
-    teacher = Teacher(build_model(made).eval().requires_grad_(False), 1.0, "a teacher")
-    other = replace(made, asked=replace(made.asked, seed=1))
+    toy = toy_plan(task)
+    batch = batch_of(toy.dataset)
+    teacher = Teacher(build_model(toy).eval().requires_grad_(False), 1.0, "a teacher")
+    other = replace(toy, asked=replace(toy.asked, seed=1))
     student = build_model(other)
     teacher.check(student, batch.images)
     optimizer = torch.optim.Adam(student.parameters(), 2e-3)
@@ -147,28 +149,28 @@ def check_teachable(task: str, *, steps: int = 5) -> None:
         far.append(float(loss.detach()))
     assert far[-1] < 0.9 * far[0], f"in {steps} steps the distance to the teacher does not fall: {far}"
     with torch.no_grad():
-        said = student(batch.images)
-    own = sum(float(value) for value in student.imitate(said, said).values())
-    assert abs(own) < 1e-3, f"a network is {own} from itself"
+        outputs = student(batch.images)
+    distance = sum(float(value) for value in student.imitate(outputs, outputs).values())
+    assert abs(distance) < 1e-3, f"a network is {distance} from itself"
 
 
 def check_prunable(task: str, folder: Path) -> None:
     """A task's usual method can be made narrower, built again from its settings, and trained."""
-    made = toy_plan(task)
-    batch = batch_of(made.dataset)
-    model = build_model(made)
+    toy = toy_plan(task)
+    batch = batch_of(toy.dataset)
+    model = build_model(toy)
     with torch.no_grad():
         for layer in model.modules():  # as if it had been trained: no channel like another
             if isinstance(layer, torch.nn.BatchNorm2d):
                 for values in (layer.weight, layer.bias, layer.running_mean):
                     values.add_(0.1 * torch.randn(values.shape))  # type: ignore[union-attr, operator, arg-type]
     whole = sum(p.numel() for p in model.parameters())
-    found = prune(model, 0.5)
+    pruned = prune(model, 0.5)
     left = sum(p.numel() for p in model.parameters())
-    assert found.parameters == (whole, left), f"{found.parameters} is said, {whole} became {left}"
+    assert pruned.parameters == (whole, left), f"{pruned.parameters} is said, {whole} became {left}"
     assert left < 0.6 * whole, f"half of the channels are gone, but {left} of {whole} parameters are left"
     model.eval()
-    _check_saved(made, model, batch, folder)
+    _check_saved(toy, model, batch, folder)
     _check_gradients(model, batch, torch.Generator().manual_seed(0))
 
 
@@ -195,30 +197,32 @@ def _learn(model: Model, batch: Batch, rng: torch.Generator, steps: int, lr: flo
     assert last < first, f"the loss does not fall in {steps} steps: {losses}"
 
 
-def _check_score(made: Plan, prediction: Any, dataset: Dataset) -> None:
-    metric = made.task.metrics()[made.task.card.score]
+def _check_score(toy: Plan, prediction: Any, dataset: Dataset) -> None:
+    metric = toy.task.metrics()[toy.task.card.score]
     metric.update(prediction, dataset.targets)
-    baseline = made.task.metrics()[made.task.card.score]
-    dull = made.task.baselines()[0].fit(None, dataset.targets)(dataset.ids)
+    baseline = toy.task.metrics()[toy.task.card.score]
+    dull = toy.task.baselines()[0].fit(None, dataset.targets)(dataset.ids)
     baseline.update(dull, dataset.targets)
     gap = abs(baseline.compute() - metric.card.best)
     left = abs(metric.compute() - metric.card.best)
     assert left <= 0.25 * gap, f"8 toy samples are not learnt by heart: {metric.card.name} {metric.compute()}"
 
 
-def _check_begun_from(made: Plan, model: Model, folder: Path) -> None:
+def _check_begun_from(toy: Plan, model: Model, folder: Path) -> None:
     """A new run can begin with the weights of this one, with all of them."""
-    write_json(folder / "model.json", card_of(made, model.settings))
-    begun = build_model(replace(made, asked=replace(made.asked, weights=str(folder), seed=1)))
+    write_json(folder / "model.json", card_of(toy, model.settings))
+    begun = build_model(replace(toy, asked=replace(toy.asked, weights=str(folder), seed=1)))
     others = [k for k, v in model.state_dict().items() if not torch.equal(v, begun.state_dict()[k])]
     assert not others, f"--weights RUN does not take {others[:3]} of a run of the same method"
 
 
-def _check_saved(made: Plan, model: Model, batch: Batch, folder: Path) -> None:
+def _check_saved(toy: Plan, model: Model, batch: Batch, folder: Path) -> None:
     """Settings survive JSON, weights survive safetensors, outputs are the same bit for bit."""
     write_tensors(folder / "model.safetensors", model.state_dict())
-    again = widths.build(made.method.MODEL, json.loads(json.dumps(model.settings)))
+    again = widths.build(toy.method.MODEL, json.loads(json.dumps(model.settings)))
     again.load_state_dict(read_tensors(folder / "model.safetensors"))
     with torch.no_grad():
-        one, two = model(batch.images), again.eval()(batch.images)
-    assert all(torch.equal(one[k], two[k]) for k in one), "outputs differ after saving and loading"
+        outputs, outputs_again = model(batch.images), again.eval()(batch.images)
+    assert all(torch.equal(outputs[k], outputs_again[k]) for k in outputs), (
+        "outputs differ after saving and loading"
+    )

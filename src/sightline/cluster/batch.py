@@ -52,8 +52,8 @@ class _Host:
 
         (block,) = table.to_pylist()
         tries = self._ray.get(self._ledger.begin.remote(block["number"]))
-        said = [] if tries > self._most else [self._worker(block["inputs"])]
-        return pa.Table.from_pylist([{"tries": tries, "said": said}])
+        outputs = [] if tries > self._most else [self._worker(block["inputs"])]
+        return pa.Table.from_pylist([{"tries": tries, "said": outputs}])
 
 
 def run(
@@ -81,7 +81,7 @@ def run(
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
     hush()
-    tables = [pa.Table.from_pylist([{"number": i, "inputs": one}]) for i, one in enumerate(blocks)]
+    tables = [pa.Table.from_pylist([{"number": i, "inputs": block}]) for i, block in enumerate(blocks)]
     most = min(max(1, cluster.gpus if gpu else cluster.cpus), len(tables))
     ledger = ray.remote(num_cpus=0)(_Ledger).remote()
     data = ray.data.from_arrow(tables).map_batches(

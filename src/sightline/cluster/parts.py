@@ -55,8 +55,8 @@ class Parts:
         self.written: list[Path] = []
         self._tables: list[Any] = []
         self._rows, self._since = 0, time.monotonic()
-        said = {"facts": self.facts, "base": base}
-        self._columns = columns.with_metadata({_META: json.dumps(said).encode()})
+        metadata = {"facts": self.facts, "base": base}
+        self._columns = columns.with_metadata({_META: json.dumps(metadata).encode()})
         if folder.exists() and not folder.is_dir():
             raise UsageError(f"--out {folder} is a file. Name a folder for the Parquet parts.")
         folder.mkdir(parents=True, exist_ok=True)
@@ -119,17 +119,17 @@ class Parts:
     def _read(self, file: Path) -> None:
         try:
             columns = pq.read_schema(file)
-            said = json.loads((columns.metadata or {}).get(_META, b"null"))
-            if not said:
+            metadata = json.loads((columns.metadata or {}).get(_META, b"null"))
+            if not metadata:
                 raise UsageError(f"{file} was not written by `sightline predict`. Choose another --out.")
-            self._compare(file, said["facts"], columns)
+            self._compare(file, metadata["facts"], columns)
             rows = pq.read_table(file, columns=["id", "error"])
         except (pa.ArrowException, OSError, ValueError, KeyError) as error:
             raise DataError(
                 f"{file} is damaged ({_first(error)}). Delete it: its inputs are predicted again."
             ) from error
         for name, said_error in zip(rows["id"].to_pylist(), rows["error"].to_pylist(), strict=True):
-            if (name := located(name, said["base"])) in self.done:
+            if (name := located(name, metadata["base"])) in self.done:
                 raise DataError(
                     f"{file} says {name} again. The folder was changed by others: choose another --out."
                 )

@@ -99,10 +99,10 @@ def serve(
 
 def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
     """Start the replicas, and wait until each has predicted once."""
-    own, kept = replace(limits, workers=1), dict(specs)
+    own_limits, specs_by_name = replace(limits, workers=1), dict(specs)
 
     def build() -> App:
-        return application(kept, own, door.token, door.origins)
+        return application(specs_by_name, own_limits, door.token, door.origins)
 
     class Replica:
         """The application in one process of the cluster."""
@@ -150,8 +150,8 @@ def _once_ready(service: Service, send: Send) -> Send:
 def _reason(library_serve: Any, error: Exception) -> str:
     """Why a deployment failed, as far as Ray tells."""
     with suppress(Exception):
-        for one in library_serve.status().applications[NAME].deployments.values():
-            return str(one.message).strip().splitlines()[-1][:300]
+        for deployment in library_serve.status().applications[NAME].deployments.values():
+            return str(deployment.message).strip().splitlines()[-1][:300]
     return str(error)
 
 

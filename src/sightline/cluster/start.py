@@ -176,8 +176,8 @@ def _speaks(address: str) -> None:
 
 
 def _size(ray: Any, *, ours: bool) -> Cluster:
-    found = ray.cluster_resources()
-    return Cluster(max(1, int(found.get("CPU", 1))), int(found.get("GPU", 0)), ours)
+    resources = ray.cluster_resources()
+    return Cluster(max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0)), ours)
 
 
 def _first(error: BaseException) -> str:

@@ -67,10 +67,10 @@ def opened(place: str) -> tuple[Any, str]:
     if not place.startswith("file:") and os.environ.get(_OFFLINE, "0") not in ("", "0"):
         raise UsageError(f"{place} lies in the network, which {_OFFLINE} forbids.")
     try:
-        found, path = fs.FileSystem.from_uri(place)
+        filesystem, path = fs.FileSystem.from_uri(place)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UsageError(f"{place} cannot be opened: {_first(error)}.") from error
-    return found, path
+    return filesystem, path
 
 
 def read(place: str) -> bytes:
@@ -100,7 +100,7 @@ def listed(address: str) -> tuple[list[Found], Counter[str]]:
         entries = system.get_file_info(fs.FileSelector(path, recursive=True))
     except OSError as error:
         raise UsageError(f"{address} cannot be listed: {_first(error)}.") from error
-    found, left = [], Counter[str]()
+    files, left = [], Counter[str]()
     top = address.rstrip("/")
     for entry in sorted((e for e in entries if e.type == fs.FileType.File), key=lambda e: e.path):
         ending = PurePosixPath(entry.path).suffix.lower()
@@ -108,12 +108,12 @@ def listed(address: str) -> tuple[list[Found], Counter[str]]:
         if any(map(foreign, PurePosixPath(below).parts)):
             left["hidden or foreign"] += 1
         elif ending in ALL_EXTENSIONS:
-            found.append(Found(f"{top}/{below}", f"{top}/{below}"))
+            files.append(Found(f"{top}/{below}", f"{top}/{below}"))
         else:
             left[ending or "no ending"] += 1
-    if not found:
+    if not files:
         raise UsageError(f"{address} has no pictures in it.")
-    return found, left
+    return files, left
 
 
 @dataclass(frozen=True)
@@ -183,16 +183,16 @@ def _table(system: Any, place: str, path: str, files: Sequence[str]) -> Table:
                 )
             column = names.pictures
             for group in range(file.num_row_groups):
-                for row, (own, where) in enumerate(_cells(file, group, names, at)):
-                    if own in ids:
+                for row, (row_id, where) in enumerate(_cells(file, group, names, at)):
+                    if row_id in ids:
                         if names.id:
                             raise DataError(
-                                f"{at}: two rows have the {names.id} '{own}'. An id must be of one row."
+                                f"{at}: two rows have the {names.id} '{row_id}'. An id must be of one row."
                             )
                         repeated = (repeated or 0) + 1
                         continue
-                    ids.add(own)
-                    inputs.append(Found(own, at, group, row) if column else Found(own, where))
+                    ids.add(row_id)
+                    inputs.append(Found(row_id, at, group, row) if column else Found(row_id, where))
     if not inputs:
         raise DataError(f"{place} has no rows.")
     return Table(inputs, column or "", repeated or 0)
@@ -214,7 +214,7 @@ def _columns(file: Any, at: str) -> _Names:
         return bool(pa.types.is_binary(kind) or pa.types.is_large_binary(kind))
 
     fields = file.schema_arrow
-    own = next((f.name for name in _IDS for f in fields if f.name.lower() == name), "")
+    id_column = next((f.name for name in _IDS for f in fields if f.name.lower() == name), "")
     pictures = [f.name for f in fields if binary(f.type)]
     for field in fields:
         if pa.types.is_struct(field.type) and field.type.get_field_index("bytes") >= 0:
@@ -225,9 +225,9 @@ def _columns(file: Any, at: str) -> _Names:
         )
     texts = [f.name for f in fields if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
     if pictures:
-        if not own:
+        if not id_column:
             raise DataError(f"{at}: the pictures in '{pictures[0]}' have no names. Add a column 'id'.")
-        return _Names(own, "", pictures[0])
+        return _Names(id_column, "", pictures[0])
     head = (
         next(file.iter_batches(batch_size=50, columns=texts)).to_pydict()
         if texts and file.metadata.num_rows
@@ -238,7 +238,7 @@ def _columns(file: Any, at: str) -> _Names:
         if head
         else []
     )
-    return _Names(own, path_column(Columns(texts, rows, list(range(1, len(rows) + 1))), Path(at)), "")
+    return _Names(id_column, path_column(Columns(texts, rows, list(range(1, len(rows) + 1))), Path(at)), "")
 
 
 def _cells(file: Any, group: int, names: _Names, at: str) -> Iterator[tuple[str, str]]:
@@ -246,11 +246,11 @@ def _cells(file: Any, group: int, names: _Names, at: str) -> Iterator[tuple[str,
     wanted = [name for name in dict.fromkeys((names.id, names.path)) if name]
     cells = file.read_row_group(group, columns=wanted).to_pydict()
     folder = at.rpartition("/")[0]
-    for row, own in enumerate(cells[names.id or names.path]):
+    for row, row_id in enumerate(cells[names.id or names.path]):
         where = cells[names.path][row] if names.path else ""
-        if own in (None, "") or (names.path and not where):
+        if row_id in (None, "") or (names.path and not where):
             raise DataError(f"{at}: row {row} of row group {group} has no {names.id or names.path}.")
-        yield str(own), where if is_address(str(where)) or not folder else _joined(folder, str(where))
+        yield str(row_id), where if is_address(str(where)) or not folder else _joined(folder, str(where))
 
 
 def _joined(folder: str, where: str) -> str:

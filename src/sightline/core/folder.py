@@ -26,8 +26,8 @@ class Folder:
     def names(self) -> list[str]:
         """Names of all plug-ins, sorted, as a user writes them (with '-' for '_')."""
         path = importlib.import_module(self.package).__path__
-        found = (m.name for m in pkgutil.iter_modules(path))
-        return sorted(n.replace("_", "-") for n in found if not n.startswith("_") and n not in self.exclude)
+        modules = (m.name for m in pkgutil.iter_modules(path))
+        return sorted(n.replace("_", "-") for n in modules if not n.startswith("_") and n not in self.exclude)
 
     def __contains__(self, name: str) -> bool:
         return name.replace("_", "-") in self.names()

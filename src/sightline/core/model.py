@@ -93,11 +93,11 @@ class Model(nn.Module, ABC):
             outputs: What `forward` gave for this batch, where it is already at hand.
         """
 
-    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """Named scalars: how far outputs are from a teacher's; left as it is, the mean squares of each.
         Raises RuntimeError where their shapes cannot be compared, UsageError where none can."""
-        learnt = [name for name in said if said[name].requires_grad]
-        return {name: (said[name] - goal[name].view_as(said[name])).square().mean() for name in learnt}
+        learnt = [name for name in outputs if outputs[name].requires_grad]
+        return {name: (outputs[name] - goal[name].view_as(outputs[name])).square().mean() for name in learnt}
 
     def fit_head(self, features: Tensor, target: Any, val_features: Tensor, val_target: Any) -> str:
         """Make the backbone's head the best linear one on features; what was fitted, in words.

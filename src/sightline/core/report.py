@@ -201,16 +201,16 @@ class Results:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Results:
         """Inverse of `to_json`."""
-        kept = dict(data)
-        kept["scores"] = _scores(data["scores"])
-        kept["baselines"] = {b: _scores(scores) for b, scores in data["baselines"].items()}
-        return cls(**kept)
+        values = dict(data)
+        values["scores"] = _scores(data["scores"])
+        values["baselines"] = {b: _scores(scores) for b, scores in data["baselines"].items()}
+        return cls(**values)
 
 
 def _scores(data: dict[str, Any]) -> dict[str, Score]:
     """Scores from JSON, which has null where a number is not defined."""
     nan = float("nan")
-    known = {k: {f: nan if v is None else v for f, v in s.items()} for k, s in data.items()}
+    finite = {k: {f: nan if v is None else v for f, v in s.items()} for k, s in data.items()}
     return {
-        k: Score(s["value"], s["low"], s["high"], int(s["n"]), str(s["method"])) for k, s in known.items()
+        k: Score(s["value"], s["low"], s["high"], int(s["n"]), str(s["method"])) for k, s in finite.items()
     }

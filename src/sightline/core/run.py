@@ -149,8 +149,8 @@ class Run:
 
     def keep_events(self, epochs: int) -> None:
         """Forget events of epochs that a resumed run will train again."""
-        kept = [e for e in self.events() if e.get("epoch", 0) <= epochs]
-        storage.write_text(self.path / "events.jsonl", "".join(json.dumps(e) + "\n" for e in kept))
+        events = [e for e in self.events() if e.get("epoch", 0) <= epochs]
+        storage.write_text(self.path / "events.jsonl", "".join(json.dumps(e) + "\n" for e in events))
 
     def save_checkpoint(
         self, kind: str, step: int, tensors: Mapping[str, Mapping[str, Tensor]], state: Any, keep: int
@@ -159,8 +159,8 @@ class Run:
         place, name = self.path / "checkpoints", f"{kind}-{step:09d}"
         place.mkdir(exist_ok=True)
         # One of the same step stays until the new one, which sorts behind it, is whole.
-        there = [f.name for f in place.glob(f"{name}*")]
-        folder = place / (f"{max(there)}+" if there else name)
+        existing = [f.name for f in place.glob(f"{name}*")]
+        folder = place / (f"{max(existing)}+" if existing else name)
         storage.save(folder, tensors, state)
         for old in sorted(place.glob(f"{kind}-*"))[:-keep]:
             shutil.rmtree(old)
@@ -217,8 +217,8 @@ class Run:
     def groups(self, split: str = "test") -> dict[str, str] | None:
         """Id to group of the images of a split that was evaluated, or None where no group is known."""
         with (self.path / "predictions" / f"{split}.jsonl").open(encoding="utf-8") as stream:
-            found: dict[str, str] | None = json.loads(stream.readline()).get("groups")
-        return found
+            groups: dict[str, str] | None = json.loads(stream.readline()).get("groups")
+        return groups
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -56,10 +56,10 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
 
 def seen(stored: np.ndarray, way: int) -> np.ndarray:
     """An array (H, W) of stored pixels as it is seen, by its EXIF orientation (1 to 8)."""
-    found = stored.T if way >= 5 else stored
+    oriented = stored.T if way >= 5 else stored
     rows = slice(None, None, -1) if way in (3, 4, 7, 8) else slice(None)
     columns = slice(None, None, -1) if way in (2, 3, 6, 7) else slice(None)
-    return found[rows, columns]
+    return oriented[rows, columns]
 
 
 def _place(way: int, height: int, width: int) -> torch.Tensor:

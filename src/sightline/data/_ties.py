@@ -16,25 +16,26 @@ _APART = 1.5  # pixels: corners counted from 0 or from 1, rounded or not, are of
 _Truth = list[tuple[str, Sequence[float]]]
 
 
-def difference(one: Dataset, other: Dataset) -> str:
+def difference(dataset: Dataset, other: Dataset) -> str:
     """What two readings do not agree on, in words; "" where both say the same.
 
     A reading without splits does not contradict one that has some.
     """
-    if one.truth != other.truth:
-        return f"{one.targets.says} as {one.format}, {other.targets.says} as {other.format}"
-    mine, yours = _pictures(one), _pictures(other)
-    for a, b, format in ((mine, yours, one.format), (yours, mine, other.format)):
+    if dataset.truth != other.truth:
+        return f"{dataset.targets.says} as {dataset.format}, {other.targets.says} as {other.format}"
+    mine, yours = _pictures(dataset), _pictures(other)
+    for a, b, format in ((mine, yours, dataset.format), (yours, mine, other.format)):
         more = sorted(set(a) - set(b))
         if more:
             return f"{len(more):,} pictures are named as {format} only ({more[0]}, ...)"
-    first, second = _truths(one), _truths(other)
+    first, second = _truths(dataset), _truths(other)
     for name, i in mine.items():
         j = yours[name]
-        if one.splits[i] != other.splits[j] and any(one.splits) and any(other.splits):
-            return f"{name} is in '{one.splits[i]}' as {one.format}, in '{other.splits[j]}' as {other.format}"
+        if dataset.splits[i] != other.splits[j] and any(dataset.splits) and any(other.splits):
+            mine, theirs = dataset.splits[i], other.splits[j]
+            return f"{name} is in '{mine}' as {dataset.format}, in '{theirs}' as {other.format}"
         if not _same(first[i], second[j]):
-            return f"{name} shows {_said(first[i])} as {one.format}, {_said(second[j])} as {other.format}"
+            return f"{name} shows {_said(first[i])} as {dataset.format}, {_said(second[j])} as {other.format}"
     return ""
 
 

@@ -97,8 +97,8 @@ def blocks(image: Any) -> Blocks | None:
     down, across = -(-height // block[0]), -(-width // block[1])
     if len(offsets) != down * across or len(counts) != len(offsets) or len(offsets) < 2:
         return None
-    kept = {tag: (tags[tag], tags.tagtype[tag]) for tag in _KEPT if tag in tags}
-    return Blocks((height, width), block, tiled, offsets, counts, tags.prefix, kept)
+    copied_tags = {tag: (tags[tag], tags.tagtype[tag]) for tag in _KEPT if tag in tags}
+    return Blocks((height, width), block, tiled, offsets, counts, tags.prefix, copied_tags)
 
 
 def _banded(

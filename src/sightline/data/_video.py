@@ -135,6 +135,10 @@ def webcam(number: int) -> Any:
     try:
         return av.open(name, format=kind, options=options, timeout=TIMEOUT)
     except (av.FFmpegError, OSError, ValueError) as error:
-        there = ", ".join(sorted(p.name.removeprefix("video") for p in Path("/dev").glob("video*"))) or "none"
-        found = f" Webcams found: {there}." if kind == "v4l2" else ""
-        raise UsageError(f"Webcam {number} ({name}) cannot be opened: {reason(error)}.{found}") from error
+        devices = (
+            ", ".join(sorted(p.name.removeprefix("video") for p in Path("/dev").glob("video*"))) or "none"
+        )
+        devices_text = f" Webcams found: {devices}." if kind == "v4l2" else ""
+        raise UsageError(
+            f"Webcam {number} ({name}) cannot be opened: {reason(error)}.{devices_text}"
+        ) from error

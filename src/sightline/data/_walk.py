@@ -86,12 +86,12 @@ def globbed(pattern: str, left: list[Path]) -> list[Path]:
     while fixed < len(parts) - 1 and Path(*parts[: fixed + 1]).is_dir():
         fixed += 1
     escaped = str(Path(*(glob.escape(part) for part in parts[:fixed]), *parts[fixed:]))
-    found = [path for path in map(Path, sorted(glob.glob(escaped, recursive=True))) if path.is_file()]
+    paths = [path for path in map(Path, sorted(glob.glob(escaped, recursive=True))) if path.is_file()]
     if any(map(foreign, parts[fixed:])):  # it names what is foreign itself ("__MACOSX/*.jpg")
-        return found
-    out = [path for path in found if any(map(foreign, path.parts[fixed:]))]
+        return paths
+    out = [path for path in paths if any(map(foreign, path.parts[fixed:]))]
     left += out
-    return [path for path in found if path not in set(out)]
+    return [path for path in paths if path not in set(out)]
 
 
 def home(path: str) -> str:

@@ -48,9 +48,9 @@ def _steps(edges: Iterable[int]) -> list[tuple[int, int]]:
     return list(itertools.pairwise(sorted(set(edges))))
 
 
-def _cut(one: Map, box: Sequence[int], window: Sequence[int]) -> Map:
+def _cut(class_map: Map, box: Sequence[int], window: Sequence[int]) -> Map:
     """The part of a tile's map that lies in a window of the picture."""
-    return one[window[1] - box[1] : window[3] - box[1], window[0] - box[0] : window[2] - box[0]]
+    return class_map[window[1] - box[1] : window[3] - box[1], window[0] - box[0] : window[2] - box[0]]
 
 
 def _weight(box: Sequence[int], window: Sequence[int]) -> NDArray[np.float32]:

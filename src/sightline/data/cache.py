@@ -45,8 +45,8 @@ class MemoryCache:
     """
 
     def __init__(self, items: int, shape: Shape, room: int) -> None:
-        kept = min(items, room // int(np.prod(shape)))
-        self._pixels = np.zeros((kept, *shape), dtype=np.uint8)
+        capacity = min(items, room // int(np.prod(shape)))
+        self._pixels = np.zeros((capacity, *shape), dtype=np.uint8)
         self._there = np.zeros(items, dtype=bool)
 
     def has(self, where: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ class DiskCache:
         OSError: If the file cannot be made there.
     """
 
-    def __init__(self, paths: Sequence[str], shape: Shape, made: str, room: int, folder: Path) -> None:
+    def __init__(self, paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> None:
         names = [os.path.abspath(p) for p in paths]  # noqa: PTH100 - no Path for each of a million files
         # Slots go by name, so that the order of the items does not matter.
         self._slots = np.empty(len(names), dtype=np.int64)
@@ -86,7 +86,15 @@ class DiskCache:
         self._stamps = np.array([_stamp(name) for name in names], dtype=np.uint64)
         self._checked = np.zeros(len(names), dtype=bool)
         text = "\0".join(
-            [_PIXELS, made, str(shape), __version__, version("pillow"), version("simplejpeg"), *sorted(names)]
+            [
+                _PIXELS,
+                decoding,
+                str(shape),
+                __version__,
+                version("pillow"),
+                version("simplejpeg"),
+                *sorted(names),
+            ]
         )
         self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
         each = int(np.prod(shape)) + _RECORD.itemsize
@@ -151,10 +159,10 @@ def cache_folder() -> Path:
     return Path.home() / above / "sightline" / "pictures"
 
 
-def on_disk(paths: Sequence[str], shape: Shape, made: str, room: int, folder: Path) -> DiskCache | None:
+def on_disk(paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> DiskCache | None:
     """A cache on disk, or none where the disk refuses or the room is used up, which is said."""
     try:
-        return DiskCache(paths, shape, made, room, folder)
+        return DiskCache(paths, shape, decoding, room, folder)
     except OSError as error:
         say(
             f"{len(paths)} decoded pictures cannot be kept in {folder} ({error.strerror or error}) and are "

@@ -272,12 +272,12 @@ def full_pages(source: Source) -> list[int]:
     with _opened(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
         if kind != "tiff":
             return [0]
-        found = []
+        pages = []
         for page in range(int(image.n_frames)):
             image.seek(page)
             if not image.tag_v2.get(_SUBFILE, 0) & (_REDUCED | _MASK):
-                found.append(page)
-        return found or [0]
+                pages.append(page)
+        return pages or [0]
 
 
 def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
@@ -301,11 +301,13 @@ def _opened(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple
     """A picture with its header read and its size accepted, its format, and the file's size."""
     with open_file(source) as (file, size):
         head = file.read(512)
-        kind, said = what_is(head)
+        kind, description = what_is(head)
         if kind is None:
-            reason = "unsupported" if said.startswith("a picture") else "not-an-image"
+            reason = "unsupported" if description.startswith("a picture") else "not-an-image"
             raise UnreadableImage(
-                name_of(source), reason if head else "empty", said if not head else _WRONG.format(said)
+                name_of(source),
+                reason if head else "empty",
+                description if not head else _WRONG.format(description),
             )
         file.seek(0)
         with _trouble(source, kind, size):

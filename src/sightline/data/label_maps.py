@@ -83,50 +83,50 @@ def look(source: Source, page: int = 0) -> LabelMap:
     Raises:
         UnreadableImage: If the file cannot be decoded, or holds no whole numbers or colours.
     """
-    found = stored(source, page)
-    values = found.values
+    raw = stored(source, page)
+    values = raw.values
     if values.ndim == 3:
         red, green, blue = (values[..., k].astype(np.int32) for k in range(3))
-        one = _numbered((red << 16) | (green << 8) | blue, coloured=True, lossy=found.kind in LOSSY)
-        return with_ramps(one, red + green + blue if not one.grey else red)
+        label_map = _numbered((red << 16) | (green << 8) | blue, coloured=True, lossy=raw.kind in LOSSY)
+        return with_ramps(label_map, red + green + blue if not label_map.grey else red)
     if values.dtype == np.uint8:
-        one = _small(found)
+        label_map = _small(raw)
     else:
-        one = _numbered(values, coloured=False, lossy=found.kind in LOSSY)
-    return one if found.palette is not None else with_ramps(one, values)  # palettes are not scaled
+        label_map = _numbered(values, coloured=False, lossy=raw.kind in LOSSY)
+    return label_map if raw.palette is not None else with_ramps(label_map, values)  # palettes are not scaled
 
 
-def with_ramps(one: LabelMap, values: NDArray[np.integer]) -> LabelMap:
+def with_ramps(label_map: LabelMap, values: NDArray[np.integer]) -> LabelMap:
     """A map with what is known of its edges: how many there are, and how many rise or fall in steps.
 
     Args:
-        one: The map.
+        label_map: The map.
         values: (H, W) its numbers.
     """
     some = values[:: max(1, len(values) // _ROWS)].astype(np.int64)
     step = np.sign(np.diff(some, axis=1))
     ramp = (step[:, 1:] == step[:, :-1]) & (step[:, 1:] != 0)
     if not ramp.size or ramp.mean() > _GRADUAL:  # a photograph, or a measure of height
-        return one
+        return label_map
     first = ramp.copy()
     first[:, 1:] &= ~ramp[:, :-1]
     return replace(
-        one,
+        label_map,
         edges=int(np.count_nonzero(step)) - int(ramp.sum()),
         ramps=int(first.sum()),
         between=frozenset(np.unique(some[:, 1:-1][ramp]).tolist()),
     )
 
 
-def _small(found: Stored) -> LabelMap:
+def _small(raw: Stored) -> LabelMap:
     """A map of numbers up to 255, which are the local numbers too."""
-    values = np.ascontiguousarray(found.values)
+    values = np.ascontiguousarray(raw.values)
     counts = np.bincount(values.ravel(), minlength=VOID + 1)
     keys = np.flatnonzero(counts)
     shown = None
-    if found.palette is not None:
+    if raw.palette is not None:
         colours = np.full(VOID + 1, -1, dtype=np.int64)
-        colours[: len(found.palette)] = codes_of(found.palette)[: VOID + 1]
+        colours[: len(raw.palette)] = codes_of(raw.palette)[: VOID + 1]
         shown = colours[keys]
     # Counted on every eighth row: it is for the look of the map only.
     some = values[::8]
@@ -137,7 +137,7 @@ def _small(found: Stored) -> LabelMap:
         counts=counts[keys],
         rows=zlib.compress(values.data, 1),
         local=keys,
-        lossy=found.kind in LOSSY,
+        lossy=raw.kind in LOSSY,
         shown=shown,
         runs=runs,
     )
@@ -179,10 +179,10 @@ def composed(
     whole = np.full(shape, rest, dtype=np.uint8)
     taken, several = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
     for number, part in parts:
-        there = part.mapped((part.keys != 0).astype(np.uint8)).read() > 0
-        several |= there & taken
-        taken |= there
-        whole[there] = number
+        covered = part.mapped((part.keys != 0).astype(np.uint8)).read() > 0
+        several |= covered & taken
+        taken |= covered
+        whole[covered] = number
     whole[several] = VOID
     return _small(Stored(whole, "png")), int(several.sum()), int((~taken).sum())
 

@@ -186,13 +186,13 @@ class Loader:
         """(B, H, W, C) uint8 of some items, the caller's own."""
         if self._stored is not None:
             return np.asarray(self._stored[where])
-        there = np.zeros(len(where), dtype=bool) if self._cache is None else self._cache.has(where)
-        if self._cache is not None and there.all():
+        cached = np.zeros(len(where), dtype=bool) if self._cache is None else self._cache.has(where)
+        if self._cache is not None and cached.all():
             return self._cache.get(where)
         pixels = np.empty((len(where), *self._size, self._channels), dtype=np.uint8)
-        if self._cache is not None and there.any():
-            pixels[there] = self._cache.get(where[there])
-        for k in np.flatnonzero(~there):
+        if self._cache is not None and cached.any():
+            pixels[cached] = self._cache.get(where[cached])
+        for k in np.flatnonzero(~cached):
             i = int(where[k])
             pixels[k] = picture(self._dataset.pixels, i, self._size, self._fit, self._channels)
             if self._cache is not None:
@@ -214,8 +214,10 @@ class Loader:
         if not isinstance(pixels, Files):
             return MemoryCache(len(pixels), shape, room)
         paths = [str(pixels.path(i)) for i in range(len(pixels))]
-        made = f"{self._fit} {span}" if (span := getattr(self._dataset.pixels, "span", None)) else self._fit
-        return on_disk(paths, shape, made, room, folder or cache_folder())
+        decoding = (
+            f"{self._fit} {span}" if (span := getattr(self._dataset.pixels, "span", None)) else self._fit
+        )
+        return on_disk(paths, shape, decoding, room, folder or cache_folder())
 
 
 def _balance(dataset: Dataset) -> np.ndarray:

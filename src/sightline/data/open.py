@@ -240,10 +240,12 @@ def _must_be_something(path: Path, source: str) -> None:
 
 def _unrecognised(path: Path) -> str:
     """Why nothing could be made of an existing path."""
-    known = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
+    examples = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
     if path.is_dir() and not any(path.iterdir()):
-        return f"{path}: the folder is empty. Expected one of: {known}."
-    seen = told(unread(path), path)
-    if seen:
-        return f"{path}: no known format. {seen}"
-    return f"{path}: no known format. Expected one of: {known}. If it is one of them, name it with --format."
+        return f"{path}: the folder is empty. Expected one of: {examples}."
+    unread_text = told(unread(path), path)
+    if unread_text:
+        return f"{path}: no known format. {unread_text}"
+    return (
+        f"{path}: no known format. Expected one of: {examples}. If it is one of them, name it with --format."
+    )

@@ -184,5 +184,5 @@ def windows(pixels: Pixels, i: int) -> Windows:
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    found = opened(*pixels.place(i), pixels.span) if isinstance(pixels, Files | Pages) else None
-    return found or Whole(pixels.read(i))
+    reader = opened(*pixels.place(i), pixels.span) if isinstance(pixels, Files | Pages) else None
+    return reader or Whole(pixels.read(i))

@@ -135,55 +135,55 @@ def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
         dataset: What to look at.
         workers: Threads that decode; as many as there are cores if left out.
     """
-    found = Scan.empty(len(dataset))
+    result = Scan.empty(len(dataset))
     if isinstance(dataset.pixels, Arrays) and dataset.pixels.array.size:
-        _array(dataset.pixels.array, found)
-        return found
+        _array(dataset.pixels.array, result)
+        return result
 
     def look(i: int) -> None:
-        _picture(dataset, i, found)
+        _picture(dataset, i, result)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for block in track(list(_blocks(len(dataset), 64)), "looking at the pictures"):
             list(pool.map(look, block))
-    return found
+    return result
 
 
 def _blocks(n: int, size: int) -> Iterator[range]:
     yield from (range(start, min(start + size, n)) for start in range(0, n, size))
 
 
-def _picture(dataset: Dataset, i: int, found: Scan) -> None:
+def _picture(dataset: Dataset, i: int, result: Scan) -> None:
     """Fill row i from one picture."""
     try:
-        found.bytes[i] = dataset.pixels.digest(i)
+        result.bytes[i] = dataset.pixels.digest(i)
         if isinstance(dataset.pixels, Files):
-            found.facts[i] = probe(dataset.pixels.path(i))
+            result.facts[i] = probe(dataset.pixels.path(i))
         if isinstance(dataset.pixels, Files | Pages):
-            one = raw(*dataset.pixels.place(i))
-            found.raw[i] = one.low, one.high, one.top, *one.alpha
+            raw_image = raw(*dataset.pixels.place(i))
+            result.raw[i] = raw_image.low, raw_image.high, raw_image.top, *raw_image.alpha
         image = dataset.pixels.read(i)
     except UnreadableImage as error:
-        found.reasons[i], found.details[i] = error.reason, error.detail
+        result.reasons[i], result.details[i] = error.reason, error.detail
         return
-    found.height[i], found.width[i], found.channels[i] = image.shape
+    result.height[i], result.width[i], result.channels[i] = image.shape
     if image.size == 0:
-        found.reasons[i], found.details[i] = "zero-size", f"the picture has {image.shape[:2]} pixels"
+        result.reasons[i], result.details[i] = "zero-size", f"the picture has {image.shape[:2]} pixels"
         return
-    found.pixels[i] = _digest(image)
-    _measure(image[None], slice(i, i + 1), found)
+    result.pixels[i] = _digest(image)
+    _measure(image[None], slice(i, i + 1), result)
 
 
-def _array(array: np.ndarray, found: Scan) -> None:
+def _array(array: np.ndarray, result: Scan) -> None:
     """Fill all rows from an array (N, H, W, C)."""
-    found.height[:], found.width[:], found.channels[:] = array.shape[1:]
+    result.height[:], result.width[:], result.channels[:] = array.shape[1:]
     for block in track(list(_blocks(len(array), BLOCK)), "looking at the pictures"):
         rows = slice(block.start, block.stop)
         images = np.ascontiguousarray(array[rows])
         for i in block:
-            found.pixels[i] = _digest(images[i - block.start])
-            found.bytes[i] = found.pixels[i]
-        _measure(images, rows, found)
+            result.pixels[i] = _digest(images[i - block.start])
+            result.bytes[i] = result.pixels[i]
+        _measure(images, rows, result)
 
 
 def _digest(image: np.ndarray) -> str:
@@ -192,15 +192,15 @@ def _digest(image: np.ndarray) -> str:
     return whole.hexdigest()
 
 
-def _measure(images: np.ndarray, rows: slice, found: Scan) -> None:
+def _measure(images: np.ndarray, rows: slice, result: Scan) -> None:
     """Statistics and thumbnails of pictures of one size, (B, H, W, C) uint8."""
-    found.low[rows], found.high[rows] = images.min((1, 2, 3)), images.max((1, 2, 3))
+    result.low[rows], result.high[rows] = images.min((1, 2, 3)), images.max((1, 2, 3))
     greys = grey(images)
     flat = (
         [images[..., c].astype(np.float32) for c in range(images.shape[-1])] if images.shape[-1] == 3 else []
     )
     planes = [*flat, greys] if flat else [greys] * 4
     for c, plane in enumerate(planes):
-        found.mean[rows, c] = plane.mean((1, 2), dtype=np.float64) / 255
-        found.square[rows, c] = np.einsum("nhw,nhw->n", plane, plane) / (plane[0].size * 255.0**2)
-    found.thumbs[rows] = np.rint(thumbnails(greys)).clip(0, 255).astype(np.uint8)
+        result.mean[rows, c] = plane.mean((1, 2), dtype=np.float64) / 255
+        result.square[rows, c] = np.einsum("nhw,nhw->n", plane, plane) / (plane[0].size * 255.0**2)
+    result.thumbs[rows] = np.rint(thumbnails(greys)).clip(0, 255).astype(np.uint8)

@@ -201,8 +201,8 @@ def _main(values: np.ndarray) -> Any:
     """The layer of a unit: the most frequent of its items, the smallest of those."""
     if len(values) == 1:
         return int(values[0])
-    found, counts = np.unique(values, return_counts=True)
-    return int(found[counts.argmax()])
+    classes, counts = np.unique(values, return_counts=True)
+    return int(classes[counts.argmax()])
 
 
 def splits_to_json(dataset: Dataset, assignment: np.ndarray) -> dict[str, list[str]]:
@@ -252,8 +252,8 @@ def grown(dataset: Dataset, data: dict[str, list[str]], together: np.ndarray | N
         if part.get(item, "train") != "train":
             home.setdefault(unit, part[item])
     pairs = zip(units, dataset.ids, strict=True)
-    found = np.array([part.get(item) or home.get(unit, "train") for unit, item in pairs], dtype=object)
-    added = [found[i] for i, item in enumerate(dataset.ids) if item not in part]
+    parts = np.array([part.get(item) or home.get(unit, "train") for unit, item in pairs], dtype=object)
+    added = [parts[i] for i, item in enumerate(dataset.ids) if item not in part]
     beside = sum(name != "train" for name in added)
     note = f"{len(added)} images are not in that split and were put to train"
-    return Split(found, (note + (f", but {beside} to val or test, beside images alike." if beside else "."),))
+    return Split(parts, (note + (f", but {beside} to val or test, beside images alike." if beside else "."),))

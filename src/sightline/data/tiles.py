@@ -54,27 +54,27 @@ class Tiles:
         corners, sizes = self.corner[rows].tolist(), self.sizes[rows].tolist()
         return [(x, y, w, h) for (x, y), (h, w) in zip(corners, sizes, strict=True)]
 
-    def join(self, found: Any) -> Any:
+    def join(self, predictions: Any) -> Any:
         """Predictions for T tiles as predictions for the N pictures.
 
         Of boxes of one class from different tiles that are mostly one inside the other, the one with the
         higher score stays, so that an object on the border of a tile is not counted twice. Where class
         maps overlap, they vote; see `data/blend.py`.
         """
-        return self._blended(found) if isinstance(found, Masks) else self._merged(found)
+        return self._blended(predictions) if isinstance(predictions, Masks) else self._merged(predictions)
 
-    def _blended(self, found: Masks) -> Masks:
+    def _blended(self, predictions: Masks) -> Masks:
         maps = []
         for i, (height, width) in enumerate(self.whole.tolist()):
             of_it = (self.owner == i).nonzero().flatten()
-            rows = blended(found[of_it].map, self.windows(of_it), height, width)
+            rows = blended(predictions[of_it].map, self.windows(of_it), height, width)
             maps.append(Packed.of_rows((height, width), rows))
         return Masks(self.whole, tuple(maps))
 
-    def _merged(self, found: Instances) -> Instances:
+    def _merged(self, predictions: Instances) -> Instances:
         back = self.places()
         back[:, :, 2] *= -1
-        moved = found.moved(back, self.whole[self.owner])
+        moved = predictions.moved(back, self.whole[self.owner])
         tile = moved.image
         image = self.owner[tile]
         assert moved.scores is not None
@@ -83,8 +83,8 @@ class Tiles:
             rows, of_it = (image == i).nonzero().flatten(), (self.owner == i).nonzero().flatten()
             boxes, labels, scores = (v[rows].numpy() for v in (moved.boxes, moved.labels, moved.scores))
             mine = (tile[rows] - of_it[0]).numpy()
-            kept = tiling.distinct(boxes, labels, scores, mine, self.windows(of_it))
-            keep[rows[torch.from_numpy(kept)]] = True
+            distinct_rows = tiling.distinct(boxes, labels, scores, mine, self.windows(of_it))
+            keep[rows[torch.from_numpy(distinct_rows)]] = True
         return moved.only(keep).regrouped(image[keep], self.whole).ranked()
 
 
@@ -108,8 +108,8 @@ def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
     groups = None if dataset.groups is None else dataset.groups[owner]
     pixels = _Parts(dataset.pixels, tiles)
     splits = dataset.splits[owner]
-    made = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, groups=groups)
-    return made, tiles
+    tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, groups=groups)
+    return tiles_dataset, tiles
 
 
 def batches(

@@ -273,8 +273,8 @@ class Video:
         """
         period = 1 / (self._rate() or 25)
         start = (self._container.start_time or 0) / 1e6
-        known = self._container.format.name != "mpegts"  # its length may be a guess
-        missing = known and self._seconds() - (self._end - start) > 2.5 * period
+        has_length = self._container.format.name != "mpegts"  # its length may be a guess
+        missing = has_length and self._seconds() - (self._end - start) > 2.5 * period
         if self._container.format.name == "avi":  # its header counts frames, and its duration is made up
             missing = self.decoded + 2 < self._stream.frames
         if self._cut or missing:

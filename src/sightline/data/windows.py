@@ -101,14 +101,14 @@ class Parts:
             if i in self._held:
                 self._held.move_to_end(i)
                 return self._held[i]
-        found = self._decoded(i)
+        block = self._decoded(i)
         with self._lock:
             if i not in self._held:
-                self._held[i] = found
-                self._bytes += found.nbytes
+                self._held[i] = block
+                self._bytes += block.nbytes
             while self._bytes > HELD and len(self._held) > self._most:
                 self._bytes -= self._held.popitem(last=False)[1].nbytes
-        return found
+        return block
 
     def _decoded(self, i: int) -> np.ndarray:
         offset, count = self._blocks.offsets[i], self._blocks.counts[i]

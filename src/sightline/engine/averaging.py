@@ -20,11 +20,11 @@ def running(training: Training) -> Callable[[Any, Any, Any], None]:
     """The running mean of weights. Its memory grows with the steps done, so that a short run is not left
     with the weights it began with, unless these are those of a probe, which are good ones."""
 
-    def update(kept: list[Tensor], now: list[Tensor], steps: Any) -> None:
+    def update(means: list[Tensor], now: list[Tensor], steps: Any) -> None:
         del steps  # it may lie on a GPU, which would be waited for
         grown = 1.0 if training.recipe.probe else (1 + training.step) / (10 + training.step)
         share = 1 - min(training.recipe.ema or 0.0, grown)
-        for mean, value in zip(kept, now, strict=True):
+        for mean, value in zip(means, now, strict=True):
             if mean.is_floating_point():
                 mean.lerp_(value, share)
             else:

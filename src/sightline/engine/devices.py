@@ -31,8 +31,8 @@ def pick(name: str = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(f"--device must be auto, cpu, cuda, cuda:N or mps. Received '{name}'.") from None
-    there = {"cpu": True, "cuda": cuda, "mps": mps}.get(device.type, False)
-    if not there:
+    available = {"cpu": True, "cuda": cuda, "mps": mps}.get(device.type, False)
+    if not available:
         raise UsageError(
             f"--device {name}: this machine has no such device, or PyTorch {torch.__version__} "
             "was built without it. Use --device cpu or auto."

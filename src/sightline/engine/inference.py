@@ -76,18 +76,18 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
     model.eval()
     rng = torch.Generator(devices.device).manual_seed(0)
     predictions: list[Any] = []
-    seen = 0
+    count = 0
     total = 0.0
     for batch in loader.epoch(0):
-        there = batch.to(devices.device)
+        moved = batch.to(devices.device)
         with devices.autocast():
-            outputs = model(there.images)
-            total += float(model.loss(there, rng, outputs=outputs)["loss"]) * len(batch)
+            outputs = model(moved.images)
+            total += float(model.loss(moved, rng, outputs=outputs)["loss"]) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
         predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).packed())
-        seen += len(batch)
+        count += len(batch)
     model.train(was_training)
-    parts = devices.gather((predictions, seen, total))
+    parts = devices.gather((predictions, count, total))
     predictions = [p for part in parts for p in part[0]]
     mean = sum(part[2] for part in parts) / max(sum(part[1] for part in parts), 1)
     whole = loader.whole(type(predictions[0]).cat(predictions))

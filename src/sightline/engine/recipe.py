@@ -100,8 +100,8 @@ class Recipe:
         values: dict[str, Any] = {}
         for name in self.names():
             if getattr(self, name) is None:
-                found = (d[name] for d in defaults if d.get(name) is not None)
-                values[name] = next(found, None)
+                values_given = (d[name] for d in defaults if d.get(name) is not None)
+                values[name] = next(values_given, None)
         return replace(self, **values)
 
 

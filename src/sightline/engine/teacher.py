@@ -29,9 +29,9 @@ class Teacher:
 
     def losses(self, student: Model, batch: Batch, rng: torch.Generator, part: str) -> dict[str, Tensor]:
         """As `Model.loss`, with "loss" shared; the task's own is "truth", the distances have names too."""
-        said = student(batch.images)
-        terms = student.loss(batch, rng, part, outputs=said)
-        far = student.imitate(said, self.says(batch.images))
+        outputs = student(batch.images)
+        terms = student.loss(batch, rng, part, outputs=outputs)
+        far = student.imitate(outputs, self.says(batch.images))
         taught = torch.stack([value.float() for value in far.values()]).sum()
         loss = (1 - self.share) * terms["loss"] + self.share * taught
         return {**terms, **far, "truth": terms["loss"], "loss": loss}
@@ -55,13 +55,13 @@ class Teacher:
         Raises:
             UsageError: If they cannot.
         """
-        said, goal = student.train()(images), self.says(images)
+        student_outputs, goal = student.train()(images), self.says(images)
         try:
-            student.imitate(said, goal)
+            student.imitate(student_outputs, goal)
         except (KeyError, RuntimeError) as error:
             shapes = [
                 ", ".join(f"{name} {list(value.shape[1:])}" for name, value in outputs.items())
-                for outputs in (said, goal)
+                for outputs in (student_outputs, goal)
             ]
             raise UsageError(
                 f"--teacher {self.name}: what it says cannot be compared with what this model says. "

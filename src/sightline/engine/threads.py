@@ -34,8 +34,8 @@ def few(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
         devices: Where it runs.
     """
     before = torch.get_num_threads()
-    asked = devices.device.type != "cpu" or before == 1 or "OMP_NUM_THREADS" in os.environ
-    if asked or sum(map(_operations, models)) * images // devices.world >= SMALL:
+    decided = devices.device.type != "cpu" or before == 1 or "OMP_NUM_THREADS" in os.environ
+    if decided or sum(map(_operations, models)) * images // devices.world >= SMALL:
         yield
         return
     torch.set_num_threads(1)

@@ -97,10 +97,10 @@ class Training:
 
     def restore(self) -> bool:
         """Take up the newest whole checkpoint "last"; False if there is none."""
-        found = self.run.checkpoint("last")
-        if found is None:
+        checkpoint = self.run.checkpoint("last")
+        if checkpoint is None:
             return False
-        tensors, state = found
+        tensors, state = checkpoint
         self.model.load_state_dict(tensors["model"])
         if self.ema is not None:
             self.ema.load_state_dict(tensors["ema"])

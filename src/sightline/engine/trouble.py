@@ -59,8 +59,8 @@ def memory(training: Training, doing: str) -> Iterator[None]:
         yield
     except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
         text = str(error).lower()
-        known = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not known and "out of memory" not in text and "can't allocate" not in text:
+        is_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not is_memory and "out of memory" not in text and "can't allocate" not in text:
             raise
         size = training.recipe.batch_size or 2
         raise TrainingFailed(

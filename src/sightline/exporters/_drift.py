@@ -19,18 +19,18 @@ LIMIT = 0.01
 def values(program: torch.export.ExportedProgram, images: Tensor) -> dict[str, Tensor]:
     """Every tensor that a program computes on the way, by the name of its node, in order."""
     module = program.module()
-    found: dict[str, Tensor] = {}
+    values: dict[str, Tensor] = {}
 
     class Recorder(Interpreter):
         def run_node(self, n: Node) -> Any:
             value = super().run_node(n)
             if isinstance(value, Tensor) and n.op == "call_function":
-                found[n.name] = value.detach()
+                values[n.name] = value.detach()
             return value
 
     with torch.no_grad():
         Recorder(module).run(images)  # type: ignore[no-untyped-call]
-    return found
+    return values
 
 
 def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor) -> str:
@@ -42,10 +42,10 @@ def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor
         images: Pictures as the graph takes them.
     """
     truth = values(traced(graph), images)
-    said = open_with(list(truth))(images.numpy())
+    outputs = open_with(list(truth))(images.numpy())
     before = ""
     for name, value in truth.items():
-        got = said.get(name)
+        got = outputs.get(name)
         if got is None or tuple(got.shape) != tuple(value.shape) or not value.is_floating_point():
             continue
         off = apart(value.numpy(), got)
@@ -56,9 +56,9 @@ def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor
     return ""
 
 
-def apart(truth: np.ndarray, said: np.ndarray) -> float:
+def apart(truth: np.ndarray, other: np.ndarray) -> float:
     """Greatest difference as a share of the greatest value; infinite where one is not finite."""
-    a, b = truth.astype(np.float64), said.astype(np.float64)
+    a, b = truth.astype(np.float64), other.astype(np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
     return float(np.abs(a - b).max(initial=0.0) / max(np.abs(a).max(initial=0.0), 1e-6))

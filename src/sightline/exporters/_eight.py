@@ -40,11 +40,11 @@ def quantised(model: Any, job: Job, file: Path) -> Any:
                 _static(before, after, calibration_of(job))
             else:
                 _dynamic(before, after)
-        made = onnx.load(str(after))
+        quantized = onnx.load(str(after))
     finally:
         before.unlink(missing_ok=True)
         after.unlink(missing_ok=True)
-    return _swished(made) if job.precision == "int8" else made
+    return _swished(quantized) if job.precision == "int8" else quantized
 
 
 def _static(before: Path, after: Path, images: Array) -> None:
@@ -105,20 +105,20 @@ def trunk(nodes: Iterable[Any]) -> list[Any]:
         nodes: Of the graph, each after those that it needs.
     """
     plain: set[str] = set()
-    found = []
+    reachable = []
     for node in nodes:
         if node.op_type == "Conv":
             plain |= set(node.output)
         elif _known(node) and all(name in plain for name in _pixels(node)):
             plain |= set(node.output)
-            found.append(node)
+            reachable.append(node)
     wanted = {node.input[0] for node in nodes if node.op_type == "Conv"}
-    kept = []
-    for node in reversed(found):
+    trunk_nodes = []
+    for node in reversed(reachable):
         if wanted & set(node.output):
             wanted |= set(_pixels(node))
-            kept.append(node)
-    return kept[::-1]
+            trunk_nodes.append(node)
+    return trunk_nodes[::-1]
 
 
 def _known(node: Any) -> bool:
@@ -136,7 +136,7 @@ def _swished(model: Any) -> Any:
     numbers do); read with 255 standing for 1 it is min(max(x / 6 + 1/2, 0), 1), the hard sigmoid.
     """
     onnx, graph = library(), model.graph
-    made = {name: node for node in graph.node for name in node.output}
+    producers = {name: node for node in graph.node for name in node.output}
     users: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in node.input:
@@ -149,16 +149,16 @@ def _swished(model: Any) -> Any:
         if not _hard(node) or [n.op_type for n in after] != ["QuantizeLinear"]:
             nodes.append(node)
             continue
-        if getattr(made.get(node.input[0]), "op_type", "") != "DequantizeLinear":
+        if getattr(producers.get(node.input[0]), "op_type", "") != "DequantizeLinear":
             nodes.append(node)
             continue
         three, total = f"{node.name}_three", node.output[0]
         make = onnx.helper.make_node
         nodes.append(make("DequantizeLinear", ["hard_255", "hard_3", "hard_0"], [three], f"{three}_value"))
         nodes.append(make("Add", [node.input[0], three], [total], f"{node.name}_sum"))
-        for one, scale in [(after[0], "hard_6"), *((n, "hard_1") for n in users[after[0].output[0]])]:
-            replaced |= set(one.input[1:])
-            one.input[1:] = [scale, "hard_0"]
+        for user, scale in [(after[0], "hard_6"), *((n, "hard_1") for n in users[after[0].output[0]])]:
+            replaced |= set(user.input[1:])
+            user.input[1:] = [scale, "hard_0"]
     if len(nodes) > len(graph.node):
         del graph.node[:]
         graph.node.extend(nodes)
@@ -166,7 +166,7 @@ def _swished(model: Any) -> Any:
             onnx.numpy_helper.from_array(np.asarray(v), name) for name, v in fixed.items()
         )
         unused = replaced - {name for node in nodes for name in node.input}
-        left = [one for one in graph.initializer if one.name not in unused]
+        left = [user for user in graph.initializer if user.name not in unused]
         del graph.initializer[:]
         graph.initializer.extend(left)
     return model
@@ -176,5 +176,7 @@ def _hard(node: Any) -> bool:
     """Whether it is min(max(x / 6 + 1/2, 0), 1)."""
     if node.op_type != "HardSigmoid":
         return False
-    said = {a.name: a.f for a in node.attribute}
-    return bool(abs(said.get("alpha", 0.2) - 1 / 6) < 1e-6 and abs(said.get("beta", 0.5) - 0.5) < 1e-6)
+    attributes = {a.name: a.f for a in node.attribute}
+    return bool(
+        abs(attributes.get("alpha", 0.2) - 1 / 6) < 1e-6 and abs(attributes.get("beta", 0.5) - 0.5) < 1e-6
+    )

@@ -85,9 +85,9 @@ class Graph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `names`."""
-        said = self.said(images)
-        self._told.names = self.names or tuple(said)
-        return tuple(said[name] for name in self._told.names)
+        outputs = self.said(images)
+        self._told.names = self.names or tuple(outputs)
+        return tuple(outputs[name] for name in self._told.names)
 
     @property
     def settings(self) -> dict[str, Any]:

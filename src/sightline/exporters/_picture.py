@@ -27,27 +27,27 @@ def whole(model: Any, settings: Mapping[str, Any]) -> Any:
         settings: Of the model: size, fit, channels.
     """
     graph, onnx = model.graph, library()
-    made, kind, told = _Nodes(onnx), onnx.TensorProto.UINT8, onnx.helper.make_tensor_value_info
+    nodes, kind, value_info = _Nodes(onnx), onnx.TensorProto.UINT8, onnx.helper.make_tensor_value_info
     size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
-    said = {output.name for output in graph.output}
+    output_names = {output.name for output in graph.output}
     inside = list(graph.node)
     for name in ("boxes", "classes"):
-        if name in said:
+        if name in output_names:
             _rename(inside, name)
-    place = _scaled(made, size, fit, channels)
-    before = made.taken()
-    if "boxes" in said:
-        _boxes(made, place)
-    if "classes" in said:
-        _classes(made, place, size)
+    place = _scaled(nodes, size, fit, channels)
+    before = nodes.taken()
+    if "boxes" in output_names:
+        _boxes(nodes, place)
+    if "classes" in output_names:
+        _classes(nodes, place, size)
         at = next(i for i, o in enumerate(graph.output) if o.name == "classes")
-        graph.output[at].CopyFrom(told("classes", kind, [1, "height", "width"]))
+        graph.output[at].CopyFrom(value_info("classes", kind, [1, "height", "width"]))
     for output in graph.output:
         output.type.tensor_type.shape.dim[0].dim_value = 1
     del graph.node[:]
-    graph.node.extend([*before, *inside, *made.taken()])
+    graph.node.extend([*before, *inside, *nodes.taken()])
     del graph.input[:]
-    graph.input.append(told(PICTURE, kind, ["height", "width", channels]))
+    graph.input.append(value_info(PICTURE, kind, ["height", "width", channels]))
     del graph.value_info[:]  # told for B pictures
     return model
 
@@ -62,7 +62,7 @@ class _Nodes:
 
     def __call__(self, op: str, *inputs: Any, out: str = "", **attributes: Any) -> str:
         """Names and arrays in, a name out."""
-        names = [one if isinstance(one, str) else self.fixed(one) for one in inputs]
+        names = [item if isinstance(item, str) else self.fixed(item) for item in inputs]
         self._n += 1
         name = out or f"{PICTURE}_{self._n}"
         self._made.append(
@@ -80,8 +80,8 @@ class _Nodes:
 
     def taken(self) -> list[Any]:
         """What was made since it was asked last."""
-        made, self._made = self._made, []
-        return made
+        nodes, self._made = self._made, []
+        return nodes
 
 
 class _Place(NamedTuple):
@@ -98,77 +98,80 @@ class _Place(NamedTuple):
     shift: str
 
 
-def _scaled(made: _Nodes, size: tuple[int, int], fit: str, channels: int) -> _Place:
+def _scaled(nodes: _Nodes, size: tuple[int, int], fit: str, channels: int) -> _Place:
     """The picture as the network sees it, as "images"; the arithmetic is that of `data.view`."""
     view, wanted = np.array(size, dtype=np.int64), np.array(size, dtype=np.float64)
-    sides = made.cast(made("Shape", PICTURE, start=0, end=2), "DOUBLE")
+    sides = nodes.cast(nodes("Shape", PICTURE, start=0, end=2), "DOUBLE")
     if fit == "squash":
-        inner = made.fixed(wanted)
+        inner = nodes.fixed(wanted)
     else:
-        ratio = made("Div", wanted, sides)
-        scale = made("ReduceMax" if fit == "crop" else "ReduceMin", ratio)
-        near = made("Max", made("Round", made("Mul", sides, scale)), np.float64(1))
-        inner = made("Max" if fit == "crop" else "Min", near, wanted)
-    pixels = made.cast(inner, "INT64")
-    rows = made("Unsqueeze", made("Transpose", PICTURE, perm=[2, 0, 1]), np.array([0]))
-    sizes = made("Concat", np.array([1, channels]), pixels, axis=0)
-    seen = made("Resize", rows, "", "", sizes, mode="linear", antialias=1, exclude_outside=1,
+        ratio = nodes("Div", wanted, sides)
+        scale = nodes("ReduceMax" if fit == "crop" else "ReduceMin", ratio)
+        near = nodes("Max", nodes("Round", nodes("Mul", sides, scale)), np.float64(1))
+        inner = nodes("Max" if fit == "crop" else "Min", near, wanted)
+    pixels = nodes.cast(inner, "INT64")
+    rows = nodes("Unsqueeze", nodes("Transpose", PICTURE, perm=[2, 0, 1]), np.array([0]))
+    sizes = nodes("Concat", np.array([1, channels]), pixels, axis=0)
+    resized = nodes("Resize", rows, "", "", sizes, mode="linear", antialias=1, exclude_outside=1,
                 coordinate_transformation_mode="half_pixel")  # fmt: skip
     shift: str | np.ndarray = np.zeros(2)
     if fit == "crop":
-        first = made("Div", made("Sub", pixels, view), np.int64(2))
-        made("Slice", seen, first, made("Add", first, view), np.array([2, 3]), out=INPUT)
-        shift = made.cast(first, "DOUBLE")
+        first = nodes("Div", nodes("Sub", pixels, view), np.int64(2))
+        nodes("Slice", resized, first, nodes("Add", first, view), np.array([2, 3]), out=INPUT)
+        shift = nodes.cast(first, "DOUBLE")
     elif fit == "pad":
-        empty = made("Sub", view, pixels)
-        first = made("Div", empty, np.int64(2))
+        empty = nodes("Sub", view, pixels)
+        first = nodes("Div", empty, np.int64(2))
         none = np.zeros(2, dtype=np.int64)
-        edges = made("Concat", none, first, none, made("Sub", empty, first), axis=0)
-        made("Pad", seen, edges, np.uint8(PAD_GREY), out=INPUT)
-        shift = made("Neg", made.cast(first, "DOUBLE"))
+        edges = nodes("Concat", none, first, none, nodes("Sub", empty, first), axis=0)
+        nodes("Pad", resized, edges, np.uint8(PAD_GREY), out=INPUT)
+        shift = nodes("Neg", nodes.cast(first, "DOUBLE"))
     else:
-        made("Identity", seen, out=INPUT)
-    each = made("Div", np.float64(1), made("Div", inner, sides))
-    return _Place(sides, each, made("Mul", each, shift))
+        nodes("Identity", resized, out=INPUT)
+    each = nodes("Div", np.float64(1), nodes("Div", inner, sides))
+    return _Place(sides, each, nodes("Mul", each, shift))
 
 
-def _boxes(made: _Nodes, place: _Place) -> None:
+def _boxes(nodes: _Nodes, place: _Place) -> None:
     """Corners in the view become corners in the stored picture; rows that are no objects stay zeros."""
 
     def corners(name: str) -> str:
-        twice = made("Gather", name, np.array([1, 0, 1, 0]))
-        return made.cast(twice, "FLOAT")
+        twice = nodes("Gather", name, np.array([1, 0, 1, 0]))
+        return nodes.cast(twice, "FLOAT")
 
-    moved = made("Add", made("Mul", "boxes_seen", corners(place.scale)), corners(place.shift))
-    cut = made("Min", made("Max", moved, np.float32(0)), corners(place.sides))
-    real = made("Unsqueeze", made("Greater", "scores", np.float32(0)), np.array([2]))
-    made("Where", real, cut, np.float32(0), out="boxes")
+    moved = nodes("Add", nodes("Mul", "boxes_seen", corners(place.scale)), corners(place.shift))
+    cut = nodes("Min", nodes("Max", moved, np.float32(0)), corners(place.sides))
+    real = nodes("Unsqueeze", nodes("Greater", "scores", np.float32(0)), np.array([2]))
+    nodes("Where", real, cut, np.float32(0), out="boxes")
 
 
-def _classes(made: _Nodes, place: _Place, size: tuple[int, int]) -> None:
+def _classes(nodes: _Nodes, place: _Place, size: tuple[int, int]) -> None:
     """Each pixel of the stored picture has the class of the pixel of the view that its centre lies in."""
-    found, there = "classes_seen", []
+    class_map, matches = "classes_seen", []
     for axis, most in enumerate(size):
         pick = np.array(axis)
-        count = made.cast(made("Gather", place.sides, pick), "INT64")
-        number = made.cast(made("Range", np.int64(0), count, np.int64(1)), "DOUBLE")
-        centre = made("Sub", made("Add", number, np.float64(0.5)), made("Gather", place.shift, pick))
-        at = made(
-            "Floor", made("Add", made("Div", centre, made("Gather", place.scale, pick)), np.float64(EDGE))
+        count = nodes.cast(nodes("Gather", place.sides, pick), "INT64")
+        number = nodes.cast(nodes("Range", np.int64(0), count, np.int64(1)), "DOUBLE")
+        centre = nodes("Sub", nodes("Add", number, np.float64(0.5)), nodes("Gather", place.shift, pick))
+        at = nodes(
+            "Floor", nodes("Add", nodes("Div", centre, nodes("Gather", place.scale, pick)), np.float64(EDGE))
         )
-        at = made.cast(at, "INT64")
+        at = nodes.cast(at, "INT64")
         last = np.int64(most - 1)
-        held = made("Min", made("Max", at, np.int64(0)), last)
-        found = made("Gather", found, held, axis=axis + 1)
-        there.append(made("Equal", at, held))
-    rows, columns = made("Unsqueeze", there[0], np.array([1])), made("Unsqueeze", there[1], np.array([0]))
-    made("Where", made("And", rows, columns), found, np.uint8(VOID), out="classes")
+        held = nodes("Min", nodes("Max", at, np.int64(0)), last)
+        class_map = nodes("Gather", class_map, held, axis=axis + 1)
+        matches.append(nodes("Equal", at, held))
+    rows, columns = (
+        nodes("Unsqueeze", matches[0], np.array([1])),
+        nodes("Unsqueeze", matches[1], np.array([0])),
+    )
+    nodes("Where", nodes("And", rows, columns), class_map, np.uint8(VOID), out="classes")
 
 
 def _rename(nodes: list[Any], name: str) -> None:
     """Another name for what the network says, so that what comes of it can have this one."""
     for node in nodes:
         for names in (node.input, node.output):
-            for i, found in enumerate(names):
-                if found == name:
+            for i, present in enumerate(names):
+                if present == name:
                     names[i] = f"{name}_seen"

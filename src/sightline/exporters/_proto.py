@@ -29,7 +29,7 @@ def proto(graph: Graph) -> Any:
     library()
     program = traced(graph)
     with quiet():
-        made: Any = torch.onnx.export(
+        exported: Any = torch.onnx.export(
             program,
             input_names=[INPUT],
             output_names=list(graph.names),
@@ -38,7 +38,7 @@ def proto(graph: Graph) -> Any:
             verbose=False,
             custom_translation_table=translated(),
         )
-    return made.model_proto
+    return exported.model_proto
 
 
 def library() -> Any:

@@ -129,8 +129,8 @@ def _document(file: Path) -> dict[str, Any]:
     model = _library("tools.flatbuffer_utils").read_model(str(file))
     for entry in model.metadata or []:
         if entry.name in (KEY, KEY.encode()):
-            found: dict[str, Any] = json.loads(bytes(bytearray(model.buffers[entry.buffer].data)))
-            return found
+            document: dict[str, Any] = json.loads(bytes(bytearray(model.buffers[entry.buffer].data)))
+            return document
     raise DataError(f"{file} was not written by Sightline: it has no document.")
 
 

@@ -75,10 +75,10 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
         return dict(zip(names, session.run(names, {INPUT: images}), strict=True))
 
     def each(images: Array) -> dict[str, Array]:
-        found = [session.run(names, {PICTURE: image.transpose(1, 2, 0)}) for image in images]
-        if len(found) == 1:  # values inside the graph are no batches
-            return dict(zip(names, found[0], strict=True))
-        return dict(zip(names, map(np.concatenate, zip(*found, strict=True)), strict=True))
+        results = [session.run(names, {PICTURE: image.transpose(1, 2, 0)}) for image in images]
+        if len(results) == 1:  # values inside the graph are no batches
+            return dict(zip(names, results[0], strict=True))
+        return dict(zip(names, map(np.concatenate, zip(*results, strict=True)), strict=True))
 
     return each if session.get_inputs()[0].name == PICTURE else run
 
@@ -87,10 +87,10 @@ def _tapped(file: Path, taps: Sequence[str]) -> bytes:
     """The file with more outputs."""
     onnx = library()
     model = onnx.load(str(file))
-    there = {name for node in model.graph.node for name in node.output}
-    known = {o.name for o in model.graph.output}
+    produced = {name for node in model.graph.node for name in node.output}
+    outputs = {o.name for o in model.graph.output}
     for name in taps:
-        if name in there - known:
+        if name in produced - outputs:
             model.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
     data: bytes = model.SerializeToString()
     return data

@@ -59,10 +59,10 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
     core = ov.Core()
     model = core.read_model(str(file))
     names = [out.get_any_name() for out in model.outputs]
-    there = {out.get_any_name(): out for op in model.get_ops() for out in op.outputs() if out.get_names()}
-    more = [name for name in taps if name in there and name not in names]
+    available = {out.get_any_name(): out for op in model.get_ops() for out in op.outputs() if out.get_names()}
+    more = [name for name in taps if name in available and name not in names]
     if more:
-        model.add_outputs([there[name] for name in more])
+        model.add_outputs([available[name] for name in more])
     # Else bfloat16 is taken on processors that have it, which no other runtime does unasked.
     config: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
     if threads:
@@ -71,8 +71,8 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
     request = compiled.create_infer_request()
 
     def run(images: Array) -> dict[str, Array]:
-        found = request.infer({INPUT: images}, share_inputs=False, share_outputs=False)
-        return {name: np.array(found[i]) for i, name in enumerate([*names, *more])}
+        outputs = request.infer({INPUT: images}, share_inputs=False, share_outputs=False)
+        return {name: np.array(outputs[i]) for i, name in enumerate([*names, *more])}
 
     return run
 

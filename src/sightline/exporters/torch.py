@@ -53,12 +53,12 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
             torch.set_num_threads(threads)
         try:
             with torch.no_grad():
-                found = dict(zip(names, module(torch.from_numpy(images)), strict=True))
+                outputs = dict(zip(names, module(torch.from_numpy(images)), strict=True))
                 if taps:
-                    found |= _values(program, torch.from_numpy(images), taps)
+                    outputs |= _values(program, torch.from_numpy(images), taps)
         finally:
             torch.set_num_threads(before)
-        return {name: value.numpy() for name, value in found.items()}
+        return {name: value.numpy() for name, value in outputs.items()}
 
     return run
 

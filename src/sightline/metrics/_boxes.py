@@ -55,14 +55,18 @@ def by_image(prediction: Any, truth: Any, area: str = "all", measure: Measure = 
 
 
 def packed(
-    images: int, shown: tuple[Array, Array, Array], found: Array, ignored: Array, objects: tuple[Array, Array]
+    images: int,
+    shown: tuple[Array, Array, Array],
+    matched: Array,
+    ignored: Array,
+    objects: tuple[Array, Array],
 ) -> Stats:
     """Rows of bytes, which can be joined, chosen and compared by image like numbers.
 
     Args:
         images: N.
         shown: (D,) image (rising), class and score of each detection.
-        found: (D,) uint16, as in `Ranked`.
+        matched: (D,) uint16, as in `Ranked`.
         ignored: (D,) uint16.
         objects: (M,) image (rising) and class of each object that counts.
     """
@@ -70,7 +74,7 @@ def packed(
     image, label, score = (x[keep] for x in shown)
     records = np.empty(len(image), dtype=_SHOWN)
     records["label"], records["score"] = label, score
-    records["found"], records["ignored"] = found[keep], ignored[keep]
+    records["found"], records["ignored"] = matched[keep], ignored[keep]
     things = objects[1].astype(np.int32)
     return {"detections": pack(records, image, images), "objects": pack(things, objects[0], images)}
 
@@ -83,19 +87,19 @@ def ranked(stats: Stats, classes: int = 0) -> Ranked:
         classes: Least number of classes.
     """
     records, image = unpack(stats["detections"], _SHOWN)
-    things, there = unpack(stats["objects"], _OBJECT)
+    things, counted = unpack(stats["objects"], _OBJECT)
     return sort(
         (image, records["label"], records["score"]),
         records["found"],
         records["ignored"],
-        (there, things["label"]),
+        (counted, things["label"]),
         classes,
     )
 
 
 def sort(
     shown: tuple[Array, Array, Array],
-    found: Array,
+    matched: Array,
     ignored: Array,
     objects: tuple[Array, Array],
     classes: int = 0,
@@ -107,7 +111,7 @@ def sort(
     return Ranked(
         image[order],
         score[order],
-        found[order],
+        matched[order],
         ignored[order],
         np.searchsorted(label[order], edges),
         objects[0][by_class],
@@ -150,7 +154,7 @@ def precisions(
     Args:
         r: Detections and objects.
         weights: (B, N) how often each image counts.
-        at: T bits of `found` and `ignored`.
+        at: T bits of `matched` and `ignored`.
         recalls: Recalls that the mean is over, rising, from 0 to 1.
 
     Returns:
@@ -166,16 +170,16 @@ def precisions(
     for k, rows, part, positive in _by_class(r, weights):
         defined[rows, k] = positive > 0
         here = slice(r.start[k], r.start[k + 1])
-        found, ignored, shown = r.found[here], r.ignored[here], part.cumsum(1)
+        matched, ignored, shown = r.found[here], r.ignored[here], part.cumsum(1)
         for i, t in enumerate(at):
-            right, apart = np.flatnonzero(found >> t & 1), np.flatnonzero(ignored >> t & 1)
+            right, apart = np.flatnonzero(matched >> t & 1), np.flatnonzero(ignored >> t & 1)
             if len(right) == 0:
                 continue
-            hits, seen = part[:, right].cumsum(1), shown[:, right]
+            hits, ranked_count = part[:, right].cumsum(1), shown[:, right]
             if len(apart):
                 before = np.pad(part[:, apart].cumsum(1), ((0, 0), (1, 0)))
-                seen = seen - before[:, np.searchsorted(apart, right)]
-            precision = np.divide(hits, seen, out=np.zeros_like(hits), where=seen > 0)
+                ranked_count = ranked_count - before[:, np.searchsorted(apart, right)]
+            precision = np.divide(hits, ranked_count, out=np.zeros_like(hits), where=ranked_count > 0)
             best = np.maximum.accumulate(precision[:, ::-1], 1)[:, ::-1]
             reached = np.searchsorted(recalls, hits / positive[:, None] * slack[rows], "right")
             values[rows, k, i] = (best * np.diff(reached, prepend=0, axis=1)).sum(1) / len(recalls)

@@ -37,11 +37,11 @@ def mask_pairs(prediction: Any, truth: Any) -> Pairs:
     Raises:
         ValueError: If either has no masks, or they have not as many images.
     """
-    known = _known.get(prediction)
-    if known is None or known[0]() is not truth:
-        known = (weakref.ref(truth), _pairs(prediction, truth))
-        _known[prediction] = known
-    return known[1]
+    cached = _known.get(prediction)
+    if cached is None or cached[0]() is not truth:
+        cached = (weakref.ref(truth), _pairs(prediction, truth))
+        _known[prediction] = cached
+    return cached[1]
 
 
 def placed(pairs: Pairs, rows: Array) -> Pairs:

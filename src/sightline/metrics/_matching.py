@@ -119,10 +119,10 @@ def matches(prediction: Any, truth: Any, measure: Measure = by_boxes) -> Matches
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
     """
-    known = _known.setdefault(prediction, {})
-    if measure not in known or known[measure][0]() is not truth:
-        known[measure] = (weakref.ref(truth), _matched(prediction, truth, measure))
-    return known[measure][1]
+    cached = _known.setdefault(prediction, {})
+    if measure not in cached or cached[measure][0]() is not truth:
+        cached[measure] = (weakref.ref(truth), _matched(prediction, truth, measure))
+    return cached[measure][1]
 
 
 def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
@@ -173,7 +173,7 @@ def overlaps(
     first = np.searchsorted(keys, groups, "left")
     count = np.searchsorted(keys, groups, "right") - first
     area, other_area = _areas(boxes), _areas(others)
-    found = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
+    pairs_by_image = [(np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0))]
     for rows in _chunks(count):
         of, n = np.repeat(rows, count[rows]), count[rows]
         other = by_group[np.arange(len(of)) + np.repeat(first[rows] - np.cumsum(n) + n, n)]
@@ -185,8 +185,8 @@ def overlaps(
             either = np.where(crowd[other], area[of], either)
         iou = np.divide(both, either, out=np.zeros_like(both), where=both > 0)
         keep = iou >= least
-        found.append((of[keep], other[keep], iou[keep]))
-    of, other, iou = (np.concatenate(parts) for parts in zip(*found, strict=True))
+        pairs_by_image.append((of[keep], other[keep], iou[keep]))
+    of, other, iou = (np.concatenate(parts) for parts in zip(*pairs_by_image, strict=True))
     return of, other, iou
 
 
@@ -217,12 +217,12 @@ def greedy(
     turns = np.searchsorted(turn[place[start]], np.arange(turn.max(initial=-1) + 2)).tolist()
     for a, b in itertools.pairwise(turns):
         low, high = start[a], start[b] if b < len(start) else len(place)
-        seen = other[low:high]
-        free = (iou[low:high, None] >= thresholds) & (crowd[seen, None] | ~taken[seen])
-        last = np.where(free, np.arange(len(seen))[:, None], -1)
+        candidates = other[low:high]
+        free = (iou[low:high, None] >= thresholds) & (crowd[candidates, None] | ~taken[candidates])
+        last = np.where(free, np.arange(len(candidates))[:, None], -1)
         best = np.maximum.reduceat(last, start[a:b] - low, axis=0)
         box, at = np.nonzero(best >= 0)
-        won = seen[best[box, at]]
+        won = candidates[best[box, at]]
         taken[won, at] = True
         partner[place[start[a:b]][box], at] = won
     return chooser, partner
@@ -252,21 +252,21 @@ def _matched(prediction: Any, truth: Any, measure: Measure) -> Matches:
     labels, area = array(truth.labels), array(truth.area()).astype(np.float64)
     crowd, apart = flags(truth)
     group = _groups(shown, truth)[0]
-    pairs, own = measure(prediction, truth, shown)
-    found = np.zeros((len(group), len(AREAS)), dtype=np.uint16)
-    ignored, partner = np.zeros_like(found), np.full(len(group), -1)
+    pairs, areas = measure(prediction, truth, shown)
+    matched = np.zeros((len(group), len(AREAS)), dtype=np.uint16)
+    ignored, partner = np.zeros_like(matched), np.full(len(group), -1)
     counted = np.zeros((len(labels), len(AREAS)), dtype=bool)
     for a, (low, high) in enumerate(AREAS.values()):
         counted[:, a] = ~apart & (area >= low) & (area <= high)
         who, took = greedy(pairs, group, counted[:, a], crowd, THRESHOLDS)
-        outside = (own < low) | (own > high)
+        outside = (areas < low) | (areas > high)
         ignored[:, a] = np.where(outside, NEVER, 0)
         right = (took >= 0) & counted[took, a] if len(labels) else took >= 0
-        found[who, a] = _bits(right)
+        matched[who, a] = _bits(right)
         ignored[who, a] = _bits(np.where(took >= 0, ~right, outside[who, None]))
         if a == 0:
             partner[who] = took[:, 0]
-    return Matches(shown, found, ignored, partner, counted)
+    return Matches(shown, matched, ignored, partner, counted)
 
 
 def _bits(flags: Array) -> Array:

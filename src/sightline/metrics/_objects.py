@@ -73,12 +73,12 @@ def taken(prediction: Any, truth: Any, least: Array = THRESHOLDS) -> Taken:
     took[who] = chosen
     hit = took >= 0
     right = hit & np.r_[~apart, False][took]
-    found = np.zeros((len(true), len(least)), dtype=bool)
+    matched = np.zeros((len(true), len(least)), dtype=bool)
     at, t = np.nonzero(right)
-    found[took[at, t], t] = True
+    matched[took[at, t], t] = True
     overlap = np.zeros(took.shape)
     overlap[hit] = _overlap(pairs, np.nonzero(hit)[0], took[hit], len(true))
-    return Taken(image[row], label[row], right, ~hit, overlap, found, ~apart)
+    return Taken(image[row], label[row], right, ~hit, overlap, matched, ~apart)
 
 
 def tallies(prediction: Any, truth: Any) -> Stats:
@@ -96,6 +96,6 @@ def tallies(prediction: Any, truth: Any) -> Stats:
 
 def _overlap(pairs: tuple[Array, Array, Array], of: Array, other: Array, objects: int) -> Array:
     """Overlaps of some of the pairs."""
-    known = pairs[0] * objects + pairs[1]
-    order = np.argsort(known)
-    return np.asarray(pairs[2][order[np.searchsorted(known[order], of * objects + other)]])
+    keys = pairs[0] * objects + pairs[1]
+    order = np.argsort(keys)
+    return np.asarray(pairs[2][order[np.searchsorted(keys[order], of * objects + other)]])

@@ -14,9 +14,9 @@ from sightline.metrics._weighted import Array
 _known: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], Stats]] = weakref.WeakKeyDictionary()
 
 
-def confusion(truth: Array, said: Array) -> Array:
+def confusion(truth: Array, predicted: Array) -> Array:
     """(256, 256) int64 pixels by true (row) and predicted value (column) of two (H, W) uint8 maps."""
-    cells = truth.astype(np.uint16) << 8 | said
+    cells = truth.astype(np.uint16) << 8 | predicted
     return np.bincount(cells.ravel(), minlength=2**16).reshape(2**8, 2**8)
 
 
@@ -26,10 +26,12 @@ def maps(prediction: Any, truth: Any, i: int) -> tuple[Array, Array]:
     Raises:
         ValueError: If they differ in size.
     """
-    said, there = prediction.map(i), truth.map(i)
-    if said.shape != there.shape:
-        raise ValueError(f"Map {i} of the prediction is {said.shape} and that of the truth {there.shape}.")
-    return said, there
+    predicted, target = prediction.map(i), truth.map(i)
+    if predicted.shape != target.shape:
+        raise ValueError(
+            f"Map {i} of the prediction is {predicted.shape} and that of the truth {target.shape}."
+        )
+    return predicted, target
 
 
 def paired(prediction: Any, truth: Any) -> None:
@@ -52,25 +54,25 @@ def regions(prediction: Any, truth: Any) -> Stats:
     Raises:
         ValueError: If they have not as many images, or maps of one differ in size.
     """
-    known = _known.get(prediction)
-    if known is None or known[0]() is not truth:
-        known = (weakref.ref(truth), _counted(prediction, truth))
-        _known[prediction] = known
-    return known[1]
+    cached = _known.get(prediction)
+    if cached is None or cached[0]() is not truth:
+        cached = (weakref.ref(truth), _counted(prediction, truth))
+        _known[prediction] = cached
+    return cached[1]
 
 
 def sums(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:
     """(B, K) weighted pixels right, true and predicted of the classes that occur in the truth."""
-    there = stats["truth"].any(0)
-    right, truth, said = (weights @ stats[k][:, there].astype(np.float64) for k in _NAMES)
-    return right, truth, said
+    present = stats["truth"].any(0)
+    right, truth, predicted = (weights @ stats[k][:, present].astype(np.float64) for k in _NAMES)
+    return right, truth, predicted
 
 
 def image_ious(stats: Stats) -> tuple[Array, Array]:
     """(N, K) IoU, and bool whether the class is in the image's truth, of the classes that occur there."""
-    there = stats["truth"].any(0)
-    right, truth, said = (stats[k][:, there].astype(np.float64) for k in _NAMES)
-    return np.divide(right, truth + said - right, out=np.zeros_like(right), where=truth > 0), truth > 0
+    present = stats["truth"].any(0)
+    right, truth, predicted = (stats[k][:, present].astype(np.float64) for k in _NAMES)
+    return np.divide(right, truth + predicted - right, out=np.zeros_like(right), where=truth > 0), truth > 0
 
 
 _NAMES = ("right", "truth", "predicted")
@@ -78,11 +80,11 @@ _NAMES = ("right", "truth", "predicted")
 
 def _counted(prediction: Any, truth: Any) -> Stats:
     paired(prediction, truth)
-    found = {name: np.zeros((len(truth), VOID), dtype=np.uint32) for name in _NAMES}
+    counts = {name: np.zeros((len(truth), VOID), dtype=np.uint32) for name in _NAMES}
     for i in range(len(truth)):
-        said, there = maps(prediction, truth, i)
-        pixels = confusion(there, said)[:VOID]
-        found["right"][i] = pixels.diagonal()
-        found["truth"][i] = pixels.sum(1)
-        found["predicted"][i] = pixels.sum(0)[:VOID]
-    return found
+        predicted, target = maps(prediction, truth, i)
+        pixels = confusion(target, predicted)[:VOID]
+        counts["right"][i] = pixels.diagonal()
+        counts["truth"][i] = pixels.sum(1)
+        counts["predicted"][i] = pixels.sum(0)[:VOID]
+    return counts

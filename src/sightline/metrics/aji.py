@@ -68,8 +68,8 @@ class Aji(Weighted):
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
-        known = stats["union"] > 0
-        return mean(stats["shared"][known] / stats["union"][known], weights[:, known])
+        nonempty = stats["union"] > 0
+        return mean(stats["shared"][nonempty] / stats["union"][nonempty], weights[:, nonempty])
 
 
 METRIC = Aji

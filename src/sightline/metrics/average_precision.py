@@ -42,10 +42,10 @@ class AveragePrecision(Weighted):
 
 
 def _average_precision(positive: Array, negative: Array) -> Array:
-    found = np.cumsum(positive, 1)
-    shown = found + np.cumsum(negative, 1)
-    precision = np.divide(found, shown, out=np.zeros_like(found), where=shown > 0)
-    return np.asarray(np.einsum("bg,bg->b", positive, precision) / found[:, -1])
+    positives = np.cumsum(positive, 1)
+    shown = positives + np.cumsum(negative, 1)
+    precision = np.divide(positives, shown, out=np.zeros_like(positives), where=shown > 0)
+    return np.asarray(np.einsum("bg,bg->b", positive, precision) / positives[:, -1])
 
 
 METRIC = AveragePrecision

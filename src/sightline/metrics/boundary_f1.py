@@ -42,29 +42,29 @@ class BoundaryF1(Weighted):
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"f1": (N,) sum over classes, "classes": (N,) number of classes with a border}."""
         paired(prediction, truth)
-        found = [_scores(*maps(prediction, truth, i)) for i in range(len(truth))]
-        f1 = np.array([sum(scores) for scores in found], dtype=np.float64)
-        return {"f1": f1, "classes": np.array([len(scores) for scores in found], dtype=np.int64)}
+        scores_by_image = [_scores(*maps(prediction, truth, i)) for i in range(len(truth))]
+        f1 = np.array([sum(scores) for scores in scores_by_image], dtype=np.float64)
+        return {"f1": f1, "classes": np.array([len(scores) for scores in scores_by_image], dtype=np.int64)}
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
-        known = stats["classes"] > 0
-        return mean(stats["f1"][known] / stats["classes"][known], weights[:, known])
+        defined = stats["classes"] > 0
+        return mean(stats["f1"][defined] / stats["classes"][defined], weights[:, defined])
 
 
-def _scores(said: Array, there: Array) -> list[float]:
+def _scores(predicted: Array, target: Array) -> list[float]:
     """F1 of each class that has a border in the truth."""
-    known = there != VOID
-    edge, true = _border(said, known), _border(there, known)
-    reach = TOLERANCE * math.hypot(*there.shape)
-    return [_f1(edge & (said == k), true & (there == k), reach) for k in np.unique(there[true])]
+    valid = target != VOID
+    edge, true = _border(predicted, valid), _border(target, valid)
+    reach = TOLERANCE * math.hypot(*target.shape)
+    return [_f1(edge & (predicted == k), true & (target == k), reach) for k in np.unique(target[true])]
 
 
-def _border(one: Array, known: Array) -> Array:
+def _border(class_map: Array, valid: Array) -> Array:
     """(H, W) bool: which pixels have a neighbour of another class."""
-    edge = np.zeros(one.shape, dtype=bool)
-    across = (one[:, 1:] != one[:, :-1]) & known[:, 1:] & known[:, :-1]
-    down = (one[1:] != one[:-1]) & known[1:] & known[:-1]
+    edge = np.zeros(class_map.shape, dtype=bool)
+    across = (class_map[:, 1:] != class_map[:, :-1]) & valid[:, 1:] & valid[:, :-1]
+    down = (class_map[1:] != class_map[:-1]) & valid[1:] & valid[:-1]
     edge[:, 1:] |= across
     edge[:, :-1] |= across
     edge[1:] |= down

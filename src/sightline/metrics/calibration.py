@@ -70,13 +70,13 @@ def temperature(scores: Array, truth: Array) -> float:
     def loss(sharpness: float) -> float:
         if several:
             return -float(log_expit(sign * z * sharpness).mean())
-        own = np.take_along_axis(log_softmax(z * sharpness, axis=1), truth[:, None], 1)
-        return -float(own.mean())
+        log_likelihood = np.take_along_axis(log_softmax(z * sharpness, axis=1), truth[:, None], 1)
+        return -float(log_likelihood.mean())
 
     # In 1 / T the loss is convex, so that the bounded search finds the one minimum.
     bounds = (1 / LIMITS[1], 1 / LIMITS[0])
-    found = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
-    return 1 / float(found.x) if found.fun < loss(1.0) else 1.0
+    result = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-7})
+    return 1 / float(result.x) if result.fun < loss(1.0) else 1.0
 
 
 def supported(scores: Array, truth: Array) -> tuple[float, str]:
@@ -91,8 +91,8 @@ def supported(scores: Array, truth: Array) -> tuple[float, str]:
         best would be without end), where it would make surer with fewer than `WRONG` of them wrong, and at
         the lower of `LIMITS`.
     """
-    said = scores > 0.5 if truth.ndim == 2 else scores.argmax(1)
-    n, wrong = len(truth), int((said != truth).sum())
+    predicted = scores > 0.5 if truth.ndim == 2 else scores.argmax(1)
+    n, wrong = len(truth), int((predicted != truth).sum())
     what = "labels" if truth.ndim == 2 else "images"
     as_it_was = "confidences are left as the network gives them"
     if n < LEAST:
@@ -102,18 +102,18 @@ def supported(scores: Array, truth: Array) -> tuple[float, str]:
             1.0,
             f"All {n} validation images are right, which tells nothing of how sure to be: {as_it_was}.",
         )
-    found = temperature(scores, truth)
-    if found < 1 and wrong < WRONG:
+    fitted = temperature(scores, truth)
+    if fitted < 1 and wrong < WRONG:
         return (
             1.0,
             f"Only {wrong} {what} of {n} validation images are wrong, too few to be surer: {as_it_was}.",
         )
-    if found <= LIMITS[0] * 1.001:
+    if fitted <= LIMITS[0] * 1.001:
         return 1.0, f"The best temperature is below {LIMITS[0]:g}, which no data support: {as_it_was}."
-    text = f"Temperature {found:.3g}, fitted on {n} validation images with {wrong} wrong {what}"
-    if found >= LIMITS[1] / 1.001:
+    text = f"Temperature {fitted:.3g}, fitted on {n} validation images with {wrong} wrong {what}"
+    if fitted >= LIMITS[1] / 1.001:
         text += ". It is at its upper limit: confidences say nothing of what is right"
-    return found, text + "."
+    return fitted, text + "."
 
 
 def apply(scores: Array, temperature: float, *, several: bool = False) -> Array:

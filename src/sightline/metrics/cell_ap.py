@@ -40,10 +40,10 @@ class CellAp(Weighted):
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
         right, size = stats["right"], stats["wrong"] + stats["objects"][:, None]
-        known = size.any(1)
+        defined = size.any(1)
         # A mask that finds a crowd at some thresholds leaves nothing to be judged there: all right.
         each = np.divide(right, size, out=np.ones(size.shape), where=size > 0).mean(1)
-        return mean(each[known], weights[:, known])
+        return mean(each[defined], weights[:, defined])
 
 
 METRIC = CellAp

@@ -106,9 +106,9 @@ def holm(p: Sequence[float]) -> list[float]:
 
     Source: Holm, A simple sequentially rejective multiple test procedure, Scand. J. Stat. 6, 1979.
     """
-    known = [i for i in range(len(p)) if p[i] == p[i]]
+    defined = [i for i in range(len(p)) if p[i] == p[i]]
     raised, least = list(p), 0.0
-    for rank, i in enumerate(sorted(known, key=lambda i: p[i])):
-        least = max(least, min(1.0, (len(known) - rank) * p[i]))
+    for rank, i in enumerate(sorted(defined, key=lambda i: p[i])):
+        least = max(least, min(1.0, (len(defined) - rank) * p[i]))
         raised[i] = least
     return raised

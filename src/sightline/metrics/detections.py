@@ -84,14 +84,14 @@ def curves(prediction: Any, truth: Any, classes: int, measure: Measure = by_boxe
         (array(truth.image)[counted], array(truth.labels)[counted]),
         classes,
     )
-    found = []
+    result = []
     for k in range(classes):
         here, objects = slice(r.start[k], r.start[k + 1]), int(r.object_start[k + 1] - r.object_start[k])
         score, right = r.score[here], np.cumsum(r.found[here] & 1)
         last = np.diff(score, append=-np.inf) != 0
         recall = right[last] / objects if objects else np.full(int(last.sum()), np.nan)
-        found.append(Curve(objects, score[last], right[last] / (1 + np.flatnonzero(last)), recall))
-    return found
+        result.append(Curve(objects, score[last], right[last] / (1 + np.flatnonzero(last)), recall))
+    return result
 
 
 def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
@@ -100,13 +100,13 @@ def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
     Returns:
         (S,) confidences, falling, each once, and (S,) means with the detections of at least these.
     """
-    known = [c for c in curves if c.objects]
-    if not known:
+    with_objects = [c for c in curves if c.objects]
+    if not with_objects:
         return np.empty(0), np.empty(0)
-    score = np.concatenate([c.score for c in known])
-    gain = np.concatenate([np.diff(c.f1, prepend=0.0) for c in known])
+    score = np.concatenate([c.score for c in with_objects])
+    gain = np.concatenate([np.diff(c.f1, prepend=0.0) for c in with_objects])
     order = np.argsort(-score, kind="stable")
-    score, total = score[order], np.cumsum(gain[order]) / len(known)
+    score, total = score[order], np.cumsum(gain[order]) / len(with_objects)
     last = np.diff(score, append=-np.inf) != 0
     return score[last], total[last]
 
@@ -151,12 +151,12 @@ def best_thresholds(
         measure: See `curves`.
     """
     common = best_threshold(prediction, truth, otherwise, measure)
-    found = []
+    thresholds = []
     for curve in curves(prediction, truth, classes, measure):
         best = int(curve.f1.argmax()) if len(curve.score) and curve.objects else -1
         useful = best >= 0 and curve.f1[best] > 0
-        found.append(float(curve.score[best : best + 2].mean()) if useful else common)
-    return found
+        thresholds.append(float(curve.score[best : best + 2].mean()) if useful else common)
+    return thresholds
 
 
 def average_precisions(prediction: Any, truth: Any, classes: int) -> Array:

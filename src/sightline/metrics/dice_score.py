@@ -34,8 +34,8 @@ class DiceScore(Weighted):
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
-        right, truth, said = sums(stats, weights)
-        return average(2 * right / (truth + said), truth > 0)
+        right, truth, predicted = sums(stats, weights)
+        return average(2 * right / (truth + predicted), truth > 0)
 
 
 METRIC = DiceScore

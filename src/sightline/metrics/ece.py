@@ -48,8 +48,11 @@ class Ece(Weighted):
         if label.ndim == 2:
             return {"confidence": scores.astype(np.float64), "right": label.astype(np.float64)}
         named = array(prediction.value)
-        own = np.take_along_axis(scores, named[:, None], 1)
-        return {"confidence": own.astype(np.float64), "right": (named == label)[:, None].astype(np.float64)}
+        confidence = np.take_along_axis(scores, named[:, None], 1)
+        return {
+            "confidence": confidence.astype(np.float64),
+            "right": (named == label)[:, None].astype(np.float64),
+        }
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
@@ -73,11 +76,11 @@ class Ece(Weighted):
         n, by_bin = len(units), self._gaps(stats, where)
         gaps = by_bin.mean(0)
         per_unit = np.stack([np.bincount(units, column) for column in by_bin.T], 1)
-        seen = (per_unit**2).sum(0) / n**2 - gaps**2 / len(per_unit)
+        observed = (per_unit**2).sum(0) / n**2 - gaps**2 / len(per_unit)
         # A bin in which all are right shows no spread; what it states allows some.
         p = stats["confidence"]
         stated = np.bincount(where.ravel(), (p * (1 - p)).ravel(), self.bins) / (n * p.shape[1]) ** 2
-        return _undo_noise(gaps, np.sqrt(np.maximum(seen, stated)), level)
+        return _undo_noise(gaps, np.sqrt(np.maximum(observed, stated)), level)
 
     def _gaps(self, stats: Stats, where: Array) -> Array:
         """(N, bins) right minus confidence of each image in its bin, over the labels of an image."""

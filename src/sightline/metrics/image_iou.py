@@ -37,10 +37,10 @@ class ImageIoU(Weighted):
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
-        iou, there = image_ious(stats)
-        known = there.any(1)
-        each = np.where(there, iou, 0.0).sum(1)[known] / there.sum(1)[known]
-        return mean(each, weights[:, known])
+        iou, present = image_ious(stats)
+        defined = present.any(1)
+        each = np.where(present, iou, 0.0).sum(1)[defined] / present.sum(1)[defined]
+        return mean(each, weights[:, defined])
 
 
 METRIC = ImageIoU

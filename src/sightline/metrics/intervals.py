@@ -67,8 +67,8 @@ def score(
     if metric.card.binomial and count == len(units):
         low, high = exact(round(value * count), count, level)
         return Score(value, low, high, count, "exact binomial (mid-P)")
-    if isinstance(metric, Weighted) and count > 1 and (own := metric.interval(stats, units, level)):
-        return Score(value, min(own[0], value), max(own[1], value), count, "noise removed")
+    if isinstance(metric, Weighted) and count > 1 and (own_interval := metric.interval(stats, units, level)):
+        return Score(value, min(own_interval[0], value), max(own_interval[1], value), count, "noise removed")
     error, blocks = jackknife(lambda w: under(metric, stats, w), units, seed)
     what = "jackknife" if groups is None else "jackknife over groups"
     if not math.isfinite(value) or not math.isfinite(error):
@@ -183,14 +183,14 @@ def jackknife(values: Values, units: Array, seed: int = 0) -> tuple[float, int]:
     for start in range(0, blocks, step):
         left_out = np.arange(start, min(start + step, blocks))[:, None]
         parts.append(values((block[None] != left_out).astype(np.float64)))
-    found = np.concatenate(parts)
-    found = found[np.isfinite(found)]
-    if len(found) < 2:
-        return math.nan, len(found)
-    spread = found - found.mean()
-    error = math.sqrt((len(found) - 1) / len(found) * float(spread @ spread))
+    differences = np.concatenate(parts)
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < 2:
+        return math.nan, len(differences)
+    spread = differences - differences.mean()
+    error = math.sqrt((len(differences) - 1) / len(differences) * float(spread @ spread))
     # Rounding leaves about 1e-16 where all are equal.
-    return (error if error > 1e-12 * float(np.abs(found).max()) else 0.0), len(found)
+    return (error if error > 1e-12 * float(np.abs(differences).max()) else 0.0), len(differences)
 
 
 def under(metric: Metric, stats: Stats, weights: Array) -> Array:

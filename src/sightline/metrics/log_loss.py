@@ -36,9 +36,11 @@ class LogLoss(Weighted):
         scores, label = probabilities(prediction), array(truth.value)
         least = float(np.finfo(scores.dtype).eps)
         p = scores.astype(np.float64)
-        own = np.where(label, p, 1 - p) if label.ndim == 2 else np.take_along_axis(p, label[:, None], 1)
+        likelihood = (
+            np.where(label, p, 1 - p) if label.ndim == 2 else np.take_along_axis(p, label[:, None], 1)
+        )
         # The sum with 0.0 turns -0.0 into 0.0.
-        return {"loss": -np.log(np.maximum(own, least)).mean(1) + 0.0}
+        return {"loss": -np.log(np.maximum(likelihood, least)).mean(1) + 0.0}
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -35,8 +35,8 @@ class MeanIoU(Weighted):
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""
-        right, truth, said = sums(stats, weights)
-        return average(right / (truth + said - right), truth > 0)
+        right, truth, predicted = sums(stats, weights)
+        return average(right / (truth + predicted - right), truth > 0)
 
 
 METRIC = MeanIoU

@@ -110,12 +110,14 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
 
 def _case(prediction: Any, truth: Any) -> _Case:
     m = matches(prediction, truth)
-    keep, there = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
+    keep, objects = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
     right = m.found[keep, 0] & 1 == 1
     free = np.ones(len(m.counted), dtype=bool)
     free[m.partner[keep][right]] = False
-    d, true = m.shown, array(truth.labels)[there]
-    return _Case(d.row[keep], d.image[keep], d.label[keep], d.score[keep], right, there, true, free[there])
+    d, true = m.shown, array(truth.labels)[objects]
+    return _Case(
+        d.row[keep], d.image[keep], d.label[keep], d.score[keep], right, objects, true, free[objects]
+    )
 
 
 def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
@@ -131,14 +133,14 @@ def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
     )
     of = wrong[of]
     same = case.label[of] == case.true[other]
-    own, own_object = _best(of[same], other[same], iou[same], len(case.row))
+    best, own_object = _best(of[same], other[same], iou[same], len(case.row))
     else_, else_object = _best(of[~same], other[~same], iou[~same], len(case.row))
-    near = (own >= BACKGROUND) & (own < FOREGROUND)
+    near = (best >= BACKGROUND) & (best < FOREGROUND)
     rules = {
         "localisation": near,
         "classification": else_ >= FOREGROUND,
-        "duplicate": own >= FOREGROUND,
-        "background": (own == 0) & (else_ == 0),
+        "duplicate": best >= FOREGROUND,
+        "background": (best == 0) & (else_ == 0),
     }
     both = np.full(len(case.row), KINDS.index("both"))
     kind = np.select(list(rules.values()), [KINDS.index(name) for name in rules], both)
@@ -157,10 +159,10 @@ def _best(of: Array, other: Array, iou: Array, rows: int) -> tuple[Array, Array]
 
 def _ap50(case: _Case, keep: Array | None = None, objects: Array | None = None) -> float:
     """Average precision of some detections, with some objects asked for; mean over the classes of these."""
-    kept = np.ones(len(case.row), dtype=bool) if keep is None else keep
+    rows = np.ones(len(case.row), dtype=bool) if keep is None else keep
     true = case.true if objects is None else case.true[objects]
-    right = case.right[kept].astype(np.uint16)
-    shown = (np.zeros(len(right), dtype=np.int64), case.label[kept], case.score[kept])
+    right = case.right[rows].astype(np.uint16)
+    shown = (np.zeros(len(right), dtype=np.int64), case.label[rows], case.score[rows])
     r = sort(shown, right, np.zeros_like(right), (np.zeros(len(true), dtype=np.int64), true))
     values = precisions(r, np.ones((1, 1)), (0,))[0]
     classes = len(np.unique(true))

@@ -45,12 +45,12 @@ class PanopticQuality(Weighted):
         missed = t.counted & ~t.found[:, 0]
         image = np.r_[t.image, array(truth.image)[missed]].astype(np.int64)
         label = np.r_[t.label, array(truth.labels)[missed]].astype(np.int64)
-        said, more = len(t.image), int(missed.sum())
+        predicted_count, more = len(t.image), int(missed.sum())
         columns = {
             "overlap": np.r_[np.where(t.right[:, 0], t.overlap[:, 0], 0.0), np.zeros(more)],
             "right": np.r_[t.right[:, 0], np.zeros(more)],
             "wrong": np.r_[t.wrong[:, 0], np.zeros(more)],
-            "missed": np.r_[np.zeros(said), np.ones(more)],
+            "missed": np.r_[np.zeros(predicted_count), np.ones(more)],
         }
         wide = int(label.max(initial=0)) + 1
         cell, place = np.unique(image * wide + label, return_inverse=True)

@@ -47,8 +47,8 @@ def confusion(prediction: Any, truth: Any, classes: int) -> Array:
     _pixels.paired(prediction, truth)
     counts = np.zeros((VOID + 1, VOID + 1), dtype=np.int64)
     for i in range(len(truth)):
-        said, there = _pixels.maps(prediction, truth, i)
-        counts += _pixels.confusion(there, said)
+        predicted, target = _pixels.maps(prediction, truth, i)
+        counts += _pixels.confusion(target, predicted)
     beyond = [*np.flatnonzero(counts[classes:VOID].any(1)), *np.flatnonzero(counts[:, classes:VOID].any(0))]
     if beyond:
         most = classes + int(max(beyond))
@@ -66,8 +66,8 @@ def class_ious(counts: Array) -> Array:
 
 def per_class(counts: Array) -> PerClass:
     """All numbers of each class from a confusion matrix (K, K)."""
-    right, truth, said = np.diag(counts).astype(np.float64), counts.sum(1), counts.sum(0)
+    right, truth, predicted = np.diag(counts).astype(np.float64), counts.sum(1), counts.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        iou = np.where(truth > 0, right / (truth + said - right), np.nan)
-        dice = np.where(truth > 0, 2 * right / (truth + said), np.nan)
-        return PerClass(truth, iou, dice, right / said, right / truth)
+        iou = np.where(truth > 0, right / (truth + predicted - right), np.nan)
+        dice = np.where(truth > 0, 2 * right / (truth + predicted), np.nan)
+        return PerClass(truth, iou, dice, right / predicted, right / truth)

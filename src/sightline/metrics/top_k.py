@@ -48,8 +48,10 @@ class TopK(Weighted):
         scores, label = probabilities(prediction), array(truth.value)
         if label.ndim == 2:
             raise ValueError("Top-k accuracy needs one label an image. Received several.")
-        own = np.take_along_axis(scores, label[:, None], 1)
-        before = (scores > own) | ((scores == own) & (np.arange(scores.shape[1]) < label[:, None]))
+        true_scores = np.take_along_axis(scores, label[:, None], 1)
+        before = (scores > true_scores) | (
+            (scores == true_scores) & (np.arange(scores.shape[1]) < label[:, None])
+        )
         return {"right": (before.sum(1) < self.k).astype(np.float64)}
 
     def values(self, stats: Stats, weights: Array) -> Array:

@@ -55,12 +55,12 @@ class VocAp(Weighted):
         best = other[order][at]
         # Those of a class come by falling score, so that the first one has found the object.
         first = np.unique(best, return_index=True)[1]
-        found = np.zeros(len(shown.row), dtype=np.uint16)
-        found[of[first]] = 1
-        ignored = np.zeros_like(found)
+        matched = np.zeros(len(shown.row), dtype=np.uint16)
+        matched[of[first]] = 1
+        ignored = np.zeros_like(matched)
         ignored[of[apart[best]]] = NEVER
         detections = (shown.image, shown.label, shown.score)
-        return packed(len(truth), detections, found, ignored, (place[~apart], label[~apart]))
+        return packed(len(truth), detections, matched, ignored, (place[~apart], label[~apart]))
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -96,15 +96,15 @@ def network(
     net = variant.build(weights=None, weights_backbone=None, num_classes=classes)
     if channels != 3:
         see(net.get_submodule(variant.body), channels)
-    found = fetched(f"'{model}' ({name})", pretrained, _fetch(variant))
-    if found is not None:
-        fill(net, found, variant.body)
+    weights = fetched(f"'{model}' ({name})", pretrained, _fetch(variant))
+    if weights is not None:
+        fill(net, weights, variant.body)
         settings["keep_statistics"] = True
-    made = Network(net, variant.body, still=settings.get("keep_statistics", False))
-    if found is not None:
-        made.origin = f"torchvision: {variant.weights.url}"
-        made.pixels = variant.pixels if channels == 3 else None
-    return made
+    net_wrapped = Network(net, variant.body, still=settings.get("keep_statistics", False))
+    if weights is not None:
+        net_wrapped.origin = f"torchvision: {variant.weights.url}"
+        net_wrapped.pixels = variant.pixels if channels == 3 else None
+    return net_wrapped
 
 
 def laid(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> Place:

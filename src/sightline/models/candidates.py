@@ -125,12 +125,12 @@ def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instan
     boxes, scores, labels = boxes[real], outputs["scores"][real].float(), outputs["labels"][real].long()
     if settings["nms"] < 1:
         groups = image * len(settings["classes"]) + labels
-        kept = nms(boxes, scores, groups, settings["nms"])
-        image, row, boxes, scores, labels = image[kept], row[kept], boxes[kept], scores[kept], labels[kept]
-    kept = leading(image, scores, settings["max_objects"])
-    counts = torch.bincount(image[kept], minlength=len(real))
-    found = Instances(counts, size.repeat(len(real), 1), boxes[kept], labels[kept], scores[kept])
-    return found, row[kept]
+        keep = nms(boxes, scores, groups, settings["nms"])
+        image, row, boxes, scores, labels = image[keep], row[keep], boxes[keep], scores[keep], labels[keep]
+    keep = leading(image, scores, settings["max_objects"])
+    counts = torch.bincount(image[keep], minlength=len(real))
+    detections = Instances(counts, size.repeat(len(real), 1), boxes[keep], labels[keep], scores[keep])
+    return detections, row[keep]
 
 
 def learnable(target: Instances) -> Instances:
@@ -141,20 +141,20 @@ def learnable(target: Instances) -> Instances:
     return target.only(keep)
 
 
-def centred(found: Kind, cuts: Sequence[float] | None) -> Kind:
+def centred(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
     """Objects with other scores: from 0.5 on they are shown, whatever was the best cut of their class.
 
     Scores below and above the cut are stretched evenly, so that those of a class keep their order.
 
     Args:
-        found: Predictions.
+        predictions: Predictions.
         cuts: (K) confidence of each class from which its objects are best shown; None changes nothing.
     """
-    if cuts is None or found.scores is None:
-        return found
-    cut = torch.tensor(cuts, device=found.scores.device).clamp(1e-6, 1 - 1e-6)[found.labels]
-    low, high = 0.5 * found.scores / cut, 0.5 + 0.5 * (found.scores - cut) / (1 - cut)
-    return replace(found, scores=torch.where(found.scores < cut, low, high)).ranked()
+    if cuts is None or predictions.scores is None:
+        return predictions
+    cut = torch.tensor(cuts, device=predictions.scores.device).clamp(1e-6, 1 - 1e-6)[predictions.labels]
+    low, high = 0.5 * predictions.scores / cut, 0.5 + 0.5 * (predictions.scores - cut) / (1 - cut)
+    return replace(predictions, scores=torch.where(predictions.scores < cut, low, high)).ranked()
 
 
 def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:

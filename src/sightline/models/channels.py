@@ -92,9 +92,9 @@ class Channels:
         """The same of many."""
         return np.array([self.root(int(n)) for n in names], dtype=np.int64)
 
-    def join(self, one: Names, two: Names) -> None:
+    def join(self, first: Names, second: Names) -> None:
         """Make pairs of channels one."""
-        for a, b in zip(one.tolist(), two.tolist(), strict=True):
+        for a, b in zip(first.tolist(), second.tolist(), strict=True):
             self.above[self.root(a)] = self.root(b)
 
     def fix(self, names: Names | None) -> None:
@@ -110,13 +110,13 @@ def channels_of(network: nn.Module, run: Callable[[], Any]) -> Channels:
         network: Any network.
         run: Runs it on pictures, as often and in such modes as matter; gives all that comes out.
     """
-    found = Channels()
+    channels = Channels()
     with torch.no_grad(), _marked(network) as layers:
-        with _Names(found, layers):
+        with _Names(channels, layers):
             out = run()
         for tensor in tensors(out):
-            found.fix(_names(tensor)[1])
-    return found
+            channels.fix(_names(tensor)[1])
+    return channels
 
 
 def tensors(tree: Any) -> Iterator[Tensor]:
@@ -143,8 +143,8 @@ def _marked(network: nn.Module) -> Iterator[Layers]:
 
 def _names(tensor: Any) -> tuple[int, Names | None]:
     """(dimension, names) of the channels that a tensor carries."""
-    found: tuple[int, Names | None] = getattr(tensor, "_channels", (0, None))
-    return found
+    names: tuple[int, Names | None] = getattr(tensor, "_channels", (0, None))
+    return names
 
 
 def _carry(tensor: Tensor, dim: int, names: Names | None) -> None:
@@ -154,9 +154,9 @@ def _carry(tensor: Tensor, dim: int, names: Names | None) -> None:
 class _Names(TorchFunctionMode):
     """Carries the names of channels from input to output of each function, as an attribute."""
 
-    def __init__(self, found: Channels, layers: Layers) -> None:
+    def __init__(self, channels: Channels, layers: Layers) -> None:
         super().__init__()
-        self.found, self.layers = found, layers
+        self.found, self.layers = channels, layers
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -165,11 +165,11 @@ class _Names(TorchFunctionMode):
         result = func(*args, **kwargs)
         name = getattr(func, "__name__", "")
         if name in ("conv2d", "conv_transpose2d", "linear", "batch_norm"):
-            known = self._layer(name, result, args, kwargs)
+            known_names = self._layer(name, result, args, kwargs)
         else:
             nothing = not before or next(tensors(result), None) is None
-            known = nothing or self._moved(name, before, shapes, result, args, kwargs)
-        if known:
+            known_names = nothing or self._moved(name, before, shapes, result, args, kwargs)
+        if known_names:
             return result
         for _, _, names in before:
             self.found.fix(names)
@@ -212,12 +212,12 @@ class _Names(TorchFunctionMode):
         if before is None:
             self.found.seats[where] = now
             return now
-        for one, two in ((before.outputs, now.outputs), (before.inputs, now.inputs)):
-            if one is not None and two is not None:
-                self.found.join(one, two)
+        for first, second in ((before.outputs, now.outputs), (before.inputs, now.inputs)):
+            if first is not None and second is not None:
+                self.found.join(first, second)
             else:
-                self.found.fix(one)
-                self.found.fix(two)
+                self.found.fix(first)
+                self.found.fix(second)
         return before
 
     def _moved(
@@ -258,8 +258,8 @@ class _Names(TorchFunctionMode):
             if other.ndim >= back and other.shape[-back] != 1:
                 return False
         if len(before) > 1:
-            two, there, others = before[1]
-            if len(shapes[id(two)]) - there != back or len(names) != len(others):
+            second, offset, others = before[1]
+            if len(shapes[id(second)]) - offset != back or len(names) != len(others):
                 return False
             self.found.join(names, others)
         _carry(result, result.ndim - back, names)
@@ -273,8 +273,10 @@ class _Names(TorchFunctionMode):
             return False
         dim = dims.pop()
         if along == dim:
-            known = [_names(p)[1] for p in parts]
-            named = [self._still(p.shape[dim]) if k is None else k for p, k in zip(parts, known, strict=True)]
+            known_names = [_names(p)[1] for p in parts]
+            named = [
+                self._still(p.shape[dim]) if k is None else k for p, k in zip(parts, known_names, strict=True)
+            ]
             _carry(result, dim, np.concatenate(named))
             return True
         if any(_names(p)[1] is None for p in parts):
@@ -310,9 +312,9 @@ class _Names(TorchFunctionMode):
         if name != "chunk" or len({part.shape[dim] for part in result}) > 1:
             return False
         each = np.split(names, len(result))
-        for part, own in zip(result, each, strict=True):
-            self.found.join(each[0], own)
-            _carry(part, dim, own)
+        for part, names_of_part in zip(result, each, strict=True):
+            self.found.join(each[0], names_of_part)
+            _carry(part, dim, names_of_part)
         return True
 
 
@@ -323,16 +325,16 @@ def _reduced(ndim: int, dim: int, names: Names, result: Tensor, args: Any, kwarg
     gone = {d % ndim for d in ([along] if isinstance(along, int) else along)}
     if dim in gone:
         return False
-    kept = result.ndim == ndim
-    _carry(result, dim if kept else dim - sum(d < dim for d in gone), names)
+    keeps_dim = result.ndim == ndim
+    _carry(result, dim if keeps_dim else dim - sum(d < dim for d in gone), names)
     return True
 
 
 def _permuted(name: str, ndim: int, dim: int, names: Names, result: Tensor, args: Any, kwargs: Any) -> bool:
     order = list(range(ndim))
     if name == "permute":
-        said = args[1:] if len(args) > 2 else (args[1] if len(args) > 1 else kwargs["dims"])
-        order = [d % ndim for d in said]
+        dims = args[1:] if len(args) > 2 else (args[1] if len(args) > 1 else kwargs["dims"])
+        order = [d % ndim for d in dims]
     else:
         if len(args) != 3:
             return False
@@ -345,14 +347,14 @@ def _permuted(name: str, ndim: int, dim: int, names: Names, result: Tensor, args
 def _shaped(shape: tuple[int, ...], dim: int, names: Names, result: Tensor) -> bool:
     """Another shape of the same numbers: channels stay, or all that lies behind each of them joins it."""
     before = prod(shape[:dim])
-    for there in range(result.ndim):
-        if prod(result.shape[:there]) != before:
+    for axis in range(result.ndim):
+        if prod(result.shape[:axis]) != before:
             continue
-        each, rest = divmod(result.shape[there], shape[dim])
+        each, rest = divmod(result.shape[axis], shape[dim])
         if rest or not each:
             continue
         behind = [prod(shape[dim + 1 : end]) for end in range(dim + 1, len(shape) + 1)]
         if each in behind:
-            _carry(result, there, np.repeat(names, each))
+            _carry(result, axis, np.repeat(names, each))
             return True
     return False

@@ -47,9 +47,9 @@ class Dense(nn.Module):
         """
         maps = self.neck(self.backbone.maps(x))
         branches = None if wanted is None else [name for name in wanted if name not in self.finest]
-        said: dict[str, Tensor] = self.head(maps, branches)
+        outputs: dict[str, Tensor] = self.head(maps, branches)
         for name, module in self.finest.items():
             if wanted is None or name in wanted:
-                said[name] = module(maps[0])
-        said["places"] = places(maps, [stride for _, stride in self.backbone.levels])[None]
-        return said
+                outputs[name] = module(maps[0])
+        outputs["places"] = places(maps, [stride for _, stride in self.backbone.levels])[None]
+        return outputs

@@ -168,7 +168,7 @@ def load(model: str, names: Sequence[str]) -> dict[str, Tensor]:
             "Use the version of timm in constraints.txt."
         )
     kinds = ([name.rsplit(".", 1)[-1] for name in order] for order in (tensors, names))
-    if any(one != other for one, other in zip(*kinds, strict=True)):
+    if any(kind != other for kind, other in zip(*kinds, strict=True)):
         raise SightlineError(
             f"This version of timm has the tensors of '{model}' in another order than {file}. "
             "Use the version of timm in constraints.txt."
@@ -192,11 +192,11 @@ def _verify(card: WeightsCard, file: Path, size: int, changed: int) -> None:
             f"{file} is damaged or of another version: expected {card.bytes} bytes, found {size}. {advice}"
         )
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != card.sha256:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != card.sha256:
         raise SightlineError(
             f"{file} is not the file that is known: expected SHA-256 {card.sha256[:12]}..., found "
-            f"{found[:12]}.... It was not read. {advice}"
+            f"{digest[:12]}.... It was not read. {advice}"
         )
 
 

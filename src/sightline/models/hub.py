@@ -113,10 +113,10 @@ def timeout() -> float:
 
 def cached(weights: Weights) -> Cached | None:
     """The file in the cache, or None. Touches no network, and does not open the file."""
-    found = _library().try_to_load_from_cache(weights.repo, weights.file, revision=weights.revision)
-    if not isinstance(found, str):  # a mark that the hub has no such file is something else too
+    entry = _library().try_to_load_from_cache(weights.repo, weights.file, revision=weights.revision)
+    if not isinstance(entry, str):  # a mark that the hub has no such file is something else too
         return None
-    path = Path(found)
+    path = Path(entry)
     # The link's own target, not the end of the chain: a store of shared files uses names of another kind.
     digest = path.readlink().name if path.is_symlink() else ""
     return Cached(path, digest if SHA256.fullmatch(digest) else "")
@@ -134,14 +134,14 @@ def fetch(weights: Weights) -> Path:
         UsageError: If SIGHTLINE_HUB_TIMEOUT is no number.
         SightlineError: If it cannot be had; the text says why.
     """
-    found = cached(weights)
-    if found is not None:
-        actual = _digest(found.path, *_state(found.path))
-        if actual == found.sha256 or not found.sha256:
-            return found.path
-        _delete(found.path)
+    entry = cached(weights)
+    if entry is not None:
+        actual = _digest(entry.path, *_state(entry.path))
+        if actual == entry.sha256 or not entry.sha256:
+            return entry.path
+        _delete(entry.path)
         talk.say(
-            f"{found.path} was damaged (expected SHA-256 {found.sha256[:12]}..., found {actual[:12]}...) and "
+            f"{entry.path} was damaged (expected SHA-256 {entry.sha256[:12]}..., found {actual[:12]}...) and "
             "is deleted."
         )
     if variable := forbidden():
@@ -166,14 +166,14 @@ def _download(weights: Weights, seconds: float) -> Path:
     with _bounded(seconds):
         try:
             url = library.hf_hub_url(weights.repo, weights.file, **where)
-            told = library.get_hf_file_metadata(url, timeout=seconds, headers=headers)
-            digest = told.etag or ""
+            metadata = library.get_hf_file_metadata(url, timeout=seconds, headers=headers)
+            digest = metadata.etag or ""
             if not SHA256.fullmatch(digest):
                 raise SightlineError(
                     f"{host()} announces no SHA-256 of {weights.repo}/{weights.file} (found '{digest}'), so "
                     "that what it sends could not be compared"
                 )
-            _announce(weights, told.size)
+            _announce(weights, metadata.size)
             path = Path(
                 library.hf_hub_download(
                     weights.repo,
@@ -276,7 +276,7 @@ def _explained(error: Exception, weights: Weights, seconds: float) -> str:
     kinds = {kind.__name__ for e in chain for kind in type(e).__mro__}
     first = (str(error).strip().splitlines() or [""])[0]
     status = next((r.status_code for e in chain if (r := getattr(e, "response", None)) is not None), "")
-    said = {
+    explanations = {
         "GatedRepoError": f"{host()} gives {weights.repo} only to those who accept its terms: see "
         f"{endpoint()}/{weights.repo}, then `hf auth login`",
         "RepositoryNotFoundError": f"{host()} has no repository '{weights.repo}' that is open to all",
@@ -290,7 +290,7 @@ def _explained(error: Exception, weights: Weights, seconds: float) -> str:
         "RemoteProtocolError": f"the connection to {host()} broke off, and did so when it was tried again",
         "NetworkError": f"{host()} cannot be reached ({first})",
     }
-    for kind, text in said.items():
+    for kind, text in explanations.items():
         if kind in kinds:
             return text
     if isinstance(error, OSError) and error.errno is not None:
@@ -305,9 +305,9 @@ def _explained(error: Exception, weights: Weights, seconds: float) -> str:
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what it came from."""
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
+    visited: set[int] = set()
+    while error is not None and id(error) not in visited:
+        visited.add(id(error))
         yield error
         error = error.__cause__ or error.__context__
 

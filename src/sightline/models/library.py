@@ -38,12 +38,12 @@ class Network(Backbone):
     @property
     def head(self) -> nn.Module:  # type: ignore[override]
         """Everything but the body: neck and heads are always trained."""
-        found: list[nn.Module] = []
+        modules: list[nn.Module] = []
         module = self.net
         for name in self._body.split("."):
-            found += [child for key, child in module.named_children() if key != name]
+            modules += [child for key, child in module.named_children() if key != name]
             module = module.get_submodule(name)
-        return nn.ModuleList(found)
+        return nn.ModuleList(modules)
 
     def train(self, mode: bool = True) -> Network:
         """Training mode, but for the batch norms that stand still."""
@@ -129,10 +129,10 @@ def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
     Raises:
         SightlineError: If it is not; nothing was changed then.
     """
-    own = net.state_dict()
-    found = {n: _grey(t, own[n]) for n, t in tensors.items() if n in own}
-    fits = {n: t for n, t in found.items() if t.shape == own[n].shape}
-    fresh = [n for n in own if n not in fits and not n.endswith("num_batches_tracked")]
+    state = net.state_dict()
+    matching = {n: _grey(t, state[n]) for n, t in tensors.items() if n in state}
+    fits = {n: t for n, t in matching.items() if t.shape == state[n].shape}
+    fresh = [n for n in state if n not in fits and not n.endswith("num_batches_tracked")]
     lacking = [n for n in fresh if n.startswith(body + ".")]
     if lacking:
         raise SightlineError(
@@ -145,8 +145,8 @@ def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
         talk.say(f"{len(fits)} tensors were taken; fresh are {', '.join(fresh[:5])}{more}.")
 
 
-def _grey(tensor: Tensor, own: Tensor) -> Tensor:
+def _grey(tensor: Tensor, target: Tensor) -> Tensor:
     """The first kernel for grey pictures: grey is equal in all three colours."""
-    if tensor.ndim == own.ndim == 4 and (tensor.shape[1], own.shape[1]) == (3, 1):
+    if tensor.ndim == target.ndim == 4 and (tensor.shape[1], target.shape[1]) == (3, 1):
         return tensor.sum(1, keepdim=True)
     return tensor

@@ -166,13 +166,13 @@ def _best(
     values: Sequence[float],
 ) -> Head:
     """The head with the lowest validation loss; from the strongest penalty on, until it rises twice."""
-    found: list[Head] = []
+    heads: list[Head] = []
     for value in values:
         weight, bias = fit(value)
         weight = weight / scaler.scale_
         bias = bias - weight @ scaler.mean_
         head = Head(weight, bias, f"{name} {value:g}", loss(val_features @ weight.T + bias))
-        found.append(head)
-        if len(found) > 2 and found[-1].loss > found[-2].loss > found[-3].loss:
+        heads.append(head)
+        if len(heads) > 2 and heads[-1].loss > heads[-2].loss > heads[-3].loss:
             break
-    return min(found, key=lambda head: head.loss)
+    return min(heads, key=lambda head: head.loss)

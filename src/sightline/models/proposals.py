@@ -26,8 +26,8 @@ def proposed(net: Any, maps: Maps, place: Place) -> tuple[Any, Tensor, Tensor]:
     images = len(next(iter(maps.values())))
     boxes = net.rpn.box_coder.decode(offsets.detach(), [place.anchors] * images)
     boxes = boxes.view(images, -1, 4)
-    found, _ = net.rpn.filter_proposals(boxes, logits, [place.size] * images, place.counts)
-    return found, logits, offsets
+    proposals, _ = net.rpn.filter_proposals(boxes, logits, [place.size] * images, place.counts)
+    return proposals, logits, offsets
 
 
 def judged(net: Any, maps: Maps, boxes: Any, place: Place) -> tuple[Tensor, Tensor]:

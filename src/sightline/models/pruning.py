@@ -74,17 +74,17 @@ def prune(model: Model, share: float) -> Pruned:
         rng.integers(0, 256, (2, model.settings["channels"], height, width), dtype=np.uint8)
     )
     trial: Model = copy.deepcopy(model)
-    found = channels_of(trial, lambda: [_run(trial, images, training) for training in (False, True)])
-    gone = _chosen(trial, found, share)
+    channels = channels_of(trial, lambda: [_run(trial, images, training) for training in (False, True)])
+    gone = _chosen(trial, channels, share)
     if share and not gone:
         raise UsageError(
             f"Model '{name}' cannot be pruned by {share}: no channels were found that can go and that are "
             "many enough. Train a smaller --model with --teacher instead."
         )
     trial = copy.deepcopy(model)
-    shapes = _cut(trial, found, gone)
+    shapes = _cut(trial, channels, gone)
     try:
-        _agree(_deaf(model, found, gone), trial, images)
+        _agree(_deaf(model, channels, gone), trial, images)
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
@@ -92,11 +92,16 @@ def prune(model: Model, share: float) -> Pruned:
             "Train a smaller --model with --teacher instead."
         ) from error
     before = _costs(model, images)
-    _cut(model, found, gone)
+    _cut(model, channels, gone)
     model.settings[KEY] = {**(model.settings.get(KEY) or {}), **shapes}
     after = _costs(model, images)
-    free = {r for s in found.seats.values() if s.outputs is not None for r in found.roots(s.outputs).tolist()}
-    free -= {found.root(n) for n in found.fixed}
+    free = {
+        r
+        for s in channels.seats.values()
+        if s.outputs is not None
+        for r in channels.roots(s.outputs).tolist()
+    }
+    free -= {channels.root(n) for n in channels.fixed}
     return Pruned(share, (len(free), len(free) - len(gone)), *zip(before, after, strict=True))  # type: ignore[arg-type]
 
 
@@ -113,18 +118,18 @@ def _costs(model: Model, images: Tensor) -> tuple[int, int]:
     return sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2
 
 
-def _chosen(model: nn.Module, found: Channels, share: float) -> set[int]:
+def _chosen(model: nn.Module, channels: Channels, share: float) -> set[int]:
     """Roots of the channels that go: of each set with the same layers at the same sides, the smallest."""
-    fixed = {found.root(n) for n in found.fixed}
+    fixed = {channels.root(n) for n in channels.fixed}
     layers: dict[int, list[tuple[str, str]]] = defaultdict(list)
     sizes: dict[int, list[float]] = defaultdict(list)
-    for where, seat in found.seats.items():
+    for where, seat in channels.seats.items():
         layer: Any = model.get_submodule(where)
         for side, names, dim in _sides(layer, seat):
             size = layer.weight.detach().float().movedim(dim, 0)
             size = size.reshape(len(size), -1).norm(dim=1)
             size = size / size.mean().clamp(min=1e-12)
-            for root, value in zip(found.roots(names).tolist(), size.tolist(), strict=True):
+            for root, value in zip(channels.roots(names).tolist(), size.tolist(), strict=True):
                 layers[root].append((where, side))
                 sizes[root].append(value)
     sets: dict[Any, list[int]] = defaultdict(list)
@@ -155,36 +160,36 @@ def _sides(layer: nn.Module, seat: Seat) -> list[tuple[str, np.ndarray, int]]:
     return sides
 
 
-def _cut(model: nn.Module, found: Channels, gone: set[int]) -> dict[str, list[int]]:
+def _cut(model: nn.Module, channels: Channels, gone: set[int]) -> dict[str, list[int]]:
     """Make the layers narrower; the shapes of the weights of those that changed."""
     shapes = {}
-    for where, seat in found.seats.items():
+    for where, seat in channels.seats.items():
         layer: Any = model.get_submodule(where)
-        weight, kept = layer.weight, None
+        weight, stay_inputs = layer.weight, None
         for side, names, dim in _sides(layer, seat):
-            stay = torch.from_numpy(~np.isin(found.roots(names), list(gone))).nonzero()[:, 0]
+            stay = torch.from_numpy(~np.isin(channels.roots(names), list(gone))).nonzero()[:, 0]
             weight = weight.detach().index_select(dim, stay)
-            kept = stay if side == "out" else kept
+            stay_inputs = stay if side == "out" else stay_inputs
         if weight.shape != layer.weight.shape:
             n = weight.shape[1 if isinstance(layer, nn.ConvTranspose2d) else 0]
-            resize(layer, weight, torch.arange(n) if kept is None else kept)
+            resize(layer, weight, torch.arange(n) if stay_inputs is None else stay_inputs)
             shapes[where] = list(weight.shape)
     return shapes
 
 
 @torch.no_grad()
-def _deaf(model: Model, found: Channels, gone: set[int]) -> Model:
+def _deaf(model: Model, channels: Channels, gone: set[int]) -> Model:
     """The whole network, but no layer listens to the channels that go."""
-    made: Model = copy.deepcopy(model)
-    for where, seat in found.seats.items():
-        layer: Any = made.get_submodule(where)
+    trial: Model = copy.deepcopy(model)
+    for where, seat in channels.seats.items():
+        layer: Any = trial.get_submodule(where)
         if isinstance(layer, NORMS):
             continue
         for side, names, dim in _sides(layer, seat):
             if side == "in":
-                deaf = torch.from_numpy(np.isin(found.roots(names), list(gone))).nonzero()[:, 0]
+                deaf = torch.from_numpy(np.isin(channels.roots(names), list(gone))).nonzero()[:, 0]
                 layer.weight.index_fill_(dim, deaf, 0.0)
-    return made
+    return trial
 
 
 @torch.no_grad()
@@ -194,8 +199,8 @@ def _agree(whole: Model, narrow: Model, images: Tensor) -> None:
     Raises:
         AssertionError: If they do not.
     """
-    one, two = (list(tensors(_run(m, images, False))) for m in (whole, narrow))
-    for a, b in zip(one, two, strict=True):
+    first, second = (list(tensors(_run(m, images, False))) for m in (whole, narrow))
+    for a, b in zip(first, second, strict=True):
         assert a.shape == b.shape, f"an output has shape {list(b.shape)} instead of {list(a.shape)}"
         if not a.numel():
             continue

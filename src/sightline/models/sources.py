@@ -67,19 +67,19 @@ def listed(all: bool = False) -> list[Source]:
     """What is installed, cached, or would be fetched for the usual names; with `all` everything published."""
     door = _timm()
     sets, repos = door.sets(), set(hub.repositories())
-    own = [n for n in BACKBONES.names() if _torchvision(n) is not None]
+    own_names = [n for n in BACKBONES.names() if _torchvision(n) is not None]
     here = [n for n, place in sets.items() if place in repos and hub.cached(door.hosted(n)) is not None]
     rest = sets if all else [*here, *USUAL]
-    found = [_installed(n) for n in embedded.CARDS] + [_own(n) for n in own]
-    return found + [
+    sources = [_installed(n) for n in embedded.CARDS] + [_own(n) for n in own_names]
+    return sources + [
         _hosted(n, guess=not all) for n in dict.fromkeys(rest) if n in here or n not in embedded.CARDS
     ]
 
 
 def here(name: str) -> str:
     """Where the weights of a network lie on this machine, in words; "" if they must be fetched."""
-    if said := embedded.described(name):
-        return said
+    if description := embedded.described(name):
+        return description
     if name in BACKBONES or _timm().elsewhere(name):
         file = _kept(_address(name))
         return f"from the cache, {file.parent}" if file is not None else ""
@@ -92,9 +92,9 @@ def saying(name: str) -> str:
     address = _address(name)
     if not address:
         return ""
-    known, large = _torchvision(name), "of unknown size"
-    if known is not None:
-        large = f"about {known.meta['_file_size']:.1f} MB"
+    weights, large = _torchvision(name), "of unknown size"
+    if weights is not None:
+        large = f"about {weights.meta['_file_size']:.1f} MB"
     return (
         f"Fetching published weights of '{name}' ({Path(address).name}, {large}, licence not stated) from "
         f"{urlsplit(address).netloc} into {_checkpoints()}. Only the file's name is sent."
@@ -134,17 +134,17 @@ def _installed(name: str) -> Source:
 
 def _own(name: str) -> Source:
     """A network of ours whose weights torchvision publishes."""
-    known = _torchvision(name)
-    file = _kept(known.url)
+    weights = _torchvision(name)
+    file = _kept(weights.url)
     return Source(
         name,
         _absent() if file is None else "cached",
-        bytes=round(known.meta["_file_size"] * 1e6) if file is None else file.stat().st_size,
+        bytes=round(weights.meta["_file_size"] * 1e6) if file is None else file.stat().st_size,
         guessed=file is None,
-        sha256=Path(known.url).stem.rsplit("-", 1)[-1],
+        sha256=Path(weights.url).stem.rsplit("-", 1)[-1],
         trained_on="ImageNet-1k",
-        top1=known.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
-        place=known.url if file is None else str(file.parent),
+        top1=weights.meta["_metrics"]["ImageNet-1K"]["acc@1"] / 100,
+        place=weights.url if file is None else str(file.parent),
     )
 
 
@@ -153,8 +153,8 @@ def _hosted(name: str, *, guess: bool) -> Source:
     door = _timm()
     tag, license = door.facts(name)
     where, address = door.hosted(name), door.elsewhere(name)
-    found = hub.cached(where) if where is not None else None
-    file = found.path if found is not None else _kept(address)
+    entry = hub.cached(where) if where is not None else None
+    file = entry.path if entry is not None else _kept(address)
     size = None if file is None else file.stat().st_size
     place = f"{hub.host()}: {where.repo}" if where is not None else address
     return Source(
@@ -163,7 +163,7 @@ def _hosted(name: str, *, guess: bool) -> Source:
         "" if license == "unknown" else license,
         door.weigh(name) if guess and file is None else size,
         guessed=file is None,
-        sha256=found.sha256 if found is not None else "",
+        sha256=entry.sha256 if entry is not None else "",
         trained_on=", then ".join(dict.fromkeys(DATA[p] for p in tag.split("_") if p in DATA)),
         place=place if file is None else f"{place}, in {file.parent if where is None else hub.folder()}",
     )
@@ -182,8 +182,8 @@ def _torchvision(name: str) -> Any:
 def _address(name: str) -> str:
     """Where a file lies that is fetched from neither the hub nor a package index, or ""."""
     if name in BACKBONES:
-        known = _torchvision(name)
-        return "" if known is None else str(known.url)
+        weights = _torchvision(name)
+        return "" if weights is None else str(weights.url)
     return str(_timm().elsewhere(name))
 
 

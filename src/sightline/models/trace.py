@@ -98,9 +98,9 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
         network.train(training)
     called = recorder.layers
     left = [
-        Layer(name, type(m).__name__, (), own, 0, None)
+        Layer(name, type(m).__name__, (), parameters, 0, None)
         for name, m in network.named_modules()
-        if (own := recorder.own_parameters(m))
+        if (parameters := recorder.own_parameters(m))
     ]
     return [layer for layer in called if layer is not None] + left
 
@@ -181,13 +181,13 @@ def _after(name: str, before: list[Field | None], result: Tensor, args: Any, kwa
     """The field behind a function of tensors with these fields; None where no rule is known."""
     if name in POOLING:
         return Field(None)
-    known = [f for f in before if f is not None]
+    fields = [f for f in before if f is not None]
     window = _window(name, args, kwargs)
-    if len(known) < len(before) or not (window or _keeps(name, result, args)):
+    if len(fields) < len(before) or not (window or _keeps(name, result, args)):
         return None
-    if result.ndim <= 2 or any(f.size is None for f in known):
+    if result.ndim <= 2 or any(f.size is None for f in fields):
         return Field(None)
-    sizes, steps = [f.size or (0, 0) for f in known], [f.step for f in known]
+    sizes, steps = [f.size or (0, 0) for f in fields], [f.step for f in fields]
     largest = Field(
         (max(h for h, _ in sizes), max(w for _, w in sizes)),
         (max(h for h, _ in steps), max(w for _, w in steps)),

@@ -84,8 +84,8 @@ def find(source: Path) -> Path:
 def card_beside(source: Path) -> dict[str, Any]:
     """What model.json says beside the weights; empty where there is none."""
     file = find(source).with_name("model.json")
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return record
 
 
 def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> Loaded:
@@ -103,40 +103,40 @@ def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> L
         DataError: If it cannot be read, or if less than half of the network's tensors are in it.
     """
     file = find(Path(source))
-    own = module.state_dict()
-    found = _renamed(read_tensors(file), own)
+    state = module.state_dict()
+    tensors = _renamed(read_tensors(file), state)
     heads = _head_names(module)
-    fits = {n for n, t in found.items() if n in own and own[n].shape == t.shape}
+    fits = {n for n, t in tensors.items() if n in state and state[n].shape == t.shape}
     fits -= heads if fresh_head else set()
-    odd = [n for n in own if n in found and n not in fits]
+    odd = [n for n in state if n in tensors and n not in fits]
     loaded = Loaded(
         source=file,
-        loaded=tuple(n for n in own if n in fits),
+        loaded=tuple(n for n in state if n in fits),
         fresh=tuple(n for n in odd if n in heads),
-        missing=tuple(n for n in own if n not in found),
-        misfits=tuple((n, tuple(own[n].shape), tuple(found[n].shape)) for n in odd if n not in heads),
-        unexpected=tuple(n for n in found if n not in own),
+        missing=tuple(n for n in state if n not in tensors),
+        misfits=tuple((n, tuple(state[n].shape), tuple(tensors[n].shape)) for n in odd if n not in heads),
+        unexpected=tuple(n for n in tensors if n not in state),
     )
-    if 2 * len(fits) < len(own) - len(loaded.fresh):
+    if 2 * len(fits) < len(state) - len(loaded.fresh):
         raise DataError(
             f"{file} does not hold weights of this network; nothing was changed.\n{loaded.text()}\n"
             "Give the --model that the weights are of."
         )
     with torch.no_grad():
         for name in loaded.loaded:
-            own[name].copy_(found[name])
+            state[name].copy_(tensors[name])
     talk.say(loaded.text())
     return loaded
 
 
-def _renamed(found: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _renamed(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors under the network's names: with the change of prefix that makes most of them fit."""
 
     def changed(old: str, new: str) -> dict[str, Tensor]:
-        return {(new + n.removeprefix(old) if n.startswith(old) else n): t for n, t in found.items()}
+        return {(new + n.removeprefix(old) if n.startswith(old) else n): t for n, t in tensors.items()}
 
     def fitting(names: Mapping[str, Tensor]) -> int:
-        return sum(n in own and own[n].shape == t.shape for n, t in names.items())
+        return sum(n in state and state[n].shape == t.shape for n, t in names.items())
 
     candidates = [changed(old, new) for old, new in product(WRAPPINGS, WRAPPINGS) if old != new or not old]
     return max(candidates, key=fitting)

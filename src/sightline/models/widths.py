@@ -50,13 +50,13 @@ def reshape(network: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
         resize(layer, fresh, None)
 
 
-def resize(layer: nn.Module, weight: Tensor, kept: Tensor | None) -> None:
+def resize(layer: nn.Module, weight: Tensor, stay: Tensor | None) -> None:
     """Put another weight into a layer; what it has for each output goes with it.
 
     Args:
         layer: One of `LAYERS`.
         weight: Of its form and another shape.
-        kept: (n,) numbers of the outputs that stay, or None: ones begin afresh.
+        stay: (n,) numbers of the outputs that stay, or None: ones begin afresh.
     """
     assert isinstance(layer, LAYERS)
     outputs = weight.shape[1] if isinstance(layer, nn.ConvTranspose2d) else weight.shape[0]
@@ -66,10 +66,10 @@ def resize(layer: nn.Module, weight: Tensor, kept: Tensor | None) -> None:
         if old is None:
             continue
         start = 1.0 if name == "running_var" else 0.0
-        new = old.new_full((outputs,), start) if kept is None else old.detach()[kept].clone()
+        new = old.new_full((outputs,), start) if stay is None else old.detach()[stay].clone()
         setattr(layer, name, nn.Parameter(new, grad) if name == "bias" else new)
     if isinstance(layer, NORMS):
-        weight = torch.ones_like(weight) if kept is None else weight
+        weight = torch.ones_like(weight) if stay is None else weight
         layer.num_features = outputs
     elif isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = weight.shape

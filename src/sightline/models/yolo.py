@@ -79,13 +79,13 @@ def network(
         more: What is said of every place beside boxes and scores, by name.
         finest: What is said of the finest map as a whole, by name.
     """
-    own = settings["backbone"] == "own"
+    is_default = settings["backbone"] == "own"
     backbone = zoo.pyramid(
-        "csp" if own else settings["backbone"],
+        "csp" if is_default else settings["backbone"],
         channels=settings["channels"],
         size=tuple(settings["size"]),
         pretrained=pretrained,
-        **({"scale": scale} if own else {}),
+        **({"scale": scale} if is_default else {}),
         **settings.get("backbone_options", {}),
     )
     classes = len(settings["classes"])
@@ -150,11 +150,11 @@ def forward(
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     exported = tracing or torch.compiler.is_exporting()
     read = _read(settings)
-    said: dict[str, Tensor] = net(pictures, ("bins", read, *more) if exported else None)
+    outputs: dict[str, Tensor] = net(pictures, ("bins", read, *more) if exported else None)
     # The loss works out the boxes it needs: no gradient through all the others.
-    bins = said["bins"].detach() if net.training else said["bins"]
-    said["boxes"] = decoded(said["places"], bins)
-    return {name: said[name] for name in ("boxes", read, *more)} if exported else said
+    bins = outputs["bins"].detach() if net.training else outputs["bins"]
+    outputs["boxes"] = decoded(outputs["places"], bins)
+    return {name: outputs[name] for name in ("boxes", read, *more)} if exported else outputs
 
 
 def best(outputs: dict[str, Tensor], settings: dict[str, Any], more: Sequence[str] = ()) -> dict[str, Tensor]:
@@ -174,9 +174,11 @@ def best(outputs: dict[str, Tensor], settings: dict[str, Any], more: Sequence[st
     wanted = most if settings["nms"] >= 1 else 10 * most
     value, index = pairs.topk(min(wanted, pairs.shape[1]), 1)
     place = (index // classes)[:, :, None]
-    found = {"boxes": outputs["boxes"].float(), **{name: outputs[name] for name in more}}
-    there = {name: said.gather(1, place.expand(-1, -1, said.shape[2])) for name, said in found.items()}
-    return {**there, "scores": value.sigmoid(), "labels": index % classes}
+    tensors = {"boxes": outputs["boxes"].float(), **{name: outputs[name] for name in more}}
+    best_tensors = {
+        name: values.gather(1, place.expand(-1, -1, values.shape[2])) for name, values in tensors.items()
+    }
+    return {**best_tensors, "scores": value.sigmoid(), "labels": index % classes}
 
 
 def _read(settings: dict[str, Any]) -> str:

@@ -57,8 +57,8 @@ def card(name: str) -> ModelCard:
         UnknownName: If there is none of that name; suggests the nearest.
     """
     if name in BACKBONES:
-        found: ModelCard = BACKBONES.load(name).CARD
-        return found
+        model_card: ModelCard = BACKBONES.load(name).CARD
+        return model_card
     return typing.cast(ModelCard, _known(name).card(name))
 
 
@@ -76,9 +76,11 @@ def options(name: str) -> type:
     hints = typing.get_type_hints(build)
     given = ("outputs", "channels", "size", "pretrained")
     parameters = [p for p in inspect.signature(build).parameters.values() if p.name not in given]
-    made = make_dataclass("Options", [(p.name, hints[p.name], p.default) for p in parameters], frozen=True)
-    made.__doc__ = build.__doc__
-    return made
+    options_class = make_dataclass(
+        "Options", [(p.name, hints[p.name], p.default) for p in parameters], frozen=True
+    )
+    options_class.__doc__ = build.__doc__
+    return options_class
 
 
 def create(
@@ -143,14 +145,14 @@ def pyramid(
     checked = _checked(name, settings)
     if name not in BACKBONES:
         build = partial(_known(name).pyramid, name, channels=channels, size=size, **checked)
-        found = _wanted(name, pretrained, lambda published: build(pretrained=published))
+        network = _wanted(name, pretrained, lambda published: build(pretrained=published))
     else:
-        found = create(name, outputs=1, channels=channels, size=size, pretrained=pretrained, **settings)
-        found.head = nn.Identity()
-    if not isinstance(found, Pyramid):
+        network = create(name, outputs=1, channels=channels, size=size, pretrained=pretrained, **settings)
+        network.head = nn.Identity()
+    if not isinstance(network, Pyramid):
         raise UsageError(f"Model '{name}' has no feature maps to detect with. {PYRAMIDS}")
-    _try_maps(name, found, channels, size)
-    return found
+    _try_maps(name, network, channels, size)
+    return network
 
 
 def fetch(name: str, pretrained: Pretrained) -> str:
@@ -173,8 +175,8 @@ def fetch(name: str, pretrained: Pretrained) -> str:
     lack = _without(name)
     if lack and pretrained == "auto":
         return lack
-    found = create(name, outputs=1, channels=3, size=card(name).size or (224, 224), pretrained=pretrained)
-    if found.origin != "scratch":
+    network = create(name, outputs=1, channels=3, size=card(name).size or (224, 224), pretrained=pretrained)
+    if network.origin != "scratch":
         return ""
     return lost or f"published weights of {name} cannot be had"
 
@@ -205,7 +207,7 @@ def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]
     """The network with published weights where they are wanted and can be had, else without."""
     if pretrained == "no":
         return build(False)
-    found = fetched(
+    weights = fetched(
         f"'{name}'",
         pretrained,
         lambda: build(True),
@@ -214,7 +216,7 @@ def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]
         saying=sources.saying(name),
         lost=sources.lost(name),
     )
-    return build(False) if found is None else found
+    return build(False) if weights is None else weights
 
 
 def _without(name: str) -> str:
@@ -258,18 +260,18 @@ def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple
         raise UsageError(f"Model '{name}' is no classifier: expected outputs (1, {outputs}), found {shape}.")
 
 
-def _try_maps(name: str, found: Any, channels: int, size: tuple[int, int]) -> None:
+def _try_maps(name: str, backbone: Any, channels: int, size: tuple[int, int]) -> None:
     """One empty picture through the network: are its maps as large as its strides say?"""
-    picture = torch.zeros(1, channels, *size, device=next(found.parameters()).device)
-    training = found.training
+    picture = torch.zeros(1, channels, *size, device=next(backbone.parameters()).device)
+    training = backbone.training
     try:
         with torch.no_grad():
-            shapes: list[Any] = [tuple(x.shape[1:]) for x in found.eval().maps(picture)]
+            shapes: list[Any] = [tuple(x.shape[1:]) for x in backbone.eval().maps(picture)]
     except (RuntimeError, AssertionError, ValueError) as error:
         shapes = [str(error).splitlines()[0]]
     finally:
-        found.train(training)
-    expected = [(c, math.ceil(size[0] / s), math.ceil(size[1] / s)) for c, s in found.levels]
+        backbone.train(training)
+    expected = [(c, math.ceil(size[0] / s), math.ceil(size[1] / s)) for c, s in backbone.levels]
     if shapes != expected:
         raise UsageError(
             f"Model '{name}' cannot be read at strides 8, 16 and 32 for pictures of {size[0]}x{size[1]} with "

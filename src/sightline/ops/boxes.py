@@ -18,49 +18,49 @@ def area(boxes: Tensor) -> Tensor:
     return w * h
 
 
-def iou(one: Tensor, two: Tensor) -> Tensor:
+def iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Intersection over union of pairs of boxes, in [0, 1]; 0 where both are empty.
 
     Args:
-        one: (..., 4) boxes.
-        two: (..., 4) boxes; the leading axes broadcast.
+        boxes1: (..., 4) boxes.
+        boxes2: (..., 4) boxes; the leading axes broadcast.
 
     Returns:
         (...) overlaps. `iou(a[:, None], b)` is the matrix of all pairs.
     """
-    return _overlap(one, two)[0]
+    return _overlap(boxes1, boxes2)[0]
 
 
-def _overlap(one: Tensor, two: Tensor) -> tuple[Tensor, Tensor]:
+def _overlap(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
     """(intersection over union, union) of pairs."""
-    near = torch.maximum(one[..., :2], two[..., :2])
-    far = torch.minimum(one[..., 2:], two[..., 2:])
+    near = torch.maximum(boxes1[..., :2], boxes2[..., :2])
+    far = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
     w, h = (far - near).clamp(min=0).unbind(-1)
     shared = w * h
-    union = area(one) + area(two) - shared
+    union = area(boxes1) + area(boxes2) - shared
     return shared / union.clamp(min=EPS), union
 
 
-def _hull(one: Tensor, two: Tensor) -> Tensor:
+def _hull(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """(..., 2) width and height of the smallest box around both."""
-    return torch.maximum(one[..., 2:], two[..., 2:]) - torch.minimum(one[..., :2], two[..., :2])
+    return torch.maximum(boxes1[..., 2:], boxes2[..., 2:]) - torch.minimum(boxes1[..., :2], boxes2[..., :2])
 
 
-def giou(one: Tensor, two: Tensor) -> Tensor:
+def giou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Generalised intersection over union of pairs of boxes, in [-1, 1].
 
     Source: Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
 
     Args:
-        one: (..., 4) boxes.
-        two: (..., 4) boxes; the leading axes broadcast.
+        boxes1: (..., 4) boxes.
+        boxes2: (..., 4) boxes; the leading axes broadcast.
     """
-    overlap, union = _overlap(one, two)
-    around = _hull(one, two).prod(-1).clamp(min=EPS)
+    overlap, union = _overlap(boxes1, boxes2)
+    around = _hull(boxes1, boxes2).prod(-1).clamp(min=EPS)
     return overlap - (around - union) / around
 
 
-def ciou(one: Tensor, two: Tensor) -> Tensor:
+def ciou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
     """Complete intersection over union of pairs of boxes, in (-2, 1]: overlap, distance, aspect.
 
     No gradient flows through the weight of the aspect term, as in the paper.
@@ -68,13 +68,13 @@ def ciou(one: Tensor, two: Tensor) -> Tensor:
     Source: Zheng et al., Distance-IoU Loss, AAAI 2020, equations 7 to 11.
 
     Args:
-        one: (..., 4) boxes.
-        two: (..., 4) boxes; the leading axes broadcast.
+        boxes1: (..., 4) boxes.
+        boxes2: (..., 4) boxes; the leading axes broadcast.
     """
-    overlap, _ = _overlap(one, two)
-    diagonal = _hull(one, two).square().sum(-1).clamp(min=EPS)
-    apart = (one[..., :2] + one[..., 2:] - two[..., :2] - two[..., 2:]).square().sum(-1) / 4
-    aspect = (4 / math.pi**2) * (_angle(one) - _angle(two)).square()
+    overlap, _ = _overlap(boxes1, boxes2)
+    diagonal = _hull(boxes1, boxes2).square().sum(-1).clamp(min=EPS)
+    apart = (boxes1[..., :2] + boxes1[..., 2:] - boxes2[..., :2] - boxes2[..., 2:]).square().sum(-1) / 4
+    aspect = (4 / math.pi**2) * (_angle(boxes1) - _angle(boxes2)).square()
     with torch.no_grad():
         weight = aspect / (1 - overlap + aspect).clamp(min=EPS)
     return overlap - apart / diagonal - weight * aspect
@@ -136,5 +136,5 @@ def nms(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float) -> Tensor
         (M',) int64 indices, highest score first.
     """
     # In float64: groups are told apart by moving their boxes, by millions of pixels where there are many.
-    kept: Tensor = batched_nms(boxes.double(), scores.double(), groups, overlap)
-    return kept
+    keep: Tensor = batched_nms(boxes.double(), scores.double(), groups, overlap)
+    return keep

@@ -177,23 +177,23 @@ def regions(
     """
     rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
     table = np.array([colour_of(k) for k in range(256)], dtype=np.float32)
-    known = (classes != void)[..., None]
+    valid = (classes != void)[..., None]
     mixed = (1 - strength) * rgb + strength * table[classes]
     border = np.zeros(classes.shape, dtype=bool)
     border[:, 1:] |= classes[:, 1:] != classes[:, :-1]
     border[1:] |= classes[1:] != classes[:-1]
-    out: NDArray[np.uint8] = np.where(known, mixed, rgb).astype(np.uint8)
+    out: NDArray[np.uint8] = np.where(valid, mixed, rgb).astype(np.uint8)
     out[border] //= 2
     return out
 
 
 def difference(
-    image: NDArray[np.uint8], said: NDArray[np.uint8], truth: NDArray[np.uint8], void: int
+    image: NDArray[np.uint8], predicted: NDArray[np.uint8], truth: NDArray[np.uint8], void: int
 ) -> NDArray[np.uint8]:
     """The picture, grey and pale, with pixels in red where two class maps (H, W) differ."""
     pale = 128 + image.mean(2, keepdims=True) / 2
     grey: NDArray[np.uint8] = pale.repeat(3, axis=2).astype(np.uint8)
-    grey[(said != truth) & (truth != void)] = (213, 30, 30)
+    grey[(predicted != truth) & (truth != void)] = (213, 30, 30)
     return grey
 
 
@@ -217,12 +217,12 @@ def objects(
     out = np.array(np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image)
     for (x, y, mask), label in zip(parts, np.asarray(labels).tolist(), strict=True):
         window = out[y : y + mask.shape[0], x : x + mask.shape[1]]
-        there = mask[: window.shape[0], : window.shape[1]] != 0
+        inside = mask[: window.shape[0], : window.shape[1]] != 0
         colour = np.array(colour_of(int(label)), dtype=np.float32)
-        wide = np.pad(there, 1)
+        wide = np.pad(inside, 1)
         inner = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
-        window[there] = ((1 - strength) * window[there] + strength * colour).astype(np.uint8)
-        window[there & ~inner] = colour.astype(np.uint8)
+        window[inside] = ((1 - strength) * window[inside] + strength * colour).astype(np.uint8)
+        window[inside & ~inner] = colour.astype(np.uint8)
     return out
 
 

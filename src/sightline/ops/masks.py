@@ -35,14 +35,14 @@ def iou(a: Bitmaps, b: Bitmaps, crowd: Tensor | None = None) -> Tensor:
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
     """
-    one, two = a.boxes().numpy(), b.boxes().numpy()
-    near = np.maximum(one[:, None, :2], two[None, :, :2])
-    far = np.minimum(one[:, None, 2:], two[None, :, 2:])
+    boxes1, boxes2 = a.boxes().numpy(), b.boxes().numpy()
+    near = np.maximum(boxes1[:, None, :2], boxes2[None, :, :2])
+    far = np.minimum(boxes1[:, None, 2:], boxes2[None, :, 2:])
     of, other = np.nonzero((near < far).all(2))
     group = None if crowd is None else crowd.cpu().numpy()
-    found = np.zeros((len(a), len(b)))
-    found[of, other] = ious(a, b, of, other, group)
-    return torch.from_numpy(found)
+    result = np.zeros((len(a), len(b)))
+    result[of, other] = ious(a, b, of, other, group)
+    return torch.from_numpy(result)
 
 
 def ious(
@@ -81,18 +81,18 @@ def shared(
     group = [False] * len(b) if crowd is None else crowd.tolist()
     ours, theirs = _Masks(a), _Masks(b)
     for p, (i, j) in enumerate(zip(of.tolist(), other.tolist(), strict=True)):
-        ax, ay, one, area = ours.read(i)
-        bx, by, two, other_area = theirs.read(j)
+        ax, ay, crop1, area = ours.read(i)
+        bx, by, crop2, other_area = theirs.read(j)
         counts[1, p], counts[2, p] = area, other_area
-        x1, x2 = max(ax, bx), min(ax + one.shape[1], bx + two.shape[1])
-        y1, y2 = max(ay, by), min(ay + one.shape[0], by + two.shape[0])
+        x1, x2 = max(ax, bx), min(ax + crop1.shape[1], bx + crop2.shape[1])
+        y1, y2 = max(ay, by), min(ay + crop1.shape[0], by + crop2.shape[0])
         if x2 <= x1 or y2 <= y1:
             continue
         most = min((x2 - x1) * (y2 - y1), area, other_area)
         if most < least * (area if group[j] else area + other_area - most):
             continue
         counts[0, p] = np.count_nonzero(
-            one[y1 - ay : y2 - ay, x1 - ax : x2 - ax] & two[y1 - by : y2 - by, x1 - bx : x2 - bx]
+            crop1[y1 - ay : y2 - ay, x1 - ax : x2 - ax] & crop2[y1 - by : y2 - by, x1 - bx : x2 - bx]
         )
     return counts[0], counts[1], counts[2]
 
@@ -107,12 +107,12 @@ class _Masks:
 
     def read(self, i: int) -> tuple[int, int, NDArray[np.bool_], int]:
         """x, y, pixels and area of mask i."""
-        found = self.known.get(i)
-        if found is None:
+        entry = self.known.get(i)
+        if entry is None:
             crop = self.crops[i].read().view(np.bool_)
             if self.held > _HELD:
                 self.known, self.held = {}, 0
             x, y = self.corners[i]
-            found = self.known[i] = (x, y, crop, int(np.count_nonzero(crop)))
+            entry = self.known[i] = (x, y, crop, int(np.count_nonzero(crop)))
             self.held += crop.size
-        return found
+        return entry

@@ -33,16 +33,16 @@ def crowded(targets: Instances) -> tuple[NDArray[np.bool_], float]:
     )  # images times classes would not fit where both are many
     objects = np.bincount(cells % classes, each, classes).astype(np.int64)
     judged = np.bincount(cells % classes, np.minimum(each, JUDGED), classes).astype(np.int64)
-    there = objects > 0
-    precision = (100 * judged[there] // objects[there] + 1) / 101
+    has_objects = objects > 0
+    precision = (100 * judged[has_objects] // objects[has_objects] + 1) / 101
     many = np.zeros(len(targets), dtype=bool)
     many[cells[each > JUDGED] // classes] = True
-    return many, float(precision.mean()) if there.any() else 1.0
+    return many, float(precision.mean()) if has_objects.any() else 1.0
 
 
 def rarest(targets: Instances) -> NDArray[np.int64]:
     """(N,) the rarest class in each image; -1 for images without objects."""
     classes = int(targets.labels.max()) + 1 if len(targets.labels) else 1
-    there = targets.present(classes).numpy()
-    rarity = np.where(there, there.sum(0), np.iinfo(np.int64).max)
-    return np.where(there.any(1), rarity.argmin(1), -1)
+    present = targets.present(classes).numpy()
+    rarity = np.where(present, present.sum(0), np.iinfo(np.int64).max)
+    return np.where(present.any(1), rarity.argmin(1), -1)

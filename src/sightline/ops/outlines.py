@@ -64,11 +64,11 @@ def united(parts: Sequence[Part]) -> Part:
 
 def cut_out(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> Part:
     """The rectangle around what is not 0 in a mask (H, W) whose top left pixel is (x, y)."""
-    there = mask != 0
-    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    nonzero = mask != 0
+    rows, columns = np.flatnonzero(nonzero.any(1)), np.flatnonzero(nonzero.any(0))
     if not len(rows):
         return NOTHING
-    crop = there[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    crop = nonzero[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     return x + int(columns[0]), y + int(rows[0]), crop.astype(np.uint8)
 
 
@@ -156,25 +156,25 @@ def trace(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> list[Polygon]:
         One polygon for each part that hangs together by sides of pixels. Holes are reached by a cut of no
         width; they run against the outer border, so that the non-zero rule sees them too.
     """
-    there = np.pad(np.asarray(mask) != 0, 1)
-    parts, _ = label(there)
+    padded = np.pad(np.asarray(mask) != 0, 1)
+    parts, _ = label(padded)
     groups: dict[int, list[Polygon]] = {}
-    for points in _rings(there):
+    for points in _rings(padded):
         left, top = points[0].astype(int)
-        hole = not there[top + 1, left + 1]  # the first edge runs right from the top left point
+        hole = not padded[top + 1, left + 1]  # the first edge runs right from the top left point
         part = int(parts[top + 1 - hole, left + 1])
         groups.setdefault(part, []).append(points[::-1] if hole else points)
     return [joined(rings) + (x, y) for rings in groups.values()]  # noqa: RUF005
 
 
-def _rings(there: NDArray[np.bool_]) -> Iterator[Polygon]:
+def _rings(padded: NDArray[np.bool_]) -> Iterator[Polygon]:
     """Borders of a mask that was padded by a pixel, from the top left point of each.
 
     The corners of a border, sorted by rows, are the ends of its level edges in pairs; sorted by columns those
     of its upright ones. Where two pixels touch by a corner there are two corners in one place, each with the
     edges of one pixel.
     """
-    a, b, c, d = there[:-1, :-1], there[:-1, 1:], there[1:, :-1], there[1:, 1:]
+    a, b, c, d = padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]
     double = (a == d) & (b == c) & (a != b)
     ys, xs = np.nonzero((a ^ b ^ c ^ d) | double)
     place = np.repeat(np.arange(len(ys)), 1 + double[ys, xs])
@@ -184,11 +184,11 @@ def _rings(there: NDArray[np.bool_]) -> Iterator[Polygon]:
     upright = np.empty(len(place), dtype=np.int64)
     upright[order[0::2]], upright[order[1::2]] = order[1::2], order[0::2]
     points, to = np.stack([x, y], 1).astype(np.float64), upright.tolist()
-    seen = bytearray(len(to))
+    visited = bytearray(len(to))
     for i in range(len(to)):
         ring = []
-        while not seen[i]:
-            seen[i] = seen[i ^ 1] = 1
+        while not visited[i]:
+            visited[i] = visited[i ^ 1] = 1
             ring += [i, i ^ 1]
             i = to[i ^ 1]
         if ring:
@@ -209,10 +209,10 @@ def crosses(points: Polygon) -> bool:
     ends = np.roll(points, -1, 0)
     if not _cross(points, ends):
         return False
-    there, back = (list(map(tuple, np.hstack(e).tolist())) for e in ((points, ends), (ends, points)))
+    forth, back = (list(map(tuple, np.hstack(e).tolist())) for e in ((points, ends), (ends, points)))
     drawn = set(back)
-    kept = np.array([edge not in drawn for edge in there])  # cuts are drawn there and back
-    return bool(kept.all()) or (bool(kept.any()) and _cross(points[kept], ends[kept]))
+    undrawn = np.array([edge not in drawn for edge in forth])  # cuts are drawn there and back
+    return bool(undrawn.all()) or (bool(undrawn.any()) and _cross(points[undrawn], ends[undrawn]))
 
 
 def _cross(points: Polygon, ends: Polygon) -> bool:
@@ -224,9 +224,12 @@ def _cross(points: Polygon, ends: Polygon) -> bool:
     # Sorted by their left ends, edges of a block can meet those only that begin before the block ends.
     for k in range(0, len(points), _BLOCK):
         mine = slice(k, k + _BLOCK)
-        there = slice(k, int(np.searchsorted(near, far[mine].max(), "right")))
-        one, two = (points[mine, None], ends[mine, None]), (points[None, there], ends[None, there])
-        if (_parts(one, two, least) & _parts(two, one, least)).any():
+        near_rows = slice(k, int(np.searchsorted(near, far[mine].max(), "right")))
+        first, second = (
+            (points[mine, None], ends[mine, None]),
+            (points[None, near_rows], ends[None, near_rows]),
+        )
+        if (_parts(first, second, least) & _parts(second, first, least)).any():
             return True
     return False
 
@@ -239,5 +242,5 @@ def _parts(line: tuple[Polygon, Polygon], edge: tuple[Polygon, Polygon], least: 
 
 def _side(a: Polygon, b: Polygon, point: Polygon) -> Polygon:
     """Twice the area of triangles, above 0 where points lie on the one side of lines from a to b."""
-    one, two = b - a, point - a
-    return np.asarray(one[..., 0] * two[..., 1] - one[..., 1] * two[..., 0])
+    side1, side2 = b - a, point - a
+    return np.asarray(side1[..., 0] * side2[..., 1] - side1[..., 1] * side2[..., 0])

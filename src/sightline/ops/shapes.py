@@ -90,10 +90,10 @@ def clip(
 
 def class_map(scene: Scene) -> np.ndarray:
     """(H, W) uint8: 0 where the background is, else 1 + index into `SHAPES`."""
-    found = np.zeros(scene.image.shape[:2], dtype=np.uint8)
+    classes_of_pixels = np.zeros(scene.image.shape[:2], dtype=np.uint8)
     for label, mask in zip(scene.labels, scene.masks, strict=True):
-        found[mask] = label + 1
-    return found
+        classes_of_pixels[mask] = label + 1
+    return classes_of_pixels
 
 
 def place(rng: np.random.Generator, size: tuple[int, int], n: int) -> list[Shape]:
@@ -215,15 +215,15 @@ def _box(mask: np.ndarray) -> tuple[float, float, float, float]:
 def _points(shape: Shape, mask: np.ndarray) -> list[tuple[float, float, float]]:
     """Centre, and the rim in the shape's own four directions."""
     c, s = np.cos(shape.angle), np.sin(shape.angle)
-    found = [(*shape.centre, _seen(mask, *shape.centre))]
+    points = [(*shape.centre, _seen(mask, *shape.centre))]
     steps = np.linspace(0.05, 1.05, 201) * shape.radius
     for u, v in ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)):
         dx, dy = c * u - s * v, s * u + c * v
         x, y = shape.centre[0] + steps * dx, shape.centre[1] + steps * dy
         last = int(np.flatnonzero(inside(shape, x, y))[-1])
         short = max(last - 20, 0)  # a little inside, so that the pixel there belongs to the shape
-        found.append((float(x[last]), float(y[last]), _seen(mask, float(x[short]), float(y[short]))))
-    return found
+        points.append((float(x[last]), float(y[last]), _seen(mask, float(x[short]), float(y[short]))))
+    return points
 
 
 def _seen(mask: np.ndarray, x: float, y: float) -> float:

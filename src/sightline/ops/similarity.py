@@ -223,13 +223,13 @@ def agreement(a: np.ndarray, b: np.ndarray, variant: Tensor, shift: Tensor) -> t
     scales = torch.tensor([[SCALES[p], SCALES[q]] for p, q, _ in _VARIANTS])[variant]
     mirrored = torch.tensor([flip for _, _, flip in _VARIANTS])[variant]
     second = torch.where(mirrored[:, None, None], second.flip(2), second)
-    one, here = _warp(soft @ first @ soft.T, scales[:, 0], shift / 2)
-    two, there = _warp(soft @ second @ soft.T, scales[:, 1], -shift / 2)
-    mask = here * there
+    left, here = _warp(soft @ first @ soft.T, scales[:, 0], shift / 2)
+    right, right_mask = _warp(soft @ second @ soft.T, scales[:, 1], -shift / 2)
+    mask = here * right_mask
     n = mask.sum((1, 2), keepdim=True)
-    one, two = ((x - (x * mask).sum((1, 2), keepdim=True) / n) * mask for x in (one, two))
-    fine_one, fine_two = ((x - blur @ x @ blur.T) * mask for x in (one, two))
-    return _ncc(one, two, n[:, 0, 0]), _ncc(fine_one, fine_two, n[:, 0, 0])
+    left, right = ((x - (x * mask).sum((1, 2), keepdim=True) / n) * mask for x in (left, right))
+    fine_one, fine_two = ((x - blur @ x @ blur.T) * mask for x in (left, right))
+    return _ncc(left, right, n[:, 0, 0]), _ncc(fine_one, fine_two, n[:, 0, 0])
 
 
 def _ncc(a: Tensor, b: Tensor, n: Tensor) -> Tensor:

@@ -73,9 +73,9 @@ def _neighbours(windows: Sequence[Window]) -> Iterator[tuple[int, int, NDArray[n
     """Pairs of windows that overlap, and x1, y1, x2, y2 of what they share."""
     corners = np.array(windows, dtype=np.int64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
-    for a, one in enumerate(corners):
-        low = np.maximum(corners[a + 1 :, :2], one[:2])
-        high = np.minimum(corners[a + 1 :, 2:], one[2:])
+    for a, corner in enumerate(corners):
+        low = np.maximum(corners[a + 1 :, :2], corner[:2])
+        high = np.minimum(corners[a + 1 :, 2:], corner[2:])
         for k in np.flatnonzero((high > low).all(1)).tolist():
             yield a, a + 1 + k, np.concatenate([low[k], high[k]])
 
@@ -83,8 +83,8 @@ def _neighbours(windows: Sequence[Window]) -> Iterator[tuple[int, int, NDArray[n
 def _touch(boxes: NDArray[np.float32], region: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which boxes reach into a region."""
     inside = (boxes[:, :2] < region[2:]) & (boxes[:, 2:] > region[:2])
-    found: NDArray[np.bool_] = np.logical_and.reduce(inside, axis=1)
-    return found
+    touching: NDArray[np.bool_] = np.logical_and.reduce(inside, axis=1)
+    return touching
 
 
 def _same(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -92,5 +92,5 @@ def _same(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.maximum(high - low, np.float32(0)).prod(2)
     first, second = (np.maximum((v[:, 2:] - v[:, :2]).prod(1), np.float32(1e-9)) for v in (a, b))
-    found: NDArray[np.bool_] = shared / np.minimum(first[:, None], second) > np.float32(SAME)
-    return found
+    same: NDArray[np.bool_] = shared / np.minimum(first[:, None], second) > np.float32(SAME)
+    return same

@@ -78,11 +78,11 @@ def slide(size: tuple[int, int], shapes: NDArray[np.float32], share: float = 0.2
         share: Step between neighbours as a share of the window's side, at least a cell.
     """
     height, width = size
-    found = []
+    boxes = []
     for w, h in shapes:
         steps = [max(CELL, share * side) for side in (w, h)]
         left = np.arange(0, max(width - w, 0) + 1, steps[0])
         top = np.arange(0, max(height - h, 0) + 1, steps[1])
         x, y = (g.ravel() for g in np.meshgrid(left, top))
-        found.append(np.stack([x, y, np.minimum(x + w, width), np.minimum(y + h, height)], 1))
-    return np.concatenate(found).astype(np.float32) if found else np.zeros((0, 4), np.float32)
+        boxes.append(np.stack([x, y, np.minimum(x + w, width), np.minimum(y + h, height)], 1))
+    return np.concatenate(boxes).astype(np.float32) if boxes else np.zeros((0, 4), np.float32)

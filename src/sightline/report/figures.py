@@ -275,12 +275,12 @@ def _profile(axes: Axes, exhibit: Bars, values: dict[str, float]) -> None:
 def _scatter(figure: Figure, exhibit: Scatter) -> None:
     axes = figure.add_subplot()
     points = _finite(exhibit.points)
-    there = np.isfinite(points).all(axis=1)
-    if not there.any():
+    finite = np.isfinite(points).all(axis=1)
+    if not finite.any():
         return _empty(axes)
     if exhibit.names:
-        return _named(axes, exhibit, points, there)
-    points = points[there]
+        return _named(axes, exhibit, points, finite)
+    points = points[finite]
     many = len(points) > DOTS
     alpha = float(np.clip(8 / math.sqrt(len(points)), 0.12, 0.75))
     colour = "#3a86cc" if many else SERIES[0]  # an image cannot follow dark mode; this blue suits both
@@ -295,9 +295,9 @@ def _scatter(figure: Figure, exhibit: Scatter) -> None:
     return None
 
 
-def _named(axes: Axes, exhibit: Scatter, points: np.ndarray, there: np.ndarray) -> None:
+def _named(axes: Axes, exhibit: Scatter, points: np.ndarray, finite: np.ndarray) -> None:
     """A few points with their names beside them, written towards the middle."""
-    strong = np.isin(np.arange(len(points)), list(exhibit.joined)) & there
+    strong = np.isin(np.arange(len(points)), list(exhibit.joined)) & finite
     line = points[strong]
     axes.plot(*line[np.argsort(line[:, 0])].T, color=SERIES[0], linewidth=1.2, zorder=2)
     axes.scatter(
@@ -312,7 +312,7 @@ def _named(axes: Axes, exhibit: Scatter, points: np.ndarray, there: np.ndarray) 
     axes.set(xlabel=clean(exhibit.x), ylabel=clean(exhibit.y))
     axes.grid(True)
     middle = sum(axes.get_xlim()) / 2
-    for i in np.flatnonzero(there).tolist():
+    for i in np.flatnonzero(finite).tolist():
         left = points[i, 0] < middle
         axes.annotate(
             short(exhibit.names[i], 34), points[i], (6 if left else -6, 5), textcoords="offset points",

@@ -342,8 +342,8 @@ def _shown(image: Any, caption: str, id: str, pixelated: bool | None, side: int 
     if array.ndim == 2:
         array = array[..., None]
     if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] not in (1, 3) or not array.size:
-        found = f"{array.dtype} {array.shape}"
-        return Shown("", SIDE, False, caption, id, error=f"Expected (H, W, 3 or 1) uint8, found {found}.")
+        received = f"{array.dtype} {array.shape}"
+        return Shown("", SIDE, False, caption, id, error=f"Expected (H, W, 3 or 1) uint8, found {received}.")
     h, w = array.shape[:2]
     if max(h, w) > side:
         k = side / max(h, w)

@@ -33,12 +33,12 @@ def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
         (H', W', 3) uint8: truth on the left, prediction on the right where both are there, and what differs
         where that can be drawn.
     """
-    there = [t for t in (gallery.truth, gallery.prediction) if t is not None and t.kind in _DRAWN]
-    if not there:
+    drawable = [t for t in (gallery.truth, gallery.prediction) if t is not None and t.kind in _DRAWN]
+    if not drawable:
         return None
-    small, ones = _shrunk(image, [targets[i] for targets in there])
-    tiles = [_DRAWN[one.kind](small, one, gallery.names) for one in ones]
-    if [one.kind for one in ones] == ["masks", "masks"]:
+    small, ones = _shrunk(image, [targets[i] for targets in drawable])
+    tiles = [_DRAWN[target.kind](small, target, gallery.names) for target in ones]
+    if [target.kind for target in ones] == ["masks", "masks"]:
         tiles.append(draw.difference(small, ones[1].map(0), ones[0].map(0), VOID))
     gap = np.full((tiles[0].shape[0], max(4, tiles[0].shape[1] // 100), 3), 255, dtype=np.uint8)
     whole = np.concatenate([part for tile in tiles for part in (gap, tile)][1:], axis=1)
@@ -52,14 +52,14 @@ def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
     size = max(1, round(h * scale)), max(1, round(w * scale))
     places = torch.zeros(1, 2, 3, dtype=torch.float64)
     places[0, 0, 0], places[0, 1, 1] = size[1] / w, size[0] / h
-    return view(image, size), [one.moved(places, torch.tensor([size])) for one in ones]
+    return view(image, size), [target.moved(places, torch.tensor([size])) for target in ones]
 
 
 def _colours(ones: list[Any], names: Sequence[str]) -> list[tuple[str, draw.Colour]]:
     """The classes in class maps, with their colours; boxes have their names beside them."""
-    maps = [one for one in ones if one.kind == "masks"]
-    there = sorted({int(k) for one in maps for k in np.unique(one.map(0)) if k != VOID})
-    return [(names[k], draw.colour_of(k)) for k in there if k < len(names)]
+    maps = [target for target in ones if target.kind == "masks"]
+    classes = sorted({int(k) for target in maps for k in np.unique(target.map(0)) if k != VOID})
+    return [(names[k], draw.colour_of(k)) for k in classes if k < len(names)]
 
 
 def _instances(small: Picture, target: Any, names: Sequence[str]) -> Picture:

@@ -43,8 +43,8 @@ def visible(text: object, *, lines: bool = False) -> str:
         text: Anything; a file name may hold any character.
         lines: Keep line breaks and tabs.
     """
-    kept = "\n\t" if lines else ""
-    plain = "".join(c if c in kept or not _steers(c) else _code(c) for c in str(text))
+    allowed = "\n\t" if lines else ""
+    plain = "".join(c if c in allowed or not _steers(c) else _code(c) for c in str(text))
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return plain.encode(encoding, "backslashreplace").decode(encoding)
 

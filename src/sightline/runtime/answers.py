@@ -101,8 +101,8 @@ class Instances:
 def thresholds(settings: Settings) -> NDArray[np.float32]:
     """(K,) lowest score at which an object of each class counts, as chosen on the validation images."""
     names = settings.get("classes") or ()
-    said = np.asarray(settings.get("thresholds", THRESHOLD), dtype=np.float32)
-    return np.broadcast_to(said, (len(names),))
+    values = np.asarray(settings.get("thresholds", THRESHOLD), dtype=np.float32)
+    return np.broadcast_to(values, (len(names),))
 
 
 def read(kind: str, outputs: Outputs, settings: Settings, stored: list[tuple[int, int]]) -> list[Any]:
@@ -120,38 +120,38 @@ def read(kind: str, outputs: Outputs, settings: Settings, stored: list[tuple[int
     ]
 
 
-def _label(said: Outputs, settings: Settings, stored: tuple[int, int]) -> Label:
-    scores = said["scores"]
+def _label(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Label:
+    scores = outputs["scores"]
     return Label(scores > 0.5 if settings.get("multi") else int(scores.argmax()), scores)
 
 
-def _number(said: Outputs, settings: Settings, stored: tuple[int, int]) -> Number:
-    return Number(said["value"])
+def _number(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Number:
+    return Number(outputs["value"])
 
 
-def _masks(said: Outputs, settings: Settings, stored: tuple[int, int]) -> Masks:
+def _masks(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Masks:
     place = _back(settings, stored)
-    if said["classes"].shape == stored and np.array_equal(place, np.eye(2, 3)):
-        return Masks(said["classes"])
-    return Masks(sampled(said["classes"], place, (0, 0, stored[1], stored[0]), VOID))
+    if outputs["classes"].shape == stored and np.array_equal(place, np.eye(2, 3)):
+        return Masks(outputs["classes"])
+    return Masks(sampled(outputs["classes"], place, (0, 0, stored[1], stored[0]), VOID))
 
 
-def _instances(said: Outputs, settings: Settings, stored: tuple[int, int]) -> Instances:
-    found, _ = select(said, settings)
-    return _moved(found, settings, stored)
+def _instances(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Instances:
+    objects, _ = select(outputs, settings)
+    return _moved(objects, settings, stored)
 
 
-def _outlines(said: Outputs, settings: Settings, stored: tuple[int, int]) -> Instances:
-    found, rows = select(said, settings)
+def _outlines(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Instances:
+    objects, rows = select(outputs, settings)
     parts = [
-        cut_out(weight, said["prototypes"], box, found.size)
-        for weight, box in zip(said["coefficients"][rows], found.boxes, strict=True)
+        cut_out(weight, outputs["prototypes"], box, objects.size)
+        for weight, box in zip(outputs["coefficients"][rows], objects.boxes, strict=True)
     ]
-    found = replace(found, parts=parts).at(np.array([part[2].size > 0 for part in parts], dtype=bool))
-    return _moved(centred(found, settings.get("cuts")), settings, stored)
+    objects = replace(objects, parts=parts).at(np.array([part[2].size > 0 for part in parts], dtype=bool))
+    return _moved(centred(objects, settings.get("cuts")), settings, stored)
 
 
-def select(said: Outputs, settings: Settings) -> tuple[Instances, NDArray[np.int64]]:
+def select(outputs: Outputs, settings: Settings) -> tuple[Instances, NDArray[np.int64]]:
     """The candidates of one picture that stay, best first.
 
     Boxes are cut at the edge of the input; those with scores up to `conf` or without an area go, and of two
@@ -162,16 +162,16 @@ def select(said: Outputs, settings: Settings) -> tuple[Instances, NDArray[np.int
     """
     height, width = settings["size"]
     far = np.array([width, height, width, height], dtype=np.float32)
-    boxes, scores = np.minimum(np.maximum(said["boxes"], np.float32(0)), far), said["scores"]
+    boxes, scores = np.minimum(np.maximum(outputs["boxes"], np.float32(0)), far), outputs["scores"]
     real = (scores > np.float32(settings["conf"])) & (boxes[:, 2:] > boxes[:, :2]).all(1)
     rows = np.flatnonzero(real)
     rows = rows[np.argsort(-scores[rows], kind="stable")]
     most = int(settings["max_objects"])
     if settings["nms"] < 1:
-        rows = rows[_apart(boxes[rows], said["labels"][rows], settings["nms"], most)]
+        rows = rows[_apart(boxes[rows], outputs["labels"][rows], settings["nms"], most)]
     rows = rows[:most]
-    found = Instances((height, width), boxes[rows], said["labels"][rows].astype(np.int64), scores[rows])
-    return found, rows
+    objects = Instances((height, width), boxes[rows], outputs["labels"][rows].astype(np.int64), scores[rows])
+    return objects, rows
 
 
 def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, most: int) -> NDArray[np.int64]:
@@ -214,11 +214,11 @@ def cut_out(
     right, below = np.clip(np.ceil(box[2:] / STRIDE).astype(int) + MARGIN, 0, cells)
     coarse = np.tensordot(weights, prototypes[:, top:below, left:right], 1)
     (x1, y1), (x2, y2) = near - STRIDE * np.array([left, top]), far - STRIDE * np.array([left, top])
-    there = _enlarged(_enlarged(coarse, 1, x1, x2), 0, y1, y2) > 0
-    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    inside = _enlarged(_enlarged(coarse, 1, x1, x2), 0, y1, y2) > 0
+    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
     if not len(rows):
         return int(near[0]), int(near[1]), np.zeros((0, 0), dtype=np.uint8)
-    crop = there[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+    crop = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
     return int(near[0] + columns[0]), int(near[1] + rows[0]), crop
 
 
@@ -233,29 +233,29 @@ def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> N
     return mixed
 
 
-def centred(found: Instances, cuts: Any) -> Instances:
+def centred(objects: Instances, cuts: Any) -> Instances:
     """Objects with other scores: from 0.5 on they are shown, whatever was the best cut of their class."""
     if cuts is None:
-        return found
-    cut = np.clip(np.array(cuts, dtype=np.float32), np.float32(1e-6), np.float32(1 - 1e-6))[found.labels]
-    scores = found.scores
+        return objects
+    cut = np.clip(np.array(cuts, dtype=np.float32), np.float32(1e-6), np.float32(1 - 1e-6))[objects.labels]
+    scores = objects.scores
     low, high = 0.5 * scores / cut, 0.5 + 0.5 * (scores - cut) / (1 - cut)
-    found = replace(found, scores=np.where(scores < cut, low, high).astype(np.float32))
-    return found.at(np.argsort(-found.scores, kind="stable"))
+    objects = replace(objects, scores=np.where(scores < cut, low, high).astype(np.float32))
+    return objects.at(np.argsort(-objects.scores, kind="stable"))
 
 
 def _back(settings: Settings, stored: tuple[int, int]) -> NDArray[np.float64]:
     return resize.back(stored, tuple(settings["size"]), settings["fit"])
 
 
-def _moved(found: Instances, settings: Settings, stored: tuple[int, int]) -> Instances:
+def _moved(objects: Instances, settings: Settings, stored: tuple[int, int]) -> Instances:
     """Objects of the input as those of the stored picture; what lies outside is cut off."""
     place = _back(settings, stored)
     scale, shift = np.diag(place).astype(np.float32), place[:, 2].astype(np.float32)
     far = np.array(stored[::-1], dtype=np.float32)
-    corners = np.minimum(np.maximum(found.boxes.reshape(-1, 2, 2) * scale + shift, np.float32(0)), far)
-    parts = [moved(part, place, stored) for part in found.parts]
-    return replace(found, size=stored, boxes=corners.reshape(-1, 4), parts=parts)
+    corners = np.minimum(np.maximum(objects.boxes.reshape(-1, 2, 2) * scale + shift, np.float32(0)), far)
+    parts = [moved(part, place, stored) for part in objects.parts]
+    return replace(objects, size=stored, boxes=corners.reshape(-1, 4), parts=parts)
 
 
 READERS: dict[str, tuple[tuple[str, ...], Callable[[Outputs, Settings, tuple[int, int]], Any]]] = {

@@ -86,20 +86,20 @@ def _run(wish: argparse.Namespace) -> int:
             wish.out.parent.mkdir(parents=True, exist_ok=True)
             mode = "a" if sources.live else "w"  # a camera that is started again must not lose what it saw
             out = stack.enter_context(wish.out.open(mode, encoding="utf-8", newline=""))
-        told = _Told(out, SHOWN if wish.out else None, sources.films)
+        printer = _Told(out, SHOWN if wish.out else None, sources.films)
         batch = 1 if sources.live else wish.batch  # what is live must not wait
         try:
             for answer in session.predict(sources, batch):
-                told.add(answer, session)
+                printer.add(answer, session)
         except KeyboardInterrupt:
             if not sources.live:
                 raise
-            _say(f"Stopped after {told.total} frames.")
-        told.speed(session)
+            _say(f"Stopped after {printer.total} frames.")
+        printer.speed(session)
     if wish.json:
-        sys.stdout.write(json.dumps(told.document(wish.out), ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(json.dumps(printer.document(wish.out), ensure_ascii=False, indent=2) + "\n")
     sys.stdout.flush()
-    return int(bool(told.errors))
+    return int(bool(printer.errors))
 
 
 class _Told:
@@ -128,12 +128,12 @@ class _Told:
         if answer.error:
             self.errors.append({"file": answer.id, "reason": answer.error})
             _say(f"{answer.id}: {answer.error}")
-        told = self._row(answer, session)
+        row = self._row(answer, session)
         if self._out is not None:
-            self._out.write(rows.line(told))
+            self._out.write(rows.line(row))
             self._out.flush()  # a line is there once it is told, whatever happens then
         if not answer.error and (self._most is None or len(self._rows) < self._most):
-            self._rows.append(told)
+            self._rows.append(row)
         now = time.perf_counter()
         if self._films and now - self._last >= EVERY:
             _say(f"{(self.total - self._since) / (now - self._last):.1f} FPS")

@@ -114,6 +114,6 @@ def _judge(cv2: Any, film: Any, name: str) -> None:
 def _closed(name: str, camera: bool) -> str:
     if not camera:
         return f"{name} cannot be read as a video."
-    there = sorted(int(p.name[5:]) for p in Path("/dev").glob("video*") if p.name[5:].isdigit())
-    found = ", ".join(f"camera{n}" for n in there) or "none"
-    return f"{name} cannot be opened. Cameras found: {found}. Another program may hold it."
+    cameras = sorted(int(p.name[5:]) for p in Path("/dev").glob("video*") if p.name[5:].isdigit())
+    cameras_text = ", ".join(f"camera{n}" for n in cameras) or "none"
+    return f"{name} cannot be opened. Cameras found: {cameras_text}. Another program may hold it."

@@ -74,34 +74,36 @@ def card(data: bytes, name: object) -> dict[str, Any]:
         if not any(number == _GRAPH for number, _ in fields):
             raise _Damaged
         entries = [dict(_fields(value)) for number, value in fields if number == _METADATA]
-        found = [entry.get(2, b"") for entry in entries if bytes(entry.get(1, b"")) == KEY.encode()]
+        values = [entry.get(2, b"") for entry in entries if bytes(entry.get(1, b"")) == KEY.encode()]
     except (_Damaged, TypeError) as error:
         # The first field of a model is the version of the format: a small number.
         cut = len(data) > 1 and data[0] == 8
         what = "is cut off or damaged" if cut else "is no ONNX file"
         raise DataError(f"{name} {what} ({len(data):,} bytes). Copy or export it again.") from error
-    if not found:
+    if not values:
         raise DataError(
             f"{name} holds no card: it says neither what it was trained for nor how it is read. "
             "Only files of `sightline export` can be run."
         )
-    return _judged(bytes(found[0]), name)
+    return _judged(bytes(values[0]), name)
 
 
 def _judged(text: bytes, name: object) -> dict[str, Any]:
     """The card, if it is one that is understood."""
     try:
-        found = json.loads(text)
-        version = int(found["format"])
+        document = json.loads(text)
+        version = int(document["format"])
     except (ValueError, TypeError, KeyError) as error:
         raise DataError(f"{name} holds a damaged card: {error!r}. Export it again.") from error
     if version > FORMAT:
         raise DataError(f"{name} is of format {version}; this runtime reads up to {FORMAT}. {_UPDATE}")
     wanted = {"task": str, "prediction": str, "inside": str, "settings": dict}
     for key, kind in wanted.items():
-        if not isinstance(found.get(key), kind):
-            raise DataError(f"{name} holds a damaged card: '{key}' is {found.get(key)!r}. Export it again.")
-    return dict(found)
+        if not isinstance(document.get(key), kind):
+            raise DataError(
+                f"{name} holds a damaged card: '{key}' is {document.get(key)!r}. Export it again."
+            )
+    return dict(document)
 
 
 def _outside(message: memoryview, kind: str, depth: int) -> Iterator[bool]:

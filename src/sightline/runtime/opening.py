@@ -44,8 +44,8 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     """The model's settings, if they are such that this can read its outputs."""
     kind, settings = card["prediction"], dict(card["settings"])
     if kind not in READERS:
-        known = ", ".join(READERS)
-        raise DataError(f"{file} predicts '{kind}'; this runtime reads {known}. Update sightline-runtime.")
+        kinds = ", ".join(READERS)
+        raise DataError(f"{file} predicts '{kind}'; this runtime reads {kinds}. Update sightline-runtime.")
     if card["inside"] == "picture":
         raise DataError(
             f"{file} was exported with --inside picture, for programs that do not bring pictures to size "
@@ -69,8 +69,8 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
         except (KeyError, TypeError):
             good = False
         if not good:
-            said = settings.get(name)
-            raise DataError(f"{file} holds a damaged card: its '{name}' is {said!r}. Export it again.")
+            value = settings.get(name)
+            raise DataError(f"{file} holds a damaged card: its '{name}' is {value!r}. Export it again.")
     span = settings.get("pixel_range")  # files of before it have none
     if span is not None and not (len(span) == 2 and span[0] < span[1]):
         raise DataError(f"{file} holds a damaged card: its 'pixel_range' is {span!r}. Export it again.")
@@ -83,10 +83,10 @@ def network(data: bytes, file: Path, threads: int, providers: Sequence[str] | No
     """What runs the file. Its bytes are given, not its path: what is run is what was looked through."""
     onnxruntime.disable_telemetry_events()  # on Windows, where the variables of `quiet` are not read
     wanted = list(providers or ["CPUExecutionProvider"])
-    there = onnxruntime.get_available_providers()
+    available = onnxruntime.get_available_providers()
     for name in wanted:
-        if name not in there:
-            raise UsageError(f"ONNX Runtime has no provider '{name}' here. It has: {', '.join(there)}.")
+        if name not in available:
+            raise UsageError(f"ONNX Runtime has no provider '{name}' here. It has: {', '.join(available)}.")
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

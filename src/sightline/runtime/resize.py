@@ -59,17 +59,17 @@ def back(stored: tuple[int, int], size: tuple[int, int], fit: Fit) -> NDArray[np
     return np.array([[across, 0, -(across * left)], [0, down, -(down * top)]])
 
 
-def resized(image: np.ndarray, size: tuple[int, int], seen: Seen | None = None) -> np.ndarray:
+def resized(image: np.ndarray, size: tuple[int, int], window: Seen | None = None) -> np.ndarray:
     """(H, W, C) uint8 scaled to (height, width): each row, then each column, as torch does it.
 
     Args:
         image: The picture.
         size: Height and width that it is scaled to.
-        seen: The rows and the columns of the result that are wanted (first, and the one after the last); of a
+        window: Rows and columns of the result that are wanted (first, and the one after the last); of a
             thin picture they may be a tiny part of it. All if left out.
     """
     height, width = image.shape[:2]
-    rows, columns = seen or ((0, size[0]), (0, size[1]))
+    rows, columns = window or ((0, size[0]), (0, size[1]))
 
     def across(first: int, last: int) -> np.ndarray:
         part = image[first:last]
@@ -109,8 +109,8 @@ def _grey(image: np.ndarray) -> np.ndarray:
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     inner, (top, left) = fitted(image.shape[:2], size, "crop")
-    seen = (-top, size[0] - top), (-left, size[1] - left)
-    return np.ascontiguousarray(resized(image, inner, seen))
+    window = (-top, size[0] - top), (-left, size[1] - left)
+    return np.ascontiguousarray(resized(image, inner, window))
 
 
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -161,7 +161,7 @@ def _along(source: Callable[[int, int], np.ndarray], old: int, new: int, wanted:
         new: Places that they become.
         wanted: Which of these.
     """
-    bits, found = _bits(_top(old, new)), []
+    bits, rows = _bits(_top(old, new)), []
     for place in range(*wanted):
         start, shares = _weights(old, new, np.array([place]))
         first = int(start[0])
@@ -171,8 +171,8 @@ def _along(source: Callable[[int, int], np.ndarray], old: int, new: int, wanted:
         for i in range(0, len(exact), step):
             part = source(first + i, first + min(i + step, len(exact)))
             total = total + np.tensordot(exact[i : i + step], part.astype(np.float64), 1)
-        found.append((total + 0.5).astype(np.uint8))
-    return np.stack(found)
+        rows.append((total + 0.5).astype(np.uint8))
+    return np.stack(rows)
 
 
 @lru_cache(maxsize=8)
@@ -188,7 +188,7 @@ def _filters(old: int, new: int, channels: int, wanted: Span) -> list[_Filter]:
     kind = np.float32 if bits <= 16 else np.float64
     exact = (_whole(shares, bits) * 2.0**-bits).astype(kind)
     count, most = exact.shape
-    found = []
+    filters = []
     for begin in range(0, count, _BLOCK):
         end = min(count, begin + _BLOCK)
         first, last = int(start[begin]), min(old, int(start[end - 1]) + most)
@@ -199,8 +199,8 @@ def _filters(old: int, new: int, channels: int, wanted: Span) -> list[_Filter]:
         if channels > 1:
             matrix = np.kron(matrix, np.eye(channels, dtype=kind))
         begin, end, first, last = (channels * v for v in (begin, end, first, last))
-        found.append(_Filter(begin, end, first, last, matrix))
-    return found
+        filters.append(_Filter(begin, end, first, last, matrix))
+    return filters
 
 
 def _weights(old: int, new: int, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

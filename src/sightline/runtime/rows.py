@@ -50,8 +50,8 @@ def counted(names: Sequence[str], labels: Sequence[int]) -> str:
     counts = [0] * len(names)
     for k in labels:
         counts[k] += 1
-    said = [f"{count} {name}" for name, count in zip(names, counts, strict=True) if count]
-    return ", ".join(said) or "nothing"
+    texts = [f"{count} {name}" for name, count in zip(names, counts, strict=True) if count]
+    return ", ".join(texts) or "nothing"
 
 
 def objects(names: Sequence[str], labels: Sequence[int], scores: Sequence[float] | None = None) -> Row:
@@ -91,8 +91,8 @@ def masks(names: Sequence[str], counts: NDArray[np.integer]) -> Row:
         counts: (K,) pixels of each.
     """
     shares = (counts / max(int(counts.sum()), 1)).tolist()
-    told = {f"share({name})": round(v, 6) for name, v in zip(names, shares, strict=True)}
-    return {"found": shared(names, counts), **told}
+    shares_by_name = {f"share({name})": round(v, 6) for name, v in zip(names, shares, strict=True)}
+    return {"found": shared(names, counts), **shares_by_name}
 
 
 def boxes(
@@ -102,11 +102,11 @@ def boxes(
     corners: Sequence[Sequence[float]],
 ) -> list[Row]:
     """One row an object: class, score (None for a truth), and corners in pixels to a thousandth."""
-    told: Sequence[float | None] = [None] * len(labels) if scores is None else scores
+    scores_or_none: Sequence[float | None] = [None] * len(labels) if scores is None else scores
     rows = []
-    for k, score, box in zip(labels, told, corners, strict=True):
-        kept = None if score is None else round(score, 5)
-        rows.append(dict(zip(OBJECT, (names[k], kept, *(round(v, 3) for v in box)), strict=True)))
+    for k, score, box in zip(labels, scores_or_none, corners, strict=True):
+        rounded = None if score is None else round(score, 5)
+        rows.append(dict(zip(OBJECT, (names[k], rounded, *(round(v, 3) for v in box)), strict=True)))
     return rows
 
 
@@ -132,20 +132,20 @@ def row(kind: str, prediction: Any, names: Sequence[str], outputs: Sequence[str]
     return _ROWS[kind](prediction, names, outputs)
 
 
-def full(path: str, told: Row, prediction: Any, names: Sequence[str]) -> Row:
+def full(path: str, row: Row, prediction: Any, names: Sequence[str]) -> Row:
     """What a line says of a picture: its path, its row, and the boxes and masks of its objects."""
-    found = {"path": path, **told}
+    record = {"path": path, **row}
     if hasattr(prediction, "boxes"):
         labels, scores = prediction.labels.tolist(), prediction.scores.tolist()
-        found["boxes"] = boxes(names, labels, scores, prediction.boxes.tolist())
+        record["boxes"] = boxes(names, labels, scores, prediction.boxes.tolist())
     if getattr(prediction, "parts", ()):
-        found["masks"] = codes(prediction.size, prediction.parts)
-    return found
+        record["masks"] = codes(prediction.size, prediction.parts)
+    return record
 
 
-def line(told: Row) -> str:
+def line(row: Row) -> str:
     """A row as a line of a .jsonl file."""
-    return json.dumps(told, ensure_ascii=False) + "\n"
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 def _label(prediction: Any, names: Sequence[str], outputs: Sequence[str]) -> Row:

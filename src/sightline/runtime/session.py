@@ -145,8 +145,8 @@ class Session:
             image = decode(source, page=page, span=span)
             stored = image.shape[:2]
             _check_sides(stored, source)
-        seen = resize.view(image, size, fit, channels)
-        return Prepared(np.ascontiguousarray(seen.transpose(2, 0, 1)), (int(stored[0]), int(stored[1])))
+        resized = resize.view(image, size, fit, channels)
+        return Prepared(np.ascontiguousarray(resized.transpose(2, 0, 1)), (int(stored[0]), int(stored[1])))
 
     def infer(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
         """Outputs of the network by name, for (B, C, H, W) uint8.
@@ -181,18 +181,18 @@ class Session:
         if min_score is not None:
             settings, limits = _wanted(min_score, self.card, self._settings)
         wanted = {name: outputs[name] for name in READERS[kind][0]}
-        found = []
-        for i, said in enumerate(read(kind, wanted, settings, list(stored))):
+        answers = []
+        for i, prediction in enumerate(read(kind, wanted, settings, list(stored))):
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
-                found.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
+                answers.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
                 continue
             if limits is not None:
-                said = said.least(limits)
-            found.append(Answer(str(i), self._row(said), said))
-        return found
+                prediction = prediction.least(limits)
+            answers.append(Answer(str(i), self._row(prediction), prediction))
+        return answers
 
-    def _row(self, said: Any) -> dict[str, Any]:
-        return rows.row(self.card["prediction"], said, self.names, self.card.get("outputs") or ())
+    def _row(self, prediction: Any) -> dict[str, Any]:
+        return rows.row(self.card["prediction"], prediction, self.names, self.card.get("outputs") or ())
 
     def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
         """Answers in order, as they come; a bad file is an answer with an error, the rest goes on.
@@ -210,10 +210,10 @@ class Session:
         if batch_size < 1:
             raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
         most = self._most(batch_size)
-        items = (_item(i, one) for i, one in enumerate(sources))
+        items = (_item(i, source) for i, source in enumerate(sources))
         if self.tile:
-            for one in items:
-                yield self._by_tiles(one, most)
+            for source in items:
+                yield self._by_tiles(source, most)
             return
         while some := list(islice(items, most)):
             yield from self._batch(some)
@@ -226,22 +226,22 @@ class Session:
         ready: list[Prepared] = []
         errors: dict[int, str] = {}
         with self._clock("prepare"):
-            for i, one in enumerate(items):
+            for i, item in enumerate(items):
                 try:
-                    ready.append(self._seen(one))
+                    ready.append(self._seen(item))
                 except UnreadableImage as error:
                     errors[i] = error.detail
         answers: Iterator[Answer] = iter(())
         if ready:
             with self._clock("infer"):
-                outputs = self.infer(np.stack([one.pixels for one in ready]))
+                outputs = self.infer(np.stack([item.pixels for item in ready]))
             with self._clock("read"):
-                answers = iter(self.read(outputs, [one.stored for one in ready]))
-        found = []
-        for i, one in enumerate(items):
-            said = Answer(one.id, error=errors[i]) if i in errors else next(answers)
-            found.append(Answer(one.id, said.row, said.prediction, said.error, one.seconds))
-        return found
+                answers = iter(self.read(outputs, [item.stored for item in ready]))
+        results = []
+        for i, item in enumerate(items):
+            answer = Answer(item.id, error=errors[i]) if i in errors else next(answers)
+            results.append(Answer(item.id, answer.row, answer.prediction, answer.error, item.seconds))
+        return results
 
     def joined(
         self,
@@ -264,36 +264,36 @@ class Session:
         with self._clock("prepare"):
             picture = windows_of(source, page, self._settings["pixel_range"])
         tiles, most = tiling.cut(*picture.size, self.tile), self._most(batch_size)
-        found = Joined(tiles, picture.size)
+        merged = Joined(tiles, picture.size)
         for start in range(0, len(tiles), most):
             with self._clock("prepare"):
                 ready = [self.prepare(picture.read(*part)) for part in tiles[start : start + most]]
             with self._clock("infer"):
                 outputs = self.infer(np.stack([part.pixels for part in ready]))
             with self._clock("read"):
-                for said in self.read(outputs, [part.stored for part in ready], min_score):
-                    if said.error:
-                        return Answer("0", error=said.error)
-                    found.add(said.prediction)
+                for answer in self.read(outputs, [part.stored for part in ready], min_score):
+                    if answer.error:
+                        return Answer("0", error=answer.error)
+                    merged.add(answer.prediction)
         with self._clock("read"):
-            whole = found.whole()
+            whole = merged.whole()
             return Answer("0", self._row(whole), whole)
 
-    def _by_tiles(self, one: Item, most: int) -> Answer:
+    def _by_tiles(self, item: Item, most: int) -> Answer:
         try:
-            said = self.joined(self._source(one), one.page, most)
+            answer = self.joined(self._source(item), item.page, most)
         except UnreadableImage as error:
-            said = Answer(one.id, error=error.detail)
-        return replace(said, id=one.id, seconds=one.seconds)
+            answer = Answer(item.id, error=error.detail)
+        return replace(answer, id=item.id, seconds=item.seconds)
 
-    def _seen(self, one: Item) -> Prepared:
-        return self.prepare(self._source(one), one.page)
+    def _seen(self, item: Item) -> Prepared:
+        return self.prepare(self._source(item), item.page)
 
     @staticmethod
-    def _source(one: Item) -> Path | bytes | NDArray[np.uint8]:
-        if one.source is None or one.error:
-            raise UnreadableImage(one.id, "unreadable", one.error)
-        return one.source
+    def _source(item: Item) -> Path | bytes | NDArray[np.uint8]:
+        if item.source is None or item.error:
+            raise UnreadableImage(item.id, "unreadable", item.error)
+        return item.source
 
     def _clock(self, what: str) -> _Clock:
         return _Clock(self.spent, what)
@@ -301,17 +301,17 @@ class Session:
     def _check(self) -> None:
         """That the network takes and gives what its card says."""
         (height, width), channels = self._settings["size"], self._settings["channels"]
-        takes = {one.name: (one.type, one.shape[1:]) for one in self._network.get_inputs()}
+        takes = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in self._network.get_inputs()}
         kind, shape = takes.get(INPUT, ("", []))
         # A side that may vary has a name instead of a number.
         sides = zip(shape, (channels, height, width), strict=False)
-        fits = all(not isinstance(found, int) or found == side for found, side in sides)
+        fits = all(not isinstance(size, int) or size == side for size, side in sides)
         if len(takes) != 1 or kind != "tensor(uint8)" or len(shape) != 3 or not fits:
             raise DataError(
                 f"{self._file} should take 'images', uint8 (B, {channels}, {height}, {width}). Found {takes}."
             )
-        there = {one.name for one in self._network.get_outputs()}
-        missing = sorted(set(READERS[self.card["prediction"]][0]) - there)
+        output_names = {tensor.name for tensor in self._network.get_outputs()}
+        missing = sorted(set(READERS[self.card["prediction"]][0]) - output_names)
         if missing:
             raise DataError(
                 f"{self._file} gives no {missing[0]!r}, which its card promises. Export it again."

@@ -38,7 +38,7 @@ class Sources:
     def __init__(self, named: Sequence[str]) -> None:
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
-        self._items: list[Path | int] = [item for one in named for item in self._found(one)]
+        self._items: list[Path | int] = [item for source in named for item in self._found(source)]
         self._films = {item for item in self._items if isinstance(item, int) or _is_film(item)}
         self.live = any(isinstance(item, int) for item in self._items)
         self.films = bool(self._films)
@@ -64,30 +64,30 @@ class Sources:
         if camera := _CAMERA.fullmatch(source):
             return [int(camera[1])]
         skipped: list[Path] = []
-        found: list[Path | int] = [*globbed(str(path), skipped)]
+        paths: list[Path | int] = [*globbed(str(path), skipped)]
         self.hidden += skipped
-        if not found:
+        if not paths:
             others = f" {told(skipped)}" if skipped else ""
             raise UsageError(
                 f"{source}: there is no such file or folder, and as a glob it matches no file.{others}"
             )
-        return found
+        return paths
 
     def _in_folder(self, folder: Path) -> list[Path | int]:
         """Pictures and videos of a folder by their ending; the others are counted."""
         endings = ALL_EXTENSIONS | (EXTENSIONS if _has_opencv() else frozenset[str]())
-        found: list[Path | int] = []
+        paths: list[Path | int] = []
         skipped: list[Path] = []
         for path in files_below(folder, skipped):
             if path.suffix.lower() in endings:
-                found.append(path)
+                paths.append(path)
             else:
                 self.left_out[path.suffix.lower() or "no ending"] += 1
         self.hidden += skipped
-        if not found:
+        if not paths:
             others = f"{self._others()}. {told(skipped)}".strip()
             raise UsageError(f"The folder {folder} has no pictures in it{others}")
-        return found
+        return paths
 
     def _others(self) -> str:
         listed = ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))

@@ -32,8 +32,8 @@ def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Sp
     """
     if isinstance(source, np.ndarray):
         return Whole(source)
-    found = opened(source, page, span) if isinstance(source, Path) else None
-    return found or Whole(decode(source, page=page, span=span))
+    reader = opened(source, page, span) if isinstance(source, Path) else None
+    return reader or Whole(decode(source, page=page, span=span))
 
 
 class Joined:
@@ -65,17 +65,20 @@ class Joined:
         if self._maps:
             return Masks(np.concatenate(list(blended(self._map, self._tiles, *self._size))))
         each = self._objects
-        tile = np.repeat(np.arange(len(each)), [len(one.labels) for one in each])
+        tile = np.repeat(np.arange(len(each)), [len(tile_result.labels) for tile_result in each])
         boxes, labels, scores = (
-            np.concatenate([getattr(one, name) for one in each]) for name in ("boxes", "labels", "scores")
+            np.concatenate([getattr(tile_result, name) for tile_result in each])
+            for name in ("boxes", "labels", "scores")
         )
-        found = Instances(self._size, boxes, labels, scores, [part for one in each for part in one.parts])
-        return found.at(distinct(boxes, labels, scores, tile, self._tiles))
+        merged = Instances(
+            self._size, boxes, labels, scores, [part for tile_result in each for part in tile_result.parts]
+        )
+        return merged.at(distinct(boxes, labels, scores, tile, self._tiles))
 
     def _map(self, i: int) -> Map:
         _, _, width, height = self._tiles[i]
-        found: Map = np.frombuffer(zlib.decompress(self._maps[i]), dtype=np.uint8).reshape(height, width)
-        return found
+        class_map: Map = np.frombuffer(zlib.decompress(self._maps[i]), dtype=np.uint8).reshape(height, width)
+        return class_map
 
 
 def can_join(kind: str) -> bool:

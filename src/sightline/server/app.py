@@ -58,8 +58,8 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
-    told = page.described(app, closed, list(service.engines))
-    app.state.openapi, app.state.page = told, page.html(told)
+    document = page.described(app, closed, list(service.engines))
+    app.state.openapi, app.state.page = document, page.html(document)
     return app
 
 
@@ -78,12 +78,12 @@ async def predict(request: Request) -> Response:
     min_score = _min_score(least, service, engine)
     wish = wish_of(request.headers.get("accept"))
     body = await request.body()
-    asked = request.headers, body, service.limits.max_images
-    sent = uploads(*asked) if len(body) < _LARGE else await asyncio.to_thread(uploads, *asked)
+    arguments = request.headers, body, service.limits.max_images
+    sent = uploads(*arguments) if len(body) < _LARGE else await asyncio.to_thread(uploads, *arguments)
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
     if wish != "row" and len(sent) > 1:
         raise Refused(406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON.")
-    answers = await engine.predict([Job(one.content, wish, min_score) for one in sent])
+    answers = await engine.predict([Job(upload.content, wish, min_score) for upload in sent])
     checked(answers)
     if wish == "row":
         return Response(document(engine.name, sent, answers), media_type="application/json")
@@ -137,21 +137,21 @@ async def docs(request: Request) -> Response:
     return Response(request.app.state.page, media_type="text/html", headers=rules)
 
 
-def _json(told: Any) -> Response:
+def _json(document: Any) -> Response:
     from fastapi.responses import JSONResponse
 
-    return JSONResponse(told)
+    return JSONResponse(document)
 
 
-def _asked(request: Request, *known: str) -> list[str | None]:
+def _asked(request: Request, *known_names: str) -> list[str | None]:
     """What the query says to each of these names. What else is asked for there is refused, not passed over in
     silence."""
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
-    if len(set(names)) < len(names) or not set(names) <= set(known):
-        listed = " and ".join(f"'{name}'" for name in known)
+    if len(set(names)) < len(names) or not set(names) <= set(known_names):
+        listed = " and ".join(f"'{name}'" for name in known_names)
         raise Refused(400, "query", f"The query may hold {listed} once, and nothing else.")
-    return [dict(given).get(name) for name in known]
+    return [dict(given).get(name) for name in known_names]
 
 
 def _min_score(text: str | None, service: Service, engine: Engine) -> float | None:
@@ -179,8 +179,8 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = {404: "no-such-path", 405: "method"}.get(error.status_code, "http")
-    said = Refused(error.status_code, reason, f"{error.detail}. See /docs.", error.headers)
-    return await _refused(request, said)
+    refusal = Refused(error.status_code, reason, f"{error.detail}. See /docs.", error.headers)
+    return await _refused(request, refusal)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -70,10 +70,10 @@ class Queue:
     def withdraw(self, given: Iterable[Waiting], answer: Answer) -> None:
         """Answer those that still wait with this; those that a worker has are left alone."""
         still = set(self._waiting)
-        for one in given:
-            if one in still:
-                self._waiting.remove(one)
-                one.settle(answer)
+        for job in given:
+            if job in still:
+                self._waiting.remove(job)
+                job.settle(answer)
 
     def due(self) -> float | None:
         """Seconds until there is a batch: 0 once it is full or its first job has waited as long as it may;

@@ -23,18 +23,18 @@ def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
         (H', W', 3) uint8; small pictures are enlarged so that words fit.
     """
     names = card.get("settings", {}).get("classes") or []
-    kind, said = card.get("prediction", ""), answer.prediction
+    kind, prediction = card.get("prediction", ""), answer.prediction
     if kind in ("instances", "outlines"):
-        return _objects(image, said, names)
+        return _objects(image, prediction, names)
     if kind == "masks":
-        large, _ = enlarged(regions(image, said.map, VOID))
-        there = [int(k) for k in np.unique(said.map) if k != VOID]
-        return legend(large, [(names[k], colour_of(k)) for k in there])
-    told = {k: v for k, v in answer.row.items() if not k.startswith("p(")}
-    return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in told.values()))
+        large, _ = enlarged(regions(image, prediction.map, VOID))
+        classes = [int(k) for k in np.unique(prediction.map) if k != VOID]
+        return legend(large, [(names[k], colour_of(k)) for k in classes])
+    values = {k: v for k, v in answer.row.items() if not k.startswith("p(")}
+    return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in values.values()))
 
 
-def _objects(image: np.ndarray, said: Any, names: list[str]) -> np.ndarray:
-    tinted = objects(image, said.parts, np.arange(len(said.parts)))
+def _objects(image: np.ndarray, prediction: Any, names: list[str]) -> np.ndarray:
+    tinted = objects(image, prediction.parts, np.arange(len(prediction.parts)))
     large, factor = enlarged(tinted)
-    return boxes(large, factor * said.boxes, said.labels, said.scores, names)
+    return boxes(large, factor * prediction.boxes, prediction.labels, prediction.scores, names)

@@ -138,7 +138,7 @@ class Engine:
         except QueueFull:
             raise overloaded() from None
         self._hand_out()
-        futures = [one.answer for one in waiting]
+        futures = [job.answer for job in waiting]
         try:
             _, late = await asyncio.wait(futures, timeout=self.limits.timeout)
             if late:
@@ -220,21 +220,21 @@ class Engine:
 
     def _take_back(self, worker: _Worker) -> None:
         """What a worker that is no more had not begun."""
-        left = [one for batch in worker.given for one in batch]
+        left = [job for batch in worker.given for job in batch]
         worker.given.clear()
         worker.clock(0)
         oldest = asyncio.get_running_loop().time() - self.limits.timeout
-        self.queue.put_back([one for one in left if one.since > oldest])
-        for one in left:
-            if one.since <= oldest:  # nobody would withdraw it any more
-                one.settle(_WAITED)
+        self.queue.put_back([job for job in left if job.since > oldest])
+        for job in left:
+            if job.since <= oldest:  # nobody would withdraw it any more
+                job.settle(_WAITED)
         self._hand_out()
 
     def _hand_out(self) -> None:
         """Give workers all batches that are due. An idle worker takes what has waited long enough, a busy one
         only a full batch, which does not get better by waiting until it is through. Of busy ones that is
         chosen which was busy last: behind a picture that takes long nothing should wait."""
-        while worker := min(self._able, key=lambda one: (len(one.given), -one.began), default=None):
+        while worker := min(self._able, key=lambda job: (len(job.given), -job.began), default=None):
             due = self.queue.due()
             if due is None or len(worker.given) >= _AHEAD:
                 return
@@ -245,7 +245,7 @@ class Engine:
                     self._alarm = asyncio.get_running_loop().call_later(due, self._rung)
                 return
             worker.given.append(self.queue.take())
-            worker.process.give([one.job for one in worker.given[-1]])
+            worker.process.give([job.job for job in worker.given[-1]])
             if len(worker.given) == 1:
                 worker.clock(self.limits.timeout)
 
@@ -265,5 +265,5 @@ def overloaded() -> Refused:
 
 
 def _settle(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
-    for one, answer in zip(batch, answers, strict=True):
-        one.settle(answer)
+    for job, answer in zip(batch, answers, strict=True):
+        job.settle(answer)

@@ -75,8 +75,8 @@ class Policy:
 
     def welcome(self, headers: dict[str, list[str]]) -> str:
         """The origin of the page that asks, if it is one that may; else empty."""
-        said = headers.get("origin", [])
-        return said[0] if len(said) == 1 and said[0].lower() in self.origins else ""
+        origins = headers.get("origin", [])
+        return origins[0] if len(origins) == 1 and origins[0].lower() in self.origins else ""
 
     def judge(self, path: str, headers: dict[str, list[str]], client: str, *, ahead: bool = False) -> None:
         """Pass, or raise.
@@ -163,38 +163,38 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        asked = _Request(scope, receive, send, self)
+        request = _Request(scope, receive, send, self)
         try:
-            await self._serve(asked)
+            await self._serve(request)
         finally:
-            self._held -= asked.size
-            self._note(asked)
+            self._held -= request.size
+            self._note(request)
 
-    async def _serve(self, asked: _Request) -> None:
+    async def _serve(self, request: _Request) -> None:
         try:
-            first = asked.method == "OPTIONS" and "access-control-request-method" in asked.headers
-            ahead = first and bool(self.policy.welcome(asked.headers))
-            client = (asked.scope.get("client") or ("",))[0]
-            self.policy.judge(asked.path, asked.headers, client, ahead=ahead)
+            first = request.method == "OPTIONS" and "access-control-request-method" in request.headers
+            ahead = first and bool(self.policy.welcome(request.headers))
+            client = (request.scope.get("client") or ("",))[0]
+            self.policy.judge(request.path, request.headers, client, ahead=ahead)
             if ahead:
-                await asked.permit()
+                await request.permit()
                 return
-            if asked.method == "POST" and self.busy():
+            if request.method == "POST" and self.busy():
                 raise overloaded()
-            body = await self._received(asked)
-            await self.app(asked.scope, _replay(body, asked.receive), asked.send)
+            body = await self._received(request)
+            await self.app(request.scope, _replay(body, request.receive), request.send)
         except Refused as refused:
-            await asked.refuse(refused)
+            await request.refuse(refused)
         except _Gone:
-            asked.reason = "gone"
+            request.reason = "gone"
         except Exception as error:  # the last resort: an answer, and a line in the log
-            log("failed", logging.ERROR, exc_info=error, path=asked.path, id=asked.id)
-            if not asked.status:
-                await asked.refuse(
-                    Refused(500, "failed", f"The server failed; its log says more ({asked.id}).")
+            log("failed", logging.ERROR, exc_info=error, path=request.path, id=request.id)
+            if not request.status:
+                await request.refuse(
+                    Refused(500, "failed", f"The server failed; its log says more ({request.id}).")
                 )
 
-    async def _received(self, asked: _Request) -> bytes:
+    async def _received(self, request: _Request) -> bytes:
         """The body.
 
         Raises:
@@ -204,15 +204,15 @@ class Guard:
         large = Refused(
             413, "too-large", f"The request is larger than the limit of {limit:,} bytes (--max-body)."
         )
-        if asked.declared > limit:
+        if request.declared > limit:
             raise large
         try:
             async with asyncio.timeout(self.limits.timeout):
-                while not asked.complete:
-                    chunk = await asked.more()
-                    asked.size += len(chunk)
+                while not request.complete:
+                    chunk = await request.more()
+                    request.size += len(chunk)
                     self._held += len(chunk)
-                    if asked.size > limit:
+                    if request.size > limit:
                         raise large
                     if self._held > self.limits.held:
                         raise overloaded()
@@ -222,26 +222,26 @@ class Guard:
             raise Refused(408, "too-slow", text) from None
         return b"".join(chunks)
 
-    def _note(self, asked: _Request) -> None:
-        seconds = time.perf_counter() - asked.started
-        asked.reason = asked.reason or asked.scope["state"].get("refused", "")
-        route = getattr(asked.scope.get("route"), "path", "other")
+    def _note(self, request: _Request) -> None:
+        seconds = time.perf_counter() - request.started
+        request.reason = request.reason or request.scope["state"].get("refused", "")
+        route = getattr(request.scope.get("route"), "path", "other")
         self.metrics.count(
-            "sightline_requests_total", path=route, method=asked.method, status=str(asked.status)
+            "sightline_requests_total", path=route, method=request.method, status=str(request.status)
         )
         self.metrics.observe("sightline_request_seconds", seconds, path=route)
-        if asked.reason:
-            self.metrics.count("sightline_refused_total", reason=asked.reason)
-        quiet = asked.path in OPEN or asked.path == "/metrics"
-        if asked.reason == "overloaded":  # a line for each would be most of the work, and fill the disk
+        if request.reason:
+            self.metrics.count("sightline_refused_total", reason=request.reason)
+        quiet = request.path in OPEN or request.path == "/metrics"
+        if request.reason == "overloaded":  # a line for each would be most of the work, and fill the disk
             self._unsaid += 1
             if self._silent is None:
                 self.tell()
             return
-        log("request", logging.DEBUG if quiet else logging.INFO, id=asked.id, method=asked.method,
-            path=asked.path, status=asked.status, ms=round(1000 * seconds, 2), bytes=asked.size,
-            reason=asked.reason, client=(asked.scope.get("client") or ("",))[0],
-            **asked.scope["state"].get("facts", {}))  # fmt: skip
+        log("request", logging.DEBUG if quiet else logging.INFO, id=request.id, method=request.method,
+            path=request.path, status=request.status, ms=round(1000 * seconds, 2), bytes=request.size,
+            reason=request.reason, client=(request.scope.get("client") or ("",))[0],
+            **request.scope["state"].get("facts", {}))  # fmt: skip
 
     def tell(self) -> None:
         """Log how many requests were refused for want of room since that was last told; again in a second."""

@@ -62,10 +62,10 @@ async def ready(request: Request) -> Response:
             responses={**schema.answer("The model.", schema.OBJECT), **_errors(404)})  # fmt: skip
 async def model(request: Request, name: str) -> Response:
     """Shapes with -1 for the number of pictures."""
-    engine, known = _model(request, name)
-    outputs = [_told(t.name, t.dtype, list(t.shape)) for t in known.outputs]
+    engine, ready = _model(request, name)
+    outputs = [_told(t.name, t.dtype, list(t.shape)) for t in ready.outputs]
     return _json({"name": engine.name, "versions": ["1"], "platform": "onnxruntime_onnx",
-                  "inputs": [_told(INPUT, "uint8", [-1, *known.shape])], "outputs": outputs})  # fmt: skip
+                  "inputs": [_told(INPUT, "uint8", [-1, *ready.shape])], "outputs": outputs})  # fmt: skip
 
 
 @router.get("/models/{name}/ready", summary="Whether a model can predict",
@@ -83,20 +83,20 @@ async def model_ready(request: Request, name: str) -> Response:
                         **_errors(404, 500, 504)})  # fmt: skip
 async def infer(request: Request, name: str) -> Response:
     """Data as JSON, or behind the JSON as bytes (binary_data_size, Inference-Header-Content-Length)."""
-    engine, known = _model(request, name)
+    engine, ready = _model(request, name)
     body, most = await request.body(), request.app.state.service.limits.max_images
     # Large JSON is read and written by threads: other requests go on.
-    asked = await asyncio.to_thread(_asked, body, request.headers.get(HEADER))
-    pixels = await asyncio.to_thread(_pixels, asked, known, most)
-    wanted = _wanted(asked, [t.name for t in known.outputs])
+    request_body = await asyncio.to_thread(_asked, body, request.headers.get(HEADER))
+    pixels = await asyncio.to_thread(_pixels, request_body, ready, most)
+    wanted = _wanted(request_body, [t.name for t in ready.outputs])
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(pixels)}
-    answers = await engine.predict([Job(np.ascontiguousarray(one), "tensors") for one in pixels])
+    answers = await engine.predict([Job(np.ascontiguousarray(image), "tensors") for image in pixels])
     checked(answers)
     parts = [a.content for a in answers if isinstance(a.content, dict)]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
     head = {"model_name": engine.name, "model_version": "1"}
-    if isinstance(asked.head.get("id"), str):
-        head["id"] = asked.head["id"]
+    if isinstance(request_body.head.get("id"), str):
+        head["id"] = request_body.head["id"]
     return await asyncio.to_thread(_reply, head, outputs, wanted)
 
 
@@ -108,8 +108,8 @@ class _Asked:
     tail: bytes
 
 
-def _json(told: Any) -> Response:
-    return Response(json.dumps(told), media_type="application/json")
+def _json(document: Any) -> Response:
+    return Response(json.dumps(document), media_type="application/json")
 
 
 def _bad(what: str) -> Refused:
@@ -140,9 +140,9 @@ def _asked(body: bytes, length: str | None) -> _Asked:
     return _Asked(head, body[cut:])
 
 
-def _pixels(asked: _Asked, known: Ready, most: int) -> np.ndarray:
+def _pixels(request: _Asked, ready: Ready, most: int) -> np.ndarray:
     """(N, C, H, W) uint8 of the one input."""
-    inputs = asked.head.get("inputs")
+    inputs = request.head.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
         raise _bad(f"'inputs' must hold one tensor, '{INPUT}'.")
     tensor: dict[str, Any] = inputs[0]
@@ -150,16 +150,16 @@ def _pixels(asked: _Asked, known: Ready, most: int) -> np.ndarray:
     if tensor.get("name") != INPUT or tensor.get("datatype") != "UINT8":
         raise _bad(f"The input must be named '{INPUT}' and of datatype UINT8.")
     if not isinstance(shape, list) or not all(type(n) is int for n in shape) or len(shape) != 4:
-        raise _bad(f"The shape must be [N, {', '.join(map(str, known.shape))}].")
-    if tuple(shape[1:]) != known.shape or shape[0] < 1:
-        raise _bad(f"The shape must be [N, {', '.join(map(str, known.shape))}] with N of at least 1.")
+        raise _bad(f"The shape must be [N, {', '.join(map(str, ready.shape))}].")
+    if tuple(shape[1:]) != ready.shape or shape[0] < 1:
+        raise _bad(f"The shape must be [N, {', '.join(map(str, ready.shape))}] with N of at least 1.")
     if shape[0] > most:
         raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
     size = (tensor.get("parameters") or {}) if isinstance(tensor.get("parameters"), dict | None) else {}
     if "binary_data_size" in size:
-        if size["binary_data_size"] != len(asked.tail) or len(asked.tail) != math.prod(shape):
+        if size["binary_data_size"] != len(request.tail) or len(request.tail) != math.prod(shape):
             raise _bad("binary_data_size, the bytes behind the JSON and the shape must agree.")
-        return np.frombuffer(asked.tail, dtype=np.uint8).reshape(shape)
+        return np.frombuffer(request.tail, dtype=np.uint8).reshape(shape)
     return _from_json(tensor.get("data"), shape)
 
 
@@ -177,27 +177,33 @@ def _from_json(data: Any, shape: list[int]) -> np.ndarray:
     return values.astype(np.uint8).reshape(shape)
 
 
-def _wanted(asked: _Asked, known: list[str]) -> dict[str, bool]:
+def _wanted(request: _Asked, known_names: list[str]) -> dict[str, bool]:
     """Outputs that are asked for, all if none is named; and whether each is to come as bytes."""
-    settings = asked.head.get("parameters")
+    settings = request.head.get("parameters")
     binary = isinstance(settings, dict) and settings.get("binary_data_output") is True
-    outputs = asked.head.get("outputs")
+    outputs = request.head.get("outputs")
     if outputs is None:
-        return dict.fromkeys(known, binary)
-    if not isinstance(outputs, list) or not outputs or not all(isinstance(one, dict) for one in outputs):
+        return dict.fromkeys(known_names, binary)
+    if (
+        not isinstance(outputs, list)
+        or not outputs
+        or not all(isinstance(output, dict) for output in outputs)
+    ):
         raise _bad("'outputs' must be a list of objects with 'name', or be left out.")
-    found = {}
-    for one in outputs:
-        name, own = one.get("name"), one.get("parameters")
-        if not isinstance(name, str) or name not in known:
-            raise _bad(f"There is no such output. Known: {', '.join(known)}.")
-        found[name] = own.get("binary_data", binary) is True if isinstance(own, dict) else binary
-    return found
+    binary_by_name = {}
+    for output in outputs:
+        name, parameters = output.get("name"), output.get("parameters")
+        if not isinstance(name, str) or name not in known_names:
+            raise _bad(f"There is no such output. Known: {', '.join(known_names)}.")
+        binary_by_name[name] = (
+            parameters.get("binary_data", binary) is True if isinstance(parameters, dict) else binary
+        )
+    return binary_by_name
 
 
 def _reply(head: dict[str, Any], outputs: dict[str, np.ndarray], binary: dict[str, bool]) -> Response:
     """JSON, and behind it the bytes (little endian, row by row) of outputs that were wanted so."""
-    told, tail = [], []
+    entries, tail = [], []
     for name, value in outputs.items():
         entry = _told(name, str(value.dtype), list(value.shape))
         if binary[name]:
@@ -205,8 +211,8 @@ def _reply(head: dict[str, Any], outputs: dict[str, np.ndarray], binary: dict[st
             entry["parameters"] = {"binary_data_size": len(tail[-1])}
         else:
             entry["data"] = _numbers(value)
-        told.append(entry)
-    text = json.dumps({**head, "outputs": told}).encode()
+        entries.append(entry)
+    text = json.dumps({**head, "outputs": entries}).encode()
     if not tail:
         return Response(text, media_type="application/json")
     return Response(b"".join([text, *tail]), media_type="application/octet-stream",

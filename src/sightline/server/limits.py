@@ -52,7 +52,7 @@ def origins_of(given: Sequence[str]) -> tuple[str, ...]:
     Raises:
         UsageError: If one is none.
     """
-    found = []
+    origins = []
     for text in [given] if isinstance(given, str) else given:
         parts = re.fullmatch(r"https?://[^/\s?#@*]+", text.lower())
         if parts is None:
@@ -60,8 +60,8 @@ def origins_of(given: Sequence[str]) -> tuple[str, ...]:
                 f"--allow-origin is scheme and host of a page, such as https://shop.example, without a path; "
                 f"several by giving it again. Received '{text}'."
             )
-        found.append(parts[0])
-    return tuple(found)
+        origins.append(parts[0])
+    return tuple(origins)
 
 
 def size_of(text: str | int, option: str) -> int:
@@ -83,7 +83,7 @@ def seconds_of(text: str | float, option: str) -> float:
 
 
 def _measure(text: str, units: dict[str, float] | dict[str, int], option: str, wanted: str) -> float:
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*)\s*", text.lower())
-    if found is None or found[2] not in units:
+    match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([a-z]*)\s*", text.lower())
+    if match is None or match[2] not in units:
         raise UsageError(f"{option} must be {wanted}. Received '{text}'.")
-    return float(found[1]) * units[found[2]]
+    return float(match[1]) * units[match[2]]

@@ -194,9 +194,9 @@ class Timed(HttpToolsProtocol):
                 method = self.parser.get_method()
                 if method == b"CONNECT":
                     raise httptools.HttpParserError("this is no proxy") from None
-                kept = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
+                headers = [b"%s: %s\r\n" % pair for pair in self.headers if pair[0] != b"upgrade"]
                 version = self.parser.get_http_version().encode()
-                head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, b"".join(kept))
+                head = b"%s %s HTTP/%s\r\n%s\r\n" % (method, self.url, version, b"".join(headers))
                 self.parser = httptools.HttpRequestParser(self)
                 self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
                 data = head + data[stopped.args[0] :]
@@ -261,8 +261,8 @@ def bound(host: str, port: int) -> socket.socket:
         UsageError: If the address is not of this machine, or the port is taken.
     """
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
+        addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = addresses[0]
         return socket.create_server(address[:2], family=family, backlog=1024)  # type: ignore[arg-type]
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error

@@ -19,17 +19,17 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        said: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "time": f"{moment}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
         }
         fields = getattr(record, "fields", None)
-        said |= {"event": record.getMessage()[:_LONGEST]} if fields is None else fields
+        entry |= {"event": record.getMessage()[:_LONGEST]} if fields is None else fields
         if record.exc_info and record.exc_info[0] is not None:
             places = traceback.extract_tb(record.exc_info[2])[-4:]
-            said["exception"] = record.exc_info[0].__name__
-            said["at"] = [f"{p.filename}:{p.lineno} {p.name}" for p in places]
-        return json.dumps(said, default=str)
+            entry["exception"] = record.exc_info[0].__name__
+            entry["at"] = [f"{p.filename}:{p.lineno} {p.name}" for p in places]
+        return json.dumps(entry, default=str)
 
 
 def set_up(stream: TextIO, level: int = logging.INFO) -> None:

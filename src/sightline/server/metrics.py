@@ -47,9 +47,9 @@ class Metrics:
     def observe(self, name: str, value: float, **labels: str) -> None:
         """Add a value to a histogram."""
         buckets = HISTOGRAMS[name][1]
-        seen = self._seen[name].setdefault(tuple(labels.items()), [0.0] * (len(buckets) + 2))
-        seen[bisect_left(buckets, value)] += 1
-        seen[-1] += value
+        counts = self._seen[name].setdefault(tuple(labels.items()), [0.0] * (len(buckets) + 2))
+        counts[bisect_left(buckets, value)] += 1
+        counts[-1] += value
 
     def gauge(self, name: str, value: Callable[[], float], **labels: str) -> None:
         """Have a gauge read by this function whenever it is asked for."""
@@ -62,27 +62,27 @@ class Metrics:
     def text(self) -> str:
         """All of it, as Prometheus reads it."""
         lines: list[str] = []
-        for name, said in COUNTERS.items():
-            lines += [f"# HELP {name} {said}", f"# TYPE {name} counter"]
+        for name, help_text in COUNTERS.items():
+            lines += [f"# HELP {name} {help_text}", f"# TYPE {name} counter"]
             lines += [f"{name}{_braced(labels)} {n:g}" for labels, n in self._counts[name].items()]
-        for name, said in GAUGES.items():
-            lines += [f"# HELP {name} {said}", f"# TYPE {name} gauge"]
+        for name, help_text in GAUGES.items():
+            lines += [f"# HELP {name} {help_text}", f"# TYPE {name} gauge"]
             lines += [f"{name}{_braced(labels)} {read():.0f}" for labels, read in self._gauges[name].items()]
-        for name, (said, buckets) in HISTOGRAMS.items():
-            lines += [f"# HELP {name} {said}", f"# TYPE {name} histogram"]
-            for labels, seen in self._seen[name].items():
-                lines += _histogram(name, labels, buckets, seen)
+        for name, (help_text, buckets) in HISTOGRAMS.items():
+            lines += [f"# HELP {name} {help_text}", f"# TYPE {name} histogram"]
+            for labels, counts in self._seen[name].items():
+                lines += _histogram(name, labels, buckets, counts)
         return "\n".join(lines) + "\n"
 
 
-def _histogram(name: str, labels: _Labels, buckets: tuple[float, ...], seen: list[float]) -> list[str]:
+def _histogram(name: str, labels: _Labels, buckets: tuple[float, ...], counts: list[float]) -> list[str]:
     total, lines = 0.0, []
-    for edge, n in zip((*map(str, buckets), "+Inf"), seen, strict=False):
+    for edge, n in zip((*map(str, buckets), "+Inf"), counts, strict=False):
         total += n
         lines.append(f"{name}_bucket{_braced((*labels, ('le', edge)))} {total:.0f}")
     return [
         *lines,
-        f"{name}_sum{_braced(labels)} {seen[-1]:.9g}",
+        f"{name}_sum{_braced(labels)} {counts[-1]:.9g}",
         f"{name}_count{_braced(labels)} {total:.0f}",
     ]
 

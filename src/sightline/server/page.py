@@ -29,30 +29,36 @@ def described(app: FastAPI, closed: bool, models: list[str]) -> dict[str, Any]:
         closed: Whether a token is needed.
         models: Their names.
     """
-    told: dict[str, Any] = app.openapi()
-    for methods in told["paths"].values():
+    document: dict[str, Any] = app.openapi()
+    for methods in document["paths"].values():
         for operation in methods.values():
-            for one in operation.get("parameters", []):
-                if one["name"] != "min_score":  # all others are names of models
-                    one["schema"] = {"type": "string", "enum": models}
+            for parameter in operation.get("parameters", []):
+                if parameter["name"] != "min_score":  # all others are names of models
+                    parameter["schema"] = {"type": "string", "enum": models}
     if closed:
-        told.setdefault("components", {})["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        for path, methods in told["paths"].items():
+        document.setdefault("components", {})["securitySchemes"] = {
+            "token": {"type": "http", "scheme": "bearer"}
+        }
+        for path, methods in document["paths"].items():
             for operation in methods.values():
                 operation["security"] = [] if "health" in path or path == "/readyz" else [{"token": []}]
-    return told
+    return document
 
 
-def html(told: dict[str, Any]) -> str:
+def html(document: dict[str, Any]) -> str:
     """The description as a page."""
     parts = [
-        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(told['info']['title'])}</title>"
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(document['info']['title'])}</title>"
     ]
     parts.append("<meta name=viewport content='width=device-width'>")
-    parts.append(f"<style>{_STYLE}</style><h1>{escape(told['info']['title'])} {told['info']['version']}</h1>")
-    parts.append(f"<p>{escape(told['info']['description'])} <code>/openapi.json</code> says all of this to ")
+    parts.append(
+        f"<style>{_STYLE}</style><h1>{escape(document['info']['title'])} {document['info']['version']}</h1>"
+    )
+    parts.append(
+        f"<p>{escape(document['info']['description'])} <code>/openapi.json</code> says all of this to "
+    )
     parts.append(f"programs.</p><pre>{escape(_EXAMPLES)}</pre>")
-    for path, methods in told["paths"].items():
+    for path, methods in document["paths"].items():
         parts += [_operation(path, method, operation) for method, operation in methods.items()]
     return "".join(parts) + "</html>\n"
 
@@ -60,9 +66,9 @@ def html(told: dict[str, Any]) -> str:
 def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     parts = [f"<h2><b>{method.upper()}</b>{escape(path)}</h2><p>{escape(operation.get('summary', ''))}. "]
     parts.append(f"{escape(operation.get('description', ''))}</p><table>")
-    for one in operation.get("parameters", []):
-        said = f"in the {one['in']}. {one.get('description', '')}"
-        parts.append(f"<tr><td><code>{escape(one['name'])}</code><td>{escape(said)}")
+    for parameter in operation.get("parameters", []):
+        description = f"in the {parameter['in']}. {parameter.get('description', '')}"
+        parts.append(f"<tr><td><code>{escape(parameter['name'])}</code><td>{escape(description)}")
     for kind in operation.get("requestBody", {}).get("content", {}):
         parts.append(f"<tr><td>body<td>{escape(kind)}")
     for status, reply in operation["responses"].items():

@@ -55,13 +55,13 @@ class Process:
         """
         timer = asyncio.get_running_loop().call_later(limit, self.overdue, limit)
         try:
-            said = await self._received()
+            message = await self._received()
         finally:
             timer.cancel()
-        if isinstance(said, Failed):
-            raise _ERRORS.get(said.exit_code, SightlineError)(said.message)
-        assert isinstance(said, Ready)
-        return said
+        if isinstance(message, Failed):
+            raise _ERRORS.get(message.exit_code, SightlineError)(message.message)
+        assert isinstance(message, Ready)
+        return message
 
     def give(self, jobs: Sequence[Job]) -> None:
         """Have it predict these, after what it was given before."""
@@ -73,8 +73,8 @@ class Process:
         Raises:
             WorkerLost: If the process ends.
         """
-        found: list[Answer] = await self._received()
-        return found
+        answers: list[Answer] = await self._received()
+        return answers
 
     def overdue(self, limit: float) -> None:
         """End it since it took longer than `limit` seconds."""

@@ -30,7 +30,7 @@ class Refused(Exception):
     def body(self, path: str) -> bytes:
         """JSON text: {"error": {"status", "reason", "message"}}, and {"error": text} where KServe's protocol
         says so (/v2)."""
-        told: object = {"status": self.status, "reason": self.reason, "message": self.message}
+        error: object = {"status": self.status, "reason": self.reason, "message": self.message}
         if path == "/v2" or path.startswith("/v2/"):
-            told = self.message
-        return json.dumps({"error": told}).encode()
+            error = self.message
+        return json.dumps({"error": error}).encode()

@@ -67,7 +67,7 @@ def document(model: str, sent: Sequence[Upload], answers: Sequence[Answer]) -> b
 
     The rows are JSON already, written by the workers, and only put together here.
     """
-    told = []
+    entries = []
     for k, (upload, answer) in enumerate(zip(sent, answers, strict=True)):
         path = json.dumps(upload.name or str(k), ensure_ascii=False).encode("utf-8", "replace")
         if answer.status == 200:
@@ -76,5 +76,5 @@ def document(model: str, sent: Sequence[Upload], answers: Sequence[Answer]) -> b
         else:
             error = {"status": answer.status, "reason": answer.reason, "message": answer.message}
             rest = b', "error": ' + json.dumps(error).encode() + b"}"
-        told.append(b'{"path": ' + path + rest)
-    return b'{"model": %s, "predictions": [%s]}' % (json.dumps(model).encode(), b", ".join(told))
+        entries.append(b'{"path": ' + path + rest)
+    return b'{"model": %s, "predictions": [%s]}' % (json.dumps(model).encode(), b", ".join(entries))

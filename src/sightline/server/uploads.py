@@ -46,22 +46,22 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
         )
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1", "replace"))
     if kind == b"multipart/form-data":
-        found = _form(body, options.get(b"boundary", b""), most)
+        files = _form(body, options.get(b"boundary", b""), most)
     elif kind.startswith(b"image/") or kind == b"application/octet-stream":
-        found = [Upload("", body)]
+        files = [Upload("", body)]
     elif kind == b"application/json":
-        found = _encoded(body, most)
+        files = _encoded(body, most)
     else:
         raise Refused(415, "content-type", WANTED, {
             "Accept-Post": "multipart/form-data, image/*, application/octet-stream, application/json",
         })  # fmt: skip
-    if not found:
+    if not files:
         raise Refused(422, "no-picture", f"The request holds no picture. {WANTED}")
-    for one in found:
-        if not one.content:
-            which = f" '{one.name}'" if one.name else ""
+    for upload in files:
+        if not upload.content:
+            which = f" '{upload.name}'" if upload.name else ""
             raise Refused(422, "empty", f"The picture{which} is empty: 0 bytes were sent.")
-    return found
+    return files
 
 
 @dataclass
@@ -112,11 +112,11 @@ class _Reader:
         self._part.pieces.append(data[start:end])
 
     def end(self) -> None:
-        _, said = parse_options_header(self._part.headers.get(b"content-disposition", b""))
-        if b"filename" not in said:
-            field_name = said.get(b"name", b"").decode("utf-8", "replace")[:_NAME]
+        _, disposition = parse_options_header(self._part.headers.get(b"content-disposition", b""))
+        if b"filename" not in disposition:
+            field_name = disposition.get(b"name", b"").decode("utf-8", "replace")[:_NAME]
             raise Refused(422, "no-file", f"The part '{field_name}' of the form is no file. Send only files.")
-        name = said[b"filename"].decode("utf-8", "replace")[:_NAME]
+        name = disposition[b"filename"].decode("utf-8", "replace")[:_NAME]
         self.found.append(Upload(name, b"".join(self._part.pieces)))
 
     def finish(self) -> None:
@@ -148,12 +148,12 @@ def _encoded(body: bytes, most: int) -> list[Upload]:
     if body.count(b",") > 2 * most + 2:  # one between pictures, one in a data URL
         raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
     try:
-        told = json.loads(body)
+        document = json.loads(body)
     except (ValueError, RecursionError):
         raise Refused(400, "json", f"The body is no JSON. {WANTED}") from None
-    if not isinstance(told, dict) or list(told) not in (["image"], ["images"]):
+    if not isinstance(document, dict) or list(document) not in (["image"], ["images"]):
         raise Refused(422, "json", f"The JSON holds one of 'image' and 'images', and no more. {WANTED}")
-    texts = told["images"] if "images" in told else [told["image"]]
+    texts = document["images"] if "images" in document else [document["image"]]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
         raise Refused(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
     if len(texts) > most:

@@ -72,18 +72,18 @@ def warmed(session: Any, batch: int) -> Ready:
     channels, height, width = prepared.pixels.shape
     largest = max(1, min(batch, PIXELS_AT_ONCE // (height * width)))
     outputs = session.infer(np.stack([prepared.pixels] * largest))
-    told = (Tensor(name, str(v.dtype), (-1, *v.shape[1:])) for name, v in outputs.items())
-    return Ready(dict(session.card), (channels, height, width), tuple(told))
+    tensors = (Tensor(name, str(v.dtype), (-1, *v.shape[1:])) for name, v in outputs.items())
+    return Ready(dict(session.card), (channels, height, width), tuple(tensors))
 
 
 def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
     """One answer for each job, whatever happens to the others."""
-    found: list[Answer | None] = [None] * len(jobs)
+    answers: list[Answer | None] = [None] * len(jobs)
     groups: dict[tuple[int, ...], list[tuple[int, np.ndarray, tuple[int, int]]]] = {}
     for i, job in enumerate(jobs):
         try:
             if isinstance(job.content, bytes) and getattr(session, "tile", False):
-                found[i] = _said(session, session.joined(job.content, **_least(job)), job, spec)
+                answers[i] = _said(session, session.joined(job.content, **_least(job)), job, spec)
                 continue
             if isinstance(job.content, bytes):
                 prepared = session.prepare(job.content)
@@ -92,21 +92,21 @@ def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
                 pixels, stored = job.content, job.content.shape[1:]
             groups.setdefault(pixels.shape, []).append((i, pixels, stored))
         except Exception as error:  # one bad picture must not cost the others
-            found[i] = trouble(error)
+            answers[i] = trouble(error)
     for shape, group in groups.items():
         at_once = max(1, PIXELS_AT_ONCE // (shape[1] * shape[2]))
         parts = [group[k : k + at_once] for k in range(0, len(group), at_once)]
-        told = [answer for part in parts for answer in _predicted(session, part, jobs, spec)]
-        for i, answer in zip([g[0] for g in group], told, strict=True):
-            found[i] = answer
-    return [a or Answer(status=500, reason="lost", message="No answer was made.") for a in found]
+        predicted = [answer for part in parts for answer in _predicted(session, part, jobs, spec)]
+        for i, answer in zip([g[0] for g in group], predicted, strict=True):
+            answers[i] = answer
+    return [a or Answer(status=500, reason="lost", message="No answer was made.") for a in answers]
 
 
 def trouble(error: Exception) -> Answer:
     """The answer that an exception stands for."""
     if isinstance(error, UnreadableImage):
-        said = f"The picture {error.detail}."[:400]
-        return Answer(status=STATUS.get(error.reason, 422), reason=error.reason, message=said)
+        message = f"The picture {error.detail}."[:400]
+        return Answer(status=STATUS.get(error.reason, 422), reason=error.reason, message=message)
     if isinstance(error, MemoryError):
         return Answer(status=413, reason="memory", message="There is not enough memory for this picture.")
     what = f"The model could not be run on this picture ({type(error).__name__})."
@@ -124,7 +124,7 @@ def _predicted(
     except Exception as error:
         if len(group) == 1:
             return [trouble(error)]
-        return [_predicted(session, [one], jobs, spec)[0] for one in group]
+        return [_predicted(session, [item], jobs, spec)[0] for item in group]
 
 
 def _told(
@@ -147,9 +147,11 @@ def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:
     if answer.error:
         return Answer(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
     if job.form == "row":
-        told = full("", answer.row, answer.prediction, session.card.get("settings", {}).get("classes") or [])
-        del told["path"]  # the sender's name for it, which does not come here
-        return Answer(json.dumps(finite(told), ensure_ascii=False).encode("utf-8", "replace"))
+        record = full(
+            "", answer.row, answer.prediction, session.card.get("settings", {}).get("classes") or []
+        )
+        del record["path"]  # the sender's name for it, which does not come here
+        return Answer(json.dumps(finite(record), ensure_ascii=False).encode("utf-8", "replace"))
     from sightline.data.encode import encode_jpeg, encode_png
     from sightline.data.images import decode
 

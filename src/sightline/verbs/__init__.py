@@ -59,12 +59,12 @@ def _meant(name: str, value: Any, hint: Any) -> Any:
 def _place(value: Any) -> Any:
     """A path, or several, with "~" as the home folder, also in "NAME=~/file" and "sam:~/folder"."""
     if isinstance(value, list | tuple):
-        return type(value)(_place(one) for one in value)
+        return type(value)(_place(item) for item in value)
     if not isinstance(value, str | os.PathLike):
         return value
     text = os.fspath(value)
-    found = re.match(r"([^/\\~]*[=:])?(~.*)", text, re.DOTALL) if isinstance(text, str) else None
-    if found is None:
+    match = re.match(r"([^/\\~]*[=:])?(~.*)", text, re.DOTALL) if isinstance(text, str) else None
+    if match is None:
         return value
-    whole = (found[1] or "") + home(found[2])
+    whole = (match[1] or "") + home(match[2])
     return whole if isinstance(value, str) else Path(whole)

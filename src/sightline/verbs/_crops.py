@@ -56,22 +56,22 @@ def cut_out(
 
 def _objects(answer: Answer) -> Iterator[tuple[int, np.ndarray]]:
     """Class and pixels of each object, the surest first."""
-    one, found = answer.input, answer.outcome.prediction
-    if answer.outcome.error or not len(found.labels):
+    item, prediction = answer.input, answer.outcome.prediction
+    if answer.outcome.error or not len(prediction.labels):
         return
     try:
-        image = one.full()
+        image = item.full()
     except UnreadableImage as error:  # read by windows, and too large as a whole
-        say(f"{one.id}: no object was cut out, it {error.detail}.")
+        say(f"{item.id}: no object was cut out, it {error.detail}.")
         return
-    boxes = found.boxes.double().numpy()
+    boxes = prediction.boxes.double().numpy()
     corners = np.column_stack([np.floor(boxes[:, :2]), np.ceil(boxes[:, 2:])])
     corners = corners.clip(0, image.shape[1::-1] * 2).astype(int)
-    scores = np.zeros(len(boxes)) if found.scores is None else found.scores.numpy()
+    scores = np.zeros(len(boxes)) if prediction.scores is None else prediction.scores.numpy()
     for i in np.argsort(-scores, kind="stable"):
         x1, y1, x2, y2 = corners[i]
         if x2 > x1 and y2 > y1:
-            yield int(found.labels[i]), np.ascontiguousarray(image[y1:y2, x1:x2])
+            yield int(prediction.labels[i]), np.ascontiguousarray(image[y1:y2, x1:x2])
 
 
 def _folders(names: Sequence[str]) -> list[str]:

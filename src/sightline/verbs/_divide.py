@@ -31,13 +31,13 @@ def divide(
     """
     alike = together(dataset, scan)
     if splits is None:
-        made = split(dataset, seed=seed, strata=strata, together=alike)
-        return made.assignment, list(made.notes)
+        assignment = split(dataset, seed=seed, strata=strata, together=alike)
+        return assignment.assignment, list(assignment.notes)
     file = Path(splits)
     file = file / "splits.json" if file.is_dir() else file
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"--splits {file}: no split can be read there ({error}).") from error
-    made = grown(dataset, stored, together=alike)
-    return made.assignment, [f"Split replayed from {file}.", *made.notes]
+    assignment = grown(dataset, stored, together=alike)
+    return assignment.assignment, [f"Split replayed from {file}.", *assignment.notes]

@@ -72,7 +72,9 @@ def witness(path: Path, dataset: Dataset) -> Witness:
     return Witness(run, model, task)
 
 
-def ask(one: Witness, dataset: Dataset, scan: Scan, findings: Sequence[Finding]) -> tuple[list[Finding], str]:
+def ask(
+    witness: Witness, dataset: Dataset, scan: Scan, findings: Sequence[Finding]
+) -> tuple[list[Finding], str]:
     """What the model speaks against, and a sentence on what it was shown.
 
     It is shown no picture that the run or the data have put to test, whatever else has changed, and none
@@ -81,7 +83,7 @@ def ask(one: Witness, dataset: Dataset, scan: Scan, findings: Sequence[Finding])
     Raises:
         DataError: If nothing is left to be shown, or the model does not know the classes.
     """
-    stored = json.loads((one.run.path / "splits.json").read_text(encoding="utf-8"))
+    stored = json.loads((witness.run.path / "splits.json").read_text(encoding="utf-8"))
     part = {item: name for name, items in stored.items() for item in items}
     given = np.array([part.get(item, "") for item in dataset.ids], dtype=object)
     test = (dataset.splits == "test") | (given == "test")
@@ -93,19 +95,21 @@ def ask(one: Witness, dataset: Dataset, scan: Scan, findings: Sequence[Finding])
     left = f"{closed:,} of the test part and {faulty:,} with errors were not shown."
     if not len(where):
         raise DataError(
-            f"--run {one.run.path}: no picture of {dataset.name} can be shown to the model. {left} "
+            f"--run {witness.run.path}: no picture of {dataset.name} can be shown to the model. {left} "
             "Mend the errors, or leave out --run."
         )
-    shown = same_question(dataset.subset(where), one.run, one.model.settings)
+    shown = same_question(dataset.subset(where), witness.run, witness.model.settings)
     trained = frozenset(dataset.ids[i] for i in where.tolist() if given[i] == "train")
-    say(f"Asking {one.run.path} about {len(shown):,} pictures.")
+    say(f"Asking {witness.run.path} about {len(shown):,} pictures.")
     devices = Devices.start()
-    model = one.model.to(devices.device)
+    model = witness.model.to(devices.device)
     with threads.few([model], 64, devices):
-        said = predict(model, batches(shown, model.settings, batch_size=64), devices)
-    doubted = one.task.doubts(said.prediction, said.truth, said.ids, {**model.settings, "trained": trained})
+        prediction = predict(model, batches(shown, model.settings, batch_size=64), devices)
+    doubted = witness.task.doubts(
+        prediction.prediction, prediction.truth, prediction.ids, {**model.settings, "trained": trained}
+    )
     note = (
-        f"{one.run.path} was asked about {len(shown):,} pictures; it was trained on {len(trained):,} of "
+        f"{witness.run.path} was asked about {len(shown):,} pictures; it was trained on {len(trained):,} of "
         f"them, by their names. {left}"
     )
     return doubted, note

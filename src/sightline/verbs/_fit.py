@@ -77,8 +77,8 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
     backbone, card = model.backbone(), weights.card_beside(source)
     settings = card.get("settings", {})
     same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
-    theirs, own = ((info or {}).get("classes") for info in (card.get("info"), card_of(plan, {})["info"]))
-    names = [list((known or {}).get("names", ())) for known in (theirs, own)]
+    theirs, ours = ((info or {}).get("classes") for info in (card.get("info"), card_of(plan, {})["info"]))
+    names = [list((class_info or {}).get("names", ())) for class_info in (theirs, ours)]
     other = bool(card) and names[0] != names[1]
     into = model if same or backbone is None else backbone
     loaded = weights.load_into(into, source, fresh_head=other)
@@ -191,13 +191,13 @@ def fit(
 
 def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
     """Loss and main score on validation; "val_score" is turned so that higher is better."""
-    found = predict(model, val, devices)
+    prediction = predict(model, val, devices)
     main = plan.task.card.score
     metric = plan.task.metrics()[main]
-    metric.update(found.prediction, found.truth)
+    metric.update(prediction.prediction, prediction.truth)
     value = metric.compute()
     turned = value if metric.card.higher_is_better else -value
-    return {"val_loss": found.loss, f"val_{main}": value, "val_score": turned}
+    return {"val_loss": prediction.loss, f"val_{main}": value, "val_score": turned}
 
 
 def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
@@ -219,21 +219,21 @@ def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:
 
 
 def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
-    found: list[Callback] = []
+    callbacks: list[Callback] = []
     tracker = plan.recipe.tracker or "none"
     if tracker != "none" and devices.first:
-        found.append(importlib.import_module(f"sightline.engine.callbacks.{tracker}").Tracker(run))
-    found += [Energy(run), Events(run)]
+        callbacks.append(importlib.import_module(f"sightline.engine.callbacks.{tracker}").Tracker(run))
+    callbacks += [Energy(run), Events(run)]
     if plan.recipe.patience:
-        found.append(EarlyStop(plan.recipe.patience))
-    return found
+        callbacks.append(EarlyStop(plan.recipe.patience))
+    return callbacks
 
 
 def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
     device = devices.device
-    asked = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    if device.type != "cuda" or asked.get("batch_size") is not None:
+    given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
+    if device.type != "cuda" or given.get("batch_size") is not None:
         return plan
     train = plan.part("train")
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
@@ -243,9 +243,9 @@ def sized(plan: Plan, devices: Devices) -> Plan:
         return seen(train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), settings["fit"])[0]
 
     model: Model = plan.method.MODEL(plan.settings).to(device)
-    found = devices.gather(batch_size.on_gpu(model, targets, start, device))[0]
-    say(f"batch     {found} images a step: the most, up to {start}, that fit on {device}")
-    return replace(plan, recipe=replace(plan.recipe, batch_size=found))
+    most_that_fit = devices.gather(batch_size.on_gpu(model, targets, start, device))[0]
+    say(f"batch     {most_that_fit} images a step: the most, up to {start}, that fit on {device}")
+    return replace(plan, recipe=replace(plan.recipe, batch_size=most_that_fit))
 
 
 def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:

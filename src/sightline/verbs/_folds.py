@@ -27,7 +27,7 @@ from sightline.verbs._plan import Asked, Looked, Plan, look_at, plan
 from sightline.verbs.load import read_card
 
 
-def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
+def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
     """Train k times, each on other folds; out-of-fold predictions, their scores, and the spread.
 
     Raises:
@@ -37,14 +37,14 @@ def cross_validate(asked: Asked, k: int, out: Path | None, overwrite: bool) -> R
         raise UsageError(f"--folds must be at least 2. Received {k}.")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
         raise UsageError("--folds runs in one process. Start it without torchrun.")
-    if asked.teacher is not None or asked.prune is not None:
+    if arguments.teacher is not None or arguments.prune is not None:
         raise UsageError(
             "--folds tests every image, and the run of --teacher or --prune has been trained on most of "
             "them. Leave one of the two out."
         )
-    if asked.splits is not None:
+    if arguments.splits is not None:
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
-    plans = _plans(asked, k)
+    plans = _plans(arguments, k)
     out = out or Run.free(f"{plans[0].dataset.name}-folds")
     whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
     return _carry_out(plans, whole)
@@ -61,12 +61,12 @@ def resume(whole: Run, data: str, device: str, data_dir: Path | None) -> Run:
         raise UsageError(
             f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
         )
-    kept = {**whole.facts["asked"], "data": data, "accept": tuple(whole.facts["asked"]["accept"])}
+    stored = {**whole.facts["asked"], "data": data, "accept": tuple(whole.facts["asked"]["accept"])}
     if data_dir is not None:
-        kept["data_dir"] = str(data_dir)
+        stored["data_dir"] = str(data_dir)
     if device != "auto":
-        kept["device"] = device
-    plans = _plans(Asked(**kept), whole.facts["folds"])
+        stored["device"] = device
+    plans = _plans(Asked(**stored), whole.facts["folds"])
     now, then = plans[0].dataset.fingerprint(), whole.facts["data"]["fingerprint"]
     if now != then:
         raise DataError(
@@ -77,20 +77,22 @@ def resume(whole: Run, data: str, device: str, data_dir: Path | None) -> Run:
     return _carry_out(plans, whole)
 
 
-def _plans(asked: Asked, k: int) -> list[Plan]:
+def _plans(arguments: Asked, k: int) -> list[Plan]:
     """A plan for each fold; the same ones for the same data and seed."""
-    looked = look_at(asked)
-    same = together(looked.dataset, looked.scan)
-    tests = folds(looked.dataset, k, seed=asked.seed, strata=looked.strata, together=same)
-    return [_seen.checked(plan(asked, looked, splits=_splits(looked, test, asked))) for test in tests]
+    prepared = look_at(arguments)
+    same = together(prepared.dataset, prepared.scan)
+    tests = folds(prepared.dataset, k, seed=arguments.seed, strata=prepared.strata, together=same)
+    return [
+        _seen.checked(plan(arguments, prepared, splits=_splits(prepared, test, arguments))) for test in tests
+    ]
 
 
 def _carry_out(plans: list[Plan], whole: Run) -> Run:
     """Train what is not trained yet, and pool the answers."""
     runs = []
-    for i, made in enumerate(plans):
+    for i, fold_plan in enumerate(plans):
         say(f"Fold {i + 1} of {len(plans)}")
-        runs.append(_fold(made, whole.path / f"fold-{i + 1}"))
+        runs.append(_fold(fold_plan, whole.path / f"fold-{i + 1}"))
     results, parts = _pooled(plans, runs)
     storage.write_json(whole.path / "results.json", results.to_json())
     whole.update(state="done")
@@ -98,31 +100,37 @@ def _carry_out(plans: list[Plan], whole: Run) -> Run:
     return whole
 
 
-def _fold(made: Plan, folder: Path) -> Run:
+def _fold(fold_plan: Plan, folder: Path) -> Run:
     """One fold: as it is if it is done, resumed if it was begun, else trained."""
     from sightline.verbs import train
 
     if not (folder / "splits.json").is_file():
-        return train.carry_out(made, folder, overwrite=folder.exists())
+        return train.carry_out(fold_plan, folder, overwrite=folder.exists())
     run = Run.open(folder)
     if run.facts["state"] == "done":
         say(f"{folder} is done.")
         return run
-    asked = made.asked
+    arguments = fold_plan.asked
     return train.resume_one(
-        asked.data, folder, asked.device, None if asked.data_dir is None else Path(asked.data_dir)
+        arguments.data,
+        folder,
+        arguments.device,
+        None if arguments.data_dir is None else Path(arguments.data_dir),
     )
 
 
-def _splits(looked: Looked, test: np.ndarray, asked: Asked) -> np.ndarray:
+def _splits(prepared: Looked, test: np.ndarray, arguments: Asked) -> np.ndarray:
     """The fold is the test part; validation is cut from the rest, grouped and in proportion."""
-    given = np.full(len(looked.dataset), "train", dtype=object)
+    given = np.full(len(prepared.dataset), "train", dtype=object)
     given[test] = "test"
-    dataset = looked.dataset.with_splits(given)
-    made = split(
-        dataset, seed=asked.seed, strata=looked.strata, together=together(looked.dataset, looked.scan)
+    dataset = prepared.dataset.with_splits(given)
+    divided = split(
+        dataset,
+        seed=arguments.seed,
+        strata=prepared.strata,
+        together=together(prepared.dataset, prepared.scan),
     )
-    return made.assignment
+    return divided.assignment
 
 
 def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
@@ -130,9 +138,13 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     task, dataset = plans[0].task, plans[0].dataset
 
     def all_of(name: str) -> tuple[list[str], Any, Any]:
-        found = [run.predictions(name) for run in runs]
-        ids = [i for f in found for i in f[0]]
-        return ids, type(found[0][1]).cat([f[1] for f in found]), type(found[0][2]).cat([f[2] for f in found])
+        predictions = [run.predictions(name) for run in runs]
+        ids = [i for f in predictions for i in f[0]]
+        return (
+            ids,
+            type(predictions[0][1]).cat([f[1] for f in predictions]),
+            type(predictions[0][2]).cat([f[2] for f in predictions]),
+        )
 
     ids, prediction, truth = all_of("test")
     where = {item: i for i, item in enumerate(dataset.ids)}
@@ -142,8 +154,8 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     beside = {}
     everywhere = [n for n in runs[0].results.baselines if all(n in run.results.baselines for run in runs)]
     for name in everywhere:
-        _, said, true = all_of(f"test.{name}")
-        results.baselines[name], beside[name] = _judge.scored(task, said, true, groups)
+        _, predicted, true = all_of(f"test.{name}")
+        results.baselines[name], beside[name] = _judge.scored(task, predicted, true, groups)
     results.verdicts = _judge.verdicts(task, results, network, beside, groups, truth)
     settings = read_card(runs[0].path)[1]["settings"]
     results.exhibits = _judge.exhibits(task, prediction, truth, ids, settings, results.verdicts)

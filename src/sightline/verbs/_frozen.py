@@ -42,21 +42,23 @@ class Frozen:
     def _net(self) -> Any:
         size, channels = self._settings["size"], self._settings["channels"]
         with quiet():  # its weights are known from the plan
-            made = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
-        return self._still(made)
+            network = zoo.create(embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained="yes")
+        return self._still(network)
 
-    def _still(self, made: Any) -> Any:
+    def _still(self, network: Any) -> Any:
         """The network as it is used here."""
-        assert made.pixels is not None
-        self._mean, self._std = (torch.tensor(v, device=self._device).view(1, -1, 1, 1) for v in made.pixels)
-        return made.eval().to(self._device, memory_format=torch.channels_last)
+        assert network.pixels is not None
+        self._mean, self._std = (
+            torch.tensor(v, device=self._device).view(1, -1, 1, 1) for v in network.pixels
+        )
+        return network.eval().to(self._device, memory_format=torch.channels_last)
 
     @torch.no_grad()
     def features(self, dataset: Dataset) -> NDArray[np.float32]:
         """(N, D) features of all images of a data set, in its order."""
         net = self._net
-        found = self._seen(dataset, self._settings, BATCH, "features for the baselines")
-        return np.concatenate([net.features(images).cpu().numpy() for images in found])
+        batches_of_images = self._seen(dataset, self._settings, BATCH, "features for the baselines")
+        return np.concatenate([net.features(images).cpu().numpy() for images in batches_of_images])
 
     @torch.no_grad()
     def maps(self, dataset: Dataset, size: tuple[int, int]) -> Iterator[list[Tensor]]:
@@ -68,10 +70,10 @@ class Frozen:
             _timm.pyramid(embedded.DEFAULT, channels=channels, size=size, strides=STRIDES, pretrained=True)
         )
         for images in self._seen(dataset, {**self._settings, "size": size}, MAPPED, "maps for the baselines"):
-            yield from ([m.cpu() for m in one] for one in zip(*net.maps(images), strict=True))
+            yield from ([m.cpu() for m in levels] for levels in zip(*net.maps(images), strict=True))
 
     def _seen(self, dataset: Dataset, settings: Any, batch: int, what: str) -> Iterator[Tensor]:
         """Normalized batches of a data set, in its order."""
         loader = batches(dataset, settings, batch_size=batch, workers=2 if dataset.root else 0)
-        for one in track(loader.epoch(0), what, -(-len(dataset) // batch)):
-            yield (one.images.to(self._device).float() / 255 - self._mean) / self._std
+        for batch_of_images in track(loader.epoch(0), what, -(-len(dataset) // batch)):
+            yield (batch_of_images.images.to(self._device).float() / 255 - self._mean) / self._std

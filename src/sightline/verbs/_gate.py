@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -91,11 +91,11 @@ def gate(
         tolerance: Points that the score may fall by.
         exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
     """
-    seen = _Seen(graph, open_with([]), part)
+    comparison = _Seen(graph, open_with([]), part)
     loader = batches(part, graph.model.settings, batch_size=BATCH)
     for batch in track(loader.epoch(0), "checking the file"):
-        seen.add(batch)
-    before, after = (loader.whole(type(p[0]).cat(p)) for p in (seen.before, seen.after))
+        comparison.add(batch)
+    before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
     name = task.card.score
     scores, metrics = _judge.scored(task, before, loader.targets, part.groups)
     others, _ = _judge.scored(task, after, loader.targets, part.groups)
@@ -103,49 +103,50 @@ def gate(
     fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
     fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
     changed = sum(_differ(before[i], after[i]) for i in range(len(part)))
-    found = Gate(name, scores[name], others[name], fell, tolerance, seen.apart, changed, len(part))
-    why = _why(found, seen, exact)
-    if not why and exact and seen.final:
-        why = _others_stay(graph, seen, loader)
+    result = Gate(name, scores[name], others[name], fell, tolerance, comparison.apart, changed, len(part))
+    why = _why(result, comparison, exact)
+    if not why and exact and comparison.final:
+        why = _others_stay(graph, comparison, loader)
     if not why:
-        return found
-    order = np.argsort(-np.array(seen.drift), kind="stable")[:WORST]
-    worst = [seen.ids[i] for i in order if seen.drift[i] > 0]
-    node = first(graph, lambda taps: open_with(taps), seen.sample)
-    return Gate(name, scores[name], others[name], fell, tolerance, seen.apart, changed, len(part), why, worst,
-                node)  # fmt: skip
+        return result
+    order = np.argsort(-np.array(comparison.drift), kind="stable")[:WORST]
+    worst = [comparison.ids[i] for i in order if comparison.drift[i] > 0]
+    node = first(graph, lambda taps: open_with(taps), comparison.sample)
+    return replace(result, why=why, worst=worst, node=node)
 
 
-def _why(found: Gate, seen: _Seen, exact: bool) -> str:
-    if not np.isfinite(list(seen.apart.values())).all():
+def _why(result: Gate, comparison: _Seen, exact: bool) -> str:
+    if not np.isfinite(list(comparison.apart.values())).all():
         return "it says numbers that are not finite"
-    if np.isnan(found.before.value):
-        return f"{found.metric} of the network itself is no number on these images: nothing can be said"
-    if not found.fell <= found.tolerance:
-        return f"{found.metric} fell by {found.fell:.2f} points, more than --tolerance {found.tolerance:g}"
-    if seen.final:  # see `_others_stay`
+    if np.isnan(result.before.value):
+        return f"{result.metric} of the network itself is no number on these images: nothing can be said"
+    if not result.fell <= result.tolerance:
+        return f"{result.metric} fell by {result.fell:.2f} points, more than --tolerance {result.tolerance:g}"
+    if comparison.final:  # see `_others_stay`
         return ""
-    judged = {k: v for k, v in seen.apart.items() if k not in seen.loose or k == "scores"}
+    judged = {k: v for k, v in comparison.apart.items() if k not in comparison.loose or k == "scores"}
     name, off = max(judged.items(), key=lambda item: item[1])
     if exact and off > LIMIT:
         return f"'{name}' differs by {100 * off:.2g} % of its greatest value: more than rounding explains"
     return ""
 
 
-def _others_stay(graph: Graph, seen: _Seen, loader: Any) -> str:
+def _others_stay(graph: Graph, comparison: _Seen, loader: Any) -> str:
     """Why a file of which overlapping boxes are dropped inside is rejected, or "".
 
     One bit decides which of two boxes of all but equal scores drops the other. Where the network itself says
     other objects once its weights are moved by what numbers of 32 bits are rounded by, no more can be asked.
     """
-    other = [off > LIMIT for off in seen.ranked]
+    other = [off > LIMIT for off in comparison.ranked]
     if sum(other) <= LIMIT * len(other):
         return ""
     left = list(other)
     for seed in range(SHAKES):
         shaken = _shaken(graph.model, seed)
         unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch, seed)]
-        left = [a and (not b or best > LIMIT) for a, b, best in zip(left, unsure, seen.best, strict=True)]
+        left = [
+            a and (not b or best > LIMIT) for a, b, best in zip(left, unsure, comparison.best, strict=True)
+        ]
         if sum(left) <= LIMIT * len(left):
             say(
                 f"On {sum(other)} of {len(other)} images the scores are so much alike that rounding decides "
@@ -205,21 +206,21 @@ class _Seen:
         if not len(self.sample):
             self.sample = images[:1].clone()
         truth = graph.said(images)
-        said = self._run(images.numpy())
-        got = {name: torch.from_numpy(said[name]).to(value.dtype) for name, value in truth.items()}
+        outputs = self._run(images.numpy())
+        got = {name: torch.from_numpy(outputs[name]).to(value.dtype) for name, value in truth.items()}
         each = [
             {name: _apart(truth[name][i].numpy(), got[name][i].numpy(), name in self.loose) for name in truth}
             for i in range(len(images))
         ]
-        for one in each:
-            self.apart = {name: max(self.apart[name], one[name]) for name in one}
+        for differences in each:
+            self.apart = {name: max(self.apart[name], differences[name]) for name in differences}
         if self.final:
-            self.ranked += [one["scores"] for one in each]
+            self.ranked += [differences["scores"] for differences in each]
             best = [
                 (truth["scores"][i].amax().numpy(), got["scores"][i].amax().numpy()) for i in range(len(each))
             ]
             self.best += [apart(a, b) for a, b in best]
-        self.drift += [max(one.values()) for one in each]
+        self.drift += [max(differences.values()) for differences in each]
         first = len(self.ids)
         self.ids += list(batch.ids)
         read = model.decode if graph.inside == "none" else model.read
@@ -235,20 +236,20 @@ class _Seen:
         """What the file says of picture i, in its own pixels."""
         settings = self._graph.settings
         image = view(self._part.pixels.read(i), None, channels=settings["channels"])
-        said = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
-        answer = {name: torch.from_numpy(value) for name, value in said.items()}
+        outputs = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
+        answer = {name: torch.from_numpy(value) for name, value in outputs.items()}
         return self._graph.model.read(answer, {**settings, "size": image.shape[:2]}).packed()
 
 
-def _apart(truth: Array, said: Array, loose: bool) -> float:
+def _apart(truth: Array, outputs: Array, loose: bool) -> float:
     """How far one image's output is off, in any order if loose; of whole numbers the share that differs."""
-    if truth.shape != said.shape:
+    if truth.shape != outputs.shape:
         return float("inf")
     if loose:
-        truth, said = np.sort(truth, axis=0), np.sort(said, axis=0)
+        truth, outputs = np.sort(truth, axis=0), np.sort(outputs, axis=0)
     if truth.dtype.kind in "iub":
-        return float((truth != said).mean()) if truth.size else 0.0
-    return apart(truth, said)
+        return float((truth != outputs).mean()) if truth.size else 0.0
+    return apart(truth, outputs)
 
 
 def _differ(a: Any, b: Any) -> bool:

@@ -45,7 +45,7 @@ def inputs_of(source: str | Sequence[str]) -> Inputs:
         DataError: If a table cannot be used.
     """
     several = [source] if isinstance(source, str | Path) else list(source)
-    texts = [str(one) for one in several]
+    texts = [str(item) for item in several]
     tables = [text for text in texts if is_table(text)]
     if tables and len(tables) < len(texts):
         raise UsageError(
@@ -57,18 +57,18 @@ def inputs_of(source: str | Sequence[str]) -> Inputs:
 def _of_tables(places: Iterable[str]) -> Inputs:
     inputs = Inputs()
     for place in places:
-        one = table(place)
-        if inputs.tables and one.column != inputs.column:
+        opened_table = table(place)
+        if inputs.tables and opened_table.column != inputs.column:
             raise DataError(
                 f"{place} holds pictures in another way than {inputs.tables[0]}: predict it by itself."
             )
-        inputs.column = one.column
+        inputs.column = opened_table.column
         inputs.tables.append(place if is_address(place) else str(Path(place).absolute()))
-        for found in one.inputs:
-            if inputs.found.setdefault(found.id, found) is not found:
-                raise DataError(f"{place}: '{found.id}' is in another table too. An id must be of one row.")
-        if one.repeated:
-            say(f"{place}: {one.repeated} rows name a picture again and were left out.")
+        for entry in opened_table.inputs:
+            if inputs.found.setdefault(entry.id, entry) is not entry:
+                raise DataError(f"{place}: '{entry.id}' is in another table too. An id must be of one row.")
+        if opened_table.repeated:
+            say(f"{place}: {opened_table.repeated} rows name a picture again and were left out.")
     return inputs
 
 
@@ -86,13 +86,13 @@ def _of_files(texts: Sequence[str]) -> Inputs:
         several = [Found(str(file), str(file.absolute())) for file in sources.all_files]
     for text in texts:
         if is_address(text):
-            found, left = listed(text)
+            entries, left = listed(text)
             inputs.left_out += left
-            several += found
+            several += entries
             if left:
                 say(f"{text}: {left.total()} files that are no pictures were left out.")
-    for one in several:
-        inputs.found.setdefault(located(one.id, inputs.base), one)
+    for entry in several:
+        inputs.found.setdefault(located(entry.id, inputs.base), entry)
     if again := len(several) - len(inputs.found):
         say(f"{again} inputs were named more than once; each is predicted once.")
     return inputs

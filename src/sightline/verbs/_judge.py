@@ -94,12 +94,12 @@ def baselines(
         frozen: The installed network, or None where the images are no photographs or it is not there.
         failed: Gets a sentence on each that failed and is left out.
     """
-    found: dict[str, Any] = {}
+    predictions: dict[str, Any] = {}
 
     def ask(baseline: Baseline, answer: Callable[[], Any]) -> None:
-        said = attempt(f"The baseline {baseline.name}", answer, None, failed)
-        if said is not None:
-            found[baseline.name] = said
+        prediction = attempt(f"The baseline {baseline.name}", answer, None, failed)
+        if prediction is not None:
+            predictions[baseline.name] = prediction
 
     for baseline in task.baselines():
         if not baseline.frozen:
@@ -108,31 +108,31 @@ def baselines(
             ask(baseline, partial(_mapped, baseline, train, test, settings, frozen))
     waiting = [b for b in task.baselines() if b.frozen and not b.maps]
     if frozen is None or not waiting:
-        return found
+        return predictions
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
     look = partial(_features, frozen, part, test)
     features = attempt("The look through the frozen network", look, None, failed)
     if features is None:
-        return found
+        return predictions
     for baseline in waiting:
         ask(baseline, partial(_on_features, baseline, part, *features))
-    return found
+    return predictions
 
 
 def _features(frozen: Frozen, train: Dataset, test: Dataset) -> tuple[Any, Any]:
     """(N, D) features of the training and of the test items."""
     started = time.monotonic()
-    known, asked = frozen.features(train), frozen.features(test)
+    train_features, test_features = frozen.features(train), frozen.features(test)
     say(f"frozen    features of {len(train) + len(test)} images ({time.monotonic() - started:.1f} s)")
-    return known, asked
+    return train_features, test_features
 
 
-def _on_features(baseline: Baseline, train: Dataset, known: Any, asked: Any) -> Any:
+def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_features: Any) -> Any:
     """What a baseline on frozen features says of the test items."""
     started = time.monotonic()
-    said = baseline.fit(known, train.targets)(asked)
+    prediction = baseline.fit(train_features, train.targets)(test_features)
     say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
-    return said
+    return prediction
 
 
 def exhibits(
@@ -186,9 +186,9 @@ def _mapped(
     started = time.monotonic()
     answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
     _, *places = seen(test.targets, size, settings["fit"])
-    said = Batch(torch.empty(0), None, (), *places).back(answer(frozen.maps(test, size)))
+    prediction = Batch(torch.empty(0), None, (), *places).back(answer(frozen.maps(test, size)))
     say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
-    return said
+    return prediction
 
 
 def _small(
@@ -212,14 +212,16 @@ def verdicts(
     metric = network[main]
     card = metric.card
     part = "all images" if results.split == "all" else results.split
-    said = [f"{capital(main)} on {part}: {results.scores[main].text(card.percent)}."]
+    sentences = [f"{capital(main)} on {part}: {results.scores[main].text(card.percent)}."]
     if limit := metric.limit(truth):
-        said.append(f"{capital(main)} {limit}.")
+        sentences.append(f"{capital(main)} {limit}.")
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference
         if not math.isfinite(d.value):
-            said.append(f"Network and {name} baseline cannot be compared: {main} is not defined for both.")
+            sentences.append(
+                f"Network and {name} baseline cannot be compared: {main} is not defined for both."
+            )
             continue
         k, unit = (100, " points") if card.percent else (1, "")
         ends = f"{k * d.low:+.3g} to {k * d.high:+.3g}" if math.isfinite(d.low) else "no interval"
@@ -227,22 +229,22 @@ def verdicts(
         better = d.low > 0 if card.higher_is_better else d.high < 0
         worse = d.high < 0 if card.higher_is_better else d.low > 0
         if better:
-            said.append(f"The network beats the {name} baseline by {text}.")
+            sentences.append(f"The network beats the {name} baseline by {text}.")
         elif worse:
-            said.append(f"The network is WORSE than the {name} baseline by {text}. Use the baseline.")
+            sentences.append(f"The network is WORSE than the {name} baseline by {text}. Use the baseline.")
         else:
-            said.append(
+            sentences.append(
                 f"The network does NOT beat the {name} baseline beyond the interval: difference "
                 f"{k * d.value:+.3g}{unit} ({ends}; {pair.method}). "
                 "These data do not show that the network is worth its cost."
             )
     if results.n < FEW:
         kind = "" if results.split == "all" else f"{results.split} "
-        said.append(
+        sentences.append(
             f"The {kind}images are few ({results.n}), so the intervals are wide: "
             "small differences cannot be told from chance."
         )
-    return said
+    return sentences
 
 
 def capital(name: str) -> str:
@@ -251,17 +253,17 @@ def capital(name: str) -> str:
 
 
 def without_leaks(
-    task: Task, findings: Sequence[Finding], found: Predicted, groups: np.ndarray | None
+    task: Task, findings: Sequence[Finding], predictions: Predicted, groups: np.ndarray | None
 ) -> list[str]:
     """The main score without the test images that have a copy in another part of the split."""
     leaks = [f for f in findings if f.name.endswith("-across-splits") and f.items]
-    known = {item for f in leaks for line in f.items for item in line.split(" = ")}
-    clean = np.array([item not in known for item in found.ids])
+    leaked = {item for f in leaks for line in f.items for item in line.split(" = ")}
+    clean = np.array([item not in leaked for item in predictions.ids])
     if clean.all() or not clean.any():
         return []
     keep = torch.from_numpy(np.flatnonzero(clean))
     metric = task.metrics()[task.card.score]
-    metric.update(found.prediction[keep], found.truth[keep])
+    metric.update(predictions.prediction[keep], predictions.truth[keep])
     score = intervals.score(metric, metric.stats, groups=None if groups is None else groups[clean])
     return [
         f"{int((~clean).sum())} test images have a copy, or nearly one, in another part of the split; "
@@ -323,26 +325,26 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
         images: Images of the whole data set.
         elapsed: Seconds that training took.
     """
-    said = []
+    sentences = []
     best = run.checkpoint("best")
     if best is not None and best[1].get("mean"):
-        said.append(
+        sentences.append(
             "The model is the mean of the weights with only the head fitted and of those after training: on "
             "validation neither is better beyond chance."
         )
     elif best is not None and best[1].get("epoch") == 0:
-        said.append(
+        sentences.append(
             "Training more than the head did not beat the head alone on validation: the model is the "
             "published network, frozen, with a fitted linear head (linear probe)."
         )
     if results.n < VERY_FEW:
         minutes = max(1, round(FOLDS * elapsed / 60))
-        said.append(
+        sentences.append(
             f"With --folds {FOLDS} each of the {images} images would be tested once, by a model that has not "
             f"seen it: about {minutes} min here, for an interval from {images} images instead of "
             f"{results.n}."
         )
-    return said
+    return sentences
 
 
 def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def _where(row: Row) -> Row:
 
 
 def _objects_table(prediction: Instances, row: Row, names: Sequence[str]) -> list[Row]:
-    return [{**_where(row), **one} for one in objects(prediction, names)]
+    return [{**_where(row), **record} for record in objects(prediction, names)]
 
 
 def _objects_drawn(image: np.ndarray, prediction: Instances, row: Row, names: Sequence[str]) -> np.ndarray:
@@ -81,17 +81,17 @@ def _objects_drawn(image: np.ndarray, prediction: Instances, row: Row, names: Se
 
 def _row_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
     del prediction, names
-    told = {k: v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("p(")}
-    words = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in told.values())
+    values = {k: v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("p(")}
+    words = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in values.values())
     return captioned(image, " ".join(words))
 
 
 def _masks_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
     del row
-    one = prediction.map(0)
-    there = [int(k) for k in np.unique(one) if k != VOID]
-    large, _ = enlarged(regions(image, one, VOID))
-    return legend(large, [(names[k], colour_of(k)) for k in there])
+    class_map = prediction.map(0)
+    classes = [int(k) for k in np.unique(class_map) if k != VOID]
+    large, _ = enlarged(regions(image, class_map, VOID))
+    return legend(large, [(names[k], colour_of(k)) for k in classes])
 
 
 def _outlines_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:

@@ -47,26 +47,26 @@ def held(value: Any) -> list[Held]:
     if isinstance(value, PillowImage):
         return [Held(lambda span: of_pillow(value, span))]
     if isinstance(value, torch.Tensor):
-        return [_array(one) for one in _of_tensor(value)]
+        return [_array(tensor) for tensor in _of_tensor(value)]
     if isinstance(value, np.ndarray):
         _check(value)
-        return [_array(one) for one in (value if value.ndim == 4 else value[None])]
+        return [_array(tensor) for tensor in (value if value.ndim == 4 else value[None])]
     raise UsageError(f"A picture cannot be of type {_type(value)}. Give {TAKEN}.")
 
 
 def _of_tensor(value: torch.Tensor) -> np.ndarray:
     """(N, H, W, C) or (1, H, W) of a tensor with channels first."""
-    said = f"a tensor {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
+    received = f"a tensor {tuple(value.shape)} of {str(value.dtype).removeprefix('torch.')}"
     if value.dtype != torch.uint8:
         raise UsageError(
-            f"A tensor of a picture is uint8 with values 0 to 255. Received {said}. Give {TAKEN}."
+            f"A tensor of a picture is uint8 with values 0 to 255. Received {received}. Give {TAKEN}."
         )
     if (
         value.ndim not in (2, 3, 4)
         or (value.ndim > 2 and value.shape[-3] not in (1, 3, 4))
         or not value.numel()
     ):
-        raise UsageError(f"A tensor of a picture is (C, H, W) with 1, 3 or 4 channels. Received {said}.")
+        raise UsageError(f"A tensor of a picture is (C, H, W) with 1, 3 or 4 channels. Received {received}.")
     array = value.detach().cpu().numpy()
     if array.ndim == 2:
         return array[None]
@@ -76,14 +76,14 @@ def _of_tensor(value: torch.Tensor) -> np.ndarray:
 
 def _check(value: np.ndarray) -> None:
     """Pass if an array is a picture, or several."""
-    said = f"an array {value.shape} of {value.dtype}"
+    received = f"an array {value.shape} of {value.dtype}"
     if value.dtype not in (np.uint8, np.uint16):
         ways = {
             "f": " Where 0 is black and 1 is white: (255 * x).round().astype('uint8').",
             "b": " Where True is white: 255 * x.astype('uint8').",
         }
         raise UsageError(
-            f"An array of a picture is uint8 or uint16. Received {said}.{ways.get(value.dtype.kind, '')} "
+            f"An array of a picture is uint8 or uint16. Received {received}.{ways.get(value.dtype.kind, '')} "
             f"Give {TAKEN}."
         )
     whole = value.ndim == 2 or (value.ndim in (3, 4) and value.shape[-1] in (1, 3, 4))
@@ -92,7 +92,8 @@ def _check(value: np.ndarray) -> None:
         axes = {3: "1, 2, 0", 4: "0, 2, 3, 1"}.get(value.ndim, "")
         way = f" If its channels come first: x.transpose({axes})." if first else ""
         raise UsageError(
-            f"An array of a picture is (H, W), or (H, W, C) with 1, 3 or 4 channels. Received {said}.{way}"
+            f"An array of a picture is (H, W), or (H, W, C) with 1, 3 or 4 channels. Received {received}."
+            f"{way}"
         )
 
 

@@ -24,9 +24,9 @@ ABOVE = 4
 _PATHS = ("data", "data_dir", "splits", "weights", "teacher")
 
 
-def placed(asked: Mapping[str, Any]) -> dict[str, Any]:
+def placed(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """What was asked, with whole paths, so that it holds from any working folder. Names stay names."""
-    return {k: _whole(v) if k in _PATHS and v is not None else v for k, v in asked.items()}
+    return {k: _whole(v) if k in _PATHS and v is not None else v for k, v in arguments.items()}
 
 
 def _whole(path: str) -> str:
@@ -43,21 +43,21 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     Raises:
         DataError: If they cannot be found or read.
     """
-    asked, at = run.facts["asked"], data
-    data_dir = asked["data_dir"]
+    arguments, at = run.facts["asked"], data
+    data_dir = arguments["data_dir"]
     if at is None:
-        at = next((str(p) for p in _places(run, asked["data"]) if p.exists()), asked["data"])
-        if at != asked["data"] and Path(asked["data"]).is_absolute():
-            say(f"{asked['data']} is not there any more; taken from {at}.")
-    elif is_name(asked["data"]) or _below(Path(data or ""), asked["data"]):
-        at, data_dir = asked["data"], data
+        at = next((str(p) for p in _places(run, arguments["data"]) if p.exists()), arguments["data"])
+        if at != arguments["data"] and Path(arguments["data"]).is_absolute():
+            say(f"{arguments['data']} is not there any more; taken from {at}.")
+    elif is_name(arguments["data"]) or _below(Path(data or ""), arguments["data"]):
+        at, data_dir = arguments["data"], data
     try:
         return open_data(
             at,
             truth=TASKS.load(run.facts["settings"]["task"]).CARD.truth,
-            format=asked["format"],
-            target=asked["target"],
-            exif=asked.get("exif"),
+            format=arguments["format"],
+            target=arguments["target"],
+            exif=arguments.get("exif"),
             pixel_range=run.facts["settings"].get("pixel_range"),
             data_dir=None if data_dir is None else Path(data_dir),
         )
@@ -97,16 +97,16 @@ def data_of(run: Run, settings: dict[str, Any], data: str | None = None) -> Data
         DataError: If the data are no longer there, are others, or have no validation images.
     """
     dataset = same_question(open_own(run, data), run, settings)
-    found = as_trained(dataset, run)
-    if found is None:
+    trained_dataset = as_trained(dataset, run)
+    if trained_dataset is None:
         raise DataError(
             f"{dataset.root or dataset.name} is not what {run.path} was trained on: an image, a label or a "
             "name changed, or is gone. What is said of a file holds only on the run's own validation images. "
             "Name them: --data."
         )
-    if not len(found.where("val")):
+    if not len(trained_dataset.where("val")):
         raise DataError(f"{run.path} has no validation images to check a file on.")
-    return found
+    return trained_dataset
 
 
 def as_trained(dataset: Dataset, run: Run) -> Dataset | None:

@@ -131,8 +131,8 @@ def data(plan: Plan) -> Section:
         )  # fmt: skip
     parts = [[s, len(dataset.where(s))] for s in ("train", "val", "test")]
     exhibits.append(Table("Split", ["part", "images"], parts))
-    found = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."
-    return Section("The data", found, exhibits, tuple(plan.findings))
+    summary = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."
+    return Section("The data", summary, exhibits, tuple(plan.findings))
 
 
 def curves(run: Run) -> Section:
@@ -161,9 +161,9 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
     test = plan.part("test")
     size, fit, channels = (plan.settings[k] for k in ("size", "fit", "channels"))
     image = picture(test.pixels, 0, tuple(size), fit, channels)
-    kept: list[torch.Tensor] = []
+    maps_of_layer: list[torch.Tensor] = []
     hook = conv.register_forward_hook(
-        lambda module, given, answer: kept.append(answer.detach().float().cpu())
+        lambda module, given, answer: maps_of_layer.append(answer.detach().float().cpu())
     )
     device = next(model.parameters()).device
     with torch.no_grad():
@@ -172,7 +172,7 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
     weights = conv.weight.detach().float().cpu()
     filters = [_scaled(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())
                for w in weights[:MAPS]]  # fmt: skip
-    maps = [_scaled(m[None].numpy()) for m in kept[0][0][:MAPS]]
+    maps = [_scaled(m[None].numpy()) for m in maps_of_layer[0][0][:MAPS]]
     numbers = [str(i) for i in range(len(filters))]
     return Section("The first layer", f"{weights.shape[0]} filters of "
                    f"{weights.shape[2]}x{weights.shape[3]} pixels; the first {len(filters)} are shown.", [

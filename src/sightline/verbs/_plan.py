@@ -70,9 +70,9 @@ class Asked:
         cls, recipe: Recipe, accept: Sequence[str], paths: Mapping[str, Path | None], **given: Any
     ) -> Asked:
         """What a verb was called with, in the types of JSON; what the recipe leaves open is left out."""
-        kept = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
+        values = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
         texts: dict[str, Any] = {k: None if path is None else str(path) for k, path in paths.items()}
-        return cls(recipe=kept, accept=tuple(accept), **texts, **given)
+        return cls(recipe=values, accept=tuple(accept), **texts, **given)
 
 
 @dataclass(frozen=True)
@@ -143,50 +143,50 @@ class Looked:
         return task_type(self.card.name).strata(self.dataset.targets)
 
 
-def look_at(asked: Asked) -> Looked:
+def look_at(arguments: Asked) -> Looked:
     """Open the data, scan and check them.
 
     Raises:
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
-    card, dataset, why = _task_and_data(asked)
-    scan, findings = look(dataset, asked.exif)
-    refuse(findings, asked.accept)
+    card, dataset, why = _task_and_data(arguments)
+    scan, findings = look(dataset, arguments.exif)
+    refuse(findings, arguments.accept)
     dataset, scan, notes = _usable(dataset, scan)
     return Looked(card, dataset, scan, findings, why, notes)
 
 
-def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
+def plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
     """Decide everything.
 
     Args:
-        asked: What the user asked for.
-        looked: The data, if they were looked at already.
+        arguments: What the user asked for.
+        prepared: The data, if they were looked at already.
         splits: (N,) split of each usable item, where it is already known (cross-validation).
 
     Raises:
         UsageError: If something asked for cannot be.
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
-    looked = looked or look_at(asked)
-    card, dataset, scan, findings = looked.card, looked.dataset, looked.scan, looked.findings
-    why, notes = dict(looked.why), list(looked.notes)
+    prepared = prepared or look_at(arguments)
+    card, dataset, scan, findings = prepared.card, prepared.dataset, prepared.scan, prepared.findings
+    why, notes = dict(prepared.why), list(prepared.notes)
     package = TASKS.load(card.name)
     given: frozenset[str] = frozenset()
     if splits is None:
-        given = frozenset(s for s in dataset.splits.tolist() if s and asked.splits is None)
-        splits, split_notes = divide(dataset, scan, asked.splits, asked.seed, looked.strata)
+        given = frozenset(s for s in dataset.splits.tolist() if s and arguments.splits is None)
+        splits, split_notes = divide(dataset, scan, arguments.splits, arguments.seed, prepared.strata)
         notes += split_notes
     dataset = dataset.with_splits(splits)
     shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
-    why["split"] = f"{', '.join(shares)} (seed {asked.seed})"
+    why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
     _enough(dataset)
-    start = choose_start(asked, dataset, scan)
-    method, backbone, model_card, start = choose_model(asked, package, start, why)
-    recipe_given, task_options, rest = _sorted_options(asked, card, backbone, start)
-    task_options, start = choose_backbone(asked, card.name, model_card, task_options, start)
-    recipe = _resolved(recipe_given, model_card, card, dataset, scan, asked, start)
-    notes += untrained(recipe, start, asked)
+    start = choose_start(arguments, dataset, scan)
+    method, backbone, model_card, start = choose_model(arguments, package, start, why)
+    recipe_given, task_options, rest = _sorted_options(arguments, card, backbone, start)
+    task_options, start = choose_backbone(arguments, card.name, model_card, task_options, start)
+    recipe = _resolved(recipe_given, model_card, card, dataset, scan, arguments, start)
+    notes += untrained(recipe, start, arguments)
     body = backbone or getattr(task_options, "backbone", None)
     info = _info(dataset, scan, recipe, model_card, body, start)
     task = task_type(card.name)(info, task_options)
@@ -215,38 +215,38 @@ def plan(asked: Asked, looked: Looked | None = None, *, splits: np.ndarray | Non
         why["options"] = ", ".join(f"{name} {getattr(task_options, name)}" for name in card.tuned_options)
     why["start"] = start.reason + (GRAY if start.tuned and info.channels == 1 else "")
     return Plan(
-        asked, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
+        arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )
 
 
 def task_type(name: str) -> type[Task]:
     """The Task class of a task's folder."""
 
-    found: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
-    return found
+    task_class: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
+    return task_class
 
 
 def task_from(card: Mapping[str, Any]) -> Task:
     """The task as a run stored it: in run.json, and in model.json."""
-    kept, name = card["info"], card["settings"]["task"]
-    classes = kept["classes"] and Classes(tuple(kept["classes"]["names"]), tuple(kept["classes"]["ids"]))
+    info, name = card["info"], card["settings"]["task"]
+    classes = info["classes"] and Classes(tuple(info["classes"]["names"]), tuple(info["classes"]["ids"]))
     kind = task_type(name)
     return kind(
-        DataInfo(**{**kept, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
+        DataInfo(**{**info, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
     )
 
 
-def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
+def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
     """The task's card and the data, each recognised by the other where not named."""
-    wanted = None if asked.task is None else TASKS.load(asked.task).CARD
+    wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
     dataset = open_data(
-        asked.data,
+        arguments.data,
         truth=None if wanted is None else wanted.truth,
-        format=asked.format,
-        target=asked.target,
-        pixel_range=asked.pixel_range,
-        exif=asked.exif,
-        data_dir=None if asked.data_dir is None else Path(asked.data_dir),
+        format=arguments.format,
+        target=arguments.target,
+        pixel_range=arguments.pixel_range,
+        exif=arguments.exif,
+        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
     )
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
     if wanted is not None:
@@ -256,7 +256,7 @@ def _task_and_data(asked: Asked) -> tuple[Any, Dataset, dict[str, str]]:
     fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
     if len(fitting) != 1:
         names = ", ".join(c.name for c in fitting) or "none"
-        raise UsageError(f"{asked.data} has a {dataset.truth} for each image; tasks for it: {names}. "
+        raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "
                          "Say which with --task.")  # fmt: skip
     why["task"] = f"{fitting[0].name}: the data give {dataset.targets.says}"
     return fitting[0], dataset, why
@@ -288,7 +288,7 @@ def _enough(dataset: Dataset) -> None:
 
 
 def _sorted_options(
-    asked: Asked, card: TaskCard, backbone: str | None, start: Start
+    arguments: Asked, card: TaskCard, backbone: str | None, start: Start
 ) -> tuple[Recipe, Any, dict[str, Any]]:
     """Loose options sorted into recipe, task options, and those of the backbone.
 
@@ -298,22 +298,26 @@ def _sorted_options(
     """
     task = card.name
     kind = task_type(task).Options
-    known = {f.name for f in fields(kind)}
+    task_fields = {f.name for f in fields(kind)}
     network = {f.name for f in fields(zoo.options(backbone))} if backbone else set()
-    recipe, own, rest = dict(asked.recipe or {}), dict(card.tuned_options if start.tuned else {}), {}
-    for name, value in (asked.options or {}).items():
+    recipe, task_options, rest = (
+        dict(arguments.recipe or {}),
+        dict(card.tuned_options if start.tuned else {}),
+        {},
+    )
+    for name, value in (arguments.options or {}).items():
         field = name.replace("-", "_")
         if field in Recipe.names():
             recipe[field] = value
-        elif field in known:
-            own[field] = value
+        elif field in task_fields:
+            task_options[field] = value
         elif field in network:
             rest[field] = value
         else:
-            everything = {*Recipe.names(), *known, *network, *Asked.__dataclass_fields__}
+            everything = {*Recipe.names(), *task_fields, *network, *Asked.__dataclass_fields__}
             hint = f"See `sightline train --help` and `sightline tasks {task}`."
             raise UnknownName("option", field, everything, hint)
-    return build(Recipe, recipe, "training"), build(kind, own, f"task '{task}'"), rest
+    return build(Recipe, recipe, "training"), build(kind, task_options, f"task '{task}'"), rest
 
 
 def _resolved(
@@ -322,7 +326,7 @@ def _resolved(
     task_card: TaskCard,
     dataset: Dataset,
     scan: Scan,
-    asked: Asked,
+    arguments: Asked,
     start: Start,
 ) -> Recipe:
     """Fill every None: the card's, the task's, what follows from the data, ours."""
@@ -341,7 +345,7 @@ def _resolved(
     }
     tuned = tuned_defaults(start, card, n, scan, timed=recipe.time is not None)
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
-    if recipe.distill is not None and asked.teacher is None:
+    if recipe.distill is not None and arguments.teacher is None:
         raise UsageError(f"--distill {recipe.distill} is learning from a teacher. Name it: --teacher RUN.")
     for duration in (recipe.time, recipe.checkpoint_every):
         seconds(duration)
@@ -365,13 +369,13 @@ def _info(
     train = dataset.where("train")
     grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = 1 if grey else 3
-    own = int(np.median(scan.height)), int(np.median(scan.width))
+    data_size = int(np.median(scan.height)), int(np.median(scan.width))
     if recipe.tile:
-        own = recipe.tile, recipe.tile
-    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or own
+        data_size = recipe.tile, recipe.tile
+    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
     if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
-        scale = max(size) / max(own)
-        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in own)
+        scale = max(size) / max(data_size)
+        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
         size = height, width
     mean, std = scan.mean_std(train, channels)
     targets: Any = dataset.targets[torch.from_numpy(train)]

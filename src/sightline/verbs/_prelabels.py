@@ -43,33 +43,33 @@ def collected(name: str, out: Path, names: list[str], ids: list[int]) -> Iterato
     module: ModuleType = FORMATS.load(name)
     places: list[tuple[Path, int]] = []
     stems: list[str] = []
-    found: list[Any] = []
+    predictions: list[Any] = []
 
     def add(answer: Answer) -> None:
-        one, said = answer.input, answer.outcome
-        if said.error:
+        item, outcome = answer.input, answer.outcome
+        if outcome.error:
             return
-        if not isinstance(one.pixels, Files | Pages):
-            raise UsageError(f"--as {name} is for pictures in files. {one.id} is a frame: use --as jsonl.")
-        prediction = said.prediction
+        if not isinstance(item.pixels, Files | Pages):
+            raise UsageError(f"--as {name} is for pictures in files. {item.id} is a frame: use --as jsonl.")
+        prediction = outcome.prediction
         if isinstance(prediction, Instances):
             prediction = replace(prediction, scores=None)
-        places.append(one.pixels.place(0))
-        stems.append(one.name)
-        found.append(prediction.packed())
-        if len(found) == 1:  # a format that cannot hold such predictions says so now, not after hours
+        places.append(item.pixels.place(0))
+        stems.append(item.name)
+        predictions.append(prediction.packed())
+        if len(predictions) == 1:  # a format that cannot hold such predictions says so now, not after hours
             with tempfile.TemporaryDirectory() as trial, quiet():
                 module.write(dataset(), Path(trial) / "trial")
 
     def dataset() -> Dataset:
         paged = any(page for _, page in places)
         pixels = Pages(places) if paged else Files([path for path, _ in places])
-        targets, classes = type(found[0]).cat(found), Classes(tuple(names), tuple(ids))
+        targets, classes = type(predictions[0]).cat(predictions), Classes(tuple(names), tuple(ids))
         return Dataset("predictions", name, stems, pixels, targets, classes)
 
     yield add
-    if not found:
+    if not predictions:
         say(f"Nothing was written to {out}: no picture could be read.")
         return
     where = module.write(dataset(), out)
-    say(f"{where}: {len(found):,} pictures with what was predicted, as a data set ({name}).")
+    say(f"{where}: {len(predictions):,} pictures with what was predicted, as a data set ({name}).")

@@ -22,20 +22,22 @@ def predictor(run: Path, prompt: str | None, device: str) -> ModelPredictor | Pr
         UsageError: If a prompt is missing, or is none of this model's.
     """
     kind, colon, weights = str(run).partition(":")
-    known = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
-    if not colon or run.exists() or kind not in known:
+    promptable = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
+    if not colon or run.exists() or kind not in promptable:
         if prompt is not None:
-            raise UsageError(f"--prompt is for {', '.join(known)}, as in sam:FOLDER. {run} answers without.")
+            raise UsageError(
+                f"--prompt is for {', '.join(promptable)}, as in sam:FOLDER. {run} answers without."
+            )
         return ModelPredictor(run, device)
     if prompt is None:
         raise UsageError(f'{run} must be told what to look for: --prompt "box 10,20,110,220; point 40,50".')
-    return Prompted(importlib.import_module(known[kind]).predictor(weights, prompt, pick(device)))
+    return Prompted(importlib.import_module(promptable[kind]).predictor(weights, prompt, pick(device)))
 
 
 def _prompted(task: str) -> dict[str, str]:
     """Names of such networks of a task, and their modules."""
-    found: dict[str, str] = getattr(TASKS.load(task), "PROMPTED", {})
-    return found
+    models_by_name: dict[str, str] = getattr(TASKS.load(task), "PROMPTED", {})
+    return models_by_name
 
 
 class Prompted:
@@ -45,20 +47,20 @@ class Prompted:
         one: Has `settings`, `task` and `outcome(name, image)`.
     """
 
-    def __init__(self, one: Any) -> None:
-        self.settings, self.task, self._one = one.settings, one.task, one
+    def __init__(self, predictor: Any) -> None:
+        self.settings, self.task, self._one = predictor.settings, predictor.task, predictor
 
     def answers(self, sources: Sources, batch_size: int = 1) -> Iterator[Answer]:
         """Predictions, each with the picture it is about; a bad file is an outcome with an error."""
         for batch in sources.batches(min(batch_size, 1)):
-            for one in batch:
-                yield Answer(one, self._outcome(one))
+            for item in batch:
+                yield Answer(item, self._outcome(item))
 
-    def _outcome(self, one: Input) -> Outcome:
-        if one.error:
-            return Outcome(one.id, None, {}, one.error)
+    def _outcome(self, item: Input) -> Outcome:
+        if item.error:
+            return Outcome(item.id, None, {}, item.error)
         try:
-            found: Outcome = self._one.outcome(one.id, one.full())
+            outcome: Outcome = self._one.outcome(item.id, item.full())
         except UnreadableImage as error:
-            return Outcome(one.id, None, {}, error.detail)
-        return found
+            return Outcome(item.id, None, {}, error.detail)
+        return outcome

@@ -20,39 +20,43 @@ SEEN = ("size", "fit", "tile")
 """Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""
 
 
-def asked_for(asked: Asked) -> Asked:
+def asked_for(arguments: Asked) -> Asked:
     """What was asked for, with the model of the run that is pruned and its options.
 
     Raises:
         UsageError: If --prune is no share, no run is named, or another model than the run's.
     """
-    if asked.prune is None:
-        return asked
-    if not 0 <= asked.prune < 1:
-        raise UsageError(f"--prune is a share of the channels, from 0 to below 1. Received {asked.prune}.")
-    path = Path(asked.weights or "")
-    if asked.weights is None or not (path / "run.json").is_file():
+    if arguments.prune is None:
+        return arguments
+    if not 0 <= arguments.prune < 1:
+        raise UsageError(
+            f"--prune is a share of the channels, from 0 to below 1. Received {arguments.prune}."
+        )
+    path = Path(arguments.weights or "")
+    if arguments.weights is None or not (path / "run.json").is_file():
         raise UsageError(
             "--prune takes channels out of a trained run: name it with --weights RUN. "
-            f"Received {asked.weights}."
+            f"Received {arguments.weights}."
         )
-    settings, kept = read_card(path)[1]["settings"], Run.open(path).facts
+    settings, record = read_card(path)[1]["settings"], Run.open(path).facts
     name = _teacher.named(read_card(path)[1])
-    if asked.model not in (None, name):
+    if arguments.model not in (None, name):
         raise UsageError(
-            f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {asked.model}."
+            f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {arguments.model}."
         )
-    if asked.pretrained == "yes":
+    if arguments.pretrained == "yes":
         raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
-    given = {**(asked.recipe or {}), **(asked.options or {})}
-    recipe = {n: kept["recipe"][n] for n in SEEN if n not in given and kept["recipe"].get(n) is not None}
-    options = {k: v for k, v in (kept["asked"]["options"] or {}).items() if k.replace("-", "_") not in given}
+    given = {**(arguments.recipe or {}), **(arguments.options or {})}
+    recipe = {n: record["recipe"][n] for n in SEEN if n not in given and record["recipe"].get(n) is not None}
+    options = {
+        k: v for k, v in (record["asked"]["options"] or {}).items() if k.replace("-", "_") not in given
+    }
     return replace(
-        asked,
-        task=asked.task or settings["task"],
+        arguments,
+        task=arguments.task or settings["task"],
         model=name,
-        recipe={**recipe, **(asked.recipe or {})},
-        options={**options, **(asked.options or {})},
+        recipe={**recipe, **(arguments.recipe or {})},
+        options={**options, **(arguments.options or {})},
     )
 
 
@@ -62,13 +66,13 @@ def checked(plan: Plan) -> Plan:
     Raises:
         UsageError: If the run was made for something else.
     """
-    asked = plan.asked
-    if asked.prune is None or asked.weights is None:
+    arguments = plan.asked
+    if arguments.prune is None or arguments.weights is None:
         return plan
-    path = Path(asked.weights)
+    path = Path(arguments.weights)
     _teacher.fits(plan, path, read_card(path)[1], "--weights")
-    said = f"{asked.prune:.0%} of the channels of {path}, those with the smallest weights"
-    return replace(plan, why={**plan.why, "prune": said})
+    description = f"{arguments.prune:.0%} of the channels of {path}, those with the smallest weights"
+    return replace(plan, why={**plan.why, "prune": description})
 
 
 def build(plan: Plan) -> tuple[Model, dict[str, Any]]:

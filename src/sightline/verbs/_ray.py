@@ -76,13 +76,13 @@ def predict(
              "--min-score": "the model's own" if min_score is None else str(min_score),
              "--classes": ", ".join(names[k] for k in chosen or ()) or "all",
              "table": ", ".join(inputs.tables) or "none"}  # fmt: skip
-    found = Predicted(out=out, left_out=dict(inputs.left_out), hidden=inputs.hidden)
+    summary = Predicted(out=out, left_out=dict(inputs.left_out), hidden=inputs.hidden)
     with Parts(out, schema(columns), facts, inputs.base) as parts:
-        todo = _todo(inputs, parts, found)
+        todo = _todo(inputs, parts, summary)
         if todo:
-            with cluster(address) as there:
-                _work(todo, there, files, order, parts, found)
-    return found
+            with cluster(address) as workers:
+                _work(todo, workers, files, order, parts, summary)
+    return summary
 
 
 def model_files(run: Path) -> dict[str, bytes]:
@@ -115,13 +115,13 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
     row = full_row(kept(predictor, answer, wish))
     if getattr(answer.outcome.prediction, "masks", None) is not None:
         row["masks"] = []
-    own = {"id": "text", "error": "text"}
-    told = {name: _type(name, value) for name, value in row.items() if name != "path"}
-    if clash := own.keys() & told:
+    own_columns = {"id": "text", "error": "text"}
+    output_columns = {name: _type(name, value) for name, value in row.items() if name != "path"}
+    if clash := own_columns.keys() & output_columns:
         raise UsageError(
             f"The model has an output called '{clash.pop()}', which is a column of the result's own."
         )
-    return own | told
+    return own_columns | output_columns
 
 
 def _type(name: str, value: object) -> str:
@@ -133,39 +133,41 @@ def _type(name: str, value: object) -> str:
         (float, "number"),
         (type(None), "number"),
     ]
-    return next((said for kind, said in kinds if isinstance(value, kind)), "text")
+    return next((column_type for kind, column_type in kinds if isinstance(value, kind)), "text")
 
 
-def _todo(inputs: Inputs, parts: Parts, found: Predicted) -> list[Found]:
+def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[Found]:
     """Inputs that are in no part yet; those that are, are counted."""
     pages = {name.rpartition("#")[0] for name in parts.done if re.search(r"#\d{6}$", name)}
     todo = [f for key, f in inputs.found.items() if key not in parts.done and key not in pages]
-    found.total = len(parts.done)
-    found.errors = [(name, error) for name, error in parts.done.items() if error]
+    summary.total = len(parts.done)
+    summary.errors = [(name, error) for name, error in parts.done.items() if error]
     if parts.done:
         say(f"{len(inputs.found) - len(todo)} of {len(inputs.found)} inputs are in {parts.folder} already.")
     return todo
 
 
 def _work(
-    todo: Sequence[Found], there: Cluster, files: Mapping[str, bytes], order: Order, parts: Parts,
-    found: Predicted,
+    todo: Sequence[Found], ray_cluster: Cluster, files: Mapping[str, bytes], order: Order, parts: Parts,
+    summary: Predicted,
 ) -> None:  # fmt: skip
     """Predict the inputs, and write what comes of them. Blocks that kill their workers are tried again, one
     input at a time; what is lost even so is a row with an error."""
-    gpu = order.device == "cuda" or (order.device == "auto" and there.gpus > 0)
-    if gpu and not there.gpus:
+    gpu = order.device == "cuda" or (order.device == "auto" and ray_cluster.gpus > 0)
+    if gpu and not ray_cluster.gpus:
         raise UsageError("--device cuda: the cluster has no GPU. Use --device cpu.")
     order = replace(order, device="cuda" if gpu else "cpu")
-    workers = there.gpus if gpu else there.cpus
+    workers = ray_cluster.gpus if gpu else ray_cluster.cpus
     fair = max(order.batch_size, len(todo) // (_SHARES * workers))
     size = min(_LARGEST, fair, -(-len(todo) // workers))
     say(f"Predicting {len(todo)} inputs with {workers} workers.")
-    waiting = {one.id: one for one in todo}
+    waiting = {entry.id: entry for entry in todo}
     for at_once in (size, 1):
-        answers = batch.run(_blocks(list(waiting.values()), at_once), there, Worker, files,
+        answers = batch.run(_blocks(list(waiting.values()), at_once), ray_cluster, Worker, files,
                             {"order": order}, gpu=gpu)  # fmt: skip
-        for name in track(_written(answers, parts, found, waiting, len(todo)), "predicting", total=len(todo)):
+        for name in track(
+            _written(answers, parts, summary, waiting, len(todo)), "predicting", total=len(todo)
+        ):
             del waiting[name]
         if not waiting:
             return
@@ -173,19 +175,19 @@ def _work(
         if at_once > 1:
             say(f"{len(waiting)} inputs were lost with their workers; they are tried again one by one.")
     rows = [{"id": name, "error": _LOST} for name in waiting]
-    _keep(rows, parts, found, order)
+    _keep(rows, parts, summary, order)
 
 
 def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
     """Inputs that go to a worker together: rows of one row group; a film alone."""
 
     def home(item: tuple[int, Found]) -> tuple[str, int, int]:
-        number, one = item
-        alone = PurePosixPath(one.at).suffix.lower() in FILMS and one.row < 0
-        return (one.at if one.row >= 0 else "", one.group, number if alone else -1)
+        number, entry = item
+        alone = PurePosixPath(entry.at).suffix.lower() in FILMS and entry.row < 0
+        return (entry.at if entry.row >= 0 else "", entry.group, number if alone else -1)
 
     for _, group in groupby(enumerate(todo), home):
-        some = [asdict(one) for _, one in group]
+        some = [asdict(entry) for _, entry in group]
         for start in range(0, len(some), size):
             yield some[start : start + size]
 
@@ -193,48 +195,48 @@ def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
 def _written(
     answers: Iterator[dict[str, Any]],
     parts: Parts,
-    found: Predicted,
+    summary: Predicted,
     waiting: Mapping[str, Found],
     total: int,
 ) -> Iterator[str]:
     """Put each answer into the parts; ids of the inputs that are done with it."""
-    for said in answers:
-        if said["failure"]:
+    for answer in answers:
+        if answer["failure"]:
             raise SightlineError(
-                f"A worker on {said['host']} failed: {said['failure']} What was done is kept in "
+                f"A worker on {answer['host']} failed: {answer['failure']} What was done is kept in "
                 f"{parts.folder}; the same command goes on."
             )
-        if missing := next((path for path in said["unseen"] if Path(path).exists()), ""):
+        if missing := next((path for path in answer["unseen"] if Path(path).exists()), ""):
             raise UsageError(
-                f"{said['host']} does not see {missing}. Put the pictures where all machines of the cluster "
-                "see them under the same path, or into an object store."
+                f"{answer['host']} does not see {missing}. Put the pictures where all machines of the "
+                "cluster see them under the same path, or into an object store."
             )
-        table, before = unpacked(said["rows"]), len(parts.written)
-        _note(table, found)
+        table, before = unpacked(answer["rows"]), len(parts.written)
+        _note(table, summary)
         parts.add(table)
-        yield from said["inputs"]
+        yield from answer["inputs"]
         if len(parts.written) > before:
             say(f"{total - len(waiting)} of {total} inputs are predicted.")
 
 
-def _keep(rows: Sequence[Row], parts: Parts, found: Predicted, order: Order) -> None:
+def _keep(rows: Sequence[Row], parts: Parts, summary: Predicted, order: Order) -> None:
     table = unpacked(packed(rows, schema(order.columns)))
-    _note(table, found)
+    _note(table, summary)
     parts.add(table)
 
 
-def _note(table: Any, found: Predicted) -> None:
+def _note(table: Any, summary: Predicted) -> None:
     """Count rows, and keep what the terminal or --json shows."""
-    found.total += table.num_rows
+    summary.total += table.num_rows
     for name, error in zip(table["id"].to_pylist(), table["error"].to_pylist(), strict=True):
         if error:
-            found.errors.append((name, error))
+            summary.errors.append((name, error))
             say(f"{name}: {error}")
-    if (lacking := SHOWN - len(found.rows)) > 0:
+    if (lacking := SHOWN - len(summary.rows)) > 0:
         for row in table.slice(0, lacking).to_pylist():
             if row.pop("error"):
                 continue
-            told = {"path": row.pop("id"), **{k: v for k, v in row.items() if v is not None}}
-            found.rows.append(told)
-            short = {k: v for k, v in told.items() if not k.startswith("p(") and not isinstance(v, list)}
-            found.shown.append(short)
+            values = {"path": row.pop("id"), **{k: v for k, v in row.items() if v is not None}}
+            summary.rows.append(values)
+            short = {k: v for k, v in values.items() if not k.startswith("p(") and not isinstance(v, list)}
+            summary.shown.append(short)

@@ -84,29 +84,29 @@ class Worker:
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
         """Rows of all inputs of a block, as bytes; or why there are none."""
-        said: dict[str, Any] = {"inputs": [one["id"] for one in block], "host": socket.gethostname(),
+        reply: dict[str, Any] = {"inputs": [entry["id"] for entry in block], "host": socket.gethostname(),
                                 "rows": b"", "failure": "", "unseen": []}  # fmt: skip
         try:
-            rows = [row for some in self._fetched(block, said["unseen"]) for row in some]
-            said["rows"] = packed(rows, schema(self.order.columns))
+            rows = [row for some in self._fetched(block, reply["unseen"]) for row in some]
+            reply["rows"] = packed(rows, schema(self.order.columns))
         except Exception as error:  # told, not raised: it is no fault of one picture, and must end the work
-            said["failure"] = f"{type(error).__name__}: {error}"
-        return said
+            reply["failure"] = f"{type(error).__name__}: {error}"
+        return reply
 
     def _fetched(self, block: list[dict[str, Any]], unseen: list[str]) -> Iterator[Iterator[Row]]:
         """Rows of some inputs at a time, after their bytes are at hand."""
         first, size = block[0], self.order.batch_size
         if first["row"] >= 0:
-            names = {one["row"]: one["id"] for one in block}
+            names = {entry["row"]: entry["id"] for entry in block}
             for cells in pictures(first["at"], first["group"], self.order.column, sorted(names), size):
                 yield self._spooled([(names[row], content) for row, content in cells])
             return
         for start in range(0, len(block), size):
             some: list[dict[str, Any]] = block[start : start + size]
-            near = [(one["id"], one["at"]) for one in some if not is_address(one["at"])]
+            near = [(entry["id"], entry["at"]) for entry in some if not is_address(entry["at"])]
             unseen += [at for _, at in near if not Path(at).exists()]
             yield self._rows({at: name for name, at in near})
-            far = [(one["id"], one["at"]) for one in some if is_address(one["at"])]
+            far = [(entry["id"], entry["at"]) for entry in some if is_address(entry["at"])]
             if far:
                 yield self._spooled([(name, _bytes(at)) for name, at in far])
 
@@ -133,15 +133,15 @@ class Worker:
 
     def _row(self, answer: Answer, names: Mapping[str, str]) -> Row:
         at = answer.outcome.id
-        own, mark = (at, "") if at in names else (at[:-7], at[-7:])
-        told: Row = {"id": f"{names[own]}{mark}", "error": answer.outcome.error or None}
+        row_number, mark = (at, "") if at in names else (at[:-7], at[-7:])
+        record: Row = {"id": f"{names[row_number]}{mark}", "error": answer.outcome.error or None}
         for name, value in full_row(answer).items():
-            if name in self.order.columns and name not in told:
+            if name in self.order.columns and name not in record:
                 plain = self.order.columns[name] == "text" and not isinstance(value, str | None)
-                told[name] = json.dumps(value, ensure_ascii=False) if plain else value
+                record[name] = json.dumps(value, ensure_ascii=False) if plain else value
         if "masks" in self.order.columns and not answer.outcome.error:
-            told.setdefault("masks", [])
-        return told
+            record.setdefault("masks", [])
+        return record
 
 
 def _bytes(address: str) -> bytes | str:

@@ -24,8 +24,8 @@ def write(plan: Plan, run: Path) -> None:
     for source in (plan.asked.weights, plan.asked.teacher):
         if source is not None and (folder := _run_of(Path(source))) is not None:
             before |= _learnt(folder)
-    own = set(_digests(plan.part("train")).values())
-    storage.write_json(run / FILE, {"train": sorted(own), "before": sorted(before - own)})
+    trained = set(_digests(plan.part("train")).values())
+    storage.write_json(run / FILE, {"train": sorted(trained), "before": sorted(before - trained)})
 
 
 def checked(plan: Plan) -> Plan:
@@ -55,31 +55,31 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
         return [f"What {option} {source} was trained on is not on record: it may know the test images."]
     held = plan.dataset.subset([i for i, s in enumerate(plan.dataset.splits) if s != "train"])
     named = _names(run)
-    known = [item for item in held.ids if item in named]
+    overlapping = [item for item in held.ids if item in named]
     if (run / FILE).is_file():
-        own = set(
+        own_digests = set(
             _digests(plan.part("train")).values()
         )  # copies across this split are a finding of the check
-        learnt = _learnt(run) - own
+        learnt = _learnt(run) - own_digests
         certain = [item for item, digest in _digests(held).items() if digest in learnt]
     else:  # a run of before pictures were written down
         same = Run.open(run).facts["data"]["fingerprint"] == plan.dataset.fingerprint()
-        certain = known if same else []
+        certain = overlapping if same else []
     if certain:
         raise UsageError(
             f"{option} {source} was trained on {_some(certain, held)}, so no score on them would hold. "
             f"Split the data as it did: --splits {run}."
         )
-    if known:
+    if overlapping:
         return [
-            f"{_some(known, held)} have names of images that {option} {source} was trained on, and other "
-            "bytes. Where they are the same pictures, the scores are too good."
+            f"{_some(overlapping, held)} have names of images that {option} {source} was trained on, and "
+            "other bytes. Where they are the same pictures, the scores are too good."
         ]
     return []
 
 
-def _some(known: list[str], held: Dataset) -> str:
-    return f"{len(known)} of the {len(held)} images held out here ({', '.join(known[:3])})"
+def _some(overlapping: list[str], held: Dataset) -> str:
+    return f"{len(overlapping)} of the {len(held)} images held out here ({', '.join(overlapping[:3])})"
 
 
 def _digests(dataset: Dataset) -> dict[str, str]:
@@ -90,14 +90,14 @@ def _digests(dataset: Dataset) -> dict[str, str]:
 def _learnt(run: Path) -> set[str]:
     """Digests of what a run, and what it began with, was trained on; empty where that is not on record."""
     file = run / FILE
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {digest for part in found.values() for digest in part}
+    digests = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {digest for part in digests.values() for digest in part}
 
 
 def _names(run: Path) -> set[str]:
     file = run / "splits.json"
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return set(found.get("train", ()))
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return set(record.get("train", ()))
 
 
 def _run_of(source: Path) -> Path | None:

@@ -73,11 +73,11 @@ class Input:
         if isinstance(pixels, Pages):
             page = pixels.read(0)
             return iter([view(page, size, fit, channels)]), page.shape[:2]
-        seen = iter([picture(pixels, 0, size, fit, channels)])
+        views = iter([picture(pixels, 0, size, fit, channels)])
         if isinstance(pixels, Arrays):
-            return seen, pixels.array.shape[1:3]
+            return views, pixels.array.shape[1:3]
         facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
-        return seen, (facts.height, facts.width)
+        return views, (facts.height, facts.width)
 
     def full(self) -> np.ndarray:
         """(H, W, C) uint8, as stored."""
@@ -129,9 +129,9 @@ class Sources:
         self._items: list[Held | Path | _Film] = []
         many = isinstance(source, list | tuple | Iterator) and not isinstance(source, IOBase)
         several = list(source) if many else [source]
-        for one in several:
-            named = isinstance(one, str | os.PathLike | int) and not isinstance(one, bool)
-            self._items.extend(self._found(str(one)) if named else held(one))
+        for item in several:
+            named = isinstance(item, str | os.PathLike | int) and not isinstance(item, bool)
+            self._items.extend(self._found(str(item)) if named else held(item))
         if self._folders:
             self.root = Path(os.path.commonpath(self._folders))
         if not self._items:
@@ -185,10 +185,10 @@ class Sources:
         """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
         batch: list[Input] = []
         held = 0
-        for one in self:
-            batch.append(one)
-            held += one.held
-            if len(batch) >= most or held >= HELD or (one.film is not None and one.film.live):
+        for item in self:
+            batch.append(item)
+            held += item.held
+            if len(batch) >= most or held >= HELD or (item.film is not None and item.film.live):
                 yield batch
                 batch, held = [], 0
         if batch:
@@ -226,8 +226,8 @@ class Sources:
         except DataError as error:
             mark = f"#{number:06d}" if number else ""
             where = film.name if film is not None else str(source)
-            said = str(error).removeprefix(f"{where} ")
-            yield Input(f"{where}{mark}", f"{name}{mark}", Files([]), film, None, said)
+            message = str(error).removeprefix(f"{where} ")
+            yield Input(f"{where}{mark}", f"{name}{mark}", Files([]), film, None, message)
         finally:
             if film is not None and film.dropped:
                 say(f"{film.name}: {film.dropped} of {film.decoded} frames came too fast and were dropped.")
@@ -256,28 +256,28 @@ class Sources:
 
     def _named(self, files: list[Path]) -> list[Path | _Film]:
         self._folders.update(_plain(file).parent for file in files)
-        found: list[Path | _Film] = [_Film(file) if _is_film(file) else file for file in files]
-        if any(isinstance(one, _Film) for one in found):
+        paths: list[Path | _Film] = [_Film(file) if _is_film(file) else file for file in files]
+        if any(isinstance(path, _Film) for path in paths):
             video.library()
-        return found
+        return paths
 
     def _in_folder(self, folder: Path) -> list[Path | _Film]:
         """Pictures and videos of a folder by their ending; the others are counted."""
         films = video.EXTENSIONS if _has_video() else frozenset[str]()
-        found: list[Path | _Film] = []
+        paths: list[Path | _Film] = []
         skipped: list[Path] = []
         for path in files_below(folder, skipped):
             ending = path.suffix.lower()
             if ending in ALL_EXTENSIONS or ending in films:
-                found.append(_Film(path) if ending in films else path)
+                paths.append(_Film(path) if ending in films else path)
             else:
                 self.left_out[ending or "no ending"] += 1
         self.hidden += skipped
-        if not found:
+        if not paths:
             others = f", only {self._listed()}" if self.left_out else ""
             raise UsageError(f"The folder {folder} has no pictures in it{others}. {told(skipped)}".strip())
         self._folders.add(_plain(folder))
-        return found
+        return paths
 
     def _listed(self) -> str:
         return ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))

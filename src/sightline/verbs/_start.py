@@ -67,22 +67,22 @@ class Start:
     tuned: bool = False
 
 
-def choose_start(asked: Asked, dataset: Dataset, scan: Scan) -> Start:
+def choose_start(arguments: Asked, dataset: Dataset, scan: Scan) -> Start:
     """Whether published weights are wanted for these images, before a network is chosen.
 
     Raises:
         UsageError: If weights of a run and published ones are asked for at once.
     """
-    if asked.weights is not None:
-        if asked.pretrained == "yes":
+    if arguments.weights is not None:
+        if arguments.pretrained == "yes":
             raise UsageError(
-                f"--weights {asked.weights} and --pretrained yes both say where training starts. "
+                f"--weights {arguments.weights} and --pretrained yes both say where training starts. "
                 "Leave one of them out."
             )
-        return Start("no", f"from the weights in {asked.weights}, as asked")
-    if asked.pretrained == "no":
+        return Start("no", f"from the weights in {arguments.weights}, as asked")
+    if arguments.pretrained == "no":
         return Start("no", "from scratch, as asked")
-    if asked.pretrained == "yes":
+    if arguments.pretrained == "yes":
         return Start("yes", "from published weights, as asked")
     if reason := unsuited(dataset, scan):
         return Start("no", f"from scratch: {reason}")
@@ -103,7 +103,7 @@ def unsuited(dataset: Dataset, scan: Scan) -> str:
 
 
 def choose_model(
-    asked: Asked, task: ModuleType, start: Start, why: dict[str, str]
+    arguments: Asked, task: ModuleType, start: Start, why: dict[str, str]
 ) -> tuple[ModuleType, str | None, ModelCard, Start]:
     """The method of the task, its backbone where it takes any by name (a name may be either), the start.
 
@@ -111,23 +111,23 @@ def choose_model(
         UnknownName: If there is no such model; suggests the nearest.
         SightlineError: If published weights were asked for and cannot be had.
     """
-    methods, named = task.MODELS, asked.model in task.MODELS if asked.model else False
-    method = methods.load(asked.model if named else task.CARD.default_model)
-    reason = "our default" if asked.model is None else "as asked"
+    methods, named = task.MODELS, arguments.model in task.MODELS if arguments.model else False
+    method = methods.load(arguments.model if named else task.CARD.default_model)
+    reason = "our default" if arguments.model is None else "as asked"
     if not _takes_backbone(method):
-        if asked.model is not None and not named:
+        if arguments.model is not None and not named:
             hint = f"These are the models of task '{task.CARD.name}'; other networks go to --backbone."
-            raise UnknownName("model", asked.model, methods.names(), hint)
+            raise UnknownName("model", arguments.model, methods.names(), hint)
         why["model"] = f"{method.CARD.name}: {reason}"
         return method, None, method.CARD, _settle_method(start, method)
-    own = asked.model is None or named
-    name = zoo.DEFAULT if own else str(asked.model)
+    is_own = arguments.model is None or named
+    name = zoo.DEFAULT if is_own else str(arguments.model)
     try:
         zoo.card(name)
     except UnknownName as error:
         hint = f"`sightline models` lists them; task '{task.CARD.name}' also has {methods.names()}."
         raise UnknownName("model", name, {*error.near, *zoo.names(), *methods.names()}, hint) from None
-    backbone, start = _settle_start(start, name, named=not own)
+    backbone, start = _settle_start(start, name, named=not is_own)
     why["model"] = f"{backbone}: {reason}"
     return method, backbone, zoo.card(backbone), start
 
@@ -169,12 +169,12 @@ def _settle_method(start: Start, method: ModuleType) -> Start:
 
 
 def choose_backbone(
-    asked: Asked, task: str, card: ModelCard, options: Any, start: Start
+    arguments: Asked, task: str, card: ModelCard, options: Any, start: Start
 ) -> tuple[Any, Start]:
     """The task's options with the backbone that "auto" stands for, and what that starts from.
 
     Args:
-        asked: What the user asked for.
+        arguments: What the user asked for.
         task: Its name.
         card: The method's.
         options: The task's options; those without a backbone come back as they are.
@@ -189,11 +189,11 @@ def choose_backbone(
         return replace(options, backbone="own"), Start("no", f"{reason}; --pretrained yes takes them")
     if name == "auto":
         installed = wanted and not embedded.trouble(card.tuned_backbone, thorough=True)
-        name = card.tuned_backbone if installed else _backbone_of(asked.weights, task, card.name) or "own"
+        name = card.tuned_backbone if installed else _backbone_of(arguments.weights, task, card.name) or "own"
     if wanted and (where := embedded.described(name)) and not embedded.trouble(name, thorough=True):
         reason = f"backbone {name} with weights that are {where}; --pretrained no starts from scratch"
         start = Start("yes", reason, True)
-    elif wanted and options.backbone == "auto" and asked.model is None and start.pretrained == "auto":
+    elif wanted and options.backbone == "auto" and arguments.model is None and start.pretrained == "auto":
         lack = embedded.trouble(card.tuned_backbone, thorough=True)
         start = Start("no", f"{LOST}: {lack}")  # what was not asked for by name is not fetched
     return replace(options, backbone=name), start
@@ -212,9 +212,9 @@ def _backbone_of(weights: str | None, task: str, method: str) -> str | None:
     return None
 
 
-def untrained(recipe: Recipe, start: Start, asked: Asked) -> list[str]:
+def untrained(recipe: Recipe, start: Start, arguments: Asked) -> list[str]:
     """What is to be said where parts are kept as they are that nobody has trained."""
-    if recipe.freeze in (None, "none") or start.pretrained != "no" or asked.weights is not None:
+    if recipe.freeze in (None, "none") or start.pretrained != "no" or arguments.weights is not None:
         return []
     return [
         f"--freeze {recipe.freeze} keeps features as chance made them, since training starts from scratch: "
@@ -252,8 +252,8 @@ def tuned_defaults(
         return {}
     if card.tuned_defaults:
         return card.tuned_defaults
-    found = tuning_defaults(images, scan, timed=timed)
-    return found | {"freeze": STRIDE_4} if card.name in embedded.CARDS else found
+    defaults = tuning_defaults(images, scan, timed=timed)
+    return defaults | {"freeze": STRIDE_4} if card.name in embedded.CARDS else defaults
 
 
 def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:

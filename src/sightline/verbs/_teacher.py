@@ -32,17 +32,20 @@ def checked(plan: Plan) -> Plan:
         UsageError: If the teacher was made for something else, or has learnt images that are held out here.
         DataError: If it holds no model.
     """
-    asked, share = plan.asked, plan.recipe.distill
-    if asked.teacher is None:
+    arguments, share = plan.asked, plan.recipe.distill
+    if arguments.teacher is None:
         return plan
     share = SHARE if share is None else share
-    path = Path(asked.teacher)
+    path = Path(arguments.teacher)
     card = read_card(path)[1]
     fits(plan, path, card, "--teacher")
-    said = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
+    description = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
     notes = (*plan.notes, *_seen.unseen(plan, path, "--teacher"))
     return replace(
-        plan, recipe=replace(plan.recipe, distill=share), why={**plan.why, "teacher": said}, notes=notes
+        plan,
+        recipe=replace(plan.recipe, distill=share),
+        why={**plan.why, "teacher": description},
+        notes=notes,
     )
 
 
@@ -58,7 +61,7 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
     Raises:
         UsageError: If its task, classes, outputs or channels are others.
     """
-    theirs, own = card["info"], json.loads(json.dumps(asdict(plan.task.info)))
+    theirs, own_info = card["info"], json.loads(json.dumps(asdict(plan.task.info)))
     if card["settings"]["task"] != plan.task.card.name:
         raise UsageError(
             f"{option} {path} was trained for task '{card['settings']['task']}', this is "
@@ -66,11 +69,13 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
         )
     for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of pictures"),
                        ("multi", "several labels an image")):  # fmt: skip
-        if theirs[name] != own[name]:
-            said = [(x or {}).get("names") if name == "classes" else x for x in (theirs[name], own[name])]
+        if theirs[name] != own_info[name]:
+            names_of_both = [
+                (x or {}).get("names") if name == "classes" else x for x in (theirs[name], own_info[name])
+            ]
             raise UsageError(
-                f"{option} {path} was made for other {what}: {said[0]}, where these data have {said[1]}, "
-                "and their order counts. Train it on the same class table first."
+                f"{option} {path} was made for other {what}: {names_of_both[0]}, where these data have "
+                f"{names_of_both[1]}, and their order counts. Train it on the same class table first."
             )
 
 

@@ -61,29 +61,29 @@ def least_of(settings: Mapping[str, Any], min_score: float | None) -> float | li
     return chosen if min_score is None else min_score
 
 
-def counted(predictor: ModelPredictor | Prompted, said: Outcome, wish: Wish) -> Outcome:
+def counted(predictor: ModelPredictor | Prompted, outcome: Outcome, wish: Wish) -> Outcome:
     """The outcome with the objects that count, and the row that counts them."""
-    if said.error or not wish.kind.objects:
-        return said
-    prediction, row = only(said.prediction, wish.least, wish.classes), said.row
-    if len(prediction.labels) < len(said.prediction.labels):
+    if outcome.error or not wish.kind.objects:
+        return outcome
+    prediction, row = only(outcome.prediction, wish.least, wish.classes), outcome.row
+    if len(prediction.labels) < len(outcome.prediction.labels):
         (row,) = predictor.task.rows(prediction)
-    return replace(said, prediction=prediction, row=row)
+    return replace(outcome, prediction=prediction, row=row)
 
 
 def kept(predictor: ModelPredictor | Prompted, answer: Answer, wish: Wish) -> Answer:
     """The answer with what was asked for, and its row with the path."""
-    said = counted(predictor, answer.outcome, wish)
-    prediction, row = said.prediction, said.row
-    if wish.kind.objects and not said.error:
+    outcome = counted(predictor, answer.outcome, wish)
+    prediction, row = outcome.prediction, outcome.row
+    if wish.kind.objects and not outcome.error:
         row = {**row, "boxes": objects(prediction, wish.names)}
-    where: Row = {"path": said.id}
+    where: Row = {"path": outcome.id}
     if wish.seconds and answer.input.seconds is not None:
         where["seconds"] = round(answer.input.seconds, 6)
-    elif wish.seconds and not said.error:
+    elif wish.seconds and not outcome.error:
         where["seconds"] = None
     row = {**where, **_top(row, wish.top)}
-    return replace(answer, outcome=replace(said, prediction=prediction, row=row))
+    return replace(answer, outcome=replace(outcome, prediction=prediction, row=row))
 
 
 def _top(row: Row, top: int | None) -> Row:

@@ -121,13 +121,13 @@ def _csv(setting: Setting) -> Iterator[Write]:
     writer: list[Any] = []
 
     def write(answer: Answer) -> None:
-        said = answer.outcome
-        if said.error:
-            waiting.append({**said.row, "error": said.error})
+        outcome = answer.outcome
+        if outcome.error:
+            waiting.append({**outcome.row, "error": outcome.error})
         else:
-            waiting.extend(setting.kind.table(said.prediction, said.row, setting.names))
-        if not writer and not said.error:
-            columns = [*setting.kind.columns(said.row), "error"]
+            waiting.extend(setting.kind.table(outcome.prediction, outcome.row, setting.names))
+        if not writer and not outcome.error:
+            columns = [*setting.kind.columns(outcome.row), "error"]
             writer.append(csv.DictWriter(stream, columns, restval="", extrasaction="ignore"))
             writer[0].writeheader()
         while writer and waiting:
@@ -163,26 +163,26 @@ class _Album:
 
     def add(self, answer: Answer) -> None:
         """Write one picture or frame."""
-        one, said = answer.input, answer.outcome
-        if said.error:
+        item, outcome = answer.input, answer.outcome
+        if outcome.error:
             return
         try:
-            image = one.full()
+            image = item.full()
         except UnreadableImage as error:  # read by windows, and too large as a whole
-            say(f"{one.id}: no picture was drawn, it {error.detail}.")
+            say(f"{item.id}: no picture was drawn, it {error.detail}.")
             return
-        drawn = self._setting.kind.drawn(image, said.prediction, said.row, self._setting.names)
-        if one.film is None:
-            self._places.file(one.name, ".png").write_bytes(encode_png(drawn))
+        drawn = self._setting.kind.drawn(image, outcome.prediction, outcome.row, self._setting.names)
+        if item.film is None:
+            self._places.file(item.name, ".png").write_bytes(encode_png(drawn))
             return
-        if one.film is not self._film or self._writer is None:
+        if item.film is not self._film or self._writer is None:
             self.close()
-            name = re.sub(r"#\d{6}$", "", one.name)
-            if one.film.live:  # an address, or a camera
+            name = re.sub(r"#\d{6}$", "", item.name)
+            if item.film.live:  # an address, or a camera
                 name = re.sub(r"[^\w.-]+", "-", name) or "stream"
-            self._film, self._file = one.film, self._places.file(name, ".mp4")
-            self._writer = VideoWriter(self._file, one.film.facts.fps)
-        self._writer.add(drawn, one.seconds or 0.0)
+            self._film, self._file = item.film, self._places.file(name, ".mp4")
+            self._writer = VideoWriter(self._file, item.film.facts.fps)
+        self._writer.add(drawn, item.seconds or 0.0)
 
     def close(self) -> None:
         """End the film under way."""
@@ -203,26 +203,26 @@ def _coco(setting: Setting) -> Iterator[Write]:
     counter = Counter[str]()
 
     def write(answer: Answer) -> None:
-        said = answer.outcome
-        if said.error:
+        outcome = answer.outcome
+        if outcome.error:
             return
-        height, width = said.prediction.sizes[0].tolist()
+        height, width = outcome.prediction.sizes[0].tolist()
         images.append(
             {"id": len(images) + 1, "file_name": answer.input.name, "width": width, "height": height}
         )
-        scores, masks = said.prediction.scores, codes(said.prediction)
-        for i, (x1, y1, x2, y2) in enumerate(said.prediction.boxes.tolist()):
+        scores, masks = outcome.prediction.scores, codes(outcome.prediction)
+        for i, (x1, y1, x2, y2) in enumerate(outcome.prediction.boxes.tolist()):
             stream.write(",\n" if counter["objects"] else "\n")
             counter["objects"] += 1
             box = [round(v, 3) for v in (x1, y1, x2 - x1, y2 - y1)]
             entry: Row = {
                 "id": counter["objects"], "image_id": len(images),
-                "category_id": setting.ids[int(said.prediction.labels[i])], "bbox": box,
+                "category_id": setting.ids[int(outcome.prediction.labels[i])], "bbox": box,
                 "area": round((x2 - x1) * (y2 - y1), 3), "iscrowd": 0,
             }  # fmt: skip
             if masks:
                 entry["segmentation"] = masks[i]
-                entry["area"] = int(said.prediction.masks.areas()[i])
+                entry["area"] = int(outcome.prediction.masks.areas()[i])
             if scores is not None:
                 entry["score"] = round(float(scores[i]), 5)
             stream.write(json.dumps(entry))
@@ -254,11 +254,11 @@ def _yolo(setting: Setting) -> Iterator[Write]:
     (setting.out / "data.yaml").write_text(_data_yaml(setting), encoding="utf-8")
 
     def write(answer: Answer) -> None:
-        said = answer.outcome
-        if said.error:
+        outcome = answer.outcome
+        if outcome.error:
             return
         file = setting.out / answer.input.file(".txt")
-        lines, prediction = [], said.prediction
+        lines, prediction = [], outcome.prediction
         masks = prediction.masks or [None] * len(prediction.labels)
         for label, box, mask in zip(
             prediction.labels.tolist(), prediction.boxes.tolist(), masks, strict=True
@@ -291,21 +291,21 @@ def _masks(setting: Setting) -> Iterator[Write]:
     palette = _palette(setting.ids)
 
     def write(answer: Answer) -> None:
-        said = answer.outcome
-        if not said.error:
+        outcome = answer.outcome
+        if not outcome.error:
             file = _unused(setting.out / answer.input.file(".png"))
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(encode_png(ids[said.prediction.map(0)], palette))
+            file.write_bytes(encode_png(ids[outcome.prediction.map(0)], palette))
 
     yield write
 
 
 def _palette(ids: Sequence[int]) -> list[Colour]:
     """A colour for each number from 0 to 255: that of the class whose id it is."""
-    found: list[Colour] = [(0, 0, 0)] * (VOID + 1)
+    palette: list[Colour] = [(0, 0, 0)] * (VOID + 1)
     for k, number in enumerate(ids):
-        found[number] = colour_of(k)
-    return found
+        palette[number] = colour_of(k)
+    return palette
 
 
 def _each_its_own(setting: Setting, ending: str) -> list[str]:

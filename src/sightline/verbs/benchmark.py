@@ -130,27 +130,28 @@ def run(
             "--batch-size and --threads are at least 1, --seconds more than 0. "
             f"Received {batch_size}, {threads}, {seconds}."
         )
-    found = Run.open(run)
-    model, task, _ = restore(found.path)
+    opened_run = Run.open(run)
+    model, task, _ = restore(opened_run.path)
     graph = Graph(model.eval())
-    dataset = data_of(found, model.settings, data)
+    dataset = data_of(opened_run, model.settings, data)
     part = dataset.subset(dataset.where("val"))
-    files = _files(found.path / "export")
+    files = _files(opened_run.path / "export")
     if not files:
-        say(f"Nothing was exported from {found.path} yet (sightline export {found.path}): the network alone.")
+        path = opened_run.path
+        say(f"Nothing was exported from {path} yet (sightline export {path}): the network alone.")
     lines, metric = [], task.metrics()[task.card.score].card
     for file in track([None, *files], "benchmark"):
-        answers = _runner(found.path, file)
+        answers = _runner(opened_run.path, file)
         inside: Any = "all" if file is None else _document(file).get("inside", "all")
         judged = gate(Graph(model, inside), _given(answers), part, task, math.inf, exact=False)
         shape = (batch_size, graph.model.settings["channels"], *graph.model.settings["size"])
-        how = (str(found.path), None if file is None else str(file), shape, inside, threads, seconds)
+        how = (str(opened_run.path), None if file is None else str(file), shape, inside, threads, seconds)
         times, memory, joules = _apart(how)
-        lines.append(_line(file, found.path, judged.after, times, batch_size, memory, joules))
+        lines.append(_line(file, opened_run.path, judged.after, times, batch_size, memory, joules))
     lines = _marked(lines, metric.higher_is_better)
     result = Benchmarked(metric.name, metric.higher_is_better, len(part), batch_size, threads, lines)
-    storage.write_json(found.path / "benchmark.json", result.to_json())
-    _write_page(result, found.path)
+    storage.write_json(opened_run.path / "benchmark.json", result.to_json())
+    _write_page(result, opened_run.path)
     return result
 
 
@@ -194,8 +195,8 @@ def _given(answers: Runner) -> Callable[[Sequence[str]], Runner]:
 
 def _document(file: Path) -> dict[str, Any]:
     record = Path(f"{file}.json")
-    found: dict[str, Any] = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
-    return found
+    document: dict[str, Any] = json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    return document
 
 
 def _runner(run: Path, file: Path | None, threads: int = 0) -> Runner:

@@ -128,9 +128,9 @@ def _with_run(dataset: Dataset, run: Path, accept: Sequence[str], exif: str | No
     """The result of a check in which the model of a run has a say."""
     from sightline.verbs import _doubts  # which leans on verbs that lean on this one
 
-    one = _doubts.witness(run, dataset)
-    seen, findings = look(dataset, exif)
-    doubted, note = _doubts.ask(one, dataset, seen, findings)
+    witness = _doubts.witness(run, dataset)
+    scanned, findings = look(dataset, exif)
+    doubted, note = _doubts.ask(witness, dataset, scanned, findings)
     findings = sorted([*doubted, *findings], key=lambda f: ORDER.index(f.severity))
     checked = describe(dataset, findings, accept)
     return replace(checked, notes=(*checked.notes, note), doubts=tuple(f.name for f in doubted))
@@ -138,9 +138,9 @@ def _with_run(dataset: Dataset, run: Path, accept: Sequence[str], exif: str | No
 
 def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]]:
     """Scan all pictures once and run all checks; with `exif` given, its doubt is settled."""
-    seen = scan(dataset)
-    findings = run_checks(dataset, seen)
-    return seen, [f for f in findings if exif is None or f.name != "exif-and-positions"]
+    scanned = scan(dataset)
+    findings = run_checks(dataset, scanned)
+    return scanned, [f for f in findings if exif is None or f.name != "exif-and-positions"]
 
 
 def refuse(findings: Sequence[Finding], accept: Sequence[str]) -> None:
@@ -202,11 +202,11 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
 
 
 def _known(accept: Sequence[str], findings: Sequence[Finding]) -> None:
-    known = {*finding_names(), *(f.name for f in findings)}
-    if not known.issuperset(accept):
+    known_names = {*finding_names(), *(f.name for f in findings)}
+    if not known_names.issuperset(accept):
         from sightline.verbs import _doubts  # which leans on verbs that lean on this one
 
-        known.update(_doubts.names())
+        known_names.update(_doubts.names())
     for name in accept:
-        if name not in known:
-            raise UnknownName("finding", name, known, "`sightline check DATA` lists what is found.")
+        if name not in known_names:
+            raise UnknownName("finding", name, known_names, "`sightline check DATA` lists what is found.")

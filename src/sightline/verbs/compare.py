@@ -131,13 +131,15 @@ def run(*runs: Path) -> Comparison:
         raise UsageError(f"A comparison needs two or more runs. Received {len(paths)}.")
     if len(set(paths)) < len(paths):
         raise UsageError("A run is named twice. Name each run once.")
-    found = [Run.open(p) for p in paths]
+    opened_runs = [Run.open(p) for p in paths]
     names = [p.name for p in paths] if len({p.name for p in paths}) == len(paths) else [str(p) for p in paths]
-    for other, name in zip(found[1:], names[1:], strict=True):
-        _same_question(found[0], other, names[0], name)
-    task = task_from(found[0].facts)
-    pairs = [_pair(task, found[0], f, names[0], n) for f, n in zip(found[1:], names[1:], strict=True)]
-    return Comparison(task.card.name, tuple(_corrected(pairs)), tuple(_notes(found, pairs)))
+    for other, name in zip(opened_runs[1:], names[1:], strict=True):
+        _same_question(opened_runs[0], other, names[0], name)
+    task = task_from(opened_runs[0].facts)
+    pairs = [
+        _pair(task, opened_runs[0], f, names[0], n) for f, n in zip(opened_runs[1:], names[1:], strict=True)
+    ]
+    return Comparison(task.card.name, tuple(_corrected(pairs)), tuple(_notes(opened_runs, pairs)))
 
 
 def _same_question(first: Run, other: Run, a: str, b: str) -> None:
@@ -173,8 +175,8 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
             f"{a} and {b} do not agree on the truth of {differ} of {len(common)} test images of the same "
             "name: these are different data, or labels were changed. Train both on the same."
         )
-    known = first.groups("test")
-    groups = None if known is None else np.array([known[ids_a[i]] for i, _ in common])
+    groups_by_id = first.groups("test")
+    groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
     lines = {
         name: _line(
             metric, metric.per_image(said_a[in_a], truth), metric.per_image(said_b[in_b], truth), groups
@@ -206,14 +208,14 @@ def _corrected(pairs: list[Pair]) -> list[Pair]:
     ]
 
 
-def _notes(found: list[Run], pairs: list[Pair]) -> list[str]:
+def _notes(runs: list[Run], pairs: list[Pair]) -> list[str]:
     notes = [
         f"{pair.first} and {pair.other} are compared on the {pair.n} test images that both have; "
         f"{pair.alone[0]} of the first and {pair.alone[1]} of the other are left out."
         for pair in pairs
         if any(pair.alone)
     ]
-    if len({r.facts["data"]["fingerprint"] for r in found}) > 1:
+    if len({r.facts["data"]["fingerprint"] for r in runs}) > 1:
         notes.append(
             "The runs were made with data of different fingerprints: images are matched by name and label."
         )

@@ -43,43 +43,48 @@ def run(
     out: Path | None = None,
 ) -> Results:
     """See `sightline.api.evaluate`."""
-    found = Run.open(run)
-    model, task, _ = restore(found.path)
-    own = data is None
-    dataset = _opened(found, data, format, target, data_dir)
-    dataset = same_question(dataset, found, model.settings)
+    opened_run = Run.open(run)
+    model, task, _ = restore(opened_run.path)
+    is_own = data is None
+    dataset = _opened(opened_run, data, format, target, data_dir)
+    dataset = same_question(dataset, opened_run, model.settings)
     scan, findings = look(dataset)
-    if not own:
+    if not is_own:
         _warn(dataset, findings)
     dataset = dataset.subset(np.flatnonzero(scan.readable))
     if not scan.readable.all():
         say(f"{int((~scan.readable).sum())} unreadable images are left out.")
-    mine = as_trained(dataset, found)
-    if mine is None and own:
-        stored = json.loads((found.path / "splits.json").read_text(encoding="utf-8"))
+    mine = as_trained(dataset, opened_run)
+    if mine is None and is_own:
+        stored = json.loads((opened_run.path / "splits.json").read_text(encoding="utf-8"))
         dataset = mine = dataset.with_splits(splits_from_json(dataset, stored))
-    elif mine is not None and not own:
-        say(f"{data} holds the data that {found.path} was made with; they are split as they were then.")
-    if mine is not None and (own or split != "all"):
-        own, dataset = True, mine
+    elif mine is not None and not is_own:
+        say(f"{data} holds the data that {opened_run.path} was made with; they are split as they were then.")
+    if mine is not None and (is_own or split != "all"):
+        is_own, dataset = True, mine
     part, name = _part(dataset, split)
     held = mine.subset(mine.where("test")) if mine is not None and name == "all" else part
-    looks = _judge.look_at_test(found, held, "evaluate") if name in ("test", "all") else 0
+    looks = _judge.look_at_test(opened_run, held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
     settings = model.settings
-    seen = batches(part, model.settings, batch_size=64)
+    loader = batches(part, model.settings, batch_size=64)
     model = model.to(devices.device)
     with threads.few([model], 64, devices):
-        said = predict(model, seen, devices)
-    scores, metrics = _judge.scored(task, said.prediction, said.truth, part.groups)
+        prediction = predict(model, loader, devices)
+    scores, metrics = _judge.scored(task, prediction.prediction, prediction.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
-    results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups, said.truth)
-    results.verdicts += _doubts(found, dataset, part, own, name, looks)
+    results.verdicts = _judge.verdicts(task, results, metrics, {}, part.groups, prediction.truth)
+    results.verdicts += _doubts(opened_run, dataset, part, is_own, name, looks)
     results.exhibits = _judge.exhibits(
-        task, said.prediction, said.truth, said.ids, settings, results.verdicts
+        task, prediction.prediction, prediction.truth, prediction.ids, settings, results.verdicts
     )
-    results.extra = {"run": str(found.path), "looks": looks}
-    _write(results, part, found, Path(out) if out else found.path / f"evaluation-{dataset.name}-{name}.html")
+    results.extra = {"run": str(opened_run.path), "looks": looks}
+    _write(
+        results,
+        part,
+        opened_run,
+        Path(out) if out else opened_run.path / f"evaluation-{dataset.name}-{name}.html",
+    )
     return results
 
 
@@ -119,21 +124,23 @@ def _warn(dataset: Dataset, findings: list[Finding]) -> None:
         say(f"The scores are those on {dataset.name} as the data are, errors included.")
 
 
-def _doubts(run: Run, dataset: Dataset, part: Dataset, own: bool, name: str, looks: int) -> list[str]:
+def _doubts(run: Run, dataset: Dataset, part: Dataset, is_own: bool, name: str, looks: int) -> list[str]:
     """What makes the scores look better than they are, as far as can be told."""
-    said = []
+    sentences = []
     trained = json.loads((run.path / "splits.json").read_text(encoding="utf-8"))["train"]
-    known = len(set(trained) & set(part.ids))
-    if known and name != "train":
-        said.append(
-            f"{known} of these images have the names of images that the model was trained on. If they are "
+    shared = len(set(trained) & set(part.ids))
+    if shared and name != "train":
+        sentences.append(
+            f"{shared} of these images have the names of images that the model was trained on. If they are "
             "the same, the score says little about new images."
         )
-    if own and dataset.fingerprint() != run.facts["data"]["fingerprint"]:
-        said.append("The data have changed since the run was trained: an image, a label or a name is new.")
+    if is_own and dataset.fingerprint() != run.facts["data"]["fingerprint"]:
+        sentences.append(
+            "The data have changed since the run was trained: an image, a label or a name is new."
+        )
     if looks > 1:
-        said.append(f"These images have now been looked at {looks} times by runs in {run.path.parent}.")
-    return said
+        sentences.append(f"These images have now been looked at {looks} times by runs in {run.path.parent}.")
+    return sentences
 
 
 def _part(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:

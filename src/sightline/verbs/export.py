@@ -107,15 +107,15 @@ def run(
     if inside not in exporter.CARD.insides:
         can = [n for n in EXPORTERS.names() if inside in EXPORTERS.load(n).CARD.insides]
         raise UsageError(f"--to {to} has no --inside {inside}. These have it: {', '.join(can)}.")
-    found = Run.open(run)
-    model, task, _ = restore(found.path)
+    opened_run = Run.open(run)
+    model, task, _ = restore(opened_run.path)
     model.eval()
-    dataset = data_of(found, model.settings, data)
+    dataset = data_of(opened_run, model.settings, data)
     part = dataset.subset(dataset.where("val"))
     graph = Graph(model, inside)
-    document = _document(found, graph.settings, graph, licence)
+    document = _document(opened_run, graph.settings, graph, licence)
     pictures = _calibration(dataset, graph) if precision == "int8" else None
-    place = _place(found.path, out, precision, inside, exporter.CARD.ending)
+    place = _place(opened_run.path, out, precision, inside, exporter.CARD.ending)
     if model.settings.get("tile"):
         text = "The file sees one tile at a time; sightline-run and serve join them, as predict does."
         say(text)
@@ -174,8 +174,8 @@ def _precision(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> s
     precision = "int8-dynamic" if dynamic else "int8" if int8 else "fp16" if fp16 else "fp32"
     if precision not in exporter.CARD.precisions:
         can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
-        asked = f"--{precision}".replace("-dynamic", " --dynamic")
-        raise UsageError(f"--to {exporter.CARD.name} has no {asked}. These have it: {', '.join(can)}.")
+        option = f"--{precision}".replace("-dynamic", " --dynamic")
+        raise UsageError(f"--to {exporter.CARD.name} has no {option}. These have it: {', '.join(can)}.")
     return precision
 
 
@@ -220,8 +220,8 @@ def _calibration(dataset: Dataset, graph: Graph) -> Array:
     size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
     images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
     batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
-    found: Array = graph.prepared(batch).numpy()
-    return found
+    pixels: Array = graph.prepared(batch).numpy()
+    return pixels
 
 
 def _placed(folder: Path, place: Path, passed: bool) -> Path:

@@ -39,8 +39,8 @@ def run(model: str, *, size: int | None = None, classes: int = 1000, channels: i
         settings = _of_run(Path(model))
         side = (size, size) if size is not None else tuple(settings["size"])
         settings = {**settings, "size": list(side)}
-        known = settings["task"] is not None
-        method = TASKS.load(settings["task"]).MODELS.load(settings["method"]) if known else None
+        is_known = settings["task"] is not None
+        method = TASKS.load(settings["task"]).MODELS.load(settings["method"]) if is_known else None
         name = str(settings["backbone"])
     else:
         method, name = _method(model), model
@@ -56,8 +56,8 @@ def run(model: str, *, size: int | None = None, classes: int = 1000, channels: i
         if method is not None and not getattr(method, "TAKES_BACKBONE", False):
             return table(method.CARD.name, widths.build(method.MODEL, settings), picture)
         outputs = len(settings.get("classes") or settings["outputs"])
-        own = {"outputs": outputs, "channels": settings["channels"], "size": side}
-        network = zoo.create(name, **own, **settings["backbone_options"])
+        base_options = {"outputs": outputs, "channels": settings["channels"], "size": side}
+        network = zoo.create(name, **base_options, **settings["backbone_options"])
         narrow = {k.removeprefix("network."): v for k, v in settings.get(widths.KEY, {}).items()}
         widths.reshape(network, narrow)
         return table(name, network, picture)
@@ -68,8 +68,8 @@ def _method(name: str) -> ModuleType | None:
     for task in TASKS.names():
         methods = TASKS.load(task).MODELS
         if name in methods and not getattr(methods.load(name), "TAKES_BACKBONE", False):
-            found: ModuleType = methods.load(name)
-            return found
+            method: ModuleType = methods.load(name)
+            return method
     return None
 
 
@@ -81,8 +81,8 @@ def table(name: str, backbone: nn.Module, picture: torch.Tensor) -> Table:
     parameters = sum(layer.parameters for layer in layers)
     rows.append(["total", "", "", parameters, sum(layer.flops for layer in layers), ""])
     _, channels, height, width = picture.shape
-    said = f"{trainable:,} of {parameters:,} parameters are trainable. " if trainable < parameters else ""
-    return Table(f"{name} on {channels}x{height}x{width}", COLUMNS, rows, said + NOTE)
+    text = f"{trainable:,} of {parameters:,} parameters are trainable. " if trainable < parameters else ""
+    return Table(f"{name} on {channels}x{height}x{width}", COLUMNS, rows, text + NOTE)
 
 
 def _row(layer: Layer) -> list[Any]:

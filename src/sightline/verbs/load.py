@@ -150,40 +150,40 @@ class ModelPredictor:
     def _batch(self, inputs: Sequence[Input], batch_size: int) -> Iterator[Answer]:
         stored: list[tuple[int, int]] = []
         parts: list[Iterator[np.ndarray]] = []
-        there: list[int] = []
+        readable: list[int] = []
         errors: dict[int, str] = {}
-        for i, one in enumerate(inputs):
+        for i, item in enumerate(inputs):
             try:
-                views, size = one.seen(self.settings)
+                views, size = item.seen(self.settings)
             except UnreadableImage as error:
                 errors[i] = error.detail
                 continue
-            there.append(i)
+            readable.append(i)
             stored.append(size)
             parts.append(views)
         rows: dict[int, tuple[Any, dict[str, Any]]] = {}
-        if there:
+        if readable:
             try:
                 prediction = self._answer(chain.from_iterable(parts), torch.tensor(stored), batch_size)
             except UnreadableImage as error:  # in the middle of the one picture that is read by tiles
-                errors[there[0]] = error.detail
+                errors[readable[0]] = error.detail
             else:
                 flat = self.task.rows(prediction)
-                rows = {i: (prediction[n], flat[n]) for n, i in enumerate(there)}
-        for i, one in enumerate(inputs):
-            said = Outcome(one.id, None, {}, errors[i]) if i in errors else Outcome(one.id, *rows[i])
-            yield Answer(one, said)
+                rows = {i: (prediction[n], flat[n]) for n, i in enumerate(readable)}
+        for i, item in enumerate(inputs):
+            outcome = Outcome(item.id, None, {}, errors[i]) if i in errors else Outcome(item.id, *rows[i])
+            yield Answer(item, outcome)
 
     def _answer(self, parts: Iterator[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
         """Predictions for whole pictures, from all their tiles or from themselves."""
         tiles = cut(stored, self.settings["tile"]) if self.settings.get("tile") else None
         sizes = stored if tiles is None else tiles.sizes
-        found = []
+        predictions = []
         for start in range(0, len(sizes), batch_size):
             some = list(islice(parts, batch_size))
             images = torch.from_numpy(np.stack(some).transpose(0, 3, 1, 2).copy())
-            found.append(self._forward(images, sizes[start : start + batch_size]).packed())
-        whole = type(found[0]).cat(found)
+            predictions.append(self._forward(images, sizes[start : start + batch_size]).packed())
+        whole = type(predictions[0]).cat(predictions)
         return whole if tiles is None else tiles.join(whole)
 
     @torch.no_grad()

@@ -13,13 +13,13 @@ COLUMNS = ("name", "what it is", "parameters", "counted", "made for", "paper")
 def run(pattern: str = "*", *, all: bool = False) -> Table:
     """See `sightline.api.models`."""
     wanted = pattern.lower()
-    found = [n for n in zoo.names(all) if fnmatch.fnmatchcase(n.lower(), wanted)]
+    names = [n for n in zoo.names(all) if fnmatch.fnmatchcase(n.lower(), wanted)]
     more = (
         "" if all else " `--all` adds the more than a thousand networks of timm, all of which can be trained."
     )
-    if not found:
+    if not names:
         more = f"Nothing is called like '{pattern}'.{more}"
-    return Table("Models", COLUMNS, [_row(name) for name in found], more.strip())
+    return Table("Models", COLUMNS, [_row(name) for name in names], more.strip())
 
 
 def _row(name: str) -> list[str]:

@@ -57,7 +57,7 @@ class Predicted:
 
     def to_json(self) -> dict[str, Any]:
         """Counts, errors, and the rows."""
-        found = {
+        document = {
             "total": self.total,
             "errors": [{"file": f, "reason": r} for f, r in self.errors],
             "left_out": self.left_out,
@@ -65,21 +65,21 @@ class Predicted:
             "out": None if self.out is None else str(self.out),
             "rows": self.rows,
         }
-        return found if self.without is None else {**found, "without_objects": self.without}
+        return document if self.without is None else {**document, "without_objects": self.without}
 
     def exhibits(self) -> list[Exhibit]:
         """The first rows and the errors, for the terminal."""
-        found: list[Exhibit] = []
+        items: list[Exhibit] = []
         if self.shown:
             columns = list(self.shown[0])
             note = f"{len(self.shown)} of {self.total} pictures"
             note += f"; all in {self.out}" if self.out else ""
             note += f"; nothing was found in {self.without} of them" if self.without else ""
             rows = [[row.get(c, "") for c in columns] for row in self.shown]
-            found.append(Table("Predictions", columns, rows, note))
+            items.append(Table("Predictions", columns, rows, note))
         if self.errors:
-            found.append(Table("Not read", ["file", "reason"], self.errors))
-        return found
+            items.append(Table("Not read", ["file", "reason"], self.errors))
+        return items
 
 
 def run(
@@ -110,29 +110,29 @@ def run(
     predictor = predictor_for(Path(run), prompt, device)
     settings = predictor.settings
     kind, names = kind_of(predictor.task.card.prediction), settings.get("classes", [])
-    found = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
-    form = form_of(found.out, as_, kind)
+    summary = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
+    form = form_of(summary.out, as_, kind)
     chosen = chosen_of(kind, names, classes, min_score)
     sources = Sources(source, stream, settings.get("pixel_range"))
-    found.left_out, found.hidden = dict(sources.left_out), len(sources.hidden)
+    summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
     wish = Wish(kind, names, top, least_of(settings, min_score), chosen, sources.films)
     measured = replace(wish, least=0.0) if form in ALL_SCORES and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
-    if form is not None and found.out is not None:
-        writer = writer_of(form, Setting(found.out, kind, names, ids, sources, str(run)))
-    with _named(found.out or crops), cut_out(crops, kind, sources, names) as cut, writer as write:
+    if form is not None and summary.out is not None:
+        writer = writer_of(form, Setting(summary.out, kind, names, ids, sources, str(run)))
+    with _named(summary.out or crops), cut_out(crops, kind, sources, names) as cut, writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
                 mine = kept(predictor, answer, wish)
-                _note(found, mine, sources.live)
+                _note(summary, mine, sources.live)
                 write(mine if measured is None else kept(predictor, answer, measured))
                 cut(mine)
         except KeyboardInterrupt:
             if not sources.live:
                 raise
-            say(f"Stopped after {found.total} frames.")
-    return found
+            say(f"Stopped after {summary.total} frames.")
+    return summary
 
 
 @contextmanager
@@ -153,18 +153,20 @@ def _on_ray(run: Path, source: Sequence[str], ray: str, **wishes: Any) -> Predic
     return predict(Path(run), source, ray, **wishes)
 
 
-def _note(found: Predicted, answer: Answer, live: bool) -> None:
+def _note(summary: Predicted, answer: Answer, live: bool) -> None:
     """Count it, and keep what the terminal or --json shows."""
-    said = answer.outcome
-    found.total += 1
-    if said.error:
-        found.errors.append((said.id, said.error))
-        say(f"{said.id}: {said.error}")
+    outcome = answer.outcome
+    summary.total += 1
+    if outcome.error:
+        summary.errors.append((outcome.id, outcome.error))
+        say(f"{outcome.id}: {outcome.error}")
         return
-    if found.without is not None and not len(said.prediction.labels):
-        found.without += 1
-    if len(found.rows) < SHOWN or (found.out is None and not live):
-        found.rows.append(said.row)
-    if len(found.shown) < SHOWN:
-        row = {k: v for k, v in said.row.items() if not k.startswith("p(") and not isinstance(v, list | dict)}
-        found.shown.append(row)
+    if summary.without is not None and not len(outcome.prediction.labels):
+        summary.without += 1
+    if len(summary.rows) < SHOWN or (summary.out is None and not live):
+        summary.rows.append(outcome.row)
+    if len(summary.shown) < SHOWN:
+        row = {
+            k: v for k, v in outcome.row.items() if not k.startswith("p(") and not isinstance(v, list | dict)
+        }
+        summary.shown.append(row)

@@ -49,13 +49,13 @@ def run(
         if (error.name or "").split(".")[0] not in ("fastapi", "starlette", "uvicorn", "python_multipart"):
             raise
         raise MissingExtra("sightline serve", "server") from None
-    asked = {
+    options = {
         "max_body": size_of(max_body, "--max-body"), "max_images": max_images,
         "timeout": seconds_of(timeout, "--timeout"), "queue": queue, "batch": batch,
         "wait": seconds_of(wait, "--wait"), "workers": workers, "threads": threads,
         "max_pixels": max_pixels() if _PIXELS in os.environ else Limits.max_pixels,
     }  # fmt: skip
-    limits, files = build(Limits, asked, "serve"), models(model)
+    limits, files = build(Limits, options, "serve"), models(model)
     token, origins = (
         secret(token_file),
         origins_of([allow_origin] if isinstance(allow_origin, str) else allow_origin),
@@ -96,8 +96,8 @@ def _on_ray(
         raise UsageError(f"--port 0 takes a free port of this machine; with --ray {address} name one.")
     if not is_loopback(host):
         say("Ray's own door limits neither slow senders nor connections: put a proxy in front of it.")
-    with cluster(address) as there:
-        serve(specs, limits, Door(host, port, token, origins), there,
+    with cluster(address) as workers:
+        serve(specs, limits, Door(host, port, token, origins), workers,
               lambda: say(f"Serving {', '.join(specs)} at http://{host}:{port} (/docs)"))  # fmt: skip
 
 
@@ -108,19 +108,19 @@ def models(given: Sequence[str]) -> dict[str, Path]:
         UsageError: If a run has no exported file or several, or two models have one name.
         DataError: If a file is not there.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for text in given:
         name, _, path = text.rpartition("=") if "=" in text and not Path(text).exists() else ("", "", text)
         file = _exported(Path(path))
         name = name or (Path(path).resolve().name if Path(path).is_dir() else file.stem)
-        if name in found:
-            raise UsageError(f"Two models are called '{name}'. Name them: a={found[name]} b={file}.")
+        if name in files:
+            raise UsageError(f"Two models are called '{name}'. Name them: a={files[name]} b={file}.")
         if "/" in name or not name.isprintable():
             raise UsageError(f"'{name}' cannot be the name of a model: it would be part of an address.")
-        found[name] = file
-    if not found:
+        files[name] = file
+    if not files:
         raise UsageError("Name a run or an exported file to serve: sightline serve runs/street-1.")
-    return found
+    return files
 
 
 def _exported(path: Path) -> Path:

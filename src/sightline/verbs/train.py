@@ -60,7 +60,7 @@ def run(
                  "accept": accept or None, "overwrite": overwrite or None}  # fmt: skip
         _refuse_beside_resume(recipe, {**options, **named})
         return resume_one(str(data), Path(resume), device, data_dir)
-    asked = Asked.of(
+    arguments = Asked.of(
         recipe,
         accept,
         {"splits": splits, "data_dir": data_dir, "teacher": teacher and Path(teacher).absolute()},
@@ -81,10 +81,10 @@ def run(
     if folds is not None:
         from sightline.verbs._folds import cross_validate
 
-        return cross_validate(asked, folds, None if out is None else Path(out), overwrite)
+        return cross_validate(arguments, folds, None if out is None else Path(out), overwrite)
     _writable(out, overwrite, weights)
-    made = _slim(asked)
-    return carry_out(made, Path(out) if out else Run.free(made.dataset.name), overwrite=overwrite)
+    train_plan = _slim(arguments)
+    return carry_out(train_plan, Path(out) if out else Run.free(train_plan.dataset.name), overwrite=overwrite)
 
 
 def _refuse_beside_resume(recipe: Recipe, named: Mapping[str, Any]) -> None:
@@ -102,12 +102,12 @@ def _refuse_beside_resume(recipe: Recipe, named: Mapping[str, Any]) -> None:
         )
 
 
-def _slim(asked: Asked) -> Plan:
+def _slim(arguments: Asked) -> Plan:
     """The plan, once it is known that the run it learns from, or makes smaller, will do."""
-    made = _seen.checked(_teacher.checked(_pruned.checked(plan(_pruned.asked_for(asked)))))
-    _pruned.tried(made)
-    _teacher.tried(made)
-    return made
+    train_plan = _seen.checked(_teacher.checked(_pruned.checked(plan(_pruned.asked_for(arguments)))))
+    _pruned.tried(train_plan)
+    _teacher.tried(train_plan)
+    return train_plan
 
 
 def _writable(out: Path | None, overwrite: bool, weights: str | None) -> None:
@@ -125,120 +125,132 @@ def _writable(out: Path | None, overwrite: bool, weights: str | None) -> None:
         raise UsageError(f"--weights {weights} would be overwritten with --out {out}. Choose another --out.")
 
 
-def carry_out(made: Plan, out: Path, *, overwrite: bool = False) -> Run:
+def carry_out(train_plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
     """Make the run folder and do everything that the plan says."""
-    devices = Devices.start(made.asked.device, made.recipe.precision)
-    made = sized(made, devices)
-    _first_step.tried(made, devices.world)
-    for line in made.lines():
+    devices = Devices.start(train_plan.asked.device, train_plan.recipe.precision)
+    train_plan = sized(train_plan, devices)
+    _first_step.tried(train_plan, devices.world)
+    for line in train_plan.lines():
         say(line)
     out = devices.gather(out)[0]
     if devices.first:
-        created = Run.create(out, {"verb": "train", **facts(made)}, overwrite=overwrite)
-        assignment = splits_to_json(made.dataset, made.dataset.splits)
+        created = Run.create(out, {"verb": "train", **facts(train_plan)}, overwrite=overwrite)
+        assignment = splits_to_json(train_plan.dataset, train_plan.dataset.splits)
         storage.write_json(out / "splits.json", assignment)
-        _seen.write(made, out)
-        storage.write_json(out / "findings.json", [vars(f) for f in made.findings])
+        _seen.write(train_plan, out)
+        storage.write_json(out / "findings.json", [vars(f) for f in train_plan.findings])
     devices.wait()
     created = Run.open(out)
     say(f"run       {out}")
-    return _train(made, created, devices, resume=False)
+    return _train(train_plan, created, devices, resume=False)
 
 
 def resume_one(data: str, path: Path, device: str, data_dir: Path | None) -> Run:
     """Go on with a run: same data, wherever they lie now, same split, same recipe."""
-    found = Run.open(path)
-    kept = dict(found.facts["asked"])
-    if found.facts["verb"] == "tune":
+    opened_run = Run.open(path)
+    arguments_stored = dict(opened_run.facts["asked"])
+    if opened_run.facts["verb"] == "tune":
         raise UsageError(f"{path} is a trial of a search and is not resumed. Train with its settings.")
-    if "folds" in found.facts:
+    if "folds" in opened_run.facts:
         from sightline.verbs import _folds
 
-        return _folds.resume(found, data, device, data_dir)
+        return _folds.resume(opened_run, data, device, data_dir)
     if not (path / "splits.json").is_file():
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
-    if found.facts["state"] == "done":
+    if opened_run.facts["state"] == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
-    kept["accept"] = tuple(kept["accept"])
-    kept["data_dir"] = kept["data_dir"] if data_dir is None else str(data_dir)
-    asked = Asked(**{**kept, "data": data})
+    arguments_stored["accept"] = tuple(arguments_stored["accept"])
+    arguments_stored["data_dir"] = arguments_stored["data_dir"] if data_dir is None else str(data_dir)
+    arguments = Asked(**{**arguments_stored, "data": data})
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
-    made = plan(replace(asked, splits=str(path / "splits.json"), weights=None, prune=None))
-    splits_from_json(made.dataset, stored)
-    now, then = made.dataset.fingerprint(), found.facts["data"]["fingerprint"]
+    train_plan = plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
+    splits_from_json(train_plan.dataset, stored)
+    now, then = train_plan.dataset.fingerprint(), opened_run.facts["data"]["fingerprint"]
     if now != then:
         raise DataError(
             f"{data} is not what {path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an image, "
             "a label or a name changed. Resume with the same data, or start a new run."
         )
-    made = replace(
-        made, asked=asked, recipe=Recipe(**found.facts["recipe"]), settings=found.facts["settings"],
-        why=found.facts["why"], notes=tuple(found.facts["notes"]),
+    record = opened_run.facts
+    train_plan = replace(
+        train_plan, asked=arguments, recipe=Recipe(**record["recipe"]), settings=record["settings"],
+        why=record["why"], notes=tuple(record["notes"]),
     )  # fmt: skip
-    _teacher.unchanged(made, found)
-    began = found.facts.get("weights", "scratch") != "scratch" and asked.weights is None
-    if began and made.start.pretrained == "no" and found.checkpoint("last") is None:
-        raise DataError(f"{path} began with weights that cannot be had now. {made.start.reason}.")
-    devices = Devices.start(device if device != "auto" else asked.device, made.recipe.precision)
+    _teacher.unchanged(train_plan, opened_run)
+    began = opened_run.facts.get("weights", "scratch") != "scratch" and arguments.weights is None
+    if began and train_plan.start.pretrained == "no" and opened_run.checkpoint("last") is None:
+        raise DataError(f"{path} began with weights that cannot be had now. {train_plan.start.reason}.")
+    devices = Devices.start(device if device != "auto" else arguments.device, train_plan.recipe.precision)
     say(f"Resuming {path}.")
-    return _train(made, found, devices, resume=True)
+    return _train(train_plan, opened_run, devices, resume=True)
 
 
-def _train(made: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
+def _train(train_plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
     with _state(run, devices):
-        model, elapsed = _fitted(made, run, devices, resume)
-        results = _tested(made, run, model, devices, elapsed)
+        model, elapsed = _fitted(train_plan, run, devices, resume)
+        results = _tested(train_plan, run, model, devices, elapsed)
         if devices.first:
             storage.write_json(run.path / "results.json", results.to_json())
-            _judge.attempt("The report", lambda: _page.write(run, made, model, results), None, [])
+            _judge.attempt("The report", lambda: _page.write(run, train_plan, model, results), None, [])
             run.update(state="done", seconds=round(elapsed, 1))
     devices.wait()
     return run
 
 
-def _fitted(made: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
+def _fitted(train_plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
     """The trained and calibrated model, written to model/, and the seconds it took."""
-    model, elapsed = fit(made, run, devices, resume=resume)
-    part = made.part("val")
-    val = predict_part(model, made, part, devices)
-    model.settings.update(made.task.calibrate(val.prediction, val.truth))
-    if said := model.settings.get("calibration"):
-        say(f"calibrate {said}")
-    val = predict_part(model, made, part, devices)
+    model, elapsed = fit(train_plan, run, devices, resume=resume)
+    part = train_plan.part("val")
+    val = predict_part(model, train_plan, part, devices)
+    model.settings.update(train_plan.task.calibrate(val.prediction, val.truth))
+    if calibration := model.settings.get("calibration"):
+        say(f"calibrate {calibration}")
+    val = predict_part(model, train_plan, part, devices)
     if devices.first:
-        run.save_model(model.state_dict(), card_of(made, model.settings))
+        run.save_model(model.state_dict(), card_of(train_plan, model.settings))
         val = val.in_order(part.ids)
         run.save_predictions("val", val.ids, val.prediction, val.truth, part.groups)
     return model, elapsed
 
 
-def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
+def _tested(train_plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
     """Open the test set: network and baselines on the same images."""
-    test = made.part("test")
+    test = train_plan.part("test")
     looks = _judge.look_at_test(run, test, "train") if devices.first else 0
-    found = predict_part(model, made, test, devices)
+    prediction = predict_part(model, train_plan, test, devices)
     if not devices.first:
-        return Results(made.task.card.name, "", "test", 0, {})
-    found = found.in_order(test.ids)
+        return Results(train_plan.task.card.name, "", "test", 0, {})
+    prediction = prediction.in_order(test.ids)
     groups = test.groups
-    scores, network = _judge.scored(made.task, found.prediction, found.truth, groups)
-    results = Results(made.task.card.name, made.dataset.name, "test", len(test), scores)
-    run.save_predictions("test", found.ids, found.prediction, found.truth, groups)
+    scores, network = _judge.scored(train_plan.task, prediction.prediction, prediction.truth, groups)
+    results = Results(train_plan.task.card.name, train_plan.dataset.name, "test", len(test), scores)
+    run.save_predictions("test", prediction.ids, prediction.prediction, prediction.truth, groups)
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
     failed: list[str] = []
-    beside = _beside(made, run, results, frozen_for(made, devices), failed)
-    results.verdicts = _judge.verdicts(made.task, results, network, beside, groups, found.truth) + failed
-    results.verdicts += _judge.without_leaks(made.task, made.findings, found, groups) + _judge.diagnose(run)
-    results.verdicts += _judge.advise(run, results, len(made.dataset), elapsed) + _test_origin(made)
+    beside = _beside(train_plan, run, results, frozen_for(train_plan, devices), failed)
+    results.verdicts = (
+        _judge.verdicts(train_plan.task, results, network, beside, groups, prediction.truth) + failed
+    )
+    results.verdicts += _judge.without_leaks(
+        train_plan.task, train_plan.findings, prediction, groups
+    ) + _judge.diagnose(run)
+    results.verdicts += _judge.advise(run, results, len(train_plan.dataset), elapsed) + _test_origin(
+        train_plan
+    )
     if looks > 1:
         results.verdicts.append(
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
             "choosing among runs by them makes the numbers optimistic."
         )
     results.exhibits = _judge.exhibits(
-        made.task, found.prediction, found.truth, found.ids, model.settings, results.verdicts
+        train_plan.task,
+        prediction.prediction,
+        prediction.truth,
+        prediction.ids,
+        model.settings,
+        results.verdicts,
     )
-    results.extra = {"test looks": looks, "cost": _judge.cost(model, made.settings, run, elapsed)}
+    results.extra = {"test looks": looks, "cost": _judge.cost(model, train_plan.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.verdicts.append(f"Confidence: {model.settings['calibration']}")
@@ -247,14 +259,14 @@ def _tested(made: Plan, run: Run, model: Model, devices: Devices, elapsed: float
 
 
 def _beside(
-    made: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
+    train_plan: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
 ) -> dict[str, dict[str, Metric]]:
     """Score the baselines into `results` and keep what they said; the metrics with their statistics."""
-    train, test = made.part("train"), made.part("test")
+    train, test = train_plan.part("train"), train_plan.part("test")
     beside = {}
-    said = _judge.baselines(made.task, train, test, made.settings, frozen, failed)
-    for name, prediction in said.items():
-        score = partial(_judge.scored, made.task, prediction, test.targets, test.groups)
+    predictions = _judge.baselines(train_plan.task, train, test, train_plan.settings, frozen, failed)
+    for name, prediction in predictions.items():
+        score = partial(_judge.scored, train_plan.task, prediction, test.targets, test.groups)
         judged = _judge.attempt(f"The score of the baseline {name}", score, None, failed)
         if judged is not None:
             results.baselines[name], beside[name] = judged
@@ -262,11 +274,11 @@ def _beside(
     return beside
 
 
-def _test_origin(made: Plan) -> list[str]:
+def _test_origin(train_plan: Plan) -> list[str]:
     """What is to be said of a test part that was cut from train while a val part lies beside."""
-    if made.given != {"train", "val"}:
+    if train_plan.given != {"train", "val"}:
         return []
-    test, val = (len(made.dataset.where(s)) for s in ("test", "val"))
+    test, val = (len(train_plan.dataset.where(s)) for s in ("test", "val"))
     return [
         f"The data name no test part: the test images ({test}) were set aside from train, and those of val "
         f"({val}) chose the weights. Name that folder test to be scored on it; val is then cut from train."
@@ -296,8 +308,8 @@ def _note_end(run: Run, error: BaseException) -> None:
     try:
         best = run.checkpoint("best")
         if best is not None and not (run.path / "model" / "model.json").is_file():
-            kept = {k: run.facts[k] for k in ("settings", "info", "task_options")}
-            run.save_model(best[0]["model"], kept)
+            record = {k: run.facts[k] for k in ("settings", "info", "task_options")}
+            run.save_model(best[0]["model"], record)
         run.update(state="interrupted" if interrupted else "failed", error=str(error))
     except SightlineError:
         say(f"{run.path} could not be updated; its checkpoints are as they were.")

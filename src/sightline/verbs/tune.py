@@ -48,15 +48,15 @@ def run(
     optuna = _library()
     if trials < 1:
         raise UsageError(f"--trials must be at least 1. Received {trials}.")
-    asked = Asked.of(
+    arguments = Asked.of(
         recipe, accept, {"data_dir": data_dir, "splits": splits}, data=str(data), task=task, model=model,
         format=format, target=target, pixel_range=pixel_range, exif=exif, weights=weights,
         pretrained=pretrained, seed=seed, device=device,
         options=options,
     )  # fmt: skip
-    looked = look_at(asked)
-    first = _said(_seen.checked(plan(asked, looked)))
-    folder = Path(out) if out else Run.free(f"{looked.dataset.name}-tune")
+    prepared = look_at(arguments)
+    first = _said(_seen.checked(plan(arguments, prepared)))
+    folder = Path(out) if out else Run.free(f"{prepared.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")
     pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3)
@@ -65,7 +65,7 @@ def run(
     rows: list[dict[str, Any]] = []
 
     def one(trial: Any) -> float:
-        return _trial(trial, asked, first, looked, folder, rows)
+        return _trial(trial, arguments, first, prepared, folder, rows)
 
     try:
         study.optimize(one, n_trials=trials, catch=(TrainingFailed,))
@@ -88,11 +88,11 @@ def _library() -> Any:
     return optuna
 
 
-def _said(made: Plan) -> Plan:
+def _said(train_plan: Plan) -> Plan:
     """The plan, once its notes are said."""
-    for line in made.notes:
+    for line in train_plan.notes:
         say(line)
-    return made
+    return train_plan
 
 
 def _space(trial: Any, first: Plan, fixed: set[str]) -> dict[str, Any]:
@@ -109,27 +109,31 @@ def _space(trial: Any, first: Plan, fixed: set[str]) -> dict[str, Any]:
 
 
 def _trial(
-    trial: Any, asked: Asked, first: Plan, looked: Looked, folder: Path, rows: list[dict[str, Any]]
+    trial: Any, arguments: Asked, first: Plan, prepared: Looked, folder: Path, rows: list[dict[str, Any]]
 ) -> float:
     """Train once with drawn settings; the best validation score, turned so that higher is better."""
-    drawn = _space(trial, first, set(asked.recipe or {}) | set(asked.options or {}))
+    drawn = _space(trial, first, set(arguments.recipe or {}) | set(arguments.options or {}))
     if trial.number == 0:
         drawn = {name: getattr(first.recipe, name) for name in drawn}
-    made = plan(replace(asked, recipe={**(asked.recipe or {}), **drawn}), looked, splits=first.dataset.splits)
-    _first_step.tried(made)
-    run = Run.create(folder / f"trial-{trial.number + 1}", {"verb": "tune", **facts(made)})
-    _seen.write(made, run.path)
+    train_plan = plan(
+        replace(arguments, recipe={**(arguments.recipe or {}), **drawn}),
+        prepared,
+        splits=first.dataset.splits,
+    )
+    _first_step.tried(train_plan)
+    run = Run.create(folder / f"trial-{trial.number + 1}", {"verb": "tune", **facts(train_plan)})
+    _seen.write(train_plan, run.path)
     say(f"Trial {trial.number + 1}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                                                    for k, v in drawn.items()))  # fmt: skip
-    devices = Devices.start(asked.device, made.recipe.precision)
-    fit(made, run, devices, extra=[_Report(trial)])
+    devices = Devices.start(arguments.device, train_plan.recipe.precision)
+    fit(train_plan, run, devices, extra=[_Report(trial)])
     events = list(run.events())
     best = max(events, key=lambda e: e["val_score"])
-    main = made.task.card.score
+    main = train_plan.task.card.score
     rows.append({"trial": trial.number + 1, **drawn, main: best[f"val_{main}"], "val loss": best["val_loss"],
                  "epochs": len(events), "run": str(run.path)})  # fmt: skip
     run.update(state="tuned")
-    storage.write_json(folder / "tune.json", {"asked": asdict(asked), "trials": rows})
+    storage.write_json(folder / "tune.json", {"asked": asdict(arguments), "trials": rows})
     return float(best["val_score"])
 
 

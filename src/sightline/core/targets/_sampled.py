@@ -37,9 +37,9 @@ def sampled(pixels: Map, place: NDArray[Any], window: Sequence[int], outside: in
         columns = back[0, 0] * x + back[0, 1] * y + back[0, 2]
         rows = back[1, 0] * x + back[1, 1] * y + back[1, 2]
     columns, rows = (np.floor(v + EDGE).astype(np.int64) for v in (columns, rows))
-    there = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
-    found = pixels[rows.clip(0, height - 1), columns.clip(0, width - 1)]
-    return found if there.all() else np.where(there, found, np.uint8(outside))
+    inside = (columns >= 0) & (columns < width) & (rows >= 0) & (rows < height)
+    values = pixels[rows.clip(0, height - 1), columns.clip(0, width - 1)]
+    return values if inside.all() else np.where(inside, values, np.uint8(outside))
 
 
 def moved(

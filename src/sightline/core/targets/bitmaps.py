@@ -92,11 +92,11 @@ class Bitmaps:
         """Masks (H, W) of any type, what is not 0 being the object, as cut out."""
         corners, crops = [], []
         for mask in masks:
-            there = np.asarray(mask) != 0
-            rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+            nonzero = np.asarray(mask) != 0
+            rows, columns = np.flatnonzero(nonzero.any(1)), np.flatnonzero(nonzero.any(0))
             box = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 0, 0, 0)
             corners.append([int(box[2]), int(box[0])])
-            crops.append(Packed.of(there[box[0] : box[1], box[2] : box[3]].astype(np.uint8)))
+            crops.append(Packed.of(nonzero[box[0] : box[1], box[2] : box[3]].astype(np.uint8)))
         return cls(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
 
     @staticmethod

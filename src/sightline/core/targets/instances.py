@@ -147,17 +147,17 @@ class Instances:
         if areas is not None:
             areas = areas * torch.linalg.det(matrix[:, :, :2]).abs()
         masks = None if self.masks is None else self.masks.moved(places[image.cpu()], sizes[image.cpu()])
-        found = replace(self, boxes=boxes, sizes=sizes.to(self.sizes), areas=areas, masks=masks)
+        moved = replace(self, boxes=boxes, sizes=sizes.to(self.sizes), areas=areas, masks=masks)
         if least <= 0:
-            return found
+            return moved
         (w, h), (cut_w, cut_h) = ((b[:, 2:] - b[:, :2]).unbind(1) for b in (whole, boxes))
-        return found.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
+        return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
     def present(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image."""
-        found = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
-        found[self.image, self.labels] = True
-        return found
+        present = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
+        present[self.image, self.labels] = True
+        return present
 
     def renumbered(self, to: Tensor, classes: int) -> Self:
         """The same with class i called to[i], of `classes` in all."""

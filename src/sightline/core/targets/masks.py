@@ -54,8 +54,8 @@ class Masks:
 
     def map(self, i: int) -> Map:
         """Map i, (H, W) uint8, not to be written to."""
-        found = self.maps[i]
-        return found.read() if isinstance(found, Packed) else found.cpu().numpy()
+        class_map = self.maps[i]
+        return class_map.read() if isinstance(class_map, Packed) else class_map.cpu().numpy()
 
     def dense(self) -> Tensor:
         """(N, H, W) uint8 of maps that have one size."""
@@ -69,8 +69,8 @@ class Masks:
 
     def packed(self) -> Masks:
         """The same, compressed."""
-        kept = (m if isinstance(m, Packed) else Packed.of(m.cpu().numpy()) for m in self.maps)
-        return Masks(self.sizes, tuple(kept))
+        packed_maps = (m if isinstance(m, Packed) else Packed.of(m.cpu().numpy()) for m in self.maps)
+        return Masks(self.sizes, tuple(packed_maps))
 
     @staticmethod
     def cat(parts: Sequence[Masks]) -> Masks:
@@ -86,15 +86,15 @@ class Masks:
             least: Of no meaning here.
         """
         del least
-        found = []
+        maps = []
         still = torch.eye(2, 3, dtype=torch.float64)
         for i, (place, size) in enumerate(zip(places.double().cpu(), sizes.tolist(), strict=True)):
             if size == list(self.maps[i].shape) and torch.equal(place, still):
-                found.append(self.maps[i])
+                maps.append(self.maps[i])
                 continue
             window = (0, 0, size[1], size[0])
-            found.append(torch.from_numpy(sampled(self.map(i), place.numpy(), window, VOID)))
-        return Masks(sizes.cpu().long(), tuple(found))
+            maps.append(torch.from_numpy(sampled(self.map(i), place.numpy(), window, VOID)))
+        return Masks(sizes.cpu().long(), tuple(maps))
 
     def present(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image."""
@@ -103,8 +103,10 @@ class Masks:
     def pixels(self, classes: int) -> np.ndarray:
         """(N, K) int64: pixels of each class in each image; VOID is not counted."""
         counts = np.zeros((len(self), VOID + 1), dtype=np.int64)
-        for row, one in zip(counts, self.maps, strict=True):
-            for part in one.rows() if isinstance(one, Packed) else (one.cpu().numpy().ravel(),):
+        for row, class_map in zip(counts, self.maps, strict=True):
+            for part in (
+                class_map.rows() if isinstance(class_map, Packed) else (class_map.cpu().numpy().ravel(),)
+            ):
                 row += np.bincount(part, minlength=VOID + 1)
         return counts[:, :classes]
 

@@ -38,11 +38,11 @@ class Outlines(Instances):
 
     def boxed(self) -> Instances:
         """The same objects without their masks."""
-        kept = {name: value for name, value in self._per_object() if name != "masks"}
-        return Instances(self.counts, self.sizes, **kept)
+        per_object = {name: value for name, value in self._per_object() if name != "masks"}
+        return Instances(self.counts, self.sizes, **per_object)
 
     def digests(self) -> list[Any]:
         """One entry an image: what `Instances.to_json` says, and digests of the masks."""
-        told = iter([corner, crop.digest()] for corner, crop in
+        digests = iter([corner, crop.digest()] for corner, crop in
                     zip(self.bitmaps.corners.tolist(), self.bitmaps.crops, strict=True))  # fmt: skip
-        return [[row, [next(told) for _ in row["labels"]]] for row in self.boxed().to_json()]
+        return [[row, [next(digests) for _ in row["labels"]]] for row in self.boxed().to_json()]

@@ -63,17 +63,17 @@ def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
 
 def pixel_counts(targets: Masks) -> np.ndarray:
     """(N, 256) pixels of each value in N class maps; those of VOID last. Counted once, for all checks."""
-    found = _counted.get(targets)
-    if found is None:
-        found = np.zeros((len(targets), VOID + 1), dtype=np.int64)
+    counts = _counted.get(targets)
+    if counts is None:
+        counts = np.zeros((len(targets), VOID + 1), dtype=np.int64)
 
         def count(i: int) -> None:
-            found[i] = np.bincount(targets.map(i).ravel(), minlength=VOID + 1)
+            counts[i] = np.bincount(targets.map(i).ravel(), minlength=VOID + 1)
 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             list(pool.map(count, range(len(targets))))
-        _counted[targets] = found
-    return found
+        _counted[targets] = counts
+    return counts
 
 
 def tells(dataset: Dataset) -> np.ndarray:
@@ -92,9 +92,9 @@ def tells(dataset: Dataset) -> np.ndarray:
 
 def silent_parts(dataset: Dataset) -> list[str]:
     """Which of train and val have no item that says anything: nothing can be learnt, or chosen, from them."""
-    there = tells(dataset)
+    labeled = tells(dataset)
     parts = {"train": (dataset.splits == "train") | (dataset.splits == ""), "val": dataset.splits == "val"}
-    return [name for name, where in parts.items() if where.any() and not there[where].any()]
+    return [name for name, where in parts.items() if where.any() and not labeled[where].any()]
 
 
 def class_counts(dataset: Dataset, where: np.ndarray | None = None) -> np.ndarray:

@@ -52,10 +52,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Pictures whose size is not the one their boxes were drawn for."""
-    said = dataset.targets.sizes.numpy()
-    seen = np.stack([scan.height, scan.width], 1).astype(np.int64)
-    differ = scan.readable & (said != seen).any(1)
-    swapped = differ & (said == seen[:, ::-1]).all(1)
+    declared = dataset.targets.sizes.numpy()
+    actual = np.stack([scan.height, scan.width], 1).astype(np.int64)
+    differ = scan.readable & (declared != actual).any(1)
+    swapped = differ & (declared == actual[:, ::-1]).all(1)
     return [
         *found(dataset, "box-sizes-swapped", "error", swapped,
                "{n} pictures are as high as their annotation says they are wide: they were turned, or their "

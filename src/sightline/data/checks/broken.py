@@ -46,10 +46,10 @@ CARD = CheckCard(
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """One finding for each kind of trouble; says of the first file what was wrong with it."""
     findings: list[Finding] = []
-    known = {reason: KINDS.get(reason, KINDS["unreadable"])[0] for reason in set(scan.reasons) - {""}}
+    names = {reason: KINDS.get(reason, KINDS["unreadable"])[0] for reason in set(scan.reasons) - {""}}
     for name, what, fix in KINDS.values():
         where = scan.reasons != ""
-        where[where] = [known[r] == name for r in scan.reasons[where]]
+        where[where] = [names[r] == name for r in scan.reasons[where]]
         if where.any():
             first = int(where.argmax())
             example = f" (first: {dataset.ids[first]}: {scan.details.get(first, '')})"

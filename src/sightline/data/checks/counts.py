@@ -44,9 +44,9 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
     split = bool((dataset.splits != "").any())
     present = everywhere > 0
     # A detector has something to find with one class, and where a class of the table is rare or not there.
-    one = dataset.truth == "label" and not dataset.targets.multi
+    single_label = dataset.truth == "label" and not dataset.targets.multi
     severity: Severity = "error" if dataset.truth == "label" else "warning"
-    if present.sum() == 1 and one:
+    if present.sum() == 1 and single_label:
         findings.append(_on(names[present], "one-class", "error",
             "all pictures are of one class: {shown}; there is nothing to tell apart",
             "Add pictures of another class."))  # fmt: skip

@@ -49,15 +49,17 @@ def _of_type(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.ndarra
         return []
     least, most, full = low[where].min(), high[where].max(), top[where].max()
     levels = (most - least) / full * 255 + 1
-    said = f"values from {least:g} to {most:g} of 0 to {full:g}: {math.ceil(levels)} of 256 levels are left"
+    levels_text = (
+        f"values from {least:g} to {most:g} of 0 to {full:g}: {math.ceil(levels)} of 256 levels are left"
+    )
     fix = f"Say --pixel-range {_range(least, most)}, which is then used wherever the model is."
     if levels < FEW:
         return found(
-            dataset, "levels-lost", "error", where, f"{{n}} files hold {said} when scaled by that", fix
+            dataset, "levels-lost", "error", where, f"{{n}} files hold {levels_text} when scaled by that", fix
         )
     if levels < SOME:
         return found(
-            dataset, "levels-fewer", "warning", where, f"{{n}} files hold {said} when scaled so", fix
+            dataset, "levels-fewer", "warning", where, f"{{n}} files hold {levels_text} when scaled so", fix
         )
     return []
 

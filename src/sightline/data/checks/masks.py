@@ -42,14 +42,14 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Maps of another size than their pictures."""
-    said = dataset.targets.sizes.numpy()
-    seen = np.stack([scan.height, scan.width], 1).astype(np.int64)
-    differ = scan.readable & (said != seen).any(1)
-    swapped = differ & (said == seen[:, ::-1]).all(1)
+    declared = dataset.targets.sizes.numpy()
+    actual = np.stack([scan.height, scan.width], 1).astype(np.int64)
+    differ = scan.readable & (declared != actual).any(1)
+    swapped = differ & (declared == actual[:, ::-1]).all(1)
     rest = np.flatnonzero(differ & ~swapped)
     example = ""
     if len(rest):
-        (h, w), (height, width) = said[rest[0]].tolist(), seen[rest[0]].tolist()
+        (h, w), (height, width) = declared[rest[0]].tolist(), actual[rest[0]].tolist()
         example = f" (first: mask {w} x {h}, picture {width} x {height})"
     return [
         *found(dataset, "mask-sizes-swapped", "error", swapped,
@@ -93,12 +93,12 @@ def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
     assert dataset.classes is not None
     classes = len(dataset.classes)
     strange = np.asarray(counts[:, classes:VOID].any(1))
-    known = counts[:, :classes]
-    one = np.asarray((known > 0).sum(1) == 1)
+    known_counts = counts[:, :classes]
+    uniform = np.asarray((known_counts > 0).sum(1) == 1)
     train = (dataset.splits == "train") | (dataset.splits == "")
-    total = known[train].sum(0)
+    total = known_counts[train].sum(0)
     single = np.asarray(train & bool((total > 0).sum() == 1 and classes > 1))
-    severity: Severity = "warning" if one.mean() > ALIKE and not single.any() else "info"
+    severity: Severity = "warning" if uniform.mean() > ALIKE and not single.any() else "info"
     return [
         *found(dataset, "mask-classes-unknown", "error", strange,
                f"{{n}} masks hold a class beyond the {classes} classes of the table",
@@ -106,7 +106,7 @@ def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
         *found(dataset, "one-class-in-masks", "error", single,
                "the masks of all {n} pictures to train with are of one class; there is nothing to tell apart",
                "Look whether the right files were taken for masks, and whether their ids are in the table."),
-        *found(dataset, "masks-of-one-class", severity, one & ~single,
+        *found(dataset, "masks-of-one-class", severity, uniform & ~single,
                "{n} pictures ({share}) have one class on all their pixels",
                "Nothing, if they show that only; where most do, labels of whole pictures would say as much."),
         *_rare(dataset.classes.names, total),

@@ -82,8 +82,10 @@ def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, n
     cells = [everyone] if len(d) <= exact else _cells(d)
     rows, columns, values, last = [], [], [], []
     for members in track(cells, "looking for near-duplicates"):
-        own = d[members]
-        near, value = neighbours(own, own, NEIGHBOURS, torch.arange(len(own)))
+        members_spectra = d[members]
+        near, value = neighbours(
+            members_spectra, members_spectra, NEIGHBOURS, torch.arange(len(members_spectra))
+        )
         rows.append(members[:, None].expand_as(near).flatten())
         columns.append(members[near].flatten())
         values.append(value.flatten())
@@ -124,13 +126,13 @@ def compare(thumbs: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarr
     for start in track(range(0, len(pairs), 16 * BLOCK), "comparing", -(-len(pairs) // (16 * BLOCK))):
         block = pairs[start : start + 16 * BLOCK]
         items, where = np.unique(block, return_inverse=True)
-        seen = _spectra(thumbs[items])
+        spectra = _spectra(thumbs[items])
         for low in range(0, len(block), BLOCK):
             a, b = torch.from_numpy(where.reshape(block.shape)[low : low + BLOCK]).T
-            value, variant, shift = align(seen[a], seen[b])
+            value, variant, shift = align(spectra[a], spectra[b])
             good = torch.nonzero(value >= ALIGNED).flatten()
-            one, two = (thumbs[items[x[good].numpy()]] for x in (a, b))
-            some = agreement(one, two, variant[good], shift[good])
+            first, second = (thumbs[items[x[good].numpy()]] for x in (a, b))
+            some = agreement(first, second, variant[good], shift[good])
             rows = start + low + good.numpy()
             whole[rows], detail[rows] = some[0].numpy(), some[1].numpy()
     return whole, detail
@@ -168,13 +170,13 @@ def _inside(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
         return []
     n = len(np.unique(pairs))
     severity: Severity = "warning" if n > MANY * len(dataset) else "info"
-    kept = "" if (dataset.splits != "").any() else "; they are kept in one part of the split"
+    split_text = "" if (dataset.splits != "").any() else "; they are kept in one part of the split"
     return [
         Finding(
             "near-duplicates",
             severity,
             f"{n:,} pictures ({n / len(dataset):.2%}) are nearly the same as another, in {len(pairs):,} pairs"
-            + kept
+            + split_text
             + (STRICTLY if strict else ""),
             "Look at the pairs; keep one of each if they add nothing.",
             n,

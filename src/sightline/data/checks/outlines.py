@@ -94,8 +94,8 @@ def _pairs(targets: Outlines) -> tuple[np.ndarray, np.ndarray]:
         )
         of, other = np.nonzero(np.triu(near.all(2), 1))
         of, other = of + first, other + first
-        one = ~crowd[of] & ~crowd[other]  # a crowd lies on what is in it
-        of, other = of[one], other[one]
+        separate = ~crowd[of] & ~crowd[other]  # a crowd lies on what is in it
+        of, other = of[separate], other[separate]
         if not len(of):
             continue
         both, a, b = shared(masks, masks, of, other)

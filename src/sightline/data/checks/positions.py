@@ -26,8 +26,8 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     unsized = {item for f in dataset.problems if f.name == "exif-and-positions" for item in f.items}
     ways = np.array([1 if f is None else f.orientation for f in scan.facts])
     open_ = (scan.height == scan.width) | np.isin(ways, _SAME_SIZE) | [i in unsized for i in dataset.ids]
-    said = dataset.targets.sizes.numpy()
-    same = (said == np.stack([scan.height, scan.width], 1)).all(1)
+    declared = dataset.targets.sizes.numpy()
+    same = (declared == np.stack([scan.height, scan.width], 1)).all(1)
     return found(
         dataset, "exif-and-positions", "warning", (ways != 1) & same & open_,
         "{n} pictures carry an EXIF rotation, which is applied, and their sizes cannot tell whether the "

@@ -42,8 +42,8 @@ def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
     if dataset.classes is None:
         return []
     held = given & (dataset.splits != "train")
-    seen, tested = class_counts(dataset, ~held), class_counts(dataset, held)
-    unseen = (seen == 0) & (tested > 0)
+    in_training, tested = class_counts(dataset, ~held), class_counts(dataset, held)
+    unseen = (in_training == 0) & (tested > 0)
     indices = np.flatnonzero(held)
     where = indices[present(dataset, indices)[:, unseen].any(1)]
     names = ", ".join(f"'{dataset.classes.names[k]}'" for k in np.flatnonzero(unseen)[:10])
@@ -57,17 +57,17 @@ def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
         ),
         "Put pictures of these classes into train, or take the classes out of val and test.",
     )
-    return findings if dataset.truth == "label" else [*findings, *_untested(dataset, seen, given)]
+    return findings if dataset.truth == "label" else [*findings, *_untested(dataset, in_training, given)]
 
 
-def _untested(dataset: Dataset, seen: np.ndarray, given: np.ndarray) -> list[Finding]:
+def _untested(dataset: Dataset, in_training: np.ndarray, given: np.ndarray) -> list[Finding]:
     """Classes that are in train, and not in a val or test that the data give."""
     assert dataset.classes is not None
     items = [
         f"{dataset.classes.names[k]} ({part})"
         for part in ("val", "test")
         if (dataset.splits[given] == part).any()
-        for k in np.flatnonzero((seen > 0) & (class_counts(dataset, dataset.splits == part) == 0))
+        for k in np.flatnonzero((in_training > 0) & (class_counts(dataset, dataset.splits == part) == 0))
     ]
     if not items:
         return []

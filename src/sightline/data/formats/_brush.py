@@ -36,10 +36,10 @@ def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
     if total > _CHANNELS * max_pixels():
         raise ValueError(f"its size {size} is above the limit of {max_pixels():,} pixels")
     bits = _Bits(bytes(codes))
-    said = bits.next(32)
-    if said != total:
+    count = bits.next(32)
+    if count != total:
         raise ValueError(
-            f"the run-length code holds {said:,} numbers, not {height} x {width} x 4 = {total:,}"
+            f"the run-length code holds {count:,} numbers, not {height} x {width} x 4 = {total:,}"
         )
     word, sizes = bits.next(5) + 1, [bits.next(4) + 1 for _ in range(4)]
     values = np.zeros(total, dtype=bool)

@@ -75,9 +75,9 @@ def numbers(cells: Sequence[str], delimiter: str, where: str) -> Numbers | None:
     readings: dict[tuple[float, ...], str] = {}
     if all(_PLAIN.match(c) for c in finite):
         readings[tuple(map(float, finite))] = ""
-    seen = {m for pair in _NOTATIONS for m in pair if any(m in c for c in finite)}
+    marks_used = {m for pair in _NOTATIONS for m in pair if any(m in c for c in finite)}
     for thousands, point in _NOTATIONS:
-        if thousands not in seen and (point == "." or point not in seen):
+        if thousands not in marks_used and (point == "." or point not in marks_used):
             continue  # as the plain way
         if (values := _read(finite, thousands, point)) is not None:
             used = any(thousands in c for c in finite)
@@ -88,8 +88,8 @@ def numbers(cells: Sequence[str], delimiter: str, where: str) -> Numbers | None:
         return None
     values, note = _chosen(readings, finite, delimiter, where)
     rest = iter(values)
-    found = [_one(c, rest) for c in cells]
-    return Numbers(found, f"written with {note}" if note else "")
+    parsed = [_one(c, rest) for c in cells]
+    return Numbers(parsed, f"written with {note}" if note else "")
 
 
 def _tidy(cell: str) -> str:

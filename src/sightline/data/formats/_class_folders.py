@@ -62,8 +62,8 @@ def as_split(name: str) -> str:
 def folders(root: Path) -> list[Path]:
     """Folders that may be classes or splits, sorted; neither hidden nor links."""
     with os.scandir(root) as entries:
-        found = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not foreign(e.name)]
-    return sorted(found)
+        places = [Path(e.path) for e in entries if e.is_dir(follow_symlinks=False) and not foreign(e.name)]
+    return sorted(places)
 
 
 def has_picture(folder: Path) -> bool:
@@ -95,21 +95,21 @@ def layout(root: Path) -> Layout:
     named = {f: as_split(f.name) for f in folders(top) if as_split(f.name)}
     splits = {f: split for f, split in named.items() if folders(f)}
     if splits and any(map(has_picture, splits)):
-        found = _with_splits(top, named, splits, notes)
+        result = _with_splits(top, named, splits, notes)
     else:
-        found = _without_splits(top, named, notes)
-    classes = [c for _, place in found.tops for c in folders(place)]
+        result = _without_splits(top, named, notes)
+    classes = [c for _, place in result.tops for c in folders(place)]
     wrong = sorted({c.name for c in classes if c.name.lower() in ROLES and has_picture(c)})
     if wrong:
-        one, low = len(wrong) == 1, {name.lower() for name in wrong}
+        single, low = len(wrong) == 1, {name.lower() for name in wrong}
         paired = " If they are pictures and masks, give each mask the name of its picture (a.jpg and a.png)."
         paired = paired if low & set(PICTURES) and low & set(MASKS) else ""
         raise DataError(
-            f"{root}: {', '.join(map(repr, wrong))} would become {'a class' if one else 'classes'}, but "
+            f"{root}: {', '.join(map(repr, wrong))} would become {'a class' if single else 'classes'}, but "
             f"such names say what kind of files lie there, not what they show.{paired}"
         )
-    found.aside += aside + [c for c in classes if c.name.lower() in ROLES]
-    return found
+    result.aside += aside + [c for c in classes if c.name.lower() in ROLES]
+    return result
 
 
 def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], notes: list[str]) -> Layout:
@@ -130,9 +130,9 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
             f"{top}: the pictures in {train[0]} lie in no class folder, while those in "
             f"{next(iter(splits)).name} do."
         )
-    found = Layout([(split, _inside(f, notes)) for f, split in splits.items()], flat=flat, notes=notes)
-    found.aside = [f for f in folders(top) if f not in named]
-    return found
+    result = Layout([(split, _inside(f, notes)) for f, split in splits.items()], flat=flat, notes=notes)
+    result.aside = [f for f in folders(top) if f not in named]
+    return result
 
 
 def _holds_roles_only(folder: Path) -> bool:

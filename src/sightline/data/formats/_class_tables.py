@@ -75,8 +75,8 @@ class Table:
     @property
     def colours(self) -> dict[int, int]:
         """Index of the class, or VOID, that each colour stands for; empty where the table has none."""
-        found = {e.colour: k for k, e in enumerate(self.entries) if e.colour is not None}
-        return {**found, **dict.fromkeys(self.void_colours, VOID)} if found else {}
+        by_color = {e.colour: k for k, e in enumerate(self.entries) if e.colour is not None}
+        return {**by_color, **dict.fromkeys(self.void_colours, VOID)} if by_color else {}
 
     @property
     def numbers(self) -> dict[int, int]:
@@ -101,12 +101,12 @@ def made(entries: Sequence[Entry], source: str, void: Iterable[int] = ()) -> Tab
             raise DataError(f"{source}: the {what} {shown} stands for two classes. Give each its own.")
     bare = [re.sub(r"[^a-z]", "", e.name.lower()) in VOID_NAMES or i in void
             for e, i in zip(entries, ids, strict=True)]  # fmt: skip
-    kept = [n for n, gone in enumerate(bare) if not gone]
-    if not 0 < len(kept) <= MOST:
-        raise DataError(f"{source}: lists {len(kept)} classes. Expected 1 to {MOST}. {EXPECTED}.")
+    listed = [n for n, gone in enumerate(bare) if not gone]
+    if not 0 < len(listed) <= MOST:
+        raise DataError(f"{source}: lists {len(listed)} classes. Expected 1 to {MOST}. {EXPECTED}.")
     return Table(
-        entries=tuple(entries[n] for n in kept),
-        ids=tuple(ids[n] for n in kept),
+        entries=tuple(entries[n] for n in listed),
+        ids=tuple(ids[n] for n in listed),
         void=tuple({*(i for i, gone in zip(ids, bare, strict=True) if gone), *void}),
         void_colours=tuple(
             e.colour for e, gone in zip(entries, bare, strict=True) if gone and e.colour is not None
@@ -123,13 +123,13 @@ def find_table(folders: Iterable[Path]) -> tuple[Table | None, list[str]]:
     Raises:
         DataError: If it cannot be understood.
     """
-    found = [f / name for f in dict.fromkeys(folders) for name in FILES if is_there(f / name)]
-    if not found:
+    files = [f / name for f in dict.fromkeys(folders) for name in FILES if is_there(f / name)]
+    if not files:
         return None, []
-    table = read_table(found[0])
-    notes = [f"Classes are from {found[0].name}."]
-    if len(found) > 1:
-        notes.append(f"Not read: {', '.join(p.name for p in found[1:])}.")
+    table = read_table(files[0])
+    notes = [f"Classes are from {files[0].name}."]
+    if len(files) > 1:
+        notes.append(f"Not read: {', '.join(p.name for p in files[1:])}.")
     if table.names:
         notes.append(f"No class, by its name: {', '.join(table.names)}.")
     return table, notes
@@ -225,8 +225,8 @@ def _csv(path: Path, rows: list[list[str]]) -> list[Entry]:
 
 def _hex(text: str) -> list[str]:
     """Red, green and blue, as text, of #rrggbb or of three numbers; empty where there is none."""
-    found = re.fullmatch(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text)
-    return [str(int(v, 16)) for v in found.groups()] if found else re.findall(r"\d+", text)
+    match = re.fullmatch(r"#?([0-9a-fA-F]{2})([0-9a-fA-F]{2})([0-9a-fA-F]{2})", text)
+    return [str(int(v, 16)) for v in match.groups()] if match else re.findall(r"\d+", text)
 
 
 def _json(path: Path) -> Table:

@@ -57,7 +57,7 @@ def _by_area(boxes: np.ndarray, other: np.ndarray, areas: np.ndarray) -> bool:
     given = np.isfinite(areas) & (areas > 0)
     if not given.any():
         return False
-    own, others = ((b[:, 2:] - b[:, :2]).prod(1)[given] for b in (boxes, other))
+    box_areas, others = ((b[:, 2:] - b[:, :2]).prod(1)[given] for b in (boxes, other))
     theirs = np.abs(others - areas[given]) <= _CLOSE * areas[given]
-    mine = np.abs(own - areas[given]) <= _CLOSE * areas[given]
+    mine = np.abs(box_areas - areas[given]) <= _CLOSE * areas[given]
     return bool((theirs & ~mine).mean() > _MOST)

@@ -122,17 +122,17 @@ def _layout(text: str, path: Path) -> tuple[list[str], int, str]:
     """Lines from the header on, how many are above it, and the delimiter; "" where the header has none."""
     lines = text.splitlines(keepends=True)
     skipped = next((n for n, line in enumerate(lines) if line.strip()), len(lines))
-    said = _SEP.match(lines[skipped].strip(" \r\n")) if skipped < len(lines) else None
-    if said:  # Excel's own line; it is no row
+    declared = _SEP.match(lines[skipped].strip(" \r\n")) if skipped < len(lines) else None
+    if declared:  # Excel's own line; it is no row
         lines, above = lines[skipped + 1 :], skipped + 1
-        return lines, above, said[1].replace("\\t", "\t")
+        return lines, above, declared[1].replace("\\t", "\t")
     lines = lines[skipped:]
     if not lines:
         return [], skipped, ""
     if path.suffix.lower() == ".tsv" and "\t" in lines[0]:
         return lines, skipped, "\t"
-    found = max(_DELIMITERS, key=lambda mark: _fit(lines[:_SOME], mark))
-    return lines, skipped, found if found in lines[0] else ""
+    delimiter = max(_DELIMITERS, key=lambda mark: _fit(lines[:_SOME], mark))
+    return lines, skipped, delimiter if delimiter in lines[0] else ""
 
 
 def _fit(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
@@ -169,10 +169,10 @@ def _must_be_header(path: Path, names: Sequence[str]) -> None:
     """
     for name in names:
         at = name.replace("\\", "/")
-        known = Path(at).suffix.lower() in ALL_EXTENSIONS
+        is_image = Path(at).suffix.lower() in ALL_EXTENSIONS
         if name.lower() in _COLUMNS:  # the name of a column, whatever files lie there
             continue
-        if name and (known or any(is_there(path.parent / f"{at}{e}") for e in ("", ".jpg", ".png"))):
+        if name and (is_image or any(is_there(path.parent / f"{at}{e}") for e in ("", ".jpg", ".png"))):
             raise DataError(
                 f"{path}: there is no header: the first line holds the picture '{name}'. Put a line with the "
                 "names of the columns above it, such as path,label (or path,xmin,ymin,xmax,ymax,class)."

@@ -28,21 +28,21 @@ def old_config(root: Path) -> Config | None:
 def _darknet(root: Path) -> Config | None:
     """Class names, and the lists of pictures of each split, that obj.data names."""
     files = files_in(root, ".data") if root.is_dir() else [root] * (root.suffix.lower() == ".data")
-    said = {path: _said(path) for path in files if path.is_file()}
-    path = next((p for p, words in said.items() if "names" in words), None)
+    words_by_file = {path: _said(path) for path in files if path.is_file()}
+    path = next((p for p, words in words_by_file.items() if "names" in words), None)
     if path is None:
         return None
-    words, folder = said[path], path.parent
+    words, folder = words_by_file[path], path.parent
     config = Config(folder)
     for key in _KEYS:
         place = _place(folder, words.get(key, ""))
         if place is not None:
             config.parts.setdefault(SPLIT_WORDS[key], []).append(name_of(place, folder))
     # A list that obj.data does not name, as CVAT leaves that of a test part, lies beside it.
-    known = {Path(p).name for parts in config.parts.values() for p in parts}
+    listed = {Path(p).name for parts in config.parts.values() for p in parts}
     for file in files_in(folder, ".txt"):
         split = SPLIT_WORDS.get(file.stem.lower())
-        if split and file.name not in known:
+        if split and file.name not in listed:
             config.parts.setdefault(split, []).append(file.name)
     _names(config, [_place(folder, words.get("names", "")), *(folder / name for name in LISTS)])
     return config

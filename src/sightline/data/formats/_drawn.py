@@ -220,14 +220,14 @@ def drawn(
     def empty(kind: type[Gathered]) -> Drawing:
         return Drawing(kind(root, whole=whole, written=written, stored=options.exif == "ignore"))
 
-    found = empty(Outlined if options.truth == "outlines" else Gathered)
-    gather(found)
-    if options.truth is None and found.outlines and not found.rectangles:
-        found = empty(Outlined)
-        gather(found)
-        found.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
-    found.finish()
-    return found
+    drawing = empty(Outlined if options.truth == "outlines" else Gathered)
+    gather(drawing)
+    if options.truth is None and drawing.outlines and not drawing.rectangles:
+        drawing = empty(Outlined)
+        gather(drawing)
+        drawing.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
+    drawing.finish()
+    return drawing
 
 
 def _turn(points: Polygon, degrees: float) -> Polygon:

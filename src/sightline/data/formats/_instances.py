@@ -172,26 +172,26 @@ class Gathered:
         Raises:
             DataError: If no picture is there.
         """
-        kept = np.flatnonzero(self._there(source))
+        images = np.flatnonzero(self._there(source))
         self._beside(source)
-        known, sizes = self._known_sizes(kept)
-        use, boxes, image, label = self._usable(kept, known, sizes, keys)
+        known_sizes, sizes = self._known_sizes(images)
+        use, boxes, image, label = self._usable(images, known_sizes, sizes, keys)
         order = use[np.argsort(image[use], kind="stable")]
         targets = self._targets(order, boxes, image, label, sizes)
         ids = list(self._index)
-        said = f"Pictures: {len(kept):,}; {self.things}: {len(order):,}; classes: {len(classes)}."
+        counts_text = f"Pictures: {len(images):,}; {self.things}: {len(order):,}; classes: {len(classes)}."
         return Dataset(
             name=source.resolve().stem if source.is_file() else source.resolve().name,
             format=format,
-            ids=[ids[i] for i in kept],
-            pixels=Files([self.paths[i] for i in kept]),
+            ids=[ids[i] for i in images],
+            pixels=Files([self.paths[i] for i in images]),
             targets=targets,
             classes=classes,
-            splits=np.array(self.splits, dtype=object)[kept],
-            groups=None if groups is None else np.array(groups, dtype=object)[kept],
+            splits=np.array(self.splits, dtype=object)[images],
+            groups=None if groups is None else np.array(groups, dtype=object)[images],
             root=source,
             problems=tuple(self.problems),
-            notes=(said, *notes),
+            notes=(counts_text, *notes),
         )
 
     def _there(self, source: Path) -> np.ndarray:
@@ -239,10 +239,10 @@ class Gathered:
         what = "pictures of the folder are not named by the annotation, and were left aside"
         self.note("pictures-not-listed", "info", rest, what, "Annotate them, if they are meant.")
 
-    def _known_sizes(self, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _known_sizes(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the picture's own."""
-        sizes, turned = np.zeros((len(kept), 2), dtype=np.int64), list[str]()
-        for n, i in enumerate(kept):
+        sizes, turned = np.zeros((len(images), 2), dtype=np.int64), list[str]()
+        for n, i in enumerate(images):
             given = self.sizes[i]
             if given is None:
                 try:
@@ -261,11 +261,11 @@ class Gathered:
         return sizes.min(1) > 0, sizes
 
     def _usable(
-        self, kept: np.ndarray, known: np.ndarray, sizes: np.ndarray, keys: Sequence[Hashable]
+        self, images: np.ndarray, known_sizes: np.ndarray, sizes: np.ndarray, keys: Sequence[Hashable]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Indices of the boxes that can be used; and of all boxes pixels (M, 4), picture and class."""
         number = np.full(len(self.paths), -1)
-        number[kept] = np.arange(len(kept))
+        number[images] = np.arange(len(images))
         image = number[np.array(self._image, dtype=np.int64)]
         index = {key: k for k, key in enumerate(keys)}
         place = np.array([index.get(key, -1) for key in self._keys], dtype=np.int64)
@@ -288,7 +288,7 @@ class Gathered:
         out(label < 0, "boxes-of-no-class", "error", "boxes are of a class that the class table has not", fix)
         if self.whole is not None or self.sized:
             what = "boxes lie in pictures whose size cannot be read"
-            out(~known[image], "sizes-unknown", "error", what, "Mend the pictures.")
+            out(~known_sizes[image], "sizes-unknown", "error", what, "Mend the pictures.")
         fix = "Write numbers there, or take the boxes out."
         finite = np.asarray(np.isfinite(boxes).all(1))
         out(~finite, "boxes-not-finite", "error", "boxes hold NaN or infinite", fix)
@@ -301,10 +301,10 @@ class Gathered:
     def _manner(self, boxes: np.ndarray, sizes: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> None:
         """A finding where boxes are not written as the format has them."""
         areas = np.array(self._area, dtype=np.float64)[rows]
-        said = mistaken(boxes.astype(np.float64), sizes, areas, self.written)
-        what = f"boxes lie in their pictures only if their numbers are {said}, which the format has not"
+        manner = mistaken(boxes.astype(np.float64), sizes, areas, self.written)
+        what = f"boxes lie in their pictures only if their numbers are {manner}, which the format has not"
         fix = "Convert them to what the format has: COCO [x, y, w, h], YOLO middle and size, VOC corners."
-        self.note("boxes-in-another-manner", "error", self._said(rows, raw) if said else (), what, fix)
+        self.note("boxes-in-another-manner", "error", self._said(rows, raw) if manner else (), what, fix)
 
     def _said(self, rows: np.ndarray, corners: np.ndarray) -> list[str]:
         """Boxes in words: picture, class and corners as annotated."""
@@ -320,10 +320,10 @@ class Gathered:
         """The boxes of some rows, in that order."""
         boxes = boxes[order]
         areas = np.array(self._area, dtype=np.float64)[order]
-        own = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
+        box_areas = (boxes[:, 2:] - boxes[:, :2]).astype(np.float64).prod(1)
         given = np.isfinite(areas) & (areas >= 0)
         # Areas that are those of the boxes (tools without masks write them) say nothing of their own.
-        mask = bool(given.any()) and not np.allclose(areas[given], own[given], rtol=1e-3, atol=0.5)
+        mask = bool(given.any()) and not np.allclose(areas[given], box_areas[given], rtol=1e-3, atol=0.5)
         flags = np.array(self._flags, dtype=np.int8)[order]
         crowd, difficult = (torch.from_numpy((flags & bit) > 0) for bit in (1, 2))
         return Instances(
@@ -331,7 +331,7 @@ class Gathered:
             sizes=torch.from_numpy(sizes),
             boxes=torch.from_numpy(boxes),
             labels=torch.from_numpy(label[order]),
-            areas=torch.from_numpy(np.where(given, areas, own).astype(np.float32)) if mask else None,
+            areas=torch.from_numpy(np.where(given, areas, box_areas).astype(np.float32)) if mask else None,
             crowd=crowd if bool(crowd.any()) else None,
             difficult=difficult if bool(difficult.any()) else None,
         )

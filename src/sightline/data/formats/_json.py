@@ -24,10 +24,10 @@ def read_json(path: Path, lean: Callable[[dict[str, Any]], None] | None = None) 
         DataError: If it cannot be opened, is cut off, or is no JSON.
     """
 
-    def leaner(found: dict[str, Any]) -> dict[str, Any]:
+    def leaner(entry: dict[str, Any]) -> dict[str, Any]:
         if lean is not None:
-            lean(found)
-        return found
+            lean(entry)
+        return entry
 
     try:
         with path.open(encoding="utf-8-sig") as file:
@@ -84,8 +84,8 @@ def key_in(table: Mapping[Any, Any], key: Any, where: str, texts: list[str]) -> 
 
 def whole(value: Any, where: str, texts: list[str]) -> int | None:
     """A whole number, also one written 192.0 or "192"; None for what is none. `texts` as `key_in`."""
-    found = four([value], where, texts, 1)
-    return int(found[0]) if found and found[0] % 1 == 0 else None
+    numbers = four([value], where, texts, 1)
+    return int(numbers[0]) if numbers and numbers[0] % 1 == 0 else None
 
 
 def four(values: Any, where: str, texts: list[str], n: int = 4) -> tuple[float, ...] | None:
@@ -95,11 +95,11 @@ def four(values: Any, where: str, texts: list[str], n: int = 4) -> tuple[float, 
     if any(isinstance(v, bool) or not isinstance(v, int | float | str) for v in values):
         return None
     try:
-        found = tuple(float(v) for v in values)
+        numbers = tuple(float(v) for v in values)
     except OverflowError:
         return (float("nan"),) * n
     except ValueError:
         return None
     if any(isinstance(v, str) for v in values):
         texts.append(f"{where} ({values!r:.60})")
-    return found
+    return numbers

@@ -67,24 +67,24 @@ class Tasks:
         chosen = next((a for a in done if a.get("ground_truth")), done[0])
         results = [r for r in chosen["result"] if isinstance(r, dict)]
         named = {r.get("id") for r in results if _labels(r)}
-        said = [r for r in results if r.get("type") in _SAID]
+        unread_results = [r for r in results if r.get("type") in _SAID]
         # <Rectangle> with <Labels> is two results of one id, of which one has the label.
         drawn = [r for r in results if r.get("type") not in _SAID]
         shapes = [r for r in drawn if _labels(r) or r.get("id") not in named - {None}]
-        choices = [v for r in said for v in _choices(r)]
-        self.said += [f"{name}: {r['type']}" for r in said]
+        choices = [v for r in unread_results for v in _choices(r)]
+        self.said += [f"{name}: {r['type']}" for r in unread_results]
         path = beside(self.root, _names(address))
         split = SPLIT_WORDS.get(str(data.get("split", "")).lower(), "")
         size = _size(results, data)
         self.tasks.append(Task(path, split, size, tuple(shapes), tuple(dict.fromkeys(choices))))
 
 
-def gather(tasks: list[Task], found: Drawing) -> None:
+def gather(tasks: list[Task], drawing: Drawing) -> None:
     """Gather all pictures and shapes; places are in per cent."""
     for task in tasks:
-        image = found.into.picture(task.path, task.split, task.size)
+        image = drawing.into.picture(task.path, task.split, task.size)
         for k, result in enumerate(task.shapes):
-            _shape(result, image, f"{task.path.name} result {result.get('id', k)}", task.size, found)
+            _shape(result, image, f"{task.path.name} result {result.get('id', k)}", task.size, drawing)
 
 
 def short_rows(path: Path) -> list[dict[str, Any]]:
@@ -145,20 +145,20 @@ def _kind(region: dict[str, Any]) -> str:
 def _labels(result: dict[str, Any]) -> list[str]:
     """The classes of a shape, under whatever tag."""
     value = result.get("value")
-    found = value.get(_kind(value)) if isinstance(value, dict) else None
-    return [v.strip() for v in found or () if isinstance(v, str) and v.strip()]
+    labels = value.get(_kind(value)) if isinstance(value, dict) else None
+    return [v.strip() for v in labels or () if isinstance(v, str) and v.strip()]
 
 
 def _choices(result: dict[str, Any]) -> list[str]:
     """What is chosen for a whole picture."""
     value = result.get("value")
     whole = isinstance(value, dict) and result["type"] == "choices" and "x" not in value
-    found = value.get("choices") if isinstance(value, dict) and whole else None
-    return [v.strip() for v in found if isinstance(v, str)] if isinstance(found, list) else []
+    choices = value.get("choices") if isinstance(value, dict) and whole else None
+    return [v.strip() for v in choices if isinstance(v, str)] if isinstance(choices, list) else []
 
 
 def _shape(
-    result: dict[str, Any], image: int, where: str, size: tuple[int, int] | None, found: Drawing
+    result: dict[str, Any], image: int, where: str, size: tuple[int, int] | None, drawing: Drawing
 ) -> None:
     """Gather one shape, once for each of its labels."""
     value = result.get("value")
@@ -169,53 +169,53 @@ def _shape(
     size = _size([result], {}) or size
     scale = None if size is None else (size[1] / 100, size[0] / 100)
     if not labels:
-        (found.broken if outline else found.bare)(f"{where}: {kind} without a label")
+        (drawing.broken if outline else drawing.bare)(f"{where}: {kind} without a label")
     elif rotated:
-        say = found.broken if outline else found.tilted
+        say = drawing.broken if outline else drawing.tilted
         say(f"{where}: its picture is rotated by {result['image_rotation']} degrees")
     elif outline:
-        _outline(value, labels, image, where, size, found)
+        _outline(value, labels, image, where, size, drawing)
     elif "radiusX" in value:
         values = numbers([value.get(k) for k in ("x", "y", "radiusX", "radiusY", "rotation")], 5)
         if values is None:
-            found.bare(f"{where}: an ellipse without numbers")
+            drawing.bare(f"{where}: an ellipse without numbers")
             return
         for label in labels:
-            found.ellipse(image, label, values[:2], values[2:4], values[4], where, scale=scale)
+            drawing.ellipse(image, label, values[:2], values[2:4], values[4], where, scale=scale)
     elif "width" in value and "height" in value:
         values = numbers([value.get(k) for k in ("x", "y", "width", "height")], 4)
         turn = numbers([value.get("rotation") or 0], 1)
         if values is None or turn is None:
-            found.bare(f"{where}: {', '.join(labels)}")
+            drawing.bare(f"{where}: {', '.join(labels)}")
             return
         for label in labels:
-            found.turned(image, label, values, turn[0], where, pivot=values[:2], scale=scale)
+            drawing.turned(image, label, values, turn[0], where, pivot=values[:2], scale=scale)
     else:
-        found.other(kind.removesuffix("labels") or kind, where)
+        drawing.other(kind.removesuffix("labels") or kind, where)
 
 
 def _outline(
     value: dict[str, Any], labels: list[str], image: int, where: str, size: tuple[int, int] | None,
-    found: Drawing,
+    drawing: Drawing,
 ) -> None:  # fmt: skip
     """Gather one polygon or brush stroke."""
     if "rle" in value:
         try:
             part = brushed(value["rle"], size)
         except ValueError as error:
-            found.broken(f"{where}: {error}")
+            drawing.broken(f"{where}: {error}")
             return
         for label in labels:
-            found.mask(image, label, part, where, size)
+            drawing.mask(image, label, part, where, size)
         return
     given = value.get("points")
     pairs = given if isinstance(given, list) else [None]
     points = ring([v for p in pairs for v in (p if isinstance(p, list) and len(p) == 2 else [None])])
     if points is None:
-        found.broken(f"{where}: points are no pairs of numbers")
+        drawing.broken(f"{where}: points are no pairs of numbers")
         return
     for label in labels:
-        found.polygon(image, label, [points], where)
+        drawing.polygon(image, label, [points], where)
 
 
 def _address(data: Any) -> str:
@@ -236,8 +236,8 @@ def _path(address: str) -> str:
         parts = urlsplit(address)
     except ValueError:  # such as http://[
         return address
-    asked = parse_qs(parts.query).get("d")
-    return asked[0] if asked else unquote(parts.path)
+    query = parse_qs(parts.query).get("d")
+    return query[0] if query else unquote(parts.path)
 
 
 def _names(address: str) -> Iterator[str]:

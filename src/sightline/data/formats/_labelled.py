@@ -25,8 +25,8 @@ def of_lists(rows: Sequence[Sequence[str]]) -> Truths:
     place = {name: k for k, name in enumerate(names)}
     missing = np.array([not row for row in rows], dtype=bool)
     if all(len(set(row)) <= 1 for row in rows):
-        one = torch.tensor([place[row[0]] if row else 0 for row in rows], dtype=torch.int64)
-        return Truths(Label(one), missing, Classes(names))
+        class_ids = torch.tensor([place[row[0]] if row else 0 for row in rows], dtype=torch.int64)
+        return Truths(Label(class_ids), missing, Classes(names))
     value = torch.zeros(len(rows), len(names), dtype=torch.bool)
     for i, row in enumerate(rows):
         value[i, [place[label] for label in row]] = True
@@ -40,7 +40,7 @@ def labelled(
     format: str,
     paths: Sequence[Path],
     splits: Sequence[str],
-    found: Truths,
+    labels: Truths,
     notes: Sequence[str] = (),
 ) -> Dataset:
     """The data set of all pictures that are there and have a truth; what is wrong with others is found.
@@ -51,7 +51,7 @@ def labelled(
         format: Name of the format.
         paths: File of each picture.
         splits: Split of each picture.
-        found: Truth of each picture.
+        labels: Truth of each picture.
         notes: What was found out.
 
     Raises:
@@ -73,30 +73,30 @@ def labelled(
     fix = "Put the files there, or take them out of the annotation."
     gone = [ids[i] for i in np.flatnonzero(~here).tolist() if not lookup.doubtful(paths[i])]
     note("files-missing", "error", gone, "annotated pictures are not there, and were left out", fix)
-    none = [ids[i] for i in np.flatnonzero(here & found.missing)]
+    none = [ids[i] for i in np.flatnonzero(here & labels.missing)]
     what = "rows have no truth (empty, NaN or infinite)"
     note("target-missing", "error", none, what, "Fill them in, or take these pictures out.")
     twice = [ids[i] for i in np.flatnonzero(here & again)]
     what = "pictures are named more than once, and the first row was taken"
     note("rows-contradict", "error", twice, what, "Keep one row a picture.")
-    used = np.flatnonzero(here & ~again & ~found.missing).tolist()
+    used = np.flatnonzero(here & ~again & ~labels.missing).tolist()
     if not used:
         why = problems[0].message if problems else "It names none."
         raise DataError(f"{source}: none of the {len(ids)} pictures can be used. {why}")
-    targets = found.targets[torch.tensor(used)]
+    targets = labels.targets[torch.tensor(used)]
     parts = np.array(splits, dtype=object)[used]
-    if found.classes is not None and not getattr(targets, "multi", False):
-        problems += unseen(found.classes.names, targets.value.numpy(), parts)
+    if labels.classes is not None and not getattr(targets, "multi", False):
+        problems += unseen(labels.classes.names, targets.value.numpy(), parts)
     return Dataset(
         name=source.resolve().stem if source.is_file() else source.resolve().name,
         format=format,
         ids=[ids[i] for i in used],
         pixels=Files([files[i] for i in used]),
         targets=targets,
-        classes=found.classes,
+        classes=labels.classes,
         splits=parts,
         root=source,
-        outputs=found.outputs,
+        outputs=labels.outputs,
         problems=tuple(problems),
-        notes=(*notes, *found.notes),
+        notes=(*notes, *labels.notes),
     )

@@ -74,22 +74,22 @@ class Item:
 def looks_like_map(path: Path) -> bool:
     """Whether a file holds a class map and no photograph."""
     try:
-        found = look(path)
+        label_map = look(path)
     except UnreadableImage:
         return False
-    height, width = found.shape
-    return len(found.keys) <= FEW or found.runs <= FLAT * height * width
+    height, width = label_map.shape
+    return len(label_map.keys) <= FEW or label_map.runs <= FLAT * height * width
 
 
 def places(root: Path) -> tuple[list[Place], list[str]]:
     """All parts of a data set, and a note on folders that are left aside."""
-    found, aside = _side_by_side(root, "")
-    if not found:
+    places, aside = _side_by_side(root, "")
+    if not places:
         for folder in folders_in(root, SPLIT_WORDS):
             more, rest = _side_by_side(folder, SPLIT_WORDS[folder.name.lower()])
-            found, aside = found + more, aside + (rest if more else [folder])
-    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if found and aside else []
-    return found or _cityscapes(root), notes
+            places, aside = places + more, aside + (rest if more else [folder])
+    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if places and aside else []
+    return places or _cityscapes(root), notes
 
 
 def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:
@@ -100,26 +100,26 @@ def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:
         part, kind = _kind(inner.name.lower())
         if kind:
             (pictures if kind == "pictures" else masks)[part].append(inner)
-    found, aside = [], []
+    places, aside = [], []
     for part in sorted(masks, key=lambda s: ("", *SPLITS).index(s)):
         ranked = sorted(masks[part], key=lambda p: _rank(p.name.lower()))
         holding = [p for p in ranked if first_picture(p) is not None]
         if not pictures.get(part) or not holding:
             continue
-        found += _inner(pictures[part][0], holding[0], part or split)
+        places += _inner(pictures[part][0], holding[0], part or split)
         aside += [*holding[1:], *pictures[part][1:]]
-    known = {p.split for p in found}
+    known_splits = {p.split for p in places}
     # A split without masks can be neither trained on nor scored.
-    aside += [p for part, ps in pictures.items() if found and part and part not in known for p in ps]
-    return found, aside
+    aside += [p for part, ps in pictures.items() if places and part and part not in known_splits for p in ps]
+    return places, aside
 
 
 def _kind(name: str) -> tuple[str, str]:
     """Split and kind ("pictures", "masks" or "") that a folder's name speaks of."""
     for pattern, (word, rest) in ((_BEFORE, (1, 2)), (_AFTER, (2, 1))):
-        said = pattern.fullmatch(name)
-        if said and said[rest] in ("", *PICTURES, *MASKS):
-            return SPLIT_WORDS[said[word]], "masks" if said[rest] in MASKS else "pictures"
+        match = pattern.fullmatch(name)
+        if match and match[rest] in ("", *PICTURES, *MASKS):
+            return SPLIT_WORDS[match[word]], "masks" if match[rest] in MASKS else "pictures"
     return "", "masks" if name in MASKS else "pictures" if name in PICTURES else ""
 
 
@@ -130,23 +130,23 @@ def _rank(name: str) -> int:
 def _inner(pictures: Path, masks: Path, split: str) -> list[Place]:
     """Folders of splits in both, or both as they are."""
     within = {SPLIT_WORDS[f.name.lower()]: f for f in folders_in(masks, SPLIT_WORDS)}
-    found = []
+    places = []
     for folder in folders_in(pictures, SPLIT_WORDS):
         part = SPLIT_WORDS[folder.name.lower()]
         if not split and part in within:
-            found.append(Place(folder, within[part], part))
-    return sorted(found, key=lambda p: SPLITS.index(p.split)) or [Place(pictures, masks, split)]
+            places.append(Place(folder, within[part], part))
+    return sorted(places, key=lambda p: SPLITS.index(p.split)) or [Place(pictures, masks, split)]
 
 
 def _cityscapes(root: Path) -> list[Place]:
     """leftImg8bit/train/town/x_leftImg8bit.png and gtFine/train/town/x_gtFine_labelIds.png."""
-    found = []
+    places = []
     for folder in folders_in(root / "leftImg8bit", SPLIT_WORDS):
         masks = root / "gtFine" / folder.name
         if masks.is_dir():
             ends = "_leftImg8bit", "_gtFine_labelIds"
-            found.append(Place(folder, masks, SPLIT_WORDS[folder.name.lower()], ends))
-    return sorted(found, key=lambda p: SPLITS.index(p.split))
+            places.append(Place(folder, masks, SPLIT_WORDS[folder.name.lower()], ends))
+    return sorted(places, key=lambda p: SPLITS.index(p.split))
 
 
 def first_picture(folder: Path) -> Path | None:
@@ -164,12 +164,12 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _stems(folder: Path, end: str) -> dict[str, list[Path]]:
     """Pictures in a folder by their path below it without ending, less `end`, which all must have."""
-    found: dict[str, list[Path]] = defaultdict(list)
+    by_stem: dict[str, list[Path]] = defaultdict(list)
     for path in _files(folder):
         stem = path.relative_to(folder).with_suffix("").as_posix()
         if stem.endswith(end):
-            found[stem.removesuffix(end)].append(path)
-    return found
+            by_stem[stem.removesuffix(end)].append(path)
+    return by_stem
 
 
 def paired(place: Place) -> tuple[list[Item], list[Path]]:
@@ -230,14 +230,14 @@ def stacks(root: Path) -> list[Item]:
     """Files of a folder that belong together by name: train-volume.tif and train-labels.tif."""
     if not root.is_dir():
         return []
-    found: dict[str, dict[str, Path]] = defaultdict(dict)
+    by_name: dict[str, dict[str, Path]] = defaultdict(dict)
     with os.scandir(root) as entries:
         names = sorted(e.name for e in entries if e.name.lower().endswith((".tif", ".tiff")))
     for name in names:
         words = [w for w in re.split(r"[-_. ]", Path(name).stem.lower()) if w]
         kind = next((_STACK[w] for w in words if _STACK.get(w)), "")
-        found[" ".join(w for w in words if w not in _STACK)].setdefault(kind, root / name)
-    pairs = [pair for pair in found.values() if len(pair) == 2]
+        by_name[" ".join(w for w in words if w not in _STACK)].setdefault(kind, root / name)
+    pairs = [pair for pair in by_name.values() if len(pair) == 2]
     return [Item(pair[""], split_of(pair[""].stem), [("", pair["mask"])]) for pair in pairs]
 
 
@@ -246,18 +246,18 @@ def lists(folder: Path) -> dict[str, list[str]]:
 
     Where only trainval.txt and val.txt are there, train is what is in the one and not in the other.
     """
-    found: dict[str, list[str]] = {}
+    by_split: dict[str, list[str]] = {}
     for word in (*SPLIT_WORDS, "trainval"):
         path = folder / f"{word}.txt"
         if is_there(path):
             lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
             names = [line.split("\t")[0].strip() for line in lines if line.strip()]
-            found.setdefault(SPLIT_WORDS.get(word, word), []).extend(names)
-    both = found.pop("trainval", None)
-    if both is not None and "train" not in found:
-        held = set(found.get("val", ()))
-        found["train"] = [name for name in both if name not in held]
-    return found
+            by_split.setdefault(SPLIT_WORDS.get(word, word), []).extend(names)
+    both = by_split.pop("trainval", None)
+    if both is not None and "train" not in by_split:
+        held = set(by_split.get("val", ()))
+        by_split["train"] = [name for name in both if name not in held]
+    return by_split
 
 
 def by_lists(
@@ -269,33 +269,33 @@ def by_lists(
         Those that are listed, with their splits; the others; names that are listed and not there; and
         pictures that are in two lists, which were taken for the first.
     """
-    known: dict[str, list[int]] = defaultdict(list)
+    rows_by_tail: dict[str, list[int]] = defaultdict(list)
     for n, item in enumerate(items):
         parts = item.picture.with_suffix("").parts
         for k in range(1, min(len(parts), 5) + 1):
-            known["/".join(parts[-k:])].append(n)
+            rows_by_tail["/".join(parts[-k:])].append(n)
     splits: dict[int, str] = {}
     gone, torn = [], []
     for split in (s for s in SPLITS if s in named):
         for name in named[split]:
-            hits = [n for n in _listed(name, known) if items[n].split in ("", split)]
+            hits = [n for n in _listed(name, rows_by_tail) if items[n].split in ("", split)]
             gone += [] if hits else [f"{name} ({split})"]
             for n in hits:
                 if splits.setdefault(n, split) != split:
                     torn.append(f"{name} ({splits[n]} and {split})")
     for n, split in splits.items():
         items[n].split = split
-    kept = [items[n] for n in range(len(items)) if n in splits]
-    return kept, [items[n] for n in range(len(items)) if n not in splits], gone, torn
+    listed = [items[n] for n in range(len(items)) if n in splits]
+    return listed, [items[n] for n in range(len(items)) if n not in splits], gone, torn
 
 
-def _listed(line: str, known: dict[str, list[int]]) -> list[int]:
+def _listed(line: str, rows_by_tail: dict[str, list[int]]) -> list[int]:
     """Pictures that a line means: its first word, or all of it; as much of the path as fits."""
     for text in (line, line.split()[0]):
         path = text.replace("\\", "/").strip("/")
         stem, dot, ending = path.rpartition(".")
         parts = (stem if dot and f".{ending.lower()}" in ALL_EXTENSIONS else path).split("/")
         for k in range(len(parts)):
-            if hits := known.get("/".join(parts[k:])):
+            if hits := rows_by_tail.get("/".join(parts[k:])):
                 return hits
     return []

@@ -62,51 +62,55 @@ class _Said:
     by_palette: bool = False
 
 
-def dataset(found: Found, source: Path, format: str) -> Dataset:
+def dataset(files: Found, source: Path, format: str) -> Dataset:
     """The data set of all pictures whose maps can be used.
 
     Args:
-        found: Pictures and maps.
+        files: Pictures and maps.
         source: What the user named.
         format: Name of the format.
 
     Raises:
         DataError: If no map can be used, or nothing says what they mean.
     """
-    found.spread()
-    said = _Said()
-    total = len(found.items)
-    table, rows = _read(found, said)
-    rows = _smoothed(found, rows, said)
+    files.spread()
+    findings = _Said()
+    total = len(files.items)
+    table, rows = _read(files, findings)
+    rows = _smoothed(files, rows, findings)
     if table is None:
-        table = _settled(found, [one for _, one in rows])
-    said.by_palette = _reordered([one for _, one in rows], table)
-    if said.by_palette:
-        found.notes.append(
+        table = _settled(files, [label_map for _, label_map in rows])
+    findings.by_palette = _reordered([label_map for _, label_map in rows], table)
+    if findings.by_palette:
+        files.notes.append(
             "Palettes show the table's colours in another order: read by colour, not by number."
         )
 
     def finish(row: tuple[Item, LabelMap]) -> Packed | None:
-        return _mapped(found.name(row[0]), row[1], table, said)
+        return _mapped(files.name(row[0]), row[1], table, findings)
 
     maps = _each(finish, rows)
-    _tell(found, said, table)
-    kept = [(item, one) for (item, _), one in zip(rows, maps, strict=True) if one is not None]
-    if not kept:
-        why = " ".join(f"{f.message} {f.fix}" for f in found.problems if f.severity == "error")
+    _tell(files, findings, table)
+    mapped = [
+        (item, label_map) for (item, _), label_map in zip(rows, maps, strict=True) if label_map is not None
+    ]
+    if not mapped:
+        why = " ".join(f"{f.message} {f.fix}" for f in files.problems if f.severity == "error")
         raise DataError(f"{source}: none of the {total:,} masks can be used. {why}".strip())
-    items = [item for item, _ in kept]
+    items = [item for item, _ in mapped]
     return Dataset(
         name=source.resolve().name,
         format=format,
-        ids=[found.name(item) for item in items],
+        ids=[files.name(item) for item in items],
         pixels=_pixels(items),
-        targets=Masks(torch.tensor([m.shape for _, m in kept], dtype=torch.int64), tuple(m for _, m in kept)),
+        targets=Masks(
+            torch.tensor([m.shape for _, m in mapped], dtype=torch.int64), tuple(m for _, m in mapped)
+        ),
         classes=table.classes,
         splits=np.array([item.split for item in items], dtype=object),
         root=source,
-        problems=tuple(found.problems),
-        notes=(f"Pictures with masks: {len(kept):,}; classes: {len(table.ids)}.", *found.notes),
+        problems=tuple(files.problems),
+        notes=(f"Pictures with masks: {len(mapped):,}; classes: {len(table.ids)}.", *files.notes),
     )
 
 
@@ -125,164 +129,172 @@ def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     return done
 
 
-def _read(found: Found, said: _Said) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
+def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
     """Read all maps. Where each class has its own the table follows from that, and they are put together."""
-    names = sorted({name for item in found.items for name, _ in item.masks if name}, key=str.casefold)
-    own = next((n for n in names if n.casefold() == BACKGROUND), None)
-    order = [own or BACKGROUND, *(n for n in names if n != own)]
+    names = sorted({name for item in files.items for name, _ in item.masks if name}, key=str.casefold)
+    background = next((n for n in names if n.casefold() == BACKGROUND), None)
+    order = [background or BACKGROUND, *(n for n in names if n != background)]
     if len(order) > MOST:
         raise DataError(
-            f"{found.root}: {len(names)} folders or endings of masks; at most {MOST} classes can be."
+            f"{files.root}: {len(names)} folders or endings of masks; at most {MOST} classes can be."
         )
 
     def one(item: Item) -> LabelMap | None:
         try:
             parts = [(name, look(path, item.page)) for name, path in item.masks]
         except UnreadableImage as error:
-            found.broken.append(str(error))
+            files.broken.append(str(error))
             return None
         if not names:
             return parts[0][1]
-        return _together(found.name(item), parts, order, VOID if own else 0, said)
+        return _together(files.name(item), parts, order, VOID if background else 0, findings)
 
-    maps = _each(one, found.items)
+    maps = _each(one, files.items)
     what = "masks cannot be read; their pictures were left out"
     fix = "Fetch or export these files again."
-    found.note("masks-broken", "error", sorted(found.broken), what, fix)
-    rows = [(item, one) for item, one in zip(found.items, maps, strict=True) if one is not None]
+    files.note("masks-broken", "error", sorted(files.broken), what, fix)
+    rows = [(item, one) for item, one in zip(files.items, maps, strict=True) if one is not None]
     if not names:
         return None, rows
-    found.notes.append(f"Each class has masks of its own: {', '.join(names)}.")
-    return made([Entry(name) for name in order], str(found.root), (VOID,)), rows
+    files.notes.append(f"Each class has masks of its own: {', '.join(names)}.")
+    return made([Entry(name) for name in order], str(files.root), (VOID,)), rows
 
 
 def _together(
-    name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, said: _Said
+    name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, findings: _Said
 ) -> LabelMap | None:
     """The map of one picture, of maps of one class each; None where they cannot be such."""
     odd = [part for _, part in parts if np.count_nonzero(part.keys) > 1]
     shapes = {part.shape for _, part in parts}
     if odd or len(shapes) > 1:
         why = f"{len(odd[0].keys)} values" if odd else f"sizes {' and '.join(map(str, sorted(shapes)))}"
-        (said.lossy if any(part.lossy for part in odd) else said.mixed).append(f"{name} ({why})")
+        (findings.lossy if any(part.lossy for part in odd) else findings.mixed).append(f"{name} ({why})")
         return None
     numbered = [(order.index(word), part) for word, part in parts]
     whole, several, none = composed(numbered, shapes.pop(), rest)
     if several:
-        said.overlapping.append(f"{name} ({several:,} pixels)")
+        findings.overlapping.append(f"{name} ({several:,} pixels)")
     if none and rest == VOID:
-        said.bare.append(f"{name} ({none:,} pixels)")
+        findings.bare.append(f"{name} ({none:,} pixels)")
     return whole
 
 
-def _settled(found: Found, maps: list[LabelMap]) -> Table:
+def _settled(files: Found, maps: list[LabelMap]) -> Table:
     """What the numbers in maps mean: as the table says, else by what is there.
 
     Raises:
         DataError: If there are more numbers than classes can be.
     """
-    table = found.table
+    table = files.table
     coded = table is not None and bool(table.colours)
     plain = [m for m in maps if not m.coloured or (m.grey and not coded)]
     exact = [m for m in plain if not m.lossy]
     ids = {int(v) for m in exact or plain for v in _numbers(m)}
-    two = 255 in ids and ids <= BINARY
+    is_binary = 255 in ids and ids <= BINARY
     if table is not None:
         few = table.counted and not table.void and not coded and len(table.ids) <= 2
-        if two and few:
+        if is_binary and few:
             names = [e.name for e in table.entries]
             names = names if len(names) == 2 else [BACKGROUND, *names]
-            found.notes.append(f"The masks hold 0 and 255: 0 is '{names[0]}', 255 is '{names[1]}'.")
+            files.notes.append(f"The masks hold 0 and 255: 0 is '{names[0]}', 255 is '{names[1]}'.")
             return made([Entry(n, i) for n, i in zip(names, (0, 255), strict=True)], table.source)
         return table
-    if two or (plain and not exact):  # ids cannot be known from files that may have changed them
-        if two or ids >= BINARY:
-            found.notes.append("The masks hold 0 and 255: background and foreground.")
-        return made([Entry(BACKGROUND, 0), Entry("foreground", 255)], str(found.root))
-    known = sorted(ids - {*UNDECLARED})
-    if len(known) > MOST:
+    if is_binary or (plain and not exact):  # ids cannot be known from files that may have changed them
+        if is_binary or ids >= BINARY:
+            files.notes.append("The masks hold 0 and 255: background and foreground.")
+        return made([Entry(BACKGROUND, 0), Entry("foreground", 255)], str(files.root))
+    known_ids = sorted(ids - {*UNDECLARED})
+    if len(known_ids) > MOST:
         raise DataError(
-            f"{found.root}: the masks hold {len(known):,} different numbers ({known[0]} to {known[-1]}), and "
+            f"{files.root}: the masks hold {len(known_ids):,} different numbers ({known_ids[0]} to "
+            f"{known_ids[-1]}), and "
             f"at most {MOST} classes can be. They may number objects, or be photographs. Expected class ids."
         )
-    _must_be_ids(found, known, ids)
-    if not known:
-        known = [0]  # nothing is there to be told apart; what there is, is said of each map
+    _must_be_ids(files, known_ids, ids)
+    if not known_ids:
+        known_ids = [0]  # nothing is there to be told apart; what there is, is said of each map
     else:
-        found.notes.append(
+        files.notes.append(
             f"No class table ({', '.join(FILES[:3])}, ...): classes are called by their numbers."
         )
-    return made([Entry(str(i), i) for i in known], str(found.root))
+    return made([Entry(str(i), i) for i in known_ids], str(files.root))
 
 
-def _must_be_ids(found: Found, known: Sequence[int], ids: set[int]) -> None:
+def _must_be_ids(files: Found, known_ids: Sequence[int], ids: set[int]) -> None:
     """Refuse to take 255 for no class where the other numbers are grey levels spread up to it.
 
     Raises:
         DataError: If they are.
     """
-    top = known[-1] if known else 0
-    if max(ids, default=0) != 255 or top < _IDS or len(known) >= top / 4:
+    top = known_ids[-1] if known_ids else 0
+    if max(ids, default=0) != 255 or top < _IDS or len(known_ids) >= top / 4:
         return
     shown = ", ".join(map(str, sorted(ids)[:8])) + (", ..." if len(ids) > 8 else "")
     raise DataError(
-        f"{found.root}: the masks hold {shown}: grey levels, of which 255 may be a class or none. Add "
-        f"a table classes.txt with a line for each, such as '{known[0]} background' and '255 object' (or "
+        f"{files.root}: the masks hold {shown}: grey levels, of which 255 may be a class or none. Add "
+        f"a table classes.txt with a line for each, such as '{known_ids[0]} background' and '255 object' (or "
         "'255 void')."
     )
 
 
-def _smoothed(found: Found, rows: list[tuple[Item, LabelMap]], said: _Said) -> list[tuple[Item, LabelMap]]:
+def _smoothed(
+    files: Found, rows: list[tuple[Item, LabelMap]], findings: _Said
+) -> list[tuple[Item, LabelMap]]:
     """The maps, those with soft edges marked as changed, where the maps as a whole have soft edges.
 
     What stands between two classes at an edge is no third class. Where all numbers are small ids it may be
-    one: then it is said only, and the maps are used.
+    label_map: then it is said only, and the maps are used.
     """
-    maps = [one for _, one in rows]
+    maps = [label_map for _, label_map in rows]
     edges, ramps = sum(m.edges for m in maps), sum(m.ramps for m in maps)
     between = frozenset[int]().union(*(m.between for m in maps))
     if ramps <= _RAMPS * edges or len(between) < _BETWEEN:
         return rows
     soft = [bool(m.ramps) for m in maps]
-    known = {*found.table.numbers} if found.table is not None else {*range(_IDS)}
+    known_ids = {*files.table.numbers} if files.table is not None else {*range(_IDS)}
     ids = {int(v) for m in maps if not m.coloured for v in m.keys}
-    if ids and ids <= {*known, *UNDECLARED}:
+    if ids and ids <= {*known_ids, *UNDECLARED}:
         share = f"{m.ramps / m.edges:.0%} of its edges" if (m := maps[soft.index(True)]).edges else ""
-        said.smooth += [found.name(item) for (item, _), yes in zip(rows, soft, strict=True) if yes]
-        found.notes.append(f"Edges of masks go through numbers in between (first: {share}).")
+        findings.smooth += [files.name(item) for (item, _), yes in zip(rows, soft, strict=True) if yes]
+        files.notes.append(f"Edges of masks go through numbers in between (first: {share}).")
         return rows
-    return [(item, replace(one, lossy=True) if yes else one)
-            for (item, one), yes in zip(rows, soft, strict=True)]  # fmt: skip
+    return [(item, replace(label_map, lossy=True) if yes else label_map)
+            for (item, label_map), yes in zip(rows, soft, strict=True)]  # fmt: skip
 
 
-def _numbers(one: LabelMap) -> Keys:
+def _numbers(label_map: LabelMap) -> Keys:
     """The numbers in a map; grey colours are numbers that were written three times."""
-    return one.keys & 255 if one.coloured else one.keys
+    return label_map.keys & 255 if label_map.coloured else label_map.keys
 
 
-def _mapped(name: str, one: LabelMap, table: Table, said: _Said) -> Packed | None:
-    """A map in indices of classes; None where it cannot be used. What is odd about it goes into `said`."""
-    colours, coloured = table.colours, one.coloured
-    if coloured and not colours and not one.grey:
-        said.coloured.append(f"{name} ({len(one.keys)} colours)")
+def _mapped(name: str, label_map: LabelMap, table: Table, findings: _Said) -> Packed | None:
+    """A map in indices of classes; None where it cannot be used. Oddities go into `findings`."""
+    colours, coloured = table.colours, label_map.coloured
+    if coloured and not colours and not label_map.grey:
+        findings.coloured.append(f"{name} ({len(label_map.keys)} colours)")
         return None
-    keys = one.keys if colours else _numbers(one)
+    keys = label_map.keys if colours else _numbers(label_map)
     coloured = coloured and bool(colours)
-    if said.by_palette and one.shown is not None:
-        keys, coloured = one.shown, True
+    if findings.by_palette and label_map.shown is not None:
+        keys, coloured = label_map.shown, True
     places = colours if coloured else table.numbers
     index = np.array([places.get(k, -1) for k in keys.tolist()], dtype=np.int64)
     none = np.isin(keys, UNDECLARED) & (index < 0) & (not coloured)
     strange = (index < 0) & ~none
     if none.any() and keys[~none].tolist() == [0]:
-        said.bare_of_ids.append(name)
-    if strange.any() and one.lossy:
-        said.lossy.append(f"{name} ({len(keys)} values)")
+        findings.bare_of_ids.append(name)
+    if strange.any() and label_map.lossy:
+        findings.lossy.append(f"{name} ({len(keys)} values)")
         return None
-    for which, into in ((strange, said.colours if coloured else said.unknown), (none, said.undeclared)):
+    for which, into in (
+        (strange, findings.colours if coloured else findings.unknown),
+        (none, findings.undeclared),
+    ):
         if which.any():
-            into[name] = Counter(dict(zip(keys[which].tolist(), one.counts[which].tolist(), strict=True)))
-    return one.mapped(np.where(index < 0, VOID, index).astype(np.uint8))
+            into[name] = Counter(
+                dict(zip(keys[which].tolist(), label_map.counts[which].tolist(), strict=True))
+            )
+    return label_map.mapped(np.where(index < 0, VOID, index).astype(np.uint8))
 
 
 def _reordered(maps: list[LabelMap], table: Table) -> bool:
@@ -290,25 +302,25 @@ def _reordered(maps: list[LabelMap], table: Table) -> bool:
 
     Programs that make files smaller turn colours into a palette of their own order.
     """
-    colours, numbers, found = table.colours, table.numbers, False
-    for one in maps if colours else ():
-        if one.shown is not None:
-            shown = one.shown.tolist()
+    colours, numbers, differs = table.colours, table.numbers, False
+    for label_map in maps if colours else ():
+        if label_map.shown is not None:
+            shown = label_map.shown.tolist()
             if not all(code in colours for code in shown):
                 return False
             apart = 1 < len(shown) == len(set(shown))
-            pairs = zip(one.keys.tolist(), shown, strict=True)
-            found = found or (apart and any(numbers.get(k) != colours[code] for k, code in pairs))
-    return found
+            pairs = zip(label_map.keys.tolist(), shown, strict=True)
+            differs = differs or (apart and any(numbers.get(k) != colours[code] for k, code in pairs))
+    return differs
 
 
-def _tell(found: Found, said: _Said, table: Table) -> None:
+def _tell(files: Found, findings: _Said, table: Table) -> None:
     """Findings on what the maps hold."""
-    _tell_of_keys(found, said, table)
-    note = found.note
+    _tell_of_keys(files, findings, table)
+    note = files.note
     what = "masks hold colours, and no table says what they stand for; they were left out"
     fix = f"Save the masks with class ids, or add a table of colours. {EXPECTED}."
-    note("masks-in-colour", "error", sorted(said.coloured), what, fix)
+    note("masks-in-colour", "error", sorted(findings.coloured), what, fix)
     what = (
         "masks hold values between those of the classes, as JPEG, WebP, scaling with mixing and drawing with "
     )
@@ -317,45 +329,45 @@ def _tell(found: Found, said: _Said, table: Table) -> None:
         "Export them again as PNG, scaled by the nearest pixel and drawn without smoothing (0 and 255: by a "
     )
     fix += "threshold): ids that were changed cannot be told from others."
-    note("masks-lossy", "error", sorted(said.lossy), what, fix)
+    note("masks-lossy", "error", sorted(findings.lossy), what, fix)
     what = "masks have edges that go through the numbers of other classes, as scaling with mixing leaves them"
     fix = "Look at the edges in one of them; scale masks by the nearest pixel."
-    note("masks-smoothed", "warning", sorted(said.smooth), what, fix)
+    note("masks-smoothed", "warning", sorted(findings.smooth), what, fix)
     what = "masks of single classes hold more than one value beside 0, or differ in size; they were left out"
     fix = "Keep one mask of 0 and 255 for each class, or one map of class ids for each picture."
-    note("class-masks-not-binary", "error", sorted(said.mixed), what, fix)
+    note("class-masks-not-binary", "error", sorted(findings.mixed), what, fix)
     what = "pictures have pixels in masks of two classes, which count as no class"
     fix = "Draw the masks so that each pixel is in one."
-    note("masks-overlap", "warning", sorted(said.overlapping), what, fix)
+    note("masks-overlap", "warning", sorted(findings.overlapping), what, fix)
     what = "pictures have pixels in no mask, not even that of the background; they count as no class"
-    note("masks-with-gaps", "info", sorted(said.bare), what, "Nothing, if that is meant.")
+    note("masks-with-gaps", "info", sorted(findings.bare), what, "Nothing, if that is meant.")
 
 
-def _tell_of_keys(found: Found, said: _Said, table: Table) -> None:
+def _tell_of_keys(files: Found, findings: _Said, table: Table) -> None:
     """Findings on numbers and colours that are not in the table."""
-    where = Path(table.source).name if table.source != str(found.root) else "the class table"
+    where = Path(table.source).name if table.source != str(files.root) else "the class table"
 
     def near(code: int) -> str:
         return f"{_shown(code)}, nearest is {_nearest(code, table)}"
 
-    total = _total(said.unknown, str)
+    total = _total(findings.unknown, str)
     what = f"masks hold numbers that {where} has not, and that count as no class{total}"
     fix = "Add the classes to the table, or mend the masks; grey levels made of a palette are no ids."
-    found.note("mask-ids-unknown", "error", _each_of(said.unknown, str), what, fix)
-    total = _total(said.colours, near)
+    files.note("mask-ids-unknown", "error", _each_of(findings.unknown, str), what, fix)
+    total = _total(findings.colours, near)
     what = f"masks hold colours that {where} has not, and that count as no class{total}"
     fix = "Add the colours to the table; where they lie between two, the masks were scaled or saved as JPEG."
-    found.note("mask-colours-unknown", "error", _each_of(said.colours, _shown), what, fix)
-    void = len(said.undeclared)
-    if said.bare_of_ids and len(said.bare_of_ids) > void / 2:
+    files.note("mask-colours-unknown", "error", _each_of(findings.colours, _shown), what, fix)
+    void = len(findings.undeclared)
+    if findings.bare_of_ids and len(findings.bare_of_ids) > void / 2:
         what = "masks hold nothing but 0 and a number that by custom is no class: their objects would be lost"
         fix = "Write what it stands for into a table such as classes.txt ('255 object', or '255 void')."
-        found.note("foreground-as-void", "error", sorted(said.bare_of_ids), what, fix)
-    total = _total(said.undeclared, str)
-    severity: Severity = "warning" if void >= max(_FEW, _MOST_MAPS * len(found.items)) else "info"
+        files.note("foreground-as-void", "error", sorted(findings.bare_of_ids), what, fix)
+    total = _total(findings.undeclared, str)
+    severity: Severity = "warning" if void >= max(_FEW, _MOST_MAPS * len(files.items)) else "info"
     what = f"masks hold numbers that are in no table, and by custom count as no class{total}"
     fix = "Nothing, if that is meant; else name the class in a table such as classes.txt."
-    found.note("void-undeclared", severity, _each_of(said.undeclared, str), what, fix)
+    files.note("void-undeclared", severity, _each_of(findings.undeclared, str), what, fix)
 
 
 def _total(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> str:

@@ -57,11 +57,11 @@ class Found:
         """Take splits from lists; only what they name is read."""
         if not named:
             return
-        kept, rest, gone, torn = by_lists(self.items, named)
-        if not kept:
+        chosen, rest, gone, torn = by_lists(self.items, named)
+        if not chosen:
             self.notes.append("The lists train.txt, val.txt, test.txt name none of the pictures: not used.")
             return
-        self.items = kept
+        self.items = chosen
         what = "pictures are named by a list and are not there"
         self.note("files-missing", "error", gone, what, "Put the files there, or take them out of the list.")
         what = "pictures are named in two splits, and were taken for the first one"

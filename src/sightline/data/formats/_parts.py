@@ -29,8 +29,8 @@ _MOST = 200
 
 def split_of(name: str) -> str:
     """The split that a name speaks of in a word of its own ("instances_val2017"), or ""."""
-    found = {SPLIT_WORDS[w] for w in re.findall(r"[a-z]+", name.lower()) if w in SPLIT_WORDS}
-    return found.pop() if len(found) == 1 else ""
+    splits = {SPLIT_WORDS[w] for w in re.findall(r"[a-z]+", name.lower()) if w in SPLIT_WORDS}
+    return splits.pop() if len(splits) == 1 else ""
 
 
 def folders_in(folder: Path, names: Container[str] | None = None) -> list[Path]:
@@ -38,8 +38,8 @@ def folders_in(folder: Path, names: Container[str] | None = None) -> list[Path]:
     if not folder.is_dir():
         return []
     with os.scandir(folder) as entries:
-        found = [Path(e.path) for e in entries if not foreign(e.name)]
-    return sorted(f for f in found if (names is None or f.name.lower() in names) and f.is_dir())
+        paths = [Path(e.path) for e in entries if not foreign(e.name)]
+    return sorted(f for f in paths if (names is None or f.name.lower() in names) and f.is_dir())
 
 
 def name_of(path: Path, root: Path) -> str:
@@ -124,12 +124,12 @@ def by_split(files: list[Path], root: Path) -> tuple[list[tuple[Path, str]], lis
     if len(files) == 1:
         return [(files[0], "" if root.is_file() else split(files[0]))], []
     splits = {path: split(path) for path in files}
-    kept = [path for path in files if splits[path]] or files
-    if len({splits[path] for path in kept}) < len(kept):
+    with_split = [path for path in files if splits[path]] or files
+    if len({splits[path] for path in with_split}) < len(with_split):
         raise DataError(
-            f"{root}: several annotations could be meant: {', '.join(name_of(p, root) for p in kept)}. "
+            f"{root}: several annotations could be meant: {', '.join(name_of(p, root) for p in with_split)}. "
             "Name the file, or keep one for each of train, val and test."
         )
-    kept.sort(key=lambda path: ("train", "val", "test").index(splits[path]))
-    aside = [name_of(path, root) for path in files if path not in kept]
-    return [(path, splits[path]) for path in kept], [f"Not read: {', '.join(aside)}."] if aside else []
+    with_split.sort(key=lambda path: ("train", "val", "test").index(splits[path]))
+    aside = [name_of(path, root) for path in files if path not in with_split]
+    return [(path, splits[path]) for path in with_split], [f"Not read: {', '.join(aside)}."] if aside else []

@@ -60,10 +60,10 @@ class Lookup:
             path: As annotated, from the folder that it counts from.
             split: Split that the annotation speaks of, or "".
         """
-        asked = os.fspath(path), split
-        if asked not in self._asked:
-            self._asked[asked] = self._found(path, split)
-        return self._asked[asked]
+        key = os.fspath(path), split
+        if key not in self._asked:
+            self._asked[key] = self._found(path, split)
+        return self._asked[key]
 
     def doubtful(self, path: Path) -> bool:
         """Whether a path that was asked for is among `several`."""
@@ -80,7 +80,7 @@ class Lookup:
 
     def _found(self, path: Path, split: str) -> Path | None:
         """See `find`."""
-        said = self._said(path)
+        name = self._said(path)
         hits = [path] if is_there(path) else self._hits(path, split)
         if not hits:
             return None
@@ -88,15 +88,15 @@ class Lookup:
         if len(hits) > 1:
             some = " or ".join(names[:3]) + (" ..." if len(names) > 3 else "")
             self._doubtful.add(os.fspath(path))
-            self.several.append(f"{said} ({some})")
+            self.several.append(f"{name} ({some})")
             return None
         other = self._owners.setdefault(hits[0].absolute(), path)
         if other != path and _bare(other) != _bare(path):
             self._doubtful.add(os.fspath(path))
-            self.several.append(f"{said} ({names[0]}, which is '{self._said(other)}' too)")
+            self.several.append(f"{name} ({names[0]}, which is '{self._said(other)}' too)")
             return None
         if hits[0] is not path:
-            self.moved.append(f"{said} is {names[0]}")
+            self.moved.append(f"{name} is {names[0]}")
         return hits[0]
 
     def _said(self, path: Path) -> str:
@@ -112,13 +112,13 @@ class Lookup:
         if not keys:  # the annotation has no name
             return []
         bare = _UPLOAD.sub("", keys[-1])
-        found = index.get(keys[-1]) or index.get(bare) or []
-        if not found and Path(keys[-1]).suffix not in ALL_EXTENSIONS:
-            found = self._stems.get(keys[-1]) or self._stems.get(bare) or []
+        hits = index.get(keys[-1]) or index.get(bare) or []
+        if not hits and Path(keys[-1]).suffix not in ALL_EXTENSIONS:
+            hits = self._stems.get(keys[-1]) or self._stems.get(bare) or []
         folder = path.parent
         if folder != self.root and folder.name.lower() not in ANNOTATIONS and is_folder(folder):
-            found = [(k, p) for k, p in found if folder in p.parents]
-        rows = [(_shared(keys, k), k, p) for k, p in found]
+            hits = [(k, p) for k, p in hits if folder in p.parents]
+        rows = [(_shared(keys, k), k, p) for k, p in hits]
         rows = [(n, k, p) for n, k, p in rows if _agree(keys[: len(keys) - n], k[: len(k) - n], split)]
         most = max((n for n, _, _ in rows), default=0)
         best = [(k, p) for n, k, p in rows if n == most]
@@ -180,12 +180,12 @@ def _splits(keys: tuple[str, ...]) -> set[str]:
     return {split_of(word) for word in keys} - {""}
 
 
-def _agree(said: tuple[str, ...], there: tuple[str, ...], split: str) -> bool:
+def _agree(wanted: tuple[str, ...], present: tuple[str, ...], split: str) -> bool:
     """Whether the folders that two paths do not share may be those of one picture: not of two splits.
 
     `train_images` may hold pictures that a table gives to val, where `train` and `train2017` may not.
     """
-    own = {SPLIT_WORDS.get(word.rstrip("0123456789"), "") for word in there} - {""}
-    mine, other = _splits(said), _splits(there)
+    present_splits = {SPLIT_WORDS.get(word.rstrip("0123456789"), "") for word in present} - {""}
+    mine, other = _splits(wanted), _splits(present)
     apart = bool(mine and other) and not mine & other
-    return not apart and (not split or not own or split in own)
+    return not apart and (not split or not present_splits or split in present_splits)

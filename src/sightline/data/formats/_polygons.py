@@ -93,10 +93,10 @@ class Outlined(Gathered):
         self._where.append(where)
 
     def _usable(
-        self, kept: np.ndarray, known: np.ndarray, sizes: np.ndarray, keys: Sequence[Hashable]
+        self, usable: np.ndarray, known_sizes: np.ndarray, sizes: np.ndarray, keys: Sequence[Hashable]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """As for boxes; and the masks are made, so that those which cannot be are left out too."""
-        use, boxes, image, label = super()._usable(kept, known, sizes, keys)
+        use, boxes, image, label = super()._usable(usable, known_sizes, sizes, keys)
         for row in use.tolist():
             height, width = sizes[image[row]].tolist()
             part = self._mask(row, height, width)
@@ -158,12 +158,12 @@ class Outlined(Gathered):
     ) -> Instances:
         """The objects of some rows, in that order; boxes are those around the masks."""
         plain = super()._targets(order, boxes, image, label, sizes)
-        made = [self._made[row] for row in order.tolist()]
-        corners = torch.tensor([part[:2] for part in made], dtype=torch.int64).reshape(-1, 2)
-        masks = Bitmaps(corners, tuple(part[2] for part in made))
+        masks_made = [self._made[row] for row in order.tolist()]
+        corners = torch.tensor([part[:2] for part in masks_made], dtype=torch.int64).reshape(-1, 2)
+        masks = Bitmaps(corners, tuple(part[2] for part in masks_made))
         areas = np.array(self._area, dtype=np.float64)[order]
-        own = np.array([part[3] for part in made], dtype=np.float64)
-        areas = np.where(np.isfinite(areas) & (areas >= 0), areas, own).astype(np.float32)
+        mask_areas = np.array([part[3] for part in masks_made], dtype=np.float64)
+        areas = np.where(np.isfinite(areas) & (areas >= 0), areas, mask_areas).astype(np.float32)
         return Outlines(
             plain.counts, plain.sizes, masks.boxes(), plain.labels, areas=torch.from_numpy(areas),
             crowd=plain.crowd, difficult=plain.difficult, masks=masks,

@@ -79,13 +79,13 @@ def truths(
     listed = name.lower() in _PLURALS and any("," in c for c in column)
     if wanted == "label" or (wanted is None and listed):
         return _several(name, column) or _labels(name, column)
-    found = numbers(column, delimiter, f"{where}: the column '{name}'")
+    values = numbers(column, delimiter, f"{where}: the column '{name}'")
     if wanted == "number":
         return _numbers(names, cells, where, delimiter)
-    if found is None:
+    if values is None:
         _must_be_words(name, column, where)
         return _several(name, column) or _labels(name, column)
-    why = _like_classes(name, column, found.values)
+    why = _like_classes(name, column, values.values)
     if why:
         labels = _labels(name, column)
         labels.notes.append(f"'{name}' holds {why}: classes. --task regress reads numbers.")
@@ -169,8 +169,8 @@ def _must_be_words(name: str, column: Sequence[str], where: str) -> None:
 def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, delimiter: str) -> Truths:
     notes, columns = [], []
     for name, column in zip(names, cells, strict=True):
-        found = numbers(column, delimiter, f"{where}: the column '{name}'")
-        if found is None and filled(column):
+        parsed = numbers(column, delimiter, f"{where}: the column '{name}'")
+        if parsed is None and filled(column):
             wrong = [c for c in filled(column) if not is_number(c)]
             what = f"{len(wrong)} cells that are no numbers" if wrong else "numbers in two notations"
             shown = ", ".join(map(repr, wrong[:3] or sorted({*column}, key=len)[-3:]))
@@ -178,9 +178,9 @@ def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, d
                 f"{where}: the column '{name}' holds {what} ({shown}). Expected numbers, all written alike; "
                 "--task classify reads classes."
             )
-        columns.append([math.nan] * len(column) if found is None else found.values)
-        if found is not None and found.note:
-            notes.append(f"'{name}': numbers {found.note}.")
+        columns.append([math.nan] * len(column) if parsed is None else parsed.values)
+        if parsed is not None and parsed.note:
+            notes.append(f"'{name}': numbers {parsed.note}.")
     values = np.array(columns).T.reshape(-1, len(names))
     missing = ~np.isfinite(values).all(axis=1)
     return Truths(
@@ -193,12 +193,12 @@ def _flags(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Truths:
     grid = np.array([[c.lower() for c in column] for column in cells], dtype=object).T
     value = np.isin(grid, ON)
     missing = np.asarray(np.isin(grid, tuple(MISSING)).any(axis=1))
-    found = Truths(Label(torch.from_numpy(value)), missing, Classes(tuple(names)))
-    found.notes.append(
+    result = Truths(Label(torch.from_numpy(value)), missing, Classes(tuple(names)))
+    result.notes.append(
         f"{len(names)} columns of 0 and 1 ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}): each "
         "is a class, and an image may have several."
     )
-    return found
+    return result
 
 
 def _labels(name: str, column: Sequence[str]) -> Truths:
@@ -220,15 +220,15 @@ def _labels(name: str, column: Sequence[str]) -> Truths:
         table = Classes(tuple(sorted({*cells})))
         place = {n: k for k, n in enumerate(table.names)}
     values = [0 if gone else place[c] for c, gone in zip(column, missing, strict=True)]
-    found = Truths(Label(torch.tensor(values, dtype=torch.int64)), missing, table, notes=notes)
+    result = Truths(Label(torch.tensor(values, dtype=torch.int64)), missing, table, notes=notes)
     doubtful = Counter(c for c in cells if c.lower() in DOUBTFUL)
     if doubtful:
-        said = ", ".join(f"'{c}' ({n:,} rows)" for c, n in doubtful.items())
-        what = f"the column '{name}' holds {said}, a class or a word for no value; taken as a class"
+        doubtful_text = ", ".join(f"'{c}' ({n:,} rows)" for c, n in doubtful.items())
+        what = f"the column '{name}' holds {doubtful_text}, a class or a word for no value; taken as a class"
         fix = "Accept it if that is a class. Else leave these cells empty, or take the rows out."
         doubt = Finding("label-may-be-missing", "error", what, fix, doubtful.total(), (*doubtful,))
-        found.problems.append(doubt)
-    return found
+        result.problems.append(doubt)
+    return result
 
 
 def _missing_words(name: str, column: Sequence[str], missing: np.ndarray) -> list[str]:
@@ -236,8 +236,8 @@ def _missing_words(name: str, column: Sequence[str], missing: np.ndarray) -> lis
     words = Counter(c for c, gone in zip(column, missing, strict=True) if gone and c)
     if not words:
         return []
-    said = ", ".join(f"'{c}' ({n:,} rows)" for c, n in words.items())
-    return [f"'{name}': {said} count as no value, not as a class."]
+    words_text = ", ".join(f"'{c}' ({n:,} rows)" for c, n in words.items())
+    return [f"'{name}': {words_text} count as no value, not as a class."]
 
 
 def _several(name: str, column: Sequence[str]) -> Truths | None:
@@ -257,7 +257,7 @@ def _several(name: str, column: Sequence[str]) -> Truths | None:
     for i, row in enumerate(rows):
         value[i, [place[part] for part in row]] = True
     notes = _missing_words(name, column, none)
-    found = Truths(Label(torch.from_numpy(value)), none, Classes(names), notes=notes)
-    found.empty = [i for i, row in enumerate(rows) if not row and not none[i]]
-    found.notes.append(f"'{name}' holds several labels in a cell, divided by '{separator}'.")
-    return found
+    result = Truths(Label(torch.from_numpy(value)), none, Classes(names), notes=notes)
+    result.empty = [i for i, row in enumerate(rows) if not row and not none[i]]
+    result.notes.append(f"'{name}' holds several labels in a cell, divided by '{separator}'.")
+    return result

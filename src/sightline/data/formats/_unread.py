@@ -54,30 +54,30 @@ class Unread:
 
 def unread(root: Path) -> list[Unread]:
     """Files below a folder (or the one file) that look like annotations, by kind; the most frequent first."""
-    found: dict[str, Unread] = {}
-    looked = 0
+    by_what: dict[str, Unread] = {}
+    count = 0
     for top, _, names in [(root.parent, [], [root.name])] if root.is_file() else walk(root):
         some = [n for n in names if Path(n).suffix.lower() in _ENDINGS]
         pictures = {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
-        for name in some[:_LOOKED] if looked < _MOST else ():
-            looked += 1
+        for name in some[:_LOOKED] if count < _MOST else ():
+            count += 1
             path = top / name
             kind = _kind(path, beside=path.stem in pictures)
             if kind is not None:
-                found.setdefault(kind.what, kind).files.append(path)
-    return sorted(found.values(), key=lambda kind: -len(kind.files))
+                by_what.setdefault(kind.what, kind).files.append(path)
+    return sorted(by_what.values(), key=lambda kind: -len(kind.files))
 
 
 def told(kinds: list[Unread], root: Path) -> str:
     """What some kinds look like and how they can be read, in sentences; "" if there are none."""
-    said = [
+    sentences = [
         f"{kind.files[0].name}{' and others look' if len(kind.files) > 1 else ' looks'} like {kind.what}."
         for kind in kinds[:3]
     ]
     ways = [way for kind in kinds[:3] if (way := _way(kind, root))]
-    if said and not ways:
+    if sentences and not ways:
         ways = ["No format reads them as they lie here: export them as COCO, YOLO or Pascal VOC."]
-    return " ".join([*said, *dict.fromkeys(ways)])
+    return " ".join([*sentences, *dict.fromkeys(ways)])
 
 
 def _way(kind: Unread, root: Path) -> str:
@@ -85,7 +85,7 @@ def _way(kind: Unread, root: Path) -> str:
     if kind.format not in FORMATS:
         return ""
     module = FORMATS.load(kind.format)
-    for source, said in (
+    for source, option in (
         (root, f"Read as such with --format {module.CARD.name}."),
         (kind.files[0], f"Name the file itself: '{name_of(kind.files[0], root)}'."),
     ):
@@ -95,7 +95,7 @@ def _way(kind: Unread, root: Path) -> str:
             except (SightlineError, OSError, UnicodeError):
                 continue
             if len(getattr(dataset.targets, "labels", dataset)):
-                return said
+                return option
     return ""
 
 

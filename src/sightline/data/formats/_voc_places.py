@@ -23,8 +23,8 @@ def places(root: Path) -> list[tuple[Path, Path, str]]:
     whole = _place(root)
     if whole is not None:
         return [(*whole, "")]
-    found = [(f, _place(f)) for f in folders_in(root, SPLIT_WORDS)]
-    return [(*place, SPLIT_WORDS[f.name.lower()]) for f, place in found if place is not None]
+    candidates = [(f, _place(f)) for f in folders_in(root, SPLIT_WORDS)]
+    return [(*place, SPLIT_WORDS[f.name.lower()]) for f, place in candidates if place is not None]
 
 
 def unwrapped(root: Path) -> Path:
@@ -62,46 +62,48 @@ def _like(path: Path) -> bool:
     return "<annotation>" in text or "<annotation " in text
 
 
-def lists(root: Path, there: Iterable[str]) -> dict[str, list[str]]:
+def lists(root: Path, image_names: Iterable[str]) -> dict[str, list[str]]:
     """Splits of each picture that a list names, by name without ending; empty without lists.
 
     Args:
         root: Folder of the data set; lists lie in ImageSets/Main, ImageSets or itself.
-        there: Names, without ending, of pictures and annotations; what a list names otherwise is matched to
+        image_names: Names, without ending, of images and annotations; what a list names otherwise is matched
             these by the end of its path.
     """
-    known = set(there)
+    known_names = set(image_names)
     tails: dict[str, list[str]] = {}
-    for name in known:
+    for name in known_names:
         tails.setdefault(PurePosixPath(name).name, []).append(name)
-    found: dict[str, list[str]] = {}
+    by_split: dict[str, list[str]] = {}
     for place in _LISTS:
         for split in (*SPLITS, "trainval"):
             path = root / place / f"{split}.txt"
             if path.is_file():
                 lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-                found[split] = [_known(line.strip(), known, tails) for line in lines if line.strip()]
-        if any(name in known for names in found.values() for name in names) or (place == _LISTS[0] and found):
+                by_split[split] = [_known(line.strip(), known_names, tails) for line in lines if line.strip()]
+        if any(name in known_names for names in by_split.values() for name in names) or (
+            place == _LISTS[0] and by_split
+        ):
             break
-        found = {}
-    if "train" not in found and "trainval" in found:
-        held = set(found.get("val", ()))
-        found["train"] = [name for name in found["trainval"] if name not in held]
+        by_split = {}
+    if "train" not in by_split and "trainval" in by_split:
+        held = set(by_split.get("val", ()))
+        by_split["train"] = [name for name in by_split["trainval"] if name not in held]
     splits: dict[str, list[str]] = {}
     for split in SPLITS:
-        for name in found.get(split, ()):
+        for name in by_split.get(split, ()):
             splits.setdefault(name, []).append(split)
     return splits
 
 
-def _known(line: str, known: set[str], tails: dict[str, list[str]]) -> str:
+def _known(line: str, known_names: set[str], tails: dict[str, list[str]]) -> str:
     """The name of a picture that a line of a list means, without ending."""
     name = line.replace("\\", "/")
-    if name in known:
+    if name in known_names:
         return name
     path = PurePosixPath(name)
     bare = str(path.with_suffix("")) if path.suffix.lower() in (*ALL_EXTENSIONS, ".xml") else name
-    if bare in known:
+    if bare in known_names:
         return bare
     same = tails.get(PurePosixPath(bare).name, [])
     return same[0] if len(same) == 1 else bare
@@ -118,9 +120,9 @@ def paired(images: dict[str, Path], files: dict[str, Path]) -> dict[str, Path]:
     tails: dict[str, list[str]] = {}
     for name in alone:
         tails.setdefault(PurePosixPath(name).name, []).append(name)
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for name, path in files.items():
         same = [] if name in images else tails.get(PurePosixPath(name).name, [])
-        key = same[0] if len(same) == 1 and same[0] not in found else name
-        found[key] = path
-    return found
+        key = same[0] if len(same) == 1 and same[0] not in by_name else name
+        by_name[key] = path
+    return by_name

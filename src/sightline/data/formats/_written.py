@@ -162,7 +162,9 @@ def stems(dataset: Dataset) -> list[str]:
         ["_".join(path.parts) for path in bare],
         ["_".join([*path.parts[:-1], path.name.replace(".", "_")]) for path in paths],
     )
-    for found in tries:
-        if all(_SOUND.fullmatch(s) for s in found) and len({s.casefold() for s in found}) == len(found):
-            return found
+    for candidate in tries:
+        if all(_SOUND.fullmatch(s) for s in candidate) and len({s.casefold() for s in candidate}) == len(
+            candidate
+        ):
+            return candidate
     return [f"{i:06d}" for i in range(len(paths))]

@@ -114,9 +114,9 @@ def _names(path: Path, names: Any, count: Any) -> dict[int, str]:
     Raises:
         DataError: If they are none of this, or fewer or more than are said to be.
     """
-    said = int(count) if isinstance(count, str) and re.fullmatch(r"\d{1,5}", count) else None
-    if names is None and said:
-        names = [str(i) for i in range(said)]
+    count_given = int(count) if isinstance(count, str) and re.fullmatch(r"\d{1,5}", count) else None
+    if names is None and count_given:
+        names = [str(i) for i in range(count_given)]
     if isinstance(names, list):
         names = {str(i): name for i, name in enumerate(names)}
     if not isinstance(names, dict):
@@ -127,8 +127,10 @@ def _names(path: Path, names: Any, count: Any) -> dict[int, str]:
     table = {int(k): str(v) for k, v in names.items()}
     if len(table) < len(names):
         raise DataError(f"{path}: names gives a class id twice.")
-    if said is not None and said not in (len(table), max(table, default=0) + 1):
-        raise DataError(f"{path}: nc is {said}, but {len(table)} classes have names. Correct one of them.")
+    if count_given is not None and count_given not in (len(table), max(table, default=0) + 1):
+        raise DataError(
+            f"{path}: nc is {count_given}, but {len(table)} classes have names. Correct one of them."
+        )
     return table
 
 
@@ -166,8 +168,8 @@ def labels_folder(images: Path) -> Path:
 
 def label_file(image: Path) -> Path:
     """The label file of a picture: in the folder of labels, else beside it."""
-    there = labels_folder(image.parent) / f"{image.stem}.txt"
-    return there if there.is_file() else image.with_suffix(".txt")
+    path = labels_folder(image.parent) / f"{image.stem}.txt"
+    return path if path.is_file() else image.with_suffix(".txt")
 
 
 def place_of(folder: Path, root: Path, text: str) -> Path | None:

@@ -121,7 +121,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not files:
         raise DataError(f"There is no table of boxes at '{root}'. Expected {CARD.looks_like}.")
     chosen, notes = by_split(files, root)
-    found = _Found(Gathered(root if root.is_dir() else root.parent, stored=options.exif == "ignore"))
+    contents = _Found(Gathered(root if root.is_dir() else root.parent, stored=options.exif == "ignore"))
     for path, split in chosen:
         table = read_text(path)
         roles = _roles(table.names, options.target)
@@ -129,22 +129,24 @@ def read(source: str, options: ReadOptions) -> Dataset:
             raise DataError(
                 f"{path}: the columns {', '.join(table.names)} hold no boxes. Expected {CARD.looks_like}."
             )
-        found.lines += [f"{path.name} line {n}" for n in table.broken]
-        _gather(path, split, table, roles, found)
+        contents.lines += [f"{path.name} line {n}" for n in table.broken]
+        _gather(path, split, table, roles, contents)
         notes += [*_said(path, roles, table), *table.notes]
-    if found.into.whole:
+    if contents.into.whole:
         notes.append("The boxes count the width and height of a picture as 1, as none is above 1.")
-    note = found.into.note
-    note("rows-broken", "error", found.lines, "rows have another number of cells", "Correct these lines.")
+    note = contents.into.note
+    note("rows-broken", "error", contents.lines, "rows have another number of cells", "Correct these lines.")
     what = "rows have a box and no class, and were left out"
     fix = "Fill the class in."
-    note("target-missing", "error", found.nameless, what, fix)
+    note("target-missing", "error", contents.nameless, what, fix)
     what = "rows name a split that is not known"
     fix = "Write train, val or test into the column of splits."
-    note("split-unknown", "error", found.unknown, what, fix)
-    classes, keys = _classes(found)
-    classes = _described(classes, found.into.root, notes)
-    return found.into.dataset(root, CARD.name, classes, keys, notes, found.groups if found.grouped else None)
+    note("split-unknown", "error", contents.unknown, what, fix)
+    classes, keys = _classes(contents)
+    classes = _described(classes, contents.into.root, notes)
+    return contents.into.dataset(
+        root, CARD.name, classes, keys, notes, contents.groups if contents.grouped else None
+    )
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -160,10 +162,10 @@ def write(dataset: Dataset, folder: Path) -> Path:
     classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "difficult", "groups"))
     (folder / "images").mkdir(parents=True)
     given = dataset.targets
-    more = [name for name, there in {
+    more = [name for name, is_used in {
         "difficult": given.difficult is not None, "crowd": given.crowd is not None,
         "area": given.areas is not None, "split": any(dataset.splits), "group": dataset.groups is not None,
-    }.items() if there]  # fmt: skip
+    }.items() if is_used]  # fmt: skip
     with (folder / "boxes.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*_HEADER, *more])
@@ -205,33 +207,38 @@ def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
     Raises:
         UnknownName: If the target is none of them.
     """
-    own = {name.lower(): name for name in reversed(names)}
+    by_lower_name = {name.lower(): name for name in reversed(names)}
     if target is not None and target not in names:
         raise UnknownName("column", target, names)
 
     def first(wanted: Sequence[str]) -> str:
-        return next((own[w] for w in wanted if w in own), "")
+        return next((by_lower_name[w] for w in wanted if w in by_lower_name), "")
 
-    corners = next((c for c in _CORNERS if all(n in own for n in c)), None)
-    sized = next((c for c in _SIZED if all(n in own for n in c)), None)
+    corners = next((c for c in _CORNERS if all(n in by_lower_name for n in c)), None)
+    sized = next((c for c in _SIZED if all(n in by_lower_name for n in c)), None)
     text = first(_TEXTS)
     box = corners or sized or ((text,) if text else None)
     path, name, number = first(_PATHS), target or first(_CLASSES), first(_IDS)
     if box is None or not path:
         return None
-    sizes = [pair for pair in _SIZES if all(n in own and n not in box for n in pair)]
+    sizes = [pair for pair in _SIZES if all(n in by_lower_name and n not in box for n in pair)]
     more = {role: first(wanted) for role, wanted in _MORE.items() if first(wanted)}
-    taken = {path, *(own[n.lower()] for n in box), *(own[n] for pair in sizes for n in pair), *more.values()}
+    taken = {
+        path,
+        *(by_lower_name[n.lower()] for n in box),
+        *(by_lower_name[n] for pair in sizes for n in pair),
+        *more.values(),
+    }
     rest = [n for n in names if n not in taken and n.lower() not in _NO_CLASSES]
     if not (name or number) and rest:  # one of them may be the class
         return None
     return _Roles(
         path=path,
-        box=tuple(own[n.lower()] for n in box),
+        box=tuple(by_lower_name[n.lower()] for n in box),
         sized=corners is None,
         name=name,
         number=number,
-        size=(own[sizes[0][0]], own[sizes[0][1]]) if sizes else None,
+        size=(by_lower_name[sizes[0][0]], by_lower_name[sizes[0][1]]) if sizes else None,
         more=more,
     )
 
@@ -246,29 +253,29 @@ def _said(path: Path, roles: _Roles, table: Columns) -> list[str]:
     return [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)} ({form}), {kind}{aside}."]
 
 
-def _gather(path: Path, split: str, table: Columns, roles: _Roles, found: _Found) -> None:
+def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Found) -> None:
     """Gather the pictures and boxes of one table."""
-    found.grouped |= "group" in roles.more
+    contents.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
     boxes = _boxes(path, table, roles)
-    _parts_of_one(path, boxes, roles, found)
+    _parts_of_one(path, boxes, roles, contents)
     for line, cells, corners in zip(table.lines, table.rows, boxes, strict=True):
         row = dict(zip(table.names, cells, strict=True))
         more = {role: row[name] for role, name in roles.more.items()}
         name, where = row[roles.path], f"{path.name} line {line}"
         if not name:
-            found.lines.append(where)
+            contents.lines.append(where)
             continue
         word = more.get("split", "").lower()
         if word and word not in SPLIT_WORDS:
-            found.unknown.append(f"{where} ({word})")
+            contents.unknown.append(f"{where} ({word})")
         if name not in places:
             places[name] = beside(path.parent, names_of(name))
         size = None if roles.size is None else _whole(row[roles.size[0]], row[roles.size[1]])
-        image = found.into.picture(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
-        found.groups += [more.get("group", "")] * (image == len(found.groups))
+        image = contents.into.picture(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
+        contents.groups += [more.get("group", "")] * (image == len(contents.groups))
         if corners is not None:
-            _box(image, row, roles, corners, more, where, found)
+            _box(image, row, roles, corners, more, where, contents)
 
 
 def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] | None]:
@@ -287,16 +294,16 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
     if read is not None and read.note:
         table.notes.append(f"{path.name}: boxes are {read.note}.")
     values = iter(read.values if read is not None else map(_value, flat))
-    found: list[tuple[float, ...] | None] = []
+    corners: list[tuple[float, ...] | None] = []
     for row in rows:
         x, y, a, b = (next(values) for _ in range(4)) if row else (NAN,) * 4
         empty = all(is_missing(cell) for cell in row)
-        found.append(None if empty else (x, y, x + a, y + b) if roles.sized else (x, y, a, b))
-    return found
+        corners.append(None if empty else (x, y, x + a, y + b) if roles.sized else (x, y, a, b))
+    return corners
 
 
 def _parts_of_one(
-    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, found: _Found
+    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, contents: _Found
 ) -> None:
     """Note whether boxes are in parts of the picture: none goes beyond 1, some are fractions. Tables with ids
     of classes, which are ours, count in pixels.
@@ -311,32 +318,34 @@ def _parts_of_one(
     parts = not roles.number and bool(
         values.max() <= 1.001 and values.min() >= -0.001 and (values % 1 != 0).any()
     )
-    if found.counted not in (None, parts):
+    if contents.counted not in (None, parts):
         raise DataError(
             f"{path}: boxes are {'parts of the picture (0 to 1)' if parts else 'in pixels'}, and those of "
             "the table before are not. Write all in pixels."
         )
-    found.counted = parts
-    found.into.whole = 1.0 if parts else None
+    contents.counted = parts
+    contents.into.whole = 1.0 if parts else None
 
 
 def _box(
     image: int, row: dict[str, str], roles: _Roles, corners: tuple[float, ...], more: dict[str, str],
-    where: str, found: _Found,
+    where: str, contents: _Found,
 ) -> None:  # fmt: skip
     """Gather the box of one row."""
     column = roles.name or roles.number
     key = row[column] if column else ONE
     # A name beside an id is one, whatever it is.
     if not key or (is_missing(key) and key.lower() not in DOUBTFUL and not roles.number):
-        found.nameless.append(where)
+        contents.nameless.append(where)
         return
     if roles.number and re.fullmatch(r"\d{1,9}", row[roles.number]):
         number = int(row[roles.number])
-        if found.ids.setdefault(key, number) != number:
-            raise DataError(f"{where}: class '{key}' has the id {number} and, before that, {found.ids[key]}.")
+        if contents.ids.setdefault(key, number) != number:
+            raise DataError(
+                f"{where}: class '{key}' has the id {number} and, before that, {contents.ids[key]}."
+            )
     flags = {role: more.get(role, "").lower() in ON for role in ("crowd", "difficult")}
-    found.into.box(image, key, corners, area=_value(more.get("area", "")), **flags)
+    contents.into.box(image, key, corners, area=_value(more.get("area", "")), **flags)
 
 
 def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
@@ -353,21 +362,21 @@ def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
     return Classes(names, classes.ids)
 
 
-def _classes(found: _Found) -> tuple[Classes, tuple[str, ...]]:
+def _classes(contents: _Found) -> tuple[Classes, tuple[str, ...]]:
     """Class table, by ids where all classes have one; and what the rows call each class.
 
     Raises:
         DataError: If two classes have one id.
     """
-    names = found.into.names()
-    ids = found.ids
+    names = contents.into.names()
+    ids = contents.ids
     padded = any(len(n) > 1 and n[0] == "0" for n in names)  # 001 is a name
     if not ids and names and not padded and all(re.fullmatch(r"\d{1,9}", n) for n in names):
         ids = {n: int(n) for n in names}
     if set(ids) < set(names) or not ids:
         return Classes(names), names
     if len(set(ids.values())) < len(ids):
-        raise DataError(f"{found.into.root}: two classes have one id in the table: {ids}.")
+        raise DataError(f"{contents.into.root}: two classes have one id in the table: {ids}.")
     names = tuple(sorted(names, key=lambda n: ids[n]))
     return Classes(names, tuple(ids[n] for n in names)), names
 

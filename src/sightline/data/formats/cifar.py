@@ -74,12 +74,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 def _record_files(root: Path) -> list[Path]:
     """Files of records, training first; of one that is there packed and unpacked, the first."""
-    found: dict[str, Path] = {}
+    by_name: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
         if path.name.endswith(_ENDINGS):
-            found.setdefault(path.name.split(".bin")[0], path)
+            by_name.setdefault(path.name.split(".bin")[0], path)
     order = {"train": 0, "": 0, "val": 1, "test": 2}
-    return sorted(found.values(), key=lambda p: (order[split_of(p.name)], p.name))
+    return sorted(by_name.values(), key=lambda p: (order[split_of(p.name)], p.name))
 
 
 def _class_names(path: Path) -> tuple[str, ...]:

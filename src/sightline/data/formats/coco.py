@@ -112,30 +112,30 @@ def read(source: str, options: ReadOptions) -> Dataset:
     named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
     chosen, notes = by_split(named or files, root)
     kind = Outlined if options.truth == "outlines" else Gathered
-    found = _Found(
+    contents = _Found(
         kind(root if root.is_dir() else root.parent, written="sizes", stored=options.exif == "ignore"),
         notes=notes,
     )
     for path, split in chosen:
-        _read_file(path, split, found)
-    note = found.into.note
+        _read_file(path, split, contents)
+    note = contents.into.note
     fix = "List the image, or take the annotation out."
-    note("boxes-of-no-picture", "error", found.lost, "annotations are of images that are not listed", fix)
+    note("boxes-of-no-picture", "error", contents.lost, "annotations are of images that are not listed", fix)
     what = "annotations have no box of four numbers, and were left out"
-    note("boxes-missing", "error", found.boxless, what, "Write bbox: [x, y, w, h].")
+    note("boxes-missing", "error", contents.boxless, what, "Write bbox: [x, y, w, h].")
     what = "entries are not as COCO has them, and were left out"
     fix = "Give images an id and a file_name."
-    note("entries-broken", "error", found.broken, what, fix)
+    note("entries-broken", "error", contents.broken, what, fix)
     what, fix = "numbers are written as text, and were read as numbers", "Nothing; others may want numbers."
-    note("numbers-as-text", "info", found.texts, what, fix)
-    if len(found.apart) > found.around / 2:
+    note("numbers-as-text", "info", contents.texts, what, fix)
+    if len(contents.apart) > contents.around / 2:
         what = "boxes are not around the polygons of their own annotation"
         fix = "Write bbox: [x, y, w, h] around the segmentation, or take out the one that is wrong."
-        note("boxes-not-around-masks", "error", found.apart, what, fix)
+        note("boxes-not-around-masks", "error", contents.apart, what, fix)
     what = "pictures have the id of another one, and were left out: whose boxes are whose is not clear"
-    note("image-ids-repeated", "error", found.clashes, what, "Give each image an id of its own.")
-    classes = Classes(tuple(found.classes.values()), tuple(found.classes))
-    return found.into.dataset(root, CARD.name, classes, classes.ids, found.notes)
+    note("image-ids-repeated", "error", contents.clashes, what, "Give each image an id of its own.")
+    classes = Classes(tuple(contents.classes.values()), tuple(contents.classes))
+    return contents.into.dataset(root, CARD.name, classes, classes.ids, contents.notes)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -175,13 +175,13 @@ def _annotations(item: Item, classes: Classes, start: int) -> Iterator[dict[str,
     """The annotations of one picture, numbered from `start` + 1."""
     for k, thing in enumerate(item.objects):
         x1, y1, x2, y2 = thing.corners
-        own = (x2 - x1) * (y2 - y1)
+        box_area = (x2 - x1) * (y2 - y1)
         entry = {
             "id": start + k + 1,
             "image_id": item.number + 1,
             "category_id": classes.ids[thing.label],
             "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": own if thing.area is None else thing.area,
+            "area": box_area if thing.area is None else thing.area,
             "iscrowd": int(thing.crowd),
         }
         if thing.mask is not None:
@@ -211,19 +211,19 @@ def _files(root: Path) -> list[Path]:
     return annotation_files(root, {*_FOLDERS, *SPLIT_WORDS}, (".json",), _like_coco)
 
 
-def _read_file(path: Path, split: str, found: _Found) -> None:
+def _read_file(path: Path, split: str, contents: _Found) -> None:
     """Gather the pictures and boxes of one file."""
-    images, annotations, categories = _lists(path, masks=isinstance(found.into, Outlined))
-    _categories(path, categories, found)
+    images, annotations, categories = _lists(path, masks=isinstance(contents.into, Outlined))
+    _categories(path, categories, contents)
     names: dict[Any, tuple[str, dict[str, Any]]] = {}
     again = []
     for n, entry in enumerate(images):
         name = _name(entry) if isinstance(entry, dict) and sound(entry.get("id")) else ""
         if not name:
-            found.broken.append(f"{path.name} images[{n}]")
+            contents.broken.append(f"{path.name} images[{n}]")
             continue
         if names.setdefault(entry["id"], (name, entry))[0] != name:
-            found.clashes.append(f"{name} (id {entry['id']})")
+            contents.clashes.append(f"{name} (id {entry['id']})")
         elif names[entry["id"]][1] is not entry:
             again.append(name)
     if images and not names:
@@ -232,44 +232,46 @@ def _read_file(path: Path, split: str, found: _Found) -> None:
             f"Found {images[0]!r:.120}. Give each its id and its file."
         )
     folder = _pictures_folder(path, [name for name, _ in names.values()], split)
-    found.notes.append(f"{path.name}: pictures in {folder}.")
+    contents.notes.append(f"{path.name}: pictures in {folder}.")
     number = {}
     for key, (name, entry) in names.items():
-        h, w = (whole(entry.get(k), f"{path.name} image {key} {k}", found.texts) for k in ("height", "width"))
+        h, w = (
+            whole(entry.get(k), f"{path.name} image {key} {k}", contents.texts) for k in ("height", "width")
+        )
         size = None if h is None or w is None else (h, w)
-        number[key] = found.into.picture(folder / name, split, size)
+        number[key] = contents.into.picture(folder / name, split, size)
     for name in again:
-        found.into.picture(folder / name, split)  # which tells of it
-    _objects(path, annotations, number, found)
+        contents.into.picture(folder / name, split)  # which tells of it
+    _objects(path, annotations, number, contents)
 
 
-def _objects(path: Path, annotations: list[Any], number: dict[Any, int], found: _Found) -> None:
+def _objects(path: Path, annotations: list[Any], number: dict[Any, int], contents: _Found) -> None:
     """Gather the boxes or masks of one file."""
-    masks = isinstance(found.into, Outlined)
-    bare = found.into.missing if isinstance(found.into, Outlined) else found.boxless
+    masks = isinstance(contents.into, Outlined)
+    bare = contents.into.missing if isinstance(contents.into, Outlined) else contents.boxless
     before = len(bare)
     for n, entry in enumerate(annotations):
         if not isinstance(entry, dict):
-            found.broken.append(f"{path.name} annotations[{n}]")
+            contents.broken.append(f"{path.name} annotations[{n}]")
             continue
         where = f"{path.name} annotation {entry.get('id', n)}"
-        image = key_in(number, entry.get("image_id"), where, found.texts)
-        box = None if masks else four(entry.get("bbox"), where, found.texts)
+        image = key_in(number, entry.get("image_id"), where, contents.texts)
+        box = None if masks else four(entry.get("bbox"), where, contents.texts)
         if not entry.get("segmentation") if masks else box is None:
             bare.append(where if masks or "bbox" not in entry else f"{where} (bbox {entry['bbox']!r:.60})")
         elif not sound(entry.get("category_id")):
-            found.broken.append(where)
+            contents.broken.append(where)
         elif image is None:
-            found.lost.append(f"{where} (image {entry.get('image_id')!r})")
+            contents.lost.append(f"{where} (image {entry.get('image_id')!r})")
         else:
-            found.compare(box, entry, where)
-            key = key_in(found.classes, entry["category_id"], where, found.texts)
+            contents.compare(box, entry, where)
+            key = key_in(contents.classes, entry["category_id"], where, contents.texts)
             more = {
                 "key": entry["category_id"] if key is None else key,
-                "area": (four([entry.get("area")], where, found.texts, 1) or (NAN,))[0],
+                "area": (four([entry.get("area")], where, contents.texts, 1) or (NAN,))[0],
                 "crowd": entry.get("iscrowd") in (1, True, "1"),
             }
-            _object(entry, box, number[image], where, found.into, more)
+            _object(entry, box, number[image], where, contents.into, more)
     if annotations and len(bare) - before == len(annotations):
         lacks = "segmentation" if masks else "bbox of four numbers"
         given = (
@@ -352,7 +354,7 @@ def _lists(path: Path, masks: bool) -> tuple[list[Any], list[Any], list[Any]]:
     return data["images"], data["annotations"], data["categories"]
 
 
-def _categories(path: Path, entries: list[Any], found: _Found) -> None:
+def _categories(path: Path, entries: list[Any], contents: _Found) -> None:
     """Add to the class table.
 
     Raises:
@@ -360,14 +362,14 @@ def _categories(path: Path, entries: list[Any], found: _Found) -> None:
     """
     for entry in entries:
         given, name = (entry.get("id"), entry.get("name")) if isinstance(entry, dict) else (None, None)
-        number = whole(given, f"{path.name} category {name}", found.texts)
+        number = whole(given, f"{path.name} category {name}", contents.texts)
         if number is None or not isinstance(name, str):
             raise DataError(
                 f"{path}: a category needs a whole number as id, and a name. Found {entry!r:.80}."
             )
-        if found.classes.setdefault(number, name) != name:
+        if contents.classes.setdefault(number, name) != name:
             raise DataError(
-                f"{path}: category {number} is called '{name}' and, before that, '{found.classes[number]}'. "
+                f"{path}: category {number} is called '{name}' and, before, '{contents.classes[number]}'. "
                 "Give each class one id in all files."
             )
 

@@ -66,14 +66,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(f"There is no CreateML annotation at '{root}'. Expected {CARD.looks_like}.")
     chosen, notes = by_split(files, root)
     broken: list[str] = []
-    pictures = [one for path, split in chosen for one in _pictures(path, split, broken)]
+    pictures = [picture for path, split in chosen for picture in _pictures(path, split, broken)]
     top = root if root.is_dir() else root.parent
     into = Gathered(top, written="centre", stored=options.exif == "ignore")
     what = "entries are not as CreateML has them, and were left out"
     fix = "Give each a picture, and annotations with a label and coordinates x, y, width, height."
     into.note("entries-broken", "error", broken, what, fix)
-    wholly = [one.path.name for one in pictures if one.labels]
-    boxed = any(one.boxes for one in pictures)
+    wholly = [picture.path.name for picture in pictures if picture.labels]
+    boxed = any(picture.boxes for picture in pictures)
     if wholly and boxed:
         raise DataError(
             f"{root}: {len(wholly):,} pictures have labels without coordinates ({wholly[0]}), others have "
@@ -82,13 +82,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if options.truth == "label" or wholly:
         if not wholly:
             raise DataError(f"{root}: holds boxes, not labels of pictures. --task detect reads it.")
-        paths, splits = [one.path for one in pictures], [one.split for one in pictures]
+        paths, splits = [picture.path for picture in pictures], [picture.split for picture in pictures]
         return labelled(
-            root, top, CARD.name, paths, splits, of_lists([one.labels for one in pictures]), notes
+            root, top, CARD.name, paths, splits, of_lists([picture.labels for picture in pictures]), notes
         )
-    for one in pictures:
-        image = into.picture(one.path, one.split)
-        for label, (x, y, w, h) in one.boxes:
+    for picture in pictures:
+        image = into.picture(picture.path, picture.split)
+        for label, (x, y, w, h) in picture.boxes:
             into.box(image, label, (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
     names = into.names()
     return into.dataset(root, CARD.name, Classes(names), names, notes)
@@ -134,8 +134,10 @@ def _like(path: Path) -> bool:
     """Whether a file begins like CreateML's."""
     text = glance(path)
     named = any(f'"{key}"' in text for key in _IMAGES)
-    told = "createml" in path.name.lower() or '"coordinates"' in text  # where no picture has a box, the name
-    return text.startswith("[") and named and (told or re.search(_LABEL, text) is not None)
+    is_named = (
+        "createml" in path.name.lower() or '"coordinates"' in text
+    )  # where no picture has a box, the name
+    return text.startswith("[") and named and (is_named or re.search(_LABEL, text) is not None)
 
 
 def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
@@ -146,16 +148,16 @@ def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
         if not isinstance(name, str) or not name:
             broken.append(f"{path.name} entry {n + 1}")
             continue
-        found: Any = next((entry[k] for k in _ENTRIES if k in entry), [])
-        one = _Picture(path.parent / name, split)
-        for thing in found if isinstance(found, list) else [found]:
+        things: Any = next((entry[k] for k in _ENTRIES if k in entry), [])
+        picture = _Picture(path.parent / name, split)
+        for thing in things if isinstance(things, list) else [things]:
             label = thing.get("label") if isinstance(thing, dict) else thing
             place = thing.get("coordinates") if isinstance(thing, dict) else None
             sides = numbers([place.get(k) for k in _SIDES], 4) if isinstance(place, dict) else None
             if not isinstance(label, str) or not label.strip() or (place is not None and sides is None):
                 broken.append(f"{path.name} {name}")
             elif sides is None:
-                one.labels.append(label.strip())
+                picture.labels.append(label.strip())
             else:
-                one.boxes.append((label.strip(), sides))
-        yield one
+                picture.boxes.append((label.strip(), sides))
+        yield picture

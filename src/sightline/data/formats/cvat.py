@@ -63,26 +63,26 @@ def read(source: str, options: ReadOptions) -> Dataset:
         )
     if tree.find("track") is not None:
         raise DataError(f"{path}: holds tracks of a video. Export it as 'CVAT for images 1.1'.")
-    images, said = list(tree.iter("image")), Counter[str]()
+    images, counts = list(tree.iter("image")), Counter[str]()
 
-    def gather(found: Drawing) -> None:
-        said.clear()
+    def gather(drawing: Drawing) -> None:
+        counts.clear()
         for image in images:
-            _gather(image, found, said)
+            _gather(image, drawing, counts)
 
     shaped = any(shape.tag in _SHAPES and shape.tag != "tag" for image in images for shape in image)
     tagged = any(image.find("tag") is not None for image in images)
     if options.truth == "label" or (options.truth is None and tagged and not shaped):
         return _tags(root, path.parent, images)
-    found = drawn(gather, path.parent, options)
+    drawing = drawn(gather, path.parent, options)
     table = [(label.findtext("name") or "").strip() for label in tree.findall("meta//labels/label")]
-    names = tuple(dict.fromkeys(name for name in table if name)) or found.into.names()
+    names = tuple(dict.fromkeys(name for name in table if name)) or drawing.into.names()
     texts = {
         "occluded": "objects are marked occluded, which is not used.",
         "tag": "tags of whole pictures were left aside: boxes and outlines are read.",
     }
-    notes = [f"{n:,} {texts[kind]}" for kind, n in sorted(said.items())]
-    return found.into.dataset(root, CARD.name, Classes(names), names, [*found.notes, *notes])
+    notes = [f"{n:,} {texts[kind]}" for kind, n in sorted(counts.items())]
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.notes, *notes])
 
 
 def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
@@ -146,14 +146,14 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 def _shape(thing: Object, name: str) -> tuple[str, dict[str, str]]:
     """Tag and attributes of one object."""
-    said = {"label": name, "occluded": "0"}
+    attributes = {"label": name, "occluded": "0"}
     if thing.mask is None:
-        return "box", {**said, **dict(zip(_CORNERS, map(number, thing.corners), strict=True))}
+        return "box", {**attributes, **dict(zip(_CORNERS, map(number, thing.corners), strict=True))}
     x, y, crop = thing.mask
     height, width = crop.shape
     place = {"left": x, "top": y, "width": width, "height": height}
     runs = ", ".join(map(str, rle(crop.T)))  # by columns of what is turned: by rows
-    return "mask", {**said, "rle": runs, **{k: str(v) for k, v in place.items()}}
+    return "mask", {**attributes, "rle": runs, **{k: str(v) for k, v in place.items()}}
 
 
 def _file(root: Path) -> Path | None:
@@ -164,48 +164,48 @@ def _file(root: Path) -> Path | None:
     return path if "<annotations>" in glance(path) else None
 
 
-def _gather(image: Element, found: Drawing, said: Counter[str]) -> None:
+def _gather(image: Element, drawing: Drawing, counts: Counter[str]) -> None:
     """Gather one picture with all that is drawn in it; count what is not used."""
     name, size = image.get("name", ""), size_of(image.get("height"), image.get("width"))
-    place = found.into.picture(_path(image, found.into.root), _split(image), size)
+    place = drawing.into.picture(_path(image, drawing.into.root), _split(image), size)
     for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):
         label = shape.get("label", "")
         difficult = any(
             a.get("name") == "difficult" and (a.text or "").strip().lower() in ("true", "1", "yes")
             for a in shape.findall("attribute")
         )
-        said["occluded"] += shape.get("occluded") == "1"
+        counts["occluded"] += shape.get("occluded") == "1"
         if shape.tag == "tag":
-            said["tag"] += 1
+            counts["tag"] += 1
         else:
-            _shape_of(shape, place, label, f"{name} {shape.tag} {n + 1} ({label})", difficult, found)
-    for kind in [kind for kind, count in said.items() if not count]:
-        del said[kind]
+            _shape_of(shape, place, label, f"{name} {shape.tag} {n + 1} ({label})", difficult, drawing)
+    for kind in [kind for kind, count in counts.items() if not count]:
+        del counts[kind]
 
 
-def _shape_of(shape: Element, image: int, label: str, where: str, difficult: bool, found: Drawing) -> None:
+def _shape_of(shape: Element, image: int, label: str, where: str, difficult: bool, drawing: Drawing) -> None:
     """Gather one shape."""
     degrees = number_of(shape.get("rotation") or "0")
     if shape.tag == "box":
         x1, y1, x2, y2 = (number_of(shape.get(corner)) for corner in _CORNERS)
         place, pivot = (x1, y1, x2 - x1, y2 - y1), ((x1 + x2) / 2, (y1 + y2) / 2)
         if degrees:
-            found.turned(image, label, place, degrees, where, pivot=pivot, difficult=difficult)
+            drawing.turned(image, label, place, degrees, where, pivot=pivot, difficult=difficult)
         else:
-            found.box(image, label, (x1, y1, x2, y2), where, difficult=difficult)
+            drawing.box(image, label, (x1, y1, x2, y2), where, difficult=difficult)
     elif shape.tag == "ellipse":
         cx, cy, rx, ry = (number_of(shape.get(k)) for k in ("cx", "cy", "rx", "ry"))
-        found.ellipse(image, label, (cx, cy), (rx, ry), degrees, where, difficult=difficult)
+        drawing.ellipse(image, label, (cx, cy), (rx, ry), degrees, where, difficult=difficult)
     elif shape.tag == "polygon":
         points = _points(shape)
         if points is None:
-            found.broken(f"{where}: points are no pairs x,y")
+            drawing.broken(f"{where}: points are no pairs x,y")
         else:
-            found.polygon(image, label, [points], where, difficult=difficult)
+            drawing.polygon(image, label, [points], where, difficult=difficult)
     elif shape.tag == "mask":
-        _mask(shape, image, label, where, difficult, found)
+        _mask(shape, image, label, where, difficult, drawing)
     else:
-        found.other(f"a {shape.tag}", where)
+        drawing.other(f"a {shape.tag}", where)
 
 
 def _points(shape: Element) -> Polygon | None:
@@ -215,7 +215,7 @@ def _points(shape: Element) -> Polygon | None:
     return ring([v for pair in values for v in pair]) if whole else None
 
 
-def _mask(shape: Element, image: int, label: str, where: str, difficult: bool, found: Drawing) -> None:
+def _mask(shape: Element, image: int, label: str, where: str, difficult: bool, drawing: Drawing) -> None:
     """Gather one mask."""
     place = [number_of(shape.get(k)) for k in ("left", "top", "width", "height")]
     try:
@@ -224,6 +224,6 @@ def _mask(shape: Element, image: int, label: str, where: str, difficult: bool, f
         x, y, width, height = map(int, place)
         mask = from_rle([int(v) for v in shape.get("rle", "").split(",")], height, width, by_rows=True)
     except ValueError as error:
-        found.broken(f"{where}: {error}")
+        drawing.broken(f"{where}: {error}")
     else:
-        found.mask(image, label, (x, y, mask), where, None, difficult=difficult)
+        drawing.mask(image, label, (x, y, mask), where, None, difficult=difficult)

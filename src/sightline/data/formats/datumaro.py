@@ -74,8 +74,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 f"{root}: no item has a label for its whole picture. --task detect takes its boxes."
             )
         paths, splits = [item.path for item in items], [item.split for item in items]
-        found = of_lists([item.labels for item in items])
-        return labelled(root, top, CARD.name, paths, splits, found, notes)
+        result = of_lists([item.labels for item in items])
+        return labelled(root, top, CARD.name, paths, splits, result, notes)
     shapes = drawn(partial(_gather, items, names), top, options, written="sizes")
     return shapes.into.dataset(root, CARD.name, Classes(tuple(names)), names, [*notes, *shapes.notes])
 
@@ -130,15 +130,15 @@ def _item(entry: dict[str, Any], base: Path, subset: str, split: str, names: lis
     endings = ("",) if Path(name).suffix.lower() in ALL_EXTENSIONS else tuple(sorted(ALL_EXTENSIONS))
     tried = [top / f"{name}{ending}" for top in tops for ending in endings]
     path = next((p for p in tried if is_there(p)), tried[0])
-    one = _Item(path, split, whole_size(height, width))
+    item = _Item(path, split, whole_size(height, width))
     given = entry.get("annotations")
     for thing in given if isinstance(given, list) else []:
         kind = thing.get("type") if isinstance(thing, dict) else None
         if kind == "label":
-            one.labels.extend(n for n in [_name(thing, names)] if n is not None)
+            item.labels.extend(n for n in [_name(thing, names)] if n is not None)
         elif kind != "caption":
-            one.shapes.append(thing if isinstance(thing, dict) else {})
-    return one
+            item.shapes.append(thing if isinstance(thing, dict) else {})
+    return item
 
 
 def _name(thing: dict[str, Any], names: list[str]) -> str | None:
@@ -146,23 +146,23 @@ def _name(thing: dict[str, Any], names: list[str]) -> str | None:
     return names[number] if isinstance(number, int) and 0 <= number < len(names) else None
 
 
-def _gather(items: list[_Item], names: list[str], found: Drawing) -> None:
+def _gather(items: list[_Item], names: list[str], drawing: Drawing) -> None:
     """Gather all pictures and shapes."""
     for item in items:
-        image = found.into.picture(item.path, item.split, item.size)
+        image = drawing.into.picture(item.path, item.split, item.size)
         kinds: dict[str, set[str]] = {}
         for k, thing in enumerate(item.shapes):
             kinds.setdefault(_group(thing, k), set()).add(str(thing.get("type")))
         for k, thing in enumerate(item.shapes):
             kind, both = str(thing.get("type")), kinds[_group(thing, k)]
             doubled = both & {*_BOXES} and both & {*_OUTLINES}
-            if doubled and kind in (_BOXES if found.outlined else _OUTLINES):
+            if doubled and kind in (_BOXES if drawing.outlined else _OUTLINES):
                 continue
             label, where = _name(thing, names), f"{item.path.name} annotation {thing.get('id', k)}"
             if label is None:
-                found.bare(f"{where}: no class")
+                drawing.bare(f"{where}: no class")
             else:
-                _shape(thing, kind, image, label, f"{where} ({label})", found)
+                _shape(thing, kind, image, label, f"{where} ({label})", drawing)
 
 
 def _group(thing: dict[str, Any], k: int) -> str:
@@ -170,30 +170,30 @@ def _group(thing: dict[str, Any], k: int) -> str:
     return f"group {thing['group']}" if thing.get("group") else f"alone {k}"
 
 
-def _shape(thing: dict[str, Any], kind: str, image: int, label: str, where: str, found: Drawing) -> None:
+def _shape(thing: dict[str, Any], kind: str, image: int, label: str, where: str, drawing: Drawing) -> None:
     """Gather one shape."""
     points = ring(thing.get("points"))
     if kind == "bbox":
         box = numbers(thing.get("bbox"), 4)
         if box is None:
-            found.bare(f"{where}: bbox is not four numbers")
+            drawing.bare(f"{where}: bbox is not four numbers")
             return
         x, y, w, h = box
-        found.box(image, label, (x, y, x + w, y + h), where)
+        drawing.box(image, label, (x, y, x + w, y + h), where)
     elif kind == "polygon" and points is not None:
-        found.polygon(image, label, [points], where)
+        drawing.polygon(image, label, [points], where)
     elif kind == "ellipse" and points is not None and len(points) == 2:
         radii = abs(points[1] - points[0]) / 2
-        found.ellipse(image, label, points.mean(0).tolist(), radii.tolist(), 0.0, where)
+        drawing.ellipse(image, label, points.mean(0).tolist(), radii.tolist(), 0.0, where)
     elif kind == "mask":
         try:
             code = thing.get("rle")
             part, size = decoded(code if isinstance(code, dict) else {})
         except ValueError as error:
-            found.broken(f"{where} (run-length code: {error})")
+            drawing.broken(f"{where} (run-length code: {error})")
             return
-        found.mask(image, label, part, where, size)
+        drawing.mask(image, label, part, where, size)
     elif kind in ("polygon", "ellipse"):
-        found.broken(f"{where}: points are no numbers x1, y1, x2, y2, ...")
+        drawing.broken(f"{where}: points are no numbers x1, y1, x2, y2, ...")
     else:
-        found.other(f"a {kind}", where)
+        drawing.other(f"a {kind}", where)

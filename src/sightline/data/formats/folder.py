@@ -81,26 +81,26 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     if not root.is_dir():
         raise DataError(f"There is no folder '{root}'. {LAYOUT}")
-    found = _walk(root, _layout(root))
-    if not found.pictures:
-        raise DataError(_nothing(root, found))
-    names = tuple(sorted(found.classes))
+    contents = _walk(root, _layout(root))
+    if not contents.pictures:
+        raise DataError(_nothing(root, contents))
+    names = tuple(sorted(contents.classes))
     index = {name: i for i, name in enumerate(names)}
-    found.pictures.sort(key=lambda row: os.fsencode(row[0]))
-    splits = np.array([split for _, split, _ in found.pictures], dtype=object)
-    values = np.array([index[name] for _, _, name in found.pictures], dtype=np.int64)
-    skipped = [left_out(found.hidden)] if found.hidden else []
+    contents.pictures.sort(key=lambda row: os.fsencode(row[0]))
+    splits = np.array([split for _, split, _ in contents.pictures], dtype=object)
+    values = np.array([index[name] for _, _, name in contents.pictures], dtype=np.int64)
+    skipped = [left_out(contents.hidden)] if contents.hidden else []
     return Dataset(
         name=root.resolve().name,
         format="folder",
-        ids=[_id(path, root) for path, _, _ in found.pictures],
-        pixels=Files([path for path, _, _ in found.pictures]),
+        ids=[_id(path, root) for path, _, _ in contents.pictures],
+        pixels=Files([path for path, _, _ in contents.pictures]),
         targets=Label(torch.from_numpy(values)),
         classes=Classes(names),
         splits=splits,
         root=root,
-        problems=tuple(_problems(found, names, values, splits, root)),
-        notes=(*found.layout.notes, *skipped),
+        problems=tuple(_problems(contents, names, values, splits, root)),
+        notes=(*contents.layout.notes, *skipped),
     )
 
 
@@ -145,46 +145,46 @@ def _layout(root: Path) -> Layout:
 
 def _walk(root: Path, lies: Layout) -> _Found:
     """Everything below the root."""
-    found, real = _Found(lies), root.resolve()
+    contents, real = _Found(lies), root.resolve()
     for split, top in lies.tops:
         for folder in folders(top):
             if folder in lies.aside:
                 continue
-            found.classes.add(folder.name)
-            for path in _files(folder, real, found):
+            contents.classes.add(folder.name)
+            for path in _files(folder, real, contents):
                 inner = as_split(path.relative_to(folder).parts[0]) if lies.inner else ""
-                found.pictures.append((path, split or inner, folder.name))
+                contents.pictures.append((path, split or inner, folder.name))
     places = {p for _, place in lies.tops for p in (place, *place.parents) if p == root or root in p.parents}
     for place in sorted(places):
-        _beside(place, real, found)
-    return found
+        _beside(place, real, contents)
+    return contents
 
 
-def _beside(top: Path, real: Path, found: _Found) -> None:
+def _beside(top: Path, real: Path, contents: _Found) -> None:
     """Take note of what lies beside the class folders."""
     for entry in sorted(top.iterdir()):
         if foreign(entry.name):
-            found.hidden.append(entry)
+            contents.hidden.append(entry)
         elif entry.is_symlink():
-            found.links.append(entry)
+            contents.links.append(entry)
         elif not entry.is_dir():
-            found.others.append(entry)
+            contents.others.append(entry)
 
 
-def _files(folder: Path, real: Path, found: _Found) -> Iterator[Path]:
-    """Pictures below a class folder; the rest is put into `found`."""
-    for top, inner, files in walk(folder, found.hidden):
-        found.links += [top / f for f in inner if (top / f).is_symlink()]
+def _files(folder: Path, real: Path, contents: _Found) -> Iterator[Path]:
+    """Pictures below a class folder; the rest is put into `contents`."""
+    for top, inner, files in walk(folder, contents.hidden):
+        contents.links += [top / f for f in inner if (top / f).is_symlink()]
         for path in (top / name for name in files):
             if path.is_symlink() and not path.resolve().is_relative_to(real):
-                found.links.append(path)
+                contents.links.append(path)
             elif path.suffix.lower() in ALL_EXTENSIONS and path.is_file():
                 if is_mask(path, folder):
-                    found.masks.append(path)
+                    contents.masks.append(path)
                 else:
                     yield path
             else:
-                found.others.append(path)
+                contents.others.append(path)
 
 
 def _id(path: Path, root: Path) -> str:
@@ -194,7 +194,7 @@ def _id(path: Path, root: Path) -> str:
 
 
 def _problems(
-    found: _Found, names: tuple[str, ...], values: np.ndarray, splits: np.ndarray, root: Path
+    contents: _Found, names: tuple[str, ...], values: np.ndarray, splits: np.ndarray, root: Path
 ) -> Iterator[Finding]:
     """What looks wrong."""
     empty = [names[i] for i in range(len(names)) if not (values == i).any()]
@@ -208,21 +208,21 @@ def _problems(
             tuple(empty),
         )
     yield from unseen(names, values, splits)
-    yield from _asides(found, root)
-    if found.links:
+    yield from _asides(contents, root)
+    if contents.links:
         yield Finding(
             "links-not-followed",
             "warning",
-            f"{len(found.links)} links lead out of the folder or to folders, and were not followed.",
+            f"{len(contents.links)} links lead out of the folder or to folders, and were not followed.",
             "Copy the files into the folder, or open the folder they lie in.",
-            len(found.links),
-            tuple(_id(p, root) for p in found.links),
+            len(contents.links),
+            tuple(_id(p, root) for p in contents.links),
         )
 
 
-def _asides(found: _Found, root: Path) -> Iterator[Finding]:
+def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
     """Folders and files that were not read."""
-    doubts, lies = found.layout.doubts, found.layout
+    doubts, lies = contents.layout.doubts, contents.layout
     what = "class folders are named like a split, and were read as classes"
     fix = "Move them out of the folder of the classes, or put class folders into them and the others."
     yield from listed("class-named-as-split", "error", doubts, what, fix)
@@ -234,31 +234,32 @@ def _asides(found: _Found, root: Path) -> Iterator[Finding]:
     what = "pictures of a split lie in no class folder, so nothing says what they show: left aside"
     fix = "Put them into class folders, or predict on them later: `sightline predict`."
     yield from listed("pictures-unlabelled", "warning", unlabelled, what, fix)
-    masks = [_id(p, root) for p in found.masks]
+    masks = [_id(p, root) for p in contents.masks]
     what = "pictures in class folders are masks of others by their names, and were left aside"
     fix = "Take them out of the class folders, or accept this."
     yield from listed("masks-in-class", "error", masks, what, fix)
     kinds = unread(root)
-    seen = [_id(p, root) for kind in kinds for p in kind.files]
+    unread_ids = [_id(p, root) for kind in kinds for p in kind.files]
     what = "files look like annotations and were not read"
     fix = f"{told(kinds, root)} If they are meant to be left aside, accept this."
-    yield from listed("annotations-not-read", "error", seen, what, fix)
-    others = [item for p in found.others if (item := _id(p, root)) not in seen]
+    yield from listed("annotations-not-read", "error", unread_ids, what, fix)
+    others = [item for p in contents.others if (item := _id(p, root)) not in unread_ids]
     what = "files are not named like pictures that are read, and were left aside"
     fix = "Convert them to jpeg, png, webp, bmp, tiff, gif or ppm, or ignore this."
     severity: Severity = "warning" if any("/" in i for i in others) else "info"
     yield from listed("not-pictures", severity, others, what, fix)
 
 
-def _nothing(root: Path, found: _Found) -> str:
+def _nothing(root: Path, contents: _Found) -> str:
     """Why no picture was found, and what to do."""
     way = told(unread(root), root) or LAYOUT
-    flat = [p for p in found.others if p.suffix.lower() in ALL_EXTENSIONS]
+    flat = [p for p in contents.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:
         return (
             f"{root}: {len(flat)} pictures lie flat in the folder ({flat[0].name}, ...), "
             f"so nothing says what they show. {way}"
         )
-    if not found.classes and not found.others:
+    if not contents.classes and not contents.others:
         return f"{root}: the folder is empty. {LAYOUT}"
-    return f"{root}: no picture in it ({len(found.classes)} folders, {len(found.others)} other files). {way}"
+    folders, others = len(contents.classes), len(contents.others)
+    return f"{root}: no picture in it ({folders} folders, {others} other files). {way}"

@@ -73,20 +73,20 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 def _image_files(root: Path) -> dict[str, Path]:
     """The picture file of each split, unpacked ones first."""
-    found: dict[str, Path] = {}
+    by_split: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
         match = _IMAGES.match(path.name)
         if not match:
             continue
         split = split_of(match["head"])
-        other = found.get(split)
+        other = by_split.get(split)
         if other is not None and other.name != path.name.removesuffix(".gz"):
             raise DataError(
                 f"{root}: both {other.name} and {path.name} are pictures for '{split}'. "
                 "Give each data set a folder of its own."
             )
-        found.setdefault(split, path)
-    return {s: found[s] for s in ("train", "val", "test", "") if s in found}
+        by_split.setdefault(split, path)
+    return {s: by_split[s] for s in ("train", "val", "test", "") if s in by_split}
 
 
 def _labels_of(images: Path) -> Path:

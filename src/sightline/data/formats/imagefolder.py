@@ -104,10 +104,10 @@ def _read_file(path: Path, top: Path, rows: _Rows) -> None:
     """Add the rows of one file."""
     if path.suffix == ".csv":
         table = read_text(path)
-        found = [dict(zip(table.names, row, strict=True)) for row in table.rows]
+        entries = [dict(zip(table.names, row, strict=True)) for row in table.rows]
         rows.broken += [f"{path.name} line {n}" for n in table.broken]
     else:
-        found = []
+        entries = []
         for n, line in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), 1):
             if not line.strip():
                 continue
@@ -117,8 +117,8 @@ def _read_file(path: Path, top: Path, rows: _Rows) -> None:
                 raise DataError(
                     f"{path}: line {n} is no sound JSON ({error}). Write one object a line."
                 ) from error
-            found.append(entry if isinstance(entry, dict) else {})
-    for n, row in enumerate(found, 1):
+            entries.append(entry if isinstance(entry, dict) else {})
+    for n, row in enumerate(entries, 1):
         name = row.pop(_FILE, None)
         if not isinstance(name, str) or not name:
             rows.broken.append(f"{path.name} row {n}")
@@ -185,7 +185,7 @@ def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadO
             if name not in columns:
                 raise UnknownName("column", name, columns, f"The metadata are of {root}.")
     else:
-        named = [c for known in _TARGETS for c in columns if c.lower() == known]
+        named = [c for target in _TARGETS for c in columns if c.lower() == target]
         left = [c for c in columns if c.lower() not in _TEXTS]
         names = named[:1] or left
         if len(names) != 1:
@@ -195,12 +195,12 @@ def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadO
                 "pictures (captions) are no truth here."
             )
     cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
-    found = truths(names, cells, options.truth, str(root))
+    labels = truths(names, cells, options.truth, str(root))
     notes = [f"The truth is {', '.join(map(repr, names))}."]
-    if found.classes is not None:
-        found.classes, more = _classes(top, list(found.classes.names))
+    if labels.classes is not None:
+        labels.classes, more = _classes(top, list(labels.classes.names))
         notes += more
-    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, found, notes)
+    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes)
     into = Gathered(top)
     _broken(into, rows)
     return replace(dataset, problems=(*dataset.problems, *into.problems))
@@ -227,9 +227,9 @@ def _classes(top: Path, keys: Sequence[str]) -> tuple[Classes, list[str]]:
     ids = tuple(map(int, keys))
     if len(set(ids)) < len(ids):  # 1 and 01
         return Classes(tuple(keys)), []
-    known = _card_names(top / "README.md")
-    if set(ids) <= set(known):
-        return Classes(tuple(known[i] for i in ids), ids), ["Class names are from README.md."]
+    card_names = _card_names(top / "README.md")
+    if set(ids) <= set(card_names):
+        return Classes(tuple(card_names[i] for i in ids), ids), ["Class names are from README.md."]
     note = "Classes are numbers, and no README.md names them (class_label: names): they are called by id."
     return Classes(tuple(map(str, ids)), ids), [note]
 
@@ -246,8 +246,8 @@ def _card_names(path: Path) -> dict[int, str]:
         )
     except (yaml.YAMLError, RecursionError):
         return {}
-    found = list(_tables(head))
-    return found[0] if len(found) == 1 else {}
+    tables = list(_tables(head))
+    return tables[0] if len(tables) == 1 else {}
 
 
 def _tables(node: Any) -> list[dict[int, str]]:
@@ -256,11 +256,11 @@ def _tables(node: Any) -> list[dict[int, str]]:
         return [table for part in node for table in _tables(part)]
     if not isinstance(node, dict):
         return []
-    found = [table for part in node.values() for table in _tables(part)]
+    tables = [table for part in node.values() for table in _tables(part)]
     label = node.get("class_label")
     names = label.get("names") if isinstance(label, dict) else None
     if isinstance(names, list):
         names = {str(i): name for i, name in enumerate(names)}
     if isinstance(names, dict) and all(re.fullmatch(r"\d{1,9}", str(k)) for k in names):
-        found.append({int(k): str(v) for k, v in names.items()})
-    return found
+        tables.append({int(k): str(v) for k, v in names.items()})
+    return tables

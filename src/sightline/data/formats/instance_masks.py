@@ -88,17 +88,17 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     into = Outlined(root, asides=(_MASKS,))
     bare: list[str] = []
-    found = _items(root, into, bare) or _maps(root, bare)
-    if not found:
+    items = _items(root, into, bare) or _maps(root, bare)
+    if not items:
         raise DataError(f"There are no pictures with masks at '{root}'. Expected {CARD.looks_like}.")
     odd: list[str] = []
     broken: list[str] = []
     with ThreadPoolExecutor() as pool:
-        for item, said in zip(found, pool.map(_objects, found), strict=True):
+        for item, objects in zip(items, pool.map(_objects, items), strict=True):
             image = into.picture(item.picture, item.split)
-            odd += [name_of(Path(name), root) for name in said.odd]
-            broken += said.broken
-            for name, part, size in said.parts:
+            odd += [name_of(Path(name), root) for name in objects.odd]
+            broken += objects.broken
+            for name, part, size in objects.parts:
                 into.stamp(image, _NAME, part, name_of(Path(name), root), size)
     what = "mask files hold other numbers than 0 and 255; what is above half of the highest was taken"
     into.note("masks-not-binary", "warning", odd, what, "Write 0 for the background and 255 for the object.")
@@ -175,9 +175,9 @@ def _as(dataset: Dataset, truth: str | None) -> Dataset:
         return dataset
     maps = []
     for i in range(len(targets)):
-        one = targets[i]
-        whole = np.zeros(one.sizes[0].tolist(), dtype=np.uint8)
-        for x, y, crop in one.bitmaps:
+        target = targets[i]
+        whole = np.zeros(target.sizes[0].tolist(), dtype=np.uint8)
+        for x, y, crop in target.bitmaps:
             whole[y : y + crop.shape[0], x : x + crop.shape[1]] |= crop
         maps.append(Packed.of(whole))
     return replace(dataset, targets=Masks(targets.sizes, tuple(maps)), classes=Classes(("background", _NAME)))
@@ -199,23 +199,23 @@ def _pictures(folder: Path) -> list[Path]:
 def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
     """Pictures with a folder each."""
     lists = _lists(root)
-    found, several = [], []
+    items, several = [], []
     for top, split in _tops(root):
         for folder in folders_in(top):
             pictures = _pictures(folder / _PICTURES)
-            own = lists.get(folder.name, "") if lists else split
-            if not pictures or folder.name.lower() in SPLIT_WORDS or (lists and not own):
+            own_split = lists.get(folder.name, "") if lists else split
+            if not pictures or folder.name.lower() in SPLIT_WORDS or (lists and not own_split):
                 continue
             if len(pictures) > 1:
                 several.append(name_of(folder, root))
             elif not (folder / _MASKS).is_dir():
                 bare.append(name_of(pictures[0], root))
             else:
-                found.append(_Item(pictures[0], own, tuple(_pictures(folder / _MASKS))))
-    if found:
+                items.append(_Item(pictures[0], own_split, tuple(_pictures(folder / _MASKS))))
+    if items:
         what = "folders have more than one picture, and were left out"
         into.note("entries-broken", "error", several, what, "Give each picture a folder of its own.")
-        here = {item.picture.parent.parent.name for item in found} | {
+        here = {item.picture.parent.parent.name for item in items} | {
             Path(name).parent.parent.name for name in bare
         }
         gone = sorted(set(lists) - here - {Path(name).name for name in several})
@@ -223,7 +223,7 @@ def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
         into.note(
             "files-missing", "error", gone, what, "Put the folders there, or take them out of the list."
         )
-    return found
+    return items
 
 
 def _maps(root: Path, bare: list[str]) -> list[_Item]:
@@ -233,23 +233,23 @@ def _maps(root: Path, bare: list[str]) -> list[_Item]:
         parts.append((folder, root / _MASKS / folder.name, SPLIT_WORDS[folder.name.lower()]))
     for folder in folders_in(root, SPLIT_WORDS):
         parts.append((folder / _PICTURES, folder / _MASKS, SPLIT_WORDS[folder.name.lower()]))
-    lists, found = _lists(root), []
+    lists, items = _lists(root), []
     for pictures, masks, split in parts:
         maps = {path.stem: path for path in _pictures(masks)}
         for picture in _pictures(pictures):
-            own = lists.get(picture.stem, "") if lists else split
-            if lists and not own:
+            own_split = lists.get(picture.stem, "") if lists else split
+            if lists and not own_split:
                 continue
             if picture.stem in maps:
-                found.append(_Item(picture, own, (maps[picture.stem],), numbered=True))
+                items.append(_Item(picture, own_split, (maps[picture.stem],), numbered=True))
             else:
                 bare.append(name_of(picture, root))
-    return found
+    return items
 
 
 def _lists(root: Path) -> dict[str, str]:
     """Split of each picture that train.txt, val.txt and test.txt list, one a line; empty without them."""
-    found: dict[str, str] = {}
+    by_key: dict[str, str] = {}
     for split in SPLITS:
         path = root / f"{split}.txt"
         if path.is_file():
@@ -257,29 +257,29 @@ def _lists(root: Path) -> dict[str, str]:
                 name = Path(line.strip())  # IDs may have points and spaces of their own
                 if name.name:
                     key = name.stem if name.suffix.lower() in ALL_EXTENSIONS else name.name
-                    found.setdefault(key, split)
-    return found
+                    by_key.setdefault(key, split)
+    return by_key
 
 
 def _objects(item: _Item) -> _Read:
     """Read the files of one picture."""
-    said = _Read()
+    objects = _Read()
     for path in item.files:
         try:
             file = stored(path)
         except UnreadableImage as error:
-            said.broken.append(str(error))
+            objects.broken.append(str(error))
             continue
         if item.numbered and file.kind in _LOSSY:
-            said.broken.append(f"{path}: {file.kind} changes numbers. Save maps as PNG or TIFF.")
+            objects.broken.append(f"{path}: {file.kind} changes numbers. Save maps as PNG or TIFF.")
             continue
         values = file.values if file.values.ndim == 2 else _one(file.values, item.numbered)
         size = (values.shape[0], values.shape[1])
         for name, part in _numbered(path, values) if item.numbered else [(str(path), _object(values))]:
-            said.parts.append((name, part, size))
+            objects.parts.append((name, part, size))
         if not item.numbered and not _binary(values):
-            said.odd.append(str(path))
-    return said
+            objects.odd.append(str(path))
+    return objects
 
 
 def _one(colours: np.ndarray, numbered: bool) -> np.ndarray:

@@ -67,38 +67,38 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(
             f"{path}: holds no list of tasks with annotations. Export it as 'JSON' or 'JSON-MIN'."
         )
-    found = Tasks(path.parent)
+    tasks = Tasks(path.parent)
     for n, task in enumerate(given):
-        found.add(n, task)
-    drawings = any(task.shapes for task in found.tasks)
-    if options.truth == "label" or (options.truth is None and not drawings and _chosen(found)):
-        return _labels(Path(source), found)
-    things = drawn(partial(gather, found.tasks), path.parent, options, whole=100.0)
-    _notes(found, things.into.note)
+        tasks.add(n, task)
+    drawings = any(task.shapes for task in tasks.tasks)
+    if options.truth == "label" or (options.truth is None and not drawings and _chosen(tasks)):
+        return _labels(Path(source), tasks)
+    things = drawn(partial(gather, tasks.tasks), path.parent, options, whole=100.0)
+    _notes(tasks, things.into.note)
     names = things.into.names()
     notes = things.notes
-    if found.said:
-        notes.append(f"{len(found.said):,} results are no shapes ({found.said[0]}), and were left aside.")
+    if tasks.said:
+        notes.append(f"{len(tasks.said):,} results are no shapes ({tasks.said[0]}), and were left aside.")
     return things.into.dataset(Path(source), CARD.name, Classes(names), names, notes)
 
 
-def _labels(source: Path, found: Tasks) -> Dataset:
+def _labels(source: Path, tasks: Tasks) -> Dataset:
     """The choices of each picture."""
-    if not _chosen(found):
+    if not _chosen(tasks):
         raise DataError(
             f"{source}: no task has a choice for its whole picture. --task detect takes its boxes."
         )
-    rows = found.tasks
+    rows = tasks.tasks
     root = source if source.is_dir() else source.parent
     truth = of_lists([task.choices for task in rows])
     dataset = labelled(source, root, CARD.name, [t.path for t in rows], [t.split for t in rows], truth)
     into = Gathered(root)
-    _notes(found, into.note)
+    _notes(tasks, into.note)
     return replace(dataset, problems=(*dataset.problems, *into.problems))
 
 
-def _chosen(found: Tasks) -> bool:
-    return any(task.choices for task in found.tasks)
+def _chosen(tasks: Tasks) -> bool:
+    return any(task.choices for task in tasks.tasks)
 
 
 def _like_task(task: Any) -> bool:
@@ -109,8 +109,8 @@ def _like_task(task: Any) -> bool:
 def _file(root: Path) -> Path | None:
     """The export that is meant: a file that looks like one, or the only one of a folder."""
     if root.is_dir():
-        found = [path for path in files_in(root, ".json")[:_MOST] if _like_export(path)]
-        return found[0] if len(found) == 1 else None
+        exports = [path for path in files_in(root, ".json")[:_MOST] if _like_export(path)]
+        return exports[0] if len(exports) == 1 else None
     return (
         root if root.suffix.lower() in (".json", ".csv") and root.is_file() and _like_export(root) else None
     )
@@ -181,13 +181,13 @@ def _results(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
         }
 
 
-def _notes(found: Tasks, note: Callable[[str, Severity, Sequence[str], str, str], None]) -> None:
+def _notes(tasks: Tasks, note: Callable[[str, Severity, Sequence[str], str, str], None]) -> None:
     """Findings on tasks."""
     what = "tasks are not annotated, and were left out"
     fix = "Annotate them, or leave them out of the export."
-    note("tasks-not-annotated", "warning", found.open, what, fix)
+    note("tasks-not-annotated", "warning", tasks.open, what, fix)
     what = "tasks have several annotations, of which one was used"
-    note("annotations-several", "warning", found.several, what, "Mark the right one as ground truth.")
+    note("annotations-several", "warning", tasks.several, what, "Mark the right one as ground truth.")
     what = "tasks have no picture, and were left out"
     fix = "Give each task an image."
-    note("entries-broken", "error", found.broken, what, fix)
+    note("entries-broken", "error", tasks.broken, what, fix)

@@ -69,22 +69,22 @@ def read(source: str, options: ReadOptions) -> Dataset:
     embedded: list[str] = []
     ignored: list[str] = []
 
-    def gather(found: Drawing) -> None:
+    def gather(drawing: Drawing) -> None:
         embedded.clear()
         ignored.clear()
         for path, entry in entries:
-            image = found.into.picture(_picture(path, entry), split_below(path, top), _size(entry))
-            if entry.get("imageData") and not is_there(found.into.paths[image]):
+            image = drawing.into.picture(_picture(path, entry), split_below(path, top), _size(entry))
+            if entry.get("imageData") and not is_there(drawing.into.paths[image]):
                 embedded.append(name_of(path, top))
-            ignored.extend(_shapes(entry, image, name_of(path, top), found))
+            ignored.extend(_shapes(entry, image, name_of(path, top), drawing))
 
-    found = drawn(gather, top, options)
+    drawing = drawn(gather, top, options)
     what = "pictures are only inside their JSON (imageData), not there as files"
     fix = "Write them beside the JSON, under the name of imagePath; imageData is base64 of the file."
-    found.into.note("pictures-embedded", "error", embedded, what, fix)
+    drawing.into.note("pictures-embedded", "error", embedded, what, fix)
     notes = [f"Shapes called {', '.join(sorted(set(ignored)))} were left aside."] if ignored else []
-    names = _table(top, found.into.names())
-    return found.into.dataset(root, CARD.name, Classes(names), names, [*found.notes, *notes])
+    names = _table(top, drawing.into.names())
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.notes, *notes])
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -157,15 +157,17 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 def _picture(path: Path, entry: dict[str, Any]) -> Path:
     """The picture of a file: where imagePath says, else the one of the same name; else as it says."""
-    said = str(entry.get("imagePath") or "").replace("\\", "/")
-    there = Path(os.path.normpath(path.parent / said))
-    if said and is_there(there):
-        return there
+    written = str(entry.get("imagePath") or "").replace("\\", "/")
+    path_given = Path(os.path.normpath(path.parent / written))
+    if written and is_there(path_given):
+        return path_given
     same = (path.with_suffix(ending) for ending in sorted(ALL_EXTENSIONS))
-    return next((file for file in same if is_there(file)), there if said else path.with_suffix(".jpg"))
+    return next(
+        (file for file in same if is_there(file)), path_given if written else path.with_suffix(".jpg")
+    )
 
 
-def _shapes(entry: dict[str, Any], image: int, name: str, found: Drawing) -> list[str]:
+def _shapes(entry: dict[str, Any], image: int, name: str, drawing: Drawing) -> list[str]:
     """Gather the shapes of one picture; the classes of those that labelme itself leaves aside."""
     groups: dict[tuple[str, Any], list[Polygon]] = {}
     ignored = []
@@ -174,7 +176,7 @@ def _shapes(entry: dict[str, Any], image: int, name: str, found: Drawing) -> lis
         where = f"{name} shape {k + 1}"
         label = shape.get("label") if isinstance(shape, dict) else None
         if not isinstance(label, str) or not label.strip():
-            found.bare(f"{where}: no label")
+            drawing.bare(f"{where}: no label")
             continue
         label = label.strip()
         where = f"{where} ({label})"
@@ -186,9 +188,9 @@ def _shapes(entry: dict[str, Any], image: int, name: str, found: Drawing) -> lis
         if shape.get("shape_type") in ("polygon", None) and group is not None and points is not None:
             groups.setdefault((label, str(group)), []).append(points)
         else:
-            _shape(shape, points, image, label, where, found)
+            _shape(shape, points, image, label, where, drawing)
     for (label, group), rings in groups.items():
-        found.polygon(image, label, rings, f"{name} group {group} ({label})")
+        drawing.polygon(image, label, rings, f"{name} group {group} ({label})")
     return ignored
 
 
@@ -200,34 +202,34 @@ def _points(shape: dict[str, Any]) -> Polygon | None:
 
 
 def _shape(
-    shape: dict[str, Any], points: Polygon | None, image: int, label: str, where: str, found: Drawing
+    shape: dict[str, Any], points: Polygon | None, image: int, label: str, where: str, drawing: Drawing
 ) -> None:
     """Gather one shape."""
     kind = str(shape.get("shape_type") or "polygon")
     more: dict[str, Any] = {"difficult": shape.get("difficult") is True}
     outline = kind in ("polygon", "rotation", "mask")
     if points is None or not len(points) or not np.isfinite(points).all():
-        (found.broken if outline else found.bare)(f"{where}: points are no pairs of numbers")
+        (drawing.broken if outline else drawing.bare)(f"{where}: points are no pairs of numbers")
     elif kind == "rectangle" and len(points) > 1:
         corners = (*points.min(0).tolist(), *points.max(0).tolist())
-        found.box(image, label, corners, where, **more)
+        drawing.box(image, label, corners, where, **more)
     elif kind == "circle" and len(points) == 2:
         radius = math.dist(points[0], points[1])
-        found.ellipse(image, label, points[0].tolist(), (radius, radius), 0.0, where, **more)
+        drawing.ellipse(image, label, points[0].tolist(), (radius, radius), 0.0, where, **more)
     elif kind in ("polygon", "rotation"):
-        found.polygon(image, label, [points], where, **more)
+        drawing.polygon(image, label, [points], where, **more)
     elif kind == "mask":
         try:
             data = base64.b64decode(shape.get("mask") or "", validate=True)
             values = stored(data).values
         except (ValueError, TypeError, UnreadableImage) as error:
-            found.broken(f"{where}: its mask is no PNG in base64 ({error})")
+            drawing.broken(f"{where}: its mask is no PNG in base64 ({error})")
             return
         x, y = (round(v) for v in points.min(0).tolist())
         mask = (values if values.ndim == 2 else values.max(2)).astype(bool).astype(np.uint8)
-        found.mask(image, label, (x, y, mask), where, None, **more)
+        drawing.mask(image, label, (x, y, mask), where, None, **more)
     else:
-        found.other(f"a {kind}", where)
+        drawing.other(f"a {kind}", where)
 
 
 def _table(root: Path, used: tuple[str, ...]) -> tuple[str, ...]:

@@ -75,18 +75,18 @@ def read(source: str, options: ReadOptions) -> Dataset:
     loose = [] if parts else stacks(root)
     if not parts and not loose:
         raise DataError(f"There are no pictures with class maps at '{root}'. Expected {CARD.looks_like}.")
-    found = Found(root, loose, notes=notes)
+    files = Found(root, loose, notes=notes)
     alone = []
     for part in parts:
         items, rest = paired(part)
-        found.items += items
+        files.items += items
         alone += rest
-    found.alone(alone)
-    if not any(name for item in found.items for name, _ in item.masks):
-        found.table, more = _table(root, parts)
-        found.notes += more
-    found.split_by(lists(root))
-    return dataset_of(found, root, CARD.name)
+    files.alone(alone)
+    if not any(name for item in files.items for name, _ in item.masks):
+        files.table, more = _table(root, parts)
+        files.notes += more
+    files.split_by(lists(root))
+    return dataset_of(files, root, CARD.name)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -101,15 +101,15 @@ def write(dataset: Dataset, folder: Path) -> Path:
     classes = class_table(dataset, folder, CARD.name)
     colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
     palette = [colours.get(i, (0, 0, 0)) for i in range(256)]
-    for one in written(dataset, classes.ids, palette):
-        for kind, ending, data in (("images", one.ending, one.data), ("masks", ".png", one.mask)):
-            place = folder / kind / one.split / f"{one.stem}{ending}"
+    for item in written(dataset, classes.ids, palette):
+        for kind, ending, data in (("images", item.ending, item.data), ("masks", ".png", item.mask)):
+            place = folder / kind / item.split / f"{item.stem}{ending}"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
     folder.mkdir(parents=True, exist_ok=True)
     rows = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
-    said = {"classes": rows, "void": [void_of(classes.ids)]}
-    text = json.dumps(said, ensure_ascii=False, indent=1)
+    document = {"classes": rows, "void": [void_of(classes.ids)]}
+    text = json.dumps(document, ensure_ascii=False, indent=1)
     (folder / "classes.json").write_text(text + "\n", encoding="utf-8")
     return folder
 

@@ -96,15 +96,15 @@ def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances | Mas
 
 def _instances(scenes: list[Scene]) -> Instances:
     """Boxes, classes and areas of what is visible in scenes."""
-    seen = [s.areas > 0 for s in scenes]
+    visible = [s.areas > 0 for s in scenes]
 
     def joined(name: str) -> torch.Tensor:
         return torch.from_numpy(
-            np.concatenate([getattr(s, name)[v] for s, v in zip(scenes, seen, strict=True)])
+            np.concatenate([getattr(s, name)[v] for s, v in zip(scenes, visible, strict=True)])
         )
 
     return Instances(
-        counts=torch.tensor([int(v.sum()) for v in seen]),
+        counts=torch.tensor([int(v.sum()) for v in visible]),
         sizes=torch.tensor([s.image.shape[:2] for s in scenes]),
         boxes=joined("boxes"),
         labels=joined("labels"),

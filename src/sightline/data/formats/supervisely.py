@@ -59,15 +59,15 @@ def read(source: str, options: ReadOptions) -> Dataset:
     titles = _titles(root)
     entries = [(path, read_json(path)) for path in files]
 
-    def gather(found: Drawing) -> None:
+    def gather(drawing: Drawing) -> None:
         for path, entry in entries:
-            _gather(path, entry, root, titles, found)
+            _gather(path, entry, root, titles, drawing)
 
-    found = drawn(gather, root, options)
-    used = found.into.names()
+    drawing = drawn(gather, root, options)
+    used = drawing.into.names()
     table = tuple(dict.fromkeys(titles.values()))
     names = table if set(used) <= set(table) else used
-    return found.into.dataset(root, CARD.name, Classes(names), names, found.notes)
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, drawing.notes)
 
 
 def _like(path: Path) -> bool:
@@ -93,7 +93,7 @@ def _titles(root: Path) -> dict[int, str]:
     }
 
 
-def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], found: Drawing) -> None:
+def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], drawing: Drawing) -> None:
     """Gather one picture with its objects."""
     entry = entry if isinstance(entry, dict) else {}
     size = entry.get("size") if isinstance(entry.get("size"), dict) else {}
@@ -105,31 +105,31 @@ def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], found: D
     name = path.name.removesuffix(".json")
     picture = path.parent.parent / "img" / name
     whole = whole_size(size.get("height"), size.get("width"))
-    image = found.into.picture(picture, split_below(path, root) or tagged, whole)
+    image = drawing.into.picture(picture, split_below(path, root) or tagged, whole)
     given = entry.get("objects")
     for k, thing in enumerate(given if isinstance(given, list) else []):
         where = f"{name_of(path, root)} object {k + 1}"
         thing = thing if isinstance(thing, dict) else {}
         label = thing.get("classTitle") or titles.get(thing.get("classId", 0))
         if not isinstance(label, str) or not label.strip():
-            found.bare(f"{where}: no class")
+            drawing.bare(f"{where}: no class")
         else:
-            _object(thing, image, label.strip(), f"{where} ({label.strip()})", found)
+            _object(thing, image, label.strip(), f"{where} ({label.strip()})", drawing)
 
 
-def _object(thing: dict[str, Any], image: int, label: str, where: str, found: Drawing) -> None:
+def _object(thing: dict[str, Any], image: int, label: str, where: str, drawing: Drawing) -> None:
     """Gather one object."""
     kind = str(thing.get("geometryType") or ("bitmap" if thing.get("bitmap") else "shape"))
     if kind == "bitmap":
         try:
             part = _bitmap(thing.get("bitmap"))
         except (ValueError, TypeError, zlib.error, UnreadableImage) as error:
-            found.broken(f"{where}: its bitmap cannot be read ({error})")
+            drawing.broken(f"{where}: its bitmap cannot be read ({error})")
         else:
-            found.mask(image, label, part, where, None)
+            drawing.mask(image, label, part, where, None)
         return
     if kind not in ("rectangle", "polygon"):
-        found.other(f"a {kind}", where)
+        drawing.other(f"a {kind}", where)
         return
     points = thing.get("points")
     points = points if isinstance(points, dict) else {}
@@ -137,11 +137,11 @@ def _object(thing: dict[str, Any], image: int, label: str, where: str, found: Dr
     rings = [_ring(r) for r in [points.get("exterior"), *(inner if isinstance(inner, list) else [])]]
     whole = [r for r in rings if r is not None and len(r)]
     if len(whole) < len(rings):
-        (found.bare if kind == "rectangle" else found.broken)(f"{where}: points are no pairs of numbers")
+        (drawing.bare if kind == "rectangle" else drawing.broken)(f"{where}: points are no pairs of numbers")
     elif kind == "rectangle":
-        found.box(image, label, (*whole[0].min(0).tolist(), *whole[0].max(0).tolist()), where)
+        drawing.box(image, label, (*whole[0].min(0).tolist(), *whole[0].max(0).tolist()), where)
     else:
-        found.polygon(image, label, [joined(whole)], where)
+        drawing.polygon(image, label, [joined(whole)], where)
 
 
 def _ring(given: Any) -> Any:

@@ -97,20 +97,20 @@ def read(source: str, options: ReadOptions) -> Dataset:
     split, group = _named(table, _SPLITS, where), _named(table, _GROUPS, where)
     columns = _target_columns(table, options.target, {where, split, group}, path)
     cells = [table.column(c) for c in columns]
-    found = truths(columns, cells, options.truth, str(path), table.delimiter)
-    kept = _Kept(np.ones(len(table.rows), dtype=bool), found.problems)
+    labels = truths(columns, cells, options.truth, str(path), table.delimiter)
+    rows = _Kept(np.ones(len(table.rows), dtype=bool), labels.problems)
     lookup = Lookup(path.parent)
     files = [lookup.find(path.parent / name) if name else None for name in table.column(where)]
     names = zip(table.column(where), files, strict=True)
     ids = [name if file is None else name_of(file, path.parent) for name, file in names]
-    _sort_out(kept, table, ids, files, found, lookup)
-    splits = _read_splits(kept, table, split, ids)
-    if not kept.keep.any():
-        raise DataError(f"{path}: none of the {len(ids)} rows can be used. {kept.problems[-1].message}")
-    used = np.flatnonzero(kept.keep)
-    targets = found.targets[torch.from_numpy(used)]
-    if found.classes is not None and not getattr(targets, "multi", False):
-        kept.problems += unseen(found.classes.names, targets.value.numpy(), splits[used])
+    _sort_out(rows, table, ids, files, labels, lookup)
+    splits = _read_splits(rows, table, split, ids)
+    if not rows.keep.any():
+        raise DataError(f"{path}: none of the {len(ids)} rows can be used. {rows.problems[-1].message}")
+    used = np.flatnonzero(rows.keep)
+    targets = labels.targets[torch.from_numpy(used)]
+    if labels.classes is not None and not getattr(targets, "multi", False):
+        rows.problems += unseen(labels.classes.names, targets.value.numpy(), splits[used])
     roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
     rest = [n for n in table.names if n not in (where, split, group, *columns)]
@@ -121,13 +121,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
         ids=[ids[i] for i in used.tolist()],
         pixels=Files([file for i in used.tolist() if (file := files[i]) is not None]),
         targets=targets,
-        classes=found.classes,
+        classes=labels.classes,
         splits=splits[used],
         groups=None if group is None else np.array(table.column(group), dtype=object)[used],
         root=path,
-        outputs=found.outputs,
-        problems=tuple(kept.problems),
-        notes=("Columns: " + ", ".join(roles) + ".", *table.notes, *found.notes),
+        outputs=labels.outputs,
+        problems=tuple(rows.problems),
+        notes=("Columns: " + ", ".join(roles) + ".", *table.notes, *labels.notes),
     )
 
 
@@ -222,9 +222,9 @@ def _named(table: Columns, names: Sequence[str], taken: str) -> str | None:
 def path_column(table: Columns, path: Path) -> str:
     """The column that holds the pictures: by content, and by name where several do."""
     fitting = [n for n in table.names if _like_pictures(table.column(n))]
-    known = [n for n in table.names if n.lower() in _PATHS]
-    both = [n for n in fitting if n in known]
-    best = both or fitting or known
+    usual = [n for n in table.names if n.lower() in _PATHS]
+    both = [n for n in fitting if n in usual]
+    best = both or fitting or usual
     best = best or [n for n in table.names if _are_pictures(n, table.column(n), path.parent)]
     if not best:
         raise DataError(
@@ -306,52 +306,52 @@ def _counts_rows(name: str, cells: Sequence[str]) -> bool:
 
 
 def _sort_out(
-    kept: _Kept, table: Columns, ids: list[str], files: list[Path | None], found: Truths, lookup: Lookup
+    rows: _Kept, table: Columns, ids: list[str], files: list[Path | None], labels: Truths, lookup: Lookup
 ) -> None:
     """Keep out rows that cannot be used, each with a finding."""
     lines = [f"line {n}" for n in table.broken]
-    kept.note("rows-broken", "error", lines, "rows have another number of cells", "Correct these lines.")
-    kept.problems += lookup.findings()
+    rows.note("rows-broken", "error", lines, "rows have another number of cells", "Correct these lines.")
+    rows.problems += lookup.findings()
     here = np.array([file is not None for file in files])
     lost = [i for i in np.flatnonzero(~here) if not lookup.doubtful(lookup.root / ids[i])]
     gone = [ids[i] or f"line {table.lines[i]}" for i in lost]
     fix = "Put the files there, or take the rows out. Paths are relative to the table's folder."
-    kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
-    empty = [ids[i] for i in np.flatnonzero(found.missing & here)]
+    rows.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
+    empty = [ids[i] for i in np.flatnonzero(labels.missing & here)]
     fix = "Fill the cells in, or take the rows out."
     what = "rows have no truth (empty, a word such as NA, or infinite)"
-    kept.note("target-missing", "error", empty, what, fix)
-    kept.keep &= here & ~found.missing
-    none = [ids[i] for i in found.empty if kept.keep[i]]
+    rows.note("target-missing", "error", empty, what, fix)
+    rows.keep &= here & ~labels.missing
+    none = [ids[i] for i in labels.empty if rows.keep[i]]
     fix = "Nothing, if these pictures show none of the classes."
-    kept.note("no-labels", "info", none, "rows have an empty label cell, taken as none of the classes", fix)
-    _repeated(kept, ids, found)
+    rows.note("no-labels", "info", none, "rows have an empty label cell, taken as none of the classes", fix)
+    _repeated(rows, ids, labels)
 
 
-def _repeated(kept: _Kept, ids: list[str], found: Truths) -> None:
+def _repeated(rows: _Kept, ids: list[str], labels: Truths) -> None:
     """Of rows that name one file, the first is kept."""
     first: dict[str, int] = {}
-    values = found.targets.value
+    values = labels.targets.value
     same: list[str] = []
     other: list[str] = []
-    for i in np.flatnonzero(kept.keep).tolist():
+    for i in np.flatnonzero(rows.keep).tolist():
         j = first.setdefault(ids[i], i)
         if j == i:
             continue
-        kept.keep[i] = False
+        rows.keep[i] = False
         (same if torch.equal(values[i], values[j]) else other).append(ids[i])
     fix = "Keep one row a picture."
-    kept.note("rows-repeated", "warning", same, "rows repeat an earlier one and were left out", fix)
+    rows.note("rows-repeated", "warning", same, "rows repeat an earlier one and were left out", fix)
     what = "rows name a picture again with another truth, and were left out"
-    kept.note("rows-contradict", "error", other, what, "Decide which row is right.")
+    rows.note("rows-contradict", "error", other, what, "Decide which row is right.")
 
 
-def _read_splits(kept: _Kept, table: Columns, split: str | None, ids: list[str]) -> np.ndarray:
+def _read_splits(rows: _Kept, table: Columns, split: str | None, ids: list[str]) -> np.ndarray:
     """(N,) split of each row; unknown words are a finding and count as not given."""
     if split is None:
         return np.full(len(ids), "", dtype=object)
     words = table.column(split)
     wrong = [f"{ids[i]} ({w})" for i, w in enumerate(words) if w.lower() not in _NAMES]
     fix = f"Write train, val or test into the column '{split}'."
-    kept.note("split-unknown", "error", wrong, "rows name a split that is not known", fix)
+    rows.note("split-unknown", "error", wrong, "rows name a split that is not known", fix)
     return np.array([_NAMES.get(w.lower(), "") for w in words], dtype=object)

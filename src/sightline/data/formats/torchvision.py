@@ -153,8 +153,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
     entry, root = _ALL[name], _root(options)
     parts = {split: _made(name, entry, root, given) for split, given in entry.splits.items()}
     labels = np.concatenate([_labels(part) for part in parts.values()])
-    made = next(iter(parts.values()))
-    names = tuple(getattr(made, "classes", ())) or entry.classes
+    first_part = next(iter(parts.values()))
+    names = tuple(getattr(first_part, "classes", ())) or entry.classes
     return Dataset(
         name=name,
         format=CARD.name,
@@ -177,8 +177,8 @@ def _root(options: ReadOptions) -> Path:
 
 def _find(name: str, entry: _Named, root: Path) -> Place | None:
     """A folder with files of the right kind; the data folder itself too, unless named after another set."""
-    own = [] if _entry(root.resolve().name) in set(_ALL) - {name} else [root]
-    for folder in [root / name, *(root / p for p in entry.places), *own]:
+    own_root = [] if _entry(root.resolve().name) in set(_ALL) - {name} else [root]
+    for folder in [root / name, *(root / p for p in entry.places), *own_root]:
         pattern = "*images*ubyte*" if entry.format == "idx" else "*.bin*"
         if not folder.is_dir() or not any(folder.glob(pattern)):
             continue
@@ -241,17 +241,17 @@ def _made(name: str, entry: _Named, root: Path, given: Mapping[str, Any]) -> Any
         raise DataError(_missing(name, root, f"fetching failed: {error}")) from error
 
 
-def _pairs(made: Any) -> list[tuple[Any, int]]:
+def _pairs(dataset: Any) -> list[tuple[Any, int]]:
     """Files and labels, under whichever name torchvision keeps them."""
     for name in ("samples", "_samples"):
-        if hasattr(made, name):
-            return list(getattr(made, name))
-    files = made._image_files if hasattr(made, "_image_files") else made._images
-    return list(zip(files, made._labels, strict=True))
+        if hasattr(dataset, name):
+            return list(getattr(dataset, name))
+    files = dataset._image_files if hasattr(dataset, "_image_files") else dataset._images
+    return list(zip(files, dataset._labels, strict=True))
 
 
-def _labels(made: Any) -> np.ndarray:
-    values = made.labels if hasattr(made, "data") else [label for _, label in _pairs(made)]
+def _labels(dataset: Any) -> np.ndarray:
+    values = dataset.labels if hasattr(dataset, "data") else [label for _, label in _pairs(dataset)]
     return np.asarray(values, dtype=np.int64)
 
 

@@ -79,8 +79,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not files:
         raise DataError(f"There is no VIA annotation at '{root}'. Expected {CARD.looks_like}.")
     chosen, notes = by_split(files, root)
-    pictures = [one for path, split in chosen for one in _pictures(path, split)]
-    if not any(one.regions for one in pictures):
+    pictures = [picture for path, split in chosen for picture in _pictures(path, split)]
+    if not any(picture.regions for picture in pictures):
         raise DataError(
             f"{root}: none of the {len(pictures):,} pictures has a region. Draw some, and save again."
         )
@@ -90,17 +90,17 @@ def read(source: str, options: ReadOptions) -> Dataset:
     else:
         notes.append(f"Classes are the attribute '{key}' of the regions.")
     top = root if root.is_dir() else root.parent
-    found = drawn(partial(_gather, pictures, key), top, options, written="sizes")
-    names = found.into.names()
-    return found.into.dataset(root, CARD.name, Classes(names), names, [*notes, *found.notes])
+    drawing = drawn(partial(_gather, pictures, key), top, options, written="sizes")
+    names = drawing.into.names()
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*notes, *drawing.notes])
 
 
 def _files(root: Path) -> list[Path]:
     """VIA files of a folder: in it, and in folders named after splits."""
-    found = annotation_files(root, SPLIT_WORDS, (".json", ".csv"), _like)
+    files = annotation_files(root, SPLIT_WORDS, (".json", ".csv"), _like)
     # One annotation is often saved as a project and exported in both forms: the JSON says the most.
-    one = [p for p in found if p.suffix.lower() == ".json"]
-    return one or found
+    json_files = [p for p in files if p.suffix.lower() == ".json"]
+    return json_files or files
 
 
 def _like(path: Path) -> bool:
@@ -121,7 +121,7 @@ def _pictures(path: Path, split: str) -> list[_Picture]:
     entries = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
     if not isinstance(entries, dict):
         raise DataError(f"{path}: holds no pictures. Expected a project or an export of VIA 2.")
-    found = []
+    pictures = []
     for key, entry in entries.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
             raise DataError(f"{path}: the entry '{key:.60}' has no filename. Save it with VIA 2 again.")
@@ -131,16 +131,16 @@ def _pictures(path: Path, split: str) -> list[_Picture]:
             raise DataError(f"{path}: the regions of '{key:.60}' are no list. Save it with VIA 2 again.")
         name = entry["filename"]
         regions = [_region(f"{name} region {k}", r) for k, r in enumerate(rows)]
-        found.append(_Picture(path.parent / name, split, tuple(regions)))
-    return found
+        pictures.append(_Picture(path.parent / name, split, tuple(regions)))
+    return pictures
 
 
 def _region(where: str, entry: Any) -> _Region:
     parts = [
         entry.get(k) if isinstance(entry, dict) else None for k in ("shape_attributes", "region_attributes")
     ]
-    shape, said = (part if isinstance(part, dict) else {} for part in parts)
-    return _Region(where, shape, said)
+    shape, attributes = (part if isinstance(part, dict) else {} for part in parts)
+    return _Region(where, shape, attributes)
 
 
 def _rows(path: Path, split: str) -> Iterator[_Picture]:
@@ -156,13 +156,15 @@ def _rows(path: Path, split: str) -> Iterator[_Picture]:
         name, *parts = map(str, cells)
         mine = regions.setdefault(name, [])
         try:
-            shape, said = (json.loads(part or "{}") for part in parts)
+            shape, attributes = (json.loads(part or "{}") for part in parts)
         except ValueError as error:
             raise DataError(f"{path}: line {n} is no sound JSON ({error}). Export the CSV again.") from error
         if shape:
-            mine.append(_region(f"{name} region {len(mine)}", {_ATTRIBUTES[0]: shape, _ATTRIBUTES[1]: said}))
-    for name, found in regions.items():
-        yield _Picture(path.parent / name, split, tuple(found))
+            mine.append(
+                _region(f"{name} region {len(mine)}", {_ATTRIBUTES[0]: shape, _ATTRIBUTES[1]: attributes})
+            )
+    for name, rows in regions.items():
+        yield _Picture(path.parent / name, split, tuple(rows))
 
 
 _ATTRIBUTES = ("shape_attributes", "region_attributes")
@@ -170,7 +172,7 @@ _ATTRIBUTES = ("shape_attributes", "region_attributes")
 
 def _class_key(root: Path, pictures: list[_Picture], wanted: str | None) -> str | None:
     """The attribute that holds the class, or None where regions have no attributes."""
-    keys = Counter(key for one in pictures for region in one.regions for key in region.said)
+    keys = Counter(key for picture in pictures for region in picture.regions for key in region.said)
     if wanted is not None:
         if wanted not in keys:
             raise UnknownName("attribute", wanted, list(keys), f"The annotation is {root}.")
@@ -188,36 +190,36 @@ def _classes(region: _Region, key: str | None) -> list[str]:
     """The classes of a region: a text, or the boxes that are ticked."""
     if key is None:
         return [_ONLY]
-    said = region.said.get(key)
-    if isinstance(said, dict):
-        return [name for name, ticked in said.items() if ticked]
-    text = str(said).strip() if isinstance(said, str | int) and not isinstance(said, bool) else ""
+    value = region.said.get(key)
+    if isinstance(value, dict):
+        return [name for name, ticked in value.items() if ticked]
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return [text] if text else []
 
 
-def _gather(pictures: list[_Picture], key: str | None, found: Drawing) -> None:
+def _gather(pictures: list[_Picture], key: str | None, drawing: Drawing) -> None:
     """Gather all pictures and regions."""
-    for one in pictures:
-        image = found.into.picture(one.path, one.split)
-        for region in one.regions:
+    for picture in pictures:
+        image = drawing.into.picture(picture.path, picture.split)
+        for region in picture.regions:
             labels = _classes(region, key)
             if not labels:
-                found.bare(f"{region.where}: no {key}")
+                drawing.bare(f"{region.where}: no {key}")
             for label in labels:
-                _shape(region.shape, image, label, f"{region.where} ({label})", found)
+                _shape(region.shape, image, label, f"{region.where} ({label})", drawing)
 
 
-def _shape(shape: dict[str, Any], image: int, label: str, where: str, found: Drawing) -> None:
+def _shape(shape: dict[str, Any], image: int, label: str, where: str, drawing: Drawing) -> None:
     """Gather one region."""
     kind = str(shape.get("name"))
     if kind in ("polygon", "polyline"):
         points = _points(shape)
         if points is None:
-            found.broken(f"{where}: all_points_x and all_points_y are not as many numbers")
+            drawing.broken(f"{where}: all_points_x and all_points_y are not as many numbers")
         elif kind == "polygon" or (len(points) > 3 and (points[0] == points[-1]).all()):
-            found.polygon(image, label, [points], where)
+            drawing.polygon(image, label, [points], where)
         else:
-            found.other("an open polyline", where)
+            drawing.other("an open polyline", where)
         return
     keys = {
         "rect": ("x", "y", "width", "height"),
@@ -225,17 +227,17 @@ def _shape(shape: dict[str, Any], image: int, label: str, where: str, found: Dra
         "ellipse": ("cx", "cy", "rx", "ry"),
     }
     if kind not in keys:
-        found.other(f"a {kind}", where)
+        drawing.other(f"a {kind}", where)
         return
     values = numbers([shape.get(k) for k in keys[kind]], len(keys[kind]))
     if values is None:
-        found.bare(f"{where}: a {kind} without {', '.join(keys[kind])}")
+        drawing.bare(f"{where}: a {kind} without {', '.join(keys[kind])}")
     elif kind == "rect":
         x, y, w, h = values
-        found.box(image, label, (x, y, x + w, y + h), where)
+        drawing.box(image, label, (x, y, x + w, y + h), where)
     else:
         turn = (numbers([shape.get("theta") or 0], 1) or (math.nan,))[0]
-        found.ellipse(image, label, values[:2], (values[2], values[-1]), math.degrees(turn), where)
+        drawing.ellipse(image, label, values[:2], (values[2], values[-1]), math.degrees(turn), where)
 
 
 def _points(shape: dict[str, Any]) -> Any:

@@ -77,27 +77,27 @@ def read(source: str, options: ReadOptions) -> Dataset:
     parts = places(root) if root.is_dir() else []
     if not parts:
         raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")
-    found = _Found(Gathered(root, stored=options.exif == "ignore"))
+    contents = _Found(Gathered(root, stored=options.exif == "ignore"))
     files = [(_files(pictures, tuple(ALL_EXTENSIONS)), _files(xml, (".xml",))) for xml, pictures, _ in parts]
     listed = lists(root, {name for part in files for kind in part for name in kind})
     for (_, pictures, split), (images, xmls) in zip(parts, files, strict=True):
-        _gather(pictures, images, paired(images, xmls), split, listed, found)
-    note = found.into.note
+        _gather(pictures, images, paired(images, xmls), split, listed, contents)
+    note = contents.into.note
     what = "annotations cannot be read; their pictures were left out"
-    note("annotations-broken", "error", found.broken, what, "Fetch or export these files again.")
+    note("annotations-broken", "error", contents.broken, what, "Fetch or export these files again.")
     what = "objects have no box of four numbers, and were left out"
     fix = "Write xmin, ymin, xmax and ymax."
-    note("boxes-missing", "error", found.boxless, what, fix)
+    note("boxes-missing", "error", contents.boxless, what, fix)
     what = "pictures have no XML file, and are taken as showing nothing"
     fix = "Annotate them, or take them out."
-    note("annotations-missing", "warning", found.bare, what, fix)
-    if found.broken and not found.into.paths:
-        raise DataError(f"{root}: none of the annotations can be read. {found.broken[0]}")
-    notes = [_convert(found)]
-    if found.truncated:
-        notes.append(f"{found.truncated:,} objects are marked truncated, which is not used.")
-    names = _labelmap(root, found.into.names()) or found.into.names()
-    return found.into.dataset(root, CARD.name, Classes(names), names, notes)
+    note("annotations-missing", "warning", contents.bare, what, fix)
+    if contents.broken and not contents.into.paths:
+        raise DataError(f"{root}: none of the annotations can be read. {contents.broken[0]}")
+    notes = [_convert(contents)]
+    if contents.truncated:
+        notes.append(f"{contents.truncated:,} objects are marked truncated, which is not used.")
+    names = _labelmap(root, contents.into.names()) or contents.into.names()
+    return contents.into.dataset(root, CARD.name, Classes(names), names, notes)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -157,81 +157,81 @@ def _element(item: Item, classes: Classes) -> Element:
 
 def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
     """Files below a folder by name with path, without ending; the first of several."""
-    found: dict[str, Path] = {}
+    by_stem: dict[str, Path] = {}
     for path in files_below(folder):
         if path.suffix.lower() in endings:
-            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
-    return found
+            by_stem.setdefault(path.relative_to(folder).with_suffix("").as_posix(), path)
+    return by_stem
 
 
 def _gather(
     pictures: Path, images: dict[str, Path], files: dict[str, Path], split: str,
-    listed: dict[str, list[str]], found: _Found,
+    listed: dict[str, list[str]], contents: _Found,
 ) -> None:  # fmt: skip
     """Gather the pictures and boxes of one part; with lists, only what they name."""
-    own = {keys_of(Path(name)): name for name in images}
+    by_key = {keys_of(Path(name)): name for name in images}
     for name in files.keys() - images.keys():  # another case or Unicode form: no picture without an XML file
-        images.pop(own.get(keys_of(Path(name)), name), None)
+        images.pop(by_key.get(keys_of(Path(name)), name), None)
     for name in sorted(listed or {*images, *files}):
         root, path = None, images.get(name, pictures / f"{name}.jpg")
         if name in files:
-            root = _root_of(files[name], found)
+            root = _root_of(files[name], contents)
             if root is None:
                 continue
-            said = text_of(root, "filename").replace("\\", "/")
-            if said and (name not in images or Path(said).stem == Path(name).stem):
-                near = [p for p in (path.parent / said, pictures / said) if is_there(p)]
-                path = near[0] if near else path if name in images else pictures / said
+            file_name = text_of(root, "filename").replace("\\", "/")
+            if file_name and (name not in images or Path(file_name).stem == Path(name).stem):
+                near = [p for p in (path.parent / file_name, pictures / file_name) if is_there(p)]
+                path = near[0] if near else path if name in images else pictures / file_name
         size = None if root is None else size_of(text_of(root, "size/height"), text_of(root, "size/width"))
-        before = len(found.into.paths)
+        before = len(contents.into.paths)
         for part in listed.get(name, [split or split_below(pictures / name, pictures)]):
-            image = found.into.picture(path, part, size)
+            image = contents.into.picture(path, part, size)
         if root is None and name in images:
-            found.bare.append(name_of(path, found.into.root))
+            contents.bare.append(name_of(path, contents.into.root))
         elif root is not None and image == before:
-            _objects(root, image, files[name], found)
+            _objects(root, image, files[name], contents)
 
 
-def _root_of(path: Path, found: _Found) -> Element | None:
+def _root_of(path: Path, contents: _Found) -> Element | None:
     """The annotation in a file, or None where it cannot be read."""
     try:
         root = read_xml(path)
     except RefusedXml:
         raise
     except DataError as error:
-        found.broken.append(str(error))
+        contents.broken.append(str(error))
         return None
     if root.tag.lower() != "annotation":
-        found.broken.append(f"{path}: its root is <{root.tag}>, not <annotation>")
+        contents.broken.append(f"{path}: its root is <{root.tag}>, not <annotation>")
         return None
     return root
 
 
-def _objects(root: Element, image: int, path: Path, found: _Found) -> None:
+def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
     """Gather the objects of one picture."""
     kit = "VOC" in text_of(root, "source/annotation").upper()
     for thing in root.findall("object"):
         name = text_of(thing, "name")
         texts = [text_of(thing, f"bndbox/{tag}") for tag in ("xmin", "ymin", "xmax", "ymax")]
         if not all(texts) or not name:
-            found.boxless.append(f"{name_of(path, found.into.root)}: {name or 'no name'}")
+            contents.boxless.append(f"{name_of(path, contents.into.root)}: {name or 'no name'}")
             continue
         x1, y1, x2, y2 = map(number_of, texts)
         difficult = text_of(thing, "difficult") == "1"
-        found.truncated += text_of(thing, "truncated") == "1"
-        found.boxes.append(_Box(image, name, (x1, y1, x2, y2), difficult, kit))
+        contents.truncated += text_of(thing, "truncated") == "1"
+        contents.boxes.append(_Box(image, name, (x1, y1, x2, y2), difficult, kit))
 
 
-def _convert(found: _Found) -> str:
+def _convert(contents: _Found) -> str:
     """Hand all boxes over, counted from 0 with the far edge outside; and say how they were read."""
-    whole = [b for b in found.boxes if b.corners[0] < b.corners[2] and b.corners[1] < b.corners[3]]
-    kit = bool(found.boxes) and all(b.kit for b in found.boxes)
+    whole = [b for b in contents.boxes if b.corners[0] < b.corners[2] and b.corners[1] < b.corners[3]]
+    kit = bool(contents.boxes) and all(b.kit for b in contents.boxes)
     zero = not kit and any(0 <= v < 1 for b in whole for v in b.corners[:2])
-    for b in found.boxes:
+    for b in contents.boxes:
         x1, y1, x2, y2 = b.corners
         # Equal corners are one pixel to the kit; to anybody else they are a slip.
         shift = 0 if zero or not (kit or (x1 < x2 and y1 < y2)) else 1
-        found.into.box(b.image, b.name, (x1 - shift, y1 - shift, x2, y2), difficult=b.difficult)
+        contents.into.box(b.image, b.name, (x1 - shift, y1 - shift, x2, y2), difficult=b.difficult)
     if zero:
         return "Corners are counted from 0 (a 0 is among them): a box is (xmin, ymin, xmax, ymax)."
     why = "the files say that they follow VOC" if kit else "no 0 is among them, as in the VOC kit"

@@ -69,8 +69,8 @@ class _Lost:
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure where both kinds of maps lie and outlines are wanted; of boxes and class maps others know more."""
     root = Path(source)
-    there = all(files_in(root / name, ".png") for name in (_OBJECTS, _CLASSES))
-    return 0.0 if not there else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
+    has_both = all(files_in(root / name, ".png") for name in (_OBJECTS, _CLASSES))
+    return 0.0 if not has_both else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -98,12 +98,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
         return _objects(maps[stem], root / _CLASSES / f"{stem}.png", colours, len(names))
 
     with ThreadPoolExecutor() as pool:
-        for stem, said in zip(here, pool.map(objects, here), strict=True):
+        for stem, result in zip(here, pool.map(objects, here), strict=True):
             path = pictures.get(stem, root / _PICTURES / f"{stem}.jpg")
-            image = into.picture(path, lists.get(stem, ""), said.size)
-            broken += said.broken
-            for number, kind, part in said.parts:
-                into.stamp(image, names[kind], part, f"{name_of(maps[stem], root)} {number}", said.size)
+            image = into.picture(path, lists.get(stem, ""), result.size)
+            broken += result.broken
+            for number, kind, part in result.parts:
+                into.stamp(image, names[kind], part, f"{name_of(maps[stem], root)} {number}", result.size)
     bare = [stem for stem in chosen if stem not in maps]
     what = "pictures that are listed have no map of objects, and were left out"
     into.note("annotations-missing", "warning", bare, what, "Add the maps, or take them out of the lists.")
@@ -170,10 +170,10 @@ def _maps(item: Item, lost: _Lost) -> tuple[np.ndarray, np.ndarray]:
         x, y, crop = thing.mask
         place = np.s_[y : y + crop.shape[0], x : x + crop.shape[1]]
         mine, its = objects[place], kinds[place]
-        there = crop[: mine.shape[0], : mine.shape[1]] > 0
-        shared += int((mine[there] > 0).sum())
-        mine[there] = k + (k >= _VOID)  # 255 is the seam's, in maps of 16 bits too
-        its[there] = thing.label + 1
+        inside = crop[: mine.shape[0], : mine.shape[1]] > 0
+        shared += int((mine[inside] > 0).sum())
+        mine[inside] = k + (k >= _VOID)  # 255 is the seam's, in maps of 16 bits too
+        its[inside] = thing.label + 1
     lost.pixels += shared
     lost.pictures += shared > 0
     lost.wide += wide
@@ -242,28 +242,30 @@ def _levels(number: int) -> Colour:
 
 def _lists(root: Path) -> dict[str, str]:
     """Split of each picture that ImageSets/Segmentation lists; empty without lists."""
-    found: dict[str, str] = {}
+    by_stem: dict[str, str] = {}
     for split in SPLITS:
         path = root / _LISTS / f"{split}.txt"
         if path.is_file():
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 if line.strip():
-                    found.setdefault(line.strip(), split)
-    return found
+                    by_stem.setdefault(line.strip(), split)
+    return by_stem
 
 
 def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> _Read:
     """Read the two maps of one picture."""
-    said = _Read()
+    objects = _Read()
     try:
         numbers, kinds = _codes(path), _codes(classes)
     except UnreadableImage as error:
-        said.broken.append(str(error))
-        return said
+        objects.broken.append(str(error))
+        return objects
     if numbers[0].shape != kinds[0].shape:
-        said.broken.append(f"{path}: its size {numbers[0].shape} is not that of {classes}, {kinds[0].shape}")
-        return said
-    said.size = (numbers[0].shape[0], numbers[0].shape[1])
+        objects.broken.append(
+            f"{path}: its size {numbers[0].shape} is not that of {classes}, {kinds[0].shape}"
+        )
+        return objects
+    objects.size = (numbers[0].shape[0], numbers[0].shape[1])
     void = _colour(_VOID) if numbers[1] else _VOID
     for number, (x, y, crop) in apart(numbers[0]):
         if number == void:
@@ -273,10 +275,10 @@ def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> 
         indices = [colours.get(k, -1) if kinds[1] else k for k in keys.tolist()]
         votes = {k: n for k, n in zip(indices, shares.tolist(), strict=True) if 0 < k < count}
         if votes:
-            said.parts.append((number, max(votes, key=lambda k: votes[k]), (x, y, crop)))
+            objects.parts.append((number, max(votes, key=lambda k: votes[k]), (x, y, crop)))
         else:
-            said.broken.append(f"{path}: object {number} has no class in {classes.name}")
-    return said
+            objects.broken.append(f"{path}: object {number} has no class in {classes.name}")
+    return objects
 
 
 def _codes(path: Path) -> tuple[np.ndarray, bool]:

@@ -61,23 +61,23 @@ def read(source: str, options: ReadOptions) -> Dataset:
     place = _place(root) if root.is_dir() else None
     if place is None:
         raise DataError(f"There is no Pascal VOC segmentation at '{root}'. Expected {CARD.looks_like}.")
-    found = Found(root)
-    found.table, found.notes = find_table([root, place.masks, root / _LISTS])
-    if found.table is None:
-        found.notes.append("Class names are those of Pascal VOC: there is no labelmap.txt.")
-        found.table = made([Entry(name) for name in NAMES_OF_VOC], "Pascal VOC")
-    found.table = _with_void(found.table)
+    files = Found(root)
+    files.table, files.notes = find_table([root, place.masks, root / _LISTS])
+    if files.table is None:
+        files.notes.append("Class names are those of Pascal VOC: there is no labelmap.txt.")
+        files.table = made([Entry(name) for name in NAMES_OF_VOC], "Pascal VOC")
+    files.table = _with_void(files.table)
     items, alone = paired(place)
     named = lists(root / _LISTS)
     # Most pictures of VOC have boxes only: without lists those with a map are meant.
-    found.items = items if named else [item for item in items if item.masks]
-    found.split_by(named)
+    files.items = items if named else [item for item in items if item.masks]
+    files.split_by(named)
     if not named:
-        bare = [found.name(item) for item in items if not item.masks]
+        bare = [files.name(item) for item in items if not item.masks]
         what = "pictures have no mask, and were left aside"
-        found.note("pictures-without-mask", "info", bare, what, "Nothing, if they are for other tasks.")
-        found.alone(alone)
-    return dataset_of(found, root, CARD.name)
+        files.note("pictures-without-mask", "info", bare, what, "Nothing, if they are for other tasks.")
+        files.alone(alone)
+    return dataset_of(files, root, CARD.name)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -99,11 +99,11 @@ def write(dataset: Dataset, folder: Path) -> Path:
     lines: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
     for name in (_PICTURES, _MASKS[0], _LISTS):
         (folder / name).mkdir(parents=True)
-    for one in written(dataset, range(len(classes)), [colour_of(n) for n in range(256)]):
-        (folder / _PICTURES / f"{one.stem}{one.ending}").write_bytes(one.data)
-        (folder / _MASKS[0] / f"{one.stem}.png").write_bytes(one.mask)
-        for name in (one.split, "trainval") if one.split in ("train", "val") else (one.split,):
-            lines.setdefault(name, []).append(one.stem)
+    for item in written(dataset, range(len(classes)), [colour_of(n) for n in range(256)]):
+        (folder / _PICTURES / f"{item.stem}{item.ending}").write_bytes(item.data)
+        (folder / _MASKS[0] / f"{item.stem}.png").write_bytes(item.mask)
+        for name in (item.split, "trainval") if item.split in ("train", "val") else (item.split,):
+            lines.setdefault(name, []).append(item.stem)
     for name in (*SPLITS, "trainval"):
         if lines[name]:
             text = "\n".join(lines[name]) + "\n"
@@ -134,9 +134,9 @@ def _with_void(table: Table) -> Table:
     bare = not table.colours
     entries = [Entry(e.name, i, _code(i) if bare and 0 <= i < VOID else e.colour) for e, i in rows]
     void = {*table.void, *({VOID} - set(table.ids))}
-    own = made(entries, table.source)
+    base = made(entries, table.source)
     colours = {*table.void_colours, *((_code(v) for v in void if 0 <= v <= VOID) if bare else ())}
-    return Table(own.entries, own.ids, tuple(void), tuple(colours), False, table.source, table.names)
+    return Table(base.entries, base.ids, tuple(void), tuple(colours), False, table.source, table.names)
 
 
 def _code(n: int) -> int:

@@ -121,26 +121,26 @@ def read(source: str, options: ReadOptions) -> Dataset:
     config = (None if yaml_there else old_config(root)) or configured(root)
     pose = any("kpt_shape" in (config_of(p) or {}) for p in (configs(root) if root.is_dir() else [root]))
     top = root if root.is_dir() else root.parent
-    kept: list[_Found] = []
+    readings: list[_Found] = []
 
     def gather(drawing: Drawing) -> None:
-        found = _Found(drawing, pose=pose)
-        for split, images in _pictures(config, root, found):
+        contents = _Found(drawing, pose=pose)
+        for split, images in _pictures(config, root, contents):
             for path in images:
-                number = found.into.picture(path, split)
-                path = found.into.paths[number]
-                _labels(path, label_file(path), number, found)
-        kept.append(found)
+                number = contents.into.picture(path, split)
+                path = contents.into.paths[number]
+                _labels(path, label_file(path), number, contents)
+        readings.append(contents)
 
     config.notes += drawn(gather, top, options, whole=1.0, written="centre").notes
-    found = kept[-1]
-    _orphans(found)
-    _notes(found)
-    names = config.names or {i: str(i) for i in range(found.highest + 1)}
+    contents = readings[-1]
+    _orphans(contents)
+    _notes(contents)
+    names = config.names or {i: str(i) for i in range(contents.highest + 1)}
     if not config.names:
         config.notes.append("No class names were found (data.yaml, classes.txt): classes are called by id.")
     classes = Classes(tuple(names.values()), tuple(names))
-    return found.into.dataset(root, CARD.name, classes, classes.ids, config.notes)
+    return contents.into.dataset(root, CARD.name, classes, classes.ids, config.notes)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -174,8 +174,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
 def _lines(item: Item, classes: Classes) -> Iterator[str]:
     """The label file of one picture."""
     for thing in item.objects:
-        found = shares(thing.corners, thing.mask, item.size)
-        yield f"{classes.ids[thing.label]} {' '.join(map(repr, found))}\n"
+        numbers = shares(thing.corners, thing.mask, item.size)
+        yield f"{classes.ids[thing.label]} {' '.join(map(repr, numbers))}\n"
 
 
 def shares(corners: Sequence[float], mask: Part | None, size: tuple[int, int]) -> list[float]:
@@ -190,11 +190,11 @@ def shares(corners: Sequence[float], mask: Part | None, size: tuple[int, int]) -
     if mask is None:
         return [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
     x, y, crop = mask
-    found: list[float] = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
-    return found
+    numbers: list[float] = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
+    return numbers
 
 
-def _pictures(config: Config, root: Path, found: _Found) -> Iterator[tuple[str, list[Path]]]:
+def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[str, list[Path]]]:
     """Pictures of each place of each split.
 
     Raises:
@@ -220,113 +220,115 @@ def _pictures(config: Config, root: Path, found: _Found) -> Iterator[tuple[str, 
             f"{root}: nothing is at the places that data.yaml names ({', '.join(missing)}; from "
             f"{config.folder}). Correct path, train, val and test."
         )
-    found.gone = missing
+    contents.gone = missing
 
 
-def _labels(image: Path, path: Path, number: int, found: _Found) -> None:
+def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
     """Gather the boxes of one picture."""
-    found.folders[labels_folder(image.parent)] = image.parent
-    if found.files.get(path) == number:  # the picture is named twice, which is told
+    contents.folders[labels_folder(image.parent)] = image.parent
+    if contents.files.get(path) == number:  # the picture is named twice, which is told
         return
     if not path.is_file():
         if image.is_file():
-            found.bare.append(name_of(image, found.into.root))
+            contents.bare.append(name_of(image, contents.into.root))
         return
-    found.files[path] = number
-    found.labelled.add(found.into.splits[number])
-    name = name_of(path, found.into.root)
+    contents.files[path] = number
+    contents.labelled.add(contents.into.splits[number])
+    name = name_of(path, contents.into.root)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        found.broken.append(f"{name} ({error})")
+        contents.broken.append(f"{name} ({error})")
         return
-    found.empty += not any(line.strip() for line in lines)
+    contents.empty += not any(line.strip() for line in lines)
     for n, line in enumerate(lines, 1):
         if words := line.split():
-            _line(words, f"{name} line {n}", number, found)
+            _line(words, f"{name} line {n}", number, contents)
 
 
-def _line(words: list[str], where: str, image: int, found: _Found) -> None:
+def _line(words: list[str], where: str, image: int, contents: _Found) -> None:
     """Gather one box or polygon, or say what is wrong with its line."""
     try:
         values = [float(word) for word in words]
     except ValueError:
-        found.broken.append(f"{where} ({' '.join(words):.40})")
+        contents.broken.append(f"{where} ({' '.join(words):.40})")
         return
     whole = values[0] >= 0 and values[0] % 1 == 0 and values[0] < 1e9
-    outlined = isinstance(found.into, Outlined)
-    if whole and len(values) > 6 and (found.pose or _posed(values)):
-        found.posed.append(where)
+    outlined = isinstance(contents.into, Outlined)
+    if whole and len(values) > 6 and (contents.pose or _posed(values)):
+        contents.posed.append(where)
         values = values[:5]
     if len(values) == 6 and whole:
-        found.scored.append(where)
+        contents.scored.append(where)
     elif not whole or len(values) < 5 or len(values) % 2 == 0:
-        found.broken.append(f"{where} ({' '.join(words):.40})")
+        contents.broken.append(f"{where} ({' '.join(words):.40})")
     elif len(values) == 5 and outlined:
-        found.boxes.append(where)
+        contents.boxes.append(where)
     elif any(abs(v) > _FAR for v in values[1:]):
-        found.pixels.append(f"{where} ({' '.join(words):.40})")
+        contents.pixels.append(f"{where} ({' '.join(words):.40})")
     else:
-        found.highest = max(found.highest, int(values[0]))
+        contents.highest = max(contents.highest, int(values[0]))
         points = ring(values[1:])
         if len(values) > 5 and points is not None:
-            found.drawing.polygon(image, int(values[0]), [points], where)
+            contents.drawing.polygon(image, int(values[0]), [points], where)
             return
         x, y, w, h = values[1:]
-        found.drawing.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2), where)
+        contents.drawing.box(image, int(values[0]), (x - w / 2, y - h / 2, x + w / 2, y + h / 2), where)
 
 
 def _posed(values: Sequence[float]) -> bool:
     """Whether a line is a box and key points x, y, visibility: none is a share of 2, as `visible` is."""
-    seen = set(values[7::3])
-    return len(values) > 10 and (len(values) - 5) % 3 == 0 and seen <= {0, 1, 2} and 2 in seen
+    visibilities = set(values[7::3])
+    return len(values) > 10 and (len(values) - 5) % 3 == 0 and visibilities <= {0, 1, 2} and 2 in visibilities
 
 
-def _orphans(found: _Found) -> None:
+def _orphans(contents: _Found) -> None:
     """Label files of pictures that are not there."""
     alone = []
-    for labels, images in found.folders.items():
-        there = images.iterdir() if images.is_dir() else ()
-        stems = {p.stem for p in there if p.suffix.lower() in ALL_EXTENSIONS}
+    for labels, images in contents.folders.items():
+        files = images.iterdir() if images.is_dir() else ()
+        stems = {p.stem for p in files if p.suffix.lower() in ALL_EXTENSIONS}
         for path in files_in(labels, ".txt"):
-            if path in found.files or path.stem in stems or path.name in LISTS:
+            if path in contents.files or path.stem in stems or path.name in LISTS:
                 continue
             with path.open(encoding="utf-8", errors="replace") as file:
                 if any(LINE.fullmatch(line) for line in file):
-                    alone.append(name_of(path, found.into.root))
+                    alone.append(name_of(path, contents.into.root))
     fix = "Put the pictures there, or take the label files out."
-    found.into.note("labels-without-picture", "error", alone, "label files belong to no picture", fix)
+    contents.into.note("labels-without-picture", "error", alone, "label files belong to no picture", fix)
 
 
-def _notes(found: _Found) -> None:
+def _notes(contents: _Found) -> None:
     """Findings on places, files and lines."""
-    note = found.into.note
+    note = contents.into.note
     what = "places that data.yaml names are not there"
     fix = "Put the pictures there, or correct data.yaml."
     # Exports name a test part that was never made: train and val are all that training needs.
-    spare = all(text.startswith("test:") for text in found.gone) and {"train", "val"} <= {*found.into.splits}
-    note("parts-missing", "warning" if spare else "error", found.gone, what, fix)
+    spare = all(text.startswith("test:") for text in contents.gone) and {"train", "val"} <= {
+        *contents.into.splits
+    }
+    note("parts-missing", "warning" if spare else "error", contents.gone, what, fix)
     what = "pictures have no label file, and are taken as showing nothing"
     fix = "Give each a label file, an empty one where it shows nothing; or take the pictures out."
-    whole = sorted({*found.into.splits} - found.labelled)
+    whole = sorted({*contents.into.splits} - contents.labelled)
     if whole:
         what += f" (no picture of {' and '.join(whole) or 'all'} has one)"
-    elif found.empty:
-        what += f" ({found.empty:,} label files are empty, which is the way to say that)"
-    severe = bool(whole or found.empty)
-    note("annotations-missing", "error" if severe else "warning", found.bare, what, fix)
+    elif contents.empty:
+        what += f" ({contents.empty:,} label files are empty, which is the way to say that)"
+    severe = bool(whole or contents.empty)
+    note("annotations-missing", "error" if severe else "warning", contents.bare, what, fix)
     what = "lines are neither a box nor a polygon, and were left out"
     fix = "Write: class x y width height."
-    if isinstance(found.into, Outlined):
+    if isinstance(contents.into, Outlined):
         what, fix = "lines are no class and polygon, and were left out", "Write: class x1 y1 x2 y2 x3 y3 ..."
-    note("lines-broken", "error", found.broken, what, fix)
+    note("lines-broken", "error", contents.broken, what, fix)
     what = (
         "lines have six numbers, the last perhaps a confidence, and were left out: predictions are no truth"
     )
     note(
         "lines-with-confidence",
         "error",
-        found.scored,
+        contents.scored,
         what,
         "Take the confidence out, if these boxes are true.",
     )
@@ -334,12 +336,12 @@ def _notes(found: _Found) -> None:
     note(
         "keypoints-aside",
         "info",
-        found.posed,
+        contents.posed,
         what,
         "Nothing, if boxes are meant: no task learns key points.",
     )
     what = "lines hold a box, or two points, and no polygon; they were left out"
-    note("lines-with-boxes", "error", found.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")
+    note("lines-with-boxes", "error", contents.boxes, what, "Export polygons: class x1 y1 x2 y2 x3 y3 ...")
     what = "lines seem to be in pixels, and were left out"
     fix = "Divide by the picture's width and height."
-    note("lines-in-pixels", "error", found.pixels, what, fix)
+    note("lines-in-pixels", "error", contents.pixels, what, fix)

@@ -149,8 +149,8 @@ def _shift(right: Tensor, down: Tensor) -> Tensor:
 def _merged(parts: list[Instances], chosen: Tensor) -> Instances:
     """Objects of the first part's images, those of the chosen ones replaced by those of the other parts."""
     first, n = parts[0], len(parts[0])
-    kept = torch.ones(n, dtype=torch.bool)
-    kept[chosen] = False
-    everything = Instances.cat([first.only(kept[first.image]), *parts[1:]])
+    remaining = torch.ones(n, dtype=torch.bool)
+    remaining[chosen] = False
+    everything = Instances.cat([first.only(remaining[first.image]), *parts[1:]])
     image = torch.cat([torch.arange(n), chosen.repeat(len(parts) - 1)])[everything.image]
     return everything.regrouped(image, first.sizes)

@@ -30,13 +30,13 @@ _ONE = 1 << _BITS  # gains up to 3 times 255 fit into 16 bits
 
 def chain(*steps: Step | None) -> Step | None:
     """One step after the other; None where there is none at all."""
-    there = [one for one in steps if one is not None]
-    if len(there) < 2:
-        return there[0] if there else None
+    present = [transform for transform in steps if transform is not None]
+    if len(present) < 2:
+        return present[0] if present else None
 
     def step(batch: Batch, rng: torch.Generator) -> Batch:
-        for one in there:
-            batch = one(batch, rng)
+        for transform in present:
+            batch = transform(batch, rng)
         return batch
 
     return step

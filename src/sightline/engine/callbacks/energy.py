@@ -26,13 +26,13 @@ class Energy(Callback):
         self.last: dict[Path, int] = {}
 
     def _read(self) -> dict[Path, int]:
-        found = {}
+        counters = {}
         for counter in sorted(self.root.glob("intel-rapl:?/energy_uj")):
             try:
-                found[counter] = int(counter.read_text())
+                counters[counter] = int(counter.read_text())
             except (OSError, ValueError):
                 continue
-        return found
+        return counters
 
     def _add(self) -> None:
         now = self._read()

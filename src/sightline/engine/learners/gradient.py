@@ -131,13 +131,13 @@ def fit(
 
 def _resume(training: Training, batches: int) -> None:
     """Take up the newest checkpoint, if there is one, and forget the events after it."""
-    there = training.restore()
-    if there:
+    resumed = training.restore()
+    if resumed:
         say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {batches}.")
     else:
         say("There is no checkpoint to resume from: training starts at the beginning.")
     if training.devices.first:
-        training.run.keep_events(training.epoch - 1 if there else -1)
+        training.run.keep_events(training.epoch - 1 if resumed else -1)
 
 
 def _layer_scales(training: Training) -> dict[nn.Parameter, float] | None:
@@ -189,9 +189,9 @@ def _try_mean(training: Training, validate: Callable[[Model], dict[str, float]],
         values = validate(mean)
     if training.recipe.monitor == "loss" and values["val_loss"] <= -training.best[0] * (1 + doubt):
         training.best = (-math.inf, -math.inf)
-    kept = _keep_best(training, values, training.epoch - 1, mean)
+    improved = _keep_best(training, values, training.epoch - 1, mean)
     numbers = "  ".join(f"{n.replace('_', ' ')} {v:.4f}" for n, v in values.items() if n != "val_score")
-    say(f"mean of head only and network  {numbers}{' *' if kept else ''}")
+    say(f"mean of head only and network  {numbers}{' *' if improved else ''}")
 
 
 def _keep_best(training: Training, values: dict[str, float], epoch: int, mean: Model | None = None) -> bool:
@@ -307,10 +307,10 @@ def _boundary(training: Training, batches: int) -> bool:
 def _step(training: Training, module: nn.Module, batch: Batch, batches: int, boundary: bool) -> None:
     """Forward, backward and, at a boundary, the optimiser's step."""
     recipe, devices = training.recipe, training.devices
-    there = batch.to(devices.device)
-    if recipe.channels_last and there.images.ndim == 4:
-        images = there.images.contiguous(memory_format=torch.channels_last)
-        there = replace(there, images=images)
+    moved = batch.to(devices.device)
+    if recipe.channels_last and moved.images.ndim == 4:
+        images = moved.images.contiguous(memory_format=torch.channels_last)
+        moved = replace(moved, images=images)
     number = training.epoch * batches + training.batch
     devices.seed(_mixed(training.seed, number, devices.rank))
     rng = torch.Generator(devices.device).manual_seed(_mixed(training.seed + 1, number, devices.rank))
@@ -320,7 +320,7 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
         for group in optimizer.param_groups:
             group["lr"] = training.lr * group.get("lr_scale", 1.0)
         with devices.autocast():
-            losses = module(there, rng, part)
+            losses = module(moved, rng, part)
         loss = losses["loss"]
         if recipe.l1:
             loss = loss + recipe.l1 * optim.l1(training.model)
@@ -359,8 +359,8 @@ def _progress(training: Training, batches: int) -> float:
     done = (training.epoch - 1 + training.batch / max(batches, 1)) / (training.recipe.epochs or 1)
     budget = seconds(training.recipe.time)
     if budget:
-        own = (training.elapsed, training.reserved, training.prepared)
-        elapsed, validation, prepared = training.devices.gather(own)[0]
+        times = (training.elapsed, training.reserved, training.prepared)
+        elapsed, validation, prepared = training.devices.gather(times)[0]
         done = max(done, (elapsed - prepared) / max(budget - validation - prepared, 1e-9))
     return min(done, 1.0)
 

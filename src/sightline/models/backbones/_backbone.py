@@ -72,7 +72,7 @@ def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
     """
     if conv.in_channels == channels:
         return conv
-    made = nn.Conv2d(
+    adapted = nn.Conv2d(
         channels,
         conv.out_channels,
         conv.kernel_size,  # type: ignore[arg-type]
@@ -82,7 +82,7 @@ def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
     )
     if keep:
         with torch.no_grad():
-            made.weight.copy_(conv.weight.sum(dim=1, keepdim=True) / channels)
-            if conv.bias is not None and made.bias is not None:
-                made.bias.copy_(conv.bias)
-    return made
+            adapted.weight.copy_(conv.weight.sum(dim=1, keepdim=True) / channels)
+            if conv.bias is not None and adapted.bias is not None:
+                adapted.bias.copy_(conv.bias)
+    return adapted

@@ -74,10 +74,10 @@ class TimmPyramid(Backbone):
 
     def maps(self, x: Tensor) -> list[Tensor]:
         """(B, C, H, W) to a map (B, channels, H / stride, W / stride) of each level, finest first."""
-        found = self.net(x)
+        maps = self.net(x)
         # Some families keep channels last.
         last = str(getattr(self.net, "output_fmt", "")).endswith("NHWC")
-        return [m.permute(0, 3, 1, 2) for m in found] if last else list(found)
+        return [m.permute(0, 3, 1, 2) for m in maps] if last else list(maps)
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D): the mean of each channel of the last map."""
@@ -90,8 +90,8 @@ class TimmPyramid(Backbone):
 
 def names() -> list[str]:
     """All classifiers that timm can build."""
-    found: list[str] = timm.list_models()
-    return found
+    model_names: list[str] = timm.list_models()
+    return model_names
 
 
 def known(name: str) -> bool:
@@ -109,13 +109,13 @@ def sets() -> dict[str, str]:
 
     The set that a network takes by itself bears the network's name, others a tag too ("resnet50.tv_in1k").
     """
-    found = {}
+    tags = {}
     for full in timm.list_pretrained():
         name, _, tag = full.partition(".")
         usual = timm.get_pretrained_cfg(name)
         config = timm.get_pretrained_cfg(full)
-        found[name if usual is not None and usual.tag == tag else full] = config.hf_hub_id or config.url
-    return found
+        tags[name if usual is not None and usual.tag == tag else full] = config.hf_hub_id or config.url
+    return tags
 
 
 def hosted(name: str) -> hub.Weights | None:
@@ -164,9 +164,9 @@ def fill(net: nn.Module, name: str) -> None:
     for key, tensor in net.state_dict().items():
         if key.startswith("classifier."):
             continue
-        found = tensors[key]
-        grey = found.ndim == tensor.ndim == 4 and (found.shape[1], tensor.shape[1]) == (3, 1)
-        taken[key] = found.sum(1, keepdim=True) if grey else found
+        weight = tensors[key]
+        grey = weight.ndim == tensor.ndim == 4 and (weight.shape[1], tensor.shape[1]) == (3, 1)
+        taken[key] = weight.sum(1, keepdim=True) if grey else weight
     net.load_state_dict(taken, strict=False)
 
 
@@ -219,8 +219,8 @@ def pyramid(
     Raises:
         UsageError: If the network cannot be built so, or has no maps at these strides.
     """
-    found = _net(name, size, options, features_only=True, in_chans=channels).feature_info
-    at = {stride: i for i, stride in zip(found.out_indices, found.reduction(), strict=True)}
+    info = _net(name, size, options, features_only=True, in_chans=channels).feature_info
+    at = {stride: i for i, stride in zip(info.out_indices, info.reduction(), strict=True)}
     if not set(strides) <= set(at):
         raise UsageError(
             f"Model '{name}' has maps at strides {', '.join(map(str, at))}; "
@@ -252,8 +252,10 @@ def _net(name: str, size: tuple[int, int], options: dict[str, Any], **more: Any)
     try:
         return timm.create_model(name, **more, **options)
     except (TypeError, AssertionError) as error:
-        said = ", ".join(f"{k}={v}" for k, v in options.items())
-        raise UsageError(f"timm cannot build '{name}' with {said or 'its own settings'}: {error}") from error
+        options_text = ", ".join(f"{k}={v}" for k, v in options.items())
+        raise UsageError(
+            f"timm cannot build '{name}' with {options_text or 'its own settings'}: {error}"
+        ) from error
     except RuntimeError as error:
         if not more.get("features_only") or "features_only" not in str(error):
             raise
@@ -268,8 +270,8 @@ def _signed(backbone: B, name: str, channels: int, pretrained: bool) -> B:
         backbone.pixels = installed.mean[:channels], installed.std[:channels]
     elif pretrained and config is not None:
         where = hosted(name)
-        found = hub.cached(where) if where is not None else None
-        digest = f", SHA-256 {found.sha256}" if found is not None and found.sha256 else ""
+        cached = hub.cached(where) if where is not None else None
+        digest = f", SHA-256 {cached.sha256}" if cached is not None and cached.sha256 else ""
         backbone.origin = f"timm: {config.hf_hub_id or config.url}{digest}"
         if channels == len(config.mean):
             backbone.pixels = (tuple(config.mean), tuple(config.std))

@@ -60,12 +60,12 @@ class CspNet(Backbone):
     def maps(self, x: Tensor) -> list[Tensor]:
         """(B, C, H, W) to the maps at strides 8, 16 and 32."""
         x = self.stem(x)
-        found = []
+        maps = []
         for stage in self.stages:
             x = stage(x)
-            found.append(x)
-        found[-1] = self.context(x)
-        return found
+            maps.append(x)
+        maps[-1] = self.context(x)
+        return maps
 
     def features(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, D): the mean of each channel of the last map."""

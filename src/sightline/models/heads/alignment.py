@@ -61,7 +61,7 @@ def assign(
         image: (M,) int64 their images.
         most: Places an object gets, at most.
     """
-    found = []
+    candidates = []
     for rows in torch.split(torch.arange(len(truths), device=truths.device), max(1, PAIRS // len(places))):
         truth, place = inside(places, truths[rows]).nonzero().unbind(1)
         truth = rows[truth]
@@ -70,13 +70,13 @@ def assign(
         sure = F.logsigmoid(logits[where, place, labels[truth]].float())
         metric = ALPHA * sure + BETA * overlap.log()
         best = leading(truth, metric, most)
-        found.append((truth[best], place[best], overlap[best], metric[best]))
-    if not found:
+        candidates.append((truth[best], place[best], overlap[best], metric[best]))
+    if not candidates:
         none = torch.zeros(0, dtype=torch.int64, device=truths.device)
         return Assigned(none, none, none, torch.zeros(0, device=truths.device))
-    truth, place, overlap, metric = (torch.cat(parts) for parts in zip(*found, strict=True))
-    own = leading(image[truth] * len(places) + place, overlap, 1)
-    truth, place, overlap, metric = truth[own], place[own], overlap[own], metric[own]
+    truth, place, overlap, metric = (torch.cat(parts) for parts in zip(*candidates, strict=True))
+    chosen = leading(image[truth] * len(places) + place, overlap, 1)
+    truth, place, overlap, metric = truth[chosen], place[chosen], overlap[chosen], metric[chosen]
     top = truths.new_full((len(truths),), -torch.inf, dtype=torch.float32)
     top_metric = top.scatter_reduce(0, truth, metric, "amax")
     top_overlap = top.scatter_reduce(0, truth, overlap, "amax")
@@ -111,9 +111,9 @@ def covered(places: Tensor, boxes: Tensor, image: Tensor, images: int) -> Tensor
         image: (M,) int64 the image of each.
         images: B.
     """
-    found = torch.zeros(images, len(places), dtype=torch.bool, device=places.device)
+    covers = torch.zeros(images, len(places), dtype=torch.bool, device=places.device)
     rows = max(1, PAIRS // len(places))
     for some, where in zip(torch.split(boxes, rows), torch.split(image, rows), strict=True):
         box, place = inside(places, some).nonzero().unbind(1)
-        found[where[box], place] = True
-    return found
+        covers[where[box], place] = True
+    return covers

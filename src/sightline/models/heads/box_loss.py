@@ -29,7 +29,7 @@ def decoded(places: Tensor, bins: Tensor) -> Tensor:
     return from_distances(places[..., :2], distances * places[..., 2:])
 
 
-def box_losses(said: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Tensor], Assigned]:
+def box_losses(outputs: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Tensor], Assigned]:
     """The parts of the loss, weighted, and the places they are taken at.
 
     Box: 1 - CIoU. Sides: distribution focal loss. Class: binary cross-entropy of the scores of which an
@@ -38,10 +38,10 @@ def box_losses(said: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Ten
     objects nor as none.
 
     Args:
-        said: "places" (1, A, 3), "boxes" (B, A, 4), "bins" (B, A, 4 * n), "many" and "scores" (B, A, K).
+        outputs: "places" (1, A, 3), "boxes" (B, A, 4), "bins" (B, A, 4 * n), "many" and "scores" (B, A, K).
         truth: The objects, in pixels of the batch's images.
     """
-    places = said["places"][0]
+    places = outputs["places"][0]
     real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
     ignored = None
     if truth.crowd is not None and bool(truth.crowd.any()):
@@ -50,39 +50,39 @@ def box_losses(said: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Ten
         real = real & ~truth.crowd
     truth = replace(truth.only(real), crowd=None)
     goal = (truth.boxes.float(), truth.labels, truth.image)
-    many = assign(places, said["boxes"], said["many"], *goal, MANY)
-    one = assign(places, said["boxes"], said["scores"], *goal, 1)
-    box, sides = _place_losses(said, truth, many)
+    many = assign(places, outputs["boxes"], outputs["many"], *goal, MANY)
+    single = assign(places, outputs["boxes"], outputs["scores"], *goal, 1)
+    box, sides = _place_losses(outputs, truth, many)
     parts = {
         "box": box,
         "sides": sides,
-        "class": _class_loss(said["many"], truth, many, ignored),
-        "single": _class_loss(said["scores"], truth, one, ignored),
+        "class": _class_loss(outputs["many"], truth, many, ignored),
+        "single": _class_loss(outputs["scores"], truth, single, ignored),
     }
     return {name: GAINS[name] * value for name, value in parts.items()}, many
 
 
-def _place_losses(said: dict[str, Tensor], truth: Instances, found: Assigned) -> tuple[Tensor, Tensor]:
+def _place_losses(outputs: dict[str, Tensor], truth: Instances, assigned: Assigned) -> tuple[Tensor, Tensor]:
     """(box, sides) at the assigned places."""
-    places = said["places"][0, found.place]
-    bins = said["bins"][found.image, found.place]
-    goal = truth.boxes.float()[found.truth]
+    places = outputs["places"][0, assigned.place]
+    bins = outputs["bins"][assigned.image, assigned.place]
+    goal = truth.boxes.float()[assigned.truth]
     distances = to_distances(places[:, :2], goal) / places[:, 2:]
     sides = distribution_focal_loss(bins.reshape(len(bins), 4, bins.shape[-1] // 4), distances).mean(-1)
     box = 1 - ciou(decoded(places, bins), goal)
-    total = found.weight.sum().clamp(min=1)
-    return (box * found.weight).sum() / total, (sides * found.weight).sum() / total
+    total = assigned.weight.sum().clamp(min=1)
+    return (box * assigned.weight).sum() / total, (sides * assigned.weight).sum() / total
 
 
-def _class_loss(logits: Tensor, truth: Instances, found: Assigned, ignored: Tensor | None) -> Tensor:
+def _class_loss(logits: Tensor, truth: Instances, assigned: Assigned, ignored: Tensor | None) -> Tensor:
     """Binary cross-entropy against the weights at the assigned places, and 0 elsewhere."""
     logits = logits.float()
     if ignored is not None:
         keep = ~ignored
-        keep[found.image, found.place] = True
+        keep[assigned.image, assigned.place] = True
         none = F.softplus(logits[keep]).sum()
     else:
         none = F.softplus(logits).sum()
     # -(y log p + (1 - y) log(1 - p)) = softplus(x) - x y, which spares a tensor of targets.
-    some = logits[found.image, found.place, truth.labels[found.truth]] * found.weight
-    return (none - some.sum()) / found.weight.sum().clamp(min=1)
+    some = logits[assigned.image, assigned.place, truth.labels[assigned.truth]] * assigned.weight
+    return (none - some.sum()) / assigned.weight.sum().clamp(min=1)

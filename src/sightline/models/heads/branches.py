@@ -64,14 +64,14 @@ class Head(nn.Module):
         """
         names = list(self.after) if wanted is None else list(wanted)
         hidden: dict[str, list[Tensor]] = {}
-        said: dict[str, Tensor] = {}
+        outputs: dict[str, Tensor] = {}
         for name in self._needed(names):
             source = self.after[name]
             given = maps if source is None else [x.detach() for x in hidden[source]]
             hidden[name] = _each(self.hidden[name], given)
             if name in names:
-                said[name] = torch.cat([x.flatten(2).mT for x in _each(self.last[name], hidden[name])], 1)
-        return said
+                outputs[name] = torch.cat([x.flatten(2).mT for x in _each(self.last[name], hidden[name])], 1)
+        return outputs
 
     def _needed(self, names: Sequence[str]) -> list[str]:
         """These branches and those that they read, each before those that read it."""
@@ -93,12 +93,12 @@ def _layers(branch: Branch, inputs: int, outputs: int) -> nn.Sequential:
 
 
 def _last(branch: Branch, inputs: int) -> nn.Conv2d:
-    made = nn.Conv2d(inputs, branch.outputs, 1)
-    nn.init.normal_(made.weight, std=0.01)
+    conv = nn.Conv2d(inputs, branch.outputs, 1)
+    nn.init.normal_(conv.weight, std=0.01)
     with torch.no_grad():
-        assert made.bias is not None
-        made.bias.zero_() if branch.bias is None else made.bias.copy_(branch.bias)
-    return made
+        assert conv.bias is not None
+        conv.bias.zero_() if branch.bias is None else conv.bias.copy_(branch.bias)
+    return conv
 
 
 def places(maps: Sequence[Tensor], strides: Sequence[int]) -> Tensor:

@@ -31,8 +31,8 @@ def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
     below = goal.floor().clamp(max=n - 2).long()
     share = goal - below
     logs = F.log_softmax(logits.float(), -1)
-    two = logs.gather(-1, torch.stack([below, below + 1], -1))
-    return -(two[..., 0] * (1 - share) + two[..., 1] * share)
+    neighbors = logs.gather(-1, torch.stack([below, below + 1], -1))
+    return -(neighbors[..., 0] * (1 - share) + neighbors[..., 1] * share)
 
 
 def peaked(n: int, at: float, width: float = 2.0) -> Tensor:

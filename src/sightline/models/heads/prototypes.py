@@ -61,8 +61,8 @@ def shares(masks: Bitmaps, height: int, width: int) -> Tensor:
     Shares, not yes or no: a threshold would move edges by up to half a cell, and whether any pixel is the
     object by up to a whole one. So an edge within a cell comes back when masks are enlarged.
     """
-    found = np.zeros((len(masks), height, width), dtype=np.float32)
-    for cells, (x, y, crop) in zip(found, masks, strict=True):
+    shares_found = np.zeros((len(masks), height, width), dtype=np.float32)
+    for cells, (x, y, crop) in zip(shares_found, masks, strict=True):
         h, w = crop.shape
         (top, above), (left, before) = divmod(y, STRIDE), divmod(x, STRIDE)
         grid = np.pad(crop, ((above, -(above + h) % STRIDE), (before, -(before + w) % STRIDE)))
@@ -70,7 +70,7 @@ def shares(masks: Bitmaps, height: int, width: int) -> Tensor:
         covered = grid.reshape(rows, STRIDE, columns, STRIDE).mean((1, 3), dtype=np.float32)
         covered = covered[: max(0, height - top), : max(0, width - left)]
         cells[top : top + covered.shape[0], left : left + covered.shape[1]] = covered
-    return torch.from_numpy(found)
+    return torch.from_numpy(shares_found)
 
 
 def window(boxes: Tensor, height: int, width: int) -> Tensor:
@@ -84,26 +84,28 @@ def window(boxes: Tensor, height: int, width: int) -> Tensor:
     return torch.cat([torch.minimum(near.clamp(min=0), far), torch.minimum(last.clamp(min=0), far)], 1)
 
 
-def mask_loss(said: dict[str, Tensor], truth: Instances, found: Assigned, rng: torch.Generator) -> Tensor:
+def mask_loss(
+    outputs: dict[str, Tensor], truth: Instances, assigned: Assigned, rng: torch.Generator
+) -> Tensor:
     """Binary cross-entropy within the windows of true boxes, the mean of each, over the assigned places.
 
     Where an image has more than `MOST` of them, some are drawn.
 
     Args:
-        said: "prototypes" (B, P, h, w) and "coefficients" (B, A, P).
+        outputs: "prototypes" (B, P, h, w) and "coefficients" (B, A, P).
         truth: The objects that places were assigned to, with masks, in pixels of the batch's images.
-        found: The places.
+        assigned: The places.
         rng: Source of the draw.
     """
-    prototypes = said["prototypes"]
-    chance = torch.rand(len(found.image), generator=rng, device=rng.device)
-    kept = leading(found.image, chance.to(found.image.device), MOST)
-    image, place, row = found.image[kept], found.place[kept], found.truth[kept]
+    prototypes = outputs["prototypes"]
+    chance = torch.rand(len(assigned.image), generator=rng, device=rng.device)
+    sampled = leading(assigned.image, chance.to(assigned.image.device), MOST)
+    image, place, row = assigned.image[sampled], assigned.place[sampled], assigned.truth[sampled]
     each = torch.bincount(image, minlength=len(prototypes)).tolist()
-    said_of = said["coefficients"][image, place].split(each)  # type: ignore[no-untyped-call]
+    said_of = outputs["coefficients"][image, place].split(each)  # type: ignore[no-untyped-call]
     rows = row.split(each)  # type: ignore[no-untyped-call]
-    parts = [_lost(*one, truth) for one in zip(prototypes, said_of, rows, strict=True)]
-    return GAIN * torch.cat(parts).sum() / max(1, len(kept))
+    parts = [_lost(*group, truth) for group in zip(prototypes, said_of, rows, strict=True)]
+    return GAIN * torch.cat(parts).sum() / max(1, len(sampled))
 
 
 def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -> Tensor:
@@ -111,8 +113,8 @@ def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -
     assert truth.masks is not None
     height, width = prototypes.shape[-2:]
     logits = (weights @ prototypes.flatten(1)).float().view(len(rows), height, width)
-    own, which = torch.unique(rows, return_inverse=True)
-    goal = shares(truth.masks[own], height, width).to(logits.device)[which]
+    objects, which = torch.unique(rows, return_inverse=True)
+    goal = shares(truth.masks[objects], height, width).to(logits.device)[which]
     lost = F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
     x1, y1, x2, y2 = window(truth.boxes.float()[rows], height, width)[:, :, None].unbind(1)
     column, line = (torch.arange(n, device=logits.device) for n in (width, height))
@@ -122,7 +124,7 @@ def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -
 
 
 @torch.no_grad()
-def cut(prototypes: Tensor, weights: Tensor, found: Instances) -> Bitmaps:
+def cut(prototypes: Tensor, weights: Tensor, detections: Instances) -> Bitmaps:
     """The masks of objects: what their box touches, enlarged to pixels after it was cut out.
 
     A pixel with a sigmoid above 0.5 belongs to an object. What is enlarged are the logits: between cells of
@@ -133,14 +135,14 @@ def cut(prototypes: Tensor, weights: Tensor, found: Instances) -> Bitmaps:
     Args:
         prototypes: (B, P, h, w).
         weights: (M, P) coefficients of M objects.
-        found: The objects; their boxes in pixels, `sizes` of the pictures.
+        detections: The objects; their boxes in pixels, `sizes` of the pictures.
 
     Returns:
         M masks; one of which no pixel is sure enough is empty.
     """
     maps, weights = prototypes.float().cpu(), weights.float().cpu()
-    boxes, image = found.boxes.cpu(), found.image.cpu()
-    limit = found.sizes.cpu()[image].flip(1)
+    boxes, image = detections.boxes.cpu(), detections.image.cpu()
+    limit = detections.sizes.cpu()[image].flip(1)
     near, far = boxes[:, :2].floor().long(), torch.minimum(boxes[:, 2:].ceil().long(), limit)
     pixels = torch.cat([near, far], 1).tolist()
     windows = window(boxes, maps.shape[2], maps.shape[3]).tolist()
@@ -152,5 +154,5 @@ def cut(prototypes: Tensor, weights: Tensor, found: Instances) -> Bitmaps:
         fine = F.interpolate(cells[None, None], scale_factor=STRIDE, mode="bilinear")[0, 0]
         x, y = STRIDE * left, STRIDE * top
         masks.append((fine[y1 - y : y2 - y, x1 - x : x2 - x] > 0).numpy())
-    made = Bitmaps.of(masks)
-    return Bitmaps(made.corners + near, made.crops)
+    bitmaps = Bitmaps.of(masks)
+    return Bitmaps(bitmaps.corners + near, bitmaps.crops)

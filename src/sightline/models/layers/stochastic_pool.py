@@ -54,7 +54,7 @@ def window_probabilities(windows: Tensor) -> Tensor:
 
     Negative activations count as zero.
     """
-    kept = windows.clamp_min(0)
-    total = kept.sum(dim=-1, keepdim=True)
+    positive = windows.clamp_min(0)
+    total = positive.sum(dim=-1, keepdim=True)
     uniform = torch.full_like(windows, 1 / windows.shape[-1])
-    return torch.where(total > 0, kept / total.clamp_min(torch.finfo(kept.dtype).tiny), uniform)
+    return torch.where(total > 0, positive / total.clamp_min(torch.finfo(positive.dtype).tiny), uniform)

@@ -26,9 +26,9 @@ class Block(nn.Module):
         self.narrow = ConvNorm(inputs, outputs, 1)
         self.work = Csp(outputs, outputs, depth)
 
-    def forward(self, one: Tensor, two: Tensor) -> Tensor:
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Two maps of one height and width to (B, outputs, H, W)."""
-        out: Tensor = self.work(self.narrow(torch.cat([one, two], 1)))
+        out: Tensor = self.work(self.narrow(torch.cat([first, second], 1)))
         return out
 
 
@@ -57,12 +57,12 @@ class Pan(nn.Module):
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Maps of the backbone, finest first, to as many of the same heights and widths."""
         above = maps[-1]
-        kept: list[Tensor] = []
+        narrow_maps: list[Tensor] = []
         for i in reversed(range(len(maps) - 1)):
             narrow = self.narrow[i](above)
-            kept.insert(0, narrow)
+            narrow_maps.insert(0, narrow)
             above = self.down[i](F.interpolate(narrow, size=maps[i].shape[-2:]), maps[i])
-        found = [above]
-        for i, narrow in enumerate(kept):
-            found.append(self.up[i](self.halve[i](found[-1]), narrow))
-        return found
+        outputs = [above]
+        for i, narrow in enumerate(narrow_maps):
+            outputs.append(self.up[i](self.halve[i](outputs[-1]), narrow))
+        return outputs

@@ -35,22 +35,23 @@ def doubts(
     """
     assert prediction.scores is not None
     scores = prediction.scores.double().numpy()
-    known = np.array([item in trained for item in ids], dtype=bool)
+    trained_on = np.array([item in trained for item in ids], dtype=bool)
     ask = _several if truth.multi else _one
     first, then = (
         ask(scores[rows], truth.value.numpy()[rows], [ids[i] for i in rows.tolist()], names)
-        for rows in (np.flatnonzero(~known), np.flatnonzero(known))
+        for rows in (np.flatnonzero(~trained_on), np.flatnonzero(trained_on))
     )
     n = len(first) + len(then)
     if not n:
         return []
+    new_count, known_count = int((~trained_on).sum()), int(trained_on.sum())
     return [
         Finding(
             "doubtful-labels",
             "warning",
             f"{n:,} of {len(ids):,} pictures ({n / len(ids):.1%}) probably have a wrong label: "
-            f"{len(first):,} of the {int((~known).sum()):,} that the model was not trained on, named first, "
-            f"and {len(then):,} of the {int(known.sum()):,} that it was trained on; of those it is too sure, "
+            f"{len(first):,} of the {new_count:,} that the model was not trained on, named first, "
+            f"and {len(then):,} of the {known_count:,} that it was trained on; of those it is too sure, "
             "so that it misses many",
             "Look at them, from the top, and mend the labels that are wrong. If they are many and right, the "
             "model is not good enough to tell.",
@@ -84,33 +85,33 @@ def confident(scores: Array, labels: Array) -> Array:
 
 def _one(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str]) -> list[str]:
     """Doubted items where each has one label."""
-    said, rows = confident(scores, labels), np.arange(len(labels))
-    margin = scores[rows, said] - scores[rows, labels]
+    predicted, rows = confident(scores, labels), np.arange(len(labels))
+    margin = scores[rows, predicted] - scores[rows, labels]
     return [
-        f"{ids[i]}: {names[labels[i]]}, probably {names[said[i]]} ({scores[i, said[i]]:.2f})"
-        for i in _largest(margin, said != labels)
+        f"{ids[i]}: {names[labels[i]]}, probably {names[predicted[i]]} ({scores[i, predicted[i]]:.2f})"
+        for i in _largest(margin, predicted != labels)
     ]
 
 
 def _several(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str]) -> list[str]:
     """Doubted items where each may have several labels: for each class, is it there or not."""
     margin = np.full(scores.shape, -np.inf)
-    for k, there in enumerate(labels.T.astype(np.int64)):
-        said = confident(np.stack([1 - scores[:, k], scores[:, k]], 1), there)
-        sure = np.where(said == 1, 1, -1) * (2 * scores[:, k] - 1)
-        margin[:, k] = np.where(said != there, sure, -np.inf)
+    for k, items in enumerate(labels.T.astype(np.int64)):
+        predicted = confident(np.stack([1 - scores[:, k], scores[:, k]], 1), items)
+        sure = np.where(predicted == 1, 1, -1) * (2 * scores[:, k] - 1)
+        margin[:, k] = np.where(predicted != items, sure, -np.inf)
     worst = margin.argmax(1)
-    found = []
+    doubts_found = []
     for i in _largest(margin.max(1), np.isfinite(margin).any(1)):
         k = worst[i]
         word, other = ("with", "without") if labels[i, k] else ("without", "with")
         p = 1 - scores[i, k] if labels[i, k] else scores[i, k]
-        found.append(f"{ids[i]}: {word} {names[k]}, probably {other} it ({p:.2f})")
-    return found
+        doubts_found.append(f"{ids[i]}: {word} {names[k]}, probably {other} it ({p:.2f})")
+    return doubts_found
 
 
 def _largest(margin: Array, doubted: Array) -> list[int]:
     """Rows that are doubted, by falling margin."""
     rows = np.flatnonzero(doubted)
-    found: list[int] = rows[np.argsort(-margin[rows], kind="stable")].tolist()
-    return found
+    prediction: list[int] = rows[np.argsort(-margin[rows], kind="stable")].tolist()
+    return prediction

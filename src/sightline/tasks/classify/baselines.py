@@ -60,16 +60,16 @@ def _logistic(
     x, y = features(images), truth.value.numpy()
     machine = LogisticRegression(C=0.01, max_iter=200)
     model = make_pipeline(StandardScaler(), OneVsRestClassifier(machine) if truth.multi else machine)
-    seen = np.arange(classes) if truth.multi else np.unique(y)
-    if len(seen) < 2:
+    classes_present = np.arange(classes) if truth.multi else np.unique(y)
+    if len(classes_present) < 2:
         return _majority(truth, classes)
     model.fit(x, y)
 
     def predict(new: Any) -> Label:
         scores = np.zeros((len(new), classes))
-        scores[:, seen] = model.predict_proba(features(new))
-        found = torch.from_numpy(scores)
-        return Label(found > 0.5 if truth.multi else found.argmax(1), found)
+        scores[:, classes_present] = model.predict_proba(features(new))
+        scores_of_new = torch.from_numpy(scores)
+        return Label(scores_of_new > 0.5 if truth.multi else scores_of_new.argmax(1), scores_of_new)
 
     return predict
 
@@ -80,7 +80,7 @@ def _nearest(features: Any, truth: Label, classes: int) -> Callable[[Any], Label
     present = truth.present(classes).double()
 
     def predict(new: Any) -> Label:
-        found = present[torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)
-        return Label(found > 0.5 if truth.multi else found.argmax(1), found)
+        shares = present[torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)
+        return Label(shares > 0.5 if truth.multi else shares.argmax(1), shares)
 
     return predict

@@ -86,8 +86,8 @@ class Classify(Task):
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """The temperature that makes validation probabilities true (Guo et al., ICML 2017)."""
-        found, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
-        return {"temperature": found, "calibration": why}
+        fitted, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
+        return {"temperature": fitted, "calibration": why}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:
@@ -140,11 +140,11 @@ class Classify(Task):
         names = self.info.classes.names if self.info.classes else ()
         return doubts(prediction, truth, ids, names, settings.get("trained", ()))
 
-    def _per_class(self, said: torch.Tensor, true: torch.Tensor) -> Table:
+    def _per_class(self, predicted: torch.Tensor, true: torch.Tensor) -> Table:
         """Precision, recall and F1 of each class, with exact intervals."""
         rows: list[list[Any]] = []
         for i, name in enumerate(self.info.classes.names if self.info.classes else ()):
-            a, b = said[:, i].bool(), true[:, i].bool()
+            a, b = predicted[:, i].bool(), true[:, i].bool()
             hit, n_said, n_true = int((a & b).sum()), int(a.sum()), int(b.sum())
             rows.append([name, n_true, n_said, _share(hit, n_said), _share(hit, n_true),
                          2 * hit / (n_said + n_true) if n_said + n_true else float("nan")])  # fmt: skip
@@ -164,7 +164,7 @@ class Classify(Task):
         assert prediction.scores is not None
         sure = prediction.scores.max(1).values
         right = prediction.value == truth.value
-        found: list[Exhibit] = []
+        items: list[Exhibit] = []
         for title, chosen in (("Most confident mistakes", ~right), ("Examples of right ones", right)):
             where = chosen.nonzero().flatten()
             if title.startswith("Most"):
@@ -177,8 +177,8 @@ class Classify(Task):
                 for i in where.tolist()
             ]
             note = "" if len(where) else "None on this split."
-            found.append(Gallery(title, [ids[i] for i in where.tolist()], captions, note))
-        return found
+            items.append(Gallery(title, [ids[i] for i in where.tolist()], captions, note))
+        return items
 
 
 def _share(hits: int, of: int) -> Any:

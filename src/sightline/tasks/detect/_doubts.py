@@ -56,11 +56,11 @@ def doubts(
     np.maximum.at(best, pairs[1], pairs[2])
     unseen = np.flatnonzero((best < SUPPORT) & ~apart)
     unseen = unseen[np.argsort(best[unseen], kind="stable")]
-    seen = _named(prediction, (prediction.boxes * 10).round() / 10, missing, ids, names)
+    texts = _named(prediction, (prediction.boxes * 10).round() / 10, missing, ids, names)
     drawn = _named(truth, truth.boxes, other, ids, names)
     return [
         *_found("missing-boxes", "warning", prediction.image[missing],
-                [f"{text} ({p:.2f})" for text, p in zip(seen, score[missing], strict=True)],
+                [f"{text} ({p:.2f})" for text, p in zip(texts, score[missing], strict=True)],
                 "{n} boxes in {pictures} pictures are probably missing: the model is sure of an object where "
                 "no box is",
                 "Look there, from the top, and draw what lacks. The rest are mistakes of the model."),
@@ -82,8 +82,8 @@ def _once(prediction: Instances, rows: Array) -> Array:
     """The surest detection of each object among some of them, by falling score."""
     assert prediction.scores is not None
     boxes, scores = prediction.boxes[rows].double(), prediction.scores[rows].double()
-    kept: Tensor = batched_nms(boxes, scores, prediction.image[rows], SAME)
-    return np.asarray(rows[kept.numpy()])
+    keep: Tensor = batched_nms(boxes, scores, prediction.image[rows], SAME)
+    return np.asarray(rows[keep.numpy()])
 
 
 def _against(
@@ -95,9 +95,9 @@ def _against(
     alike = label[of] == true[other]
     support = np.zeros(len(true))
     np.maximum.at(support, other[alike], score[of[alike]])
-    own = np.zeros(len(label), dtype=bool)
-    own[of[alike]] = True
-    doubted = sure[of] & ~own[of] & ~crowd[other] & (score[of] > support[other])
+    is_supported = np.zeros(len(label), dtype=bool)
+    is_supported[of[alike]] = True
+    doubted = sure[of] & ~is_supported[of] & ~crowd[other] & (score[of] > support[other])
     of, other, iou = of[doubted], other[doubted], iou[doubted]
     order = np.lexsort((-iou, of, -score[of]))
     for key in (of, other):  # each detection is about the box that it overlaps most; each box is doubted once

@@ -39,14 +39,14 @@ def exhibits(
         names: Names of the K classes.
         thresholds: Confidence from which boxes of each class are shown, as chosen on validation.
     """
-    found = curves(prediction, truth, len(names))
+    class_curves = curves(prediction, truth, len(names))
     wrong = mistakes(prediction, truth)
     assert prediction.scores is not None
     shown = prediction.only(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
     return [
-        _per_class(prediction, truth, names, found, thresholds),
-        _precision_recall(found, names),
-        _f1(found, names),
+        _per_class(prediction, truth, names, class_curves, thresholds),
+        _precision_recall(class_curves, names),
+        _f1(class_curves, names),
         _confusion(shown, truth, names),
         *_mistakes(wrong),
         *_galleries(shown, truth, ids, names),
@@ -58,12 +58,12 @@ def _per_class(
     prediction: Instances,
     truth: Instances,
     names: Sequence[str],
-    found: list[Curve],
+    class_curves: list[Curve],
     thresholds: Sequence[float],
 ) -> Table:
     values = average_precisions(prediction, truth, len(names))
     rows = []
-    for name, curve, ap, threshold in zip(names, found, values, thresholds, strict=True):
+    for name, curve, ap, threshold in zip(names, class_curves, values, thresholds, strict=True):
         at = int((curve.score >= threshold).sum()) - 1
         precision = float(curve.precision[at]) if at >= 0 else float("nan")
         nothing = 0.0 if curve.objects else float("nan")  # of objects of which none is shown, none is found
@@ -76,21 +76,21 @@ def _per_class(
     return Table("Per class", columns, rows, note)
 
 
-def _precision_recall(found: list[Curve], names: Sequence[str]) -> Lines:
+def _precision_recall(class_curves: list[Curve], names: Sequence[str]) -> Lines:
     recalls = np.linspace(0, 1, 101)
     series = {
         name: list(zip(recalls.tolist(), curve.precision_at(recalls).tolist(), strict=True))
-        for name, curve in zip(names, found, strict=True)
+        for name, curve in zip(names, class_curves, strict=True)
         if curve.objects
     }
     return Lines("Precision and recall at IoU 0.5", "recall", "precision", series)
 
 
-def _f1(found: list[Curve], names: Sequence[str]) -> Lines:
+def _f1(class_curves: list[Curve], names: Sequence[str]) -> Lines:
     at = np.linspace(0, 1, POINTS)
     series = {
         name: list(zip(at.tolist(), curve.f1_at(at).tolist(), strict=True))
-        for name, curve in zip(names, found, strict=True)
+        for name, curve in zip(names, class_curves, strict=True)
         if curve.objects
     }
     note = "Which confidence is best is chosen on validation; see the table."
@@ -126,22 +126,22 @@ def _galleries(shown: Instances, truth: Instances, ids: list[str], names: Sequen
     for kind in KINDS:
         np.add.at(errors, of_shown.where[kind][:, 0], 1)
     worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]
-    found: list[Exhibit] = []
+    items: list[Exhibit] = []
     if worst:
         captions = [f"{errors[i]} mistakes" for i in worst]
-        found.append(_gallery("Images with most mistakes", worst, captions, shown, truth, ids, names))
+        items.append(_gallery("Images with most mistakes", worst, captions, shown, truth, ids, names))
     for kind in KINDS:
         rows = of_shown.where[kind]
         images = list(dict.fromkeys(rows[:, 0].tolist()))[:SHOWN]
         if images:
             captions = [f"{(rows[:, 0] == i).sum()} of them" for i in images]
             title = f"{kind[0].upper()}{kind[1:]}: {MEANING[kind]}"
-            found.append(
+            items.append(
                 _gallery(title, images[: SHOWN // 2], captions[: SHOWN // 2], shown, truth, ids, names)
             )
     some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
-    found.append(_gallery("A sample of the images", some, [""] * len(some), shown, truth, ids, names))
-    return found
+    items.append(_gallery("A sample of the images", some, [""] * len(some), shown, truth, ids, names))
+    return items
 
 
 def _gallery(

@@ -62,9 +62,9 @@ def _same_for_all(
 ) -> Instances:
     """The same boxes in each of n images."""
     order = torch.tensor(scores).argsort(descending=True)
-    one = torch.stack(boxes)[order] if boxes else torch.zeros(0, 4)
+    typical = torch.stack(boxes)[order] if boxes else torch.zeros(0, 4)
     return Instances(
-        torch.full((n,), len(boxes)), size.repeat(n, 1), one.repeat(n, 1),
+        torch.full((n,), len(boxes)), size.repeat(n, 1), typical.repeat(n, 1),
         torch.tensor(labels, dtype=torch.int64)[order].repeat(n), torch.tensor(scores)[order].repeat(n),
     )  # fmt: skip
 
@@ -82,24 +82,24 @@ def _windows(images: Images, truth: Instances, classes: int) -> Callable[[Images
     windows = slide(size, _shapes(truth, classes))
     x, y = _examples(images, truth, windows, classes)
     model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200)).fit(x, y)
-    known = torch.from_numpy(model.classes_)
+    trained_classes = torch.from_numpy(model.classes_)
 
     def predict(new: Images) -> Instances:
-        return Instances.cat([_detect(image, windows, model, known, classes) for image in new])
+        return Instances.cat([_detect(image, windows, model, trained_classes, classes) for image in new])
 
     return predict
 
 
 def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
     """(S, 2) widths and heights: for each class those of the boxes at evenly spaced quantiles of area."""
-    found = []
+    sides_by_class = []
     for k in range(classes):
         sides = (truth.boxes[:, 2:] - truth.boxes[:, :2])[truth.labels == k]
         if len(sides):
             order = sides.prod(1).argsort()
             at = (torch.linspace(0.1, 0.9, SHAPES) * (len(sides) - 1)).round().long()
-            found.append(sides[order[at]].numpy())
-    return np.concatenate(found).astype(np.float32)
+            sides_by_class.append(sides[order[at]].numpy())
+    return np.concatenate(sides_by_class).astype(np.float32)
 
 
 def _examples(
@@ -109,26 +109,26 @@ def _examples(
     rng, each = np.random.default_rng(0), max(20, EXAMPLES // len(images))
     features, labels = [], []
     for i, image in enumerate(images):
-        sums, one = cell_sums(image[None])[0], truth[i]
+        sums, target = cell_sums(image[None])[0], truth[i]
         tried = windows[rng.permutation(len(windows))[:each]]
         nothing = torch.zeros(len(tried), 1)  # so that there is a largest overlap without a box too
-        best, which = torch.cat([box_iou(torch.from_numpy(tried), one.boxes), nothing], 1).max(1)
-        said = torch.cat([one.labels, torch.tensor([classes])])[which].numpy()
-        said[best.numpy() < 0.6] = classes
+        best, which = torch.cat([box_iou(torch.from_numpy(tried), target.boxes), nothing], 1).max(1)
+        window_labels = torch.cat([target.labels, torch.tensor([classes])])[which].numpy()
+        window_labels[best.numpy() < 0.6] = classes
         sure = ((best < 0.35) | (best >= 0.6)).numpy()
-        features += [window_features(sums, tried[sure]), window_features(sums, one.boxes.numpy())]
-        labels += [said[sure], one.labels.numpy()]
+        features += [window_features(sums, tried[sure]), window_features(sums, target.boxes.numpy())]
+        labels += [window_labels[sure], target.labels.numpy()]
     return np.concatenate(features), np.concatenate(labels)
 
 
 def _detect(
-    image: Images, windows: NDArray[np.float32], model: Any, known: Tensor, classes: int
+    image: Images, windows: NDArray[np.float32], model: Any, trained_classes: Tensor, classes: int
 ) -> Instances:
     """The best windows of one picture, neighbours suppressed."""
     chance = torch.from_numpy(model.predict_proba(window_features(cell_sums(image[None])[0], windows)))
-    real = known < classes
+    real = trained_classes < classes
     scores, place = chance[:, real].max(1)
-    labels, boxes = known[real][place], torch.from_numpy(windows)
+    labels, boxes = trained_classes[real][place], torch.from_numpy(windows)
     likely = scores > 0.05
     scores, labels, boxes = scores[likely].float(), labels[likely], boxes[likely]
     keep = batched_nms(boxes, scores, labels, 0.4)[:KEPT]

@@ -78,14 +78,14 @@ class Detect(Task):
         if standard is None:
             return None
         four = mosaic(options.mosaic) if options.mosaic and progress < options.mosaic_until else None
-        two = blended(options.mixup) if options.mixup and progress < options.mosaic_until else None
+        mixup = blended(options.mixup) if options.mixup and progress < options.mosaic_until else None
         other = rescaled(options.multiscale, STRIDE) if options.multiscale else None
-        return chain(four, standard, two, other)
+        return chain(four, standard, mixup, other)
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation: people are shown these boxes."""
-        found = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
-        return {"thresholds": [round(t, 4) for t in found]}
+        fitted = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
+        return {"thresholds": [round(t, 4) for t in fitted]}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:
@@ -120,8 +120,8 @@ class Detect(Task):
 
     def _thresholds(self, settings: Mapping[str, Any]) -> list[float]:
         """Of each class, as chosen on validation."""
-        found: list[float] = settings.get("thresholds", [THRESHOLD] * len(self._names))
-        return found
+        thresholds: list[float] = settings.get("thresholds", [THRESHOLD] * len(self._names))
+        return thresholds
 
 
 TASK = Detect

@@ -30,13 +30,13 @@ def cells(masks: Bitmaps, boxes: Tensor, side: int = SIDE) -> Tensor:
     Returns:
         (M, side, side) float32 in [0, 1], on the device of the boxes.
     """
-    found = np.zeros((len(masks), side, side), dtype=np.float32)
+    grids = np.zeros((len(masks), side, side), dtype=np.float32)
     where = boxes.detach().cpu().double().numpy()
-    for grid, (x, y, crop), (x1, y1, x2, y2) in zip(found, masks, where, strict=True):
+    for grid, (x, y, crop), (x1, y1, x2, y2) in zip(grids, masks, where, strict=True):
         rows = _shares(y1, y2, side, y, crop.shape[0])
         columns = _shares(x1, x2, side, x, crop.shape[1])
         grid[:] = rows @ crop.astype(np.float32) @ columns.T
-    return torch.from_numpy(found).to(boxes.device)
+    return torch.from_numpy(grids).to(boxes.device)
 
 
 def _shares(low: float, high: float, side: int, start: int, length: int) -> Floats:
@@ -65,8 +65,8 @@ def pasted(grids: Tensor, boxes: Tensor, size: Sequence[int]) -> Bitmaps:
         columns, left = _between(x1, x2, grid.shape[1], size[1])
         maps.append(rows @ grid @ columns.T >= LEAST)
         corners.append([left, top])
-    found = Bitmaps.of(maps)
-    return Bitmaps(found.corners + torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), found.crops)
+    bitmaps = Bitmaps.of(maps)
+    return Bitmaps(bitmaps.corners + torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), bitmaps.crops)
 
 
 def _between(low: float, high: float, side: int, length: int) -> tuple[Floats, int]:

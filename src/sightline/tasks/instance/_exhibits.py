@@ -57,11 +57,14 @@ def _per_class(
     names: Sequence[str],
     thresholds: Sequence[float],
 ) -> Table:
-    said, there = shown.labels.numpy(), truth.labels.numpy()
+    predicted_labels, true_labels = shown.labels.numpy(), truth.labels.numpy()
     rows = []
     for k, name in enumerate(names):
-        objects = int((wrong.counted & (there == k)).sum())
-        right, predicted = int((wrong.right & (said == k)).sum()), int(((said == k) & ~wrong.apart).sum())
+        objects = int((wrong.counted & (true_labels == k)).sum())
+        right, predicted = (
+            int((wrong.right & (predicted_labels == k)).sum()),
+            int(((predicted_labels == k) & ~wrong.apart).sum()),
+        )
         precision = right / predicted if predicted else float("nan")
         recall = right / objects if objects else float("nan")
         f1 = 2 * right / (predicted + objects) if predicted + objects else float("nan")
@@ -96,8 +99,8 @@ def _fit(wrong: Mistakes) -> Lines:
     """How much of the finding is a matter of how well masks must fit."""
     objects = max(int(wrong.counted.sum()), 1)
     best = np.sort(wrong.overlap[wrong.right])
-    found = len(best) - np.searchsorted(best, FITS - 1e-9)
-    points = list(zip(FITS.tolist(), (found / objects).tolist(), strict=True))
+    above = len(best) - np.searchsorted(best, FITS - 1e-9)
+    points = list(zip(FITS.tolist(), (above / objects).tolist(), strict=True))
     note = "Where the curve falls late, masks fit well; where it starts low, objects are not found at all."
     return Lines(
         "How well masks fit", "least IoU", "share of the objects found", {"found": points}, note=note
@@ -110,8 +113,8 @@ def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
     edges = [0, *SIZES, np.inf]
     words = [f"under {SIZES[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(SIZES)), f"{SIZES[-1]} on"]
     counts = np.histogram(sides[wrong.counted], edges)[0].astype(float)
-    found = np.histogram(sides[wrong.found], edges)[0]
-    shares = {w: float(f / n) for w, n, f in zip(words, counts, found, strict=True) if n}
+    matched = np.histogram(sides[wrong.found], edges)[0]
+    shares = {w: float(f / n) for w, n, f in zip(words, counts, matched, strict=True) if n}
     unit = "root of the area, pixels"
     return [
         Bars("Size of the objects", unit, "objects", dict(zip(words, counts.tolist(), strict=True))),
@@ -128,8 +131,8 @@ def _galleries(
     worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]
     chosen: list[tuple[str, list[int], list[str]]] = []
     if worst:
-        said = [", ".join(f"{n[i]} {kind}" for kind, n in each.items() if n[i]) for i in worst]
-        chosen.append(("Images with most mistakes", worst, said))
+        texts = [", ".join(f"{n[i]} {kind}" for kind, n in each.items() if n[i]) for i in worst]
+        chosen.append(("Images with most mistakes", worst, texts))
     for kind, meaning in KINDS.items():
         images = [int(i) for i in np.argsort(-each[kind], kind="stable")[: SHOWN // 2] if each[kind][i]]
         if images:

@@ -81,8 +81,8 @@ def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
     partner[of[pairs]], fit[of[pairs]] = other[pairs], overlap[pairs]
     right = np.zeros(len(image), dtype=bool)
     right[of[pairs]] = same[pairs]
-    taken, found = (np.zeros(len(true_image), dtype=bool) for _ in range(2))
-    taken[other[pairs]], found[other[pairs]] = True, same[pairs]
+    taken, matched = (np.zeros(len(true_image), dtype=bool) for _ in range(2))
+    taken[other[pairs]], matched[other[pairs]] = True, same[pairs]
 
     covers, parts = both >= HALF * second, (both >= HALF * first) & (both >= PART * second)
     merging = np.bincount(of[covers], minlength=len(image)) > 1
@@ -97,16 +97,16 @@ def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
         "split": true_image[split],
         "class": image[(partner >= 0) & ~right],
     }
-    return Mistakes(partner, fit, right, crowds & (partner < 0), counted, found, where)
+    return Mistakes(partner, fit, right, crowds & (partner < 0), counted, matched, where)
 
 
 def _apart(truth: Outlines) -> Flags:
     """(M,) which objects are crowds or difficult."""
-    found = np.zeros(len(truth.labels), dtype=bool)
+    flags = np.zeros(len(truth.labels), dtype=bool)
     for flag in (truth.crowd, truth.difficult):
         if flag is not None:
-            found |= flag.numpy()
-    return found
+            flags |= flag.numpy()
+    return flags
 
 
 def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
@@ -115,10 +115,10 @@ def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
     others: list[Array] = [np.empty(0, dtype=np.int64)]
     start = other_start = 0
     for n, m in zip(shown.counts.tolist(), truth.counts.tolist(), strict=True):
-        one = _boxes(shown.bitmaps, start, n)
-        two = _boxes(truth.bitmaps, other_start, m)
-        near = np.maximum(one[:, None, :2], two[None, :, :2])
-        far = np.minimum(one[:, None, 2:], two[None, :, 2:])
+        shown_boxes = _boxes(shown.bitmaps, start, n)
+        true_boxes = _boxes(truth.bitmaps, other_start, m)
+        near = np.maximum(shown_boxes[:, None, :2], true_boxes[None, :, :2])
+        far = np.minimum(shown_boxes[:, None, 2:], true_boxes[None, :, 2:])
         i, j = np.nonzero((near < far).all(2))
         rows.append(start + i)
         others.append(other_start + j)

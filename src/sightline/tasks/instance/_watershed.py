@@ -75,12 +75,12 @@ class Hills:
 def hills(picture: Picture, way: Way) -> Hills:
     """What does not depend on `neck` and `least`."""
     place = _inner(picture)
-    there, clear = np.zeros(picture.shape[:2], dtype=bool), np.zeros(picture.shape[:2], dtype=np.float32)
-    there[place], clear[place] = _foreground(picture[place], way)
+    foreground, clear = np.zeros(picture.shape[:2], dtype=bool), np.zeros(picture.shape[:2], dtype=np.float32)
+    foreground[place], clear[place] = _foreground(picture[place], way)
     far = np.zeros(picture.shape[:2], dtype=np.float32)
-    distance = ndimage.distance_transform_edt(there[place]).astype(np.float32)
-    far[place] = np.where(there[place], ndimage.gaussian_filter(distance, max(way.smooth, 1.0)), 0)
-    hill = _climbed(far, there)
+    distance = ndimage.distance_transform_edt(foreground[place]).astype(np.float32)
+    far[place] = np.where(foreground[place], ndimage.gaussian_filter(distance, max(way.smooth, 1.0)), 0)
+    hill = _climbed(far, foreground)
     count = int(hill.max())
     peak = np.zeros(count + 1, dtype=np.float32)
     peak[1:] = ndimage.maximum(far, hill, np.arange(1, count + 1)) if count else 0
@@ -90,11 +90,11 @@ def hills(picture: Picture, way: Way) -> Hills:
 def _inner(picture: Picture) -> tuple[slice, slice]:
     """The picture within its frame of padding, if it has one."""
     grey = (picture == PAD_GREY).all(2)
-    found = []
+    slices = []
     for axis in (1, 0):
         real = np.flatnonzero(~grey.all(axis))
-        found.append(slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, grey.shape[1 - axis]))
-    return found[0], found[1]
+        slices.append(slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, grey.shape[1 - axis]))
+    return slices[0], slices[1]
 
 
 def _foreground(picture: Picture, way: Way) -> tuple[NDArray[np.bool_], Floats]:
@@ -104,13 +104,13 @@ def _foreground(picture: Picture, way: Way) -> tuple[NDArray[np.bool_], Floats]:
         grey = 1 - grey
     grey = ndimage.gaussian_filter(grey**way.power, way.smooth)
     threshold = _otsu(grey)
-    there = grey > threshold
-    if way.side == "rarer" and there.mean() > 0.5:
-        there, grey, threshold = ~there, -grey, -threshold
+    foreground = grey > threshold
+    if way.side == "rarer" and foreground.mean() > 0.5:
+        foreground, grey, threshold = ~foreground, -grey, -threshold
     if way.local:
-        there &= grey > ndimage.gaussian_filter(grey, way.local)
-    there = ndimage.binary_fill_holes(ndimage.binary_opening(there))
-    return np.asarray(there, dtype=bool), grey - np.float32(threshold)
+        foreground &= grey > ndimage.gaussian_filter(grey, way.local)
+    foreground = ndimage.binary_fill_holes(ndimage.binary_opening(foreground))
+    return np.asarray(foreground, dtype=bool), grey - np.float32(threshold)
 
 
 def _otsu(grey: Floats) -> float:
@@ -126,7 +126,7 @@ def _otsu(grey: Floats) -> float:
     return float(edges[1 + int(np.nan_to_num(between, posinf=0).argmax())])
 
 
-def _climbed(far: Floats, there: NDArray[np.bool_]) -> Labels:
+def _climbed(far: Floats, foreground: NDArray[np.bool_]) -> Labels:
     """(H, W) the hill that each pixel of the foreground comes to by steepest ascent; 0 elsewhere."""
     height, width = far.shape
     # A slope too small to matter, so that no two neighbours are level.
@@ -141,10 +141,10 @@ def _climbed(far: Floats, there: NDArray[np.bool_]) -> Labels:
     up = where.ravel()
     while not np.array_equal(further := up[up], up):
         up = further
-    top = up[there.ravel()]
-    found = np.zeros(far.size, dtype=np.int32)
-    found[there.ravel()] = np.unique(top, return_inverse=True)[1] + 1
-    return found.reshape(far.shape)
+    top = up[foreground.ravel()]
+    labels = np.zeros(far.size, dtype=np.int32)
+    labels[foreground.ravel()] = np.unique(top, return_inverse=True)[1] + 1
+    return labels.reshape(far.shape)
 
 
 def _saddles(far: Floats, hill: Labels) -> tuple[NDArray[np.int64], Floats]:
@@ -154,22 +154,22 @@ def _saddles(far: Floats, hill: Labels) -> tuple[NDArray[np.int64], Floats]:
     h, w = hill.shape
     for dy, dx in ((0, 1), (1, 0), (1, 1), (1, -1)):
         here = (slice(0, h - dy), slice(max(0, -dx), w - max(0, dx)))
-        there = (slice(dy, h), slice(max(0, dx), w - max(0, -dx)))
-        a, b = hill[here], hill[there]
+        neighbor = (slice(dy, h), slice(max(0, dx), w - max(0, -dx)))
+        a, b = hill[here], hill[neighbor]
         edge = (a != b) & (a > 0) & (b > 0)
         low, high = np.minimum(a, b)[edge].astype(np.int64), np.maximum(a, b)[edge]
         keys.append(low * count + high)
-        heights.append(np.minimum(far[here], far[there])[edge])
+        heights.append(np.minimum(far[here], far[neighbor])[edge])
     key, place = np.unique(np.concatenate(keys), return_inverse=True)
     saddle = np.zeros(len(key), dtype=np.float32)
     np.maximum.at(saddle, place, np.concatenate(heights))
     return np.column_stack([key // count, key % count]), saddle
 
 
-def objects(found: Hills, way: Way) -> Labels:
+def objects(basins: Hills, way: Way) -> Labels:
     """(H, W) number of the object that each pixel belongs to, from 1; 0 is background."""
-    root = np.arange(len(found.peak))
-    peak = found.peak.copy()
+    root = np.arange(len(basins.peak))
+    peak = basins.peak.copy()
 
     def top(i: int) -> int:
         while root[i] != i:
@@ -177,13 +177,13 @@ def objects(found: Hills, way: Way) -> Labels:
             i = int(root[i])
         return i
 
-    for p in np.argsort(-found.saddle, kind="stable").tolist():
-        a, b = (top(i) for i in found.pairs[p].tolist())
-        if a != b and found.saddle[p] >= way.neck * min(peak[a], peak[b]):
+    for p in np.argsort(-basins.saddle, kind="stable").tolist():
+        a, b = (top(i) for i in basins.pairs[p].tolist())
+        if a != b and basins.saddle[p] >= way.neck * min(peak[a], peak[b]):
             low, high = (a, b) if peak[a] < peak[b] else (b, a)
             root[low] = high
     whole = np.array([top(i) for i in range(len(root))])
-    labels = whole[found.hill]
+    labels = whole[basins.hill]
     large = np.bincount(labels.ravel(), minlength=len(root)) >= max(way.least, FEW_PIXELS)
     large[0] = False
     number = np.where(large, large.cumsum(), 0).astype(np.int32)
@@ -202,7 +202,7 @@ def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
     small = np.quantile(areas, [0.02, 0.05, 0.1]) if len(areas) else np.zeros(3)
     least = [int(a) for a in (small[0] / 2, *small)]
     way = Way(least=least[0])
-    known: dict[Way, list[Hills]] = {}
+    cache: dict[Way, list[Hills]] = {}
     grid: dict[str, list[Any]] = {
         "side": ["bright", "dark", "rarer"],
         "power": [1.0, 0.5],
@@ -213,29 +213,29 @@ def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
     }
     for name, values in grid.items():
         tried = [replace(way, **{name: value}) for value in values]
-        way = max(tried, key=lambda one: _f1(one, pictures, truths, known))
+        way = max(tried, key=lambda candidate: _f1(candidate, pictures, truths, cache))
     return way
 
 
 def _f1(
-    way: Way, pictures: Sequence[Picture], truths: Sequence[Labels], known: dict[Way, list[Hills]]
+    way: Way, pictures: Sequence[Picture], truths: Sequence[Labels], cache: dict[Way, list[Hills]]
 ) -> float:
     """F1 of objects over all pictures, mean over `FITS`."""
     base = replace(way, neck=Way.neck, least=Way.least)
-    if base not in known:
-        known[base] = [hills(picture, base) for picture in pictures]
-    right, said, true = np.zeros(len(FITS)), 0, 0
-    for found, truth in zip(known[base], truths, strict=True):
-        labels = objects(found, way)
+    if base not in cache:
+        cache[base] = [hills(picture, base) for picture in pictures]
+    right, predicted, true = np.zeros(len(FITS)), 0, 0
+    for basins, truth in zip(cache[base], truths, strict=True):
+        labels = objects(basins, way)
         overlap = ious(labels, truth)
         right += [(overlap >= fit).sum() for fit in FITS]
-        said, true = said + int(labels.max()), true + len(np.unique(truth[truth > 0]))
-    return float((2 * right / max(said + true, 1)).mean())
+        predicted, true = predicted + int(labels.max()), true + len(np.unique(truth[truth > 0]))
+    return float((2 * right / max(predicted + true, 1)).mean())
 
 
-def ious(one: Labels, two: Labels) -> NDArray[np.float64]:
+def ious(labels1: Labels, labels2: Labels) -> NDArray[np.float64]:
     """(A, B) intersection over union of the objects of two maps."""
-    a, b = int(one.max()) + 1, int(two.max()) + 1
-    both = np.bincount(one.ravel().astype(np.int64) * b + two.ravel(), minlength=a * b).reshape(a, b)
+    a, b = int(labels1.max()) + 1, int(labels2.max()) + 1
+    both = np.bincount(labels1.ravel().astype(np.int64) * b + labels2.ravel(), minlength=a * b).reshape(a, b)
     either = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both
     return np.asarray(both[1:, 1:] / np.maximum(either[1:, 1:], 1))

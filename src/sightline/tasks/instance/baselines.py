@@ -43,18 +43,18 @@ def _counted(truth: Outlines) -> Outlines:
     """The objects that are neither groups nor without a pixel."""
     keep = truth.bitmaps.areas() > 0
     keep &= (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
-    found = truth.only(keep if truth.crowd is None else keep & ~truth.crowd)
-    assert isinstance(found, Outlines)
-    return found
+    counted = truth.only(keep if truth.crowd is None else keep & ~truth.crowd)
+    assert isinstance(counted, Outlines)
+    return counted
 
 
 def _commonest(truth: Outlines, classes: int) -> Callable[[Any], Outlines]:
     """For each class the box that meets one of that class, at IoU 0.5, in most images, and its mean mask."""
     size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
-    known = _counted(truth)
+    objects = _counted(truth)
     boxes, grids, labels, scores = [torch.zeros(0, 4)], [torch.zeros(0, 28, 28)], [], []
     for k in range(classes):
-        of_class = known.only(known.labels == k)
+        of_class = objects.only(objects.labels == k)
         if not len(of_class.boxes):
             continue
         some = torch.arange(0, len(of_class.boxes), max(1, len(of_class.boxes) // CANDIDATES))
@@ -86,14 +86,14 @@ def _same_for_all(n: int, size: Tensor, masks: Bitmaps, labels: Tensor, scores: 
 
 def _watershed(images: Images, truth: Outlines) -> Callable[[Images], Outlines]:
     """Parameters that find most objects; all are of the class that they mostly touch."""
-    known = _counted(truth)
+    counted = _counted(truth)
     some = np.random.default_rng(0).permutation(len(images))[:LEARNT].tolist()
-    maps = [_numbered(known[i]) for i in some]
+    maps = [_numbered(counted[i]) for i in some]
     way = chosen([images[i] for i in some], maps)
-    votes = torch.zeros(max(1, int(known.labels.max()) + 1 if len(known.labels) else 1))
+    votes = torch.zeros(max(1, int(counted.labels.max()) + 1 if len(counted.labels) else 1))
     for i, true in zip(some, maps, strict=True):
         touched = torch.from_numpy((ious(objects(hills(images[i], way), way), true) > 0).any(0))
-        votes += torch.bincount(known[i].labels[: len(touched)][touched], minlength=len(votes))
+        votes += torch.bincount(counted[i].labels[: len(touched)][touched], minlength=len(votes))
     label = int(votes.argmax())
     return lambda new: Outlines.cat([_found(image, way, label) for image in new])  # type: ignore[return-value]
 
@@ -101,19 +101,19 @@ def _watershed(images: Images, truth: Outlines) -> Callable[[Images], Outlines]:
 def _numbered(truth: Outlines) -> Labels:
     """(H, W) number of the object, from 1, that each pixel of one image belongs to, all having a pixel."""
     height, width = truth.sizes[0].tolist()
-    found = np.zeros((height, width), dtype=np.int32)
+    numbered = np.zeros((height, width), dtype=np.int32)
     for number, (x, y, crop) in enumerate(truth.bitmaps, 1):
-        part = found[y : y + crop.shape[0], x : x + crop.shape[1]]
+        part = numbered[y : y + crop.shape[0], x : x + crop.shape[1]]
         part[crop[: part.shape[0], : part.shape[1]] > 0] = number
-    return found
+    return numbered
 
 
 def _found(image: Images, way: Way, label: int) -> Outlines:
     """The objects of one picture; the further they stand out from the threshold, the surer."""
-    seen = hills(image, way)
-    numbers = objects(seen, way)
+    basins = hills(image, way)
+    numbers = objects(basins, way)
     count = int(numbers.max())
-    clear = ndimage.mean(seen.height, numbers, np.arange(1, count + 1)) if count else np.zeros(0)
+    clear = ndimage.mean(basins.height, numbers, np.arange(1, count + 1)) if count else np.zeros(0)
     scores = torch.from_numpy(0.5 + np.clip(clear, 0, 1) / 2).float().reshape(-1)
     order = scores.argsort(descending=True, stable=True)[:KEPT]
     masks, corners = [], []

@@ -67,7 +67,7 @@ def parse_prompt(text: str) -> Prompt:
     Raises:
         UsageError: If it cannot be understood.
     """
-    found: dict[str, list[list[float]]] = {kind: [] for kind in NUMBERS}
+    values_by_kind: dict[str, list[list[float]]] = {kind: [] for kind in NUMBERS}
     for part in filter(None, (p.strip() for p in re.split("[;\n]", text))):
         kind, _, rest = part.partition(" ")
         if kind not in NUMBERS:
@@ -83,10 +83,12 @@ def parse_prompt(text: str) -> Prompt:
             raise UsageError(
                 f"--prompt: a box goes from its left top to its right bottom. Received '{part}'."
             )
-        found[kind].append(values)
-    if not any(found.values()):
+        values_by_kind[kind].append(values)
+    if not any(values_by_kind.values()):
         raise UsageError(f"--prompt says nothing. Write it as: {EXAMPLE}")
-    points, boxes = (torch.tensor(found[k], dtype=torch.float32).reshape(-1, n) for k, n in NUMBERS.items())
+    points, boxes = (
+        torch.tensor(values_by_kind[k], dtype=torch.float32).reshape(-1, n) for k, n in NUMBERS.items()
+    )
     return Prompt(points, boxes)
 
 
@@ -157,26 +159,28 @@ class Sam:
         scale = self.side / max(height, width)
         inner = int(height * scale + 0.5), int(width * scale + 0.5)
         to = torch.tensor([inner[1] / width, inner[0] / height])
-        known = self.network.get_image_embeddings(self._pixels(view(image, inner, "squash", 3)))
+        embeddings = self.network.get_image_embeddings(self._pixels(view(image, inner, "squash", 3)))
         masks, scores = [], []
-        for asked, several in (("input_points", True), ("input_boxes", False)):
+        for input_name, several in (("input_points", True), ("input_boxes", False)):
             where = prompt.points * to if several else prompt.boxes * to.repeat(2)
             if not len(where):
                 continue
             where = where[None, :, None] if several else where[None]
             out = self.network(
-                image_embeddings=known, multimask_output=several, **{asked: where.to(self.device)}
+                image_embeddings=embeddings, multimask_output=several, **{input_name: where.to(self.device)}
             )
             best = out.iou_scores[0].argmax(1)
             chosen = torch.arange(len(best), device=best.device)
             scores.append(out.iou_scores[0][chosen, best].float().clamp(0, 1).cpu())
-            masks += [self._full(one, inner, (height, width)) for one in out.pred_masks[0][chosen, best]]
-        found = Bitmaps.of(masks)
+            masks += [
+                self._full(is_single, inner, (height, width)) for is_single in out.pred_masks[0][chosen, best]
+            ]
+        bitmaps = Bitmaps.of(masks)
         score = torch.cat(scores)
         order = score.argsort(descending=True, stable=True)
-        order = order[found.areas()[order] > 0]
+        order = order[bitmaps.areas()[order] > 0]
         sizes = torch.tensor([[height, width]])
-        return Outlines.of(sizes, torch.tensor([len(order)]), found[order], order, score[order])
+        return Outlines.of(sizes, torch.tensor([len(order)]), bitmaps[order], order, score[order])
 
     def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
         """(1, 3, side, side) normalised, with zeros at the right and below."""
@@ -245,10 +249,10 @@ class SamPredictor:
     def outcome(self, name: str, image: NDArray[np.uint8]) -> Outcome:
         """What comes of one picture (H, W, C) uint8; a prompt outside of it is its error."""
         try:
-            found = self.sam.prompted(image, self.prompt.points, self.prompt.boxes)
+            outlines = self.sam.prompted(image, self.prompt.points, self.prompt.boxes)
         except UsageError as error:
             return Outcome(name, None, {}, str(error))
-        return Outcome(name, found, self.task.rows(found)[0])
+        return Outcome(name, outlines, self.task.rows(outlines)[0])
 
 
 def predictor(weights: str, prompt: str, device: torch.device | str = "cpu") -> SamPredictor:
@@ -259,5 +263,5 @@ def predictor(weights: str, prompt: str, device: torch.device | str = "cpu") -> 
         prompt: See `parse_prompt`.
         device: Where it runs.
     """
-    asked = parse_prompt(prompt)
-    return SamPredictor(Sam.load(weights, device), asked)
+    parsed = parse_prompt(prompt)
+    return SamPredictor(Sam.load(weights, device), parsed)

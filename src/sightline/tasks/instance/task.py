@@ -98,8 +98,8 @@ class Instance(Task):
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation; it becomes 0.5, from which on
         objects are shown and counted."""
-        found = best_thresholds(prediction, truth, len(self._names), THRESHOLD, by_masks)
-        return {"cuts": [round(t, 4) for t in found], "thresholds": [0.5] * len(found)}
+        thresholds = best_thresholds(prediction, truth, len(self._names), THRESHOLD, by_masks)
+        return {"cuts": [round(t, 4) for t in thresholds], "thresholds": [0.5] * len(thresholds)}
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:

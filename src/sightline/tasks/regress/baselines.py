@@ -44,8 +44,8 @@ def _ridge(images: Any, truth: Number, features: Callable[[Any], Any]) -> Callab
     model.fit(features(images), truth.value.double().numpy())
 
     def predict(new: Any) -> Number:
-        found = np.asarray(model.predict(features(new)))
-        return Number(torch.from_numpy(found.reshape(len(new), -1)))
+        predicted = np.asarray(model.predict(features(new)))
+        return Number(torch.from_numpy(predicted.reshape(len(new), -1)))
 
     return predict
 
@@ -55,7 +55,7 @@ def _nearest(features: Any, truth: Number) -> Callable[[Any], Number]:
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
 
     def predict(new: Any) -> Number:
-        found = torch.from_numpy(near.kneighbors(new, return_distance=False))
-        return Number(truth.value.double()[found].mean(1))
+        indices = torch.from_numpy(near.kneighbors(new, return_distance=False))
+        return Number(truth.value.double()[indices].mean(1))
 
     return predict

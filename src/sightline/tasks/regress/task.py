@@ -77,10 +77,10 @@ class Regress(Task):
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """Prediction against truth for each number, and the largest errors as pictures."""
-        found: list[Exhibit] = []
+        items: list[Exhibit] = []
         for m, name in enumerate(self.info.outputs):
             pairs = list(zip(truth.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))
-            found.append(
+            items.append(
                 Scatter(f"Prediction against truth: {name}", "truth", "prediction", pairs[:2000], True)
             )
         spread = torch.tensor([r[1] for r in self.info.range])
@@ -88,8 +88,8 @@ class Regress(Task):
         for title, largest in (("Largest errors", True), ("Smallest errors", False)):
             where = error.argsort(descending=largest)[:SHOWN].tolist()
             captions = [f"{_text(prediction.value[i])}, is {_text(truth.value[i])}" for i in where]
-            found.append(Gallery(title, [ids[i] for i in where], captions))
-        return found
+            items.append(Gallery(title, [ids[i] for i in where], captions))
+        return items
 
 
 def _text(values: torch.Tensor) -> str:

@@ -45,9 +45,9 @@ def _named(values: np.ndarray, names: Sequence[str]) -> dict[str, float]:
 
 
 def _per_class(counts: np.ndarray, names: Sequence[str]) -> Table:
-    right, truth, said = np.diag(counts), counts.sum(1), counts.sum(0)
+    right, truth, predicted = np.diag(counts), counts.sum(1), counts.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns = [class_ious(counts), 2 * right / (truth + said), right / said, right / truth]
+        columns = [class_ious(counts), 2 * right / (truth + predicted), right / predicted, right / truth]
     rows = [[n, int(truth[k]), *(float(c[k]) for c in columns)] for k, n in enumerate(names)]
     note = "Over all pixels of all images at once; pixels without a class in the truth are left out."
     return Table("Per class", ["class", "pixels", "IoU", "Dice", "precision", "recall"], rows, note)
@@ -63,11 +63,11 @@ def _edges(prediction: Masks, truth: Masks) -> Lines:
     """How many of the mistakes lie near a border between classes."""
     wrong, pixels = np.zeros(len(REACH) + 1), np.zeros(len(REACH) + 1)
     for i in range(len(truth)):
-        said, there = prediction.map(i), truth.map(i)
-        known = there != VOID
-        bins = np.digitize(_distance(there), REACH)[known]
+        predicted, target = prediction.map(i), truth.map(i)
+        valid = target != VOID
+        bins = np.digitize(_distance(target), REACH)[valid]
         pixels += np.bincount(bins, minlength=len(REACH) + 1)
-        wrong += np.bincount(bins, weights=(said != there)[known], minlength=len(REACH) + 1)
+        wrong += np.bincount(bins, weights=(predicted != target)[valid], minlength=len(REACH) + 1)
     share = wrong.cumsum()[:-1] / max(wrong.sum(), 1)
     ground = pixels.cumsum()[:-1] / max(pixels.sum(), 1)
     series = {
@@ -78,16 +78,16 @@ def _edges(prediction: Masks, truth: Masks) -> Lines:
     return Lines("Mistakes near borders", "within so many pixels of a border", "share", series, note=note)
 
 
-def _distance(one: np.ndarray) -> np.ndarray:
+def _distance(class_map: np.ndarray) -> np.ndarray:
     """(H, W): distance in pixels to the nearest pixel of another class, less one."""
-    edge = np.zeros(one.shape, dtype=bool)
-    across, down = one[:, 1:] != one[:, :-1], one[1:] != one[:-1]
+    edge = np.zeros(class_map.shape, dtype=bool)
+    across, down = class_map[:, 1:] != class_map[:, :-1], class_map[1:] != class_map[:-1]
     edge[:, 1:] |= across
     edge[:, :-1] |= across
     edge[1:] |= down
     edge[:-1] |= down
     if not edge.any():
-        return np.full(one.shape, np.inf)
+        return np.full(class_map.shape, np.inf)
     return np.asarray(ndimage.distance_transform_edt(~edge))
 
 
@@ -99,11 +99,11 @@ def _galleries(
     worst = np.argsort(-wrong, kind="stable")[:SHOWN].tolist()
     some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
     note = "Truth, prediction, and in red what differs; what has no class in the truth is left as it is."
-    found: list[Exhibit] = []
+    items: list[Exhibit] = []
     for title, chosen in (("Images with most mistakes", worst), ("A sample of the images", some)):
         captions = [f"{100 * wrong[i]:.1f} % of the pixels wrong" for i in chosen]
         where = torch.tensor(chosen)
-        found.append(
+        items.append(
             Gallery(title, [ids[i] for i in chosen], captions, note, truth[where], prediction[where], names)
         )
-    return found
+    return items

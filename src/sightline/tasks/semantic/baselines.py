@@ -38,7 +38,7 @@ def baselines(classes: int) -> list[Baseline]:
     Args:
         classes: Number of classes K.
     """
-    found = [
+    baselines_used = [
         Baseline("place", "the commonest class at each place of the picture", lambda _, truth: _place(truth),
                  looks=False),
         Baseline("colours", f"k-means: {COLOURS} colours, each with its commonest class", _colours, side=128),
@@ -49,8 +49,8 @@ def baselines(classes: int) -> list[Baseline]:
     ]  # fmt: skip
     if classes == 2:
         otsu = Baseline("otsu", "one threshold of brightness for each picture (Otsu 1979)", _otsu, side=256)
-        found.insert(1, otsu)
-    return found
+        baselines_used.insert(1, otsu)
+    return baselines_used
 
 
 def _place(truth: Masks) -> Callable[[Any], Masks]:
@@ -58,16 +58,16 @@ def _place(truth: Masks) -> Callable[[Any], Masks]:
     height, width = (int(v) for v in truth.sizes.max(0).values) if len(truth) else (1, 1)
     counts: dict[int, NDArray[np.int64]] = {}
     for i in range(len(truth)):
-        one = truth.map(i)
-        for k in np.unique(one[one != VOID]).tolist():
-            seen = counts.setdefault(k, np.zeros((height, width), dtype=np.int64))
-            seen[: one.shape[0], : one.shape[1]] += one == k
+        class_map = truth.map(i)
+        for k in np.unique(class_map[class_map != VOID]).tolist():
+            counts_of_class = counts.setdefault(k, np.zeros((height, width), dtype=np.int64))
+            counts_of_class[: class_map.shape[0], : class_map.shape[1]] += class_map == k
     if not counts:
         counts[0] = np.ones((height, width), dtype=np.int64)
-    known = sorted(counts)
-    stack = np.stack([counts[k] for k in known])
-    best = np.array(known, dtype=np.uint8)[stack.argmax(0)]
-    best[stack.sum(0) == 0] = known[int(stack.sum((1, 2)).argmax())]
+    classes = sorted(counts)
+    stack = np.stack([counts[k] for k in classes])
+    best = np.array(classes, dtype=np.uint8)[stack.argmax(0)]
+    best[stack.sum(0) == 0] = classes[int(stack.sum((1, 2)).argmax())]
     return lambda images: Masks.of([best] * len(images))
 
 
@@ -91,8 +91,8 @@ def _colours(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     model = MiniBatchKMeans(min(COLOURS, len(x)), random_state=0, n_init=3).fit(x)
     votes = np.zeros((model.n_clusters, VOID), dtype=np.int64)
     np.add.at(votes, (model.labels_, y), 1)
-    said = votes.argmax(1).astype(np.uint8)
-    return lambda new: Masks.of([said[model.predict(_flat(p))].reshape(p.shape[:2]) for p in new])
+    class_of_cluster = votes.argmax(1).astype(np.uint8)
+    return lambda new: Masks.of([class_of_cluster[model.predict(_flat(p))].reshape(p.shape[:2]) for p in new])
 
 
 def _flat(image: Images) -> NDArray[np.float32]:
@@ -105,10 +105,10 @@ def _otsu(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     return lambda new: Masks.of([(_bright(p) == bright_is_one).astype(np.uint8) for p in new])
 
 
-def _agrees(bright: NDArray[np.bool_], one: NDArray[np.uint8]) -> int:
+def _agrees(bright: NDArray[np.bool_], class_map: NDArray[np.uint8]) -> int:
     """Pixels where bright means class 1, less those where it does not."""
-    known = one != VOID
-    return int((known & (bright == (one == 1))).sum()) * 2 - int(known.sum())
+    valid = class_map != VOID
+    return int((valid & (bright == (class_map == 1))).sum()) * 2 - int(valid.sum())
 
 
 def _bright(image: Images) -> NDArray[np.bool_]:
@@ -147,20 +147,20 @@ def _logistic(maps: Maps, truth: Masks) -> Callable[[Maps], Masks]:
     x, y = [], []
     for i, levels in enumerate(maps):
         if i in chosen:
-            one = truth.map(i)
-            x.append(_sampled(levels, chosen[i], one.shape))
-            y.append(one.ravel()[chosen[i]])
-    seen = np.unique(np.concatenate(y)) if y else np.zeros(1)
-    labels, size = torch.from_numpy(seen.astype(np.uint8)), tuple(int(v) for v in truth.sizes[0])
-    if len(seen) < 2:
+            class_map = truth.map(i)
+            x.append(_sampled(levels, chosen[i], class_map.shape))
+            y.append(class_map.ravel()[chosen[i]])
+    classes_present = np.unique(np.concatenate(y)) if y else np.zeros(1)
+    labels, size = torch.from_numpy(classes_present.astype(np.uint8)), tuple(int(v) for v in truth.sizes[0])
+    if len(classes_present) < 2:
         return lambda new: Masks.of(labels.expand(size) for _ in new)
     scale = StandardScaler()
-    model, known = LogisticRegression(C=0.1, max_iter=ROUNDS), scale.fit_transform(np.concatenate(x))
+    model, scaled = LogisticRegression(C=0.1, max_iter=ROUNDS), scale.fit_transform(np.concatenate(x))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop as far as it has come
-        model.fit(known, np.concatenate(y))
+        model.fit(scaled, np.concatenate(y))
     weight, bias = (np.asarray(v, dtype=np.float64) for v in (model.coef_, model.intercept_))
-    if len(seen) == 2:  # the scores of the first class are then 0
+    if len(classes_present) == 2:  # the scores of the first class are then 0
         weight, bias = (np.concatenate([np.zeros_like(v), v]) for v in (weight, bias))
     weight = weight / scale.scale_
     bias = bias - weight @ scale.mean_
@@ -172,11 +172,11 @@ def _sampled(levels: list[Tensor], where: NDArray[np.int64], size: tuple[int, ..
     rows, columns = np.divmod(where, size[1])
     places = np.stack([(2 * columns + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], 1)
     grid = torch.from_numpy(places).float()[None, None]
-    found = [
+    parts = [
         F.grid_sample(m[None].float(), grid, padding_mode="border", align_corners=False)[0, :, 0]
         for m in levels
     ]
-    return torch.cat(found).T.numpy()
+    return torch.cat(parts).T.numpy()
 
 
 def _scores(
@@ -186,8 +186,8 @@ def _scores(
     parts = torch.split(torch.from_numpy(weight).float(), [len(m) for m in levels], 1)
     total = torch.from_numpy(bias).float()[:, None, None]
     for part, level in zip(parts, levels, strict=True):
-        own = torch.einsum("kd,dhw->khw", part, level.float())
-        total = total + F.interpolate(own[None], size=size, mode="bilinear", align_corners=False)[0]
+        level_scores = torch.einsum("kd,dhw->khw", part, level.float())
+        total = total + F.interpolate(level_scores[None], size=size, mode="bilinear", align_corners=False)[0]
     return total
 
 
@@ -196,10 +196,10 @@ def _filtered(image: Images) -> NDArray[np.float32]:
     height, width = image.shape[:2]
     grey = image.astype(np.float32).mean(2)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
-    found = [*image.astype(np.float32).transpose(2, 0, 1), rows / height, columns / width]
+    channels = [*image.astype(np.float32).transpose(2, 0, 1), rows / height, columns / width]
     for sigma in SIGMAS:
         mean = ndimage.gaussian_filter(grey, sigma)
         spread = np.sqrt(np.maximum(ndimage.gaussian_filter(grey**2, sigma) - mean**2, 0))
         edges = ndimage.gaussian_gradient_magnitude(grey, sigma)
-        found += [mean, edges, ndimage.gaussian_laplace(grey, sigma), spread]
-    return np.stack(found, 2).reshape(height * width, -1)
+        channels += [mean, edges, ndimage.gaussian_laplace(grey, sigma), spread]
+    return np.stack(channels, 2).reshape(height * width, -1)

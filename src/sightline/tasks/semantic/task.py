@@ -48,12 +48,12 @@ class Semantic(Task):
         rng, side = np.random.default_rng(seed), 4 * size
         images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
         maps = np.zeros((n, side, side), dtype=np.uint8)
-        for image, one in zip(images, maps, strict=True):
+        for image, class_map in zip(images, maps, strict=True):
             for label, (h, w) in ((1, (side // 3, side // 3)), (2, (side // 5, side // 2))):
                 y, x = int(rng.integers(0, side - h)), int(rng.integers(0, side - w))
-                one[y : y + h, x : x + w] = label
-            image[one == 1] += 150
-            image[one == 2, 0] += 150
+                class_map[y : y + h, x : x + w] = label
+            image[class_map == 1] += 150
+            image[class_map == 2, 0] += 150
         ids = [f"toy/{i:03d}" for i in range(n)]
         classes = Classes(("ground", "square", "bar"))
         return Dataset("toy", "toy", ids, Arrays(images), Masks.of(maps), classes)

@@ -100,12 +100,12 @@ class Net(Model):
         goal = F.one_hot(truth.value, len(self.weights)) if truth.scores is None else truth.scores
         return {"loss": _cross_entropy(logits, goal.to(logits.dtype), self.weights, smooth)}
 
-    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": divergence from the teacher's softened classes, or from each of its labels}."""
-        teaching.same(said, goal, ("logits",))
+        teaching.same(outputs, goal, ("logits",))
         if self.settings["multi"]:
-            return {"taught": teaching.labels(said["logits"], goal["logits"]).mean()}
-        return {"taught": teaching.classes(said["logits"], goal["logits"], teaching.TEMPERATURE)}
+            return {"taught": teaching.labels(outputs["logits"], goal["logits"]).mean()}
+        return {"taught": teaching.classes(outputs["logits"], goal["logits"], teaching.TEMPERATURE)}
 
     def fit_head(self, features: Tensor, target: Label, val_features: Tensor, val_target: Label) -> str:
         """Logistic regression: of the classes, or of each label."""

@@ -49,11 +49,11 @@ class Detector(Model):
             UsageError: If they are too small for the network.
         """
         size = (images.shape[2], images.shape[3])
-        found = self._places.get(size)
-        if found is None or found.anchors.device != images.device:
-            found = laid(self.network.net, self.card.name, images, self.multiple)
-            self._places[size] = found
-        return found
+        anchors = self._places.get(size)
+        if anchors is None or anchors.anchors.device != images.device:
+            anchors = laid(self.network.net, self.card.name, images, self.multiple)
+            self._places[size] = anchors
+        return anchors
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
@@ -66,8 +66,8 @@ class Detector(Model):
         What the loss is computed from comes with them, but is left out of an exported model.
         """
         raw = self.raw(images)
-        found = self.candidates(raw, self.place(images))
-        return found if torch.compiler.is_exporting() else {**raw, **found}
+        candidates = self.candidates(raw, self.place(images))
+        return candidates if torch.compiler.is_exporting() else {**raw, **candidates}
 
     def raw(self, images: Tensor) -> dict[str, Tensor]:
         """What the network says, in full precision: boxes in half of it would be pixels off."""

@@ -76,12 +76,12 @@ class Detector(Model):
         net = kind(self._config(library, variant)).model
         _mend(net)
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
-        if found is not None:
-            fill(net, found, BODY)
+        weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
+        if weights is not None:
+            fill(net, weights, BODY)
             settings["keep_statistics"] = True
         self.network = Network(net, BODY, still=settings.get("keep_statistics", False))
-        if found is not None:
+        if weights is not None:
             self.network.origin = f"huggingface.co: {variant.hub}"
             # These were trained on pictures in [0, 1] as they are.
             self.network.pixels = ((0.0,) * 3, (1.0,) * 3) if settings["channels"] == 3 else None
@@ -120,8 +120,8 @@ class Detector(Model):
         scale = torch.tensor([width, height, width, height], device=images.device)
         boxes = from_centres(raw["layer_boxes"][:, -1]) * scale
         scores = raw["layer_logits"][:, -1].sigmoid()
-        found = candidates.best(boxes, scores, [scores.shape[1]], scores.shape[1])
-        return found if torch.compiler.is_exporting() else {**raw, **found}
+        best = candidates.best(boxes, scores, [scores.shape[1]], scores.shape[1])
+        return best if torch.compiler.is_exporting() else {**raw, **best}
 
     def _said(self, images: Tensor, truths: Any = None) -> tuple[dict[str, Tensor], Any]:
         """The outputs of all layers in full precision; with truths, what the queries of denoising are."""

@@ -58,15 +58,15 @@ class Yolo(Model):
         outputs: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """{"loss": the sum, "box", "sides", "class", "single"}; see `box_losses`."""
-        said = outputs or self(batch.images)
-        parts, _ = box_losses(said, batch.targets)
+        raw = outputs or self(batch.images)
+        parts, _ = box_losses(raw, batch.targets)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
-    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `teaching.places`."""
-        return teaching.places(said, goal)
+        return teaching.places(outputs, goal)
 
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""
-        found: nn.Module = self.network.backbone
-        return found
+        backbone: nn.Module = self.network.backbone
+        return backbone

@@ -122,8 +122,8 @@ class Yolo1(Model):
             the cell, in cells, the square roots of width and height as shares of the picture, and the
             confidence; then the score of each class.
         """
-        said: Tensor = self.network(self.normalise(images))
-        return {"cells": said.view(len(said), GRID, GRID, -1)}
+        outputs: Tensor = self.network(self.normalise(images))
+        return {"cells": outputs.view(len(outputs), GRID, GRID, -1)}
 
     def backbone(self) -> nn.Module:
         """The whole network; `--freeze` holds its convolutional layers."""
@@ -179,8 +179,8 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
     goal = to_centres(share)
     spot = (goal[:, :2] * grid).clamp(0, grid - 1e-4)
     column, row = spot.floor().long().unbind(1)
-    own = cells[truth.image, row, column]
-    boxes = _said(own)
+    cells_of_objects = cells[truth.image, row, column]
+    boxes = _said(cells_of_objects)
     with torch.no_grad():
         overlaps = iou(_boxes(cells)[truth.image, row, column], share[:, None])
         overlap, responsible = overlaps.max(1)
@@ -195,7 +195,7 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
         "place": COORD * place / images,
         "object": right / images,
         "empty": EMPTY * (everywhere - chosen[:, 4].square().sum()) / images,
-        "class": (own[:, 5 * BOXES :] - kind).square().sum() / images,
+        "class": (cells_of_objects[:, 5 * BOXES :] - kind).square().sum() / images,
     }
 
 
@@ -221,11 +221,11 @@ def _said(cells: Tensor) -> Tensor:
 def _boxes(cells: Tensor) -> Tensor:
     """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the picture."""
     grid = cells.shape[1]
-    said = _said(cells)
+    predicted = _said(cells)
     steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
-    x = (said[..., 0] + steps[:, None]) / grid
-    y = (said[..., 1] + steps[:, None, None]) / grid
-    return from_centres(torch.stack([x, y, said[..., 2].square(), said[..., 3].square()], -1))
+    x = (predicted[..., 0] + steps[:, None]) / grid
+    y = (predicted[..., 1] + steps[:, None, None]) / grid
+    return from_centres(torch.stack([x, y, predicted[..., 2].square(), predicted[..., 3].square()], -1))
 
 
 def _full(channels: int) -> nn.Sequential:
@@ -235,8 +235,8 @@ def _full(channels: int) -> nn.Sequential:
         if word == "M":
             layers.append(nn.MaxPool2d(2))
             continue
-        said = [int(number) for number in word.split("/")]
-        outputs, kernel, stride = [*said, *(3, 1)[len(said) - 1 :]]
+        numbers = [int(number) for number in word.split("/")]
+        outputs, kernel, stride = [*numbers, *(3, 1)[len(numbers) - 1 :]]
         layers += [nn.Conv2d(channels, outputs, kernel, stride, kernel // 2), nn.LeakyReLU(0.1, inplace=True)]
         channels = outputs
     return nn.Sequential(*layers)

@@ -31,7 +31,7 @@ def fetch(kind: Any, hub: str) -> Callable[[], Tensors] | None:
 
     def tensors() -> Tensors:
         with patient(hub):
-            found: Tensors = kind.from_pretrained(hub).state_dict()
-            return found
+            weights: Tensors = kind.from_pretrained(hub).state_dict()
+            return weights
 
     return tensors if hub else None

@@ -50,8 +50,8 @@ class Yolo(Model):
             have a cell for 4x4 pixels.
         """
         more = ("coefficients", "prototypes")
-        said = yolo.forward(self.network, self.normalise(images), self.settings, more)
-        return {**said, "coefficients": said["coefficients"].tanh()}
+        outputs = yolo.forward(self.network, self.normalise(images), self.settings, more)
+        return {**outputs, "coefficients": outputs["coefficients"].tanh()}
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
@@ -65,13 +65,14 @@ class Yolo(Model):
         Boxes are those of the detector; masks lie in the pixels that they touch. What has not one pixel
         is no object, and is left out.
         """
-        found, row = select(answer, settings)
-        masks = cut(answer["prototypes"], answer["coefficients"][found.image, row], found)
-        areas = masks.areas().to(found.boxes.device)
-        made = Outlines(
-            found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks
+        detections, row = select(answer, settings)
+        masks = cut(answer["prototypes"], answer["coefficients"][detections.image, row], detections)
+        areas = masks.areas().to(detections.boxes.device)
+        outlines = Outlines(
+            detections.counts, detections.sizes, detections.boxes, detections.labels, detections.scores,
+            areas, masks=masks,
         )  # fmt: skip
-        return centred(made.only(areas > 0), settings.get("cuts"))
+        return centred(outlines.only(areas > 0), settings.get("cuts"))
 
     def loss(
         self,
@@ -84,17 +85,17 @@ class Yolo(Model):
 
         See `box_losses` and `mask_loss`; masks of groups (crowd) are not learnt.
         """
-        said = outputs or self(batch.images)
-        parts, found = box_losses(said, batch.targets)
+        raw = outputs or self(batch.images)
+        parts, assigned = box_losses(raw, batch.targets)
         # The places were assigned to exactly these objects.
-        parts["mask"] = mask_loss(said, learnable(batch.targets), found, rng)
+        parts["mask"] = mask_loss(raw, learnable(batch.targets), assigned, rng)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
-    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `teaching.places`."""
-        return teaching.places(said, goal)
+        return teaching.places(outputs, goal)
 
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""
-        found: nn.Module = self.network.backbone
-        return found
+        backbone: nn.Module = self.network.backbone
+        return backbone

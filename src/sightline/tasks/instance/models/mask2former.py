@@ -117,11 +117,13 @@ class Mask2Former(Model):
         # What nothing depends on gets no gradient, which several processes would wait for.
         net.get_submodule(BODY).swin.layernorm = nn.Identity()
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, fetch(kind, variant.hub), installed=here)
-        if found is not None:
-            fill(net, found, BODY)
+        weights = fetched(
+            f"'{self.card.name}' ({name})", pretrained, fetch(kind, variant.hub), installed=here
+        )
+        if weights is not None:
+            fill(net, weights, BODY)
         self.network = Network(net, BODY, still=False)
-        if found is not None:
+        if weights is not None:
             self.network.origin = f"huggingface.co: {variant.hub}"
             self.network.pixels = IMAGENET if settings["channels"] == 3 else None
 
@@ -174,22 +176,22 @@ class Mask2Former(Model):
             pair, best = pair[best > settings["conf"]], best[best > settings["conf"]]
             query, label = pair // (classes.shape[1] - 1), pair % (classes.shape[1] - 1)
             chosen, row = query.unique(return_inverse=True)
-            there, sure = _enlarged(maps[chosen].float(), settings["size"])
+            inside, sure = _enlarged(maps[chosen].float(), settings["size"])
             score = (best * sure[row]).cpu()
             keep = score.argsort(descending=True, stable=True)
             keep = keep[score[keep] > settings["conf"]]
             counts.append(len(keep))
-            masks.append(there[row.cpu()[keep]])
+            masks.append(inside[row.cpu()[keep]])
             labels.append(label.cpu()[keep])
             scores.append(score[keep])
-        found = Outlines.of(
+        outlines = Outlines.of(
             sizes.repeat(len(counts), 1),
             torch.tensor(counts),
             Bitmaps.cat(masks),
             torch.cat(labels),
             torch.cat(scores),
         )
-        return candidates.centred(found.to(answer["class_logits"].device), settings.get("cuts"))
+        return candidates.centred(outlines.to(answer["class_logits"].device), settings.get("cuts"))
 
     def loss(
         self,
@@ -207,13 +209,16 @@ class Mask2Former(Model):
         with seeded(rng):
             if outputs is None:
                 out = self._said(batch.images)
-                said = {"class_logits": out.class_queries_logits, "mask_logits": out.masks_queries_logits}
+                final_outputs = {
+                    "class_logits": out.class_queries_logits,
+                    "mask_logits": out.masks_queries_logits,
+                }
                 others = out.auxiliary_logits if self.training else []
             else:
-                said, others = outputs, []
+                final_outputs, others = outputs, []
             terms = net.get_loss_dict(
-                masks_queries_logits=said["mask_logits"].float(),
-                class_queries_logits=said["class_logits"].float(),
+                masks_queries_logits=final_outputs["mask_logits"].float(),
+                class_queries_logits=final_outputs["class_logits"].float(),
                 mask_labels=masks,
                 class_labels=labels,
                 auxiliary_predictions=[{k: v.float() for k, v in other.items()} for other in others],
@@ -237,10 +242,10 @@ def _enlarged(logits: Tensor, size: list[int]) -> tuple[Bitmaps, Tensor]:
             continue
         large = F.interpolate(some[None], scale_factor=STRIDE, mode="bilinear", align_corners=False)[0]
         large = large[:, : size[0], : size[1]]
-        there = large > 0
-        chance = (large.sigmoid() * there).sum((1, 2))
-        sure.append(chance / there.sum((1, 2)).clamp(min=1))
-        parts.append(Bitmaps.of(there.cpu()))
+        inside = large > 0
+        chance = (large.sigmoid() * inside).sum((1, 2))
+        sure.append(chance / inside.sum((1, 2)).clamp(min=1))
+        parts.append(Bitmaps.of(inside.cpu()))
     return Bitmaps.cat(parts), torch.cat(sure)
 
 
@@ -250,10 +255,10 @@ def _truths(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
     target = candidates.learnable(batch.targets)
     masks, labels = [], []
     for i in range(len(target)):
-        one = target[i]
-        assert one.masks is not None
-        masks.append(one.masks.dense(height, width).to(batch.images.device, torch.float32))
-        labels.append(one.labels)
+        target_of_image = target[i]
+        assert target_of_image.masks is not None
+        masks.append(target_of_image.masks.dense(height, width).to(batch.images.device, torch.float32))
+        labels.append(target_of_image.labels)
     return masks, labels
 
 

@@ -81,10 +81,10 @@ class MaskRCNN(Model):
             UsageError: If they are too small for the network.
         """
         size = (images.shape[2], images.shape[3])
-        found = self._places.get(size)
-        if found is None or found.anchors.device != images.device:
-            found = self._places[size] = laid(self.network.net, self.card.name, images)
-        return found
+        anchors = self._places.get(size)
+        if anchors is None or anchors.anchors.device != images.device:
+            anchors = self._places[size] = laid(self.network.net, self.card.name, images)
+        return anchors
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
@@ -100,8 +100,8 @@ class MaskRCNN(Model):
             comes with them, but is left out of an exported model.
         """
         raw = self.raw(images)
-        found = self.found(raw, self.place(images))
-        return found if torch.compiler.is_exporting() else {**raw, **found}
+        candidates = self.found(raw, self.place(images))
+        return candidates if torch.compiler.is_exporting() else {**raw, **candidates}
 
     def raw(self, images: Tensor) -> dict[str, Tensor]:
         """Feature maps in full precision: scores, masks and losses are computed from them."""
@@ -114,18 +114,23 @@ class MaskRCNN(Model):
         net, maps, most = self.network.net, maps_of(raw), self.settings["max_objects"]
         boxes, scores = scored(net, maps, place)
         best = candidates.best(boxes, scores, [scores.shape[1]], MOST)
-        kept, _ = candidates.select(best, {**self.settings, "size": place.size})
-        logits = _masked(net, maps, kept.boxes.split(kept.counts.tolist()), place)  # type: ignore[no-untyped-call]
-        own = logits[torch.arange(len(logits), device=logits.device), kept.labels + 1].sigmoid()
-        assert kept.scores is not None
-        first = (kept.counts.cumsum(0) - kept.counts)[kept.image]
-        slot = torch.arange(len(own), device=own.device) - first
-        found = {}
-        parts = {"boxes": kept.boxes, "scores": kept.scores, "labels": kept.labels, "masks": own}
+        detections, _ = candidates.select(best, {**self.settings, "size": place.size})
+        logits = _masked(net, maps, detections.boxes.split(detections.counts.tolist()), place)  # type: ignore[no-untyped-call]
+        own_masks = logits[torch.arange(len(logits), device=logits.device), detections.labels + 1].sigmoid()
+        assert detections.scores is not None
+        first = (detections.counts.cumsum(0) - detections.counts)[detections.image]
+        slot = torch.arange(len(own_masks), device=own_masks.device) - first
+        padded = {}
+        parts = {
+            "boxes": detections.boxes,
+            "scores": detections.scores,
+            "labels": detections.labels,
+            "masks": own_masks,
+        }
         for name, value in parts.items():
-            found[name] = value.new_zeros(len(kept), most, *value.shape[1:])
-            found[name][kept.image, slot] = value
-        return found
+            padded[name] = value.new_zeros(len(detections), most, *value.shape[1:])
+            padded[name][detections.image, slot] = value
+        return padded
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
@@ -135,13 +140,14 @@ class MaskRCNN(Model):
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
         """Objects with their pixels; those without a pixel are dropped."""
-        kept, row = candidates.select(answer, settings)
-        masks = pasted(answer["masks"][kept.image, row], kept.boxes, settings["size"])
-        areas = masks.areas().to(kept.boxes.device)
-        found = Outlines(
-            kept.counts, kept.sizes, kept.boxes, kept.labels, kept.scores, areas, masks=masks
+        detections, row = candidates.select(answer, settings)
+        masks = pasted(answer["masks"][detections.image, row], detections.boxes, settings["size"])
+        areas = masks.areas().to(detections.boxes.device)
+        outlines = Outlines(
+            detections.counts, detections.sizes, detections.boxes, detections.labels, detections.scores,
+            areas, masks=masks,
         )  # fmt: skip
-        return candidates.centred(found.only(areas > 0), settings.get("cuts"))
+        return candidates.centred(outlines.only(areas > 0), settings.get("cuts"))
 
     def loss(
         self,
@@ -168,12 +174,12 @@ class MaskRCNN(Model):
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
         proposals, matched, labels, goals = heads.select_training_samples(proposals, truths)
         kind, box = fastrcnn_loss(*judged(net, maps, proposals, place), labels, goals)
-        real = [one > 0 for one in labels]
+        real = [labels_of_image > 0 for labels_of_image in labels]
         boxes = [p[r] for p, r in zip(proposals, real, strict=True)]
-        said = _masked(net, maps, boxes, place)
+        mask_logits = _masked(net, maps, boxes, place)
         masks = [t["masks"][m[r]] for t, m, r in zip(truths, matched, real, strict=True)]
-        kinds = torch.cat([one[r] for one, r in zip(labels, real, strict=True)])
-        mask = _mask_loss(said, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
+        kinds = torch.cat([labels_of_image[r] for labels_of_image, r in zip(labels, real, strict=True)])
+        mask = _mask_loss(mask_logits, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box, "mask": mask}
 
     imitate = teaching.unordered
@@ -187,7 +193,10 @@ def _truths(targets: Instances) -> list[dict[str, Any]]:
     """Boxes, labels and masks of the learnable objects of each image."""
     target = candidates.learnable(replace(targets, boxes=targets.boxes.float(), labels=targets.labels + 1))
     each = (target[i] for i in range(len(target)))
-    return [{"boxes": one.boxes, "labels": one.labels, "masks": one.masks} for one in each]
+    return [
+        {"boxes": targets_of_image.boxes, "labels": targets_of_image.labels, "masks": targets_of_image.masks}
+        for targets_of_image in each
+    ]
 
 
 def _masked(net: Any, maps: dict[str, Tensor], boxes: Any, place: Place) -> Tensor:
@@ -206,8 +215,8 @@ def _mask_loss(logits: Tensor, kinds: Tensor, goals: list[Tensor]) -> Tensor:
     """
     if not len(logits):
         return logits.sum() * 0
-    own = logits[torch.arange(len(logits), device=logits.device), kinds]
-    return F.binary_cross_entropy_with_logits(own, torch.cat(goals))
+    own_logits = logits[torch.arange(len(logits), device=logits.device), kinds]
+    return F.binary_cross_entropy_with_logits(own_logits, torch.cat(goals))
 
 
 MODEL = MaskRCNN

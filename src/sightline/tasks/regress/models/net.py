@@ -77,9 +77,9 @@ class Net(Model):
         error = ((outputs or self(batch.images))["value"].float() - batch.targets.value) / self.scale
         return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
 
-    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": mean square of the distance to the teacher's numbers, in training deviations}."""
-        apart = (said["value"] - goal["value"].view_as(said["value"])).float() / self.scale
+        apart = (outputs["value"] - goal["value"].view_as(outputs["value"])).float() / self.scale
         return {"taught": apart.square().mean()}
 
     def fit_head(self, features: Tensor, target: Number, val_features: Tensor, val_target: Number) -> str:

@@ -58,11 +58,11 @@ class Sum:
         Returns:
             Scalars; all are 0, with a gradient of 0, where no pixel has a class.
         """
-        found = {name: factor * loss(logits, target, weights) for name, factor, loss in self.terms}
-        total = next(iter(found.values()))
-        for value in list(found.values())[1:]:
+        losses = {name: factor * loss(logits, target, weights) for name, factor, loss in self.terms}
+        total = next(iter(losses.values()))
+        for value in list(losses.values())[1:]:
             total = total + value
-        return {"loss": total, **found}
+        return {"loss": total, **losses}
 
 
 def parse(text: str) -> Sum:

@@ -19,11 +19,11 @@ def log_losses(logits: Tensor, target: Tensor) -> Tensor:
 
 def weights_of(target: Tensor, weights: Tensor | None) -> Tensor:
     """(B, H, W) float32 weight of each pixel: that of its class, 0 where it has none."""
-    known = target != VOID
+    valid = target != VOID
     if weights is None:
-        return known.float()
-    each = weights.to(target.device, torch.float32)[target.masked_fill(~known, 0)]
-    return each.masked_fill(~known, 0.0)
+        return valid.float()
+    each = weights.to(target.device, torch.float32)[target.masked_fill(~valid, 0)]
+    return each.masked_fill(~valid, 0.0)
 
 
 def mean(values: Tensor, weights: Tensor) -> Tensor:

@@ -21,9 +21,9 @@ def split(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (B, K, H, W) float32 and bool.
     """
-    said = logits.float().softmax(1).masked_fill((target == VOID)[:, None], 0.0)
+    probabilities = logits.float().softmax(1).masked_fill((target == VOID)[:, None], 0.0)
     classes = torch.arange(logits.shape[1], device=target.device)
-    return said, target[:, None] == classes[:, None, None]
+    return probabilities, target[:, None] == classes[:, None, None]
 
 
 def per_class(values: Tensor) -> Tensor:
@@ -31,9 +31,9 @@ def per_class(values: Tensor) -> Tensor:
     return values.sum((0, 2, 3))
 
 
-def shared(said: Tensor, there: Tensor) -> Tensor:
+def shared(probabilities: Tensor, target: Tensor) -> Tensor:
     """(K,) sum of the probabilities of each class where it is."""
-    return per_class(said.masked_fill(~there, 0.0))
+    return per_class(probabilities.masked_fill(~target, 0.0))
 
 
 def mean_over_classes(values: Tensor, present: Tensor, weights: Tensor | None) -> Tensor:

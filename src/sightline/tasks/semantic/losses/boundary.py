@@ -32,19 +32,19 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     Returns:
         Scalar in [0, 1].
     """
-    said, there = split(logits, target)
-    known = (target != VOID)[:, None].float()
-    edge, true = _border(said, known), _border(there.float(), known)
+    probabilities, masks = split(logits, target)
+    valid = (target != VOID)[:, None].float()
+    edge, true = _border(probabilities, valid), _border(masks.float(), valid)
     precision = per_class(edge * _near(true)) / per_class(edge).clamp(min=LEAST)
     recall = per_class(true * _near(edge)) / per_class(true).clamp(min=LEAST)
     f1 = 2 * precision * recall / (precision + recall).clamp(min=LEAST)
     return mean_over_classes(1 - f1, per_class(true) > 0, weights)
 
 
-def _border(one: Tensor, known: Tensor) -> Tensor:
+def _border(mask: Tensor, valid: Tensor) -> Tensor:
     """(B, K, H, W) how much each pixel is the outermost of its class, in [0, 1]."""
-    outside = (1 - one) * known
-    return (F.max_pool2d(outside, WIDTH, 1, WIDTH // 2) - outside) * known
+    outside = (1 - mask) * valid
+    return (F.max_pool2d(outside, WIDTH, 1, WIDTH // 2) - outside) * valid
 
 
 def _near(border: Tensor) -> Tensor:

@@ -26,7 +26,9 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     Returns:
         Scalar in [0, 1].
     """
-    said, there = split(logits, target)
-    pixels = per_class(there)
-    values = 1 - 2 * shared(said, there) / (pixels + per_class(said.square())).clamp(min=LEAST)
+    probabilities, masks = split(logits, target)
+    pixels = per_class(masks)
+    values = 1 - 2 * shared(probabilities, masks) / (pixels + per_class(probabilities.square())).clamp(
+        min=LEAST
+    )
     return mean_over_classes(values, pixels > 0, weights)

@@ -28,7 +28,7 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     Returns:
         Scalar in [0, 1].
     """
-    said, there = split(logits, target)
-    pixels, both = per_class(there), shared(said, there)
-    values = 1 - both / (pixels + per_class(said) - both).clamp(min=LEAST)
+    probabilities, masks = split(logits, target)
+    pixels, both = per_class(masks), shared(probabilities, masks)
+    values = 1 - both / (pixels + per_class(probabilities) - both).clamp(min=LEAST)
     return mean_over_classes(values, pixels > 0, weights)

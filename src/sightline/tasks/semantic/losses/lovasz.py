@@ -26,19 +26,19 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     Returns:
         Scalar in [0, 1].
     """
-    known = target != VOID
-    said, truth = logits.float().softmax(1).movedim(1, -1)[known], target[known]
+    valid = target != VOID
+    probabilities, truth = logits.float().softmax(1).movedim(1, -1)[valid], target[valid]
     present = torch.unique(truth)
     if len(present) == 0:
-        return said.sum()
-    values = torch.stack([_extension(said[:, k], truth == k) for k in present.tolist()])
+        return probabilities.sum()
+    values = torch.stack([_extension(probabilities[:, k], truth == k) for k in present.tolist()])
     if weights is None:
         return values.mean()
     each = weights.to(values)[present]
     return (each * values).sum() / each.sum().clamp(min=1e-12)
 
 
-def _extension(said: Tensor, there: Tensor) -> Tensor:
+def _extension(probabilities: Tensor, target: Tensor) -> Tensor:
     """The loss of one class from (P,) probabilities and truth, which holds at some pixel.
 
     Pixels become wrong one after the other, the greatest error first. Each error counts as much as the
@@ -47,9 +47,9 @@ def _extension(said: Tensor, there: Tensor) -> Tensor:
     if the last pixel is a true one, else by (G - F) / ((G + N) (G + N - 1)). Written like this and not as
     the difference of two losses, it stays exact where there are millions of pixels.
     """
-    errors, order = (there.float() - said).abs().sort(descending=True)
+    errors, order = (target.float() - probabilities).abs().sort(descending=True)
     with torch.no_grad():
-        true = there[order]
+        true = target[order]
         wrong = true.cumsum(0)
         all_true = wrong[-1]
         union = all_true + torch.arange(1, len(true) + 1, device=true.device) - wrong

@@ -40,16 +40,16 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     Returns:
         Scalar, at least 0.
     """
-    gaps = torch.from_numpy(np.stack([gap_weights(one) for one in target.cpu().numpy()]))
+    gaps = torch.from_numpy(np.stack([gap_weights(class_map) for class_map in target.cpu().numpy()]))
     each = weights_of(target, weights) + gaps.to(target.device)
     return mean(log_losses(logits, target), each)
 
 
-def gap_weights(one: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def gap_weights(class_map: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """(H, W) float32 w0 exp(-(d1 + d2)^2 / (2 sigma^2)) where (H, W) classes are 0; elsewhere 0."""
-    first, second = np.full(one.shape, np.inf), np.full(one.shape, np.inf)
-    for k in np.setdiff1d(np.unique(one), (0, VOID)):
-        regions, _ = ndimage.label(one == k)
+    first, second = np.full(class_map.shape, np.inf), np.full(class_map.shape, np.inf)
+    for k in np.setdiff1d(np.unique(class_map), (0, VOID)):
+        regions, _ = ndimage.label(class_map == k)
         for i, (rows, columns) in enumerate(ndimage.find_objects(regions), 1):
             window = tuple(slice(max(0, s.start - _REACH), s.stop + _REACH) for s in (rows, columns))
             distance = ndimage.distance_transform_edt(regions[window] != i)
@@ -57,4 +57,4 @@ def gap_weights(one: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
             second[window] = np.minimum(second[window], np.maximum(nearest, distance))
             first[window] = np.minimum(nearest, distance)
     gaps = W0 * np.exp(-((first + second) ** 2) / (2 * SIGMA**2))
-    return np.where(one == 0, gaps, 0.0).astype(np.float32)
+    return np.where(class_map == 0, gaps, 0.0).astype(np.float32)

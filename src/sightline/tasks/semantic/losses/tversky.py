@@ -30,8 +30,8 @@ def loss(
     Returns:
         Scalar in [0, 1].
     """
-    said, there = split(logits, target)
-    pixels, both = per_class(there), shared(said, there)
-    false, missed = per_class(said) - both, pixels - both
+    probabilities, masks = split(logits, target)
+    pixels, both = per_class(masks), shared(probabilities, masks)
+    false, missed = per_class(probabilities) - both, pixels - both
     values = 1 - both / (both + alpha * false + beta * missed).clamp(min=LEAST)
     return mean_over_classes(values, pixels > 0, weights)

@@ -46,8 +46,8 @@ class Network(Model):
         super().__init__(settings)
         self.criterion = parse(settings["loss"])
         weights = settings["class_weights"]
-        kept = None if weights is None else torch.tensor(weights)
-        self.register_buffer("weights", kept, persistent=False)
+        class_weights = None if weights is None else torch.tensor(weights)
+        self.register_buffer("weights", class_weights, persistent=False)
         self.network = self.build(pretrained)
 
     @abstractmethod
@@ -75,27 +75,27 @@ class Network(Model):
         }
 
     @classmethod
-    def _variant_for(cls, asked: str | None) -> str | None:
-        if asked is None:
+    def _variant_for(cls, variant: str | None) -> str | None:
+        if variant is None:
             return next(iter(cls.variants), None)
         if not cls.variants:
-            raise UsageError(f"Model '{cls.card.name}' has no variants. Received --variant {asked}.")
-        if asked not in cls.variants:
-            raise UnknownName(f"variant of model '{cls.card.name}'", asked, cls.variants)
-        return asked
+            raise UsageError(f"Model '{cls.card.name}' has no variants. Received --variant {variant}.")
+        if variant not in cls.variants:
+            raise UnknownName(f"variant of model '{cls.card.name}'", variant, cls.variants)
+        return variant
 
     @classmethod
-    def _backbone_for(cls, asked: str) -> str | None:
-        if asked in ("auto", "own"):
+    def _backbone_for(cls, backbone: str) -> str | None:
+        if backbone in ("auto", "own"):
             return cls.own
         if cls.own is None:
             other = f" Its variants are {', '.join(cls.variants)}." if cls.variants else ""
             raise UsageError(
-                f"Model '{cls.card.name}' has a backbone of its own. Received --backbone {asked}.{other}"
+                f"Model '{cls.card.name}' has a backbone of its own. Received --backbone {backbone}.{other}"
             )
-        if asked != cls.own:
-            cls.check_backbone(asked)
-        return asked
+        if backbone != cls.own:
+            cls.check_backbone(backbone)
+        return backbone
 
     @classmethod
     def check_backbone(cls, name: str) -> None:
@@ -108,13 +108,13 @@ class Network(Model):
         zoo.card(name)
 
     @classmethod
-    def _up_for(cls, asked: str) -> str:
-        if asked not in cls.ups:
+    def _up_for(cls, up: str) -> str:
+        if up not in cls.ups:
             raise UsageError(
-                f"Model '{cls.card.name}' cannot enlarge its maps by --up {asked}. "
+                f"Model '{cls.card.name}' cannot enlarge its maps by --up {up}. "
                 f"It takes {' or '.join(cls.ups)}; unet2015 and dag-rnn take all ways."
             )
-        return asked
+        return up
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K, H, W)} for (B, C, H, W) images of any size.
@@ -122,8 +122,8 @@ class Network(Model):
         Also "aux" (B, K, H, W) in training, where a method has an auxiliary head.
         """
         height, width = images.shape[2:]
-        said = self.said(padded(self.normalise(images), self.multiple))
-        return {name: value[:, :, :height, :width] for name, value in said.items()}
+        outputs = self.said(padded(self.normalise(images), self.multiple))
+        return {name: value[:, :, :height, :width] for name, value in outputs.items()}
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
         """The outputs at each pixel of normalised pictures whose sides are multiples of `multiple`."""
@@ -147,17 +147,21 @@ class Network(Model):
         outputs: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """{"loss": the sum, and its terms by name}; in training with 0.4 times the same of "aux"."""
-        said = outputs or self(batch.images)
+        raw = outputs or self(batch.images)
         target = truth(batch)
-        terms: dict[str, Tensor] = self.criterion(said["logits"].float(), target, self.weights)
-        if "aux" not in said:
+        terms: dict[str, Tensor] = self.criterion(raw["logits"].float(), target, self.weights)
+        if "aux" not in raw:
             return terms
-        aux = AUX * self.criterion(said["aux"].float(), target, self.weights)["loss"]
+        aux = AUX * self.criterion(raw["aux"].float(), target, self.weights)["loss"]
         return {**terms, "loss": terms["loss"] + aux, "aux": aux}
 
-    def imitate(self, said: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": mean over pixels of the divergence from the teacher's classes}."""
-        return {"taught": teaching.classes(said["logits"], teaching.enlarged(goal["logits"], said["logits"]))}
+        return {
+            "taught": teaching.classes(
+                outputs["logits"], teaching.enlarged(goal["logits"], outputs["logits"])
+            )
+        }
 
     def backbone(self) -> library.Network:
         """The whole network; `--freeze` holds its encoder."""
@@ -210,5 +214,5 @@ def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> 
 
 def _balanced(info: DataInfo) -> list[float]:
     """Weights in inverse proportion to the pixels of each class, 1 on average over pixels; unseen ones 1."""
-    seen = sum(c > 0 for c in info.counts)
-    return [sum(info.counts) / (seen * c) if c else 1.0 for c in info.counts]
+    class_count = sum(c > 0 for c in info.counts)
+    return [sum(info.counts) / (class_count * c) if c else 1.0 for c in info.counts]

@@ -60,9 +60,9 @@ class Segmenter(Network):
         fetch = partial(_filled, network.body, name, channels, size)
         here = "" if pretrained == "no" else sources.here(name)
         says = {"saying": sources.saying(name), "lost": sources.lost(name)}
-        found = fetched(f"'{name}'", pretrained, fetch, partial(_without, name), here, **says)
-        if found is not None:
-            network.origin, network.pixels = found.origin, found.pixels
+        weights = fetched(f"'{name}'", pretrained, fetch, partial(_without, name), here, **says)
+        if weights is not None:
+            network.origin, network.pixels = weights.origin, weights.pixels
         return network
 
     def _net(self, name: str, channels: int) -> nn.Module:
@@ -101,9 +101,9 @@ def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) ->
     # Where strides were traded for dilation, timm's own network has the same layers at the usual strides.
     first = info.reduction()[0]
     strides = tuple(first * 2**i for i in range(len(info.reduction())))
-    found = _timm.pyramid(name, channels=channels, size=size, strides=strides, pretrained=True)
-    body.load_state_dict(found.net.state_dict())
-    return found
+    pyramid = _timm.pyramid(name, channels=channels, size=size, strides=strides, pretrained=True)
+    body.load_state_dict(pyramid.net.state_dict())
+    return pyramid
 
 
 def _without(name: str) -> str:

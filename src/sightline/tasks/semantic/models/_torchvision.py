@@ -44,11 +44,11 @@ class Segmenter(Network):
         net = variant.build(weights=None, weights_backbone=None, num_classes=len(self.settings["classes"]))
         if channels != 3:
             library.see(net.get_submodule(BODY), channels)
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
-        if found is not None:
-            library.fill(net, found, BODY)
+        weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
+        if weights is not None:
+            library.fill(net, weights, BODY)
         network = library.Network(net, BODY, still=False)
-        if found is not None:
+        if weights is not None:
             network.origin = f"torchvision: {variant.weights.url}"
             network.pixels = IMAGENET if channels == 3 else None
         return network
@@ -57,10 +57,10 @@ class Segmenter(Network):
         """Scores of the head; in training also those of the auxiliary head, where there is one."""
         net: Any = self.network.net
         maps = net.backbone(pixels)
-        said = {"logits": net.classifier(maps.get("out", maps))}
+        outputs = {"logits": net.classifier(maps.get("out", maps))}
         if self.training and "aux" in maps:
-            said["aux"] = net.aux_classifier(maps["aux"])
-        return {name: enlarged(value, pixels.shape[2:]) for name, value in said.items()}
+            outputs["aux"] = net.aux_classifier(maps["aux"])
+        return {name: enlarged(value, pixels.shape[2:]) for name, value in outputs.items()}
 
 
 def _fetch(variant: Variant) -> Callable[[], library.Tensors] | None:

@@ -50,15 +50,15 @@ class Segmenter(Network):
     def build(self, pretrained: Pretrained) -> library.Network:
         """The library's network, for this many classes and channels."""
         name = self.settings["variant"]
-        there, variant = _library(self.card.name), self.variants[name]
-        config, kind = (getattr(there, k) for k in self.kinds)
+        library_module, variant = _library(self.card.name), self.variants[name]
+        config, kind = (getattr(library_module, k) for k in self.kinds)
         net = kind(config(num_labels=len(self.settings["classes"]), **self.config(variant)))
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
-        found = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
-        if found is not None:
-            library.fill(net, found, self.body)
+        weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
+        if weights is not None:
+            library.fill(net, weights, self.body)
         network = library.Network(net, self.body, still=False)
-        if found is not None:
+        if weights is not None:
             network.origin = f"huggingface.co: {variant.hub}"
             network.pixels = IMAGENET if self.settings["channels"] == 3 else None
         return network

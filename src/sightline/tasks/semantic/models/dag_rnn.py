@@ -74,16 +74,16 @@ class Sweep(nn.Module):
         steps = _skewed(torch.stack(turned)).permute(4, 0, 1, 3, 2).contiguous()
         last = torch.zeros_like(steps[0])
         before = last
-        found = []
+        states_of_rows = []
         for step in steps.unbind():
             # Row i of a diagonal holds place (i, s - i): beside it lies row i of the diagonal before, above
             # it row i - 1 of that, across row i - 1 of the one before. Outside of the map all stays 0.
             above = F.pad((last + before)[:, :, :-1], (0, 0, 1, 0))
             heard = (last + above).flatten(1, 2)
             state = torch.baddbmm(step.flatten(1, 2), heard, self.states).relu().view_as(step)
-            found.append(state)
+            states_of_rows.append(state)
             last, before = state, last
-        states = _straight(torch.stack(found).permute(1, 2, 4, 3, 0), width)
+        states = _straight(torch.stack(states_of_rows).permute(1, 2, 4, 3, 0), width)
         return torch.cat(
             [part.flip(dims) if dims else part for part, dims in zip(states, FLIPS, strict=True)], 1
         )
@@ -151,9 +151,9 @@ class Labeller(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W), sides multiples of 32, to (B, K, H, W) scores."""
-        found = [lateral(one) for lateral, one in zip(self.laterals, self.body.maps(x), strict=True)]
-        local = found[0]
-        for coarse in found[1:]:
+        maps = [lateral(level) for lateral, level in zip(self.laterals, self.body.maps(x), strict=True)]
+        local = maps[0]
+        for coarse in maps[1:]:
             local = local + enlarged(coarse, local.shape[2:])
         scores: Tensor = self.scores(self.sweep(local.relu()))
         if self.up == "bilinear":

@@ -131,17 +131,20 @@ class Mask2Former(Segmenter):
         """
         raw = self._raw(batch.images) if outputs is None else outputs
         target = padded(truth(batch), self.multiple, VOID)
-        labels = [one.unique() for one in target]
-        labels = [one[one != VOID] for one in labels]
+        labels = [classes_of_image.unique() for classes_of_image in target]
+        labels = [classes_of_image[classes_of_image != VOID] for classes_of_image in labels]
         masks = [(t == k[:, None, None]).float() for t, k in zip(target, labels, strict=True)]
         net: Any = self.network.net
         nowhere = F.interpolate((target == VOID)[:, None].float(), raw["masks"].shape[-2:]) > 0
         drawn = raw["masks"].masked_fill(nowhere[:, None], -SURE)
         layers = zip(raw["classes"].unbind(1), drawn.unbind(1), strict=True)
-        said = [{"class_queries_logits": k, "masks_queries_logits": m} for k, m in layers]
+        layer_outputs = [{"class_queries_logits": k, "masks_queries_logits": m} for k, m in layers]
         with seeded(rng):
             terms = net.get_loss_dict(
-                **said[-1], mask_labels=masks, class_labels=labels, auxiliary_predictions=said[:-1]
+                **layer_outputs[-1],
+                mask_labels=masks,
+                class_labels=labels,
+                auxiliary_predictions=layer_outputs[:-1],
             )
         named = {"class": "loss_cross_entropy", "mask": "loss_mask", "dice": "loss_dice"}
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: terms[v] for k, v in named.items()}}

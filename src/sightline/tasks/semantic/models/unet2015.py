@@ -142,14 +142,14 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K, H, W) scores; to (B, K, H - 184, W - 184) without padding."""
-        seen: list[Tensor] = []
+        levels: list[Tensor] = []
         last = len(self.down) - 1
         for depth, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if depth else x)
             if depth >= last - 1:
                 x = self.dropout(x)
-            seen.append(x)
-        for beside, doubled, block in zip(seen[-2::-1], self.doubled, self.up, strict=True):
+            levels.append(x)
+        for beside, doubled, block in zip(levels[-2::-1], self.doubled, self.up, strict=True):
             x = doubled(x)
             x = block(torch.cat([_centre(beside, x), x], 1))
         scores: Tensor = self.scores(x)
@@ -202,10 +202,10 @@ def mirrored(pixels: Tensor) -> Tensor:
     for dim in (2, 3):
         side = pixels.shape[dim]
         more = (REST - side) % STRIDE
-        there = torch.arange(-LOST, side + more + LOST, device=pixels.device)
+        indices = torch.arange(-LOST, side + more + LOST, device=pixels.device)
         turn = max(2 * side - 2, 1)
-        there = there % turn
-        pixels = pixels.index_select(dim, torch.where(there < side, there, turn - there))
+        indices = indices % turn
+        pixels = pixels.index_select(dim, torch.where(indices < side, indices, turn - indices))
     return pixels
 
 
