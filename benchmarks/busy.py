@@ -1,6 +1,6 @@
 """What other programs on the same cores cost: an epoch on a quiet machine and beside two busy processes.
 
-"Before" is how it was without `engine/threads.py` and the wait policy that the command sets: all cores, and
+"Before" is how it was without `training/threads.py` and the wait policy that the command sets: all cores, and
 libgomp's own 300,000 rounds of a spin loop before a thread sleeps.
 
 python benchmarks/busy.py

@@ -25,9 +25,9 @@ from pycocotools.cocoeval import COCOeval
 from _common import arguments, report
 from sightline.core.targets.instances import Instances
 from sightline.metrics import METRICS
-from sightline.metrics._boxes import average_recall, by_image
-from sightline.metrics._matching import ranks
 from sightline.metrics.detections import average_precisions, best_threshold, confusion
+from sightline.metrics.functional.boxes import average_recall, by_image
+from sightline.metrics.functional.matching import ranks
 from sightline.metrics.intervals import score, under
 from sightline.metrics.mistakes import mistakes
 

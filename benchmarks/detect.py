@@ -30,13 +30,13 @@ from sightline.core.run import Run
 from sightline.core.targets.instances import Instances
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
-from sightline.engine.callbacks import Callback
-from sightline.engine.devices import Devices
-from sightline.engine.learners import gradient
+from sightline.devices import Devices
 from sightline.metrics.ap import Ap
 from sightline.metrics.ap50 import Ap50
-from sightline.verbs._fit import build_model, loader
-from sightline.verbs._plan import Asked, plan
+from sightline.training.callbacks.base import Callback
+from sightline.training.plan import Asked, plan
+from sightline.training.runner import build_model, loader
+from sightline.training.trainers import gradient
 
 RIVAL = """
 import csv, json, os, sys, time

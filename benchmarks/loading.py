@@ -33,7 +33,7 @@ from torchvision import datasets, transforms
 
 from _common import arguments, report
 from sightline.core.model import Model
-from sightline.data.loader import Loader
+from sightline.data.loading.loader import Loader
 from sightline.data.open import open_data
 from sightline.data.transforms.standard import standard
 from sightline.data.transforms.steps import resized_crop

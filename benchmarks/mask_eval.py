@@ -28,7 +28,7 @@ from _common import arguments, report
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.metrics import METRICS
-from sightline.metrics._masks import mask_pairs
+from sightline.metrics.functional.masks import mask_pairs
 from sightline.metrics.intervals import score
 
 THREE = ("mask-ap", "mask-ap50", "mask-ap75")

@@ -23,13 +23,13 @@ from unittest import mock
 import numpy as np
 
 from _common import report
+from sightline.commands import predict
 from sightline.core.run import Run
-from sightline.data.video_writer import VideoWriter
-from sightline.engine.callbacks import Callback
-from sightline.engine.devices import Devices
-from sightline.verbs import predict
-from sightline.verbs._fit import card_of, facts, fit
-from sightline.verbs._plan import Asked, plan
+from sightline.data.io.video_writer import VideoWriter
+from sightline.devices import Devices
+from sightline.training.callbacks.base import Callback
+from sightline.training.plan import Asked, plan
+from sightline.training.runner import card_of, facts, fit
 
 STATUS = Path("/proc/self/status")
 WIDTH, HEIGHT, FPS = 640, 360, 25

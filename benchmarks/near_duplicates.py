@@ -28,12 +28,12 @@ import numpy as np
 import torch
 from PIL import Image
 
+from sightline.commands.check import look
 from sightline.core.targets.label import Label
 from sightline.data.checks import near_duplicates
+from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
-from sightline.data.pixels import Arrays
 from sightline.data.scan import scan
-from sightline.verbs.check import look
 
 SHIFTS = [(2, 0), (-2, 0), (0, 2), (0, -2), (2, 2), (-2, 2), (2, -2), (-2, -2)]
 

@@ -20,13 +20,13 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.targets.label import Label
-from sightline.data.loader import Loader
-from sightline.data.pixels import Arrays
-from sightline.engine.callbacks import Callback
-from sightline.engine.devices import Devices
-from sightline.engine.learners import gradient
-from sightline.engine.recipe import DEFAULTS, Recipe
+from sightline.data.io.pixels import Arrays
+from sightline.data.loading.loader import Loader
+from sightline.devices import Devices
 from sightline.tasks.classify.models.net import Net
+from sightline.training.callbacks.base import Callback
+from sightline.training.recipe import DEFAULTS, Recipe
+from sightline.training.trainers import gradient
 
 BATCH = 128
 

@@ -31,13 +31,13 @@ from sightline.core.run import Run
 from sightline.core.targets.masks import Masks
 from sightline.data.open import open_data
 from sightline.data.split import splits_to_json
-from sightline.engine.devices import Devices
-from sightline.engine.learners import gradient
+from sightline.devices import Devices
 from sightline.metrics import intervals
 from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
-from sightline.verbs._fit import build_model, loader
-from sightline.verbs._plan import Asked, plan
+from sightline.training.plan import Asked, plan
+from sightline.training.runner import build_model, loader
+from sightline.training.trainers import gradient
 
 FOLDS = 5
 PRECISION = "bf16"

@@ -26,16 +26,17 @@ from torchvision.datasets import ImageFolder
 
 import sightline as sl
 from _common import arguments, report
+from sightline.commands.load import restore
 from sightline.core.run import Run
+from sightline.data.loading.tiles import batches
 from sightline.data.open import open_data
-from sightline.data.tiles import batches
-from sightline.engine.devices import Devices
-from sightline.engine.inference import predict
+from sightline.devices import Devices
+from sightline.evaluation import conclusions
+from sightline.evaluation.run_data import open_own
+from sightline.inference.predict_batches import predict
 from sightline.metrics.intervals import exact
-from sightline.models import embedded, zoo
-from sightline.verbs import _judge
-from sightline.verbs._own import open_own
-from sightline.verbs.load import restore
+from sightline.models import registry
+from sightline.models.weights import embedded
 
 SECONDS = {"hymenoptera": 150, "flowers": 150, "cifar20": 150, "cifar": 840, "camvid": 1740, "bccd": 1740,
            "bccd40": 570}  # fmt: skip
@@ -82,7 +83,7 @@ def choices(run: Run) -> dict[str, list[float]]:
         mixed = {k: v.lerp(after[k], share) if v.is_floating_point() else v for k, v in before.items()}
         model.load_state_dict(mixed)
         prediction = predict(model, batches(test, model.settings, batch_size=64), Devices.start("cpu"))
-        scores, _ = _judge.scored(task, prediction.prediction, prediction.truth)
+        scores, _ = conclusions.scored(task, prediction.prediction, prediction.truth)
         scores_by_name[name] = [round(scores[metric].value, 4) for metric in ("accuracy", "log loss")]
     return scores_by_name
 
@@ -120,7 +121,7 @@ def tutorial(source: Path, seconds: int) -> dict[str, Any]:
     train = ImageFolder(source / "train", moving, is_valid_file=_readable)
     test = ImageFolder(source / "test", still, is_valid_file=_readable)
     torch.manual_seed(0)
-    model = zoo.create(embedded.DEFAULT, outputs=len(train.classes), channels=3, size=(224, 224),
+    model = registry.create(embedded.DEFAULT, outputs=len(train.classes), channels=3, size=(224, 224),
                        pretrained="yes")  # fmt: skip
     optimizer = torch.optim.SGD(model.parameters(), 1e-3, momentum=0.9)
     loader = torch.utils.data.DataLoader(train, 4, shuffle=True, num_workers=2, persistent_workers=True)

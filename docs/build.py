@@ -18,16 +18,16 @@ from typing import Any, Literal
 import sightline.data.checks
 import sightline.data.formats
 from sightline import api
+from sightline.config import listed
 from sightline.data.checks import CHECKS
 from sightline.data.checks.broken import KINDS
 from sightline.data.formats import FORMATS
 from sightline.data.open import named
-from sightline.engine.recipe import DEFAULTS, Recipe
 from sightline.metrics import METRICS
-from sightline.models import zoo
-from sightline.options import listed
+from sightline.models import registry
 from sightline.tasks import TASKS
-from sightline.verbs._plan import task_type
+from sightline.training.plan import task_type
+from sightline.training.recipe import DEFAULTS, Recipe
 
 HERE = Path(__file__).parent / "reference"
 HEAD = "<!-- Made by docs/build.py from the code. Change the code, then run `make docs`. -->\n"
@@ -251,13 +251,13 @@ def metrics() -> str:
 def models() -> str:
     """Our own networks, and their settings."""
     rows, parts = [], []
-    for name in zoo.names():
-        card = zoo.card(name)
+    for name in registry.names():
+        card = registry.card(name)
         size = f"{card.size[0]}x{card.size[1]}" if card.size else "any size"
         parameters = f"{card.parameters:,}" if card.parameters is not None else ""
         rows.append([f"`{name}`", card.summary, parameters, card.counted, size, card.paper])
-        parts += _settings(f"model `{name}`", zoo.options(name))
-    parts += _settings("any model of timm", zoo.options("resnet18"))
+        parts += _settings(f"model `{name}`", registry.options(name))
+    parts += _settings("any model of timm", registry.options("resnet18"))
     columns = ["name", "what it is", "parameters", "counted for", "made for", "paper"]
     return (
         "# Models\n\nOur own. `sightline models --all` adds the classifiers of timm, which are trained the "

@@ -5,11 +5,11 @@ from torch.nn import functional as F
 
 import sightline as sl
 from sightline.core.targets.label import Label
-from sightline.data.loader import Loader
+from sightline.data.loading.loader import Loader
 from sightline.data.split import split
 from sightline.metrics import intervals
 from sightline.metrics.accuracy import Accuracy
-from sightline.models import zoo
+from sightline.models import registry
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
     data = sl.open_data("digits")
     data = data.with_splits(split(data, strata=data.targets.value.numpy()).assignment)
     train, test = (data.subset(data.where(part)) for part in ("train", "test"))
-    network = zoo.create("mlp", outputs=len(data.classes), channels=1, size=(8, 8))
+    network = registry.create("mlp", outputs=len(data.classes), channels=1, size=(8, 8))
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
 
     batches = Loader(train, size=(8, 8), channels=1, batch_size=64, train=True)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
         tune,
     )
     from sightline.data.open import open_data
-    from sightline.engine.recipe import Recipe
+    from sightline.training.recipe import Recipe
 
 
 def __getattr__(name: str) -> Any:

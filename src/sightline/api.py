@@ -9,22 +9,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from sightline.data._walk import home
-from sightline.engine.recipe import Recipe
-from sightline.options import Range
-from sightline.verbs import verb
+from sightline.commands import verb
+from sightline.config import Range
+from sightline.data.io.walk import home
+from sightline.training.recipe import Recipe
 
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 
 if TYPE_CHECKING:
+    from sightline.commands.benchmark import Benchmarked
+    from sightline.commands.check import Checked
+    from sightline.commands.compare import Comparison
+    from sightline.commands.export import Exported
+    from sightline.commands.predict import Predicted
     from sightline.core.predictor import Predictor
     from sightline.core.report import Results, Table
     from sightline.core.run import Run
-    from sightline.verbs.benchmark import Benchmarked
-    from sightline.verbs.check import Checked
-    from sightline.verbs.compare import Comparison
-    from sightline.verbs.export import Exported
-    from sightline.verbs.predict import Predicted
 
 
 @verb
@@ -409,7 +409,7 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
         path: Run folder or model folder.
         device: auto, cpu, cuda, cuda:N or mps.
     """
-    from sightline.verbs.load import run
+    from sightline.commands.load import run
 
     return run(Path(home(str(path))), device=device)
 

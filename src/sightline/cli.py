@@ -21,9 +21,9 @@ from cyclopts import App, CycloptsError, Parameter, Token, convert
 
 import sightline
 from sightline import api
-from sightline.engine.recipe import Recipe
+from sightline.config import fitted, is_number
 from sightline.errors import SightlineError
-from sightline.options import fitted, is_number
+from sightline.training.recipe import Recipe
 
 HELP = """From a folder of pictures to a vision model one can believe, and ship.
 

@@ -19,14 +19,14 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline, Task
 from sightline.data.scan import scan
-from sightline.engine.recipe import Recipe
-from sightline.engine.teacher import Teacher
-from sightline.models import widths
-from sightline.models.pruning import prune
+from sightline.models.surgery import layer_widths
+from sightline.models.surgery.pruning import prune
 from sightline.storage import read_tensors, write_json, write_tensors
 from sightline.tasks import TASKS
-from sightline.verbs._fit import build_model, card_of
-from sightline.verbs._plan import Asked, Looked, Plan, plan, task_type
+from sightline.training.distillation import Teacher
+from sightline.training.plan import Asked, Looked, Plan, plan, task_type
+from sightline.training.recipe import Recipe
+from sightline.training.runner import build_model, card_of
 
 SIDE = 16
 
@@ -219,7 +219,7 @@ def _check_begun_from(toy: Plan, model: Model, folder: Path) -> None:
 def _check_saved(toy: Plan, model: Model, batch: Batch, folder: Path) -> None:
     """Settings survive JSON, weights survive safetensors, outputs are the same bit for bit."""
     write_tensors(folder / "model.safetensors", model.state_dict())
-    again = widths.build(toy.method.MODEL, json.loads(json.dumps(model.settings)))
+    again = layer_widths.build(toy.method.MODEL, json.loads(json.dumps(model.settings)))
     again.load_state_dict(read_tensors(folder / "model.safetensors"))
     with torch.no_grad():
         outputs, outputs_again = model(batch.images), again.eval()(batch.images)

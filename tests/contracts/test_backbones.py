@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.models import zoo
+from sightline.models import registry
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.storage import read_tensors, write_tensors
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.parametrize("name", NAMES)
 
 def build(name: str, channels: int = 3, size: tuple[int, int] | None = None, seed: int = 0) -> Backbone:
     torch.manual_seed(seed)
-    return zoo.create(name, outputs=3, channels=channels, size=size or sizes(name)[0])
+    return registry.create(name, outputs=3, channels=channels, size=size or sizes(name)[0])
 
 
 def sizes(name: str) -> list[tuple[int, int]]:
     """A square and an odd size that the network is meant for, the smallest that are quick."""
-    made_for = zoo.card(name).size
+    made_for = registry.card(name).size
     return [(64, 64), (65, 71)] if made_for == (224, 224) else [(28, 28), (33, 27)]
 
 
@@ -66,14 +66,14 @@ def test_the_seed_decides_the_weights_and_saved_ones_bring_back_the_outputs(
 
 
 def test_has_as_many_parameters_as_its_card_says(name: str) -> None:
-    card = zoo.card(name)
+    card = registry.card(name)
     assert card.name == name
     assert card.paper
     match = re.match(r"(\d+) classes, (\d)x(\d+)x(\d+)", card.counted)
     assert match, "the card must say what was counted: 'K classes, CxHxW'"
     outputs, channels, height, width = map(int, match.groups())
     with torch.device("meta"):
-        network = zoo.create(name, outputs=outputs, channels=channels, size=(height, width))
+        network = registry.create(name, outputs=outputs, channels=channels, size=(height, width))
     assert sum(p.numel() for p in network.parameters() if p.requires_grad) == card.parameters
 
 

@@ -15,7 +15,7 @@ from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.check import run_checks
 from sightline.data.checks import CHECKS
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.data.scan import scan
 
 N = 64

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 import sightline as sl
+from sightline.commands.load import restore
 from sightline.errors import MissingExtra, SightlineError, UsageError
-from sightline.exporters import EXPORTERS
-from sightline.exporters._graph import Graph, Job
-from sightline.verbs import _survives
-from sightline.verbs.load import restore
+from sightline.export import crash_check
+from sightline.export.formats import EXPORTERS
+from sightline.export.graph import Graph, Job
 
 QUICK = {"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu"}
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -185,7 +185,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     # After one epoch scores are all but equal, and the last bit decides which box drops which.
-    monkeypatch.setattr("sightline.verbs._gate.LIMIT", 100)
+    monkeypatch.setattr("sightline.export.validation.LIMIT", 100)
     suppressed = exported(runs("detect"), "onnx", tmp_path / "final", inside="final", tolerance=100)
     assert suppressed.gate.passed
     picture = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
@@ -211,7 +211,7 @@ def test_a_stored_picture_is_answered_as_by_predict(
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    monkeypatch.setattr("sightline.verbs._gate.LIMIT", 100)  # as above
+    monkeypatch.setattr("sightline.export.validation.LIMIT", 100)  # as above
     found = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
     assert found.gate.passed
     settings = restore(runs(task))[0].settings
@@ -254,10 +254,10 @@ def test_a_mistake_in_scaling_is_caught(
     sl.train(
         "shapes:one:60", task="classify", out=run, **{**QUICK, "epochs": 4, "model": "cnn-tiny", "size": 24}
     )
-    from sightline.exporters import _picture
+    from sightline.export import preprocess_graph
 
     def spoilt(model: Any, settings: Any) -> Any:
-        found = _picture.whole(model, settings)
+        found = preprocess_graph.whole(model, settings)
         node = next(n for n in found.graph.node if n.op_type == "Resize")
         node.input[0], turned = "turned", node.input[0]
         at = list(found.graph.node).index(node)
@@ -269,7 +269,7 @@ def test_a_mistake_in_scaling_is_caught(
         found.graph.node.insert(at, white)
         return found
 
-    monkeypatch.setattr("sightline.exporters.onnx.whole", spoilt)
+    monkeypatch.setattr("sightline.export.formats.onnx.whole", spoilt)
     assert exported(run, "onnx", tmp_path / "it", inside="picture").exit_code == 1
 
 
@@ -314,7 +314,7 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
     runs: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
-    monkeypatch.setattr(_survives, "_CODE", "import os; os.abort()")
+    monkeypatch.setattr(crash_check, "_CODE", "import os; os.abort()")
     with pytest.raises(SightlineError, match="the runtime of 'onnx' crashed on it"):
         sl.export(runs("classify"), int8=True, out=tmp_path / "it")
     assert not list(tmp_path.iterdir())

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from sightline.core.sample import Batch
+from sightline.data.loading.preprocess import seen
 from sightline.data.scan import scan
-from sightline.data.view import seen
-from sightline.engine.recipe import Recipe
 from sightline.errors import UsageError
 from sightline.tasks import TASKS
-from sightline.verbs._first_step import tried
-from sightline.verbs._fit import build_model
-from sightline.verbs._plan import Asked, Looked, Plan, plan, task_type
+from sightline.training.first_step import tried
+from sightline.training.plan import Asked, Looked, Plan, plan, task_type
+from sightline.training.recipe import Recipe
+from sightline.training.runner import build_model
 from tests.user.conftest import sightline, write_photos  # noqa: F401
 
 NETWORKS = [

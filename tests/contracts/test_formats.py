@@ -19,8 +19,8 @@ from sightline.core.targets.masks import VOID, Masks
 from sightline.core.targets.number import Number
 from sightline.core.targets.outlines import Outlines
 from sightline.data.formats import FORMATS
-from sightline.data.formats._options import ReadOptions
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError, SightlineError
 
 ALL = FORMATS.names()

@@ -12,19 +12,19 @@ import torch
 from PIL import Image
 
 import sightline as sl
+from sightline.commands.load import restore
 from sightline.core.run import Run
 from sightline.data.formats import coco, masks, yolo
 from sightline.data.open import open_data
-from sightline.engine.training import Training
-from sightline.exporters import EXPORTERS
-from sightline.exporters._graph import Graph
-from sightline.models import embedded
+from sightline.evaluation import conclusions
+from sightline.export.formats import EXPORTERS
+from sightline.export.graph import Graph
+from sightline.models.weights import embedded
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
-from sightline.verbs import _judge
-from sightline.verbs._fit import build_model
-from sightline.verbs._plan import Asked, plan
-from sightline.verbs.load import restore
+from sightline.training.plan import Asked, plan
+from sightline.training.runner import build_model
+from sightline.training.state import Training
 from tests.contracts.test_exports import exported
 from tests.user.test_transfer import write_large
 
@@ -165,7 +165,7 @@ kept = Training.save
 def test_resumed_it_ends_with_the_same_weights(
     task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_judge, "baselines", lambda *_: {})  # of no matter here, and slow
+    monkeypatch.setattr(conclusions, "baselines", lambda *_: {})  # of no matter here, and slow
     how: dict[str, Any] = {**QUICK, "checkpoint_every": "0.001s", "batch_size": 3}
     whole = sl.train(str(folder(task)), task=task, out=tmp_path / "whole", pretrained="yes", **how)
     cut_short.saved = 0  # type: ignore[attr-defined]

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from sightline.core.targets.instances import Instances
-from sightline.models.heads import alignment, box_loss
-from sightline.models.heads.distribution import distribution_focal_loss, expectation
+from sightline.losses import boxes
+from sightline.models.detection import assigner
+from sightline.models.heads.dfl import distribution_focal_loss, expectation
 from sightline.ops.boxes import ciou, iou
 
 STRIDES = (8, 16, 32)
@@ -41,7 +42,7 @@ def scene(seed: int, counts: list[int], classes: int = 4) -> tuple[dict[str, Ten
         "many": torch.randn(images, len(where), classes, generator=rng) - 2,
         "scores": torch.randn(images, len(where), classes, generator=rng) - 2,
     }
-    said["boxes"] = box_loss.decoded(where, said["bins"])
+    said["boxes"] = boxes.decoded(where, said["bins"])
     labels = torch.randint(0, classes, (m,), generator=rng)
     sizes = torch.full((images, 2), SIDE)
     return said, Instances(torch.tensor(counts), sizes, truth, labels)
@@ -77,9 +78,9 @@ def plain(said: dict[str, Tensor], name: str, truth: Instances, most: int) -> di
 @pytest.mark.parametrize("counts", [[5, 0, 12], [1], [0, 0], [40]])
 @pytest.mark.parametrize("pairs", [1 << 20, 64])
 def test_assignment(counts: list[int], most: int, pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alignment, "PAIRS", pairs)
+    monkeypatch.setattr(assigner, "PAIRS", pairs)
     said, truth = scene(sum(counts) + most, counts)
-    found = alignment.assign(
+    found = assigner.assign(
         said["places"][0], said["boxes"], said["many"], truth.boxes, truth.labels, truth.image, most
     )
     keys = zip(found.image.tolist(), found.place.tolist(), strict=True)
@@ -93,7 +94,7 @@ def test_assignment(counts: list[int], most: int, pairs: int, monkeypatch: pytes
 @pytest.mark.parametrize("counts", [[5, 0, 12], [0, 0]])
 def test_losses(counts: list[int]) -> None:
     said, truth = scene(7, counts)
-    ours, _ = box_loss.box_losses(said, truth)
+    ours, _ = boxes.box_losses(said, truth)
     many, one = plain(said, "many", truth, 10), plain(said, "scores", truth, 1)
     expected = {"box": 0.0, "sides": 0.0}
     total = max(sum(w for _, w in many.values()), 1)

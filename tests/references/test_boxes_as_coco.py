@@ -18,9 +18,9 @@ from pycocotools.cocoeval import COCOeval
 
 from sightline.core.targets.instances import Instances
 from sightline.metrics import METRICS
-from sightline.metrics._boxes import average_recall, by_image
-from sightline.metrics._matching import AREAS, THRESHOLDS, ranks
 from sightline.metrics.detections import average_precisions, curves
+from sightline.metrics.functional.boxes import average_recall, by_image
+from sightline.metrics.functional.matching import AREAS, THRESHOLDS, ranks
 
 CLASSES = 3
 SIDE = 640

@@ -19,8 +19,8 @@ from pycocotools.cocoeval import COCOeval
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.metrics import METRICS
-from sightline.metrics._boxes import average_precision, by_image
-from sightline.metrics._masks import by_masks
+from sightline.metrics.functional.boxes import average_precision, by_image
+from sightline.metrics.functional.masks import by_masks
 from sightline.ops.masks import iou
 
 CLASSES, SIDE = 3, 48

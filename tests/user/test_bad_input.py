@@ -256,7 +256,7 @@ def test_out_of_memory_says_which_batch_size(
 def test_resume_with_changed_data_is_refused(
     sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sightline.verbs import train
+    from sightline.commands import train
 
     def broken(*arguments: object) -> None:
         raise RuntimeError("power cut")

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sightline.core.run import Run
-from sightline.models import embedded
+from sightline.models.weights import embedded
 from sightline.storage import read_tensors
 from tests.user.conftest import write_photos
 from tests.user.test_transfer import write_large

@@ -22,13 +22,13 @@ from PIL import Image
 import sightline as sl
 from sightline import api
 from sightline.cli import build
-from sightline.engine.optim import check_name
-from sightline.engine.recipe import Recipe, seconds, size_in_bytes
+from sightline.config import build as built
 from sightline.errors import UsageError
-from sightline.models import zoo
-from sightline.options import build as built
+from sightline.models import registry
 from sightline.tasks import TASKS
-from sightline.verbs._plan import task_type
+from sightline.training.optimizers import check_name
+from sightline.training.plan import task_type
+from sightline.training.recipe import Recipe, seconds, size_in_bytes
 from tests.user.conftest import picture, write_photos
 
 ROOT = Path(__file__).parents[2]
@@ -79,17 +79,17 @@ def test_documented_commands_are_right(words: list[str]) -> None:
     if words[0] in ("train", "tune"):
         check_settings(given)
     if words[0] == "inspect" and "/" not in given["model"]:
-        assert given["model"] in METHODS or zoo.card(given["model"])
+        assert given["model"] in METHODS or registry.card(given["model"])
 
 
 def check_settings(given: dict[str, Any]) -> None:
     """Loose options belong to a task or a network, and values are such as training takes."""
-    network = given.get("model") or zoo.DEFAULT
-    network = zoo.DEFAULT if network in METHODS else network
-    zoo.card(network)
+    network = given.get("model") or registry.DEFAULT
+    network = registry.DEFAULT if network in METHODS else network
+    registry.card(network)
     tasks = [given["task"]] if given.get("task") else TASKS.names()
     options = {k.replace("-", "_"): v for k, v in given.get("options", {}).items()}
-    kinds = [*(task_type(t).Options for t in tasks), zoo.options(network)]
+    kinds = [*(task_type(t).Options for t in tasks), registry.options(network)]
     for name, value in options.items():
         homes = [kind for kind in kinds if name in {f.name for f in fields(kind)}]
         assert homes, f"--{name} is an option of nothing"

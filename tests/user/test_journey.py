@@ -18,12 +18,12 @@ import pytest
 import torch
 from PIL import Image
 
+from sightline.commands import train as train_verb
 from sightline.core.report import Results
 from sightline.core.run import Run
 from sightline.errors import Interrupted
 from sightline.storage import read_tensors
-from sightline.verbs import train as train_verb
-from sightline.verbs._plan import Plan
+from sightline.training.plan import Plan
 from tests.user.conftest import picture, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "2", "--batch-size", "8")

@@ -18,9 +18,9 @@ from PIL import Image
 import sightline as sl
 from sightline.core.run import Run
 from sightline.errors import Interrupted
-from sightline.models import embedded
+from sightline.models.weights import embedded
 from sightline.storage import read_tensors
-from sightline.verbs import _fit
+from sightline.training import runner
 from tests.user.conftest import picture, write_photos
 
 SMALL = ("--size", "32", "--epochs", "1")
@@ -110,7 +110,7 @@ def test_the_mean_of_before_and_after_is_the_model_unless_another_is_better(
 ) -> None:
     coming = iter(losses)
     values = {"val_accuracy": 0.5, "val_score": 0.5}
-    monkeypatch.setattr(_fit, "validation", lambda *_: {"val_loss": next(coming), **values})
+    monkeypatch.setattr(runner, "validation", lambda *_: {"val_loss": next(coming), **values})
     run = sl.train(str(large), size=32, epochs=1, batch_size=6, device="cpu", out=tmp_path / "run")
     head, last, kept = (run.checkpoint(kind) for kind in ("head", "last", "best"))
     assert head is not None
@@ -237,7 +237,7 @@ def test_a_signal_while_the_mean_is_tried_ends_the_run(
 
     asked: dict[str, Any] = {"size": 32, "epochs": 1, "batch_size": 6, "device": "cpu"}
     with monkeypatch.context() as patch:
-        patch.setattr(_fit, "validation", slow)
+        patch.setattr(runner, "validation", slow)
         with pytest.raises(Interrupted):
             sl.train(str(large), out=tmp_path / "run", **asked)
     assert Run.open(tmp_path / "run").facts["state"] == "interrupted"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.data.encode import encode_png
+from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from tests.unit.data.films import film
 from tests.unit.tasks.instance.test_sam import small_sam
@@ -93,8 +93,8 @@ def test_tiles_of_large_pictures(
         assert stored.size == (410, 300)
         as_whole = np.asarray(stored)
     # Read block by block, it may have more pixels than are decoded at once; and the same is found in it.
-    monkeypatch.setattr("sightline.data.windows.LARGE", 1)
-    monkeypatch.setattr("sightline.data._tiff._BAND", 50_000)
+    monkeypatch.setattr("sightline.data.io.regions.LARGE", 1)
+    monkeypatch.setattr("sightline.data.io.tiff._BAND", 50_000)
     monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "60000")
     assert sightline("predict", "run", "large.tif", "--out", "parts", "--as", "masks").code == 0
     with Image.open(tmp_path / "parts/large.png") as stored:

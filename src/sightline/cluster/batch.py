@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 from sightline.cluster.start import Cluster, hush, library
-from sightline.talk import say
+from sightline.console import say
 
 TRIES = 3
 """How often a block is begun before it counts as lost with the workers that had it."""

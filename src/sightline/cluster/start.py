@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from sightline.console import say
 from sightline.errors import MissingExtra, SightlineError, UsageError
-from sightline.talk import say
 
 LOCAL = "local"
 """The address that means: make a cluster of this machine."""

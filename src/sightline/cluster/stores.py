@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data._walk import foreign
-from sightline.data.formats._csv import Columns
 from sightline.data.formats.table import path_column
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.walk import foreign
+from sightline.data.parsing.csv import Columns
 from sightline.errors import DataError, UsageError
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "hdfs", "file")

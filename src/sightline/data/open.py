@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
-from sightline.data._frames import turned
-from sightline.data._levels import Span
-from sightline.data._ties import difference
-from sightline.data._walk import home
 from sightline.data.formats import FORMATS
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._unread import told, unread
-from sightline.data.pixels import Files, Pages
+from sightline.data.io.exif_frames import turned
+from sightline.data.io.levels import Span
+from sightline.data.io.pixels import Files, Pages
+from sightline.data.io.walk import home
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.ties import difference
+from sightline.data.parsing.unread import told, unread
 from sightline.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "is_name", "named", "open_data"]

@@ -13,13 +13,13 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
+from sightline.console import track
 from sightline.core.dataset import Dataset
-from sightline.data._raw import raw
-from sightline.data.images import ImageFacts, probe
-from sightline.data.pixels import Arrays, Files, Pages
+from sightline.data.io.images import ImageFacts, probe
+from sightline.data.io.pixels import Arrays, Files, Pages
+from sightline.data.io.raw_values import raw
 from sightline.errors import UnreadableImage
 from sightline.ops.similarity import SIDE, grey, thumbnails
-from sightline.talk import track
 
 BLOCK = 2048
 

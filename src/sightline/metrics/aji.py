@@ -8,10 +8,10 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._masks import ANY, checked
-from sightline.metrics._matching import flags, overlaps
-from sightline.metrics._objects import confident
-from sightline.metrics._weighted import Array, Weighted, array, mean
+from sightline.metrics.functional.masks import ANY, checked
+from sightline.metrics.functional.matching import flags, overlaps
+from sightline.metrics.functional.objects import confident
+from sightline.metrics.functional.weighted import Array, Weighted, array, mean
 from sightline.ops.masks import shared
 
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._boxes import average_precision, by_image
-from sightline.metrics._matching import limit
-from sightline.metrics._weighted import Array, Weighted
+from sightline.metrics.functional.boxes import average_precision, by_image
+from sightline.metrics.functional.matching import limit
+from sightline.metrics.functional.weighted import Array, Weighted
 
 
 class Ap(Weighted):

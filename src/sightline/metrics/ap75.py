@@ -6,8 +6,8 @@ from typing import Any
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._boxes import average_precision, by_image
-from sightline.metrics._weighted import Array, Weighted
+from sightline.metrics.functional.boxes import average_precision, by_image
+from sightline.metrics.functional.weighted import Array, Weighted
 
 
 class Ap75(Weighted):

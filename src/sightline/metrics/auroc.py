@@ -8,8 +8,8 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._ranking import one_against_rest, ranked
-from sightline.metrics._weighted import Array, Weighted
+from sightline.metrics.functional.ranking import one_against_rest, ranked
+from sightline.metrics.functional.weighted import Array, Weighted
 
 
 class Auroc(Weighted):

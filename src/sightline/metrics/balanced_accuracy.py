@@ -6,7 +6,7 @@ from typing import Any
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._weighted import Array, Weighted, average, confusion, decisions
+from sightline.metrics.functional.weighted import Array, Weighted, average, confusion, decisions
 
 
 class BalancedAccuracy(Weighted):

@@ -11,8 +11,8 @@ from scipy import ndimage
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
 from sightline.core.targets.masks import VOID
-from sightline.metrics._pixels import maps, paired
-from sightline.metrics._weighted import Array, Weighted, mean
+from sightline.metrics.functional.pixels import maps, paired
+from sightline.metrics.functional.weighted import Array, Weighted, mean
 
 TOLERANCE = 0.0075
 """Distance from which on a border is wrong, as a share of the image's diagonal."""

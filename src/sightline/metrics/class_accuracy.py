@@ -6,8 +6,8 @@ from typing import Any
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._pixels import regions, sums
-from sightline.metrics._weighted import Array, Weighted, average
+from sightline.metrics.functional.pixels import regions, sums
+from sightline.metrics.functional.weighted import Array, Weighted, average
 
 
 class ClassAccuracy(Weighted):

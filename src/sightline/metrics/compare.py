@@ -11,7 +11,7 @@ from scipy.stats import binom, norm, t
 
 from sightline.core.metric import Metric, Stats
 from sightline.core.report import Score
-from sightline.metrics._weighted import size
+from sightline.metrics.functional.weighted import size
 from sightline.metrics.intervals import jackknife, under, units_of
 
 Array = np.ndarray

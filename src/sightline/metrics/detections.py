@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sightline.metrics._boxes import RECALLS, by_image, precisions, ranked, sort
-from sightline.metrics._matching import (
+from sightline.metrics.functional.boxes import RECALLS, by_image, precisions, ranked, sort
+from sightline.metrics.functional.matching import (
     THRESHOLDS,
     Measure,
     by_boxes,
@@ -19,7 +19,7 @@ from sightline.metrics._matching import (
     ordered,
     overlaps,
 )
-from sightline.metrics._weighted import Array, array
+from sightline.metrics.functional.weighted import Array, array
 
 FOUND = float(THRESHOLDS[0])
 """IoU from which on a detection has found an object, here."""

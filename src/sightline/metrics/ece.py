@@ -9,7 +9,7 @@ from scipy.stats import norm
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._weighted import Array, Weighted, array, probabilities
+from sightline.metrics.functional.weighted import Array, Weighted, array, probabilities
 
 
 class Ece(Weighted):

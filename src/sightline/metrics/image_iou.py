@@ -8,8 +8,8 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._pixels import image_ious, regions
-from sightline.metrics._weighted import Array, Weighted, mean
+from sightline.metrics.functional.pixels import image_ious, regions
+from sightline.metrics.functional.weighted import Array, Weighted, mean
 
 
 class ImageIoU(Weighted):

@@ -18,7 +18,7 @@ from scipy.stats import beta, norm, t
 
 from sightline.core.metric import Metric, Stats
 from sightline.core.report import Score
-from sightline.metrics._weighted import Weighted, size
+from sightline.metrics.functional.weighted import Weighted, size
 
 Array = np.ndarray
 Values = Callable[[Array], Array]

@@ -8,7 +8,7 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._weighted import Array, Weighted, errors, mean
+from sightline.metrics.functional.weighted import Array, Weighted, errors, mean
 
 
 class Mae(Weighted):

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from sightline.metrics._boxes import precisions, sort
-from sightline.metrics._matching import matches, overlaps
-from sightline.metrics._weighted import Array, array
+from sightline.metrics.functional.boxes import precisions, sort
+from sightline.metrics.functional.matching import matches, overlaps
+from sightline.metrics.functional.weighted import Array, array
 
 KINDS = ("classification", "localisation", "both", "duplicate", "background", "missed")
 FOREGROUND, BACKGROUND = 0.5, 0.1

@@ -8,8 +8,8 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._objects import tallies
-from sightline.metrics._weighted import Array, Weighted
+from sightline.metrics.functional.objects import tallies
+from sightline.metrics.functional.weighted import Array, Weighted
 
 
 class ObjectF1(Weighted):

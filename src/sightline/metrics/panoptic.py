@@ -9,9 +9,9 @@ from scipy import sparse
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._objects import taken
-from sightline.metrics._rows import pack, unpack
-from sightline.metrics._weighted import Array, Weighted, array, average
+from sightline.metrics.functional.objects import taken
+from sightline.metrics.functional.rows import pack, unpack
+from sightline.metrics.functional.weighted import Array, Weighted, array, average
 
 _FIELDS = ("overlap", "right", "wrong", "missed")
 _RECORD = np.dtype([("label", "i4"), *((name, "f8" if name == "overlap" else "i4") for name in _FIELDS)])

@@ -8,8 +8,8 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._pixels import regions, sums
-from sightline.metrics._weighted import Array, Weighted
+from sightline.metrics.functional.pixels import regions, sums
+from sightline.metrics.functional.weighted import Array, Weighted
 
 
 class PixelAccuracy(Weighted):

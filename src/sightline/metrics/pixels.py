@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from sightline.core.targets.masks import VOID
-from sightline.metrics import _pixels
-from sightline.metrics._weighted import Array
+from sightline.metrics.functional import pixels as _pixels
+from sightline.metrics.functional.weighted import Array
 
 
 @dataclass(frozen=True)

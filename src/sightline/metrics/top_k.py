@@ -9,7 +9,7 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._weighted import Array, Weighted, array, mean, probabilities
+from sightline.metrics.functional.weighted import Array, Weighted, array, mean, probabilities
 
 
 class TopK(Weighted):

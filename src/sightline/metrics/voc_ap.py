@@ -8,9 +8,9 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 from sightline.core.metric import Stats
-from sightline.metrics._boxes import packed, precisions, ranked
-from sightline.metrics._matching import NEVER, flags, keys, ordered, overlaps
-from sightline.metrics._weighted import Array, Weighted, array, average
+from sightline.metrics.functional.boxes import packed, precisions, ranked
+from sightline.metrics.functional.matching import NEVER, flags, keys, ordered, overlaps
+from sightline.metrics.functional.weighted import Array, Weighted, array, average
 
 RECALLS = np.arange(11) / 10
 """Recalls at which the precision is read off."""

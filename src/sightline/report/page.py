@@ -21,8 +21,8 @@ from markupsafe import Markup
 
 from sightline import storage
 from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Pictures, Score, Table
-from sightline.data.encode import encode_jpeg, encode_png
-from sightline.data.view import view
+from sightline.data.io.encode import encode_jpeg, encode_png
+from sightline.data.loading.preprocess import view
 from sightline.report import scenes
 from sightline.report.figures import COUNTED, Drawn, svg
 from sightline.report.words import clean, number

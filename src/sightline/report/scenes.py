@@ -10,7 +10,7 @@ import torch
 
 from sightline.core.report import Gallery
 from sightline.core.targets.masks import VOID
-from sightline.data.view import view
+from sightline.data.loading.preprocess import view
 from sightline.ops import draw
 
 SIDE = 480

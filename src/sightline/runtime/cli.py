@@ -12,8 +12,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
-from ..data._walk import home
-from ..data._walk import told as hidden_told
+from ..data.io.walk import home
+from ..data.io.walk import told as hidden_told
 from ..errors import SightlineError, UsageError
 
 EVERY = 5.0

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.images import max_pixels
+from ..data.io.images import max_pixels
 from ..errors import SightlineError
 
 MISSED = 2

@@ -7,10 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ..data._magic import ALL_EXTENSIONS, open_file
-from ..data._video import EXTENSIONS, is_video
-from ..data._walk import files_below, globbed, home, told
-from ..data.images import full_pages
+from ..data.io.file_types import ALL_EXTENSIONS, open_file
+from ..data.io.images import full_pages
+from ..data.io.video_probe import EXTENSIONS, is_video
+from ..data.io.walk import files_below, globbed, home, told
 from ..errors import UnreadableImage, UsageError
 from .frames import MissingOpenCV, NoFrames, frames, library
 from .session import Item

@@ -1,4 +1,4 @@
-"""Large pictures by overlapping tiles, as the toolkit's `data/tiles.py` looks at them."""
+"""Large pictures by overlapping tiles, as the toolkit's `data/loading/tiles.py` looks at them."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.targets._sampled import Map
-from ..data._levels import Span
-from ..data.blend import blended
-from ..data.images import decode
-from ..data.windows import Whole, Windows, opened
+from ..data.io.images import decode
+from ..data.io.levels import Span
+from ..data.io.regions import Whole, Windows, opened
+from ..data.loading.tile_voting import blended
 from ..ops.tiling import Window, distinct
 from .answers import Instances, Masks
 

@@ -152,8 +152,8 @@ def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:
         )
         del record["path"]  # the sender's name for it, which does not come here
         return Answer(json.dumps(finite(record), ensure_ascii=False).encode("utf-8", "replace"))
-    from sightline.data.encode import encode_jpeg, encode_png
-    from sightline.data.images import decode
+    from sightline.data.io.encode import encode_jpeg, encode_png
+    from sightline.data.io.images import decode
 
     assert isinstance(job.content, bytes)
     drawn = named(spec.draw)(decode(job.content), answer, session.card)

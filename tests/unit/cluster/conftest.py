@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 import sightline as sl
-from sightline.engine.recipe import Recipe
-from sightline.talk import quiet
+from sightline.console import quiet
+from sightline.training.recipe import Recipe
 from tests.user.conftest import write_photos
 
 

@@ -16,9 +16,10 @@ import pytest
 
 import sightline as sl
 from sightline.cluster import batch
+from sightline.cluster import predict as _ray
 from sightline.cluster.start import Cluster
+from sightline.commands import predict
 from sightline.errors import MissingExtra, UsageError
-from sightline.verbs import _ray, predict
 from tests.unit.cluster.light import Light
 
 ROOT = Path(__file__).parents[3]

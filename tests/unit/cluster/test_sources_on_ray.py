@@ -12,12 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import sightline as sl
+from sightline.cluster import predict_worker
+from sightline.cluster.inputs import Inputs, inputs_of
 from sightline.cluster.parts import unpacked
+from sightline.cluster.predict import _blocks, columns_of, model_files
+from sightline.cluster.predict_worker import Order, Worker
 from sightline.errors import DataError, UsageError
-from sightline.verbs import _ray_worker
-from sightline.verbs._inputs import Inputs, inputs_of
-from sightline.verbs._ray import _blocks, columns_of, model_files
-from sightline.verbs._ray_worker import Order, Worker
 from tests.unit.verbs.finder import predictor as finder
 
 
@@ -83,7 +83,7 @@ def test_hidden_and_foreign_files_are_left_out_of_folders_and_stores(tmp_path: P
 def test_objects_are_lists_of_records_above_the_wished_score(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Path
 ) -> None:
-    monkeypatch.setattr(_ray_worker, "ModelPredictor", lambda path, device: finder())
+    monkeypatch.setattr(predict_worker, "ModelPredictor", lambda path, device: finder())
     columns = columns_of(finder(), films=False)
     assert columns["boxes"] == "objects"
     block = [asdict(one) for one in inputs_of([str(pictures / "00.png")]).found.values()]

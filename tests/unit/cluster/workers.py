@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sightline.verbs._ray_worker import Worker
+from sightline.cluster.predict_worker import Worker
 
 
 class Slow(Worker):
@@ -20,7 +20,8 @@ class Slow(Worker):
 
 if __name__ == "__main__":
     from sightline.cluster import parts
-    from sightline.verbs import _ray, predict
+    from sightline.cluster import predict as _ray
+    from sightline.commands import predict
     from tests.unit.cluster import workers
 
     model, pictures, out, address = sys.argv[1:]

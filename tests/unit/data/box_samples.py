@@ -12,10 +12,10 @@ import torch
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.instances import Instances
-from sightline.data.encode import encode_png
 from sightline.data.formats import FORMATS
-from sightline.data.formats._options import ReadOptions
-from sightline.data.pixels import Arrays
+from sightline.data.io.encode import encode_png
+from sightline.data.io.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
 
 Box = tuple[str, float, float, float, float]
 

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from sightline.data.video_writer import VideoWriter
+from sightline.data.io.video_writer import VideoWriter
 from tests.unit.data.films import still
 
 

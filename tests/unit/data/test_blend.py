@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sightline.core.targets.masks import VOID, Masks
-from sightline.data.tiles import cut
+from sightline.data.loading.tiles import cut
 
 sides = st.integers(1, 70)
 

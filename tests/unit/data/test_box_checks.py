@@ -11,15 +11,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline.commands.check import describe, look
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.data.check import run_checks
 from sightline.data.checks import CHECKS
 from sightline.data.checks.boxes import _repeated
+from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
-from sightline.data.pixels import Arrays
 from sightline.data.scan import scan
-from sightline.verbs.check import describe, look
 from tests.unit.data.box_samples import made
 
 TWO = Classes(("cat", "dog"))

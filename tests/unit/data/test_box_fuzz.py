@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from sightline.core.dataset import Classes
 from sightline.data.formats import FORMATS
-from sightline.data.formats._options import ReadOptions
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import SightlineError
 from tests.unit.data.box_samples import made
 

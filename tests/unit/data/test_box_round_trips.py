@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.formats import FORMATS
-from sightline.data.formats._options import ReadOptions
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 from tests.unit.data.box_samples import boxes, made
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightline.commands.check import look
 from sightline.core.dataset import Dataset
 from sightline.data.open import open_data
 from sightline.errors import DataError, UsageError
-from sightline.verbs.check import look
 
 SPOT = (6, 4, 18, 10)  # x1, y1, x2, y2 of what is bright, in stored pixels
 

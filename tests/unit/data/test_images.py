@@ -23,11 +23,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from sightline.data import _levels
-from sightline.data.encode import encode_jpeg, encode_png
-from sightline.data.images import decode, probe
-from sightline.data.pixels import Arrays, Files, picture
-from sightline.data.view import placed, view
+from sightline.data.io import levels
+from sightline.data.io.encode import encode_jpeg, encode_png
+from sightline.data.io.images import decode, probe
+from sightline.data.io.pixels import Arrays, Files, picture
+from sightline.data.loading.preprocess import placed, view
 from sightline.errors import UnreadableImage
 from sightline.ops.fitting import fitted, shrunk
 
@@ -373,7 +373,7 @@ def test_the_same_picture_in_threads_processes_and_by_bytes(tmp_path: Path) -> N
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: picture(files, 0, (64, 64)).tobytes(), range(40))) == {here}
     code = (
-        "import sys, hashlib; from pathlib import Path; from sightline.data.pixels import Files, picture;"
+        "import sys, hashlib; from pathlib import Path; from sightline.data.io.pixels import Files, picture;"
         "print(hashlib.sha1(picture(Files([Path(sys.argv[1])]), 0, (64, 64)).tobytes()).hexdigest())"
     )
     out = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
@@ -477,18 +477,18 @@ def test_levels_do_not_hang_on_how_many_pixels_are_computed_at_a_time(
     rng = np.random.default_rng(0)
     values = (rng.normal(size=(30, 41)) * 1000 + 5000).astype(dtype)
     clear = rng.integers(0, 256, (30, 41, 4), dtype=np.uint8)
-    whole = _levels.scaled(values, None), _levels.scaled(values, 65535.0), _levels.on_white(clear)
-    monkeypatch.setattr(_levels, "_AT_ONCE", 7)
-    parts = _levels.scaled(values, None), _levels.scaled(values, 65535.0), _levels.on_white(clear)
+    whole = levels.scaled(values, None), levels.scaled(values, 65535.0), levels.on_white(clear)
+    monkeypatch.setattr(levels, "_AT_ONCE", 7)
+    parts = levels.scaled(values, None), levels.scaled(values, 65535.0), levels.on_white(clear)
     assert all(np.array_equal(a, b) for a, b in zip(whole, parts, strict=True))
 
 
 def test_levels_take_no_more_memory_than_the_picture() -> None:
     tracemalloc.start()
     try:
-        _levels.on_white(np.zeros((2000, 2000, 4), dtype=np.uint8))  # 12 MB are the result
+        levels.on_white(np.zeros((2000, 2000, 4), dtype=np.uint8))  # 12 MB are the result
         assert tracemalloc.get_traced_memory()[1] < 40e6
-        _levels.scaled(np.zeros((2000, 2000), dtype=np.uint16), 65535.0)
+        levels.scaled(np.zeros((2000, 2000), dtype=np.uint16), 65535.0)
         assert tracemalloc.get_traced_memory()[1] < 40e6
     finally:
         tracemalloc.stop()

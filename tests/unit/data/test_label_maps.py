@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
-from sightline.data.encode import encode_png
-from sightline.data.images import full_pages, stored
-from sightline.data.label_maps import codes_of, composed, look, nearest
-from sightline.data.pixels import Pages
+from sightline.data.io.encode import encode_png
+from sightline.data.io.images import full_pages, stored
+from sightline.data.io.label_maps import codes_of, composed, look, nearest
+from sightline.data.io.pixels import Pages
 from sightline.errors import UnreadableImage
 
 INDEX = (np.arange(24, dtype=np.uint8) % 3).reshape(4, 6)

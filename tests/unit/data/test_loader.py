@@ -21,9 +21,9 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
-from sightline.data.encode import encode_jpeg
-from sightline.data.loader import Loader, cache_folder
-from sightline.data.pixels import Arrays, Files, picture
+from sightline.data.io.encode import encode_jpeg
+from sightline.data.io.pixels import Arrays, Files, picture
+from sightline.data.loading.loader import Loader, cache_folder
 from sightline.data.transforms.standard import standard
 from sightline.errors import UnreadableImage, UsageError
 
@@ -143,7 +143,7 @@ def test_a_second_run_reads_from_the_disk(
     photos: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = list(loader(photos, tmp_path / "c").epoch(0))
-    monkeypatch.setattr("sightline.data.loader.picture", None)  # whoever decodes now breaks off
+    monkeypatch.setattr("sightline.data.loading.loader.picture", None)  # whoever decodes now breaks off
     shuffled = photos.subset(np.random.default_rng(0).permutation(len(photos)))
     assert same(batches, list(loader(photos, tmp_path / "c").epoch(0)))
     assert len(list(loader(shuffled, tmp_path / "c", train=False).epoch(0))) == 5
@@ -195,7 +195,7 @@ FILL = """
 import sys
 from pathlib import Path
 from tests.unit.data.test_loader import dataset, loader
-from sightline.data.pixels import Files
+from sightline.data.io.pixels import Files
 data = dataset(Files(sorted(Path(sys.argv[1]).iterdir())))
 print("go", flush=True)
 while True:

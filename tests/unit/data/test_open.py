@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from sightline.data._ties import difference
-from sightline.data.encode import encode_png
 from sightline.data.formats import torchvision
+from sightline.data.io.encode import encode_png
 from sightline.data.open import ReadOptions, named, open_data
+from sightline.data.parsing.ties import difference
 from sightline.errors import DataError, UnknownName, UsageError
 
 

@@ -21,9 +21,9 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.data.formats import FORMATS
-from sightline.data.formats._options import ReadOptions
+from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
-from sightline.data.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 from sightline.ops.outlines import fill, rle, rle_text
 from tests.unit.data.box_samples import opened, picture, problems, sure

@@ -14,7 +14,7 @@ from PIL import Image
 
 from sightline.core.dataset import Dataset
 from sightline.core.targets.label import Label
-from sightline.data.pixels import Arrays, Files
+from sightline.data.io.pixels import Arrays, Files
 from sightline.data.scan import scan
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.core.targets.label import Label
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.data.split import folds, split, splits_from_json, splits_to_json
 from sightline.errors import DataError, UsageError
 

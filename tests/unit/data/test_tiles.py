@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.instances import Instances
-from sightline.data.pixels import Arrays
-from sightline.data.tiles import Joined, batches, cut, tiled
+from sightline.data.io.pixels import Arrays
+from sightline.data.loading.tiles import Joined, batches, cut, tiled
 
 
 @given(st.integers(1, 400), st.integers(1, 400), st.integers(8, 150))

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sightline.data.video import Video, is_video
-from sightline.data.video_writer import VideoWriter
+from sightline.data.io.video import Video, is_video
+from sightline.data.io.video_writer import VideoWriter
 from sightline.errors import DataError, MissingExtra, UsageError
 from tests.unit.data.films import HEIGHT, WIDTH, cut, film, left
 from tests.unit.data.streams import camera, web_server, written

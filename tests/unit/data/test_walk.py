@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data._walk import files_below, foreign, globbed, home, told
+from sightline.data.io.walk import files_below, foreign, globbed, home, told
 from sightline.errors import UsageError
 
 LEFT_BEHIND = (

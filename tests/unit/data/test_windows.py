@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from sightline.data import windows as module
-from sightline.data.images import decode, full_pages
-from sightline.data.pixels import Files, Pages, windows
-from sightline.data.windows import Parts, Whole
+from sightline.data.io import regions as module
+from sightline.data.io.images import decode, full_pages
+from sightline.data.io.pixels import Files, Pages, windows
+from sightline.data.io.regions import Parts, Whole
 from sightline.errors import UnreadableImage
 
 HEIGHT, WIDTH = 83, 131
@@ -61,7 +61,7 @@ def test_windows_show_what_the_whole_picture_shows(
     mode: str, how: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("PIL.TiffImagePlugin.STRIP_SIZE", STRIPS // 4)
-    monkeypatch.setattr("sightline.data._tiff._BAND", 1000)
+    monkeypatch.setattr("sightline.data.io.tiff._BAND", 1000)
     file = tmp_path / "a.tif"
     noise(mode).save(file, **how)
     whole, found = decode(file), windows(Files([file]), 0)

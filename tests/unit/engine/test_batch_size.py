@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sightline.engine.batch_size import largest
 from sightline.errors import TrainingFailed
+from sightline.training.auto_batch_size import largest
 
 
 @pytest.mark.parametrize(("room", "found"), [(1000, 512), (512, 512), (300, 256), (1, 1)])

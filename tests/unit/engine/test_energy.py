@@ -4,7 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from sightline.engine.callbacks.energy import Energy
+from sightline.training.callbacks.energy import Energy
 
 
 def counter(root: Path, value: int) -> None:

@@ -9,9 +9,9 @@ import pytest
 from torch import nn
 
 from sightline.core.card import ModelCard
-from sightline.engine.learners.gradient import _set_trainable
-from sightline.engine.recipe import Recipe
 from sightline.errors import UsageError
+from sightline.training.recipe import Recipe
+from sightline.training.trainers.gradient import _set_trainable
 
 
 def training(freeze: str) -> Any:

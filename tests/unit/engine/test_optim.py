@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.engine import optim
-from sightline.engine.recipe import Recipe
 from sightline.errors import UnknownName
+from sightline.training import optimizers
+from sightline.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", ["sgd", "Adam", "adamw", "adadelta", "rmsprop", "NAdam", "adagrad"])
@@ -15,7 +15,9 @@ def test_every_optimiser_lowers_a_simple_loss(name: str) -> None:
     net = nn.Linear(4, 1)
     x = torch.randn(32, 4)
     y = x @ torch.tensor([[1.0], [2.0], [-1.0], [0.5]])
-    optimizer = optim.build(net.parameters(), Recipe(optimizer=name, lr=0.05, weight_decay=0.0, momentum=0.9))
+    optimizer = optimizers.build(
+        net.parameters(), Recipe(optimizer=name, lr=0.05, weight_decay=0.0, momentum=0.9)
+    )
     losses = []
     for _ in range(60):
         optimizer.zero_grad()
@@ -28,13 +30,15 @@ def test_every_optimiser_lowers_a_simple_loss(name: str) -> None:
 
 def test_weight_decay_spares_biases_and_norms() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
-    groups = optim.build(net.parameters(), Recipe(optimizer="adamw", lr=0.1, weight_decay=0.3)).param_groups
+    groups = optimizers.build(
+        net.parameters(), Recipe(optimizer="adamw", lr=0.1, weight_decay=0.3)
+    ).param_groups
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 0.3), (3, 0.0)]
 
 
 def test_unknown_optimiser_suggests_the_nearest() -> None:
     with pytest.raises(UnknownName, match="radam"):
-        optim.build(nn.Linear(1, 1).parameters(), Recipe(optimizer="adamm", lr=0.1))
+        optimizers.build(nn.Linear(1, 1).parameters(), Recipe(optimizer="adamm", lr=0.1))
 
 
 def test_l1_is_the_sum_of_absolute_weights() -> None:
@@ -42,4 +46,4 @@ def test_l1_is_the_sum_of_absolute_weights() -> None:
     with torch.no_grad():
         net.weight.copy_(torch.tensor([[-3.0, 2.0]]))
         net.bias.fill_(9)
-    assert optim.l1(net).item() == 5
+    assert optimizers.l1(net).item() == 5

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from sightline.engine.packing import pack, unpack
+from sightline.training.checkpoint_state import pack, unpack
 
 
 def test_pack_keeps_nested_state_exactly() -> None:

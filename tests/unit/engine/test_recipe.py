@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sightline.engine.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.errors import UsageError
+from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 
 
 def test_durations_and_sizes() -> None:

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.engine.recipe import Recipe
-from sightline.engine.schedule import Plateau, factor
+from sightline.training.lr_schedule import Plateau, factor
+from sightline.training.recipe import Recipe
 
 NAMES = ("constant", "step", "cosine", "onecycle", "plateau")
 

@@ -13,11 +13,11 @@ import pytest
 import torch
 
 from sightline.core.run import Run
-from sightline.engine.callbacks import Callback
-from sightline.engine.devices import Devices
-from sightline.engine.recipe import Recipe
-from sightline.verbs._fit import fit
-from sightline.verbs._plan import Asked, plan
+from sightline.devices import Devices
+from sightline.training.callbacks.base import Callback
+from sightline.training.plan import Asked, plan
+from sightline.training.recipe import Recipe
+from sightline.training.runner import fit
 
 
 class Watch(Callback):

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sightline.exporters._final import final
-from sightline.models import candidates
+from sightline.export.nms_graph import final
+from sightline.models.detection import postprocess
 
 SETTINGS: dict[str, Any] = {
     "size": [64, 96], "conf": 0.2, "max_objects": 20, "nms": 0.5, "classes": ["a", "b", "c"],
@@ -46,7 +46,7 @@ class Last(nn.Module):
 
 
 def same(found: dict[str, Tensor], said: dict[str, Tensor], settings: dict[str, Any]) -> None:
-    truth, row = candidates.select(said, settings)
+    truth, row = postprocess.select(said, settings)
     assert found["count"].tolist() == truth.counts.tolist()
     assert found["scores"].shape == (3, min(settings["max_objects"], 200))
     start = 0
@@ -72,7 +72,7 @@ def test_the_objects_are_those_that_are_read_outside(change: dict[str, Any]) -> 
 def test_so_they_are_in_onnx(change: dict[str, Any]) -> None:
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
-    from sightline.exporters._final import translated
+    from sightline.export.nms_graph import translated
 
     said, settings = crowd(), {**SETTINGS, **change}
     names = ["boxes", "scores", "labels", "coefficients"]

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.targets._sampled import sampled
-from sightline.data.view import view
+from sightline.data.loading.preprocess import view
 from sightline.runtime import resize
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.exporters._picture import PICTURE, whole  # noqa: E402
+from sightline.export.preprocess_graph import PICTURE, whole  # noqa: E402
 
 BOXES = np.array([[[2, 3, 9, 8], [0, 0, 16, 12], [0, 0, 0, 0]]], dtype=np.float32)
 SCORES = np.array([[0.9, 0.5, 0.0]], dtype=np.float32)

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.targets.instances import Instances
-from sightline.metrics import METRICS, _matching
+from sightline.metrics import METRICS
 from sightline.metrics.ap import Ap
 from sightline.metrics.detections import average_precisions, best_threshold, confusion, curves, mean_f1
+from sightline.metrics.functional import matching
 from sightline.metrics.intervals import score, under
 from sightline.metrics.mistakes import KINDS, mistakes
 from sightline.ops.objects import crowded
@@ -175,16 +176,16 @@ def test_many_weightings_of_a_large_class_are_taken_in_parts(monkeypatch: pytest
     prediction, truth = drawn(1, 50)
     weights = np.random.default_rng(0).integers(0, 3, (40, 50)).astype(float)
     whole = [under(made(n), made(n).per_image(prediction, truth), weights) for n in NAMES]
-    monkeypatch.setattr("sightline.metrics._boxes._CHUNK", 200)
-    monkeypatch.setattr("sightline.metrics._matching._CHUNK", 10)
+    monkeypatch.setattr("sightline.metrics.functional.boxes._CHUNK", 200)
+    monkeypatch.setattr("sightline.metrics.functional.matching._CHUNK", 10)
     apart = prediction[:]
     parts = [under(made(n), made(n).per_image(apart, truth), weights) for n in NAMES]
     assert np.array(parts) == pytest.approx(np.array(whole), rel=1e-12, nan_ok=True)
 
 
 def test_all_metrics_of_one_evaluation_share_one_matching(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, plain = [], _matching._matched
-    monkeypatch.setattr(_matching, "_matched", lambda *a: (calls.append(1), plain(*a))[1])
+    calls, plain = [], matching._matched
+    monkeypatch.setattr(matching, "_matched", lambda *a: (calls.append(1), plain(*a))[1])
     prediction, truth = drawn(2)
     for name in NAMES:
         value(name, prediction, truth)
@@ -193,9 +194,9 @@ def test_all_metrics_of_one_evaluation_share_one_matching(monkeypatch: pytest.Mo
     assert len(calls) == 1
     value("ap", prediction, truth[:])  # another truth, though an equal one
     assert len(calls) == 2
-    before = len(_matching._known)
+    before = len(matching._known)
     del prediction
-    assert len(_matching._known) == before - 1
+    assert len(matching._known) == before - 1
 
 
 def test_statistics_compare_and_choose_by_image() -> None:
@@ -379,7 +380,7 @@ def test_mistakes_leave_crowds_and_difficult_objects_out() -> None:
 def test_every_wrong_box_has_one_kind(seed: int) -> None:
     prediction, truth = drawn(seed)
     found = mistakes(prediction, truth)
-    m = _matching.matches(prediction, truth)
+    m = matching.matches(prediction, truth)
     wrong = ((m.found | m.ignored)[:, 0] & 1) == 0
     places = [tuple(x) for kind in KINDS[:-1] for x in found.where[kind].tolist()]
     assert len(places) == len(set(places)) == wrong.sum()

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
-from sightline.metrics import METRICS, _masks
+from sightline.metrics import METRICS
+from sightline.metrics.functional import masks
 from sightline.metrics.panoptic import PanopticQuality
 
 NAMES = ("mask-ap", "mask-ap50", "mask-ap75", "panoptic", "aji", "object-f1", "cell-ap")
@@ -217,8 +218,8 @@ def test_predictions_that_cannot_be_judged_are_refused(name: str) -> None:
 
 
 def test_overlaps_are_counted_once_for_all_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, count = [], _masks._pairs
-    monkeypatch.setattr(_masks, "_pairs", lambda *a: (calls.append(1), count(*a))[1])
+    calls, count = [], masks._pairs
+    monkeypatch.setattr(masks, "_pairs", lambda *a: (calls.append(1), count(*a))[1])
     prediction, truth = drawn(2)
     for name in NAMES:
         value(name, prediction, truth)

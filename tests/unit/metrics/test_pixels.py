@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.targets.masks import VOID, Masks
-from sightline.metrics import METRICS, _pixels
+from sightline.metrics import METRICS
+from sightline.metrics.functional import pixels
 from sightline.metrics.pixels import class_ious, confusion, per_class
 
 NAMES = ("miou", "image-iou", "dice-score", "pixel-accuracy", "class-accuracy", "boundary-f1")
@@ -132,8 +133,8 @@ def test_a_prediction_that_is_void_is_wrong() -> None:
 
 
 def test_one_count_serves_all_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, count = [], _pixels._counted
-    monkeypatch.setattr(_pixels, "_counted", lambda *a: (calls.append(1), count(*a))[1])
+    calls, count = [], pixels._counted
+    monkeypatch.setattr(pixels, "_counted", lambda *a: (calls.append(1), count(*a))[1])
     said, truth = drawn(0)
     for name in NAMES:
         value(name, said, truth)

@@ -11,9 +11,10 @@ import timm
 import torch
 
 from sightline.errors import SightlineError
-from sightline.models import embedded, zoo
+from sightline.models import registry
 from sightline.models.backbones._backbone import Backbone
-from sightline.models.embedded import WeightsCard
+from sightline.models.weights import embedded
+from sightline.models.weights.embedded import WeightsCard
 
 NAME = "test_efficientnet"
 PACKAGE = "tiny-weights-for-tests"
@@ -65,7 +66,7 @@ def publish(monkeypatch: pytest.MonkeyPatch, file: Path) -> WeightsCard:
 
 
 def build(pretrained: str = "yes", channels: int = 3) -> Backbone:
-    return zoo.create(NAME, outputs=5, channels=channels, size=(64, 64), pretrained=pretrained).eval()  # type: ignore[arg-type]
+    return registry.create(NAME, outputs=5, channels=channels, size=(64, 64), pretrained=pretrained).eval()  # type: ignore[arg-type]
 
 
 def refused(capsys: pytest.CaptureFixture[str]) -> str:
@@ -105,7 +106,7 @@ def test_grey_photographs_give_what_they_give_in_three_equal_channels(file: Path
 
 
 def test_maps_are_filled_too(file: Path, source: torch.nn.Module) -> None:
-    maps = zoo.pyramid(NAME, channels=3, size=(64, 64), pretrained="yes")
+    maps = registry.pyramid(NAME, channels=3, size=(64, 64), pretrained="yes")
     published = source.state_dict()
     kept = maps.net.state_dict()  # type: ignore[attr-defined]
     assert all(torch.equal(tensor, published[name]) for name, tensor in kept.items())
@@ -205,7 +206,7 @@ def test_cards_say_what_a_user_must_know() -> None:
 
 def test_the_default_is_here_and_as_pinned() -> None:
     assert embedded.trouble(embedded.DEFAULT, thorough=True) == ""
-    network = zoo.create(embedded.DEFAULT, outputs=3, channels=3, size=(64, 64), pretrained="yes")
+    network = registry.create(embedded.DEFAULT, outputs=3, channels=3, size=(64, 64), pretrained="yes")
     file = torch.load(embedded.locate(embedded.DEFAULT), weights_only=True)
     conv = network.first_conv()
     assert conv is not None

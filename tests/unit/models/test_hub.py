@@ -19,9 +19,10 @@ from huggingface_hub import constants, file_download
 from safetensors.torch import load, save
 
 from sightline.errors import SightlineError, UsageError
-from sightline.models import hub, zoo
+from sightline.models import registry
 from sightline.models.backbones import _timm
 from sightline.models.backbones._backbone import Backbone
+from sightline.models.weights import hub
 from tests.unit.models.stand_in_hub import Hub, serving
 
 NAME = "test_resnet"
@@ -56,7 +57,7 @@ def point(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
 
 
 def build(pretrained: str = "auto", channels: int = 3) -> Backbone:
-    return zoo.create(NAME, outputs=4, channels=channels, size=(64, 64), pretrained=pretrained)  # type: ignore[arg-type]
+    return registry.create(NAME, outputs=4, channels=channels, size=(64, 64), pretrained=pretrained)  # type: ignore[arg-type]
 
 
 def weights_of(content: bytes) -> torch.Tensor:
@@ -234,7 +235,7 @@ def test_grey_photographs_and_maps_take_them_too(server: Hub, content: bytes) ->
     assert torch.allclose(
         first(build("yes", channels=1)), weights_of(content).sum(1, keepdim=True), atol=1e-6
     )
-    maps = zoo.pyramid(NAME, channels=3, size=(64, 64), pretrained="yes")
+    maps = registry.pyramid(NAME, channels=3, size=(64, 64), pretrained="yes")
     assert maps.origin.startswith(f"timm: {REPO}, SHA-256 ")  # type: ignore[attr-defined]
     assert len([path for _, path, _ in server.seen if path.startswith("/files")]) == 1
 

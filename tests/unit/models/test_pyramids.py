@@ -9,7 +9,7 @@ import timm
 import torch
 
 from sightline.errors import SightlineError, UsageError
-from sightline.models import zoo
+from sightline.models import registry
 
 NAMES = ["csp", "resnet18", "convnext_atto", "mobilenetv3_small_050", "test_resnet", "regnetx_002"]
 
@@ -17,7 +17,7 @@ NAMES = ["csp", "resnet18", "convnext_atto", "mobilenetv3_small_050", "test_resn
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_maps_have_the_channels_and_sizes_of_their_levels(name: str, channels: int) -> None:
-    network: Any = zoo.pyramid(name, channels=channels, size=(64, 96)).eval()
+    network: Any = registry.pyramid(name, channels=channels, size=(64, 96)).eval()
     pictures = torch.rand(2, channels, 64, 96)
     with torch.no_grad():
         maps, features = network.maps(pictures), network.features(pictures)
@@ -29,14 +29,14 @@ def test_maps_have_the_channels_and_sizes_of_their_levels(name: str, channels: i
 
 
 def test_family_that_keeps_channels_last_is_turned() -> None:
-    network: Any = zoo.pyramid("swin_tiny_patch4_window7_224", channels=3, size=(64, 64)).eval()
+    network: Any = registry.pyramid("swin_tiny_patch4_window7_224", channels=3, size=(64, 64)).eval()
     with torch.no_grad():
         assert [x.shape[1] for x in network.maps(torch.rand(1, 3, 64, 64))] == [192, 384, 768]
 
 
 def test_maps_are_those_of_timm_and_no_weight_is_idle() -> None:
     torch.manual_seed(0)
-    ours: Any = zoo.pyramid("resnet18", channels=3, size=(64, 64)).eval()
+    ours: Any = registry.pyramid("resnet18", channels=3, size=(64, 64)).eval()
     theirs = timm.create_model("resnet18").eval()
     theirs.load_state_dict(ours.net.state_dict(), strict=False)
     pictures = torch.rand(1, 3, 64, 64)
@@ -48,20 +48,20 @@ def test_maps_are_those_of_timm_and_no_weight_is_idle() -> None:
 
 
 def test_settings_of_the_network_reach_it() -> None:
-    small, large = (zoo.pyramid("csp", channels=3, size=(64, 64), scale=s) for s in ("n", "s"))
+    small, large = (registry.pyramid("csp", channels=3, size=(64, 64), scale=s) for s in ("n", "s"))
     assert small.levels == ((64, 8), (128, 16), (256, 32))
     assert large.levels == ((128, 8), (256, 16), (512, 32))
     with pytest.raises(UsageError, match="--scale"):
-        zoo.pyramid("csp", channels=3, size=(64, 64), scale="xxl")
+        registry.pyramid("csp", channels=3, size=(64, 64), scale="xxl")
 
 
 def test_refusals_say_why() -> None:
     with pytest.raises(UsageError, match="strides 16"):
-        zoo.pyramid("vit_tiny_patch16_224", channels=3, size=(64, 64))
+        registry.pyramid("vit_tiny_patch16_224", channels=3, size=(64, 64))
     with pytest.raises(UsageError, match="multiple of 32"):
-        zoo.pyramid("convnext_atto", channels=3, size=(60, 60))
+        registry.pyramid("convnext_atto", channels=3, size=(60, 60))
     with pytest.raises(UsageError, match="csp"):
-        zoo.pyramid("lenet5", channels=3, size=(64, 64))
+        registry.pyramid("lenet5", channels=3, size=(64, 64))
     with pytest.raises(SightlineError, match="SIGHTLINE_OFFLINE"):
-        zoo.pyramid("resnet18", channels=3, size=(64, 64), pretrained="yes")
-    zoo.pyramid("resnet18", channels=3, size=(64, 64), pretrained="auto")
+        registry.pyramid("resnet18", channels=3, size=(64, 64), pretrained="yes")
+    registry.pyramid("resnet18", channels=3, size=(64, 64), pretrained="auto")

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from sightline.models import zoo
-from sightline.models.trace import Field, trace
+from sightline.models import registry
+from sightline.models.layer_table import Field, trace
 
 
 def fields(network: nn.Module, side: int = 32, channels: int = 3) -> list[str]:
@@ -16,7 +16,7 @@ def fields(network: nn.Module, side: int = 32, channels: int = 3) -> list[str]:
 
 
 def test_lenet_by_hand() -> None:
-    network = zoo.create("lenet5", outputs=10, channels=1, size=(28, 28))
+    network = registry.create("lenet5", outputs=10, channels=1, size=(28, 28))
     layers = trace(network, torch.zeros(1, 1, 28, 28))
     found = {x.name: (x.output, x.parameters, x.flops, x.field and x.field.text()) for x in layers}
     assert found["convolutions.0"] == ((6, 28, 28), 156, 2 * 28 * 28 * 6 * 25, "5x5")
@@ -29,7 +29,7 @@ def test_lenet_by_hand() -> None:
 
 def test_first_blocks_of_vgg_by_hand() -> None:
     with torch.device("meta"):
-        network = zoo.create("vgg16", outputs=1000, channels=3, size=(224, 224))
+        network = registry.create("vgg16", outputs=1000, channels=3, size=(224, 224))
         layers = trace(network, torch.empty(1, 3, 224, 224))
     convolutions = [x.field.text() for x in layers if x.type in ("Conv2d", "MaxPool2d") and x.field]
     assert convolutions[:7] == ["3x3", "5x5", "6x6", "10x10", "14x14", "16x16", "24x24"]
@@ -79,7 +79,7 @@ def test_where_no_field_is_defined() -> None:
     assert fields(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 3, 2), nn.Conv2d(3, 3, 3))) == [
         "3x3", "-", "-"
     ]  # fmt: skip
-    vit = zoo.create("test_vit", outputs=2, channels=3, size=(32, 32))
+    vit = registry.create("test_vit", outputs=2, channels=3, size=(32, 32))
     assert fields(vit)[-1] == "-"
 
 
@@ -105,9 +105,9 @@ def test_layers_that_are_never_called_are_listed() -> None:
 
 @pytest.mark.parametrize("name", ["test_vit", "test_efficientnet", "pit_ti_224", "resnet-small"])
 def test_nothing_is_left_behind_and_nothing_missed(name: str) -> None:
-    side = zoo.card(name).size or (32, 32)
+    side = registry.card(name).size or (32, 32)
     with torch.device("meta"):
-        network = zoo.create(name, outputs=9, channels=3, size=side)
+        network = registry.create(name, outputs=9, channels=3, size=side)
     next(network.parameters()).requires_grad_(False)
     before = [p.requires_grad for p in network.parameters()]
     layers = trace(network, torch.empty(1, 3, *side, device="meta"))

@@ -8,20 +8,20 @@ import pytest
 import torch
 
 from sightline.errors import DataError, UsageError
-from sightline.models import zoo
+from sightline.models import registry
 from sightline.models.backbones._backbone import Backbone
-from sightline.models.weights import find, freeze, frozen_modules, load_into, unfreeze_stage
+from sightline.models.weights.load import find, freeze, frozen_modules, load_into, unfreeze_stage
 from sightline.storage import read_tensors, write_tensors
 
 
 def lenet(outputs: int = 10, seed: int = 0) -> Backbone:
     torch.manual_seed(seed)
-    return zoo.create("lenet5", outputs=outputs, channels=1, size=(28, 28))
+    return registry.create("lenet5", outputs=outputs, channels=1, size=(28, 28))
 
 
 def small(seed: int = 0) -> Backbone:
     torch.manual_seed(seed)
-    return zoo.create("resnet-small", outputs=3, channels=3, size=(16, 16), width=4)
+    return registry.create("resnet-small", outputs=3, channels=3, size=(16, 16), width=4)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_weights_as_timm_publishes_them(tmp_path: Path) -> None:
     torch.manual_seed(2)
     theirs = timm.create_model("test_resnet", num_classes=1000)
     write_tensors(tmp_path / "timm.safetensors", theirs.state_dict())
-    ours = zoo.create("test_resnet", outputs=5, channels=3, size=(64, 64))
+    ours = registry.create("test_resnet", outputs=5, channels=3, size=(64, 64))
     loaded = load_into(ours, tmp_path / "timm.safetensors")
     assert torch.equal(ours.net.conv1[0].weight, theirs.conv1[0].weight)
     assert len(loaded.loaded) == len(ours.state_dict()) - 2

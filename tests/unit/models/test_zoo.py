@@ -6,15 +6,16 @@ import pytest
 import timm
 import torch
 
-from sightline import talk
+from sightline import console
 from sightline.errors import SightlineError, UnknownName, UsageError
-from sightline.models import hub, zoo
+from sightline.models import registry
 from sightline.models.backbones._backbone import take_channels
+from sightline.models.weights import hub
 
 
 def parameters(name: str, outputs: int, channels: int, size: int) -> int:
     with torch.device("meta"):
-        network = zoo.create(name, outputs=outputs, channels=channels, size=(size, size))
+        network = registry.create(name, outputs=outputs, channels=channels, size=(size, size))
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
@@ -38,7 +39,7 @@ def test_published_counts(name: str, outputs: int, channels: int, size: int, cou
 )
 def test_timm_network_answers_as_timm_itself(name: str) -> None:
     torch.manual_seed(0)
-    ours = zoo.create(name, outputs=7, channels=3, size=(64, 64)).eval()
+    ours = registry.create(name, outputs=7, channels=3, size=(64, 64)).eval()
     torch.manual_seed(0)
     more = {"img_size": 64} if name == "test_vit" else {}
     theirs = timm.create_model(name, num_classes=7, **more).eval()
@@ -51,42 +52,42 @@ def test_timm_network_answers_as_timm_itself(name: str) -> None:
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_timm_network_takes_grey_pictures_of_another_size(channels: int) -> None:
-    network = zoo.create("vit_tiny_patch16_224", outputs=5, channels=channels, size=(48, 32)).eval()
+    network = registry.create("vit_tiny_patch16_224", outputs=5, channels=channels, size=(48, 32)).eval()
     assert network(torch.rand(1, channels, 48, 32)).shape == (1, 5)
 
 
 def test_network_with_two_heads_gets_one() -> None:
-    network = zoo.create("deit_tiny_distilled_patch16_224", outputs=4, channels=3, size=(32, 32))
+    network = registry.create("deit_tiny_distilled_patch16_224", outputs=4, channels=3, size=(32, 32))
     assert network(torch.rand(2, 3, 32, 32)).shape == (2, 4)
 
 
 def test_unknown_name_suggests_ours_and_those_of_timm() -> None:
     with pytest.raises(UnknownName, match="'lenet5'"):
-        zoo.create("lenet-5x", outputs=2, channels=1, size=(28, 28))
+        registry.create("lenet-5x", outputs=2, channels=1, size=(28, 28))
     with pytest.raises(UnknownName, match="'resnet18'"):
-        zoo.card("resnet81")
+        registry.card("resnet81")
 
 
 def test_settings_are_checked() -> None:
     size = {"outputs": 2, "channels": 1, "size": (28, 28)}
     with pytest.raises(UnknownName, match="'width'"):
-        zoo.create("mlp", **size, widht=3)
+        registry.create("mlp", **size, widht=3)
     with pytest.raises(UsageError, match=r"--width must be a whole number\. Received 'wide'"):
-        zoo.create("mlp", **size, width="wide")
+        registry.create("mlp", **size, width="wide")
     with pytest.raises(UsageError, match=r"dropout in \[0, 1\)"):
-        zoo.create("mlp", **size, dropout=1.0)
+        registry.create("mlp", **size, dropout=1.0)
     with pytest.raises(UsageError, match="no settings of its own"):
-        zoo.create("lenet5", **size, width=3)
+        registry.create("lenet5", **size, width=3)
     with pytest.raises(UsageError, match="max or stochastic or fractional"):
-        zoo.create("lecture-cnn", **size, pool="mean")
+        registry.create("lecture-cnn", **size, pool="mean")
     with pytest.raises(UsageError, match="drop_path_rate"):
-        zoo.create("vgg11", **size, drop_path_rate=0.5)
-    assert zoo.create("mlp", **size, width="16").head.in_features == 16
+        registry.create("vgg11", **size, drop_path_rate=0.5)
+    assert registry.create("mlp", **size, width="16").head.in_features == 16
 
 
 @pytest.mark.parametrize("pool", ["max", "stochastic", "fractional"])
 def test_lecture_cnn_takes_each_pooling(pool: str) -> None:
-    network = zoo.create("lecture-cnn", outputs=2, channels=1, size=(17, 20), pool=pool)
+    network = registry.create("lecture-cnn", outputs=2, channels=1, size=(17, 20), pool=pool)
     for training in (True, False):
         assert network.train(training)(torch.rand(3, 1, 17, 20)).shape == (3, 2)
 
@@ -94,12 +95,12 @@ def test_lecture_cnn_takes_each_pooling(pool: str) -> None:
 @pytest.mark.parametrize(("name", "size"), [("lenet5", 8), ("alexnet", 32), ("lecture-cnn", 5)])
 def test_pictures_too_small_are_refused_in_words(name: str, size: int) -> None:
     with pytest.raises(UsageError, match="--size"):
-        zoo.create(name, outputs=2, channels=3, size=(size, size))
+        registry.create(name, outputs=2, channels=3, size=(size, size))
 
 
 @pytest.mark.parametrize("side", [8, 9, 31, 96, 97, 161])
 def test_the_default_takes_any_size_and_keeps_the_work_in_bounds(side: int) -> None:
-    network = zoo.create("resnet-small", outputs=2, channels=3, size=(side, side - 1)).eval()
+    network = registry.create("resnet-small", outputs=2, channels=3, size=(side, side - 1)).eval()
     inner = network.stem(torch.rand(1, 3, side, side - 1))
     assert max(inner.shape[2:]) <= 64
     assert network(torch.rand(1, 3, side + 5, side)).shape == (1, 2)
@@ -109,16 +110,16 @@ def test_the_default_takes_any_size_and_keeps_the_work_in_bounds(side: int) -> N
 def test_weights_that_cannot_be_had(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = {"outputs": 2, "channels": 3, "size": (64, 64)}
     with pytest.raises(SightlineError, match=r"--weights.*--pretrained auto") as caught:
-        zoo.create(name, **arguments, pretrained="yes")
+        registry.create(name, **arguments, pretrained="yes")
     why = "none are published" if name == "lenet5" else "SIGHTLINE_OFFLINE"
     assert why in str(caught.value)
-    network = zoo.create(name, **arguments, pretrained="auto")
+    network = registry.create(name, **arguments, pretrained="auto")
     assert network.origin == "scratch"
     assert network.pixels is None
     said = capsys.readouterr().err
     assert said.count("Going on from scratch.") == 1
     with pytest.raises(UnknownName):
-        zoo.create(name, **arguments, pretrained="ja")
+        registry.create(name, **arguments, pretrained="ja")
 
 
 def test_a_hub_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,15 +129,15 @@ def test_a_hub_that_fails_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ConnectionError("no route to the hub\nand more")
 
     monkeypatch.setattr(hub, "fetch", broken)
-    with talk.quiet(), pytest.raises(SightlineError, match=r"ConnectionError: no route to the hub\)"):
-        zoo.create("resnet18", outputs=2, channels=3, size=(64, 64), pretrained="yes")
+    with console.quiet(), pytest.raises(SightlineError, match=r"ConnectionError: no route to the hub\)"):
+        registry.create("resnet18", outputs=2, channels=3, size=(64, 64), pretrained="yes")
 
 
 def test_cards_need_no_network_to_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timm, "create_model", None)
-    card = zoo.card("vit_tiny_patch16_224")
+    card = registry.card("vit_tiny_patch16_224")
     assert card.size == (224, 224)
-    assert len(zoo.names(all=True)) > 1000 + len(zoo.names())
+    assert len(registry.names(all=True)) > 1000 + len(registry.names())
 
 
 def test_colour_filters_kept_for_grey_pictures_answer_alike() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.data.open import open_data
-from sightline.ops.shapes import SHAPES, Shape, clip, inside, scene
+from sightline.data.synthetic.shapes import SHAPES, Shape, clip, inside, scene
 
 
 @settings(max_examples=25, deadline=None)

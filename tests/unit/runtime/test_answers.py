@@ -18,14 +18,14 @@ from sightline.core.targets.masks import Masks
 from sightline.core.targets.number import Number
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
-from sightline.data.view import placed
-from sightline.models import candidates
+from sightline.data.loading.preprocess import placed
+from sightline.inference import presenters
+from sightline.models.detection import postprocess
 from sightline.models.heads.prototypes import cut
 from sightline.ops import rle
 from sightline.ops.outlines import fill
 from sightline.runtime import answers, rows
 from sightline.tasks import TASKS
-from sightline.verbs import _kinds
 
 SIZE, NAMES = (48, 64), ("car", "bus", "dog")
 SETTINGS: dict[str, Any] = {
@@ -85,7 +85,7 @@ def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
     mine = answers.read("instances", outputs, settings, STORED)
     # Picture by picture: torchvision moves boxes of other pictures apart, and rounds them then.
     parts = [
-        candidates.select({k: v[i : i + 1] for k, v in as_tensors(outputs).items()}, settings)[0]
+        postprocess.select({k: v[i : i + 1] for k, v in as_tensors(outputs).items()}, settings)[0]
         for i in range(len(STORED))
     ]
     theirs = moved(type(parts[0]).cat(parts), fit)
@@ -93,7 +93,9 @@ def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
     for i, one in enumerate(mine):
         check(one, theirs[i], told[i])
         line = rows.full("a.png", told[i], one, NAMES)
-        assert [b["class"] for b in line["boxes"]] == [b["class"] for b in _kinds.objects(theirs[i], NAMES)]
+        assert [b["class"] for b in line["boxes"]] == [
+            b["class"] for b in presenters.objects(theirs[i], NAMES)
+        ]
 
 
 @given(cases)
@@ -105,18 +107,18 @@ def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, floa
     mine = answers.read("outlines", outputs, settings, STORED)
     for i, one in enumerate(mine):
         there = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
-        found, place = candidates.select(there, settings)
+        found, place = postprocess.select(there, settings)
         masks = cut(there["prototypes"], there["coefficients"][found.image, place], found)
         areas = masks.areas()
         whole = Outlines(
             found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks
         )
-        whole = candidates.centred(whole.only(areas > 0), settings["cuts"])
+        whole = postprocess.centred(whole.only(areas > 0), settings["cuts"])
         stored = torch.tensor(STORED[i : i + 1])
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
         theirs = batch.back(whole)
         check(one, theirs, task("instance").rows(theirs)[0])
-        wanted = _kinds.codes(theirs)
+        wanted = presenters.codes(theirs)
         got = rows.full("a.png", {}, one, NAMES).get("masks", [])
         # A pixel may fall on the other side of 0 where sums were added up in another order.
         different = sum(a != b for a, b in zip(got, wanted, strict=True))

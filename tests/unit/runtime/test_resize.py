@@ -12,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sightline.core.sample import inverse
-from sightline.data import view as torch_view
+from sightline.data.loading import preprocess as torch_view
 from sightline.runtime import resize
 
 FITS = ("squash", "crop", "pad")

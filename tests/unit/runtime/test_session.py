@@ -12,8 +12,8 @@ import onnx
 import pytest
 from PIL import Image, ImageOps
 
-from sightline.data.images import decode
-from sightline.data.view import view
+from sightline.data.io.images import decode
+from sightline.data.loading.preprocess import view
 from sightline.errors import DataError, UnreadableImage, UsageError
 from sightline.runtime import onnx_file
 from sightline.runtime.session import SIDE, Item, Session
@@ -116,7 +116,7 @@ def test_pictures_are_seen_as_by_the_toolkit(name: str, fit: Any, tmp_path: Path
 def test_pixels_do_not_hang_on_simplejpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(picture(300, 400)).save(tmp_path / "a.jpg", quality=85)
     with_it = decode(tmp_path / "a.jpg")
-    monkeypatch.setattr("sightline.data.images.decode_jpeg", None)
+    monkeypatch.setattr("sightline.data.io.images.decode_jpeg", None)
     assert np.array_equal(decode(tmp_path / "a.jpg"), with_it)
 
 

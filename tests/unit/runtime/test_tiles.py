@@ -12,8 +12,8 @@ from PIL import Image
 from sightline.core.targets.bitmaps import Bitmaps, Packed
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import Masks
-from sightline.data import windows
-from sightline.data.tiles import cut
+from sightline.data.io import regions
+from sightline.data.loading.tiles import cut
 from sightline.runtime import answers
 from sightline.runtime.session import Item, Session
 from tests.unit.runtime import exported
@@ -88,7 +88,7 @@ def test_a_large_tiff_is_read_by_windows(tmp_path: Path, monkeypatch: pytest.Mon
     session = Session(exported.write(tmp_path / "m.onnx", "masks", tile=64), threads=1)
     Image.fromarray(scene(300, 200)).save(tmp_path / "a.tif", compression="tiff_lzw", strip_size=6000)
     (whole,) = session.predict([tmp_path / "a.tif"])
-    monkeypatch.setattr(windows, "LARGE", 1)
+    monkeypatch.setattr(regions, "LARGE", 1)
     monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "40000")  # fewer than it has: only blocks are decoded
     (parts,) = session.predict([tmp_path / "a.tif"])
     assert not parts.error

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sightline.data.images import decode
+from sightline.data.io.images import decode
 from sightline.errors import DataError
 
 CRASH, HANG = b"\0please crash", b"\0please hang"

@@ -11,6 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
+from sightline.commands import serve
 from sightline.errors import DataError, UsageError
 from sightline.runtime.answers import Instances
 from sightline.server.batching import Queue, QueueFull
@@ -22,7 +23,6 @@ from sightline.server.limits import Limits, seconds_of, size_of
 from sightline.server.metrics import Metrics
 from sightline.server.refusal import Refused
 from sightline.server.replies import wish_of
-from sightline.verbs import serve
 
 
 def test_a_full_batch_does_not_wait() -> None:

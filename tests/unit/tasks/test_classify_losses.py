@@ -11,7 +11,7 @@ import torch
 
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
-from sightline.models.probe import multilabel_head
+from sightline.models.linear_probe import multilabel_head
 from sightline.tasks.classify.models.net import Net
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 0.3, -2.0], [1.0, 1.5, 0.0], [-1.0, 0.0, 3.0]])

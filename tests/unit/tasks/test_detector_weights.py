@@ -14,8 +14,8 @@ from sightline.core.dataset import Classes
 from sightline.core.sample import Batch
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, SightlineError, UnknownName, UsageError
-from sightline.models.library import map_sizes
-from sightline.models.weights import freeze, load_into
+from sightline.models.adapters.base import map_sizes
+from sightline.models.weights.load import freeze, load_into
 from sightline.storage import write_tensors
 from sightline.tasks.detect import MODELS
 from sightline.tasks.detect.models import _torchvision
@@ -61,7 +61,10 @@ def _published(monkeypatch: pytest.MonkeyPatch, method: str) -> dict[str, Tensor
     torch.manual_seed(7)
     theirs = MODELS.load(method).MODEL(settings(method, classes=[str(i) for i in range(91)]))
     tensors = {k: v.clone() for k, v in theirs.network.net.state_dict().items()}
-    for name in ("sightline.models.anchored", "sightline.tasks.detect.models._transformers"):
+    for name in (
+        "sightline.models.adapters.torchvision_detection",
+        "sightline.tasks.detect.models._transformers",
+    ):
         if name in sys.modules:
             monkeypatch.setattr(f"{name}._fetch", lambda *_: lambda: tensors)
     monkeypatch.setenv("SIGHTLINE_OFFLINE", "0")

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from sightline.core.targets.masks import VOID
 from sightline.errors import UnknownName, UsageError
-from sightline.tasks.semantic.losses import LOSSES, LossCard, parse
-from sightline.tasks.semantic.losses.ce import loss as ce
-from sightline.tasks.semantic.losses.touching import gap_weights
+from sightline.losses.semantic import LOSSES, LossCard, parse
+from sightline.losses.semantic.ce import loss as ce
+from sightline.losses.semantic.touching import gap_weights
 
 ALL = ("boundary", "ce", "dice", "focal", "jaccard", "lovasz", "touching", "tversky")
 REGIONS = ("boundary", "dice", "jaccard", "lovasz", "tversky")

@@ -17,10 +17,10 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
+from sightline.data.synthetic.shapes import SHAPES, scene
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.metrics.ap50 import Ap50
-from sightline.models.weights import freeze, frozen_modules, load_into
-from sightline.ops.shapes import SHAPES, scene
+from sightline.models.weights.load import freeze, frozen_modules, load_into
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.detect import MODELS
 from sightline.tasks.detect.options import Options
@@ -280,9 +280,9 @@ def test_timm_backbone_is_used_frozen_and_loaded(tmp_path: Path) -> None:
 
 
 def test_own_backbone_takes_weights_from_classification(tmp_path: Path) -> None:
-    from sightline.models import zoo
+    from sightline.models import registry
 
-    classifier = zoo.create("csp", outputs=4, channels=3, size=(SIDE, SIDE))
+    classifier = registry.create("csp", outputs=4, channels=3, size=(SIDE, SIDE))
     write_tensors(tmp_path / "w.safetensors", {f"network.{k}": v for k, v in classifier.state_dict().items()})
     model = build("yolo-n")
     found = load_into(model.backbone(), tmp_path / "w.safetensors")  # type: ignore[arg-type]

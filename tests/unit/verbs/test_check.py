@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import sightline as sl
+from sightline.commands.check import refuse
 from sightline.core.report import Finding
 from sightline.errors import DataError, UnknownName
-from sightline.verbs.check import refuse
 
 
 @pytest.fixture

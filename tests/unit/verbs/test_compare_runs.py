@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
+from sightline.commands import compare
 from sightline.core.dataset import Classes
 from sightline.core.run import Run
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
 from sightline.errors import DataError, UsageError
-from sightline.verbs import compare
 
 N = 300
 TRUTH = np.random.default_rng(0).integers(0, 3, N)

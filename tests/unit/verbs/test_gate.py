@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from sightline.exporters._graph import Array, Graph, Runner
+from sightline.export.graph import Array, Graph, Runner
+from sightline.export.validation import Gate, gate
 from sightline.testing import toy_plan
-from sightline.verbs._fit import build_model
-from sightline.verbs._gate import Gate, gate
+from sightline.training.runner import build_model
 
 
 def test_ties_are_no_drift_and_other_scores_are() -> None:

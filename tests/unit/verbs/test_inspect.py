@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from sightline.commands import inspect, models
 from sightline.errors import DataError, UnknownName, UsageError
-from sightline.verbs import inspect, models
 
 
 def test_totals_stand_in_the_last_row() -> None:

@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from sightline.data.images import decode
+from sightline.data.io.images import decode
 from sightline.errors import UsageError
-from sightline.verbs._sources import Sources
+from sightline.inference.sources import Sources
 from tests.unit.verbs.finder import predictor
 
 RGB = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightline.commands import predict
 from sightline.errors import MissingExtra, UnknownName, UsageError
-from sightline.verbs import _prompted, predict
+from sightline.inference import promptable
 from tests.unit.data.films import HEIGHT, SIDE, WIDTH, cut, film, still
 from tests.unit.verbs.finder import predictor
 
@@ -24,7 +25,7 @@ from tests.unit.verbs.finder import predictor
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., predict.Predicted]:
     """The verb, with a model that finds orange squares."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: predictor())
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: predictor())
     return lambda *sources, **options: predict.run(Path("model"), list(sources), **options)
 
 
@@ -217,7 +218,7 @@ def test_a_damaged_film_gives_its_frames_and_an_error(run: Callable[..., Any], t
 
 
 def test_annotated_pictures_and_films(run: Callable[..., Any], tmp_path: Path) -> None:
-    from sightline.data.video import Video
+    from sightline.data.io.video import Video
 
     photos(tmp_path / "p", 5, None)
     film(tmp_path / "p" / "film.mkv", 10)
@@ -317,7 +318,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A film stands in for the camera."""
-    from sightline.verbs import _sources
+    from sightline.inference import sources as _sources
 
     whole = film(tmp_path / "film.mp4")
 
@@ -349,7 +350,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
 
 
 def test_frames_of_a_large_film_are_not_all_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sightline.verbs import _sources
+    from sightline.inference import sources as _sources
 
     film(tmp_path / "film.mp4")
     monkeypatch.setattr(_sources, "HELD", 3 * HEIGHT * WIDTH * 3)
@@ -374,7 +375,7 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
 ) -> None:
     label = predictor()
     label.task = SimpleNamespace(card=SimpleNamespace(prediction="label"))  # type: ignore[assignment]
-    monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: label)
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: label)
     photos(tmp_path / "p", 5)
     for options in (
         {"out": Path("o.json")},

@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 import torch
 
+from sightline.commands import predict
+from sightline.commands.load import Answer
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
-from sightline.data.encode import encode_png
+from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
+from sightline.inference.prelabels import written_formats
+from sightline.inference.sources import Sources
 from sightline.ops.masks import iou
-from sightline.verbs import predict
-from sightline.verbs._prelabels import written_formats
-from sightline.verbs._sources import Sources
-from sightline.verbs.load import Answer
 
 N = 3
 MAPS = ("masks", "voc-segmentation")

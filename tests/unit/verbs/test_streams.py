@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from sightline.data import _video
-from sightline.data.video import Video
-from sightline.verbs import _prompted, _sources, predict
+from sightline.commands import predict
+from sightline.data.io import video_probe
+from sightline.data.io.video import Video
+from sightline.inference import promptable, sources
 from tests.unit.data.films import SIDE
 from tests.unit.data.streams import camera, web_server, written
 from tests.unit.verbs.finder import predictor
@@ -26,14 +27,14 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., predic
     """The verb, with a model that finds orange squares, where the network may be used."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIGHTLINE_OFFLINE")
-    monkeypatch.setattr(_prompted, "ModelPredictor", lambda path, device: predictor())
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: predictor())
     return lambda source, **options: predict.run(Path("model"), [source], **options)
 
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that keeps up with any camera: nothing needs to be dropped."""
-    monkeypatch.setattr(_sources, "Video", functools.partial(Video, ahead=100))
+    monkeypatch.setattr(sources, "Video", functools.partial(Video, ahead=100))
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -99,7 +100,7 @@ def test_a_camera_that_hangs_up_in_the_middle_of_a_frame(run: Callable[..., Any]
 def test_a_camera_that_falls_silent(
     run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_video, "TIMEOUT", 1.0)
+    monkeypatch.setattr(video_probe, "TIMEOUT", 1.0)
     whole = written(tmp_path / "film.ts").read_bytes()
     with camera(whole[: len(whole) * 2 // 3], then=threading.Event()) as address:
         found = run(address, out=Path("drawn"))

@@ -9,8 +9,8 @@ import pytest
 from huggingface_hub import constants
 
 import sightline as sl
-from sightline.models import embedded
-from sightline.verbs.weights import COLUMNS
+from sightline.commands.weights import COLUMNS
+from sightline.models.weights import embedded
 
 DIGEST = "ab" * 32
 

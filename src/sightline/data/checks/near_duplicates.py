@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sightline.console import track
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
 from sightline.data.checks._report import joined
 from sightline.data.scan import Scan
 from sightline.ops.similarity import agreement, align, descriptors, neighbours, spectra
-from sightline.talk import track
 
 NEIGHBOURS = 8
 CANDIDATE = 0.955  # dot product of descriptors

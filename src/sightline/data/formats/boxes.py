@@ -12,13 +12,13 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data._walk import files_in
-from sightline.data.formats._cells import DOUBTFUL, ON, is_missing, numbers
-from sightline.data.formats._csv import Columns, header, read_text, rows_of
-from sightline.data.formats._instances import NAN, Gathered
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, annotation_files, beside, by_split, names_of
-from sightline.data.formats._written import Item, class_table, items, number
+from sightline.data.io.walk import files_in
+from sightline.data.parsing.cells import DOUBTFUL, ON, is_missing, numbers
+from sightline.data.parsing.csv import Columns, header, read_text, rows_of
+from sightline.data.parsing.instances import NAN, Gathered
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, beside, by_split, names_of
+from sightline.data.parsing.writing import Item, class_table, items, number
 from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(

@@ -11,9 +11,9 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._packed import folder_at, labels_of, split_of, unpacked
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.packed import folder_at, labels_of, split_of, unpacked
 from sightline.errors import DataError
 
 CARD = FormatCard(

@@ -20,10 +20,11 @@ from scipy.ndimage import binary_fill_holes
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._instances import NAN, Gathered
-from sightline.data.formats._json import four, glance, key_in, read_json, sound, whole
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import (
+from sightline.data.parsing.instances import NAN, Gathered
+from sightline.data.parsing.json import four, glance, key_in, read_json, sound, whole
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import Outlined, decoded, ring
+from sightline.data.parsing.splits import (
     SPLIT_WORDS,
     annotation_files,
     by_split,
@@ -31,8 +32,7 @@ from sightline.data.formats._parts import (
     is_there,
     split_of,
 )
-from sightline.data.formats._polygons import Outlined, decoded, ring
-from sightline.data.formats._written import Item, Object, all_split, class_table, items
+from sightline.data.parsing.writing import Item, Object, all_split, class_table, items
 from sightline.errors import DataError
 from sightline.ops.outlines import rle, trace
 

@@ -15,12 +15,12 @@ from typing import Any
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._instances import Gathered, numbers
-from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._labelled import labelled, of_lists
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, annotation_files, by_split
-from sightline.data.formats._written import all_split, class_table, items
+from sightline.data.parsing.instances import Gathered, numbers
+from sightline.data.parsing.json import glance, read_json
+from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split
+from sightline.data.parsing.writing import all_split, class_table, items
 from sightline.errors import DataError
 
 CARD = FormatCard(

@@ -14,15 +14,15 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._json import glance
-from sightline.data.formats._labelled import labelled, of_lists
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, beside
-from sightline.data.formats._polygons import ring
-from sightline.data.formats._written import Object, class_table, items, number
-from sightline.data.formats._xml import add, number_of, read_xml, size_of, write_xml
-from sightline.data.images import max_pixels
+from sightline.data.io.images import max_pixels
+from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.json import glance
+from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import ring
+from sightline.data.parsing.splits import SPLIT_WORDS, beside
+from sightline.data.parsing.writing import Object, class_table, items, number
+from sightline.data.parsing.xml import add, number_of, read_xml, size_of, write_xml
 from sightline.errors import DataError
 from sightline.ops.outlines import Polygon, from_rle, rle
 

@@ -14,15 +14,15 @@ from typing import Any
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._each import whole_size
-from sightline.data.formats._instances import numbers
-from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._labelled import labelled, of_lists
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import annotation_files, by_split, is_there
-from sightline.data.formats._polygons import decoded, ring
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.each import whole_size
+from sightline.data.parsing.instances import numbers
+from sightline.data.parsing.json import glance, read_json
+from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import decoded, ring
+from sightline.data.parsing.splits import annotation_files, by_split, is_there
 from sightline.errors import DataError
 
 CARD = FormatCard(

@@ -10,8 +10,8 @@ import torch
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.label import Label
-from sightline.data.formats._options import ReadOptions
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
 
 CARD = FormatCard(
     name="digits",

@@ -14,10 +14,11 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.label import Label
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data._walk import foreign, walk
-from sightline.data._walk import told as left_out
-from sightline.data.formats._class_folders import (
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.pixels import Files
+from sightline.data.io.walk import foreign, walk
+from sightline.data.io.walk import told as left_out
+from sightline.data.parsing.class_folders import (
     LAYOUT,
     Layout,
     as_split,
@@ -27,11 +28,10 @@ from sightline.data.formats._class_folders import (
     layout,
     pictures_of,
 )
-from sightline.data.formats._content import content
-from sightline.data.formats._findings import listed, unseen
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._unread import told, unread
-from sightline.data.pixels import Files
+from sightline.data.parsing.content import content
+from sightline.data.parsing.findings import listed, unseen
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.unread import told, unread
 from sightline.errors import DataError
 
 CARD = FormatCard(

@@ -18,14 +18,14 @@ import yaml
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._csv import read_text
-from sightline.data.formats._each import split_below, whole_size
-from sightline.data.formats._instances import Gathered, numbers
-from sightline.data.formats._json import glance
-from sightline.data.formats._labelled import labelled
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, folders_in
-from sightline.data.formats._truths import truths
+from sightline.data.parsing.csv import read_text
+from sightline.data.parsing.each import split_below, whole_size
+from sightline.data.parsing.instances import Gathered, numbers
+from sightline.data.parsing.json import glance
+from sightline.data.parsing.labelled import labelled
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import SPLIT_WORDS, folders_in
+from sightline.data.parsing.targets import truths
 from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(

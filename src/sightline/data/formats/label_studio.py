@@ -17,14 +17,14 @@ from typing import Any
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Severity
-from sightline.data._walk import files_in
-from sightline.data.formats._drawn import drawn
-from sightline.data.formats._instances import Gathered
-from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._label_studio import Tasks, gather, like_min, short_rows
-from sightline.data.formats._labelled import labelled, of_lists
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._written import Item, class_table, items
+from sightline.data.io.walk import files_in
+from sightline.data.parsing.drawing import drawn
+from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.json import glance, read_json
+from sightline.data.parsing.label_studio import Tasks, gather, like_min, short_rows
+from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.writing import Item, class_table, items
 from sightline.errors import DataError
 from sightline.ops.outlines import joined, trace
 

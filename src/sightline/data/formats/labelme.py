@@ -20,15 +20,15 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._each import below, some_like, split_below, whole_size
-from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import is_there, name_of
-from sightline.data.formats._polygons import ring
-from sightline.data.formats._written import Item, all_split, class_table, items
-from sightline.data.images import stored
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.images import stored
+from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.each import below, some_like, split_below, whole_size
+from sightline.data.parsing.json import glance, read_json
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import ring
+from sightline.data.parsing.splits import is_there, name_of
+from sightline.data.parsing.writing import Item, all_split, class_table, items
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.outlines import Polygon, joined, trace
 

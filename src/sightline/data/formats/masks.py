@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
-from sightline.data.formats._class_tables import Entry, Table, find_table, made
-from sightline.data.formats._map_places import (
+from sightline.data.parsing.class_tables import Entry, Table, find_table, made
+from sightline.data.parsing.map_discovery import (
     Place,
     first_picture,
     lists,
@@ -21,10 +21,10 @@ from sightline.data.formats._map_places import (
     places,
     stacks,
 )
-from sightline.data.formats._map_reading import dataset as dataset_of
-from sightline.data.formats._maps import Found
-from sightline.data.formats._maps_written import class_table, void_of, written
-from sightline.data.formats._options import ReadOptions
+from sightline.data.parsing.map_files import Found
+from sightline.data.parsing.map_reading import dataset as dataset_of
+from sightline.data.parsing.map_writing import class_table, void_of, written
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 from sightline.ops.draw import colour_of
 

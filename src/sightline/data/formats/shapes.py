@@ -15,10 +15,10 @@ from sightline.core.targets.label import Label
 from sightline.core.targets.masks import Masks
 from sightline.core.targets.number import Number
 from sightline.core.targets.outlines import Outlines
-from sightline.data.formats._options import ReadOptions
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.synthetic.shapes import SHAPES, Scene, class_map, scene
 from sightline.errors import UsageError
-from sightline.ops.shapes import SHAPES, Scene, class_map, scene
 
 CARD = FormatCard(
     name="shapes",

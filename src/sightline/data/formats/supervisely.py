@@ -16,14 +16,14 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._each import below, some_like, split_below, whole_size
-from sightline.data.formats._instances import numbers
-from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, name_of
-from sightline.data.formats._polygons import ring
-from sightline.data.images import max_pixels, stored
+from sightline.data.io.images import max_pixels, stored
+from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.each import below, some_like, split_below, whole_size
+from sightline.data.parsing.instances import numbers
+from sightline.data.parsing.json import glance, read_json
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import ring
+from sightline.data.parsing.splits import SPLIT_WORDS, name_of
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.outlines import Part, joined
 

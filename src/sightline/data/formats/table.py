@@ -15,15 +15,15 @@ import torch
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data.formats._content import content
-from sightline.data.formats._csv import Columns, read_text
-from sightline.data.formats._findings import unseen
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import name_of
-from sightline.data.formats._paths import Lookup
-from sightline.data.formats._truths import Truths, is_flags, truths
-from sightline.data.pixels import Files
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.pixels import Files
+from sightline.data.parsing.content import content
+from sightline.data.parsing.csv import Columns, read_text
+from sightline.data.parsing.findings import unseen
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.paths import Lookup
+from sightline.data.parsing.splits import name_of
+from sightline.data.parsing.targets import Truths, is_flags, truths
 from sightline.errors import DataError, MissingExtra, UnknownName
 
 CARD = FormatCard(

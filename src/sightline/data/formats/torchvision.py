@@ -15,14 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from sightline.console import say
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset, Pixels
 from sightline.core.targets.label import Label
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._place import Place
-from sightline.data.pixels import Arrays, Files
+from sightline.data.io.pixels import Arrays, Files
+from sightline.data.parsing.location import Place
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
-from sightline.talk import say
 
 CARD = FormatCard(
     name="torchvision",

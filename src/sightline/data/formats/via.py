@@ -20,12 +20,12 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.formats._csv import read_text
-from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._instances import numbers
-from sightline.data.formats._json import glance, read_json
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import SPLIT_WORDS, annotation_files, by_split
+from sightline.data.parsing.csv import read_text
+from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.instances import numbers
+from sightline.data.parsing.json import glance, read_json
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split
 from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(

@@ -15,16 +15,16 @@ from xml.etree.ElementTree import Element
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data._walk import files_below
-from sightline.data.formats._each import split_below
-from sightline.data.formats._instances import Gathered
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import is_there, name_of
-from sightline.data.formats._paths import keys_of
-from sightline.data.formats._voc_places import lists, paired, places, unwrapped
-from sightline.data.formats._written import Item, all_split, class_table, items, number
-from sightline.data.formats._xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.walk import files_below
+from sightline.data.parsing.each import split_below
+from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.paths import keys_of
+from sightline.data.parsing.splits import is_there, name_of
+from sightline.data.parsing.voc_discovery import lists, paired, places, unwrapped
+from sightline.data.parsing.writing import Item, all_split, class_table, items, number
+from sightline.data.parsing.xml import RefusedXml, add, number_of, read_xml, size_of, text_of, write_xml
 from sightline.errors import DataError
 
 CARD = FormatCard(

@@ -13,20 +13,20 @@ from pathlib import Path
 
 import numpy as np
 
+from sightline.console import say
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data._walk import files_in
-from sightline.data.encode import encode_png
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import name_of
-from sightline.data.formats._polygons import Outlined
-from sightline.data.formats._written import Item, all_split, class_table, items
-from sightline.data.images import stored
+from sightline.data.io.encode import encode_png
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.images import stored
+from sightline.data.io.walk import files_in
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import Outlined
+from sightline.data.parsing.splits import name_of
+from sightline.data.parsing.writing import Item, all_split, class_table, items
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.draw import Colour
 from sightline.ops.outlines import Part, apart
-from sightline.talk import say
 
 CARD = FormatCard(
     name="voc-objects",

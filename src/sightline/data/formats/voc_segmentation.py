@@ -12,12 +12,12 @@ from pathlib import Path
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.targets.masks import VOID
-from sightline.data.formats._class_tables import Entry, Table, find_table, made
-from sightline.data.formats._map_places import Place, first_picture, lists, looks_like_map, paired
-from sightline.data.formats._map_reading import dataset as dataset_of
-from sightline.data.formats._maps import Found
-from sightline.data.formats._maps_written import class_table, written
-from sightline.data.formats._options import ReadOptions
+from sightline.data.parsing.class_tables import Entry, Table, find_table, made
+from sightline.data.parsing.map_discovery import Place, first_picture, lists, looks_like_map, paired
+from sightline.data.parsing.map_files import Found
+from sightline.data.parsing.map_reading import dataset as dataset_of
+from sightline.data.parsing.map_writing import class_table, written
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 from sightline.ops.draw import Colour
 

@@ -15,16 +15,16 @@ import yaml
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data._magic import ALL_EXTENSIONS
-from sightline.data._walk import files_in
-from sightline.data.formats._darknet import old_config
-from sightline.data.formats._drawn import Drawing, drawn
-from sightline.data.formats._instances import Gathered
-from sightline.data.formats._options import ReadOptions
-from sightline.data.formats._parts import name_of
-from sightline.data.formats._polygons import Outlined, ring
-from sightline.data.formats._written import Item, all_split, class_table, items
-from sightline.data.formats._yolo_places import (
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.walk import files_in
+from sightline.data.parsing.darknet import old_config
+from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.polygons import Outlined, ring
+from sightline.data.parsing.splits import name_of
+from sightline.data.parsing.writing import Item, all_split, class_table, items
+from sightline.data.parsing.yolo_discovery import (
     LINE,
     LISTS,
     Config,

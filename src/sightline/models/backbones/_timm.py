@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
-from sightline.models import embedded, hub
 from sightline.models.backbones._backbone import Backbone, _unrolled
+from sightline.models.weights import embedded, hub
 
 B = TypeVar("B", bound=Backbone)
 

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.instances import Instances
-from sightline.models.heads.alignment import Assigned
+from sightline.models.detection.assigner import Assigned
 from sightline.models.heads.branches import Branch
 from sightline.models.layers.conv import ConvNorm, Separable
 from sightline.ops.groups import leading

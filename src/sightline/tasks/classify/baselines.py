@@ -14,10 +14,10 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from sightline.classical.features import small_picture_features
 from sightline.core.targets.label import Label
 from sightline.core.task import Baseline
-from sightline.models import embedded
-from sightline.ops.features import small_picture_features
+from sightline.models.weights import embedded
 
 Images = NDArray[np.uint8]
 NEIGHBORS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from sightline.options import Range
+from sightline.config import Range
 
 
 @dataclass(frozen=True)

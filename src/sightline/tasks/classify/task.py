@@ -13,7 +13,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Gallery, Lines, Matrix, Score, Table
 from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.data.transforms.mix import cutmix, mixup
 from sightline.data.transforms.steps import chain, either
 from sightline.metrics import intervals

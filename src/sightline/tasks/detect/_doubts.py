@@ -11,8 +11,8 @@ from torchvision.ops import batched_nms
 
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
-from sightline.metrics._matching import flags, overlaps
-from sightline.metrics._weighted import Array, array
+from sightline.metrics.functional.matching import flags, overlaps
+from sightline.metrics.functional.weighted import Array, array
 
 FINDINGS = ("missing-boxes", "doubtful-classes", "doubtful-boxes")
 SURE = 0.5

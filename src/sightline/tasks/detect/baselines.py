@@ -14,9 +14,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchvision.ops import batched_nms, box_iou
 
+from sightline.classical.sliding_windows import cell_sums, slide, window_features
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline
-from sightline.ops.windows import cell_sums, slide, window_features
 
 Images = NDArray[np.uint8]
 SHAPES, CANDIDATES, EXAMPLES, KEPT = 4, 400, 20_000, 100

@@ -13,7 +13,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.data.transforms.mosaic import blended, mosaic, rescaled
 from sightline.data.transforms.steps import chain
 from sightline.metrics.ap import Ap

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sightline.data.view import PAD_GREY
+from sightline.data.loading.preprocess import PAD_GREY
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]

@@ -23,9 +23,9 @@ from sightline.core.predictor import Outcome
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo, Task
-from sightline.data.view import view
+from sightline.data.loading.preprocess import view
 from sightline.errors import SightlineError, UsageError
-from sightline.models.published import patient
+from sightline.models.weights.download import patient
 from sightline.tasks.instance.models._transformers import library
 from sightline.tasks.instance.options import Options
 from sightline.tasks.instance.task import Instance

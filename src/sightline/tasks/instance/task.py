@@ -14,14 +14,14 @@ from sightline.core.report import Exhibit
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.data.transforms.mosaic import mosaic, rescaled
 from sightline.data.transforms.steps import chain
-from sightline.metrics._masks import by_masks
 from sightline.metrics.aji import Aji
 from sightline.metrics.ap import Ap
 from sightline.metrics.cell_ap import CellAp
 from sightline.metrics.detections import best_thresholds
+from sightline.metrics.functional.masks import by_masks
 from sightline.metrics.mask_ap import MaskAp
 from sightline.metrics.mask_ap50 import MaskAp50
 from sightline.metrics.mask_ap75 import MaskAp75

@@ -13,7 +13,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Gallery, Scatter
 from sightline.core.targets.number import Number
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.data.transforms.mix import mixup
 from sightline.data.transforms.steps import chain
 from sightline.metrics.mae import Mae

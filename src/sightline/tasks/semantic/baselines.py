@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from sightline.core.targets.masks import VOID, Masks
 from sightline.core.task import Baseline
-from sightline.models import embedded
+from sightline.models.weights import embedded
 
 Images = NDArray[np.uint8]
 Maps = Iterable[list[Tensor]]

@@ -12,7 +12,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Exhibit
 from sightline.core.targets.masks import MOST, Masks
 from sightline.core.task import Baseline, Task
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from sightline.errors import DataError
 from sightline.metrics.boundary_f1 import BoundaryF1
 from sightline.metrics.class_accuracy import ClassAccuracy

@@ -14,7 +14,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.label import Label
 from sightline.data.check import run_checks
-from sightline.data.pixels import Arrays, Files
+from sightline.data.io.pixels import Arrays, Files
 from sightline.data.scan import scan
 
 

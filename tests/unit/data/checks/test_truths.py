@@ -12,7 +12,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
-from sightline.data.pixels import Arrays
+from sightline.data.io.pixels import Arrays
 from tests.unit.data.checks.conftest import findings, labelled, pictures
 
 

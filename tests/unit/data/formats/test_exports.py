@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sightline.data.encode import encode_png
+from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import DataError, UnknownName
 from tests.unit.data.box_samples import boxes, picture, problems

@@ -18,10 +18,10 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.masks import VOID, Masks
 from sightline.data.formats import masks
-from sightline.data.formats._class_tables import read_table
-from sightline.data.formats._options import ReadOptions
+from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
-from sightline.data.pixels import Arrays
+from sightline.data.parsing.class_tables import read_table
+from sightline.data.parsing.options import ReadOptions
 from sightline.data.scan import scan
 from sightline.errors import DataError
 

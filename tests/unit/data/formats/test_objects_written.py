@@ -21,9 +21,9 @@ from sightline.core.targets.outlines import Outlines
 from sightline.data.formats import FORMATS
 from sightline.data.formats import instance_masks as files
 from sightline.data.formats import voc_objects as voc
-from sightline.data.formats._options import ReadOptions
+from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
-from sightline.data.pixels import Arrays
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 from tests.unit.data.box_samples import made as boxed
 

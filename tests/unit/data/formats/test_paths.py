@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from sightline.data.formats._paths import Lookup
 from sightline.data.open import open_data
+from sightline.data.parsing.paths import Lookup
 from sightline.errors import DataError
 
 

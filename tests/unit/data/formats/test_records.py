@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sightline.data.formats import cifar, idx
-from sightline.data.formats._options import ReadOptions
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 
 ANY = ReadOptions()

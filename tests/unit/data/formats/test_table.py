@@ -10,9 +10,9 @@ import pytest
 
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.encode import encode_png
 from sightline.data.formats import table
-from sightline.data.formats._options import ReadOptions
+from sightline.data.io.encode import encode_png
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError, UnknownName
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sightline.data.encode import encode_png
-from sightline.data.formats._unread import told, unread
+from sightline.data.io.encode import encode_png
+from sightline.data.parsing.unread import told, unread
 
 VIA = {"1.png9": {"filename": "1.png", "regions": [{"shape_attributes": {"name": "rect"}}]}}
 CREATEML = [{"image": "1.png", "annotations": [{"label": "cat", "coordinates": {"x": 2, "y": 2}}]}]

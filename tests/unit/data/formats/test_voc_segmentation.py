@@ -10,8 +10,8 @@ from PIL import Image
 
 from sightline.core.targets.masks import VOID
 from sightline.data.formats import voc_segmentation as voc
-from sightline.data.formats._options import ReadOptions
 from sightline.data.open import open_data
+from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 
 H, W = 6, 8

@@ -12,7 +12,7 @@ import torch
 
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
-from sightline.data.view import seen, view
+from sightline.data.loading.preprocess import seen, view
 from sightline.metrics.object_f1 import ObjectF1
 from sightline.ops.masks import iou
 from sightline.tasks.instance import _watershed

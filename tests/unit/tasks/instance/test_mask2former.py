@@ -105,7 +105,7 @@ def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
 def test_loss_is_that_of_transformers() -> None:
     model, batch = build().train(), pictures()
     ours = float(model.loss(batch, rng(3))["loss"].detach())
-    from sightline.models.library import seeded
+    from sightline.models.adapters.base import seeded
     from sightline.tasks.instance.models.mask2former import _truths
 
     masks, labels = _truths(batch)

@@ -20,8 +20,8 @@ from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
+from sightline.models.detection.assigner import Assigned
 from sightline.models.heads import prototypes as masks_of
-from sightline.models.heads.alignment import Assigned
 from sightline.tasks.instance import MODELS
 from sightline.tasks.instance.options import Options
 

@@ -24,8 +24,8 @@ from sightline.core.targets.masks import VOID, Masks
 from sightline.core.task import DataInfo
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.metrics.miou import MeanIoU
-from sightline.models import library
-from sightline.models.weights import freeze, load_into
+from sightline.models.adapters import base
+from sightline.models.weights.load import freeze, load_into
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.semantic import MODELS
 from sightline.tasks.semantic.models import _torchvision
@@ -347,8 +347,8 @@ def test_published_weights_of_the_encoder(
     method: str, channels: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As if they had been fetched: our door gets the file, timm reads it, all of the encoder is filled."""
-    from sightline.models import hub
     from sightline.models.backbones import _timm
+    from sightline.models.weights import hub
 
     asked = []
     create = _timm.timm.create_model
@@ -444,7 +444,7 @@ def test_card_counts_parameters(method: str) -> None:
     made = module.MODEL(settings(method, classes=21, **options))
     assert sum(p.numel() for p in made.parameters() if p.requires_grad) == module.CARD.parameters
     assert module.CARD.name == method
-    assert isinstance(made.backbone(), library.Network)
+    assert isinstance(made.backbone(), base.Network)
 
 
 LESSONS = {"dag-rnn": (90, 3e-3), "unet2015": (120, 2e-3), "pspnet": (90, 3e-3), "unet": (40, 3e-3)}

@@ -13,8 +13,9 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.core.task import DataInfo
-from sightline.models import probe, teaching, zoo
-from sightline.models.published import Pretrained
+from sightline.losses import distillation
+from sightline.models import linear_probe, registry
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.classify.options import Options
 
 CARD = ModelCard(
@@ -38,7 +39,7 @@ class Net(Model):
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
-        self.network = zoo.create(
+        self.network = registry.create(
             settings["backbone"],
             outputs=len(settings["classes"]),
             channels=settings["channels"],
@@ -102,18 +103,18 @@ class Net(Model):
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": divergence from the teacher's softened classes, or from each of its labels}."""
-        teaching.same(outputs, goal, ("logits",))
+        distillation.same(outputs, goal, ("logits",))
         if self.settings["multi"]:
-            return {"taught": teaching.labels(outputs["logits"], goal["logits"]).mean()}
-        return {"taught": teaching.classes(outputs["logits"], goal["logits"], teaching.TEMPERATURE)}
+            return {"taught": distillation.labels(outputs["logits"], goal["logits"]).mean()}
+        return {"taught": distillation.classes(outputs["logits"], goal["logits"], distillation.TEMPERATURE)}
 
     def fit_head(self, features: Tensor, target: Label, val_features: Tensor, val_target: Label) -> str:
         """Logistic regression: of the classes, or of each label."""
         x, y, val_x, val_y = (t.numpy() for t in (features, target.value, val_features, val_target.value))
         if self.settings["multi"]:
-            head = probe.multilabel_head(x, y, val_x, val_y, self.settings["class_weights"])
+            head = linear_probe.multilabel_head(x, y, val_x, val_y, self.settings["class_weights"])
         else:
-            head = probe.logistic_head(x, y, val_x, val_y, self.settings["class_weights"])
+            head = linear_probe.logistic_head(x, y, val_x, val_y, self.settings["class_weights"])
         head.put_into(self.network.head)
         return f"logistic regression ({head.penalty})"
 

@@ -13,10 +13,19 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.models import candidates, teaching
-from sightline.models.anchored import MOST, MULTIPLE, NMS, Place, Variant, laid, network
-from sightline.models.library import padded, seeded
-from sightline.models.published import Pretrained
+from sightline.losses import distillation
+from sightline.models.adapters.base import padded, seeded
+from sightline.models.adapters.torchvision_detection import (
+    MOST,
+    MULTIPLE,
+    NMS,
+    Place,
+    Variant,
+    laid,
+    network,
+)
+from sightline.models.detection import postprocess as candidates
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.detect.options import Options
 
 Truths = list[dict[str, Tensor]]
@@ -118,7 +127,7 @@ class Detector(Model):
             terms = self.losses(self.network.net, raw, truths, self.place(batch.images))
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
 
-    imitate = teaching.unordered
+    imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""

@@ -22,10 +22,11 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, UnknownName
-from sightline.models import candidates, teaching
-from sightline.models.hub import Weights, described
-from sightline.models.library import Network, Tensors, fill, padded, seeded
-from sightline.models.published import Pretrained, fetched, patient
+from sightline.losses import distillation
+from sightline.models.adapters.base import Network, Tensors, fill, padded, seeded
+from sightline.models.detection import postprocess
+from sightline.models.weights.download import Pretrained, fetched, patient
+from sightline.models.weights.hub import Weights, described
 from sightline.ops.boxes import from_centres, to_centres
 from sightline.tasks.detect.options import Options
 
@@ -108,7 +109,7 @@ class Detector(Model):
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
         """Settings that follow from the data and the options. Boxes do not compete: no suppression."""
-        return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
+        return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Candidates for (B, C, H, W) images: boxes in their pixels, scores and labels.
@@ -120,7 +121,7 @@ class Detector(Model):
         scale = torch.tensor([width, height, width, height], device=images.device)
         boxes = from_centres(raw["layer_boxes"][:, -1]) * scale
         scores = raw["layer_logits"][:, -1].sigmoid()
-        best = candidates.best(boxes, scores, [scores.shape[1]], scores.shape[1])
+        best = postprocess.best(boxes, scores, [scores.shape[1]], scores.shape[1])
         return best if torch.compiler.is_exporting() else {**raw, **best}
 
     def _said(self, images: Tensor, truths: Any = None) -> tuple[dict[str, Tensor], Any]:
@@ -149,7 +150,7 @@ class Detector(Model):
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """See `candidates.select`."""
-        return candidates.select(answer, settings)[0]
+        return postprocess.select(answer, settings)[0]
 
     def loss(
         self,
@@ -166,7 +167,7 @@ class Detector(Model):
         scale = torch.tensor([width, height, width, height], device=batch.images.device)
         truths = [
             {"boxes": to_centres(boxes) / scale, "class_labels": labels}
-            for boxes, labels in candidates.truths(batch)
+            for boxes, labels in postprocess.truths(batch)
         ]
         raw, noise = outputs, None
         if raw is None:
@@ -188,7 +189,7 @@ class Detector(Model):
         rest = torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum() * 0
         return {"loss": torch.stack(parts).sum() + rest, "class": parts[-2]}
 
-    imitate = teaching.unordered
+    imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""

@@ -1,4 +1,4 @@
-"""Our own detectors of the YOLO kind; see `sightline.models.yolo`."""
+"""Our own detectors of the YOLO kind; see `sightline.models.detection.yolo`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
-from sightline.models import candidates, teaching, yolo
-from sightline.models.heads.box_loss import box_losses
-from sightline.models.published import Pretrained
+from sightline.losses import distillation
+from sightline.losses.boxes import box_losses
+from sightline.models.detection import postprocess, yolo
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.detect.options import Options
 
 
@@ -48,7 +49,7 @@ class Yolo(Model):
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """Those above `conf`, at most `max_objects` an image, best first."""
-        return candidates.select(answer, settings)[0]
+        return postprocess.select(answer, settings)[0]
 
     def loss(
         self,
@@ -64,7 +65,7 @@ class Yolo(Model):
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `teaching.places`."""
-        return teaching.places(outputs, goal)
+        return distillation.places(outputs, goal)
 
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""

@@ -11,9 +11,9 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from sightline.core.card import ModelCard
-from sightline.models import candidates
-from sightline.models.anchored import MOST, NARROW, Place, Variant, small
-from sightline.models.proposals import judged, maps_of, proposed, scored
+from sightline.models.adapters.torchvision_detection import MOST, NARROW, Place, Variant, small
+from sightline.models.adapters.torchvision_rcnn import judged, maps_of, proposed, scored
+from sightline.models.detection import postprocess
 from sightline.tasks.detect.models._torchvision import Detector, Truths
 
 CARD = ModelCard(
@@ -63,7 +63,7 @@ class FasterRCNN(Detector):
     def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The best boxes of all proposals."""
         boxes, scores = self.scored(self.network.net, raw, place)
-        return candidates.best(boxes, scores, [scores.shape[1]], MOST)
+        return postprocess.best(boxes, scores, [scores.shape[1]], MOST)
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
         """Equations 1 and 2 of the paper, for the proposals and again for what is made of them."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torchvision.models import detection as tv
 
 from sightline.core.card import ModelCard
-from sightline.models.anchored import Place, Variant, small
+from sightline.models.adapters.torchvision_detection import Place, Variant, small
 from sightline.tasks.detect.models._torchvision import Detector, Truths
 
 CARD = ModelCard(

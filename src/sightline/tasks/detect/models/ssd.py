@@ -15,7 +15,7 @@ from torchvision.ops import box_iou
 from sightline.core.card import ModelCard
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
-from sightline.models.anchored import Place, Variant
+from sightline.models.adapters.torchvision_detection import Place, Variant
 from sightline.tasks.detect.models._torchvision import Detector, Truths
 from sightline.tasks.detect.options import Options
 

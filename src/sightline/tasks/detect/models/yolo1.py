@@ -14,8 +14,8 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
-from sightline.models import candidates
 from sightline.models.backbones._backbone import Backbone
+from sightline.models.detection import postprocess
 from sightline.ops.boxes import from_centres, iou, to_centres
 from sightline.ops.groups import leading
 from sightline.tasks.detect.options import Options
@@ -145,7 +145,7 @@ class Yolo1(Model):
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """Those above `conf`, suppressed, best first."""
-        return candidates.select(answer, settings)[0]
+        return postprocess.select(answer, settings)[0]
 
     def loss(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
-from sightline.models import embedded, yolo
+from sightline.models.detection import yolo
+from sightline.models.weights import embedded
 from sightline.tasks.detect.models._yolo import Yolo
 
 CARD = ModelCard(

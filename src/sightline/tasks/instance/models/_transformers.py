@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from sightline.errors import MissingExtra
-from sightline.models.library import Tensors
-from sightline.models.published import patient
+from sightline.models.adapters.base import Tensors
+from sightline.models.weights.download import patient
 
 
 def library(what: str) -> Any:

@@ -1,4 +1,4 @@
-"""Masks on our own detectors of the YOLO kind; see `sightline.models.yolo` and `heads.prototypes`."""
+"""Masks on our own detectors of the YOLO kind; see `sightline.models.detection.yolo` and `heads.prototypes`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
-from sightline.models import teaching, yolo
-from sightline.models.candidates import centred, learnable, select
-from sightline.models.heads.box_loss import box_losses
+from sightline.losses import distillation
+from sightline.losses.boxes import box_losses
+from sightline.models.detection import yolo
+from sightline.models.detection.postprocess import centred, learnable, select
 from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
-from sightline.models.published import Pretrained
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance.options import Options
 
 PAPER = f"{yolo.PAPER}; masks: Bolya et al., YOLACT, ICCV 2019"
@@ -93,7 +94,7 @@ class Yolo(Model):
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `teaching.places`."""
-        return teaching.places(outputs, goal)
+        return distillation.places(outputs, goal)
 
     def backbone(self) -> nn.Module:
         """The network that gives the maps."""

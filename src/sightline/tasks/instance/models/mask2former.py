@@ -17,11 +17,12 @@ from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName
-from sightline.models import candidates, teaching
-from sightline.models.anchored import IMAGENET
-from sightline.models.hub import Weights, described
-from sightline.models.library import Network, fill, padded, seeded
-from sightline.models.published import Pretrained, fetched
+from sightline.losses import distillation
+from sightline.models.adapters.base import Network, fill, padded, seeded
+from sightline.models.adapters.torchvision_detection import IMAGENET
+from sightline.models.detection import postprocess
+from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.hub import Weights, described
 from sightline.tasks.instance.models._transformers import fetch, library
 from sightline.tasks.instance.options import Options
 
@@ -140,7 +141,7 @@ class Mask2Former(Model):
     @classmethod
     def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
         """Settings that follow from the data and the options. Masks do not compete: no suppression."""
-        return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
+        return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """What each of Q queries says of (B, C, H, W) images.
@@ -191,7 +192,7 @@ class Mask2Former(Model):
             torch.cat(labels),
             torch.cat(scores),
         )
-        return candidates.centred(outlines.to(answer["class_logits"].device), settings.get("cuts"))
+        return postprocess.centred(outlines.to(answer["class_logits"].device), settings.get("cuts"))
 
     def loss(
         self,
@@ -226,7 +227,7 @@ class Mask2Former(Model):
         total = torch.stack(list(terms.values())).sum()
         return {"loss": total, **{name: terms[theirs] for name, theirs in TERMS.items()}}
 
-    imitate = teaching.unordered
+    imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole network; `--freeze` holds its body."""
@@ -252,7 +253,7 @@ def _enlarged(logits: Tensor, size: list[int]) -> tuple[Bitmaps, Tensor]:
 def _truths(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
     """(M, H, W) float masks on the padded image, and (M,) classes, of the learnable objects of each image."""
     height, width = padded(batch.images[:1], MULTIPLE).shape[2:]
-    target = candidates.learnable(batch.targets)
+    target = postprocess.learnable(batch.targets)
     masks, labels = [], []
     for i in range(len(target)):
         target_of_image = target[i]

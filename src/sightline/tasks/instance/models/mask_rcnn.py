@@ -20,11 +20,22 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
-from sightline.models import candidates, teaching
-from sightline.models.anchored import MOST, MULTIPLE, NARROW, NMS, Place, Variant, laid, network, small
-from sightline.models.library import padded, seeded
-from sightline.models.proposals import judged, maps_of, proposed, scored
-from sightline.models.published import Pretrained
+from sightline.losses import distillation
+from sightline.models.adapters.base import padded, seeded
+from sightline.models.adapters.torchvision_detection import (
+    MOST,
+    MULTIPLE,
+    NARROW,
+    NMS,
+    Place,
+    Variant,
+    laid,
+    network,
+    small,
+)
+from sightline.models.adapters.torchvision_rcnn import judged, maps_of, proposed, scored
+from sightline.models.detection import postprocess as candidates
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance._crops import cells, pasted
 from sightline.tasks.instance.options import Options
 
@@ -182,7 +193,7 @@ class MaskRCNN(Model):
         mask = _mask_loss(mask_logits, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box, "mask": mask}
 
-    imitate = teaching.unordered
+    imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` holds its body."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
-from sightline.models import embedded, yolo
+from sightline.models.detection import yolo
+from sightline.models.weights import embedded
 from sightline.tasks.instance.models._yolo import PAPER, Yolo
 
 CARD = ModelCard(

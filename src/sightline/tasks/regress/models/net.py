@@ -13,8 +13,8 @@ from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
-from sightline.models import probe, zoo
-from sightline.models.published import Pretrained
+from sightline.models import linear_probe, registry
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.regress.options import Options
 
 CARD = ModelCard(
@@ -40,7 +40,7 @@ class Net(Model):
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
-        self.network = zoo.create(
+        self.network = registry.create(
             settings["backbone"],
             outputs=len(settings["outputs"]),
             channels=settings["channels"],
@@ -86,7 +86,7 @@ class Net(Model):
         """Ridge regression of the standardized numbers."""
         centre, scale = (t.cpu().numpy() for t in (self.centre, self.scale))
         goal, val_goal = ((t.value.numpy() - centre) / scale for t in (target, val_target))
-        head = probe.ridge_head(features.numpy(), goal, val_features.numpy(), val_goal)
+        head = linear_probe.ridge_head(features.numpy(), goal, val_features.numpy(), val_goal)
         head.put_into(self.network.head)
         return f"ridge regression ({head.penalty})"
 

@@ -15,9 +15,11 @@ from sightline.core.sample import Batch
 from sightline.core.targets.masks import Masks
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
-from sightline.models import library, teaching, zoo
-from sightline.models.published import Pretrained
-from sightline.tasks.semantic.losses import parse
+from sightline.losses import distillation
+from sightline.losses.semantic import parse
+from sightline.models import registry
+from sightline.models.adapters import base
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.semantic.options import Options
 
 AUX = 0.4
@@ -51,7 +53,7 @@ class Network(Model):
         self.network = self.build(pretrained)
 
     @abstractmethod
-    def build(self, pretrained: Pretrained) -> library.Network:
+    def build(self, pretrained: Pretrained) -> base.Network:
         """The network that `settings` say."""
 
     @classmethod
@@ -105,7 +107,7 @@ class Network(Model):
             UnknownName: If there is no such network; suggests the nearest.
             UsageError: If it is of the wrong kind.
         """
-        zoo.card(name)
+        registry.card(name)
 
     @classmethod
     def _up_for(cls, up: str) -> str:
@@ -158,12 +160,12 @@ class Network(Model):
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": mean over pixels of the divergence from the teacher's classes}."""
         return {
-            "taught": teaching.classes(
-                outputs["logits"], teaching.enlarged(goal["logits"], outputs["logits"])
+            "taught": distillation.classes(
+                outputs["logits"], distillation.enlarged(goal["logits"], outputs["logits"])
             )
         }
 
-    def backbone(self) -> library.Network:
+    def backbone(self) -> base.Network:
         """The whole network; `--freeze` holds its encoder."""
         return self.network
 

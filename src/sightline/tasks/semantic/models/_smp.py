@@ -12,10 +12,12 @@ from typing import Any, ClassVar
 from torch import nn
 
 from sightline.errors import UsageError
-from sightline.models import library, sources, zoo
+from sightline.models import registry
+from sightline.models.adapters import base
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
-from sightline.models.published import Pretrained, fetched
+from sightline.models.weights import sources
+from sightline.models.weights.download import Pretrained, fetched
 from sightline.tasks.semantic.models._network import Network, try_out
 
 DEFAULTS = {"batch_size": 8, "lr": 5e-4}
@@ -42,21 +44,21 @@ class Segmenter(Network):
     @classmethod
     def check_backbone(cls, name: str) -> None:
         """It must be one of timm: the decoders read maps at stride 2 and 4 too, which ours do not give."""
-        zoo.card(name)
+        registry.card(name)
         if name in BACKBONES:
             raise UsageError(
                 f"Model '{cls.card.name}' takes a network of timm as --backbone, such as {cls.own}. "
                 f"Received our own '{name}', which has no maps at strides 2 to 32."
             )
 
-    def build(self, pretrained: Pretrained) -> library.Network:
+    def build(self, pretrained: Pretrained) -> base.Network:
         """The library's network with the weights of the encoder where they are wanted."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         size: tuple[int, int] = tuple(self.settings["size"])  # type: ignore[assignment]
         net = self._net(name, channels)
         if name != self.own:
             try_out(net, channels, size, f"Model '{self.card.name}' on backbone '{name}'")
-        network = library.Network(net, BODY, still=False)
+        network = base.Network(net, BODY, still=False)
         fetch = partial(_filled, network.body, name, channels, size)
         here = "" if pretrained == "no" else sources.here(name)
         says = {"saying": sources.saying(name), "lost": sources.lost(name)}

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from sightline.models import library
-from sightline.models.published import Pretrained, fetched
+from sightline.models.adapters import base
+from sightline.models.weights.download import Pretrained, fetched
 from sightline.tasks.semantic.models._network import Network, enlarged
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -37,17 +37,17 @@ class Segmenter(Network):
 
     variants: ClassVar[Mapping[str, Variant]]
 
-    def build(self, pretrained: Pretrained) -> library.Network:
+    def build(self, pretrained: Pretrained) -> base.Network:
         """torchvision's network, for this many classes and channels."""
         name, channels = self.settings["variant"], self.settings["channels"]
         variant = self.variants[name]
         net = variant.build(weights=None, weights_backbone=None, num_classes=len(self.settings["classes"]))
         if channels != 3:
-            library.see(net.get_submodule(BODY), channels)
+            base.see(net.get_submodule(BODY), channels)
         weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
         if weights is not None:
-            library.fill(net, weights, BODY)
-        network = library.Network(net, BODY, still=False)
+            base.fill(net, weights, BODY)
+        network = base.Network(net, BODY, still=False)
         if weights is not None:
             network.origin = f"torchvision: {variant.weights.url}"
             network.pixels = IMAGENET if channels == 3 else None
@@ -63,7 +63,7 @@ class Segmenter(Network):
         return {name: enlarged(value, pixels.shape[2:]) for name, value in outputs.items()}
 
 
-def _fetch(variant: Variant) -> Callable[[], library.Tensors] | None:
+def _fetch(variant: Variant) -> Callable[[], base.Tensors] | None:
     """How to get the published tensors."""
     if variant.weights is None:
         return None

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from sightline.errors import MissingExtra
-from sightline.models import library
-from sightline.models.hub import Weights, described
-from sightline.models.published import Pretrained, fetched, patient
+from sightline.models.adapters import base
+from sightline.models.weights.download import Pretrained, fetched, patient
+from sightline.models.weights.hub import Weights, described
 from sightline.tasks.semantic.models._network import Network
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -47,7 +47,7 @@ class Segmenter(Network):
     def config(self, variant: Variant) -> dict[str, Any]:
         """Settings of the library's configuration, for the channels of the pictures."""
 
-    def build(self, pretrained: Pretrained) -> library.Network:
+    def build(self, pretrained: Pretrained) -> base.Network:
         """The library's network, for this many classes and channels."""
         name = self.settings["variant"]
         library_module, variant = _library(self.card.name), self.variants[name]
@@ -56,8 +56,8 @@ class Segmenter(Network):
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
         weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
         if weights is not None:
-            library.fill(net, weights, self.body)
-        network = library.Network(net, self.body, still=False)
+            base.fill(net, weights, self.body)
+        network = base.Network(net, self.body, still=False)
         if weights is not None:
             network.origin = f"huggingface.co: {variant.hub}"
             network.pixels = IMAGENET if self.settings["channels"] == 3 else None
@@ -77,12 +77,12 @@ def _library(model: str) -> Any:
     return transformers
 
 
-def _fetch(kind: Any, variant: Variant) -> Callable[[], library.Tensors] | None:
+def _fetch(kind: Any, variant: Variant) -> Callable[[], base.Tensors] | None:
     """How to get the published tensors."""
 
-    def fetch() -> library.Tensors:
+    def fetch() -> base.Tensors:
         with patient(variant.hub):
-            tensors: library.Tensors = kind.from_pretrained(variant.hub).state_dict()
+            tensors: base.Tensors = kind.from_pretrained(variant.hub).state_dict()
             return tensors
 
     return fetch if variant.hub else None

@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
-from sightline.models import library, zoo
+from sightline.models import registry
+from sightline.models.adapters import base
 from sightline.models.layers.conv import ConvNorm
-from sightline.models.published import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetched
 from sightline.tasks.semantic.models._network import Network, enlarged
 
 CARD = ModelCard(
@@ -176,7 +177,7 @@ class DAGRNN(Network):
     own: ClassVar[str | None] = "own"
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
 
-    def build(self, pretrained: Pretrained) -> library.Network:
+    def build(self, pretrained: Pretrained) -> base.Network:
         """The labeller, with published weights of its backbone where they are wanted."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         body: Any
@@ -185,10 +186,10 @@ class DAGRNN(Network):
             body, where = Local(channels), "body"
         else:
             side = [math.ceil(s / self.multiple) * self.multiple for s in self.settings["size"]]
-            body = zoo.pyramid(name, channels=channels, size=(side[0], side[1]), pretrained=pretrained)
+            body = registry.pyramid(name, channels=channels, size=(side[0], side[1]), pretrained=pretrained)
             where = "body.net" if isinstance(getattr(body, "net", None), nn.Module) else "body"
         net = Labeller(body, len(self.settings["classes"]), self.settings["up"])
-        network = library.Network(net, where, still=False)
+        network = base.Network(net, where, still=False)
         network.origin, network.pixels = getattr(body, "origin", "scratch"), getattr(body, "pixels", None)
         return network
 

@@ -14,8 +14,8 @@ from sightline.core.sample import Batch
 from sightline.core.targets.masks import VOID
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
-from sightline.models.library import seeded
-from sightline.models.published import Pretrained
+from sightline.models.adapters.base import seeded
+from sightline.models.weights.download import Pretrained
 from sightline.tasks.semantic.models._network import enlarged, padded, truth
 from sightline.tasks.semantic.models._transformers import Segmenter, Variant
 from sightline.tasks.semantic.options import Options

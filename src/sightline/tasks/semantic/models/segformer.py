@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sightline.core.card import ModelCard
-from sightline.models import embedded
+from sightline.models.weights import embedded
 from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(

@@ -25,8 +25,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
-from sightline.models import library
-from sightline.models.published import Pretrained, fetched
+from sightline.models.adapters import base
+from sightline.models.weights.download import Pretrained, fetched
 from sightline.tasks.semantic.models._network import Network
 
 CARD = ModelCard(
@@ -168,7 +168,7 @@ class UNet2015(Network):
         "small": Variant((16, 32, 64, 128, 256)),
     }
 
-    def build(self, pretrained: Pretrained) -> library.Network:
+    def build(self, pretrained: Pretrained) -> base.Network:
         """The network with fresh weights: the authors' are for two kinds of cells."""
         variant = self.variants[self.settings["variant"]]
         fetched(f"'{CARD.name}'", pretrained, None)
@@ -181,7 +181,7 @@ class UNet2015(Network):
         )
         self._padded = variant.padded
         self.multiple = STRIDE if variant.padded else 1  # mirroring goes on from the picture's own border
-        return library.Network(net, "down", still=False)
+        return base.Network(net, "down", still=False)
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
         """Scores at each pixel; without padding, of the picture mirrored outwards (figure 2)."""

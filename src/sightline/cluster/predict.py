@@ -1,0 +1,242 @@
+"""Predict on a cluster of Ray: what its workers are sent, and what becomes of their answers."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from sightline.cluster import batch
+from sightline.cluster.inputs import Inputs, inputs_of
+from sightline.cluster.parts import Parts, packed, schema, unpacked
+from sightline.cluster.predict_worker import Order, Worker
+from sightline.cluster.start import Cluster, cluster
+from sightline.cluster.stores import Found
+from sightline.commands.load import ModelPredictor, read_card
+from sightline.commands.predict import SHOWN, Predicted
+from sightline.console import say, track
+from sightline.data.io.video import EXTENSIONS as FILMS
+from sightline.errors import DataError, SightlineError, UsageError
+from sightline.inference.filters import Wish, chosen_of, kept
+from sightline.inference.presenters import kind_of
+from sightline.inference.sources import Sources
+from sightline.inference.writers import full_row
+from sightline.runtime.rows import Row
+
+FORM = "parquet"
+_FILES = ("model.json", "model.safetensors")
+_LARGEST = 1024  # inputs of a block
+_SHARES = 8  # blocks that each worker gets, at least
+_LOST = "the worker that had it ended each time it was tried: the picture crashed it, or took all memory"
+
+
+def predict(
+    run: Path,
+    source: Sequence[str],
+    address: str,
+    *,
+    out: Path | None,
+    as_: str | None,
+    batch_size: int,
+    device: str,
+    top: int | None,
+    min_score: float | None,
+    classes: Sequence[str],
+) -> Predicted:
+    """`predict --ray`: each input once, into a folder of Parquet parts.
+
+    Raises:
+        MissingExtra: If Ray is not installed.
+        UsageError: If the folder holds other things, nobody answers at the address, or an option cannot be.
+        DataError: If a table or a part cannot be used.
+    """
+    if out is None or as_ not in (None, FORM):
+        was = f"--as {as_}" if out is not None else "no --out"
+        raise UsageError(f"--ray writes Parquet parts into a folder: --out FOLDER. Received {was}.")
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(
+            f"--device {device}: with --ray it is auto, cpu or cuda; Ray gives each worker its GPU."
+        )
+    files = model_files(run)
+    predictor = ModelPredictor(run, "cpu")
+    names = predictor.settings.get("classes", [])
+    chosen = chosen_of(kind_of(predictor.task.card.prediction), names, classes, min_score)
+    inputs = inputs_of(source)
+    columns = columns_of(predictor, inputs.films)
+    order = Order(device, batch_size, top, min_score, chosen, columns, inputs.column,
+                  os.environ.get("SIGHTLINE_MAX_PIXELS", ""))  # fmt: skip
+    facts = {"model": fingerprint(files), "--top": str(top or "none"),
+             "--min-score": "the model's own" if min_score is None else str(min_score),
+             "--classes": ", ".join(names[k] for k in chosen or ()) or "all",
+             "table": ", ".join(inputs.tables) or "none"}  # fmt: skip
+    summary = Predicted(out=out, left_out=dict(inputs.left_out), hidden=inputs.hidden)
+    with Parts(out, schema(columns), facts, inputs.base) as parts:
+        todo = _todo(inputs, parts, summary)
+        if todo:
+            with cluster(address) as workers:
+                _work(todo, workers, files, order, parts, summary)
+    return summary
+
+
+def model_files(run: Path) -> dict[str, bytes]:
+    """The files of a model by name, as they are sent: all workers have the same, and need no shared disk."""
+    folder, _ = read_card(run)
+    try:
+        return {name: (folder / name).read_bytes() for name in _FILES}
+    except OSError as error:
+        raise DataError(f"{error.filename} cannot be read: {error.strerror}.") from error
+
+
+def fingerprint(files: Mapping[str, bytes]) -> str:
+    """Digest of a model's files."""
+    whole = hashlib.sha256()
+    for name in sorted(files):
+        whole.update(hashlib.sha256(files[name]).digest())
+    return whole.hexdigest()[:16]
+
+
+def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
+    """Columns of the result and the names of their types, as a grey picture shows them.
+
+    Raises:
+        UsageError: If the model calls an output as one of our own columns.
+    """
+    settings = predictor.settings
+    wish = Wish(kind_of(predictor.task.card.prediction), settings.get("classes", []), None, 0.0, None, films)
+    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
+    (answer,) = predictor.answers(Sources(grey), 1)
+    row = full_row(kept(predictor, answer, wish))
+    if getattr(answer.outcome.prediction, "masks", None) is not None:
+        row["masks"] = []
+    own_columns = {"id": "text", "error": "text"}
+    output_columns = {name: _type(name, value) for name, value in row.items() if name != "path"}
+    if clash := own_columns.keys() & output_columns:
+        raise UsageError(
+            f"The model has an output called '{clash.pop()}', which is a column of the result's own."
+        )
+    return own_columns | output_columns
+
+
+def _type(name: str, value: object) -> str:
+    if name in ("boxes", "masks") and isinstance(value, list):
+        return {"boxes": "objects", "masks": "codes"}[name]
+    kinds: list[tuple[type, str]] = [
+        (bool, "flag"),
+        (int, "whole"),
+        (float, "number"),
+        (type(None), "number"),
+    ]
+    return next((column_type for kind, column_type in kinds if isinstance(value, kind)), "text")
+
+
+def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[Found]:
+    """Inputs that are in no part yet; those that are, are counted."""
+    pages = {name.rpartition("#")[0] for name in parts.done if re.search(r"#\d{6}$", name)}
+    todo = [f for key, f in inputs.found.items() if key not in parts.done and key not in pages]
+    summary.total = len(parts.done)
+    summary.errors = [(name, error) for name, error in parts.done.items() if error]
+    if parts.done:
+        say(f"{len(inputs.found) - len(todo)} of {len(inputs.found)} inputs are in {parts.folder} already.")
+    return todo
+
+
+def _work(
+    todo: Sequence[Found], ray_cluster: Cluster, files: Mapping[str, bytes], order: Order, parts: Parts,
+    summary: Predicted,
+) -> None:  # fmt: skip
+    """Predict the inputs, and write what comes of them. Blocks that kill their workers are tried again, one
+    input at a time; what is lost even so is a row with an error."""
+    gpu = order.device == "cuda" or (order.device == "auto" and ray_cluster.gpus > 0)
+    if gpu and not ray_cluster.gpus:
+        raise UsageError("--device cuda: the cluster has no GPU. Use --device cpu.")
+    order = replace(order, device="cuda" if gpu else "cpu")
+    workers = ray_cluster.gpus if gpu else ray_cluster.cpus
+    fair = max(order.batch_size, len(todo) // (_SHARES * workers))
+    size = min(_LARGEST, fair, -(-len(todo) // workers))
+    say(f"Predicting {len(todo)} inputs with {workers} workers.")
+    waiting = {entry.id: entry for entry in todo}
+    for at_once in (size, 1):
+        answers = batch.run(_blocks(list(waiting.values()), at_once), ray_cluster, Worker, files,
+                            {"order": order}, gpu=gpu)  # fmt: skip
+        for name in track(
+            _written(answers, parts, summary, waiting, len(todo)), "predicting", total=len(todo)
+        ):
+            del waiting[name]
+        if not waiting:
+            return
+        parts.flush()
+        if at_once > 1:
+            say(f"{len(waiting)} inputs were lost with their workers; they are tried again one by one.")
+    rows = [{"id": name, "error": _LOST} for name in waiting]
+    _keep(rows, parts, summary, order)
+
+
+def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
+    """Inputs that go to a worker together: rows of one row group; a film alone."""
+
+    def home(item: tuple[int, Found]) -> tuple[str, int, int]:
+        number, entry = item
+        alone = PurePosixPath(entry.at).suffix.lower() in FILMS and entry.row < 0
+        return (entry.at if entry.row >= 0 else "", entry.group, number if alone else -1)
+
+    for _, group in groupby(enumerate(todo), home):
+        some = [asdict(entry) for _, entry in group]
+        for start in range(0, len(some), size):
+            yield some[start : start + size]
+
+
+def _written(
+    answers: Iterator[dict[str, Any]],
+    parts: Parts,
+    summary: Predicted,
+    waiting: Mapping[str, Found],
+    total: int,
+) -> Iterator[str]:
+    """Put each answer into the parts; ids of the inputs that are done with it."""
+    for answer in answers:
+        if answer["failure"]:
+            raise SightlineError(
+                f"A worker on {answer['host']} failed: {answer['failure']} What was done is kept in "
+                f"{parts.folder}; the same command goes on."
+            )
+        if missing := next((path for path in answer["unseen"] if Path(path).exists()), ""):
+            raise UsageError(
+                f"{answer['host']} does not see {missing}. Put the pictures where all machines of the "
+                "cluster see them under the same path, or into an object store."
+            )
+        table, before = unpacked(answer["rows"]), len(parts.written)
+        _note(table, summary)
+        parts.add(table)
+        yield from answer["inputs"]
+        if len(parts.written) > before:
+            say(f"{total - len(waiting)} of {total} inputs are predicted.")
+
+
+def _keep(rows: Sequence[Row], parts: Parts, summary: Predicted, order: Order) -> None:
+    table = unpacked(packed(rows, schema(order.columns)))
+    _note(table, summary)
+    parts.add(table)
+
+
+def _note(table: Any, summary: Predicted) -> None:
+    """Count rows, and keep what the terminal or --json shows."""
+    summary.total += table.num_rows
+    for name, error in zip(table["id"].to_pylist(), table["error"].to_pylist(), strict=True):
+        if error:
+            summary.errors.append((name, error))
+            say(f"{name}: {error}")
+    if (lacking := SHOWN - len(summary.rows)) > 0:
+        for row in table.slice(0, lacking).to_pylist():
+            if row.pop("error"):
+                continue
+            values = {"path": row.pop("id"), **{k: v for k, v in row.items() if v is not None}}
+            summary.rows.append(values)
+            short = {k: v for k, v in values.items() if not k.startswith("p(") and not isinstance(v, list)}
+            summary.shown.append(short)

@@ -1,0 +1,241 @@
+"""Export a run to a file that other programs run, and refuse it if it answers worse."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import sightline
+from sightline import storage
+from sightline.commands.load import restore
+from sightline.console import say
+from sightline.core.dataset import Dataset
+from sightline.core.report import Exhibit, Table
+from sightline.core.run import Run
+from sightline.data.io.pixels import picture
+from sightline.data.loading.tiles import tiled
+from sightline.errors import SightlineError, UsageError
+from sightline.evaluation.run_data import data_of
+from sightline.export import crash_check
+from sightline.export.formats import EXPORTERS
+from sightline.export.graph import FORMAT, Array, Graph, Inside, Job, Runner
+from sightline.export.validation import BATCH, FLOAT, INTEGER, Gate, gate
+
+CALIBRATION = 200
+"""Training images that ranges of 8-bit numbers are measured on."""
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        file: Where it is; it ends in .rejected where it did not pass.
+        bytes: Its size, weights and all.
+        precision: fp32, fp16, int8 or int8-dynamic.
+        inside: all, none, final or picture.
+        gate: What the gate found.
+    """
+
+    file: Path
+    bytes: int
+    precision: str
+    inside: str
+    gate: Gate
+
+    @property
+    def exit_code(self) -> int:
+        """1 if the file was rejected."""
+        return int(not self.gate.passed)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything; what `benchmark` and people read later."""
+        return {
+            "file": str(self.file),
+            "bytes": self.bytes,
+            "precision": self.precision,
+            "inside": self.inside,
+            "passed": self.gate.passed,
+            **asdict(self.gate),
+        }
+
+    def exhibits(self) -> list[Exhibit]:
+        """The comparison, and the verdict."""
+        g = self.gate
+        rows = [
+            [f"{g.metric} of the network", g.before.text()],
+            [f"{g.metric} of the file", g.after.text()],
+            ["fell by", f"{g.fell:.3f} points; {g.tolerance:g} are tolerated"],
+            *([f"'{k}' apart", f"{100 * off:.2g} % of its greatest value"] for k, off in g.apart.items()),
+            ["answers changed", f"{g.changed} of {g.n} validation images"],
+            ["size", f"{self.bytes / 2**20:.1f} MiB"],
+        ]
+        note = f"{self.file}"
+        if not g.passed:
+            rows.append(["REJECTED", g.why])
+            if g.worst:
+                rows.append(["most on", ", ".join(g.worst)])
+            if g.node:
+                rows.append(["first at", g.node])
+        return [Table("Exported" if g.passed else "Rejected", ["", ""], rows, note)]
+
+
+def run(
+    run: Path,
+    *,
+    to: str = "onnx",
+    int8: bool = False,
+    dynamic: bool = False,
+    fp16: bool = False,
+    inside: Inside = "all",
+    data: str | None = None,
+    tolerance: float | None = None,
+    licence: str = "",
+    out: Path | None = None,
+) -> Exported:
+    """See `sightline.api.export`."""
+    exporter = EXPORTERS.load(to)
+    precision = _precision(exporter, int8, dynamic, fp16)
+    if inside not in exporter.CARD.insides:
+        can = [n for n in EXPORTERS.names() if inside in EXPORTERS.load(n).CARD.insides]
+        raise UsageError(f"--to {to} has no --inside {inside}. These have it: {', '.join(can)}.")
+    opened_run = Run.open(run)
+    model, task, _ = restore(opened_run.path)
+    model.eval()
+    dataset = data_of(opened_run, model.settings, data)
+    part = dataset.subset(dataset.where("val"))
+    graph = Graph(model, inside)
+    document = _document(opened_run, graph.settings, graph, licence)
+    pictures = _calibration(dataset, graph) if precision == "int8" else None
+    place = _place(opened_run.path, out, precision, inside, exporter.CARD.ending)
+    if model.settings.get("tile"):
+        text = "The file sees one tile at a time; sightline-run and serve join them, as predict does."
+        say(text)
+    limit = (INTEGER if int8 else FLOAT) if tolerance is None else tolerance
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
+        file = Path(folder) / place.name
+        with _room(place):
+            exporter.write(Job(graph, document, precision, pictures), file)
+
+        if int8:  # for which runtimes have code of their own for each processor, the least proved of all
+            sizes = {1, min(BATCH, len(part)), len(part) % BATCH or 1}
+            shapes = [tuple(graph.example(n).shape) for n in sorted(sizes)]
+            crash_check.check(to, file, "uint8" if inside != "none" else "float32", shapes)
+
+        def open_with(taps: Sequence[str]) -> Runner:
+            opened: Runner = exporter.runner(file, taps=taps)
+            return opened
+
+        passed = gate(graph, open_with, part, task, limit, exact=precision == "fp32")
+        file = _placed(Path(folder), place, passed.passed)
+    size = sum(f.stat().st_size for f in files_of(file))
+    result = Exported(file, size, precision, inside, passed)
+    storage.write_json(Path(f"{file}.json"), result.to_json())
+    say(f"{file}: {'checked on' if passed.passed else 'REJECTED on'} {len(part)} validation images")
+    return result
+
+
+@contextmanager
+def _room(place: Path) -> Iterator[None]:
+    """What is said where the disk refuses a file. What it holds of it goes with the folder that it is in."""
+    try:
+        yield
+    except OSError as error:
+        raise SightlineError(
+            f"{place} could not be written: {error.strerror or error}. An earlier file of the name is as it "
+            "was. Make room, or choose another place with --out."
+        ) from error
+
+
+def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str) -> Path:
+    """Where the file goes: what differs in kind has another name."""
+    if out is not None:
+        return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
+    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare"}.get(
+        inside, f"-{inside}"
+    )
+    return run / "export" / f"{run.resolve().name}{kind}{ending}"
+
+
+def _precision(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> str:
+    if int8 and fp16:
+        raise UsageError("--int8 and --fp16 exclude each other: take one.")
+    if dynamic and not int8:
+        raise UsageError("--dynamic says how numbers become whole ones of 8 bits: give it with --int8.")
+    precision = "int8-dynamic" if dynamic else "int8" if int8 else "fp16" if fp16 else "fp32"
+    if precision not in exporter.CARD.precisions:
+        can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
+        option = f"--{precision}".replace("-dynamic", " --dynamic")
+        raise UsageError(f"--to {exporter.CARD.name} has no {option}. These have it: {', '.join(can)}.")
+    return precision
+
+
+def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) -> dict[str, Any]:
+    """What travels in the file: all that is needed to use it, and where it comes from."""
+    data, card = run.facts["data"], graph.model.card
+    scores = (run.results.scores if (run.path / "results.json").is_file() else {}) or {}
+    metric = next(({"name": k, **asdict(s)} for k, s in scores.items()), None)
+    return {
+        "format": FORMAT,
+        "version": sightline.__version__,
+        "task": settings["task"],
+        "model": card.name,
+        "prediction": _prediction(settings["task"]),
+        "inside": graph.inside,
+        "answers": list(graph.names),
+        "settings": settings,
+        "outputs": data["outputs"],
+        "metric": metric,
+        "licence": licence,
+        "data": data["fingerprint"],
+        "run": run.path.name,
+        "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
+    }
+
+
+def _prediction(task: str) -> str:
+    from sightline.tasks import TASKS
+
+    prediction: str = TASKS.load(task).CARD.prediction
+    return prediction
+
+
+def _calibration(dataset: Dataset, graph: Graph) -> Array:
+    """Training pictures as the graph takes them, drawn by chance with a fixed seed."""
+    import torch
+
+    settings, dataset = graph.model.settings, dataset.subset(dataset.where("train"))
+    if settings.get("tile"):  # which is what the network sees
+        dataset, _ = tiled(dataset, settings["tile"])
+    chosen = np.random.default_rng(0).permutation(len(dataset))[:CALIBRATION]
+    size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+    images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
+    batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+    pixels: Array = graph.prepared(batch).numpy()
+    return pixels
+
+
+def _placed(folder: Path, place: Path, passed: bool) -> Path:
+    """Move what was written to its place; a rejected file to a name that nothing opens."""
+    rejected = Path(f"{place}.rejected")
+    for old in (*files_of(rejected), Path(f"{rejected}.json")):
+        old.unlink(missing_ok=True)
+    mark = "" if passed else ".rejected"
+    for file in folder.iterdir():
+        file.replace(place.parent / f"{file.name}{mark}")
+    return place if passed else rejected
+
+
+def files_of(file: Path) -> list[Path]:
+    """A file, and the weights beside it."""
+    weights = file.with_name(file.name.replace(".xml", ".bin"))
+    return [f for f in dict.fromkeys((file, weights)) if f.is_file()]

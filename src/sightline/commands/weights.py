@@ -1,0 +1,36 @@
+"""weights: the published weights that are here, and those that can be fetched."""
+
+from __future__ import annotations
+
+import fnmatch
+
+from sightline.core.report import Table
+from sightline.models.weights import sources
+from sightline.models.weights.sources import Source
+
+COLUMNS = ("model", "state", "licence", "size", "SHA-256", "trained on", "top-1", "from")
+NOTE = (
+    "The photographs of ImageNet-1k are licensed for research: what that means for weights trained on them "
+    "is not settled, so ask a lawyer before you sell a model. A licence here is that of the weights, as "
+    "their publishers state it; '-' is not known without asking, and this list asks nobody. With "
+    "--pretrained no or SIGHTLINE_OFFLINE=1 nothing is fetched. A fetch sends the name of a file; nothing "
+    "of your data leaves this machine."
+)
+ALL = "`--all` adds all that timm knows."
+
+
+def run(pattern: str = "*", *, all: bool = False) -> Table:
+    """See `sightline.api.list_weights`."""
+    wanted = pattern.lower()
+    rows = [_row(s) for s in sources.listed(all) if fnmatch.fnmatchcase(s.model.lower(), wanted)]
+    nothing = "" if rows else f"Nothing here is called like '{pattern}'."
+    return Table("Weights", COLUMNS, rows, " ".join(t for t in (nothing, NOTE, "" if all else ALL) if t))
+
+
+def _row(source: Source) -> list[str]:
+    size = "-"
+    if source.bytes is not None:
+        size = f"{'about ' if source.guessed else ''}{source.bytes / 1e6:.1f} MB"
+    top1 = "-" if source.top1 is None else f"{100 * source.top1:.1f} %"
+    cells = [source.license, size, source.sha256[:12], source.trained_on, top1, source.place]
+    return [source.model, source.state, *(cell or "-" for cell in cells)]

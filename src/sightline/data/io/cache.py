@@ -1,0 +1,222 @@
+"""Decoded pictures, kept for the next epoch and the next run: in memory, or in a bounded file.
+
+The file may be removed at any time. Nothing in it is believed unasked: each picture has a record of the
+file it came from (path, size, time of change) and a checksum, written after its pixels. A picture that was
+half written when the process was killed, or whose file has changed since, does not match and is decoded
+again.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import sys
+import uuid
+import zlib
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
+from weakref import WeakSet
+
+import numpy as np
+
+from sightline import __version__
+from sightline.console import say
+
+Shape = tuple[int, int, int]
+
+_RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
+_SUFFIX = ".pictures"
+_PIXELS = "2"  # another one whenever the same file gives other pixels
+_open: WeakSet[DiskCache] = WeakSet()
+_seeking = Lock()
+
+
+class MemoryCache:
+    """Pictures kept in memory, as far as there is room.
+
+    Args:
+        items: Pictures in the data set.
+        shape: (H, W, C) of each.
+        room: Bytes it may take; pictures beyond are not kept.
+    """
+
+    def __init__(self, items: int, shape: Shape, room: int) -> None:
+        capacity = min(items, room // int(np.prod(shape)))
+        self._pixels = np.zeros((capacity, *shape), dtype=np.uint8)
+        self._there = np.zeros(items, dtype=bool)
+
+    def has(self, where: np.ndarray) -> np.ndarray:
+        """Which of some items are kept, as bool."""
+        return np.asarray(self._there[where])
+
+    def get(self, where: np.ndarray) -> np.ndarray:
+        """Items that are kept, (B, H, W, C) uint8."""
+        return np.asarray(self._pixels[where])
+
+    def put(self, i: int, picture: np.ndarray) -> None:
+        """Keep a picture if there is room."""
+        if i < len(self._pixels):
+            self._pixels[i] = picture
+            self._there[i] = True
+
+
+class DiskCache:
+    """Pictures kept in a memory-mapped file, shared by runs and processes that want the same ones.
+
+    Args:
+        paths: File of each item.
+        shape: (H, W, C) of each picture.
+        made: How pictures are made from files (size, fit): equal text, equal pixels.
+        room: Bytes that all such files in `folder` may take; the longest unused ones are removed.
+        folder: Where they lie.
+
+    Raises:
+        OSError: If the file cannot be made there.
+    """
+
+    def __init__(self, paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> None:
+        names = [os.path.abspath(p) for p in paths]  # noqa: PTH100 - no Path for each of a million files
+        # Slots go by name, so that the order of the items does not matter.
+        self._slots = np.empty(len(names), dtype=np.int64)
+        self._slots[sorted(range(len(names)), key=names.__getitem__)] = np.arange(len(names))
+        self._stamps = np.array([_stamp(name) for name in names], dtype=np.uint64)
+        self._checked = np.zeros(len(names), dtype=bool)
+        text = "\0".join(
+            [
+                _PIXELS,
+                decoding,
+                str(shape),
+                __version__,
+                version("pillow"),
+                version("simplejpeg"),
+                *sorted(names),
+            ]
+        )
+        self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
+        each = int(np.prod(shape)) + _RECORD.itemsize
+        folder.mkdir(parents=True, exist_ok=True)
+        self._kept = min(len(names), (room - _held(folder, self.path)) // each)
+        if self._kept <= 0:
+            raise OSError(f"no room is left of {room:,} bytes")
+        _make_room(folder, room - self._kept * each, self.path)
+        if not self.path.is_file() or self.path.stat().st_size != self._kept * each:
+            _make(self.path, self._kept * each)
+        os.utime(self.path)
+        # Read through the map, write through the file: a full disk is then an error, not the end of the
+        # process, and it takes half the time.
+        self._file: BinaryIO | None = self.path.open("r+b", buffering=0)
+        self._lock = Lock()
+        self._records = np.memmap(self._file, _RECORD, "r", 0, (self._kept,))
+        self._pixels = np.memmap(self._file, np.uint8, "r", self._records.nbytes, (self._kept, *shape))
+        _open.add(self)
+
+    def has(self, where: np.ndarray) -> np.ndarray:
+        """Which of some items are kept, whole and up to date, as bool."""
+        for i in where[~self._checked[where]]:
+            slot = self._slots[i]
+            if slot < self._kept and self._records["stamp"][slot] == self._stamps[i]:
+                self._checked[i] = self._records["sum"][slot] == zlib.crc32(self._pixels[slot].data)
+        return np.asarray(self._checked[where])
+
+    def get(self, where: np.ndarray) -> np.ndarray:
+        """Items that are kept, (B, H, W, C) uint8."""
+        return np.asarray(self._pixels[self._slots[where]])
+
+    def put(self, i: int, picture: np.ndarray) -> None:
+        """Keep a picture if there is room. The record is written last."""
+        slot = int(self._slots[i])
+        if slot >= self._kept:
+            return
+        pixels = np.ascontiguousarray(picture)
+        record = np.array((self._stamps[i], zlib.crc32(pixels.data), 0), dtype=_RECORD)
+        file = self._file
+        if file is None:
+            return
+        try:
+            _write(file, self._records.nbytes + slot * pixels.nbytes, pixels)
+            _write(file, slot * record.nbytes, record)
+            self._checked[i] = True
+        except OSError as error:
+            with self._lock:  # it is said once
+                if self._file is not None:
+                    say(
+                        f"No more decoded pictures are kept in {self.path.parent}: {error.strerror or error}."
+                    )
+                self._file = None
+
+
+def cache_folder() -> Path:
+    """Where decoded pictures are kept when no other folder is named. It may be removed at any time."""
+    if os.environ.get("XDG_CACHE_HOME"):
+        return Path(os.environ["XDG_CACHE_HOME"]) / "sightline" / "pictures"
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA", str(Path.home()))) / "sightline" / "pictures"
+    above = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    return Path.home() / above / "sightline" / "pictures"
+
+
+def on_disk(paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> DiskCache | None:
+    """A cache on disk, or none where the disk refuses or the room is used up, which is said."""
+    try:
+        return DiskCache(paths, shape, decoding, room, folder)
+    except OSError as error:
+        say(
+            f"{len(paths)} decoded pictures cannot be kept in {folder} ({error.strerror or error}) and are "
+            "decoded in each epoch. XDG_CACHE_HOME names another place, --cache another room."
+        )
+        return None
+
+
+def _stamp(path: str) -> int:
+    """64 bits that change when the file does; never 0. A file that is gone has one too."""
+    try:
+        facts = os.stat(path)  # noqa: PTH116
+        text = f"{path}\0{facts.st_size}\0{facts.st_mtime_ns}"
+    except OSError:
+        text = path
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") | 1
+
+
+def _held(folder: Path, but: Path) -> int:
+    """Bytes of the files in `folder` that this process has open."""
+    paths = {c.path for c in _open if c.path.parent == folder and c.path != but}
+    return sum(p.stat().st_size for p in paths if p.exists())
+
+
+def _make_room(folder: Path, limit: int, but: Path) -> None:
+    """Remove files that are not in use here, the longest unused first, until the rest take `limit` bytes."""
+    facts = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in folder.glob(f"*{_SUFFIX}") if p != but]
+    total, held = sum(size for _, size, _ in facts), {c.path for c in _open}
+    for _, size, path in sorted(facts):
+        if total > limit and path not in held:
+            path.unlink(missing_ok=True)
+            total -= size
+
+
+def _write(file: BinaryIO, offset: int, data: np.ndarray) -> None:
+    """Write all of an array at a place in a file; several threads may do so at once."""
+    if hasattr(os, "pwrite"):
+        written = os.pwrite(file.fileno(), data.data, offset)
+    else:
+        with _seeking:
+            file.seek(offset)
+            written = file.write(data.data)
+    if written < data.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _make(path: Path, size: int) -> None:
+    """Make an empty file of some size, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            file.truncate(size)
+            if hasattr(os, "posix_fallocate"):  # one run of blocks: writing here and there is twice as fast
+                os.posix_fallocate(file.fileno(), 0, size)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

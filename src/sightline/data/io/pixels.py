@@ -1,0 +1,188 @@
+"""Where pictures come from: files, pages of files, arrays in memory; and what a model sees of one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from sightline.core.dataset import Pixels
+from sightline.data.io.file_types import open_file
+from sightline.data.io.images import decode
+from sightline.data.io.levels import Span
+from sightline.data.io.regions import Whole, Windows, opened
+from sightline.data.loading.preprocess import view
+from sightline.ops.fitting import Fit
+
+
+class Files:
+    """Pictures in files, decoded when they are read.
+
+    Args:
+        paths: One file a picture.
+        span: See `images.decode`.
+    """
+
+    def __init__(self, paths: Sequence[Path | str], span: Span | None = None) -> None:
+        self._paths = [str(p) for p in paths]
+        self.span = span
+        self._digests: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def path(self, i: int) -> Path:
+        """File of picture i."""
+        return Path(self._paths[i])
+
+    def place(self, i: int) -> tuple[Path, int]:
+        """File and page of picture i."""
+        return self.path(i), 0
+
+    def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
+        """Picture i, (H, W, C) uint8; see `decode`."""
+        return decode(self.path(i), at_least=at_least, fit=fit, span=self.span)
+
+    def spanned(self, span: Span | None) -> Files:
+        """The same files, with pixels of more than 8 bits scaled by a span of values."""
+        part = self.subset(np.arange(len(self)))
+        part.span = span
+        return part
+
+    def subset(self, indices: np.ndarray) -> Files:
+        """The same files, other order or fewer."""
+        part = Files([self._paths[i] for i in indices], self.span)
+        part._digests = self._digests
+        return part
+
+    def digest(self, i: int) -> str:
+        """Digest of the bytes of file i; computed once.
+
+        Raises:
+            UnreadableImage: If the file cannot be opened.
+        """
+        key = self._paths[i]
+        if key not in self._digests:
+            with open_file(Path(key)) as (file, _):
+                whole = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))  # type: ignore[arg-type]
+            self._digests[key] = whole.hexdigest()
+        return self._digests[key]
+
+
+class Pages:
+    """Pages of files, decoded when they are read.
+
+    Args:
+        places: File and page, from 0, of each picture; page 0 of a file of one picture is that picture.
+        span: See `images.decode`.
+    """
+
+    def __init__(self, places: Sequence[tuple[Path | str, int]], span: Span | None = None) -> None:
+        self._files = Files([path for path, _ in places], span)
+        self._pages = [page for _, page in places]
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def path(self, i: int) -> Path:
+        """File of picture i."""
+        return self._files.path(i)
+
+    def place(self, i: int) -> tuple[Path, int]:
+        """File and page of picture i."""
+        return self._files.path(i), self._pages[i]
+
+    def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
+        """Picture i, (H, W, C) uint8; see `images.decode`."""
+        return decode(self._files.path(i), at_least=at_least, fit=fit, page=self._pages[i], span=self.span)
+
+    @property
+    def span(self) -> Span | None:
+        """See `images.decode`."""
+        return self._files.span
+
+    def spanned(self, span: Span | None) -> Pages:
+        """See `Files.spanned`."""
+        part = self.subset(np.arange(len(self)))
+        part._files.span = span
+        return part
+
+    def subset(self, indices: np.ndarray) -> Pages:
+        """The same pages, other order or fewer."""
+        part = Pages([])
+        part._files = self._files.subset(indices)
+        part._pages = [self._pages[i] for i in indices]
+        return part
+
+    def digest(self, i: int) -> str:
+        """Digest of the bytes of the file, and the number of the page."""
+        text = f"{self._files.digest(i)} {self._pages[i]}"
+        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Arrays:
+    """Pictures in memory.
+
+    Args:
+        array: (N, H, W, C) uint8, C is 3 or 1.
+    """
+
+    def __init__(self, array: np.ndarray) -> None:
+        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
+            raise ValueError(f"Arrays takes (N, H, W, 1 or 3) uint8. Received {array.shape} {array.dtype}.")
+        self.array = array
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def read(self, i: int) -> np.ndarray:
+        """A copy of picture i, (H, W, C) uint8."""
+        return np.array(self.array[i])
+
+    def subset(self, indices: np.ndarray) -> Arrays:
+        """A copy of some of the pictures, in that order."""
+        return Arrays(self.array[np.asarray(indices, dtype=np.int64)])
+
+    def digest(self, i: int) -> str:
+        """Digest of shape and pixels of picture i."""
+        pixels = np.ascontiguousarray(self.array[i])
+        return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
+
+
+def picture(
+    pixels: Pixels,
+    i: int,
+    size: tuple[int, int] | None = None,
+    fit: Fit = "squash",
+    channels: Literal[1, 3] = 3,
+) -> np.ndarray:
+    """What a model sees of item i: the one way from a data set to a network's input.
+
+    Args:
+        pixels: Where the pictures come from.
+        i: Which one.
+        size: See `view`.
+        fit: See `view`.
+        channels: See `view`.
+
+    Returns:
+        (height, width, channels) uint8.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    image = pixels.read(i, size, fit) if isinstance(pixels, Files | Pages) else pixels.read(i)
+    return view(image, size, fit, channels)
+
+
+def windows(pixels: Pixels, i: int) -> Windows:
+    """Picture i, to be read by windows: with little memory where it is a large TIFF in blocks.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    reader = opened(*pixels.place(i), pixels.span) if isinstance(pixels, Files | Pages) else None
+    return reader or Whole(pixels.read(i))

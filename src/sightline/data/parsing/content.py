@@ -1,0 +1,15 @@
+"""The bytes of a picture as it is written anew."""
+
+from __future__ import annotations
+
+from sightline.core.dataset import Pixels
+from sightline.data.io.encode import encode_png
+from sightline.data.io.pixels import Files
+
+
+def content(pixels: Pixels, i: int) -> tuple[bytes, str]:
+    """Bytes and file ending of picture i: the file as it is, or a PNG of an array."""
+    if isinstance(pixels, Files):
+        path = pixels.path(i)
+        return path.read_bytes(), path.suffix
+    return encode_png(pixels.read(i)), ".png"

@@ -1,0 +1,301 @@
+"""Where pictures and their class maps lie: folders side by side, splits, and which map is whose."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sightline.core.dataset import SPLITS
+from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS
+from sightline.data.io.label_maps import look
+from sightline.data.io.walk import walk
+from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of, split_of
+from sightline.errors import UnreadableImage
+
+PICTURES = ("images", "image", "imgs", "img", "pictures")
+MASKS = (
+    "masks", "mask", "masks_png", "labels", "label", "annotations", "annotation", "annot", "gt",
+    "groundtruth", "ground_truth", "segmentations", "segmentation", "labels_png",
+)  # fmt: skip
+FEW, FLAT = 32, 0.3
+"""A map holds few values, or long stretches of them: at most so many a pixel."""
+_WORDS = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
+_BEFORE, _AFTER = re.compile(rf"({_WORDS})[_-]?(.*)"), re.compile(rf"(.*?)[_-]({_WORDS})")
+_STACK = {
+    "volume": "",
+    "volumes": "",
+    **dict.fromkeys(PICTURES, ""),
+    **dict.fromkeys(MASKS, "mask"),
+    "seg": "mask",
+}
+_LEADING = re.compile(rf"^({'|'.join(MASKS)}|seg)[_-]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder of pictures and the folder of their maps.
+
+    Attributes:
+        pictures: Folder, searched at any depth.
+        masks: Likewise.
+        split: What the folders' names say, or "".
+        ends: What the names of pictures and of maps end with, beside what they share.
+    """
+
+    pictures: Path
+    masks: Path
+    split: str
+    ends: tuple[str, str] = ("", "")
+
+
+@dataclass
+class Item:
+    """A picture and its maps.
+
+    Attributes:
+        picture: Its file.
+        split: train, val, test or "".
+        masks: Class and file of each map; the class is "" for one that shows all classes.
+        page: Page of picture and maps, from 0.
+        pages: How many there are.
+    """
+
+    picture: Path
+    split: str
+    masks: list[tuple[str, Path]] = field(default_factory=list)
+    page: int = 0
+    pages: int = 1
+
+
+def looks_like_map(path: Path) -> bool:
+    """Whether a file holds a class map and no photograph."""
+    try:
+        label_map = look(path)
+    except UnreadableImage:
+        return False
+    height, width = label_map.shape
+    return len(label_map.keys) <= FEW or label_map.runs <= FLAT * height * width
+
+
+def places(root: Path) -> tuple[list[Place], list[str]]:
+    """All parts of a data set, and a note on folders that are left aside."""
+    places, aside = _side_by_side(root, "")
+    if not places:
+        for folder in folders_in(root, SPLIT_WORDS):
+            more, rest = _side_by_side(folder, SPLIT_WORDS[folder.name.lower()])
+            places, aside = places + more, aside + (rest if more else [folder])
+    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if places and aside else []
+    return places or _cityscapes(root), notes
+
+
+def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:
+    """images/ beside masks/, train/ beside trainannot/, images_train/ beside masks_train/."""
+    pictures: dict[str, list[Path]] = defaultdict(list)
+    masks: dict[str, list[Path]] = defaultdict(list)
+    for inner in folders_in(folder):
+        part, kind = _kind(inner.name.lower())
+        if kind:
+            (pictures if kind == "pictures" else masks)[part].append(inner)
+    places, aside = [], []
+    for part in sorted(masks, key=lambda s: ("", *SPLITS).index(s)):
+        ranked = sorted(masks[part], key=lambda p: _rank(p.name.lower()))
+        holding = [p for p in ranked if first_picture(p) is not None]
+        if not pictures.get(part) or not holding:
+            continue
+        places += _inner(pictures[part][0], holding[0], part or split)
+        aside += [*holding[1:], *pictures[part][1:]]
+    known_splits = {p.split for p in places}
+    # A split without masks can be neither trained on nor scored.
+    aside += [p for part, ps in pictures.items() if places and part and part not in known_splits for p in ps]
+    return places, aside
+
+
+def _kind(name: str) -> tuple[str, str]:
+    """Split and kind ("pictures", "masks" or "") that a folder's name speaks of."""
+    for pattern, (word, rest) in ((_BEFORE, (1, 2)), (_AFTER, (2, 1))):
+        match = pattern.fullmatch(name)
+        if match and match[rest] in ("", *PICTURES, *MASKS):
+            return SPLIT_WORDS[match[word]], "masks" if match[rest] in MASKS else "pictures"
+    return "", "masks" if name in MASKS else "pictures" if name in PICTURES else ""
+
+
+def _rank(name: str) -> int:
+    return next((n for n, word in enumerate(MASKS) if word in name), len(MASKS))
+
+
+def _inner(pictures: Path, masks: Path, split: str) -> list[Place]:
+    """Folders of splits in both, or both as they are."""
+    within = {SPLIT_WORDS[f.name.lower()]: f for f in folders_in(masks, SPLIT_WORDS)}
+    places = []
+    for folder in folders_in(pictures, SPLIT_WORDS):
+        part = SPLIT_WORDS[folder.name.lower()]
+        if not split and part in within:
+            places.append(Place(folder, within[part], part))
+    return sorted(places, key=lambda p: SPLITS.index(p.split)) or [Place(pictures, masks, split)]
+
+
+def _cityscapes(root: Path) -> list[Place]:
+    """leftImg8bit/train/town/x_leftImg8bit.png and gtFine/train/town/x_gtFine_labelIds.png."""
+    places = []
+    for folder in folders_in(root / "leftImg8bit", SPLIT_WORDS):
+        masks = root / "gtFine" / folder.name
+        if masks.is_dir():
+            ends = "_leftImg8bit", "_gtFine_labelIds"
+            places.append(Place(folder, masks, SPLIT_WORDS[folder.name.lower()], ends))
+    return sorted(places, key=lambda p: SPLITS.index(p.split))
+
+
+def first_picture(folder: Path) -> Path | None:
+    """The first picture in a folder, at any depth."""
+    return next(_files(folder), None)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """Pictures in a folder at any depth, sorted folder by folder."""
+    for top, _, names in walk(folder):
+        for name in names:
+            if os.path.splitext(name)[1].lower() in ALL_EXTENSIONS:  # noqa: PTH122
+                yield top / name
+
+
+def _stems(folder: Path, end: str) -> dict[str, list[Path]]:
+    """Pictures in a folder by their path below it without ending, less `end`, which all must have."""
+    by_stem: dict[str, list[Path]] = defaultdict(list)
+    for path in _files(folder):
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem.endswith(end):
+            by_stem[stem.removesuffix(end)].append(path)
+    return by_stem
+
+
+def paired(place: Place) -> tuple[list[Item], list[Path]]:
+    """Pictures of a part with their maps; and the maps that belong to none, or to one that has another.
+
+    A map has its picture's name (`a.png`), and perhaps one word more that all maps share (`a_mask.png`). Maps
+    of one class each lie in a folder of the class (`cat/a.png`) or have its name in theirs (`a_cat.png`).
+    """
+    pictures, masks = _stems(place.pictures, place.ends[0]), _stems(place.masks, place.ends[1])
+    owners: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    others: dict[str, list[tuple[str, Path]]] = defaultdict(list)
+    alone: list[Path] = []
+    for stem, paths in masks.items():
+        best, *rest = sorted(paths, key=lambda p: p.suffix.lower() in (*EXTENSIONS["jpeg"], ".webp"))
+        alone += rest
+        owner, word = _owner(stem, pictures)
+        if owner is None:
+            alone.append(best)
+        else:
+            (others if word else owners)[owner].append((word, best))
+    if owners:
+        alone += [path for rows in others.values() for _, path in rows]
+    else:
+        words = {word for rows in others.values() for word, _ in rows}
+        if len(words) == 1 and not words.pop().startswith("/"):
+            owners = {owner: [("", path) for _, path in rows] for owner, rows in others.items()}
+        else:
+            owners = {o: sorted((_class(word), path) for word, path in rows) for o, rows in others.items()}
+    items = [
+        Item(path, place.split, owners.get(stem, [])) for stem, paths in pictures.items() for path in paths
+    ]
+    return items, sorted(alone)
+
+
+def _owner(stem: str, pictures: dict[str, list[Path]]) -> tuple[str | None, str]:
+    """The picture that a map belongs to, and what its name says besides; "/cat" for a folder of a class."""
+    if stem in pictures:
+        return stem, ""
+    bare = _LEADING.sub("", stem)
+    if bare in pictures:
+        return bare, ""
+    first, _, below = stem.partition("/")
+    if below and below in pictures:
+        return below, f"/{first}"
+    ends = [m.start() for m in re.finditer(r"[_.\- ]", stem)]
+    for end in reversed(ends):
+        if stem[:end] in pictures and not _class(stem[end + 1 :]).isdigit():  # a number: one of many objects
+            return stem[:end], stem[end + 1 :]
+    return None, ""
+
+
+def _class(word: str) -> str:
+    """The class that a folder or a name speaks of: "/cat", "cat" and "mask_cat" are cat."""
+    return _LEADING.sub("", word.removeprefix("/")) or word
+
+
+def stacks(root: Path) -> list[Item]:
+    """Files of a folder that belong together by name: train-volume.tif and train-labels.tif."""
+    if not root.is_dir():
+        return []
+    by_name: dict[str, dict[str, Path]] = defaultdict(dict)
+    with os.scandir(root) as entries:
+        names = sorted(e.name for e in entries if e.name.lower().endswith((".tif", ".tiff")))
+    for name in names:
+        words = [w for w in re.split(r"[-_. ]", Path(name).stem.lower()) if w]
+        kind = next((_STACK[w] for w in words if _STACK.get(w)), "")
+        by_name[" ".join(w for w in words if w not in _STACK)].setdefault(kind, root / name)
+    pairs = [pair for pair in by_name.values() if len(pair) == 2]
+    return [Item(pair[""], split_of(pair[""].stem), [("", pair["mask"])]) for pair in pairs]
+
+
+def lists(folder: Path) -> dict[str, list[str]]:
+    """Names of pictures that train.txt, val.txt and test.txt list; empty without them.
+
+    Where only trainval.txt and val.txt are there, train is what is in the one and not in the other.
+    """
+    by_split: dict[str, list[str]] = {}
+    for word in (*SPLIT_WORDS, "trainval"):
+        path = folder / f"{word}.txt"
+        if is_there(path):
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+            names = [line.split("\t")[0].strip() for line in lines if line.strip()]
+            by_split.setdefault(SPLIT_WORDS.get(word, word), []).extend(names)
+    both = by_split.pop("trainval", None)
+    if both is not None and "train" not in by_split:
+        held = set(by_split.get("val", ()))
+        by_split["train"] = [name for name in both if name not in held]
+    return by_split
+
+
+def by_lists(
+    items: list[Item], named: dict[str, list[str]]
+) -> tuple[list[Item], list[Item], list[str], list[str]]:
+    """What lists of splits say of some pictures.
+
+    Returns:
+        Those that are listed, with their splits; the others; names that are listed and not there; and
+        pictures that are in two lists, which were taken for the first.
+    """
+    rows_by_tail: dict[str, list[int]] = defaultdict(list)
+    for n, item in enumerate(items):
+        parts = item.picture.with_suffix("").parts
+        for k in range(1, min(len(parts), 5) + 1):
+            rows_by_tail["/".join(parts[-k:])].append(n)
+    splits: dict[int, str] = {}
+    gone, torn = [], []
+    for split in (s for s in SPLITS if s in named):
+        for name in named[split]:
+            hits = [n for n in _listed(name, rows_by_tail) if items[n].split in ("", split)]
+            gone += [] if hits else [f"{name} ({split})"]
+            for n in hits:
+                if splits.setdefault(n, split) != split:
+                    torn.append(f"{name} ({splits[n]} and {split})")
+    for n, split in splits.items():
+        items[n].split = split
+    listed = [items[n] for n in range(len(items)) if n in splits]
+    return listed, [items[n] for n in range(len(items)) if n not in splits], gone, torn
+
+
+def _listed(line: str, rows_by_tail: dict[str, list[int]]) -> list[int]:
+    """Pictures that a line means: its first word, or all of it; as much of the path as fits."""
+    for text in (line, line.split()[0]):
+        path = text.replace("\\", "/").strip("/")
+        stem, dot, ending = path.rpartition(".")
+        parts = (stem if dot and f".{ending.lower()}" in ALL_EXTENSIONS else path).split("/")
+        for k in range(len(parts)):
+            if hits := rows_by_tail.get("/".join(parts[k:])):
+                return hits
+    return []

@@ -1,0 +1,191 @@
+"""Finds the pictures that an annotation names among those that are there.
+
+Annotations are made on other machines: their paths begin elsewhere, have the other slash, another case or
+Unicode form, percent signs, an upload's prefix, or no ending.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import defaultdict
+from pathlib import Path
+from urllib.parse import unquote
+
+from sightline.core.report import Finding
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.walk import walk
+from sightline.data.parsing.findings import listed
+from sightline.data.parsing.splits import SPLIT_WORDS, is_folder, is_there, name_of, split_of
+
+ANNOTATIONS = ("annotations", "annotation", "ann", "labels")
+"""Folders of annotations; pictures then lie beside them."""
+_MAPS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "segmentationobject")
+_UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
+_Index = dict[str, list[tuple[tuple[str, ...], Path]]]
+
+
+class Lookup:
+    """The pictures below a folder, found by what an annotation calls them.
+
+    A path that is there is taken as it is. Of another one as much of its end as fits is looked for, whatever
+    the slash, the case, the Unicode form, percent signs and a missing ending; one hit is taken and told in a
+    finding, several are an error. Where the folder that a path names is there, only what is below that folder
+    counts, and a path that speaks of one split never leads to a picture of another: a lost picture is lost.
+
+    Attributes:
+        root: The folder.
+        top: Where pictures are looked for: in the folder, or beside it where it is one of annotations.
+        moved: What was found elsewhere than it was said to be, in words.
+        several: What could be one of several pictures, or what leads to a picture that another name has.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        beside = root.absolute().name.lower() in ANNOTATIONS
+        self.top = root.parent if beside else root
+        self.moved: list[str] = []
+        self.several: list[str] = []
+        self._doubtful: set[str] = set()
+        self._asked: dict[tuple[str, str], Path | None] = {}
+        self._owners: dict[Path, Path] = {}
+        self._index: _Index | None = None
+        self._stems: _Index = defaultdict(list)
+
+    def find(self, path: Path, split: str = "") -> Path | None:
+        """The picture that a path means, or None where there is none or no single one.
+
+        Args:
+            path: As annotated, from the folder that it counts from.
+            split: Split that the annotation speaks of, or "".
+        """
+        key = os.fspath(path), split
+        if key not in self._asked:
+            self._asked[key] = self._found(path, split)
+        return self._asked[key]
+
+    def doubtful(self, path: Path) -> bool:
+        """Whether a path that was asked for is among `several`."""
+        return os.fspath(path) in self._doubtful
+
+    def findings(self) -> list[Finding]:
+        """What to say of the names that were not taken as they are."""
+        what = "names lead nowhere as they are written, and were taken for the one picture that fits"
+        fix = "Nothing, if these are the pictures that are meant; else write paths that are there."
+        moved = listed("files-found-elsewhere", "info", self.moved, what, fix)
+        what = "names could be of several pictures, or lead to one that has another name; they were left out"
+        fix = "Write the whole path from the folder of the annotation, or keep one of the pictures."
+        return [*moved, *listed("files-ambiguous", "error", self.several, what, fix)]
+
+    def _found(self, path: Path, split: str) -> Path | None:
+        """See `find`."""
+        name = self._said(path)
+        hits = [path] if is_there(path) else self._hits(path, split)
+        if not hits:
+            return None
+        names = [name_of(hit, self.root) for hit in hits]
+        if len(hits) > 1:
+            some = " or ".join(names[:3]) + (" ..." if len(names) > 3 else "")
+            self._doubtful.add(os.fspath(path))
+            self.several.append(f"{name} ({some})")
+            return None
+        other = self._owners.setdefault(hits[0].absolute(), path)
+        if other != path and _bare(other) != _bare(path):
+            self._doubtful.add(os.fspath(path))
+            self.several.append(f"{name} ({names[0]}, which is '{self._said(other)}' too)")
+            return None
+        if hits[0] is not path:
+            self.moved.append(f"{name} is {names[0]}")
+        return hits[0]
+
+    def _said(self, path: Path) -> str:
+        """What was looked for, as an annotation has it."""
+        inside = path.is_relative_to(self.root)
+        text = (path.relative_to(self.root) if inside else path).as_posix()
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+    def _hits(self, path: Path, split: str) -> list[Path]:
+        """Pictures that fit the most of the end of a path."""
+        index = self._indexed()
+        keys = keys_of(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
+        if not keys:  # the annotation has no name
+            return []
+        bare = _UPLOAD.sub("", keys[-1])
+        hits = index.get(keys[-1]) or index.get(bare) or []
+        if not hits and Path(keys[-1]).suffix not in ALL_EXTENSIONS:
+            hits = self._stems.get(keys[-1]) or self._stems.get(bare) or []
+        folder = path.parent
+        if folder != self.root and folder.name.lower() not in ANNOTATIONS and is_folder(folder):
+            hits = [(k, p) for k, p in hits if folder in p.parents]
+        rows = [(_shared(keys, k), k, p) for k, p in hits]
+        rows = [(n, k, p) for n, k, p in rows if _agree(keys[: len(keys) - n], k[: len(k) - n], split)]
+        most = max((n for n, _, _ in rows), default=0)
+        best = [(k, p) for n, k, p in rows if n == most]
+        for narrower in (
+            [p for k, p in best if split and split in _splits(k)],
+            [p for k, p in best if not any(word in _MAPS for word in k[:-1])],
+            [p for _, p in best if p.name == _slashed(path).rsplit("/", 1)[-1]],
+        ):
+            if len(best) > 1 and narrower:
+                best = [(k, p) for k, p in best if p in narrower]
+        return [p for _, p in best]
+
+    def _indexed(self) -> _Index:
+        """All pictures by name and, in `_stems`, by name without ending; each with the names on its way."""
+        if self._index is not None:
+            return self._index
+        index = self._index = defaultdict(list)
+        for here, _, files in walk(self.top):
+            for name in files:
+                ending = os.path.splitext(name)[1].lower()  # noqa: PTH122
+                if ending not in ALL_EXTENSIONS:
+                    continue
+                file = here / name
+                keys = keys_of(file.relative_to(self.top))
+                index[keys[-1]].append((keys, file))
+                self._stems[keys[-1].removesuffix(ending)].append((keys, file))
+        return index
+
+
+def _slashed(path: Path) -> str:
+    """A path with one kind of slash; of an address, what stands before a question mark."""
+    text = os.fspath(path).replace("\\", "/")
+    return text.partition("?")[0] if re.search(r"\b[a-z][a-z0-9+.-]*:/", text) else text
+
+
+def keys_of(path: Path) -> tuple[str, ...]:
+    """The names on a path, in a form that does not depend on where it was written."""
+    text = unicodedata.normalize("NFC", unquote(_slashed(path), errors="surrogateescape"))
+    return tuple(word for word in text.casefold().split("/") if word not in ("", ".", ".."))
+
+
+def _bare(path: Path) -> tuple[str, ...]:
+    """The names on a path without what several spellings of one may differ in: ending, upload's prefix."""
+    *folders, name = keys_of(path) or ("",)
+    stem, dot, ending = name.rpartition(".")
+    return (*folders, _UPLOAD.sub("", stem if dot and f".{ending}" in ALL_EXTENSIONS else name))
+
+
+def _shared(keys: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many folders at the end of two paths are the same, and 1 for the name."""
+    n = 1
+    while n < min(len(keys), len(other)) and keys[-n - 1] == other[-n - 1]:
+        n += 1
+    return n
+
+
+def _splits(keys: tuple[str, ...]) -> set[str]:
+    """Splits that the folders of a path speak of."""
+    return {split_of(word) for word in keys} - {""}
+
+
+def _agree(wanted: tuple[str, ...], present: tuple[str, ...], split: str) -> bool:
+    """Whether the folders that two paths do not share may be those of one picture: not of two splits.
+
+    `train_images` may hold pictures that a table gives to val, where `train` and `train2017` may not.
+    """
+    present_splits = {SPLIT_WORDS.get(word.rstrip("0123456789"), "") for word in present} - {""}
+    mine, other = _splits(wanted), _splits(present)
+    apart = bool(mine and other) and not mine & other
+    return not apart and (not split or not present_splits or split in present_splits)

@@ -1,0 +1,78 @@
+"""Whether two readings of one folder say the same, and where they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from sightline.core.dataset import Dataset
+from sightline.core.sample import told
+from sightline.core.targets.instances import Instances
+from sightline.data.io.pixels import Files
+
+_APART = 1.5  # pixels: corners counted from 0 or from 1, rounded or not, are of one box
+_Truth = list[tuple[str, Sequence[float]]]
+
+
+def difference(dataset: Dataset, other: Dataset) -> str:
+    """What two readings do not agree on, in words; "" where both say the same.
+
+    A reading without splits does not contradict one that has some.
+    """
+    if dataset.truth != other.truth:
+        return f"{dataset.targets.says} as {dataset.format}, {other.targets.says} as {other.format}"
+    mine, yours = _pictures(dataset), _pictures(other)
+    for a, b, format in ((mine, yours, dataset.format), (yours, mine, other.format)):
+        more = sorted(set(a) - set(b))
+        if more:
+            return f"{len(more):,} pictures are named as {format} only ({more[0]}, ...)"
+    first, second = _truths(dataset), _truths(other)
+    for name, i in mine.items():
+        j = yours[name]
+        if dataset.splits[i] != other.splits[j] and any(dataset.splits) and any(other.splits):
+            mine, theirs = dataset.splits[i], other.splits[j]
+            return f"{name} is in '{mine}' as {dataset.format}, in '{theirs}' as {other.format}"
+        if not _same(first[i], second[j]):
+            return f"{name} shows {_said(first[i])} as {dataset.format}, {_said(second[j])} as {other.format}"
+    return ""
+
+
+def _pictures(dataset: Dataset) -> dict[str, int]:
+    """Number of each picture by its file."""
+    pixels = dataset.pixels
+    if not isinstance(pixels, Files):
+        return {name: i for i, name in enumerate(dataset.ids)}
+    return {str(pixels.path(i).resolve()): i for i in range(len(dataset))}
+
+
+def _truths(dataset: Dataset) -> list[_Truth]:
+    """Of each picture: class and corners of each box, sorted; other truths as text."""
+    targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
+    if type(targets) is not Instances:
+        return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in told(targets)]
+    rows = [(names[k], box) for k, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)]
+    ends = np.cumsum(targets.counts.numpy())
+    return [sorted(rows[e - n : e]) for e, n in zip(ends.tolist(), targets.counts.tolist(), strict=True)]
+
+
+def _same(a: _Truth, b: _Truth) -> bool:
+    names = [name for name, _ in a]
+    if names != [name for name, _ in b]:
+        return False
+    mine, yours = (np.array([corners for _, corners in side], dtype=float) for side in (a, b))
+    if not mine.size or np.abs(mine - yours).max() <= _APART:
+        return True
+    for name in set(names):  # rounding may have sorted them otherwise
+        which = np.array([n == name for n in names])
+        far = np.abs(mine[which][:, None] - yours[which][None]).max(2)
+        if far[linear_sum_assignment(far)].max() > _APART:
+            return False
+    return True
+
+
+def _said(truth: _Truth) -> str:
+    """A few boxes or a class in words."""
+    some = [f"{name} {' '.join(f'{v:g}' for v in box)}".strip() for name, box in truth[:3]]
+    return (", ".join(some) + (", ..." if len(truth) > 3 else "")) or "nothing"

@@ -1,0 +1,170 @@
+"""What formats with boxes or masks need to write a data set: pictures under good names, and their objects."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import torch
+
+from sightline.console import say
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.outlines import Outlines
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.parsing.content import content
+from sightline.errors import DataError
+from sightline.ops.outlines import Part
+
+_SOUND = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f]([^/\\:*?\"<>|\x00-\x1f]*[^\s./\\:*?\"<>|\x00-\x1f])?")
+_LOSSES = {
+    "areas": "areas of objects",
+    "crowd": "which boxes stand for a crowd",
+    "difficult": "which objects are difficult",
+}
+
+
+@dataclass(frozen=True)
+class Object:
+    """One object: corners x1, y1, x2, y2 in pixels, class index, and what else is known of it."""
+
+    corners: tuple[float, float, float, float]
+    label: int
+    area: float | None
+    crowd: bool
+    difficult: bool
+    mask: Part | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """One picture to be written.
+
+    Attributes:
+        number: Its place in the data set.
+        stem: Name without ending; no other picture has it.
+        data: Bytes of the file.
+        ending: Ending of the file, with its point.
+        split: train, val, test or "".
+        size: (height, width) in pixels.
+        objects: What is in it.
+    """
+
+    number: int
+    stem: str
+    data: bytes
+    ending: str
+    split: str
+    size: tuple[int, int]
+    objects: list[Object]
+
+
+def class_table(
+    dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = (), *, masks: bool = False
+) -> Classes:
+    """The class table of a data set that may be written to a folder; says what the format cannot hold.
+
+    Args:
+        dataset: What is written.
+        folder: Where.
+        format: Name of the format, for messages.
+        holds: Which of areas, crowd, difficult and groups it can hold.
+        masks: Whether it can hold objects with masks.
+
+    Raises:
+        DataError: If the folder is not empty, the truth is no boxes (or masks), or class names cannot be told
+            apart.
+    """
+    outlined = isinstance(dataset.targets, Outlines)
+    if (dataset.truth != "instances" and not (outlined and masks)) or dataset.classes is None:
+        raise DataError(f"The format '{format}' holds boxes with classes, not a {dataset.truth}.")
+    if folder.exists() and any(folder.iterdir()):
+        raise DataError(f"{folder} is not empty. Name a new folder.")
+    names = dataset.classes.names
+    odd = [n for n in names if n != n.strip() or not n or not n.isprintable() or names.count(n) > 1]
+    if odd:
+        raise DataError(
+            f"Class names are written with neither spaces around nor control characters, each once. Rename "
+            f"{', '.join(map(repr, odd[:5]))}."
+        )
+    lost = [text for name, text in _LOSSES.items()
+            if name not in holds and getattr(dataset.targets, name) is not None
+            and not (outlined and name == "areas" and _own_areas(dataset.targets))]  # fmt: skip
+    bare = sum(not part[2].any() for part in dataset.targets.bitmaps) if outlined else 0
+    if bare:
+        lost.append(f"{bare:,} objects of which no pixel is seen")
+    if dataset.groups is not None and "groups" not in holds:
+        lost.append("groups")
+    if lost:
+        say(f"The format '{format}' cannot hold {', '.join(lost)}; not written to {folder}.")
+    return dataset.classes
+
+
+def _own_areas(targets: Outlines) -> bool:
+    """Whether areas are those of the masks, so that they need not be said."""
+    return bool(torch.equal(targets.area(), targets.bitmaps.areas()))
+
+
+def all_split(dataset: Dataset) -> bool:
+    """Whether every picture has a split, rather than none.
+
+    Raises:
+        DataError: If some have one and others have not.
+    """
+    given = sum(1 for s in dataset.splits if s)
+    if 0 < given < len(dataset):
+        raise DataError(f"{len(dataset) - given} items have no split, others have. Give each one or none.")
+    return given > 0
+
+
+def items(dataset: Dataset) -> Iterator[Item]:
+    """All pictures with their objects, in order; objects with a mask that has no pixel are left out."""
+    targets, names = dataset.targets, stems(dataset)
+    boxes, labels = targets.boxes.double().tolist(), targets.labels.tolist()
+    areas, crowd, difficult = (
+        None if value is None else value.tolist()
+        for value in (targets.areas, targets.crowd, targets.difficult)
+    )
+    masks: Iterator[Part | None] = iter(targets.masks or itertools.repeat(None, len(labels)))
+    start = 0
+    for i, (count, size) in enumerate(zip(targets.counts.tolist(), targets.sizes.tolist(), strict=True)):
+        objects = [
+            Object(
+                tuple(boxes[r]),
+                labels[r],
+                None if areas is None else areas[r],
+                crowd is not None and crowd[r],
+                difficult is not None and difficult[r],
+                mask,
+            )
+            for r, mask in zip(range(start, start + count), masks, strict=False)
+            if mask is None or mask[2].any()
+        ]
+        start += count
+        data, ending = content(dataset.pixels, i)
+        yield Item(i, names[i], data, ending, str(dataset.splits[i]), tuple(size), objects)
+
+
+def number(value: float) -> str:
+    """A number as text, without loss."""
+    return str(int(value)) if value == int(value) else repr(value)
+
+
+def stems(dataset: Dataset) -> list[str]:
+    """Names for the pictures, from those that they had, so that each can be found again: the file's;
+    where two share one, the folders before it; then the ending too. Numbers if even these are not sound."""
+    paths = [PurePosixPath(name) for name in dataset.ids]
+    bare = [path.with_suffix("") if path.suffix.lower() in ALL_EXTENSIONS else path for path in paths]
+    tries = (
+        [path.name for path in bare],
+        ["_".join(path.parts) for path in bare],
+        ["_".join([*path.parts[:-1], path.name.replace(".", "_")]) for path in paths],
+    )
+    for candidate in tries:
+        if all(_SOUND.fullmatch(s) for s in candidate) and len({s.casefold() for s in candidate}) == len(
+            candidate
+        ):
+            return candidate
+    return [f"{i:06d}" for i in range(len(paths))]

@@ -1,0 +1,64 @@
+"""Where an exported graph first says something else than the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.fx import Interpreter, Node
+
+from sightline.export.graph import Graph, Runner, traced
+
+LIMIT = 0.01
+"""Difference, as a share of the greatest value, from which a value has drifted."""
+
+
+def values(program: torch.export.ExportedProgram, images: Tensor) -> dict[str, Tensor]:
+    """Every tensor that a program computes on the way, by the name of its node, in order."""
+    module = program.module()
+    values: dict[str, Tensor] = {}
+
+    class Recorder(Interpreter):
+        def run_node(self, n: Node) -> Any:
+            value = super().run_node(n)
+            if isinstance(value, Tensor) and n.op == "call_function":
+                values[n.name] = value.detach()
+            return value
+
+    with torch.no_grad():
+        Recorder(module).run(images)  # type: ignore[no-untyped-call]
+    return values
+
+
+def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor) -> str:
+    """The first value in the network's order that the file computes otherwise, in words; "" where none does.
+
+    Args:
+        graph: What was written.
+        open_with: Opens the file so that values of these names are given too.
+        images: Pictures as the graph takes them.
+    """
+    truth = values(traced(graph), images)
+    outputs = open_with(list(truth))(images.numpy())
+    before = ""
+    for name, value in truth.items():
+        got = outputs.get(name)
+        if got is None or tuple(got.shape) != tuple(value.shape) or not value.is_floating_point():
+            continue
+        off = apart(value.numpy(), got)
+        if off > LIMIT:
+            after = f", after {before}" if before else ""
+            return f"{name} (by {100 * off:.2g} % of its greatest value{after})"
+        before = name
+    return ""
+
+
+def apart(truth: np.ndarray, other: np.ndarray) -> float:
+    """Greatest difference as a share of the greatest value; infinite where one is not finite."""
+    a, b = truth.astype(np.float64), other.astype(np.float64)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return float("inf")
+    return float(np.abs(a - b).max(initial=0.0) / max(np.abs(a).max(initial=0.0), 1e-6))

@@ -1,0 +1,149 @@
+"""What is written: a model as one graph from pictures to answers, and the document that goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from sightline.core.model import Model
+from sightline.errors import UsageError
+from sightline.export.nms_graph import final
+
+FORMAT = 1
+"""Version of the document in the file."""
+KEY = "sightline"
+"""Under which the file has it."""
+INPUT = "images"
+Inside = Literal["all", "none", "final", "picture"]
+
+WHOLE: tuple[set[str], ...] = ({"scores"}, {"value"}, {"classes"}, {"boxes", "scores", "labels"})
+"""Answers that can be given in the pixels of a stored picture."""
+
+Array = NDArray[Any]
+Runner = Callable[[Array], dict[str, Array]]
+"""Runs an exported file on (B, C, H, W) pictures; the outputs by name."""
+
+
+class Graph(nn.Module):
+    """A model from pictures to what a file says of them.
+
+    Args:
+        model: The model, in evaluation mode.
+        inside: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
+            float32 and normalised already, and the outputs are those of the network. final: as all, and of
+            candidates only the objects stay (`_final.final`). picture: as final, or as all where nothing is
+            to be dropped; what is around it then is not part of this graph (`_picture.whole`).
+
+    Raises:
+        UsageError: If inside is final and the model has no candidates, or picture and it says masks of
+            objects or sees tiles.
+    """
+
+    def __init__(self, model: Model, inside: Inside = "all") -> None:
+        super().__init__()
+        self.model, self.inside = model, inside
+        self.names: tuple[str, ...] = ()
+        self._told = SimpleNamespace(names=())  # attributes that are set while tracing are set back
+        if inside != "none":
+            self.names = tuple(self.said(self.example(1)))
+        else:  # networks say less when they are exported: what only the loss wants is left out
+            traced(self)
+            self.names = self._told.names
+
+    def said(self, images: Tensor) -> dict[str, Tensor]:
+        """The outputs by name."""
+        if self.inside == "none":
+            mean, std = self.model.mean, self.model.std
+            outputs: dict[str, Tensor] = self.model(images * std + mean)
+            return {name: value.float() for name, value in outputs.items() if name in (self.names or outputs)}
+        answer = self.model.answer(self.model(images), self.model.settings)
+        if self.inside == "all" or (self.inside == "picture" and self._plain(answer)):
+            return answer
+        if "boxes" not in answer or "masks" in answer:
+            raise UsageError(
+                f"--inside final drops overlapping boxes; model '{self.model.card.name}' says none that are "
+                "dropped. Leave it out: --inside all holds everything."
+            )
+        return final(answer, self.model.settings)
+
+    def _plain(self, answer: dict[str, Tensor]) -> bool:
+        """Whether nothing is to be dropped of what is said of a stored picture; checked."""
+        tiles = bool(self.model.settings.get("tile"))
+        if tiles or set(answer) not in WHOLE:
+            why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
+            raise UsageError(
+                f"--inside picture cannot be: model '{self.model.card.name}' {why}. Take --inside all."
+            )
+        return "boxes" not in answer
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """The outputs in the order of `names`."""
+        outputs = self.said(images)
+        self._told.names = self.names or tuple(outputs)
+        return tuple(outputs[name] for name in self._told.names)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The model's, as the file's outputs are to be read: what was suppressed already is not again."""
+        dropped = self.inside == "final" or (self.inside == "picture" and "boxes" in self.names)
+        return {**self.model.settings, "nms": 1.0} if dropped else self.model.settings
+
+    def example(self, n: int) -> Tensor:
+        """Pictures of noise, as the graph takes them."""
+        generator = torch.Generator().manual_seed(0)
+        settings = self.model.settings
+        shape = (n, settings["channels"], *settings["size"])
+        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
+        return self.prepared(images)
+
+    def prepared(self, images: Tensor) -> Tensor:
+        """Pictures (B, C, H, W) uint8 as the graph takes them."""
+        return images if self.inside != "none" else (images.float() / 255 - self.model.mean) / self.model.std
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to be written.
+
+    Attributes:
+        graph: What is written, in evaluation mode on the CPU.
+        document: What goes with it, JSON-able.
+        precision: fp32, fp16, int8 or int8-dynamic.
+        calibration: (N, C, H, W) training pictures as the graph takes them, where the precision is int8.
+    """
+
+    graph: Graph
+    document: Mapping[str, Any]
+    precision: str = "fp32"
+    calibration: Array | None = None
+
+
+def traced(graph: Graph) -> torch.export.ExportedProgram:
+    """The graph as torch.export sees it, for any number of pictures.
+
+    Raises:
+        UsageError: If it has branches or sizes that depend on what is in the picture.
+    """
+    batch = torch.export.Dim("batch", min=1)
+    try:
+        with torch.no_grad():
+            return torch.export.export(
+                graph, (graph.example(2),), dynamic_shapes={INPUT: {0: batch}}, strict=False
+            )
+    except Exception as error:  # whatever torch's tracer meets in a network of any library
+        name = graph.model.card.name
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"Model '{name}' cannot be exported: {first}") from error
+
+
+def calibration_of(job: Job) -> Array:
+    """The pictures that ranges of numbers are measured on."""
+    assert job.calibration is not None
+    return np.ascontiguousarray(job.calibration)

@@ -1,0 +1,262 @@
+"""The gate: an exported file answers the validation images, and must not answer them worse."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sightline.console import say, track
+from sightline.core.dataset import Dataset
+from sightline.core.model import Model
+from sightline.core.report import Score
+from sightline.core.task import Task
+from sightline.data.loading.preprocess import view
+from sightline.data.loading.tiles import batches
+from sightline.evaluation import conclusions
+from sightline.export.drift import LIMIT, apart, first
+from sightline.export.graph import Array, Graph, Runner
+from sightline.export.nms_graph import final
+
+FLOAT, INTEGER = 0.1, 1.0
+"""Points that the score may fall by, with numbers of 32 or 16 bits and with whole numbers of 8 bits."""
+BATCH = 16
+"""Images that file and network answer at a time."""
+WORST = 5
+"""Images that are named when a file is rejected."""
+ROUNDING = 1e-5
+"""Share that outputs of a file are off from the network's by rounding alone, over many layers."""
+SHAKES = 12
+"""Networks with weights so far off that are asked, at most, which objects they find."""
+CANDIDATES = ("boxes", "scores", "labels", "coefficients")
+"""Answers in an order that hangs on the last bit of the scores: they are compared sorted."""
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What the gate found.
+
+    Attributes:
+        metric: Name of the main score.
+        before: Score of the network on the validation images.
+        after: Score of the file on the same.
+        fell: Points (of 100) that it fell by; of a score that is no share, per cent of its value.
+        tolerance: Points that it may fall by.
+        apart: Greatest difference of each output, as a share of its greatest value.
+        changed: Images whose answer is another: class, classes of objects, classes of pixels, or number.
+        n: Validation images.
+        why: Why the file is rejected, or "".
+        worst: Names of the images whose outputs differ most, where it is rejected.
+        node: Where in the graph the outputs first differ, where it is rejected and this was found.
+    """
+
+    metric: str
+    before: Score
+    after: Score
+    fell: float
+    tolerance: float
+    apart: dict[str, float]
+    changed: int
+    n: int
+    why: str = ""
+    worst: list[str] = field(default_factory=list)
+    node: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file may be shipped."""
+        return not self.why
+
+
+def gate(
+    graph: Graph,
+    open_with: Callable[[Sequence[str]], Runner],
+    part: Dataset,
+    task: Task,
+    tolerance: float,
+    exact: bool,
+) -> Gate:
+    """Compare a file with the network it was made of.
+
+    Args:
+        graph: The network, on the CPU.
+        open_with: Opens the file, with these values inside it among the outputs.
+        part: The validation images.
+        task: The task.
+        tolerance: Points that the score may fall by.
+        exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
+    """
+    comparison = _Seen(graph, open_with([]), part)
+    loader = batches(part, graph.model.settings, batch_size=BATCH)
+    for batch in track(loader.epoch(0), "checking the file"):
+        comparison.add(batch)
+    before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
+    name = task.card.score
+    scores, metrics = conclusions.scored(task, before, loader.targets, part.groups)
+    others, _ = conclusions.scored(task, after, loader.targets, part.groups)
+    card = metrics[name].card
+    fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
+    fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
+    changed = sum(_differ(before[i], after[i]) for i in range(len(part)))
+    result = Gate(name, scores[name], others[name], fell, tolerance, comparison.apart, changed, len(part))
+    why = _why(result, comparison, exact)
+    if not why and exact and comparison.final:
+        why = _others_stay(graph, comparison, loader)
+    if not why:
+        return result
+    order = np.argsort(-np.array(comparison.drift), kind="stable")[:WORST]
+    worst = [comparison.ids[i] for i in order if comparison.drift[i] > 0]
+    node = first(graph, lambda taps: open_with(taps), comparison.sample)
+    return replace(result, why=why, worst=worst, node=node)
+
+
+def _why(result: Gate, comparison: _Seen, exact: bool) -> str:
+    if not np.isfinite(list(comparison.apart.values())).all():
+        return "it says numbers that are not finite"
+    if np.isnan(result.before.value):
+        return f"{result.metric} of the network itself is no number on these images: nothing can be said"
+    if not result.fell <= result.tolerance:
+        return f"{result.metric} fell by {result.fell:.2f} points, more than --tolerance {result.tolerance:g}"
+    if comparison.final:  # see `_others_stay`
+        return ""
+    judged = {k: v for k, v in comparison.apart.items() if k not in comparison.loose or k == "scores"}
+    name, off = max(judged.items(), key=lambda item: item[1])
+    if exact and off > LIMIT:
+        return f"'{name}' differs by {100 * off:.2g} % of its greatest value: more than rounding explains"
+    return ""
+
+
+def _others_stay(graph: Graph, comparison: _Seen, loader: Any) -> str:
+    """Why a file of which overlapping boxes are dropped inside is rejected, or "".
+
+    One bit decides which of two boxes of all but equal scores drops the other. Where the network itself says
+    other objects once its weights are moved by what numbers of 32 bits are rounded by, no more can be asked.
+    """
+    other = [off > LIMIT for off in comparison.ranked]
+    if sum(other) <= LIMIT * len(other):
+        return ""
+    left = list(other)
+    for seed in range(SHAKES):
+        shaken = _shaken(graph.model, seed)
+        unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch, seed)]
+        left = [
+            a and (not b or best > LIMIT) for a, b, best in zip(left, unsure, comparison.best, strict=True)
+        ]
+        if sum(left) <= LIMIT * len(left):
+            say(
+                f"On {sum(other)} of {len(other)} images the scores are so much alike that rounding decides "
+                "which objects stay: there the file need not leave the same."
+            )
+            return ""
+    share = 100 * sum(left) / len(left)
+    return f"other objects stay on {share:.2g} % of the images: more than rounding explains"
+
+
+@torch.no_grad()
+def _unsure(graph: Graph, shaken: Model, batch: Any, seed: int) -> list[bool]:
+    """Of each image, whether other objects stay once weights and scores of candidates are so far off."""
+    images = graph.prepared(batch.images)
+    answer = shaken.answer(shaken(images), shaken.settings)
+    answer = {**answer, "scores": _moved(answer["scores"], seed)}
+    a, b = graph.said(images), final(answer, shaken.settings)
+    pairs = [(a[name].numpy(), b[name].numpy(), name in CANDIDATES) for name in a]
+    return [any(_apart(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
+
+
+@torch.no_grad()
+def _shaken(model: Model, seed: int) -> Model:
+    """The same network, each of its weights off by about what rounding adds up to."""
+    model = copy.deepcopy(model)
+    for value in model.parameters():
+        value.copy_(_moved(value, seed))
+    return model
+
+
+def _moved(values: Tensor, seed: int) -> Tensor:
+    noise = torch.randn(values.shape, generator=torch.Generator().manual_seed(seed))
+    return values * (1 + ROUNDING * noise)
+
+
+class _Seen:
+    """What network and file said of the images so far."""
+
+    def __init__(self, graph: Graph, run: Runner, part: Dataset) -> None:
+        self._graph, self._run, self._part = graph, run, part
+        self.before: list[Any] = []
+        self.after: list[Any] = []
+        self.ids: list[str] = []
+        self.drift: list[float] = []
+        self.final = "count" in graph.names
+        self.ranked: list[float] = []  # how far the sorted scores of each image are off
+        self.best: list[float] = []  # and the best of them, which no other object drops
+        self.apart: dict[str, float] = dict.fromkeys(graph.names, 0.0)
+        self.sample: Tensor = torch.empty(0)
+        self.loose = CANDIDATES if "boxes" in graph.names else ()
+
+    @torch.no_grad()
+    def add(self, batch: Any) -> None:
+        """One more batch."""
+        graph, model = self._graph, self._graph.model
+        images = graph.prepared(batch.images)
+        if not len(self.sample):
+            self.sample = images[:1].clone()
+        truth = graph.said(images)
+        outputs = self._run(images.numpy())
+        got = {name: torch.from_numpy(outputs[name]).to(value.dtype) for name, value in truth.items()}
+        each = [
+            {name: _apart(truth[name][i].numpy(), got[name][i].numpy(), name in self.loose) for name in truth}
+            for i in range(len(images))
+        ]
+        for differences in each:
+            self.apart = {name: max(self.apart[name], differences[name]) for name in differences}
+        if self.final:
+            self.ranked += [differences["scores"] for differences in each]
+            best = [
+                (truth["scores"][i].amax().numpy(), got["scores"][i].amax().numpy()) for i in range(len(each))
+            ]
+            self.best += [apart(a, b) for a, b in best]
+        self.drift += [max(differences.values()) for differences in each]
+        first = len(self.ids)
+        self.ids += list(batch.ids)
+        read = model.decode if graph.inside == "none" else model.read
+        # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
+        whole = model.decode(model(images), model.settings) if self.final else None
+        self.before.append(batch.back(read(truth, model.settings) if whole is None else whole).packed())
+        if graph.inside == "picture":  # and is judged by what it says of the pictures as they are stored
+            self.after += [self._stored(i) for i in range(first, len(self.ids))]
+        else:
+            self.after.append(batch.back(read(got, graph.settings)).packed())
+
+    def _stored(self, i: int) -> Any:
+        """What the file says of picture i, in its own pixels."""
+        settings = self._graph.settings
+        image = view(self._part.pixels.read(i), None, channels=settings["channels"])
+        outputs = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
+        answer = {name: torch.from_numpy(value) for name, value in outputs.items()}
+        return self._graph.model.read(answer, {**settings, "size": image.shape[:2]}).packed()
+
+
+def _apart(truth: Array, outputs: Array, loose: bool) -> float:
+    """How far one image's output is off, in any order if loose; of whole numbers the share that differs."""
+    if truth.shape != outputs.shape:
+        return float("inf")
+    if loose:
+        truth, outputs = np.sort(truth, axis=0), np.sort(outputs, axis=0)
+    if truth.dtype.kind in "iub":
+        return float((truth != outputs).mean()) if truth.size else 0.0
+    return apart(truth, outputs)
+
+
+def _differ(a: Any, b: Any) -> bool:
+    """Whether two answers about one image say something else: classes of pixels or objects, a class, a number
+    by more than a thousandth."""
+    if hasattr(a, "maps"):
+        return bool((a.map(0) != b.map(0)).any())
+    if hasattr(a, "boxes"):
+        return sorted(a.labels.tolist()) != sorted(b.labels.tolist())
+    return not torch.allclose(a.value.double(), b.value.double(), rtol=1e-3)

@@ -1,0 +1,94 @@
+"""Predictions of a model over a loader, in order, from all processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.devices import Devices
+
+PIXELS = 2**22
+"""Pixels that are predicted at a time; a network's maps of them take a few GB at most."""
+
+
+class Batches(Protocol):
+    """Items in their order; see `data/loading/loader.py`."""
+
+    @property
+    def ids(self) -> list[str]:
+        """Names of all of them."""
+
+    @property
+    def targets(self) -> Any:
+        """Truths of all of them."""
+
+    def whole(self, prediction: Any) -> Any:
+        """Predictions for the items, from predictions for what the batches hold."""
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """This process's share of them; the shares in order of rank are all."""
+        ...
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """What a model said of a data set.
+
+    Attributes:
+        prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
+        truth: Their truths.
+        ids: Their names.
+        loss: Mean loss over the images.
+    """
+
+    prediction: Any
+    truth: Any
+    ids: list[str]
+    loss: float
+
+    def in_order(self, ids: Sequence[str]) -> Predicted:
+        """The same in the order of `ids`: several processes hand theirs in one after the other."""
+        where = {item: i for i, item in enumerate(self.ids)}
+        order = torch.tensor([where[item] for item in ids], dtype=torch.int64)
+        return Predicted(self.prediction[order], self.truth[order], list(ids), self.loss)
+
+
+def at_once(size: Sequence[int], most: int = 64) -> int:
+    """Pictures of a size (height, width) that are predicted at a time: 4 million pixels, `most` at most."""
+    return max(1, min(most, PIXELS // (size[0] * size[1])))
+
+
+@torch.no_grad()
+def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
+    """Run the model in evaluation mode over all batches.
+
+    Args:
+        model: The model, on the device.
+        loader: Gives this process's share of the items.
+        devices: Where to run, and the other processes.
+    """
+    was_training = model.training
+    model.eval()
+    rng = torch.Generator(devices.device).manual_seed(0)
+    predictions: list[Any] = []
+    count = 0
+    total = 0.0
+    for batch in loader.epoch(0):
+        moved = batch.to(devices.device)
+        with devices.autocast():
+            outputs = model(moved.images)
+            total += float(model.loss(moved, rng, outputs=outputs)["loss"]) * len(batch)
+        outputs = {name: value.float() for name, value in outputs.items()}
+        predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).packed())
+        count += len(batch)
+    model.train(was_training)
+    parts = devices.gather((predictions, count, total))
+    predictions = [p for part in parts for p in part[0]]
+    mean = sum(part[2] for part in parts) / max(sum(part[1] for part in parts), 1)
+    whole = loader.whole(type(predictions[0]).cat(predictions))
+    return Predicted(whole, loader.targets, list(loader.ids), mean)

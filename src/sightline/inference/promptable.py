@@ -1,0 +1,66 @@
+"""Networks that are not trained here and answer a prompt, as in `sightline predict sam:FOLDER a.jpg`."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sightline.commands.load import Answer, ModelPredictor
+from sightline.core.predictor import Outcome
+from sightline.devices import pick
+from sightline.errors import UnreadableImage, UsageError
+from sightline.inference.sources import Input, Sources
+from sightline.tasks import TASKS
+
+
+def predictor(run: Path, prompt: str | None, device: str) -> ModelPredictor | Prompted:
+    """What answers: the model of a run, or a network that is named and prompted.
+
+    Raises:
+        UsageError: If a prompt is missing, or is none of this model's.
+    """
+    kind, colon, weights = str(run).partition(":")
+    promptable = {name: module for task in TASKS.names() for name, module in _prompted(task).items()}
+    if not colon or run.exists() or kind not in promptable:
+        if prompt is not None:
+            raise UsageError(
+                f"--prompt is for {', '.join(promptable)}, as in sam:FOLDER. {run} answers without."
+            )
+        return ModelPredictor(run, device)
+    if prompt is None:
+        raise UsageError(f'{run} must be told what to look for: --prompt "box 10,20,110,220; point 40,50".')
+    return Prompted(importlib.import_module(promptable[kind]).predictor(weights, prompt, pick(device)))
+
+
+def _prompted(task: str) -> dict[str, str]:
+    """Names of such networks of a task, and their modules."""
+    models_by_name: dict[str, str] = getattr(TASKS.load(task), "PROMPTED", {})
+    return models_by_name
+
+
+class Prompted:
+    """Answers one prompt on every picture.
+
+    Args:
+        one: Has `settings`, `task` and `outcome(name, image)`.
+    """
+
+    def __init__(self, predictor: Any) -> None:
+        self.settings, self.task, self._one = predictor.settings, predictor.task, predictor
+
+    def answers(self, sources: Sources, batch_size: int = 1) -> Iterator[Answer]:
+        """Predictions, each with the picture it is about; a bad file is an outcome with an error."""
+        for batch in sources.batches(min(batch_size, 1)):
+            for item in batch:
+                yield Answer(item, self._outcome(item))
+
+    def _outcome(self, item: Input) -> Outcome:
+        if item.error:
+            return Outcome(item.id, None, {}, item.error)
+        try:
+            outcome: Outcome = self._one.outcome(item.id, item.full())
+        except UnreadableImage as error:
+            return Outcome(item.id, None, {}, error.detail)
+        return outcome

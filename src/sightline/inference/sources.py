@@ -1,0 +1,340 @@
+"""What a user wants predictions for: pictures, folders, globs, arrays, videos, webcams, streams."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from io import IOBase
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.console import say
+from sightline.data.io import video
+from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
+from sightline.data.io.images import full_pages, probe
+from sightline.data.io.levels import Span
+from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
+from sightline.data.io.video import Video
+from sightline.data.io.walk import files_below, globbed, home, told
+from sightline.data.loading.preprocess import view
+from sightline.data.loading.tiles import cut
+from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
+from sightline.inference.arrays import Held, held
+
+HELD = 2**27
+"""Bytes of frames that one batch may hold."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture on its way to the model, not yet decoded if it is a file.
+
+    Attributes:
+        id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
+        name: The same below the folder that all files lie in.
+        pixels: Where it comes from: one picture.
+        film: The video that it is a frame of, or None.
+        seconds: When the frame is shown, or None.
+        error: Why there is no picture, or "".
+    """
+
+    id: str
+    name: str
+    pixels: Files | Pages | Arrays
+    film: Video | None = None
+    seconds: float | None = None
+    error: str = ""
+
+    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, int]]:
+        """What a model sees of it, whole or tile by tile, and height and width of the stored picture.
+
+        The picture is opened at once, its tiles are read when they are asked for.
+
+        Raises:
+            UnreadableImage: If there is no picture.
+        """
+        if self.error:
+            raise UnreadableImage(self.id, "unreadable", self.error)
+        size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+        span, pixels = settings.get("pixel_range"), self.pixels
+        if span and not isinstance(pixels, Arrays):
+            pixels = pixels.spanned((span[0], span[1]))
+        if settings.get("tile"):
+            image = windows(pixels, 0)
+            tiles = cut(torch.tensor([image.size]), settings["tile"])
+            parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
+            return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
+        if isinstance(pixels, Pages):
+            page = pixels.read(0)
+            return iter([view(page, size, fit, channels)]), page.shape[:2]
+        views = iter([picture(pixels, 0, size, fit, channels)])
+        if isinstance(pixels, Arrays):
+            return views, pixels.array.shape[1:3]
+        facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
+        return views, (facts.height, facts.width)
+
+    def full(self) -> np.ndarray:
+        """(H, W, C) uint8, as stored."""
+        return self.pixels.read(0)
+
+    def file(self, ending: str) -> str:
+        """Name of a file about it: that of the picture with this ending instead; after it for a part."""
+        part = re.search(r"#\d{6}$", self.name)
+        return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait with it."""
+        return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0
+
+
+@dataclass(frozen=True)
+class _Film:
+    """Something that has frames: a file, or the number of a webcam or an address as text."""
+
+    source: Path | str
+
+
+class Sources:
+    """What is to be predicted, found at once and opened one after the other.
+
+    Args:
+        source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
+            several.
+        stream: Whether an http address is a video stream.
+        span: Values of grey pictures of more than 8 bits in memory that become 0 and 255.
+
+    Attributes:
+        left_out: Files in folders that are left out for their ending, counted by it.
+        hidden: Files and folders that are left out as hidden or foreign; see `data._walk.foreign`.
+        root: The folder that all files lie in, or None.
+
+    Raises:
+        UsageError: If nothing is found, or the source is an address of something that is not fetched.
+        MissingExtra: If a video is named and PyAV is not installed.
+    """
+
+    def __init__(self, source: Any, stream: bool = False, span: Span | None = None) -> None:
+        self._stream, self._span = stream, span
+        self.left_out: Counter[str] = Counter()
+        self.hidden: list[Path] = []
+        self.root: Path | None = None
+        self._folders: set[Path] = set()
+        self._items: list[Held | Path | _Film] = []
+        many = isinstance(source, list | tuple | Iterator) and not isinstance(source, IOBase)
+        several = list(source) if many else [source]
+        for item in several:
+            named = isinstance(item, str | os.PathLike | int) and not isinstance(item, bool)
+            self._items.extend(self._found(str(item)) if named else held(item))
+        if self._folders:
+            self.root = Path(os.path.commonpath(self._folders))
+        if not self._items:
+            raise UsageError(f"There is nothing to predict in {', '.join(map(str, several)) or 'nothing'}.")
+        self._say_left_out()
+
+    @classmethod
+    def of(cls, files: Iterable[Path]) -> Sources:
+        """These files, found before; one that is not there any more is an input without a picture."""
+        sources = cls.__new__(cls)
+        sources._stream, sources._span, sources.left_out, sources.hidden = False, None, Counter(), []
+        sources.root, sources._folders = None, set()
+        sources._items = [_Film(file) if _is_film(file) else file for file in files]
+        return sources
+
+    @property
+    def live(self) -> bool:
+        """Whether a webcam or stream is among them, which has no end."""
+        return any(isinstance(item, _Film) and isinstance(item.source, str) for item in self._items)
+
+    @property
+    def films(self) -> bool:
+        """Whether anything is among them that has frames."""
+        return any(isinstance(item, _Film) for item in self._items)
+
+    @property
+    def files(self) -> list[Path]:
+        """The pictures that are files."""
+        return [item for item in self._items if isinstance(item, Path)]
+
+    @property
+    def all_files(self) -> list[Path]:
+        """The pictures and videos that are files."""
+        items = (item.source if isinstance(item, _Film) else item for item in self._items)
+        return [item for item in items if isinstance(item, Path)]
+
+    def name(self, file: Path) -> str:
+        """Path of a file below `root`."""
+        return _plain(file).relative_to(self.root).as_posix() if self.root else str(file)
+
+    def __iter__(self) -> Iterator[Input]:
+        for number, item in enumerate(self._items):
+            if isinstance(item, _Film):
+                yield from self._frames(item.source)
+            elif isinstance(item, Path):
+                yield from self._pages(item)
+            else:
+                yield _in_memory(str(number), item, self._span)
+
+    def batches(self, most: int) -> Iterator[list[Input]]:
+        """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
+        batch: list[Input] = []
+        held = 0
+        for item in self:
+            batch.append(item)
+            held += item.held
+            if len(batch) >= most or held >= HELD or (item.film is not None and item.film.live):
+                yield batch
+                batch, held = [], 0
+        if batch:
+            yield batch
+
+    def _pages(self, file: Path) -> Iterator[Input]:
+        """A picture, or each page of a TIFF that has several."""
+        name = self.name(file)
+        try:
+            pages = full_pages(file)
+        except UnreadableImage:  # which is said when it is read
+            pages = [0]
+        if pages == [0]:
+            yield Input(str(file), name, Files([file]))
+            return
+        if len(pages) > 1:
+            say(f"{file}: {len(pages)} pages, each of which is a picture (training takes the first).")
+        for page in pages:
+            mark = f"#{page:06d}" if len(pages) > 1 else ""
+            yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)]))
+
+    def _frames(self, source: Path | str) -> Iterator[Input]:
+        """The frames of a video, and at last an input without a picture where it is damaged."""
+        name = self.name(source) if isinstance(source, Path) else ""
+        number, film = 0, None
+        try:
+            with Video(source) as film:
+                name = name or film.name
+                for frame in film:
+                    number, mark = frame.number + 1, f"#{frame.number:06d}"
+                    pixels = Arrays(frame.pixels[None])
+                    yield Input(f"{film.name}{mark}", f"{name}{mark}", pixels, film, frame.seconds)
+                if film.live:
+                    say(f"{film.name} ended after {film.decoded} frames.")
+        except DataError as error:
+            mark = f"#{number:06d}" if number else ""
+            where = film.name if film is not None else str(source)
+            message = str(error).removeprefix(f"{where} ")
+            yield Input(f"{where}{mark}", f"{name}{mark}", Files([]), film, None, message)
+        finally:
+            if film is not None and film.dropped:
+                say(f"{film.name}: {film.dropped} of {film.decoded} frames came too fast and were dropped.")
+
+    def _found(self, source: str) -> Iterable[Path | _Film]:
+        """What one source stands for, sorted; a named file is taken whatever its name."""
+        if "://" in source:
+            return [_address(source, self._stream)]
+        path = Path(home(source))
+        if path.is_dir():
+            return self._in_folder(path)
+        if path.exists():
+            return self._named([path])
+        if source.isdigit():
+            video.library()
+            return [_Film(source)]
+        skipped: list[Path] = []
+        matches = globbed(str(path), skipped)
+        self.hidden += skipped
+        if not matches:
+            others = f" {told(skipped)}" if skipped else ""
+            raise UsageError(
+                f"{source}: there is no such file or folder, and as a glob it matches no file.{others}"
+            )
+        return self._named(matches)
+
+    def _named(self, files: list[Path]) -> list[Path | _Film]:
+        self._folders.update(_plain(file).parent for file in files)
+        paths: list[Path | _Film] = [_Film(file) if _is_film(file) else file for file in files]
+        if any(isinstance(path, _Film) for path in paths):
+            video.library()
+        return paths
+
+    def _in_folder(self, folder: Path) -> list[Path | _Film]:
+        """Pictures and videos of a folder by their ending; the others are counted."""
+        films = video.EXTENSIONS if _has_video() else frozenset[str]()
+        paths: list[Path | _Film] = []
+        skipped: list[Path] = []
+        for path in files_below(folder, skipped):
+            ending = path.suffix.lower()
+            if ending in ALL_EXTENSIONS or ending in films:
+                paths.append(_Film(path) if ending in films else path)
+            else:
+                self.left_out[ending or "no ending"] += 1
+        self.hidden += skipped
+        if not paths:
+            others = f", only {self._listed()}" if self.left_out else ""
+            raise UsageError(f"The folder {folder} has no pictures in it{others}. {told(skipped)}".strip())
+        self._folders.add(_plain(folder))
+        return paths
+
+    def _listed(self) -> str:
+        return ", ".join(f"{n} {ending}" for ending, n in self.left_out.most_common(5))
+
+    def _say_left_out(self) -> None:
+        if self.hidden:
+            say(told(self.hidden))
+        if not self.left_out:
+            return
+        n = self.left_out.total()
+        words = "1 file that is no picture was" if n == 1 else f"{n} files that are no pictures were"
+        say(f"{words} left out ({self._listed()}).")
+        if any(e in video.EXTENSIONS for e in self.left_out):
+            say("Videos among them can be read with the extra 'video': pip install 'sightline[video]'")
+
+
+def _plain(path: Path) -> Path:
+    """The whole path without "..", so that names below a folder stay below it."""
+    return Path(os.path.normpath(path.absolute()))
+
+
+def _in_memory(name: str, item: Held, span: Span | None) -> Input:
+    try:
+        return Input(name, name, Arrays(item.pixels(span)[None]))
+    except UnreadableImage as error:
+        return Input(name, name, Files([]), error=error.detail)
+
+
+def _address(source: str, stream: bool) -> _Film:
+    """An address that a user has named as a video."""
+    scheme = source.split("://")[0].lower()
+    if scheme not in video.addresses():
+        raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
+    if scheme.startswith("http") and not stream:
+        raise UsageError(
+            f"{source} is an address. No picture is fetched from the network: give a file. "
+            "If it is a video stream, say so with --stream."
+        )
+    video.library()
+    return _Film(source)
+
+
+def _has_video() -> bool:
+    try:
+        video.library()
+    except MissingExtra:
+        return False
+    return True
+
+
+def _is_film(path: Path) -> bool:
+    """Whether a named file is a video: by its ending, else by what it holds."""
+    ending = path.suffix.lower()
+    if ending in ALL_EXTENSIONS or ending in video.EXTENSIONS:
+        return ending in video.EXTENSIONS
+    try:
+        with open_file(path) as (file, _):
+            return video.is_video(file.read(512))
+    except UnreadableImage:
+        return False

@@ -1,0 +1,88 @@
+"""What boxes and class scores of all places cost, given the objects. The places that count are assigned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.core.targets.instances import Instances
+from sightline.models.detection.assigner import Assigned, assign, covered
+from sightline.models.heads.dfl import distribution_focal_loss, expectation
+from sightline.ops.boxes import ciou, from_distances, to_distances
+
+MANY = 10
+"""Places that answer for an object."""
+GAINS = {"box": 2.5, "sides": 0.5, "class": 1.0, "single": 1.0}
+"""Weights of the parts, as in Xu et al., PP-YOLOE, 2022, section 2.4."""
+
+
+def decoded(places: Tensor, bins: Tensor) -> Tensor:
+    """Boxes in pixels, float32, from distributions of the distances to their sides.
+
+    Args:
+        places: (..., A, 3) centre x, centre y, stride.
+        bins: (..., A, 4 * n) logits of each distance: left, top, right, bottom, in strides.
+    """
+    distances = expectation(bins.reshape(*bins.shape[:-1], 4, bins.shape[-1] // 4))
+    return from_distances(places[..., :2], distances * places[..., 2:])
+
+
+def box_losses(outputs: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Tensor], Assigned]:
+    """The parts of the loss, weighted, and the places they are taken at.
+
+    Box: 1 - CIoU. Sides: distribution focal loss. Class: binary cross-entropy of the scores of which an
+    object has many. Single: the same of those of which it has one. Each is weighted by how well a place
+    answers for its object, and divided by the sum of these weights. Groups (crowd) count neither as
+    objects nor as none.
+
+    Args:
+        outputs: "places" (1, A, 3), "boxes" (B, A, 4), "bins" (B, A, 4 * n), "many" and "scores" (B, A, K).
+        truth: The objects, in pixels of the batch's images.
+    """
+    places = outputs["places"][0]
+    real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
+    ignored = None
+    if truth.crowd is not None and bool(truth.crowd.any()):
+        crowd = truth.only(truth.crowd & real)
+        ignored = covered(places, crowd.boxes.float(), crowd.image, len(truth))
+        real = real & ~truth.crowd
+    truth = replace(truth.only(real), crowd=None)
+    goal = (truth.boxes.float(), truth.labels, truth.image)
+    many = assign(places, outputs["boxes"], outputs["many"], *goal, MANY)
+    single = assign(places, outputs["boxes"], outputs["scores"], *goal, 1)
+    box, sides = _place_losses(outputs, truth, many)
+    parts = {
+        "box": box,
+        "sides": sides,
+        "class": _class_loss(outputs["many"], truth, many, ignored),
+        "single": _class_loss(outputs["scores"], truth, single, ignored),
+    }
+    return {name: GAINS[name] * value for name, value in parts.items()}, many
+
+
+def _place_losses(outputs: dict[str, Tensor], truth: Instances, assigned: Assigned) -> tuple[Tensor, Tensor]:
+    """(box, sides) at the assigned places."""
+    places = outputs["places"][0, assigned.place]
+    bins = outputs["bins"][assigned.image, assigned.place]
+    goal = truth.boxes.float()[assigned.truth]
+    distances = to_distances(places[:, :2], goal) / places[:, 2:]
+    sides = distribution_focal_loss(bins.reshape(len(bins), 4, bins.shape[-1] // 4), distances).mean(-1)
+    box = 1 - ciou(decoded(places, bins), goal)
+    total = assigned.weight.sum().clamp(min=1)
+    return (box * assigned.weight).sum() / total, (sides * assigned.weight).sum() / total
+
+
+def _class_loss(logits: Tensor, truth: Instances, assigned: Assigned, ignored: Tensor | None) -> Tensor:
+    """Binary cross-entropy against the weights at the assigned places, and 0 elsewhere."""
+    logits = logits.float()
+    if ignored is not None:
+        keep = ~ignored
+        keep[assigned.image, assigned.place] = True
+        none = F.softplus(logits[keep]).sum()
+    else:
+        none = F.softplus(logits).sum()
+    # -(y log p + (1 - y) log(1 - p)) = softplus(x) - x y, which spares a tensor of targets.
+    some = logits[assigned.image, assigned.place, truth.labels[assigned.truth]] * assigned.weight
+    return (none - some.sum()) / assigned.weight.sum().clamp(min=1)

@@ -1,0 +1,79 @@
+"""How masks overlap: the pairs that all metrics on masks share, and the measure for the COCO matching."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import numpy as np
+
+from sightline.metrics.functional.matching import THRESHOLDS, Detections, Pairs, flags, keys, overlaps
+from sightline.metrics.functional.weighted import Array, array
+from sightline.ops.masks import ious
+
+ANY = 1e-12
+"""Overlap of boxes that is less than that of any two which share a pixel."""
+
+_known: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], Pairs]] = weakref.WeakKeyDictionary()
+
+
+def by_masks(prediction: Any, truth: Any, shown: Detections) -> tuple[Pairs, Array]:
+    """The measure by which masks overlap, for `_matching.matches`."""
+    areas = prediction.masks.areas() if prediction.areas is None else prediction.areas
+    return placed(mask_pairs(prediction, truth), shown.row), array(areas)[shown.row].astype(np.float64)
+
+
+def mask_pairs(prediction: Any, truth: Any) -> Pairs:
+    """All pairs of one image and class whose masks overlap by at least 0.5; kept like `matches`.
+
+    Args:
+        prediction: `Outlines` of N images.
+        truth: `Outlines` of the same images.
+
+    Returns:
+        (P,) rows of the prediction, rising; rows of the truth; and their IoU, with a crowd the share of
+        the predicted mask that lies in it.
+
+    Raises:
+        ValueError: If either has no masks, or they have not as many images.
+    """
+    cached = _known.get(prediction)
+    if cached is None or cached[0]() is not truth:
+        cached = (weakref.ref(truth), _pairs(prediction, truth))
+        _known[prediction] = cached
+    return cached[1]
+
+
+def placed(pairs: Pairs, rows: Array) -> Pairs:
+    """The pairs of some rows of the prediction, with the place of each in `rows` instead of the row."""
+    of, other, iou = pairs
+    place = np.full(max(rows.max(initial=-1), of.max(initial=-1)) + 1, -1)
+    place[rows] = np.arange(len(rows))
+    keep = place[of] >= 0
+    return place[of[keep]], other[keep], iou[keep]
+
+
+def checked(prediction: Any, truth: Any) -> None:
+    """Raise ValueError unless both have masks and as many images."""
+    if prediction.masks is None or truth.masks is None:
+        raise ValueError("Metrics on masks need the mask of each object. Received boxes only.")
+    if len(prediction) != len(truth):
+        raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(truth)}.")
+
+
+def _pairs(prediction: Any, truth: Any) -> Pairs:
+    checked(prediction, truth)
+    labels, others = array(prediction.labels), array(truth.labels)
+    classes = int(max(labels.max(initial=0), others.max(initial=0))) + 1
+    of, other, _ = overlaps(
+        array(prediction.masks.boxes()),
+        keys(array(prediction.image), labels, classes),
+        array(truth.masks.boxes()),
+        keys(array(truth.image), others, classes),
+        None,
+        ANY,
+    )
+    least = float(THRESHOLDS[0])
+    iou = ious(prediction.masks, truth.masks, of, other, flags(truth)[0], least)
+    keep = iou >= least
+    return of[keep], other[keep], iou[keep]

@@ -1,0 +1,158 @@
+"""torchvision's detectors by their parts, which are called one by one, for two reasons.
+
+torchvision resizes pictures itself, where ours come letterboxed; and it computes losses in training mode
+only, where validation wants the loss of the very outputs that are scored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torchvision.models import resnet18
+from torchvision.models.detection.backbone_utils import BackboneWithFPN
+from torchvision.models.detection.image_list import ImageList
+from torchvision.ops.feature_pyramid_network import LastLevelP6P7
+
+from sightline.errors import UnknownName, UsageError
+from sightline.models.adapters.base import Network, Tensors, fill, map_sizes, padded, see
+from sightline.models.weights.download import Pretrained, fetched
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and deviation that torchvision's residual networks were trained with."""
+
+MOST = 1000
+"""Candidates of each level of feature maps, as in torchvision."""
+
+NMS = 0.5
+"""Overlap with a better box of the same class that drops a box, as in torchvision."""
+
+NARROW = 128
+"""Channels of the feature pyramid of small variants."""
+
+MULTIPLE = 32
+"""Images are padded to sides that are multiples of this, where maps must fit on one another."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network that a method can be built on.
+
+    Attributes:
+        build: torchvision's function; takes weights, weights_backbone, num_classes.
+        body: Dotted name of what looks at the picture.
+        weights: Published weights (COCO), or None.
+        pixels: Mean and deviation that those were trained with.
+    """
+
+    build: Callable[..., nn.Module]
+    body: str = "backbone.body"
+    weights: Any = None
+    pixels: tuple[tuple[float, ...], tuple[float, ...]] = IMAGENET
+
+
+@dataclass(frozen=True)
+class Place:
+    """Anchors on images of one size.
+
+    Attributes:
+        size: Height and width of the images.
+        anchors: (A, 4) boxes in pixels.
+        counts: How many of them each level of feature maps has.
+    """
+
+    size: tuple[int, int]
+    anchors: Tensor
+    counts: list[int]
+
+
+def network(
+    model: str,
+    variants: Mapping[str, Variant],
+    settings: dict[str, Any],
+    pretrained: Pretrained,
+    background: int = 1,
+) -> Network:
+    """One of a method's networks.
+
+    Args:
+        model: Name of the method.
+        variants: Its networks.
+        settings: `variant`, `channels`, `classes`; `keep_statistics` is set where weights are fetched.
+        pretrained: no, auto or yes.
+        background: Classes that torchvision counts before ours: 1 where class 0 is the background.
+
+    Raises:
+        UnknownName: If there is no such variant.
+        SightlineError: If weights were asked for and cannot be had.
+    """
+    name, channels = settings["variant"], settings["channels"]
+    if name not in variants:
+        raise UnknownName(f"variant of model '{model}'", name, variants)
+    variant = variants[name]
+    classes = len(settings["classes"]) + background
+    net = variant.build(weights=None, weights_backbone=None, num_classes=classes)
+    if channels != 3:
+        see(net.get_submodule(variant.body), channels)
+    weights = fetched(f"'{model}' ({name})", pretrained, _fetch(variant))
+    if weights is not None:
+        fill(net, weights, variant.body)
+        settings["keep_statistics"] = True
+    net_wrapped = Network(net, variant.body, still=settings.get("keep_statistics", False))
+    if weights is not None:
+        net_wrapped.origin = f"torchvision: {variant.weights.url}"
+        net_wrapped.pixels = variant.pixels if channels == 3 else None
+    return net_wrapped
+
+
+def laid(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> Place:
+    """Where the anchors lie on images (B, C, H, W) of this size.
+
+    Args:
+        net: torchvision's detector.
+        model: Name of the method.
+        images: Of the size; what is in them plays no part.
+        multiple: What their sides are padded to multiples of.
+
+    Raises:
+        UsageError: If they are too small for the network.
+    """
+    size = (images.shape[2], images.shape[3])
+    picture = padded(images[:1].float(), multiple)
+    try:
+        sizes = map_sizes(net.backbone, picture.shape[1], (picture.shape[2], picture.shape[3]))
+    except RuntimeError as error:
+        raise UsageError(
+            f"Model '{model}' cannot take pictures of {size[0]}x{size[1]} "
+            f"({str(error).splitlines()[0]}). Use a larger --size, or another --variant."
+        ) from error
+    generator = net.rpn.anchor_generator if hasattr(net, "rpn") else net.anchor_generator
+    maps = [picture.new_empty(1, 1, *s) for s in sizes]
+    anchors = generator(ImageList(picture, [size]), maps)[0]
+    each = generator.num_anchors_per_location()
+    return Place(size, anchors, [h * w * n for (h, w), n in zip(sizes, each, strict=True)])
+
+
+def small(*, dense: bool) -> nn.Module:
+    """ResNet-18 with a narrow feature pyramid and fresh weights, for small data and small machines.
+
+    Args:
+        dense: Strides 8 to 128, as dense detectors want them, rather than 4 to 64.
+    """
+    stages = [2, 3, 4] if dense else [1, 2, 3, 4]
+    return BackboneWithFPN(  # type: ignore[no-any-return]
+        resnet18(weights=None),
+        {f"layer{stage}": str(level) for level, stage in enumerate(stages)},
+        [32 * 2**stage for stage in stages],
+        NARROW,
+        extra_blocks=LastLevelP6P7(NARROW, NARROW) if dense else None,
+    )
+
+
+def _fetch(variant: Variant) -> Callable[[], Tensors] | None:
+    """How to get the published tensors. torchvision renames those of older files while it loads them."""
+    if variant.weights is None:
+        return None
+    return lambda: variant.build(weights=variant.weights, progress=False).state_dict()

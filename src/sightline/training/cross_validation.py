@@ -1,0 +1,193 @@
+"""Cross-validation: every image is tested once, by a model that has not seen it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import t
+
+from sightline import storage
+from sightline.commands.load import read_card
+from sightline.console import say
+from sightline.core.report import Results, Table
+from sightline.core.run import Run, scoreboard
+from sightline.data.checks.duplicates import together
+from sightline.data.split import folds, split
+from sightline.errors import DataError, UsageError
+from sightline.evaluation import conclusions
+from sightline.report import page
+from sightline.report.page import Page, Section
+from sightline.training import seen_images
+from sightline.training.plan import Asked, Looked, Plan, look_at, plan
+from sightline.training.run_report import asked as asked_section
+from sightline.training.run_report import data as data_section
+from sightline.training.run_report import finder
+from sightline.training.runner import facts
+
+
+def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
+    """Train k times, each on other folds; out-of-fold predictions, their scores, and the spread.
+
+    Raises:
+        UsageError: If k is less than 2, or a split, a teacher or pruning was asked for too.
+    """
+    if k < 2:
+        raise UsageError(f"--folds must be at least 2. Received {k}.")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        raise UsageError("--folds runs in one process. Start it without torchrun.")
+    if arguments.teacher is not None or arguments.prune is not None:
+        raise UsageError(
+            "--folds tests every image, and the run of --teacher or --prune has been trained on most of "
+            "them. Leave one of the two out."
+        )
+    if arguments.splits is not None:
+        raise UsageError("--folds makes splits of its own. Leave out --splits.")
+    plans = _plans(arguments, k)
+    out = out or Run.free(f"{plans[0].dataset.name}-folds")
+    whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
+    return _carry_out(plans, whole)
+
+
+def resume(whole: Run, data: str, device: str, data_dir: Path | None) -> Run:
+    """Go on with a cross-validation: folds that are done stay, one that was stopped is resumed.
+
+    Raises:
+        UsageError: If it is finished.
+        DataError: If the data have changed.
+    """
+    if whole.facts["state"] == "done":
+        raise UsageError(
+            f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
+        )
+    stored = {**whole.facts["asked"], "data": data, "accept": tuple(whole.facts["asked"]["accept"])}
+    if data_dir is not None:
+        stored["data_dir"] = str(data_dir)
+    if device != "auto":
+        stored["device"] = device
+    plans = _plans(Asked(**stored), whole.facts["folds"])
+    now, then = plans[0].dataset.fingerprint(), whole.facts["data"]["fingerprint"]
+    if now != then:
+        raise DataError(
+            f"{data} is not what {whole.path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an "
+            "image, a label or a name changed. Resume with the same data, or start a new run."
+        )
+    say(f"Resuming {whole.path}.")
+    return _carry_out(plans, whole)
+
+
+def _plans(arguments: Asked, k: int) -> list[Plan]:
+    """A plan for each fold; the same ones for the same data and seed."""
+    prepared = look_at(arguments)
+    same = together(prepared.dataset, prepared.scan)
+    tests = folds(prepared.dataset, k, seed=arguments.seed, strata=prepared.strata, together=same)
+    return [
+        seen_images.checked(plan(arguments, prepared, splits=_splits(prepared, test, arguments)))
+        for test in tests
+    ]
+
+
+def _carry_out(plans: list[Plan], whole: Run) -> Run:
+    """Train what is not trained yet, and pool the answers."""
+    runs = []
+    for i, fold_plan in enumerate(plans):
+        say(f"Fold {i + 1} of {len(plans)}")
+        runs.append(_fold(fold_plan, whole.path / f"fold-{i + 1}"))
+    results, parts = _pooled(plans, runs)
+    storage.write_json(whole.path / "results.json", results.to_json())
+    whole.update(state="done")
+    _report(whole, plans[0], results, parts)
+    return whole
+
+
+def _fold(fold_plan: Plan, folder: Path) -> Run:
+    """One fold: as it is if it is done, resumed if it was begun, else trained."""
+    from sightline.commands import train
+
+    if not (folder / "splits.json").is_file():
+        return train.carry_out(fold_plan, folder, overwrite=folder.exists())
+    run = Run.open(folder)
+    if run.facts["state"] == "done":
+        say(f"{folder} is done.")
+        return run
+    arguments = fold_plan.asked
+    return train.resume_one(
+        arguments.data,
+        folder,
+        arguments.device,
+        None if arguments.data_dir is None else Path(arguments.data_dir),
+    )
+
+
+def _splits(prepared: Looked, test: np.ndarray, arguments: Asked) -> np.ndarray:
+    """The fold is the test part; validation is cut from the rest, grouped and in proportion."""
+    given = np.full(len(prepared.dataset), "train", dtype=object)
+    given[test] = "test"
+    dataset = prepared.dataset.with_splits(given)
+    divided = split(
+        dataset,
+        seed=arguments.seed,
+        strata=prepared.strata,
+        together=together(prepared.dataset, prepared.scan),
+    )
+    return divided.assignment
+
+
+def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
+    """Scores over all out-of-fold predictions, and the spread over the folds."""
+    task, dataset = plans[0].task, plans[0].dataset
+
+    def all_of(name: str) -> tuple[list[str], Any, Any]:
+        predictions = [run.predictions(name) for run in runs]
+        ids = [i for f in predictions for i in f[0]]
+        return (
+            ids,
+            type(predictions[0][1]).cat([f[1] for f in predictions]),
+            type(predictions[0][2]).cat([f[2] for f in predictions]),
+        )
+
+    ids, prediction, truth = all_of("test")
+    where = {item: i for i, item in enumerate(dataset.ids)}
+    groups = None if dataset.groups is None else dataset.groups[[where[i] for i in ids]]
+    scores, network = conclusions.scored(task, prediction, truth, groups)
+    results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
+    beside = {}
+    everywhere = [n for n in runs[0].results.baselines if all(n in run.results.baselines for run in runs)]
+    for name in everywhere:
+        _, predicted, true = all_of(f"test.{name}")
+        results.baselines[name], beside[name] = conclusions.scored(task, predicted, true, groups)
+    results.verdicts = conclusions.verdicts(task, results, network, beside, groups, truth)
+    settings = read_card(runs[0].path)[1]["settings"]
+    results.exhibits = conclusions.exhibits(task, prediction, truth, ids, settings, results.verdicts)
+    per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
+    results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
+    Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)
+    return results, [_spread(per_fold)]
+
+
+def _spread(per_fold: dict[str, list[float]]) -> Table:
+    """Mean over folds with the t interval."""
+    rows = []
+    for name, values in per_fold.items():
+        k, mean, sd = len(values), float(np.mean(values)), float(np.std(values, ddof=1))
+        half = float(t.ppf(0.975, k - 1)) * sd / k**0.5
+        rows.append([name, f"{mean:.4f} ({mean - half:.4f} to {mean + half:.4f})", f"{sd:.4f}",
+                     *(f"{v:.4f}" for v in values)])  # fmt: skip
+    columns = ["score", "mean (95 % t interval)", "deviation", *(f"fold {i + 1}" for i in range(k))]
+    return Table("Over the folds", columns, rows,
+                 "Folds share training images, so this interval is somewhat too narrow.")  # fmt: skip
+
+
+def _report(run: Run, first: Plan, results: Results, parts: list[Table]) -> None:
+    main = results.scores[first.task.card.score]
+    sections = [
+        asked_section(run, first),
+        data_section(first),
+        Section("Scores", "Over all out-of-fold predictions.", [scoreboard(results), *parts]),
+        Section("A closer look", exhibits=results.exhibits),
+    ]
+    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.settings['backbone']}."
+    content = Page(run.path.name, lead, [(first.task.card.score, main.text())], results.verdicts, sections)
+    page.write(content, finder(first.dataset), run.path / "report.html")

@@ -1,0 +1,388 @@
+"""What will be done: data, task, split, model and recipe, decided once, before anything is built."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from sightline.commands.check import look, refuse
+from sightline.config import build
+from sightline.core.card import ModelCard, TaskCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.report import Finding
+from sightline.core.task import DataInfo, Task
+from sightline.data.checks._report import silent_parts
+from sightline.data.open import open_data
+from sightline.data.scan import Scan
+from sightline.errors import DataError, UnknownName, UsageError
+from sightline.models import registry
+from sightline.tasks import TASKS
+from sightline.training.initial_weights import (
+    GRAY,
+    SMALL_SIDE,
+    Start,
+    choose_backbone,
+    choose_model,
+    choose_start,
+    elongation,
+    takes_gray,
+    tuned_defaults,
+    untrained,
+)
+from sightline.training.optimizers import check_name
+from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
+from sightline.training.splits import divide
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user asked for; stored in the run, enough to ask the same again."""
+
+    data: str
+    task: str | None = None
+    model: str | None = None
+    format: str | None = None
+    target: str | None = None
+    pixel_range: str | None = None
+    exif: Literal["apply", "ignore"] | None = None
+    data_dir: str | None = None
+    splits: str | None = None
+    weights: str | None = None
+    pretrained: Literal["no", "auto", "yes"] = "auto"
+    teacher: str | None = None
+    prune: float | None = None
+    seed: int = 0
+    device: str = "auto"
+    accept: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] | None = None
+    options: Mapping[str, Any] | None = None
+
+    @classmethod
+    def of(
+        cls, recipe: Recipe, accept: Sequence[str], paths: Mapping[str, Path | None], **given: Any
+    ) -> Asked:
+        """What a verb was called with, in the types of JSON; what the recipe leaves open is left out."""
+        values = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
+        texts: dict[str, Any] = {k: None if path is None else str(path) for k, path in paths.items()}
+        return cls(recipe=values, accept=tuple(accept), **texts, **given)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is decided.
+
+    Attributes:
+        asked: What the user asked for.
+        dataset: The usable items, with their split.
+        scan: What was measured of them.
+        findings: What the check found, on all items.
+        task: The task.
+        method: Module of the method in the task's `models/`.
+        settings: What the model is built from.
+        recipe: Resolved recipe.
+        start: What training starts from.
+        given: The parts that the data name themselves.
+        why: Decision to the reason for it, in words.
+        notes: Further things the user should know.
+    """
+
+    asked: Asked
+    dataset: Dataset
+    scan: Scan
+    findings: list[Finding]
+    task: Task
+    method: ModuleType
+    settings: dict[str, Any]
+    recipe: Recipe
+    start: Start
+    given: frozenset[str]
+    why: dict[str, str]
+    notes: tuple[str, ...]
+
+    def part(self, name: str) -> Dataset:
+        """The items of one split."""
+        return self.dataset.subset(self.dataset.where(name))
+
+    def lines(self) -> list[str]:
+        """The plan as text: every decision with its reason, every setting."""
+        recipe = ", ".join(f"{k} {v}" for k, v in asdict(self.recipe).items() if v is not None)
+        return [*(f"{k:<9} {v}" for k, v in self.why.items()), f"{'recipe':<9} {recipe}", *self.notes]
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Data that were opened, scanned and checked; several plans may share one look.
+
+    Attributes:
+        card: The task's card.
+        dataset: The usable items.
+        scan: What was measured of them.
+        findings: What the check found, on all items.
+        why: Decision to the reason for it.
+        notes: What was left out.
+    """
+
+    card: TaskCard
+    dataset: Dataset
+    scan: Scan
+    findings: list[Finding]
+    why: dict[str, str]
+    notes: list[str]
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """(N,) what a random split keeps in proportion."""
+        return task_type(self.card.name).strata(self.dataset.targets)
+
+
+def look_at(arguments: Asked) -> Looked:
+    """Open the data, scan and check them.
+
+    Raises:
+        DataError: If the data cannot be used, or have faults that were not accepted.
+    """
+    card, dataset, why = _task_and_data(arguments)
+    scan, findings = look(dataset, arguments.exif)
+    refuse(findings, arguments.accept)
+    dataset, scan, notes = _usable(dataset, scan)
+    return Looked(card, dataset, scan, findings, why, notes)
+
+
+def plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
+    """Decide everything.
+
+    Args:
+        arguments: What the user asked for.
+        prepared: The data, if they were looked at already.
+        splits: (N,) split of each usable item, where it is already known (cross-validation).
+
+    Raises:
+        UsageError: If something asked for cannot be.
+        DataError: If the data cannot be used, or have faults that were not accepted.
+    """
+    prepared = prepared or look_at(arguments)
+    card, dataset, scan, findings = prepared.card, prepared.dataset, prepared.scan, prepared.findings
+    why, notes = dict(prepared.why), list(prepared.notes)
+    package = TASKS.load(card.name)
+    given: frozenset[str] = frozenset()
+    if splits is None:
+        given = frozenset(s for s in dataset.splits.tolist() if s and arguments.splits is None)
+        splits, split_notes = divide(dataset, scan, arguments.splits, arguments.seed, prepared.strata)
+        notes += split_notes
+    dataset = dataset.with_splits(splits)
+    shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
+    why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
+    _enough(dataset)
+    start = choose_start(arguments, dataset, scan)
+    method, backbone, model_card, start = choose_model(arguments, package, start, why)
+    recipe_given, task_options, rest = _sorted_options(arguments, card, backbone, start)
+    task_options, start = choose_backbone(arguments, card.name, model_card, task_options, start)
+    recipe = _resolved(recipe_given, model_card, card, dataset, scan, arguments, start)
+    notes += untrained(recipe, start, arguments)
+    body = backbone or getattr(task_options, "backbone", None)
+    info = _info(dataset, scan, recipe, model_card, body, start)
+    task = task_type(card.name)(info, task_options)
+    span = getattr(dataset.pixels, "span", None)
+    settings = {
+        "task": card.name,
+        "method": method.CARD.name,
+        "backbone": backbone,
+        "backbone_options": rest,
+        "channels": info.channels,
+        "size": list(info.size),
+        "fit": recipe.fit,
+        "pixel_range": None if span is None else list(span),
+        "tile": recipe.tile or 0,
+        "mean": list(info.mean),
+        "std": list(info.std),
+        **method.MODEL.settings_for(info, task_options),
+    }
+    colour = "grey" if info.channels == 1 else "colour"
+    why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
+    if span is not None:
+        why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
+    if recipe.fit == "crop":
+        why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
+    if start.tuned and card.tuned_options:
+        why["options"] = ", ".join(f"{name} {getattr(task_options, name)}" for name in card.tuned_options)
+    why["start"] = start.reason + (GRAY if start.tuned and info.channels == 1 else "")
+    return Plan(
+        arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
+    )
+
+
+def task_type(name: str) -> type[Task]:
+    """The Task class of a task's folder."""
+
+    task_class: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
+    return task_class
+
+
+def task_from(card: Mapping[str, Any]) -> Task:
+    """The task as a run stored it: in run.json, and in model.json."""
+    info, name = card["info"], card["settings"]["task"]
+    classes = info["classes"] and Classes(tuple(info["classes"]["names"]), tuple(info["classes"]["ids"]))
+    kind = task_type(name)
+    return kind(
+        DataInfo(**{**info, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
+    )
+
+
+def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
+    """The task's card and the data, each recognised by the other where not named."""
+    wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
+    dataset = open_data(
+        arguments.data,
+        truth=None if wanted is None else wanted.truth,
+        format=arguments.format,
+        target=arguments.target,
+        pixel_range=arguments.pixel_range,
+        exif=arguments.exif,
+        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
+    )
+    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
+    if wanted is not None:
+        why["task"] = f"{wanted.name}, as asked"
+        return wanted, dataset, why
+    cards = [TASKS.load(name).CARD for name in TASKS.names()]
+    fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
+    if len(fitting) != 1:
+        names = ", ".join(c.name for c in fitting) or "none"
+        raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "
+                         "Say which with --task.")  # fmt: skip
+    why["task"] = f"{fitting[0].name}: the data give {dataset.targets.says}"
+    return fitting[0], dataset, why
+
+
+def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
+    """Leave out what cannot be decoded, and say so (it was accepted, or it would be an error)."""
+    if scan.readable.all():
+        return dataset, scan, []
+    keep = np.flatnonzero(scan.readable)
+    lost = len(dataset) - len(keep)
+    note = f"{lost} unreadable images are left out, as accepted; the report lists them."
+    return dataset.subset(keep), scan.subset(keep), [note]
+
+
+def _enough(dataset: Dataset) -> None:
+    for name, least in (("train", 2), ("val", 1), ("test", 1)):
+        if len(dataset.where(name)) < least:
+            raise DataError(
+                f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, at least {least} "
+                f"are needed. The whole set has {len(dataset)}. Add images, or give a split of your own."
+            )
+    for name in silent_parts(dataset):
+        raise DataError(
+            f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, and none has an object "
+            "or a pixel with a class that counts. Annotate more images, or give a split of your own in which "
+            "that part has some."
+        )
+
+
+def _sorted_options(
+    arguments: Asked, card: TaskCard, backbone: str | None, start: Start
+) -> tuple[Recipe, Any, dict[str, Any]]:
+    """Loose options sorted into recipe, task options, and those of the backbone.
+
+    Raises:
+        UnknownName: If an option is none of these.
+        UsageError: If a value does not fit.
+    """
+    task = card.name
+    kind = task_type(task).Options
+    task_fields = {f.name for f in fields(kind)}
+    network = {f.name for f in fields(registry.options(backbone))} if backbone else set()
+    recipe, task_options, rest = (
+        dict(arguments.recipe or {}),
+        dict(card.tuned_options if start.tuned else {}),
+        {},
+    )
+    for name, value in (arguments.options or {}).items():
+        field = name.replace("-", "_")
+        if field in Recipe.names():
+            recipe[field] = value
+        elif field in task_fields:
+            task_options[field] = value
+        elif field in network:
+            rest[field] = value
+        else:
+            everything = {*Recipe.names(), *task_fields, *network, *Asked.__dataclass_fields__}
+            hint = f"See `sightline train --help` and `sightline tasks {task}`."
+            raise UnknownName("option", field, everything, hint)
+    return build(Recipe, recipe, "training"), build(kind, task_options, f"task '{task}'"), rest
+
+
+def _resolved(
+    recipe: Recipe,
+    card: ModelCard,
+    task_card: TaskCard,
+    dataset: Dataset,
+    scan: Scan,
+    arguments: Asked,
+    start: Start,
+) -> Recipe:
+    """Fill every None: the card's, the task's, what follows from the data, ours."""
+    n = len(dataset.where("train"))
+    largest = int(max(scan.height.max(), scan.width.max()))
+    photos = largest > SMALL_SIDE
+    side = 128
+    if card.stride > 1:  # things in the picture must stay large enough to be found
+        side = recipe.tile or min(largest, task_card.side)
+    follows: dict[str, Any] = {
+        "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),
+        "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
+        "lr": 0.05 if recipe.optimizer == "sgd" else 1e-3,
+        "workers": 2 if photos and dataset.root is not None else 0,
+        "size": side if photos else None,
+    }
+    tuned = tuned_defaults(start, card, n, scan, timed=recipe.time is not None)
+    check_name(recipe.optimizer or DEFAULTS["optimizer"])
+    if recipe.distill is not None and arguments.teacher is None:
+        raise UsageError(f"--distill {recipe.distill} is learning from a teacher. Name it: --teacher RUN.")
+    for duration in (recipe.time, recipe.checkpoint_every):
+        seconds(duration)
+    size_in_bytes(recipe.cache or "0")
+    liked = {**card.defaults, **tuned}
+    if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
+        liked.pop("lr", None)  # a learning rate goes with its optimiser
+    filled = recipe.filled(liked, task_card.defaults, follows, DEFAULTS)
+    if filled.tile and not hasattr(dataset.targets, "sizes"):
+        says = dataset.targets.says
+        raise UsageError(f"--tile is for tasks that say where things are; the data give {says}.")
+    if filled.flip == "auto":
+        filled = replace(filled, flip="no" if (scan.channels == 1).all() else "yes")
+    return filled
+
+
+def _info(
+    dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, backbone: str | None, start: Start
+) -> DataInfo:
+    """What task and model must know of the training part."""
+    train = dataset.where("train")
+    grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
+    channels = 1 if grey else 3
+    data_size = int(np.median(scan.height)), int(np.median(scan.width))
+    if recipe.tile:
+        data_size = recipe.tile, recipe.tile
+    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
+    if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
+        scale = max(size) / max(data_size)
+        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
+        size = height, width
+    mean, std = scan.mean_std(train, channels)
+    targets: Any = dataset.targets[torch.from_numpy(train)]
+    return DataInfo(dataset.classes, dataset.outputs, channels, size, mean, tuple(max(s, 1e-3) for s in std),
+                    len(train), **targets.summary(len(dataset.classes or ())))  # fmt: skip
+
+
+def accepted(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
+    """Errors that training went on with because they were accepted."""
+    return [f for f in findings if f.severity == "error" and f.name in names]

@@ -1,0 +1,113 @@
+"""The run that --prune makes smaller: what is trained is its model, narrower."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sightline.commands.load import read_card, restore
+from sightline.console import say
+from sightline.core.model import Model
+from sightline.core.run import Run
+from sightline.errors import UsageError
+from sightline.models.surgery import layer_widths, pruning
+from sightline.training import teacher_run
+from sightline.training.plan import Asked, Plan
+
+SEEN = ("size", "fit", "tile")
+"""Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""
+
+
+def asked_for(arguments: Asked) -> Asked:
+    """What was asked for, with the model of the run that is pruned and its options.
+
+    Raises:
+        UsageError: If --prune is no share, no run is named, or another model than the run's.
+    """
+    if arguments.prune is None:
+        return arguments
+    if not 0 <= arguments.prune < 1:
+        raise UsageError(
+            f"--prune is a share of the channels, from 0 to below 1. Received {arguments.prune}."
+        )
+    path = Path(arguments.weights or "")
+    if arguments.weights is None or not (path / "run.json").is_file():
+        raise UsageError(
+            "--prune takes channels out of a trained run: name it with --weights RUN. "
+            f"Received {arguments.weights}."
+        )
+    settings, record = read_card(path)[1]["settings"], Run.open(path).facts
+    name = teacher_run.named(read_card(path)[1])
+    if arguments.model not in (None, name):
+        raise UsageError(
+            f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {arguments.model}."
+        )
+    if arguments.pretrained == "yes":
+        raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
+    given = {**(arguments.recipe or {}), **(arguments.options or {})}
+    recipe = {n: record["recipe"][n] for n in SEEN if n not in given and record["recipe"].get(n) is not None}
+    options = {
+        k: v for k, v in (record["asked"]["options"] or {}).items() if k.replace("-", "_") not in given
+    }
+    return replace(
+        arguments,
+        task=arguments.task or settings["task"],
+        model=name,
+        recipe={**recipe, **(arguments.recipe or {})},
+        options={**options, **(arguments.options or {})},
+    )
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan with what is to be said of what is pruned; as it is where nothing is.
+
+    Raises:
+        UsageError: If the run was made for something else.
+    """
+    arguments = plan.asked
+    if arguments.prune is None or arguments.weights is None:
+        return plan
+    path = Path(arguments.weights)
+    teacher_run.fits(plan, path, read_card(path)[1], "--weights")
+    description = f"{arguments.prune:.0%} of the channels of {path}, those with the smallest weights"
+    return replace(plan, why={**plan.why, "prune": description})
+
+
+def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
+    """The run's model, pruned, in the plan's settings; and what run.json says of it.
+
+    Raises:
+        UsageError: If its weights do not fit the plan, or it cannot be pruned.
+    """
+    assert plan.asked.weights is not None
+    assert plan.asked.prune is not None
+    path = Path(plan.asked.weights)
+    whole = restore(path)[0]
+    theirs: Mapping[str, Any] = whole.settings
+    plan.settings.pop(layer_widths.KEY, None)
+    if theirs.get(layer_widths.KEY):  # it was pruned before
+        plan.settings[layer_widths.KEY] = theirs[layer_widths.KEY]
+    model = layer_widths.build(plan.method.MODEL, plan.settings)
+    try:
+        model.load_state_dict(whole.state_dict())
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise UsageError(
+            f"--weights {path} does not fit this model ({first}). Give the --size and the options that it "
+            "was trained with."
+        ) from error
+    model.set_pixels(theirs["mean"], theirs["std"])
+    taken = pruning.prune(model, plan.asked.prune)
+    return model, {"from": str(path), **vars(taken), "text": taken.text()}
+
+
+def tried(plan: Plan) -> None:
+    """Prune once before anything is written, and say what goes.
+
+    Raises:
+        UsageError: As `build`.
+    """
+    if plan.asked.prune is not None:
+        say(f"pruned    {build(plan)[1]['text']}")

@@ -1,0 +1,223 @@
+"""Put a run's report together: what was asked, the data, the curves, the scores, the network."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Dataset
+from sightline.core.model import Model
+from sightline.core.report import (
+    Bars,
+    Exhibit,
+    Gallery,
+    Intervals,
+    Lines,
+    Pictures,
+    Results,
+    Table,
+)
+from sightline.core.run import Run, scoreboard
+from sightline.data.io.pixels import picture
+from sightline.evaluation import conclusions
+from sightline.report import page
+from sightline.report.page import Page, Section
+from sightline.training.plan import Plan
+
+SAMPLES = 24
+MAPS = 16
+"""Filters and activation maps shown."""
+
+
+def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
+    """Write report.html into the run folder."""
+    card = plan.task.metrics()[plan.task.card.score].card
+    main = results.scores[plan.task.card.score]
+    facts = [(plan.task.card.score, main.text(card.percent))]
+    facts += [
+        (f"{name} baseline", scores[plan.task.card.score].text(card.percent))
+        for name, scores in results.baselines.items()
+    ]
+    looks = results.extra["test looks"]
+    opened = "once" if looks == 1 else f"{looks} times"
+    facts += [("test images", str(results.n)), ("test set opened", opened)]
+    sections = [
+        asked(run, plan),
+        data(plan),
+        curves(run),
+        Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
+                [beside(results, card.name, card.percent), replace(scoreboard(results), title="")]),
+        Section("A closer look", exhibits=results.exhibits),
+        conclusions.attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
+        costs(results),
+        how_to_load(run, results),
+    ]  # fmt: skip
+    name, seed = plan.why["model"].partition(":")[0], plan.asked.seed
+    lead = f"{name} for {plan.task.card.name} on {plan.dataset.name}, seed {seed}."
+    content = Page(run.path.name, lead, facts, results.verdicts, [s for s in sections if s is not None])
+    file = run.path / "report.html"
+    page.write(content, finder(plan.dataset), file)
+    return file
+
+
+def beside(results: Results, name: str, percent: bool) -> Intervals:
+    """The main score of network and baselines, as points with intervals."""
+    scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
+    return Intervals(f"{conclusions.capital(name)}, network and baselines", name, scores, percent)
+
+
+def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
+    """A function from the id of an item to its picture."""
+    where = {item: i for i, item in enumerate(dataset.ids)}
+    return lambda item: picture(dataset.pixels, where[item])
+
+
+def asked(run: Run, plan: Plan) -> Section:
+    """The command that repeats the run, and every decision with its reason."""
+    words = ["sightline", "train", plan.asked.data]
+    loose = {k: v for k, v in vars(plan.asked).items() if k not in ("data", "recipe", "options", "accept")}
+    loose |= {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
+    usual = {"pretrained": "auto", "seed": 0, "device": "auto"}
+    for name, value in loose.items():
+        option = name.replace("_", "-")
+        if isinstance(value, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None and usual.get(name) != value:
+            words += [f"--{option}", str(value)]
+    for name in plan.asked.accept:
+        words += ["--accept", name]
+    words += ["--folds", str(run.facts["folds"])] if "folds" in run.facts else []
+    text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
+    rows = [[k, v] for k, v in plan.why.items()]
+    recipe = [[k, str(v)] for k, v in vars(plan.recipe).items() if v is not None]
+    facts = run.facts
+    machine = [["machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())],
+               ["versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())],
+               ["started", facts["started"]]]  # fmt: skip
+    return Section("What was asked", text, [
+        Table("Decisions", ["what", "choice and reason"], rows + machine),
+        Table("Recipe", ["setting", "value"], recipe),
+    ])  # fmt: skip
+
+
+def data(plan: Plan) -> Section:
+    """A sample of the training images, counts per class and split, and what the check found."""
+    dataset, info = plan.dataset, plan.task.info
+    train = dataset.where("train")
+    shown = train[np.random.default_rng(0).permutation(len(train))[:SAMPLES]]
+    truths = dataset.targets[torch.from_numpy(shown)]
+    names = info.classes.names if info.classes is not None else ()
+    exhibits: list[Exhibit] = [
+        Gallery("A sample of the training images", [dataset.ids[i] for i in shown],
+                plan.task.captions(truths), truth=truths, names=names)
+    ]  # fmt: skip
+    if info.classes is not None:
+        counts = dict(zip(names, map(float, info.counts), strict=True))
+        exhibits.append(Bars("Training examples of each class", "class", "examples", counts))
+    doubt = [i for f in plan.findings if f.name == "exif-and-positions" for i in f.items]
+    turned = np.flatnonzero(np.isin(np.array(dataset.ids, dtype=object), doubt))[:SAMPLES]
+    if len(turned):
+        truths = dataset.targets[torch.from_numpy(turned)]
+        exhibits.append(
+            Gallery("Do the annotations follow the EXIF rotation?", [dataset.ids[i] for i in turned],
+                    plan.task.captions(truths), "Where they lie beside their objects: --exif ignore.",
+                    truth=truths, names=names)
+        )  # fmt: skip
+    parts = [[s, len(dataset.where(s))] for s in ("train", "val", "test")]
+    exhibits.append(Table("Split", ["part", "images"], parts))
+    summary = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."
+    return Section("The data", summary, exhibits, tuple(plan.findings))
+
+
+def curves(run: Run) -> Section:
+    """Loss and score over the epochs."""
+    events = list(run.events())
+    hidden = ("val_score", "val_loss", "train_loss")
+    scores = [k for k in (events[0] if events else {}) if k.startswith("val_") and k not in hidden]
+
+    def series(name: str) -> list[tuple[float, float]]:
+        return [(e["epoch"], e[name]) for e in events if e.get(name) is not None]
+
+    losses = {"training": series("train_loss"), "validation": series("val_loss")}
+    note = "Training loss is measured on augmented images with dropout on, so it may lie above."
+    loss = Lines("Loss", "epoch", "loss", losses, note=note)
+    drawn: list[Exhibit] = [loss]
+    drawn += [Lines(f"Validation {n[4:]}", "epoch", n[4:], {"validation": series(n)}) for n in scores]
+    return Section("Learning curves", exhibits=drawn)
+
+
+def first_layer(model: Model, plan: Plan) -> Section | None:
+    """Filters of the first convolution, and what they answer to one test image."""
+    backbone: Any = model.backbone()
+    conv = backbone.first_conv() if backbone is not None and hasattr(backbone, "first_conv") else None
+    if conv is None:
+        return None
+    test = plan.part("test")
+    size, fit, channels = (plan.settings[k] for k in ("size", "fit", "channels"))
+    image = picture(test.pixels, 0, tuple(size), fit, channels)
+    maps_of_layer: list[torch.Tensor] = []
+    hook = conv.register_forward_hook(
+        lambda module, given, answer: maps_of_layer.append(answer.detach().float().cpu())
+    )
+    device = next(model.parameters()).device
+    with torch.no_grad():
+        model.eval()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device))
+    hook.remove()
+    weights = conv.weight.detach().float().cpu()
+    filters = [_scaled(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())
+               for w in weights[:MAPS]]  # fmt: skip
+    maps = [_scaled(m[None].numpy()) for m in maps_of_layer[0][0][:MAPS]]
+    numbers = [str(i) for i in range(len(filters))]
+    return Section("The first layer", f"{weights.shape[0]} filters of "
+                   f"{weights.shape[2]}x{weights.shape[3]} pixels; the first {len(filters)} are shown.", [
+        Pictures("Filters", filters, numbers, "Each scaled to its own range."),
+        Pictures(f"Their answers to {test.ids[0]}", maps, numbers, "Bright: strong positive answer."),
+    ])  # fmt: skip
+
+
+def _scaled(values: np.ndarray) -> np.ndarray:
+    """(C, H, W) of any range to (H, W, 3) uint8."""
+    low, high = float(values.min()), float(values.max())
+    unit = (values - low) / (high - low) if high > low else np.zeros_like(values)
+    grey = (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
+
+
+def costs(results: Results) -> Section:
+    """Seconds, energy, parameters, FLOPs."""
+    cost = results.extra["cost"]
+    joules = cost["joules"]
+    energy = "not measurable on this machine"
+    if joules is not None:
+        energy = f"{joules / 3600:.3g} Wh (processor packages, idle share included)"
+    rows = [
+        ["training time", f"{cost['seconds']:.0f} s on {cost['device']}"],
+        ["energy of training", energy],
+        ["trainable parameters", f"{cost['parameters']:,}"],
+        ["FLOPs of one image", f"{cost['flops']:,} (a multiply-add counts as two)"],
+    ]
+    if "pruned" in results.extra:
+        rows.append(["pruned", f"{results.extra['pruned']['text']}; from {results.extra['pruned']['from']}"])
+    return Section("Cost", exhibits=[Table("", ["what", "how much"], rows)])
+
+
+def how_to_load(run: Run, results: Results) -> Section:
+    """How to use the model, and what its numbers do not say."""
+    text = (
+        "In Python:\n\n"
+        "    import sightline as sl\n"
+        f'    model = sl.load("{run.path.as_posix()}")\n'
+        '    for outcome in model.predict("new-photos/"):\n'
+        "        print(outcome.id, outcome.row)\n\n"
+        "On the command line:\n\n"
+        f"    sightline predict {run.path.as_posix()} new-photos/ --out predictions.csv\n\n"
+        "The scores hold for images that come from where the test images came from. They say nothing "
+        "about other cameras, places or times."
+    )
+    return Section("How to use the model", text)

@@ -1,0 +1,300 @@
+"""Carry out a plan: loaders, model, training. Shared by train and tune."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import torch
+
+from sightline.console import say
+from sightline.core.dataset import Dataset
+from sightline.core.model import Model
+from sightline.core.run import Run
+from sightline.data.loading.loader import Augment, Loader
+from sightline.data.loading.preprocess import seen
+from sightline.data.loading.tiles import Joined, batches
+from sightline.data.transforms.standard import standard
+from sightline.devices import Devices
+from sightline.evaluation.frozen_features import Frozen
+from sightline.evaluation.run_data import placed
+from sightline.inference.predict_batches import Predicted, predict
+from sightline.models.surgery import layer_widths
+from sightline.models.weights import embedded, load
+from sightline.training import auto_batch_size, pruned_run, teacher_run, threads
+from sightline.training.callbacks.base import Callback
+from sightline.training.callbacks.early_stop import EarlyStop
+from sightline.training.callbacks.energy import Energy
+from sightline.training.callbacks.events import Events
+from sightline.training.initial_weights import tuned_side, unsuited
+from sightline.training.plan import Plan
+from sightline.training.probe import fit_probe
+from sightline.training.recipe import size_in_bytes
+from sightline.training.trainers import gradient
+
+_ONE = threading.RLock()
+
+MAX_PROBE_IMAGES = 10_000
+"""Training images that the head is fitted on before training; with more, training itself does better."""
+FEW_PROBE_IMAGES = 1_000
+"""Up to so many images each is seen in all views."""
+MAX_PROBE_VIEWS = 4
+"""The plain one, and changed ones: few images are better used so, for some seconds more."""
+
+
+def build_model(plan: Plan, *, bare: bool = False) -> Model:
+    """The model with its initial weights: seeded, published, or from a file or run.
+
+    Args:
+        plan: What to build.
+        bare: Leave out weights that are fetched or read, since others will replace them.
+    """
+    torch.manual_seed(plan.asked.seed)
+    if bare:
+        return layer_widths.build(plan.method.MODEL, plan.settings)
+    model: Model = plan.method.MODEL(plan.settings, pretrained=plan.start.pretrained)
+    pixels = getattr(model.backbone(), "pixels", None)
+    if pixels is not None:
+        model.set_pixels(*pixels)
+    if plan.asked.weights:
+        _begin(model, plan, Path(plan.asked.weights))
+    return model
+
+
+def _begin(model: Model, plan: Plan, source: Path) -> None:
+    """Weights from a file or run: into the whole model if they are of its method, else into its backbone."""
+    backbone, card = model.backbone(), load.card_beside(source)
+    settings = card.get("settings", {})
+    same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
+    theirs, ours = ((info or {}).get("classes") for info in (card.get("info"), card_of(plan, {})["info"]))
+    names = [list((class_info or {}).get("names", ())) for class_info in (theirs, ours)]
+    other = bool(card) and names[0] != names[1]
+    into = model if same or backbone is None else backbone
+    loaded = load.load_into(into, source, fresh_head=other)
+    if other and not loaded.fresh and len(names[0]) == len(names[1]):
+        few = [", ".join(some[:5]) + (", ..." if len(some) > 5 else "") for some in names]
+        say(
+            f"weights   The classes there are {few[0]}, here {few[1]}: what was learnt of each is taken for "
+            "the one of the same number."
+        )
+
+
+def loader(
+    plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False, mix: bool = True
+) -> Loader | Joined:
+    """Batches of a data set as the plan's model sees them; in training changed, and mixed if `mix`."""
+    recipe = plan.recipe
+    return batches(
+        dataset,
+        plan.settings,
+        # Batch norm cannot take a lone image: a remainder that small waits for the next epoch's order.
+        least=2 * devices.world,
+        batch_size=recipe.batch_size or 32,
+        train=train,
+        seed=plan.asked.seed,
+        sampler=recipe.sampler or "shuffled",
+        workers=recipe.workers or 0,
+        cache=size_in_bytes(recipe.cache or "0"),
+        augment=_augment(plan, mix) if train else None,
+        rank=devices.rank,
+        world=devices.world,
+    )
+
+
+def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
+    """What changes training batches: the standard picture augmentation, and what the task makes of it."""
+    recipe, strength = plan.recipe, plan.recipe.augment or "none"
+    pictures = standard(
+        strength,
+        flip=recipe.flip == "yes",
+        size=tuple(plan.settings["size"]),
+        grey=plan.settings["channels"] == 1,
+    )
+    return lambda progress: plan.task.augment(strength, pictures, progress) if mix else pictures
+
+
+def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
+    """Fits the head before training, where the recipe wants it."""
+    if not plan.recipe.probe:
+        return None
+    part = plan.part("train")
+    order = np.random.default_rng(plan.asked.seed).permutation(len(part))
+    part = part.subset(np.sort(order[:MAX_PROBE_IMAGES]))
+    plain: Any = loader(plan, part, devices)
+    val: Any = loader(plan, plan.part("val"), devices)
+    count = int(np.clip(MAX_PROBE_VIEWS * FEW_PROBE_IMAGES // len(part), 1, MAX_PROBE_VIEWS))
+    changed = [loader(plan, part, devices, train=True, mix=False)] * (count - 1)
+    views: Any = [plain, *(changed if plan.recipe.augment != "none" else ())]
+    return lambda model: fit_probe(model, views, val, devices)
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """One training at a time in a process: all draw from PyTorch's one generator, and set its threads."""
+    if not _ONE.acquire(blocking=False):
+        say("Another training of this process is under way; this one waits for its end.")
+        _ONE.acquire()
+    try:
+        yield
+    finally:
+        _ONE.release()
+
+
+@_alone()
+def fit(
+    plan: Plan, run: Run, devices: Devices, *, resume: bool = False, extra: Sequence[Callback] = ()
+) -> tuple[Model, float]:
+    """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
+    bare = resume and run.checkpoint("last") is not None
+    facts: dict[str, Any] = {}
+    if plan.asked.prune is None or bare:
+        model = build_model(plan, bare=bare).to(devices.device)
+    else:
+        torch.manual_seed(plan.asked.seed)
+        pruned, facts["pruned"] = pruned_run.build(plan)
+        model = pruned.to(devices.device)
+    if not bare:
+        facts["weights"] = getattr(model.backbone(), "origin", "scratch")
+    if devices.first:
+        run.update(settings=plan.settings, **facts)
+    if plan.recipe.channels_last:
+        model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    train: Any = loader(plan, plan.part("train"), devices, train=True)
+    val = loader(plan, plan.part("val"), devices)
+    training = gradient.fit(
+        model,
+        train,
+        lambda m: validation(m, val, plan, devices),
+        plan.recipe,
+        run,
+        devices,
+        seed=plan.asked.seed,
+        callbacks=[*_callbacks(plan, run, devices), *extra],
+        resume=resume,
+        teacher=teacher_run.opened(plan, devices),
+        prepare=_probe(plan, devices),
+        doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
+    )
+    return model, training.elapsed
+
+
+def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
+    """Loss and main score on validation; "val_score" is turned so that higher is better."""
+    prediction = predict(model, val, devices)
+    main = plan.task.card.score
+    metric = plan.task.metrics()[main]
+    metric.update(prediction.prediction, prediction.truth)
+    value = metric.compute()
+    turned = value if metric.card.higher_is_better else -value
+    return {"val_loss": prediction.loss, f"val_{main}": value, "val_score": turned}
+
+
+def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
+    """Predictions of the trained model on some items, in their order."""
+    with threads.few([model], plan.recipe.batch_size or 32, devices):
+        return predict(model, loader(plan, dataset, devices), devices)
+
+
+def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:
+    """The installed network that baselines look through, where the images are photographs and it is there."""
+    if not any(b.frozen for b in plan.task.baselines()) or unsuited(plan.dataset, plan.scan):
+        return None
+    if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
+        say(f"baseline  frozen: left out. {lack}")
+        return None
+    side = tuned_side(plan.scan)
+    channels = 1 if (plan.scan.channels == 1).all() else 3
+    return Frozen((side, side), channels, plan.settings["fit"], devices.device)
+
+
+def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
+    callbacks: list[Callback] = []
+    tracker = plan.recipe.tracker or "none"
+    if tracker != "none" and devices.first:
+        callbacks.append(importlib.import_module(f"sightline.training.callbacks.base.{tracker}").Tracker(run))
+    callbacks += [Energy(run), Events(run)]
+    if plan.recipe.patience:
+        callbacks.append(EarlyStop(plan.recipe.patience))
+    return callbacks
+
+
+def sized(plan: Plan, devices: Devices) -> Plan:
+    """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
+    device = devices.device
+    given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
+    if device.type != "cuda" or given.get("batch_size") is not None:
+        return plan
+    train = plan.part("train")
+    start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
+
+    def targets(n: int) -> Any:
+        settings = plan.settings
+        return seen(train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), settings["fit"])[0]
+
+    model: Model = plan.method.MODEL(plan.settings).to(device)
+    most_that_fit = devices.gather(auto_batch_size.on_gpu(model, targets, start, device))[0]
+    say(f"batch     {most_that_fit} images a step: the most, up to {start}, that fit on {device}")
+    return replace(plan, recipe=replace(plan.recipe, batch_size=most_that_fit))
+
+
+def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
+    """What model.json says: all that is needed to use the weights."""
+    return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
+
+
+def facts(plan: Plan) -> dict[str, Any]:
+    """What run.json says of the plan."""
+    return {
+        "asked": placed(asdict(plan.asked)),
+        "recipe": asdict(plan.recipe),
+        **card_of(plan, plan.settings),
+        "why": plan.why,
+        "notes": list(plan.notes),
+        "data": {
+            "name": plan.dataset.name,
+            "source": plan.asked.data,
+            "format": plan.dataset.format,
+            "images": len(plan.dataset),
+            "classes": list(plan.dataset.classes.names) if plan.dataset.classes else [],
+            "outputs": list(plan.dataset.outputs),
+            "fingerprint": plan.dataset.fingerprint(),
+            "parts": {s: len(plan.dataset.where(s)) for s in ("train", "val", "test")},
+        },
+        "seed": plan.asked.seed,
+        **teacher_run.record(plan),
+        **machine(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Versions and machine, for the record."""
+    names = ("sightline", "torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow")
+    versions = {}
+    for name in names:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return {
+        "sightline": versions.get("sightline", "?"),
+        "versions": versions,
+        "machine": {
+            "system": platform.platform(),
+            "python": sys.version.split()[0],
+            "processor": platform.processor() or platform.machine(),
+            "cores": psutil.cpu_count(logical=True),
+            "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        },
+        "started": time.strftime("%Y-%m-%d %H:%M:%S"),
+    }

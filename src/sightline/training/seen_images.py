@@ -1,0 +1,111 @@
+"""What a run has learnt, by the bytes of the pictures, and whether another run would be tested on it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sightline import storage
+from sightline.core.dataset import Dataset
+from sightline.core.run import Run
+from sightline.errors import UsageError
+from sightline.training.plan import Plan
+
+FILE = "learnt.json"
+"""In a run: digests of the pictures that it was trained on, and of those that it began with were."""
+
+
+def write(plan: Plan, run: Path) -> None:
+    """Write down what a run of this plan learns."""
+    before: set[str] = set()
+    for source in (plan.asked.weights, plan.asked.teacher):
+        if source is not None and (folder := _run_of(Path(source))) is not None:
+            before |= _learnt(folder)
+    trained = set(_digests(plan.part("train")).values())
+    storage.write_json(run / FILE, {"train": sorted(trained), "before": sorted(before - trained)})
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan with what is to be said of the weights that it begins with; as it is where there are none.
+
+    Raises:
+        UsageError: If they have learnt images that are held out here.
+    """
+    if plan.asked.weights is None:
+        return plan
+    return replace(plan, notes=(*plan.notes, *unseen(plan, Path(plan.asked.weights), "--weights")))
+
+
+def unseen(plan: Plan, source: Path, option: str) -> list[str]:
+    """What is to be said of images that are held out here and that weights may have learnt.
+
+    Args:
+        plan: The run that will be tested on them.
+        source: A run or what lies in one, or a file of weights from elsewhere.
+        option: That named it.
+
+    Raises:
+        UsageError: If such images are among them, by their bytes.
+    """
+    run = _run_of(source)
+    if run is None or not ((run / FILE).is_file() or (run / "splits.json").is_file()):
+        return [f"What {option} {source} was trained on is not on record: it may know the test images."]
+    held = plan.dataset.subset([i for i, s in enumerate(plan.dataset.splits) if s != "train"])
+    named = _names(run)
+    overlapping = [item for item in held.ids if item in named]
+    if (run / FILE).is_file():
+        own_digests = set(
+            _digests(plan.part("train")).values()
+        )  # copies across this split are a finding of the check
+        learnt = _learnt(run) - own_digests
+        certain = [item for item, digest in _digests(held).items() if digest in learnt]
+    else:  # a run of before pictures were written down
+        same = Run.open(run).facts["data"]["fingerprint"] == plan.dataset.fingerprint()
+        certain = overlapping if same else []
+    if certain:
+        raise UsageError(
+            f"{option} {source} was trained on {_some(certain, held)}, so no score on them would hold. "
+            f"Split the data as it did: --splits {run}."
+        )
+    if overlapping:
+        return [
+            f"{_some(overlapping, held)} have names of images that {option} {source} was trained on, and "
+            "other bytes. Where they are the same pictures, the scores are too good."
+        ]
+    return []
+
+
+def _some(overlapping: list[str], held: Dataset) -> str:
+    return f"{len(overlapping)} of the {len(held)} images held out here ({', '.join(overlapping[:3])})"
+
+
+def _digests(dataset: Dataset) -> dict[str, str]:
+    """Id to digest of the stored bytes."""
+    return {item: dataset.pixels.digest(i) for i, item in enumerate(dataset.ids)}
+
+
+def _learnt(run: Path) -> set[str]:
+    """Digests of what a run, and what it began with, was trained on; empty where that is not on record."""
+    file = run / FILE
+    digests = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return {digest for part in digests.values() for digest in part}
+
+
+def _names(run: Path) -> set[str]:
+    file = run / "splits.json"
+    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return set(record.get("train", ()))
+
+
+def _run_of(source: Path) -> Path | None:
+    """The run folder that weights are of: the folder itself, or one that it lies in."""
+    return next((f for f in _around(source.absolute()) if (f / "run.json").is_file()), None)
+
+
+def _around(source: Path) -> Iterator[Path]:
+    yield source
+    if source.name == "model" or source.is_file():
+        yield from list(source.parents)[:2]  # RUN/model/model.safetensors, RUN/checkpoints/... are deeper

@@ -1,0 +1,125 @@
+"""The run that a model learns from: does it fit, what has it seen, and its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.commands.load import read_card, restore
+from sightline.core.run import Run
+from sightline.devices import Devices
+from sightline.errors import DataError, UsageError
+from sightline.models.surgery import layer_widths
+from sightline.training import seen_images
+from sightline.training.distillation import Teacher
+from sightline.training.plan import Plan
+
+SHARE = 0.5
+"""Of the loss that is the distance to the teacher, where none is asked for."""
+
+
+def checked(plan: Plan) -> Plan:
+    """The plan with what is to be said of its teacher; as it is where there is none.
+
+    Raises:
+        UsageError: If the teacher was made for something else, or has learnt images that are held out here.
+        DataError: If it holds no model.
+    """
+    arguments, share = plan.asked, plan.recipe.distill
+    if arguments.teacher is None:
+        return plan
+    share = SHARE if share is None else share
+    path = Path(arguments.teacher)
+    card = read_card(path)[1]
+    fits(plan, path, card, "--teacher")
+    description = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
+    notes = (*plan.notes, *seen_images.unseen(plan, path, "--teacher"))
+    return replace(
+        plan,
+        recipe=replace(plan.recipe, distill=share),
+        why={**plan.why, "teacher": description},
+        notes=notes,
+    )
+
+
+def named(card: Mapping[str, Any]) -> str:
+    """The network of a model.json, in words."""
+    settings = card["settings"]
+    return str(settings.get("backbone") if settings["method"] == "net" else settings["method"])
+
+
+def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
+    """Refuse a run that answers another question.
+
+    Raises:
+        UsageError: If its task, classes, outputs or channels are others.
+    """
+    theirs, own_info = card["info"], json.loads(json.dumps(asdict(plan.task.info)))
+    if card["settings"]["task"] != plan.task.card.name:
+        raise UsageError(
+            f"{option} {path} was trained for task '{card['settings']['task']}', this is "
+            f"'{plan.task.card.name}'. Name a run of this task."
+        )
+    for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of pictures"),
+                       ("multi", "several labels an image")):  # fmt: skip
+        if theirs[name] != own_info[name]:
+            names_of_both = [
+                (x or {}).get("names") if name == "classes" else x for x in (theirs[name], own_info[name])
+            ]
+            raise UsageError(
+                f"{option} {path} was made for other {what}: {names_of_both[0]}, where these data have "
+                f"{names_of_both[1]}, and their order counts. Train it on the same class table first."
+            )
+
+
+def record(plan: Plan) -> dict[str, Any]:
+    """What run.json says of the teacher: where it is, and the SHA-256 of its weights."""
+    if plan.asked.teacher is None:
+        return {}
+    folder, card = read_card(Path(plan.asked.teacher))
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    return {"teacher": {"run": plan.asked.teacher, "model": named(card), "weights": digest}}
+
+
+def unchanged(plan: Plan, run: Run) -> None:
+    """Refuse to go on with another teacher than training began with.
+
+    Raises:
+        DataError: If its weights are others now.
+    """
+    now, then = record(plan).get("teacher", {}), run.facts.get("teacher", {})
+    if now.get("weights") != then.get("weights"):
+        raise DataError(
+            f"The teacher {now.get('run')} has other weights than when {run.path} began "
+            f"({str(now.get('weights'))[:12]}, then {str(then.get('weights'))[:12]}). Start a new run."
+        )
+
+
+def opened(plan: Plan, devices: Devices) -> Teacher | None:
+    """The teacher of a plan on the device; None where there is none."""
+    if plan.asked.teacher is None:
+        return None
+    path = Path(plan.asked.teacher)
+    model = restore(path)[0].to(devices.device).eval().requires_grad_(False)
+    return Teacher(model, plan.recipe.distill or 0.0, str(path))
+
+
+def tried(plan: Plan) -> None:
+    """Try on two empty pictures that a student of this plan can be compared with its teacher.
+
+    Raises:
+        UsageError: If it cannot.
+    """
+    teacher = opened(plan, Devices(torch.device("cpu")))
+    if teacher is None:
+        return
+    shape = (2, plan.settings["channels"], *plan.settings["size"])
+    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    teacher.check(layer_widths.build(plan.method.MODEL, plan.settings), images)
