@@ -24,11 +24,11 @@ from typing import Any
 
 import sightline as sl
 from _common import arguments, report
-from sightline.commands.load import restore
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
 from sightline.export.formats import EXPORTERS
 from sightline.export.graph import Graph
+from sightline.inference.model_folder import restore
 
 FORMATS = ({"to": "onnx"}, {"to": "onnx", "int8": True}, {"to": "openvino"}, {"to": "openvino", "int8": True})
 ROUNDS = 3

@@ -27,8 +27,9 @@ from sightline.commands import predict
 from sightline.core.run import Run
 from sightline.data.io.video_writer import VideoWriter
 from sightline.devices import Devices
+from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
-from sightline.training.plan import Asked, plan
+from sightline.training.plan import make_plan
 from sightline.training.runner import card_of, facts, fit
 
 STATUS = Path("/proc/self/status")
@@ -55,7 +56,7 @@ class Watch(Callback):
 def train(out: Path, data: str, size: int, epochs: int) -> list[float]:
     """Train yolo-n as `sightline train` does, and keep the model in a run folder; MiB after each epoch."""
     recipe = {"epochs": epochs, "size": size}
-    train_plan = plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
+    train_plan = make_plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
     devices, watch = Devices.start("cpu", train_plan.recipe.precision), Watch()
     run = Run.create(out, {"verb": "train", **facts(train_plan)})
     model, _ = fit(train_plan, run, devices, extra=[watch])

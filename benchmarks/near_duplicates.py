@@ -28,8 +28,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sightline.commands.check import look
 from sightline.core.targets.label import Label
+from sightline.data.check import look
 from sightline.data.checks import near_duplicates
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data

@@ -35,7 +35,8 @@ from sightline.devices import Devices
 from sightline.metrics import intervals
 from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
-from sightline.training.plan import Asked, plan
+from sightline.training.arguments import Asked
+from sightline.training.plan import make_plan
 from sightline.training.runner import build_model, loader
 from sightline.training.trainers import gradient
 
@@ -141,7 +142,7 @@ def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     del minutes, start
     recipe = {"epochs": 1, "batch_size": 8, "workers": 2}
     arguments = Asked(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
-    train_plan = plan(arguments)
+    train_plan = make_plan(arguments)
     part = train_plan.part("train").subset(range(PICTURES))
     devices = Devices.start("cpu", "fp32")
 

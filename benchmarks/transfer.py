@@ -26,13 +26,13 @@ from torchvision.datasets import ImageFolder
 
 import sightline as sl
 from _common import arguments, report
-from sightline.commands.load import restore
 from sightline.core.run import Run
 from sightline.data.loading.tiles import batches
 from sightline.data.open import open_data
 from sightline.devices import Devices
 from sightline.evaluation import conclusions
 from sightline.evaluation.run_data import open_own
+from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import predict
 from sightline.metrics.intervals import exact
 from sightline.models import registry

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sightline._version import __version__ as __version__
 from sightline.quiet import be_quiet
-
-__version__ = "0.1.0"
 
 __all__ = [
     "Recipe",

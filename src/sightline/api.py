@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from sightline.commands.check import Checked
     from sightline.commands.compare import Comparison
     from sightline.commands.export import Exported
-    from sightline.commands.predict import Predicted
     from sightline.core.predictor import Predictor
     from sightline.core.report import Results, Table
     from sightline.core.run import Run
+    from sightline.inference.summary import Predicted
 
 
 @verb

@@ -19,8 +19,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Parameter, Token, convert
 
-import sightline
 from sightline import api
+from sightline._version import __version__
 from sightline.config import fitted, is_number
 from sightline.errors import SightlineError
 from sightline.training.recipe import Recipe
@@ -52,7 +52,7 @@ def build() -> App:
     """The whole command line, before it has seen any argument."""
     Parameter(name="*")(Recipe)
     app = App(
-        name="sightline", help=HELP, version=sightline.__version__, version_flags=["--version", "-v"],
+        name="sightline", help=HELP, version=__version__, version_flags=["--version", "-v"],
         result_action="return_value", default_parameter=Parameter(converter=_converted),
     )  # fmt: skip
     app.meta.help_format = app.help_format = "markdown"

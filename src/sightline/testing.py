@@ -22,9 +22,11 @@ from sightline.data.scan import scan
 from sightline.models.surgery import layer_widths
 from sightline.models.surgery.pruning import prune
 from sightline.storage import read_tensors, write_json, write_tensors
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, task_type
+from sightline.training.arguments import Asked
 from sightline.training.distillation import Teacher
-from sightline.training.plan import Asked, Looked, Plan, plan, task_type
+from sightline.training.plan import Plan, make_plan
+from sightline.training.prepare_data import Looked
 from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model, card_of
 
@@ -40,7 +42,7 @@ def toy_plan(name: str, *, n: int = 8, model: str | None = None) -> Plan:
     splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
     recipe = vars(Recipe(augment="none", batch_size=n))
     arguments = Asked("toy", task=name, model=model, recipe=recipe, options=small)
-    return plan(arguments, prepared, splits=splits)
+    return make_plan(arguments, prepared, splits=splits)
 
 
 def batch_of(dataset: Dataset) -> Batch:

@@ -12,14 +12,13 @@ import torch
 from PIL import Image
 
 import sightline as sl
-from sightline.commands.load import restore
 from sightline.core.dataset import Dataset
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import VOID, Masks
 from sightline.data.formats import coco, masks
 from sightline.errors import DataError
-from sightline.tasks import TASKS
-from sightline.training.plan import task_type
+from sightline.inference.model_folder import restore
+from sightline.tasks import TASKS, task_type
 
 PARTS = np.array(["train"] * 8 + ["val"] * 4 + ["test"] * 4, dtype=object)
 PLACED = [name for name in TASKS.names() if TASKS.load(name).CARD.truth in ("instances", "outlines", "masks")]

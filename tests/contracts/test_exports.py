@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 import sightline as sl
-from sightline.commands.load import restore
 from sightline.errors import MissingExtra, SightlineError, UsageError
 from sightline.export import crash_check
 from sightline.export.formats import EXPORTERS
 from sightline.export.graph import Graph, Job
+from sightline.inference.model_folder import restore
 
 QUICK = {"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu"}
 TASKS: dict[str, tuple[str, dict[str, Any]]] = {

@@ -16,9 +16,11 @@ from sightline.core.sample import Batch
 from sightline.data.loading.preprocess import seen
 from sightline.data.scan import scan
 from sightline.errors import UsageError
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, task_type
+from sightline.training.arguments import Asked
 from sightline.training.first_step import tried
-from sightline.training.plan import Asked, Looked, Plan, plan, task_type
+from sightline.training.plan import Plan, make_plan
+from sightline.training.prepare_data import Looked
 from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model
 from tests.user.conftest import sightline, write_photos  # noqa: F401
@@ -46,7 +48,7 @@ def looked(task: str) -> Looked:
 def planned(task: str, model: str, size: int, batch: int) -> Plan:
     recipe = Recipe(augment="none", size=size, batch_size=batch)
     splits = np.array([*["train"] * 6, "val", "test"], dtype=object)
-    return plan(
+    return make_plan(
         Asked("toy", task=task, model=model, pretrained="no", recipe=vars(recipe)),
         looked(task),
         splits=splits,

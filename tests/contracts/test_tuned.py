@@ -12,17 +12,18 @@ import torch
 from PIL import Image
 
 import sightline as sl
-from sightline.commands.load import restore
 from sightline.core.run import Run
 from sightline.data.formats import coco, masks, yolo
 from sightline.data.open import open_data
 from sightline.evaluation import conclusions
 from sightline.export.formats import EXPORTERS
 from sightline.export.graph import Graph
+from sightline.inference.model_folder import restore
 from sightline.models.weights import embedded
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
-from sightline.training.plan import Asked, plan
+from sightline.training.arguments import Asked
+from sightline.training.plan import make_plan
 from sightline.training.runner import build_model
 from sightline.training.state import Training
 from tests.contracts.test_exports import exported
@@ -79,7 +80,7 @@ def runs(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def planned(data: Path, task: str, **more: Any) -> Any:
-    return plan(Asked(str(data), task=task, recipe={"size": 64, "epochs": 1}, **more))
+    return make_plan(Asked(str(data), task=task, recipe={"size": 64, "epochs": 1}, **more))
 
 
 @pytest.mark.parametrize("task", PLACES)

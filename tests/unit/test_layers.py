@@ -13,7 +13,7 @@ import sightline
 ROOT = Path(sightline.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 LAYERS = [
-    {"errors", "quiet"},
+    {"_version", "errors", "quiet"},
     {"console"},
     {"config", "devices", "storage"},
     {"core"},
@@ -58,8 +58,8 @@ DOORS = {
     "segmentation_models_pytorch": {"tasks/semantic/models/_smp.py"},
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
-PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks", "export/formats",
-           "losses/semantic")  # fmt: skip
+PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
+           "export/formats", "losses/semantic")  # fmt: skip
 
 
 def layer(module: str) -> int | None:
@@ -92,6 +92,41 @@ def name(file: Path) -> str:
     return ".".join(["sightline", *file.relative_to(ROOT).with_suffix("").parts])
 
 
+def graph() -> dict[str, set[str]]:
+    """Files of the package that each of its files imports, late and typing imports included."""
+    files = {name(f).removesuffix(".__init__"): f for f in FILES}
+    arrows: dict[str, set[str]] = {}
+    for module, file in files.items():
+        arrows[module] = set()
+        package = module if file.stem == "__init__" else module.rpartition(".")[0]
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                arrows[module] |= {a.name for a in node.names} & files.keys()
+            elif isinstance(node, ast.ImportFrom):
+                start = package.split(".")[: len(package.split(".")) + 1 - node.level] if node.level else []
+                base = ".".join([*start, *([node.module] if node.module else [])])
+                for alias in node.names:
+                    target = f"{base}.{alias.name}"
+                    arrows[module] |= {target if target in files else base} & files.keys()
+        arrows[module].discard(module)
+    return arrows
+
+
+def test_no_two_files_import_each_other_in_a_circle() -> None:
+    arrows = graph()
+    del arrows["sightline"]  # its names are imported when they are first used
+    while leaves := {m for m, targets in arrows.items() if not targets & arrows.keys()}:
+        arrows = {m: targets for m, targets in arrows.items() if m not in leaves}
+    assert not arrows, f"These files import each other, or lie between such files: {sorted(arrows)}"
+
+
+def test_commands_are_imported_by_the_api_alone() -> None:
+    for module, targets in graph().items():
+        if module != "sightline.api" and not module.startswith("sightline.commands"):
+            commands = {t for t in targets if t.startswith("sightline.commands")}
+            assert not commands, f"{module} imports {sorted(commands)}: move what it needs out of the command"
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_imports_point_down(file: Path) -> None:
     here = layer(name(file))
@@ -115,7 +150,7 @@ def test_heavy_libraries_have_one_door(file: Path) -> None:
 @pytest.mark.parametrize("folder", PLUGINS)
 def test_plugins_do_not_import_each_other(folder: str) -> None:
     package = f"sightline.{folder.replace('/', '.')}"
-    shared = {"intervals", "compare", "calibration"}
+    shared = {"intervals", "compare", "calibration", "functional", "base"}
     for file in (ROOT / folder).glob("[!_]*.py"):
         for module, _ in imports(file):
             last = module.removeprefix(package + ".").split(".")[0]

@@ -25,9 +25,8 @@ from sightline.cli import build
 from sightline.config import build as built
 from sightline.errors import UsageError
 from sightline.models import registry
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, task_type
 from sightline.training.optimizers import check_name
-from sightline.training.plan import task_type
 from sightline.training.recipe import Recipe, seconds, size_in_bytes
 from tests.user.conftest import picture, write_photos
 

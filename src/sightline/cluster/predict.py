@@ -19,14 +19,15 @@ from sightline.cluster.parts import Parts, packed, schema, unpacked
 from sightline.cluster.predict_worker import Order, Worker
 from sightline.cluster.start import Cluster, cluster
 from sightline.cluster.stores import Found
-from sightline.commands.load import ModelPredictor, read_card
-from sightline.commands.predict import SHOWN, Predicted
 from sightline.console import say, track
 from sightline.data.io.video import EXTENSIONS as FILMS
 from sightline.errors import DataError, SightlineError, UsageError
 from sightline.inference.filters import Wish, chosen_of, kept
+from sightline.inference.model_folder import read_card
+from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Sources
+from sightline.inference.summary import SHOWN, Predicted
 from sightline.inference.writers import full_row
 from sightline.runtime.rows import Row
 
@@ -112,7 +113,7 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
     wish = Wish(kind_of(predictor.task.card.prediction), settings.get("classes", []), None, 0.0, None, films)
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     (answer,) = predictor.answers(Sources(grey), 1)
-    row = full_row(kept(predictor, answer, wish))
+    row = full_row(kept(predictor.task, answer, wish))
     if getattr(answer.outcome.prediction, "masks", None) is not None:
         row["masks"] = []
     own_columns = {"id": "text", "error": "text"}

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import sightline
+from sightline._version import __version__
 from sightline.cluster.parts import packed, schema
 from sightline.cluster.stores import is_address, pictures, read
-from sightline.commands.load import Answer, ModelPredictor
 from sightline.errors import UsageError
 from sightline.inference.filters import Wish, kept, least_of
+from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
-from sightline.inference.sources import Sources
+from sightline.inference.sources import Answer, Sources
 from sightline.inference.writers import full_row
 from sightline.runtime.rows import Row
 
@@ -50,7 +50,7 @@ class Order:
     columns: Mapping[str, str]
     column: str = ""
     pixels: str = ""
-    version: str = sightline.__version__
+    version: str = __version__
 
 
 class Worker:
@@ -65,10 +65,10 @@ class Worker:
     """
 
     def __init__(self, files: Mapping[str, bytes], order: Order) -> None:
-        if order.version != sightline.__version__:
+        if order.version != __version__:
             here = socket.gethostname()
             raise UsageError(
-                f"{here} has Sightline {sightline.__version__}, not {order.version}: install the same on all."
+                f"{here} has Sightline {__version__}, not {order.version}: install the same on all."
             )
         if order.pixels:
             os.environ[_PIXELS] = order.pixels
@@ -128,7 +128,7 @@ class Worker:
     def _rows(self, names: Mapping[str, str]) -> Iterator[Row]:
         """Rows of files, under the names of their inputs."""
         for answer in self.predictor.answers(Sources.of([Path(at) for at in names]), self.order.batch_size):
-            mine = kept(self.predictor, answer, self.wish)
+            mine = kept(self.predictor.task, answer, self.wish)
             yield self._row(mine, names)
 
     def _row(self, answer: Answer, names: Mapping[str, str]) -> Row:

@@ -22,8 +22,8 @@ _PLACES = ("data", "source", "weights", "model")
 
 
 def verb(function: F) -> F:
-    """Call `sightline.verbs.<name>.run` with the same arguments; numbers and paths among them are made what
-    they mean, from Python as from the command line.
+    """Call `sightline.commands.<name>.run` with the same arguments; numbers and paths among them become
+    what they mean, from Python as from the command line.
 
     The lists are functions `list_models` and so on, since `sightline.models` is a package.
     """
@@ -31,7 +31,7 @@ def verb(function: F) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        module = importlib.import_module(f"sightline.verbs.{name}")
+        module = importlib.import_module(f"sightline.commands.{name}")
         given, hints = signature(function).bind(*args, **kwargs), _hints(function)
         for key, value in given.arguments.items():
             given.arguments[key] = _meant(key, value, hints.get(key))

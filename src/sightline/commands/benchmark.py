@@ -20,7 +20,6 @@ import torch
 
 from sightline import storage
 from sightline.commands.export import files_of
-from sightline.commands.load import restore
 from sightline.console import say, track
 from sightline.core.report import Exhibit, Scatter, Score, Table
 from sightline.core.run import Run
@@ -29,6 +28,7 @@ from sightline.evaluation.run_data import data_of
 from sightline.export.formats import EXPORTERS
 from sightline.export.graph import Array, Graph, Runner
 from sightline.export.validation import gate
+from sightline.inference.model_folder import restore
 from sightline.report import page
 from sightline.report.page import Page, Section
 

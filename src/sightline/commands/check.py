@@ -14,11 +14,10 @@ from sightline.core.report import Exhibit, Finding, Table
 from sightline.core.run import Run
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import Masks
-from sightline.data.check import ORDER, finding_names, run_checks
+from sightline.data.check import ORDER, look, require_known
 from sightline.data.checks._report import class_counts, object_counts, pixel_counts
 from sightline.data.open import open_data
-from sightline.data.scan import Scan, scan
-from sightline.errors import DataError, UnknownName
+from sightline.evaluation import label_issues
 from sightline.tasks import TASKS
 
 LISTED = 5
@@ -126,8 +125,6 @@ def run(
 
 def _with_run(dataset: Dataset, run: Path, accept: Sequence[str], exif: str | None) -> Checked:
     """The result of a check in which the model of a run has a say."""
-    from sightline.evaluation import label_issues  # which leans on verbs that lean on this one
-
     witness = label_issues.witness(run, dataset)
     scanned, findings = look(dataset, exif)
     doubted, note = label_issues.ask(witness, dataset, scanned, findings)
@@ -136,40 +133,13 @@ def _with_run(dataset: Dataset, run: Path, accept: Sequence[str], exif: str | No
     return replace(checked, notes=(*checked.notes, note), doubts=tuple(f.name for f in doubted))
 
 
-def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]]:
-    """Scan all pictures once and run all checks; with `exif` given, its doubt is settled."""
-    scanned = scan(dataset)
-    findings = run_checks(dataset, scanned)
-    return scanned, [f for f in findings if exif is None or f.name != "exif-and-positions"]
-
-
-def refuse(findings: Sequence[Finding], accept: Sequence[str]) -> None:
-    """Stop where there are errors that the user has not accepted.
-
-    Raises:
-        DataError: Lists them, with how to mend them and how to accept them.
-        UnknownName: If something is accepted that no check reports.
-    """
-    _known(accept, findings)
-    errors = [f for f in findings if f.severity == "error" and f.name not in accept]
-    if not errors:
-        return
-    lines = [f"The data have {len(errors)} {'error' if len(errors) == 1 else 'errors'}:"]
-    for f in errors:
-        some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
-        lines += [f"  {f.name}: {f.message}", f"    Items: {some}"] if some else [f"  {f.name}: {f.message}"]
-        lines.append(f"    {f.fix} Or, if it is known and meant: --accept {f.name}")
-    lines.append("`sightline check DATA --out findings.json` lists all items.")
-    raise DataError("\n".join(lines))
-
-
 def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = ()) -> Checked:
     """The result of a check.
 
     Raises:
         UnknownName: If something is accepted that no check reports.
     """
-    _known(accept, findings)
+    require_known(accept, findings, label_issues.names())
     given = [s for s in ("", *SPLITS) if (dataset.splits == s).any()]
     classes: list[dict[str, Any]] = []
     if dataset.classes is not None:
@@ -199,14 +169,3 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
         findings=findings,
         accepted=tuple(accept),
     )
-
-
-def _known(accept: Sequence[str], findings: Sequence[Finding]) -> None:
-    known_names = {*finding_names(), *(f.name for f in findings)}
-    if not known_names.issuperset(accept):
-        from sightline.evaluation import label_issues  # which leans on verbs that lean on this one
-
-        known_names.update(label_issues.names())
-    for name in accept:
-        if name not in known_names:
-            raise UnknownName("finding", name, known_names, "`sightline check DATA` lists what is found.")

@@ -19,7 +19,7 @@ from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
 from sightline.metrics.compare import Paired, holm, paired
-from sightline.training.plan import task_from
+from sightline.tasks import task_from
 
 LEVEL = 0.05
 """Greatest p at which the data allow to say which run is better."""

@@ -10,12 +10,11 @@ from typing import Literal
 import numpy as np
 
 from sightline import storage
-from sightline.commands.check import look
-from sightline.commands.load import restore
 from sightline.console import say
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Results
 from sightline.core.run import Run, scoreboard
+from sightline.data.check import look
 from sightline.data.loading.tiles import batches
 from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
@@ -23,11 +22,12 @@ from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
 from sightline.evaluation import conclusions
 from sightline.evaluation.run_data import as_trained, open_own, same_question
+from sightline.inference import threads
+from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import predict
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.tasks import TASKS
-from sightline.training import threads
 from sightline.training.run_report import finder
 
 

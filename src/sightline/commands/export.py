@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-import sightline
 from sightline import storage
-from sightline.commands.load import restore
+from sightline._version import __version__
 from sightline.console import say
 from sightline.core.dataset import Dataset
 from sightline.core.report import Exhibit, Table
@@ -28,6 +27,7 @@ from sightline.export import crash_check
 from sightline.export.formats import EXPORTERS
 from sightline.export.graph import FORMAT, Array, Graph, Inside, Job, Runner
 from sightline.export.validation import BATCH, FLOAT, INTEGER, Gate, gate
+from sightline.inference.model_folder import restore
 
 CALIBRATION = 200
 """Training images that ranges of 8-bit numbers are measured on."""
@@ -186,7 +186,7 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) ->
     metric = next(({"name": k, **asdict(s)} for k, s in scores.items()), None)
     return {
         "format": FORMAT,
-        "version": sightline.__version__,
+        "version": __version__,
         "task": settings["task"],
         "model": card.name,
         "prediction": _prediction(settings["task"]),

@@ -17,8 +17,7 @@ from sightline.errors import DataError, UsageError
 from sightline.models import registry
 from sightline.models.layer_table import Layer, trace
 from sightline.models.surgery import layer_widths
-from sightline.tasks import TASKS
-from sightline.training.plan import task_type
+from sightline.tasks import TASKS, task_type
 
 COLUMNS = ("layer", "type", "output", "parameters", "FLOPs", "receptive field")
 NOTE = (

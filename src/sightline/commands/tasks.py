@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sightline.config import listed
 from sightline.core.report import Table
-from sightline.tasks import TASKS
-from sightline.training.plan import task_type
+from sightline.tasks import TASKS, task_type
 
 
 def run(name: str | None = None) -> Table:

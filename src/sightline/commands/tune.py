@@ -14,8 +14,10 @@ from sightline.core.run import Run
 from sightline.devices import Devices
 from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
 from sightline.training import first_step, seen_images
+from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
-from sightline.training.plan import Asked, Looked, Plan, look_at, plan
+from sightline.training.plan import Plan, make_plan
+from sightline.training.prepare_data import Looked, look_at
 from sightline.training.recipe import Recipe
 from sightline.training.runner import facts, fit
 
@@ -55,7 +57,7 @@ def run(
         options=options,
     )  # fmt: skip
     prepared = look_at(arguments)
-    first = _said(seen_images.checked(plan(arguments, prepared)))
+    first = _said(seen_images.checked(make_plan(arguments, prepared)))
     folder = Path(out) if out else Run.free(f"{prepared.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out.")
@@ -115,7 +117,7 @@ def _trial(
     drawn = _space(trial, first, set(arguments.recipe or {}) | set(arguments.options or {}))
     if trial.number == 0:
         drawn = {name: getattr(first.recipe, name) for name in drawn}
-    train_plan = plan(
+    train_plan = make_plan(
         replace(arguments, recipe={**(arguments.recipe or {}), **drawn}),
         prepared,
         splits=first.dataset.splits,

@@ -1,23 +1,26 @@
-"""Runs all data checks on what the scan has measured."""
+"""Scan a data set, run all checks on what was measured, and stop where they found errors."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.checks import CHECKS
-from sightline.data.scan import Scan
+from sightline.data.scan import Scan, scan
+from sightline.errors import DataError, UnknownName
 
 ORDER = ("error", "warning", "info")
 
 
-def run_checks(dataset: Dataset, scan: Scan) -> list[Finding]:
+def run_checks(dataset: Dataset, measured: Scan) -> list[Finding]:
     """What all checks find, and what reading the data had already found; the worst first.
 
     Where reading and a check report the same by the same name, the check's finding is kept.
     """
     findings: dict[str, Finding] = {}
     for name in CHECKS.names():
-        findings |= {f.name: f for f in CHECKS.load(name).run(dataset, scan)}
+        findings |= {f.name: f for f in CHECKS.load(name).run(dataset, measured)}
     mine = set(findings)
     extra = [f for f in dataset.problems if f.name not in mine]
     return sorted([*extra, *findings.values()], key=lambda f: ORDER.index(f.severity))
@@ -26,3 +29,47 @@ def run_checks(dataset: Dataset, scan: Scan) -> list[Finding]:
 def finding_names() -> list[str]:
     """Names of all findings that the checks may report: what --accept takes."""
     return sorted(n for name in CHECKS.names() for n in CHECKS.load(name).CARD.findings)
+
+
+def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]]:
+    """Scan all pictures once and run all checks; with `exif` given, its doubt is settled."""
+    scanned = scan(dataset)
+    findings = run_checks(dataset, scanned)
+    return scanned, [f for f in findings if exif is None or f.name != "exif-and-positions"]
+
+
+def refuse(findings: Sequence[Finding], accept: Sequence[str], known: Sequence[str] = ()) -> None:
+    """Stop where there are errors that the user has not accepted.
+
+    Args:
+        findings: What was found.
+        accept: Names of findings that are known and meant.
+        known: Names of findings that may be accepted beside those of the checks.
+
+    Raises:
+        DataError: Lists them, with how to mend them and how to accept them.
+        UnknownName: If something is accepted that no check reports.
+    """
+    require_known(accept, findings, known)
+    errors = [f for f in findings if f.severity == "error" and f.name not in accept]
+    if not errors:
+        return
+    lines = [f"The data have {len(errors)} {'error' if len(errors) == 1 else 'errors'}:"]
+    for f in errors:
+        some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
+        lines += [f"  {f.name}: {f.message}", f"    Items: {some}"] if some else [f"  {f.name}: {f.message}"]
+        lines.append(f"    {f.fix} Or, if it is known and meant: --accept {f.name}")
+    lines.append("`sightline check DATA --out findings.json` lists all items.")
+    raise DataError("\n".join(lines))
+
+
+def require_known(accept: Sequence[str], findings: Sequence[Finding], known: Sequence[str] = ()) -> None:
+    """Stop where something is accepted that is neither a finding of the checks nor in `known`.
+
+    Raises:
+        UnknownName: Names it, and what could have been meant.
+    """
+    known_names = {*finding_names(), *known, *(f.name for f in findings)}
+    for name in accept:
+        if name not in known_names:
+            raise UnknownName("finding", name, known_names, "`sightline check DATA` lists what is found.")

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline.commands.load import restore
 from sightline.console import say
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
@@ -21,10 +20,10 @@ from sightline.data.scan import Scan
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
 from sightline.evaluation.run_data import same_question
+from sightline.inference import threads
+from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import predict
-from sightline.tasks import TASKS
-from sightline.training import threads
-from sightline.training.plan import task_type
+from sightline.tasks import TASKS, task_type
 
 
 @dataclass(frozen=True)

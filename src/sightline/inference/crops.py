@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from sightline.commands.load import Answer
 from sightline.console import say
 from sightline.data.io.encode import encode_png
 from sightline.errors import UnreadableImage, UsageError
 from sightline.inference.output_paths import Places
 from sightline.inference.presenters import Kind
-from sightline.inference.sources import Sources
+from sightline.inference.sources import Answer, Sources
 
 
 @contextmanager

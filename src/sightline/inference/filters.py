@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sightline.core.predictor import Outcome
+from sightline.core.task import Task
 from sightline.errors import UnknownName, UsageError
 from sightline.inference.presenters import Kind, objects, only
+from sightline.inference.sources import Answer
 from sightline.runtime.answers import THRESHOLD
 from sightline.runtime.rows import Row
-
-if TYPE_CHECKING:
-    from sightline.commands.load import Answer, ModelPredictor
-    from sightline.inference.promptable import Prompted
 
 
 @dataclass(frozen=True)
@@ -61,19 +59,19 @@ def least_of(settings: Mapping[str, Any], min_score: float | None) -> float | li
     return chosen if min_score is None else min_score
 
 
-def counted(predictor: ModelPredictor | Prompted, outcome: Outcome, wish: Wish) -> Outcome:
+def counted(task: Task, outcome: Outcome, wish: Wish) -> Outcome:
     """The outcome with the objects that count, and the row that counts them."""
     if outcome.error or not wish.kind.objects:
         return outcome
     prediction, row = only(outcome.prediction, wish.least, wish.classes), outcome.row
     if len(prediction.labels) < len(outcome.prediction.labels):
-        (row,) = predictor.task.rows(prediction)
+        (row,) = task.rows(prediction)
     return replace(outcome, prediction=prediction, row=row)
 
 
-def kept(predictor: ModelPredictor | Prompted, answer: Answer, wish: Wish) -> Answer:
+def kept(task: Task, answer: Answer, wish: Wish) -> Answer:
     """The answer with what was asked for, and its row with the path."""
-    outcome = counted(predictor, answer.outcome, wish)
+    outcome = counted(task, answer.outcome, wish)
     prediction, row = outcome.prediction, outcome.row
     if wish.kind.objects and not outcome.error:
         row = {**row, "boxes": objects(prediction, wish.names)}

@@ -10,13 +10,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sightline.commands.load import Answer
 from sightline.console import quiet, say
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.instances import Instances
 from sightline.data.formats import FORMATS
 from sightline.data.io.pixels import Files, Pages
 from sightline.errors import UsageError
+from sightline.inference.sources import Answer
 
 
 def written_formats() -> list[str]:

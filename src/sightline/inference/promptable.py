@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sightline.commands.load import Answer, ModelPredictor
 from sightline.core.predictor import Outcome
 from sightline.devices import pick
 from sightline.errors import UnreadableImage, UsageError
-from sightline.inference.sources import Input, Sources
+from sightline.inference.predictor import ModelPredictor
+from sightline.inference.sources import Answer, Input, Sources
 from sightline.tasks import TASKS
 
 

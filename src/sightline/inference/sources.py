@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from sightline.console import say
+from sightline.core.predictor import Outcome
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
 from sightline.data.io.images import full_pages, probe
@@ -99,6 +100,19 @@ class _Film:
     """Something that has frames: a file, or the number of a webcam or an address as text."""
 
     source: Path | str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one picture, and the picture.
+
+    Attributes:
+        input: The picture.
+        outcome: Its prediction, or why there is none.
+    """
+
+    input: Input
+    outcome: Outcome
 
 
 class Sources:

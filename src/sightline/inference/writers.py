@@ -14,7 +14,6 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from sightline.commands.load import Answer
 from sightline.console import say
 from sightline.core.targets.masks import VOID
 from sightline.data.formats.yolo import shares
@@ -25,7 +24,7 @@ from sightline.errors import UnreadableImage, UsageError
 from sightline.inference.output_paths import Places
 from sightline.inference.prelabels import collected, written_formats
 from sightline.inference.presenters import Kind, codes
-from sightline.inference.sources import Sources
+from sightline.inference.sources import Answer, Sources
 from sightline.ops.draw import Colour, colour_of
 from sightline.runtime.rows import Row
 

@@ -9,24 +9,13 @@ from torch.nn import functional as F
 
 from sightline.core.targets.instances import Instances
 from sightline.models.detection.assigner import Assigned, assign, covered
-from sightline.models.heads.dfl import distribution_focal_loss, expectation
-from sightline.ops.boxes import ciou, from_distances, to_distances
+from sightline.models.heads.dfl import decoded, distribution_focal_loss
+from sightline.ops.boxes import ciou, to_distances
 
 MANY = 10
 """Places that answer for an object."""
 GAINS = {"box": 2.5, "sides": 0.5, "class": 1.0, "single": 1.0}
 """Weights of the parts, as in Xu et al., PP-YOLOE, 2022, section 2.4."""
-
-
-def decoded(places: Tensor, bins: Tensor) -> Tensor:
-    """Boxes in pixels, float32, from distributions of the distances to their sides.
-
-    Args:
-        places: (..., A, 3) centre x, centre y, stride.
-        bins: (..., A, 4 * n) logits of each distance: left, top, right, bottom, in strides.
-    """
-    distances = expectation(bins.reshape(*bins.shape[:-1], 4, bins.shape[-1] // 4))
-    return from_distances(places[..., :2], distances * places[..., 2:])
 
 
 def box_losses(outputs: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Tensor], Assigned]:

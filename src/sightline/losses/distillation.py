@@ -42,7 +42,7 @@ def labels(outputs: Tensor, goal: Tensor) -> Tensor:
 
 
 def places(outputs: Outputs, goal: Outputs) -> Outputs:
-    """What networks of `models/detection/yolo.py` say of each place: classes, sides of boxes, and what tasks add.
+    """Outputs of `models/detection/yolo.py` at each place: classes, sides of boxes, and what tasks add.
 
     Class scores of all places are compared, and divided by how many objects the teacher sees; what is said of
     an object is weighted by how sure the teacher is that there is one: empty ground would drown the objects.

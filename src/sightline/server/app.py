@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-import sightline
+from sightline._version import __version__
 from sightline.server import kserve, page, schema
 from sightline.server.engine import Engine
 from sightline.server.jobs import Job
@@ -47,7 +47,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
             await service.stop()
 
     app = FastAPI(
-        title="Sightline", version=sightline.__version__, lifespan=life, docs_url=None, redoc_url=None,
+        title="Sightline", version=__version__, lifespan=life, docs_url=None, redoc_url=None,
         description="Predictions for pictures. Nothing that is sent is stored.",
         openapi_url=None, redirect_slashes=False, telemetry=_NO_TELEMETRY,
     )  # fmt: skip

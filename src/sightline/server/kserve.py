@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-import sightline
+from sightline._version import __version__
 from sightline.server import schema
 from sightline.server.engine import Engine
 from sightline.server.jobs import Job, Ready
@@ -37,9 +37,7 @@ def _errors(*statuses: int) -> dict[int | str, schema.Json]:
 @router.get("", summary="The server", responses={**schema.answer("Name.", schema.OBJECT), **_errors()})
 async def server() -> Response:
     """Name, version and extensions."""
-    return _json(
-        {"name": "sightline", "version": sightline.__version__, "extensions": ["binary_tensor_data"]}
-    )
+    return _json({"name": "sightline", "version": __version__, "extensions": ["binary_tensor_data"]})
 
 
 @router.get("/health/live", summary="Whether the server lives",

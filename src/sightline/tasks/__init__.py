@@ -1,5 +1,35 @@
 """Tasks: one folder each, with CARD in its `__init__` and class Task in task.py."""
 
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sightline.config import build
 from sightline.core.folder import Folder
 
+if TYPE_CHECKING:
+    from sightline.core.task import Task
+
 TASKS = Folder(__name__, "task")
+
+
+def task_type(name: str) -> type[Task]:
+    """The Task class of a task's folder."""
+
+    task_class: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
+    return task_class
+
+
+def task_from(card: Mapping[str, Any]) -> Task:
+    """The task as a run stored it: in run.json, and in model.json."""
+    from sightline.core.dataset import Classes
+    from sightline.core.task import DataInfo
+
+    info, name = card["info"], card["settings"]["task"]
+    classes = info["classes"] and Classes(tuple(info["classes"]["names"]), tuple(info["classes"]["ids"]))
+    kind = task_type(name)
+    return kind(
+        DataInfo(**{**info, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
+    )

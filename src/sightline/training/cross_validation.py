@@ -10,7 +10,6 @@ import numpy as np
 from scipy.stats import t
 
 from sightline import storage
-from sightline.commands.load import read_card
 from sightline.console import say
 from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
@@ -18,10 +17,13 @@ from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
 from sightline.errors import DataError, UsageError
 from sightline.evaluation import conclusions
+from sightline.inference.model_folder import read_card
 from sightline.report import page
 from sightline.report.page import Page, Section
-from sightline.training import seen_images
-from sightline.training.plan import Asked, Looked, Plan, look_at, plan
+from sightline.training import seen_images, session
+from sightline.training.arguments import Asked
+from sightline.training.plan import Plan, make_plan
+from sightline.training.prepare_data import Looked, look_at
 from sightline.training.run_report import asked as asked_section
 from sightline.training.run_report import data as data_section
 from sightline.training.run_report import finder
@@ -84,7 +86,7 @@ def _plans(arguments: Asked, k: int) -> list[Plan]:
     same = together(prepared.dataset, prepared.scan)
     tests = folds(prepared.dataset, k, seed=arguments.seed, strata=prepared.strata, together=same)
     return [
-        seen_images.checked(plan(arguments, prepared, splits=_splits(prepared, test, arguments)))
+        seen_images.checked(make_plan(arguments, prepared, splits=_splits(prepared, test, arguments)))
         for test in tests
     ]
 
@@ -104,21 +106,15 @@ def _carry_out(plans: list[Plan], whole: Run) -> Run:
 
 def _fold(fold_plan: Plan, folder: Path) -> Run:
     """One fold: as it is if it is done, resumed if it was begun, else trained."""
-    from sightline.commands import train
-
     if not (folder / "splits.json").is_file():
-        return train.carry_out(fold_plan, folder, overwrite=folder.exists())
+        return session.execute_plan(fold_plan, folder, overwrite=folder.exists())
     run = Run.open(folder)
     if run.facts["state"] == "done":
         say(f"{folder} is done.")
         return run
     arguments = fold_plan.asked
-    return train.resume_one(
-        arguments.data,
-        folder,
-        arguments.device,
-        None if arguments.data_dir is None else Path(arguments.data_dir),
-    )
+    data_dir = None if arguments.data_dir is None else Path(arguments.data_dir)
+    return session.resume(run, arguments.data, arguments.device, data_dir)
 
 
 def _splits(prepared: Looked, test: np.ndarray, arguments: Asked) -> np.ndarray:

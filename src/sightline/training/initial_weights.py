@@ -20,7 +20,7 @@ from sightline.models.weights.download import Pretrained
 
 if TYPE_CHECKING:
     from sightline.core.dataset import Dataset
-    from sightline.training.plan import Asked
+    from sightline.training.arguments import Asked
     from sightline.training.recipe import Recipe
 
 MIN_COLOR_SIDE = 24

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 
-from sightline.commands.check import look, refuse
 from sightline.config import build
 from sightline.core.card import ModelCard, TaskCard
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.core.task import DataInfo, Task
 from sightline.data.checks._report import silent_parts
-from sightline.data.open import open_data
 from sightline.data.scan import Scan
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import registry
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, task_type
+from sightline.training.arguments import Asked
 from sightline.training.initial_weights import (
     GRAY,
     SMALL_SIDE,
@@ -38,41 +35,9 @@ from sightline.training.initial_weights import (
     untrained,
 )
 from sightline.training.optimizers import check_name
+from sightline.training.prepare_data import Looked, look_at
 from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.training.splits import divide
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What the user asked for; stored in the run, enough to ask the same again."""
-
-    data: str
-    task: str | None = None
-    model: str | None = None
-    format: str | None = None
-    target: str | None = None
-    pixel_range: str | None = None
-    exif: Literal["apply", "ignore"] | None = None
-    data_dir: str | None = None
-    splits: str | None = None
-    weights: str | None = None
-    pretrained: Literal["no", "auto", "yes"] = "auto"
-    teacher: str | None = None
-    prune: float | None = None
-    seed: int = 0
-    device: str = "auto"
-    accept: tuple[str, ...] = ()
-    recipe: Mapping[str, Any] | None = None
-    options: Mapping[str, Any] | None = None
-
-    @classmethod
-    def of(
-        cls, recipe: Recipe, accept: Sequence[str], paths: Mapping[str, Path | None], **given: Any
-    ) -> Asked:
-        """What a verb was called with, in the types of JSON; what the recipe leaves open is left out."""
-        values = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
-        texts: dict[str, Any] = {k: None if path is None else str(path) for k, path in paths.items()}
-        return cls(recipe=values, accept=tuple(accept), **texts, **given)
 
 
 @dataclass(frozen=True)
@@ -117,46 +82,7 @@ class Plan:
         return [*(f"{k:<9} {v}" for k, v in self.why.items()), f"{'recipe':<9} {recipe}", *self.notes]
 
 
-@dataclass(frozen=True)
-class Looked:
-    """Data that were opened, scanned and checked; several plans may share one look.
-
-    Attributes:
-        card: The task's card.
-        dataset: The usable items.
-        scan: What was measured of them.
-        findings: What the check found, on all items.
-        why: Decision to the reason for it.
-        notes: What was left out.
-    """
-
-    card: TaskCard
-    dataset: Dataset
-    scan: Scan
-    findings: list[Finding]
-    why: dict[str, str]
-    notes: list[str]
-
-    @property
-    def strata(self) -> np.ndarray | None:
-        """(N,) what a random split keeps in proportion."""
-        return task_type(self.card.name).strata(self.dataset.targets)
-
-
-def look_at(arguments: Asked) -> Looked:
-    """Open the data, scan and check them.
-
-    Raises:
-        DataError: If the data cannot be used, or have faults that were not accepted.
-    """
-    card, dataset, why = _task_and_data(arguments)
-    scan, findings = look(dataset, arguments.exif)
-    refuse(findings, arguments.accept)
-    dataset, scan, notes = _usable(dataset, scan)
-    return Looked(card, dataset, scan, findings, why, notes)
-
-
-def plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
+def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
     """Decide everything.
 
     Args:
@@ -217,59 +143,6 @@ def plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray
     return Plan(
         arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )
-
-
-def task_type(name: str) -> type[Task]:
-    """The Task class of a task's folder."""
-
-    task_class: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
-    return task_class
-
-
-def task_from(card: Mapping[str, Any]) -> Task:
-    """The task as a run stored it: in run.json, and in model.json."""
-    info, name = card["info"], card["settings"]["task"]
-    classes = info["classes"] and Classes(tuple(info["classes"]["names"]), tuple(info["classes"]["ids"]))
-    kind = task_type(name)
-    return kind(
-        DataInfo(**{**info, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
-    )
-
-
-def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
-    """The task's card and the data, each recognised by the other where not named."""
-    wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
-    dataset = open_data(
-        arguments.data,
-        truth=None if wanted is None else wanted.truth,
-        format=arguments.format,
-        target=arguments.target,
-        pixel_range=arguments.pixel_range,
-        exif=arguments.exif,
-        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
-    )
-    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
-    if wanted is not None:
-        why["task"] = f"{wanted.name}, as asked"
-        return wanted, dataset, why
-    cards = [TASKS.load(name).CARD for name in TASKS.names()]
-    fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
-    if len(fitting) != 1:
-        names = ", ".join(c.name for c in fitting) or "none"
-        raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "
-                         "Say which with --task.")  # fmt: skip
-    why["task"] = f"{fitting[0].name}: the data give {dataset.targets.says}"
-    return fitting[0], dataset, why
-
-
-def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
-    """Leave out what cannot be decoded, and say so (it was accepted, or it would be an error)."""
-    if scan.readable.all():
-        return dataset, scan, []
-    keep = np.flatnonzero(scan.readable)
-    lost = len(dataset) - len(keep)
-    note = f"{lost} unreadable images are left out, as accepted; the report lists them."
-    return dataset.subset(keep), scan.subset(keep), [note]
 
 
 def _enough(dataset: Dataset) -> None:

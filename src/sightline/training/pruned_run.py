@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sightline.commands.load import read_card, restore
 from sightline.console import say
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.errors import UsageError
+from sightline.inference.model_folder import read_card, restore
 from sightline.models.surgery import layer_widths, pruning
 from sightline.training import teacher_run
-from sightline.training.plan import Asked, Plan
+from sightline.training.arguments import Asked
+from sightline.training.plan import Plan
 
 SEEN = ("size", "fit", "tile")
 """Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""

@@ -29,10 +29,11 @@ from sightline.data.transforms.standard import standard
 from sightline.devices import Devices
 from sightline.evaluation.frozen_features import Frozen
 from sightline.evaluation.run_data import placed
+from sightline.inference import threads
 from sightline.inference.predict_batches import Predicted, predict
 from sightline.models.surgery import layer_widths
 from sightline.models.weights import embedded, load
-from sightline.training import auto_batch_size, pruned_run, teacher_run, threads
+from sightline.training import auto_batch_size, pruned_run, teacher_run
 from sightline.training.callbacks.base import Callback
 from sightline.training.callbacks.early_stop import EarlyStop
 from sightline.training.callbacks.energy import Energy
@@ -222,7 +223,7 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
     callbacks: list[Callback] = []
     tracker = plan.recipe.tracker or "none"
     if tracker != "none" and devices.first:
-        callbacks.append(importlib.import_module(f"sightline.training.callbacks.base.{tracker}").Tracker(run))
+        callbacks.append(importlib.import_module(f"sightline.training.callbacks.{tracker}").Tracker(run))
     callbacks += [Energy(run), Events(run)]
     if plan.recipe.patience:
         callbacks.append(EarlyStop(plan.recipe.patience))

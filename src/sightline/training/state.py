@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -14,11 +14,22 @@ from torch.optim.swa_utils import AveragedModel
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.devices import Devices
-from sightline.training.callbacks.base import Callback
 from sightline.training.checkpoint_state import pack, unpack
 from sightline.training.distillation import Teacher
 from sightline.training.lr_schedule import Plateau
 from sightline.training.recipe import Recipe
+
+
+class Stateful(Protocol):
+    """What a checkpoint keeps of things beside the network, so that a run goes on exactly."""
+
+    def state(self) -> dict[str, Any]:
+        """What must be kept; JSON-able."""
+        ...
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Inverse of `state`."""
+        ...
 
 
 @dataclass
@@ -45,7 +56,7 @@ class Training:
     run: Run
     devices: Devices
     seed: int
-    callbacks: Sequence[Callback]
+    callbacks: Sequence[Stateful]
     teacher: Teacher | None = None
     epoch: int = 1
     batch: int = 0

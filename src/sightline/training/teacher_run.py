@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.commands.load import read_card, restore
 from sightline.core.run import Run
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
+from sightline.inference.model_folder import read_card, restore
 from sightline.models.surgery import layer_widths
 from sightline.training import seen_images
 from sightline.training.distillation import Teacher

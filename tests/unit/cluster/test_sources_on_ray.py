@@ -18,7 +18,7 @@ from sightline.cluster.parts import unpacked
 from sightline.cluster.predict import _blocks, columns_of, model_files
 from sightline.cluster.predict_worker import Order, Worker
 from sightline.errors import DataError, UsageError
-from tests.unit.verbs.finder import predictor as finder
+from tests.unit.commands.finder import predictor as finder
 
 
 def answered(run: Path, inputs: Inputs, **order: Any) -> dict[str, dict[str, Any]]:

@@ -11,10 +11,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.commands.check import describe, look
+from sightline.commands.check import describe
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
-from sightline.data.check import run_checks
+from sightline.data.check import look, run_checks
 from sightline.data.checks import CHECKS
 from sightline.data.checks.boxes import _repeated
 from sightline.data.io.pixels import Arrays

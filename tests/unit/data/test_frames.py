@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sightline.commands.check import look
 from sightline.core.dataset import Dataset
+from sightline.data.check import look
 from sightline.data.open import open_data
 from sightline.errors import DataError, UsageError
 

@@ -23,7 +23,7 @@ from weakref import WeakSet
 
 import numpy as np
 
-from sightline import __version__
+from sightline._version import __version__
 from sightline.console import say
 
 Shape = tuple[int, int, int]

@@ -17,12 +17,11 @@ from torch import Tensor, nn
 
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
-from sightline.losses.boxes import decoded
 from sightline.models import registry
 from sightline.models.detection.dense import Dense
 from sightline.models.detection.postprocess import Wanted
 from sightline.models.heads.branches import Branch
-from sightline.models.heads.dfl import peaked
+from sightline.models.heads.dfl import decoded, peaked
 from sightline.models.weights.download import Pretrained
 
 PAPER = (

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sightline.ops.boxes import from_distances
+
 
 def expectation(logits: Tensor) -> Tensor:
     """Mean of the distribution over 0, 1, ..., n - 1: (..., n) logits to (...), in float32."""
@@ -38,3 +40,14 @@ def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
 def peaked(n: int, at: float, width: float = 2.0) -> Tensor:
     """(n,) logits of a bell around `at`, for a network's boxes to begin there and not at mid-range."""
     return -((torch.arange(n) - at).square() / (2 * width**2))
+
+
+def decoded(places: Tensor, bins: Tensor) -> Tensor:
+    """Boxes in pixels, float32, from distributions of the distances to their sides.
+
+    Args:
+        places: (..., A, 3) centre x, centre y, stride.
+        bins: (..., A, 4 * n) logits of each distance: left, top, right, bottom, in strides.
+    """
+    distances = expectation(bins.reshape(*bins.shape[:-1], 4, bins.shape[-1] // 4))
+    return from_distances(places[..., :2], distances * places[..., 2:])

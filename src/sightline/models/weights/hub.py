@@ -22,8 +22,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies
 
-import sightline
 from sightline import console
+from sightline._version import __version__
 from sightline.errors import SightlineError, UsageError
 
 SECONDS = 10.0
@@ -162,7 +162,7 @@ def _download(weights: Weights, seconds: float) -> Path:
     """Ask what the file is, say it, fetch and compare it."""
     library, where = _library(), {"revision": weights.revision}
     # Instead of the library's own, which names this machine's Python; a token is sent by those who logged in.
-    headers = {"user-agent": f"sightline/{sightline.__version__}"}
+    headers = {"user-agent": f"sightline/{__version__}"}
     with _bounded(seconds):
         try:
             url = library.hf_hub_url(weights.repo, weights.file, **where)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from sightline.training.state import Training
+from sightline.training.state import Training
 
 
 class Callback:

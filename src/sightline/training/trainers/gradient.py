@@ -22,9 +22,10 @@ from sightline.core.run import Run
 from sightline.core.sample import Batch
 from sightline.devices import Devices
 from sightline.errors import UsageError
+from sightline.inference import threads
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights.load import freeze, frozen_modules, unfreeze_stage
-from sightline.training import averaging, optimizers, threads
+from sightline.training import averaging, optimizers
 from sightline.training.callbacks.base import Callback
 from sightline.training.distillation import Teacher
 from sightline.training.failures import (
@@ -115,7 +116,7 @@ def fit(
             if prepare is not None and not training.step:
                 _prepare(training, prepare, validate)
             while not _finished(training):
-                _epoch(training, train, validate)
+                _epoch(training, callbacks, train, validate)
             if prepare is not None:
                 _try_mean(training, validate, doubt)
                 stop_if_interrupted(training)
@@ -223,7 +224,12 @@ def _out_of_time(training: Training) -> bool:
     return bool(training.devices.gather(training.elapsed + training.reserved)[0] >= budget)
 
 
-def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[str, float]]) -> None:
+def _epoch(
+    training: Training,
+    callbacks: Sequence[Callback],
+    train: Batches,
+    validate: Callable[[Model], dict[str, float]],
+) -> None:
     """One epoch: train, validate, keep the best, tell the callbacks, write a checkpoint."""
     recipe, devices = training.recipe, training.devices
     started = time.monotonic()
@@ -248,7 +254,7 @@ def _epoch(training: Training, train: Batches, validate: Callable[[Model], dict[
         "seconds": time.monotonic() - started,
         "progress": _progress(training, len(train)),
     }
-    training.stopping = devices.agree(any([c.epoch(training, logs) for c in training.callbacks]))
+    training.stopping = devices.agree(any([c.epoch(training, logs) for c in callbacks]))
     training.epoch, training.batch, training.sums = training.epoch + 1, 0, {}
     if devices.first:
         training.save()

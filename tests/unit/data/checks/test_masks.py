@@ -11,12 +11,12 @@ import pytest
 import torch
 from PIL import Image
 
-from sightline.commands.check import look
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.masks import VOID, Masks
 from sightline.core.targets.outlines import Outlines
+from sightline.data.check import look
 from sightline.data.checks import CHECKS
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from sightline.commands.load import ModelPredictor
 from sightline.core.model import Model
 from sightline.core.targets.instances import Instances
 from sightline.devices import Devices
+from sightline.inference.predictor import ModelPredictor
 
 NAMES = ["square", "anything"]
 

@@ -17,8 +17,8 @@ from PIL import Image
 from sightline.commands import predict
 from sightline.errors import MissingExtra, UnknownName, UsageError
 from sightline.inference import promptable
+from tests.unit.commands.finder import predictor
 from tests.unit.data.films import HEIGHT, SIDE, WIDTH, cut, film, still
-from tests.unit.verbs.finder import predictor
 
 
 @pytest.fixture

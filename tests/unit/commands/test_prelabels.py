@@ -12,14 +12,13 @@ import pytest
 import torch
 
 from sightline.commands import predict
-from sightline.commands.load import Answer
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
 from sightline.inference.prelabels import written_formats
-from sightline.inference.sources import Sources
+from sightline.inference.sources import Answer, Sources
 from sightline.ops.masks import iou
 
 N = 3

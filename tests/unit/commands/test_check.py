@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 import sightline as sl
-from sightline.commands.check import refuse
 from sightline.core.report import Finding
+from sightline.data.check import refuse
 from sightline.errors import DataError, UnknownName
 
 

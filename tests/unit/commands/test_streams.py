@@ -15,9 +15,9 @@ from sightline.commands import predict
 from sightline.data.io import video_probe
 from sightline.data.io.video import Video
 from sightline.inference import promptable, sources
+from tests.unit.commands.finder import predictor
 from tests.unit.data.films import SIDE
 from tests.unit.data.streams import camera, web_server, written
-from tests.unit.verbs.finder import predictor
 
 pytest.importorskip("av", reason="PyAV (extra 'video') is not installed")
 

@@ -16,7 +16,7 @@ from PIL import Image
 from sightline.data.io.images import decode
 from sightline.errors import UsageError
 from sightline.inference.sources import Sources
-from tests.unit.verbs.finder import predictor
+from tests.unit.commands.finder import predictor
 
 RGB = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
 ALPHA = np.random.default_rng(1).integers(0, 256, (8, 6, 4), dtype=np.uint8)

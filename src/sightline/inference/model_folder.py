@@ -1,0 +1,62 @@
+"""The model in a run folder: its record and its weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from sightline.core.model import Model
+from sightline.core.run import FORMAT
+from sightline.core.task import Task
+from sightline.errors import DataError
+from sightline.models.surgery import layer_widths
+from sightline.storage import read_tensors
+from sightline.tasks import TASKS, task_from
+
+
+def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
+    """The model folder in a run folder (or the folder itself) and its model.json.
+
+    Raises:
+        DataError: If there is none, it is damaged, or of a newer format.
+    """
+    folder = path / "model" if (path / "model").is_dir() else path
+    file = folder / "model.json"
+    if not file.is_file():
+        hint = "the run has no finished model yet; resume it" if (path / "run.json").is_file() else ""
+        if (path / "fold-1").is_dir():
+            hint = f"a cross-validation has a model in each fold; use {path / 'fold-1'}"
+        raise DataError(f"{path} holds no model: there is no {file.name}. {hint}".strip())
+    try:
+        card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise DataError(f"{file} is damaged: {error}.") from error
+    if card.get("format", 0) > FORMAT:
+        raise DataError(
+            f"{file} is of format {card['format']}; this Sightline reads up to {FORMAT}. "
+            "Update: pip install -U sightline."
+        )
+    return folder, card
+
+
+def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:
+    """Model with its weights, task, and card, as a run stored them.
+
+    Raises:
+        DataError: If weights and card do not fit each other.
+    """
+    folder, card = read_card(path)
+    settings = card["settings"]
+    task = task_from(card)
+    method = TASKS.load(settings["task"]).MODELS.load(settings["method"])
+    model = layer_widths.build(method.MODEL, settings)
+    tensors = read_tensors(folder / "model.safetensors")
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise DataError(f"{folder}: the weights do not fit model.json: {error}") from error
+    bad = [name for name, t in tensors.items() if t.is_floating_point() and not bool(t.isfinite().all())]
+    if bad:
+        raise DataError(f"{folder}/model.safetensors holds values that are not finite, in {bad[0]}.")
+    return model, task, card

@@ -1,0 +1,122 @@
+"""Predict with the model of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.predictor import Outcome
+from sightline.core.sample import Batch
+from sightline.data.loading.preprocess import placed
+from sightline.data.loading.tiles import cut
+from sightline.devices import Devices, pick
+from sightline.errors import UnreadableImage
+from sightline.inference.filters import Wish, chosen_of, counted, least_of
+from sightline.inference.model_folder import restore
+from sightline.inference.predict_batches import at_once
+from sightline.inference.presenters import kind_of
+from sightline.inference.sources import Answer, Input, Sources
+
+
+class ModelPredictor:
+    """Predicts with the model of a run.
+
+    Attributes:
+        settings: What the model was built from.
+        task: Its task.
+        model: The network, in evaluation mode.
+    """
+
+    def __init__(self, path: Path, device: str = "auto") -> None:
+        self.model, self.task, card = restore(path)
+        self.settings: dict[str, Any] = card["settings"]
+        self.devices = Devices(pick(device))
+        self.model.to(self.devices.device).eval()
+
+    def predict(
+        self, source: Any, *, batch_size: int = 64, stream: bool = False, min_score: float | None = None
+    ) -> Iterator[Outcome]:
+        """Predictions, in order, as they come; a bad file is an outcome with an error.
+
+        Boxes and the like are in the pixels of the stored picture, after EXIF orientation. A frame's id is
+        "film.mp4#000123"; a film that is cut off ends with an outcome with an error.
+
+        Args:
+            source: A file (picture or video), folder, glob, number of a webcam (0), rtsp:// or tcp://
+                address; an array (H, W), or (H, W, C) in RGB, RGBA or grey, or (N, H, W, C), uint8 or uint16;
+                a tensor (C, H, W) or (N, C, H, W) uint8; a picture of Pillow; bytes of a picture file; or a
+                list of these.
+            batch_size: Images at a time, at most; fewer where they are large.
+            stream: Take an http address for a video stream.
+            min_score: Lowest score of an object, in [0, 1]; 0 for all that the model saw, to measure with.
+                None: the thresholds that were chosen for each class on the validation images.
+
+        Raises:
+            UsageError: If nothing is found, the source is an address of something that is not fetched, or
+                `min_score` is given to a model that does not look for objects.
+            MissingExtra: If a video is named and PyAV is not installed.
+        """
+        kind, names = kind_of(self.task.card.prediction), self.settings.get("classes", [])
+        chosen_of(kind, names, (), min_score)
+        wish = Wish(kind, names, None, least_of(self.settings, min_score), None, False)
+        for answer in self.answers(Sources(source, stream, self.settings.get("pixel_range")), batch_size):
+            yield counted(self.task, answer.outcome, wish)
+
+    def answers(self, sources: Sources, batch_size: int = 64) -> Iterator[Answer]:
+        """All that the model saw, however weak, each with the picture it is about."""
+        batch_size = at_once(self.settings["size"], batch_size)
+        tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
+        for batch in sources.batches(1 if tiled else batch_size):
+            yield from self._batch(batch, batch_size)
+
+    def _batch(self, inputs: Sequence[Input], batch_size: int) -> Iterator[Answer]:
+        stored: list[tuple[int, int]] = []
+        parts: list[Iterator[np.ndarray]] = []
+        readable: list[int] = []
+        errors: dict[int, str] = {}
+        for i, item in enumerate(inputs):
+            try:
+                views, size = item.seen(self.settings)
+            except UnreadableImage as error:
+                errors[i] = error.detail
+                continue
+            readable.append(i)
+            stored.append(size)
+            parts.append(views)
+        rows: dict[int, tuple[Any, dict[str, Any]]] = {}
+        if readable:
+            try:
+                prediction = self._answer(chain.from_iterable(parts), torch.tensor(stored), batch_size)
+            except UnreadableImage as error:  # in the middle of the one picture that is read by tiles
+                errors[readable[0]] = error.detail
+            else:
+                flat = self.task.rows(prediction)
+                rows = {i: (prediction[n], flat[n]) for n, i in enumerate(readable)}
+        for i, item in enumerate(inputs):
+            outcome = Outcome(item.id, None, {}, errors[i]) if i in errors else Outcome(item.id, *rows[i])
+            yield Answer(item, outcome)
+
+    def _answer(self, parts: Iterator[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
+        """Predictions for whole pictures, from all their tiles or from themselves."""
+        tiles = cut(stored, self.settings["tile"]) if self.settings.get("tile") else None
+        sizes = stored if tiles is None else tiles.sizes
+        predictions = []
+        for start in range(0, len(sizes), batch_size):
+            some = list(islice(parts, batch_size))
+            images = torch.from_numpy(np.stack(some).transpose(0, 3, 1, 2).copy())
+            predictions.append(self._forward(images, sizes[start : start + batch_size]).packed())
+        whole = type(predictions[0]).cat(predictions)
+        return whole if tiles is None else tiles.join(whole)
+
+    @torch.no_grad()
+    def _forward(self, images: torch.Tensor, stored: torch.Tensor) -> Any:
+        places = placed(stored, tuple(self.settings["size"]), self.settings["fit"])
+        batch = Batch(images, None, (), places, stored)
+        outputs = self.model(batch.to(self.devices.device).images)
+        outputs = {k: v.float() for k, v in outputs.items()}
+        return batch.back(self.model.decode(outputs, self.settings).to("cpu"))

@@ -1,0 +1,69 @@
+"""What came of a prediction: counts, errors and the first rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sightline.core.report import Exhibit, Table
+from sightline.runtime.rows import Row
+
+SHOWN = 20
+"""Rows that the terminal shows."""
+
+
+@dataclass
+class Predicted:
+    """What came of it.
+
+    Attributes:
+        total: Pictures and frames that were tried.
+        errors: (file, reason) of those that could not be read.
+        out: Where the result was written, or None.
+        rows: The first rows.
+        shown: The same as the terminal shows them.
+        left_out: Files in folders that were left out for their ending, counted by it.
+        hidden: Files and folders that were left out as hidden, or left behind by a system or program.
+        without: Pictures in which no object was found; None where objects are not looked for.
+    """
+
+    total: int = 0
+    errors: list[tuple[str, str]] = field(default_factory=list)
+    out: Path | None = None
+    rows: list[Row] = field(default_factory=list)
+    shown: list[Row] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+    hidden: int = 0
+    without: int | None = None
+
+    @property
+    def exit_code(self) -> int:
+        """1 if a file could not be read."""
+        return int(bool(self.errors))
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, errors, and the rows."""
+        document = {
+            "total": self.total,
+            "errors": [{"file": f, "reason": r} for f, r in self.errors],
+            "left_out": self.left_out,
+            "hidden": self.hidden,
+            "out": None if self.out is None else str(self.out),
+            "rows": self.rows,
+        }
+        return document if self.without is None else {**document, "without_objects": self.without}
+
+    def exhibits(self) -> list[Exhibit]:
+        """The first rows and the errors, for the terminal."""
+        items: list[Exhibit] = []
+        if self.shown:
+            columns = list(self.shown[0])
+            note = f"{len(self.shown)} of {self.total} pictures"
+            note += f"; all in {self.out}" if self.out else ""
+            note += f"; nothing was found in {self.without} of them" if self.without else ""
+            rows = [[row.get(c, "") for c in columns] for row in self.shown]
+            items.append(Table("Predictions", columns, rows, note))
+        if self.errors:
+            items.append(Table("Not read", ["file", "reason"], self.errors))
+        return items

@@ -1,0 +1,95 @@
+"""Open, scan and check the data of a training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import TaskCard
+from sightline.core.dataset import Dataset
+from sightline.core.report import Finding
+from sightline.data.check import look, refuse
+from sightline.data.open import open_data
+from sightline.data.scan import Scan
+from sightline.errors import UsageError
+from sightline.evaluation import label_issues
+from sightline.tasks import TASKS, task_type
+from sightline.training.arguments import Asked
+
+
+@dataclass(frozen=True)
+class Looked:
+    """Data that were opened, scanned and checked; several plans may share one look.
+
+    Attributes:
+        card: The task's card.
+        dataset: The usable items.
+        scan: What was measured of them.
+        findings: What the check found, on all items.
+        why: Decision to the reason for it.
+        notes: What was left out.
+    """
+
+    card: TaskCard
+    dataset: Dataset
+    scan: Scan
+    findings: list[Finding]
+    why: dict[str, str]
+    notes: list[str]
+
+    @property
+    def strata(self) -> np.ndarray | None:
+        """(N,) what a random split keeps in proportion."""
+        return task_type(self.card.name).strata(self.dataset.targets)
+
+
+def look_at(arguments: Asked) -> Looked:
+    """Open the data, scan and check them.
+
+    Raises:
+        DataError: If the data cannot be used, or have faults that were not accepted.
+    """
+    card, dataset, why = _task_and_data(arguments)
+    scan, findings = look(dataset, arguments.exif)
+    refuse(findings, arguments.accept, label_issues.names())
+    dataset, scan, notes = _usable(dataset, scan)
+    return Looked(card, dataset, scan, findings, why, notes)
+
+
+def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
+    """The task's card and the data, each recognised by the other where not named."""
+    wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
+    dataset = open_data(
+        arguments.data,
+        truth=None if wanted is None else wanted.truth,
+        format=arguments.format,
+        target=arguments.target,
+        pixel_range=arguments.pixel_range,
+        exif=arguments.exif,
+        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
+    )
+    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
+    if wanted is not None:
+        why["task"] = f"{wanted.name}, as asked"
+        return wanted, dataset, why
+    cards = [TASKS.load(name).CARD for name in TASKS.names()]
+    fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
+    if len(fitting) != 1:
+        names = ", ".join(c.name for c in fitting) or "none"
+        raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "
+                         "Say which with --task.")  # fmt: skip
+    why["task"] = f"{fitting[0].name}: the data give {dataset.targets.says}"
+    return fitting[0], dataset, why
+
+
+def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
+    """Leave out what cannot be decoded, and say so (it was accepted, or it would be an error)."""
+    if scan.readable.all():
+        return dataset, scan, []
+    keep = np.flatnonzero(scan.readable)
+    lost = len(dataset) - len(keep)
+    note = f"{lost} unreadable images are left out, as accepted; the report lists them."
+    return dataset.subset(keep), scan.subset(keep), [note]

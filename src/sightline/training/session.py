@@ -1,0 +1,211 @@
+"""Carry out a plan: train, compare with baselines, open the test set once, write the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from sightline import storage
+from sightline.console import say
+from sightline.core.metric import Metric
+from sightline.core.model import Model
+from sightline.core.report import Results
+from sightline.core.run import Run
+from sightline.data.split import splits_from_json, splits_to_json
+from sightline.devices import Devices
+from sightline.errors import DataError, Interrupted, SightlineError, UsageError
+from sightline.evaluation import conclusions
+from sightline.evaluation.frozen_features import Frozen
+from sightline.training import first_step, run_report, seen_images, teacher_run
+from sightline.training.arguments import Asked
+from sightline.training.plan import Plan, make_plan
+from sightline.training.recipe import Recipe
+from sightline.training.runner import card_of, facts, fit, frozen_for, predict_part, sized
+
+
+def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
+    """Make the run folder and do everything that the plan says."""
+    devices = Devices.start(plan.asked.device, plan.recipe.precision)
+    plan = sized(plan, devices)
+    first_step.tried(plan, devices.world)
+    for line in plan.lines():
+        say(line)
+    out = devices.gather(out)[0]
+    if devices.first:
+        created = Run.create(out, {"verb": "train", **facts(plan)}, overwrite=overwrite)
+        assignment = splits_to_json(plan.dataset, plan.dataset.splits)
+        storage.write_json(out / "splits.json", assignment)
+        seen_images.write(plan, out)
+        storage.write_json(out / "findings.json", [vars(f) for f in plan.findings])
+    devices.wait()
+    created = Run.open(out)
+    say(f"run       {out}")
+    return _train(plan, created, devices, resume=False)
+
+
+def resume(run: Run, data: str, device: str, data_dir: Path | None) -> Run:
+    """Go on with a run: same data, wherever they lie now, same split, same recipe."""
+    path = run.path
+    arguments_stored = dict(run.facts["asked"])
+    if run.facts["verb"] == "tune":
+        raise UsageError(f"{path} is a trial of a search and is not resumed. Train with its settings.")
+    if not (path / "splits.json").is_file():
+        raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
+    if run.facts["state"] == "done":
+        raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
+    arguments_stored["accept"] = tuple(arguments_stored["accept"])
+    arguments_stored["data_dir"] = arguments_stored["data_dir"] if data_dir is None else str(data_dir)
+    arguments = Asked(**{**arguments_stored, "data": data})
+    stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
+    plan = make_plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
+    splits_from_json(plan.dataset, stored)
+    now, then = plan.dataset.fingerprint(), run.facts["data"]["fingerprint"]
+    if now != then:
+        raise DataError(
+            f"{data} is not what {path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an image, "
+            "a label or a name changed. Resume with the same data, or start a new run."
+        )
+    record = run.facts
+    plan = replace(
+        plan, asked=arguments, recipe=Recipe(**record["recipe"]), settings=record["settings"],
+        why=record["why"], notes=tuple(record["notes"]),
+    )  # fmt: skip
+    teacher_run.unchanged(plan, run)
+    began = run.facts.get("weights", "scratch") != "scratch" and arguments.weights is None
+    if began and plan.start.pretrained == "no" and run.checkpoint("last") is None:
+        raise DataError(f"{path} began with weights that cannot be had now. {plan.start.reason}.")
+    devices = Devices.start(device if device != "auto" else arguments.device, plan.recipe.precision)
+    say(f"Resuming {path}.")
+    return _train(plan, run, devices, resume=True)
+
+
+def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
+    with _state(run, devices):
+        model, elapsed = _fitted(plan, run, devices, resume)
+        results = _tested(plan, run, model, devices, elapsed)
+        if devices.first:
+            storage.write_json(run.path / "results.json", results.to_json())
+            conclusions.attempt("The report", lambda: run_report.write(run, plan, model, results), None, [])
+            run.update(state="done", seconds=round(elapsed, 1))
+    devices.wait()
+    return run
+
+
+def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
+    """The trained and calibrated model, written to model/, and the seconds it took."""
+    model, elapsed = fit(plan, run, devices, resume=resume)
+    part = plan.part("val")
+    val = predict_part(model, plan, part, devices)
+    model.settings.update(plan.task.calibrate(val.prediction, val.truth))
+    if calibration := model.settings.get("calibration"):
+        say(f"calibrate {calibration}")
+    val = predict_part(model, plan, part, devices)
+    if devices.first:
+        run.save_model(model.state_dict(), card_of(plan, model.settings))
+        val = val.in_order(part.ids)
+        run.save_predictions("val", val.ids, val.prediction, val.truth, part.groups)
+    return model, elapsed
+
+
+def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
+    """Open the test set: network and baselines on the same images."""
+    test = plan.part("test")
+    looks = conclusions.look_at_test(run, test, "train") if devices.first else 0
+    prediction = predict_part(model, plan, test, devices)
+    if not devices.first:
+        return Results(plan.task.card.name, "", "test", 0, {})
+    prediction = prediction.in_order(test.ids)
+    groups = test.groups
+    scores, network = conclusions.scored(plan.task, prediction.prediction, prediction.truth, groups)
+    results = Results(plan.task.card.name, plan.dataset.name, "test", len(test), scores)
+    run.save_predictions("test", prediction.ids, prediction.prediction, prediction.truth, groups)
+    storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
+    failed: list[str] = []
+    beside = _beside(plan, run, results, frozen_for(plan, devices), failed)
+    results.verdicts = (
+        conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth) + failed
+    )
+    results.verdicts += conclusions.without_leaks(
+        plan.task, plan.findings, prediction, groups
+    ) + conclusions.diagnose(run)
+    results.verdicts += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
+    if looks > 1:
+        results.verdicts.append(
+            f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
+            "choosing among runs by them makes the numbers optimistic."
+        )
+    results.exhibits = conclusions.exhibits(
+        plan.task,
+        prediction.prediction,
+        prediction.truth,
+        prediction.ids,
+        model.settings,
+        results.verdicts,
+    )
+    results.extra = {"test looks": looks, "cost": conclusions.cost(model, plan.settings, run, elapsed)}
+    results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
+    if "calibration" in model.settings:
+        results.verdicts.append(f"Confidence: {model.settings['calibration']}")
+    results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
+    return results
+
+
+def _beside(
+    plan: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
+) -> dict[str, dict[str, Metric]]:
+    """Score the baselines into `results` and keep what they said; the metrics with their statistics."""
+    train, test = plan.part("train"), plan.part("test")
+    beside = {}
+    predictions = conclusions.baselines(plan.task, train, test, plan.settings, frozen, failed)
+    for name, prediction in predictions.items():
+        score = partial(conclusions.scored, plan.task, prediction, test.targets, test.groups)
+        judged = conclusions.attempt(f"The score of the baseline {name}", score, None, failed)
+        if judged is not None:
+            results.baselines[name], beside[name] = judged
+            run.save_predictions(f"test.{name}", test.ids, prediction, test.targets, test.groups)
+    return beside
+
+
+def _test_origin(plan: Plan) -> list[str]:
+    """What is to be said of a test part that was cut from train while a val part lies beside."""
+    if plan.given != {"train", "val"}:
+        return []
+    test, val = (len(plan.dataset.where(s)) for s in ("test", "val"))
+    return [
+        f"The data name no test part: the test images ({test}) were set aside from train, and those of val "
+        f"({val}) chose the weights. Name that folder test to be scored on it; val is then cut from train."
+    ]
+
+
+@contextmanager
+def _state(run: Run, devices: Devices) -> Iterator[None]:
+    """Lock the run; write down how it ended."""
+    if devices.first:
+        run.lock()
+        run.update(state="running")
+    try:
+        yield
+    except BaseException as error:
+        if devices.first:
+            _note_end(run, error)
+        raise
+    finally:
+        if devices.first:
+            run.unlock()
+
+
+def _note_end(run: Run, error: BaseException) -> None:
+    """What is left is made usable: the best weights so far become the model."""
+    interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
+    try:
+        best = run.checkpoint("best")
+        if best is not None and not (run.path / "model" / "model.json").is_file():
+            record = {k: run.facts[k] for k in ("settings", "info", "task_options")}
+            run.save_model(best[0]["model"], record)
+        run.update(state="interrupted" if interrupted else "failed", error=str(error))
+    except SightlineError:
+        say(f"{run.path} could not be updated; its checkpoints are as they were.")
