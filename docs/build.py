@@ -73,7 +73,7 @@ def cli() -> str:
         "one JSON document on stdout) and `--quiet` (no messages while working). `sightline "
         "--install-completion` sets up completion for your shell."
     ]
-    for verb in api.VERBS:
+    for verb in api.COMMANDS:
         parts.append(_verb(verb))
     rows = [[f"`--{f.name.replace('_', '-')}`", _default(f.name), text] for f, text in _recipe()]
     parts.append(

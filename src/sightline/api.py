@@ -1,6 +1,6 @@
-"""The header of Sightline: each verb's signature and docstring. CLI and forms are made from it.
+"""The header of Sightline: each command's signature and docstring. CLI and forms are made from it.
 
-The bodies live in `verbs/`, one file each, and are imported when a verb is called.
+The bodies live in `commands/`, one file each, and are imported when a command is called.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from sightline.commands import verb
+from sightline.commands import command
 from sightline.config import Range
 from sightline.data.io.walk import home
 from sightline.training.recipe import Recipe
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sightline.inference.summary import Predicted
 
 
-@verb
+@command
 def check(
     data: str,
     *,
@@ -61,7 +61,7 @@ def check(
     raise AssertionError
 
 
-@verb
+@command
 def train(
     data: str,
     *,
@@ -116,7 +116,7 @@ def train(
     raise AssertionError
 
 
-@verb
+@command
 def evaluate(
     run: Path,
     data: str | None = None,
@@ -144,7 +144,7 @@ def evaluate(
     raise AssertionError
 
 
-@verb
+@command
 def predict(
     run: Path,
     source: Sequence[str],
@@ -188,7 +188,7 @@ def predict(
     raise AssertionError
 
 
-@verb
+@command
 def export(
     run: Path,
     *,
@@ -221,7 +221,7 @@ def export(
     raise AssertionError
 
 
-@verb
+@command
 def benchmark(
     run: Path, *, data: str | None = None, batch_size: int = 1, threads: int = 1, seconds: float = 3.0
 ) -> Benchmarked:
@@ -237,7 +237,7 @@ def benchmark(
     raise AssertionError
 
 
-@verb
+@command
 def serve(
     model: Sequence[str],
     *,
@@ -277,7 +277,7 @@ def serve(
     raise AssertionError
 
 
-@verb
+@command
 def compare(*runs: Path) -> Comparison:
     """Compare runs on the same test images, pair by pair, with exact or jackknife tests.
 
@@ -287,7 +287,7 @@ def compare(*runs: Path) -> Comparison:
     raise AssertionError
 
 
-@verb
+@command
 def tune(
     data: str,
     *,
@@ -334,7 +334,7 @@ def tune(
     raise AssertionError
 
 
-@verb
+@command
 def inspect(
     model: str,
     *,
@@ -353,7 +353,7 @@ def inspect(
     raise AssertionError
 
 
-@verb
+@command
 def list_models(pattern: str = "*", *, all: bool = False) -> Table:
     """List models by name.
 
@@ -364,7 +364,7 @@ def list_models(pattern: str = "*", *, all: bool = False) -> Table:
     raise AssertionError
 
 
-@verb
+@command
 def list_weights(pattern: str = "*", *, all: bool = False) -> Table:
     """List published weights: what is installed, what lies in a cache, what can be fetched. Fetches nothing.
 
@@ -375,7 +375,7 @@ def list_weights(pattern: str = "*", *, all: bool = False) -> Table:
     raise AssertionError
 
 
-@verb
+@command
 def list_tasks(name: str | None = None) -> Table:
     """List tasks, or the settings of one.
 
@@ -385,13 +385,13 @@ def list_tasks(name: str | None = None) -> Table:
     raise AssertionError
 
 
-@verb
+@command
 def list_datasets() -> list[Table]:
     """List the formats that are read and the data sets that can be named."""
     raise AssertionError
 
 
-@verb
+@command
 def demo(*, out: Path | None = None, seed: Seed = 0) -> Run:
     """Train on the embedded digits and write a report: the whole way in a minute.
 
@@ -414,7 +414,7 @@ def load(path: Path | str, *, device: str = "auto") -> Predictor:
     return run(Path(home(str(path))), device=device)
 
 
-VERBS = (
+COMMANDS = (
     check, train, evaluate, predict, export, benchmark, serve, compare, tune, inspect, list_models,
     list_weights, list_tasks, list_datasets, demo,
 )  # fmt: skip

@@ -34,15 +34,15 @@ Exit codes: 0 good, 1 findings or a failed gate, 2 wrong usage, 3 data that cann
 """
 
 
-def _command(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """The verb without its return annotation, whose types must not be imported for `--help`."""
+def _command(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The command without its return annotation, whose types must not be imported for `--help`."""
 
-    @functools.wraps(verb)
+    @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return verb(*args, **kwargs)
+        return function(*args, **kwargs)
 
-    call.__annotations__ = {k: v for k, v in verb.__annotations__.items() if k != "return"}
-    call.__signature__ = inspect.signature(verb).replace(  # type: ignore[attr-defined]
+    call.__annotations__ = {k: v for k, v in function.__annotations__.items() if k != "return"}
+    call.__signature__ = inspect.signature(function).replace(  # type: ignore[attr-defined]
         return_annotation=inspect.Signature.empty
     )
     return call
@@ -56,8 +56,8 @@ def build() -> App:
         result_action="return_value", default_parameter=Parameter(converter=_converted),
     )  # fmt: skip
     app.meta.help_format = app.help_format = "markdown"
-    for verb in api.VERBS:
-        app.command(_command(verb), name=verb.__name__.removeprefix("list_"))
+    for function in api.COMMANDS:
+        app.command(_command(function), name=function.__name__.removeprefix("list_"))
     app.register_install_completion_command(name="--install-completion")
 
     @app.meta.default  # type: ignore[untyped-decorator]
@@ -91,7 +91,7 @@ def _converted(kind: Any, tokens: Sequence[Token]) -> Any:
 
 
 def show(result: Any, *, as_json: bool) -> int:
-    """Print a verb's result; return the exit code it stands for."""
+    """Print a command's result; return the exit code it stands for."""
     if result is None:
         return 0
     if as_json:

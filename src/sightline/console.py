@@ -1,6 +1,6 @@
 """What is said while work goes on: messages and progress bars, on stderr, by the first process only.
 
-Results are not said here: verbs return them and the command line prints them on stdout.
+Results are not said here: commands return them and the command line prints them on stdout.
 """
 
 from __future__ import annotations

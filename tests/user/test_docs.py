@@ -106,23 +106,23 @@ def takes(kind: type, name: str, value: Any) -> bool:
     return False
 
 
-def shown(verb: str) -> set[str]:
-    """Options of a verb that the docs show by example."""
-    calls = [words for page in WRITTEN for words in commands(page) if words[0] == verb]
+def shown(command: str) -> set[str]:
+    """Options of a command that the docs show by example."""
+    calls = [words for page in WRITTEN for words in commands(page) if words[0] == command]
     names = {w.split("=")[0] for words in calls for w in words if w.startswith("--")}
     return {n.removeprefix("--").removeprefix("no-").replace("-", "_") for n in names}
 
 
-@pytest.mark.parametrize("verb", [v.__name__.removeprefix("list_") for v in api.VERBS])
-def test_every_option_is_shown_by_example(verb: str) -> None:
-    function = next(v for v in api.VERBS if v.__name__.removeprefix("list_") == verb)
+@pytest.mark.parametrize("command", [v.__name__.removeprefix("list_") for v in api.COMMANDS])
+def test_every_option_is_shown_by_example(command: str) -> None:
+    function = next(v for v in api.COMMANDS if v.__name__.removeprefix("list_") == command)
     parameters = inspect.signature(function).parameters.values()
     wanted = {p.name.rstrip("_") for p in parameters if p.kind == p.KEYWORD_ONLY} - {"recipe"}
-    if verb == "train":
+    if command == "train":
         wanted |= set(Recipe.names())
         wanted |= {f.name for task in TASKS.names() for f in fields(task_type(task).Options)}
-    assert wanted <= shown(verb), f"not shown in any page: {sorted(wanted - shown(verb))}"
-    assert any(words[0] == verb for page in WRITTEN for words in commands(page))
+    assert wanted <= shown(command), f"not shown in any page: {sorted(wanted - shown(command))}"
+    assert any(words[0] == command for page in WRITTEN for words in commands(page))
 
 
 @pytest.fixture(scope="module")
@@ -229,8 +229,8 @@ def test_readme_is_short_and_says_what_matters() -> None:
     assert (ROOT / "docs/images/report.png").stat().st_size < 200_000
     for needed in ("make demo", "make test", "docs/images/report.png", "import sightline as sl", "## Limits"):
         assert needed in text
-    for verb in api.VERBS:
-        name = verb.__name__.removeprefix("list_")
+    for command in api.COMMANDS:
+        name = command.__name__.removeprefix("list_")
         assert f"`{name}" in text, f"the README does not name {name}"
 
 

@@ -1,4 +1,4 @@
-"""Every verb on every kind of answer that lies in the picture, through the command, on built-in data."""
+"""Every command on every kind of answer that lies in the picture, through the command, on built-in data."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _PLACES = ("data", "source", "weights", "model")
 """Arguments that may be paths and have the type of text."""
 
 
-def verb(function: F) -> F:
+def command(function: F) -> F:
     """Call `sightline.commands.<name>.run` with the same arguments; numbers and paths among them become
     what they mean, from Python as from the command line.
 

@@ -1,4 +1,4 @@
-"""The verb check: what is this data, and what is wrong with it."""
+"""What is this data, and what is wrong with it."""
 
 from __future__ import annotations
 

@@ -66,11 +66,11 @@ def run(
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
     rows: list[dict[str, Any]] = []
 
-    def one(trial: Any) -> float:
+    def objective(trial: Any) -> float:
         return _trial(trial, arguments, first, prepared, folder, rows)
 
     try:
-        study.optimize(one, n_trials=trials, catch=(TrainingFailed,))
+        study.optimize(objective, n_trials=trials, catch=(TrainingFailed,))
     except Interrupted:
         say(f"Interrupted after {len(rows)} trials; these are ranked.")
     return _table(rows, first, folder)

@@ -1,4 +1,4 @@
-"""What verbs hand back: scores, findings, and pictures described as data.
+"""What commands hand back: scores, findings, and pictures described as data.
 
 The report draws each kind of exhibit once; tasks say which ones they want and never draw.
 """

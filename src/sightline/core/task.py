@@ -76,7 +76,7 @@ class Baseline:
 
 
 class Task(ABC):
-    """What is asked. One per folder in `tasks/`; names no verb.
+    """What is asked. One per folder in `tasks/`; names no command.
 
     Args:
         info: What is known of the data.

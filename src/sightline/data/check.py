@@ -38,19 +38,19 @@ def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]
     return scanned, [f for f in findings if exif is None or f.name != "exif-and-positions"]
 
 
-def refuse(findings: Sequence[Finding], accept: Sequence[str], known: Sequence[str] = ()) -> None:
+def refuse(findings: Sequence[Finding], accept: Sequence[str], names: Sequence[str] = ()) -> None:
     """Stop where there are errors that the user has not accepted.
 
     Args:
         findings: What was found.
         accept: Names of findings that are known and meant.
-        known: Names of findings that may be accepted beside those of the checks.
+        names: Names of findings that may be accepted beside those of the checks.
 
     Raises:
         DataError: Lists them, with how to mend them and how to accept them.
         UnknownName: If something is accepted that no check reports.
     """
-    require_known(accept, findings, known)
+    require_known(accept, findings, names)
     errors = [f for f in findings if f.severity == "error" and f.name not in accept]
     if not errors:
         return
@@ -63,13 +63,13 @@ def refuse(findings: Sequence[Finding], accept: Sequence[str], known: Sequence[s
     raise DataError("\n".join(lines))
 
 
-def require_known(accept: Sequence[str], findings: Sequence[Finding], known: Sequence[str] = ()) -> None:
-    """Stop where something is accepted that is neither a finding of the checks nor in `known`.
+def require_known(accept: Sequence[str], findings: Sequence[Finding], names: Sequence[str] = ()) -> None:
+    """Stop where something is accepted that is neither a finding of the checks nor in `names`.
 
     Raises:
         UnknownName: Names it, and what could have been meant.
     """
-    known_names = {*finding_names(), *known, *(f.name for f in findings)}
+    known_names = {*finding_names(), *names, *(f.name for f in findings)}
     for name in accept:
         if name not in known_names:
             raise UnknownName("finding", name, known_names, "`sightline check DATA` lists what is found.")

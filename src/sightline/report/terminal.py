@@ -1,4 +1,4 @@
-"""Any verb's result as text on stdout: colour on a terminal, plain and uncut in a pipe."""
+"""Any command's result as text on stdout: colour on a terminal, plain and uncut in a pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTED = 5  # files named under a finding
 
 
 def print_result(result: Any) -> None:
-    """Print what a verb has returned.
+    """Print what a command has returned.
 
     Args:
         result: A table, results, findings, a path, text, a number, a list or mapping of such, or an

@@ -37,7 +37,7 @@ class Asked:
     def of(
         cls, recipe: Recipe, accept: Sequence[str], paths: Mapping[str, Path | None], **given: Any
     ) -> Asked:
-        """What a verb was called with, in the types of JSON; what the recipe leaves open is left out."""
+        """What a command was called with, in the types of JSON; what the recipe leaves open is left out."""
         values = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
         texts: dict[str, Any] = {k: None if path is None else str(path) for k, path in paths.items()}
         return cls(recipe=values, accept=tuple(accept), **texts, **given)

@@ -139,7 +139,7 @@ def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item,
             f"{files.root}: {len(names)} folders or endings of masks; at most {MOST} classes can be."
         )
 
-    def one(item: Item) -> LabelMap | None:
+    def read_one(item: Item) -> LabelMap | None:
         try:
             parts = [(name, look(path, item.page)) for name, path in item.masks]
         except UnreadableImage as error:
@@ -149,11 +149,13 @@ def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item,
             return parts[0][1]
         return _together(files.name(item), parts, order, VOID if background else 0, findings)
 
-    maps = _each(one, files.items)
+    maps = _each(read_one, files.items)
     what = "masks cannot be read; their pictures were left out"
     fix = "Fetch or export these files again."
     files.note("masks-broken", "error", sorted(files.broken), what, fix)
-    rows = [(item, one) for item, one in zip(files.items, maps, strict=True) if one is not None]
+    rows = [
+        (item, label_map) for item, label_map in zip(files.items, maps, strict=True) if label_map is not None
+    ]
     if not names:
         return None, rows
     files.notes.append(f"Each class has masks of its own: {', '.join(names)}.")

@@ -222,7 +222,7 @@ def _check(prompt: Prompt, height: int, width: int) -> None:
 
 
 class SamPredictor:
-    """Answers one prompt on every picture; what a verb needs of a predictor.
+    """Answers one prompt on every picture; what a command needs of a predictor.
 
     Attributes:
         settings: As those of a trained model; the classes are the prompts, in words.
