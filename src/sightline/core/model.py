@@ -61,7 +61,8 @@ class Model(nn.Module, ABC):
         Returns:
             label: "scores" (B, K) in [0, 1]. number: "value" (B, M). masks: "classes" (B, H, W) uint8.
             instances and outlines: "boxes" (B, N, 4) in pixels of the images, "scores" (B, N) and "labels"
-            (B, N), not yet cut off or suppressed. A form of its own can be read by this toolkit only.
+            (B, N), not yet cut off or suppressed; with "count" (B,) they are, and padded with zeros.
+            A form of its own can be read by this toolkit only.
         """
         del settings
         return outputs

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from sightline.core.model import Model
 from sightline.errors import UsageError
-from sightline.export.nms_graph import final
+from sightline.models.detection.suppression import final
 
 FORMAT = 1
 """Version of the document in the file."""
@@ -38,8 +38,8 @@ class Graph(nn.Module):
         model: The model, in evaluation mode.
         inside: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
             float32 and normalised already, and the outputs are those of the network. final: as all, and of
-            candidates only the objects stay (`_final.final`). picture: as final, or as all where nothing is
-            to be dropped; what is around it then is not part of this graph (`_picture.whole`).
+            candidates only the objects stay (`models.final.final`). picture: as final, or as all where
+            nothing is to be dropped; what is around it then is not part of this graph (`_picture.whole`).
 
     Raises:
         UsageError: If inside is final and the model has no candidates, or picture and it says masks of
@@ -66,7 +66,9 @@ class Graph(nn.Module):
         answer = self.model.answer(self.model(images), self.model.settings)
         if self.inside == "all" or (self.inside == "picture" and self._plain(answer)):
             return answer
-        if "boxes" not in answer or "masks" in answer:
+        if "count" in answer:  # the model has dropped them itself
+            return answer
+        if "boxes" not in answer:
             raise UsageError(
                 f"--inside final drops overlapping boxes; model '{self.model.card.name}' says none that are "
                 "dropped. Leave it out: --inside all holds everything."
@@ -92,8 +94,7 @@ class Graph(nn.Module):
     @property
     def settings(self) -> dict[str, Any]:
         """The model's, as the file's outputs are to be read: what was suppressed already is not again."""
-        dropped = self.inside == "final" or (self.inside == "picture" and "boxes" in self.names)
-        return {**self.model.settings, "nms": 1.0} if dropped else self.model.settings
+        return {**self.model.settings, "nms": 1.0} if "count" in self.names else self.model.settings
 
     def example(self, n: int) -> Tensor:
         """Pictures of noise, as the graph takes them."""

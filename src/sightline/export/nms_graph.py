@@ -1,4 +1,4 @@
-"""Objects without further work: suppression and a limit on their number in the graph, in fixed shapes."""
+"""Suppression inside a graph is one operator of ours (`models/detection/suppression.py`): how other programs say it."""
 
 from __future__ import annotations
 
@@ -6,73 +6,34 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torchvision.ops import nms
 
-from sightline.ops.boxes import nms
+from sightline.models.detection.suppression import kept  # noqa: F401  registers the operator
 
-OBJECTS = ("boxes", "scores", "labels", "coefficients")
-"""Outputs that have a row for each candidate."""
-
-
-@torch.library.custom_op(
-    "sightline::kept",
-    mutates_args=(),
-    schema="(Tensor boxes, Tensor scores, Tensor labels, int classes, float least, float overlap) -> Tensor",
-)
-def kept(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
-    """Which candidates stay: 1 for those, else 0. A file has NonMaxSuppression in its place (`translated`).
-
-    Args:
-        boxes: (B, N, 4).
-        scores: (B, N); those up to `least` go.
-        labels: (B, N) int64.
-        classes: How many there are.
-        least: Of the scores.
-        overlap: Of two of a class that overlap by more, the worse one goes.
-
-    Returns:
-        (B, N) float32.
-    """
-    stay = torch.zeros_like(scores)
-    image, row = (scores > least).nonzero().unbind(1)
-    survivors = nms(boxes[image, row], scores[image, row], image * classes + labels[image, row], overlap)
-    stay[image[survivors], row[survivors]] = 1
-    return stay
+KEPT = torch.ops.sightline.kept.default
 
 
-@kept.register_fake
-def _(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
-    return torch.empty_like(scores)
+def suppresses(program: torch.export.ExportedProgram) -> bool:
+    """Whether the operator lies in a program."""
+    return any(node.target is KEPT for node in program.graph.nodes)
 
 
-def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-    """The objects among the candidates of `Model.answer`: M of them, best first, padded with zeros.
-
-    Returns:
-        What was given, with M = `max_objects` rows in place of the N of the candidates (or N, if these are
-        fewer), and "count" (B,) int64: how many rows are objects.
-    """
-    height, width = settings["size"]
-    far = torch.tensor([width, height, width, height], dtype=torch.float32, device=outputs["boxes"].device)
-    boxes = torch.minimum(outputs["boxes"].float().clamp(min=0), far)
-    scores, labels = outputs["scores"].float(), outputs["labels"].long()
-    scores = torch.where((boxes[..., 2:] > boxes[..., :2]).all(-1), scores, 0.0)
-    if settings["nms"] < 1:
-        classes = len(settings["classes"])
-        stay = kept(boxes, scores, labels, classes, float(settings["conf"]), float(settings["nms"]))
-    else:
-        stay = (scores > settings["conf"]).float()
-    best, index = (scores * stay).topk(min(int(settings["max_objects"]), scores.shape[1]), 1)
-    real = best > 0
-    rows = {**outputs, "boxes": boxes, "labels": labels}
-    objects = {name: _rows(rows[name], index, real) for name in rows if name in OBJECTS}
-    return {**rows, **objects, "scores": best, "count": real.sum(1)}
+def plain(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with torchvision's operator in place of ours, so that it runs without this toolkit."""
+    return program.run_decompositions({KEPT: _by_torchvision}) if suppresses(program) else program
 
 
-def _rows(values: Tensor, index: Tensor, real: Tensor) -> Tensor:
-    """Of (B, N) or (B, N, P) those rows; zeros where they are not real."""
-    if values.dim() == 3:
-        index, real = index[..., None].expand(-1, -1, values.shape[2]), real[..., None]
-    return torch.where(real, values.gather(1, index), torch.zeros((), dtype=values.dtype))
+def _by_torchvision(
+    boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float
+) -> Tensor:
+    """As `kept`; weak boxes are told apart in the end, since they drop none that is better."""
+    image = torch.arange(boxes.shape[0], device=boxes.device)[:, None]
+    far = boxes.double().flatten(0, 1)
+    groups = (image * classes + labels).flatten()  # those of different groups lie far from each other
+    far = far + (groups * (far.amax() - far.amin() + 1))[:, None]
+    found = nms(far, scores.flatten().double(), overlap)
+    stay = torch.zeros_like(scores).flatten().index_put((found,), scores.new_ones(()))
+    return stay.view_as(scores) * (scores > least)
 
 
 def translated() -> dict[Any, Any]:
@@ -92,4 +53,4 @@ def translated() -> dict[Any, Any]:
         ones = op.Expand(op.Constant(value_float=1.0), op.Slice(op.Shape(selected), [0], [1]))
         return op.ScatterND(op.Mul(scores, zero), where, ones)
 
-    return {torch.ops.sightline.kept.default: say}
+    return {KEPT: say}

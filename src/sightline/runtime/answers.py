@@ -1,12 +1,12 @@
 """From the outputs of a network to predictions in the pixels of the stored picture, by numpy alone.
 
 The same arithmetic as the toolkit's: `models/detection/postprocess.py` (which boxes stay),
-`models/heads/prototypes.py` (masks), and `moved` of the targets (back to the stored picture).
+`models/heads/prototypes.py` and `ops/grids.py` (masks), and `moved` of the targets (back to the stored picture).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.targets._sampled import VOID, Map, moved, sampled
+from ..ops.grids import pasted
 from . import resize
 
 Outputs = Mapping[str, NDArray[Any]]
@@ -143,10 +144,14 @@ def _instances(outputs: Outputs, settings: Settings, stored: tuple[int, int]) ->
 
 def _outlines(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Instances:
     objects, rows = select(outputs, settings)
-    parts = [
-        cut_out(weight, outputs["prototypes"], box, objects.size)
-        for weight, box in zip(outputs["coefficients"][rows], objects.boxes, strict=True)
-    ]
+    if "masks" in outputs:
+        grids = zip(outputs["masks"][rows], objects.boxes.astype(np.float64), strict=True)
+        parts = [_trimmed(*pasted(grid, box, objects.size)) for grid, box in grids]
+    else:
+        parts = [
+            cut_out(weight, outputs["prototypes"], box, objects.size)
+            for weight, box in zip(outputs["coefficients"][rows], objects.boxes, strict=True)
+        ]
     objects = replace(objects, parts=parts).at(np.array([part[2].size > 0 for part in parts], dtype=bool))
     return _moved(centred(objects, settings.get("cuts")), settings, stored)
 
@@ -215,11 +220,16 @@ def cut_out(
     coarse = np.tensordot(weights, prototypes[:, top:below, left:right], 1)
     (x1, y1), (x2, y2) = near - STRIDE * np.array([left, top]), far - STRIDE * np.array([left, top])
     inside = _enlarged(_enlarged(coarse, 1, x1, x2), 0, y1, y2) > 0
-    rows, columns = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
+    return _trimmed(int(near[0]), int(near[1]), inside)
+
+
+def _trimmed(x: int, y: int, there: NDArray[np.bool_]) -> Part:
+    """An object as the smallest part of a picture that it lies in; (0, 0) pixels where there is none."""
+    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
     if not len(rows):
-        return int(near[0]), int(near[1]), np.zeros((0, 0), dtype=np.uint8)
-    crop = inside[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
-    return int(near[0] + columns[0]), int(near[1] + rows[0]), crop
+        return x, y, np.zeros((0, 0), dtype=np.uint8)
+    crop = there[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+    return int(x + columns[0]), int(y + rows[0]), crop
 
 
 def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> NDArray[np.float32]:
@@ -266,3 +276,14 @@ READERS: dict[str, tuple[tuple[str, ...], Callable[[Outputs, Settings, tuple[int
     "outlines": (("boxes", "scores", "labels", "coefficients", "prototypes"), _outlines),
 }
 """By kind of prediction: the outputs it is read from, and how."""
+
+
+def needed(kind: str, there: Collection[str]) -> tuple[str, ...]:
+    """The outputs that a kind of prediction is read from.
+
+    Args:
+        kind: Of the prediction.
+        there: What the file gives: masks of objects may be sums of prototypes, or grids over their boxes.
+    """
+    grids = kind == "outlines" and "masks" in there
+    return (*READERS["instances"][0], "masks") if grids else READERS[kind][0]

@@ -17,7 +17,7 @@ from ..data.io.walk import home
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
 from . import onnx_file, resize, rows
-from .answers import READERS, read, thresholds
+from .answers import READERS, needed, read, thresholds
 from .opening import first_line, least, network, settings_of
 from .tiles import Joined, windows_of
 
@@ -180,7 +180,7 @@ class Session:
         settings, limits = self._wanted
         if min_score is not None:
             settings, limits = _wanted(min_score, self.card, self._settings)
-        wanted = {name: outputs[name] for name in READERS[kind][0]}
+        wanted = {name: outputs[name] for name in needed(kind, outputs)}
         answers = []
         for i, prediction in enumerate(read(kind, wanted, settings, list(stored))):
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
@@ -311,7 +311,7 @@ class Session:
                 f"{self._file} should take 'images', uint8 (B, {channels}, {height}, {width}). Found {takes}."
             )
         output_names = {tensor.name for tensor in self._network.get_outputs()}
-        missing = sorted(set(READERS[self.card["prediction"]][0]) - output_names)
+        missing = sorted(set(needed(self.card["prediction"], output_names)) - output_names)
         if missing:
             raise DataError(
                 f"{self._file} gives no {missing[0]!r}, which its card promises. Export it again."

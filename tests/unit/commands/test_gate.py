@@ -35,3 +35,20 @@ def test_ties_are_no_drift_and_other_scores_are() -> None:
     assert max(found.apart.values()) > 0.01, "these boxes are to be told apart by rounding only"
     assert found.passed, found.why
     assert "other objects stay" in judged(0.9).why
+
+
+def test_rounding_does_not_excuse_other_scores_of_two_stages() -> None:
+    """Faster R-CNN drops overlapping boxes between its stages, so that rounding may choose others."""
+    made = toy_plan("detect", model="faster-rcnn")
+    graph = Graph(build_model(made).eval())
+
+    def judged(factor: float) -> Gate:
+        @torch.no_grad()
+        def run(images: Array) -> dict[str, Array]:
+            said = {k: v.numpy() for k, v in graph.said(torch.from_numpy(images)).items()}
+            return {**said, "scores": (said["scores"] * factor).astype(np.float32)}
+
+        return gate(graph, lambda taps: run, made.dataset, made.task, 0.1, exact=True)
+
+    assert judged(1.0).passed
+    assert "other objects stay" in judged(0.9).why

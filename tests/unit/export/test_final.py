@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sightline.export.nms_graph import final
+from sightline.models.detection.suppression import final
 from sightline.models.detection import postprocess
 
 SETTINGS: dict[str, Any] = {

@@ -215,9 +215,8 @@ def test_card_counts_parameters(method: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", METHODS[1:])
+@pytest.mark.parametrize("method", METHODS)
 def test_exported_it_says_the_same(method: str) -> None:
-    """But for Faster R-CNN, where torchvision decides by the number of proposals."""
     model, images = build(method).eval(), batch_for(method).images[:2]
     with torch.no_grad():
         expected = model(images)

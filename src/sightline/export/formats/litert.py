@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from sightline.errors import DataError, MissingExtra
+from sightline.errors import DataError, MissingExtra, UsageError
 from sightline.export.export_card import ExportCard
 from sightline.export.graph import INPUT, KEY, Array, Graph, Job, Runner, calibration_of, traced
+from sightline.export.nms_graph import suppresses
 from sightline.export.onnx_proto import quiet
 
 CARD = ExportCard(
@@ -44,14 +45,19 @@ def write(job: Job, file: Path) -> None:
 
     Raises:
         MissingExtra: If litert-torch is not installed.
-        UsageError: If the model cannot be traced.
+        UsageError: If the model cannot be traced, or drops overlapping boxes inside.
     """
     with quiet():
         try:
             import litert_torch
         except ImportError as error:
             raise MissingExtra("Exporting to LiteRT", CARD.extra) from error
-        traced(job.graph)  # says what cannot be; the converter traces for itself
+        # Says what cannot be; the converter traces for itself.
+        if suppresses(traced(job.graph)):
+            raise UsageError(
+                f"Model '{job.graph.model.card.name}' drops overlapping boxes between its stages, for which "
+                "LiteRT has no operator. Take --to onnx or --to openvino."
+            )
         example = {INPUT: job.graph.example(1)}
         litert_torch.convert(_Named(job.graph).eval(), sample_kwargs=example).export(str(file))
         if job.precision != "fp32":

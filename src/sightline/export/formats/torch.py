@@ -12,6 +12,8 @@ import torch
 from sightline.errors import UsageError
 from sightline.export.export_card import ExportCard
 from sightline.export.graph import KEY, Array, Job, Runner, traced
+from sightline.export.nms_graph import plain
+from sightline.export.onnx_proto import quiet
 
 CARD = ExportCard(
     name="torch",
@@ -28,7 +30,9 @@ def write(job: Job, file: Path) -> None:
         OSError: If the disk refuses.
     """
     package = io.BytesIO()  # where a disk is full, torch would end the process
-    torch.export.save(traced(job.graph), package, extra_files={KEY: json.dumps(job.document)})
+    with quiet():
+        program = plain(traced(job.graph))
+    torch.export.save(program, package, extra_files={KEY: json.dumps(job.document)})
     file.write_bytes(package.getbuffer())
 
 

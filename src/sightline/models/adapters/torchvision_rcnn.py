@@ -1,17 +1,30 @@
-"""Parts of torchvision's two-stage detectors: what proposes boxes, and what looks into each of them."""
+"""Parts of torchvision's two-stage detectors: what proposes boxes, and what looks into each of them.
+
+The same arithmetic as torchvision's, for all images at once and without questions that hang on what is found:
+so it can be exported.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 from torchvision.models.detection.rpn import concat_box_prediction_layers
+from torchvision.ops import clip_boxes_to_image, roi_align
 
-from sightline.models.adapters.torchvision_detection import Place
+from sightline.models.detection.suppression import kept
+from sightline.models.adapters.torchvision_detection import MULTIPLE, Place
 
 Maps = dict[str, Tensor]
+
+ODDS = 80.0
+"""Greatest logit that proposals are told apart by: its exponential is still a number of 32 bits."""
+SAME = 1e-6
+"""What the level of a box is moved by before it is rounded down: a box of just the size of one is of that."""
 
 
 def maps_of(raw: dict[str, Tensor]) -> Maps:
@@ -19,35 +32,106 @@ def maps_of(raw: dict[str, Tensor]) -> Maps:
     return {name.removeprefix("map_"): value for name, value in raw.items() if name.startswith("map_")}
 
 
-def proposed(net: Any, maps: Maps, place: Place) -> tuple[Any, Tensor, Tensor]:
-    """Proposals of each image, and all objectness logits and offsets, image after image."""
+def proposed(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Proposals of B images, P of each, and what they are made of.
+
+    Returns:
+        (B, P, 4) boxes, best first; (B, P) which are real, the rest being padding; and (B A, 1) objectness
+        logits and (B A, 4) offsets of all anchors, image after image.
+    """
     logits, offsets = net.rpn.head(list(maps.values()))
     logits, offsets = (x.float() for x in concat_box_prediction_layers(logits, offsets))
-    images = len(next(iter(maps.values())))
-    boxes = net.rpn.box_coder.decode(offsets.detach(), [place.anchors] * images)
-    boxes = boxes.view(images, -1, 4)
-    proposals, _ = net.rpn.filter_proposals(boxes, logits, [place.size] * images, place.counts)
-    return proposals, logits, offsets
+    images = next(iter(maps.values())).shape[0]
+    boxes = net.rpn.box_coder.decode_single(offsets.detach(), place.anchors.repeat(images, 1))
+    proposals, real = _best(net.rpn, boxes.view(images, -1, 4), logits.detach().view(images, -1), place)
+    return proposals, real, logits, offsets
 
 
-def judged(net: Any, maps: Maps, boxes: Any, place: Place) -> tuple[Tensor, Tensor]:
-    """(P, K + 1) class logits and (P, 4 (K + 1)) offsets of proposals, image after image."""
-    pooled = net.roi_heads.box_roi_pool(maps, boxes, [place.size] * len(boxes))
-    logits, offsets = net.roi_heads.box_predictor(net.roi_heads.box_head(pooled))
+def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+    """The best of each level that do not suppress each other, as torchvision's `filter_proposals` has it."""
+    most, parts, start = rpn.pre_nms_top_n(), [], 0
+    for count in place.counts:
+        parts.append(logits[:, start : start + count].topk(min(most, count), 1).indices + start)
+        start += count
+    index = torch.cat(parts, 1)
+    levels = torch.cat([torch.full_like(part, i) for i, part in enumerate(parts)], 1)
+    logits = logits.gather(1, index)
+    boxes = clip_boxes_to_image(boxes.gather(1, index[..., None].expand(-1, -1, 4)), place.size)
+    large = ((boxes[..., 2:] - boxes[..., :2]) >= rpn.min_size).all(-1)
+    there = large & (logits.sigmoid() >= rpn.score_thresh)
+    # Ranked by odds: chances near 1 are rounded to the same number, and then each runtime has its own order.
+    # What is there has more than 0, which is what `kept` and padding tell it by.
+    odds = torch.where(there, logits.clamp(-ODDS, ODDS).exp(), 0.0)
+    stay = kept(boxes, odds, levels, len(parts), 0.0, float(rpn.nms_thresh))
+    best, row = (odds * stay).topk(min(rpn.post_nms_top_n(), index.shape[1]), 1)
+    return boxes.gather(1, row[..., None].expand(-1, -1, 4)), best > 0
+
+
+def listed(boxes: Tensor, real: Tensor) -> list[Tensor]:
+    """The real boxes of each image."""
+    return [b[r] for b, r in zip(boxes, real, strict=True)]
+
+
+def joined(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    """All boxes of a list, and which image each of them is of."""
+    image = [torch.full((len(one),), i, device=one.device) for i, one in enumerate(boxes)]
+    return torch.cat(list(boxes)), torch.cat(image)
+
+
+def looked(real: Tensor) -> tuple[Tensor, Tensor]:
+    """(image, row) of what is looked into, of (B, P): what is real, and the first of each image in any case.
+
+    Several runtimes stumble over layers that are given nothing at all.
+    """
+    image, row = (real | (torch.arange(real.shape[1], device=real.device) == 0)).nonzero().unbind(1)
+    torch._check(image.shape[0] >= 1)  # which torch.export cannot see
+    return image, row
+
+
+def pooled(pool: Any, maps: Maps, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
+    """(R, C, S, S): what the maps hold in boxes, each of the level that its size says.
+
+    Source: Lin et al., Feature Pyramid Networks, CVPR 2017, equation 1; as torchvision's MultiScaleRoIAlign.
+
+    Args:
+        pool: A MultiScaleRoIAlign.
+        maps: Of B images.
+        boxes: (R, 4) in pixels of the images.
+        image: (R,) which image each of them is of.
+        size: Height and width of the images.
+    """
+    seen = [maps[name] for name in pool.featmap_names if name in maps]
+    height = math.ceil(size[0] / MULTIPLE) * MULTIPLE  # of the image as the network saw it
+    strides = [height // one.shape[2] for one in seen]
+    sides = (boxes[:, 2:] - boxes[:, :2]).prod(1).sqrt()
+    level = torch.zeros_like(image)
+    for stride in strides[1:]:  # without a logarithm, which each runtime rounds in its own way
+        least = pool.canonical_scale * stride / 2**pool.canonical_level
+        level += sides >= least * 2**-SAME
+    rois = torch.cat([image[:, None].to(boxes), boxes], 1)
+    found = seen[0].new_zeros(boxes.shape[0], seen[0].shape[1], *pool.output_size)
+    for i, (one, stride) in enumerate(zip(seen, strides, strict=True)):
+        row = (level == i).nonzero()[:, 0]
+        found[row] = roi_align(one, rois[row], pool.output_size, 1 / stride, pool.sampling_ratio).to(found)
+    return found
+
+
+def judged(net: Any, maps: Maps, boxes: Tensor, image: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+    """(R, K + 1) class logits and (R, 4 (K + 1)) offsets of (R, 4) boxes of these images."""
+    parts = pooled(net.roi_heads.box_roi_pool, maps, boxes, image, place.size)
+    logits, offsets = net.roi_heads.box_predictor(net.roi_heads.box_head(parts))
     return logits.float(), offsets.float()
 
 
 def scored(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor]:
     """(B, P K, 4) boxes and (B, P, K) scores, of each class of each proposal; missing proposals score 0."""
-    proposals, _, _ = proposed(net, maps, place)
-    logits, offsets = judged(net, maps, proposals, place)
-    each = [len(p) for p in proposals]
-    boxes: Any = net.roi_heads.box_coder.decode(offsets, proposals)
-    boxes = boxes.view(*logits.shape, 4)[:, 1:].split(each)  # flat where there are no proposals
-    scores: Any = F.softmax(logits, 1)[:, 1:]
-    scores = scores.split(each)
-    most = net.rpn.post_nms_top_n()
-    return (
-        torch.stack([F.pad(b, (0, 0, 0, 0, 0, most - len(b))) for b in boxes]).flatten(1, 2),
-        torch.stack([F.pad(s, (0, 0, 0, most - len(s))) for s in scores]),
-    )
+    proposals, real, _, _ = proposed(net, maps, place)
+    image, row = looked(real)
+    mine = proposals[image, row]
+    logits, offsets = judged(net, maps, mine, image, place)
+    decoded = net.roi_heads.box_coder.decode_single(offsets, mine).view(*logits.shape, 4)[:, 1:]
+    chance = F.softmax(logits, 1)[:, 1:] * real[image, row, None]
+    boxes = proposals.new_zeros(*real.shape, *decoded.shape[1:])
+    scores = proposals.new_zeros(*real.shape, chance.shape[1])
+    boxes[image, row], scores[image, row] = decoded, chance
+    return boxes.flatten(1, 2), scores

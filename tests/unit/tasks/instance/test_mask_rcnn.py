@@ -203,6 +203,9 @@ def test_pictures_of_another_size_and_grey_ones() -> None:
 @pytest.mark.slow
 def test_four_pictures_are_learnt_by_heart() -> None:
     model, batch = build().train(), pictures()
+    model.network.net.roi_heads.fg_bg_sampler.batch_size_per_image = (
+        32  # of pictures with two objects at most
+    )
     optimizer = torch.optim.Adam(model.parameters(), 5e-4)
     for step in range(40):
         optimizer.zero_grad()

@@ -12,7 +12,7 @@ from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from sightline.core.card import ModelCard
 from sightline.models.adapters.torchvision_detection import MOST, NARROW, Place, Variant, small
-from sightline.models.adapters.torchvision_rcnn import judged, maps_of, proposed, scored
+from sightline.models.adapters.torchvision_rcnn import joined, judged, listed, maps_of, proposed, scored
 from sightline.models.detection import postprocess
 from sightline.tasks.detect.models._torchvision import Detector, Truths
 
@@ -68,12 +68,12 @@ class FasterRCNN(Detector):
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
         """Equations 1 and 2 of the paper, for the proposals and again for what is made of them."""
         maps, rpn, heads = maps_of(raw), net.rpn, net.roi_heads
-        proposals, logits, offsets = proposed(net, maps, place)
+        boxes, real, logits, offsets = proposed(net, maps, place)
         anchors = [place.anchors] * len(truths)
         labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
-        proposals, _, labels, goals = heads.select_training_samples(proposals, truths)
-        kind, box = fastrcnn_loss(*judged(net, maps, proposals, place), labels, goals)
+        proposals, _, labels, goals = heads.select_training_samples(listed(boxes, real), truths)
+        kind, box = fastrcnn_loss(*judged(net, maps, *joined(proposals), place), labels, goals)
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box}
 
 

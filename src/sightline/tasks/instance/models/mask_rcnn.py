@@ -20,6 +20,7 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
+from sightline.models.detection.suppression import final
 from sightline.losses import distillation
 from sightline.models.adapters.base import padded, seeded
 from sightline.models.adapters.torchvision_detection import (
@@ -33,7 +34,16 @@ from sightline.models.adapters.torchvision_detection import (
     network,
     small,
 )
-from sightline.models.adapters.torchvision_rcnn import judged, maps_of, proposed, scored
+from sightline.models.adapters.torchvision_rcnn import (
+    joined,
+    judged,
+    listed,
+    looked,
+    maps_of,
+    pooled,
+    proposed,
+    scored,
+)
 from sightline.models.detection import postprocess as candidates
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance._crops import cells, pasted
@@ -48,6 +58,9 @@ CARD = ModelCard(
     stride=32,
     defaults={"batch_size": 8, "optimizer": "sgd", "lr": 0.01, "weight_decay": 1e-4},
 )
+
+OBJECTS = ("boxes", "scores", "labels")
+"""What is said of an object, beside its mask."""
 
 
 def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
@@ -122,31 +135,23 @@ class MaskRCNN(Model):
 
     def found(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
         """The best boxes that do not suppress each other, and what lies in them."""
-        net, maps, most = self.network.net, maps_of(raw), self.settings["max_objects"]
+        net, maps = self.network.net, maps_of(raw)
         boxes, scores = scored(net, maps, place)
         best = candidates.best(boxes, scores, [scores.shape[1]], MOST)
-        detections, _ = candidates.select(best, {**self.settings, "size": place.size})
-        logits = _masked(net, maps, detections.boxes.split(detections.counts.tolist()), place)  # type: ignore[no-untyped-call]
-        own_masks = logits[torch.arange(len(logits), device=logits.device), detections.labels + 1].sigmoid()
-        assert detections.scores is not None
-        first = (detections.counts.cumsum(0) - detections.counts)[detections.image]
-        slot = torch.arange(len(own_masks), device=own_masks.device) - first
-        padded = {}
-        parts = {
-            "boxes": detections.boxes,
-            "scores": detections.scores,
-            "labels": detections.labels,
-            "masks": own_masks,
-        }
-        for name, value in parts.items():
-            padded[name] = value.new_zeros(len(detections), most, *value.shape[1:])
-            padded[name][detections.image, slot] = value
-        return padded
+        padded = final(best, {**self.settings, "size": place.size})
+        image, row = looked(padded["scores"] > 0)
+        logits = _masked(net, maps, padded["boxes"][image, row], image, place)
+        own_masks = padded["labels"][image, row, None, None, None] + 1
+        grids = logits.gather(1, own_masks.expand(-1, -1, *logits.shape[2:]))[:, 0].sigmoid()
+        masks = grids.new_zeros(*padded["scores"].shape, *grids.shape[1:])
+        masks[image, row] = grids * (padded["scores"][image, row, None, None] > 0)
+        return {**{name: padded[name] for name in OBJECTS}, "masks": masks}
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The objects, without what the loss is computed from."""
-        return {name: outputs[name] for name in ("boxes", "scores", "labels", "masks")}
+        """The objects, without what the loss is computed from; "count" (B,): how many rows are objects."""
+        said = {name: outputs[name] for name in (*OBJECTS, "masks")}
+        return {**said, "count": (said["scores"] > 0).sum(1)}
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
@@ -179,15 +184,15 @@ class MaskRCNN(Model):
         """Section 3 of the paper: the terms of Faster R-CNN, and one for the masks of what was found."""
         net: Any = self.network.net
         rpn, heads = net.rpn, net.roi_heads
-        proposals, logits, offsets = proposed(net, maps, place)
+        found, there, logits, offsets = proposed(net, maps, place)
         anchors = [place.anchors] * len(truths)
         labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
-        proposals, matched, labels, goals = heads.select_training_samples(proposals, truths)
-        kind, box = fastrcnn_loss(*judged(net, maps, proposals, place), labels, goals)
+        proposals, matched, labels, goals = heads.select_training_samples(listed(found, there), truths)
+        kind, box = fastrcnn_loss(*judged(net, maps, *joined(proposals), place), labels, goals)
         real = [labels_of_image > 0 for labels_of_image in labels]
         boxes = [p[r] for p, r in zip(proposals, real, strict=True)]
-        mask_logits = _masked(net, maps, boxes, place)
+        mask_logits = _masked(net, maps, *joined(boxes), place)
         masks = [t["masks"][m[r]] for t, m, r in zip(truths, matched, real, strict=True)]
         kinds = torch.cat([labels_of_image[r] for labels_of_image, r in zip(labels, real, strict=True)])
         mask = _mask_loss(mask_logits, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
@@ -210,11 +215,11 @@ def _truths(targets: Instances) -> list[dict[str, Any]]:
     ]
 
 
-def _masked(net: Any, maps: dict[str, Tensor], boxes: Any, place: Place) -> Tensor:
-    """(M, K + 1, 28, 28) mask logits of what lies in boxes, image after image."""
+def _masked(net: Any, maps: dict[str, Tensor], boxes: Tensor, image: Tensor, place: Place) -> Tensor:
+    """(R, K + 1, 28, 28) mask logits of what lies in (R, 4) boxes of these images."""
     heads = net.roi_heads
-    pooled = heads.mask_roi_pool(maps, list(boxes), [place.size] * len(boxes))
-    logits: Tensor = heads.mask_predictor(heads.mask_head(pooled))
+    parts = pooled(heads.mask_roi_pool, maps, boxes, image, place.size)
+    logits: Tensor = heads.mask_predictor(heads.mask_head(parts))
     return logits.float()
 
 

@@ -1,0 +1,78 @@
+"""Objects without further work: suppression and a limit on their number, in fixed shapes.
+
+So both can lie in an exported graph; in that of methods that look into what they found they must.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sightline.ops.boxes import nms
+
+OBJECTS = ("boxes", "scores", "labels", "coefficients")
+"""Outputs that have a row for each candidate."""
+
+
+@torch.library.custom_op(
+    "sightline::kept",
+    mutates_args=(),
+    schema="(Tensor boxes, Tensor scores, Tensor labels, int classes, float least, float overlap) -> Tensor",
+)
+def kept(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
+    """Which candidates stay: 1 for those, else 0. A file has its own operator in place of this one.
+
+    Args:
+        boxes: (B, N, 4).
+        scores: (B, N); those up to `least` go.
+        labels: (B, N) int64.
+        classes: How many there are.
+        least: Of the scores.
+        overlap: Of two of a class that overlap by more, the worse one goes.
+
+    Returns:
+        (B, N) float32.
+    """
+    stay = torch.zeros_like(scores)
+    image, row = (scores > least).nonzero().unbind(1)
+    found = nms(boxes[image, row], scores[image, row], image * classes + labels[image, row], overlap)
+    stay[image[found], row[found]] = 1
+    return stay
+
+
+@kept.register_fake
+def _(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
+    return torch.empty_like(scores)
+
+
+def final(said: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    """The objects among the candidates of `Model.answer`: M of them, best first, padded with zeros.
+
+    Returns:
+        What was given, with M = `max_objects` rows in place of the N of the candidates (or N, if these are
+        fewer), and "count" (B,) int64: how many rows are objects.
+    """
+    height, width = settings["size"]
+    far = torch.tensor([width, height, width, height], dtype=torch.float32, device=said["boxes"].device)
+    boxes = torch.minimum(said["boxes"].float().clamp(min=0), far)
+    scores, labels = said["scores"].float(), said["labels"].long()
+    scores = torch.where((boxes[..., 2:] > boxes[..., :2]).all(-1), scores, 0.0)
+    if settings["nms"] < 1:
+        classes = len(settings["classes"])
+        stay = kept(boxes, scores, labels, classes, float(settings["conf"]), float(settings["nms"]))
+    else:
+        stay = (scores > settings["conf"]).float()
+    best, index = (scores * stay).topk(min(int(settings["max_objects"]), scores.shape[1]), 1)
+    real = best > 0
+    rows = {**said, "boxes": boxes, "labels": labels}
+    found = {name: _rows(rows[name], index, real) for name in rows if name in OBJECTS}
+    return {**rows, **found, "scores": best, "count": real.sum(1)}
+
+
+def _rows(values: Tensor, index: Tensor, real: Tensor) -> Tensor:
+    """Of (B, N) or (B, N, P) those rows; zeros where they are not real."""
+    if values.dim() == 3:
+        index, real = index[..., None].expand(-1, -1, values.shape[2]), real[..., None]
+    return torch.where(real, values.gather(1, index), torch.zeros((), dtype=values.dtype))
