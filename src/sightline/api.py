@@ -50,7 +50,7 @@ def check(
         data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
         task: What will be asked of the data; recognised if left out.
         format: How the data lie on disk; recognised if left out.
-        target: Column of a table that holds the truth.
+        target: Column of a table that holds the truth; tags:space says what divides several labels.
         pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
         exif: Where boxes and masks were drawn: on images as EXIF turns them (apply), or as stored (ignore).
         data_dir: Where named data sets lie or are put.
@@ -94,7 +94,7 @@ def train(
         task: What is asked of the data; recognised if left out. See `sightline tasks`.
         model: Name of a model; the task's own choice if left out. See `sightline models`.
         format: How the data lie on disk; recognised if left out.
-        target: Column of a table that holds the truth.
+        target: Column of a table that holds the truth; tags:space says what divides several labels.
         pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
         exif: Where boxes and masks were drawn: on images as EXIF turns them (apply), or as stored (ignore).
         data_dir: Where named data sets lie or are put.

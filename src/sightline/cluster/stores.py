@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from sightline.data.formats.table import path_column
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import foreign
+from sightline.data.parsing.columns import path_column
 from sightline.data.parsing.csv import Columns
 from sightline.errors import DataError, UsageError
 

@@ -58,7 +58,7 @@ def refuse(findings: Sequence[Finding], accept: Sequence[str], names: Sequence[s
     for f in errors:
         some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
         lines += [f"  {f.name}: {f.message}", f"    Items: {some}"] if some else [f"  {f.name}: {f.message}"]
-        lines.append(f"    {f.fix} Or, if it is known and meant: --accept {f.name}")
+        lines.append(f"    {f.fix} {_acceptance(f.name)}")
     lines.append("`sightline check DATA --out findings.json` lists all items.")
     raise DataError("\n".join(lines))
 
@@ -73,3 +73,18 @@ def require_known(accept: Sequence[str], findings: Sequence[Finding], names: Seq
     for name in accept:
         if name not in known_names:
             raise UnknownName("finding", name, known_names, "`sightline check DATA` lists what is found.")
+
+
+def _acceptance(name: str) -> str:
+    """How a finding is accepted; of one that leaves nothing to train on, that this is no way by itself."""
+    if name not in needed_names():
+        return f"Or, if it is known and meant: --accept {name}"
+    return (
+        "Accepting it is no way on by itself, as there is nothing to train on or to choose by; with another "
+        f"split that has some (--splits or --folds) it is: --accept {name}"
+    )
+
+
+def needed_names() -> list[str]:
+    """Names of those that accepting does not get past: there is nothing to train on, or to choose by."""
+    return sorted(n for name in CHECKS.names() for n in getattr(CHECKS.load(name), "NEEDED", ()))

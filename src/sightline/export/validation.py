@@ -19,9 +19,9 @@ from sightline.data.loading.preprocess import view
 from sightline.data.loading.tiles import batches
 from sightline.evaluation import conclusions
 from sightline.export.drift import LIMIT, apart, first
-from sightline.models.detection.suppression import final
 from sightline.export.graph import Array, Graph, Runner, traced
 from sightline.export.nms_graph import suppresses
+from sightline.models.detection.suppression import final
 
 FLOAT, INTEGER = 0.1, 1.0
 """Points that the score may fall by, with numbers of 32 or 16 bits and with whole numbers of 8 bits."""

@@ -73,6 +73,7 @@ class ModelPredictor:
         tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
         for batch in sources.batches(1 if tiled else batch_size):
             yield from self._batch(batch, batch_size)
+        sources.say_cut()
 
     def _batch(self, inputs: Sequence[Input], batch_size: int) -> Iterator[Answer]:
         stored: list[tuple[int, int]] = []

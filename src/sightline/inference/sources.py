@@ -19,7 +19,7 @@ from sightline.core.predictor import Outcome
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
 from sightline.data.io.images import full_pages, probe
-from sightline.data.io.levels import Span
+from sightline.data.io.levels import Cuts, Span, Watched
 from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
 from sightline.data.io.video import Video
 from sightline.data.io.walk import files_below, globbed, home, told
@@ -64,7 +64,7 @@ class Input:
             raise UnreadableImage(self.id, "unreadable", self.error)
         size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
         span, pixels = settings.get("pixel_range"), self.pixels
-        if span and not isinstance(pixels, Arrays):
+        if span and not isinstance(pixels, Arrays) and pixels.span is None:
             pixels = pixels.spanned((span[0], span[1]))
         if settings.get("tile"):
             image = windows(pixels, 0)
@@ -81,7 +81,7 @@ class Input:
         return views, (facts.height, facts.width)
 
     def full(self) -> np.ndarray:
-        """(H, W, C) uint8, as stored."""
+        """(H, W, C) uint8, as stored; scaled by the span that the model sees it by."""
         return self.pixels.read(0)
 
     def file(self, ending: str) -> str:
@@ -122,12 +122,13 @@ class Sources:
         source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
             several.
         stream: Whether an http address is a video stream.
-        span: Values of grey pictures of more than 8 bits in memory that become 0 and 255.
+        span: Values of grey pictures of more than 8 bits that become 0 and 255.
 
     Attributes:
         left_out: Files in folders that are left out for their ending, counted by it.
         hidden: Files and folders that are left out as hidden or foreign; see `data._walk.foreign`.
         root: The folder that all files lie in, or None.
+        cuts: Pictures that were read so far and hold values beyond the span.
 
     Raises:
         UsageError: If nothing is found, or the source is an address of something that is not fetched.
@@ -135,7 +136,7 @@ class Sources:
     """
 
     def __init__(self, source: Any, stream: bool = False, span: Span | None = None) -> None:
-        self._stream, self._span = stream, span
+        self._stream, self._span, self.cuts = stream, span, Cuts()
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
         self.root: Path | None = None
@@ -156,7 +157,8 @@ class Sources:
     def of(cls, files: Iterable[Path]) -> Sources:
         """These files, found before; one that is not there any more is an input without a picture."""
         sources = cls.__new__(cls)
-        sources._stream, sources._span, sources.left_out, sources.hidden = False, None, Counter(), []
+        sources._stream, sources._span, sources.cuts = False, None, Cuts()
+        sources.left_out, sources.hidden = Counter(), []
         sources.root, sources._folders = None, set()
         sources._items = [_Film(file) if _is_film(file) else file for file in files]
         return sources
@@ -193,7 +195,20 @@ class Sources:
             elif isinstance(item, Path):
                 yield from self._pages(item)
             else:
-                yield _in_memory(str(number), item, self._span)
+                yield _in_memory(str(number), item, self._watched())
+
+    def _watched(self) -> Watched | None:
+        """The span, for one picture."""
+        return None if self._span is None else Watched(self._span, self.cuts)
+
+    def say_cut(self) -> None:
+        """Say how many pictures held values that are not told from others, if any did."""
+        if self.cuts.pictures and self._span is not None:
+            say(
+                f"{self.cuts.pictures:,} images hold values from {self.cuts.least:g} to {self.cuts.most:g}, "
+                f"which were cut to the range of the training, {self._span[0]:g} to {self._span[1]:g} "
+                "(--pixel-range). Do not trust the model where these matter."
+            )
 
     def batches(self, most: int) -> Iterator[list[Input]]:
         """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
@@ -216,13 +231,13 @@ class Sources:
         except UnreadableImage:  # which is said when it is read
             pages = [0]
         if pages == [0]:
-            yield Input(str(file), name, Files([file]))
+            yield Input(str(file), name, Files([file], self._watched()))
             return
         if len(pages) > 1:
             say(f"{file}: {len(pages)} pages, each of which is a picture (training takes the first).")
         for page in pages:
             mark = f"#{page:06d}" if len(pages) > 1 else ""
-            yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)]))
+            yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)], self._watched()))
 
     def _frames(self, source: Path | str) -> Iterator[Input]:
         """The frames of a video, and at last an input without a picture where it is damaged."""

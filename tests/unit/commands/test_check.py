@@ -71,3 +71,19 @@ def test_refuse_names_each_error_how_to_mend_it_and_how_to_accept_it() -> None:
     assert "imbalance" not in text
     refuse([bad, mild], ["empty-files"])
     refuse([mild], ())
+
+
+def test_accepting_is_not_promised_as_a_way_on_where_nothing_is_left_to_train_on(photos: Path) -> None:
+    findings = [
+        Finding("no-boxes-to-train", "error", "none has a box.", "Look.", 3),
+        Finding("truncated-files", "error", "3 files end too early.", "Fetch them.", 3),
+    ]
+    with pytest.raises(DataError) as caught:
+        refuse(findings, [])
+    lost, broken = (line for line in str(caught.value).splitlines() if "--accept" in line)
+    assert "no way on by itself" in lost
+    assert "--splits or --folds" in lost
+    assert "Or, if it is known and meant: --accept truncated-files" in broken
+    for file in photos.rglob("*.png"):
+        file.write_bytes(b"")
+    assert {"empty-files", "no-readable-images"} <= {f.name for f in sl.check(str(photos)).findings}

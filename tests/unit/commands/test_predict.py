@@ -395,3 +395,21 @@ def test_a_full_disk_is_told_with_the_file(name: str, run: Callable[..., Any], t
     with pytest.raises(OSError, match="No space left") as told:
         run("p", out=Path(name))
     assert told.value.filename == name
+
+
+def test_twelve_bits_are_drawn_by_the_range_of_the_run_and_what_lies_beyond_it_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.linspace(0, 4095, 96 * 128).reshape(96, 128)
+    for name, values in {"a": ramp, "b": ramp * 2, "c": ramp * 3}.items():
+        Image.fromarray(values.astype(np.uint16)).save(tmp_path / f"{name}.png")
+    ranged = predictor(pixel_range=[0, 4095], says=[16.0, 24, 48, 40])
+    monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: ranged)
+    predict.run(Path("model"), [str(tmp_path)], out=tmp_path / "drawn")
+    drawn = np.asarray(Image.open(tmp_path / "drawn/a.png"))
+    assert drawn[-20:].mean() > 150  # as the model sees it, and not black
+    said = capsys.readouterr().err
+    assert "2 images hold values from 0 to 12285, which were cut" in said
+    assert said.count("were cut to the range of the training, 0 to 4095") == 1
+    list(ranged.predict([(ramp * 3).astype(np.uint16), ramp.astype(np.uint16)]))
+    assert "1 images hold values from 0 to 12285" in capsys.readouterr().err

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from sightline.models.detection.suppression import final
 from sightline.models.detection import postprocess
+from sightline.models.detection.suppression import final
 
 SETTINGS: dict[str, Any] = {
     "size": [64, 96], "conf": 0.2, "max_objects": 20, "nms": 0.5, "classes": ["a", "b", "c"],

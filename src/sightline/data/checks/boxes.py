@@ -41,6 +41,8 @@ CARD = CheckCard(
         "images-without-boxes",
     ),
 )
+NEEDED = ("no-boxes-to-train",)
+"""Findings that accepting does not get past: without another split there is nothing to train on."""
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:

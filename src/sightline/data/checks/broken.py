@@ -39,8 +39,10 @@ KINDS = {
 CARD = CheckCard(
     name="broken",
     summary="Files that cannot be decoded: empty, truncated, no picture, too large, not readable",
-    findings=tuple(name for name, _, _ in KINDS.values()),
+    findings=(*(name for name, _, _ in KINDS.values()), "no-readable-images"),
 )
+NEEDED = ("no-readable-images",)
+"""Findings that accepting does not get past: there is nothing to train on."""
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
@@ -55,4 +57,8 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
             example = f" (first: {dataset.ids[first]}: {scan.details.get(first, '')})"
             message = f"{{n}} of the files {what}" + example.replace("{", "{{").replace("}", "}}")
             findings += found(dataset, name, "error", where, message, fix)
+    if not scan.readable.any():
+        what = "none of the {n} pictures can be read"
+        fix = "Mend the files as said of each kind, or name another folder."
+        findings += found(dataset, "no-readable-images", "error", ~scan.readable, what, fix)
     return findings

@@ -30,6 +30,8 @@ CARD = CheckCard(
         "class-few-pixels",
     ),
 )
+NEEDED = ("no-masks-to-train",)
+"""Findings that accepting does not get past: without another split there is nothing to train on."""
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:

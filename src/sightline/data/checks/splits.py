@@ -15,6 +15,8 @@ CARD = CheckCard(
     summary="Classes that training or testing never sees, no training part, items without a split",
     findings=("class-unseen-in-training", "class-not-tested", "no-train-split", "split-missing"),
 )
+NEEDED = ("no-train-split",)
+"""Findings that accepting does not get past: without another split there is nothing to train on."""
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:

@@ -273,17 +273,26 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], content
             }
             _object(entry, box, number[image], where, contents.into, more)
     if annotations and len(bare) - before == len(annotations):
-        lacks = "segmentation" if masks else "bbox of four numbers"
-        given = (
-            ""
-            if masks or "bbox" not in (annotations[0] or ())
-            else f" (found {annotations[0]['bbox']!r:.60})"
-        )
         raise DataError(
-            f"{path}: none of the {len(annotations):,} annotations has a {lacks}{given}; it may be a file of "
-            f"captions or of panoptic segments{' or of boxes only' if masks else ''}. Expected "
-            f"{'masks' if masks else 'boxes'}: instances_*.json."
+            f"{path}: none of the {len(annotations):,} annotations {_lacking(annotations[0], masks)}"
         )
+
+
+def _lacking(first: Any, masks: bool) -> str:
+    """What annotations have not, what they may be, and the way out."""
+    entry = first if isinstance(first, dict) else {}
+    lacks = "has a segmentation" if masks else "has a bbox of four numbers"
+    given = "" if masks or "bbox" not in entry else f" (found {entry['bbox']!r:.60})"
+    may = f"captions or of panoptic segments{' or of boxes only' if masks else ''}"
+    way = f"Expected {'masks' if masks else 'boxes'}: instances_*.json."
+    if "segments_info" in entry:
+        may, way = (
+            "panoptic segments, which are not read",
+            "Use instances_*.json, or make class maps of the PNG files.",
+        )
+    elif {*entry} <= {"id", "image_id", "category_id"} and "category_id" in entry:
+        may, way = "labels of whole pictures", "Read it with --format coco-labels."
+    return f"{lacks}{given}; it may be a file of {may}. {way}"
 
 
 def _object(

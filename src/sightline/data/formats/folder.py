@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from sightline.data.io.walk import foreign, walk
 from sightline.data.io.walk import told as left_out
 from sightline.data.parsing.class_folders import (
     LAYOUT,
+    ROLES,
     Layout,
     as_split,
     folders,
@@ -30,8 +31,10 @@ from sightline.data.parsing.class_folders import (
 )
 from sightline.data.parsing.content import content
 from sightline.data.parsing.findings import listed, unseen
+from sightline.data.parsing.map_discovery import pairs_of
 from sightline.data.parsing.options import ReadOptions
-from sightline.data.parsing.unread import told, unread
+from sightline.data.parsing.tables_beside import compared
+from sightline.data.parsing.unread import FORM, Unread, told, unread
 from sightline.errors import DataError
 
 CARD = FormatCard(
@@ -42,6 +45,8 @@ CARD = FormatCard(
     writes=True,
 )
 _GLANCE = 100
+_FEW = 8
+"""Class folders among which some may hold maps of the pictures of others."""
 
 
 @dataclass
@@ -226,6 +231,17 @@ def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
     what = "class folders are named like a split, and were read as classes"
     fix = "Move them out of the folder of the classes, or put class folders into them and the others."
     yield from listed("class-named-as-split", "error", doubts, what, fix)
+    tops = [folders(place) for _, place in lies.tops]
+    maps = [_id(m, root) for some in tops if len(some) <= _FEW for _, m in pairs_of(some)]
+    what = "class folders hold maps of the pictures of another, by their names and what is in them"
+    fix = "Say --task semantic if they are pictures and their class maps; accept it if they are classes."
+    yield from listed("maps-as-class", "error", maps, what, fix)
+    deep = [_id(c, root) for some in tops for c in some if _several_within(c)]
+    what = "class folders hold pictures in further folders only, and these are not told apart"
+    fix = "Nothing, if the upper folders are the classes; else name a folder that holds the classes itself."
+    inner = {tuple(f.name for f in folders(root / c)) for c in deep}
+    severity: Severity = "error" if len(deep) > 1 == len(inner) else "warning"
+    yield from listed("classes-within-classes", severity, deep, what, fix)
     held = [_id(p, root) for p in lies.aside if has_picture(p)]
     what = "folders with pictures lie beside those that were read, and were left aside"
     fix = "Nothing, if they are no part of the data; else put them below train, val or test."
@@ -238,16 +254,43 @@ def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
     what = "pictures in class folders are masks of others by their names, and were left aside"
     fix = "Take them out of the class folders, or accept this."
     yield from listed("masks-in-class", "error", masks, what, fix)
-    kinds = unread(root)
-    unread_ids = [_id(p, root) for kind in kinds for p in kind.files]
-    what = "files look like annotations and were not read"
-    fix = f"{told(kinds, root)} If they are meant to be left aside, accept this."
-    yield from listed("annotations-not-read", "error", unread_ids, what, fix)
+    unread_ids = yield from _annotations(contents, root)
     others = [item for p in contents.others if (item := _id(p, root)) not in unread_ids]
     what = "files are not named like pictures that are read, and were left aside"
     fix = "Convert them to jpeg, png, webp, bmp, tiff, gif or ppm, or ignore this."
-    severity: Severity = "warning" if any("/" in i for i in others) else "info"
+    severity = "warning" if any("/" in i for i in others) else "info"
     yield from listed("not-pictures", severity, others, what, fix)
+
+
+def _annotations(found: _Found, root: Path) -> Generator[Finding, None, set[str]]:
+    """What looks like annotations and was not read; gives the names of these files."""
+    kinds = unread(root)
+    forms = [_id(p, root) for kind in kinds if kind.what == FORM for p in kind.files]
+    what = "tables are forms for answers by their names, hold no truth, and were left aside"
+    yield from listed("forms-left-aside", "info", forms, what, "Nothing to do.")
+    same, apart = [], []
+    for kind in kinds:
+        for path in kind.files if kind.format == "table" else ():
+            agrees, differs = compared(path, root, found.pictures)
+            same += [path] if agrees else []
+            apart += [differs] if differs else []
+    what = "tables say of their pictures what the folders say, and were left aside"
+    yield from listed("tables-agree", "info", [_id(p, root) for p in same], what, "Nothing to do.")
+    rest = [Unread(k.what, k.format, [p for p in k.files if p not in same]) for k in kinds if k.what != FORM]
+    rest = [kind for kind in rest if kind.files]
+    seen = [_id(p, root) for kind in rest for p in kind.files]
+    what = "files look like annotations and were not read"
+    differ = f"{apart[0]}. " if apart else ""
+    fix = f"{differ}{told(rest, root)} To go on with the folders alone: --accept annotations-not-read."
+    yield from listed("annotations-not-read", "error", seen, what, fix)
+    return {*seen, *forms, *(_id(p, root) for p in same)}
+
+
+def _several_within(folder: Path) -> bool:
+    """Whether all pictures of a class folder lie in folders within it, two or more."""
+    inner = [f for f in folders(folder) if f.name.lower() not in ROLES and not as_split(f.name)]
+    plain = any(p.suffix.lower() in ALL_EXTENSIONS for p in folder.iterdir())
+    return not plain and sum(map(has_picture, inner)) > 1
 
 
 def _nothing(root: Path, contents: _Found) -> str:

@@ -22,6 +22,7 @@ from sightline.data.parsing.csv import read_text
 from sightline.data.parsing.each import split_below, whole_size
 from sightline.data.parsing.instances import Gathered, numbers
 from sightline.data.parsing.json import glance
+from sightline.data.parsing.label_lists import asked
 from sightline.data.parsing.labelled import labelled
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in
@@ -177,10 +178,9 @@ def _things(given: Any) -> list[tuple[Any, Any]] | None:
 
 def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadOptions) -> Dataset:
     """The labels, or numbers, of a column."""
+    mark = ""
     if options.target is not None:
-        names = (
-            [options.target] if options.target in columns else [t.strip() for t in options.target.split(",")]
-        )
+        names, mark = asked(options.target, columns)
         for name in names:
             if name not in columns:
                 raise UnknownName("column", name, columns, f"The metadata are of {root}.")
@@ -195,7 +195,7 @@ def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadO
                 "pictures (captions) are no truth here."
             )
     cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
-    labels = truths(names, cells, options.truth, str(root))
+    labels = truths(names, cells, options.truth, str(root), mark=mark)
     notes = [f"The truth is {', '.join(map(repr, names))}."]
     if labels.classes is not None:
         labels.classes, more = _classes(top, list(labels.classes.names))

@@ -11,16 +11,9 @@ from pathlib import Path
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
-from sightline.data.parsing.class_tables import Entry, Table, find_table, made
-from sightline.data.parsing.map_discovery import (
-    Place,
-    first_picture,
-    lists,
-    looks_like_map,
-    paired,
-    places,
-    stacks,
-)
+from sightline.data.parsing.class_tables import find_table
+from sightline.data.parsing.known_tables import known
+from sightline.data.parsing.map_discovery import by_names, lists, looks_like_map, paired, places, stacks
 from sightline.data.parsing.map_files import Found
 from sightline.data.parsing.map_reading import dataset as dataset_of
 from sightline.data.parsing.map_writing import class_table, void_of, written
@@ -31,18 +24,11 @@ from sightline.ops.draw import colour_of
 CARD = FormatCard(
     name="masks",
     summary="pictures and their class maps in folders side by side, as PNG of ids or colours, or TIFF stacks",
-    looks_like="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, or train-volume.tif and "
-    "train-labels.tif; perhaps classes.txt",
+    looks_like="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, train/a.jpg and "
+    "train/a_mask.png, or train-volume.tif and train-labels.tif; perhaps classes.txt",
     truths=("masks",),
     writes=True,
 )
-_CITIES = {
-    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole", 19: "traffic light",
-    20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky", 24: "person", 25: "rider", 26: "car",
-    27: "truck", 28: "bus", 31: "train", 32: "motorcycle", 33: "bicycle",
-}  # fmt: skip
-"""Classes that count in Cityscapes (M. Cordts et al., CVPR 2016), by the ids in *_labelIds.png."""
-_CITY_IDS = 34
 _SOME = 3
 
 
@@ -52,10 +38,11 @@ def sniff(source: str, options: ReadOptions) -> float:
     if options.truth not in (None, CARD.truths[0]) or not root.is_dir():
         return 0.0
     # Classes may be called "images" and "labels": some map must go with a picture.
-    parts = [p for p in places(root)[0][:_SOME] if any(item.masks for item in paired(p)[0])]
-    some = [first_picture(place.masks) for place in parts]
+    parts = places(root)[0] or (by_names(root) if options.truth is not None else [])
+    items = [next((i for i in paired(p)[0] if i.masks), None) for p in parts[:_SOME]]
+    some = [item.masks[0][1] for item in items if item is not None]
     some = some or [item.masks[0][1] for item in stacks(root)[:_SOME]]
-    if not any(path is not None and looks_like_map(path) for path in some):
+    if not any(map(looks_like_map, some)):
         return 0.0
     return 0.96 if options.truth is None else 0.99
 
@@ -73,6 +60,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     parts, notes = places(root) if root.is_dir() else ([], [])
     loose = [] if parts else stacks(root)
+    parts = parts or ([] if loose or not root.is_dir() else by_names(root))
     if not parts and not loose:
         raise DataError(f"There are no pictures with class maps at '{root}'. Expected {CARD.looks_like}.")
     files = Found(root, loose, notes=notes)
@@ -83,9 +71,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
         alone += rest
     files.alone(alone)
     if not any(name for item in files.items for name, _ in item.masks):
-        files.table, more = _table(root, parts)
+        folders = [root, *(f for part in parts for f in (part.masks, part.masks.parent))]
+        folders += dict.fromkeys(path.parent for item in files.items[:_SOME] for _, path in item.masks)
+        files.table, more = find_table(folders)
+        if files.table is None:
+            files.table, more = known(root, files.items)
         files.notes += more
-    files.split_by(lists(root))
+    files.split_by(lists(root) or (lists(parts[0].masks) if parts else {}))
     return dataset_of(files, root, CARD.name)
 
 
@@ -112,16 +104,3 @@ def write(dataset: Dataset, folder: Path) -> Path:
     text = json.dumps(document, ensure_ascii=False, indent=1)
     (folder / "classes.json").write_text(text + "\n", encoding="utf-8")
     return folder
-
-
-def _table(root: Path, parts: list[Place]) -> tuple[Table | None, list[str]]:
-    """The class table beside the maps; that of Cityscapes where they are laid out so."""
-    folders = [root, *(f for part in parts for f in (part.masks, part.masks.parent))]
-    table, notes = find_table(folders)
-    if table is None and any(part.ends[0] for part in parts):
-        rows = [Entry(name, i) for i, name in _CITIES.items()]
-        void = [i for i in range(-1, _CITY_IDS) if i not in _CITIES]
-        return made(rows, "Cityscapes", void), [
-            "Classes are the 19 of Cityscapes; its other ids are no class."
-        ]
-    return table, notes

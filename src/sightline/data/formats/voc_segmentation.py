@@ -18,6 +18,7 @@ from sightline.data.parsing.map_files import Found
 from sightline.data.parsing.map_reading import dataset as dataset_of
 from sightline.data.parsing.map_writing import class_table, written
 from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import folders_in
 from sightline.errors import DataError
 from sightline.ops.draw import Colour
 
@@ -39,7 +40,7 @@ _LISTS = "ImageSets/Segmentation"
 
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure of JPEGImages beside SegmentationClass; a little less so where boxes are there too."""
-    root = Path(source)
+    root = _unwrapped(Path(source))
     place = _place(root) if options.truth in (None, CARD.truths[0]) and root.is_dir() else None
     mask = None if place is None else first_picture(place.masks)
     if mask is None or not looks_like_map(mask):
@@ -57,7 +58,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         DataError: If there are no such folders, or none of the maps can be used.
     """
     del options
-    root = Path(source)
+    root = _unwrapped(Path(source))
     place = _place(root) if root.is_dir() else None
     if place is None:
         raise DataError(f"There is no Pascal VOC segmentation at '{root}'. Expected {CARD.looks_like}.")
@@ -120,6 +121,17 @@ def colour_of(n: int) -> Colour:
     for bit in range(8):
         parts[bit % 3] |= (n >> bit & 1) << (7 - bit // 3)
     return parts[0], parts[1], parts[2]
+
+
+def _unwrapped(root: Path) -> Path:
+    """The folder itself, or the only one in it that is laid out so (VOCdevkit/VOC2012)."""
+    for _ in range(2):
+        inner = folders_in(root) if _place(root) is None else []
+        deeper = [f for f in inner if _place(f) is not None] or inner
+        if len(deeper) != 1:
+            break
+        root = deeper[0]
+    return root
 
 
 def _place(root: Path) -> Place | None:

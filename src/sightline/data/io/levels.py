@@ -2,12 +2,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 Span = tuple[float, float]
 """Lowest and highest value of pixels."""
 _AT_ONCE = 2**18
 """Pixels that are computed at a time: of a whole picture wide numbers would take many times its memory."""
+
+
+@dataclass
+class Cuts:
+    """Pictures of which values were cut to a span, and how far these went.
+
+    Attributes:
+        pictures: How many.
+        least: Lowest value of all of them.
+        most: Highest.
+    """
+
+    pictures: int = 0
+    least: float = float("inf")
+    most: float = float("-inf")
+
+
+class Watched(tuple[float, float]):
+    """A span for one picture, which `cuts` counts once where it lies beyond."""
+
+    def __new__(cls, span: Span, cuts: Cuts) -> Watched:
+        """The span itself; see the class."""
+        self = super().__new__(cls, (span[0], span[1]))
+        self._cuts, self._told = cuts, False
+        return self
+
+    _cuts: Cuts
+    _told: bool
+
+    def cut(self, least: float, most: float) -> None:
+        """Note that values of the picture, or of a part of it, from least to most were cut."""
+        self._cuts.pictures += not self._told
+        self._told = True
+        self._cuts.least, self._cuts.most = min(self._cuts.least, least), max(self._cuts.most, most)
 
 
 def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
@@ -48,6 +84,8 @@ def scaled(values: np.ndarray, ceiling: float | None, span: Span | None = None) 
     least, most = float(values.min()), float(values.max())
     if span is not None:
         low, high = span
+        if isinstance(span, Watched) and (least < low or most > high):
+            span.cut(least, most)
     elif least < low or most > high:
         low, high = least, most
     width = high - low if high > low else 1.0

@@ -11,7 +11,7 @@ from pathlib import Path
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_below, foreign, walk
 from sightline.data.parsing.map_discovery import MASKS, PICTURES
-from sightline.data.parsing.splits import SPLIT_WORDS, name_of
+from sightline.data.parsing.splits import SPLIT_WORDS, name_of, split_of
 from sightline.errors import DataError
 
 LAYOUT = (
@@ -20,13 +20,17 @@ LAYOUT = (
 )
 _FILLERS = (
     "set", "data", "dataset", "split", "part", "images", "image", "imgs", "img", "pictures", "photos", "obj",
-    "seg", "folder", "files", "all", "new", "raw",
+    "seg", "folder", "files", "all", "new", "raw", "jpg", "jpeg", "png", "tif", "tiff",
 )  # fmt: skip
 """What stands beside the word of a split in the name of its folder: training_set, obj_Train_data."""
 _SEVERAL = (*(word for word in (*PICTURES, *MASKS) if word.endswith("s")), "gt", "annot", "groundtruth")
 ROLES = frozenset({*PICTURES, *_SEVERAL, "ann", "anns", "jpegimages", "imagesets", "labeltxt", "bboxes",
                    "data", "dataset", "datasets", "photos"})  # fmt: skip
 """Names of folders that say what kind of file lies there, never what a picture shows."""
+_NUMBERED = re.compile(
+    r"(^|[ _.-])((image|img|picture|photo|mask|label)s?([ _-]?part)?|chunk|shard)[ _-]?\d+$"
+)
+_OF_MAPS = frozenset({*MASKS, "anno", "annos", "ann"})
 _WRAPPERS = ROLES | {*_FILLERS}
 
 
@@ -92,14 +96,14 @@ def layout(root: Path) -> Layout:
     """
     top, aside = _through(root)
     notes = [] if top == root else [f"Classes are the folders in '{name_of(top, root)}'."]
-    named = {f: as_split(f.name) for f in folders(top) if as_split(f.name)}
+    named = {f: as_split(f.name) for f in folders(top) if as_split(f.name)} or _alike(top)
     splits = {f: split for f, split in named.items() if folders(f)}
     if splits and any(map(has_picture, splits)):
         result = _with_splits(top, named, splits, notes)
     else:
         result = _without_splits(top, named, notes)
     classes = [c for _, place in result.tops for c in folders(place)]
-    wrong = sorted({c.name for c in classes if c.name.lower() in ROLES and has_picture(c)})
+    wrong = sorted({c.name for c in classes if _role(c.name) and has_picture(c)}) or _both(classes)
     if wrong:
         single, low = len(wrong) == 1, {name.lower() for name in wrong}
         paired = " If they are pictures and masks, give each mask the name of its picture (a.jpg and a.png)."
@@ -108,8 +112,30 @@ def layout(root: Path) -> Layout:
             f"{root}: {', '.join(map(repr, wrong))} would become {'a class' if single else 'classes'}, but "
             f"such names say what kind of files lie there, not what they show.{paired}"
         )
-    result.aside += aside + [c for c in classes if c.name.lower() in ROLES]
+    result.aside += aside + [c for c in classes if _role(c.name)]
     return result
+
+
+def _role(name: str) -> bool:
+    """Whether a folder's name says what kind of files lie there: "images", "image_2", "images_part_1"."""
+    return name.lower() in ROLES or bool(_NUMBERED.search(name.lower()))
+
+
+def _both(classes: Sequence[Path]) -> list[str]:
+    """Folders of images and of maps by a word in their names, where both are there (x-img, x-mask-anno)."""
+    words = {c.name: {*re.findall(r"[a-z]+", c.name.lower())} for c in classes if has_picture(c)}
+    pictures = [n for n, w in words.items() if w & {*PICTURES} and not w & _OF_MAPS]
+    maps = [n for n, w in words.items() if w & _OF_MAPS and not w & {*PICTURES}]
+    return sorted({*pictures, *maps}) if pictures and maps else []
+
+
+def _alike(top: Path) -> dict[Path, str]:
+    """Folders whose names differ in nothing but the split that they speak of (WIDER_train, WIDER_val)."""
+    words = {f: split_of(f.name) for f in folders(top) if has_picture(f)}
+    pattern = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
+    rests = {re.sub(pattern, "", f.name.lower(), count=1) for f in words}
+    apart = len({*words.values()}) == len(words) > 1 and all(words.values())
+    return words if apart and len(rests) == 1 else {}
 
 
 def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], notes: list[str]) -> Layout:
@@ -136,9 +162,9 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
 
 
 def _holds_roles_only(folder: Path) -> bool:
-    """Whether the pictures of a split lie in folders that are named for the kind of files in them."""
-    held = [c.name.lower() for c in folders(folder) if has_picture(c)]
-    return bool(held) and all(name in ROLES for name in held)
+    """Whether the pictures of a split lie flat in folders that are named for the kind of files in them."""
+    held = [c for c in folders(folder) if has_picture(c)]
+    return bool(held) and all(c.name.lower() in ROLES and _flat(c) for c in held)
 
 
 def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layout:

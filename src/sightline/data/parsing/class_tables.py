@@ -17,7 +17,7 @@ from sightline.errors import DataError
 
 FILES = (
     "classes.json", "classes.csv", "class_dict.csv", "labelmap.txt", "label_colors.txt", "classes.txt",
-    "class_names.txt",
+    "class_names.txt", "_classes.csv",
 )  # fmt: skip
 """Names of table files; of several the first is read."""
 VOID_NAMES = ("void", "ignore", "ignored", "ignoreregion", "unlabelled", "unlabeled", "dontcare", "donotcare")
@@ -28,7 +28,7 @@ EXPECTED = (
 )
 _COLUMNS = {
     "name": ("name", "class", "label", "class_name", "class name", "category"),
-    "id": ("id", "index", "value", "class_id", "label_id", "class id"),
+    "id": ("id", "index", "value", "class_id", "label_id", "class id", "pixel value"),
     "r": ("r", "red"),
     "g": ("g", "green"),
     "b": ("b", "blue"),
@@ -128,8 +128,9 @@ def find_table(folders: Iterable[Path]) -> tuple[Table | None, list[str]]:
         return None, []
     table = read_table(files[0])
     notes = [f"Classes are from {files[0].name}."]
-    if len(files) > 1:
-        notes.append(f"Not read: {', '.join(p.name for p in files[1:])}.")
+    others = [p for p in files[1:] if p.read_bytes() != files[0].read_bytes()]
+    if others:
+        notes.append(f"Not read: {', '.join(p.name for p in others)}.")
     if table.names:
         notes.append(f"No class, by its name: {', '.join(table.names)}.")
     return table, notes

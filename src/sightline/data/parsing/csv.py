@@ -62,6 +62,48 @@ def header(path: Path) -> list[str]:
     return [name.strip() for name in first]
 
 
+def is_spaced(path: Path) -> bool:
+    """Whether a text file is a table with a header, whose cells are divided by spaces; see `_spaced`."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_GLANCE).decode("utf-8-sig", "replace")
+    except OSError:
+        return False
+    return _spaced(head.rpartition("\n")[0] or head) is not None
+
+
+def _spaced(text: str) -> Columns | None:
+    """A table of CelebA's kind: perhaps a count of its rows, names of columns, and rows that begin with or
+    hold a picture, divided by spaces; where there is a cell more than names the first is the picture. None
+    for other text."""
+    given = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
+    counted = bool(given) and len(given[0][1]) == 1 and given[0][1][0].isdigit()
+    (_, names), *rows = given[counted:] or [(0, [])]
+    some = [cells for _, cells in rows[:_SOME]]
+    widths = {len(cells) for cells in some}
+    if len(widths) != 1 or not {len(names), len(names) + 1} & widths or any(map(_pictured, names)):
+        return None
+    width = widths.pop()
+    if width < 2 or not all(any(map(_pictured, cells)) for cells in some):
+        return None
+    sound = [(n, cells) for n, cells in rows if len(cells) == width]
+    table = Columns(
+        ["path", *names][-width:],
+        [cells for _, cells in sound],
+        [n for n, _ in sound],
+        [n for n, cells in rows if len(cells) != width],
+        " ",
+        ["Cells are divided by spaces."],
+    )
+    if counted and int(given[0][1][0]) != len(rows):
+        table.notes.append(f"The first line counts {given[0][1][0]} rows; there are {len(rows):,}.")
+    return table
+
+
+def _pictured(cell: str) -> bool:
+    return Path(cell).suffix.lower() in ALL_EXTENSIONS
+
+
 def rows_of(text: str, path: Path) -> list[list[str]]:
     """All rows of a small table, its header too, for tables that may have none."""
     lines, _, delimiter = _layout(text, path)
@@ -77,6 +119,12 @@ def read_text(path: Path) -> Columns:
             is not closed.
     """
     text, notes = _text(path)
+    spaced = _spaced(text) if path.suffix.lower() == ".txt" else None
+    return spaced or _delimited(path, text, notes)
+
+
+def _delimited(path: Path, text: str, notes: list[str]) -> Columns:
+    """See `read_text`."""
     lines, skipped, delimiter = _layout(text, path)
     if not lines:
         raise DataError(f"{path}: the table is empty. Expected a header like path,label and rows below it.")

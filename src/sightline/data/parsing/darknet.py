@@ -56,7 +56,8 @@ def _beside(root: Path) -> Config | None:
     parts = [folder for folder in folders_in(root, SPLIT_WORDS) if _labels_beside(folder)]
     for folder in parts:
         config.parts.setdefault(SPLIT_WORDS[folder.name.lower()], []).append(folder.name)
-    _names(config, [folder / name for folder in (root, root / "images", *parts) for name in LISTS])
+    listed = (*LISTS, "_darknet.labels")  # the last as Roboflow writes it
+    _names(config, [folder / name for folder in (root, root / "images", *parts) for name in listed])
     config.notes.append("Label files lie beside their pictures.")
     return config
 

@@ -5,22 +5,26 @@ from __future__ import annotations
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sightline.core.dataset import SPLITS
 from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS
+from sightline.data.io.images import size_of
 from sightline.data.io.label_maps import look
-from sightline.data.io.walk import walk
+from sightline.data.io.walk import files_in, walk
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of, split_of
 from sightline.errors import UnreadableImage
 
-PICTURES = ("images", "image", "imgs", "img", "pictures")
+PICTURES = ("images", "image", "imgs", "img", "pictures", "img_dir")
 MASKS = (
-    "masks", "mask", "masks_png", "labels", "label", "annotations", "annotation", "annot", "gt",
-    "groundtruth", "ground_truth", "segmentations", "segmentation", "labels_png",
+    "1st_manual", "manual", "masks", "mask", "masks_png", "labels", "label", "annotations", "annotation",
+    "annot", "gt", "groundtruth", "ground_truth", "segmentations", "segmentation", "labels_png", "semantic",
+    "ann_dir",
 )  # fmt: skip
+"""Names of folders of maps, the likeliest first: beside a manual segmentation a mask is the field of view."""
+_SOME = 3
 FEW, FLAT = 32, 0.3
 """A map holds few values, or long stretches of them: at most so many a pixel."""
 _WORDS = "|".join(sorted(SPLIT_WORDS, key=len, reverse=True))
@@ -32,6 +36,9 @@ _STACK = {
     **dict.fromkeys(MASKS, "mask"),
     "seg": "mask",
 }
+_FLAT = re.compile(r"(.*)([_-](mask|seg|segmentation|label|labels|gt|groundtruth))", re.IGNORECASE)
+_MOSTLY = 0.8
+"""Share of pictures in one folder that have a map called after them in another."""
 _LEADING = re.compile(rf"^({'|'.join(MASKS)}|seg)[_-]", re.IGNORECASE)
 
 
@@ -83,13 +90,70 @@ def looks_like_map(path: Path) -> bool:
 
 def places(root: Path) -> tuple[list[Place], list[str]]:
     """All parts of a data set, and a note on folders that are left aside."""
-    places, aside = _side_by_side(root, "")
-    if not places:
+    found, aside = _side_by_side(root, "")
+    if not found:
         for folder in folders_in(root, SPLIT_WORDS):
             more, rest = _side_by_side(folder, SPLIT_WORDS[folder.name.lower()])
-            places, aside = places + more, aside + (rest if more else [folder])
-    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if places and aside else []
-    return places or _cityscapes(root), notes
+            found, aside = found + more, aside + (rest if more else [folder])
+    if not found:
+        found, aside = _cityscapes(root), []
+    if not found:
+        found = _flat(root)
+        aside = [f for f in folders_in(root, SPLIT_WORDS) if f not in [p.pictures for p in found]]
+    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if found and aside else []
+    inner = [] if found else [f for f in folders_in(root) if first_picture(f) is not None]
+    if len(inner) == 1 and not files_in(root, *ALL_EXTENSIONS):  # a folder that only wraps the others
+        return places(inner[0])
+    return found, notes
+
+
+def by_names(root: Path) -> list[Place]:
+    """Folders of any names, of which one holds photographs and one maps that are called after them; of a data
+    set, or of each of its splits. None where several could be meant."""
+    for tops in ([root], folders_in(root, SPLIT_WORDS)):
+        found = [(top, pairs_of(folders_in(top))) for top in tops]
+        if any(pairs for _, pairs in found) and all(len(pairs) <= 1 for _, pairs in found):
+            return [Place(*pairs[0], SPLIT_WORDS.get(top.name.lower(), "")) for top, pairs in found if pairs]
+    return []
+
+
+def pairs_of(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
+    """Folders of photographs, each with a folder of maps of the same sizes that are called after them."""
+    firsts = {f: p for f in folders if (p := first_picture(f)) is not None}
+    maps = [f for f, p in firsts.items() if looks_like_map(p)]
+    photos = [f for f in firsts if f not in maps] if maps else []
+    return [(f, m) for f in photos for m in maps if _called_alike(Place(f, m, ""))]
+
+
+def _called_alike(place: Place) -> bool:
+    items, alone = paired(place)
+    having = [item for item in items if item.masks]
+    if len(having) < _MOSTLY * len(items) or len(alone) > (1 - _MOSTLY) * len(items):
+        return False
+    try:
+        return all(size_of(i.picture) == look(i.masks[0][1]).shape for i in having[:_SOME])
+    except UnreadableImage:
+        return False
+
+
+def _flat(root: Path) -> list[Place]:
+    """a.jpg and a_mask.png (or a_sat.jpg and a_mask.png) in one folder, or in each folder of a split."""
+    found = []
+    for folder, split in (
+        (root, ""),
+        *((f, SPLIT_WORDS[f.name.lower()]) for f in folders_in(root, SPLIT_WORDS)),
+    ):
+        stems = [p.stem for p in files_in(folder, *ALL_EXTENSIONS)]
+        masks = [m for stem in stems if (m := _FLAT.fullmatch(stem))]
+        ends = {m[2] for m in masks}
+        if len(ends) != 1:
+            continue
+        (end,) = ends
+        others = [stem for stem in stems if not stem.endswith(end)]
+        own = "" if {m[1] for m in masks} & {*others} else _common_end(others)
+        if sum(f"{m[1]}{own}" in others for m in masks) >= _MOSTLY * len(masks):
+            found.append(Place(folder, folder, split, (own, end)))
+    return sorted(found, key=lambda p: ("", *SPLITS).index(p.split))
 
 
 def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:
@@ -108,6 +172,8 @@ def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:
             continue
         places += _inner(pictures[part][0], holding[0], part or split)
         aside += [*holding[1:], *pictures[part][1:]]
+    kinds = {f for rows in (*pictures.values(), *masks.values()) for f in rows}
+    aside += [f for f in folders_in(folder) if places and f not in kinds and first_picture(f) is not None]
     known_splits = {p.split for p in places}
     # A split without masks can be neither trained on nor scored.
     aside += [p for part, ps in pictures.items() if places and part and part not in known_splits for p in ps]
@@ -120,7 +186,8 @@ def _kind(name: str) -> tuple[str, str]:
         match = pattern.fullmatch(name)
         if match and match[rest] in ("", *PICTURES, *MASKS):
             return SPLIT_WORDS[match[word]], "masks" if match[rest] in MASKS else "pictures"
-    return "", "masks" if name in MASKS else "pictures" if name in PICTURES else ""
+    bare = name.rstrip("0123456789").rstrip("_-")  # KITTI's image_2
+    return "", "masks" if name in MASKS else "pictures" if bare in PICTURES else ""
 
 
 def _rank(name: str) -> int:
@@ -179,6 +246,8 @@ def paired(place: Place) -> tuple[list[Item], list[Path]]:
     of one class each lie in a folder of the class (`cat/a.png`) or have its name in theirs (`a_cat.png`).
     """
     pictures, masks = _stems(place.pictures, place.ends[0]), _stems(place.masks, place.ends[1])
+    if place.pictures == place.masks and not place.ends[0]:
+        pictures = {stem: paths for stem, paths in pictures.items() if not stem.endswith(place.ends[1])}
     owners: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     others: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     alone: list[Path] = []
@@ -190,11 +259,14 @@ def paired(place: Place) -> tuple[list[Item], list[Path]]:
             alone.append(best)
         else:
             (others if word else owners)[owner].append((word, best))
+    ends = _common_end(list(pictures)), _common_end(list(masks))
+    if not owners and not others and not any(place.ends) and any(ends):
+        return paired(replace(place, ends=ends))
     if owners:
         alone += [path for rows in others.values() for _, path in rows]
     else:
         words = {word for rows in others.values() for word, _ in rows}
-        if len(words) == 1 and not words.pop().startswith("/"):
+        if len(words) == 1 and (not words.pop().startswith("/") or _whole(others)):
             owners = {owner: [("", path) for _, path in rows] for owner, rows in others.items()}
         else:
             owners = {o: sorted((_class(word), path) for word, path in rows) for o, rows in others.items()}
@@ -202,6 +274,24 @@ def paired(place: Place) -> tuple[list[Item], list[Path]]:
         Item(path, place.split, owners.get(stem, [])) for stem, paths in pictures.items() for path in paths
     ]
     return items, sorted(alone)
+
+
+def _whole(others: dict[str, list[tuple[str, Path]]]) -> bool:
+    """Whether maps in the one folder that holds all of them show more than one class each."""
+    some = [rows[0][1] for rows in list(others.values())[:_SOME]]
+    try:
+        return any(len(look(path).keys) > 2 for path in some)
+    except UnreadableImage:
+        return False
+
+
+def _common_end(stems: Sequence[str]) -> str:
+    """What all of several names end with, from a mark on: "_leftImg8bit"; "" for nothing."""
+    if len(stems) < 2:
+        return ""
+    same = os.path.commonprefix([stem[::-1] for stem in stems])[::-1]  # noqa: RUF071 (of letters, as is meant)
+    begin = re.search(r"[_.\-]", same)
+    return same[begin.start() :] if begin and not same[begin.start() :].strip("_.-").isdigit() else ""
 
 
 def _owner(stem: str, pictures: dict[str, list[Path]]) -> tuple[str | None, str]:

@@ -10,6 +10,7 @@ import os
 import re
 import unicodedata
 from collections import defaultdict
+from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,11 +20,14 @@ from sightline.data.io.walk import walk
 from sightline.data.parsing.findings import listed
 from sightline.data.parsing.splits import SPLIT_WORDS, is_folder, is_there, name_of, split_of
 
-ANNOTATIONS = ("annotations", "annotation", "ann", "labels")
+ANNOTATIONS = ("annotations", "annotation", "ann", "labels", "anno", "annos", "anno_coarse", "anno_fine")
 """Folders of annotations; pictures then lie beside them."""
 _MAPS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "segmentationobject")
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
-_Index = dict[str, list[tuple[tuple[str, ...], Path]]]
+_Hit = tuple[tuple[str, ...], Path]
+_Index = dict[str, list[_Hit]]
+_MANY = 8
+"""Pictures of one name, from which on they are told apart by the folders that they lie in."""
 
 
 class Lookup:
@@ -48,21 +52,24 @@ class Lookup:
         self.moved: list[str] = []
         self.several: list[str] = []
         self._doubtful: set[str] = set()
-        self._asked: dict[tuple[str, str], Path | None] = {}
+        self._asked: dict[tuple[str, str, str], Path | None] = {}
         self._owners: dict[Path, Path] = {}
         self._index: _Index | None = None
         self._stems: _Index = defaultdict(list)
+        self._below: dict[tuple[str, ...], _Index] = {}
+        self._folders: dict[Path, bool] = {}
 
-    def find(self, path: Path, split: str = "") -> Path | None:
+    def find(self, path: Path, split: str = "", likely: str = "") -> Path | None:
         """The picture that a path means, or None where there is none or no single one.
 
         Args:
             path: As annotated, from the folder that it counts from.
             split: Split that the annotation speaks of, or "".
+            likely: Split that decides between several that fit, and excludes none; or "".
         """
-        key = os.fspath(path), split
+        key = os.fspath(path), split, likely
         if key not in self._asked:
-            self._asked[key] = self._found(path, split)
+            self._asked[key] = self._found(path, split, likely)
         return self._asked[key]
 
     def doubtful(self, path: Path) -> bool:
@@ -75,13 +82,14 @@ class Lookup:
         fix = "Nothing, if these are the pictures that are meant; else write paths that are there."
         moved = listed("files-found-elsewhere", "info", self.moved, what, fix)
         what = "names could be of several pictures, or lead to one that has another name; they were left out"
-        fix = "Write the whole path from the folder of the annotation, or keep one of the pictures."
+        fix = "Write the whole path from the folder of the annotation, or keep one of the pictures; a table "
+        fix += "that is called after a split (train.csv) means those in the folder of that name."
         return [*moved, *listed("files-ambiguous", "error", self.several, what, fix)]
 
-    def _found(self, path: Path, split: str) -> Path | None:
+    def _found(self, path: Path, split: str, likely: str) -> Path | None:
         """See `find`."""
         name = self._said(path)
-        hits = [path] if is_there(path) else self._hits(path, split)
+        hits = [path] if is_there(path) else self._hits(path, split, likely)
         if not hits:
             return None
         names = [name_of(hit, self.root) for hit in hits]
@@ -105,31 +113,59 @@ class Lookup:
         text = (path.relative_to(self.root) if inside else path).as_posix()
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
-    def _hits(self, path: Path, split: str) -> list[Path]:
+    def _hits(self, path: Path, split: str, likely: str) -> list[Path]:
         """Pictures that fit the most of the end of a path."""
-        index = self._indexed()
         keys = keys_of(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
         if not keys:  # the annotation has no name
             return []
-        bare = _UPLOAD.sub("", keys[-1])
-        hits = index.get(keys[-1]) or index.get(bare) or []
-        if not hits and Path(keys[-1]).suffix not in ALL_EXTENSIONS:
-            hits = self._stems.get(keys[-1]) or self._stems.get(bare) or []
-        folder = path.parent
-        if folder != self.root and folder.name.lower() not in ANNOTATIONS and is_folder(folder):
-            hits = [(k, p) for k, p in hits if folder in p.parents]
-        rows = [(_shared(keys, k), k, p) for k, p in hits]
-        rows = [(n, k, p) for n, k, p in rows if _agree(keys[: len(keys) - n], k[: len(k) - n], split)]
-        most = max((n for n, _, _ in rows), default=0)
-        best = [(k, p) for n, k, p in rows if n == most]
+        best = self._best(keys, path.parent, split)
+        wanted = split or likely
         for narrower in (
-            [p for k, p in best if split and split in _splits(k)],
+            [p for k, p in best if wanted and wanted in _splits(k)],
             [p for k, p in best if not any(word in _MAPS for word in k[:-1])],
             [p for _, p in best if p.name == _slashed(path).rsplit("/", 1)[-1]],
         ):
             if len(best) > 1 and narrower:
                 best = [(k, p) for k, p in best if p in narrower]
         return [p for _, p in best]
+
+    def _best(self, keys: tuple[str, ...], folder: Path, split: str) -> list[_Hit]:
+        """Of pictures of one name those that share most of their folders with a path, and may be meant."""
+        inside = folder != self.root and folder.name.lower() not in ANNOTATIONS and self._is_folder(folder)
+        for group in reversed(self._groups(keys)):
+            rows = [(_shared(keys, k), k, p) for k, p in group if not inside or folder in p.parents]
+            rows = [(n, k, p) for n, k, p in rows if _agree(keys[: len(keys) - n], k[: len(k) - n], split)]
+            if rows:
+                most = max(n for n, _, _ in rows)
+                return [(k, p) for n, k, p in rows if n == most]
+        return []
+
+    def _is_folder(self, folder: Path) -> bool:
+        if folder not in self._folders:
+            self._folders[folder] = is_folder(folder)
+        return self._folders[folder]
+
+    def _groups(self, keys: tuple[str, ...]) -> list[list[_Hit]]:
+        """Pictures that share a name with a path; of many, then those that share more folders."""
+        index = self._indexed()
+        name, bare = keys[-1], _UPLOAD.sub("", keys[-1])
+        found = index.get(name) or index.get(bare) or []
+        if not found and Path(name).suffix not in ALL_EXTENSIONS:
+            found = self._stems.get(name) or self._stems.get(bare) or []
+        groups = [found]
+        for n in range(2, len(keys) + 1):
+            if len(groups[-1]) <= _MANY:
+                break
+            end = keys[1 - n :]
+            if end not in self._below:
+                below = self._below[end] = defaultdict(list)
+                for k, p in groups[-1]:
+                    below[k[-n] if len(k) >= n else ""].append((k, p))
+            nearer = self._below[end].get(keys[-n])
+            if not nearer:
+                break
+            groups.append(nearer)
+        return groups
 
     def _indexed(self) -> _Index:
         """All pictures by name and, in `_stems`, by name without ending; each with the names on its way."""
@@ -175,9 +211,16 @@ def _shared(keys: tuple[str, ...], other: tuple[str, ...]) -> int:
     return n
 
 
-def _splits(keys: tuple[str, ...]) -> set[str]:
+@lru_cache(maxsize=1 << 14)
+def _splits(keys: tuple[str, ...]) -> frozenset[str]:
     """Splits that the folders of a path speak of."""
-    return {split_of(word) for word in keys} - {""}
+    return frozenset({split_of(word) for word in keys} - {""})
+
+
+@lru_cache(maxsize=1 << 14)
+def _named_splits(keys: tuple[str, ...]) -> frozenset[str]:
+    """Splits that some of the folders of a path are."""
+    return frozenset({SPLIT_WORDS.get(word.rstrip("0123456789"), "") for word in keys} - {""})
 
 
 def _agree(wanted: tuple[str, ...], present: tuple[str, ...], split: str) -> bool:
@@ -185,7 +228,7 @@ def _agree(wanted: tuple[str, ...], present: tuple[str, ...], split: str) -> boo
 
     `train_images` may hold pictures that a table gives to val, where `train` and `train2017` may not.
     """
-    present_splits = {SPLIT_WORDS.get(word.rstrip("0123456789"), "") for word in present} - {""}
+    present_splits = _named_splits(present)
     mine, other = _splits(wanted), _splits(present)
     apart = bool(mine and other) and not mine & other
     return not apart and (not split or not present_splits or split in present_splits)

@@ -16,12 +16,14 @@ from sightline.core.report import Finding
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.parsing.cells import DOUBTFUL, MISSING, OFF, ON, filled, is_number, numbers
+from sightline.data.parsing.label_lists import PLURALS, divider, undivided
 from sightline.errors import DataError
 
 MOST_CLASSES = 20
 _WHOLE = re.compile(r"[+-]?\d{1,9}(\.0+)?$")
 _UNIT = re.compile(r"^[$€£¥]\s*|\s*[%$€£¥°]$")
-_PLURALS = ("labels", "tags", "classes", "categories")
+_SIGNS = ("1", "1.0", "-1", "-1.0")
+"""What says that something is so, and that it is not, where both signs are written (CelebA)."""
 _LIKE_CLASSES = re.compile(
     r"(class|label|category|categories|target|y)([_ -]?(id|index|idx|no|nr|number|code))?$"
 )
@@ -52,16 +54,21 @@ class Truths:
 
 
 def truths(
-    names: Sequence[str], cells: Sequence[Sequence[str]], wanted: str | None, where: str, delimiter: str = ","
+    names: Sequence[str],
+    cells: Sequence[Sequence[str]],
+    wanted: str | None,
+    where: str,
+    delimiter: str = ",",
+    mark: str = "",
 ) -> Truths:
     """Read target columns.
 
-    Several columns are one 0/1 column a class if all cells are 0 or 1 (true, false, yes, no), and numbers
-    else. One column holds numbers if all cells are numeric, with three exceptions, which are classes: whole
-    numbers of at most 20 different values, each there twice or more on average; whole numbers that repeat in
-    a column called class, label or the like; and numbers with leading zeros. A text column holds several
-    labels an image where a cell has '|' (or ';' under a name of its own; or ',' under labels, tags, classes,
-    categories). `wanted` overrules.
+    Several columns are one 0/1 column a class if all cells are 0 or 1 (true, false, yes, no; or all are 1 or
+    -1), and numbers else. One column holds numbers if all cells are numeric, with three exceptions, which are
+    classes: whole numbers of at most 20 different values, each there twice or more on average; whole numbers
+    that repeat in a column called class, label or the like; and numbers with leading zeros. A text column
+    holds several labels an image where a cell has '|' (or ';' under a name of its own; or ',' under labels,
+    tags, classes, categories), or a mark that was said. `wanted` overrules.
 
     Args:
         names: Names of the target columns.
@@ -69,6 +76,7 @@ def truths(
         wanted: "label", "number" or None.
         where: File, for messages.
         delimiter: What divides the cells in the file; see `_cells.numbers`.
+        mark: What divides the labels in a cell, if it was said.
 
     Raises:
         DataError: If the cells are not what is wanted, or may be two things.
@@ -76,15 +84,17 @@ def truths(
     if len(names) > 1:
         return _columns(names, cells, wanted, where, delimiter)
     name, column = names[0], list(cells[0])
-    listed = name.lower() in _PLURALS and any("," in c for c in column)
+    if mark:
+        return _several(name, column, mark)
+    listed = name.lower() in PLURALS and any("," in c for c in column)
     if wanted == "label" or (wanted is None and listed):
-        return _several(name, column) or _labels(name, column)
+        return _said(name, column)
     values = numbers(column, delimiter, f"{where}: the column '{name}'")
     if wanted == "number":
         return _numbers(names, cells, where, delimiter)
     if values is None:
         _must_be_words(name, column, where)
-        return _several(name, column) or _labels(name, column)
+        return _said(name, column)
     why = _like_classes(name, column, values.values)
     if why:
         labels = _labels(name, column)
@@ -104,8 +114,8 @@ def _columns(
 ) -> Truths:
     """Several columns: a class each, or numbers."""
     kinds = {c.lower() for column in cells for c in filled(column)}
-    if wanted != "number" and kinds <= {*ON, *OFF}:
-        return _flags(names, cells)
+    if wanted != "number" and (kinds <= {*ON, *OFF} or kinds <= {*_SIGNS}):
+        return _flags(names, cells, signs="-1" in kinds or "-1.0" in kinds)
     if wanted is None and kinds <= {*ON, *OFF, "-1", "-1.0"}:
         raise DataError(
             f"{where}: the columns {', '.join(map(repr, names))} hold -1 beside 0 and 1. Where a class is "
@@ -117,7 +127,7 @@ def _columns(
 def is_flags(column: Sequence[str]) -> bool:
     """Whether a column says yes or no, as one column a class does."""
     kinds = {c.lower() for c in filled(column)}
-    return bool(kinds) and kinds <= {*ON, *OFF}
+    return bool(kinds) and (kinds <= {*ON, *OFF} or kinds <= {*_SIGNS})
 
 
 def _like_classes(name: str, column: Sequence[str], values: Sequence[float]) -> str:
@@ -188,15 +198,16 @@ def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, d
     )
 
 
-def _flags(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Truths:
-    """One 0/1 column a class."""
+def _flags(names: Sequence[str], cells: Sequence[Sequence[str]], signs: bool) -> Truths:
+    """One column a class: 0 and 1, or -1 and 1."""
     grid = np.array([[c.lower() for c in column] for column in cells], dtype=object).T
     value = np.isin(grid, ON)
     missing = np.asarray(np.isin(grid, tuple(MISSING)).any(axis=1))
     result = Truths(Label(torch.from_numpy(value)), missing, Classes(tuple(names)))
+    said, absent = ("-1 and 1", "; -1 says that it has not") if signs else ("0 and 1", "")
+    some = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
     result.notes.append(
-        f"{len(names)} columns of 0 and 1 ({', '.join(names[:5])}{', ...' if len(names) > 5 else ''}): each "
-        "is a class, and an image may have several."
+        f"{len(names)} columns of {said} ({some}): each is a class, and an image may have several{absent}."
     )
     return result
 
@@ -240,15 +251,21 @@ def _missing_words(name: str, column: Sequence[str], missing: np.ndarray) -> lis
     return [f"'{name}': {words_text} count as no value, not as a class."]
 
 
-def _several(name: str, column: Sequence[str]) -> Truths | None:
-    """Several labels a row, or None where no cell has a separator."""
-    plural = name.lower() in _PLURALS
-    separators = ("|", ";", ",") if plural else ("|", ";")
-    separator = next((s for s in separators if any(s in c for c in column)), None)
-    if separator is None:
-        return None
+def _said(name: str, column: Sequence[str]) -> Truths:
+    """Several labels a row where something surely divides them, else one."""
+    mark = divider(name, column)
+    if mark:
+        return _several(name, column, mark)
+    found = _labels(name, column)
+    assert found.classes is not None
+    found.problems += undivided(name, found.classes.names)
+    return found
+
+
+def _several(name: str, column: Sequence[str], mark: str) -> Truths:
+    """Several labels a row, with a mark between them."""
     words = MISSING - DOUBTFUL
-    rows = [[part.strip() for part in cell.split(separator)] for cell in column]
+    rows = [[part.strip() for part in cell.split(mark)] for cell in column]
     rows = [[part for part in row if part.lower() not in words] for row in rows]
     none = np.array([bool(c) and c.lower() in words for c in column], dtype=bool)
     names = tuple(sorted({part for row in rows for part in row}))
@@ -259,5 +276,6 @@ def _several(name: str, column: Sequence[str]) -> Truths | None:
     notes = _missing_words(name, column, none)
     result = Truths(Label(torch.from_numpy(value)), none, Classes(names), notes=notes)
     result.empty = [i for i, row in enumerate(rows) if not row and not none[i]]
-    result.notes.append(f"'{name}' holds several labels in a cell, divided by '{separator}'.")
+    said = "spaces" if mark == " " else repr(mark)
+    result.notes.append(f"'{name}' holds several labels in a cell, divided by {said}.")
     return result

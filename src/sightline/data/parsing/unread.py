@@ -10,18 +10,31 @@ from pathlib import Path
 from sightline.data.formats import FORMATS
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import walk
+from sightline.data.parsing.csv import is_spaced
 from sightline.data.parsing.json import glance
 from sightline.data.parsing.options import ReadOptions
-from sightline.data.parsing.splits import name_of, split_of
+from sightline.data.parsing.splits import SPLIT_WORDS, name_of
+from sightline.data.parsing.tables import is_form
 from sightline.data.parsing.yolo_discovery import LINE, LISTS
 from sightline.errors import SightlineError
 
+FORM = "a form for answers"
+_LIST = "a list of the pictures of a split"
+_BARE = "a list of pictures and labels without a header"
+_TRIED = 5
 _LOOKED, _MOST = 20, 400
 """Files of a folder, and of all folders, that are looked at."""
-_ENDINGS = (".json", ".jsonl", ".xml", ".txt", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".names")
+_ENDINGS = (".json", ".jsonl", ".xml", ".txt", ".csv", ".tsv", ".parquet", ".yaml", ".yml", ".names", ".odgt")
 _PICTURE = re.compile(r"\.(" + "|".join(sorted(e[1:] for e in ALL_EXTENSIONS)) + r")\b", re.IGNORECASE)
 _NUMBER = r"[-+]?\d+(\.\d*)?"
 _DOTA = re.compile(rf"\s*({_NUMBER}\s+){{8}}\S+\s+\d\s*")
+_KITTI = re.compile(rf"[A-Za-z_]+(\s+{_NUMBER}){{14,15}}\s*")
+_NAMED = re.compile(rf"[A-Za-z][\w&' -]*(\s+{_NUMBER}){{4}}\s*")
+_EIGHT = re.compile(r"\s*\d+(,-?\d+){7},?\s*")
+_BOXES = re.compile(r"\S+\.\w{3,4}(\s+\d+,\d+,\d+,\d+,\d+)+\s*")
+_ABOUT = re.compile(r"(imagesource|gsd)\s*:", re.IGNORECASE)
+_SPLIT = re.compile(r"(^|[^a-z])(" + "|".join(SPLIT_WORDS) + r")([^a-z]|$)")
+_PATHLIKE = re.compile(r"id$|(^|_)id_|image|img|file|name|path|pic|photo")
 _MOT = re.compile(rf"\s*\d+\s*,\s*-?\d+\s*(,\s*{_NUMBER}\s*){{5,8}}")
 _KEYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("COCO", "coco", ("images", "annotations", "categories")),
@@ -33,6 +46,10 @@ _KEYS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("Label Studio (JSON-MIN)", "label-studio", ("annotator", "annotation_id")),
     ("Label Studio (JSON-MIN)", "label-studio", ("original_width", "rectanglelabels")),
     ("Datumaro", "datumaro", ("categories", "items", "info")),
+    ("COCO's panoptic segments", "", ("segments_info", "image_id")),
+    ("BDD100K", "", ("labels", "category", "box2d")),
+    ("TT100K", "", ("imgs", "objects", "category")),
+    ("CrowdHuman", "", ("gtboxes", "fbox")),
 )
 """Name, format and keys of kinds of JSON; the first whose keys are all there."""
 
@@ -55,17 +72,23 @@ class Unread:
 def unread(root: Path) -> list[Unread]:
     """Files below a folder (or the one file) that look like annotations, by kind; the most frequent first."""
     by_what: dict[str, Unread] = {}
-    count = 0
+    some: list[tuple[Path, bool]] = []
     for top, _, names in [(root.parent, [], [root.name])] if root.is_file() else walk(root):
-        some = [n for n in names if Path(n).suffix.lower() in _ENDINGS]
-        pictures = {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
-        for name in some[:_LOOKED] if count < _MOST else ():
-            count += 1
-            path = top / name
-            kind = _kind(path, beside=path.stem in pictures)
-            if kind is not None:
-                by_what.setdefault(kind.what, kind).files.append(path)
-    return sorted(by_what.values(), key=lambda kind: -len(kind.files))
+        few = [n for n in names if Path(n).suffix.lower() in _ENDINGS][:_LOOKED]
+        pictures = _stems(names) if few else set()
+        some += [(top / n, Path(n).stem in pictures) for n in few if len(some) < _MOST]
+    within = walk(root) if some and root.is_dir() else ()
+    stems = {stem for _, _, names in within for stem in _stems(names)}
+    for path, beside in some:
+        kind = _kind(path, beside, stems)
+        if kind is not None:
+            by_what.setdefault(kind.what, kind).files.append(path)
+    return sorted(by_what.values(), key=lambda kind: (kind.what == FORM, -len(kind.files)))
+
+
+def _stems(names: list[str]) -> set[str]:
+    """Names of pictures without their ending."""
+    return {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
 
 
 def told(kinds: list[Unread], root: Path) -> str:
@@ -75,50 +98,58 @@ def told(kinds: list[Unread], root: Path) -> str:
         for kind in kinds[:3]
     ]
     ways = [way for kind in kinds[:3] if (way := _way(kind, root))]
-    if sentences and not ways:
+    if sentences and not ways and any(kind.what != FORM for kind in kinds[:3]):
         ways = ["No format reads them as they lie here: export them as COCO, YOLO or Pascal VOC."]
     return " ".join([*sentences, *dict.fromkeys(ways)])
 
 
 def _way(kind: Unread, root: Path) -> str:
     """How files of a kind can be read: by their format, if that finds any truth in them; "" if not."""
+    if kind.what == _LIST:
+        return "Lists of splits are not read here: make folders train, val and test, or a table with a split."
+    if kind.what == _BARE:
+        return "Write it as a CSV table with the header path,label, and name that file."
     if kind.format not in FORMATS:
         return ""
     module = FORMATS.load(kind.format)
-    for source, option in (
-        (root, f"Read as such with --format {module.CARD.name}."),
-        (kind.files[0], f"Name the file itself: '{name_of(kind.files[0], root)}'."),
-    ):
+    unsure = ""
+    for path in (root, *kind.files[:_TRIED]):
+        option = f"Name the file itself: '{name_of(path, root)}'."
         for truth in module.CARD.truths:
             try:
-                dataset = module.read(str(source), ReadOptions(truth=truth))
-            except (SightlineError, OSError, UnicodeError):
+                dataset = module.read(str(path), ReadOptions(truth=truth))
+            except (SightlineError, OSError, UnicodeError) as error:
+                if "--target" in str(error) and path != root:
+                    unsure = unsure or f"{option[:-1]}, and the column with the truth with --target."
                 continue
             if len(getattr(dataset.targets, "labels", dataset)):
-                return option
-    return ""
+                return option if path != root else f"Read as such with --format {module.CARD.name}."
+    return unsure
 
 
-def _kind(path: Path, beside: bool) -> Unread | None:
+def _kind(path: Path, beside: bool, stems: set[str]) -> Unread | None:
     """What a file looks like, or None where it is no annotation.
 
     Args:
         path: The file.
         beside: Whether a picture of its name lies beside it.
+        stems: Names of all pictures without ending.
     """
-    looks: dict[str, Callable[[str, str, bool], Iterator[Unread]]] = {
-        ".json": _json, ".jsonl": _table, ".xml": _xml, ".csv": _table, ".tsv": _table,
+    looks: dict[str, Callable[[str, str, bool, set[str]], Iterator[Unread]]] = {
+        ".json": _json, ".jsonl": _table, ".xml": _xml, ".csv": _table, ".tsv": _table, ".odgt": _json,
         ".yaml": _yaml, ".yml": _yaml,
     }  # fmt: skip
     ending = path.suffix.lower()
     if ending == ".parquet":
         return Unread("a table", "table")
-    return next(looks.get(ending, _text)(glance(path), path.name.lower(), beside), None)
+    if ending == ".txt" and is_spaced(path):
+        return Unread("a table of pictures", "table")
+    return next(looks.get(ending, _text)(glance(path), path.name, beside, stems), None)
 
 
-def _json(text: str, name: str, beside: bool) -> Iterator[Unread]:
+def _json(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
     """A JSON file."""
-    del name
+    del name, stems
     for what, format, keys in _KEYS:
         if all(f'"{key}"' in text for key in keys):
             yield Unread(f"annotations of {what}", format)
@@ -126,9 +157,9 @@ def _json(text: str, name: str, beside: bool) -> Iterator[Unread]:
         yield Unread("annotations in JSON")
 
 
-def _xml(text: str, name: str, beside: bool) -> Iterator[Unread]:
+def _xml(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
     """An XML file."""
-    del name
+    del name, stems
     if re.search(r"<annotations[ >]", text):
         yield Unread("annotations of CVAT", "cvat")
     elif re.search(r"<annotation[ >]", text, re.IGNORECASE):
@@ -137,38 +168,77 @@ def _xml(text: str, name: str, beside: bool) -> Iterator[Unread]:
         yield Unread("annotations in XML")
 
 
-def _table(text: str, name: str, beside: bool) -> Iterator[Unread]:
+def _table(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
     """A table, or a line of JSON a picture: one that names pictures."""
     del beside
     lines = text.splitlines()[:20]
     named = sum(bool(_PICTURE.search(line)) for line in lines)
-    if name.startswith("metadata.") and "file_name" in text:
+    if name.lower().startswith("metadata.") and "file_name" in text:
         yield Unread("the metadata table of an image folder", "metadata")
-    elif named and named >= (len(lines) - 1) / 2:
+    elif is_form(Path(name)):
+        yield Unread(FORM)
+    elif (named and named >= (len(lines) - 1) / 2) or _names_some(lines, stems):
         yield Unread("a table of pictures", "table")
 
 
-def _yaml(text: str, name: str, beside: bool) -> Iterator[Unread]:
+def _names_some(lines: list[str], stems: set[str]) -> bool:
+    """Whether a column that is called an id, name or path holds names of pictures without their ending."""
+    heads, *rows = [re.split(r"[,;\t|]", line) for line in lines if line.strip()] or [[]]
+    for k, head in enumerate(heads):
+        cells = [row[k].strip('" ').replace("\\", "/") for row in rows if len(row) > k]
+        known = sum(cell.rpartition("/")[2] in stems for cell in cells)
+        if _PATHLIKE.search(head.lower()) and known > len(cells) / 2:
+            return True
+    return False
+
+
+def _yaml(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
     """A file that describes a data set of YOLO."""
-    del name, beside
+    del name, beside, stems
     if re.search(r"^(names|nc)\s*:", text, re.MULTILINE) and re.search(
         r"^(train|val)\s*:", text, re.MULTILINE
     ):
         yield Unread("data.yaml of YOLO", "yolo")
 
 
-def _text(text: str, name: str, beside: bool) -> Iterator[Unread]:
+def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
     """A text file: lines of boxes, or a list of the pictures of a split."""
     lines = [line for line in text.splitlines()[:20] if line.strip()]
-    if lines and all(LINE.fullmatch(line) for line in lines):
-        yield Unread("label files of YOLO", "yolo")
-    elif lines and all(_DOTA.fullmatch(line) for line in lines):
-        yield Unread("label files of DOTA", "dota")
-    elif lines and all(_MOT.fullmatch(line) for line in lines):
-        yield Unread("boxes of MOTChallenge, a line a box in a frame")
-    elif name in LISTS and name.endswith(".names"):
+    lines = [line for line in lines if not _ABOUT.match(line)] or lines
+    own = Path(name).stem in stems
+    kinds = (
+        (LINE, "label files of YOLO", "yolo"), (_DOTA, "label files of DOTA", "dota"),
+        (_KITTI, "label files of KITTI", ""), (_EIGHT if own else None, "label files of VisDrone", ""),
+        (_MOT, "boxes of MOTChallenge, a line a box in a frame", ""),
+        (_NAMED if own else None, "label files of Open Images (class and corners)", ""),
+        (_BOXES, "boxes of keras-yolo3, a line a picture", ""),
+    )  # fmt: skip
+    for pattern, what, format in kinds if lines else ():
+        if pattern is not None and all(pattern.fullmatch(line) for line in lines):
+            yield Unread(what, format)
+    pictured = [bool(_PICTURE.search(line)) for line in lines]
+    known = sum(_first(line) in stems for line in lines)
+    if name.lower() in LISTS and name.endswith(".names"):
         yield Unread("class names of YOLO", "yolo")
-    elif split_of(name) and sum(bool(_PICTURE.search(line)) for line in lines) > len(lines) / 2:
-        yield Unread("a list of the pictures of a split")
+    elif pictured[:1] == [True] and [line.strip().isdigit() for line in lines[1:2]] == [True]:
+        yield Unread("boxes of WIDER FACE, a picture and then its boxes")
+    elif known > len(lines) / 2 and all(map(_labelled, lines)):
+        yield Unread(_BARE)
+    elif _SPLIT.search(name.lower()) and (
+        "train_test_split" in name.lower() or max(sum(pictured), known) > len(lines) / 2
+    ):
+        yield Unread(_LIST)
     elif beside and lines:
         yield Unread("text beside each picture")
+
+
+def _labelled(line: str) -> bool:
+    """Whether something stands behind the name of a picture that is none itself."""
+    cells = line.split()
+    return len(cells) > 1 and not _PICTURE.search(cells[1])
+
+
+def _first(line: str) -> str:
+    """Name, without folders and ending, of the first word of a line."""
+    name = line.split()[0].rpartition("/")[2]
+    return Path(name).stem if _PICTURE.search(name) else name

@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image, roi_align
 
-from sightline.models.detection.suppression import kept
 from sightline.models.adapters.torchvision_detection import MULTIPLE, Place
+from sightline.models.detection.suppression import kept
 
 Maps = dict[str, Tensor]
 

@@ -259,3 +259,66 @@ def test_a_split_without_classes_is_left_aside_as_tiny_imagenet_has_it(tmp_path:
     assert data.classes is not None
     assert data.classes.names == ("n1", "n2")
     assert problem(data, "pictures-unlabelled").count == 1
+
+
+@pytest.mark.parametrize(("names", "splits"), [
+    (("WIDER_train/images/a/1.png", "WIDER_val/images/a/2.png"), ["train", "val"]),
+    (("Set2019-DET-train/a/1.png", "Set2019-DET-test/a/2.png"), ["test", "train"]),
+])  # fmt: skip
+def test_folders_that_differ_in_the_word_of_a_split_only_are_the_splits(
+    tmp_path: Path, names: tuple[str, ...], splits: list[str]
+) -> None:
+    data = opened(photos(tmp_path, *names))
+    assert data.classes is not None
+    assert (data.classes.names, data.splits.tolist()) == (("a",), splits)
+
+
+@pytest.mark.parametrize("names", [
+    ("train-jpg/1.png", "test-jpg/2.png"), ("x_images_part_1/1.png", "x_images_part_2/2.png"),
+    ("training/image_2/1.png", "training/label_2/1.txt"), ("HQ-img/1.png", "HQ-mask-anno/0/1_hair.png"),
+])  # fmt: skip
+def test_numbered_folders_of_images_and_kinds_of_files_are_no_classes(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    with pytest.raises(DataError, match=r"would become|lie in no class folder"):
+        opened(photos(tmp_path, *names))
+
+
+def test_classes_that_hold_several_folders_each_are_doubted(tmp_path: Path) -> None:
+    data = opened(photos(tmp_path, "a/abbey/1.png", "a/alley/2.png", "b/barn/3.png", "b/bar/4.png"))
+    doubt = problem(data, "classes-within-classes")
+    assert (doubt.severity, doubt.items) == ("warning", ("a", "b"))
+
+
+def test_variants_of_one_set_are_no_classes(tmp_path: Path) -> None:
+    names = [f"{kind}/{leaf}/1.png" for kind in ("color", "grayscale") for leaf in ("scab", "healthy")]
+    assert problem(opened(photos(tmp_path, *names)), "classes-within-classes").severity == "error"
+
+
+def test_a_table_that_says_what_the_folders_say_stops_nothing(tmp_path: Path) -> None:
+    photos(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png")
+    (tmp_path / "sample_submission.csv").write_text("id,label\n9,cat\n")
+    text = "path,label\ncat/1.png,cat\ncat/2.png,cat\ndog/3.png,dog\n"
+    for same in (text, text.replace(",cat", ",0").replace(",dog", ",1")):
+        (tmp_path / "labels.csv").write_text(same)
+        found = {f.name: f.severity for f in opened(tmp_path).problems}
+        assert found == {"tables-agree": "info", "forms-left-aside": "info"}
+
+
+def test_a_table_that_contradicts_the_folders_is_named_with_what_it_says_and_both_ways_on(
+    tmp_path: Path,
+) -> None:
+    photos(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png")
+    (tmp_path / "labels.csv").write_text("path,label\ncat/1.png,cat\ncat/2.png,dog\ndog/3.png,dog\n")
+    found = problem(opened(tmp_path), "annotations-not-read")
+    assert found.severity == "error"
+    assert "labels.csv says 'dog' of cat/2.png" in found.fix
+    assert "Name the file itself: 'labels.csv'" in found.fix
+    assert "--accept annotations-not-read" in found.fix
+
+
+def test_lists_of_splits_without_endings_are_not_passed_over(tmp_path: Path) -> None:
+    photos(tmp_path, "images/cat/1.png", "images/dog/2.png")
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/train.txt").write_text("cat/1\n")
+    assert problem(opened(tmp_path), "annotations-not-read").items == ("meta/train.txt",)

@@ -20,6 +20,7 @@ from sightline.core.targets.masks import VOID, Masks
 from sightline.data.formats import masks
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
+from sightline.data.parsing import known_tables
 from sightline.data.parsing.class_tables import read_table
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.scan import scan
@@ -109,7 +110,7 @@ def test_layouts(tmp_path: Path, picture: str, mask: str, split: str) -> None:
     assert data.splits.tolist() == [split]
     assert not data.problems
     city = "leftImg8bit" in picture
-    assert names(data) == (tuple(masks._CITIES.values()) if city else ("7", "8"))
+    assert names(data) == (tuple(known_tables._CITIES.values()) if city else ("7", "8"))
     np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
 
 
@@ -638,3 +639,78 @@ def test_coloured_masks_that_were_scaled_are_refused_with_a_table_too(tmp_path: 
                 masks.read(str(tmp_path), ANY)
     data = opened(tmp_path)
     assert (data.classes, data.problems) == (Classes(("ground", "cat", "dog")), ())
+
+
+def pets(root: Path) -> None:
+    """As Oxford-IIIT Pet lies: trimaps of 1, 2 and 3, and lists of the pictures of each part."""
+    for n in range(1, 5):
+        photo(root / f"images/Beagle_{n}.jpg", n)
+        put(
+            root / f"annotations/trimaps/Beagle_{n}.png",
+            np.repeat([[2, 3, 1, 1]], H, 0).astype(np.uint8).repeat(4, 1),
+        )
+        (root / f"annotations/trimaps/._Beagle_{n}.png").write_bytes(b"left behind by macOS")
+    for name, some in {"list": "1234", "trainval": "123", "test": "4"}.items():
+        lines = "".join(f"Beagle_{n} 1 2 1\n" for n in some)
+        (root / f"annotations/{name}.txt").write_text(
+            "#Image CLASS-ID SPECIES BREED\n"[: 40 * (name == "list")] + lines
+        )
+
+
+def test_trimaps_have_their_three_classes_and_the_border_is_told_and_can_be_void(tmp_path: Path) -> None:
+    pets(tmp_path)
+    data = open_data(tmp_path, truth="masks")
+    assert (data.format, names(data)) == ("masks", ("pet", "background", "border"))
+    assert data.splits.tolist() == ["train"] * 3 + ["test"]
+    assert np.bincount(data.targets.map(0).ravel()).tolist() == [96, 48, 48]
+    note = next(note for note in data.notes if "border" in note)
+    assert "'3 void'" in note
+    (tmp_path / "annotations/trimaps/classes.txt").write_text("1 pet\n2 background\n3 void\n")
+    void = masks.read(str(tmp_path), ANY)
+    assert names(void) == ("pet", "background")
+    assert (void.targets.map(0) == VOID).sum() == 48
+
+
+def test_a_manual_segmentation_is_meant_where_a_mask_of_the_field_of_view_lies_beside(tmp_path: Path) -> None:
+    for n in range(21, 24):
+        photo(tmp_path / f"training/images/{n}_training.png", n)
+        put(tmp_path / f"training/1st_manual/{n}_manual1.png", halves(0, 255))
+        put(tmp_path / f"training/mask/{n}_training_mask.png", halves(255, 255))
+    data = opened(tmp_path)
+    assert names(data) == ("background", "foreground")
+    assert "Not read: training/mask." in data.notes
+
+
+def test_maps_beside_their_pictures_with_a_table_of_pixel_values(tmp_path: Path) -> None:
+    for part in ("train", "valid"):
+        for n in range(3):
+            photo(tmp_path / f"{part}/{part}{n}.jpg", n)
+            put(tmp_path / f"{part}/{part}{n}_mask.png", halves(0, 1))
+        (tmp_path / part / "_classes.csv").write_text("Pixel Value, Class\n0, sky\n1, car\n")
+    data = opened(tmp_path)
+    assert (names(data), data.splits.tolist()) == (("sky", "car"), ["train"] * 3 + ["val"] * 3)
+    assert not any("Not read" in note for note in data.notes)
+
+
+def test_two_folders_of_any_names_are_pictures_and_maps_where_maps_are_asked_for(tmp_path: Path) -> None:
+    for n in range(4):
+        photo(tmp_path / f"701_StillsRaw_full/{n}.png", n)
+        put(tmp_path / f"LabeledApproved_full/{n}_L.png", halves(0, 1))
+    assert masks.sniff(str(tmp_path), ANY) == 0
+    assert open_data(tmp_path, truth="masks").format == "masks"
+    plain = open_data(tmp_path)
+    doubt = problem(plain, "maps-as-class")
+    assert doubt.severity == "error"
+    assert "--task semantic" in doubt.fix
+
+
+def test_number_0_of_ade20k_is_no_class(tmp_path: Path) -> None:
+    for part in ("training", "validation"):
+        photo(tmp_path / f"images/{part}/a.jpg")
+        put(tmp_path / f"annotations/{part}/a.png", halves(0, 2))
+    (tmp_path / "objectInfo150.txt").write_text(
+        "Idx\tRatio\tTrain\tVal\tName\n1\t.2\t1\t1\twall\n2\t.1\t1\t1\tbuilding, edifice\n"
+    )
+    data = opened(tmp_path)
+    assert names(data) == ("wall", "building")
+    assert {*data.targets.map(0).ravel().tolist()} == {VOID, 1}

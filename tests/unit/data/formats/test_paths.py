@@ -103,3 +103,21 @@ def test_a_picture_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for
     pictures(tmp_path, "images/p0.jpg")
     with pytest.raises(DataError, match=r"q7\.jpg.*below"):
         open_data(coco(tmp_path, "/home/other/q7.jpg"))
+
+
+def test_of_many_pictures_of_one_name_the_folders_decide_however_deep_they_differ(tmp_path: Path) -> None:
+    sites = [f"site{n}" for n in range(12)]
+    pictures(tmp_path, *(f"data/{site}/cam/{n}.jpg" for site in sites for n in range(2)))
+    lookup = Lookup(tmp_path)
+    for site in sites:
+        assert lookup.find(tmp_path / f"C:\\other\\{site}\\cam\\1.jpg") == tmp_path / f"data/{site}/cam/1.jpg"
+    assert lookup.find(tmp_path / "/other/site99/cam/1.jpg") is None  # twelve share as much with it
+    assert "site0/cam/1.jpg" in lookup.several[0]
+
+
+def test_a_likely_split_decides_between_pictures_and_excludes_none(tmp_path: Path) -> None:
+    pictures(tmp_path, "train/1.png", "test/1.png", "test/2.png")
+    lookup = Lookup(tmp_path)
+    assert lookup.find(tmp_path / "1", likely="train") == tmp_path / "train/1.png"
+    assert lookup.find(tmp_path / "2", likely="train") == tmp_path / "test/2.png"
+    assert lookup.find(tmp_path / "1") is None

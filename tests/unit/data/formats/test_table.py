@@ -12,6 +12,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.formats import table
 from sightline.data.io.encode import encode_png
+from sightline.data.open import open_data
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError, UnknownName
 
@@ -357,3 +358,96 @@ def test_a_column_may_be_called_as_a_file_that_lies_beside(root: Path) -> None:
 def test_a_column_is_named_as_a_shell_takes_it(root: Path) -> None:
     with pytest.raises(DataError, match=r"--target 'weight \(kg\)'"):
         opened(root, "path,weight (kg),height\n0.png,1.5,2.5\n1.png,2.5,3.5\n")
+
+
+@pytest.mark.parametrize(("column", "mark", "option"), [
+    ("tags", " ", "--target tags:space"), ("Target", " ", "--target Target:space"),
+    ("labels", "+", "--target labels:+"), ("label", ", ", "--target label:,"),
+])  # fmt: skip
+def test_labels_with_something_unsure_between_them_are_an_error_that_names_what_divides_them(
+    root: Path, column: str, mark: str, option: str
+) -> None:
+    cells = ["haze", "road", mark.join(["haze", "road"]), mark.join(["road", "haze", "sea"]), "sea", "haze"]
+    text = f"path,{column}\n" + "".join(f'{i}.png,"{cell}"\n' for i, cell in enumerate(cells))
+    doubt = problem(opened(root, text), "labels-undivided")
+    assert doubt.severity == "error"
+    assert option in doubt.fix
+    said = opened(root, text, target=f"{column}:{mark.strip() or 'space'}")
+    assert said.classes is not None
+    assert said.classes.names == ("haze", "road", "sea")
+    assert said.targets.value.sum(1).tolist() == [1, 1, 2, 3, 1, 1]
+    assert not any(f.name == "labels-undivided" for f in said.problems)
+
+
+def test_class_names_of_several_words_are_no_lists_of_labels(root: Path) -> None:
+    kinds = ["golden retriever", "border collie", "hot dog", "dog", "golden retriever", "dog"]
+    text = "path,label\n" + "".join(f"{i}.png,{kind}\n" for i, kind in enumerate(kinds))
+    assert not opened(root, text).problems
+
+
+def test_columns_of_both_signs_are_a_class_each(root: Path) -> None:
+    text = "image_id,Bald,Young\n" + "".join(
+        f"{i}.png,{-1 if i % 2 else 1},{-1 if i else 1}\n" for i in range(6)
+    )
+    data = opened(root, text)
+    assert data.truth == "label"
+    assert data.targets.value.tolist() == [[True, True], *[[i % 2 == 0, False] for i in range(1, 6)]]
+    assert any("-1 says that it has not" in note for note in data.notes)
+
+
+def test_what_is_no_label_is_refused_by_its_name(root: Path) -> None:
+    with pytest.raises(DataError, match="run-length codes of masks"):
+        opened(root, "ImageId,EncodedPixels\n" + "".join(f"{i}.png,{i + 1} 5 60 8\n" for i in range(6)))
+    with pytest.raises(DataError, match="the pixels themselves in the column 'pixels'"):
+        opened(root, "emotion,pixels\n" + f"1,{' '.join(map(str, range(64)))}\n" * 3)
+
+
+def put(folder: Path, *names: str) -> None:
+    for i, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(encode_png(np.full((3, 3, 1), i, np.uint8)))
+
+
+def test_ids_of_a_table_of_the_training_part_are_not_those_of_test(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{part}/{i}.png" for part in ("train", "test") for i in range(1, 5)))
+    text = "id,label\n1,frog\n2,truck\n3,frog\n4,truck\n"
+    data = opened(tmp_path, text, name="trainLabels.csv")
+    assert list(data.ids) == [f"train/{i}.png" for i in range(1, 5)]
+    both = text.replace("label", "label,split").replace("frog", "frog,train").replace("truck", "truck,test")
+    assert [i.split("/")[0] for i in opened(tmp_path, both, name="all.csv").ids] == ["train", "test"] * 2
+    with pytest.raises(DataError, match="could be of several pictures"):
+        opened(tmp_path, text, name="labels.csv")
+
+
+def test_celebas_own_text_tables_and_their_partition(tmp_path: Path) -> None:
+    put(tmp_path, *(f"Img/{i:06d}.png" for i in range(6)))
+    (tmp_path / "Anno").mkdir()
+    (tmp_path / "Eval").mkdir()
+    rows = "".join(f"{i:06d}.png -1 {'-1' if i % 2 else ' 1'}\n" for i in range(6))
+    (tmp_path / "Anno/list_attr_celeba.txt").write_text("6\nBald Young \n" + rows)
+    (tmp_path / "Eval/list_eval_partition.txt").write_text(
+        "".join(f"{i:06d}.png {max(0, i - 3)}\n" for i in range(6))
+    )
+    data = open_data(tmp_path / "Anno/list_attr_celeba.txt")
+    assert data.classes is not None
+    assert data.classes.names == ("Bald", "Young")
+    assert data.targets.value[:, 1].tolist() == [True, False] * 3
+    assert data.splits.tolist() == ["train"] * 4 + ["val", "test"]
+    assert any("0 is train" in note for note in data.notes)
+
+
+def test_a_table_for_each_split_in_its_folder(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{part}/{i}.png" for part in ("train", "valid") for i in range(4)))
+    for part in ("train", "valid"):
+        text = "filename, cat, dog\n" + "".join(f"{i}.png,{i % 2},{int(i < 2)}\n" for i in range(4))
+        (tmp_path / part / "_classes.csv").write_text(text)
+    data = open_data(tmp_path)
+    assert data.format == "table"
+    assert data.splits.tolist() == ["train"] * 4 + ["val"] * 4
+    assert data.ids[4] == "valid/0.png"
+    assert data.targets.value.tolist() == [[False, True], [True, True], [False, False], [True, False]] * 2
+
+
+def test_a_form_for_answers_is_no_table_of_truths(root: Path) -> None:
+    data = opened(root, "id,label\n0.png,cat\n1.png,dog\n", name="sampleSubmission.csv")
+    assert problem(data, "truth-to-fill-in").severity == "error"

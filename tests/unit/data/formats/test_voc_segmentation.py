@@ -102,3 +102,9 @@ def test_names_that_cannot_be_written_are_refused(tmp_path: Path) -> None:
     bad = replace(data, classes=Classes(("#x", *voc.NAMES_OF_VOC[1:])))
     with pytest.raises(DataError, match="#x"):
         voc.write(bad, tmp_path / "out")
+
+
+def test_the_kit_around_the_years_folder_is_read_through(tmp_path: Path) -> None:
+    written(tmp_path / "VOCdevkit/VOC2012")
+    data = open_data(tmp_path, truth="masks")
+    assert (data.format, len(data)) == ("voc-segmentation", 3)

@@ -20,7 +20,6 @@ from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
-from sightline.models.detection.suppression import final
 from sightline.losses import distillation
 from sightline.models.adapters.base import padded, seeded
 from sightline.models.adapters.torchvision_detection import (
@@ -45,6 +44,7 @@ from sightline.models.adapters.torchvision_rcnn import (
     scored,
 )
 from sightline.models.detection import postprocess as candidates
+from sightline.models.detection.suppression import final
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance._crops import cells, pasted
 from sightline.tasks.instance.options import Options

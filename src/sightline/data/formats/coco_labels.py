@@ -1,0 +1,132 @@
+"""JSON in COCO's form with labels of whole pictures: an annotation has a picture and a category, and no box.
+
+Source: G. Van Horn et al., "The iNaturalist Species Classification and Detection Dataset", CVPR 2018, and
+COCO Camera Traps (S. Beery et al., ECCV 2018), whose images name the location of the camera.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import FormatCard
+from sightline.core.dataset import Classes, Dataset
+from sightline.data.parsing.findings import listed
+from sightline.data.parsing.json import glance, read_json, sound
+from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split
+from sightline.errors import DataError
+
+CARD = FormatCard(
+    name="coco-labels",
+    summary="JSON in COCO's form with a category for each picture, as of iNaturalist and camera traps",
+    looks_like="train2018.json with images, categories, and annotations of image_id and category_id only",
+    truths=("label",),
+)
+_LISTS = ("images", "annotations", "categories")
+_OTHERS = ("bbox", "segmentation", "segments_info", "caption", "keypoints")
+"""What an annotation has that is about a part of a picture, or no class."""
+
+
+@dataclass
+class _Rows:
+    """The pictures of all files."""
+
+    paths: list[Path] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)
+    labels: list[list[str]] = field(default_factory=list)
+    places: list[str] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    lost: list[str] = field(default_factory=list)
+
+
+def sniff(source: str, options: ReadOptions) -> float:
+    """Sure where beginning and end of a file show categories of pictures, and nothing that has a place."""
+    return 0.98 if options.truth in (None, "label") and _files(Path(source)) else 0.0
+
+
+def read(source: str, options: ReadOptions) -> Dataset:
+    """All pictures that are listed, with their categories; those of camera traps in groups by location.
+
+    Raises:
+        DataError: If there is no such file, or none of its pictures can be used.
+    """
+    del options
+    root = Path(source)
+    files = _files(root) or ([root] if root.is_file() else [])
+    if not files:
+        raise DataError(f"There is no JSON of labelled pictures at '{root}'. Expected {CARD.looks_like}.")
+    top = root if root.is_dir() else root.parent
+    chosen, notes = by_split(files, root)
+    rows = _Rows()
+    for path, split in chosen:
+        _read_file(path, split, rows)
+    if not rows.paths:
+        raise DataError(f"{root}: no image has an id and a file_name.")
+    found = of_lists(rows.labels)
+    assert found.classes is not None
+    names = found.classes.names
+    if len({rows.ids[n] for n in names}) == len(names):  # files may count otherwise
+        found.classes = Classes(names, tuple(rows.ids[n] for n in names))
+    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, found, notes)
+    what = "annotations are of images or categories that are not listed, or are no labels; they were left out"
+    lost = listed("annotations-lost", "error", rows.lost, what, "List these images and categories.")
+    return replace(_grouped(dataset, rows), problems=(*dataset.problems, *lost))
+
+
+def _files(root: Path) -> list[Path]:
+    return annotation_files(root, {"annotations", *SPLIT_WORDS}, (".json",), _like)
+
+
+def _like(path: Path) -> bool:
+    text = glance(path)
+    there = sum(f'"{key}"' in text for key in _LISTS) > 1 and '"category_id"' in text
+    return there and not any(f'"{key}"' in text for key in _OTHERS)
+
+
+def _read_file(path: Path, split: str, rows: _Rows) -> None:
+    """Add the pictures of one file.
+
+    Raises:
+        DataError: If it has not the three lists, or its annotations have boxes.
+    """
+    data = read_json(path)
+    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in _LISTS):
+        raise DataError(f"{path}: expected the lists images, annotations and categories.")
+    if any(isinstance(a, dict) and any(a.get(key) for key in _OTHERS) for a in data["annotations"]):
+        raise DataError(f"{path}: annotations have boxes or masks. Read it as --format coco.")
+    named = Counter(str(c.get("name")) for c in data["categories"] if isinstance(c, dict))
+    classes: dict[Any, str] = {}
+    for entry in data["categories"]:
+        if isinstance(entry, dict) and sound(entry.get("id")):
+            name, key = str(entry.get("name")), entry["id"]
+            classes[key] = name if named[name] == 1 else f"{name} ({key})"
+            rows.ids.setdefault(classes[key], key if type(key) is int else len(rows.ids))
+    images = {e["id"]: e for e in data["images"] if isinstance(e, dict) and sound(e.get("id"))}
+    labels: dict[Any, list[str]] = defaultdict(list)
+    for n, entry in enumerate(data["annotations"]):
+        image, key = (entry.get("image_id"), entry.get("category_id")) if isinstance(entry, dict) else (0, 0)
+        if not (sound(image) and sound(key)) or image not in images or key not in classes:
+            rows.lost.append(f"{path.name} annotations[{n}]")
+        elif classes[key] not in labels[image]:
+            labels[image].append(classes[key])
+    for key, entry in images.items():
+        rows.paths.append(path.parent / str(entry.get("file_name", "")))
+        rows.splits.append(split)
+        rows.labels.append(labels[key])
+        rows.places.append(str(entry.get("location") or ""))
+
+
+def _grouped(dataset: Dataset, rows: _Rows) -> Dataset:
+    """The data set with the location of each picture as its group, where all have one and they differ."""
+    places = dict(zip((path.name for path in rows.paths), rows.places, strict=True))
+    if not all(rows.places) or len({*rows.places}) < 2 or len(places) < len(rows.paths):
+        return dataset
+    groups = np.array([places.get(Path(item).name, "") for item in dataset.ids], dtype=object)
+    note = f"Pictures of one location are one group: {len({*groups}):,} locations."
+    return replace(dataset, groups=groups, notes=(*dataset.notes, note))

@@ -1,0 +1,133 @@
+"""Which tables are read: the one that is named, or one a split; and what lies beside one and says splits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PureWindowsPath
+
+from sightline.data.parsing.columns import path_column, target_columns
+from sightline.data.parsing.csv import Columns, header, read_text
+from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, is_there, name_of, split_of
+from sightline.errors import SightlineError
+
+WORDS = {**SPLIT_WORDS, "": ""}
+"""Words of a column of splits."""
+_CODES = {"0": "train", "1": "val", "2": "test"}
+_PARTITIONS = ("list_eval_partition.csv", "list_eval_partition.txt")
+"""Which pictures are for what, as CelebA and DeepFashion write it: by numbers (0, 1, 2), or by words."""
+
+
+@dataclass
+class Rows:
+    """The rows of one table, or of one table a split.
+
+    Attributes:
+        table: Their cells.
+        root: The folder that names of pictures are relative to.
+        folders: Folder that the paths of each row count from.
+        splits: Split of each row that files speak of, or "".
+        likely: Split that the table's name speaks of: where its pictures probably are.
+        broken: Lines that have another number of cells.
+        notes: What was found out.
+    """
+
+    table: Columns
+    root: Path
+    folders: list[Path]
+    splits: list[str]
+    likely: str = ""
+    broken: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def opened(source: Path, target: str | None, read: Callable[[Path], Columns]) -> Rows:
+    """The rows of a table, or of the tables of a folder; see `by_split`.
+
+    Raises:
+        DataError: If one of them cannot be read.
+    """
+    if source.is_file():
+        table = read(source)
+        n = len(table.rows)
+        rows = Rows(table, source.parent, [source.parent] * n, [""] * n, spoken(source.stem))
+        rows.broken = [f"line {line}" for line in table.broken]
+        return rows
+    whole: Rows | None = None
+    for path, split in by_split(source, target):
+        table = read(path)
+        n, broken = len(table.rows), [f"{name_of(path, source)} line {line}" for line in table.broken]
+        if whole is None:
+            whole = Rows(replace(table, rows=[], lines=[], broken=[]), source, [], [])
+            whole.notes.append("One table a split: ")
+        whole.table.rows += table.rows
+        whole.table.lines += table.lines
+        whole.folders += [path.parent] * n
+        whole.splits += [split] * n
+        whole.broken += broken
+        whole.notes[0] += f"{name_of(path, source)} ({split}), "
+    assert whole is not None
+    whole.notes[0] = whole.notes[0].removesuffix(", ") + "."
+    return whole
+
+
+def spoken(name: str) -> str:
+    """The split that the name of a table speaks of, as a word ("train_v2", "trainLabels"), or ""."""
+    return split_of(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name))
+
+
+def is_form(path: Path) -> bool:
+    """Whether a table is called a submission: names of test pictures, and answers to be filled in."""
+    return "submission" in path.stem.lower()
+
+
+def by_split(root: Path, target: str | None = None) -> list[tuple[Path, str]]:
+    """Tables of a folder, or of its folders of splits, one for each of two splits or more, that have the same
+    columns, of which pictures and truth are clear; else none."""
+    if not root.is_dir():
+        return []
+    files = annotation_files(root, SPLIT_WORDS, (".csv", ".tsv"), lambda path: not is_form(path))
+    inner = {
+        path: spoken(path.stem) or (spoken(path.parent.name) if path.parent != root else "") for path in files
+    }
+    found = [(path, split) for path, split in inner.items() if split]
+    splits = [split for _, split in found]
+    if len({*splits}) != len(splits) or len(splits) < 2 or "train" not in splits:
+        return []
+    if len({tuple(header(path)) for path, _ in found}) > 1:
+        return []
+    try:
+        for path, _ in found:
+            table = read_text(path)
+            target_columns(table, target, {path_column(table, path)}, path)
+    except SightlineError:
+        return []
+    order = ("train", "val", "test")
+    return sorted(found, key=lambda row: order.index(row[1]))
+
+
+def partition(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split of each picture that a partition beside a table says, and a note; nothing where there is none.
+
+    Args:
+        path: The table; the partition lies beside it, or in the folder Eval beside its folder.
+        names: Its pictures, as it names them.
+    """
+    places = [f / name for f in (path.parent, path.parent.parent / "Eval") for name in _PARTITIONS]
+    file = next((p for p in places if is_there(p) and p != path), None)
+    if file is None:
+        return [], []
+    lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    rows = [cells for line in lines if len(cells := re.split(r"[,\s]+", line.strip())) > 1]
+    words = {**_CODES, **SPLIT_WORDS}
+    said = {_bare(cells[0]): words.get(cells[-1].lower(), "") for cells in rows}
+    found = [said.get(_bare(name), "") for name in names]
+    if sum(map(bool, found)) <= len(found) / 2:
+        return [], []
+    numbered = " (0 is train, 1 is val, 2 is test)" if rows[-1][-1] in _CODES else ""
+    return found, [f"Splits are those of {file.name}{numbered}."]
+
+
+def _bare(name: str) -> str:
+    return PureWindowsPath(name).as_posix().lower()

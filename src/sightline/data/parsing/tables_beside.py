@@ -1,0 +1,37 @@
+"""Tables that lie beside class folders: what they say of the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sightline.core.targets.label import Label
+from sightline.data.formats import FORMATS
+from sightline.data.parsing.options import ReadOptions
+from sightline.data.parsing.splits import name_of
+from sightline.errors import SightlineError
+
+Pictures = Sequence[tuple[Path, str, str]]
+"""File, split and class of each picture, as the folders have it."""
+
+
+def compared(table: Path, root: Path, pictures: Pictures) -> tuple[bool, str]:
+    """Whether a table says of all its pictures what the folders say, and where it does not; neither where it
+    is about something else. Classes may be called otherwise, one for one."""
+    try:
+        read = FORMATS.load("table").read(str(table), ReadOptions(truth="label"))
+    except (SightlineError, OSError, UnicodeError):
+        return False, ""
+    if not isinstance(read.targets, Label) or read.targets.multi or read.classes is None:
+        return False, ""
+    here = {path.resolve(): (split, name) for path, split, name in pictures}
+    names = {name: name for _, name in here.values()}
+    for i, (label, said) in enumerate(zip(read.targets.value.tolist(), read.splits, strict=True)):
+        file, word = read.pixels.path(i), read.classes.names[label]
+        if file.resolve() not in here:
+            return False, ""
+        split, folder = here[file.resolve()]
+        if names.setdefault(word, folder) != folder or (said and split and said != split):
+            shown = f"'{said}' for a picture in '{split}'" if names[word] == folder else f"'{word}'"
+            return False, f"{name_of(table, root)} says {shown} of {name_of(file, root)}"
+    return len({names[n] for n in read.classes.names}) == len(read.classes), ""
