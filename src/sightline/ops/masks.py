@@ -77,42 +77,53 @@ def shared(
         (P,) int64 pixels of both, pixels of the mask of `a`, pixels of that of `b`. Shared pixels are 0
         where the overlap cannot reach `least`.
     """
-    counts = np.zeros((3, len(of)), dtype=np.int64)
     group = [False] * len(b) if crowd is None else crowd.tolist()
-    ours, theirs = _Masks(a), _Masks(b)
+    ours, theirs = _Masks(a, of), _Masks(b, other)
+    counts = []
     for p, (i, j) in enumerate(zip(of.tolist(), other.tolist(), strict=True)):
-        ax, ay, crop1, area = ours.read(i)
-        bx, by, crop2, other_area = theirs.read(j)
-        counts[1, p], counts[2, p] = area, other_area
-        x1, x2 = max(ax, bx), min(ax + crop1.shape[1], bx + crop2.shape[1])
-        y1, y2 = max(ay, by), min(ay + crop1.shape[0], by + crop2.shape[0])
-        if x2 <= x1 or y2 <= y1:
-            continue
-        most = min((x2 - x1) * (y2 - y1), area, other_area)
-        if most < least * (area if group[j] else area + other_area - most):
-            continue
-        counts[0, p] = np.count_nonzero(
-            crop1[y1 - ay : y2 - ay, x1 - ax : x2 - ax] & crop2[y1 - by : y2 - by, x1 - bx : x2 - bx]
-        )
-    return counts[0], counts[1], counts[2]
+        ax1, ay1, ax2, ay2, crop1, area = ours.read(i, p)
+        bx1, by1, bx2, by2, crop2, other_area = theirs.read(j, p)
+        x1, y1 = ax1 if ax1 > bx1 else bx1, ay1 if ay1 > by1 else by1
+        x2, y2 = ax2 if ax2 < bx2 else bx2, ay2 if ay2 < by2 else by2
+        most = min((x2 - x1) * (y2 - y1), area, other_area) if x1 < x2 and y1 < y2 else 0
+        both = 0
+        if most and most >= least * (area if group[j] else area + other_area - most):
+            part = crop1[y1 - ay1 : y2 - ay1, x1 - ax1 : x2 - ax1]
+            both = int(np.count_nonzero(part & crop2[y1 - by1 : y2 - by1, x1 - bx1 : x2 - bx1]))
+        counts.append((both, area, other_area))
+    columns = np.array(counts, dtype=np.int64).reshape(-1, 3)
+    return columns[:, 0], columns[:, 1], columns[:, 2]
 
 
 class _Masks:
-    """Masks that are unpacked and counted once, as long as they are held."""
+    """Masks that are unpacked and counted once, and held until they are not asked for any more.
 
-    def __init__(self, masks: Bitmaps) -> None:
+    Args:
+        masks: All of them.
+        asked: (P,) which one each pair asks for. One that stays after its last pair would not only take
+            memory: fresh memory for the next takes longer than what has just been used.
+    """
+
+    def __init__(self, masks: Bitmaps, asked: Array) -> None:
         self.corners, self.crops = masks.corners.tolist(), masks.crops
-        self.known: dict[int, tuple[int, int, NDArray[np.bool_], int]] = {}
+        self.last = dict(zip(asked.tolist(), range(len(asked)), strict=True))
+        self.known: dict[int, tuple[int, int, int, int, NDArray[np.bool_], int]] = {}
         self.held = 0
 
-    def read(self, i: int) -> tuple[int, int, NDArray[np.bool_], int]:
-        """x, y, pixels and area of mask i."""
+    def read(self, i: int, p: int) -> tuple[int, int, int, int, NDArray[np.bool_], int]:
+        """x1, y1, x2, y2, pixels and area of mask i, for pair p."""
         entry = self.known.get(i)
         if entry is None:
             crop = self.crops[i].read().view(np.bool_)
+            (x, y), (height, width) = self.corners[i], crop.shape
+            entry = (x, y, x + width, y + height, crop, int(np.count_nonzero(crop)))
+            if self.last[i] == p:
+                return entry
             if self.held > _HELD:
                 self.known, self.held = {}, 0
-            x, y = self.corners[i]
-            entry = self.known[i] = (x, y, crop, int(np.count_nonzero(crop)))
+            self.known[i] = entry
             self.held += crop.size
+        elif self.last[i] == p:
+            del self.known[i]
+            self.held -= entry[4].size
         return entry

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -44,6 +46,27 @@ def test_a_packed_map_comes_back(seed: int) -> None:
     packed = Packed.of(pixels)
     assert (packed.read() == pixels).all()
     assert packed.digest() == Packed.of(pixels.copy()).digest()
+
+
+@given(seeds)
+def test_a_packed_mask_comes_back_as_ones_and_zeros(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 3, rng.integers(0, 20, 2), dtype=np.uint8)
+    there = (pixels > 0).astype(np.uint8)
+    packed = Packed.of_mask(pixels)
+    assert packed.read().shape == pixels.shape
+    assert (packed.read() == there).all()
+    assert (np.concatenate([*packed.rows(), []]) == there.ravel()).all()
+    assert packed.digest() == Packed.of(there).digest()
+
+
+def test_masks_that_were_stored_as_bytes_are_read_too() -> None:
+    pixels = np.array([[1, 0, 1], [0, 1, 1]], dtype=np.uint8)
+    row = {"corner": [2, 1], "size": [2, 3], "zlib": base64.b64encode(zlib.compress(pixels.data, 1)).decode()}
+    before, now = Bitmaps.from_list([row]), Bitmaps.of(np.pad(pixels, ((1, 0), (2, 0)))[None])
+    assert torch.equal(before.dense(4, 6), now.dense(4, 6))
+    assert before.tolist() == [row]
+    assert before.crops[0].digest() == now.crops[0].digest()
 
 
 @given(seeds)

@@ -28,16 +28,25 @@ class Packed:
     Attributes:
         shape: (height, width).
         data: Compressed rows of uint8.
+        bits: Whether the map is a mask whose rows are kept as bits, eight pixels a byte, each row from a byte
+            of its own: two thirds of the memory, and read in less time.
     """
 
     shape: tuple[int, int]
     data: bytes
+    bits: bool = False
 
     @classmethod
     def of(cls, pixels: Map) -> Packed:
         """The map (H, W) uint8, compressed."""
         height, width = pixels.shape
         return cls((height, width), zlib.compress(np.ascontiguousarray(pixels).data, 1))
+
+    @classmethod
+    def of_mask(cls, pixels: Map) -> Packed:
+        """The mask (H, W), 1 where what is given is not 0, compressed."""
+        height, width = pixels.shape
+        return cls((height, width), zlib.compress(np.packbits(pixels != 0, axis=1).data, 1), bits=True)
 
     @classmethod
     def of_rows(cls, shape: tuple[int, int], rows: Iterable[Map]) -> Packed:
@@ -47,7 +56,10 @@ class Packed:
         return cls(shape, data)
 
     def rows(self) -> Iterator[Map]:
-        """All of its pixels in order, (n,) uint8, about a megabyte at a time."""
+        """All of its pixels in order, (n,) uint8, about a megabyte at a time; of a mask at once."""
+        if self.bits:
+            yield self.read().ravel()
+            return
         press, data = zlib.decompressobj(), self.data
         while not press.eof:
             yield np.frombuffer(press.decompress(data, BAND), dtype=np.uint8)
@@ -55,7 +67,10 @@ class Packed:
 
     def read(self) -> Map:
         """(H, W) uint8, not to be written to."""
-        return np.frombuffer(zlib.decompress(self.data), dtype=np.uint8).reshape(self.shape)
+        values, (height, width) = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8), self.shape
+        if not self.bits:
+            return values.reshape(self.shape)
+        return np.unpackbits(values.reshape(height, -(-width // 8)), axis=1, count=width)
 
     def digest(self) -> str:
         """Digest of the pixels, whatever they were compressed by."""
@@ -96,7 +111,7 @@ class Bitmaps:
             rows, columns = np.flatnonzero(nonzero.any(1)), np.flatnonzero(nonzero.any(0))
             box = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 0, 0, 0)
             corners.append([int(box[2]), int(box[0])])
-            crops.append(Packed.of(nonzero[box[0] : box[1], box[2] : box[3]].astype(np.uint8)))
+            crops.append(Packed.of_mask(nonzero[box[0] : box[1], box[2] : box[3]]))
         return cls(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
 
     @staticmethod
@@ -133,13 +148,18 @@ class Bitmaps:
         for part, place, size in zip(self, matrices, sizes.tolist(), strict=True):
             x, y, crop = moved(part, place, size)
             corners.append([x, y])
-            crops.append(Packed.of(crop))
+            crops.append(Packed.of_mask(crop))
         return Bitmaps(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
 
     def tolist(self) -> list[Any]:
-        """One entry an object: {"corner": [x, y], "size": [h, w], "zlib": base64 of the compressed rows}."""
+        """One entry an object: {"corner": [x, y], "size": [h, w], "bits": base64 of the compressed rows}, or
+        "zlib" where the rows are of bytes, as all once were."""
         return [
-            {"corner": corner, "size": list(c.shape), "zlib": base64.b64encode(c.data).decode()}
+            {
+                "corner": corner,
+                "size": list(c.shape),
+                "bits" if c.bits else "zlib": base64.b64encode(c.data).decode(),
+            }
             for corner, c in zip(self.corners.tolist(), self.crops, strict=True)
         ]
 
@@ -147,5 +167,9 @@ class Bitmaps:
     def from_list(cls, rows: Sequence[Any]) -> Bitmaps:
         """Inverse of `tolist`."""
         corners = torch.tensor([row["corner"] for row in rows], dtype=torch.int64).reshape(-1, 2)
-        crops = (Packed((r["size"][0], r["size"][1]), base64.b64decode(r["zlib"])) for r in rows)
+        crops = []
+        for row in rows:
+            bits, (height, width) = "bits" in row, row["size"]
+            data = base64.b64decode(row["bits" if bits else "zlib"])
+            crops.append(Packed((height, width), data, bits))
         return cls(corners, tuple(crops))

@@ -82,7 +82,7 @@ class Outlined(Gathered):
         h, w = crop.shape
         unit = 1.0 if self.whole is None or size is None else self.whole / np.tile(size[::-1], 2)
         corners = (np.array([x, y, x + w, y + h]) * unit).tolist()
-        self._add(image, key, corners, Stamp(x, y, Packed.of(crop), size), where, more)
+        self._add(image, key, corners, Stamp(x, y, Packed.of_mask(crop), size), where, more)
 
     def _add(
         self, image: int, key: Hashable, corners: Sequence[float], drawn: Sequence[Polygon] | Stamp,
@@ -101,7 +101,7 @@ class Outlined(Gathered):
             height, width = sizes[image[row]].tolist()
             part = self._mask(row, height, width)
             if part is not None and part[2].any():
-                self._made[row] = (*part[:2], Packed.of(part[2]), int(part[2].sum()))
+                self._made[row] = (*part[:2], Packed.of_mask(part[2]), int(part[2].sum()))
             elif part is not None:
                 self._empty.append(self._where[row])
         self._notes()
