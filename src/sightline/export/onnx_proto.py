@@ -55,6 +55,44 @@ def library() -> Any:
     return onnx
 
 
+def constants(graph: Any) -> dict[str, Any]:
+    """Values that are known before anything is run, by name, as numpy arrays.
+
+    Args:
+        graph: An onnx.GraphProto.
+    """
+    array = library().numpy_helper.to_array
+    found = {one.name: array(one) for one in graph.initializer}
+    for node in graph.node:
+        if node.op_type == "Constant" and node.attribute[0].name == "value":
+            found[node.output[0]] = array(node.attribute[0].t)
+    return found
+
+
+def users(graph: Any) -> dict[str, list[Any]]:
+    """The nodes that take each value, by its name, each once."""
+    found: dict[str, list[Any]] = {}
+    for node in graph.node:
+        for name in dict.fromkeys(node.input):
+            found.setdefault(name, []).append(node)
+    return found
+
+
+def tidied(graph: Any) -> None:
+    """What nothing needs any more goes: nodes, constants, and what is told of values."""
+    while True:
+        used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
+        idle = [node for node in graph.node if not used & set(node.output)]
+        for node in idle:
+            graph.node.remove(node)
+        if not idle:
+            break
+    made = {name for node in graph.node for name in node.output}
+    for kind, kept in ((graph.initializer, used), (graph.value_info, made)):
+        for one in [v for v in kind if v.name not in kept]:
+            kind.remove(one)
+
+
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
     """The libraries print what they do; users are told what came of it."""

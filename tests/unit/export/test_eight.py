@@ -13,10 +13,10 @@ from sightline.export.graph import Job
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.export.quantize import quantised, trunk  # noqa: E402
+from sightline.export.quantize import quantised, slight, trunk  # noqa: E402
 
 RNG = np.random.default_rng(0)
-IMAGES = RNG.normal(0, 1, (20, 3, 12, 12)).astype(np.float32)
+IMAGES = RNG.normal(0, 1, (20, 4, 12, 12)).astype(np.float32)
 
 
 def network(*middle: tuple[str, list[str], str, dict[str, Any]]) -> Any:
@@ -29,11 +29,11 @@ def network(*middle: tuple[str, list[str], str, dict[str, Any]]) -> Any:
         helper.make_node("Sigmoid", ["b"], ["scores"]),
     ]
     fixed = [
-        number(RNG.normal(0, 1, (8, 3, 3, 3)).astype(np.float32), "w"),
+        number(RNG.normal(0, 1, (8, 4, 3, 3)).astype(np.float32), "w"),
         number(RNG.normal(0, 0.2, (2, 8, 1, 1)).astype(np.float32), "v"),
         number(np.float32(0.5), "half"),
     ]
-    images = helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["batch", 3, 12, 12])
+    images = helper.make_tensor_value_info("images", onnx.TensorProto.FLOAT, ["batch", 4, 12, 12])
     scores = helper.make_tensor_value_info("scores", onnx.TensorProto.FLOAT, None)
     graph = helper.make_graph(nodes, "g", [images], [scores], fixed)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
@@ -86,3 +86,15 @@ def test_what_is_no_plain_trunk_is_left_in_full() -> None:
         ("GlobalAveragePool", ["a"], "p", {}), ("Relu", ["p"], "r", {}), ("Mul", ["a", "r"], "z", {})
     )
     assert [node.op_type for node in trunk(gate.graph.node)] == ["GlobalAveragePool", "Relu", "Mul"]
+
+
+def test_a_first_convolution_to_few_maps_stays_in_full_with_its_activation() -> None:
+    model = network(*SILU)
+    assert slight(model.graph) == set()  # four channels are none of a picture
+    weights = next(one for one in model.graph.initializer if one.name == "w")
+    for node, name in zip(model.graph.node, ("first", "sigmoid", "silu", "second", "answer"), strict=True):
+        node.name = name
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.ones((8, 3, 3, 3), np.float32), "w"))
+    assert slight(model.graph) == {"first", "sigmoid", "silu"}
+    weights.CopyFrom(onnx.numpy_helper.from_array(np.ones((64, 3, 3, 3), np.float32), "w"))
+    assert slight(model.graph) == set()

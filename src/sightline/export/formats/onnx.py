@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from sightline.errors import DataError, MissingExtra
+from sightline.export.blocks import blocked
 from sightline.export.export_card import ExportCard
+from sightline.export.fold_normalization import folded
 from sightline.export.graph import INPUT, KEY, Array, Job, Runner
 from sightline.export.onnx_proto import library, proto, quiet
 from sightline.export.preprocess_graph import PICTURE, whole
@@ -39,7 +41,11 @@ def write(job: Job, file: Path) -> None:
     onnx, model = library(), proto(job.graph)
     if model.ByteSize() > LARGEST:
         raise DataError(f"{file.name} would be {model.ByteSize():,} bytes; one ONNX file holds {LARGEST:,}.")
-    if job.precision.startswith("int8"):
+    if job.precision != "fp16":  # in 16 bits, pixels that are not scaled yet would be less exact
+        model = folded(model)
+    if job.precision == "fp32":  # in 8 bits slices cost less than more convolutions
+        model = blocked(model)
+    elif job.precision.startswith("int8"):
         model = quantised(model, job, file)
     elif job.precision == "fp16":
         model = _half(model)

@@ -1,0 +1,161 @@
+"""The normalisation of pictures, in the weights of the convolution that sees them first.
+
+A convolution of x a + b is one of x + b / a with weights that are multiplied by a. That holds at the border
+too: what is padded there is 0 before and after. Where nothing is padded, b goes into the bias as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sightline.export.graph import INPUT
+from sightline.export.onnx_proto import constants, library, tidied, users
+
+ROUNDING = 1e-5
+"""Factors so near to 1, and terms so near to 0, are those of numbers of 32 bits that cancel each other."""
+
+Reals = NDArray[np.float64]
+
+
+class _Linear(NamedTuple):
+    """What is done to pictures before anything else: value = picture * factor + term.
+
+    Attributes:
+        nodes: That do it.
+        source: The picture as floats.
+        value: What comes out.
+        factor: (C,) of each channel.
+        term: (C,).
+    """
+
+    nodes: list[Any]
+    source: str
+    value: str
+    factor: Reals
+    term: Reals
+
+
+def folded(model: Any) -> Any:
+    """A graph that hands pixels to its first convolutions with one addition, or with none.
+
+    Args:
+        model: An onnx.ModelProto. It is changed where what it does to pictures first is linear and all that
+            follows are convolutions; else it is left.
+    """
+    graph, fixed, after = model.graph, constants(model.graph), users(model.graph)
+    found = _linear(graph, fixed, after)
+    if found is None:
+        return model
+    same = np.abs(found.factor - 1).max() < ROUNDING and np.abs(found.term).max() < ROUNDING
+    factor, term = (np.ones_like(found.factor), np.zeros_like(found.term)) if same else found[3:]
+    value, pads, seers = found.value, list[Any](), after.get(found.value, [])
+    if len(seers) == 1 and _zeros(seers[0], fixed):
+        pads, value = seers, seers[0].output[0]
+        seers = after.get(value, [])
+    told = {output.name for output in graph.output} | {one.name for one in graph.input}
+    if not seers or told & {found.value, value} or not all(_plain(n, value, fixed, factor) for n in seers):
+        return model
+    into_bias = not pads and not any(_pads(node) for node in seers)
+    for node in seers:
+        _weighted(graph, node, fixed, factor, term if into_bias else np.zeros_like(term))
+    source = found.source
+    if not into_bias and term.any():
+        source = _shifted(graph, source, term / factor, found.nodes[0])
+    for node in pads or seers:
+        node.input[0] = source
+    for node in found.nodes:
+        graph.node.remove(node)
+    tidied(graph)
+    return model
+
+
+def _linear(graph: Any, fixed: dict[str, Any], after: dict[str, list[Any]]) -> _Linear | None:
+    """The chain of multiplications and additions that pictures go through; None where there is none."""
+    (images,) = graph.input
+    value, channels = images.name, images.type.tensor_type.shape.dim[1].dim_value
+    factor, term = np.ones(channels), np.zeros(channels)
+    nodes, source = list[Any](), value
+    while len(after.get(value, [])) == 1:
+        node = after[value][0]
+        if node.op_type == "Cast" and not nodes:
+            value = source = node.output[0]
+            continue
+        if node.op_type not in ("Mul", "Add", "Sub", "Div"):
+            break
+        other = [name for name in node.input if name != value]
+        number = _channels(fixed.get(other[0]) if other else None, channels)
+        if number is None or (node.op_type in ("Sub", "Div") and node.input[0] != value):
+            break
+        if node.op_type in ("Mul", "Div"):
+            times = number if node.op_type == "Mul" else 1 / number
+            factor, term = factor * times, term * times
+        else:
+            term = term + (number if node.op_type == "Add" else -number)
+        nodes.append(node)
+        value = node.output[0]
+    if not nodes or images.name != INPUT or not np.all(factor):
+        return None
+    return _Linear(nodes, source, value, factor, term)
+
+
+def _channels(value: Any, channels: int) -> Reals | None:
+    """(C,) of a constant that is the same at every place of pictures."""
+    if value is None or value.dtype.kind != "f":
+        return None
+    shape = (1,) * (4 - value.ndim) + value.shape
+    if value.size != 1 and shape != (1, channels, 1, 1):
+        return None
+    each: Reals = np.broadcast_to(value.astype(np.float64).reshape(-1), (channels,))
+    return each
+
+
+def _zeros(node: Any, fixed: dict[str, Any]) -> bool:
+    """Whether it puts zeros around."""
+    mode = next((a.s for a in node.attribute if a.name == "mode"), b"constant")
+    if node.op_type != "Pad" or mode != b"constant":
+        return False
+    if len(node.input) < 3 or not node.input[2]:
+        return True
+    return node.input[2] in fixed and not fixed[node.input[2]].any()
+
+
+def _plain(node: Any, value: str, fixed: dict[str, Any], factor: Reals) -> bool:
+    """Whether it is a convolution over all channels, of weights that are known."""
+    if node.op_type != "Conv" or list(node.input).count(value) != 1 or node.input[0] != value:
+        return False
+    known = all(name in fixed for name in node.input[1:] if name)
+    return known and fixed[node.input[1]].shape[1] == len(factor)
+
+
+def _pads(node: Any) -> bool:
+    said = {a.name: a for a in node.attribute}
+    way = said["auto_pad"].s if "auto_pad" in said else b"NOTSET"
+    return way.startswith(b"SAME") or ("pads" in said and any(said["pads"].ints))
+
+
+def _weighted(graph: Any, node: Any, fixed: dict[str, Any], factor: Reals, term: Reals) -> None:
+    """Weights and bias of its own, that do what was done to pictures before."""
+    make, weights = library().numpy_helper.from_array, fixed[node.input[1]].astype(np.float64)
+    bias = fixed[node.input[2]] if len(node.input) > 2 and node.input[2] else np.float64(0)
+    total = bias + np.einsum("oihw,i->o", weights, term)
+    names = [f"{node.output[0]}_weight_of_pixels", f"{node.output[0]}_bias_of_pixels"]
+    values = weights * factor[:, None, None], np.broadcast_to(total, weights.shape[:1])
+    graph.initializer.extend(
+        make(np.ascontiguousarray(v, dtype=np.float32), n) for v, n in zip(values, names, strict=True)
+    )
+    del node.input[1:]
+    node.input.extend(names)
+
+
+def _shifted(graph: Any, source: str, shift: Reals, before: Any) -> str:
+    """An addition in place of all that was done."""
+    onnx, name = library(), f"{INPUT}_shift"
+    graph.initializer.append(
+        onnx.numpy_helper.from_array(shift.astype(np.float32).reshape(1, -1, 1, 1), name)
+    )
+    made = onnx.helper.make_node("Add", [source, name], [f"{INPUT}_shifted"], "node_shifted")
+    graph.node.insert(list(graph.node).index(before), made)
+    return f"{INPUT}_shifted"
