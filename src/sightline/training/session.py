@@ -125,7 +125,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     run.save_predictions("test", prediction.ids, prediction.prediction, prediction.truth, groups)
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
     failed: list[str] = []
-    beside = _beside(plan, run, results, frozen_for(plan, devices), failed)
+    beside = _beside(plan, run, results, frozen_for(plan, devices, failed), failed)
     results.verdicts = (
         conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth) + failed
     )

@@ -1,4 +1,4 @@
-"""Cheap answers: the most frequent box of each class, and a linear model on sliding windows."""
+"""Cheap answers: the most frequent box of each class, linear models on sliding windows and on frozen maps."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchvision.ops import batched_nms, box_iou
 
+from sightline.classical.cells import finder
 from sightline.classical.sliding_windows import cell_sums, slide, window_features
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline
+from sightline.models.weights import embedded
 
 Images = NDArray[np.uint8]
 SHAPES, CANDIDATES, EXAMPLES, KEPT = 4, 400, 20_000, 100
@@ -34,6 +36,8 @@ def baselines(classes: int) -> list[Baseline]:
                  lambda images, truth: _commonest(truth, classes), looks=False),
         Baseline("windows", "sliding windows; logistic regression on their colours and edges (HOG-like)",
                  lambda images, truth: _windows(images, truth, classes), side=192),
+        Baseline("frozen", f"logistic, ridge regression for each cell on frozen maps of {embedded.DEFAULT}",
+                 lambda maps, truth: finder(maps, truth, classes), frozen=True, maps=True, side=320),
     ]  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Cheap answers: the most frequent object of each class, and a watershed on the picture's brightness."""
+"""Cheap answers: the most frequent object of each class, a watershed, and linear models on frozen maps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from torchvision.ops import box_iou
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.core.task import Baseline
+from sightline.models.weights import embedded
 from sightline.tasks.instance._crops import cells, pasted
+from sightline.tasks.instance._outlined import outliner
 from sightline.tasks.instance._watershed import Labels, Way, chosen, hills, ious, objects
 
 Images = NDArray[np.uint8]
@@ -36,6 +38,8 @@ def baselines(classes: int) -> list[Baseline]:
                  lambda images, truth: _commonest(truth, classes), looks=False, side=128),
         Baseline("watershed", "a threshold of brightness (Otsu), parted at necks by a watershed",
                  _watershed, side=SIDE),
+        Baseline("frozen", f"linear models for cells, boxes and pixels on frozen maps of {embedded.DEFAULT}",
+                 lambda maps, truth: outliner(maps, truth, classes), frozen=True, maps=True, side=320),
     ]  # fmt: skip
 
 

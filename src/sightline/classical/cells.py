@@ -1,0 +1,208 @@
+"""Objects from maps of features: linear models say of each cell what lies there, and where its box ends.
+
+A cell in the middle of an object is of its class, one nearer to its edge is of a class of its own, so that
+neighbours are told apart; all else is background. Boxes follow from the same features.
+
+Sources: cells in the middle of objects: Tian et al., FCOS, ICCV 2019; ridge regression of boxes from frozen
+features: Girshick et al., R-CNN, CVPR 2014, appendix C; the mean of overlapping boxes: Gidaris and
+Komodakis, Object detection via a multi-region & semantic segmentation-aware CNN model, ICCV 2015, section 5.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.nn import functional as F
+from torchvision.ops import batched_nms, box_iou
+
+from sightline.core.targets.instances import Instances
+
+Maps = Iterable[list[Tensor]]
+
+CELLS, OF_ONE = 30_000, 9
+"""Cells that are learnt from, half of them on objects; those of one object at most."""
+MIDDLE = 0.3
+"""Share of an object's width and height that is its middle."""
+PENALTY, ROUNDS = 100.0, 100
+"""On squared weights, for classes and boxes alike; rounds of the logistic regression at most."""
+LEAST, TRIED, OVERLAP, KEPT = 0.02, 2_000, 0.5, 300
+"""Score of a cell at least; boxes an image before suppression; IoU that is one object; boxes after it."""
+
+
+@dataclass(frozen=True)
+class Cells:
+    """The cells of one image.
+
+    Attributes:
+        features: (P, D) float32.
+        points: (P, 2) x and y of their centres in pixels.
+        step: (2,) width and height of a cell in pixels.
+        size: (height, width) of the image in pixels.
+    """
+
+    features: Tensor
+    points: Tensor
+    step: Tensor
+    size: tuple[int, int]
+
+
+def cells(levels: list[Tensor], size: tuple[int, int]) -> Cells:
+    """All maps of an image, each brought to the grid of the middle one, and their means over 3 x 3 cells.
+
+    Args:
+        levels: (D, h, w) each, finest first.
+        size: (height, width) of the image in pixels.
+    """
+    h, w = levels[len(levels) // 2].shape[1:]
+    found = []
+    for level in levels:
+        one = level.float()[None]
+        finer = one.shape[2] > h or one.shape[3] > w
+        found.append(
+            F.adaptive_avg_pool2d(one, (h, w))
+            if finer
+            else F.interpolate(one, size=(h, w), mode="bilinear", align_corners=False)
+        )
+    whole = torch.cat(found, 1)
+    whole = torch.cat([whole, F.avg_pool2d(whole, 3, 1, 1, count_include_pad=False)], 1)
+    step = torch.tensor([size[1] / w, size[0] / h])
+    rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
+    points = (torch.stack([columns, rows], -1).reshape(-1, 2) + 0.5) * step
+    return Cells(whole[0].flatten(1).T, points, step, size)
+
+
+def finder(maps: Maps, truth: Instances, classes: int) -> Callable[[Maps], Instances]:
+    """Learn to find objects in the maps of images.
+
+    Args:
+        maps: Of each image its maps, as `cells` takes them; gone through once.
+        truth: Of the images; groups are neither learnt nor taken for background.
+        classes: Number of classes K.
+
+    Returns:
+        What gives, for maps of images of the same size, the objects in them. It finds none where the truth
+        has none, or nothing but objects.
+    """
+    size = (int(truth.sizes[0, 0]), int(truth.sizes[0, 1])) if len(truth) else (1, 1)
+    rng, each = np.random.default_rng(0), max(20, CELLS // (2 * max(1, len(truth))))
+    features, labels, boxes = [], [], []
+    for i, levels in enumerate(maps):
+        one = cells(levels, size)
+        x, y, b = _examples(one, truth[i], classes, each, rng)
+        features.append(x)
+        labels.append(y)
+        boxes.append(b)
+    y = np.concatenate(labels) if labels else np.zeros(0, dtype=np.int64)
+    if not (y < classes).any() or len(np.unique(y)) < 2:
+        return lambda new: Instances.cat([_none(size) for _ in new] or [_none(size)[:0]])
+    x, b = np.concatenate(features), np.concatenate(boxes)
+    scale = StandardScaler()
+    x = scale.fit_transform(x.astype(np.float64))  # float32 rounds by where arrays lie in memory
+    chance = LogisticRegression(C=1 / PENALTY, max_iter=ROUNDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop as far as it has come
+        chance.fit(x, y)
+    ends = {k: Ridge(PENALTY).fit(x[y == k], b[y == k]) for k in np.unique(y[y < classes]).tolist()}
+    return lambda new: Instances.cat(
+        [_found(cells(m, size), scale, chance, ends) for m in new] or [_none(size)[:0]]
+    )
+
+
+def _none(size: tuple[int, int]) -> Instances:
+    """An image without objects."""
+    nothing = torch.zeros(0)
+    return Instances(
+        torch.tensor([0]), torch.tensor([size]), torch.zeros(0, 4), nothing.long(), nothing
+    )  # fmt: skip
+
+
+def assigned(one: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tensor]:
+    """What each cell of an image shows.
+
+    Returns:
+        (P,) int64: a class in [0, K), K for background, K + 1 near the edge of an object, -1 in a group;
+        (P,) int64 row of the object that a cell with a class lies on.
+    """
+    said = torch.full((len(one.points),), classes, dtype=torch.int64)
+    which = torch.zeros_like(said)
+    centres, sides = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2, truth.boxes[:, 2:] - truth.boxes[:, :2]
+    crowd = torch.zeros(len(centres), dtype=torch.bool) if truth.crowd is None else truth.crowd
+    rows = (~crowd & (sides > 0).all(1)).nonzero()[:, 0]
+    away = ((one.points[:, None] - centres) / sides.clamp(min=1e-6)).abs().amax(2)
+    said[(away[:, crowd] < 0.5).any(1)] = -1
+    if not len(rows):
+        return said, which
+    near, place = away[:, rows].min(1)
+    said[near < 0.5] = classes + 1
+    middle = near < MIDDLE / 2
+    which[middle] = rows[place[middle]]
+    # However small an object is, the cell next to its centre is its own.
+    next_to = (((one.points[:, None] - centres[rows]) / one.step) ** 2).sum(2).argmin(0)
+    which[next_to] = rows
+    middle[next_to] = True
+    said[middle] = truth.labels[which[middle]]
+    return said, which
+
+
+def _examples(
+    one: Cells, truth: Instances, classes: int, each: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
+    """Features, class and box of some cells: `each` on objects at most, and as many of all others."""
+    said, which = assigned(one, truth, classes)
+    on = ((said >= 0) & (said < classes)).nonzero()[:, 0]
+    on = on[torch.from_numpy(rng.permutation(len(on)))]
+    on = on[_turn(which[on]) < OF_ONE][:each]
+    rest = (said >= classes).nonzero()[:, 0]
+    rest = rest[torch.from_numpy(rng.permutation(len(rest))[:each])]
+    box = torch.zeros(len(on) + len(rest), 4)
+    low, high = truth.boxes[which[on], :2], truth.boxes[which[on], 2:]
+    middle = ((low + high) / 2 - one.points[on]) / one.step
+    box[: len(on)] = torch.cat([middle, ((high - low) / one.step).clamp(min=1e-3).log()], 1)
+    at = torch.cat([on, rest])
+    return one.features[at].numpy(), said[at].numpy(), box.numpy()
+
+
+def _turn(which: Tensor) -> Tensor:
+    """(n,) how many of the entries before each are the same."""
+    order = which.argsort(stable=True)
+    same = which[order]
+    first = torch.searchsorted(same, same)
+    turn = torch.empty_like(order)
+    turn[order] = torch.arange(len(order)) - first
+    return turn
+
+
+def _found(one: Cells, scale: Any, chance: Any, ends: dict[int, Any]) -> Instances:
+    """The objects of one image: the surest box of those that overlap, as the mean of them all."""
+    x = scale.transform(one.features.double().numpy())
+    known = torch.tensor([k in ends for k in chance.classes_.tolist()])
+    scores, place = torch.from_numpy(chance.predict_proba(x)).float()[:, known].max(1)
+    labels = torch.from_numpy(chance.classes_)[known][place]
+    best = scores.argsort(descending=True, stable=True)[:TRIED]
+    best = best[scores[best] > LEAST]
+    scores, labels, points = scores[best], labels[best], one.points[best]
+    said = torch.zeros(len(best), 4)
+    for k, end in ends.items():
+        own = labels == k
+        if own.any():
+            said[own] = torch.from_numpy(end.predict(x[best[own].numpy()])).float()
+    far = torch.tensor(one.size[::-1]).float()
+    middle, half = points + said[:, :2] * one.step, said[:, 2:].exp() * one.step / 2
+    boxes = torch.cat([middle - half, middle + half], 1).clamp(min=0).minimum(far.repeat(2))
+    there = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not one that lies beside the picture
+    boxes, scores, labels = boxes[there], scores[there], labels[there]
+    kept = batched_nms(boxes, scores, labels, OVERLAP)[:KEPT]
+    overlap = box_iou(boxes[kept], boxes) * (labels[kept][:, None] == labels)
+    weight = torch.where(overlap >= OVERLAP, overlap * scores, 0)
+    boxes = weight @ boxes / weight.sum(1, keepdim=True)
+    return Instances(torch.tensor([len(kept)]), torch.tensor([one.size]), boxes, labels[kept], scores[kept])

@@ -1,0 +1,169 @@
+"""Objects with their pixels from maps of features: a linear model tells an object's pixels within its box.
+
+It sees the maps at a pixel and where in the box that lies, so that what belongs to a neighbour, or to the
+corners of the box, is left out.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
+from torch import Tensor
+from torch.nn import functional as F
+
+from sightline.classical.cells import finder
+from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.outlines import Outlines
+from sightline.tasks.instance._crops import SIDE, pasted
+
+Maps = Iterable[list[Tensor]]
+
+PIXELS, LEAST = 60_000, 4
+"""Pixels that are learnt from, over all pictures; those of one object at least."""
+AROUND = 1.2
+"""Side of the part that is looked at, by that of the box: boxes that were found are not exact."""
+PENALTY, ROUNDS = 10.0, 100
+"""On squared weights; rounds of the logistic regression at most."""
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Which pixels are the object's, as a linear function of maps and place.
+
+    Attributes:
+        maps: (D,) weights of the maps, one after the other.
+        places: (5,) weights of what `_places` gives.
+        bias: Added to them.
+    """
+
+    maps: Tensor
+    places: Tensor
+    bias: float
+
+
+def outliner(maps: Maps, truth: Outlines, classes: int) -> Callable[[Maps], Outlines]:
+    """Learn to find objects, and their pixels, in the maps of images.
+
+    Args:
+        maps: Of each image its maps, (D, h, w) each, finest first; gone through once.
+        truth: Of the images; groups are neither learnt nor taken for background.
+        classes: Number of classes K.
+    """
+    examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
+    find = finder(_passing(maps, truth, examples), truth, classes)
+    pixels = _fitted(examples)
+    nothing = Outlines.of(
+        torch.zeros(0, 2).long(), torch.zeros(0).long(), Bitmaps.of([]), torch.zeros(0).long(), torch.zeros(0)
+    )
+
+    def predict(new: Maps) -> Outlines:
+        found = [nothing]
+        for levels in new:
+            one = find([levels])
+            grids = _chances(levels, one.boxes, one.sizes[0].tolist(), pixels)
+            masks = pasted(grids, _around(one.boxes), one.sizes[0].tolist())
+            assert one.scores is not None
+            whole = Outlines.of(one.sizes, one.counts, masks, one.labels, one.scores)
+            found.append(whole.only(masks.areas() > 0))
+        return Outlines.cat(found)
+
+    return predict
+
+
+def _passing(
+    maps: Maps, truth: Outlines, examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
+) -> Iterator[list[Tensor]]:
+    """The maps again, and of each image features of pixels and whether they are their object's."""
+    rng = np.random.default_rng(0)
+    for i, levels in enumerate(maps):
+        one = truth[i]
+        rows = one.bitmaps.areas() > 0
+        one = one.only(rows if one.crowd is None else rows & ~one.crowd)
+        if len(one.labels):
+            each = max(LEAST, PIXELS // (len(truth) * len(one.labels)))
+            places = torch.from_numpy(rng.uniform(-0.5, 0.5, (len(one.labels), each, 2))).float()
+            points = _points(_around(one.boxes), places)
+            maps_there = _sampled(levels, points.reshape(-1, 2), one.sizes[0].tolist())
+            x = torch.cat([maps_there, _places(places).reshape(-1, 5)], 1)
+            examples.append((x.numpy(), _within(one.bitmaps, points)))
+        yield levels
+
+
+def _around(boxes: Tensor) -> Tensor:
+    """(M, 4) boxes about the same centres, larger by `AROUND`."""
+    middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * AROUND / 2
+    return torch.cat([middle - half, middle + half], 1)
+
+
+def _points(boxes: Tensor, places: Tensor) -> Tensor:
+    """(M, P, 2) pixels of (M, P, 2) places in boxes, which are -0.5 to 0.5 of their width and height."""
+    middle, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
+    return middle[:, None] + places * side[:, None]
+
+
+def _places(places: Tensor) -> Tensor:
+    """(..., 5) what a linear model sees of places in boxes: an ellipse is linear in it."""
+    x, y = places.unbind(-1)
+    return torch.stack([x, y, x * x, y * y, x * y], -1)
+
+
+def _sampled(levels: list[Tensor], points: Tensor, size: list[int]) -> Tensor:
+    """(n, D) maps at (n, 2) pixels x, y of a picture (height, width), bilinear."""
+    grid = (points / torch.tensor(size[::-1]) * 2 - 1)[None, None].float()
+    found = [
+        F.grid_sample(m[None].float(), grid, padding_mode="border", align_corners=False)[0, :, 0]
+        for m in levels
+    ]
+    return torch.cat(found).T
+
+
+def _within(masks: Bitmaps, points: Tensor) -> NDArray[np.bool_]:
+    """(M * P,) whether each of the (M, P, 2) points lies on its object."""
+    found = np.zeros(points.shape[:2], dtype=bool)
+    where = np.floor(points.numpy()).astype(int)
+    for said, (x, y, crop), at in zip(found, masks, where, strict=True):
+        column, row = at[:, 0] - x, at[:, 1] - y
+        there = (column >= 0) & (row >= 0) & (column < crop.shape[1]) & (row < crop.shape[0])
+        said[there] = crop[row[there], column[there]] > 0
+    return found.ravel()
+
+
+def _fitted(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pixels:
+    """Logistic regression; where there is nothing to tell apart, every pixel is the object's."""
+    y = np.concatenate([e[1] for e in examples]) if examples else np.ones(1, dtype=bool)
+    if y.all() or not y.any():
+        return Pixels(torch.zeros(0), torch.zeros(5), 1.0)
+    scale = StandardScaler()
+    x = scale.fit_transform(np.concatenate([e[0] for e in examples]).astype(np.float64))
+    model = LogisticRegression(C=1 / PENALTY, max_iter=ROUNDS)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline may stop as far as it has come
+        model.fit(x, y)
+    weight = model.coef_[0] / scale.scale_
+    bias = float(model.intercept_[0] - weight @ scale.mean_)
+    found = torch.from_numpy(weight).float()
+    return Pixels(found[:-5], found[-5:], bias)
+
+
+def _chances(levels: list[Tensor], boxes: Tensor, size: list[int], pixels: Pixels) -> Tensor:
+    """(M, S, S) chance that each cell of a grid around a box is the object's.
+
+    What is linear may be interpolated afterwards: the weighted sum is worked out in the maps' own grids.
+    """
+    at = (torch.arange(SIDE) + 0.5) / SIDE - 0.5
+    places = torch.stack([at.expand(SIDE, SIDE), at[:, None].expand(SIDE, SIDE)], -1).reshape(1, -1, 2)
+    total = (_places(places) @ pixels.places).expand(len(boxes), -1) + pixels.bias
+    if len(pixels.maps) and len(boxes):
+        parts = torch.split(pixels.maps, [len(m) for m in levels])
+        sums = [torch.einsum("d,dhw->hw", p, m.float())[None] for p, m in zip(parts, levels, strict=True)]
+        points = _points(_around(boxes), places.expand(len(boxes), -1, 2)).reshape(-1, 2)
+        total = total + _sampled(sums, points, size).sum(1).view(len(boxes), -1)
+    return total.sigmoid().view(-1, SIDE, SIDE)
