@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+LITERT := .venv-litert
 
-.PHONY: demo test lint types bench docs clean
+.PHONY: demo test test-floors test-litert lint types bench docs clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))" || \
@@ -21,6 +22,22 @@ demo: $(READY)
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile tests
 
+# Lowest and newest versions that pyproject.toml admits; .ci/floors says what PYTHON, VERSIONS and TESTS do.
+test-floors:
+	.ci/floors
+
+# The converter to LiteRT holds others below what the rest takes, hence an environment of its own.
+$(LITERT)/.ready: pyproject.toml
+	$(PYTHON) -m venv --clear $(LITERT)
+	$(LITERT)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(LITERT)/bin/python -m pip install --quiet --disable-pip-version-check --editable ".[litert]" pytest
+	touch $@
+
+# Without the import the tests would be skipped, and the target would pass.
+test-litert: $(LITERT)/.ready
+	$(LITERT)/bin/python -c "import ai_edge_litert, ai_edge_quantizer, litert_torch"
+	OMP_NUM_THREADS=1 $(LITERT)/bin/python -m pytest tests/contracts/test_exports.py -k litert
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -35,4 +52,4 @@ docs: $(READY)
 	$(BIN)/python docs/build.py
 
 clean:
-	rm -rf $(VENV) build dist site runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-floors $(LITERT) build dist site runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -45,6 +45,7 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
             415, "content-encoding", "Compressed requests are not taken; send pictures as they are."
         )
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1", "replace"))
+    kind = kind.lower()  # as older versions of python-multipart leave it
     if kind == b"multipart/form-data":
         files = _form(body, options.get(b"boundary", b""), most)
     elif kind.startswith(b"image/") or kind == b"application/octet-stream":
