@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from sightline.commands.check import Checked
     from sightline.commands.compare import Comparison
     from sightline.commands.export import Exported
+    from sightline.commands.tune import Searched
     from sightline.core.predictor import Predictor
     from sightline.core.report import Results, Table
     from sightline.core.run import Run
@@ -200,6 +201,7 @@ def export(
     data: str | None = None,
     tolerance: float | None = None,
     licence: str = "",
+    accept: Sequence[str] = (),
     out: Path | None = None,
 ) -> Exported:
     """Write a file that other programs run. It answers the validation images, and is refused if it is worse.
@@ -216,6 +218,8 @@ def export(
         data: Where the run's data lie now ("photos/"); if left out, where they were, or beside the run.
         tolerance: Points that the score may fall by (0.5). Left out: 0.1, and 1 with int8.
         licence: Of the weights, written into the file ("CC-BY-4.0").
+        accept: "unchecked": where the run's data cannot be had, write a file all the same, which says in its
+            card that it was not checked.
         out: The file; RUN/export/NAME if left out.
     """
     raise AssertionError
@@ -289,26 +293,14 @@ def compare(*runs: Path) -> Comparison:
 
 @command
 def tune(
-    data: str,
-    *,
-    trials: Annotated[int, Range(1)] = 20,
-    task: str | None = None,
-    model: str | None = None,
-    format: str | None = None,
-    target: str | None = None,
-    pixel_range: str | None = None,
-    exif: Literal["apply", "ignore"] | None = None,
-    data_dir: Path | None = None,
-    splits: Path | None = None,
-    weights: str | None = None,
-    pretrained: Literal["no", "auto", "yes"] = "auto",
-    seed: Seed = 0,
-    device: str = "auto",
-    accept: Sequence[str] = (),
-    out: Path | None = None,
+    data: str, *, trials: Annotated[int, Range(1)] = 20, task: str | None = None, model: str | None = None,
+    format: str | None = None, target: str | None = None, pixel_range: str | None = None,
+    exif: Literal["apply", "ignore"] | None = None, data_dir: Path | None = None, splits: Path | None = None,
+    weights: str | None = None, pretrained: Literal["no", "auto", "yes"] = "auto", seed: Seed = 0,
+    device: str = "auto", accept: Sequence[str] = (), out: Path | None = None, resume: Path | None = None,
     recipe: Recipe = Recipe(),  # noqa: B008 - frozen
     **options: Any,
-) -> Table:
+) -> Searched:  # fmt: skip
     """Search for better settings on the validation split; the test set stays closed.
 
     Args:
@@ -328,6 +320,7 @@ def tune(
         device: As for train.
         accept: As for train.
         out: Folder for the trials; runs/NAME-tune-N if left out.
+        resume: Go on with the search in this folder, with its own settings.
         recipe: Settings that are fixed; all others that matter are searched.
         options: Further settings of the task or the model.
     """

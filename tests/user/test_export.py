@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sightline.runtime import cli as runtime
+from sightline.runtime import onnx_file
+
 
 def test_a_run_is_exported_measured_and_run_without_it(sightline: Callable, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
@@ -30,6 +33,41 @@ def test_a_run_is_exported_measured_and_run_without_it(sightline: Callable, tmp_
     assert "What a better score costs" in page
     assert "run.pt2 at" in page
     assert sightline("benchmark", "run", "--threads", "0").code == 2
+
+
+def test_a_run_whose_data_are_gone_is_exported_only_where_this_is_accepted(
+    sightline: Callable, photos: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
+    quick = ("--model", "perceptron", "--epochs", 1, "--size", 12)
+    assert sightline("train", photos, *quick, "--out", "run").code == 0
+    accepted = ("export", "run", "--accept", "unchecked")
+    there = sightline(*accepted, "--tolerance", "-100")
+    assert there.code == 1, "what can be checked is checked, and refused"
+    assert "the file is checked" in there.err
+    picture = photos.rename(tmp_path / "away") / "day" / "000.png"
+    refused = sightline("export", "run")
+    assert refused.code == 3
+    assert "--accept unchecked" in refused.err
+    assert sightline("export", "run", "--accept", "everything").code == 2
+    ranges = sightline(*accepted, "--int8")
+    assert ranges.code == 2
+    assert "--dynamic" in ranges.err
+    said = sightline(*accepted)
+    assert said.code == 0, said.err
+    assert "run-unchecked.onnx: NOT CHECKED" in said.err
+    assert "NOT CHECKED" in said.out
+    assert "photos" in said.out, "and why"
+    file = tmp_path / "run/export/run-unchecked.onnx"
+    assert onnx_file.load(file)[1]["unchecked"] == onnx_file.UNCHECKED
+    assert json.loads(Path(f"{file}.json").read_text())["passed"] is None
+    assert runtime.main([str(file), str(picture), "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert "is NOT CHECKED" in err
+    assert json.loads(out)["unchecked"] == onnx_file.UNCHECKED
+    # With its data again a file is checked, and says nothing of the kind.
+    assert sightline("export", "run", "--data", "away", "--tolerance", 5).code == 0
+    assert "unchecked" not in onnx_file.load(tmp_path / "run/export/run.onnx")[1]
 
 
 def test_a_rejected_file_fails_the_command(sightline: Callable, tmp_path: Path) -> None:

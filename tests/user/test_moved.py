@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import sightline as sl
 from sightline.core.run import Run
+from sightline.errors import UsageError
 from tests.user.conftest import picture, write_photos
 
 QUICK = ("--model", "perceptron", "--epochs", "1", "--size", "12")
@@ -63,7 +65,8 @@ def test_options_beside_resume_are_obeyed_or_refused(
     assert sightline("train", photos, *QUICK, "--out", "run").code == 0
     Run.open(tmp_path / "run").update(state="interrupted")
     for option in (
-        ("--seed", 5), ("--weights", "run"), ("--pretrained", "no"), ("--splits", "run"), ("--overwrite",),
+        ("--seed", 5), ("--seed", 0), ("--pretrained", "auto"),
+        ("--weights", "run"), ("--pretrained", "no"), ("--splits", "run"), ("--overwrite",),
         ("--accept", "class-small"), ("--format", "folder"), ("--target", "x"),
     ):  # fmt: skip
         said = sightline("train", photos, "--resume", "run", *option)
@@ -71,6 +74,8 @@ def test_options_beside_resume_are_obeyed_or_refused(
         assert f"leave out {option[0]}" in said.err
     (tmp_path / "below").mkdir()
     shutil.move(photos, tmp_path / "below" / "photos")
+    with pytest.raises(UsageError, match="leave out --seed"):  # its default is given all the same
+        sl.train(photos, resume=tmp_path / "run", seed=0)
     assert sightline("train", "photos", "--resume", "run").code == 3
     assert sightline("train", "photos", "--resume", "run", "--data-dir", "below").code == 0
 
@@ -149,3 +154,35 @@ def test_the_folder_of_named_data_is_no_data(sightline: Callable, photos: Path, 
     shutil.move(tmp_path / "store", tmp_path / "moved")
     said = sightline("evaluate", "run", "--data-dir", "moved")
     assert said.code == 0, said.err
+
+
+def test_images_that_the_weights_were_chosen_by_are_told_apart(
+    sightline: Callable, photos: Path, tmp_path: Path
+) -> None:
+    assert sightline("train", photos, *QUICK, "--out", "first").code == 0
+    parts = json.loads((tmp_path / "first/splits.json").read_text())
+    # The same images, with those that the first run chose by in the test part, and the test part in val.
+    few = parts["test"]
+    turned = {"train": parts["train"], "val": few[1:], "test": [*parts["val"], few[0]]}
+    (tmp_path / "turned.json").write_text(json.dumps(turned))
+    said = sightline(
+        "train", photos, *QUICK, "--weights", "first", "--splits", "turned.json", "--out", "second"
+    )
+    assert said.code == 0, said.err
+    n = len(parts["val"])
+    assert f"{n} of the {n + 1} test images" in said.err
+    assert "--splits" in said.err
+    verdicts = Run.open(tmp_path / "second").results.verdicts
+    assert any(f"{n} test images chose the weights that this run began with; without" in v for v in verdicts)
+    same = sightline("train", photos, *QUICK, "--weights", "first", "--splits", "first", "--out", "third")
+    assert "chosen by" not in same.err
+    # What the first run chose by is known of the run after the next, too.
+    (tmp_path / "again.json").write_text(json.dumps({**parts, "test": parts["val"], "val": parts["test"]}))
+    more = sightline(
+        "train", photos, *QUICK, "--weights", "third", "--splits", "again.json", "--out", "fourth"
+    )
+    assert more.code == 0, more.err
+    assert f"{n} of the {n} test images" in more.err
+    assert any(
+        "All" in v and "chose the weights" in v for v in Run.open(tmp_path / "fourth").results.verdicts
+    )

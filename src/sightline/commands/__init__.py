@@ -35,6 +35,9 @@ def command(function: F) -> F:
         given, hints = signature(function).bind(*args, **kwargs), _hints(function)
         for key, value in given.arguments.items():
             given.arguments[key] = _meant(key, value, hints.get(key))
+        if given.arguments.get("resume") is not None:
+            return module.resume(given.arguments)  # defaults are not among them: what is given is given
+        given.arguments.pop("resume", None)
         return module.run(*given.args, **given.kwargs)
 
     return cast(F, call)

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 
 from sightline import storage
 from sightline._version import __version__
@@ -21,16 +22,19 @@ from sightline.core.report import Exhibit, Table
 from sightline.core.run import Run
 from sightline.data.io.pixels import picture
 from sightline.data.loading.tiles import tiled
-from sightline.errors import SightlineError, UsageError
+from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import data_of
 from sightline.export import crash_check
 from sightline.export.formats import EXPORTERS
 from sightline.export.graph import FORMAT, Array, Graph, Inside, Job, Runner
 from sightline.export.validation import BATCH, FLOAT, INTEGER, Gate, gate
 from sightline.inference.model_folder import restore
+from sightline.runtime.onnx_file import UNCHECKED
 
 CALIBRATION = 200
 """Training images that ranges of 8-bit numbers are measured on."""
+ACCEPTED = "unchecked"
+"""What --accept takes: a file that the gate cannot look at, where the data of the run cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +46,21 @@ class Exported:
         bytes: Its size, weights and all.
         precision: fp32, fp16, int8 or int8-dynamic.
         inside: all, none, final or picture.
-        gate: What the gate found.
+        gate: What the gate found; None where the file was not checked, as accepted.
+        unchecked: Why it was not, or "".
     """
 
     file: Path
     bytes: int
     precision: str
     inside: str
-    gate: Gate
+    gate: Gate | None
+    unchecked: str = ""
 
     @property
     def exit_code(self) -> int:
         """1 if the file was rejected."""
-        return int(not self.gate.passed)
+        return int(self.gate is not None and not self.gate.passed)
 
     def to_json(self) -> dict[str, Any]:
         """Everything; what `benchmark` and people read later."""
@@ -63,20 +69,23 @@ class Exported:
             "bytes": self.bytes,
             "precision": self.precision,
             "inside": self.inside,
-            "passed": self.gate.passed,
-            **asdict(self.gate),
+            "passed": None if self.gate is None else self.gate.passed,
+            **({"unchecked": self.unchecked} if self.gate is None else asdict(self.gate)),
         }
 
     def exhibits(self) -> list[Exhibit]:
         """The comparison, and the verdict."""
-        g = self.gate
+        g, size = self.gate, f"{self.bytes / 2**20:.1f} MiB"
+        if g is None:
+            said = [["NOT CHECKED", self.unchecked], ["known of it", UNCHECKED], ["size", size]]
+            return [Table("Exported, not checked", ["", ""], said, f"{self.file}")]
         rows = [
             [f"{g.metric} of the network", g.before.text()],
             [f"{g.metric} of the file", g.after.text()],
             ["fell by", f"{g.fell:.3f} points; {g.tolerance:g} are tolerated"],
             *([f"'{k}' apart", f"{100 * off:.2g} % of its greatest value"] for k, off in g.apart.items()),
             ["answers changed", f"{g.changed} of {g.n} validation images"],
-            ["size", f"{self.bytes / 2**20:.1f} MiB"],
+            ["size", size],
         ]
         note = f"{self.file}"
         if not g.passed:
@@ -99,6 +108,7 @@ def run(
     data: str | None = None,
     tolerance: float | None = None,
     licence: str = "",
+    accept: Sequence[str] = (),
     out: Path | None = None,
 ) -> Exported:
     """See `sightline.api.export`."""
@@ -110,12 +120,13 @@ def run(
     opened_run = Run.open(run)
     model, task, _ = restore(opened_run.path)
     model.eval()
-    dataset = data_of(opened_run, model.settings, data)
-    part = dataset.subset(dataset.where("val"))
+    dataset, lacking = _images(opened_run, model.settings, data, accept)
     graph = Graph(model, inside)
     document = _document(opened_run, graph.settings, graph, licence)
+    if dataset is None:
+        document["unchecked"] = UNCHECKED
     pictures = _calibration(dataset, graph) if precision == "int8" else None
-    place = _place(opened_run.path, out, precision, inside, exporter.CARD.ending)
+    place = _place(opened_run.path, out, precision, inside, exporter.CARD.ending, dataset is not None)
     if model.settings.get("tile"):
         text = "The file sees one tile at a time; sightline-run and serve join them, as predict does."
         say(text)
@@ -125,23 +136,79 @@ def run(
         file = Path(folder) / place.name
         with _room(place):
             exporter.write(Job(graph, document, precision, pictures), file)
-
+        part = None if dataset is None else dataset.subset(dataset.where("val"))
         if int8:  # for which runtimes have code of their own for each processor, the least proved of all
-            sizes = {1, min(BATCH, len(part)), len(part) % BATCH or 1}
-            shapes = [tuple(graph.example(n).shape) for n in sorted(sizes)]
+            n = BATCH if part is None else len(part)
+            shapes = [tuple(graph.example(k).shape) for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
             crash_check.check(to, file, "uint8" if inside != "none" else "float32", shapes)
 
         def open_with(taps: Sequence[str]) -> Runner:
             opened: Runner = exporter.runner(file, taps=taps)
             return opened
 
-        passed = gate(graph, open_with, part, task, limit, exact=precision == "fp32")
-        file = _placed(Path(folder), place, passed.passed)
+        if part is None:
+            _answers(graph, open_with([]), place)
+            passed = None
+        else:
+            passed = gate(graph, open_with, part, task, limit, exact=precision == "fp32")
+        file = _placed(Path(folder), place, passed is None or passed.passed)
     size = sum(f.stat().st_size for f in files_of(file))
-    result = Exported(file, size, precision, inside, passed)
+    result = Exported(file, size, precision, inside, passed, lacking)
     storage.write_json(Path(f"{file}.json"), result.to_json())
-    say(f"{file}: {'checked on' if passed.passed else 'REJECTED on'} {len(part)} validation images")
+    say(f"{file}: {_verdict(passed)}")
     return result
+
+
+def _verdict(passed: Gate | None) -> str:
+    if passed is None:
+        return f"NOT CHECKED. {UNCHECKED}"
+    return f"{'checked on' if passed.passed else 'REJECTED on'} {passed.n} validation images"
+
+
+def _images(
+    run: Run, settings: dict[str, Any], data: str | None, accept: Sequence[str]
+) -> tuple[Dataset | None, str]:
+    """The data of a run, or None and the reason, where they cannot be had and this was accepted.
+
+    Raises:
+        DataError: If they cannot be had, and this was not accepted, or they were named.
+        UnknownName: If something else was accepted.
+    """
+    accepted = (accept,) if isinstance(accept, str) else tuple(accept)
+    for name in accepted:
+        if name != ACCEPTED:
+            raise UnknownName("finding that export accepts", name, [ACCEPTED])
+    try:
+        found = data_of(run, settings, data)
+    except DataError as error:
+        if accepted and data is None:
+            return None, str(error)
+        if accepted:
+            raise
+        raise DataError(
+            f"{error} To write a file all the same, which says that it is not checked: --accept {ACCEPTED}."
+        ) from error
+    if accepted:
+        say(f"The data of {run.path} are there: the file is checked, whatever --accept says.")
+    return found, ""
+
+
+@torch.no_grad()
+def _answers(graph: Graph, run: Runner, place: Path) -> None:
+    """That a file which cannot be checked gives what the network gives, of the same shape, and numbers.
+
+    Raises:
+        SightlineError: If it does not.
+    """
+    images = graph.example(1)
+    truth, said = graph.said(images), run(images.numpy())
+    for name, value in truth.items():
+        got = said.get(name)
+        if got is None or got.shape != tuple(value.shape) or not np.isfinite(got).all():
+            raise SightlineError(
+                f"{place} is not kept: on noise its '{name}' is not what the network gives "
+                f"({None if got is None else got.shape} for {tuple(value.shape)}, or no finite numbers)."
+            )
 
 
 @contextmanager
@@ -156,13 +223,14 @@ def _room(place: Path) -> Iterator[None]:
         ) from error
 
 
-def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str) -> Path:
+def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str, checked: bool) -> Path:
     """Where the file goes: what differs in kind has another name."""
     if out is not None:
         return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
     kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare"}.get(
         inside, f"-{inside}"
     )
+    kind += "" if checked else f"-{ACCEPTED}"
     return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
@@ -209,10 +277,17 @@ def _prediction(task: str) -> str:
     return prediction
 
 
-def _calibration(dataset: Dataset, graph: Graph) -> Array:
-    """Training pictures as the graph takes them, drawn by chance with a fixed seed."""
-    import torch
+def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
+    """Training pictures as the graph takes them, drawn by chance with a fixed seed.
 
+    Raises:
+        UsageError: If there are none.
+    """
+    if dataset is None:
+        raise UsageError(
+            "--int8 measures ranges on training images, and these cannot be had: name them with --data, or "
+            "leave it at --int8 --dynamic or --fp16."
+        )
     settings, dataset = graph.model.settings, dataset.subset(dataset.where("train"))
     if settings.get("tile"):  # which is what the network sees
         dataset, _ = tiled(dataset, settings["tile"])

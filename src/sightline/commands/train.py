@@ -12,6 +12,7 @@ from sightline.training import cross_validation, pruned_run, seen_images, sessio
 from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
+from sightline.training.resumed_arguments import resumed
 
 
 def run(
@@ -35,21 +36,10 @@ def run(
     accept: Sequence[str] = (),
     out: Path | None = None,
     overwrite: bool = False,
-    resume: Path | None = None,
     recipe: Recipe = Recipe(),  # noqa: B008 - frozen
     **options: Any,
 ) -> Run:
     """See `sightline.api.train`."""
-    if resume is not None:
-        named = {"model": model, "task": task, "folds": folds, "out": out, "teacher": teacher, "prune": prune,
-                 "format": format, "target": target, "pixel_range": pixel_range, "exif": exif,
-                 "splits": splits, "weights": weights,
-                 "pretrained": None if pretrained == "auto" else pretrained, "seed": seed or None,
-                 "accept": accept or None, "overwrite": overwrite or None}  # fmt: skip
-        _refuse_beside_resume(recipe, {**options, **named})
-        stopped = Run.open(Path(resume))
-        go_on = cross_validation.resume if "folds" in stopped.facts else session.resume
-        return go_on(stopped, str(data), device, data_dir)
     arguments = Asked.of(
         recipe,
         accept,
@@ -76,19 +66,19 @@ def run(
     return session.execute_plan(plan, Path(out or Run.free(plan.dataset.name)), overwrite=overwrite)
 
 
-def _refuse_beside_resume(recipe: Recipe, named: Mapping[str, Any]) -> None:
-    """Refuse what would have no effect on a run that goes on.
+def resume(given: Mapping[str, Any]) -> Run:
+    """Go on with a run; see `sightline.api.train`.
+
+    Args:
+        given: What the command was called with, by name.
 
     Raises:
-        UsageError: If anything was asked for.
+        UsageError: If an option is among it that would have no effect.
     """
-    given = [name for name in Recipe.names() if getattr(recipe, name) is not None]
-    given += [name for name, value in named.items() if value is not None]
-    if given:
-        raise UsageError(
-            f"--resume goes on with the settings of the run; leave out --{given[0].replace('_', '-')}, "
-            "or start a new run."
-        )
+    wish = resumed(given)
+    run = Run.open(wish.path)
+    go_on = cross_validation.resume if "folds" in run.facts else session.resume
+    return go_on(run, wish.data, wish.device, wish.data_dir)
 
 
 def _slim(arguments: Asked) -> Plan:

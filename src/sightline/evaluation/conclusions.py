@@ -6,7 +6,7 @@ import json
 import math
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -258,16 +258,27 @@ def without_leaks(
     """The main score without the test images that have a copy in another part of the split."""
     leaks = [f for f in findings if f.name.endswith("-across-splits") and f.items]
     leaked = {item for f in leaks for line in f.items for item in line.split(" = ")}
-    clean = np.array([item not in leaked for item in predictions.ids])
-    if clean.all() or not clean.any():
+    return without(
+        task, leaked, predictions, groups, "have a copy, or nearly one, in another part of the split"
+    )
+
+
+def without(
+    task: Task, known: Container[str], found: Predicted, groups: np.ndarray | None, says: str
+) -> list[str]:
+    """How many test images are among `known`, what is said of these, and the main score without them."""
+    clean = np.array([item not in known for item in found.ids])
+    if clean.all():
         return []
+    if not clean.any():
+        return [f"All {len(clean)} test images {says}: there is no score without them."]
     keep = torch.from_numpy(np.flatnonzero(clean))
     metric = task.metrics()[task.card.score]
-    metric.update(predictions.prediction[keep], predictions.truth[keep])
+    metric.update(found.prediction[keep], found.truth[keep])
     score = intervals.score(metric, metric.stats, groups=None if groups is None else groups[clean])
     return [
-        f"{int((~clean).sum())} test images have a copy, or nearly one, in another part of the split; "
-        f"without them {metric.card.name} is {score.text(metric.card.percent)}."
+        f"{int((~clean).sum())} test images {says}; without them {metric.card.name} is "
+        f"{score.text(metric.card.percent)}."
     ]
 
 

@@ -1,4 +1,4 @@
-"""Suppression inside a graph is one operator of ours (`models/detection/suppression.py`): how other programs say it."""
+"""Suppression in a graph is our operator (`models/detection/suppression.py`): how other programs say it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """From the outputs of a network to predictions in the pixels of the stored picture, by numpy alone.
 
 The same arithmetic as the toolkit's: `models/detection/postprocess.py` (which boxes stay),
-`models/heads/prototypes.py` and `ops/grids.py` (masks), and `moved` of the targets (back to the stored picture).
+`models/heads/prototypes.py` and `ops/grids.py` (masks), and `moved` of the targets (back to the stored
+picture).
 """
 
 from __future__ import annotations

@@ -74,11 +74,15 @@ def _run(wish: argparse.Namespace) -> int:
     wish.out = None if wish.out is None else Path(home(str(wish.out)))
     if wish.out is not None and wish.out.suffix != ".jsonl":
         raise UsageError(f"--out must end in .jsonl. Received '{wish.out}'.")
+    from .onnx_file import UNCHECKED
     from .session import Session  # not before: --help and wrong usage cost nothing
     from .sources import Sources
 
     sources = Sources(wish.source)
     session = Session(wish.file, threads=wish.threads, min_score=wish.min_score)
+    unchecked = "unchecked" in session.card
+    if unchecked:
+        _say(f"{wish.file} is NOT CHECKED. {UNCHECKED}")
     _say_left_out(sources)
     with ExitStack() as stack:
         out: TextIO | None = None if wish.json else sys.stdout
@@ -97,7 +101,8 @@ def _run(wish: argparse.Namespace) -> int:
             _say(f"Stopped after {printer.total} frames.")
         printer.speed(session)
     if wish.json:
-        sys.stdout.write(json.dumps(printer.document(wish.out), ensure_ascii=False, indent=2) + "\n")
+        document = {**({"unchecked": UNCHECKED} if unchecked else {}), **printer.document(wish.out)}
+        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2) + "\n")
     sys.stdout.flush()
     return int(bool(printer.errors))
 

@@ -17,6 +17,11 @@ FORMAT = 1
 """Newest form of the card that is read."""
 KEY = "sightline"
 """Name of the entry that holds the card."""
+UNCHECKED = (
+    "Nobody has compared its answers with those of the network that it was made of: the images for this "
+    "could not be had when it was exported. The score in its card is the network's."
+)
+"""What is said of a file whose card has the entry 'unchecked', and what this entry says."""
 _UPDATE = "Update: pip install -U sightline-runtime."
 _DEEP = 64  # graphs in graphs, at most
 

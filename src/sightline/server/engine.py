@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from sightline.errors import DataError, SightlineError
+from sightline.runtime.onnx_file import UNCHECKED
 from sightline.server.batching import Queue, QueueFull, Waiting
 from sightline.server.jobs import Answer, Job, Ready, Spec
 from sightline.server.limits import Limits
@@ -165,7 +166,9 @@ class Engine:
                 continue
             self._all.add(process)
             try:
-                self.ready = await process.started(START)
+                known, self.ready = self.ready, await process.started(START)
+                if known is None and "unchecked" in self.ready.card:
+                    log("model-unchecked", logging.WARNING, model=self.name, message=UNCHECKED)
                 log("worker-ready", model=self.name, pid=process.pid)
                 tries = 0
                 await self._serve(process)

@@ -92,6 +92,7 @@ class Service:
             "run",
             "made",
             "version",
+            "unchecked",
         )
         return {
             "name": engine.name,

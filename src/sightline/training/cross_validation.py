@@ -15,7 +15,7 @@ from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
-from sightline.errors import DataError, UsageError
+from sightline.errors import UsageError
 from sightline.evaluation import conclusions
 from sightline.inference.model_folder import read_card
 from sightline.report import page
@@ -24,6 +24,7 @@ from sightline.training import seen_images, session
 from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import Looked, look_at
+from sightline.training.resumed_arguments import Resumed, same_data
 from sightline.training.run_report import asked as asked_section
 from sightline.training.run_report import data as data_section
 from sightline.training.run_report import finder
@@ -53,7 +54,7 @@ def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) 
     return _carry_out(plans, whole)
 
 
-def resume(whole: Run, data: str, device: str, data_dir: Path | None) -> Run:
+def resume(whole: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
     """Go on with a cross-validation: folds that are done stay, one that was stopped is resumed.
 
     Raises:
@@ -64,18 +65,9 @@ def resume(whole: Run, data: str, device: str, data_dir: Path | None) -> Run:
         raise UsageError(
             f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
         )
-    stored = {**whole.facts["asked"], "data": data, "accept": tuple(whole.facts["asked"]["accept"])}
-    if data_dir is not None:
-        stored["data_dir"] = str(data_dir)
-    if device != "auto":
-        stored["device"] = device
-    plans = _plans(Asked(**stored), whole.facts["folds"])
-    now, then = plans[0].dataset.fingerprint(), whole.facts["data"]["fingerprint"]
-    if now != then:
-        raise DataError(
-            f"{data} is not what {whole.path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an "
-            "image, a label or a name changed. Resume with the same data, or start a new run."
-        )
+    asked = Asked(**Resumed(data, whole.path, device, data_dir).asked(whole.facts["asked"]))
+    plans = _plans(asked, whole.facts["folds"])
+    same_data(whole, plans[0].dataset, data)
     say(f"Resuming {whole.path}.")
     return _carry_out(plans, whole)
 
@@ -156,7 +148,9 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
         results.baselines[name], beside[name] = conclusions.scored(task, predicted, true, groups)
     results.verdicts = conclusions.verdicts(task, results, network, beside, groups, truth)
     sentences = (v for run in runs for v in run.results.verdicts)
-    results.verdicts += dict.fromkeys(v for v in sentences if "is left out" in v)  # why a baseline is not there
+    results.verdicts += dict.fromkeys(
+        v for v in sentences if "is left out" in v
+    )  # why a baseline is not there
     settings = read_card(runs[0].path)[1]["settings"]
     results.exhibits = conclusions.exhibits(task, prediction, truth, ids, settings, results.verdicts)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}

@@ -15,17 +15,33 @@ from sightline.errors import UsageError
 from sightline.training.plan import Plan
 
 FILE = "learnt.json"
-"""In a run: digests of the pictures that it was trained on, and of those that it began with were."""
+"""In a run: digests of the pictures that it was trained on ("train"), that what it began with was ("before"),
+that any of them chose weights by ("chosen"); and test images that what it began with chose by ("told")."""
 
 
 def write(plan: Plan, run: Path) -> None:
     """Write down what a run of this plan learns."""
     before: set[str] = set()
+    chosen = set(_digests(plan.part("val")).values())
+    told: list[str] = []
     for source in (plan.asked.weights, plan.asked.teacher):
         if source is not None and (folder := _run_of(Path(source))) is not None:
             before |= _learnt(folder)
+            chosen |= set(_kept(folder).get("chosen", ()))
+            told += _chosen(plan.part("test"), folder)
     trained = set(_digests(plan.part("train")).values())
-    storage.write_json(run / FILE, {"train": sorted(trained), "before": sorted(before - trained)})
+    content = {
+        "train": trained,
+        "before": before - trained,
+        "chosen": chosen - trained - before,
+        "told": set(told),
+    }
+    storage.write_json(run / FILE, {name: sorted(part) for name, part in content.items()})
+
+
+def told(run: Path) -> set[str]:
+    """Test images of a run that the weights it began with, or its teacher's, had been chosen by."""
+    return set(_kept(run).get("told", ()))
 
 
 def checked(plan: Plan) -> Plan:
@@ -40,7 +56,7 @@ def checked(plan: Plan) -> Plan:
 
 
 def unseen(plan: Plan, source: Path, option: str) -> list[str]:
-    """What is to be said of images that are held out here and that weights may have learnt.
+    """What is to be said of images that are held out here and that weights have learnt or were chosen by.
 
     Args:
         plan: The run that will be tested on them.
@@ -70,12 +86,20 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
             f"{option} {source} was trained on {_some(certain, held)}, so no score on them would hold. "
             f"Split the data as it did: --splits {run}."
         )
+    sentences = []
     if overlapping:
-        return [
+        sentences.append(
             f"{_some(overlapping, held)} have names of images that {option} {source} was trained on, and "
             "other bytes. Where they are the same pictures, the scores are too good."
-        ]
-    return []
+        )
+    test = plan.part("test")
+    if chosen := _chosen(test, run):
+        sentences.append(
+            f"{len(chosen)} of the {len(test)} test images ({', '.join(chosen[:3])}) are of those that the "
+            f"weights of {option} {source} were chosen by, its val part. These were not trained on; scores "
+            f"are somewhat too good; the report has them without these. Split as it did: --splits {run}."
+        )
+    return sentences
 
 
 def _some(overlapping: list[str], held: Dataset) -> str:
@@ -87,17 +111,34 @@ def _digests(dataset: Dataset) -> dict[str, str]:
     return {item: dataset.pixels.digest(i) for i, item in enumerate(dataset.ids)}
 
 
+def _kept(run: Path) -> dict[str, list[str]]:
+    """What the file of a run says; empty where there is none."""
+    file = run / FILE
+    found: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return found
+
+
 def _learnt(run: Path) -> set[str]:
     """Digests of what a run, and what it began with, was trained on; empty where that is not on record."""
-    file = run / FILE
-    digests = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return {digest for part in digests.values() for digest in part}
+    kept = _kept(run)
+    return {digest for part in ("train", "before") for digest in kept.get(part, ())}
 
 
-def _names(run: Path) -> set[str]:
+def _chosen(part: Dataset, run: Path) -> list[str]:
+    """Items that a run, or what it began with, chose weights by: by their bytes, or, of a run of before these
+    were written down, by their names."""
+    kept = _kept(run)
+    if "chosen" not in kept:
+        names = _names(run, "val")
+        return [item for item in part.ids if item in names]
+    digests = set(kept["chosen"])
+    return [item for item, digest in _digests(part).items() if digest in digests]
+
+
+def _names(run: Path, part: str = "train") -> set[str]:
     file = run / "splits.json"
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return set(record.get("train", ()))
+    return set(record.get(part, ()))
 
 
 def _run_of(source: Path) -> Path | None:

@@ -24,6 +24,7 @@ from sightline.training import first_step, run_report, seen_images, teacher_run
 from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
+from sightline.training.resumed_arguments import Resumed, same_data
 from sightline.training.runner import card_of, facts, fit, frozen_for, predict_part, sized
 
 
@@ -47,28 +48,21 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
     return _train(plan, created, devices, resume=False)
 
 
-def resume(run: Run, data: str, device: str, data_dir: Path | None) -> Run:
+def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
     """Go on with a run: same data, wherever they lie now, same split, same recipe."""
     path = run.path
-    arguments_stored = dict(run.facts["asked"])
     if run.facts["verb"] == "tune":
-        raise UsageError(f"{path} is a trial of a search and is not resumed. Train with its settings.")
+        search = path if "trials" in run.facts else path.parent
+        raise UsageError(f"{path} is of a search: go on with `sightline tune {data} --resume {search}`.")
     if not (path / "splits.json").is_file():
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
     if run.facts["state"] == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
-    arguments_stored["accept"] = tuple(arguments_stored["accept"])
-    arguments_stored["data_dir"] = arguments_stored["data_dir"] if data_dir is None else str(data_dir)
-    arguments = Asked(**{**arguments_stored, "data": data})
+    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.facts["asked"]))
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
     plan = make_plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
     splits_from_json(plan.dataset, stored)
-    now, then = plan.dataset.fingerprint(), run.facts["data"]["fingerprint"]
-    if now != then:
-        raise DataError(
-            f"{data} is not what {path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an image, "
-            "a label or a name changed. Resume with the same data, or start a new run."
-        )
+    same_data(run, plan.dataset, data)
     record = run.facts
     plan = replace(
         plan, asked=arguments, recipe=Recipe(**record["recipe"]), settings=record["settings"],
@@ -78,7 +72,7 @@ def resume(run: Run, data: str, device: str, data_dir: Path | None) -> Run:
     began = run.facts.get("weights", "scratch") != "scratch" and arguments.weights is None
     if began and plan.start.pretrained == "no" and run.checkpoint("last") is None:
         raise DataError(f"{path} began with weights that cannot be had now. {plan.start.reason}.")
-    devices = Devices.start(device if device != "auto" else arguments.device, plan.recipe.precision)
+    devices = Devices.start(arguments.device, plan.recipe.precision)
     say(f"Resuming {path}.")
     return _train(plan, run, devices, resume=True)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from sightline.runtime.onnx_file import UNCHECKED
 from sightline.runtime.rows import full
 from sightline.runtime.session import Session
 from tests.unit.runtime import exported
@@ -32,13 +33,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         exported.write(made / f"{kind}.onnx", kind)
     for kind in TILED:
         exported.write(made / f"tiled-{kind}.onnx", kind, tile=40)
+    exported.write(made / "unchecked.onnx", "label", {**exported.card("label"), "unchecked": UNCHECKED})
     return made
 
 
 @pytest.fixture(scope="module")
 def real(folder: Path) -> Iterator[Running]:
     log = folder / "log"
-    files = [str(folder / f"{name}.onnx") for name in MODELS]
+    files = [str(folder / f"{name}.onnx") for name in (*MODELS, "unchecked")]
     with log.open("w") as errors:
         process = subprocess.Popen([sys.executable, "-c", CODE, *files], stderr=errors, text=True, cwd=ROOT)
     try:
@@ -129,6 +131,13 @@ def test_tensors(real: Running) -> None:
     body = json.dumps({"inputs": [tensor], "outputs": [{"name": "scores"}]}).encode()
     reply = real.predict(body, "application/json", "/v2/models/instances/infer")
     np.testing.assert_allclose(reply.json["outputs"][0]["data"], exported.SCORES * 2, rtol=1e-6)
+
+
+def test_a_model_that_nobody_checked_is_told(real: Running) -> None:
+    assert real.get("/v1/model?model=unchecked").json["unchecked"] == UNCHECKED
+    assert "unchecked" not in real.get("/v1/model?model=label").json
+    said = [json.loads(line) for line in real.log.read_text().splitlines() if '"model-unchecked"' in line]
+    assert [(line["model"], line["level"]) for line in said] == [("unchecked", "warning")]
 
 
 def test_a_damaged_file_is_an_error_that_names_it(folder: Path) -> None:
