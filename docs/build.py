@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import sightline.data.checks
 import sightline.data.formats
+import sightline.data.parsing
 from sightline import api
 from sightline.config import listed
 from sightline.data.checks import CHECKS
@@ -159,7 +160,8 @@ def findings() -> str:
             severity, what, fix = texts[finding]
             rows.append([f"`{finding}`", severity, what, fix])
         parts.append(f"## {card.summary}\n\n" + table(["name", "severity", "says", "how to mend it"], rows))
-    own = {k: v for k, v in _texts(Path(sightline.data.formats.__file__).parent) if k not in texts}
+    folders = (Path(package.__file__).parent for package in (sightline.data.formats, sightline.data.parsing))
+    own = {k: v for folder in folders for k, v in _texts(folder) if k not in texts}
     rows = [[f"`{k}`", *v] for k, v in sorted(own.items())]
     parts.append(
         "## What reading the data reports\n\n" + table(["name", "severity", "says", "how to mend it"], rows)

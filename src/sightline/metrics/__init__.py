@@ -7,5 +7,5 @@ from sightline.core.folder import Folder
 METRICS = Folder(
     "sightline.metrics",
     "metric",
-    exclude=("intervals", "compare", "calibration", "detections", "mistakes", "pixels"),
+    exclude=("functional", "intervals", "compare", "calibration", "detections", "mistakes", "pixels"),
 )
