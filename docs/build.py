@@ -160,7 +160,7 @@ def findings() -> str:
             severity, what, fix = texts[finding]
             rows.append([f"`{finding}`", severity, what, fix])
         parts.append(f"## {card.summary}\n\n" + table(["name", "severity", "says", "how to mend it"], rows))
-    folders = (Path(package.__file__).parent for package in (sightline.data.formats, sightline.data.parsing))
+    folders = (Path(package.__file__).parent for package in (sightline.data.parsing, sightline.data.formats))
     own = {k: v for folder in folders for k, v in _texts(folder) if k not in texts}
     rows = [[f"`{k}`", *v] for k, v in sorted(own.items())]
     parts.append(
