@@ -64,16 +64,16 @@ def cells(levels: list[Tensor], size: tuple[int, int]) -> Cells:
         size: (height, width) of the image in pixels.
     """
     h, w = levels[len(levels) // 2].shape[1:]
-    found = []
+    parts = []
     for level in levels:
-        one = level.float()[None]
-        finer = one.shape[2] > h or one.shape[3] > w
-        found.append(
-            F.adaptive_avg_pool2d(one, (h, w))
+        level_map = level.float()[None]
+        finer = level_map.shape[2] > h or level_map.shape[3] > w
+        parts.append(
+            F.adaptive_avg_pool2d(level_map, (h, w))
             if finer
-            else F.interpolate(one, size=(h, w), mode="bilinear", align_corners=False)
+            else F.interpolate(level_map, size=(h, w), mode="bilinear", align_corners=False)
         )
-    whole = torch.cat(found, 1)
+    whole = torch.cat(parts, 1)
     whole = torch.cat([whole, F.avg_pool2d(whole, 3, 1, 1, count_include_pad=False)], 1)
     step = torch.tensor([size[1] / w, size[0] / h])
     rows, columns = torch.meshgrid(torch.arange(h), torch.arange(w), indexing="ij")
@@ -97,8 +97,8 @@ def finder(maps: Maps, truth: Instances, classes: int) -> Callable[[Maps], Insta
     rng, each = np.random.default_rng(0), max(20, CELLS // (2 * max(1, len(truth))))
     features, labels, boxes = [], [], []
     for i, levels in enumerate(maps):
-        one = cells(levels, size)
-        x, y, b = _examples(one, truth[i], classes, each, rng)
+        grid = cells(levels, size)
+        x, y, b = _examples(grid, truth[i], classes, each, rng)
         features.append(x)
         labels.append(y)
         boxes.append(b)
@@ -126,50 +126,50 @@ def _none(size: tuple[int, int]) -> Instances:
     )  # fmt: skip
 
 
-def assigned(one: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tensor]:
+def assigned(grid: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tensor]:
     """What each cell of an image shows.
 
     Returns:
         (P,) int64: a class in [0, K), K for background, K + 1 near the edge of an object, -1 in a group;
         (P,) int64 row of the object that a cell with a class lies on.
     """
-    said = torch.full((len(one.points),), classes, dtype=torch.int64)
-    which = torch.zeros_like(said)
+    classes_of_cells = torch.full((len(grid.points),), classes, dtype=torch.int64)
+    which = torch.zeros_like(classes_of_cells)
     centres, sides = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2, truth.boxes[:, 2:] - truth.boxes[:, :2]
     crowd = torch.zeros(len(centres), dtype=torch.bool) if truth.crowd is None else truth.crowd
     rows = (~crowd & (sides > 0).all(1)).nonzero()[:, 0]
-    away = ((one.points[:, None] - centres) / sides.clamp(min=1e-6)).abs().amax(2)
-    said[(away[:, crowd] < 0.5).any(1)] = -1
+    away = ((grid.points[:, None] - centres) / sides.clamp(min=1e-6)).abs().amax(2)
+    classes_of_cells[(away[:, crowd] < 0.5).any(1)] = -1
     if not len(rows):
-        return said, which
+        return classes_of_cells, which
     near, place = away[:, rows].min(1)
-    said[near < 0.5] = classes + 1
+    classes_of_cells[near < 0.5] = classes + 1
     middle = near < MIDDLE / 2
     which[middle] = rows[place[middle]]
     # However small an object is, the cell next to its centre is its own.
-    next_to = (((one.points[:, None] - centres[rows]) / one.step) ** 2).sum(2).argmin(0)
+    next_to = (((grid.points[:, None] - centres[rows]) / grid.step) ** 2).sum(2).argmin(0)
     which[next_to] = rows
     middle[next_to] = True
-    said[middle] = truth.labels[which[middle]]
-    return said, which
+    classes_of_cells[middle] = truth.labels[which[middle]]
+    return classes_of_cells, which
 
 
 def _examples(
-    one: Cells, truth: Instances, classes: int, each: int, rng: np.random.Generator
+    grid: Cells, truth: Instances, classes: int, each: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
     """Features, class and box of some cells: `each` on objects at most, and as many of all others."""
-    said, which = assigned(one, truth, classes)
-    on = ((said >= 0) & (said < classes)).nonzero()[:, 0]
+    classes_of_cells, which = assigned(grid, truth, classes)
+    on = ((classes_of_cells >= 0) & (classes_of_cells < classes)).nonzero()[:, 0]
     on = on[torch.from_numpy(rng.permutation(len(on)))]
     on = on[_turn(which[on]) < OF_ONE][:each]
-    rest = (said >= classes).nonzero()[:, 0]
+    rest = (classes_of_cells >= classes).nonzero()[:, 0]
     rest = rest[torch.from_numpy(rng.permutation(len(rest))[:each])]
     box = torch.zeros(len(on) + len(rest), 4)
     low, high = truth.boxes[which[on], :2], truth.boxes[which[on], 2:]
-    middle = ((low + high) / 2 - one.points[on]) / one.step
-    box[: len(on)] = torch.cat([middle, ((high - low) / one.step).clamp(min=1e-3).log()], 1)
+    middle = ((low + high) / 2 - grid.points[on]) / grid.step
+    box[: len(on)] = torch.cat([middle, ((high - low) / grid.step).clamp(min=1e-3).log()], 1)
     at = torch.cat([on, rest])
-    return one.features[at].numpy(), said[at].numpy(), box.numpy()
+    return grid.features[at].numpy(), classes_of_cells[at].numpy(), box.numpy()
 
 
 def _turn(which: Tensor) -> Tensor:
@@ -182,27 +182,27 @@ def _turn(which: Tensor) -> Tensor:
     return turn
 
 
-def _found(one: Cells, scale: Any, chance: Any, ends: dict[int, Any]) -> Instances:
+def _found(grid: Cells, scale: Any, chance: Any, ends: dict[int, Any]) -> Instances:
     """The objects of one image: the surest box of those that overlap, as the mean of them all."""
-    x = scale.transform(one.features.double().numpy())
-    known = torch.tensor([k in ends for k in chance.classes_.tolist()])
-    scores, place = torch.from_numpy(chance.predict_proba(x)).float()[:, known].max(1)
-    labels = torch.from_numpy(chance.classes_)[known][place]
+    x = scale.transform(grid.features.double().numpy())
+    has_ends = torch.tensor([k in ends for k in chance.classes_.tolist()])
+    scores, place = torch.from_numpy(chance.predict_proba(x)).float()[:, has_ends].max(1)
+    labels = torch.from_numpy(chance.classes_)[has_ends][place]
     best = scores.argsort(descending=True, stable=True)[:TRIED]
     best = best[scores[best] > LEAST]
-    scores, labels, points = scores[best], labels[best], one.points[best]
-    said = torch.zeros(len(best), 4)
+    scores, labels, points = scores[best], labels[best], grid.points[best]
+    offsets = torch.zeros(len(best), 4)
     for k, end in ends.items():
-        own = labels == k
-        if own.any():
-            said[own] = torch.from_numpy(end.predict(x[best[own].numpy()])).float()
-    far = torch.tensor(one.size[::-1]).float()
-    middle, half = points + said[:, :2] * one.step, said[:, 2:].exp() * one.step / 2
+        of_class = labels == k
+        if of_class.any():
+            offsets[of_class] = torch.from_numpy(end.predict(x[best[of_class].numpy()])).float()
+    far = torch.tensor(grid.size[::-1]).float()
+    middle, half = points + offsets[:, :2] * grid.step, offsets[:, 2:].exp() * grid.step / 2
     boxes = torch.cat([middle - half, middle + half], 1).clamp(min=0).minimum(far.repeat(2))
-    there = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not one that lies beside the picture
-    boxes, scores, labels = boxes[there], scores[there], labels[there]
-    kept = batched_nms(boxes, scores, labels, OVERLAP)[:KEPT]
-    overlap = box_iou(boxes[kept], boxes) * (labels[kept][:, None] == labels)
+    valid = (boxes[:, 2:] - boxes[:, :2] >= 1).all(1)  # not one that lies beside the picture
+    boxes, scores, labels = boxes[valid], scores[valid], labels[valid]
+    keep = batched_nms(boxes, scores, labels, OVERLAP)[:KEPT]
+    overlap = box_iou(boxes[keep], boxes) * (labels[keep][:, None] == labels)
     weight = torch.where(overlap >= OVERLAP, overlap * scores, 0)
     boxes = weight @ boxes / weight.sum(1, keepdim=True)
-    return Instances(torch.tensor([len(kept)]), torch.tensor([one.size]), boxes, labels[kept], scores[kept])
+    return Instances(torch.tensor([len(keep)]), torch.tensor([grid.size]), boxes, labels[keep], scores[keep])

@@ -77,8 +77,8 @@ class Exported:
         """The comparison, and the verdict."""
         g, size = self.gate, f"{self.bytes / 2**20:.1f} MiB"
         if g is None:
-            said = [["NOT CHECKED", self.unchecked], ["known of it", UNCHECKED], ["size", size]]
-            return [Table("Exported, not checked", ["", ""], said, f"{self.file}")]
+            cells = [["NOT CHECKED", self.unchecked], ["known of it", UNCHECKED], ["size", size]]
+            return [Table("Exported, not checked", ["", ""], cells, f"{self.file}")]
         rows = [
             [f"{g.metric} of the network", g.before.text()],
             [f"{g.metric} of the file", g.after.text()],
@@ -179,7 +179,7 @@ def _images(
         if name != ACCEPTED:
             raise UnknownName("finding that export accepts", name, [ACCEPTED])
     try:
-        found = data_of(run, settings, data)
+        dataset = data_of(run, settings, data)
     except DataError as error:
         if accepted and data is None:
             return None, str(error)
@@ -190,7 +190,7 @@ def _images(
         ) from error
     if accepted:
         say(f"The data of {run.path} are there: the file is checked, whatever --accept says.")
-    return found, ""
+    return dataset, ""
 
 
 @torch.no_grad()
@@ -201,9 +201,9 @@ def _answers(graph: Graph, run: Runner, place: Path) -> None:
         SightlineError: If it does not.
     """
     images = graph.example(1)
-    truth, said = graph.said(images), run(images.numpy())
+    truth, outputs = graph.said(images), run(images.numpy())
     for name, value in truth.items():
-        got = said.get(name)
+        got = outputs.get(name)
         if got is None or got.shape != tuple(value.shape) or not np.isfinite(got).all():
             raise SightlineError(
                 f"{place} is not kept: on noise its '{name}' is not what the network gives "

@@ -122,14 +122,14 @@ def run(
     folder = Path(out) if out else Run.free(f"{prepared.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out, or go on with it: --resume {folder}.")
-    kept = {
+    record = {
         "verb": "tune",
         **facts(first),
         "trials": trials,
         "began": _digest(arguments),
         "optuna": _version(),
     }
-    whole = Run.create(folder, kept)
+    whole = Run.create(folder, record)
     storage.write_json(folder / "splits.json", splits_to_json(first.dataset, first.dataset.splits))
     return _carried_out(_Search(arguments, prepared, first, whole, []))
 
@@ -159,20 +159,22 @@ def resume(given: Mapping[str, Any]) -> Searched:
             f"{wish.path} is finished: there is nothing to resume. See {wish.path / FILE}, or start another "
             "search with --out."
         )
-    asked = Asked(**wish.asked(whole.facts["asked"]))
-    looked = look_at(asked)
-    there = wish.path / "splits.json"  # missing where it was stopped at once: they are made as they were then
-    stored = json.loads(there.read_text(encoding="utf-8")) if there.is_file() else None
+    arguments = Asked(**wish.asked(whole.facts["asked"]))
+    prepared = look_at(arguments)
+    splits_file = (
+        wish.path / "splits.json"
+    )  # missing where it was stopped at once: they are made as they were then
+    stored = json.loads(splits_file.read_text(encoding="utf-8")) if splits_file.is_file() else None
     first = make_plan(
-        asked, looked, splits=None if stored is None else splits_from_json(looked.dataset, stored)
+        arguments, prepared, splits=None if stored is None else splits_from_json(prepared.dataset, stored)
     )
     same_data(whole, first.dataset, wish.data)
-    if _digest(asked) != whole.facts["began"]:
-        raise DataError(f"--weights {asked.weights} are others than when {wish.path} began. Start anew.")
+    if _digest(arguments) != whole.facts["began"]:
+        raise DataError(f"--weights {arguments.weights} are others than when {wish.path} began. Start anew.")
     say(f"Resuming {wish.path}.")
     file = wish.path / FILE
     rows = json.loads(file.read_text(encoding="utf-8"))["trials"] if file.is_file() else []
-    return _carried_out(_Search(asked, looked, first, whole, rows))
+    return _carried_out(_Search(arguments, prepared, first, whole, rows))
 
 
 def _one_process() -> None:
@@ -180,11 +182,11 @@ def _one_process() -> None:
         raise UsageError("tune runs in one process. Start it without torchrun.")
 
 
-def _digest(asked: Asked) -> str | None:
+def _digest(arguments: Asked) -> str | None:
     """SHA-256 of the weights that every trial begins with, where there are any."""
-    if asked.weights is None:
+    if arguments.weights is None:
         return None
-    return hashlib.sha256(weight_files.find(Path(asked.weights)).read_bytes()).hexdigest()
+    return hashlib.sha256(weight_files.find(Path(arguments.weights)).read_bytes()).hexdigest()
 
 
 def _library() -> Any:
@@ -300,46 +302,52 @@ def _again(trial: Any, drawn: dict[str, Any], search: _Search) -> dict[str, Any]
     return row
 
 
-def _report(trial: Any, said: Sequence[Sequence[Any]]) -> None:
-    for epoch, score in said:
+def _report(trial: Any, scores: Sequence[Sequence[Any]]) -> None:
+    for epoch, score in scores:
         trial.report(math.nan if score is None else score, epoch)
 
 
 def _trained(trial: Any, drawn: dict[str, Any], search: _Search) -> dict[str, Any]:
     """Train once with drawn settings: its line of the file of trials."""
-    asked, first, number = search.asked, search.first, trial.number + 1
+    arguments, first, number = search.asked, search.first, trial.number + 1
     folder, report = search.whole.path / f"trial-{number}", _Report(trial)
     row = {"trial": number, **drawn}
     say(f"Trial {number}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
                                         for k, v in drawn.items()))  # fmt: skip
     try:
-        made = make_plan(
-            replace(asked, recipe={**(asked.recipe or {}), **drawn}),
+        trial_plan = make_plan(
+            replace(arguments, recipe={**(arguments.recipe or {}), **drawn}),
             search.looked,
             splits=first.dataset.splits,
         )
-        first_step.tried(made)
-        run, begun = _begun(made, folder)
-        fit(made, run, Devices.start(asked.device, made.recipe.precision), resume=begun, extra=[report])
+        first_step.tried(trial_plan)
+        run, begun = _begun(trial_plan, folder)
+        fit(
+            trial_plan,
+            run,
+            Devices.start(arguments.device, trial_plan.recipe.precision),
+            resume=begun,
+            extra=[report],
+        )
         events = [e for e in run.events() if e.get("val_score") is not None]
     except TrainingFailed as error:
         say(f"Trial {number} failed: {error}")
         return {**row, "failed": str(error), "run": str(folder), "said": report.said}
     best = max(events, key=lambda e: e["val_score"])
     run.update(state="tuned")
-    main = made.task.card.score
+    main = trial_plan.task.card.score
     return {**row, main: best[f"val_{main}"], "val loss": best["val_loss"], "epochs": len(events),
             "run": str(folder), "said": report.said}  # fmt: skip
 
 
-def _begun(made: Plan, folder: Path) -> tuple[Run, bool]:
+def _begun(trial_plan: Plan, folder: Path) -> tuple[Run, bool]:
     """The run of a trial, and whether it was begun: it is taken up at its checkpoint, if it has one."""
     if (folder / "run.json").is_file():
         run = Run.open(folder)
-        if run.facts["recipe"] == asdict(made.recipe) and run.checkpoint("last") is not None:
+        if run.facts["recipe"] == asdict(trial_plan.recipe) and run.checkpoint("last") is not None:
             return run, True
-    run = Run.create(folder, {"verb": "tune", **facts(made)}, overwrite=folder.exists())
-    seen_images.write(made, run.path)
+    run = Run.create(folder, {"verb": "tune", **facts(trial_plan)}, overwrite=folder.exists())
+    seen_images.write(trial_plan, run.path)
     return run, False
 
 

@@ -49,8 +49,8 @@ class Model(nn.Module, ABC):
         rows = images.float().permute(0, 2, 3, 1).flatten(2)
         shift, scale = (value.flatten().repeat(width) for value in (shift, scale))
         # Into the numbers just made, if they are ours: fresh memory would take as long as the arithmetic.
-        own = rows if images.dtype == torch.uint8 else None
-        rows = torch.addcmul(shift, rows, scale, out=own)
+        target = rows if images.dtype == torch.uint8 else None
+        rows = torch.addcmul(shift, rows, scale, out=target)
         return rows.reshape(*rows.shape[:2], width, -1).permute(0, 3, 1, 2)
 
     @abstractmethod

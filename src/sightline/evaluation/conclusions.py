@@ -264,17 +264,17 @@ def without_leaks(
 
 
 def without(
-    task: Task, known: Container[str], found: Predicted, groups: np.ndarray | None, says: str
+    task: Task, left_out: Container[str], prediction: Predicted, groups: np.ndarray | None, says: str
 ) -> list[str]:
-    """How many test images are among `known`, what is said of these, and the main score without them."""
-    clean = np.array([item not in known for item in found.ids])
+    """How many test images are among `left_out`, what is said of these, and the main score without them."""
+    clean = np.array([item not in left_out for item in prediction.ids])
     if clean.all():
         return []
     if not clean.any():
         return [f"All {len(clean)} test images {says}: there is no score without them."]
     keep = torch.from_numpy(np.flatnonzero(clean))
     metric = task.metrics()[task.card.score]
-    metric.update(found.prediction[keep], found.truth[keep])
+    metric.update(prediction.prediction[keep], prediction.truth[keep])
     score = intervals.score(metric, metric.stats, groups=None if groups is None else groups[clean])
     return [
         f"{int((~clean).sum())} test images {says}; without them {metric.card.name} is "

@@ -40,17 +40,17 @@ def _split(graph: Any, cut: Any) -> None:
     """Two convolutions for one, where all that is done with its channels is to slice or to join them."""
     fixed, after = constants(graph), users(graph)
     value = cut.input[0]
-    made = {name: node for node in graph.node for name in node.output}
-    told = {output.name for output in graph.output}
+    producers = {name: node for node in graph.node for name in node.output}
+    output_names = {output.name for output in graph.output}
     way = list[Any]()
     name = value
-    while name in made and name not in told and made[name].op_type in ACTIVATIONS:
-        way.insert(0, made[name])
-        name = made[name].input[0]
+    while name in producers and name not in output_names and producers[name].op_type in ACTIVATIONS:
+        way.insert(0, producers[name])
+        name = producers[name].input[0]
         if len(after[name]) != 1:
             return
-    conv = made.get(name)
-    if conv is None or conv.op_type != "Conv" or {name, value} & told or not _known(conv, fixed):
+    conv = producers.get(name)
+    if conv is None or conv.op_type != "Conv" or {name, value} & output_names or not _known(conv, fixed):
         return
     count = fixed[conv.input[1]].shape[0]
     part = _part(cut, fixed, count)
@@ -67,7 +67,7 @@ def _split(graph: Any, cut: Any) -> None:
         names.append(cut.output[0] if span == part else f"{value}{_mark(span)}")
         _own(graph, conv, way, span, names[-1], fixed)
     for node in joins:
-        parts = [n for one in node.input for n in (names if one == value else [one])]
+        parts = [n for name_in in node.input for n in (names if name_in == value else [name_in])]
         del node.input[:]
         node.input.extend(parts)
     for node in (cut, conv, *way):

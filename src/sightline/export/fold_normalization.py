@@ -46,27 +46,27 @@ def folded(model: Any) -> Any:
             follows are convolutions; else it is left.
     """
     graph, fixed, after = model.graph, constants(model.graph), users(model.graph)
-    found = _linear(graph, fixed, after)
-    if found is None:
+    shift = _linear(graph, fixed, after)
+    if shift is None:
         return model
-    same = np.abs(found.factor - 1).max() < ROUNDING and np.abs(found.term).max() < ROUNDING
-    factor, term = (np.ones_like(found.factor), np.zeros_like(found.term)) if same else found[3:]
-    value, pads, seers = found.value, list[Any](), after.get(found.value, [])
+    same = np.abs(shift.factor - 1).max() < ROUNDING and np.abs(shift.term).max() < ROUNDING
+    factor, term = (np.ones_like(shift.factor), np.zeros_like(shift.term)) if same else shift[3:]
+    value, pads, seers = shift.value, list[Any](), after.get(shift.value, [])
     if len(seers) == 1 and _zeros(seers[0], fixed):
         pads, value = seers, seers[0].output[0]
         seers = after.get(value, [])
-    told = {output.name for output in graph.output} | {one.name for one in graph.input}
-    if not seers or told & {found.value, value} or not all(_plain(n, value, fixed, factor) for n in seers):
+    outside = {output.name for output in graph.output} | {value_info.name for value_info in graph.input}
+    if not seers or outside & {shift.value, value} or not all(_plain(n, value, fixed, factor) for n in seers):
         return model
     into_bias = not pads and not any(_pads(node) for node in seers)
     for node in seers:
         _weighted(graph, node, fixed, factor, term if into_bias else np.zeros_like(term))
-    source = found.source
+    source = shift.source
     if not into_bias and term.any():
-        source = _shifted(graph, source, term / factor, found.nodes[0])
+        source = _shifted(graph, source, term / factor, shift.nodes[0])
     for node in pads or seers:
         node.input[0] = source
-    for node in found.nodes:
+    for node in shift.nodes:
         graph.node.remove(node)
     tidied(graph)
     return model
@@ -126,14 +126,14 @@ def _plain(node: Any, value: str, fixed: dict[str, Any], factor: Reals) -> bool:
     """Whether it is a convolution over all channels, of weights that are known."""
     if node.op_type != "Conv" or list(node.input).count(value) != 1 or node.input[0] != value:
         return False
-    known = all(name in fixed for name in node.input[1:] if name)
-    return known and fixed[node.input[1]].shape[1] == len(factor)
+    is_constant = all(name in fixed for name in node.input[1:] if name)
+    return is_constant and fixed[node.input[1]].shape[1] == len(factor)
 
 
 def _pads(node: Any) -> bool:
-    said = {a.name: a for a in node.attribute}
-    way = said["auto_pad"].s if "auto_pad" in said else b"NOTSET"
-    return way.startswith(b"SAME") or ("pads" in said and any(said["pads"].ints))
+    attributes = {a.name: a for a in node.attribute}
+    way = attributes["auto_pad"].s if "auto_pad" in attributes else b"NOTSET"
+    return way.startswith(b"SAME") or ("pads" in attributes and any(attributes["pads"].ints))
 
 
 def _weighted(graph: Any, node: Any, fixed: dict[str, Any], factor: Reals, term: Reals) -> None:
@@ -156,6 +156,6 @@ def _shifted(graph: Any, source: str, shift: Reals, before: Any) -> str:
     graph.initializer.append(
         onnx.numpy_helper.from_array(shift.astype(np.float32).reshape(1, -1, 1, 1), name)
     )
-    made = onnx.helper.make_node("Add", [source, name], [f"{INPUT}_shifted"], "node_shifted")
-    graph.node.insert(list(graph.node).index(before), made)
+    addition = onnx.helper.make_node("Add", [source, name], [f"{INPUT}_shifted"], "node_shifted")
+    graph.node.insert(list(graph.node).index(before), addition)
     return f"{INPUT}_shifted"

@@ -31,8 +31,8 @@ def _by_torchvision(
     far = boxes.double().flatten(0, 1)
     groups = (image * classes + labels).flatten()  # those of different groups lie far from each other
     far = far + (groups * (far.amax() - far.amin() + 1))[:, None]
-    found = nms(far, scores.flatten().double(), overlap)
-    stay = torch.zeros_like(scores).flatten().index_put((found,), scores.new_ones(()))
+    survivors = nms(far, scores.flatten().double(), overlap)
+    stay = torch.zeros_like(scores).flatten().index_put((survivors,), scores.new_ones(()))
     return stay.view_as(scores) * (scores > least)
 
 

@@ -62,20 +62,20 @@ def constants(graph: Any) -> dict[str, Any]:
         graph: An onnx.GraphProto.
     """
     array = library().numpy_helper.to_array
-    found = {one.name: array(one) for one in graph.initializer}
+    values = {item.name: array(item) for item in graph.initializer}
     for node in graph.node:
         if node.op_type == "Constant" and node.attribute[0].name == "value":
-            found[node.output[0]] = array(node.attribute[0].t)
-    return found
+            values[node.output[0]] = array(node.attribute[0].t)
+    return values
 
 
 def users(graph: Any) -> dict[str, list[Any]]:
     """The nodes that take each value, by its name, each once."""
-    found: dict[str, list[Any]] = {}
+    users_by_name: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in dict.fromkeys(node.input):
-            found.setdefault(name, []).append(node)
-    return found
+            users_by_name.setdefault(name, []).append(node)
+    return users_by_name
 
 
 def tidied(graph: Any) -> None:
@@ -87,10 +87,10 @@ def tidied(graph: Any) -> None:
             graph.node.remove(node)
         if not idle:
             break
-    made = {name for node in graph.node for name in node.output}
-    for kind, kept in ((graph.initializer, used), (graph.value_info, made)):
-        for one in [v for v in kind if v.name not in kept]:
-            kind.remove(one)
+    outputs = {name for node in graph.node for name in node.output}
+    for kind, names_to_keep in ((graph.initializer, used), (graph.value_info, outputs)):
+        for item in [v for v in kind if v.name not in names_to_keep]:
+            kind.remove(item)
 
 
 @contextlib.contextmanager

@@ -104,7 +104,11 @@ def _dynamic(before: Path, after: Path) -> None:
 def slight(graph: Any) -> set[str]:
     """Names of convolutions of pixels to few maps, and of their activations: as quick in 32 bits, and more
     exact."""
-    dims, names, values = {one.name: one.dims for one in graph.initializer}, set[str](), set[str]()
+    dims, names, values = (
+        {initializer.name: initializer.dims for initializer in graph.initializer},
+        set[str](),
+        set[str](),
+    )
     for node in graph.node:
         if node.op_type == "Conv" and node.input[1] in dims:
             outputs, channels = dims[node.input[1]][:2]

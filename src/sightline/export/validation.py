@@ -129,16 +129,16 @@ def _why(result: Gate, comparison: _Seen) -> str:
     return ""
 
 
-def _drifted(graph: Graph, seen: _Seen, part: Dataset) -> str:
+def _drifted(graph: Graph, comparison: _Seen, part: Dataset) -> str:
     """Why the outputs of a file of 32 bits differ by more than rounding explains, or ""."""
-    if seen.final:
-        return _others_stay(graph, seen, part)
-    judged = {k: v for k, v in seen.apart.items() if k not in seen.loose or k == "scores"}
+    if comparison.final:
+        return _others_stay(graph, comparison, part)
+    judged = {k: v for k, v in comparison.apart.items() if k not in comparison.loose or k == "scores"}
     name, off = max(judged.items(), key=lambda item: item[1])
     if off <= LIMIT:
         return ""
-    if name == "scores" and seen.loose and suppresses(traced(graph)):  # between its stages
-        return _others_stay(graph, seen, part)
+    if name == "scores" and comparison.loose and suppresses(traced(graph)):  # between its stages
+        return _others_stay(graph, comparison, part)
     return f"'{name}' differs by {100 * off:.2g} % of its greatest value: more than rounding explains"
 
 
@@ -153,23 +153,23 @@ def _others_stay(graph: Graph, comparison: _Seen, part: Dataset) -> str:
     other = [i for i, off in enumerate(comparison.ranked) if off > LIMIT]
     if len(other) <= LIMIT * n:
         return ""
-    asked = _some(other, comparison.ids)
-    most = LIMIT * n if len(asked) == len(other) else UNEXPLAINED
+    looked_at = _some(other, comparison.ids)
+    most = LIMIT * n if len(looked_at) == len(other) else UNEXPLAINED
     # No other object drops the best one: where its score differs, rounding does not explain it.
-    never = sum(comparison.best[i] > LIMIT for i in asked)
-    left = [i for i in asked if comparison.best[i] <= LIMIT]
+    never = sum(comparison.best[i] > LIMIT for i in looked_at)
+    left = [i for i in looked_at if comparison.best[i] <= LIMIT]
     for seed in range(SHAKES):
         if never + len(left) <= most or never > most:
             break
         left = _sure(graph, _rows(part, left, graph.model.settings), left, seed)
     if never + len(left) <= most:
-        few = "" if len(asked) == len(other) else f" (looked at on {len(asked)} of these)"
+        few = "" if len(looked_at) == len(other) else f" (looked at on {len(looked_at)} of these)"
         say(
             f"On {len(other)} of {n} images the scores are so much alike that rounding decides which objects "
             f"stay{few}: there the file need not leave the same."
         )
         return ""
-    share = 100 * (never + len(left)) / len(asked) * len(other) / n
+    share = 100 * (never + len(left)) / len(looked_at) * len(other) / n
     return f"other objects stay on {share:.2g} % of the images: more than rounding explains"
 
 

@@ -104,9 +104,9 @@ class _Masks:
             memory: fresh memory for the next takes longer than what has just been used.
     """
 
-    def __init__(self, masks: Bitmaps, asked: Array) -> None:
+    def __init__(self, masks: Bitmaps, first_ids: Array) -> None:
         self.corners, self.crops = masks.corners.tolist(), masks.crops
-        self.last = dict(zip(asked.tolist(), range(len(asked)), strict=True))
+        self.last = dict(zip(first_ids.tolist(), range(len(first_ids)), strict=True))
         self.known: dict[int, tuple[int, int, int, int, NDArray[np.bool_], int]] = {}
         self.held = 0
 

@@ -224,12 +224,12 @@ def cut_out(
     return _trimmed(int(near[0]), int(near[1]), inside)
 
 
-def _trimmed(x: int, y: int, there: NDArray[np.bool_]) -> Part:
+def _trimmed(x: int, y: int, mask: NDArray[np.bool_]) -> Part:
     """An object as the smallest part of a picture that it lies in; (0, 0) pixels where there is none."""
-    rows, columns = np.flatnonzero(there.any(1)), np.flatnonzero(there.any(0))
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return x, y, np.zeros((0, 0), dtype=np.uint8)
-    crop = there[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
+    crop = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
     return int(x + columns[0]), int(y + rows[0]), crop
 
 
@@ -279,12 +279,12 @@ READERS: dict[str, tuple[tuple[str, ...], Callable[[Outputs, Settings, tuple[int
 """By kind of prediction: the outputs it is read from, and how."""
 
 
-def needed(kind: str, there: Collection[str]) -> tuple[str, ...]:
+def needed(kind: str, names: Collection[str]) -> tuple[str, ...]:
     """The outputs that a kind of prediction is read from.
 
     Args:
         kind: Of the prediction.
-        there: What the file gives: masks of objects may be sums of prototypes, or grids over their boxes.
+        names: What the file gives: masks of objects may be sums of prototypes, or grids over their boxes.
     """
-    grids = kind == "outlines" and "masks" in there
+    grids = kind == "outlines" and "masks" in names
     return (*READERS["instances"][0], "masks") if grids else READERS[kind][0]

@@ -166,8 +166,8 @@ class Engine:
                 continue
             self._all.add(process)
             try:
-                known, self.ready = self.ready, await process.started(START)
-                if known is None and "unchecked" in self.ready.card:
+                before, self.ready = self.ready, await process.started(START)
+                if before is None and "unchecked" in self.ready.card:
                     log("model-unchecked", logging.WARNING, model=self.name, message=UNCHECKED)
                 log("worker-ready", model=self.name, pid=process.pid)
                 tries = 0

@@ -65,8 +65,8 @@ def resume(whole: Run, data: str, device: str | None, data_dir: Path | None) -> 
         raise UsageError(
             f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
         )
-    asked = Asked(**Resumed(data, whole.path, device, data_dir).asked(whole.facts["asked"]))
-    plans = _plans(asked, whole.facts["folds"])
+    arguments = Asked(**Resumed(data, whole.path, device, data_dir).asked(whole.facts["asked"]))
+    plans = _plans(arguments, whole.facts["folds"])
     same_data(whole, plans[0].dataset, data)
     say(f"Resuming {whole.path}.")
     return _carry_out(plans, whole)

@@ -31,14 +31,14 @@ class Resumed:
     device: str | None
     data_dir: Path | None
 
-    def asked(self, kept: Mapping[str, Any]) -> dict[str, Any]:
+    def asked(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """What was asked then, as a run keeps it, with what is said anew."""
-        said = {"data": self.data, "accept": tuple(kept["accept"])}
+        anew = {"data": self.data, "accept": tuple(stored["accept"])}
         if self.data_dir is not None:
-            said["data_dir"] = str(self.data_dir)
+            anew["data_dir"] = str(self.data_dir)
         if self.device is not None:
-            said["device"] = self.device
-        return {**kept, **said}
+            anew["device"] = self.device
+        return {**stored, **anew}
 
 
 def resumed(given: Mapping[str, Any]) -> Resumed:

@@ -23,18 +23,18 @@ def write(plan: Plan, run: Path) -> None:
     """Write down what a run of this plan learns."""
     before: set[str] = set()
     chosen = set(_digests(plan.part("val")).values())
-    told: list[str] = []
+    digests: list[str] = []
     for source in (plan.asked.weights, plan.asked.teacher):
         if source is not None and (folder := _run_of(Path(source))) is not None:
             before |= _learnt(folder)
             chosen |= set(_kept(folder).get("chosen", ()))
-            told += _chosen(plan.part("test"), folder)
+            digests += _chosen(plan.part("test"), folder)
     trained = set(_digests(plan.part("train")).values())
     content = {
         "train": trained,
         "before": before - trained,
         "chosen": chosen - trained - before,
-        "told": set(told),
+        "told": set(digests),
     }
     storage.write_json(run / FILE, {name: sorted(part) for name, part in content.items()})
 
@@ -114,24 +114,24 @@ def _digests(dataset: Dataset) -> dict[str, str]:
 def _kept(run: Path) -> dict[str, list[str]]:
     """What the file of a run says; empty where there is none."""
     file = run / FILE
-    found: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return found
+    record: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return record
 
 
 def _learnt(run: Path) -> set[str]:
     """Digests of what a run, and what it began with, was trained on; empty where that is not on record."""
-    kept = _kept(run)
-    return {digest for part in ("train", "before") for digest in kept.get(part, ())}
+    record = _kept(run)
+    return {digest for part in ("train", "before") for digest in record.get(part, ())}
 
 
 def _chosen(part: Dataset, run: Path) -> list[str]:
     """Items that a run, or what it began with, chose weights by: by their bytes, or, of a run of before these
     were written down, by their names."""
-    kept = _kept(run)
-    if "chosen" not in kept:
+    record = _kept(run)
+    if "chosen" not in record:
         names = _names(run, "val")
         return [item for item in part.ids if item in names]
-    digests = set(kept["chosen"])
+    digests = set(record["chosen"])
     return [item for item, digest in _digests(part).items() if digest in digests]
 
 

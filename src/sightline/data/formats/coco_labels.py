@@ -68,12 +68,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
         _read_file(path, split, rows)
     if not rows.paths:
         raise DataError(f"{root}: no image has an id and a file_name.")
-    found = of_lists(rows.labels)
-    assert found.classes is not None
-    names = found.classes.names
+    labels = of_lists(rows.labels)
+    assert labels.classes is not None
+    names = labels.classes.names
     if len({rows.ids[n] for n in names}) == len(names):  # files may count otherwise
-        found.classes = Classes(names, tuple(rows.ids[n] for n in names))
-    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, found, notes)
+        labels.classes = Classes(names, tuple(rows.ids[n] for n in names))
+    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes)
     what = "annotations are of images or categories that are not listed, or are no labels; they were left out"
     lost = listed("annotations-lost", "error", rows.lost, what, "List these images and categories.")
     return replace(_grouped(dataset, rows), problems=(*dataset.problems, *lost))
@@ -85,8 +85,8 @@ def _files(root: Path) -> list[Path]:
 
 def _like(path: Path) -> bool:
     text = glance(path)
-    there = sum(f'"{key}"' in text for key in _LISTS) > 1 and '"category_id"' in text
-    return there and not any(f'"{key}"' in text for key in _OTHERS)
+    is_coco = sum(f'"{key}"' in text for key in _LISTS) > 1 and '"category_id"' in text
+    return is_coco and not any(f'"{key}"' in text for key in _OTHERS)
 
 
 def _read_file(path: Path, split: str, rows: _Rows) -> None:

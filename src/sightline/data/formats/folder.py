@@ -262,7 +262,7 @@ def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
     yield from listed("not-pictures", severity, others, what, fix)
 
 
-def _annotations(found: _Found, root: Path) -> Generator[Finding, None, set[str]]:
+def _annotations(contents: _Found, root: Path) -> Generator[Finding, None, set[str]]:
     """What looks like annotations and was not read; gives the names of these files."""
     kinds = unread(root)
     forms = [_id(p, root) for kind in kinds if kind.what == FORM for p in kind.files]
@@ -271,19 +271,19 @@ def _annotations(found: _Found, root: Path) -> Generator[Finding, None, set[str]
     same, apart = [], []
     for kind in kinds:
         for path in kind.files if kind.format == "table" else ():
-            agrees, differs = compared(path, root, found.pictures)
+            agrees, differs = compared(path, root, contents.pictures)
             same += [path] if agrees else []
             apart += [differs] if differs else []
     what = "tables say of their pictures what the folders say, and were left aside"
     yield from listed("tables-agree", "info", [_id(p, root) for p in same], what, "Nothing to do.")
     rest = [Unread(k.what, k.format, [p for p in k.files if p not in same]) for k in kinds if k.what != FORM]
     rest = [kind for kind in rest if kind.files]
-    seen = [_id(p, root) for kind in rest for p in kind.files]
+    unread_ids = [_id(p, root) for kind in rest for p in kind.files]
     what = "files look like annotations and were not read"
     differ = f"{apart[0]}. " if apart else ""
     fix = f"{differ}{told(rest, root)} To go on with the folders alone: --accept annotations-not-read."
-    yield from listed("annotations-not-read", "error", seen, what, fix)
-    return {*seen, *forms, *(_id(p, root) for p in same)}
+    yield from listed("annotations-not-read", "error", unread_ids, what, fix)
+    return {*unread_ids, *forms, *(_id(p, root) for p in same)}
 
 
 def _several_within(folder: Path) -> bool:

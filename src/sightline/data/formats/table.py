@@ -86,22 +86,22 @@ def read(source: str, options: ReadOptions) -> Dataset:
     columns, mark = target_columns(table, options.target, {where, split, group}, path)
     cells = [table.column(c) for c in columns]
     labels = truths(columns, cells, options.truth, str(path), table.delimiter, mark)
-    kept = _Kept(np.ones(len(table.rows), dtype=bool), labels.problems)
+    rows_kept = _Kept(np.ones(len(table.rows), dtype=bool), labels.problems)
     lookup = Lookup(rows.root)
     files, ids = _files(rows, table.column(where), split, lookup)
-    _sort_out(kept, rows, ids, files, labels, lookup)
-    splits, notes = _read_splits(kept, rows, split, ids, path, where)
+    _sort_out(rows_kept, rows, ids, files, labels, lookup)
+    splits, notes = _read_splits(rows_kept, rows, split, ids, path, where)
     if is_form(path):
         what = "rows are of a form for answers by its name, which holds no truth"
-        kept.note(
+        rows_kept.note(
             "truth-to-fill-in", "error", ids, what, "Name the table with the labels of the training part."
         )
-    if not kept.keep.any():
-        raise DataError(f"{path}: none of the {len(ids)} rows can be used. {kept.problems[-1].message}")
-    used = np.flatnonzero(kept.keep)
+    if not rows_kept.keep.any():
+        raise DataError(f"{path}: none of the {len(ids)} rows can be used. {rows_kept.problems[-1].message}")
+    used = np.flatnonzero(rows_kept.keep)
     targets = labels.targets[torch.from_numpy(used)]
     if labels.classes is not None and not getattr(targets, "multi", False):
-        kept.problems += unseen(labels.classes.names, targets.value.numpy(), splits[used])
+        rows_kept.problems += unseen(labels.classes.names, targets.value.numpy(), splits[used])
     roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
     rest = [n for n in table.names if n not in (where, split, group, *columns)]
@@ -117,7 +117,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         groups=None if group is None else np.array(table.column(group), dtype=object)[used],
         root=path,
         outputs=labels.outputs,
-        problems=tuple(kept.problems),
+        problems=tuple(rows_kept.problems),
         notes=("Columns: " + ", ".join(roles) + ".", *rows.notes, *table.notes, *labels.notes, *notes),
     )
 
@@ -209,9 +209,11 @@ def _files(
 ) -> tuple[list[Path | None], list[str]]:
     """File of each row, or None where it is not there; and its name. Of several that fit the one in the
     folder of the row's split is meant, or of the split that the table is called after."""
-    said = rows.splits if split is None else [WORDS.get(w.lower(), "") for w in rows.table.column(split)]
+    split_names = (
+        rows.splits if split is None else [WORDS.get(w.lower(), "") for w in rows.table.column(split)]
+    )
     files, ids = [], []
-    for name, folder, word in zip(names, rows.folders, said, strict=True):
+    for name, folder, word in zip(names, rows.folders, split_names, strict=True):
         file = lookup.find(folder / name, likely=word or rows.likely) if name else None
         files.append(file)
         ids.append(name if file is None else name_of(file, rows.root))
@@ -219,28 +221,30 @@ def _files(
 
 
 def _sort_out(
-    kept: _Kept, rows: Rows, ids: list[str], files: list[Path | None], labels: Truths, lookup: Lookup
+    rows_kept: _Kept, rows: Rows, ids: list[str], files: list[Path | None], labels: Truths, lookup: Lookup
 ) -> None:
     """Keep out rows that cannot be used, each with a finding."""
     table = rows.table
-    kept.note(
+    rows_kept.note(
         "rows-broken", "error", rows.broken, "rows have another number of cells", "Correct these lines."
     )
-    kept.problems += lookup.findings()
+    rows_kept.problems += lookup.findings()
     here = np.array([file is not None for file in files])
     lost = [i for i in np.flatnonzero(~here) if not lookup.doubtful(rows.folders[i] / ids[i])]
     gone = [ids[i] or f"line {table.lines[i]}" for i in lost]
     fix = "Put the files there, or take the rows out. Paths are relative to the table's folder."
-    kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
+    rows_kept.note("files-missing", "error", gone, f"files of the table are not below {lookup.top}", fix)
     empty = [ids[i] for i in np.flatnonzero(labels.missing & here)]
     fix = "Fill the cells in, or take the rows out."
     what = "rows have no truth (empty, a word such as NA, or infinite)"
-    kept.note("target-missing", "error", empty, what, fix)
-    kept.keep &= here & ~labels.missing
-    none = [ids[i] for i in labels.empty if kept.keep[i]]
+    rows_kept.note("target-missing", "error", empty, what, fix)
+    rows_kept.keep &= here & ~labels.missing
+    none = [ids[i] for i in labels.empty if rows_kept.keep[i]]
     fix = "Nothing, if these pictures show none of the classes."
-    kept.note("no-labels", "info", none, "rows have an empty label cell, taken as none of the classes", fix)
-    _repeated(kept, ids, labels)
+    rows_kept.note(
+        "no-labels", "info", none, "rows have an empty label cell, taken as none of the classes", fix
+    )
+    _repeated(rows_kept, ids, labels)
 
 
 def _repeated(rows: _Kept, ids: list[str], labels: Truths) -> None:
@@ -262,14 +266,14 @@ def _repeated(rows: _Kept, ids: list[str], labels: Truths) -> None:
 
 
 def _read_splits(
-    kept: _Kept, rows: Rows, split: str | None, ids: list[str], path: Path, where: str
+    rows_kept: _Kept, rows: Rows, split: str | None, ids: list[str], path: Path, where: str
 ) -> tuple[np.ndarray, list[str]]:
     """(N,) split of each row, and notes on it; unknown words are a finding and count as not given."""
     if split is None:
-        said, notes = (rows.splits, []) if path.is_dir() else partition(path, rows.table.column(where))
-        return np.array(said or [""] * len(ids), dtype=object), notes
+        row_splits, notes = (rows.splits, []) if path.is_dir() else partition(path, rows.table.column(where))
+        return np.array(row_splits or [""] * len(ids), dtype=object), notes
     words = rows.table.column(split)
     wrong = [f"{ids[i]} ({w})" for i, w in enumerate(words) if w.lower() not in WORDS]
     fix = f"Write train, val or test into the column '{split}'."
-    kept.note("split-unknown", "error", wrong, "rows name a split that is not known", fix)
+    rows_kept.note("split-unknown", "error", wrong, "rows name a split that is not known", fix)
     return np.array([WORDS.get(w.lower(), "") for w in words], dtype=object), []

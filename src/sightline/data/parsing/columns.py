@@ -47,9 +47,9 @@ def path_column(table: Columns, path: Path) -> str:
         DataError: If none does.
     """
     fitting = [n for n in table.names if _like_pictures(table.column(n))]
-    known = [n for n in table.names if n.lower() in PATHS]
-    both = [n for n in fitting if n in known]
-    best = both or fitting or known
+    usual = [n for n in table.names if n.lower() in PATHS]
+    both = [n for n in fitting if n in usual]
+    best = both or fitting or usual
     best = best or [n for n in table.names if _are_pictures(n, table.column(n), path.parent)]
     if not best:
         raise DataError(
@@ -74,8 +74,8 @@ def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
         return False
     some = [c for c in cells[:_FIRST] if c]
     lookup = Lookup(folder)
-    found = [lookup.find(folder / c) is not None or lookup.doubtful(folder / c) for c in some]
-    return sum(found) > len(some) / 2
+    readable = [lookup.find(folder / c) is not None or lookup.doubtful(folder / c) for c in some]
+    return sum(readable) > len(some) / 2
 
 
 def _in_cells(table: Columns) -> str:
@@ -109,10 +109,10 @@ def target_columns(
             if name not in table.names:
                 raise UnknownName("column", name, table.names, f"The table is {path}.")
         return names, mark
-    known = named(table, TARGETS, "")
+    usual = named(table, TARGETS, "")
     rest = [n for n in table.names if n not in taken and not _counts_rows(n, table.column(n))]
     flags = len(rest) > 1 and all(is_flags(table.column(n)) for n in rest)
-    chosen = [known] if known is not None and known not in taken else rest
+    chosen = [usual] if usual is not None and usual not in taken else rest
     if flags and chosen != rest and is_flags(table.column(chosen[0])):
         chosen = rest
     runs = [n for n in rest if _like_runs(table.column(n))]
@@ -157,8 +157,10 @@ def _repeats(cells: Sequence[str]) -> bool:
 def _like_runs(cells: Sequence[str]) -> bool:
     """Whether a column holds run-length codes: pairs of numbers, and nearly no two cells alike."""
     some = filled(cells)
-    found = [c for c in some if _RUNS.fullmatch(c) and len(c.split()) % 2 == 0]
-    return bool(some) and len(found) >= len(some) * _MOSTLY and len({*found}) > len(found) / 2
+    run_lengths = [c for c in some if _RUNS.fullmatch(c) and len(c.split()) % 2 == 0]
+    return (
+        bool(some) and len(run_lengths) >= len(some) * _MOSTLY and len({*run_lengths}) > len(run_lengths) / 2
+    )
 
 
 def _counts_rows(name: str, cells: Sequence[str]) -> bool:

@@ -48,19 +48,19 @@ def undivided(name: str, kinds: Sequence[str]) -> list[Finding]:
     for mark in _DOUBTED:
         parts = {kind: [part.strip() for part in kind.split(mark) if part.strip()] for kind in kinds}
         several = [kind for kind in kinds if len(parts[kind]) > 1]
-        seen = Counter(part for kind in kinds for part in {*parts[kind]})
+        counts = Counter(part for kind in kinds for part in {*parts[kind]})
         inside = {part for kind in several for part in parts[kind]}
         alone = [kind for kind in kinds if kind in inside]
-        fewer = mark == " " and len(seen) < len(kinds)
-        mixed = sum(any(seen[part] > 1 for part in parts[kind]) for kind in several) > len(several) / 2
+        fewer = mark == " " and len(counts) < len(kinds)
+        mixed = sum(any(counts[part] > 1 for part in parts[kind]) for kind in several) > len(several) / 2
         plural = name.lower() in PLURALS
         if not several or not (len(alone) >= _ALONE or fewer or (plural and mixed)):
             continue
         severity: Severity = "error" if plural or len(alone) >= _ALONE else "warning"
-        said = {" ": "spaces", ",": "commas"}.get(mark, f"'{mark}'")
+        mark_name = {" ": "spaces", ",": "commas"}.get(mark, f"'{mark}'")
         option = "--target " + quote(f"{name}:{SPACE if mark == ' ' else mark}")
-        text = f"{len(several):,} classes of the column '{name}' look like several labels divided by {said} "
-        text += f"('{max(several, key=lambda kind: len(parts[kind]))}'), and each was taken for one class"
+        text = f"{len(several):,} classes of the column '{name}' look like several labels divided by "
+        text += f"{mark_name} ('{max(several, key=lambda kind: len(parts[kind]))}'), and each was taken for one class"
         fix = f"Say {option} if they are several labels; accept it if they are names of classes."
         return [Finding("labels-undivided", severity, text, fix, len(several), tuple(several))]
     return []

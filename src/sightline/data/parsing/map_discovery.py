@@ -90,30 +90,34 @@ def looks_like_map(path: Path) -> bool:
 
 def places(root: Path) -> tuple[list[Place], list[str]]:
     """All parts of a data set, and a note on folders that are left aside."""
-    found, aside = _side_by_side(root, "")
-    if not found:
+    side_by_side, aside = _side_by_side(root, "")
+    if not side_by_side:
         for folder in folders_in(root, SPLIT_WORDS):
             more, rest = _side_by_side(folder, SPLIT_WORDS[folder.name.lower()])
-            found, aside = found + more, aside + (rest if more else [folder])
-    if not found:
-        found, aside = _cityscapes(root), []
-    if not found:
-        found = _flat(root)
-        aside = [f for f in folders_in(root, SPLIT_WORDS) if f not in [p.pictures for p in found]]
-    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if found and aside else []
-    inner = [] if found else [f for f in folders_in(root) if first_picture(f) is not None]
+            side_by_side, aside = side_by_side + more, aside + (rest if more else [folder])
+    if not side_by_side:
+        side_by_side, aside = _cityscapes(root), []
+    if not side_by_side:
+        side_by_side = _flat(root)
+        aside = [f for f in folders_in(root, SPLIT_WORDS) if f not in [p.pictures for p in side_by_side]]
+    notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if side_by_side and aside else []
+    inner = [] if side_by_side else [f for f in folders_in(root) if first_picture(f) is not None]
     if len(inner) == 1 and not files_in(root, *ALL_EXTENSIONS):  # a folder that only wraps the others
         return places(inner[0])
-    return found, notes
+    return side_by_side, notes
 
 
 def by_names(root: Path) -> list[Place]:
     """Folders of any names, of which one holds photographs and one maps that are called after them; of a data
     set, or of each of its splits. None where several could be meant."""
     for tops in ([root], folders_in(root, SPLIT_WORDS)):
-        found = [(top, pairs_of(folders_in(top))) for top in tops]
-        if any(pairs for _, pairs in found) and all(len(pairs) <= 1 for _, pairs in found):
-            return [Place(*pairs[0], SPLIT_WORDS.get(top.name.lower(), "")) for top, pairs in found if pairs]
+        pairs_by_top = [(top, pairs_of(folders_in(top))) for top in tops]
+        if any(pairs for _, pairs in pairs_by_top) and all(len(pairs) <= 1 for _, pairs in pairs_by_top):
+            return [
+                Place(*pairs[0], SPLIT_WORDS.get(top.name.lower(), ""))
+                for top, pairs in pairs_by_top
+                if pairs
+            ]
     return []
 
 
@@ -138,7 +142,7 @@ def _called_alike(place: Place) -> bool:
 
 def _flat(root: Path) -> list[Place]:
     """a.jpg and a_mask.png (or a_sat.jpg and a_mask.png) in one folder, or in each folder of a split."""
-    found = []
+    places = []
     for folder, split in (
         (root, ""),
         *((f, SPLIT_WORDS[f.name.lower()]) for f in folders_in(root, SPLIT_WORDS)),
@@ -150,10 +154,10 @@ def _flat(root: Path) -> list[Place]:
             continue
         (end,) = ends
         others = [stem for stem in stems if not stem.endswith(end)]
-        own = "" if {m[1] for m in masks} & {*others} else _common_end(others)
-        if sum(f"{m[1]}{own}" in others for m in masks) >= _MOSTLY * len(masks):
-            found.append(Place(folder, folder, split, (own, end)))
-    return sorted(found, key=lambda p: ("", *SPLITS).index(p.split))
+        own_end = "" if {m[1] for m in masks} & {*others} else _common_end(others)
+        if sum(f"{m[1]}{own_end}" in others for m in masks) >= _MOSTLY * len(masks):
+            places.append(Place(folder, folder, split, (own_end, end)))
+    return sorted(places, key=lambda p: ("", *SPLITS).index(p.split))
 
 
 def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:

@@ -149,10 +149,10 @@ class Lookup:
         """Pictures that share a name with a path; of many, then those that share more folders."""
         index = self._indexed()
         name, bare = keys[-1], _UPLOAD.sub("", keys[-1])
-        found = index.get(name) or index.get(bare) or []
-        if not found and Path(name).suffix not in ALL_EXTENSIONS:
-            found = self._stems.get(name) or self._stems.get(bare) or []
-        groups = [found]
+        hits = index.get(name) or index.get(bare) or []
+        if not hits and Path(name).suffix not in ALL_EXTENSIONS:
+            hits = self._stems.get(name) or self._stems.get(bare) or []
+        groups = [hits]
         for n in range(2, len(keys) + 1):
             if len(groups[-1]) <= _MANY:
                 break

@@ -91,20 +91,20 @@ def by_split(root: Path, target: str | None = None) -> list[tuple[Path, str]]:
     inner = {
         path: spoken(path.stem) or (spoken(path.parent.name) if path.parent != root else "") for path in files
     }
-    found = [(path, split) for path, split in inner.items() if split]
-    splits = [split for _, split in found]
+    with_split = [(path, split) for path, split in inner.items() if split]
+    splits = [split for _, split in with_split]
     if len({*splits}) != len(splits) or len(splits) < 2 or "train" not in splits:
         return []
-    if len({tuple(header(path)) for path, _ in found}) > 1:
+    if len({tuple(header(path)) for path, _ in with_split}) > 1:
         return []
     try:
-        for path, _ in found:
+        for path, _ in with_split:
             table = read_text(path)
             target_columns(table, target, {path_column(table, path)}, path)
     except SightlineError:
         return []
     order = ("train", "val", "test")
-    return sorted(found, key=lambda row: order.index(row[1]))
+    return sorted(with_split, key=lambda row: order.index(row[1]))
 
 
 def partition(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -121,12 +121,12 @@ def partition(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:
     lines = file.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     rows = [cells for line in lines if len(cells := re.split(r"[,\s]+", line.strip())) > 1]
     words = {**_CODES, **SPLIT_WORDS}
-    said = {_bare(cells[0]): words.get(cells[-1].lower(), "") for cells in rows}
-    found = [said.get(_bare(name), "") for name in names]
-    if sum(map(bool, found)) <= len(found) / 2:
+    split_by_name = {_bare(cells[0]): words.get(cells[-1].lower(), "") for cells in rows}
+    row_splits = [split_by_name.get(_bare(name), "") for name in names]
+    if sum(map(bool, row_splits)) <= len(row_splits) / 2:
         return [], []
     numbered = " (0 is train, 1 is val, 2 is test)" if rows[-1][-1] in _CODES else ""
-    return found, [f"Splits are those of {file.name}{numbered}."]
+    return row_splits, [f"Splits are those of {file.name}{numbered}."]
 
 
 def _bare(name: str) -> str:

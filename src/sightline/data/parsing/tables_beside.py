@@ -26,12 +26,12 @@ def compared(table: Path, root: Path, pictures: Pictures) -> tuple[bool, str]:
         return False, ""
     here = {path.resolve(): (split, name) for path, split, name in pictures}
     names = {name: name for _, name in here.values()}
-    for i, (label, said) in enumerate(zip(read.targets.value.tolist(), read.splits, strict=True)):
+    for i, (label, row_split) in enumerate(zip(read.targets.value.tolist(), read.splits, strict=True)):
         file, word = read.pixels.path(i), read.classes.names[label]
         if file.resolve() not in here:
             return False, ""
         split, folder = here[file.resolve()]
-        if names.setdefault(word, folder) != folder or (said and split and said != split):
-            shown = f"'{said}' for a picture in '{split}'" if names[word] == folder else f"'{word}'"
+        if names.setdefault(word, folder) != folder or (row_split and split and row_split != split):
+            shown = f"'{row_split}' for a picture in '{split}'" if names[word] == folder else f"'{word}'"
             return False, f"{name_of(table, root)} says {shown} of {name_of(file, root)}"
     return len({names[n] for n in read.classes.names}) == len(read.classes), ""

@@ -204,10 +204,11 @@ def _flags(names: Sequence[str], cells: Sequence[Sequence[str]], signs: bool) ->
     value = np.isin(grid, ON)
     missing = np.asarray(np.isin(grid, tuple(MISSING)).any(axis=1))
     result = Truths(Label(torch.from_numpy(value)), missing, Classes(tuple(names)))
-    said, absent = ("-1 and 1", "; -1 says that it has not") if signs else ("0 and 1", "")
+    values_text, absent = ("-1 and 1", "; -1 says that it has not") if signs else ("0 and 1", "")
     some = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
     result.notes.append(
-        f"{len(names)} columns of {said} ({some}): each is a class, and an image may have several{absent}."
+        f"{len(names)} columns of {values_text} ({some}): each is a class, and an image may have "
+        f"several{absent}."
     )
     return result
 
@@ -256,10 +257,10 @@ def _said(name: str, column: Sequence[str]) -> Truths:
     mark = divider(name, column)
     if mark:
         return _several(name, column, mark)
-    found = _labels(name, column)
-    assert found.classes is not None
-    found.problems += undivided(name, found.classes.names)
-    return found
+    labels = _labels(name, column)
+    assert labels.classes is not None
+    labels.problems += undivided(name, labels.classes.names)
+    return labels
 
 
 def _several(name: str, column: Sequence[str], mark: str) -> Truths:
@@ -276,6 +277,6 @@ def _several(name: str, column: Sequence[str], mark: str) -> Truths:
     notes = _missing_words(name, column, none)
     result = Truths(Label(torch.from_numpy(value)), none, Classes(names), notes=notes)
     result.empty = [i for i, row in enumerate(rows) if not row and not none[i]]
-    said = "spaces" if mark == " " else repr(mark)
-    result.notes.append(f"'{name}' holds several labels in a cell, divided by {said}.")
+    mark_name = "spaces" if mark == " " else repr(mark)
+    result.notes.append(f"'{name}' holds several labels in a cell, divided by {mark_name}.")
     return result

@@ -186,8 +186,8 @@ def _names_some(lines: list[str], stems: set[str]) -> bool:
     heads, *rows = [re.split(r"[,;\t|]", line) for line in lines if line.strip()] or [[]]
     for k, head in enumerate(heads):
         cells = [row[k].strip('" ').replace("\\", "/") for row in rows if len(row) > k]
-        known = sum(cell.rpartition("/")[2] in stems for cell in cells)
-        if _PATHLIKE.search(head.lower()) and known > len(cells) / 2:
+        named_count = sum(cell.rpartition("/")[2] in stems for cell in cells)
+        if _PATHLIKE.search(head.lower()) and named_count > len(cells) / 2:
             return True
     return False
 
@@ -205,27 +205,27 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
     """A text file: lines of boxes, or a list of the pictures of a split."""
     lines = [line for line in text.splitlines()[:20] if line.strip()]
     lines = [line for line in lines if not _ABOUT.match(line)] or lines
-    own = Path(name).stem in stems
+    is_named = Path(name).stem in stems
     kinds = (
         (LINE, "label files of YOLO", "yolo"), (_DOTA, "label files of DOTA", "dota"),
-        (_KITTI, "label files of KITTI", ""), (_EIGHT if own else None, "label files of VisDrone", ""),
+        (_KITTI, "label files of KITTI", ""), (_EIGHT if is_named else None, "label files of VisDrone", ""),
         (_MOT, "boxes of MOTChallenge, a line a box in a frame", ""),
-        (_NAMED if own else None, "label files of Open Images (class and corners)", ""),
+        (_NAMED if is_named else None, "label files of Open Images (class and corners)", ""),
         (_BOXES, "boxes of keras-yolo3, a line a picture", ""),
     )  # fmt: skip
     for pattern, what, format in kinds if lines else ():
         if pattern is not None and all(pattern.fullmatch(line) for line in lines):
             yield Unread(what, format)
     pictured = [bool(_PICTURE.search(line)) for line in lines]
-    known = sum(_first(line) in stems for line in lines)
+    named_count = sum(_first(line) in stems for line in lines)
     if name.lower() in LISTS and name.endswith(".names"):
         yield Unread("class names of YOLO", "yolo")
     elif pictured[:1] == [True] and [line.strip().isdigit() for line in lines[1:2]] == [True]:
         yield Unread("boxes of WIDER FACE, a picture and then its boxes")
-    elif known > len(lines) / 2 and all(map(_labelled, lines)):
+    elif named_count > len(lines) / 2 and all(map(_labelled, lines)):
         yield Unread(_BARE)
     elif _SPLIT.search(name.lower()) and (
-        "train_test_split" in name.lower() or max(sum(pictured), known) > len(lines) / 2
+        "train_test_split" in name.lower() or max(sum(pictured), named_count) > len(lines) / 2
     ):
         yield Unread(_LIST)
     elif beside and lines:

@@ -58,10 +58,10 @@ def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: Place) -> tuple[Tensor
     logits = logits.gather(1, index)
     boxes = clip_boxes_to_image(boxes.gather(1, index[..., None].expand(-1, -1, 4)), place.size)
     large = ((boxes[..., 2:] - boxes[..., :2]) >= rpn.min_size).all(-1)
-    there = large & (logits.sigmoid() >= rpn.score_thresh)
+    valid = large & (logits.sigmoid() >= rpn.score_thresh)
     # Ranked by odds: chances near 1 are rounded to the same number, and then each runtime has its own order.
     # What is there has more than 0, which is what `kept` and padding tell it by.
-    odds = torch.where(there, logits.clamp(-ODDS, ODDS).exp(), 0.0)
+    odds = torch.where(valid, logits.clamp(-ODDS, ODDS).exp(), 0.0)
     stay = kept(boxes, odds, levels, len(parts), 0.0, float(rpn.nms_thresh))
     best, row = (odds * stay).topk(min(rpn.post_nms_top_n(), index.shape[1]), 1)
     return boxes.gather(1, row[..., None].expand(-1, -1, 4)), best > 0
@@ -74,7 +74,10 @@ def listed(boxes: Tensor, real: Tensor) -> list[Tensor]:
 
 def joined(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """All boxes of a list, and which image each of them is of."""
-    image = [torch.full((len(one),), i, device=one.device) for i, one in enumerate(boxes)]
+    image = [
+        torch.full((len(boxes_of_image),), i, device=boxes_of_image.device)
+        for i, boxes_of_image in enumerate(boxes)
+    ]
     return torch.cat(list(boxes)), torch.cat(image)
 
 
@@ -100,20 +103,22 @@ def pooled(pool: Any, maps: Maps, boxes: Tensor, image: Tensor, size: tuple[int,
         image: (R,) which image each of them is of.
         size: Height and width of the images.
     """
-    seen = [maps[name] for name in pool.featmap_names if name in maps]
+    levels = [maps[name] for name in pool.featmap_names if name in maps]
     height = math.ceil(size[0] / MULTIPLE) * MULTIPLE  # of the image as the network saw it
-    strides = [height // one.shape[2] for one in seen]
+    strides = [height // level_map.shape[2] for level_map in levels]
     sides = (boxes[:, 2:] - boxes[:, :2]).prod(1).sqrt()
     level = torch.zeros_like(image)
     for stride in strides[1:]:  # without a logarithm, which each runtime rounds in its own way
         least = pool.canonical_scale * stride / 2**pool.canonical_level
         level += sides >= least * 2**-SAME
     rois = torch.cat([image[:, None].to(boxes), boxes], 1)
-    found = seen[0].new_zeros(boxes.shape[0], seen[0].shape[1], *pool.output_size)
-    for i, (one, stride) in enumerate(zip(seen, strides, strict=True)):
+    features = levels[0].new_zeros(boxes.shape[0], levels[0].shape[1], *pool.output_size)
+    for i, (level_map, stride) in enumerate(zip(levels, strides, strict=True)):
         row = (level == i).nonzero()[:, 0]
-        found[row] = roi_align(one, rois[row], pool.output_size, 1 / stride, pool.sampling_ratio).to(found)
-    return found
+        features[row] = roi_align(level_map, rois[row], pool.output_size, 1 / stride, pool.sampling_ratio).to(
+            features
+        )
+    return features
 
 
 def judged(net: Any, maps: Maps, boxes: Tensor, image: Tensor, place: Place) -> tuple[Tensor, Tensor]:

@@ -37,8 +37,8 @@ def kept(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: flo
     """
     stay = torch.zeros_like(scores)
     image, row = (scores > least).nonzero().unbind(1)
-    found = nms(boxes[image, row], scores[image, row], image * classes + labels[image, row], overlap)
-    stay[image[found], row[found]] = 1
+    survivors = nms(boxes[image, row], scores[image, row], image * classes + labels[image, row], overlap)
+    stay[image[survivors], row[survivors]] = 1
     return stay
 
 
@@ -47,7 +47,7 @@ def _(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float,
     return torch.empty_like(scores)
 
 
-def final(said: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
     """The objects among the candidates of `Model.answer`: M of them, best first, padded with zeros.
 
     Returns:
@@ -55,9 +55,9 @@ def final(said: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor
         fewer), and "count" (B,) int64: how many rows are objects.
     """
     height, width = settings["size"]
-    far = torch.tensor([width, height, width, height], dtype=torch.float32, device=said["boxes"].device)
-    boxes = torch.minimum(said["boxes"].float().clamp(min=0), far)
-    scores, labels = said["scores"].float(), said["labels"].long()
+    far = torch.tensor([width, height, width, height], dtype=torch.float32, device=outputs["boxes"].device)
+    boxes = torch.minimum(outputs["boxes"].float().clamp(min=0), far)
+    scores, labels = outputs["scores"].float(), outputs["labels"].long()
     scores = torch.where((boxes[..., 2:] > boxes[..., :2]).all(-1), scores, 0.0)
     if settings["nms"] < 1:
         classes = len(settings["classes"])
@@ -66,9 +66,9 @@ def final(said: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor
         stay = (scores > settings["conf"]).float()
     best, index = (scores * stay).topk(min(int(settings["max_objects"]), scores.shape[1]), 1)
     real = best > 0
-    rows = {**said, "boxes": boxes, "labels": labels}
-    found = {name: _rows(rows[name], index, real) for name in rows if name in OBJECTS}
-    return {**rows, **found, "scores": best, "count": real.sum(1)}
+    rows = {**outputs, "boxes": boxes, "labels": labels}
+    objects = {name: _rows(rows[name], index, real) for name in rows if name in OBJECTS}
+    return {**rows, **objects, "scores": best, "count": real.sum(1)}
 
 
 def _rows(values: Tensor, index: Tensor, real: Tensor) -> Tensor:

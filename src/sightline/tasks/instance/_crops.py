@@ -54,6 +54,6 @@ def pasted(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Bitmaps:
     """
     values, where = masks.detach().float().cpu().numpy(), boxes.detach().cpu().double().numpy()
     parts = [grids.pasted(grid, box, size) for grid, box in zip(values, where, strict=True)]
-    bitmaps = Bitmaps.of([there for _, _, there in parts])
+    bitmaps = Bitmaps.of([mask for _, _, mask in parts])
     corners = torch.tensor([part[:2] for part in parts], dtype=torch.int64).reshape(-1, 2)
     return Bitmaps(bitmaps.corners + corners, bitmaps.crops)

@@ -65,15 +65,17 @@ def outliner(maps: Maps, truth: Outlines, classes: int) -> Callable[[Maps], Outl
     )
 
     def predict(new: Maps) -> Outlines:
-        found = [nothing]
+        outlines = [nothing]
         for levels in new:
-            one = find([levels])
-            grids = _chances(levels, one.boxes, one.sizes[0].tolist(), pixels)
-            masks = pasted(grids, _around(one.boxes), one.sizes[0].tolist())
-            assert one.scores is not None
-            whole = Outlines.of(one.sizes, one.counts, masks, one.labels, one.scores)
-            found.append(whole.only(masks.areas() > 0))
-        return Outlines.cat(found)
+            detections = find([levels])
+            grids = _chances(levels, detections.boxes, detections.sizes[0].tolist(), pixels)
+            masks = pasted(grids, _around(detections.boxes), detections.sizes[0].tolist())
+            assert detections.scores is not None
+            whole = Outlines.of(
+                detections.sizes, detections.counts, masks, detections.labels, detections.scores
+            )
+            outlines.append(whole.only(masks.areas() > 0))
+        return Outlines.cat(outlines)
 
     return predict
 
@@ -84,16 +86,16 @@ def _passing(
     """The maps again, and of each image features of pixels and whether they are their object's."""
     rng = np.random.default_rng(0)
     for i, levels in enumerate(maps):
-        one = truth[i]
-        rows = one.bitmaps.areas() > 0
-        one = one.only(rows if one.crowd is None else rows & ~one.crowd)
-        if len(one.labels):
-            each = max(LEAST, PIXELS // (len(truth) * len(one.labels)))
-            places = torch.from_numpy(rng.uniform(-0.5, 0.5, (len(one.labels), each, 2))).float()
-            points = _points(_around(one.boxes), places)
-            maps_there = _sampled(levels, points.reshape(-1, 2), one.sizes[0].tolist())
+        target = truth[i]
+        rows = target.bitmaps.areas() > 0
+        target = target.only(rows if target.crowd is None else rows & ~target.crowd)
+        if len(target.labels):
+            each = max(LEAST, PIXELS // (len(truth) * len(target.labels)))
+            places = torch.from_numpy(rng.uniform(-0.5, 0.5, (len(target.labels), each, 2))).float()
+            points = _points(_around(target.boxes), places)
+            maps_there = _sampled(levels, points.reshape(-1, 2), target.sizes[0].tolist())
             x = torch.cat([maps_there, _places(places).reshape(-1, 5)], 1)
-            examples.append((x.numpy(), _within(one.bitmaps, points)))
+            examples.append((x.numpy(), _within(target.bitmaps, points)))
         yield levels
 
 
@@ -118,22 +120,22 @@ def _places(places: Tensor) -> Tensor:
 def _sampled(levels: list[Tensor], points: Tensor, size: list[int]) -> Tensor:
     """(n, D) maps at (n, 2) pixels x, y of a picture (height, width), bilinear."""
     grid = (points / torch.tensor(size[::-1]) * 2 - 1)[None, None].float()
-    found = [
+    parts = [
         F.grid_sample(m[None].float(), grid, padding_mode="border", align_corners=False)[0, :, 0]
         for m in levels
     ]
-    return torch.cat(found).T
+    return torch.cat(parts).T
 
 
 def _within(masks: Bitmaps, points: Tensor) -> NDArray[np.bool_]:
     """(M * P,) whether each of the (M, P, 2) points lies on its object."""
-    found = np.zeros(points.shape[:2], dtype=bool)
+    inside = np.zeros(points.shape[:2], dtype=bool)
     where = np.floor(points.numpy()).astype(int)
-    for said, (x, y, crop), at in zip(found, masks, where, strict=True):
+    for values, (x, y, crop), at in zip(inside, masks, where, strict=True):
         column, row = at[:, 0] - x, at[:, 1] - y
-        there = (column >= 0) & (row >= 0) & (column < crop.shape[1]) & (row < crop.shape[0])
-        said[there] = crop[row[there], column[there]] > 0
-    return found.ravel()
+        covered = (column >= 0) & (row >= 0) & (column < crop.shape[1]) & (row < crop.shape[0])
+        values[covered] = crop[row[covered], column[covered]] > 0
+    return inside.ravel()
 
 
 def _fitted(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pixels:
@@ -149,8 +151,8 @@ def _fitted(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pi
         model.fit(x, y)
     weight = model.coef_[0] / scale.scale_
     bias = float(model.intercept_[0] - weight @ scale.mean_)
-    found = torch.from_numpy(weight).float()
-    return Pixels(found[:-5], found[-5:], bias)
+    weights = torch.from_numpy(weight).float()
+    return Pixels(weights[:-5], weights[-5:], bias)
 
 
 def _chances(levels: list[Tensor], boxes: Tensor, size: list[int], pixels: Pixels) -> Tensor:

@@ -150,8 +150,8 @@ class MaskRCNN(Model):
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """The objects, without what the loss is computed from; "count" (B,): how many rows are objects."""
-        said = {name: outputs[name] for name in (*OBJECTS, "masks")}
-        return {**said, "count": (said["scores"] > 0).sum(1)}
+        answers = {name: outputs[name] for name in (*OBJECTS, "masks")}
+        return {**answers, "count": (answers["scores"] > 0).sum(1)}
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
@@ -184,11 +184,13 @@ class MaskRCNN(Model):
         """Section 3 of the paper: the terms of Faster R-CNN, and one for the masks of what was found."""
         net: Any = self.network.net
         rpn, heads = net.rpn, net.roi_heads
-        found, there, logits, offsets = proposed(net, maps, place)
+        proposals_given, counts_given, logits, offsets = proposed(net, maps, place)
         anchors = [place.anchors] * len(truths)
         labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
-        proposals, matched, labels, goals = heads.select_training_samples(listed(found, there), truths)
+        proposals, matched, labels, goals = heads.select_training_samples(
+            listed(proposals_given, counts_given), truths
+        )
         kind, box = fastrcnn_loss(*judged(net, maps, *joined(proposals), place), labels, goals)
         real = [labels_of_image > 0 for labels_of_image in labels]
         boxes = [p[r] for p, r in zip(proposals, real, strict=True)]
