@@ -13,7 +13,7 @@ ROOT = Path(sightline.__file__).parent
 DENIED = {
     "said", "found", "made", "kept", "told", "asked", "looked", "one", "two", "there", "own", "seen", "known",
 }  # fmt: skip
-"""Each stood for a dozen things. Say what it is: `outputs`, `detections`, `plan`, `stored`, `arguments`, `label`."""
+"""Each stood for a dozen things. Say what it is: `outputs`, `detections`, `plan`, `stored`, `arguments`."""
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.rglob("*.py")), ids=lambda f: str(f.relative_to(ROOT)))

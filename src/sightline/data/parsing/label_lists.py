@@ -60,7 +60,8 @@ def undivided(name: str, kinds: Sequence[str]) -> list[Finding]:
         mark_name = {" ": "spaces", ",": "commas"}.get(mark, f"'{mark}'")
         option = "--target " + quote(f"{name}:{SPACE if mark == ' ' else mark}")
         text = f"{len(several):,} classes of the column '{name}' look like several labels divided by "
-        text += f"{mark_name} ('{max(several, key=lambda kind: len(parts[kind]))}'), and each was taken for one class"
+        longest = max(several, key=lambda kind: len(parts[kind]))
+        text += f"{mark_name} ('{longest}'), and each was taken for one class"
         fix = f"Say {option} if they are several labels; accept it if they are names of classes."
         return [Finding("labels-undivided", severity, text, fix, len(several), tuple(several))]
     return []
