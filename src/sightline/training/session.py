@@ -120,12 +120,12 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
     failed: list[str] = []
     beside = _beside(plan, run, results, frozen_for(plan, devices, failed), failed)
-    results.verdicts = (
-        conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth) + failed
-    )
-    results.verdicts += conclusions.without_leaks(
-        plan.task, plan.findings, prediction, groups
-    ) + conclusions.diagnose(run)
+    results.verdicts = conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth)
+    results.verdicts += failed
+    results.verdicts += conclusions.without_leaks(plan.task, plan.findings, prediction, groups)
+    results.verdicts += conclusions.diagnose(run)
+    chosen, says = seen_images.told(run.path), "chose the weights that this run began with"
+    results.verdicts += conclusions.without(plan.task, chosen, prediction, groups, says)
     results.verdicts += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
     if looks > 1:
         results.verdicts.append(
