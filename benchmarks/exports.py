@@ -26,8 +26,8 @@ import sightline as sl
 from _common import arguments, report
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
-from sightline.export.formats import EXPORTERS
-from sightline.export.graph import Graph
+from sightline.exporters.formats import EXPORTERS
+from sightline.exporters.graph import Graph
 from sightline.inference.model_folder import restore
 
 FORMATS = ({"to": "onnx"}, {"to": "onnx", "int8": True}, {"to": "openvino"}, {"to": "openvino", "int8": True})

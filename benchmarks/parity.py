@@ -17,7 +17,7 @@ from typing import Any
 
 import sightline as sl
 from _common import report
-from sightline.export.formats import EXPORTERS
+from sightline.exporters.formats import EXPORTERS
 
 SMALL: dict[str, tuple[str, dict[str, Any]]] = {
     "classify": ("shapes:one:200", {"model": "lenet5", "size": 32}),

@@ -15,9 +15,9 @@ from torch import nn
 
 import sightline as sl
 from sightline.errors import MissingExtra, SightlineError, UsageError
-from sightline.export import crash_check
-from sightline.export.formats import EXPORTERS
-from sightline.export.graph import Graph, Job
+from sightline.exporters import crash_check
+from sightline.exporters.formats import EXPORTERS
+from sightline.exporters.graph import Graph, Job
 from sightline.inference.model_folder import restore
 
 QUICK = {"epochs": 1, "batch_size": 8, "seed": 0, "device": "cpu"}
@@ -185,7 +185,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     # After one epoch scores are all but equal, and the last bit decides which box drops which.
-    monkeypatch.setattr("sightline.export.validation.LIMIT", 100)
+    monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)
     suppressed = exported(runs("detect"), "onnx", tmp_path / "final", inside="final", tolerance=100)
     assert suppressed.gate.passed
     picture = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
@@ -211,7 +211,7 @@ def test_a_stored_picture_is_answered_as_by_predict(
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
-    monkeypatch.setattr("sightline.export.validation.LIMIT", 100)  # as above
+    monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)  # as above
     found = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
     assert found.gate.passed
     settings = restore(runs(task))[0].settings
@@ -254,7 +254,7 @@ def test_a_mistake_in_scaling_is_caught(
     sl.train(
         "shapes:one:60", task="classify", out=run, **{**QUICK, "epochs": 4, "model": "cnn-tiny", "size": 24}
     )
-    from sightline.export import preprocess_graph
+    from sightline.exporters import preprocess_graph
 
     def spoilt(model: Any, settings: Any) -> Any:
         found = preprocess_graph.whole(model, settings)
@@ -269,7 +269,7 @@ def test_a_mistake_in_scaling_is_caught(
         found.graph.node.insert(at, white)
         return found
 
-    monkeypatch.setattr("sightline.export.formats.onnx.whole", spoilt)
+    monkeypatch.setattr("sightline.exporters.formats.onnx.whole", spoilt)
     assert exported(run, "onnx", tmp_path / "it", inside="picture").exit_code == 1
 
 

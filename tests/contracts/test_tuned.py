@@ -16,8 +16,8 @@ from sightline.core.run import Run
 from sightline.data.formats import coco, masks, yolo
 from sightline.data.open import open_data
 from sightline.evaluation import conclusions
-from sightline.export.formats import EXPORTERS
-from sightline.export.graph import Graph
+from sightline.exporters.formats import EXPORTERS
+from sightline.exporters.graph import Graph
 from sightline.inference.model_folder import restore
 from sightline.models.weights import embedded
 from sightline.storage import read_tensors

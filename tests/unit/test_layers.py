@@ -23,7 +23,7 @@ LAYERS = [
     {"server", "tasks"},
     {"inference"},
     {"cluster", "evaluation"},
-    {"export", "training"},
+    {"exporters", "training"},
     {"commands"},
     {"api"},
     {"cli"},
@@ -37,10 +37,10 @@ DOORS = {
     "starlette": {"server/app.py", "server/kserve.py", "server/page.py"},
     "uvicorn": {"server/listener.py"},
     "python_multipart": {"server/uploads.py"},
-    "onnx": {"export/onnx_proto.py"},
-    "onnxruntime": {"export/quantize.py", "export/formats/onnx.py", "runtime/opening.py"},
-    "openvino": {"export/formats/openvino.py"},
-    "nncf": {"export/formats/openvino.py"},
+    "onnx": {"exporters/onnx_proto.py"},
+    "onnxruntime": {"exporters/quantize.py", "exporters/formats/onnx.py", "runtime/opening.py"},
+    "openvino": {"exporters/formats/openvino.py"},
+    "nncf": {"exporters/formats/openvino.py"},
     "PIL": {"data/io/images.py", "data/io/tiff.py", "data/io/encode.py", "ops/draw.py"},
     "safetensors": {"storage.py"},
     "huggingface_hub": {"models/weights/hub.py"},
@@ -59,7 +59,7 @@ DOORS = {
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
-           "export/formats", "losses/semantic")  # fmt: skip
+           "exporters/formats", "losses/semantic")  # fmt: skip
 
 
 def layer(module: str) -> int | None:

@@ -256,13 +256,13 @@ def test_out_of_memory_says_which_batch_size(
 def test_resume_with_changed_data_is_refused(
     sightline: Callable, photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sightline.commands import train
+    from sightline.training import session
 
     def broken(*arguments: object) -> None:
         raise RuntimeError("power cut")
 
     with monkeypatch.context() as patched:
-        patched.setattr(train, "_tested", broken)
+        patched.setattr(session, "_tested", broken)
         with pytest.raises(RuntimeError):
             sightline("train", photos, "--out", "run", *QUICK)
     file = next(photos.rglob("*.png"))

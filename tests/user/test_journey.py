@@ -18,11 +18,11 @@ import pytest
 import torch
 from PIL import Image
 
-from sightline.commands import train as train_verb
 from sightline.core.report import Results
 from sightline.core.run import Run
 from sightline.errors import Interrupted
 from sightline.storage import read_tensors
+from sightline.training import session
 from sightline.training.plan import Plan
 from tests.user.conftest import picture, write_photos
 
@@ -107,7 +107,7 @@ def test_folds_that_were_stopped_go_on(
     sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[Path] = []
-    whole = train_verb._tested
+    whole = session._tested
 
     def stopped(made: Plan, run: Run, *rest: Any) -> Results:
         begun.append(run.path)
@@ -116,7 +116,7 @@ def test_folds_that_were_stopped_go_on(
         return whole(made, run, *rest)
 
     assert sightline("train", photos, *QUICK, "--folds", 3, "--out", "unbroken").code == 0
-    monkeypatch.setattr(train_verb, "_tested", stopped)
+    monkeypatch.setattr(session, "_tested", stopped)
     assert sightline("train", photos, *QUICK, "--folds", 3, "--out", "cv").code == 130
     done = sightline("train", photos, "--resume", "cv")
     assert done.code == 0, done.err
@@ -170,7 +170,7 @@ def test_a_run_that_stopped_early_and_was_broken_off_trains_no_further(
     sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(train_verb, "_tested", stopped)
+        patch.setattr(session, "_tested", stopped)
         asked = ("--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a")
         assert sightline("train", photos, *asked).code == 130
     before = len(list(Run.open(tmp_path / "a").events()))

@@ -25,9 +25,9 @@ from sightline.core.report import Exhibit, Scatter, Score, Table
 from sightline.core.run import Run
 from sightline.errors import SightlineError, UsageError
 from sightline.evaluation.run_data import data_of
-from sightline.export.formats import EXPORTERS
-from sightline.export.graph import Array, Graph, Runner
-from sightline.export.validation import gate
+from sightline.exporters.formats import EXPORTERS
+from sightline.exporters.graph import Array, Graph, Runner
+from sightline.exporters.validation import gate
 from sightline.inference.model_folder import restore
 from sightline.report import page
 from sightline.report.page import Page, Section

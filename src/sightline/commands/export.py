@@ -24,10 +24,10 @@ from sightline.data.io.pixels import picture
 from sightline.data.loading.tiles import tiled
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import data_of
-from sightline.export import crash_check
-from sightline.export.formats import EXPORTERS
-from sightline.export.graph import FORMAT, Array, Graph, Inside, Job, Runner
-from sightline.export.validation import BATCH, FLOAT, INTEGER, Gate, gate
+from sightline.exporters import crash_check
+from sightline.exporters.formats import EXPORTERS
+from sightline.exporters.graph import FORMAT, Array, Graph, Inside, Job, Runner
+from sightline.exporters.validation import BATCH, FLOAT, INTEGER, Gate, gate
 from sightline.inference.model_folder import restore
 from sightline.runtime.onnx_file import UNCHECKED
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.export import validation
-from sightline.export.graph import Array, Graph, Runner
-from sightline.export.validation import Gate, gate
+from sightline.exporters import validation
+from sightline.exporters.graph import Array, Graph, Runner
+from sightline.exporters.validation import Gate, gate
 from sightline.testing import toy_plan
 from sightline.training.runner import build_model
 

@@ -384,7 +384,7 @@ def test_pillows_own_settings_are_left_alone() -> None:
     code = (
         "from PIL import Image, ImageFile;"
         "before = (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES);"
-        "import sightline.data.images;"
+        "import sightline.data.io.images;"
         "assert before == (Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

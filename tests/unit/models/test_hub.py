@@ -273,8 +273,8 @@ def test_every_set_of_timm_has_a_place() -> None:
 
 
 FETCH = f"""
-from sightline.models import zoo
-network = zoo.create({NAME!r}, outputs=4, channels=3, size=(64, 64), pretrained="yes")
+from sightline.models import registry
+network = registry.create({NAME!r}, outputs=4, channels=3, size=(64, 64), pretrained="yes")
 print(network.origin)
 """
 

@@ -378,7 +378,8 @@ def _categories(path: Path, entries: list[Any], contents: _Found) -> None:
             )
         if contents.classes.setdefault(number, name) != name:
             raise DataError(
-                f"{path}: category {number} is called '{name}' and, before, '{contents.classes[number]}'. "
+                f"{path}: category {number} is called '{name}' and, before that, "
+                f"'{contents.classes[number]}'. "
                 "Give each class one id in all files."
             )
 

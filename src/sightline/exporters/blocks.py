@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.export.onnx_proto import constants, library, tidied, users
+from sightline.exporters.onnx_proto import constants, library, tidied, users
 
 BLOCK = 16
 """Channels of a block on processors with AVX-512; 8 on others."""

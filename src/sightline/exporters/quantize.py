@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from sightline.export.graph import INPUT, Array, Job, calibration_of
-from sightline.export.onnx_proto import library, quiet
+from sightline.exporters.graph import INPUT, Array, Job, calibration_of
+from sightline.exporters.onnx_proto import library, quiet
 
 WEIGHTED = ("Conv", "MatMul", "Gemm")
 """Operators with weights: 8 bits are for them."""

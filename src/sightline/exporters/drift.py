@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.fx import Interpreter, Node
 
-from sightline.export.graph import Graph, Runner, traced
+from sightline.exporters.graph import Graph, Runner, traced
 
 LIMIT = 0.01
 """Difference, as a share of the greatest value, from which a value has drifted."""

@@ -11,16 +11,16 @@ import pytest
 import torch
 
 from sightline.errors import MissingExtra
-from sightline.export.graph import Graph, Inside
+from sightline.exporters.graph import Graph, Inside
 from sightline.tasks import TASKS
 from sightline.testing import toy_plan
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.export.blocks import blocked  # noqa: E402
-from sightline.export.fold_normalization import folded  # noqa: E402
-from sightline.export.onnx_proto import constants, proto  # noqa: E402
+from sightline.exporters.blocks import blocked  # noqa: E402
+from sightline.exporters.fold_normalization import folded  # noqa: E402
+from sightline.exporters.onnx_proto import constants, proto  # noqa: E402
 
 # By name: task, method, backbone, side of the pictures, and what may be left to do with pixels.
 NETWORKS: dict[str, tuple[str, str, str, int, list[str]]] = {

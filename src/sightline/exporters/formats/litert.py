@@ -11,10 +11,10 @@ import numpy as np
 from torch import Tensor, nn
 
 from sightline.errors import DataError, MissingExtra, UsageError
-from sightline.export.export_card import ExportCard
-from sightline.export.graph import INPUT, KEY, Array, Graph, Job, Runner, calibration_of, traced
-from sightline.export.nms_graph import suppresses
-from sightline.export.onnx_proto import quiet
+from sightline.exporters.export_card import ExportCard
+from sightline.exporters.graph import INPUT, KEY, Array, Graph, Job, Runner, calibration_of, traced
+from sightline.exporters.nms_graph import suppresses
+from sightline.exporters.onnx_proto import quiet
 
 CARD = ExportCard(
     name="litert",

@@ -9,8 +9,8 @@ import numpy as np
 
 from sightline.core.targets._sampled import EDGE, VOID
 from sightline.data.loading.preprocess import PAD_GREY
-from sightline.export.graph import INPUT
-from sightline.export.onnx_proto import library
+from sightline.exporters.graph import INPUT
+from sightline.exporters.onnx_proto import library
 
 PICTURE = "picture"
 """Input of such a file: (H, W, C) uint8, of any height and width."""

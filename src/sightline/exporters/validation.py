@@ -19,9 +19,9 @@ from sightline.core.task import Task
 from sightline.data.loading.preprocess import view
 from sightline.data.loading.tiles import batches, tiled
 from sightline.evaluation import conclusions
-from sightline.export.drift import LIMIT, apart, first
-from sightline.export.graph import Array, Graph, Runner, traced
-from sightline.export.nms_graph import suppresses
+from sightline.exporters.drift import LIMIT, apart, first
+from sightline.exporters.graph import Array, Graph, Runner, traced
+from sightline.exporters.nms_graph import suppresses
 from sightline.models.detection.suppression import final
 
 FLOAT, INTEGER = 0.1, 1.0

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from sightline.errors import UsageError
-from sightline.export.formats import EXPORTERS
-from sightline.export.graph import Graph, Job
+from sightline.exporters.formats import EXPORTERS
+from sightline.exporters.graph import Graph, Job
 from sightline.models.detection import postprocess
 from sightline.tasks.detect import MODELS as DETECTORS
 from sightline.tasks.instance import MODELS as SEGMENTERS
@@ -44,7 +44,7 @@ def graph(method: str) -> Graph:
 @cache
 def in_onnx(method: str) -> bytes:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
-    from sightline.export.onnx_proto import proto
+    from sightline.exporters.onnx_proto import proto
 
     data: bytes = proto(graph(method)).SerializeToString()
     return data

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from sightline.errors import UsageError
-from sightline.export.export_card import ExportCard
-from sightline.export.graph import KEY, Array, Job, Runner, traced
-from sightline.export.nms_graph import plain
-from sightline.export.onnx_proto import quiet
+from sightline.exporters.export_card import ExportCard
+from sightline.exporters.graph import KEY, Array, Job, Runner, traced
+from sightline.exporters.nms_graph import plain
+from sightline.exporters.onnx_proto import quiet
 
 CARD = ExportCard(
     name="torch",
@@ -70,6 +70,6 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
 def _values(
     program: torch.export.ExportedProgram, images: torch.Tensor, taps: Sequence[str]
 ) -> dict[str, torch.Tensor]:
-    from sightline.export.drift import values
+    from sightline.exporters.drift import values
 
     return {name: value for name, value in values(program, images).items() if name in taps}

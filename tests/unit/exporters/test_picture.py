@@ -16,7 +16,7 @@ from sightline.runtime import resize
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.export.preprocess_graph import PICTURE, whole  # noqa: E402
+from sightline.exporters.preprocess_graph import PICTURE, whole  # noqa: E402
 
 BOXES = np.array([[[2, 3, 9, 8], [0, 0, 16, 12], [0, 0, 0, 0]]], dtype=np.float32)
 SCORES = np.array([[0.9, 0.5, 0.0]], dtype=np.float32)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from sightline.errors import DataError, MissingExtra
-from sightline.export.blocks import blocked
-from sightline.export.export_card import ExportCard
-from sightline.export.fold_normalization import folded
-from sightline.export.graph import INPUT, KEY, Array, Job, Runner
-from sightline.export.onnx_proto import library, proto, quiet
-from sightline.export.preprocess_graph import PICTURE, whole
-from sightline.export.quantize import quantised
+from sightline.exporters.blocks import blocked
+from sightline.exporters.export_card import ExportCard
+from sightline.exporters.fold_normalization import folded
+from sightline.exporters.graph import INPUT, KEY, Array, Job, Runner
+from sightline.exporters.onnx_proto import library, proto, quiet
+from sightline.exporters.preprocess_graph import PICTURE, whole
+from sightline.exporters.quantize import quantised
 
 CARD = ExportCard(
     name="onnx",

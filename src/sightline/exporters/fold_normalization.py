@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.export.graph import INPUT
-from sightline.export.onnx_proto import constants, library, tidied, users
+from sightline.exporters.graph import INPUT
+from sightline.exporters.onnx_proto import constants, library, tidied, users
 
 ROUNDING = 1e-5
 """Factors so near to 1, and terms so near to 0, are those of numbers of 32 bits that cancel each other."""

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sightline.export.graph import Job
+from sightline.exporters.graph import Job
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.export.quantize import quantised, slight, trunk  # noqa: E402
+from sightline.exporters.quantize import quantised, slight, trunk  # noqa: E402
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(0, 1, (20, 4, 12, 12)).astype(np.float32)

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from sightline.errors import MissingExtra
-from sightline.export.graph import INPUT, Graph, traced
-from sightline.export.nms_graph import translated
+from sightline.exporters.graph import INPUT, Graph, traced
+from sightline.exporters.nms_graph import translated
 
 OPSET = 20
 """Version of the operators; ONNX Runtime has had it since 1.17."""

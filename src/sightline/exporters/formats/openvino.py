@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from sightline.errors import MissingExtra
-from sightline.export.export_card import ExportCard
-from sightline.export.graph import INPUT, KEY, Array, Job, Runner, calibration_of
-from sightline.export.onnx_proto import proto, quiet
+from sightline.exporters.export_card import ExportCard
+from sightline.exporters.graph import INPUT, KEY, Array, Job, Runner, calibration_of
+from sightline.exporters.onnx_proto import proto, quiet
 from sightline.quiet import without_reporters
 
 CARD = ExportCard(

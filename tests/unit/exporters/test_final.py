@@ -72,7 +72,7 @@ def test_the_objects_are_those_that_are_read_outside(change: dict[str, Any]) -> 
 def test_so_they_are_in_onnx(change: dict[str, Any]) -> None:
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
-    from sightline.export.nms_graph import translated
+    from sightline.exporters.nms_graph import translated
 
     said, settings = crowd(), {**SETTINGS, **change}
     names = ["boxes", "scores", "labels", "coefficients"]
