@@ -56,7 +56,7 @@ def written(method: str, name: str, file: Path, monkeypatch: pytest.MonkeyPatch)
         onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
         pytest.importorskip(name if name != "onnx" else "onnxruntime", reason="the extra is not installed")
         made = onnx.load_from_string(in_onnx(method))
-        monkeypatch.setattr(f"sightline.exporters.{name}.proto", lambda graph: made)
+        monkeypatch.setattr(f"sightline.exporters.formats.{name}.proto", lambda graph: made)
     module = EXPORTERS.load(name)
     document = {**exported.card(KINDS[method]), "settings": graph(method).settings}
     module.write(Job(graph(method), {**document, "answers": list(graph(method).names)}), file)
