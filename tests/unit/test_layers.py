@@ -49,7 +49,7 @@ DOORS = {
     "jinja2": {"report/page.py"},
     "rich": {"console.py", "report/terminal.py"},
     "cyclopts": {"cli.py"},
-    "optuna": {"commands/tune.py"},
+    "optuna": {"training/search.py"},
     "pyarrow": {"data/formats/table.py", "cluster/batch.py", "cluster/parts.py", "cluster/stores.py"},
     "ray": {"cluster/start.py", "cluster/serving.py"},
     "mlflow": {"training/callbacks/mlflow.py"},

@@ -26,11 +26,11 @@ def work(photos: str, out: str, resume: bool, killed_in: int, at: str) -> None:
     """What the child process does; it kills itself in a trial."""
     import torch
 
-    from sightline.commands import tune
+    from sightline.training import search
 
     torch.set_num_threads(1)
     os.environ["SIGHTLINE_QUIET"] = "1"
-    owner, name = {"epoch 3": (tune._Report, "epoch"), "its line": (tune._Search, "add")}[at]
+    owner, name = {"epoch 3": (search._Report, "epoch"), "its line": (search.Search, "add")}[at]
     usual = getattr(owner, name)
 
     def deadly(self: Any, *given: Any) -> Any:
@@ -77,10 +77,10 @@ def test_a_killed_search_ends_as_an_unbroken_one(tmp_path: Path) -> None:
 def test_ctrl_c_ranks_what_there_is_and_says_how_to_go_on(
     sightline: Callable, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sightline.commands import tune
+    from sightline.training import search
 
     quick = ("--model", "perceptron", "--epochs", 2, "--trials", 3)
-    usual = tune._Report.epoch
+    usual = search._Report.epoch
 
     def stopped(self: Any, training: Any, logs: Any) -> bool:
         if self.trial.number == 1 and training.epoch == 1:
@@ -88,7 +88,7 @@ def test_ctrl_c_ranks_what_there_is_and_says_how_to_go_on(
         return usual(self, training, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(tune._Report, "epoch", stopped)
+        patch.setattr(search._Report, "epoch", stopped)
         said = sightline("--json", "tune", photos, *quick, "--out", "search")
     assert said.code == 130
     assert len(said.json()["rows"]) == 1

@@ -13,24 +13,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from scipy.ndimage import binary_fill_holes
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.data.parsing.coco_file import FOLDERS, KEYS, image_name, images_folder, lists
 from sightline.data.parsing.instances import NAN, Gathered
-from sightline.data.parsing.json import four, glance, key_in, read_json, sound, whole
+from sightline.data.parsing.json import four, glance, key_in, sound, whole
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, decoded, ring
 from sightline.data.parsing.splits import (
     SPLIT_WORDS,
     annotation_files,
     by_split,
-    folders_in,
-    is_there,
-    split_of,
 )
 from sightline.data.parsing.writing import Item, Object, all_split, class_table, items
 from sightline.errors import DataError
@@ -43,9 +40,6 @@ CARD = FormatCard(
     truths=("instances", "outlines"),
     writes=True,
 )
-_KEYS = ("images", "annotations", "categories")
-_FOLDERS = ("annotations", "annotation", "labels")
-_SAMPLE, _MOST = 20, 200
 _SHARED = 0.5  # least intersection over union of a box and the one around its polygons
 
 
@@ -203,22 +197,24 @@ def _segmentation(thing: Object, size: tuple[int, int]) -> Any:
 def _like_coco(path: Path) -> bool:
     """Whether beginning and end of a file have two of the lists of a COCO file."""
     text = glance(path)
-    return text.startswith("{") and sum(bool(re.search(rf'"{k}"\s*:\s*\[', text)) for k in _KEYS) >= 2
+    return text.startswith("{") and sum(bool(re.search(rf'"{k}"\s*:\s*\[', text)) for k in KEYS) >= 2
 
 
 def _files(root: Path) -> list[Path]:
     """COCO files of a folder: in it, in its `annotations`, and in folders named after splits."""
-    return annotation_files(root, {*_FOLDERS, *SPLIT_WORDS}, (".json",), _like_coco)
+    return annotation_files(root, {*FOLDERS, *SPLIT_WORDS}, (".json",), _like_coco)
 
 
 def _read_file(path: Path, split: str, contents: _Found) -> None:
     """Gather the pictures and boxes of one file."""
-    images, annotations, categories = _lists(path, masks=isinstance(contents.into, Outlined))
+    images, annotations, categories = lists(
+        path, _with_packed_masks if isinstance(contents.into, Outlined) else _without_masks
+    )
     _categories(path, categories, contents)
     names: dict[Any, tuple[str, dict[str, Any]]] = {}
     again = []
     for n, entry in enumerate(images):
-        name = _name(entry) if isinstance(entry, dict) and sound(entry.get("id")) else ""
+        name = image_name(entry) if isinstance(entry, dict) and sound(entry.get("id")) else ""
         if not name:
             contents.broken.append(f"{path.name} images[{n}]")
             continue
@@ -231,7 +227,7 @@ def _read_file(path: Path, split: str, contents: _Found) -> None:
             f"{path}: none of the {len(images):,} images has an id and a file_name (or coco_url). "
             f"Found {images[0]!r:.120}. Give each its id and its file."
         )
-    folder = _pictures_folder(path, [name for name, _ in names.values()], split)
+    folder = images_folder(path, [name for name, _ in names.values()], split)
     contents.notes.append(f"{path.name}: pictures in {folder}.")
     number = {}
     for key, (name, entry) in names.items():
@@ -338,31 +334,6 @@ def _with_packed_masks(entry: dict[str, Any]) -> None:
         ]
 
 
-def _name(entry: dict[str, Any]) -> str:
-    """The file of an image: as named, or (LVIS) the path of its address; "" where it has none."""
-    name, address = entry.get("file_name"), entry.get("coco_url")
-    if isinstance(name, str) and name:
-        return name.replace("\\", "/")
-    try:
-        return urlsplit(address).path.lstrip("/") if isinstance(address, str) else ""
-    except ValueError:  # no address
-        return ""
-
-
-def _lists(path: Path, masks: bool) -> tuple[list[Any], list[Any], list[Any]]:
-    """Images, annotations and categories of a file."""
-    data = read_json(path, _with_packed_masks if masks else _without_masks)
-    if isinstance(data, list):
-        raise DataError(
-            f"{path}: holds a list, such as results of a detector or another tool's export. Expected an "
-            "object with images, annotations and categories."
-        )
-    lacking = [k for k in _KEYS if not isinstance(data, dict) or not isinstance(data.get(k), list)]
-    if lacking:
-        raise DataError(f"{path}: has no list {' and no list '.join(lacking)}. Expected {', '.join(_KEYS)}.")
-    return data["images"], data["annotations"], data["categories"]
-
-
 def _categories(path: Path, entries: list[Any], contents: _Found) -> None:
     """Add to the class table.
 
@@ -382,35 +353,3 @@ def _categories(path: Path, entries: list[Any], contents: _Found) -> None:
                 f"'{contents.classes[number]}'. "
                 "Give each class one id in all files."
             )
-
-
-def _pictures_folder(path: Path, names: list[str], split: str) -> Path:
-    """The folder that the file names are relative to.
-
-    Raises:
-        DataError: If two folders have them, and nothing tells which is meant.
-    """
-    bases = [path.parent]
-    if path.parent.name.lower() in _FOLDERS:
-        bases.append(path.parent.parent)
-    folders = [f for base in bases for f in (base, base / "images")]
-    for base in [*bases, *(base / "images" for base in bases)]:
-        folders += folders_in(base)[:_MOST]
-    some = names[:: max(1, len(names) // _SAMPLE)]
-    hits = {f: sum(is_there(f / name) for name in some) for f in dict.fromkeys(folders)}
-    best = max(hits.values(), default=0)
-    if best == 0:
-        return path.parent
-    tied = [f for f in hits if hits[f] == best]
-    # train/1.jpg and val/1.jpg may both be there: the folder that the file is named after, or that is
-    # named after the split, goes before a nearer one.
-    words = path.stem.lower().split("_")
-    meant = [f for f in tied if f.name.lower() in words] or [
-        f for f in tied if split_of(f.name) == split != ""
-    ]
-    usual = [f for f in tied if f in folders[: 2 * len(bases)]]
-    choice = meant or usual or tied
-    if len(choice) > 1 and choice is tied:
-        shown = " and ".join(str(f) for f in tied[:3])
-        raise DataError(f"{path}: the pictures it names lie in {shown}. Keep one, or put the file beside it.")
-    return choice[0]

@@ -15,8 +15,9 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.data.parsing.coco_file import FOLDERS, KEYS, image_name, images_folder, lists
 from sightline.data.parsing.findings import listed
-from sightline.data.parsing.json import glance, read_json, sound
+from sightline.data.parsing.json import glance, sound
 from sightline.data.parsing.labelled import labelled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split
@@ -28,7 +29,6 @@ CARD = FormatCard(
     looks_like="train2018.json with images, categories, and annotations of image_id and category_id only",
     truths=("label",),
 )
-_LISTS = ("images", "annotations", "categories")
 _OTHERS = ("bbox", "segmentation", "segments_info", "caption", "keypoints")
 """What an annotation has that is about a part of a picture, or no class."""
 
@@ -74,18 +74,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if len({rows.ids[n] for n in names}) == len(names):  # files may count otherwise
         labels.classes = Classes(names, tuple(rows.ids[n] for n in names))
     dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes)
-    what = "annotations are of images or categories that are not listed, or are no labels; they were left out"
-    lost = listed("annotations-lost", "error", rows.lost, what, "List these images and categories.")
+    what = "entries lack an id or a file, or are of images or categories not listed; they were left out"
+    fix = "Give each image an id and a file_name, and list the images and categories of all annotations."
+    lost = listed("annotations-lost", "error", rows.lost, what, fix)
     return replace(_grouped(dataset, rows), problems=(*dataset.problems, *lost))
 
 
 def _files(root: Path) -> list[Path]:
-    return annotation_files(root, {"annotations", *SPLIT_WORDS}, (".json",), _like)
+    return annotation_files(root, {*FOLDERS, *SPLIT_WORDS}, (".json",), _like)
 
 
 def _like(path: Path) -> bool:
     text = glance(path)
-    is_coco = sum(f'"{key}"' in text for key in _LISTS) > 1 and '"category_id"' in text
+    is_coco = sum(f'"{key}"' in text for key in KEYS) > 1 and '"category_id"' in text
     return is_coco and not any(f'"{key}"' in text for key in _OTHERS)
 
 
@@ -95,28 +96,32 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
     Raises:
         DataError: If it has not the three lists, or its annotations have boxes.
     """
-    data = read_json(path)
-    if not isinstance(data, dict) or not all(isinstance(data.get(key), list) for key in _LISTS):
-        raise DataError(f"{path}: expected the lists images, annotations and categories.")
-    if any(isinstance(a, dict) and any(a.get(key) for key in _OTHERS) for a in data["annotations"]):
+    pictures, annotations, categories = lists(path)
+    if any(isinstance(a, dict) and any(a.get(key) for key in _OTHERS) for a in annotations):
         raise DataError(f"{path}: annotations have boxes or masks. Read it as --format coco.")
-    named = Counter(str(c.get("name")) for c in data["categories"] if isinstance(c, dict))
+    named = Counter(str(c.get("name")) for c in categories if isinstance(c, dict))
     classes: dict[Any, str] = {}
-    for entry in data["categories"]:
+    for entry in categories:
         if isinstance(entry, dict) and sound(entry.get("id")):
             name, key = str(entry.get("name")), entry["id"]
             classes[key] = name if named[name] == 1 else f"{name} ({key})"
             rows.ids.setdefault(classes[key], key if type(key) is int else len(rows.ids))
-    images = {e["id"]: e for e in data["images"] if isinstance(e, dict) and sound(e.get("id"))}
+    images: dict[Any, dict[str, Any]] = {}
+    for n, entry in enumerate(pictures):
+        if isinstance(entry, dict) and sound(entry.get("id")) and image_name(entry):
+            images[entry["id"]] = entry
+        else:
+            rows.lost.append(f"{path.name} images[{n}]")
     labels: dict[Any, list[str]] = defaultdict(list)
-    for n, entry in enumerate(data["annotations"]):
+    for n, entry in enumerate(annotations):
         image, key = (entry.get("image_id"), entry.get("category_id")) if isinstance(entry, dict) else (0, 0)
         if not (sound(image) and sound(key)) or image not in images or key not in classes:
             rows.lost.append(f"{path.name} annotations[{n}]")
         elif classes[key] not in labels[image]:
             labels[image].append(classes[key])
+    folder = images_folder(path, [image_name(entry) for entry in images.values()], split)
     for key, entry in images.items():
-        rows.paths.append(path.parent / str(entry.get("file_name", "")))
+        rows.paths.append(folder / image_name(entry))
         rows.splits.append(split)
         rows.labels.append(labels[key])
         rows.places.append(str(entry.get("location") or ""))

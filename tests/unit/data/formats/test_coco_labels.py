@@ -72,3 +72,18 @@ def test_panoptic_segments_are_called_by_their_name(tmp_path: Path) -> None:
     (tmp_path / "panoptic_train2017.json").write_text(json.dumps(given))
     with pytest.raises(DataError, match="panoptic segments, which are not read"):
         coco.read(str(tmp_path), ReadOptions())
+
+
+def test_pictures_lie_beside_the_folder_of_annotations_and_none_is_dropped_silently(tmp_path: Path) -> None:
+    written(tmp_path / "images", "train.json", 0)
+    given = json.loads((tmp_path / "images" / "train.json").read_text())
+    (tmp_path / "images" / "train.json").unlink()
+    del given["images"][2]["file_name"]
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "train.json").write_text(json.dumps(given))
+    data = open_data(tmp_path)
+    assert data.format == "coco-labels"
+    assert len(data) == 3
+    (lost,) = (f for f in data.problems if f.name == "annotations-lost")
+    assert lost.severity == "error"
+    assert list(lost.items) == ["train.json images[2]", "train.json annotations[2]"]

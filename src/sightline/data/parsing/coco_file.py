@@ -1,0 +1,84 @@
+"""A JSON file in COCO's form: its three lists, and where its images lie."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from sightline.data.parsing.json import read_json
+from sightline.data.parsing.splits import folders_in, is_there, split_of
+from sightline.errors import DataError
+
+KEYS = ("images", "annotations", "categories")
+FOLDERS = ("annotations", "annotation", "labels")
+"""Folders that hold such files, beside those of the images."""
+_SAMPLE, _MOST = 20, 200
+
+
+def image_name(entry: dict[str, Any]) -> str:
+    """The file of an image: as named, or (LVIS) the path of its address; "" where it has none."""
+    name, address = entry.get("file_name"), entry.get("coco_url")
+    if isinstance(name, str) and name:
+        return name.replace("\\", "/")
+    try:
+        return urlsplit(address).path.lstrip("/") if isinstance(address, str) else ""
+    except ValueError:  # no address
+        return ""
+
+
+def lists(
+    path: Path, lean: Callable[[dict[str, Any]], None] | None = None
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Images, annotations and categories of a file.
+
+    Args:
+        path: The file.
+        lean: Called on every object of the file as it is read; may drop or pack what takes memory.
+
+    Raises:
+        DataError: If the file holds a list, or has not these three.
+    """
+    data = read_json(path, lean)
+    if isinstance(data, list):
+        raise DataError(
+            f"{path}: holds a list, such as results of a detector or another tool's export. Expected an "
+            "object with images, annotations and categories."
+        )
+    lacking = [k for k in KEYS if not isinstance(data, dict) or not isinstance(data.get(k), list)]
+    if lacking:
+        raise DataError(f"{path}: has no list {' and no list '.join(lacking)}. Expected {', '.join(KEYS)}.")
+    return data["images"], data["annotations"], data["categories"]
+
+
+def images_folder(path: Path, names: list[str], split: str) -> Path:
+    """The folder that the file names are relative to.
+
+    Raises:
+        DataError: If two folders have them, and nothing tells which is meant.
+    """
+    bases = [path.parent]
+    if path.parent.name.lower() in FOLDERS:
+        bases.append(path.parent.parent)
+    folders = [f for base in bases for f in (base, base / "images")]
+    for base in [*bases, *(base / "images" for base in bases)]:
+        folders += folders_in(base)[:_MOST]
+    some = names[:: max(1, len(names) // _SAMPLE)]
+    hits = {f: sum(is_there(f / name) for name in some) for f in dict.fromkeys(folders)}
+    best = max(hits.values(), default=0)
+    if best == 0:
+        return path.parent
+    tied = [f for f in hits if hits[f] == best]
+    # train/1.jpg and val/1.jpg may both be there: the folder that the file is named after, or that is
+    # named after the split, goes before a nearer one.
+    words = path.stem.lower().split("_")
+    meant = [f for f in tied if f.name.lower() in words] or [
+        f for f in tied if split_of(f.name) == split != ""
+    ]
+    usual = [f for f in tied if f in folders[: 2 * len(bases)]]
+    choice = meant or usual or tied
+    if len(choice) > 1 and choice is tied:
+        shown = " and ".join(str(f) for f in tied[:3])
+        raise DataError(f"{path}: the pictures it names lie in {shown}. Keep one, or put the file beside it.")
+    return choice[0]

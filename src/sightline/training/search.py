@@ -1,0 +1,266 @@
+"""A search for better settings on the validation part, trial by trial.
+
+The folder of a search is a run (`run.json`, `splits.json`) with a run a trial and `tune.json`, the trials
+that are done. Proposals follow from the seed and from the scores of trials, so a search that was stopped is
+resumed by proposing anew: for a trial that is done the proposal must be the one on record, and its scores are
+reported again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sightline import storage
+from sightline.console import say
+from sightline.core.run import Run
+from sightline.devices import Devices
+from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
+from sightline.training import first_step, seen_images
+from sightline.training.arguments import Asked
+from sightline.training.callbacks.base import Callback
+from sightline.training.plan import Plan, make_plan
+from sightline.training.prepare_data import Looked
+from sightline.training.runner import facts, fit
+from sightline.training.state import Training
+
+FILE = "tune.json"
+"""In the folder of a search: what was asked, and the trials that are done, in order."""
+DECAY = 1e-5, 0.3
+"""Least and most weight decay that is tried; it is drawn on a scale of logarithms, which has no 0."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search under way.
+
+    Attributes:
+        asked: Arguments of the command.
+        prepared: The data, opened and checked once for all trials.
+        first: Plan of the recommended recipe.
+        whole: The run that is the search's folder.
+        rows: A record of each trial that is done.
+    """
+
+    asked: Asked
+    prepared: Looked
+    first: Plan
+    whole: Run
+    rows: list[dict[str, Any]]
+
+    @property
+    def fixed(self) -> set[str]:
+        """Settings that were given."""
+        return set(self.asked.recipe or {}) | {name.replace("-", "_") for name in self.asked.options or {}}
+
+    def add(self, row: dict[str, Any]) -> None:
+        """One more trial is done."""
+        self.rows.append(row)
+        content = {"asked": self.whole.facts["asked"], "trials": self.rows}
+        storage.write_json(self.whole.path / FILE, content)
+
+
+def library() -> Any:
+    """The library optuna, which speaks only of trouble.
+
+    Raises:
+        MissingExtra: If it is not installed.
+    """
+    try:
+        import optuna
+    except ImportError:
+        raise MissingExtra("sightline tune", "tune") from None
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def version() -> str:
+    """Of Optuna: another may propose other settings."""
+    return str(library().__version__)
+
+
+def run_trials(search: Search) -> bool:
+    """Every trial: those that are done as they were, the others trained.
+
+    Returns:
+        False if it was interrupted after at least one trial that can be ranked.
+
+    Raises:
+        Interrupted: If it was interrupted before.
+        UsageError: If other settings are proposed for a trial that is done.
+    """
+    optuna, whole = library(), search.whole
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3)
+    sampler = optuna.samplers.TPESampler(seed=search.asked.seed)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    study.enqueue_trial(_told(_recommended(search)))
+    with _state(whole):
+        try:
+            for number in range(whole.facts["trials"]):
+                trial = study.ask()
+                drawn = _space(trial, search)
+                drawn = drawn if number else _recommended(search)
+                if number < len(search.rows):
+                    row = _again(trial, drawn, search)
+                else:
+                    row = _trained(trial, drawn, search)
+                    search.add(row)
+                score = score_of(row, search)
+                if score is None:
+                    study.tell(trial, state=optuna.trial.TrialState.FAIL)
+                else:
+                    study.tell(trial, score)
+        except Interrupted:
+            if not any("failed" not in row for row in search.rows):
+                raise
+            whole.update(state="interrupted")
+            return False
+        whole.update(state="done")
+    return True
+
+
+@contextmanager
+def _state(whole: Run) -> Iterator[None]:
+    """Lock the search; write down how it ended."""
+    whole.lock()
+    whole.update(state="running")
+    try:
+        yield
+    except BaseException as error:
+        stopped = isinstance(error, Interrupted | KeyboardInterrupt)
+        whole.update(state="interrupted" if stopped else "failed", error=str(error))
+        say(f"Go on with `sightline tune {whole.facts['data']['source']} --resume {whole.path}`.")
+        raise
+    finally:
+        whole.unlock()
+
+
+def _recommended(search: Search) -> dict[str, Any]:
+    """What trial 1 is trained with, of what is searched."""
+    names = ("lr", "weight_decay", "batch_size", "augment")
+    return {name: getattr(search.first.recipe, name) for name in names if name not in search.fixed}
+
+
+def _told(recommended: dict[str, Any]) -> dict[str, Any]:
+    """The same as the search is told of it: within what it draws from."""
+    decay = recommended.get("weight_decay")
+    if decay is None:
+        return recommended
+    return {**recommended, "weight_decay": min(max(decay, DECAY[0]), DECAY[1])}
+
+
+def _space(trial: Any, search: Search) -> dict[str, Any]:
+    """One draw of every setting that matters and was not fixed, around what is recommended."""
+    recipe = search.first.recipe
+    lr, batch = recipe.lr or 1e-3, recipe.batch_size or 32
+    batches = sorted({max(8, batch // 2), batch, batch * 2})
+    augments = sorted({"light", "standard", "strong", recipe.augment or "standard"})
+    draws: dict[str, Callable[[], Any]] = {
+        "lr": lambda: trial.suggest_float("lr", lr / 10, lr * 10, log=True),
+        "weight_decay": lambda: trial.suggest_float("weight_decay", *DECAY, log=True),
+        "batch_size": lambda: trial.suggest_categorical("batch_size", batches),
+        "augment": lambda: trial.suggest_categorical("augment", augments),
+    }
+    return {name: draw() for name, draw in draws.items() if name not in search.fixed}
+
+
+def _again(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
+    """A trial that is done: what it said is said again, so that what follows is as if nothing had stopped.
+
+    Raises:
+        UsageError: If other settings are proposed for it now.
+    """
+    row: dict[str, Any] = search.rows[trial.number]
+    whole = search.whole
+    if any(row.get(name) != value for name, value in drawn.items()):
+        raise UsageError(
+            f"{whole.path} was made with Optuna {whole.facts['optuna']} and Sightline "
+            f"{whole.facts['sightline']}; Optuna {version()} and this Sightline propose other settings for "
+            f"trial {trial.number + 1}. Go on with those versions, or start another search."
+        )
+    _report(trial, row["said"])
+    return row
+
+
+def _report(trial: Any, scores: Sequence[Sequence[Any]]) -> None:
+    for epoch, score in scores:
+        trial.report(math.nan if score is None else score, epoch)
+
+
+def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
+    """Train once with drawn settings: its line of the file of trials."""
+    arguments, first, number = search.asked, search.first, trial.number + 1
+    folder, report = search.whole.path / f"trial-{number}", _Report(trial)
+    row = {"trial": number, **drawn}
+    say(f"Trial {number}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
+                                        for k, v in drawn.items()))  # fmt: skip
+    try:
+        trial_plan = make_plan(
+            replace(arguments, recipe={**(arguments.recipe or {}), **drawn}),
+            search.prepared,
+            splits=first.dataset.splits,
+        )
+        first_step.tried(trial_plan)
+        run, begun = _begun(trial_plan, folder)
+        fit(
+            trial_plan,
+            run,
+            Devices.start(arguments.device, trial_plan.recipe.precision),
+            resume=begun,
+            extra=[report],
+        )
+        events = [e for e in run.events() if e.get("val_score") is not None]
+    except TrainingFailed as error:
+        say(f"Trial {number} failed: {error}")
+        return {**row, "failed": str(error), "run": str(folder), "said": report.said}
+    best = max(events, key=lambda e: e["val_score"])
+    run.update(state="tuned")
+    main = trial_plan.task.card.score
+    return {**row, main: best[f"val_{main}"], "val loss": best["val_loss"], "epochs": len(events),
+            "run": str(folder), "said": report.said}  # fmt: skip
+
+
+def _begun(trial_plan: Plan, folder: Path) -> tuple[Run, bool]:
+    """The run of a trial, and whether it was begun: it is taken up at its checkpoint, if it has one."""
+    if (folder / "run.json").is_file():
+        run = Run.open(folder)
+        if run.facts["recipe"] == asdict(trial_plan.recipe) and run.checkpoint("last") is not None:
+            return run, True
+    run = Run.create(folder, {"verb": "tune", **facts(trial_plan)}, overwrite=folder.exists())
+    seen_images.write(trial_plan, run.path)
+    return run, False
+
+
+class _Report(Callback):
+    """Tell the search about every epoch; stop what falls behind the median."""
+
+    def __init__(self, trial: Any) -> None:
+        self.trial = trial
+        self.said: list[list[Any]] = []
+
+    def epoch(self, training: Training, logs: dict[str, Any]) -> bool:
+        """Stop if the trial falls behind."""
+        self.said.append([training.epoch, logs["val_score"]])
+        _report(self.trial, self.said[-1:])
+        return bool(self.trial.should_prune())
+
+    def state(self) -> dict[str, Any]:
+        """What was said so far."""
+        return {"said": self.said}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Say it again: this search has not heard it."""
+        self.said = state["said"]
+        _report(self.trial, self.said)
+
+
+def score_of(row: Mapping[str, Any], search: Search) -> float | None:
+    """What the search is told of a trial: higher is better; None if it failed."""
+    main = search.first.task.card.score
+    if "failed" in row:
+        return None
+    return float(row[main] if search.first.task.metrics()[main].card.higher_is_better else -row[main])
