@@ -37,6 +37,7 @@ from sightline.training.failures import (
     stop_if_interrupted,
 )
 from sightline.training.lr_schedule import factor
+from sightline.training.progress import is_finished, is_out_of_time, progress_at_epoch, progress_of
 from sightline.training.recipe import Recipe, seconds
 from sightline.training.state import Training
 
@@ -115,7 +116,7 @@ def fit(
         with threads.few(models, recipe.batch_size or 32, devices), interruptible(training):
             if prepare is not None and not training.step:
                 _prepare(training, prepare, validate)
-            while not _finished(training):
+            while not is_finished(training):
                 _epoch(training, callbacks, train, validate)
             if prepare is not None:
                 _try_mean(training, validate, doubt)
@@ -211,19 +212,6 @@ def _keep_best(training: Training, values: dict[str, float], epoch: int, mean: M
     return True
 
 
-def _finished(training: Training) -> bool:
-    done = training.stopping or training.epoch > (training.recipe.epochs or 1)
-    return done or _out_of_time(training)
-
-
-def _out_of_time(training: Training) -> bool:
-    """Whether the budget leaves no more than the last validation; the first process decides for all."""
-    budget = seconds(training.recipe.time)
-    if budget is None:
-        return False
-    return bool(training.devices.gather(training.elapsed + training.reserved)[0] >= budget)
-
-
 def _epoch(
     training: Training,
     callbacks: Sequence[Callback],
@@ -252,7 +240,7 @@ def _epoch(
         **{f"train_{name}": float(total) / images for name, total in training.sums.items()},
         **values,
         "seconds": time.monotonic() - started,
-        "progress": _progress(training, len(train)),
+        "progress": progress_of(training, len(train)),
     }
     training.stopping = devices.agree(any([c.epoch(training, logs) for c in callbacks]))
     training.epoch, training.batch, training.sums = training.epoch + 1, 0, {}
@@ -274,7 +262,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
         layer.eval()
     every = seconds(recipe.checkpoint_every) or math.inf
     saved = clock = time.monotonic()
-    batches = train.epoch(training.epoch, training.batch, _begun(training, len(train)))
+    batches = train.epoch(training.epoch, training.batch, progress_at_epoch(training, len(train)))
     for batch in track(batches, f"epoch {training.epoch}", len(train) - training.batch):
         boundary = _boundary(training, len(train))
         with memory(training, "training"):
@@ -292,7 +280,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
                 training.save()
         if devices.world == 1 or training.step % 8 == 0:
             stop_if_interrupted(training)
-        if _out_of_time(training):
+        if is_out_of_time(training):
             break
 
 
@@ -320,7 +308,7 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
     number = training.epoch * batches + training.batch
     devices.seed(_mixed(training.seed, number, devices.rank))
     rng = torch.Generator(devices.device).manual_seed(_mixed(training.seed + 1, number, devices.rank))
-    share = factor(recipe, _progress(training, batches)) * training.plateau.scale
+    share = factor(recipe, progress_of(training, batches)) * training.plateau.scale
     training.lr = (recipe.lr or 0.0) * share
     for part, optimizer in training.optimizers.items():
         for group in optimizer.param_groups:
@@ -360,24 +348,6 @@ def _planned(recipe: Recipe) -> int:
     return (recipe.batch_size or 32) * (recipe.accumulate or 1)
 
 
-def _progress(training: Training, batches: int) -> float:
-    """How much of training is done, in [0, 1], by epochs or by time, whichever is further."""
-    done = (training.epoch - 1 + training.batch / max(batches, 1)) / (training.recipe.epochs or 1)
-    budget = seconds(training.recipe.time)
-    if budget:
-        times = (training.elapsed, training.reserved, training.prepared)
-        elapsed, validation, prepared = training.devices.gather(times)[0]
-        done = max(done, (elapsed - prepared) / max(budget - validation - prepared, 1e-9))
-    return min(done, 1.0)
-
-
-def _begun(training: Training, batches: int) -> float:
-    """Progress at the beginning of the epoch under way; with a budget of time, at this moment."""
-    if training.recipe.time:
-        return _progress(training, batches)
-    return (training.epoch - 1) / (training.recipe.epochs or 1)
-
-
 def _set_trainable(training: Training, batches: int) -> None:
     """Freeze what the recipe freezes, and free it again stage by stage."""
     backbone, recipe = training.model.backbone(), training.recipe
@@ -391,7 +361,7 @@ def _set_trainable(training: Training, batches: int) -> None:
     freeze(backbone, recipe.freeze)
     unfreeze = 1.0 if recipe.unfreeze is None else recipe.unfreeze
     if unfreeze < 1:
-        done = _progress(training, batches)
+        done = progress_of(training, batches)
         unfreeze_stage(backbone, max(0.0, (done - unfreeze) / max(1 - unfreeze, 1e-9)))
 
 
