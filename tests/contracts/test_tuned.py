@@ -15,7 +15,7 @@ import sightline as sl
 from sightline.core.run import Run
 from sightline.data.formats import coco, masks, yolo
 from sightline.data.open import open_data
-from sightline.evaluation import conclusions
+from sightline.evaluation import baselines
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import Graph
 from sightline.inference.model_folder import restore
@@ -166,7 +166,7 @@ kept = Training.save
 def test_resumed_it_ends_with_the_same_weights(
     task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conclusions, "baselines", lambda *_: {})  # of no matter here, and slow
+    monkeypatch.setattr(baselines, "predict_baselines", lambda *_: {})  # of no matter here, and slow
     how: dict[str, Any] = {**QUICK, "checkpoint_every": "0.001s", "batch_size": 3}
     whole = sl.train(str(folder(task)), task=task, out=tmp_path / "whole", pretrained="yes", **how)
     cut_short.saved = 0  # type: ignore[attr-defined]

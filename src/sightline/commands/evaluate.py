@@ -20,7 +20,8 @@ from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
-from sightline.evaluation import conclusions
+from sightline.evaluation import conclusions, scoring, test_ledger
+from sightline.evaluation.attempt import exhibits
 from sightline.evaluation.run_data import as_trained, open_own, same_question
 from sightline.inference import threads
 from sightline.inference.model_folder import restore
@@ -64,18 +65,18 @@ def run(
         is_own, dataset = True, mine
     part, name = _part(dataset, split)
     held = mine.subset(mine.where("test")) if mine is not None and name == "all" else part
-    looks = conclusions.look_at_test(opened_run, held, "evaluate") if name in ("test", "all") else 0
+    looks = test_ledger.record_test_access(opened_run, held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
     settings = model.settings
     loader = batches(part, model.settings, batch_size=64)
     model = model.to(devices.device)
     with threads.few([model], 64, devices):
         prediction = predict(model, loader, devices)
-    scores, metrics = conclusions.scored(task, prediction.prediction, prediction.truth, part.groups)
+    scores, metrics = scoring.score(task, prediction.prediction, prediction.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = conclusions.verdicts(task, results, metrics, {}, part.groups, prediction.truth)
     results.verdicts += _doubts(opened_run, dataset, part, is_own, name, looks)
-    results.exhibits = conclusions.exhibits(
+    results.exhibits = exhibits(
         task, prediction.prediction, prediction.truth, prediction.ids, settings, results.verdicts
     )
     results.extra = {"run": str(opened_run.path), "looks": looks}

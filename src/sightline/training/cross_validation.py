@@ -16,7 +16,8 @@ from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
 from sightline.errors import UsageError
-from sightline.evaluation import conclusions
+from sightline.evaluation import conclusions, scoring
+from sightline.evaluation.attempt import exhibits
 from sightline.inference.model_folder import read_card
 from sightline.report import page
 from sightline.report.page import Page, Section
@@ -139,20 +140,20 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     ids, prediction, truth = all_of("test")
     where = {item: i for i, item in enumerate(dataset.ids)}
     groups = None if dataset.groups is None else dataset.groups[[where[i] for i in ids]]
-    scores, network = conclusions.scored(task, prediction, truth, groups)
+    scores, network = scoring.score(task, prediction, truth, groups)
     results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
     beside = {}
     everywhere = [n for n in runs[0].results.baselines if all(n in run.results.baselines for run in runs)]
     for name in everywhere:
         _, predicted, true = all_of(f"test.{name}")
-        results.baselines[name], beside[name] = conclusions.scored(task, predicted, true, groups)
+        results.baselines[name], beside[name] = scoring.score(task, predicted, true, groups)
     results.verdicts = conclusions.verdicts(task, results, network, beside, groups, truth)
     sentences = (v for run in runs for v in run.results.verdicts)
     results.verdicts += dict.fromkeys(
         v for v in sentences if "is left out" in v
     )  # why a baseline is not there
     settings = read_card(runs[0].path)[1]["settings"]
-    results.exhibits = conclusions.exhibits(task, prediction, truth, ids, settings, results.verdicts)
+    results.exhibits = exhibits(task, prediction, truth, ids, settings, results.verdicts)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
     results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
     Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)

@@ -26,6 +26,7 @@ from sightline.core.report import (
 from sightline.core.run import Run, scoreboard
 from sightline.data.io.pixels import picture
 from sightline.evaluation import conclusions
+from sightline.evaluation.attempt import attempt
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.training.plan import Plan
@@ -54,7 +55,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
                 [beside(results, card.name, card.percent), replace(scoreboard(results), title="")]),
         Section("A closer look", exhibits=results.exhibits),
-        conclusions.attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
+        attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip
@@ -69,7 +70,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
 def beside(results: Results, name: str, percent: bool) -> Intervals:
     """The main score of network and baselines, as points with intervals."""
     scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
-    return Intervals(f"{conclusions.capital(name)}, network and baselines", name, scores, percent)
+    return Intervals(f"{conclusions.capitalized(name)}, network and baselines", name, scores, percent)
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:

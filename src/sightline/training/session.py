@@ -18,7 +18,8 @@ from sightline.core.run import Run
 from sightline.data.split import splits_from_json, splits_to_json
 from sightline.devices import Devices
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
-from sightline.evaluation import conclusions
+from sightline.evaluation import baselines, conclusions, cost, scoring, test_ledger
+from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
 from sightline.training import first_step, run_report, seen_images, teacher_run
 from sightline.training.arguments import Asked
@@ -83,7 +84,7 @@ def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
         results = _tested(plan, run, model, devices, elapsed)
         if devices.first:
             storage.write_json(run.path / "results.json", results.to_json())
-            conclusions.attempt("The report", lambda: run_report.write(run, plan, model, results), None, [])
+            attempt("The report", lambda: run_report.write(run, plan, model, results), None, [])
             run.update(state="done", seconds=round(elapsed, 1))
     devices.wait()
     return run
@@ -108,13 +109,13 @@ def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
 def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
     """Open the test set: network and baselines on the same images."""
     test = plan.part("test")
-    looks = conclusions.look_at_test(run, test, "train") if devices.first else 0
+    looks = test_ledger.record_test_access(run, test, "train") if devices.first else 0
     prediction = predict_part(model, plan, test, devices)
     if not devices.first:
         return Results(plan.task.card.name, "", "test", 0, {})
     prediction = prediction.in_order(test.ids)
     groups = test.groups
-    scores, network = conclusions.scored(plan.task, prediction.prediction, prediction.truth, groups)
+    scores, network = scoring.score(plan.task, prediction.prediction, prediction.truth, groups)
     results = Results(plan.task.card.name, plan.dataset.name, "test", len(test), scores)
     run.save_predictions("test", prediction.ids, prediction.prediction, prediction.truth, groups)
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
@@ -122,8 +123,8 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     beside = _beside(plan, run, results, frozen_for(plan, devices, failed), failed)
     results.verdicts = conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth)
     results.verdicts += failed
-    results.verdicts += conclusions.without_leaks(plan.task, plan.findings, prediction, groups)
-    results.verdicts += conclusions.diagnose(run)
+    results.verdicts += conclusions.scores_without_leaks(plan.task, plan.findings, prediction, groups)
+    results.verdicts += conclusions.diagnose_training(run)
     chosen, says = seen_images.told(run.path), "chose the weights that this run began with"
     results.verdicts += conclusions.without(plan.task, chosen, prediction, groups, says)
     results.verdicts += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
@@ -132,7 +133,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
             "choosing among runs by them makes the numbers optimistic."
         )
-    results.exhibits = conclusions.exhibits(
+    results.exhibits = exhibits(
         plan.task,
         prediction.prediction,
         prediction.truth,
@@ -140,7 +141,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         model.settings,
         results.verdicts,
     )
-    results.extra = {"test looks": looks, "cost": conclusions.cost(model, plan.settings, run, elapsed)}
+    results.extra = {"test looks": looks, "cost": cost.measure_cost(model, plan.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.verdicts.append(f"Confidence: {model.settings['calibration']}")
@@ -154,10 +155,10 @@ def _beside(
     """Score the baselines into `results` and keep what they said; the metrics with their statistics."""
     train, test = plan.part("train"), plan.part("test")
     beside = {}
-    predictions = conclusions.baselines(plan.task, train, test, plan.settings, frozen, failed)
+    predictions = baselines.predict_baselines(plan.task, train, test, plan.settings, frozen, failed)
     for name, prediction in predictions.items():
-        score = partial(conclusions.scored, plan.task, prediction, test.targets, test.groups)
-        judged = conclusions.attempt(f"The score of the baseline {name}", score, None, failed)
+        score = partial(scoring.score, plan.task, prediction, test.targets, test.groups)
+        judged = attempt(f"The score of the baseline {name}", score, None, failed)
         if judged is not None:
             results.baselines[name], beside[name] = judged
             run.save_predictions(f"test.{name}", test.ids, prediction, test.targets, test.groups)

@@ -17,8 +17,8 @@ from sightline.core.predictor import Outcome
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
-from sightline.inference.prelabels import written_formats
 from sightline.inference.sources import Answer, Sources
+from sightline.inference.writers.dataset import written_formats
 from sightline.ops.masks import iou
 
 N = 3
@@ -118,7 +118,7 @@ def test_class_maps_with_their_pictures(scenes: Callable, tmp_path: Path) -> Non
 
 def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> None:
     scenes("boxes")
-    with pytest.raises(UsageError, match=r"--as is one of pictures, csv, .*label-studio.*Received 'cvta'"):
+    with pytest.raises(UsageError, match=r"--as is one of pictures, .*csv, .*label-studio.*Received 'cvta'"):
         answer(tmp_path, "cvta")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/mine.txt").write_text("truth")
