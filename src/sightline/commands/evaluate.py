@@ -98,8 +98,8 @@ def _opened(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
-        span, exif = run.facts["settings"].get("pixel_range"), run.facts["asked"].get("exif")
+        truth = TASKS.load(run.record.settings["task"]).CARD.truth
+        span, exif = run.record.settings.get("pixel_range"), run.record.arguments.get("exif")
         return open_data(
             str(data),
             truth=truth,
@@ -135,7 +135,7 @@ def _doubts(run: Run, dataset: Dataset, part: Dataset, is_own: bool, name: str, 
             f"{shared} of these images have the names of images that the model was trained on. If they are "
             "the same, the score says little about new images."
         )
-    if is_own and dataset.fingerprint() != run.facts["data"]["fingerprint"]:
+    if is_own and dataset.fingerprint() != run.record.data.fingerprint:
         sentences.append(
             "The data have changed since the run was trained: an image, a label or a name is new."
         )

@@ -22,7 +22,7 @@ def measure_cost(
         model.eval()(image)
     return {
         "seconds": round(elapsed, 1),
-        "joules": run.facts.get("joules"),
+        "joules": run.record.joules,
         "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
         "flops": counter.get_total_flops(),
         "device": str(device),

@@ -93,14 +93,14 @@ def asked(run: Run, plan: Plan) -> Section:
             words += [f"--{option}", str(value)]
     for name in plan.asked.accept:
         words += ["--accept", name]
-    words += ["--folds", str(run.facts["folds"])] if "folds" in run.facts else []
+    words += ["--folds", str(run.record.folds)] if run.record.folds is not None else []
     text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
     rows = [[k, v] for k, v in plan.why.items()]
     recipe = [[k, str(v)] for k, v in vars(plan.recipe).items() if v is not None]
-    facts = run.facts
-    machine = [["machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())],
-               ["versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())],
-               ["started", facts["started"]]]  # fmt: skip
+    record = run.record
+    machine = [["machine", ", ".join(f"{k} {v}" for k, v in record.environment.items())],
+               ["versions", ", ".join(f"{k} {v}" for k, v in record.versions.items())],
+               ["started", record.started]]  # fmt: skip
     return Section("What was asked", text, [
         Table("Decisions", ["what", "choice and reason"], rows + machine),
         Table("Recipe", ["setting", "value"], recipe),

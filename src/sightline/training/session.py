@@ -26,7 +26,7 @@ from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
-from sightline.training.runner import card_of, facts, fit, frozen_for, predict_part, sized
+from sightline.training.runner import card_of, fit, frozen_for, predict_part, run_record, sized
 
 
 def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
@@ -38,7 +38,7 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
         say(line)
     out = devices.gather(out)[0]
     if devices.first:
-        created = Run.create(out, {"verb": "train", **facts(plan)}, overwrite=overwrite)
+        created = Run.create(out, run_record(plan, "train"), overwrite=overwrite)
         assignment = splits_to_json(plan.dataset, plan.dataset.splits)
         storage.write_json(out / "splits.json", assignment)
         seen_images.write(plan, out)
@@ -52,25 +52,25 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
 def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
     """Go on with a run: same data, wherever they lie now, same split, same recipe."""
     path = run.path
-    if run.facts["verb"] == "tune":
-        search = path if "trials" in run.facts else path.parent
+    if run.record.command == "tune":
+        search = path if run.record.trials is not None else path.parent
         raise UsageError(f"{path} is of a search: go on with `sightline tune {data} --resume {search}`.")
     if not (path / "splits.json").is_file():
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
-    if run.facts["state"] == "done":
+    if run.record.status == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
-    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.facts["asked"]))
+    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.record.arguments))
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
     plan = make_plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
     splits_from_json(plan.dataset, stored)
     same_data(run, plan.dataset, data)
-    record = run.facts
+    record = run.record
     plan = replace(
-        plan, asked=arguments, recipe=Recipe(**record["recipe"]), settings=record["settings"],
-        why=record["why"], notes=tuple(record["notes"]),
+        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings,
+        why=record.why, notes=record.notes,
     )  # fmt: skip
     teacher_run.unchanged(plan, run)
-    began = run.facts.get("weights", "scratch") != "scratch" and arguments.weights is None
+    began = (run.record.weights or "scratch") != "scratch" and arguments.weights is None
     if began and plan.start.pretrained == "no" and run.checkpoint("last") is None:
         raise DataError(f"{path} began with weights that cannot be had now. {plan.start.reason}.")
     devices = Devices.start(arguments.device, plan.recipe.precision)
@@ -85,7 +85,7 @@ def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
         if devices.first:
             storage.write_json(run.path / "results.json", results.to_json())
             attempt("The report", lambda: run_report.write(run, plan, model, results), None, [])
-            run.update(state="done", seconds=round(elapsed, 1))
+            run.update(status="done", seconds=round(elapsed, 1))
     devices.wait()
     return run
 
@@ -145,7 +145,8 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.verdicts.append(f"Confidence: {model.settings['calibration']}")
-    results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
+    if run.record.pruned is not None:
+        results.extra["pruned"] = run.record.pruned
     return results
 
 
@@ -181,7 +182,7 @@ def _state(run: Run, devices: Devices) -> Iterator[None]:
     """Lock the run; write down how it ended."""
     if devices.first:
         run.lock()
-        run.update(state="running")
+        run.update(status="running")
     try:
         yield
     except BaseException as error:
@@ -199,8 +200,7 @@ def _note_end(run: Run, error: BaseException) -> None:
     try:
         best = run.checkpoint("best")
         if best is not None and not (run.path / "model" / "model.json").is_file():
-            record = {k: run.facts[k] for k in ("settings", "info", "task_options")}
-            run.save_model(best[0]["model"], record)
-        run.update(state="interrupted" if interrupted else "failed", error=str(error))
+            run.save_model(best[0]["model"], run.record.card)
+        run.update(status="interrupted" if interrupted else "failed", error=str(error))
     except SightlineError:
         say(f"{run.path} could not be updated; its checkpoints are as they were.")

@@ -366,7 +366,7 @@ def test_forms_are_told_by_the_ending_or_by_name(run: Callable[..., Any], tmp_pa
         run("p", out=Path("table.xlsx"))
     with pytest.raises(UsageError, match="--out"):
         run("p", as_="csv")
-    with pytest.raises(UsageError, match="pictures, .*csv, "):
+    with pytest.raises(UsageError, match=r"pictures, .*csv, "):
         run("p", out=Path("o"), as_="vox")
 
 
