@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from sightline.console import say
 from sightline.data.io.encode import encode_png
@@ -13,32 +11,22 @@ from sightline.data.io.video_writer import VideoWriter
 from sightline.errors import UnreadableImage
 from sightline.inference.output_paths import Places
 from sightline.inference.sources import Answer
-from sightline.inference.writers.context import Write, WriterContext
-
-NAME, ENDING = "pictures", ""
+from sightline.inference.writers.context import Writer, WriterContext
 
 
-@contextmanager
-def open_writer(context: WriterContext) -> Iterator[Write]:
-    """Annotated pictures, and an annotated .mp4 for each film, in the folders that the sources have."""
-    album = _Album(context)
-    try:
-        yield album.add
-    finally:
-        album.close()
+class AnnotatedWriter(Writer):
+    """Annotated images, and an annotated .mp4 for each video, in the folders that the sources have."""
 
-
-class _Album:
-    """Drawn pictures and films in a folder."""
+    name, ending = "pictures", ""
 
     def __init__(self, context: WriterContext) -> None:
-        self._context = context
+        super().__init__(context)
         self._places = Places(context.out, context.sources)
         self._film: Video | None = None
         self._file = context.out
         self._writer: VideoWriter | None = None
 
-    def add(self, answer: Answer) -> None:
+    def write(self, answer: Answer) -> None:
         """Write one picture or frame."""
         item, outcome = answer.input, answer.outcome
         if outcome.error:
@@ -48,7 +36,7 @@ class _Album:
         except UnreadableImage as error:  # read by windows, and too large as a whole
             say(f"{item.id}: no picture was drawn, it {error.detail}.")
             return
-        drawn = self._context.kind.drawn(image, outcome.prediction, outcome.row, self._context.names)
+        drawn = self.context.kind.drawn(image, outcome.prediction, outcome.row, self.context.names)
         if item.film is None:
             self._places.file(item.name, ".png").write_bytes(encode_png(drawn))
             return
@@ -67,3 +55,6 @@ class _Album:
             self._writer.close()
             say(f"{self._file}: {self._writer.frames} frames, {self._writer.said}")
         self._writer = None
+
+
+WRITER = AnnotatedWriter

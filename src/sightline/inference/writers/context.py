@@ -1,19 +1,18 @@
-"""What every writer of predictions is given, and the files it may make."""
+"""What every writer of predictions is given and has, and the files it may make."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TextIO
+from typing import ClassVar, Literal, TextIO
 
+from sightline.core.dataset import Classes
 from sightline.errors import UsageError
 from sightline.inference.presenters import Kind
 from sightline.inference.sources import Answer, Sources
-
-Write = Callable[[Answer], None]
 
 
 @dataclass(frozen=True)
@@ -36,17 +35,56 @@ class WriterContext:
     sources: Sources
     model: str
 
+    @property
+    def classes(self) -> Classes:
+        """The class table."""
+        return Classes(tuple(self.names), tuple(self.ids))
 
-@contextmanager
-def text_file(out: Path) -> Iterator[TextIO]:
+    @property
+    def folder(self) -> str:
+        """The folder that all sources lie in; empty where there is none."""
+        return "" if self.sources.root is None else str(self.sources.root)
+
+
+class Writer(ABC):
+    """Writes predictions in one form, one image after the other.
+
+    Attributes:
+        name: As `--as` names the form.
+        ending: Of `--out`, where that names the form too; "" for a folder.
+        holds: Only predictions of objects, or of class maps; "" for any.
+        unfiltered: Whether weak objects are written too, unless it is asked otherwise: to measure with.
+    """
+
+    name: ClassVar[str] = ""
+    ending: ClassVar[str | None] = None
+    holds: ClassVar[Literal["", "objects", "maps"]] = ""
+    unfiltered: ClassVar[bool] = False
+
+    def __init__(self, context: WriterContext) -> None:
+        self.context = context
+
+    @abstractmethod
+    def write(self, answer: Answer) -> None:
+        """Write what was predicted of one image, or that it was not read."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Write what could not be written before the last image."""
+
+    def abort(self) -> None:
+        """End where prediction broke off; what is there stays."""
+        self.close()
+
+
+def text_file(out: Path) -> TextIO:
     """A new text file, in folders that are made."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", encoding="utf-8", newline="") as stream:
-        yield stream
+    return out.open("w", encoding="utf-8", newline="")
 
 
 def unique_names(context: WriterContext, ending: str) -> list[str]:
-    """Names of the files that pictures will have.
+    """Names of the files that images will have.
 
     Raises:
         UsageError: If two would share one.
@@ -68,8 +106,3 @@ def unused(file: Path) -> Path:
     if file.exists():
         raise UsageError(f"{file} is there already, and may be somebody's truth: choose another --out.")
     return file
-
-
-def source_folder(context: WriterContext) -> str:
-    """The folder that all sources lie in; empty where there is none."""
-    return "" if context.sources.root is None else str(context.sources.root)

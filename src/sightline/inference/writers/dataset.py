@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from sightline.console import quiet, say
-from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.instances import Instances
+from sightline.core.dataset import Dataset
 from sightline.data.formats import FORMATS
 from sightline.data.io.pixels import Files, Pages
 from sightline.errors import UsageError
 from sightline.inference.sources import Answer
+from sightline.inference.writers.context import Writer, WriterContext
 
 
 def written_formats() -> list[str]:
@@ -24,52 +20,59 @@ def written_formats() -> list[str]:
     return [name for name in FORMATS.names() if hasattr(FORMATS.load(name), "write")]
 
 
-@contextmanager
-def collected(name: str, out: Path, names: list[str], ids: list[int]) -> Iterator[Callable[[Answer], None]]:
-    """Gathers predictions (compressed, so many fit), and writes all of them with their pictures at the end.
+class DatasetWriter(Writer):
+    """Gathers predictions (compressed, so many fit), and writes all of them with their images at the end.
 
     Args:
-        name: Of the format.
-        out: Folder, new or empty.
-        names: Name of each class.
-        ids: Id of each class as annotated.
+        context: What a writer must know; `out` is a folder, new or empty.
+        format: Name of the format.
 
     Raises:
         UsageError: If the folder is not empty, or frames of a film are to be written, which are no files.
         DataError: If the format cannot hold such predictions.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UsageError(f"{out} is there already, and may be somebody's truth: choose another --out.")
-    module: ModuleType = FORMATS.load(name)
-    places: list[tuple[Path, int]] = []
-    stems: list[str] = []
-    predictions: list[Any] = []
 
-    def add(answer: Answer) -> None:
+    def __init__(self, context: WriterContext, format: str) -> None:
+        super().__init__(context)
+        out = context.out
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise UsageError(f"{out} is there already, and may be somebody's truth: choose another --out.")
+        self._format, self._module = format, FORMATS.load(format)
+        self._places: list[tuple[Path, int]] = []
+        self._names: list[str] = []
+        self._predictions: list[Any] = []
+
+    def write(self, answer: Answer) -> None:
+        """Keep what was predicted of one image."""
         item, outcome = answer.input, answer.outcome
         if outcome.error:
             return
         if not isinstance(item.pixels, Files | Pages):
-            raise UsageError(f"--as {name} is for pictures in files. {item.id} is a frame: use --as jsonl.")
-        prediction = outcome.prediction
-        if isinstance(prediction, Instances):
-            prediction = replace(prediction, scores=None)
-        places.append(item.pixels.place(0))
-        stems.append(item.name)
-        predictions.append(prediction.packed())
-        if len(predictions) == 1:  # a format that cannot hold such predictions says so now, not after hours
+            raise UsageError(
+                f"--as {self._format} is for pictures in files. {item.id} is a frame: use --as jsonl."
+            )
+        self._places.append(item.pixels.place(0))
+        self._names.append(item.name)
+        self._predictions.append(outcome.prediction.packed())
+        if len(self._predictions) == 1:  # a format that cannot hold such says so now, not after hours
             with tempfile.TemporaryDirectory() as trial, quiet():
-                module.write(dataset(), Path(trial) / "trial")
+                self._module.write(self._dataset(), Path(trial) / "trial")
 
-    def dataset() -> Dataset:
-        paged = any(page for _, page in places)
-        pixels = Pages(places) if paged else Files([path for path, _ in places])
-        targets, classes = type(predictions[0]).cat(predictions), Classes(tuple(names), tuple(ids))
-        return Dataset("predictions", name, stems, pixels, targets, classes)
+    def _dataset(self) -> Dataset:
+        """What was predicted, with the images that it was predicted of."""
+        paged = any(page for _, page in self._places)
+        pixels = Pages(self._places) if paged else Files([path for path, _ in self._places])
+        targets = type(self._predictions[0]).cat(self._predictions)
+        return Dataset("predictions", self._format, self._names, pixels, targets, self.context.classes)
 
-    yield add
-    if not predictions:
-        say(f"Nothing was written to {out}: no picture could be read.")
-        return
-    where = module.write(dataset(), out)
-    say(f"{where}: {len(predictions):,} pictures with what was predicted, as a data set ({name}).")
+    def close(self) -> None:
+        """Write the data set."""
+        if not self._predictions:
+            say(f"Nothing was written to {self.context.out}: no picture could be read.")
+            return
+        where = self._module.write(self._dataset(), self.context.out)
+        n = len(self._predictions)
+        say(f"{where}: {n:,} pictures with what was predicted, as a data set ({self._format}).")
+
+    def abort(self) -> None:
+        """Write nothing: half a data set is none."""

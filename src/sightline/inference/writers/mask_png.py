@@ -1,54 +1,40 @@
-"""Class maps as PNG files of class ids."""
+"""Class maps as PNG files of class ids, as the format `masks` writes them."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import numpy as np
-
-from sightline.core.targets.masks import VOID
-from sightline.data.io.encode import encode_png
-from sightline.errors import UsageError
+from sightline.data.formats.masks import palette, table_text
+from sightline.data.parsing.map_writing import png_of
 from sightline.inference.sources import Answer
-from sightline.inference.writers.context import Write, WriterContext, unique_names, unused
-from sightline.ops.draw import Colour, colour_of
-
-NAME, HOLDS = "masks", "maps"
+from sightline.inference.writers.context import Writer, WriterContext, unique_names, unused
 
 
-@contextmanager
-def open_writer(context: WriterContext) -> Iterator[Write]:
-    """A PNG of class ids as annotated for each picture, under its name; and classes.json with their names.
+class MaskWriter(Writer):
+    """A PNG for each image, under its name, and classes.json; the images stay where they are.
 
     Nothing that is there is overwritten: it may be somebody's truth.
     """
-    if max(context.ids, default=0) > VOID:
-        raise UsageError(f"A PNG of 8 bits holds class ids up to {VOID}. Received {max(context.ids)}.")
-    for name in ("classes.json", *unique_names(context, ".png")):
-        unused(context.out / name)
-    context.out.mkdir(parents=True, exist_ok=True)
-    table = dict(zip(map(str, context.ids), context.names, strict=True))
-    text = json.dumps(table, ensure_ascii=False, indent=1)
-    (context.out / "classes.json").write_text(f"{text}\n", encoding="utf-8")
-    ids = np.full(VOID + 1, VOID, dtype=np.uint8)
-    ids[: len(context.ids)] = context.ids
-    palette = _palette(context.ids)
 
-    def write(answer: Answer) -> None:
-        outcome = answer.outcome
-        if not outcome.error:
-            file = unused(context.out / answer.input.file(".png"))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(encode_png(ids[outcome.prediction.map(0)], palette))
+    name, holds = "masks", "maps"
 
-    yield write
+    def __init__(self, context: WriterContext) -> None:
+        super().__init__(context)
+        for name in ("classes.json", *unique_names(context, ".png")):
+            unused(context.out / name)
+        context.out.mkdir(parents=True, exist_ok=True)
+        (context.out / "classes.json").write_text(table_text(context.classes), encoding="utf-8")
+        self._palette = palette(context.classes)
+
+    def write(self, answer: Answer) -> None:
+        """Write the map of one image."""
+        if answer.outcome.error:
+            return
+        file = unused(self.context.out / answer.input.file(".png"))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        class_map = answer.outcome.prediction.map(0)
+        file.write_bytes(png_of(class_map, self.context.classes.ids, self._palette))
+
+    def close(self) -> None:
+        """Nothing is left to write."""
 
 
-def _palette(ids: Sequence[int]) -> list[Colour]:
-    """A colour for each number from 0 to 255: that of the class whose id it is."""
-    palette: list[Colour] = [(0, 0, 0)] * (VOID + 1)
-    for k, number in enumerate(ids):
-        palette[number] = colour_of(k)
-    return palette
+WRITER = MaskWriter

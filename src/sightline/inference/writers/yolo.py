@@ -1,57 +1,51 @@
-"""Boxes or polygons in a text file an image, in the form of Darknet."""
+"""Objects in a text file an image, as the format `yolo` writes it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-from sightline.data.formats.yolo import shares
+from sightline.console import say
+from sightline.core.dataset import Classes
+from sightline.data.formats.yolo import config_text, label_text
+from sightline.data.parsing.writing import objects_of
 from sightline.inference.sources import Answer
-from sightline.inference.writers.context import Write, WriterContext, source_folder, unique_names, unused
-
-NAME, HOLDS = "yolo", "objects"
+from sightline.inference.writers.context import Writer, WriterContext, unique_names, unused
 
 
-@contextmanager
-def open_writer(context: WriterContext) -> Iterator[Write]:
-    """A text file a picture: class cx cy w h, in shares of its size, or class and the corners of a polygon
-    where objects have masks; and data.yaml with the names.
+class YoloWriter(Writer):
+    """The label files without their images, to lie in `labels` beside `images`, and data.yaml.
 
-    The form of Darknet (Redmon, pjreddie.com/darknet/yolo), so that it can be trained on; a picture without
-    objects has an empty file. Nothing that is there is overwritten: it may be somebody's truth.
+    Classes are numbered from 0, since those who train on it want no holes. A line has no place for a score.
+    An image without objects has an empty file. Nothing that is there is overwritten: it may be somebody's
+    truth.
     """
-    for name in ("data.yaml", *unique_names(context, ".txt")):
-        unused(context.out / name)
-    context.out.mkdir(parents=True, exist_ok=True)
-    (context.out / "data.yaml").write_text(_data_yaml(context), encoding="utf-8")
 
-    def write(answer: Answer) -> None:
-        outcome = answer.outcome
-        if outcome.error:
+    name, holds = "yolo", "objects"
+
+    def __init__(self, context: WriterContext) -> None:
+        super().__init__(context)
+        for name in ("data.yaml", *unique_names(context, ".txt")):
+            unused(context.out / name)
+        self._classes = Classes(tuple(context.names))
+        images = Path(context.folder)
+        is_usual = images.name == "images"
+        parts = {"path": str(images.parent if is_usual else images), "train": "images" if is_usual else "."}
+        text = f"# Predictions of {context.model}\n{config_text(parts, self._classes)}"
+        context.out.mkdir(parents=True, exist_ok=True)
+        (context.out / "data.yaml").write_text(text, encoding="utf-8")
+        say(f"The format 'yolo' cannot hold scores; not written to {context.out}.")
+
+    def write(self, answer: Answer) -> None:
+        """Write the label file of one image."""
+        if answer.outcome.error:
             return
-        file = context.out / answer.input.file(".txt")
-        lines, prediction = [], outcome.prediction
-        masks = prediction.masks or [None] * len(prediction.labels)
-        for label, box, mask in zip(
-            prediction.labels.tolist(), prediction.boxes.tolist(), masks, strict=True
-        ):
-            if mask is None or mask[2].any():  # there is no polygon of nothing
-                numbers = shares(box, mask, tuple(prediction.sizes[0].tolist()))
-                lines.append(" ".join([str(label), *(f"{v:.6f}" for v in numbers)]))
+        file = unused(self.context.out / answer.input.file(".txt"))
         file.parent.mkdir(parents=True, exist_ok=True)
-        unused(file).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        for size, objects in objects_of(answer.outcome.prediction):
+            file.write_text(label_text(objects, size, self._classes), encoding="utf-8")
 
-    yield write
+    def close(self) -> None:
+        """Nothing is left to write."""
 
 
-def _data_yaml(context: WriterContext) -> str:
-    """Where the pictures are and what the classes are called; JSON strings are YAML too."""
-    folder = source_folder(context)
-    top, part = (str(Path(folder).parent), "images") if Path(folder).name == "images" else (folder, ".")
-    names = "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(context.names))
-    return (
-        f"# Predictions of {context.model}: class, centre, width and height.\n"
-        f"path: {json.dumps(top, ensure_ascii=False)}\ntrain: {part}\nnames:\n{names}"
-    )
+WRITER = YoloWriter
