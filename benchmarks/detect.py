@@ -27,6 +27,7 @@ import sightline as sl
 from _common import arguments, report
 from sightline.core.model import Model
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.core.targets.instances import Instances
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
@@ -97,7 +98,7 @@ def ours(data: Path, size: int, out: Path) -> float:
     run_plan = make_plan(
         Asked(str(data), pretrained="no", recipe={"size": size, "epochs": 4, "batch_size": 16})
     )
-    devices, run, watch = Devices.start("cpu"), Run.create(out, {}, overwrite=True), Watch()
+    devices, run, watch = Devices.start("cpu"), Run.create(out, RunRecord(), overwrite=True), Watch()
     model = build_model(run_plan).to(memory_format=torch.channels_last)
     batches = loader(run_plan, run_plan.part("train"), devices, train=True)
     gradient.fit(model, batches, watch.validate, run_plan.recipe, run, devices, seed=0, callbacks=[watch])

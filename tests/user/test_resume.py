@@ -97,7 +97,7 @@ def test_killed_at_ten_random_moments(photos: Path, tmp_path: Path, workers: int
             assert process.exitcode == 0
             break
         kills, resume = kills + 1, (broken / "splits.json").is_file()
-        if Run.open(broken).facts["state"] == "done":
+        if Run.open(broken).record.status == "done":
             break
     assert kills >= 10
     one, two = (p / "model" / "model.safetensors" for p in (whole, broken))

@@ -28,7 +28,7 @@ from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Sources
 from sightline.inference.summary import SHOWN, Predicted
-from sightline.inference.writers import full_row
+from sightline.inference.writers.jsonl import full_row
 from sightline.runtime.rows import Row
 
 FORM = "parquet"

@@ -20,7 +20,7 @@ from sightline.inference.filters import Wish, kept, least_of
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Answer, Sources
-from sightline.inference.writers import full_row
+from sightline.inference.writers.jsonl import full_row
 from sightline.runtime.rows import Row
 
 _PIXELS = "SIGHTLINE_MAX_PIXELS"

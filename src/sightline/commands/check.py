@@ -102,7 +102,7 @@ def run(
     """See `sightline.api.check`."""
     truth = None if task is None else TASKS.load(task).CARD.truth
     if run is not None:
-        pixel_range = pixel_range or Run.open(run).facts.get("asked", {}).get("pixel_range")
+        pixel_range = pixel_range or Run.open(run).record.arguments.get("pixel_range")
     dataset = open_data(
         data,
         truth=truth,

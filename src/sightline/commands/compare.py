@@ -135,7 +135,7 @@ def run(*runs: Path) -> Comparison:
     names = [p.name for p in paths] if len({p.name for p in paths}) == len(paths) else [str(p) for p in paths]
     for other, name in zip(opened_runs[1:], names[1:], strict=True):
         _same_question(opened_runs[0], other, names[0], name)
-    task = task_from(opened_runs[0].facts)
+    task = task_from(opened_runs[0].record.card)
     pairs = [
         _pair(task, opened_runs[0], f, names[0], n) for f, n in zip(opened_runs[1:], names[1:], strict=True)
     ]
@@ -144,12 +144,12 @@ def run(*runs: Path) -> Comparison:
 
 def _same_question(first: Run, other: Run, a: str, b: str) -> None:
     """Refuse runs that were asked different things."""
-    tasks = [r.facts["settings"]["task"] for r in (first, other)]
+    tasks = [r.record.settings["task"] for r in (first, other)]
     if tasks[0] != tasks[1]:
         raise UsageError(f"{a} is a run of {tasks[0]} and {b} of {tasks[1]}: they cannot be compared.")
     for what, x, y in (
         ("classes", first.classes, other.classes),
-        ("outputs", *(tuple(r.facts["data"].get("outputs") or ()) for r in (first, other))),
+        ("outputs", *(r.record.data.outputs for r in (first, other))),
     ):
         if x != y:
             odd = ", ".join(sorted(set(x) ^ set(y))) or "their order"
@@ -215,7 +215,7 @@ def _notes(runs: list[Run], pairs: list[Pair]) -> list[str]:
         for pair in pairs
         if any(pair.alone)
     ]
-    if len({r.facts["data"]["fingerprint"] for r in runs}) > 1:
+    if len({r.record.data.fingerprint for r in runs}) > 1:
         notes.append(
             "The runs were made with data of different fingerprints: images are matched by name and label."
         )

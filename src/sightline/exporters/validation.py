@@ -18,7 +18,7 @@ from sightline.core.report import Score
 from sightline.core.task import Task
 from sightline.data.loading.preprocess import view
 from sightline.data.loading.tiles import batches, tiled
-from sightline.evaluation import conclusions
+from sightline.evaluation import scoring
 from sightline.exporters.drift import LIMIT, apart, first
 from sightline.exporters.graph import Array, Graph, Runner, traced
 from sightline.exporters.nms_graph import suppresses
@@ -101,8 +101,8 @@ def gate(
         comparison.add(batch)
     before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
     name = task.card.score
-    scores, metrics = conclusions.scored(task, before, loader.targets, part.groups)
-    others, _ = conclusions.scored(task, after, loader.targets, part.groups)
+    scores, metrics = scoring.score(task, before, loader.targets, part.groups)
+    others, _ = scoring.score(task, after, loader.targets, part.groups)
     card = metrics[name].card
     fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
     fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
