@@ -16,7 +16,7 @@ import torch
 
 from sightline.console import say, track
 from sightline.core.dataset import Dataset
-from sightline.core.metric import Metric
+from sightline.core.metric import Metric, MetricCollection
 from sightline.core.report import Exhibit, Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
@@ -43,12 +43,10 @@ def scored(
     task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
     """Every metric of the task with its interval, and the metrics with their statistics."""
-    metrics = dict(task.metrics())
-    scores = {}
-    for name, metric in metrics.items():
-        metric.update(prediction, truth)
-        scores[name] = intervals.score(metric, metric.stats, groups=groups)
-    return scores, metrics
+    metrics = MetricCollection(task.metrics())
+    metrics.update(prediction, truth)
+    scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}
+    return scores, dict(metrics)
 
 
 def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -> T:

@@ -19,7 +19,7 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.data.synthetic.shapes import SHAPES, scene
 from sightline.errors import SightlineError, UnknownName, UsageError
-from sightline.metrics.ap50 import Ap50
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.models.weights.load import freeze, frozen_modules, load_into
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.detect import MODELS
@@ -63,7 +63,7 @@ def nothing(n: int) -> Instances:
 
 
 def ap50(prediction: Instances, truth: Instances) -> float:
-    metric = Ap50()
+    metric = MeanAveragePrecision(iou=0.5)
     metric.update(prediction, truth)
     return metric.compute()
 
