@@ -31,7 +31,7 @@ from sightline.runtime import rows
 from sightline.tasks.classify import CARD
 from sightline.tasks.classify._doubts import FINDINGS, doubts
 from sightline.tasks.classify.baselines import baselines
-from sightline.tasks.classify.options import Options
+from sightline.tasks.classify.options import ClassifyOptions
 
 SHOWN = 12
 """Pictures in a gallery."""
@@ -41,7 +41,7 @@ class Classify(Task):
     """Which class, or classes, an image shows."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = ClassifyOptions
     findings = FINDINGS
 
     @staticmethod

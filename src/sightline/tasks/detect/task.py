@@ -25,7 +25,7 @@ from sightline.tasks.detect import CARD
 from sightline.tasks.detect._doubts import FINDINGS, doubts
 from sightline.tasks.detect._exhibits import exhibits
 from sightline.tasks.detect.baselines import baselines
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 STRIDE = 32
 """What input sides are multiples of."""
@@ -37,7 +37,7 @@ class Detect(Task):
     """What is where in an image: a box, a class and a confidence for each object."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = DetectOptions
     findings = FINDINGS
 
     @staticmethod

@@ -29,7 +29,7 @@ from sightline.runtime import rows
 from sightline.tasks.instance import CARD
 from sightline.tasks.instance._exhibits import exhibits
 from sightline.tasks.instance.baselines import baselines
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 
 STRIDE = 32
 """What input sides are multiples of."""
@@ -41,7 +41,7 @@ class Instance(Task):
     """Which objects are in an image: the pixels, the class and a confidence of each."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = InstanceOptions
 
     @property
     def _names(self) -> tuple[str, ...]:
