@@ -32,8 +32,7 @@ from sightline.core.targets.instances import Instances
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
 from sightline.devices import Devices
-from sightline.metrics.ap import Ap
-from sightline.metrics.ap50 import Ap50
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
@@ -125,7 +124,7 @@ def scores(answers: dict[str, Any], data: Path) -> dict[str, float]:
     sizes = test.targets.sizes.tolist()
     rows = [{"size": s, **by_name[Path(i).name]} for i, s in zip(test.ids, sizes, strict=True)]
     prediction, names = Instances.from_json(rows), {}
-    for metric in (Ap(), Ap50()):
+    for metric in (MeanAveragePrecision(), MeanAveragePrecision(iou=0.5)):
         metric.update(prediction, test.targets)
         names[metric.card.name] = metric.compute()
     return names

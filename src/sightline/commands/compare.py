@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, MetricCollection, Stats
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
 from sightline.core.sample import told
@@ -177,11 +177,12 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
         )
     groups_by_id = first.groups("test")
     groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
+    first_scores, other_scores = MetricCollection(task.metrics()), MetricCollection(task.metrics())
+    first_scores.update(said_a[in_a], truth)
+    other_scores.update(said_b[in_b], truth)
     lines = {
-        name: _line(
-            metric, metric.per_image(said_a[in_a], truth), metric.per_image(said_b[in_b], truth), groups
-        )
-        for name, metric in task.metrics().items()
+        name: _line(metric, metric.stats, other_scores[name].stats, groups)
+        for name, metric in first_scores.items()
     }
     return Pair(a, b, len(common), (len(ids_a) - len(common), len(ids_b) - len(common)), lines)
 

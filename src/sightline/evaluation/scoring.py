@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Metric
+from sightline.core.metric import Metric, MetricCollection
 from sightline.core.report import Score
 from sightline.core.task import Task
 from sightline.metrics import intervals
@@ -16,9 +16,7 @@ def score(
     task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
     """Every metric of the task with its interval, and the metrics with their statistics."""
-    metrics = dict(task.metrics())
-    scores = {}
-    for name, metric in metrics.items():
-        metric.update(prediction, truth)
-        scores[name] = intervals.score(metric, metric.stats, groups=groups)
-    return scores, metrics
+    metrics = MetricCollection(task.metrics())
+    metrics.update(prediction, truth)
+    scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}
+    return scores, dict(metrics)

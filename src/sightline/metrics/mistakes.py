@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sightline.core.metric import Evaluation
 from sightline.metrics.functional.boxes import precisions, sort
 from sightline.metrics.functional.matching import matches, overlaps
 from sightline.metrics.functional.weighted import Array, array
@@ -55,7 +56,7 @@ class _Case:
     free: Array
 
 
-def mistakes(prediction: Any, truth: Any) -> Mistakes:
+def mistakes(evaluation: Evaluation) -> Mistakes:
     """Sort every wrong detection and every object not found into one kind, and price the kinds.
 
     A wrong detection is, in this order: "localisation" if it overlaps an object of its class by
@@ -71,8 +72,7 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
     another. Crowds, difficult objects and what is matched with them stay out of it.
 
     Args:
-        prediction: `Instances` with scores.
-        truth: `Instances` of the same images.
+        evaluation: `Instances` with scores, beside those that are there.
 
     Returns:
         The mistakes; `ap50` and costs are nan where there are no objects.
@@ -83,7 +83,8 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
     Source: Bolya et al., TIDE: a general toolbox for identifying object detection errors, ECCV 2020,
     sections 2.2 and 2.3, with the order and the ties of its own code.
     """
-    case = _case(prediction, truth)
+    prediction, truth = evaluation.prediction, evaluation.truth
+    case = _case(evaluation)
     kind, target = _kinds(case, prediction, truth)
     fixable = np.flatnonzero((target >= 0) & np.r_[case.free, False][target])
     missed = case.free.copy()
@@ -108,8 +109,8 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
     return Mistakes(plain, {k: max(0.0, v) if v == v else v for k, v in cost.items()}, where)
 
 
-def _case(prediction: Any, truth: Any) -> _Case:
-    m = matches(prediction, truth)
+def _case(evaluation: Evaluation) -> _Case:
+    m, truth = matches(evaluation), evaluation.truth
     keep, objects = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
     right = m.found[keep, 0] & 1 == 1
     free = np.ones(len(m.counted), dtype=bool)

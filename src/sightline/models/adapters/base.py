@@ -16,7 +16,7 @@ from sightline.models.backbones._backbone import Backbone, _unrolled, take_chann
 Tensors = Mapping[str, Tensor]
 
 
-class Network(Backbone):
+class LibraryNetwork(Backbone):
     """A library's detector, split in its body (what looks at the picture) and the rest (neck and heads).
 
     Args:
@@ -45,7 +45,7 @@ class Network(Backbone):
             module = module.get_submodule(name)
         return nn.ModuleList(modules)
 
-    def train(self, mode: bool = True) -> Network:
+    def train(self, mode: bool = True) -> LibraryNetwork:
         """Training mode, but for the batch norms that stand still."""
         super().train(mode)
         if self._still:

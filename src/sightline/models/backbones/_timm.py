@@ -19,7 +19,7 @@ B = TypeVar("B", bound=Backbone)
 
 
 @dataclass(frozen=True)
-class Options:
+class TimmOptions:
     """What is handed on to timm; None leaves it as the network likes it.
 
     Args:

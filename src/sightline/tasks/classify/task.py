@@ -23,17 +23,15 @@ from sightline.metrics.average_precision import AveragePrecision
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
 from sightline.metrics.calibration import reliability, supported
 from sightline.metrics.ece import Ece
+from sightline.metrics.f1 import F1
 from sightline.metrics.hamming import Hamming
 from sightline.metrics.log_loss import LogLoss
-from sightline.metrics.macro_f1 import MacroF1
-from sightline.metrics.micro_f1 import MicroF1
 from sightline.metrics.top_k import TopK
-from sightline.metrics.weighted_f1 import WeightedF1
 from sightline.runtime import rows
 from sightline.tasks.classify import CARD
 from sightline.tasks.classify._doubts import FINDINGS, doubts
 from sightline.tasks.classify.baselines import baselines
-from sightline.tasks.classify.options import Options
+from sightline.tasks.classify.options import ClassifyOptions
 
 SHOWN = 12
 """Pictures in a gallery."""
@@ -43,7 +41,7 @@ class Classify(Task):
     """Which class, or classes, an image shows."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = ClassifyOptions
     findings = FINDINGS
 
     @staticmethod
@@ -63,10 +61,11 @@ class Classify(Task):
         """Accuracy first; what has no meaning for the data at hand is left out."""
         chosen: list[Metric] = [Accuracy()]
         if self.info.multi:
-            chosen += [Hamming(), MicroF1(), MacroF1(), WeightedF1(), LogLoss(), Auroc(), AveragePrecision()]
+            chosen += [Hamming(), F1("micro"), F1("macro"), F1("weighted")]
+            chosen += [LogLoss(), Auroc(), AveragePrecision()]
         else:
-            chosen += [BalancedAccuracy(), MacroF1(), WeightedF1(), LogLoss(), Auroc(), AveragePrecision()]
-            chosen += [Ece()]
+            chosen += [BalancedAccuracy(), F1("macro"), F1("weighted")]
+            chosen += [LogLoss(), Auroc(), AveragePrecision(), Ece()]
             if len(self.info.classes or ()) > 5:
                 chosen.insert(2, TopK(5))
         return {m.card.name: m for m in chosen}

@@ -9,21 +9,15 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.metric import Metric
+from sightline.core.metric import Evaluation, Metric
 from sightline.core.report import Exhibit, Finding
 from sightline.core.targets.instances import Instances
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.io.pixels import Arrays
 from sightline.data.transforms.mosaic import blended, mosaic, rescaled
 from sightline.data.transforms.steps import chain
-from sightline.metrics.ap import Ap
-from sightline.metrics.ap50 import Ap50
-from sightline.metrics.ap75 import Ap75
-from sightline.metrics.ap_large import ApLarge
-from sightline.metrics.ap_medium import ApMedium
-from sightline.metrics.ap_small import ApSmall
-from sightline.metrics.ar100 import Ar100
 from sightline.metrics.detections import best_thresholds
+from sightline.metrics.mean_average_precision import AverageRecall, MeanAveragePrecision
 from sightline.metrics.voc_ap import VocAp
 from sightline.ops.objects import rarest
 from sightline.runtime import rows
@@ -31,7 +25,7 @@ from sightline.tasks.detect import CARD
 from sightline.tasks.detect._doubts import FINDINGS, doubts
 from sightline.tasks.detect._exhibits import exhibits
 from sightline.tasks.detect.baselines import baselines
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 STRIDE = 32
 """What input sides are multiples of."""
@@ -43,7 +37,7 @@ class Detect(Task):
     """What is where in an image: a box, a class and a confidence for each object."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = DetectOptions
     findings = FINDINGS
 
     @staticmethod
@@ -65,7 +59,16 @@ class Detect(Task):
 
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP first."""
-        chosen: list[Metric] = [Ap(), Ap50(), Ap75(), ApSmall(), ApMedium(), ApLarge(), Ar100(), VocAp()]
+        chosen: list[Metric] = [
+            MeanAveragePrecision(),
+            MeanAveragePrecision(iou=0.5),
+            MeanAveragePrecision(iou=0.75),
+            MeanAveragePrecision(area="small"),
+            MeanAveragePrecision(area="medium"),
+            MeanAveragePrecision(area="large"),
+            AverageRecall(),
+            VocAp(),
+        ]
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
@@ -84,7 +87,7 @@ class Detect(Task):
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation: people are shown these boxes."""
-        fitted = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
+        fitted = best_thresholds(Evaluation(prediction, truth), len(self._names), THRESHOLD)
         return {"thresholds": [round(t, 4) for t in fitted]}
 
     @staticmethod

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.metric import Metric
+from sightline.core.metric import Evaluation, Metric
 from sightline.core.report import Exhibit
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
@@ -18,13 +18,10 @@ from sightline.data.io.pixels import Arrays
 from sightline.data.transforms.mosaic import mosaic, rescaled
 from sightline.data.transforms.steps import chain
 from sightline.metrics.aji import Aji
-from sightline.metrics.ap import Ap
 from sightline.metrics.cell_ap import CellAp
 from sightline.metrics.detections import best_thresholds
 from sightline.metrics.functional.masks import by_masks
-from sightline.metrics.mask_ap import MaskAp
-from sightline.metrics.mask_ap50 import MaskAp50
-from sightline.metrics.mask_ap75 import MaskAp75
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.metrics.object_f1 import ObjectF1
 from sightline.metrics.panoptic import PanopticQuality
 from sightline.ops.objects import rarest
@@ -32,7 +29,7 @@ from sightline.runtime import rows
 from sightline.tasks.instance import CARD
 from sightline.tasks.instance._exhibits import exhibits
 from sightline.tasks.instance.baselines import baselines
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 
 STRIDE = 32
 """What input sides are multiples of."""
@@ -44,7 +41,7 @@ class Instance(Task):
     """Which objects are in an image: the pixels, the class and a confidence of each."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = InstanceOptions
 
     @property
     def _names(self) -> tuple[str, ...]:
@@ -78,8 +75,15 @@ class Instance(Task):
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP of masks first."""
         chosen: list[Metric] = [
-            MaskAp(), MaskAp50(), MaskAp75(), Ap(), CellAp(), ObjectF1(), PanopticQuality(), Aji(),
-        ]  # fmt: skip
+            MeanAveragePrecision(on="masks"),
+            MeanAveragePrecision(iou=0.5, on="masks"),
+            MeanAveragePrecision(iou=0.75, on="masks"),
+            MeanAveragePrecision(),
+            CellAp(),
+            ObjectF1(),
+            PanopticQuality(),
+            Aji(),
+        ]
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
@@ -98,7 +102,8 @@ class Instance(Task):
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation; it becomes 0.5, from which on
         objects are shown and counted."""
-        thresholds = best_thresholds(prediction, truth, len(self._names), THRESHOLD, by_masks)
+        evaluation = Evaluation(prediction, truth)
+        thresholds = best_thresholds(evaluation, len(self._names), THRESHOLD, by_masks)
         return {"cuts": [round(t, 4) for t in thresholds], "thresholds": [0.5] * len(thresholds)}
 
     @staticmethod

@@ -22,7 +22,7 @@ from sightline.metrics.rmse import Rmse
 from sightline.runtime import rows
 from sightline.tasks.regress import CARD
 from sightline.tasks.regress.baselines import baselines
-from sightline.tasks.regress.options import Options
+from sightline.tasks.regress.options import RegressOptions
 
 SHOWN = 12
 """Pictures in a gallery, and the most points in a scatter are 2,000."""
@@ -32,7 +32,7 @@ class Regress(Task):
     """Which numbers belong to an image."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = RegressOptions
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:

@@ -24,14 +24,14 @@ from sightline.runtime import rows
 from sightline.tasks.semantic import CARD
 from sightline.tasks.semantic._exhibits import exhibits
 from sightline.tasks.semantic.baselines import baselines
-from sightline.tasks.semantic.options import Options
+from sightline.tasks.semantic.options import SemanticOptions
 
 
 class Semantic(Task):
     """What each pixel of an image belongs to."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = SemanticOptions
 
     def __init__(self, info: Any, options: Any) -> None:
         super().__init__(info, options)

@@ -15,11 +15,11 @@ from sightline.losses import distillation
 from sightline.losses.boxes import box_losses
 from sightline.models.detection import postprocess, yolo
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 
-class Yolo(Model):
-    """A detector of one size; subclasses name it.
+class YoloDetector(Model):
+    """A detector of one size; see `MODELS`.
 
     Args:
         settings: See `settings_for`; the recipe's `size`, `mean`, `std` and `channels` beside it.
@@ -33,7 +33,7 @@ class Yolo(Model):
         self.network = yolo.network(self.scale, settings, pretrained)
 
     @staticmethod
-    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(info: DataInfo, options: DetectOptions) -> dict[str, Any]:
         """See `yolo.settings_for`."""
         return yolo.settings_for(info, options)
 
@@ -71,3 +71,22 @@ class Yolo(Model):
         """The network that gives the maps."""
         backbone: nn.Module = self.network.backbone
         return backbone
+
+
+def _sized(scale: yolo.Scale, parameters: int) -> type[YoloDetector]:
+    """The detector of one size."""
+
+    class Sized(YoloDetector):
+        __doc__ = _sized.__doc__
+        card = yolo.card(scale, parameters)
+
+    Sized.scale = scale
+    return Sized
+
+
+MODELS = {
+    "yolo-n": _sized("n", 2_504_640),
+    "yolo-s": _sized("s", 9_878_752),
+    "yolo-m": _sized("m", 23_764_608),
+    "yolo-l": _sized("l", 41_622_816),
+}

@@ -17,13 +17,13 @@ from sightline.models.detection import yolo
 from sightline.models.detection.postprocess import centred, learnable, select
 from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 
 PAPER = f"{yolo.PAPER}; masks: Bolya et al., YOLACT, ICCV 2019"
 
 
-class Yolo(Model):
-    """A detector of one size with masks; subclasses name it.
+class YoloSegmenter(Model):
+    """A detector of one size with masks; see `MODELS`.
 
     Args:
         settings: See `settings_for`; the recipe's `size`, `mean`, `std` and `channels` beside it.
@@ -34,12 +34,13 @@ class Yolo(Model):
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
-        prototypes = Prototypes(yolo.WIDTHS[self.scale][0], yolo.HIDDEN[self.scale])
+        size = yolo.SIZES[self.scale]
+        prototypes = Prototypes(size.widths[0], size.hidden)
         more, finest = {"coefficients": coefficients()}, {"prototypes": prototypes}
         self.network = yolo.network(self.scale, settings, pretrained, more, finest)
 
     @staticmethod
-    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(info: DataInfo, options: InstanceOptions) -> dict[str, Any]:
         """See `yolo.settings_for`."""
         return yolo.settings_for(info, options)
 
@@ -100,3 +101,22 @@ class Yolo(Model):
         """The network that gives the maps."""
         backbone: nn.Module = self.network.backbone
         return backbone
+
+
+def _sized(scale: yolo.Scale, parameters: int) -> type[YoloSegmenter]:
+    """The detector with masks of one size."""
+
+    class Sized(YoloSegmenter):
+        __doc__ = _sized.__doc__
+        card = yolo.card(scale, parameters, PAPER)
+
+    Sized.scale = scale
+    return Sized
+
+
+MODELS = {
+    "yolo-n": _sized("n", 2_603_648),
+    "yolo-s": _sized("s", 10_240_480),
+    "yolo-m": _sized("m", 24_513_920),
+    "yolo-l": _sized("l", 42_898_976),
+}
