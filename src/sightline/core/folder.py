@@ -1,4 +1,4 @@
-"""Plug-ins found by listing a folder: tasks, models, formats, metrics, checks, callbacks."""
+"""Plug-ins found by listing a folder: tasks, models, kinds of targets, formats, metrics, checks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import importlib
 import pkgutil
 from types import ModuleType
 
-from sightline.errors import UnknownName
+from ..errors import UnknownName
 
 
 class Folder:

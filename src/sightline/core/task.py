@@ -15,6 +15,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 
@@ -150,7 +151,6 @@ class Task(ABC):
         """One flat row an image, for CSV and tables."""
 
     @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """(N,) int: what a random split keeps in proportion, or None."""
-        del targets
-        return None
+    def strata(targets: Targets) -> np.ndarray | None:
+        """(N,) int: what a random split keeps in proportion, or None; as the kind of target has it."""
+        return targets.stratify_labels()

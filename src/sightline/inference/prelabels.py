@@ -5,14 +5,12 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from sightline.console import quiet, say
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.instances import Instances
 from sightline.data.formats import FORMATS
 from sightline.data.io.pixels import Files, Pages
 from sightline.errors import UsageError
@@ -51,9 +49,7 @@ def collected(name: str, out: Path, names: list[str], ids: list[int]) -> Iterato
             return
         if not isinstance(item.pixels, Files | Pages):
             raise UsageError(f"--as {name} is for pictures in files. {item.id} is a frame: use --as jsonl.")
-        prediction = outcome.prediction
-        if isinstance(prediction, Instances):
-            prediction = replace(prediction, scores=None)
+        prediction = outcome.prediction.as_target()
         places.append(item.pixels.place(0))
         stems.append(item.name)
         predictions.append(prediction.packed())

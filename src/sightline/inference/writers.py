@@ -100,9 +100,8 @@ def _jsonl(setting: Setting) -> Iterator[Write]:
 
 def full_row(answer: Answer) -> Row:
     """All that is said of a picture: its row, and the masks of its objects."""
-    row = answer.outcome.row
-    masks = codes(answer.outcome.prediction) if "boxes" in row else []
-    return {**row, "masks": masks} if masks else row
+    outcome = answer.outcome
+    return outcome.row if outcome.error else {**outcome.row, **codes(outcome.prediction)}
 
 
 def _line(stream: TextIO, answer: Answer) -> None:
@@ -209,7 +208,7 @@ def _coco(setting: Setting) -> Iterator[Write]:
         images.append(
             {"id": len(images) + 1, "file_name": answer.input.name, "width": width, "height": height}
         )
-        scores, masks = outcome.prediction.scores, codes(outcome.prediction)
+        scores, masks = outcome.prediction.scores, codes(outcome.prediction).get("masks")
         for i, (x1, y1, x2, y2) in enumerate(outcome.prediction.boxes.tolist()):
             stream.write(",\n" if counter["objects"] else "\n")
             counter["objects"] += 1

@@ -36,6 +36,10 @@ class Outlines(Instances):
         """Objects by their masks; the boxes are those around them."""
         return cls(counts, sizes, masks.boxes(), labels, scores, masks.areas(), masks=masks)
 
+    @classmethod
+    def _of_masks(cls, sizes: Tensor, counts: Tensor, masks: Bitmaps, labels: Tensor) -> Outlines:
+        return cls.of(sizes, counts, masks, labels)
+
     def boxed(self) -> Instances:
         """The same objects without their masks."""
         per_object = {name: value for name, value in self._per_object() if name != "masks"}
@@ -46,3 +50,6 @@ class Outlines(Instances):
         digests = iter([corner, crop.digest()] for corner, crop in
                     zip(self.bitmaps.corners.tolist(), self.bitmaps.crops, strict=True))  # fmt: skip
         return [[row, [next(digests) for _ in row["labels"]]] for row in self.boxed().to_json()]
+
+
+TARGET = Outlines

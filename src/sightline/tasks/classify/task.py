@@ -29,7 +29,7 @@ from sightline.metrics.macro_f1 import MacroF1
 from sightline.metrics.micro_f1 import MicroF1
 from sightline.metrics.top_k import TopK
 from sightline.metrics.weighted_f1 import WeightedF1
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.classify import CARD
 from sightline.tasks.classify._doubts import FINDINGS, doubts
 from sightline.tasks.classify.baselines import baselines
@@ -89,15 +89,6 @@ class Classify(Task):
         fitted, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
         return {"temperature": fitted, "calibration": why}
 
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The class; for several labels an image, its rarest one."""
-        if not targets.multi:
-            return np.asarray(targets.value.numpy())
-        value = targets.value.numpy()
-        rarity = np.where(value, value.sum(0), np.iinfo(np.int64).max)
-        return np.where(value.any(1), rarity.argmin(1), -1)
-
     def captions(self, targets: Any) -> list[str]:
         """Names of the classes."""
         names = self.info.classes.names if self.info.classes else ()
@@ -108,12 +99,7 @@ class Classify(Task):
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
-        names = self.info.classes.names if self.info.classes else ()
-        multi, values = prediction.multi, prediction.value
-        return [
-            rows.label(names, value.nonzero().flatten().tolist() if multi else int(value), scores)
-            for value, scores in zip(values, prediction.scores.tolist(), strict=True)
-        ]
+        return records(prediction, self.info.classes.names if self.info.classes else ())
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

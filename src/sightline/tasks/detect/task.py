@@ -25,8 +25,7 @@ from sightline.metrics.ap_small import ApSmall
 from sightline.metrics.ar100 import Ar100
 from sightline.metrics.detections import best_thresholds
 from sightline.metrics.voc_ap import VocAp
-from sightline.ops.objects import rarest
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.detect import CARD
 from sightline.tasks.detect._doubts import FINDINGS, doubts
 from sightline.tasks.detect._exhibits import exhibits
@@ -87,20 +86,13 @@ class Detect(Task):
         fitted = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
         return {"thresholds": [round(t, 4) for t in fitted]}
 
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The rarest class in each image; images without objects are a class of their own."""
-        return rarest(targets)
-
     def captions(self, targets: Any) -> list[str]:
         """How many of each class."""
         return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
-        scores = None if prediction.scores is None else prediction.scores.tolist()
-        counts, labels = prediction.counts.tolist(), prediction.labels.tolist()
-        return rows.objects_each(self._names, counts, labels, scores)
+        return records(prediction, self._names)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

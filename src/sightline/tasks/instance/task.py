@@ -27,8 +27,7 @@ from sightline.metrics.mask_ap50 import MaskAp50
 from sightline.metrics.mask_ap75 import MaskAp75
 from sightline.metrics.object_f1 import ObjectF1
 from sightline.metrics.panoptic import PanopticQuality
-from sightline.ops.objects import rarest
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.instance import CARD
 from sightline.tasks.instance._exhibits import exhibits
 from sightline.tasks.instance.baselines import baselines
@@ -101,20 +100,13 @@ class Instance(Task):
         thresholds = best_thresholds(prediction, truth, len(self._names), THRESHOLD, by_masks)
         return {"cuts": [round(t, 4) for t in thresholds], "thresholds": [0.5] * len(thresholds)}
 
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The rarest class in each image; images without objects are a class of their own."""
-        return rarest(targets)
-
     def captions(self, targets: Any) -> list[str]:
         """How many of each class."""
         return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
-        scores = None if prediction.scores is None else prediction.scores.tolist()
-        counts, labels = prediction.counts.tolist(), prediction.labels.tolist()
-        return rows.objects_each(self._names, counts, labels, scores)
+        return records(prediction, self._names)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

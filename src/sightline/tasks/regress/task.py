@@ -19,7 +19,7 @@ from sightline.data.transforms.steps import chain
 from sightline.metrics.mae import Mae
 from sightline.metrics.r2 import R2
 from sightline.metrics.rmse import Rmse
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.regress import CARD
 from sightline.tasks.regress.baselines import baselines
 from sightline.tasks.regress.options import Options
@@ -59,19 +59,13 @@ class Regress(Task):
         del strength, progress
         return chain(standard, mixup(self.options.mixup) if self.options.mixup else None)
 
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The quintile of the first number, so that all parts see the whole range."""
-        value = targets.value[:, 0].numpy()
-        return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
-
     def captions(self, targets: Any) -> list[str]:
         """The numbers."""
         return [", ".join(f"{v:.4g}" for v in row) for row in targets.value.tolist()]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """One column a number."""
-        return [rows.number(self.info.outputs, v) for v in prediction.value.tolist()]
+        return records(prediction, (), self.info.outputs)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -20,7 +20,7 @@ from sightline.metrics.dice_score import DiceScore
 from sightline.metrics.image_iou import ImageIoU
 from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.semantic import CARD
 from sightline.tasks.semantic._exhibits import exhibits
 from sightline.tasks.semantic.baselines import baselines
@@ -71,11 +71,11 @@ class Semantic(Task):
 
     def captions(self, targets: Any) -> list[str]:
         """The classes of each image, the largest first, with their share."""
-        return [rows.shared(self._names, counts) for counts in targets.pixels(len(self._names))]
+        return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """The share of each class in each image."""
-        return [rows.masks(self._names, counts) for counts in prediction.pixels(len(self._names))]
+        return records(prediction, self._names)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
