@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -35,6 +35,7 @@ class DataInfo:
         multi: Whether an image may have several labels.
         counts: Training images, or objects in them, of each class (empty without classes).
         range: Per output (mean, std) of the training truths, for regression.
+        statistics: What else a kind of target says of them (`Targets.summary`), by name.
     """
 
     classes: Classes | None
@@ -47,6 +48,7 @@ class DataInfo:
     multi: bool = False
     counts: tuple[int, ...] = ()
     range: tuple[tuple[float, float], ...] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -230,21 +230,16 @@ class Instances(Targets):
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
         """Bright squares and bars on a dark ground, one an image."""
-        rng, h = np.random.default_rng(seed), size // 3
-        images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
-        labels, masks = torch.arange(n) % 2, np.zeros((n, size, size), dtype=bool)
-        for image, mask, label in zip(images, masks, labels.tolist(), strict=True):
-            y, x = rng.integers(0, size - h, 2).tolist()
-            mask[y : y + h, x : x + (h // 2 if label else h)] = True
-            image[mask] += 150
-        crops, sizes = Bitmaps.of(masks), torch.full((n, 2), size)
-        ones = torch.ones(n, dtype=torch.int64)
-        return Synthetic(images, cls._of_masks(sizes, ones, crops, labels), ("square", "bar"))
-
-    @classmethod
-    def _of_masks(cls, sizes: Tensor, counts: Tensor, masks: Bitmaps, labels: Tensor) -> Self:
-        """Boxes around masks."""
-        return cls(counts, sizes, masks.boxes(), labels)
+        rng, labels, h = np.random.default_rng(seed), np.arange(n) % 2, size // 3
+        images, boxes = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8), []
+        for image, label in zip(images, labels, strict=True):
+            w = h // 2 if label else h
+            y, x = int(rng.integers(0, size - h)), int(rng.integers(0, size - w))
+            image[y : y + h, x : x + w] += 150
+            boxes.append([x, y, x + w, y + h])
+        counts, sizes = torch.ones(n, dtype=torch.int64), torch.full((n, 2), size)
+        targets = cls(counts, sizes, torch.tensor(boxes).float(), torch.from_numpy(labels))
+        return Synthetic(images, targets, ("square", "bar"))
 
     def renumbered(self, to: Tensor, classes: int) -> Self:
         """The same with class i called to[i], of `classes` in all."""

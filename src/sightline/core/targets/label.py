@@ -121,13 +121,11 @@ class Label(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """A bright square in the upper or the lower half."""
-        rng = np.random.default_rng(seed)
-        images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
-        value, half = np.arange(n) % 2, size // 2
-        for image, below in zip(images, value, strict=True):
-            x = int(rng.integers(0, size - half))
-            image[below * half : below * half + half, x : x + half] += 150
+        """Grey squares: the class is which half is bright."""
+        rng, value = np.random.default_rng(seed), np.arange(n) % 2
+        images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
+        for image, label in zip(images, value, strict=True):
+            image[slice(size // 2, size) if label else slice(0, size // 2)] += 150
         return Synthetic(images, cls(torch.from_numpy(value)), ("top", "bottom"))
 
     def to_json(self) -> list[Any]:

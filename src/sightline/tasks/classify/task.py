@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Gallery, Lines, Matrix, Score, Table
 from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import cutmix, mixup
 from sightline.data.transforms.steps import chain, either
 from sightline.metrics import intervals
@@ -49,15 +49,7 @@ class Classify(Task):
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """Grey squares: the class is which half is bright."""
-        rng = np.random.default_rng(seed)
-        value = np.arange(n) % 2
-        images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
-        for i, v in enumerate(value):
-            half = slice(0, size // 2) if v == 0 else slice(size // 2, size)
-            images[i, half] += 150
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        return Dataset("toy", "toy", ids, Arrays(images), Label(torch.from_numpy(value)),
-                       Classes(("top", "bottom")))  # fmt: skip
+        return tiny(CARD.truth, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """Accuracy first; what has no meaning for the data at hand is left out."""

@@ -5,16 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mosaic import mosaic, rescaled
 from sightline.data.transforms.steps import chain
 from sightline.metrics.aji import Aji
@@ -52,27 +47,7 @@ class Instance(Task):
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """A bright square and a bright disc on a dark ground, in pictures of six times the size."""
-        rng, side = np.random.default_rng(seed), 6 * size
-        images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
-        rows, columns = np.mgrid[0:side, 0:side]
-        masks, labels = [], []
-        for image in images:
-            length = side // 3
-            for k, left in enumerate(rng.permutation([0, side // 2]).tolist()):
-                y, x = int(rng.integers(0, side - length)), left + int(rng.integers(0, side // 2 - length))
-                inside = (rows >= y) & (rows < y + length) & (columns >= x) & (columns < x + length)
-                if k:
-                    inside &= (rows - y - length / 2) ** 2 + (columns - x - length / 2) ** 2 < (
-                        length / 2
-                    ) ** 2
-                image[inside] += 150
-                masks.append(inside)
-                labels.append(k)
-        truth = Outlines.of(
-            torch.full((n, 2), side), torch.full((n,), 2), Bitmaps.of(masks), torch.tensor(labels)
-        )
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        return Dataset("toy", "toy", ids, Arrays(images), truth, Classes(("square", "disc")))
+        return tiny(CARD.truth, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP of masks first."""

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Gallery, Scatter
-from sightline.core.targets.number import Number
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import mixup
 from sightline.data.transforms.steps import chain
 from sightline.metrics.mae import Mae
@@ -37,13 +35,7 @@ class Regress(Task):
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """Grey squares: the number is their brightness."""
-        rng = np.random.default_rng(seed)
-        value = np.linspace(0, 200, n)
-        noise = rng.integers(0, 20, (n, size, size, 1))
-        images = (value[:, None, None, None] + noise).astype(np.uint8)
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        truth = Number(torch.from_numpy(value[:, None]).float())
-        return Dataset("toy", "toy", ids, Arrays(images), truth, outputs=("brightness",))
+        return tiny(CARD.truth, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """MAE first."""

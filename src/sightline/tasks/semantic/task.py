@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit
-from sightline.core.targets.masks import MOST, Masks
+from sightline.core.targets.masks import MOST
 from sightline.core.task import Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.errors import DataError
 from sightline.metrics.boundary_f1 import BoundaryF1
 from sightline.metrics.class_accuracy import ClassAccuracy
@@ -45,18 +43,7 @@ class Semantic(Task):
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """A bright square and a red bar on a dark ground, in pictures of four times the size."""
-        rng, side = np.random.default_rng(seed), 4 * size
-        images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
-        maps = np.zeros((n, side, side), dtype=np.uint8)
-        for image, class_map in zip(images, maps, strict=True):
-            for label, (h, w) in ((1, (side // 3, side // 3)), (2, (side // 5, side // 2))):
-                y, x = int(rng.integers(0, side - h)), int(rng.integers(0, side - w))
-                class_map[y : y + h, x : x + w] = label
-            image[class_map == 1] += 150
-            image[class_map == 2, 0] += 150
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        classes = Classes(("ground", "square", "bar"))
-        return Dataset("toy", "toy", ids, Arrays(images), Masks.of(maps), classes)
+        return tiny(CARD.truth, n, 4 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """The mean IoU of ONE confusion over the whole set first; the mean over images has another name."""
