@@ -87,7 +87,8 @@ class Number(Targets):
     def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Number:
         """Inverse of `to_json`."""
         del classes
-        return cls(torch.tensor([r["value"] for r in rows], dtype=torch.float32).reshape(len(rows), -1))
+        width = len(rows[0]["value"]) if rows else 0
+        return cls(torch.tensor([r["value"] for r in rows], dtype=torch.float32).reshape(len(rows), width))
 
 
 TARGET = Number
