@@ -16,7 +16,6 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline, Task
 from sightline.data.scan import scan
 from sightline.models.surgery import layer_widths
@@ -86,14 +85,9 @@ def _check_best(task: Task, dataset: Dataset) -> None:
     """Truth given as prediction must score best, where truth and prediction are of one kind."""
     if task.card.truth != task.card.prediction:
         return
-    truth: Any = dataset.targets
-    perfect = truth
-    if truth.kind == "label":
-        perfect = replace(truth, scores=truth.present(len(dataset.classes or ())).double())
-    elif isinstance(truth, Instances):
-        perfect = replace(truth, scores=torch.ones(len(truth.labels)))
+    perfect = dataset.targets.as_prediction(len(dataset.classes or ()))
     metric = task.metrics()[task.card.score]
-    metric.update(perfect, truth)
+    metric.update(perfect, dataset.targets)
     assert metric.compute() == metric.card.best, f"{metric.card.name} of the truth is {metric.compute()}"
 
 

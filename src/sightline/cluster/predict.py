@@ -114,8 +114,7 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     (answer,) = predictor.answers(Sources(grey), 1)
     row = full_row(kept(predictor.task, answer, wish))
-    if getattr(answer.outcome.prediction, "masks", None) is not None:
-        row["masks"] = []
+    row |= {key: [] for key in wish.kind.lists}
     own_columns = {"id": "text", "error": "text"}
     output_columns = {name: _type(name, value) for name, value in row.items() if name != "path"}
     if clash := own_columns.keys() & output_columns:

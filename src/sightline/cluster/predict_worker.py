@@ -139,8 +139,8 @@ class Worker:
             if name in self.order.columns and name not in record:
                 plain = self.order.columns[name] == "text" and not isinstance(value, str | None)
                 record[name] = json.dumps(value, ensure_ascii=False) if plain else value
-        if "masks" in self.order.columns and not answer.outcome.error:
-            record.setdefault("masks", [])
+        if not answer.outcome.error:
+            record = {**{key: [] for key in self.wish.kind.lists}, **record}
         return record
 
 

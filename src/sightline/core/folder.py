@@ -1,4 +1,4 @@
-"""Plug-ins found by listing a folder: tasks, models, formats, metrics, checks, callbacks."""
+"""Plug-ins found by listing a folder: tasks, models, kinds of targets, formats, metrics, checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from sightline.errors import UnknownName
+from ..errors import UnknownName
 
 
 class Folder:

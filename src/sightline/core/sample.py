@@ -4,38 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-
-class Targets(Protocol):
-    """What every target type offers; see `core/targets/`."""
-
-    kind: str
-
-    @property
-    def says(self) -> str:
-        """What they tell of each image, for people."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: Any) -> Any: ...
-    def to(self, device: torch.device | str) -> Any:
-        """The same on another device."""
-
-    def packed(self) -> Any:
-        """The same in as little memory as can be, to be kept."""
-
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Any:
-        """The same after the images were moved by (B, 2, 3) affine matrices, in pixels, and cut to
-        (B, 2) heights and widths; parts of which no more than the share `least` is left are dropped."""
-
-    def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: some of `multi`, `counts` and `range`."""
-
-    def to_json(self) -> list[Any]:
-        """One entry an image."""
+from sightline.core.targets.base import Targets
 
 
 @dataclass(frozen=True)
@@ -87,11 +61,9 @@ class Batch:
         return prediction.moved(inverse(self.places), self.sizes)
 
 
-def told(targets: Any) -> list[Any]:
+def told(targets: Targets) -> list[Any]:
     """One JSON-able entry an image, the same for the same truth on every machine."""
-    # Compressed maps are told by digests: their bytes differ from build to build of the library.
-    entries: list[Any] = getattr(targets, "digests", targets.to_json)()
-    return entries
+    return targets.digests()
 
 
 def inverse(places: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,6 +15,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 
@@ -34,6 +35,7 @@ class DataInfo:
         multi: Whether an image may have several labels.
         counts: Training images, or objects in them, of each class (empty without classes).
         range: Per output (mean, std) of the training truths, for regression.
+        statistics: What else a kind of target says of them (`Targets.summary`), by name.
     """
 
     classes: Classes | None
@@ -46,6 +48,7 @@ class DataInfo:
     multi: bool = False
     counts: tuple[int, ...] = ()
     range: tuple[tuple[float, float], ...] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,6 @@ class Task(ABC):
         """One flat row an image, for CSV and tables."""
 
     @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """(N,) int: what a random split keeps in proportion, or None."""
-        del targets
-        return None
+    def strata(targets: Targets) -> np.ndarray | None:
+        """(N,) int: what a random split keeps in proportion, or None; as the kind of target has it."""
+        return targets.stratify_labels()

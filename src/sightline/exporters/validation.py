@@ -106,7 +106,7 @@ def gate(
     card = metrics[name].card
     fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
     fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
-    changed = sum(_differ(before[i], after[i]) for i in range(len(part)))
+    changed = int(before.differs(after).sum())
     result = Gate(name, scores[name], others[name], fell, tolerance, comparison.apart, changed, len(part))
     why = _why(result, comparison)
     if not why and exact:
@@ -288,13 +288,3 @@ def _apart(truth: Array, outputs: Array, loose: bool) -> float:
     if truth.dtype.kind in "iub":
         return float((truth != outputs).mean()) if truth.size else 0.0
     return apart(truth, outputs)
-
-
-def _differ(a: Any, b: Any) -> bool:
-    """Whether two answers about one image say something else: classes of pixels or objects, a class, a number
-    by more than a thousandth."""
-    if hasattr(a, "maps"):
-        return bool((a.map(0) != b.map(0)).any())
-    if hasattr(a, "boxes"):
-        return sorted(a.labels.tolist()) != sorted(b.labels.tolist())
-    return not torch.allclose(a.value.double(), b.value.double(), rtol=1e-3)

@@ -227,7 +227,7 @@ def _resolved(
     if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
         liked.pop("lr", None)  # a learning rate goes with its optimiser
     filled = recipe.filled(liked, task_card.defaults, follows, DEFAULTS)
-    if filled.tile and not hasattr(dataset.targets, "sizes"):
+    if filled.tile and not dataset.targets.located:
         says = dataset.targets.says
         raise UsageError(f"--tile is for tasks that say where things are; the data give {says}.")
     if filled.flip == "auto":

@@ -31,9 +31,8 @@ class JsonlWriter(Writer):
 
 def full_row(answer: Answer) -> Row:
     """All that is said of an image: its row, and the masks of its objects."""
-    row = answer.outcome.row
-    masks = codes(answer.outcome.prediction) if "boxes" in row else []
-    return {**row, "masks": masks} if masks else row
+    outcome = answer.outcome
+    return outcome.row if outcome.error else {**outcome.row, **codes(outcome.prediction)}
 
 
 WRITER = JsonlWriter

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.targets._sampled import VOID, Map
-from ...ops.tiling import Window
+from ._sampled import VOID, Map
+from ._windows import Window
 
 
 def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, width: int) -> Iterator[Map]:
