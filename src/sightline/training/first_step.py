@@ -15,8 +15,8 @@ from sightline.errors import SightlineError, UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.surgery import layer_widths
 from sightline.models.weights.load import freeze
+from sightline.training.freezing import still
 from sightline.training.plan import Plan
-from sightline.training.trainers.gradient import still
 
 SAFE = 64
 """Shorter side in pixels from which on every network takes a batch of two."""
