@@ -17,6 +17,7 @@ import torch
 from sightline.console import say, track
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
+from sightline.core.model import Model
 from sightline.core.report import Exhibit, Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
@@ -303,7 +304,7 @@ def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
 
 def diagnose(run: Run) -> list[str]:
     """Under- and overfitting, named from the curves, where they show it."""
-    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"]]
+    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"] and "train_loss" in e]
     if len(events) < 5:
         return []
     train = np.array([e["train_loss"] for e in events], dtype=float)
@@ -358,11 +359,11 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
     return sentences
 
 
-def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
+def cost(model: Model, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
     """What the run took: seconds, energy where it can be measured, parameters, FLOPs of one image."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    device = next(model.parameters()).device
+    device = model.mean.device
     image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(image)

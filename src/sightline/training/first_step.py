@@ -39,6 +39,8 @@ def tried(plan: Plan, world: int = 1) -> None:
     Raises:
         UsageError: Names the smallest batch and size that work.
     """
+    if not plan.trainer.steps:
+        return
     images = max(1, (plan.recipe.batch_size or 32) // world)
     least = _least(plan)
     if images > 1 and min(least["size"]) >= SAFE:

@@ -243,7 +243,7 @@ def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
     device = devices.device
     given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    if device.type != "cuda" or given.get("batch_size") is not None:
+    if device.type != "cuda" or given.get("batch_size") is not None or not plan.trainer.steps:
         return plan
     train = plan.part("train")
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
