@@ -174,9 +174,9 @@ def _check_gradients(model: Model, batch: Batch, rng: torch.Generator) -> None:
     loss = model.train().loss(batch, rng)["loss"]
     assert bool(torch.isfinite(loss)), "the loss is not finite"
     loss.backward()  # type: ignore[no-untyped-call]
-    for part, parameters in model.parts().items():
-        lacking = [p for p in parameters if p.grad is None]
-        assert not lacking, f"{len(lacking)} parameters of part '{part}' get no gradient"
+    for name, group in model.optimizer_groups().items():
+        lacking = [p for p in group.parameters if p.grad is None]
+        assert not lacking, f"{len(lacking)} parameters of group '{name}' get no gradient"
 
 
 def _learn(model: Model, batch: Batch, rng: torch.Generator, steps: int, lr: float) -> None:

@@ -60,7 +60,7 @@ DOORS = {
     "transformers": {f"tasks/{t}/models/_transformers.py" for t in ("detect", "instance", "semantic")},
 }
 PLUGINS = ("data/formats", "data/checks", "models/backbones", "metrics", "training/callbacks",
-           "exporters/formats", "losses/semantic")  # fmt: skip
+           "training/trainers",           "exporters/formats", "losses/semantic")  # fmt: skip
 
 
 def layer(module: str) -> int | None:

@@ -24,7 +24,15 @@ from sightline.training.prepare_data import look_at
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import resumed, same_data
 from sightline.training.runner import run_record
-from sightline.training.search import FILE, Search, library, run_trials, score_of, version
+from sightline.training.search import (
+    FILE,
+    Search,
+    check_searchable,
+    library,
+    run_trials,
+    score_of,
+    version,
+)
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,7 @@ def run(
     )  # fmt: skip
     prepared = look_at(arguments)
     first = seen_images.checked(make_plan(arguments, prepared))
+    check_searchable(first)
     for line in first.notes:
         say(line)
     folder = Path(out) if out else Run.free(f"{prepared.dataset.name}-tune")

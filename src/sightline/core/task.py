@@ -103,9 +103,9 @@ class Task(ABC):
     def metrics(self) -> Mapping[str, Metric]:
         """Fresh metrics by name, the main one first."""
 
-    @abstractmethod
     def baselines(self) -> list[Baseline]:
-        """Cheap answers that stand beside the network; the first one does not look at pixels."""
+        """Cheap answers that stand beside the network, if any; the first one does not look at pixels."""
+        return []
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         """What changes training batches, or None.
@@ -124,11 +124,12 @@ class Task(ABC):
         del prediction, truth
         return {}
 
-    @abstractmethod
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """What the report shows of the predictions on one split; `settings` are those of the model."""
+        del prediction, truth, ids, settings
+        return []
 
     def doubts(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -108,7 +108,7 @@ def without(
 
 def diagnose_training(run: Run) -> list[str]:
     """Under- and overfitting, named from the curves, where they show it."""
-    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"]]
+    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"] and "train_loss" in e]
     if len(events) < 5:
         return []
     train = np.array([e["train_loss"] for e in events], dtype=float)

@@ -7,16 +7,15 @@ from typing import Any
 
 import torch
 
+from sightline.core.model import Model
 from sightline.core.run import Run
 
 
-def measure_cost(
-    model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float
-) -> dict[str, Any]:
+def measure_cost(model: Model, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
     """What the run took: seconds, energy where it can be measured, parameters, FLOPs of one image."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    device = next(model.parameters()).device
+    device = model.mean.device
     image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(image)

@@ -181,6 +181,6 @@ def _report(run: Run, first: Plan, results: Results, parts: list[Table]) -> None
         Section("Scores", "Over all out-of-fold predictions.", [scoreboard(results), *parts]),
         Section("A closer look", exhibits=results.exhibits),
     ]
-    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.settings['backbone']}."
+    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.why['model'].partition(':')[0]}."
     content = Page(run.path.name, lead, [(first.task.card.score, main.text())], results.verdicts, sections)
     page.write(content, finder(first.dataset), run.path / "report.html")

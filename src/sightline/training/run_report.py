@@ -145,7 +145,13 @@ def curves(run: Run) -> Section:
     def series(name: str) -> list[tuple[float, float]]:
         return [(e["epoch"], e[name]) for e in events if e.get(name) is not None]
 
-    losses = {"training": series("train_loss"), "validation": series("val_loss")}
+    names = {"training": "train_loss", "validation": "val_loss"}
+    names |= {
+        n[6:-5]: n for n in (events[-1] if events else {}) if n.startswith("train_") and n.endswith("/loss")
+    }
+    losses = {name: points for name, key in names.items() if (points := series(key))}
+    if not losses:
+        return Section("Learning curves", "The model takes no steps: there is nothing to draw.")
     note = "Training loss is measured on augmented images with dropout on, so it may lie above."
     loss = Lines("Loss", "epoch", "loss", losses, note=note)
     drawn: list[Exhibit] = [loss]

@@ -43,7 +43,8 @@ from sightline.training.initial_weights import tuned_side, unsuited
 from sightline.training.plan import Plan
 from sightline.training.probe import fit_probe
 from sightline.training.recipe import size_in_bytes
-from sightline.training.trainers import gradient
+from sightline.training.trainer import Job
+from sightline.training.trainers import TRAINERS
 
 _ONE = threading.RLock()
 
@@ -172,23 +173,24 @@ def fit(
         run.update(settings=plan.settings, **changes)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train: Any = loader(plan, plan.part("train"), devices, train=True)
+    trainer = TRAINERS.load(plan.method.CARD.trainer)
+    train: Any = loader(plan, plan.part("train"), devices, train=trainer.CARD.steps)
     val = loader(plan, plan.part("val"), devices)
-    training = gradient.fit(
+    job = Job(
         model,
         train,
         lambda m: validation(m, val, plan, devices),
         plan.recipe,
         run,
         devices,
-        seed=plan.asked.seed,
+        plan.asked.seed,
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
         teacher=teacher_run.opened(plan, devices),
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
-    return model, training.elapsed
+    return model, trainer.train(job).elapsed
 
 
 def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
@@ -242,7 +244,7 @@ def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
     device = devices.device
     given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    if device.type != "cuda" or given.get("batch_size") is not None:
+    if device.type != "cuda" or given.get("batch_size") is not None or not plan.trainer.steps:
         return plan
     train = plan.part("train")
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))

@@ -83,6 +83,19 @@ def version() -> str:
     return str(library().__version__)
 
 
+def check_searchable(first: Plan) -> None:
+    """Refuse a search of settings that have no effect.
+
+    Raises:
+        UsageError: If the model is not trained by steps.
+    """
+    if not first.trainer.steps:
+        raise UsageError(
+            f"Model '{first.method.CARD.name}' {first.trainer.verb}: there is no learning rate and no batch "
+            "size to search for. Use `sightline train`."
+        )
+
+
 def run_trials(search: Search) -> bool:
     """Every trial: those that are done as they were, the others trained.
 
