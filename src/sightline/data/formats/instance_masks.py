@@ -25,7 +25,7 @@ from sightline.data.io.images import stored
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined
-from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, name_of, split_of
+from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, name_of, split_folders, split_of
 from sightline.data.parsing.writing import Item, all_split, class_table, items, stems
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.outlines import Part, apart, cut_out
@@ -229,10 +229,10 @@ def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
 def _maps(root: Path, bare: list[str]) -> list[_Item]:
     """Pictures with a map each: images/a.png and masks/a.png, also in train, val and test."""
     parts = [(root / _PICTURES, root / _MASKS, "")]
-    for folder in folders_in(root / _PICTURES, SPLIT_WORDS):
-        parts.append((folder, root / _MASKS / folder.name, SPLIT_WORDS[folder.name.lower()]))
-    for folder in folders_in(root, SPLIT_WORDS):
-        parts.append((folder / _PICTURES, folder / _MASKS, SPLIT_WORDS[folder.name.lower()]))
+    for folder, split in split_folders(root / _PICTURES):
+        parts.append((folder, root / _MASKS / folder.name, split))
+    for folder, split in split_folders(root):
+        parts.append((folder / _PICTURES, folder / _MASKS, split))
     lists, items = _lists(root), []
     for pictures, masks, split in parts:
         maps = {path.stem: path for path in _pictures(masks)}
