@@ -53,6 +53,7 @@ def folders() -> Iterator[None]:
         promises.test_other_images_differ_and_an_image_does_not_differ_from_itself,
         promises.test_classes_are_counted_and_called_otherwise,
         promises.test_the_arrays_of_an_image_are_told_drawn_and_compressed,
+        promises.test_every_check_takes_data_of_every_kind,
         promises.test_outputs_are_decoded_to_what_was_predicted,
     ],
 )
