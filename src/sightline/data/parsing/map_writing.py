@@ -10,7 +10,7 @@ import numpy as np
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import VOID, Masks
 from sightline.data.io.encode import encode_png
 from sightline.data.parsing.content import content
 from sightline.data.parsing.writing import all_split, stems
@@ -69,5 +69,5 @@ def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> 
     table[: len(ids)] = ids
     for i, stem in enumerate(stems(dataset)):
         data, ending = content(dataset.pixels, i)
-        mask = encode_png(table[dataset.targets.map(i)], () if wide else palette)
+        mask = encode_png(table[dataset.targets_as(Masks).map(i)], () if wide else palette)
         yield Written(stem, str(dataset.splits[i]), data, ending, mask)

@@ -12,6 +12,7 @@ import torch
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.parsing.content import content
@@ -91,8 +92,8 @@ def class_table(
         )
     lost = [text for name, text in _LOSSES.items()
             if name not in holds and getattr(dataset.targets, name) is not None
-            and not (outlined and name == "areas" and _own_areas(dataset.targets))]  # fmt: skip
-    bare = sum(not part[2].any() for part in dataset.targets.bitmaps) if outlined else 0
+            and not (outlined and name == "areas" and _own_areas(dataset.targets_as(Outlines)))]  # fmt: skip
+    bare = sum(not part[2].any() for part in dataset.targets_as(Outlines).bitmaps) if outlined else 0
     if bare:
         lost.append(f"{bare:,} objects of which no pixel is seen")
     if dataset.groups is not None and "groups" not in holds:
@@ -121,7 +122,7 @@ def all_split(dataset: Dataset) -> bool:
 
 def items(dataset: Dataset) -> Iterator[Item]:
     """All pictures with their objects, in order; objects with a mask that has no pixel are left out."""
-    targets, names = dataset.targets, stems(dataset)
+    targets, names = dataset.targets_as(Instances), stems(dataset)
     boxes, labels = targets.boxes.double().tolist(), targets.labels.tolist()
     areas, crowd, difficult = (
         None if value is None else value.tolist()
