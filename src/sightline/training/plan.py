@@ -268,7 +268,7 @@ def _info(
         height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
         size = height, width
     mean, std = scan.mean_std(train, channels)
-    targets: Any = dataset.targets[torch.from_numpy(train)]
+    targets = dataset.targets[torch.from_numpy(train)]
     return DataInfo(dataset.classes, dataset.outputs, channels, size, mean, tuple(max(s, 1e-3) for s in std),
                     len(train), **targets.summary(len(dataset.classes or ())))  # fmt: skip
 

@@ -168,7 +168,7 @@ def _write_item(item: Item, folder: Path, stem: str) -> None:
 
 def _as(dataset: Dataset, truth: str | None) -> Dataset:
     """The same with boxes or class maps, if these are wanted."""
-    targets: Outlines = dataset.targets
+    targets = dataset.targets_as(Outlines)
     if truth == "instances":
         return replace(dataset, targets=targets.boxed())
     if truth != "masks":
