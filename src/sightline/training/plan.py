@@ -161,8 +161,10 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
 def _baselines(card: TaskCard, dataset: Dataset) -> list[Baseline]:
     """The baselines of a task for these data, before it is known how images are brought to size."""
     kind, targets = task_type(card.name), dataset.targets
-    told = targets.summary(len(dataset.classes or ()))
-    info = DataInfo(dataset.classes, dataset.outputs, 3, (1, 1), (0.5,) * 3, (0.5,) * 3, len(dataset), **told)
+    statistics = targets.summary(len(dataset.classes or ()))
+    info = DataInfo(
+        dataset.classes, dataset.outputs, 3, (1, 1), (0.5,) * 3, (0.5,) * 3, len(dataset), **statistics
+    )
     return kind(info, kind.Options()).baselines()
 
 

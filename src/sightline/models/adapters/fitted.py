@@ -153,14 +153,14 @@ def _sample(batches: Iterable[Batch], most: int, seed: int) -> tuple[Tensor, Any
     Source: Vitter, Random sampling with a reservoir, ACM TOMS 11, 1985, algorithm R.
     """
     rng, count = np.random.default_rng(seed), 0
-    kept: dict[int, tuple[int, Tensor, Any]] = {}
+    chosen: dict[int, tuple[int, Tensor, Any]] = {}
     for batch in batches:
         for i in range(len(batch)):
             place = count if count < most else int(rng.integers(0, count + 1))
             if place < most:
-                kept[place] = count, batch.images[i], batch.targets[i : i + 1]
+                chosen[place] = count, batch.images[i], batch.targets[i : i + 1]
             count += 1
-    parts = sorted(kept.values(), key=lambda part: part[0])
+    parts = sorted(chosen.values(), key=lambda part: part[0])
     targets = [target for _, _, target in parts]
     return torch.stack([image for _, image, _ in parts]), type(targets[0]).cat(targets), count
 
@@ -200,15 +200,15 @@ def baseline_named(name: str, baselines: list[Baseline]) -> Baseline:
         UnknownName: If there is none.
         UsageError: If what it learns cannot be kept as tensors.
     """
-    found = {PREFIX + b.name: b for b in baselines}
-    if name not in found:
-        raise UnknownName("baseline", name, found)
-    if found[name].answer is None or found[name].maps:
-        able = ", ".join(n for n, b in found.items() if b.answer is not None and not b.maps) or "none"
+    by_name = {PREFIX + b.name: b for b in baselines}
+    if name not in by_name:
+        raise UnknownName("baseline", name, by_name)
+    if by_name[name].answer is None or by_name[name].maps:
+        able = ", ".join(n for n, b in by_name.items() if b.answer is not None and not b.maps) or "none"
         raise UsageError(
             f"{name} stands beside networks only: what it learns is not kept as tensors. As models: {able}."
         )
-    return found[name]
+    return by_name[name]
 
 
 def method_of(baseline: Baseline) -> ModuleType:

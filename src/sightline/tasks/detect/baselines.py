@@ -92,8 +92,8 @@ def _windows(images: Images, truth: Instances, classes: int) -> State:
     x, y = _examples(images, truth, windows, classes)
     scaler, machine = StandardScaler(), LogisticRegression(C=0.1, max_iter=200)
     machine.fit(scaler.fit_transform(x), y)
-    known = torch.from_numpy(machine.classes_)
-    return {**linear.scaled_state(scaler, machine), "classes": known, "windows": torch.from_numpy(windows)}
+    trained = torch.from_numpy(machine.classes_)
+    return {**linear.scaled_state(scaler, machine), "classes": trained, "windows": torch.from_numpy(windows)}
 
 
 def _in_windows(state: State, images: Images, classes: int) -> Instances:
@@ -135,12 +135,12 @@ def _examples(
 
 def _detect(image: Images, state: State, classes: int) -> Instances:
     """The best windows of one image, neighbors suppressed."""
-    boxes, known = state["windows"], state["classes"]
+    boxes, trained = state["windows"], state["classes"]
     features = window_features(cell_sums(image[None])[0], boxes.numpy())
-    chance = torch.from_numpy(linear.probabilities(state, features, known.numpy()))
-    real = known < classes
+    chance = torch.from_numpy(linear.probabilities(state, features, trained.numpy()))
+    real = trained < classes
     scores, place = chance[:, real].max(1)
-    labels = known[real][place]
+    labels = trained[real][place]
     likely = scores > 0.05
     scores, labels, boxes = scores[likely].float(), labels[likely], boxes[likely]
     keep = batched_nms(boxes, scores, labels, 0.4)[:KEPT]
