@@ -179,7 +179,10 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
     groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
     lines = {
         name: _line(
-            metric, metric.per_image(said_a[in_a], truth), metric.per_image(said_b[in_b], truth), groups
+            metric,
+            metric.statistics(said_a[in_a], truth, groups),
+            metric.statistics(said_b[in_b], truth, groups),
+            groups,
         )
         for name, metric in task.metrics().items()
     }

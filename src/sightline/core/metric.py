@@ -14,6 +14,8 @@ import numpy as np
 from sightline.core.card import MetricCard
 
 Stats = dict[str, np.ndarray]
+UNIT = "unit"
+"""Statistics of this name say which unit (sequence, pair, identity) each row is of."""
 
 
 class Metric(ABC):
@@ -31,7 +33,21 @@ class Metric(ABC):
 
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """Sufficient statistics of a batch, one row an image."""
+        """Sufficient statistics of a batch, one row an image. Of an unpaired metric: features, some with a row for
+        each prediction, others with one for each target.
+        """
+
+    def per_unit(self, prediction: Any, truth: Any, groups: np.ndarray | None) -> Stats:
+        """Statistics where the card's unit is not the image: rows of any number; `UNIT` may name their units.
+        Left as it is, those of each image, in whose group it is.
+
+        Args:
+            prediction: Of whole units, in the order of the data.
+            truth: Their targets.
+            groups: (N,) name of the sequence, case or identity of each image; None where the data name none.
+        """
+        stats = self.per_image(prediction, truth)
+        return stats if groups is None else {**stats, UNIT: np.asarray(groups)}
 
     @abstractmethod
     def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
@@ -50,9 +66,15 @@ class Metric(ABC):
         del truth
         return ""
 
-    def update(self, prediction: Any, truth: Any) -> None:
-        """Add a batch."""
-        self._parts.append(self.per_image(prediction, truth))
+    def statistics(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> Stats:
+        """Those of each image, or of whole units where the card says that these are not images."""
+        if self.card.unit == "image":
+            return self.per_image(prediction, truth)
+        return self.per_unit(prediction, truth, groups)
+
+    def update(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
+        """Add a batch; see `statistics`."""
+        self._parts.append(self.statistics(prediction, truth, groups))
 
     def merge(self, other: Metric) -> None:
         """Add all that another one has seen."""
