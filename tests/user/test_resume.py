@@ -69,7 +69,7 @@ def kill_at_random(process: multiprocessing.process.BaseProcess, out: Path, rng:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_killed_at_ten_random_moments(photos: Path, tmp_path: Path, workers: int) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sightline.commands.train", "sightline.data.formats.folder"])
+    context.set_forkserver_preload(["sightline.training.launch", "sightline.data.formats.folder"])
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     process = context.Process(target=work, args=(str(photos), str(whole), False, workers))
     process.start()

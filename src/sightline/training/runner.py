@@ -240,8 +240,7 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
 def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
     device = devices.device
-    given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    if device.type != "cuda" or given.get("batch_size") is not None:
+    if device.type != "cuda" or plan.asked.settings.get("batch_size") is not None:
         return plan
     train = plan.part("train")
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
@@ -264,7 +263,7 @@ def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
 def facts(plan: Plan) -> dict[str, Any]:
     """What run.json says of the plan."""
     return {
-        "asked": placed(asdict(plan.asked)),
+        "asked": placed(plan.asked.to_json()),
         "recipe": asdict(plan.recipe),
         **card_of(plan, plan.settings),
         "why": plan.why,

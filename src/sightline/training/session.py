@@ -21,7 +21,6 @@ from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.evaluation import conclusions
 from sightline.evaluation.frozen_features import Frozen
 from sightline.training import first_step, run_report, seen_images, teacher_run
-from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
@@ -48,9 +47,9 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
     return _train(plan, created, devices, resume=False)
 
 
-def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
+def resume(run: Run, again: Resumed) -> Run:
     """Go on with a run: same data, wherever they lie now, same split, same recipe."""
-    path = run.path
+    path, data = run.path, again.data
     if run.facts["verb"] == "tune":
         search = path if "trials" in run.facts else path.parent
         raise UsageError(f"{path} is of a search: go on with `sightline tune {data} --resume {search}`.")
@@ -58,9 +57,9 @@ def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Ru
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
     if run.facts["state"] == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
-    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.facts["asked"]))
+    arguments = again.arguments(run.facts["asked"])
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
-    plan = make_plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
+    plan = make_plan(replace(arguments, splits=path / "splits.json", weights=None, prune=None))
     splits_from_json(plan.dataset, stored)
     same_data(run, plan.dataset, data)
     record = run.facts

@@ -15,7 +15,7 @@ from sightline.errors import DataError
 
 
 def divide(
-    dataset: Dataset, scan: Scan, splits: str | None, seed: int, strata: np.ndarray | None
+    dataset: Dataset, scan: Scan, splits: Path | None, seed: int, strata: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
     """(N,) "train", "val" or "test" of each item, and what is to be said of it.
 
@@ -33,8 +33,7 @@ def divide(
     if splits is None:
         assignment = split(dataset, seed=seed, strata=strata, together=alike)
         return assignment.assignment, list(assignment.notes)
-    file = Path(splits)
-    file = file / "splits.json" if file.is_dir() else file
+    file = splits / "splits.json" if splits.is_dir() else splits
     try:
         stored = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -11,14 +11,16 @@ from typing import Any
 import pytest
 import torch
 
-from sightline.commands import predict
+from sightline.commands.predict import predict
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
+from sightline.inference import promptable
 from sightline.inference.prelabels import written_formats
 from sightline.inference.sources import Answer, Sources
+from sightline.inference.summary import Predicted
 from sightline.ops.masks import iou
 
 N = 3
@@ -53,7 +55,7 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
 
     def make(kind: str) -> Dataset:
         dataset = open_data(f"shapes:{kind}:{N}")
-        monkeypatch.setattr(predict, "predictor_for", lambda *a: Oracle(dataset))
+        monkeypatch.setattr(promptable, "predictor", lambda *a: Oracle(dataset))
         (tmp_path / "scenes").mkdir()
         for i in range(N):
             (tmp_path / f"scenes/{i}.png").write_bytes(encode_png(dataset.pixels.read(i)))
@@ -62,9 +64,9 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
     return make
 
 
-def answer(tmp_path: Path, form: str, **options: Any) -> predict.Predicted:
+def answer(tmp_path: Path, form: str, **options: Any) -> Predicted:
     out = tmp_path / "labels"
-    return predict.run(tmp_path, [str(tmp_path / "scenes")], out=out, as_=form, **options)
+    return predict(tmp_path, [str(tmp_path / "scenes")], out=out, as_=form, **options)
 
 
 @pytest.mark.parametrize("form", OBJECTS)
