@@ -168,7 +168,7 @@ def choices(hint: Any) -> tuple[Any, ...]:
     """What a setting of this type may be, where it is one of a few words; else nothing."""
     if typing.get_origin(hint) is Literal:
         return typing.get_args(hint)
-    return next((found for kind in typing.get_args(hint) if (found := choices(kind))), ())
+    return next((words for kind in typing.get_args(hint) if (words := choices(kind))), ())
 
 
 def documented(thing: Any) -> dict[str, str]:
@@ -179,8 +179,8 @@ def documented(thing: Any) -> dict[str, str]:
             continue
         block = (inspect.getdoc(part) or "").partition("Args:\n")[2] if part.__doc__ else ""
         block = re.split(r"\n(?=\S)", block)[0]
-        found = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", block, re.MULTILINE)
-        texts |= {name: re.sub(r"\s+", " ", text) for name, text in found}
+        rows = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", block, re.MULTILINE)
+        texts |= {name: re.sub(r"\s+", " ", text) for name, text in rows}
     return texts
 
 

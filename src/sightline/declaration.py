@@ -81,8 +81,9 @@ def command_of(
         call.__qualname__ = function.__qualname__
         call.__doc__ = _docstring(function, cast(type, kind))
         call.__annotations__ = {p.name: p.annotation for p in signature.parameters.values()}
+        bare = [p.replace(annotation=_bare(p.annotation)) for p in signature.parameters.values()]
         returns = inspect.signature(function).return_annotation
-        call.__signature__ = signature.replace(return_annotation=returns)  # type: ignore[attr-defined]
+        call.__signature__ = Signature(bare, return_annotation=returns)  # type: ignore[attr-defined]
         return cast(Command[P, R], call)
 
     return wrap
@@ -103,6 +104,11 @@ def _signature_of(kind: type) -> Signature:
     if _REST in hints:
         parameters.append(Parameter(_REST, Parameter.VAR_KEYWORD, annotation=LOOSE))
     return Signature(parameters)
+
+
+def _bare(hint: Any) -> Any:
+    """A type without its marks, for people who ask for `help()`."""
+    return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def _docstring(function: Callable[..., Any], kind: type) -> str:
@@ -209,29 +215,29 @@ class Option:
 
 def options_of(function: Callable[..., Any]) -> list[Option]:
     """All arguments and options of a command in order, with each setting of training as one."""
-    found: list[Option] = []
+    options: list[Option] = []
     hints, texts, heading = hints_of(function), documented(function), ""
     for p in inspect.signature(function).parameters.values():
         hint = hints[p.name]
         if is_dataclass(hint):
-            found += settings_of(p.name, hint)
+            options += settings_of(p.name, hint)
             continue
         heading = _heading(hint, heading)
-        found.append(Option(p.name, p.kind, hint, p.default, texts[p.name], heading))
-    return found
+        options.append(Option(p.name, p.kind, hint, p.default, texts[p.name], heading))
+    return options
 
 
 def settings_of(name: str, kind: Any) -> list[Option]:
     """The fields of a dataclass of settings as options."""
-    found: list[Option] = []
+    options: list[Option] = []
     hints, texts, heading = typing.get_type_hints(kind, include_extras=True), documented(kind), ""
     for f in fields(kind):
         heading = _heading(hints[f.name], heading)
         default = Parameter.empty if f.default is MISSING else f.default
-        found.append(
+        options.append(
             Option(f.name, Parameter.KEYWORD_ONLY, hints[f.name], default, texts[f.name], heading, name)
         )
-    return found
+    return options
 
 
 def _heading(hint: Any, before: str) -> str:

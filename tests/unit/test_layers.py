@@ -29,7 +29,7 @@ LAYERS = [
     {"api"},
     {"cli"},
 ]
-CORE_NAMES = 265
+CORE_NAMES = 266
 """Public names in core/ at most; one more needs two tasks that want it."""
 DOORS = {
     "simplejpeg": {"data/io/images.py"},

@@ -11,9 +11,6 @@ from sightline.declaration import command
 if TYPE_CHECKING:
     from sightline.core.report import Results
 
-BATCH = 64
-"""Images at a time."""
-
 
 @command
 def evaluate(
@@ -40,6 +37,7 @@ def evaluate(
         target: Column of a table that holds the truth.
         data_dir: Where named data sets lie.
     """
+    from sightline.core.predictor import BATCH_SIZE
     from sightline.core.report import Results
     from sightline.core.run import Run
     from sightline.data.loading.tiles import batches
@@ -57,9 +55,9 @@ def evaluate(
     part, name = scored.part, scored.name
     looks = conclusions.look_at_test(opened, scored.held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
-    loader = batches(part, settings, batch_size=BATCH)
+    loader = batches(part, settings, batch_size=BATCH_SIZE)
     model = model.to(devices.device)
-    with threads.few([model], BATCH, devices):
+    with threads.few([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
     scores, metrics = conclusions.scored(task, prediction.prediction, prediction.truth, part.groups)
     results = Results(task.card.name, scored.dataset.name, name, len(part), scores)

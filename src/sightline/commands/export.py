@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
-from sightline.config import Range
 from sightline.declaration import command
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ def export(
     fp16: bool = False,
     inside: Literal["all", "none", "final", "picture"] = "all",
     data: str | None = None,
-    tolerance: Annotated[float | None, Range()] = None,
+    tolerance: float | None = None,
     accept: Sequence[str] = (),
     licence: str = "",
 ) -> Exported:

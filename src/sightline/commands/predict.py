@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from sightline.config import Heading, Range
+from sightline.core.predictor import BATCH_SIZE
 from sightline.declaration import command
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def predict(
     out: Path | None = None,
     as_: str | None = None,
     device: str = "auto",
-    batch_size: Annotated[int, Range(1)] = 64,
+    batch_size: Annotated[int, Range(1)] = BATCH_SIZE,
     top: Annotated[int | None, Range(1), Heading("What is written")] = None,
     min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),

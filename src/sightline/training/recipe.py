@@ -90,6 +90,9 @@ class Recipe:
     checkpoint_every: str | None = None
     tracker: Literal["none", "tensorboard", "mlflow"] | None = None
 
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
+
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Names of all settings."""
