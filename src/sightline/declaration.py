@@ -73,6 +73,9 @@ def command_of(
         def call(*args: Any, **kwargs: Any) -> R:
             bound = signature.bind(*args, **kwargs)
             given = _meant(bound.arguments, hints)
+            rest = given.get(_REST, {})
+            if _REST in rest:  # as type checkers see the signature: together
+                given[_REST] = {**rest[_REST], **{k: v for k, v in rest.items() if k != _REST}}
             if given.get("resume") is not None:
                 return resume(given)
             return function(cast(Any, kind)(**given))

@@ -18,7 +18,7 @@ import sightline as sl
 from sightline import api
 from sightline.cli import build
 from sightline.config import Range, marks
-from sightline.declaration import Option, options_of
+from sightline.declaration import Option, command_of, options_of
 from sightline.errors import UsageError
 from sightline.training.arguments import CALL, LearningArguments, TrainArguments, TuneArguments
 from sightline.training.recipe import DEFAULTS, Recipe
@@ -115,6 +115,17 @@ def test_python_shows_signature_and_text() -> None:
         sl.train()  # type: ignore[call-overload]
     with pytest.raises(UsageError, match="--trials must be 1 or more"):
         sl.tune("digits", trials=0)
+
+
+def test_loose_options_come_by_name_or_together() -> None:
+    called: list[TrainArguments] = []
+    train = command_of(TrainArguments, resume=lambda given: None)(called.append)
+    train("photos/", label_smoothing=0.1)
+    train("photos/", options={"label_smoothing": 0.1})
+    assert [arguments.options for arguments in called] == 2 * [{"label_smoothing": 0.1}]
+    train("~/photos", out="~/runs/a", accept="duplicates")
+    assert (called[-1].out, called[-1].accept) == (Path.home() / "runs/a", ("duplicates",))
+    assert called[-1].data == str(Path.home() / "photos")
 
 
 def numbers(text: str) -> list[str]:
