@@ -65,6 +65,7 @@ def test_a_kind_says_the_same_of_itself_in_both(kind: str) -> None:
     data = sample(kind)
     assert isinstance(data.targets, torch_type)
     assert data.targets.says
+    assert data.targets.needs
     assert len(data.images) == len(data.targets) == N
     assert data.images.dtype == np.uint8
     assert told(sample(kind).targets) == told(data.targets), "the same seed must give the same data"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sightline.core.dataset import Dataset
+from sightline.core.targets import target_type
 from sightline.data.formats import FORMATS
 from sightline.data.io.exif_frames import turned
 from sightline.data.io.levels import Span
@@ -22,13 +23,6 @@ from sightline.errors import DataError, UsageError
 __all__ = ["ReadOptions", "is_name", "named", "open_data"]
 LIKELY = 0.5
 """How sure a format must be of data of which another is surer."""
-_NEEDS = {
-    "label": "a class for each picture",
-    "number": "numbers for each picture",
-    "instances": "boxes around objects",
-    "outlines": "a mask for each object",
-    "masks": "a class map for each picture",
-}
 
 
 def open_data(
@@ -150,7 +144,7 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
         card = FORMATS.load(chosen).CARD
         return (
             chosen,
-            f"Read as '{card.name}' ({card.summary}), which holds {_NEEDS.get(options.truth or '', '')}.",
+            f"Read as '{card.name}' ({card.summary}), which holds {_needed(options.truth)}.",
         )
     winners = [name for name, value in sure.items() if value == best]
     if best == 0:
@@ -200,15 +194,20 @@ def _another(source: str, dataset: Dataset, truth: str, why: str) -> str:
     """Why data that were read hold another truth than the task needs."""
     path = Path(source)
     way = told(unread(path), path) if path.is_dir() else ""
-    text = f"{source}: the task needs {_NEEDS[truth]}. {why} That gives {dataset.targets.says}. {way}"
+    text = f"{source}: the task needs {_needed(truth)}. {why} That gives {dataset.targets.says}. {way}"
     return f"{text.strip()} {_looked_for(truth)} Lay the data out so, or name another task."
+
+
+def _needed(truth: str | None) -> str:
+    """What is asked for where this kind of target is wanted, in words."""
+    return "" if truth is None else target_type(truth).needs
 
 
 def _looked_for(truth: str) -> str:
     """What the formats that hold a truth look like."""
     cards = [FORMATS.load(name).CARD for name in FORMATS.names()]
     looks = "; ".join(f"{c.name}: {c.looks_like}" for c in cards if truth in c.truths)
-    return f"Looked for {_NEEDS[truth]} as {looks}."
+    return f"Looked for {_needed(truth)} as {looks}."
 
 
 def is_name(source: str) -> bool:

@@ -6,7 +6,6 @@ What a later change makes necessary outside this folder is a fault of the toolki
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,13 +16,13 @@ import torch
 import sightline
 import sightline.core.targets
 import sightline.runtime.targets
-import sightline.tasks
 from sightline.data.io.encode import encode_png
 from sightline.testing import check_model, check_task
 from tests.contracts import test_targets as promises
+from tests.proofs import listed
 
 HERE = Path(__file__).parent
-PATHS = {
+FOLDERS = {
     "sightline.core.targets": "core_targets",
     "sightline.runtime.targets": "runtime_targets",
     "sightline.tasks": "tasks",
@@ -33,15 +32,8 @@ PATHS = {
 @pytest.fixture(autouse=True, scope="module")
 def folders() -> Iterator[None]:
     """The kind and the task, found by listing as if they lay in the toolkit."""
-    before = set(sys.modules)
-    for package, folder in PATHS.items():
-        sys.modules[package].__path__.append(str(HERE / folder))
-    yield
-    for package, folder in PATHS.items():
-        sys.modules[package].__path__.remove(str(HERE / folder))
-    for name in set(sys.modules) - before:
-        if "embed_toy" in name or name.endswith(".vector"):
-            del sys.modules[name]
+    with listed(HERE, FOLDERS):
+        yield
 
 
 @pytest.mark.parametrize(

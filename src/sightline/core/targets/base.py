@@ -42,11 +42,13 @@ class Targets(ABC):
 
     Attributes:
         kind: Name of the kind, as in JSON and `TaskCard.truth`; that of its files.
+        needs: What data must hold to have such targets, in words.
         located: Whether targets lie in the image: then they have `sizes`, and move with its pixels.
         sizes: (N, 2) int64 height and width of the image that they lie in; only where they are located.
     """
 
     kind: ClassVar[str]
+    needs: ClassVar[str]
     located: ClassVar[bool] = False
     sizes: Tensor
 

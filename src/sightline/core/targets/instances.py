@@ -45,6 +45,7 @@ class Instances(Targets):
     difficult: Tensor | None = None
     masks: Bitmaps | None = None
     kind = "instances"
+    needs = "boxes around objects"
     located = True
     says = "boxes around objects"
 

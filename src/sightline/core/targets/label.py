@@ -28,6 +28,7 @@ class Label(Targets):
     value: Tensor
     scores: Tensor | None = None
     kind = "label"
+    needs = "a class for each picture"
 
     def __post_init__(self) -> None:
         if self.value.ndim not in (1, 2):

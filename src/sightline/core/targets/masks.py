@@ -38,6 +38,7 @@ class Masks(Targets):
     sizes: Tensor
     maps: tuple[Packed | Tensor, ...]
     kind = "masks"
+    needs = "a class map for each picture"
     located = True
     says = "a class for each pixel"
 

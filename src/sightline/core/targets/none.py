@@ -23,6 +23,7 @@ class Unlabeled(Targets):
 
     count: int
     kind = "none"
+    needs = "pictures"
     says = "nothing"
 
     def __len__(self) -> int:

@@ -24,6 +24,7 @@ class Number(Targets):
 
     value: Tensor
     kind = "number"
+    needs = "numbers for each picture"
     says = "numbers for each image"
 
     def __post_init__(self) -> None:

@@ -19,6 +19,7 @@ class Outlines(Instances):
     """Instances of which each has a mask; see there."""
 
     kind = "outlines"
+    needs = "a mask for each object"
     says = "a mask for each object"
 
     def __post_init__(self) -> None:

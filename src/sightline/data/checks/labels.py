@@ -35,17 +35,13 @@ CARD = CheckCard(
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Truths item by item, and the names of the classes."""
     del scan
-    if dataset.truth == "label":
-        return [*_labels(dataset), *_names(dataset)]
-    if isinstance(dataset.targets, Instances):
-        return [*_objects(dataset), *_names(dataset)]
-    if dataset.truth == "masks":
-        return _names(dataset)
-    return _numbers(dataset) if dataset.truth == "number" else []
+    return [*_labels(dataset), *_objects(dataset), *_numbers(dataset), *_names(dataset)]
 
 
 def _labels(dataset: Dataset) -> list[Finding]:
-    value: np.ndarray = dataset.targets_as(Label).value.numpy()
+    if not isinstance(dataset.targets, Label):
+        return []
+    value: np.ndarray = dataset.targets.value.numpy()
     if value.ndim == 2:
         return found(
             dataset, "labels-none", "info", np.asarray(~value.any(1)),
@@ -65,7 +61,9 @@ def _labels(dataset: Dataset) -> list[Finding]:
 
 def _objects(dataset: Dataset) -> list[Finding]:
     """Objects whose class is none of the table's."""
-    targets, classes = dataset.targets_as(Instances), len(dataset.classes or ())
+    targets, classes = dataset.targets, len(dataset.classes or ())
+    if not isinstance(targets, Instances):
+        return []
     labels = targets.labels.numpy()
     wrong = np.unique(targets.image.numpy()[(labels < 0) | (labels >= classes)])
     return found(
@@ -131,7 +129,9 @@ def _alike(names: tuple[str, ...]) -> list[list[str]]:
 
 
 def _numbers(dataset: Dataset) -> list[Finding]:
-    value: np.ndarray = dataset.targets_as(Number).value.numpy().astype(np.float64)
+    if not isinstance(dataset.targets, Number):
+        return []
+    value: np.ndarray = dataset.targets.value.numpy().astype(np.float64)
     finite = np.isfinite(value).all(1)
     findings = found(
         dataset, "targets-not-finite", "error", ~finite,

@@ -10,7 +10,6 @@ from sightline.core.report import Finding
 from sightline.data.checks._report import found
 from sightline.data.scan import Scan
 
-_POSITIONS = ("instances", "outlines", "masks")
 _SAME_SIZE = (2, 3, 4)  # orientations that mirror or turn by 180 degrees
 CARD = CheckCard(
     name="positions",
@@ -21,7 +20,7 @@ CARD = CheckCard(
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Pictures that are turned when they are read, and whose annotations may not follow."""
-    if dataset.truth not in _POSITIONS or not len(dataset):
+    if not dataset.targets.located or not len(dataset):
         return []
     unsized = {item for f in dataset.problems if f.name == "exif-and-positions" for item in f.items}
     ways = np.array([1 if f is None else f.orientation for f in scan.facts])

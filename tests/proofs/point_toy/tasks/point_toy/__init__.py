@@ -1,0 +1,16 @@
+"""A toy: where the bright spot is."""
+
+from sightline.core.card import TaskCard
+from sightline.core.folder import Folder
+
+CARD = TaskCard(
+    name="point-toy",
+    summary="Where the bright spot is.",
+    input="image",
+    truth="point",
+    prediction="point",
+    score="distance",
+    default_model="net",
+)
+
+MODELS = Folder(f"{__name__}.models", "model")
