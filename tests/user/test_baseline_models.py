@@ -67,4 +67,4 @@ def test_what_cannot_be_kept_is_refused_with_what_can(tmp_path: Path) -> None:
     sl.train("shapes:150", model="baseline:majority", out=tmp_path / "run")
     with pytest.raises(UsageError, match="has no layers to show"):
         sl.inspect(str(tmp_path / "run"))
-    assert Run.open(tmp_path / "run").facts["recipe"]["epochs"] == 1
+    assert Run.open(tmp_path / "run").record.recipe["epochs"] == 1

@@ -30,7 +30,7 @@ def test_neighbors_are_trained_resumed_and_predict(tmp_path: Path) -> None:
     assert again.scores["accuracy"].n > 0
 
     before = run.results.to_json()
-    run.update(state="interrupted")
+    run.update(status="interrupted")
     (tmp_path / "run" / "checkpoints").rename(tmp_path / "gone")
     resumed = sl.train("digits", resume=tmp_path / "run").results.to_json()
     assert resumed["scores"] == before["scores"]

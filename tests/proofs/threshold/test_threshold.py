@@ -21,13 +21,13 @@ def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_threshold_is_tested_predicts_and_is_exported(tmp_path: Path) -> None:
     run = sl.train("shapes:area:200", task="coverage", out=tmp_path / "run")
     assert run.results.scores["MAE"].value < 15
-    assert run.facts["recipe"]["lr"] is None
+    assert run.record.recipe["lr"] is None
     half = np.zeros((64, 64, 3), np.uint8)
     half[:24] = 255
     assert next(iter(sl.load(tmp_path / "run").predict(half))).row["cover"] == pytest.approx(37.5, abs=1)
     exported = sl.export(tmp_path / "run", to="onnx", accept=["unchecked"])
     assert exported.file.is_file()
-    assert Run.open(tmp_path / "run").facts["state"] == "done"
+    assert Run.open(tmp_path / "run").record.status == "done"
 
 
 def test_a_learning_rate_is_refused(tmp_path: Path) -> None:

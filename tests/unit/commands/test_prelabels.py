@@ -93,7 +93,7 @@ def called(dataset: Dataset) -> list[str]:
 @pytest.mark.parametrize("kind", ["boxes", "outlines"])
 def test_coco_is_read_where_it_lies_and_has_the_scores(kind: str, scenes: Callable, tmp_path: Path) -> None:
     dataset = scenes(kind)
-    predict.run(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
+    predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
     found = open_data(tmp_path / "found.json", truth=dataset.truth)
     assert called(found) == called(dataset)
     assert found.classes is not None
@@ -115,11 +115,11 @@ def test_a_mask_without_a_pixel_is_measured_too(
     oracle = Oracle(dataset)
     nothing = Bitmaps.of(np.zeros((len(dataset.targets.labels), 4, 4)))  # no pixel is sure
     oracle.truth = replace(oracle.truth, masks=nothing)
-    monkeypatch.setattr(predict, "predictor_for", lambda *a: oracle)
-    predict.run(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
+    monkeypatch.setattr(promptable, "predictor", lambda *a: oracle)
+    predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
     entries = json.loads((tmp_path / "found.json").read_text())["annotations"]
     assert len(entries) == len(dataset.targets.labels)
-    predict.run(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "labels", as_="yolo")
+    predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "labels", as_="yolo")
     assert not any(file.read_text() for file in (tmp_path / "labels").glob("*.txt"))
 
 
@@ -128,7 +128,7 @@ def test_yolo_is_read_beside_its_images(kind: str, scenes: Callable, tmp_path: P
     dataset = scenes(kind)
     (tmp_path / "set").mkdir()
     (tmp_path / "scenes").rename(tmp_path / "set/images")
-    predict.run(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/labels", as_="yolo")
+    predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/labels", as_="yolo")
     for source in ("set", "set/labels/data.yaml"):
         found = open_data(tmp_path / source, truth=dataset.truth)
         assert found.format == "yolo"
@@ -143,7 +143,7 @@ def test_class_maps_are_read_beside_their_images(scenes: Callable, tmp_path: Pat
     dataset = scenes("masks")
     (tmp_path / "set").mkdir()
     (tmp_path / "scenes").rename(tmp_path / "set/images")
-    predict.run(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/masks", as_="masks")
+    predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/masks", as_="masks")
     found = open_data(tmp_path / "set", truth="masks")
     assert found.classes is not None
     assert found.classes.ids == tuple(3 + 2 * i for i in range(len(found.classes)))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sightline.core.card import ModelCard
 from sightline.core.model import Model, OptimizerGroup
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.core.sample import Batch
 from sightline.core.targets.label import Label
 from sightline.devices import Devices
@@ -96,7 +97,7 @@ def job(run: Run, model: Model, batches: Numbers, **recipe: Any) -> Job:
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    return Run.create(tmp_path / "run", {"verb": "train"})
+    return Run.create(tmp_path / "run", RunRecord())
 
 
 def test_the_generators_backward_leaves_no_gradient_in_the_critic(run: Run) -> None:
@@ -150,7 +151,7 @@ def test_stopped_between_two_steps_it_resumes_bit_for_bit(
     settings = {"epochs": 3, "optimizer": "adam", "lr": 0.05, "ema": 0.9}
 
     def trained(name: str, stop: int) -> dict[str, Tensor]:
-        run = Run.create(tmp_path / name, {"verb": "train"})
+        run = Run.create(tmp_path / name, RunRecord())
         first = job(run, Duel(), Numbers(stop, images=None), **settings)
         if stop:
             with pytest.raises(Interrupted):
