@@ -251,10 +251,10 @@ def _check_alone(model: Model, batch: Batch) -> None:
     raise AssertionError(f"what is said of an image depends on the rest of the batch: {differ}")
 
 
-def _close(one: torch.Tensor, other: torch.Tensor) -> bool:
+def _close(first: torch.Tensor, second: torch.Tensor) -> bool:
     """Whether numbers are equal but for a thousandth of the largest; also whether there are none."""
-    most = 1e-3 * (1 + float(other.abs().max())) if other.numel() else 0.0
-    return torch.allclose(one.double(), other.double(), rtol=0, atol=most)
+    most = 1e-3 * (1 + float(second.abs().max())) if second.numel() else 0.0
+    return torch.allclose(first.double(), second.double(), rtol=0, atol=most)
 
 
 def _check_score(toy: Plan, prediction: Any, dataset: Dataset) -> None:
