@@ -83,6 +83,27 @@ def test_findings_are_those_of_the_card_and_whole(name: str, kind: str) -> None:
         assert finding.items
 
 
+ELSEWHERE = {
+    "boxes",
+    "broken",
+    "labels",
+    "levels",
+    "masks",
+    "oddities",
+    "outlines",
+    "positions",
+    "sizes",
+    "splits",
+}
+"""Checks that the messy data here give no reason to speak: what they find is tested in tests/unit/data."""
+
+
+def test_every_other_check_finds_what_is_wrong_here() -> None:
+    dataset = messy("label")
+    speaking = {name for name in CHECKS.names() if CHECKS.load(name).run(dataset, scan(dataset))}
+    assert speaking == set(CHECKS.names()) - ELSEWHERE
+
+
 @pytest.mark.parametrize("kind", ["label", "multi", "number"])
 def test_all_together_the_worst_come_first_and_each_once(kind: str) -> None:
     dataset = messy(kind)

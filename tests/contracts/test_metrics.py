@@ -141,6 +141,10 @@ CASES = [(name, kind) for name in METRICS.names() for kind in KINDS if applies(n
 each = pytest.mark.parametrize(("name", "kind"), CASES)
 
 
+def test_every_metric_is_tried_on_a_kind_that_it_applies_to() -> None:
+    assert {name for name, _ in CASES} == set(METRICS.names())
+
+
 def test_helpers_beside_the_metrics_are_not_listed() -> None:
     assert {"accuracy", "macro-f1", "mae"} <= set(METRICS.names())
     beside = {"intervals", "compare", "calibration", "detections", "mistakes", "pixels"}

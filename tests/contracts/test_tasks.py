@@ -5,14 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sightline.errors import MissingExtra
 from sightline.tasks import TASKS
-from sightline.testing import check_model, check_prunable, check_task, check_teachable
-
-METHODS = [(task, method) for task in TASKS.names() for method in TASKS.load(task).MODELS.names()]
+from sightline.testing import check_learns, check_model, check_prunable, check_task, check_teachable
+from tests.fixtures.tiny import METHODS, QUICK, TINY, tiny
 
 
 @pytest.mark.parametrize("name", TASKS.names())
@@ -23,9 +23,21 @@ def test_task(name: str) -> None:
 @pytest.mark.parametrize(("task", "method"), METHODS)
 def test_method(task: str, method: str, tmp_path: Path) -> None:
     try:
-        check_model(task, method, tmp_path)
+        check_model(task, method, tmp_path, options=tiny(task, method))
     except MissingExtra as error:
         pytest.skip(str(error))
+
+
+@pytest.mark.parametrize(("task", "method"), METHODS)
+def test_method_learns_by_heart(task: str, method: str) -> None:
+    if (task, method) not in QUICK:
+        pytest.skip("too slow to learn by heart here: that its loss falls is checked with the rest")
+    check_learns(task, method, options=tiny(task, method))
+
+
+def test_tables_of_methods_name_methods_that_there_are() -> None:
+    assert {*TINY, *QUICK} <= set(METHODS)
+    assert {task for task, _ in METHODS} == set(TASKS.names())
 
 
 @pytest.mark.parametrize("name", TASKS.names())
@@ -43,3 +55,17 @@ def test_card_is_light(name: str) -> None:
     code = f"import sys, sightline.tasks.{name}; print('torch' in sys.modules or 'numpy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_a_network_whose_answer_depends_on_the_batch_is_caught(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = TASKS.load("classify").MODELS.load("net").MODEL
+    forward = kind.forward
+
+    def centered(self: Any, images: Any) -> dict[str, Any]:
+        return {name: value - value.mean(0, keepdim=True) for name, value in forward(self, images).items()}
+
+    monkeypatch.setattr(kind, "forward", centered)
+    with pytest.raises(AssertionError, match="depends on the rest of the batch: logits"):
+        check_model("classify", "net", tmp_path)

@@ -139,6 +139,7 @@ def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Pa
     said = sightline("predict", "run", pictures, "--out", "found.json", "--min-score", "0.01")
     assert said.code == 0, said.err
     found = json.loads((tmp_path / "found.json").read_text())
+    assert found["annotations"]
     for entry in found["annotations"]:
         assert entry["segmentation"]["size"] == [found["images"][0]["height"], found["images"][0]["width"]]
         assert entry["area"] >= 0

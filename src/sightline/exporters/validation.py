@@ -18,10 +18,10 @@ from sightline.core.report import Score
 from sightline.core.task import Task
 from sightline.data.loading.preprocess import view
 from sightline.data.loading.tiles import batches, tiled
-from sightline.evaluation import scoring
 from sightline.exporters.drift import LIMIT, apart, first
 from sightline.exporters.graph import Array, Graph, Runner, traced
 from sightline.exporters.nms_graph import suppresses
+from sightline.metrics import intervals
 from sightline.models.detection.suppression import final
 
 FLOAT, INTEGER = 0.1, 1.0
@@ -101,13 +101,12 @@ def gate(
         comparison.add(batch)
     before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
     name = task.card.score
-    scores, metrics = scoring.score(task, before, loader.targets, part.groups)
-    others, _ = scoring.score(task, after, loader.targets, part.groups)
-    card = metrics[name].card
-    fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
-    fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
+    card = task.metrics()[name].card
+    score, other = (_main_score(task, p, loader.targets, part.groups) for p in (before, after))
+    fell = (score.value - other.value) * (1 if card.higher_is_better else -1)
+    fell *= 100 if card.best == 1 else 100 / max(abs(score.value), 1e-9)
     changed = int(before.differs(after).sum())
-    result = Gate(name, scores[name], others[name], fell, tolerance, comparison.apart, changed, len(part))
+    result = Gate(name, score, other, fell, tolerance, comparison.apart, changed, len(part))
     why = _why(result, comparison)
     if not why and exact:
         why = _drifted(graph, comparison, part)
@@ -117,6 +116,13 @@ def gate(
     worst = [comparison.ids[i] for i in order if comparison.drift[i] > 0]
     node = first(graph, lambda taps: open_with(taps), comparison.sample)
     return replace(result, why=why, worst=worst, node=node)
+
+
+def _main_score(task: Task, prediction: Any, truth: Any, groups: np.ndarray | None) -> Score:
+    """The task's main score alone: the others would cost as much again, each."""
+    metric = task.metrics()[task.card.score]
+    metric.update(prediction, truth)
+    return intervals.score(metric, metric.stats, groups=groups)
 
 
 def _why(result: Gate, comparison: _Seen) -> str:

@@ -32,6 +32,7 @@ from sightline.tasks.semantic.models import _torchvision
 from sightline.tasks.semantic.models.dag_rnn import Labeller, Local
 from sightline.tasks.semantic.models.unet2015 import LOST, UNet, UNetVariant, mirrored
 from sightline.tasks.semantic.options import SemanticOptions
+from tests.fixtures.tiny import tiny
 
 THERE = importlib.util.find_spec("transformers") is not None
 NEEDS = pytest.mark.skipif(not THERE, reason="the extra 'transformers' is not installed")
@@ -52,7 +53,10 @@ def settings(method: str, classes: int = 3, channels: int = 3, **options: Any) -
     module = MODELS.load(method)
     known = info(classes, channels)
     basic = {"size": [SIDE, SIDE], "channels": channels, "mean": [0.5] * channels, "std": [0.2] * channels}
-    return {**basic, **module.MODEL.settings_for(known, SemanticOptions(**{**module.TOY, **options}))}
+    return {
+        **basic,
+        **module.MODEL.settings_for(known, SemanticOptions(**{**tiny("semantic", method), **options})),
+    }
 
 
 @cache

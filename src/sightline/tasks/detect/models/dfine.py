@@ -109,4 +109,3 @@ class DFINE(TransformersDetector):
 
 
 MODEL = DFINE
-TOY = {"variant": "tiny"}

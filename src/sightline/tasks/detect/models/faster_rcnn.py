@@ -78,4 +78,3 @@ class FasterRCNN(TorchvisionDetector):
 
 
 MODEL = FasterRCNN
-TOY = {"variant": "resnet18"}

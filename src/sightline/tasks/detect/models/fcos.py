@@ -54,4 +54,3 @@ class FCOS(TorchvisionDetector):
 
 
 MODEL = FCOS
-TOY = {"variant": "resnet18"}

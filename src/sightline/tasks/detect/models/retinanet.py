@@ -54,4 +54,3 @@ class RetinaNet(TorchvisionDetector):
 
 
 MODEL = RetinaNet
-TOY = {"variant": "resnet18"}

@@ -70,4 +70,3 @@ class RTDETR(TransformersDetector):
 
 
 MODEL = RTDETR
-TOY = {"variant": "tiny"}

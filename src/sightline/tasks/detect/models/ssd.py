@@ -99,4 +99,3 @@ def _smallest(side: int, multiscale: float) -> int:
 
 
 MODEL = SSD
-TOY = {"variant": "mobilenet"}

@@ -264,4 +264,3 @@ def _truths(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:
 
 
 MODEL = Mask2Former
-TOY = {"variant": "tiny"}

@@ -240,4 +240,3 @@ def _mask_loss(logits: Tensor, kinds: Tensor, goals: list[Tensor]) -> Tensor:
 
 
 MODEL = MaskRCNN
-TOY = {"variant": "resnet18"}

@@ -195,4 +195,3 @@ class DAGRNN(SegmentationModel):
 
 
 MODEL = DAGRNN
-TOY: dict[str, str] = {}

@@ -43,4 +43,3 @@ class DeepLabV3(TorchvisionSegmenter):
 
 
 MODEL = DeepLabV3
-TOY = {"variant": "mobilenet"}

@@ -49,4 +49,3 @@ class FCN(TorchvisionSegmenter):
 
 
 MODEL = FCN
-TOY = {"variant": "resnet18"}

@@ -33,4 +33,3 @@ class LRASPP(TorchvisionSegmenter):
 
 
 MODEL = LRASPP
-TOY: dict[str, str] = {}

@@ -151,4 +151,3 @@ class Mask2Former(TransformersSegmenter):
 
 
 MODEL = Mask2Former
-TOY = {"variant": "tiny"}

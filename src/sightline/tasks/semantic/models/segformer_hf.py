@@ -65,4 +65,3 @@ class SegFormer(TransformersSegmenter):
 
 
 MODEL = SegFormer
-TOY = {"variant": "tiny"}

@@ -216,4 +216,3 @@ def _centre(beside: Tensor, x: Tensor) -> Tensor:
 
 
 MODEL = UNet2015
-TOY = {"variant": "small"}
