@@ -18,7 +18,7 @@ from sightline.data.check import ORDER, look, require_known
 from sightline.data.checks._report import class_counts, object_counts, pixel_counts
 from sightline.data.open import open_data
 from sightline.evaluation import label_issues
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, wanted_truth, without_labels
 
 LISTED = 5
 """Items that a table shows of each doubt."""
@@ -100,7 +100,7 @@ def run(
     out: Path | None = None,
 ) -> Checked:
     """See `sightline.api.check`."""
-    truth = None if task is None else TASKS.load(task).CARD.truth
+    truth = None if task is None else wanted_truth(TASKS.load(task).CARD)
     if run is not None:
         pixel_range = pixel_range or Run.open(run).facts.get("asked", {}).get("pixel_range")
     dataset = open_data(
@@ -112,6 +112,8 @@ def run(
         exif=exif,
         data_dir=data_dir,
     )
+    if task is not None:
+        dataset = without_labels(TASKS.load(task).CARD, dataset)
     if run is None:
         checked = describe(dataset, look(dataset, exif)[1], accept)
     else:

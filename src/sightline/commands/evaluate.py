@@ -27,7 +27,7 @@ from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import predict
 from sightline.report import page
 from sightline.report.page import Page, Section
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
 from sightline.training.run_report import finder
 
 
@@ -97,17 +97,18 @@ def _opened(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
+        card = TASKS.load(run.facts["settings"]["task"]).CARD
         span, exif = run.facts["settings"].get("pixel_range"), run.facts["asked"].get("exif")
-        return open_data(
+        dataset = open_data(
             str(data),
-            truth=truth,
+            truth=wanted_truth(card),
             format=format,
             target=target,
             pixel_range=span,
             exif=exif,
             data_dir=data_dir,
         )
+        return task_type(card.name).recast(without_labels(card, dataset))
     for name, value in (("format", format), ("target", target)):
         if value is not None:
             raise UsageError(f"--{name} says how other data are read. Name them: evaluate RUN DATA.")

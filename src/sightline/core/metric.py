@@ -33,8 +33,8 @@ class Metric(ABC):
 
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """Sufficient statistics of a batch, one row an image. Of an unpaired metric: features, some with a row for
-        each prediction, others with one for each target.
+        """Sufficient statistics of a batch, one row an image. Of an unpaired metric: features, of which some
+        have a row for each prediction, others one for each target.
         """
 
     def per_unit(self, prediction: Any, truth: Any, groups: np.ndarray | None) -> Stats:

@@ -11,4 +11,5 @@ from typing import Any
 
 def target_type(kind: str) -> Any:
     """The target class of a kind: "label" is `Label` in label.py."""
-    return getattr(importlib.import_module(f"{__name__}.{kind}"), kind.capitalize())
+    name = "Unlabeled" if kind == "none" else kind.capitalize()
+    return getattr(importlib.import_module(f"{__name__}.{kind}"), name)
