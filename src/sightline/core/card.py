@@ -15,7 +15,8 @@ class TaskCard:
         name: The task's name, which is its folder's name.
         summary: One line for lists.
         input: What a sample holds: "image", "clip", "volume" or "pair".
-        truth: Name of the target type of the annotations ("label").
+        truth: Name of the target type of the annotations ("label"); "none" where none are needed: data that
+            have some are taken without them.
         prediction: Name of the target type of the predictions.
         score: Name of the metric that choosing and stopping go by.
         default_model: Method in the task's `models/` used when none is named.

@@ -119,6 +119,13 @@ class Task(ABC):
         """Cheap answers that stand beside the network, if any; the first one does not look at pixels."""
         return []
 
+    @staticmethod
+    def recast(dataset: Dataset) -> Dataset:
+        """The data in the sense of the task: with targets that it makes itself, or labels in another sense.
+        Called once, after the data are read and checked and before they are split.
+        """
+        return dataset
+
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         """What changes training batches, or None.
 

@@ -21,7 +21,7 @@ from sightline.errors import DataError, UsageError
 from sightline.evaluation.run_data import as_trained, open_own, same_question
 from sightline.report import page
 from sightline.report.page import Page, Section
-from sightline.tasks import TASKS
+from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
 
 
 @dataclass(frozen=True)
@@ -86,17 +86,18 @@ def open_for(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        truth = TASKS.load(run.record.settings["task"]).CARD.truth
+        card = TASKS.load(run.record.settings["task"]).CARD
         span, exif = run.record.settings.get("pixel_range"), run.record.arguments.get("exif")
-        return open_data(
+        dataset = open_data(
             str(data),
-            truth=truth,
+            truth=wanted_truth(card),
             format=format,
             target=target,
             pixel_range=span,
             exif=exif,
             data_dir=data_dir,
         )
+        return task_type(card.name).recast(without_labels(card, dataset))
     for name, value in (("format", format), ("target", target)):
         if value is not None:
             raise UsageError(f"--{name} says how other data are read. Name them: evaluate RUN DATA.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -44,13 +43,13 @@ class Predicted:
         prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
         truth: Their truths.
         ids: Their names.
-        loss: Mean loss over the images; nan for a model without a loss.
+        loss: Mean loss over the images; None for a model without a loss.
     """
 
     prediction: Any
     truth: Any
     ids: list[str]
-    loss: float
+    loss: float | None
 
     def in_order(self, ids: Sequence[str]) -> Predicted:
         """The same in the order of `ids`: several processes hand theirs in one after the other."""
@@ -78,19 +77,20 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
     rng = torch.Generator(devices.device).manual_seed(0)
     predictions: list[Any] = []
     count = 0
-    total = 0.0
+    total: float | None = 0.0
     for batch in loader.epoch(0):
         moved = batch.to(devices.device)
         with devices.autocast():
             outputs = model(moved.images)
-            loss = model.loss(moved, rng, outputs=outputs).get("loss", math.nan)
-            total += float(loss) * len(batch)
+            loss = model.loss(moved, rng, outputs=outputs).get("loss")
+            total = None if loss is None or total is None else total + float(loss) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
         predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).packed())
         count += len(batch)
     model.train(was_training)
     parts = devices.gather((predictions, count, total))
     predictions = [p for part in parts for p in part[0]]
-    mean = sum(part[2] for part in parts) / max(sum(part[1] for part in parts), 1)
+    totals = [part[2] for part in parts]
+    mean = None if None in totals else sum(totals) / max(sum(part[1] for part in parts), 1)
     whole = loader.whole(type(predictions[0]).cat(predictions))
     return Predicted(whole, loader.targets, list(loader.ids), mean)

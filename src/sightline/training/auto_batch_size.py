@@ -9,6 +9,7 @@ import torch
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.errors import TrainingFailed
+from sightline.training.turns import turns_of
 
 
 def largest(attempt: Callable[[int], None], start: int) -> int:
@@ -48,7 +49,10 @@ def on_gpu(model: Model, targets: Callable[[int], object], start: int, device: t
         images = torch.zeros(n + n // 3, settings["channels"], *settings["size"], dtype=torch.uint8)
         batch = Batch(images, targets(len(images)), []).to(device)
         try:
-            model.train().loss(batch, rng)["loss"].backward()  # type: ignore[no-untyped-call]
+            model.train()
+            for turn in turns_of(model.optimizer_groups()):
+                if (loss := model.loss(batch, rng, turn).get("loss")) is not None:
+                    loss.backward()  # type: ignore[no-untyped-call]
         finally:
             model.zero_grad(set_to_none=True)
             torch.cuda.empty_cache()

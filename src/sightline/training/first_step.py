@@ -17,6 +17,7 @@ from sightline.models.surgery import layer_widths
 from sightline.models.weights.load import freeze
 from sightline.training.freezing import still
 from sightline.training.plan import Plan
+from sightline.training.turns import turns_of
 
 SAFE = 64
 """Shorter side in pixels from which on every network takes a batch of two."""
@@ -85,7 +86,8 @@ def _trouble(plan: Plan, settings: Settings, images: int) -> str | None:
         targets, *_ = seen(plan.dataset.targets[where], tuple(settings["size"]), settings["fit"])
         pictures = torch.zeros(images, settings["channels"], *settings["size"], dtype=torch.uint8)
         with torch.no_grad():
-            model.loss(Batch(pictures, targets, []), torch.Generator().manual_seed(0))
+            for turn in turns_of(model.optimizer_groups()):
+                model.loss(Batch(pictures, targets, []), torch.Generator().manual_seed(0), turn)
     except SightlineError:
         raise
     except (ValueError, RuntimeError) as error:

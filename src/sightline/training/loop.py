@@ -120,7 +120,7 @@ def _try_mean(training: Training, validate: Validate, doubt: float) -> None:
 def _keep_best(training: Training, values: dict[str, float], epoch: int, mean: Model | None = None) -> bool:
     """Write checkpoint "best" if these are the best validation values so far, of the model that is trained
     or of a mean of several; whether they are."""
-    keyed = (values["val_score"], -values["val_loss"])
+    keyed = (values["val_score"], -values.get("val_loss", 0.0))
     key = keyed if training.recipe.monitor == "score" else (keyed[1], keyed[0])
     first = math.isinf(training.best[0]) and math.isinf(training.best[1])
     if not (all(map(math.isfinite, key)) and (key > training.best or first)):
@@ -152,7 +152,7 @@ def _epoch(
     training.validation_seconds = time.monotonic() - validated
     training.elapsed += training.validation_seconds
     if recipe.schedule == "plateau":
-        training.plateau.see(values["val_loss"])
+        training.plateau.see(values.get("val_loss", -values["val_score"]))
     _keep_best(training, values, training.epoch)
     images = max(float(training.sums.pop("images", 0.0)), 1.0)
     logs: dict[str, Any] = {

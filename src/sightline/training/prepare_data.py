@@ -15,7 +15,7 @@ from sightline.data.open import open_data
 from sightline.data.scan import Scan
 from sightline.errors import UsageError
 from sightline.evaluation import label_issues
-from sightline.tasks import TASKS, task_type
+from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
 from sightline.training.arguments import TrainArguments
 
 
@@ -55,6 +55,7 @@ def look_at(arguments: TrainArguments) -> Looked:
     scan, findings = look(dataset, arguments.exif)
     refuse(findings, arguments.accept, label_issues.names())
     dataset, scan, notes = _usable(dataset, scan)
+    dataset = task_type(card.name).recast(dataset)
     return Looked(card, dataset, scan, findings, why, notes)
 
 
@@ -63,13 +64,15 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
     wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
     dataset = open_data(
         arguments.data,
-        truth=None if wanted is None else wanted.truth,
+        truth=None if wanted is None else wanted_truth(wanted),
         format=arguments.format,
         target=arguments.target,
         pixel_range=arguments.pixel_range,
         exif=arguments.exif,
         data_dir=arguments.data_dir,
     )
+    if wanted is not None:
+        dataset = without_labels(wanted, dataset)
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
     if wanted is not None:
         why["task"] = f"{wanted.name}, as asked"

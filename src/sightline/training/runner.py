@@ -194,7 +194,7 @@ def fit(
 
 
 def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
-    """Loss and main score on validation; "val_score" is turned so that higher is better."""
+    """Loss, if there is one, and main score on validation; "val_score" is turned so that higher is better."""
     prediction = predict(model, val, devices)
     main = plan.task.card.score
     metric = plan.task.metrics()[main]
@@ -205,7 +205,8 @@ def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices)
     metric.update(prediction.prediction, prediction.truth, groups)
     value = metric.compute()
     turned = value if metric.card.higher_is_better else -value
-    return {"val_loss": prediction.loss, f"val_{main}": value, "val_score": turned}
+    loss = {} if prediction.loss is None else {"val_loss": prediction.loss}
+    return {**loss, f"val_{main}": value, "val_score": turned}
 
 
 def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:

@@ -233,7 +233,7 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
     best = max(events, key=lambda e: e["val_score"])
     run.update(status="tuned")
     main = trial_plan.task.card.score
-    return {**row, main: best[f"val_{main}"], "val loss": best["val_loss"], "epochs": len(events),
+    return {**row, main: best[f"val_{main}"], "val loss": best.get("val_loss"), "epochs": len(events),
             "run": str(folder), "said": report.said}  # fmt: skip
 
 

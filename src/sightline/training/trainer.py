@@ -27,7 +27,7 @@ class Batches(Protocol):
 
 
 Validate = Callable[[Model], dict[str, float]]
-"""Gives "val_loss" (nan without a loss) and "val_score" (higher is better) of a model."""
+"""Gives "val_loss", if the model has a loss, and "val_score" (higher is better) of a model."""
 
 
 @dataclass(frozen=True)

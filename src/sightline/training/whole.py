@@ -23,7 +23,7 @@ def keep(training: Training, job: Job, fitting: float) -> None:
         values = job.validate(job.model)
     seconds = fitting + time.monotonic() - started
     training.elapsed, training.best_epoch = seconds, 1
-    training.best = values["val_score"], -values["val_loss"]
+    training.best = values["val_score"], -values.get("val_loss", 0.0)
     if job.devices.first:
         weights = {"model": job.model.state_dict()}
         job.run.save_checkpoint("best", 0, weights, {"epoch": 1, "mean": False}, keep=1)

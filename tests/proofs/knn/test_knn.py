@@ -22,7 +22,7 @@ def test_neighbors_are_trained_resumed_and_predict(tmp_path: Path) -> None:
     run = sl.train("digits", task="pixel-knn", k=1, out=tmp_path / "run")
     assert run.results.scores["accuracy"].value > 0.97
     assert (tmp_path / "run" / "report.html").is_file()
-    assert [(e["epoch"], e["val_loss"]) for e in run.events()] == [(1, None)]
+    assert [(e["epoch"], "val_loss" in e) for e in run.events()] == [(1, False)]
     image = np.zeros((8, 8), np.uint8)
     image[1:7, 3:5] = 255
     assert next(iter(sl.load(tmp_path / "run").predict(image))).row == {"label": "1"}

@@ -1,0 +1,70 @@
+"""The task: the augmentation gives two views of each image, one above the other in the channels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sightline.tasks.views import CARD
+
+from sightline.core.card import MetricCard
+from sightline.core.dataset import Dataset
+from sightline.core.metric import Metric, Stats
+from sightline.core.sample import Batch
+from sightline.core.task import Augment, Task
+from sightline.data.open import open_data
+
+
+class Agreement(Metric):
+    """How far embeddings are from being all alike: 1 less the length of their mean.
+
+    Source: the first moment of uniformity, Wang, Isola, ICML 2020.
+    """
+
+    card = MetricCard(
+        "agreement", "1 less the length of the mean embedding", True, 1.0, ("number",), paired=False
+    )
+
+    def per_image(self, prediction: Any, truth: Any) -> Stats:
+        return {"embeddings": prediction.value.double().numpy()}
+
+    def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
+        return 1 - float(np.linalg.norm(stats["embeddings"].mean(0)))
+
+
+@dataclass(frozen=True)
+class Options:
+    """No settings."""
+
+
+class Views(Task):
+    """Embeddings without labels."""
+
+    card = CARD
+    Options: ClassVar[type] = Options
+
+    @staticmethod
+    def toy(n: int, size: int, seed: int) -> Dataset:
+        return open_data(f"shapes:{n}")
+
+    def metrics(self) -> Mapping[str, Metric]:
+        return {"agreement": Agreement()}
+
+    def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
+        def two_views(batch: Batch, rng: torch.Generator) -> Batch:
+            views = [batch if standard is None else standard(batch, rng) for _ in range(2)]
+            return replace(batch, images=torch.cat([view.images for view in views], 1))
+
+        return two_views
+
+    def captions(self, targets: Any) -> list[str]:
+        return ["" for _ in range(len(targets))]
+
+    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+        return [{"embedding": row} for row in prediction.value.tolist()]
+
+
+TASK = Views
