@@ -96,8 +96,8 @@ def _opened(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        truth = TASKS.load(run.record.settings["task"]).CARD.truth
-        span, exif = run.record.settings.get("pixel_range"), run.record.arguments.get("exif")
+        truth = TASKS.load(run.record.settings.task).CARD.truth
+        span, exif = run.record.settings.pixel_range, run.record.arguments.get("exif")
         return open_data(
             str(data),
             truth=truth,

@@ -53,11 +53,11 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     try:
         return open_data(
             at,
-            truth=TASKS.load(run.record.settings["task"]).CARD.truth,
+            truth=TASKS.load(run.record.settings.task).CARD.truth,
             format=arguments["format"],
             target=arguments["target"],
             exif=arguments.get("exif"),
-            pixel_range=run.record.settings.get("pixel_range"),
+            pixel_range=run.record.settings.pixel_range,
             data_dir=None if data_dir is None else Path(data_dir),
         )
     except DataError as error:

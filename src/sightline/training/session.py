@@ -64,7 +64,7 @@ def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Ru
     same_data(run, plan.dataset, data)
     record = run.record
     plan = replace(
-        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings,
+        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings.to_json(),
         why=record.why, notes=record.notes,
     )  # fmt: skip
     teacher_run.unchanged(plan, run)
