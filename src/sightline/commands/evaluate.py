@@ -47,7 +47,7 @@ def run(
     model, task, _ = restore(opened_run.path)
     is_own = data is None
     dataset = _opened(opened_run, data, format, target, data_dir)
-    dataset = same_question(dataset, opened_run, model.settings)
+    dataset = same_question(dataset, opened_run)
     scan, findings = look(dataset)
     if not is_own:
         _warn(dataset, findings)
