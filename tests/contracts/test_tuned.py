@@ -89,11 +89,11 @@ def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
     task: str, runs: Callable[[str], Path]
 ) -> None:
     run = Run.open(runs(task))
-    card = TASKS.load(task).MODELS.load(run.record.settings["method"]).CARD
-    assert run.record.settings["backbone"] == run.record.task_options["backbone"] == BACKBONE
+    card = TASKS.load(task).MODELS.load(run.record.settings.method).CARD
+    assert run.record.settings.backbone == run.record.task_options["backbone"] == BACKBONE
     assert "installed (efficientnet-lite0" in run.record.why["start"]
     assert card.tuned_defaults.items() <= run.record.recipe.items()
-    assert run.record.settings["mean"] == [0.5] * 3
+    assert run.record.settings.mean == (0.5,) * 3
     tensors = read_tensors(runs(task) / "model/model.safetensors")
     there = {k: v for k, v in tensors.items() if k.endswith("blocks.2.0.bn1.running_mean")}
     assert len(there) == 1

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from sightline.core.model_config import ModelConfig
 from sightline.errors import DataError
 
 FORMAT = 1
@@ -49,7 +50,7 @@ class RunRecord:
         command: "train" or "tune".
         arguments: What was asked on the command line.
         recipe: Every setting of training, as resolved.
-        settings: The model's, as in model.json.
+        settings: What the model is built from, as in model.json.
         info: The data as the task is told of them (`DataInfo`).
         task_options: The task's own options.
         why: The reason of each decision, by its name.
@@ -78,7 +79,7 @@ class RunRecord:
     command: str = "train"
     arguments: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: ModelConfig = field(default_factory=ModelConfig)
     info: dict[str, Any] = field(default_factory=dict)
     task_options: dict[str, Any] = field(default_factory=dict)
     why: dict[str, str] = field(default_factory=dict)
@@ -104,12 +105,13 @@ class RunRecord:
     @property
     def card(self) -> dict[str, Any]:
         """What model.json says too: settings, info and task_options."""
-        return {"settings": self.settings, "info": self.info, "task_options": self.task_options}
+        return {"settings": self.settings.to_json(), "info": self.info, "task_options": self.task_options}
 
     def to_json(self) -> dict[str, Any]:
         """The content of run.json; what is None is left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("data", "extra")}
         values["data"] = {f.name: getattr(self.data, f.name) for f in fields(self.data)}
+        values["settings"] = self.settings.to_json()
         order = [f.name for f in fields(self) if f.name != "extra"]
         rows = {_KEYS.get(name, name): values[name] for name in order if values[name] is not None}
         return {**rows, **self.extra}
@@ -136,6 +138,7 @@ class RunRecord:
             raise DataError(f"it says {', '.join(sorted(odd))} of the data, which is not known")
         of_data: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         values["data"] = DataRecord(**of_data)
+        values["settings"] = ModelConfig.from_json(values.get("settings", {}))
         values["notes"] = tuple(values.get("notes", ()))
         extra = {key: value for key, value in content.items() if key not in names}
         return cls(**values, extra=extra)

@@ -144,7 +144,7 @@ def compare_runs(runs: Sequence[Path]) -> Comparison:
 
 def _same_question(first: Run, other: Run, a: str, b: str) -> None:
     """Refuse runs that were asked different things."""
-    tasks = [r.record.settings["task"] for r in (first, other)]
+    tasks = [r.record.settings.task for r in (first, other)]
     if tasks[0] != tasks[1]:
         raise UsageError(f"{a} is a run of {tasks[0]} and {b} of {tasks[1]}: they cannot be compared.")
     for what, x, y in (

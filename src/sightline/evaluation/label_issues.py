@@ -97,7 +97,7 @@ def ask(
             f"--run {witness.run.path}: no picture of {dataset.name} can be shown to the model. {left} "
             "Mend the errors, or leave out --run."
         )
-    shown = same_question(dataset.subset(where), witness.run, witness.model.settings)
+    shown = same_question(dataset.subset(where), witness.run)
     trained = frozenset(dataset.ids[i] for i in where.tolist() if given[i] == "train")
     say(f"Asking {witness.run.path} about {len(shown):,} pictures.")
     devices = Devices.start()

@@ -51,14 +51,14 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     elif is_name(arguments["data"]) or _below(Path(data or ""), arguments["data"]):
         at, data_dir = arguments["data"], data
     try:
-        card = TASKS.load(run.record.settings["task"]).CARD
+        card = TASKS.load(run.record.settings.task).CARD
         dataset = open_data(
             at,
             truth=wanted_truth(card),
             format=arguments["format"],
             target=arguments["target"],
             exif=arguments.get("exif"),
-            pixel_range=run.record.settings.get("pixel_range"),
+            pixel_range=run.record.settings.pixel_range,
             data_dir=None if data_dir is None else Path(data_dir),
         )
         return task_type(card.name).recast(without_labels(card, dataset))
@@ -86,18 +86,17 @@ def _places(run: Run, data: str) -> Iterator[Path]:
             yield folder / tail
 
 
-def load_run_dataset(run: Run, settings: dict[str, Any], data: str | None = None) -> Dataset:
+def load_run_dataset(run: Run, data: str | None = None) -> Dataset:
     """The data set of a run, with the splits of the run.
 
     Args:
         run: The run.
-        settings: Of its model.
         data: Where its data lie now, if not where they were.
 
     Raises:
         DataError: If the data are no longer there, are others, or have no validation images.
     """
-    dataset = same_question(open_own(run, data), run, settings)
+    dataset = same_question(open_own(run, data), run)
     trained_dataset = as_trained(dataset, run)
     if trained_dataset is None:
         raise DataError(
@@ -128,14 +127,14 @@ def as_trained(dataset: Dataset, run: Run) -> Dataset | None:
     return part.with_splits(splits_from_json(part, stored))
 
 
-def same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Dataset:
+def same_question(dataset: Dataset, run: Run) -> Dataset:
     """The data, if they ask what the model answers.
 
     Raises:
         DataError: If the truths are of another kind, or the numbers have other names.
     """
     multi = bool(getattr(dataset.targets, "multi", False))
-    if multi != bool(settings.get("multi", False)):
+    if multi != bool(run.record.settings.multi):
         several = "one label" if multi else "several labels"
         raise DataError(f"{dataset.name} does not fit: the model gives {several} an image, these data not.")
     names = tuple(run.record.data.outputs)

@@ -57,7 +57,7 @@ def images_to_score(run: Run, dataset: Dataset, settings: Any, split: str | None
         DataError: If the data do not fit the model, or have no such part.
     """
     is_own = data is None
-    dataset = same_question(dataset, run, settings)
+    dataset = same_question(dataset, run)
     scan, findings = look(dataset)
     if not is_own:
         warn(dataset, findings)
@@ -86,8 +86,8 @@ def open_for(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        card = TASKS.load(run.record.settings["task"]).CARD
-        span, exif = run.record.settings.get("pixel_range"), run.record.arguments.get("exif")
+        card = TASKS.load(run.record.settings.task).CARD
+        span, exif = run.record.settings.pixel_range, run.record.arguments.get("exif")
         dataset = open_data(
             str(data),
             truth=wanted_truth(card),

@@ -139,7 +139,7 @@ def benchmark_run(
     """
     model, task, _ = restore(opened_run.path)
     graph = Graph(model.eval())
-    dataset = load_run_dataset(opened_run, model.settings, data)
+    dataset = load_run_dataset(opened_run, data)
     part = dataset.subset(dataset.where("val"))
     files = _files(opened_run.path / "export")
     if not files:

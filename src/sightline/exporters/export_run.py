@@ -217,7 +217,7 @@ def _images(
         if name != ACCEPTED:
             raise UnknownName("finding that export accepts", name, [ACCEPTED])
     try:
-        dataset = load_run_dataset(run, settings, data)
+        dataset = load_run_dataset(run, data)
     except DataError as error:
         if accepted and data is None:
             return None, str(error)

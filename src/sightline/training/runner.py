@@ -21,6 +21,7 @@ import torch
 from sightline.console import say
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.model import Model
+from sightline.core.model_config import ModelConfig
 from sightline.core.run import Run
 from sightline.core.run_record import DataRecord, RunRecord
 from sightline.data.loading.loader import Augment, Loader
@@ -170,7 +171,7 @@ def fit(
     if not bare:
         changes["weights"] = getattr(model.backbone(), "origin", "scratch")
     if devices.first:
-        run.update(settings=plan.settings, **changes)
+        run.update(settings=ModelConfig.from_json(plan.settings), **changes)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = TRAINERS.load(plan.method.CARD.trainer)
@@ -276,7 +277,7 @@ def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
         command=command,
         arguments=placed(plan.asked.to_json()),
         recipe=asdict(plan.recipe),
-        **card_of(plan, plan.settings),
+        **{**card_of(plan, {}), "settings": ModelConfig.from_json(plan.settings)},
         why=plan.why,
         notes=tuple(plan.notes),
         data=DataRecord(

@@ -12,6 +12,7 @@ from sightline import storage
 from sightline.console import say
 from sightline.core.metric import Metric
 from sightline.core.model import Model
+from sightline.core.model_config import ModelConfig
 from sightline.core.report import Results
 from sightline.core.run import Run
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
@@ -63,7 +64,7 @@ def resume(run: Run, again: Resumed) -> Run:
     same_data(run, plan.dataset, data)
     record = run.record
     plan = replace(
-        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings,
+        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings.to_json(),
         why=record.why, notes=record.notes,
     )  # fmt: skip
     teacher_run.unchanged(plan, run)
@@ -97,6 +98,7 @@ def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
         say(f"calibrate {calibration}")
     val = predict_part(model, plan, part, devices)
     if devices.first:
+        run.update(settings=ModelConfig.from_json(model.settings))  # with what was fitted on validation
         run.save_model(model.state_dict(), card_of(plan, model.settings))
         val = val.in_order(part.ids)
         run.save_predictions("val", val.ids, val.prediction, val.truth, part.groups)
