@@ -1,4 +1,4 @@
-"""Metrics: one file each, with a class METRIC; intervals and paired comparison over all of them."""
+"""Metrics, one file each with a class METRIC; confidence intervals and paired comparison over all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy: the share of images that are right."""
+"""Accuracy: the share of images whose prediction is correct."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AUROC: how often a positive is ranked above a negative."""
+"""AUROC (area under the ROC curve): how often a positive has a higher score than a negative."""
 
 from __future__ import annotations
 

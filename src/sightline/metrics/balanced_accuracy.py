@@ -1,4 +1,4 @@
-"""Balanced accuracy: the mean over the classes of the share that is right."""
+"""Balanced accuracy: the mean over the classes of the recall."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class accuracy: the share of each class's pixels that is right, mean over the classes."""
+"""Class accuracy: the recall of each class's pixels, mean over the classes."""
 
 from __future__ import annotations
 

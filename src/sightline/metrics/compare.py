@@ -1,4 +1,4 @@
-"""Paired comparison: which of two models is better, when both have seen the same images."""
+"""Paired comparison of two models on the same images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mDice: the Dice coefficient of classes, over all pixels of all images at once."""
+"""mDice: the Dice coefficient of each class over all pixels of all images, mean over the classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ECE: how far stated confidence and actual share of right answers lie apart."""
+"""ECE (expected calibration error): the difference between confidence and accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals: what a score is worth, given how many independent images stand behind it.
+"""Confidence intervals: the uncertainty of a score, given the number of independent images.
 
 The method for each kind of metric was chosen by simulation (benchmarks/coverage.py): the plain
 percentile bootstrap covers too little where a class has few images (89 % for average precision on

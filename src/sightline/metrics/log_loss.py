@@ -1,4 +1,4 @@
-"""Log loss: minus the log of the probability that was given to the truth."""
+"""Log loss: the negative log-likelihood of the target class (cross-entropy)."""
 
 from __future__ import annotations
 

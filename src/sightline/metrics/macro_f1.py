@@ -1,4 +1,4 @@
-"""Macro F1: the mean over the classes of F1."""
+"""Macro F1: F1 of each class, mean over the classes."""
 
 from __future__ import annotations
 

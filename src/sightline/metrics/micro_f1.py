@@ -1,4 +1,4 @@
-"""Micro F1: F1 over all decisions together."""
+"""Micro F1: F1 over all label decisions together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""mIoU: intersection over union of classes, over all pixels of all images at once."""
+"""mIoU: intersection over union of each class over all pixels of all images, mean over the classes."""
 
 from __future__ import annotations
 

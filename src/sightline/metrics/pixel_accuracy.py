@@ -1,4 +1,4 @@
-"""Pixel accuracy: the share of all pixels that is right."""
+"""Pixel accuracy: the share of all pixels with the correct class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""R2: the share of the variance that is explained."""
+"""R2 (coefficient of determination): the share of the variance that is explained."""
 
 from __future__ import annotations
 

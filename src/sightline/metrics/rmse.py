@@ -1,4 +1,4 @@
-"""RMSE: the root of the mean squared error."""
+"""RMSE: the root mean squared error."""
 
 from __future__ import annotations
 

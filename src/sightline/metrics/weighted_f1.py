@@ -1,4 +1,4 @@
-"""Weighted F1: the mean over the classes of F1, by class size."""
+"""Weighted F1: F1 of each class, mean over the classes weighted by class size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that counts less where the network is sure and right."""
+"""Focal loss: cross-entropy with less weight for pixels that are classified well."""
 
 from __future__ import annotations
 

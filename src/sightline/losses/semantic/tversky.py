@@ -1,4 +1,4 @@
-"""Tversky loss: like Dice, but what is missed costs more than what is wrongly said."""
+"""Tversky loss: like Dice, with separate weights for false positives and false negatives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CARD = LossCard(
 def loss(
     logits: Tensor, target: Tensor, weights: Tensor | None = None, alpha: float = 0.3, beta: float = 0.7
 ) -> Tensor:
-    """Mean over the classes in the batch's truth of 1 - TP / (TP + alpha FP + beta FN), with probabilities.
+    """Mean over the classes in the targets of 1 - TP / (TP + alpha FP + beta FN), with probabilities.
 
     Args:
         logits: (B, K, H, W).

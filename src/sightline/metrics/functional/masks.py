@@ -1,4 +1,4 @@
-"""How masks overlap: the pairs that all metrics on masks share, and the measure for the COCO matching."""
+"""Mask IoU: pairs of overlapping masks, shared by all mask metrics, and as the measure of COCO matching."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _known: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], Pairs]] = weakref
 
 
 def by_masks(prediction: Any, truth: Any, shown: Detections) -> tuple[Pairs, Array]:
-    """The measure by which masks overlap, for `_matching.matches`."""
+    """Mask IoU as the measure for `matching.matches`."""
     areas = prediction.masks.areas() if prediction.areas is None else prediction.areas
     return placed(mask_pairs(prediction, truth), shown.row), array(areas)[shown.row].astype(np.float64)
 
 
 def mask_pairs(prediction: Any, truth: Any) -> Pairs:
-    """All pairs of one image and class whose masks overlap by at least 0.5; kept like `matches`.
+    """All pairs of one image and class with a mask IoU of at least 0.5; cached like `matches`.
 
     Args:
         prediction: `Outlines` of N images.
@@ -45,7 +45,7 @@ def mask_pairs(prediction: Any, truth: Any) -> Pairs:
 
 
 def placed(pairs: Pairs, rows: Array) -> Pairs:
-    """The pairs of some rows of the prediction, with the place of each in `rows` instead of the row."""
+    """Pairs restricted to some rows of the prediction, with indices into `rows`."""
     of, other, iou = pairs
     place = np.full(max(rows.max(initial=-1), of.max(initial=-1)) + 1, -1)
     place[rows] = np.arange(len(rows))
@@ -62,6 +62,7 @@ def checked(prediction: Any, truth: Any) -> None:
 
 
 def _pairs(prediction: Any, truth: Any) -> Pairs:
+    """`mask_pairs` without the cache: (P,), (P,) int64 rows and (P,) float64 IoU."""
     checked(prediction, truth)
     labels, others = array(prediction.labels), array(truth.labels)
     classes = int(max(labels.max(initial=0), others.max(initial=0))) + 1

@@ -1,4 +1,4 @@
-"""AlexNet, as torchvision has it."""
+"""AlexNet (Krizhevsky et al. 2012), built by torchvision."""
 
 from __future__ import annotations
 

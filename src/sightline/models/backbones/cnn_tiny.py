@@ -1,4 +1,4 @@
-"""A very small convolutional network, for digits in seconds."""
+"""Tiny convolutional network: two convolutions and a dense layer; trains on digits in seconds."""
 
 from torch import Tensor, nn
 

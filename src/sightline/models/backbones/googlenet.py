@@ -1,4 +1,4 @@
-"""GoogLeNet (Inception v1 with batch norm), as torchvision has it."""
+"""GoogLeNet (Inception v1 with batch norm), built by torchvision."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The convolutional network that courses begin with."""
+"""The introductory CNN of courses: two convolutions, pooling, dropout, two dense layers."""
 
 from typing import Literal
 

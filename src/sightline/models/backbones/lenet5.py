@@ -1,4 +1,4 @@
-"""LeNet-5, the network that read bank cheques."""
+"""LeNet-5 (LeCun et al. 1998), the network that read bank checks."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: fully connected layers on the pixels."""
+"""Multi-layer perceptron (MLP): fully connected layers on the pixels."""
 
 from itertools import pairwise
 

@@ -1,4 +1,4 @@
-"""The perceptron: one linear layer on the pixels."""
+"""Perceptron: one linear layer on the pixels (softmax regression)."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,4 @@
-"""A small residual network that is quick on a processor, for small pictures."""
+"""Small residual network (ResNet) for small images; fast on a CPU."""
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,12 @@ CARD = ModelCard(
 
 
 def _norm(channels: int) -> list[nn.Module]:
+    """Batch norm over (B, channels, H, W) and ReLU."""
     return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
 
 
 class Stage(nn.Module):
-    """Widen, halve, and refine by one residual branch.
+    """A ResNet stage: convolution, 2x2 max pooling, and one residual branch.
 
     Pooling comes before batch norm and ReLU, which then have a quarter of the work.
 
