@@ -1,4 +1,4 @@
-"""Pictures of a gallery with what is in them drawn in: truth, prediction, or both side by side."""
+"""Gallery images with targets drawn on them: target, prediction, or both side by side."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Picture = np.ndarray
 
 
 def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
-    """Picture i of a gallery with its targets drawn in; None where they do not lie in the picture.
+    """Draw image i of a gallery with its targets; None if the target type has no position in the image.
 
     Args:
         gallery: Holds the targets.
@@ -46,7 +46,7 @@ def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
 
 
 def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
-    """The picture at a size that a page can show, in RGB, and targets of it moved along."""
+    """Resize the image to the page, in RGB, and transform its targets with it."""
     h, w = image.shape[:2]
     scale = min(SIDE / max(h, w), max(1, SIDE // (2 * max(h, w))))
     size = max(1, round(h * scale)), max(1, round(w * scale))
@@ -56,7 +56,7 @@ def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
 
 
 def _colours(ones: list[Any], names: Sequence[str]) -> list[tuple[str, draw.Colour]]:
-    """The classes in class maps, with their colours; boxes have their names beside them."""
+    """Legend entries: the classes in class maps, with their colors; boxes have labels instead."""
     maps = [target for target in ones if target.kind == "masks"]
     classes = sorted({int(k) for target in maps for k in np.unique(target.map(0)) if k != VOID})
     return [(names[k], draw.colour_of(k)) for k in classes if k < len(names)]
@@ -69,7 +69,7 @@ def _instances(small: Picture, target: Any, names: Sequence[str]) -> Picture:
 
 
 def _outlines(small: Picture, target: Any, names: Sequence[str]) -> Picture:
-    """Masks, each object in a colour of its own; names are written where they are few."""
+    """Draw instance masks, each object in its own color; labels are drawn if there are few."""
     tinted = draw.objects(small, target.bitmaps, np.arange(len(target.labels)))
     return _instances(tinted, target, names) if 0 < len(target.labels) <= FEW else tinted
 

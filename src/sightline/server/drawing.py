@@ -1,4 +1,4 @@
-"""The picture of an answer, by the kind of prediction; torch-free, for worker processes."""
+"""Drawing of predictions by target type, for worker processes; torch-free."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ VOID = 255
 
 
 def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
-    """What `sightline predict --out FOLDER` draws: boxes, tinted pixels, or a caption.
+    """Draw a prediction like `sightline predict --out FOLDER`: boxes, tinted pixels, or a caption.
 
     Args:
         image: (H, W, C) uint8.
