@@ -1,6 +1,6 @@
-"""The header of Sightline: each command's signature and docstring. CLI and forms are made from it.
+"""Public API: the signature and docstring of each command; the command line is made from it.
 
-The bodies live in `commands/`, one file each, and are imported when a command is called.
+The bodies are in `commands/`, one file each, and are imported when a command is called.
 """
 
 from __future__ import annotations

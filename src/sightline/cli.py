@@ -1,6 +1,6 @@
-"""The command line: made from the signatures and docstrings of `api.py` by cyclopts.
+"""Command line, made by cyclopts from the signatures and docstrings of `api.py`.
 
-It decides nothing. Results go to stdout (`--json`: as one JSON document), all else to stderr.
+It makes no decisions. Results go to stdout (`--json`: as one JSON document), everything else to stderr.
 Cyclopts reads both signatures and Google docstrings and imports in under 0.1 s; see
 docs/decisions/001-command-line.md.
 """

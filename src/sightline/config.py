@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses: built from loose values, checked, and listed for people."""
+"""Configuration as frozen dataclasses: built from untyped values, validated, and listed for people."""
 
 from __future__ import annotations
 

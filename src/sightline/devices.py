@@ -1,4 +1,4 @@
-"""Where training runs: device, precision, and several processes under torchrun."""
+"""Devices: device, precision, and process groups under torchrun."""
 
 from __future__ import annotations
 

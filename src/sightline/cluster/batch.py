@@ -1,7 +1,7 @@
-"""Blocks of inputs to workers and their answers back, through Ray Data.
+"""Batch prediction through Ray Data: blocks of inputs to workers, predictions back.
 
-A block is the unit: it goes to one worker and comes back whole, as one row. What became of it is written by
-the one process that asked, so that a block which two workers had, since one was lost, counts once.
+A block goes to one worker and comes back whole, as one row. One process, the one that started the job, writes
+the results. So a block that two workers had, because one was lost, counts once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is predicted on a cluster: files and folders, Parquet tables, object stores; each input once."""
+"""Inputs of cluster prediction: files and folders, Parquet tables, object stores; each input once."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A folder of Parquet parts that holds the answer of each input once, whatever ends its writer.
+"""Output folder of Parquet parts that holds the prediction of each input once, even after a crash.
 
-A part is written under another name, flushed and renamed: it is there whole or not at all. What is in the
-parts is done; there is no other book-keeping that could say otherwise. Which model wrote a part, with which
-settings and from which folder, stands in the part. One writer at a time holds the folder's lock.
+A part is written under a temporary name, flushed and renamed: it exists whole or not at all. The parts are
+the only record of what is done. Each part names its model, its settings and its folder. One writer at a time
+holds the folder's lock.
 """
 
 from __future__ import annotations

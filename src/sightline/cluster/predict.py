@@ -1,4 +1,4 @@
-"""Predict on a cluster of Ray: what its workers are sent, and what becomes of their answers."""
+"""Prediction on a Ray cluster: the job that its workers receive, and the use of their results."""
 
 from __future__ import annotations
 

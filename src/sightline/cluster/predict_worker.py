@@ -1,4 +1,4 @@
-"""What a process of the cluster does with blocks of inputs: the predictor of the toolkit, and its rows."""
+"""Worker of cluster prediction: the toolkit's predictor on blocks of inputs, and its rows."""
 
 from __future__ import annotations
 

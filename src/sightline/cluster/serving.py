@@ -1,7 +1,7 @@
-"""The application of `sightline.server` as a deployment of Ray Serve.
+"""Ray Serve deployment of `sightline.server`.
 
-Each replica is a whole server behind Ray's own door, with the guard, the queue and the worker processes that
-it has without Ray.
+Each replica is a whole server behind Ray's proxy, with the same guard, queue and worker processes
+as without Ray.
 """
 
 from __future__ import annotations

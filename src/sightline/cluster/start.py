@@ -1,6 +1,6 @@
-"""A cluster of Ray: one of this machine, made for one command and closed to others, or one that is there.
+"""Start of Ray: a local cluster for one command, closed to other machines, or an existing cluster.
 
-Ray's usage reports are switched off here, before Ray is imported; nothing else may import it.
+Ray's usage reports are switched off here, before Ray is imported; no other file imports it.
 """
 
 from __future__ import annotations

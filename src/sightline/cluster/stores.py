@@ -1,7 +1,7 @@
-"""Parquet tables and object stores, through pyarrow: what lies there, and the bytes of it.
+"""Parquet tables and object stores through pyarrow: listing, and reading of bytes.
 
-A place is a path of this machine or an address such as s3://bucket/folder. The network is used only because
-an address was named. Who may read it is settled by the usual variables and files of the store.
+A location is a local path or an address such as s3://bucket/folder. The network is used only if the user
+names an address. Credentials are read from the usual variables and files of the store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands, one module with `run` each; names with an underscore are what they share."""
+"""Commands of the command line, one thin module with `run` each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accuracy and speed of a run and of every file that was exported from it, from the same files."""
+"""benchmark: accuracy and speed of a run and of every file that was exported from it."""
 
 from __future__ import annotations
 

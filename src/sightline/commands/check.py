@@ -1,4 +1,4 @@
-"""What is this data, and what is wrong with it."""
+"""check: what the data are, and what is wrong with them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compare runs on the same test images: which is better, and whether the data allow one to say."""
+"""compare: which run is better on the same test images, and whether the data allow a conclusion."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List the formats that are read and the data sets that can be named."""
+"""datasets: the formats that are read, and the data sets with a name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The whole way on the embedded digits."""
+"""demo: all steps on the embedded digits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score a run on its own data or on other data."""
+"""evaluate: score a run on its own data or on other data."""
 
 from __future__ import annotations
 

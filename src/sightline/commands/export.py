@@ -1,4 +1,4 @@
-"""Export a run to a file that other programs run, and refuse it if it answers worse."""
+"""export: write a run to a file for other programs, and refuse the file if its score is worse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A predictor from a run folder or a model folder."""
+"""load: a predictor from a run folder or a model folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predict for pictures, folders, globs, videos and cameras; write tables, labels or annotated pictures."""
+"""predict: predict on images, folders, globs, videos and cameras; write tables, labels or drawn images."""
 
 from __future__ import annotations
 

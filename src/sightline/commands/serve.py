@@ -1,4 +1,4 @@
-"""Serve exported models over HTTP; closed to all but this machine unless a token is set."""
+"""serve: exported models over HTTP; only this machine can connect unless a token is set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List tasks, or the settings of one."""
+"""tasks: list the tasks, or the options of one."""
 
 from __future__ import annotations
 

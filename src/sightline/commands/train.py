@@ -1,4 +1,4 @@
-"""Train: the plan of a new run, or a run that goes on."""
+"""train: a new run, or a resumed one."""
 
 from __future__ import annotations
 

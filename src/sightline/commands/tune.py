@@ -1,4 +1,4 @@
-"""Search for better settings on the validation part. The test part stays closed."""
+"""tune: search for better settings on the validation part. The test part is not used."""
 
 from __future__ import annotations
 

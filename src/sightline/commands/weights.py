@@ -1,4 +1,4 @@
-"""weights: the published weights that are here, and those that can be fetched."""
+"""weights: the published weights that are installed, and those that can be downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cards: what can be known of a plug-in without building it. Standard library only."""
+"""Cards: metadata of plug-ins, available without building them. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dataset: items on disk or in memory, their truths, classes, splits and groups."""
+"""Dataset: items on disk or in memory, with targets, classes, splits and groups."""
 
 from __future__ import annotations
 

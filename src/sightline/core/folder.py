@@ -1,4 +1,4 @@
-"""Plug-ins found by listing a folder: tasks, models, formats, metrics, checks, callbacks."""
+"""Plug-in registry by folder listing: tasks, models, formats, metrics, checks, callbacks."""
 
 from __future__ import annotations
 

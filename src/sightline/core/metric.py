@@ -1,7 +1,7 @@
-"""Metric: per-image statistics that add up, and a value computed from them.
+"""Metric: additive statistics of each image, and a value computed from them.
 
-Because every metric keeps one row of statistics an image, batches and processes merge in any
-order, and an interval is the same value over re-weighted rows.
+Every metric keeps one row of statistics for each image. So batches and processes merge in any
+order, and an interval is computed from the same rows with other weights.
 """
 
 from __future__ import annotations

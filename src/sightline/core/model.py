@@ -1,4 +1,4 @@
-"""Model: how a task is answered."""
+"""Model: the base class of all networks that solve a task."""
 
 from __future__ import annotations
 

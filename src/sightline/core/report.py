@@ -1,6 +1,6 @@
-"""What commands hand back: scores, findings, and pictures described as data.
+"""Results of commands: scores, findings, and figures described as data.
 
-The report draws each kind of exhibit once; tasks say which ones they want and never draw.
+The report draws each kind of report item. Tasks choose items and never draw.
 """
 
 from __future__ import annotations

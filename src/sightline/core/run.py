@@ -1,4 +1,4 @@
-"""Run: one folder on disk, which is the database.
+"""Run: one folder on disk, which is the database of a training.
 
 run.json          what was asked, what it was resolved to, the data, the machine, the state
 events.jsonl      one line per epoch, append-only

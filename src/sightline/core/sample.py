@@ -1,4 +1,4 @@
-"""Sample and Batch: what flows from the disk to the model."""
+"""Sample and Batch: the data that flow from the disk to the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Task: what is asked of a picture."""
+"""Task: the base class of tasks, which says metrics, baselines and report items."""
 
 from __future__ import annotations
 

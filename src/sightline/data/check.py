@@ -1,4 +1,4 @@
-"""Scan a data set, run all checks on what was measured, and stop where they found errors."""
+"""Data check: scan a data set, run all checks on the measurements, and stop on errors."""
 
 from __future__ import annotations
 

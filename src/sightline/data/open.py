@@ -1,4 +1,4 @@
-"""What is this folder? Opens whatever the user named, by asking every format how sure it is."""
+"""Open a data source: every format rates how well it recognizes the source, and the best one reads it."""
 
 from __future__ import annotations
 

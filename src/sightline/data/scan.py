@@ -1,6 +1,6 @@
-"""One pass over all pictures: digests, sizes, facts, statistics and a thumbnail of each.
+"""Scan: one pass over all images for digests, sizes, header facts, statistics and thumbnails.
 
-Everything the checks, the split and the trainer want to know of the pixels is measured here, once.
+All measurements of pixels for the checks, the split and the training are made here, once.
 """
 
 from __future__ import annotations

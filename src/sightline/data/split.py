@@ -1,4 +1,6 @@
-"""Splits: given ones are respected; else stratified, grouped, by seed, whatever the order of the items."""
+"""Splits: given ones are used; otherwise stratified, grouped and seeded, independent of the order of the
+items.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Score a trained model: calibrate on validation, open the test set, stand it beside the baselines."""
+"""Evaluation of a trained model: calibrate on validation, open the test set, compare with the baselines."""
 
 from __future__ import annotations
 

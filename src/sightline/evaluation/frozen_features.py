@@ -1,4 +1,4 @@
-"""Features and maps of the network that is installed, frozen: what the third kind of baselines looks at."""
+"""Features and feature maps of the installed network, frozen: inputs of the third kind of baselines."""
 
 from __future__ import annotations
 

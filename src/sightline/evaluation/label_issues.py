@@ -1,4 +1,4 @@
-"""Ask the model of a run which truths of a data set are doubtful: the part of `check` that has a run."""
+"""Find likely label errors with a trained model (confident learning)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The data that a run was made with: where they lie now, whether they are the same, how they were split."""
+"""The data of a run: where they are now, whether they have changed, and how they were split."""
 
 from __future__ import annotations
 

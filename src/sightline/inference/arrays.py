@@ -1,4 +1,4 @@
-"""Pictures in memory by their type: what is taken, and that everything else is refused by its name."""
+"""Images in memory by their type; all other types are refused by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each object that is found as a picture of its own, in a folder of its class."""
+"""Crops of detected objects, one image file each, in a folder for each class."""
 
 from __future__ import annotations
 

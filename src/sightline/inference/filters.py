@@ -1,4 +1,4 @@
-"""What is kept of each prediction: the best classes, the surest objects, some classes only."""
+"""Filters of predictions: top classes, most confident objects, some classes only."""
 
 from __future__ import annotations
 

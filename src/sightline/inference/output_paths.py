@@ -1,4 +1,4 @@
-"""Files about pictures, in the folders that the pictures have, and never among what lies there already."""
+"""Output files for images, in the folder structure of the inputs; the output folder must be new or empty."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions of a model over a loader, in order, from all processes."""
+"""Prediction over a data loader, in order, gathered from all processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predict with the model of a run."""
+"""Predictor of a run: images in, predictions out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Predictions as a labelled data set, in any format that data sets are written in: labels to begin with."""
+"""Pre-annotation: write predictions as a labeled data set, in any writable format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a prediction of each type of target is told: as rows, and drawn."""
+"""Presentation of predictions by target type: as rows, and as drawings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Networks that are not trained here and answer a prompt, as in `sightline predict sam:FOLDER a.jpg`."""
+"""Promptable segmentation (Segment Anything), as in `sightline predict sam:FOLDER a.jpg`; it is not
+trained.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user wants predictions for: pictures, folders, globs, arrays, videos, webcams, streams."""
+"""Inputs of prediction: images, folders, globs, arrays, videos, webcams, streams."""
 
 from __future__ import annotations
 

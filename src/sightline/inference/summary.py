@@ -1,4 +1,4 @@
-"""What came of a prediction: counts, errors and the first rows."""
+"""Summary of a prediction: counts, errors and the first rows."""
 
 from __future__ import annotations
 

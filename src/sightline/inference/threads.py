@@ -1,9 +1,9 @@
-"""How many threads a network gets on a CPU: one where its steps are small.
+"""Number of CPU threads for a network: one if its operations are small.
 
-Threads wait for each other at the end of every operation. In a small network an operation is so short
-that a second thread gains little (0.2 to 0.3 s of an epoch of the built-in digits), and where other
-programs hold the cores, all wait until the system gives them back: the epoch then took 19 to 26 times as
-long. See docs/benchmarks.md, "On a busy machine".
+Threads synchronize at the end of every operation. In a small network an operation is so short
+that a second thread gains little (0.2 to 0.3 s of an epoch of the built-in digits). If other programs use the
+cores, all threads wait for the slowest: the epoch then took 19 to 26 times as long. See docs/benchmarks.md,
+"On a busy machine".
 """
 
 from __future__ import annotations

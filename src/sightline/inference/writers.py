@@ -1,4 +1,4 @@
-"""Where predictions go: one writer for each form that `--as` names."""
+"""Writers of predictions: one for each format that `--as` names."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""From the outputs of a network to predictions in the pixels of the stored picture, by numpy alone.
+"""Postprocessing with numpy: outputs of a network to predictions in pixels of the stored image.
 
-The same arithmetic as the toolkit's: `models/detection/postprocess.py` (which boxes stay),
-`models/heads/prototypes.py` and `ops/grids.py` (masks), and `moved` of the targets (back to the stored
-picture).
+The arithmetic equals that of the toolkit: `models/detection/postprocess.py` (which boxes stay),
+`models/heads/prototypes.py` and `ops/grids.py` (masks), and `moved` of the targets (mapping to the stored
+image).
 """
 
 from __future__ import annotations

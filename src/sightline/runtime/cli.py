@@ -1,4 +1,4 @@
-"""The command `sightline-run`: an exported model over pictures, folders, videos and cameras."""
+"""Command line `sightline-run`: predict with an exported model on images, folders, videos and cameras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames of videos and cameras: the door to OpenCV, which need not be there."""
+"""Frames of videos and cameras with OpenCV, which is optional."""
 
 from __future__ import annotations
 

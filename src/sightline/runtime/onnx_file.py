@@ -1,7 +1,7 @@
-"""What is in an ONNX file, before anything is run: its card, and that no other file belongs to it.
+"""ONNX file inspection before anything runs: the model card, and a check that no other file is referenced.
 
 ONNX is protocol buffers (onnx.proto in github.com/onnx/onnx; protobuf.dev/programming-guides/encoding). Only
-the fields are followed that lead to tensors, since a tensor may name a file that its values are read from.
+the fields that lead to tensors are followed, since a tensor may name a file that contains its values.
 """
 
 from __future__ import annotations

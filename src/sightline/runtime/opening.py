@@ -1,4 +1,4 @@
-"""An exported file as it is opened: what its card says is judged, and the network is started."""
+"""Opening of an exported file: validate its card, and start the inference session."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What a model sees of a picture, without torch: bit for bit that of `data.view.view`.
+"""Preprocessing without torch: bit for bit equal to `data.loading.preprocess.view`.
 
-Pixels are scaled with weights of 15 bits or less, in whole numbers. Floats hold these sums exactly (see
-`_filters`), so they are left to matrix products, which are fast everywhere.
+Pixels are scaled with integer weights of 15 bits or less. Floats hold these sums exactly (see
+`_filters`), so they are computed as matrix products, which are fast everywhere.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""How predictions are told: the flat rows of each task, and the lines of a .jsonl file.
+"""Predictions as records: the flat rows of each task, and the lines of a .jsonl file.
 
-Written once, on plain lists and numpy arrays: the toolkit's tasks and writers, and the light runtime, say the
-same. A row of one picture is a flat dict; a line has its path in front, and boxes and masks behind.
+They are computed from plain lists and numpy arrays, by one code for the toolkit's tasks and writers and for
+the light runtime. A row of one image is a flat dict. A line has the path first, and boxes and masks last.
 """
 
 from __future__ import annotations

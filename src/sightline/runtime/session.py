@@ -1,4 +1,4 @@
-"""A session with an exported model: pictures in, answers out."""
+"""Inference session of an exported model: images in, predictions out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user names on the command line: pictures, folders, globs, videos, cameras."""
+"""Inputs from the command line: images, folders, globs, videos, cameras."""
 
 from __future__ import annotations
 

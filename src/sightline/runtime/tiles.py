@@ -1,4 +1,4 @@
-"""Large pictures by overlapping tiles, as the toolkit's `data/loading/tiles.py` looks at them."""
+"""Tiled prediction of large images, equal to the toolkit's `data/loading/tiles.py`."""
 
 from __future__ import annotations
 

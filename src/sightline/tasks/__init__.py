@@ -1,4 +1,4 @@
-"""Tasks: one folder each, with CARD in its `__init__` and class Task in task.py."""
+"""Tasks: one folder each, with CARD in its `__init__` and a class `Task` in task.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training is started with."""
+"""Arguments of a training."""
 
 from __future__ import annotations
 

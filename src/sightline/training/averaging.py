@@ -1,4 +1,4 @@
-"""Means of weights: the running mean of training, and the mean of a network before and after it."""
+"""Weight averaging: exponential moving average (EMA), and interpolation with the initial weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-validation: every image is tested once, by a model that has not seen it."""
+"""Cross-validation: every image is tested once, by a model that was not trained on it."""
 
 from __future__ import annotations
 

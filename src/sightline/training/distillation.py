@@ -1,4 +1,4 @@
-"""Learning from another model: the loss is shared between the truth and what a teacher says."""
+"""Knowledge distillation: the loss combines the targets and the outputs of a teacher."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What breaks a training run off: the user, a loss that is not finite, memory that is not there."""
+"""Failures of training: interruption by the user, a loss that is not finite, out of memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One loss on the smallest batch that training will meet, before anything is written."""
+"""Dry run: one loss on the smallest batch of the training, before anything is written."""
 
 from __future__ import annotations
 

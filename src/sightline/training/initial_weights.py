@@ -1,4 +1,4 @@
-"""The model, and what its training starts from: published weights or scratch; each with its reason."""
+"""Initial weights of a training: published weights or from scratch, each with its reason."""
 
 from __future__ import annotations
 

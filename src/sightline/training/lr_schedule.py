@@ -1,6 +1,6 @@
-"""Learning rate over training, as a share of its peak.
+"""Learning-rate schedule, as a share of the peak rate.
 
-A function of progress in [0, 1], not of steps, so that the same curve fits a number of epochs
+It is a function of progress in [0, 1], not of steps, so that the same curve fits a number of epochs
 and a time budget.
 """
 

@@ -1,4 +1,4 @@
-"""Optimizers by name, with weight decay where it belongs."""
+"""Optimizers by name, with weight decay only on the parameters that need it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What will be done: data, task, split, model and recipe, decided once, before anything is built."""
+"""Training plan: data, task, split, model and recipe are decided once, before anything is built."""
 
 from __future__ import annotations
 

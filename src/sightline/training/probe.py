@@ -1,4 +1,4 @@
-"""Fit the head of a model on features of its frozen network, computed once."""
+"""Linear probing: fit the head of a model on the features of its frozen backbone, computed once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far a training is, by epochs or by its budget of time."""
+"""Progress of a training in [0, 1], by epochs or by a time budget."""
 
 from __future__ import annotations
 

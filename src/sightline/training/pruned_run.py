@@ -1,4 +1,4 @@
-"""The run that --prune makes smaller: what is trained is its model, narrower."""
+"""The run that --prune starts from: its model is made narrower and trained again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Recipe: how training is run, declared once for Python, the command line and the run folder.
+"""Recipe: hyperparameters of training, declared once for Python, the command line and the run folder.
 
 Standard library only, so that the command line can show it without importing torch.
 """

@@ -1,4 +1,4 @@
-"""What may be said beside --resume: where things lie now. All else comes from what is resumed."""
+"""Arguments that may accompany --resume: current locations. All others come from the resumed run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put a run's report together: what was asked, the data, the curves, the scores, the network."""
+"""The report of a run: command, data, learning curves, scores, network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Carry out a plan: loaders, model, training. Shared by train and tune."""
+"""Execute a plan: build loaders and model, and train. Shared by train and tune."""
 
 from __future__ import annotations
 

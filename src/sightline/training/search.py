@@ -1,8 +1,8 @@
-"""A search for better settings on the validation part, trial by trial.
+"""Hyperparameter search on the validation part, trial by trial.
 
-The folder of a search is a run (`run.json`, `splits.json`) with a run a trial and `tune.json`, the trials
-that are done. Proposals follow from the seed and from the scores of trials, so a search that was stopped is
-resumed by proposing anew: for a trial that is done the proposal must be the one on record, and its scores are
+The folder of a search is a run (`run.json`, `splits.json`) with one run for each trial, and `tune.json`, the
+completed trials. Proposals follow from the seed and from the scores of trials. So a stopped search is resumed
+by proposing again: for a completed trial, the proposal must equal the recorded one, and its scores are
 reported again.
 """
 

@@ -1,4 +1,4 @@
-"""What a run has learnt, by the bytes of the pictures, and whether another run would be tested on it."""
+"""Training images of a run by digest, and whether another run would be tested on them (leakage)."""
 
 from __future__ import annotations
 

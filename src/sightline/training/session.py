@@ -1,4 +1,4 @@
-"""Carry out a plan: train, compare with baselines, open the test set once, write the report."""
+"""Training session: train, compare with baselines, open the test set once, write the report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The split of a plan: drawn, or that of another run."""
+"""Splits of a plan: drawn anew, or taken from another run."""
 
 from __future__ import annotations
 

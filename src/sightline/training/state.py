@@ -1,4 +1,4 @@
-"""What a training run is doing: the loop's whole state, written and read."""
+"""State of a training: everything that the loop needs in order to resume, written and read."""
 
 from __future__ import annotations
 

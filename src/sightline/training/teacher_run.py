@@ -1,4 +1,4 @@
-"""The run that a model learns from: does it fit, what has it seen, and its weights."""
+"""The teacher of a distillation: compatibility, leakage, and its weights."""
 
 from __future__ import annotations
 

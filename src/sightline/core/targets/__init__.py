@@ -1,6 +1,6 @@
-"""Targets: one type for truth and for prediction (a prediction has scores). Arrays first.
+"""Targets: one type for ground truth and predictions (a prediction has scores).
 
-A target object holds one image or many: the first axis is the image, indexing filters.
+A target object holds one image or many: the first axis is the image, and indexing selects images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Maps of pixels that are moved, by numpy alone: what the light runtime needs of them too."""
+"""Affine warp of pixel maps with numpy alone, for the light runtime too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Maps of pixels, kept compressed: the masks of objects, and what class maps are stored as."""
+"""Compressed pixel maps: the masks of objects, and the storage of class maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects in images, each with a box and a class: the truth or prediction of detection and its kin."""
+"""Instances: objects with a box and a class, the target of detection."""
 
 from __future__ import annotations
 

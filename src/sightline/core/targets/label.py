@@ -1,4 +1,4 @@
-"""Class labels of images: single-label or multi-label, truth or prediction."""
+"""Class labels of images, single-label or multi-label: the target of classification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A class for each pixel of an image: the truth or prediction of semantic segmentation."""
+"""Semantic masks: a class for each pixel, the target of semantic segmentation."""
 
 from __future__ import annotations
 

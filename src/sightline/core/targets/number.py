@@ -1,4 +1,4 @@
-"""Numbers that belong to an image: the truth or prediction of regression."""
+"""Numbers of an image: the target of regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects in images with the pixels of each: the truth or prediction of instance segmentation."""
+"""Instances with masks: the target of instance segmentation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all checks say in the same way."""
+"""Helpers of all checks: findings in one format."""
 
 from __future__ import annotations
 

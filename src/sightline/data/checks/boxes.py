@@ -1,4 +1,4 @@
-"""Boxes that cannot be right, or that a detector will have trouble with."""
+"""Check of boxes: impossible boxes, and boxes that are hard for a detector."""
 
 from __future__ import annotations
 

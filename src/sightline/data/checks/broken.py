@@ -1,4 +1,4 @@
-"""Files that cannot be decoded."""
+"""Check of unreadable files: files that cannot be decoded."""
 
 from __future__ import annotations
 

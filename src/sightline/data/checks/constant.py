@@ -1,4 +1,4 @@
-"""Pictures of one single value."""
+"""Check of constant images: all pixels have one value."""
 
 from __future__ import annotations
 

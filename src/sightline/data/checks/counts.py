@@ -1,4 +1,4 @@
-"""How many pictures each class has."""
+"""Check of class counts: the number of images of each class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures that are there more than once, byte for byte or pixel for pixel."""
+"""Check of duplicate images: equal bytes or equal pixels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Truths that are missing, impossible, or written in two ways."""
+"""Check of labels: missing, impossible, or inconsistent ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups that lie in more than one split."""
+"""Check of leakage: groups that are in more than one split."""
 
 from __future__ import annotations
 

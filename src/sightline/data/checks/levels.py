@@ -1,4 +1,4 @@
-"""Values of which little is left once a picture is 8 bits on white: dark data, more bands, alpha."""
+"""Check of conversion losses: dark data, more than three bands, alpha channels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class maps that do not fit their pictures, or that say little or nothing."""
+"""Check of class maps: maps that do not fit their images, or that have little or no content."""
 
 from __future__ import annotations
 

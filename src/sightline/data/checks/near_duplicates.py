@@ -1,9 +1,9 @@
-"""Pictures that are almost the same: saved again, resized, mirrored, cropped, shifted, brightened.
+"""Check of near-duplicates: images that were saved again, resized, mirrored, cropped, shifted, brightened.
 
-On data whose pictures are alike by nature (digits, scans, frames of one video) a shift or a crop of a
-picture cannot be told from another picture. Such data are recognised, and only copies with nearly the
-same pixels are then reported. Up to `EXACT` pictures every picture is compared with every other
-(quadratic: 70,000 in about half a minute); above, only with those near the same of some hundred pivots.
+If images are alike by nature (digits, scans, frames of one video), a shift or a crop of an image cannot be
+distinguished from another image. The check recognizes such data, and then reports only copies with nearly the
+same pixels. Up to `EXACT` images, every image is compared with every other (quadratic: 70,000 in about half
+a minute). Above that, images are compared only with images that are near the same of some hundred pivots.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that can be decoded, but perhaps not as their owner thinks."""
+"""Check of image properties: files that decode, but perhaps not as their owner expects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks of objects that cannot be right: without pixels, outside the picture, on each other, in far parts."""
+"""Check of instance masks: empty, outside the image, overlapping, or disconnected masks."""
 
 from __future__ import annotations
 

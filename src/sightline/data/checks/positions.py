@@ -1,4 +1,4 @@
-"""Annotations with positions, on pictures that carry an EXIF rotation: in which frame were they drawn?"""
+"""Check of EXIF rotation: in which frame were positions annotated, stored or rotated?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes and channels that differ, are extreme, or give the class away."""
+"""Check of image sizes: sizes and channels that differ, are extreme, or reveal the class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits that the data give, and what they lack."""
+"""Check of given splits: what they lack."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of boxes: one row a box, with its picture, corners and class."""
+"""Tables of boxes: one row for each box, with its image, corners and class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""COCO annotations: one JSON file a split, with images, annotations and categories.
+"""COCO annotations: one JSON file for each split, with images, annotations and categories.
 
 Source: T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org, "Data
 format". Boxes are [x, y, width, height] in pixels counted from 0, as floats; masks are lists of polygons

@@ -1,4 +1,4 @@
-"""JSON in COCO's form with labels of whole pictures: an annotation has a picture and a category, and no box.
+"""JSON in COCO's layout with image labels: an annotation has an image and a category, and no box.
 
 Source: G. Van Horn et al., "The iNaturalist Species Classification and Detection Dataset", CVPR 2018, and
 COCO Camera Traps (S. Beery et al., ECCV 2018), whose images name the location of the camera.

@@ -1,4 +1,4 @@
-"""CreateML: a JSON list of pictures with boxes, or with labels for the whole of each.
+"""CreateML: a JSON list of images with boxes, or with labels for the whole image.
 
 Source: developer.apple.com, "Building an object detector data source": x and y are the middle of a box, in
 pixels from the top left corner, and width and height its size.

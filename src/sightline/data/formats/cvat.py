@@ -1,4 +1,4 @@
-"""CVAT for images 1.1: one XML file with all pictures and their boxes, polygons and masks.
+"""CVAT for images 1.1: one XML file with all images and their boxes, polygons and masks.
 
 Source: docs.cvat.ai, "XML annotation format", version 1.1. Corners and points are in pixels counted from 0,
 as floats. A mask's `rle` are lengths of runs within left, top, width and height, row by row, zeros first.

@@ -1,4 +1,4 @@
-"""The 1,797 real handwritten digits that scikit-learn carries; no network."""
+"""The 1,797 real handwritten digits that scikit-learn contains; no network access."""
 
 from __future__ import annotations
 

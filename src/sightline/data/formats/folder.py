@@ -1,4 +1,4 @@
-"""A folder per class, with or without train, val and test folders above."""
+"""Image folder: a folder for each class, with or without train, val and test folders above."""
 
 from __future__ import annotations
 

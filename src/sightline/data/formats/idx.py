@@ -1,4 +1,4 @@
-"""idx files, as MNIST and its relatives are given out.
+"""idx files, the format of MNIST and related data sets.
 
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998.
 """

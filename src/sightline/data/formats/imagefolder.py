@@ -1,4 +1,4 @@
-"""Hugging Face's image folder: metadata.csv or metadata.jsonl beside the pictures of each split.
+"""Hugging Face's image folder: metadata.csv or metadata.jsonl beside the images of each split.
 
 Source: huggingface.co/docs/datasets, "Create an image dataset": the column `file_name` is the path below the
 file's folder; `objects` holds `bbox`, lists of [x, y, width, height] in pixels, and `categories`. Whole

@@ -1,4 +1,4 @@
-"""One mask file an object, in a folder a picture; or one map of object numbers a picture.
+"""Instance masks: one mask file for each object in a folder for each image, or one label map for each image.
 
 Source: the layout of the Data Science Bowl 2018 (J. Caicedo et al., "Nucleus segmentation across imaging
 experiments", Nature Methods 16, 2019), and that of the numbered maps which programs for microscopy write.

@@ -1,4 +1,4 @@
-"""Label Studio's JSON export: tasks with annotations, boxes and polygons in per cent of the picture.
+"""Label Studio's JSON export: tasks with annotations, boxes and polygons in per cent of the image.
 
 Source: labelstud.io, "Label Studio JSON format of annotated tasks", "RectangleLabels", "PolygonLabels" and
 "BrushLabels".

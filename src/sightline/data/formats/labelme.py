@@ -1,4 +1,4 @@
-"""labelme: a JSON file for each picture, with polygons, rectangles, circles and masks in pixels.
+"""labelme: a JSON file for each image, with polygons, rectangles, circles and masks in pixels.
 
 Source: what labelme 3 to 5 writes ("shapes", "imagePath", "imageData", "imageHeight", "imageWidth"). Points
 are pixels from 0, as floats. The corners of a rectangle come in any order; a circle is its centre and a point

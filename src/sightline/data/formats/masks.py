@@ -1,4 +1,4 @@
-"""Pictures with a class map each, in folders side by side.
+"""Class maps: images and their masks in parallel folders.
 
 A map is a picture whose pixels are class ids: the index in a file with a palette (whose colours are for
 viewers only), the grey level of 8 or 16 bits, or, where a table says what they mean, the colour.

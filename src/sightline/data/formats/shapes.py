@@ -1,4 +1,4 @@
-"""Generated scenes with known truth; built in, the same on every machine."""
+"""Synthetic scenes of shapes with exact targets; built in, the same on every machine."""
 
 from __future__ import annotations
 

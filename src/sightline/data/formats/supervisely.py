@@ -1,4 +1,4 @@
-"""Supervisely: a project of meta.json and data sets with img/ and ann/, one JSON file a picture.
+"""Supervisely: a project of meta.json and data sets with img/ and ann/, one JSON file for each image.
 
 Source: docs.supervisely.com, "Annotation JSON format": points are [x, y] in pixels from 0; the interior of a
 polygon are its holes; a bitmap is a PNG, packed by zlib, in base64, whose top left pixel is at its origin.

@@ -1,4 +1,4 @@
-"""Tables: one row a picture, with its path, its truth, and perhaps its split and group."""
+"""Tables: one row for each image, with its path, its target, and perhaps its split and group."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets by name, from local copies or fetched by torchvision.
+"""Data sets by name, from local copies or downloaded by torchvision.
 
 MNIST's relatives and CIFAR lie on disk as idx files and as CIFAR's binary records, and are read by those
 formats; CIFAR's pickled version is never read.

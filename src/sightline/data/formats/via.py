@@ -1,4 +1,4 @@
-"""VGG Image Annotator 2: a project, or an export as JSON or CSV, with regions of all pictures.
+"""VGG Image Annotator 2: a project, or an export as JSON or CSV, with the regions of all images.
 
 Source: A. Dutta and A. Zisserman, "The VIA Annotation Software for Images, Audio and Video", ACM MM 2019, and
 what VIA 1 and 2 write. Places are in pixels from 0; the angle of an ellipse is in radians.

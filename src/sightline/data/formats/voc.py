@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file a picture, and lists of pictures for the splits.
+"""Pascal VOC: an XML file for each image, and lists of images for the splits.
 
 Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
 development kit. There the pixel at the top left is (1, 1) and xmax, ymax are the last pixels inside, so that

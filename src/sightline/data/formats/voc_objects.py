@@ -1,4 +1,4 @@
-"""Pascal VOC's segmentation: for each picture a map of object numbers, and one of classes.
+"""Pascal VOC instance segmentation: for each image a map of object numbers, and a map of classes.
 
 Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
 development kit. Maps are PNG with a palette, or in its colours: 0 is background, 255 a seam of no class that

@@ -1,4 +1,4 @@
-"""Pascal VOC segmentation: a class map for each picture, as PNG with VOC's palette.
+"""Pascal VOC semantic segmentation: a class map for each image, as PNG with VOC's palette.
 
 Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
 development kit: 0 is the background, 1 to 20 are the classes, 255 is void (borders of objects, hard parts).

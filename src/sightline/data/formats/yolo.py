@@ -1,4 +1,4 @@
-"""YOLO text files: one a picture, one line a box, and data.yaml with class names and splits.
+"""YOLO text files: one for each image, one line for each box, and data.yaml with class names and splits.
 
 Source: J. Redmon's Darknet, whose lines are `class x y width height`: the class from 0, the middle of the box
 and its size as shares of the picture's width and height. data.yaml came later; its layout is read as in use,

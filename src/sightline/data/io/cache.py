@@ -1,9 +1,9 @@
-"""Decoded pictures, kept for the next epoch and the next run: in memory, or in a bounded file.
+"""Cache of decoded images for the next epoch and the next run: in memory, or in a bounded file.
 
-The file may be removed at any time. Nothing in it is believed unasked: each picture has a record of the
-file it came from (path, size, time of change) and a checksum, written after its pixels. A picture that was
-half written when the process was killed, or whose file has changed since, does not match and is decoded
-again.
+The file may be deleted at any time. Its content is always verified: each image has a record of its source
+file (path, size, modification time) and a checksum, written after its pixels. If the process was killed
+while writing an image, or if the source file has changed since, the record does not match, and the image is
+decoded again.
 """
 
 from __future__ import annotations

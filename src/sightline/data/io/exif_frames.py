@@ -1,4 +1,4 @@
-"""Annotations that a tool without EXIF drew on stored pixels, turned with the pictures.
+"""EXIF rotation of annotations that a tool without EXIF support drew on stored pixels.
 
 Source: CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif", tag Orientation.
 """
@@ -19,7 +19,7 @@ from sightline.errors import DataError, UnreadableImage
 
 
 def turned(dataset: Dataset) -> tuple[Dataset, int]:
-    """The data set with annotations as the pictures are seen, and how many pictures that concerns.
+    """Rotate annotations to the upright frame; also returns how many images are concerned.
 
     Args:
         dataset: Boxes, masks of objects or class maps, in the pixels that are stored.
@@ -55,7 +55,7 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
 
 
 def seen(stored: np.ndarray, way: int) -> np.ndarray:
-    """An array (H, W) of stored pixels as it is seen, by its EXIF orientation (1 to 8)."""
+    """Apply an EXIF orientation (1 to 8) to stored pixels (H, W)."""
     oriented = stored.T if way >= 5 else stored
     rows = slice(None, None, -1) if way in (3, 4, 7, 8) else slice(None)
     columns = slice(None, None, -1) if way in (2, 3, 6, 7) else slice(None)

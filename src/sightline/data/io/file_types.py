@@ -1,4 +1,4 @@
-"""What a file holds by its first bytes, and how it is opened: regular files only. No Pillow here."""
+"""File type detection by the first bytes, and opening of regular files only. No Pillow."""
 
 from __future__ import annotations
 

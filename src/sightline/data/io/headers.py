@@ -1,4 +1,4 @@
-"""What a picture that Pillow has opened says of itself, before its pixels are decoded."""
+"""Header of an image that Pillow has opened: mode, bits, orientation, before pixels are decoded."""
 
 from __future__ import annotations
 

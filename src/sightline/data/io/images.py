@@ -1,4 +1,4 @@
-"""The one decoder: from a file to an array, alike in training, validation and prediction.
+"""The one image decoder: from a file to an array, the same in training, validation and prediction.
 
 What is done to a picture is fixed here, and documented at `decode`. No global state of Pillow is changed.
 """

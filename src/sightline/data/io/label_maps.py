@@ -1,4 +1,4 @@
-"""Class maps as files hold them: which numbers or colours are where, read without loss."""
+"""Label map files: the numbers or colors of class maps, read without loss."""
 
 from __future__ import annotations
 

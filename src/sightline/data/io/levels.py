@@ -1,4 +1,4 @@
-"""Array sides of decoding: turning, laying on white, scaling to 8 bits. No Pillow here."""
+"""Array operations of decoding: rotation, alpha on white, scaling to 8 bits. No Pillow."""
 
 from __future__ import annotations
 

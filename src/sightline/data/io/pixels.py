@@ -1,4 +1,4 @@
-"""Where pictures come from: files, pages of files, arrays in memory; and what a model sees of one."""
+"""Image sources: files, pages of files, arrays in memory; and the image that a model receives."""
 
 from __future__ import annotations
 

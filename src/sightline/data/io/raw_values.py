@@ -1,4 +1,4 @@
-"""What was stored in a picture before it was decoded: what the checks of levels and transparency want."""
+"""Values of an image before decoding, for the checks of levels and transparency."""
 
 from __future__ import annotations
 

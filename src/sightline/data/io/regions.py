@@ -1,4 +1,4 @@
-"""Windows into large pictures: of a large TIFF only the blocks are decoded that a window touches."""
+"""Region reader for large images: of a large TIFF, only the blocks that a region touches are decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TIFF files of any size that we allow, and their blocks by themselves."""
+"""TIFF files without Pillow's size limit, and access to single blocks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The one decoder of video: files, webcams and streams, frame by frame. `video_writer.py` writes.
+"""The one video decoder: files, webcams and streams, frame by frame. `video_writer.py` writes.
 
-A thread decodes a few frames ahead and then waits, so that memory does not grow with the length of a film.
+A thread decodes a few frames ahead and then waits, so that memory does not grow with the length of a video.
 """
 
 from __future__ import annotations

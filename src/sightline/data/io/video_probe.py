@@ -1,7 +1,7 @@
-"""How a video is opened: the door to PyAV, and the allow-lists of what it may open.
+"""Opening of videos with PyAV, and the allow-lists of containers and protocols.
 
-PyAV (BSD-3) is imported when a video is opened, and only here. FFmpeg reads some hundred formats, some of
-which (playlists) lead to other files and addresses: containers and protocols are therefore named here.
+PyAV (BSD-3) is imported only here, and only when a video is opened. FFmpeg reads some hundred formats, some
+of which (playlists) point to other files and addresses. Therefore, containers and protocols are listed here.
 """
 
 from __future__ import annotations

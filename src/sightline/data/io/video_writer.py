@@ -1,4 +1,4 @@
-"""The one writer of video: frames to an .mp4 file."""
+"""The one video writer: frames to an .mp4 file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Batches for training and evaluation: the same ones for the same seed, whoever decodes them.
+"""Data loader for training and evaluation: the same seed gives the same batches, whatever decodes them.
 
-Pictures are decoded by `data/io/images.py`, kept as uint8 (see `data/io/cache.py`) and batched by indexing.
-Workers are threads: the decoder and the tensor operations release Python's lock, so that threads are as
-fast as processes here, and there is nothing to fork, to pickle, to lose, or to share memory with.
+`data/io/images.py` decodes images. They are kept as uint8 (see `data/io/cache.py`) and batched by indexing.
+Workers are threads: the decoder and the tensor operations release Python's lock, so threads are as
+fast as processes here, and there is no fork, no pickling, and no shared memory.
 """
 
 from __future__ import annotations

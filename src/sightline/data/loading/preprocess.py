@@ -1,4 +1,6 @@
-"""From a decoded picture to a network's input: scaled, cut or filled up; and where its points go."""
+"""Preprocessing: a decoded image to the network's input (resize, crop or letterbox), and its affine
+matrix.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class maps of overlapping tiles as one map of the whole picture. No torch, for the light runtime."""
+"""Merge class maps of overlapping tiles to one map of the whole image. No torch, for the light runtime."""
 
 from __future__ import annotations
 

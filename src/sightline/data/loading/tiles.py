@@ -1,4 +1,4 @@
-"""Large pictures as overlapping tiles, for what is small in them; and what was found there, joined again."""
+"""Tiling: large images as overlapping tiles for small objects, and merging of their predictions."""
 
 from __future__ import annotations
 

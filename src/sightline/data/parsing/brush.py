@@ -1,4 +1,4 @@
-"""Label Studio's brush strokes: a picture of four channels, run-length coded bit by bit.
+"""Label Studio's brush strokes: an image of four channels with a bitwise run-length encoding.
 
 Source: the layout that thi.ng/rle-pack documents, which Label Studio uses: 32 bits number of words, 5 bits
 size of a word less one, four times 4 bits size of a count less one; then groups of one bit (whether a word

@@ -1,4 +1,4 @@
-"""What the cells of a column hold: one list of words for "missing", and one decision a column on numbers."""
+"""Values of table columns: one list of words for "missing", and one decision per column about numbers."""
 
 from __future__ import annotations
 

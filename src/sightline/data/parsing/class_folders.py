@@ -1,4 +1,4 @@
-"""Which folders are classes, which are splits of them, and which are neither."""
+"""Class folders: which folders are classes, which are splits, and which are neither."""
 
 from __future__ import annotations
 

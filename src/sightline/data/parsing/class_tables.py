@@ -1,4 +1,4 @@
-"""Which numbers or colours stand for which classes: the table files that lie beside class maps."""
+"""Class tables beside class maps: which numbers or colors stand for which classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A JSON file in COCO's form: its three lists, and where its images lie."""
+"""A JSON file in COCO's layout: its three lists, and the location of its images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which columns of a table hold what: pictures, truth, split, group."""
+"""Roles of table columns: image, target, split, group."""
 
 from __future__ import annotations
 

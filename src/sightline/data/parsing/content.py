@@ -1,4 +1,4 @@
-"""The bytes of a picture as it is written anew."""
+"""Image bytes for writing a data set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Boxes written in another manner than their format has: corners for sizes, or sizes for corners."""
+"""Detection of boxes in the wrong convention: corners instead of sizes, or sizes instead of corners."""
 
 from __future__ import annotations
 

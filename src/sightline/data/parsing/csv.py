@@ -1,4 +1,4 @@
-"""Text tables as columns of text: encoding, delimiter, header and broken rows are found out and told."""
+"""Text tables (CSV): encoding, delimiter, header and broken rows are detected and reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Darknet's own layout of YOLO data: obj.data with lists of pictures, or label files beside pictures.
+"""Darknet's layout of YOLO data: obj.data with lists of images, or label files beside images.
 
 Source: J. Redmon's Darknet, whose obj.data names `train`, `valid`, `names`; CVAT exports it as "YOLO 1.1"
 (obj_train_data/, train.txt), LabelImg and others write label files beside pictures, and classes.txt.

@@ -1,8 +1,8 @@
-"""What people draw (boxes, outlines, ellipses, lines), gathered as boxes or as masks.
+"""Drawn annotations (boxes, outlines, ellipses, lines), collected as boxes or as masks.
 
-One rule for all formats: where boxes are wanted, the box around an outline is taken, and said; where masks
-are wanted, a box is none. What is neither (a line, a point) is an error: its picture would teach that nothing
-is there.
+One rule holds for all formats. For boxes, the bounding box of an outline is taken, and this is reported. For
+masks, a box is not accepted. Lines and points are errors: without them, their image would teach the model
+that it contains nothing.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Pictures and boxes as an annotation has them, gathered row by row and made a data set.
+"""Builder of a data set of boxes from annotations, row by row.
 
-What all formats with boxes share: which pictures are there, how large they are, which boxes can be used, and
-what is said of the others.
+All formats with boxes share it: which images exist, how large they are, which boxes can be used, and what is
+reported about the others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""JSON annotations: read whole, with clear errors, or only looked at."""
+"""JSON annotations: read whole with clear errors, or only sniffed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Several labels in one cell: what divides them, and cells that look like several and were not divided."""
+"""Multiple labels in one cell: the separator, and cells that seem to hold several labels but were not
+split.
+"""
 
 from __future__ import annotations
 

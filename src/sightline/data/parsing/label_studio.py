@@ -1,4 +1,4 @@
-"""Label Studio's tasks: where their pictures are, and what is drawn in or said of them."""
+"""Label Studio's tasks: the location of their images, and their annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pictures with labels or numbers for the whole of each, and made a data set."""
+"""Builder of a data set of image labels or numbers."""
 
 from __future__ import annotations
 

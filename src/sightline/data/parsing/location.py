@@ -1,4 +1,4 @@
-"""A named data set that lies on disk in another format."""
+"""Location of a named data set that is stored on disk in another format."""
 
 from __future__ import annotations
 

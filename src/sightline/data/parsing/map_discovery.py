@@ -1,4 +1,6 @@
-"""Where pictures and their class maps lie: folders side by side, splits, and which map is whose."""
+"""Discovery of images and their class maps: parallel folders, splits, and which map belongs to which
+image.
+"""
 
 from __future__ import annotations
 

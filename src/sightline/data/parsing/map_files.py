@@ -1,4 +1,4 @@
-"""Pictures with their class maps, gathered before it is known which of them can be used."""
+"""Files of images and class maps, collected before it is known which of them can be used."""
 
 from __future__ import annotations
 

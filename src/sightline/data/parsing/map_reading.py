@@ -1,4 +1,4 @@
-"""From files of class maps to a data set: what their numbers and colours mean, and what is wrong."""
+"""Reading of class map files to a data set: the meaning of numbers and colors, and their errors."""
 
 from __future__ import annotations
 

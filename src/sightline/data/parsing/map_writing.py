@@ -1,4 +1,4 @@
-"""Class maps as files, with the ids that their classes have."""
+"""Writing of class maps as files, with the ids of their classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader is told besides the source."""
+"""Options of a reader."""
 
 from __future__ import annotations
 

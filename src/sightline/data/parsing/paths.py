@@ -1,7 +1,7 @@
-"""Finds the pictures that an annotation names among those that are there.
+"""Resolve the image paths of annotations to existing files.
 
-Annotations are made on other machines: their paths begin elsewhere, have the other slash, another case or
-Unicode form, percent signs, an upload's prefix, or no ending.
+Annotations are made on other machines. Their paths can have another root, the other slash, another case or
+Unicode form, percent signs, the prefix of an upload, or no extension.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Objects with masks as an annotation has them (polygons, codes, maps), gathered and made Outlines."""
+"""Builder of a data set of instance masks (polygons, RLE, maps) as `Outlines`."""
 
 from __future__ import annotations
 

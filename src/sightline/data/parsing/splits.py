@@ -1,4 +1,4 @@
-"""Where the parts of a data set with boxes lie: annotations of each split, and the pictures beside them."""
+"""Locations of the parts of a data set with boxes: annotations of each split, and the images beside them."""
 
 from __future__ import annotations
 

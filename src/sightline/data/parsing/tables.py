@@ -1,4 +1,4 @@
-"""Which tables are read: the one that is named, or one a split; and what lies beside one and says splits."""
+"""Discovery of tables: the named one, or one for each split; and files beside a table that define splits."""
 
 from __future__ import annotations
 

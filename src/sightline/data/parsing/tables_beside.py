@@ -1,4 +1,4 @@
-"""Tables that lie beside class folders: what they say of the same pictures."""
+"""Tables beside class folders: their statements about the same images."""
 
 from __future__ import annotations
 

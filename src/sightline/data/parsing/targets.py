@@ -1,4 +1,4 @@
-"""From the cells of a table to targets: labels, several labels, or numbers."""
+"""Conversion of table cells to targets: labels, several labels, or numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether two readings of one folder say the same, and where they differ."""
+"""Comparison of two readings of one folder: whether they agree, and where they differ."""
 
 from __future__ import annotations
 

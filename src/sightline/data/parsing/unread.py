@@ -1,4 +1,4 @@
-"""What annotation files that nobody read look like, so that none is taken for clutter."""
+"""Recognition of annotation files that no format has read, so that they are reported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What formats with boxes or masks need to write a data set: pictures under good names, and their objects."""
+"""Writing of data sets with boxes or masks: images under valid names, and their objects."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""XML annotations, read safely and written.
+"""XML annotations: safe reading, and writing.
 
-No document type and no entity is accepted, so that nothing can be blown up or fetched ("billion laughs").
+No document type and no entity is accepted, so that nothing can be expanded or downloaded ("billion laughs").
 """
 
 from __future__ import annotations

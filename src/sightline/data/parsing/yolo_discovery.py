@@ -1,4 +1,4 @@
-"""Where the parts of a YOLO data set lie: data.yaml, lists of pictures, folders of images and labels."""
+"""Locations of the parts of a YOLO data set: data.yaml, lists of images, folders of images and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Generated scenes of shapes with known truth: boxes, masks, key points, ids. Pure functions of a generator.
+"""Synthetic scenes of shapes with exact targets: boxes, masks, key points, ids. Pure functions of a
+generator.
 
 One scene serves every task: its class list, its number of shapes, boxes, masks, corners, and where the
 shapes are at another time.

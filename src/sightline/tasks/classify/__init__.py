@@ -1,4 +1,4 @@
-"""Image classification: which of the classes an image shows, one or several."""
+"""Image classification: the class of an image, single-label or multi-label."""
 
 from sightline.core.card import TaskCard
 from sightline.core.folder import Folder

@@ -1,4 +1,4 @@
-"""Labels that a trained classifier speaks against, by confident learning."""
+"""Label issues of classification, by confident learning."""
 
 from __future__ import annotations
 

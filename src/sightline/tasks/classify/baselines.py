@@ -1,4 +1,4 @@
-"""Cheap answers: the commonest class, linear models on small pictures and on features, near neighbors."""
+"""Baselines: the most frequent class, linear models on small images and on features, nearest neighbors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classification: its metrics, baselines, mixing, calibration and what its report shows."""
+"""Classification: metrics, baselines, mixup, calibration and report items."""
 
 from __future__ import annotations
 

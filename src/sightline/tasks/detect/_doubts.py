@@ -1,4 +1,4 @@
-"""Boxes that a trained detector speaks against: probably missing, of a wrong class, or around nothing."""
+"""Label issues of detection: boxes that are probably missing, of a wrong class, or around nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report shows of detections: curves, confusions, kinds of mistakes and where they are."""
+"""Report items of detection: precision-recall curves, confusion matrix, kinds of errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cheap answers: the most frequent box of each class, linear models on sliding windows and on frozen maps."""
+"""Baselines: the most frequent box of each class, linear models on sliding windows and on frozen maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detection: its metrics, baselines, mosaics, threshold and what its report shows."""
+"""Detection: metrics, baselines, mosaic, score threshold and report items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks as grids over boxes, which is how methods that look into boxes learn and say them."""
+"""Masks as grids over boxes: targets and predictions of two-stage methods."""
 
 from __future__ import annotations
 

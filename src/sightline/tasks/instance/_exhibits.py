@@ -1,4 +1,4 @@
-"""What a report shows of objects with masks: scores a class, kinds of mistakes, sizes, the worst images."""
+"""Report items of instance segmentation: scores by class, kinds of errors, sizes, the worst images."""
 
 from __future__ import annotations
 

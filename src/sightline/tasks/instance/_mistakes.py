@@ -1,4 +1,4 @@
-"""What becomes of each object, said or true: found, of a wrong class, merged, split, missed, or nothing."""
+"""Error analysis of instances: found, wrong class, merged, split, missed, or false positive."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Objects with their pixels from maps of features: a linear model tells an object's pixels within its box.
+"""Mask prediction with a linear model on feature maps: which pixels of a box are the object.
 
-It sees the maps at a pixel and where in the box that lies, so that what belongs to a neighbour, or to the
-corners of the box, is left out.
+Its inputs are the features at a pixel and the position within the box, so that pixels of neighbors and in the
+corners of the box are left out.
 """
 
 from __future__ import annotations

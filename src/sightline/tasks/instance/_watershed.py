@@ -1,6 +1,6 @@
-"""Objects by brightness and shape alone: a threshold, the distance to its edge, and a watershed between.
+"""Watershed segmentation: threshold, distance transform, watershed.
 
-Nothing is learnt but a handful of parameters, which `chosen` takes from a few pictures.
+Only a few parameters are learned; `chosen` selects them on a few images.
 
 Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE Trans. SMC 1979; Vincent and
 Soille, Watersheds in Digital Spaces, IEEE Trans. PAMI 1991; Grimaud, A New Measure of Contrast: the Dynamics,

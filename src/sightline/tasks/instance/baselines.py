@@ -1,4 +1,4 @@
-"""Cheap answers: the most frequent object of each class, a watershed, and linear models on frozen maps."""
+"""Baselines: the most frequent object of each class, a watershed, and linear models on frozen maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Segment Anything: the object that a point or a box means. It is not trained here.
+"""Segment Anything (SAM): the object at a point or in a box. It is not trained here.
 
 Source: Kirillov et al., Segment Anything, ICCV 2023.
 """

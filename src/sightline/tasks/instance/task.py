@@ -1,4 +1,4 @@
-"""Instance segmentation: its metrics, baselines, mosaics, threshold and what its report shows."""
+"""Instance segmentation: metrics, baselines, mosaic, score threshold and report items."""
 
 from __future__ import annotations
 

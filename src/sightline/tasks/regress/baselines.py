@@ -1,4 +1,4 @@
-"""Cheap answers: the mean, a ridge regression on small pictures, and on features of a frozen network."""
+"""Baselines: the mean, and ridge regression on small images and on features of a frozen network."""
 
 from __future__ import annotations
 

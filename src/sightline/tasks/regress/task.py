@@ -1,4 +1,4 @@
-"""Regression: its metrics, baselines and what its report shows."""
+"""Regression: metrics, baselines and report items."""
 
 from __future__ import annotations
 

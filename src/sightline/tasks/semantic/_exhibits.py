@@ -1,4 +1,4 @@
-"""What a report shows of class maps: IoU a class, confusions, edges, areas, the worst images."""
+"""Report items of semantic segmentation: IoU by class, confusion matrix, borders, areas, the worst images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cheap answers: the commonest class at each place, clusters of colours, a threshold, a random forest."""
+"""Baselines: the most frequent class at each pixel, color clusters, a threshold, a random forest."""
 
 from __future__ import annotations
 

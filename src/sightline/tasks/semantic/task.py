@@ -1,4 +1,4 @@
-"""Semantic segmentation: its metrics, baselines, and what its report shows."""
+"""Semantic segmentation: metrics, baselines, and report items."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callbacks: one file each. The loop calls their hooks and knows nothing of what they do."""
+"""Base class of callbacks. The training loop calls their hooks and does not depend on what they do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Energy of training, where the machine counts it (Linux RAPL); else it is said to be unknown."""
+"""Energy use of training, where the machine measures it (Linux RAPL); otherwise reported as unknown."""
 
 from __future__ import annotations
 

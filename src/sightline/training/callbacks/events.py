@@ -1,4 +1,4 @@
-"""One line per epoch: for people on stderr, for programs in events.jsonl."""
+"""Log of one line per epoch: for people on stderr, for programs in events.jsonl."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Epoch numbers for MLflow (extra: mlflow), with its usage reporting switched off."""
+"""MLflow logging of the values of each epoch (extra: mlflow), with its usage reporting switched off."""
 
 from __future__ import annotations
 

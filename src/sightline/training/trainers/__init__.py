@@ -1,1 +1,1 @@
-"""Learners: ways of training, one file each."""
+"""Trainers: ways of training, one file each."""

@@ -1,6 +1,6 @@
-"""Training by gradient descent: the whole loop.
+"""Training loop by gradient descent.
 
-Every draw is seeded from (seed, step), and the order of an epoch from (seed, epoch), so that a
+Every random draw is seeded from (seed, step), and the order of an epoch from (seed, epoch). So a
 run that was killed and resumed at any step ends with the same weights, bit for bit, on a CPU.
 """
 

@@ -1,4 +1,4 @@
-"""A network with one output a class, trained on cross-entropy."""
+"""Classifier: a backbone with one output for each class, trained with cross-entropy."""
 
 from __future__ import annotations
 

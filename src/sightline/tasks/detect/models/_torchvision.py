@@ -1,4 +1,4 @@
-"""What all of torchvision's detectors share as methods of the task."""
+"""Base class of torchvision's detectors as methods of this task."""
 
 from __future__ import annotations
 

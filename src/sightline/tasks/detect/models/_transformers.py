@@ -1,8 +1,8 @@
-"""The door to the detection transformers of Hugging Face, which are imported only when one is built.
+"""Detection transformers of Hugging Face; the library is imported only when one is built.
 
-The terms of the loss are put together here. The library's own sum lets the queries of denoising into the
-main term in older versions (huggingface/transformers, pull request 48528), and pairs D-FINE's boxes with
-the distributions of the layer after.
+The terms of the loss are added here. In older versions, the library's own sum includes the denoising queries
+in the main term (huggingface/transformers, pull request 48528), and pairs D-FINE's boxes with
+the distributions of the next layer.
 """
 
 from __future__ import annotations

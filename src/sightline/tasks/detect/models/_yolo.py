@@ -1,4 +1,4 @@
-"""Our own detectors of the YOLO kind; see `sightline.models.detection.yolo`."""
+"""YOLO-style detectors as methods of this task; see `sightline.models.detection.yolo`."""
 
 from __future__ import annotations
 

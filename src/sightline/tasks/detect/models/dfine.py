@@ -1,4 +1,4 @@
-"""D-FINE: a detection transformer that refines a distribution over each side of a box, layer by layer."""
+"""D-FINE: a detection transformer that refines a distribution for each side of a box, layer by layer."""
 
 from __future__ import annotations
 

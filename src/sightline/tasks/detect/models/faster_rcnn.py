@@ -1,4 +1,4 @@
-"""Faster R-CNN: propose boxes, then look into each of them."""
+"""Faster R-CNN: two-stage detector, region proposals and classification of each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FCOS: every place of a feature map says how far the four sides of its object are; no anchor boxes."""
+"""FCOS: anchor-free one-stage detector; every position predicts the distances to the sides of its object."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RetinaNet: every anchor is scored at once; the focal loss keeps the many empty ones from deciding."""
+"""RetinaNet: one-stage detector with anchors; the focal loss balances the many negatives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SSD: default boxes of many shapes on maps of many scales, scored in one pass."""
+"""SSD: one-stage detector with default boxes on feature maps of several scales."""
 
 from __future__ import annotations
 

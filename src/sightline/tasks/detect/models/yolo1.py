@@ -1,4 +1,4 @@
-"""YOLO as it was first published: a grid of cells, each answering for the objects whose centre it holds."""
+"""YOLO v1: a grid of cells; each cell predicts the objects whose center it contains."""
 
 from __future__ import annotations
 

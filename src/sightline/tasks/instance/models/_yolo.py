@@ -1,4 +1,4 @@
-"""Masks on our own detectors of the YOLO kind: `models/detection/yolo.py`, `models/heads/prototypes.py`."""
+"""YOLO-style instance segmentation: `models/detection/yolo.py` with `models/heads/prototypes.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mask2Former: a fixed number of queries, each of which is one mask with its class, or none."""
+"""Mask2Former: a fixed number of queries; each predicts one mask and its class, or nothing."""
 
 from __future__ import annotations
 

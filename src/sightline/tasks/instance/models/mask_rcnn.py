@@ -1,4 +1,4 @@
-"""Mask R-CNN: propose boxes, look into each of them, and say which of its pixels are the object."""
+"""Mask R-CNN: two-stage instance segmentation, Faster R-CNN with a mask head."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network with one output a number, trained on standardised truths."""
+"""Regressor: a backbone with one output for each number, trained on standardized targets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all networks of the task share: settings, padding to whole strides, reading the outputs, the loss."""
+"""Base class of the networks: settings, padding to the stride, reading of outputs, loss."""
 
 from __future__ import annotations
 

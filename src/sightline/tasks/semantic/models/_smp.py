@@ -1,6 +1,6 @@
-"""The door to segmentation-models-pytorch: its decoders on any encoder of timm.
+"""segmentation-models-pytorch: its decoders on any encoder of timm.
 
-Weights of encoders are never fetched by it, but by our own door to timm, where its file is known and said.
+It never downloads weights of encoders itself. Our timm module loads them, announced and from a known file.
 """
 
 from __future__ import annotations

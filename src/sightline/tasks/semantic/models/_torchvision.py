@@ -1,4 +1,4 @@
-"""The door to torchvision's segmentation networks, whose encoder and heads are called one by one."""
+"""torchvision's segmentation networks: encoder and heads are called one by one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to the segmentation transformers of Hugging Face, which are imported only when one is built."""
+"""Segmentation transformers of Hugging Face; the library is imported only when one is built."""
 
 from __future__ import annotations
 

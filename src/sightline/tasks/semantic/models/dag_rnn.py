@@ -1,8 +1,9 @@
-"""DAG-RNN: scene labelling in which each place hears of all the others.
+"""DAG-RNN: a recurrent network over the feature map, so that each position has context from all others.
 
-A network gives local features at stride 8. Then context is swept over their map in four directions, each
-place's state following from those of its three neighbours that were reached before it: that is a recurrent
-network on a directed acyclic graph. Scores are read from the four states of a place together, and enlarged.
+A backbone gives local features at stride 8. Then four sweeps pass over the map, one for each diagonal
+direction. The state of a position follows from those of its three neighbors that come before it: this is a
+recurrent network on a directed acyclic graph. A linear layer reads class scores from the four states, and
+the scores are upsampled.
 
 Source:
     Shuai, Zuo, Wang, Wang, DAG-Recurrent Neural Networks For Scene Labeling, CVPR 2016, equations 5 to 7.

@@ -1,4 +1,4 @@
-"""DeepLabV3: dilated convolutions at several rates beside each other."""
+"""DeepLabV3: atrous spatial pyramid pooling (ASPP), parallel dilated convolutions."""
 
 from __future__ import annotations
 

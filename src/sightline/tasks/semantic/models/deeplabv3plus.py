@@ -1,4 +1,4 @@
-"""DeepLabV3+: dilated convolutions, and a light decoder for sharp borders."""
+"""DeepLabV3+: ASPP and a light decoder for sharp borders."""
 
 from __future__ import annotations
 

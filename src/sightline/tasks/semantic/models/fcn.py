@@ -1,4 +1,4 @@
-"""FCN: a classifier made convolutional, whose coarse scores are enlarged."""
+"""FCN: a fully convolutional classifier whose coarse scores are upsampled."""
 
 from __future__ import annotations
 

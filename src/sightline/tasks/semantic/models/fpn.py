@@ -1,4 +1,4 @@
-"""Semantic FPN: a feature pyramid, read at one quarter of the size."""
+"""Semantic FPN: a feature pyramid network, read at stride 4."""
 
 from __future__ import annotations
 

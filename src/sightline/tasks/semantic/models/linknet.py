@@ -1,4 +1,4 @@
-"""LinkNet: maps of the encoder are added to those of the decoder."""
+"""LinkNet: encoder-decoder with additive skip connections."""
 
 from __future__ import annotations
 

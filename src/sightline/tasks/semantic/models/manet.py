@@ -1,4 +1,4 @@
-"""MA-Net: U-Net's form with attention."""
+"""MA-Net: U-Net with attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mask2Former: a set of masks, each with a class, from which the class of each pixel is voted."""
+"""Mask2Former: a set of masks with classes, combined to a class for each pixel."""
 
 from __future__ import annotations
 

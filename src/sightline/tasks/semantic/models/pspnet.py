@@ -1,4 +1,4 @@
-"""PSPNet: context as means over parts of the picture."""
+"""PSPNet: pyramid pooling, context as means over regions of the image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SegFormer's light decoder on any encoder; with its own encoder it is segformer-hf."""
+"""SegFormer's light decoder on any encoder; the method with its own encoder is segformer-hf."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""SegFormer: a transformer whose maps have four sizes, and a decoder of 1x1 convolutions."""
+"""SegFormer: a hierarchical transformer with feature maps at four strides, and a decoder of 1x1
+convolutions.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""U-Net: a decoder that is given the encoder's maps of all depths."""
+"""U-Net: encoder-decoder with skip connections at every stride."""
 
 from __future__ import annotations
 

@@ -1,17 +1,17 @@
-"""U-Net as it was published: what is seen on the way down is joined to what is made of it on the way up.
+"""U-Net as published in 2015: encoder-decoder with concatenated skip connections.
 
 Ronneberger, Fischer, Brox, U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015: two
 3x3 convolutions with ReLU at each of five depths, 64 to 1024 channels, no batch norm, dropout at the end of
-the way down, weights drawn from a normal distribution of deviation sqrt(2 / N) (He et al., ICCV 2015).
+the encoder, weights drawn from a normal distribution of deviation sqrt(2 / N) (He et al., ICCV 2015).
 
-The way up offers three ways to double a map (`--up`), all with as many parameters:
+The decoder offers three kinds of upsampling (`--up`), all with as many parameters:
 
-* `transposed`: a 2x2 transposed convolution, as the authors' program has it. Cheap and learnt; but each of
-  the four pixels that come of one has weights of its own, so that flat regions may show a checkerboard
-  (Odena, Dumoulin, Olah, Deconvolution and Checkerboard Artifacts, Distill 2016). As the kernel is a multiple
-  of the stride nothing overlaps unevenly, which is the worse cause of it.
-* `bilinear`, `nearest`: the map is enlarged, then goes through a 2x2 convolution, as the paper's text has it.
-  No checkerboard, smoother borders; that convolution costs four times as much.
+* `transposed`: a 2x2 transposed convolution, as in the authors' program. It is cheap and learned. But each of
+  the four pixels from one has its own weights, so flat regions may show a checkerboard
+  (Odena, Dumoulin, Olah, Deconvolution and Checkerboard Artifacts, Distill 2016). The kernel is a multiple
+  of the stride, so nothing overlaps unevenly, which is the worse cause of it.
+* `bilinear`, `nearest`: the map is enlarged, then passes through a 2x2 convolution, as in the paper's text.
+  There is no checkerboard, and borders are smoother; that convolution costs four times as much.
 """
 
 from __future__ import annotations

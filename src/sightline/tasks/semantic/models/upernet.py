@@ -1,4 +1,4 @@
-"""UPerNet: pyramid pooling on top of a feature pyramid."""
+"""UPerNet: pyramid pooling on top of a feature pyramid network."""
 
 from __future__ import annotations
 
