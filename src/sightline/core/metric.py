@@ -17,7 +17,7 @@ Stats = dict[str, np.ndarray]
 
 
 class Metric(ABC):
-    """One number about predictions.
+    """Base class of metrics: one number about predictions.
 
     Attributes:
         card: What it says.
@@ -31,7 +31,7 @@ class Metric(ABC):
 
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """Sufficient statistics of a batch, one row an image."""
+        """Sufficient statistics of a batch, one row for each image."""
 
     @abstractmethod
     def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
@@ -46,7 +46,9 @@ class Metric(ABC):
         """
 
     def limit(self, truth: Any) -> str:
-        """What keeps a perfect answer from the best value on these items, in words; "" where nothing does."""
+        """Reason why a perfect prediction cannot reach the best value on these items, in words; "" if it
+        can.
+        """
         del truth
         return ""
 
@@ -55,7 +57,7 @@ class Metric(ABC):
         self._parts.append(self.per_image(prediction, truth))
 
     def merge(self, other: Metric) -> None:
-        """Add all that another one has seen."""
+        """Add all statistics of another object."""
         self._parts.extend(other._parts)
 
     @property

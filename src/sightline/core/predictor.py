@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one picture: a prediction, or the reason why there is none.
+    """Result of one image: a prediction, or the reason for its absence.
 
     Attributes:
         id: Path or number of the picture; "film.mp4#000123" for a frame, counted from 0.
@@ -25,14 +25,14 @@ class Outcome:
 
 
 class Predictor(Protocol):
-    """Alike for a run, an exported file and a served address."""
+    """Interface of predictors: a run, an exported file or a served address."""
 
     settings: dict[str, Any]
 
     def predict(
         self, source: Any, *, batch_size: int = 64, stream: bool = False, min_score: float | None = None
     ) -> Iterator[Outcome]:
-        """Predictions, in order, as they come; a file that cannot be read is an outcome with an error.
+        """Yield predictions in order; a file that cannot be read gives an outcome with an error.
 
         Every frame of a video, webcam or stream is a picture. A few are decoded ahead and no more, so that
         memory does not grow with its length. What is live loses its oldest frames where the model is slower.

@@ -11,13 +11,13 @@ from torch import Tensor
 
 
 class Targets(Protocol):
-    """What every target type offers; see `core/targets/`."""
+    """Interface of all target types; see `core/targets/`."""
 
     kind: str
 
     @property
     def says(self) -> str:
-        """What they tell of each image, for people."""
+        """Description of each image's target, for people."""
 
     def __len__(self) -> int: ...
     def __getitem__(self, index: Any) -> Any: ...
@@ -25,22 +25,24 @@ class Targets(Protocol):
         """The same on another device."""
 
     def packed(self) -> Any:
-        """The same in as little memory as can be, to be kept."""
+        """A compressed copy, for storage in memory."""
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Any:
-        """The same after the images were moved by (B, 2, 3) affine matrices, in pixels, and cut to
-        (B, 2) heights and widths; parts of which no more than the share `least` is left are dropped."""
+        """Warp: the same targets after their images were transformed by (B, 2, 3) affine matrices, in
+        pixels, and clipped to (B, 2) heights and widths; parts with a remaining share of at most `least`
+        are dropped.
+        """
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: some of `multi`, `counts` and `range`."""
+        """Statistics for `DataInfo`: some of `multi`, `counts` and `range`."""
 
     def to_json(self) -> list[Any]:
-        """One entry an image."""
+        """One entry for each image."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its truth.
+    """One image with its target.
 
     Attributes:
         image: (C, H, W) uint8, RGB or grey, C is 3 or 1.
@@ -55,7 +57,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """B pictures with their truths.
+    """B images with their targets.
 
     Attributes:
         images: (B, C, H, W), uint8 in [0, 255] or float in [0, 1].
@@ -81,20 +83,20 @@ class Batch:
         return replace(self, images=self.images.to(device, non_blocking=True), targets=targets)
 
     def back(self, prediction: Any) -> Any:
-        """A prediction for `images`, in the pixels of the stored pictures."""
+        """Map a prediction from pixels of `images` to pixels of the stored images."""
         if self.places is None or self.sizes is None:
             return prediction
         return prediction.moved(inverse(self.places), self.sizes)
 
 
 def told(targets: Any) -> list[Any]:
-    """One JSON-able entry an image, the same for the same truth on every machine."""
+    """Canonical JSON: one entry for each image, the same for equal targets on every machine."""
     # Compressed maps are told by digests: their bytes differ from build to build of the library.
     entries: list[Any] = getattr(targets, "digests", targets.to_json)()
     return entries
 
 
 def inverse(places: Tensor) -> Tensor:
-    """(B, 2, 3) affine matrices that undo others."""
+    """Invert affine matrices (B, 2, 3)."""
     turned = torch.linalg.inv(places[:, :, :2])
     return torch.cat([turned, -turned @ places[:, :, 2:]], 2)

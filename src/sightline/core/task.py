@@ -21,7 +21,7 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a task and a model must know of the data before they are built. JSON-able.
+    """Facts about the data that a task and a model need before they are built. JSON-able.
 
     Attributes:
         classes: Class table, or None.
@@ -50,7 +50,7 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A cheap way to answer, to stand beside the network.
+    """A simple method that is compared with the network.
 
     Attributes:
         name: As the table prints it.
@@ -76,7 +76,7 @@ class Baseline:
 
 
 class Task(ABC):
-    """What is asked. One per folder in `tasks/`; names no command.
+    """Base class of tasks, one for each folder in `tasks/`; independent of commands.
 
     Args:
         info: What is known of the data.
@@ -94,7 +94,7 @@ class Task(ABC):
     @staticmethod
     @abstractmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """A tiny synthetic data set that a working model can learn by heart."""
+        """A tiny synthetic data set that a working model can overfit."""
 
     @abstractmethod
     def metrics(self) -> Mapping[str, Metric]:
@@ -102,10 +102,10 @@ class Task(ABC):
 
     @abstractmethod
     def baselines(self) -> list[Baseline]:
-        """Cheap answers that stand beside the network; the first one does not look at pixels."""
+        """Baselines; the first one does not use pixels."""
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """What changes training batches, or None.
+        """Augmentation of training batches, or None.
 
         Args:
             strength: none, light, standard or strong.
@@ -116,8 +116,9 @@ class Task(ABC):
         return standard
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """Settings for `Model.decode` fitted on validation predictions; empty where none. Under "calibration"
-        may be a sentence on what was fitted, which is said."""
+        """Fit settings for `Model.decode` on validation predictions; empty if there are none. The entry
+        "calibration" may be a sentence that describes the fit; it is printed.
+        """
         del prediction, truth
         return {}
 
@@ -125,12 +126,12 @@ class Task(ABC):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """What the report shows of the predictions on one split; `settings` are those of the model."""
+        """Report items for the predictions on one split; `settings` are those of the model."""
 
     def doubts(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
-        """Truths that a trained model speaks against; hints, of which none stops training.
+        """Label issues: targets that a trained model contradicts. They are hints and never stop training.
 
         Args:
             prediction: What the model says of some items.
@@ -143,14 +144,14 @@ class Task(ABC):
 
     @abstractmethod
     def captions(self, targets: Any) -> list[str]:
-        """What each target says, in a few words."""
+        """Short description of each target."""
 
     @abstractmethod
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
-        """One flat row an image, for CSV and tables."""
+        """One flat row for each image, for CSV and tables."""
 
     @staticmethod
     def strata(targets: Any) -> np.ndarray | None:
-        """(N,) int: what a random split keeps in proportion, or None."""
+        """(N,) int labels for a stratified split, or None."""
         del targets
         return None

@@ -97,7 +97,7 @@ def open_data(
 
 
 def _framed(dataset: Dataset, exif: str) -> Dataset:
-    """The data with annotations as the pictures are seen, now that it is known how they were drawn."""
+    """The data with annotations in the upright frame, once it is known how they were drawn."""
     notes = dataset.notes
     if exif == "ignore":
         dataset, n = turned(dataset)
@@ -107,7 +107,7 @@ def _framed(dataset: Dataset, exif: str) -> Dataset:
 
 
 def _span(given: str | Sequence[float]) -> Span:
-    """A range of values, checked."""
+    """Validate a range of values."""
     parts = given.split(",") if isinstance(given, str) else given
     try:
         low, high = (float(part) for part in parts)
@@ -121,7 +121,7 @@ def _span(given: str | Sequence[float]) -> Span:
 
 
 def named() -> dict[str, str]:
-    """Names of all data sets that need no path, each with a line about it."""
+    """Names of all data sets without a path, each with a description."""
     names: dict[str, str] = {}
     for format in FORMATS.names():
         names.update(getattr(FORMATS.load(format), "NAMES", {}))
@@ -141,7 +141,7 @@ def _read(format: str, source: str, options: ReadOptions) -> Dataset:
 
 
 def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
-    """Name of the surest format, and why in a sentence."""
+    """Name of the format with the highest score, and the reason in a sentence."""
     path = Path(source)
     _must_be_something(path, source)
     sure = {name: float(FORMATS.load(name).sniff(source, options)) for name in FORMATS.names()}
@@ -239,7 +239,7 @@ def _must_be_something(path: Path, source: str) -> None:
 
 
 def _unrecognised(path: Path) -> str:
-    """Why nothing could be made of an existing path."""
+    """Error text for an existing path that no format reads."""
     examples = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
     if path.is_dir() and not any(path.iterdir()):
         return f"{path}: the folder is empty. Expected one of: {examples}."

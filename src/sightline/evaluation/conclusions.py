@@ -42,7 +42,7 @@ VERY_FEW, FOLDS = 50, 5
 def scored(
     task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
-    """Every metric of the task with its interval, and the metrics with their statistics."""
+    """Compute every metric of the task with its interval; also the metrics with their statistics."""
     metrics = dict(task.metrics())
     scores = {}
     for name, metric in metrics.items():
@@ -52,7 +52,7 @@ def scored(
 
 
 def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -> T:
-    """What `make` gives. Where it fails, `otherwise`: what stands beside the scores may not cost them.
+    """Result of `make`, or `otherwise` if it fails: additions must not cost the scores.
 
     Args:
         what: Its name, as the first words of a sentence.
@@ -128,7 +128,7 @@ def _features(frozen: Frozen, train: Dataset, test: Dataset) -> tuple[Any, Any]:
 
 
 def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_features: Any) -> Any:
-    """What a baseline on frozen features says of the test items."""
+    """Predictions of a baseline on frozen features for the test items."""
     started = time.monotonic()
     prediction = baseline.fit(train_features, train.targets)(test_features)
     say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
@@ -143,13 +143,13 @@ def exhibits(
     settings: Mapping[str, Any],
     failed: list[str],
 ) -> list[Exhibit]:
-    """What the task shows of the predictions; none, and a sentence in `failed`, where it fails."""
+    """Report items of the predictions; none, and a sentence in `failed`, if the task raises."""
     make = partial(task.exhibits, prediction, truth, ids, settings)
     return attempt("The closer look", make, [], failed)
 
 
 def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
-    """What a baseline says of the test items, in the pixels of the stored pictures."""
+    """Predictions of a baseline for the test items, in pixels of the stored images."""
     size, most = _looks(baseline, settings)
     order = np.random.default_rng(0).permutation(len(train))
     chosen = np.sort(order[:most] if baseline.looks else order)
@@ -171,7 +171,7 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
 
 
 def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
-    """(height, width) of the pictures that a baseline looks at, and how many of them at once."""
+    """Input size (height, width) of a baseline, and its batch size."""
     h, w = settings["size"]
     scale = min(1.0, baseline.side / max(h, w))
     return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
@@ -180,7 +180,7 @@ def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, 
 def _mapped(
     baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
 ) -> Any:
-    """What a baseline on frozen maps says of the test items, in the pixels of the stored pictures."""
+    """Predictions of a baseline on frozen maps for the test items, in pixels of the stored images."""
     size, most = _looks(baseline, settings)
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
     started = time.monotonic()
@@ -207,7 +207,7 @@ def verdicts(
     groups: np.ndarray | None,
     truth: Any,
 ) -> list[str]:
-    """Sentences that the numbers allow: network against each baseline, and how many images there are."""
+    """Conclusions in sentences: the network against each baseline, and the number of images."""
     main = task.card.score
     metric = network[main]
     card = metric.card
@@ -248,14 +248,14 @@ def verdicts(
 
 
 def capital(name: str) -> str:
-    """A score's name as the first word of a sentence; names with capitals of their own stay (mAP50)."""
+    """Capitalize a score's name; names with capitals of their own stay (mAP50)."""
     return name if any(map(str.isupper, name)) else name.capitalize()
 
 
 def without_leaks(
     task: Task, findings: Sequence[Finding], predictions: Predicted, groups: np.ndarray | None
 ) -> list[str]:
-    """The main score without the test images that have a copy in another part of the split."""
+    """Main score without test images that have a duplicate in another part of the split."""
     leaks = [f for f in findings if f.name.endswith("-across-splits") and f.items]
     leaked = {item for f in leaks for line in f.items for item in line.split(" = ")}
     return without(
@@ -266,7 +266,7 @@ def without_leaks(
 def without(
     task: Task, left_out: Container[str], prediction: Predicted, groups: np.ndarray | None, says: str
 ) -> list[str]:
-    """How many test images are among `left_out`, what is said of these, and the main score without them."""
+    """Number of test images in `left_out`, a sentence about them, and the main score without them."""
     clean = np.array([item not in left_out for item in prediction.ids])
     if clean.all():
         return []
@@ -283,7 +283,7 @@ def without(
 
 
 def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
-    """Write down that the test items are looked at; returns how often they have been, now included.
+    """Record a use of the test items in the ledger; returns the number of uses, including this one.
 
     Counts the looks of all runs in the folder that holds this one.
     """
@@ -302,7 +302,7 @@ def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
 
 
 def diagnose(run: Run) -> list[str]:
-    """Under- and overfitting, named from the curves, where they show it."""
+    """Detect underfitting and overfitting from the learning curves."""
     events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"]]
     if len(events) < 5:
         return []
@@ -328,7 +328,7 @@ def diagnose(run: Run) -> list[str]:
 
 
 def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]:
-    """What few test images ask for, and whether training was worth more than its head.
+    """Advice for few test images, and whether training improved on the linear probe.
 
     Args:
         run: The run.
@@ -359,7 +359,7 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
 
 
 def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
-    """What the run took: seconds, energy where it can be measured, parameters, FLOPs of one image."""
+    """Cost of the run: seconds, energy if it can be measured, parameters, FLOPs of one image."""
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(model.parameters()).device

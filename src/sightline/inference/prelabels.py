@@ -26,7 +26,7 @@ def written_formats() -> list[str]:
 
 @contextmanager
 def collected(name: str, out: Path, names: list[str], ids: list[int]) -> Iterator[Callable[[Answer], None]]:
-    """Gathers predictions (compressed, so many fit), and writes all of them with their pictures at the end.
+    """Collect predictions (compressed), and write all of them with their images at the end.
 
     Args:
         name: Of the format.

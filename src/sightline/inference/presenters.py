@@ -19,7 +19,7 @@ from sightline.runtime.rows import OBJECT, Row
 
 @dataclass(frozen=True)
 class Kind:
-    """How one type of target is told. All functions take the prediction and flat row of one image.
+    """Presentation of one target type. All functions take the prediction and flat row of one image.
 
     Attributes:
         columns: Of a table, given the row.
@@ -42,8 +42,9 @@ def kind_of(name: str) -> Kind:
 
 
 def only(prediction: Instances, least: float | Sequence[float], classes: Iterable[int] | None) -> Instances:
-    """The objects of some images whose score is at least so high, for each class or for all, and whose
-    class is among these."""
+    """Select the objects with a score of at least a threshold (for each class or all), and of some
+    classes.
+    """
     keep = prediction.labels >= 0
     if prediction.scores is not None:
         each = torch.tensor(least)
@@ -59,7 +60,7 @@ def codes(prediction: Instances) -> list[Row]:
 
 
 def objects(prediction: Instances, names: Sequence[str]) -> list[Row]:
-    """One row an object: class, score (None for a truth), and corners in pixels to a thousandth."""
+    """One row for each object: class, score (None for a target), and corners in pixels to a thousandth."""
     scores = None if prediction.scores is None else prediction.scores.tolist()
     return rows.boxes(names, prediction.labels.tolist(), scores, prediction.boxes.tolist())
 

@@ -15,7 +15,7 @@ SHOWN = 20
 
 @dataclass
 class Predicted:
-    """What came of it.
+    """Result of a prediction command.
 
     Attributes:
         total: Pictures and frames that were tried.

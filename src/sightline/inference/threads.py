@@ -23,7 +23,7 @@ SMALL = 400_000_000
 
 @contextmanager
 def few(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
-    """One thread inside this block where a step is small on a CPU; the number before is put back.
+    """Use one CPU thread inside this block if operations are small; the previous number is restored.
 
     The number of threads changes the last bits of results, so that it follows from the networks and the
     batch alone and never from a clock: a run that is resumed gets the same. `OMP_NUM_THREADS` overrules it.

@@ -33,7 +33,7 @@ Write = Callable[[Answer], None]
 
 @dataclass(frozen=True)
 class Setting:
-    """What a writer must know.
+    """Context of a writer.
 
     Attributes:
         out: File or folder.
@@ -53,14 +53,14 @@ class Setting:
 
 
 def writer(form: str, setting: Setting) -> AbstractContextManager[Write]:
-    """What writes this form, or a data set in a format of this name."""
+    """The writer of this format, or of a data set format with this name."""
     if form in FORMS:
         return FORMS[form](setting)
     return collected(form, setting.out, list(setting.names), list(setting.ids))
 
 
 def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
-    """Name of the form: as asked for, or by the ending of `out`.
+    """Name of the output format: the requested one, or by the extension of `out`.
 
     Raises:
         UsageError: If the ending says nothing, or the predictions have no such form.
@@ -93,13 +93,13 @@ def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
 
 @contextmanager
 def _jsonl(setting: Setting) -> Iterator[Write]:
-    """One JSON object a picture, with all that the task says of it."""
+    """One JSON object for each image, with the full record."""
     with _text(setting.out) as stream:
         yield lambda answer: _line(stream, answer)
 
 
 def full_row(answer: Answer) -> Row:
-    """All that is said of a picture: its row, and the masks of its objects."""
+    """Full record of an image: its row, and the masks of its objects."""
     row = answer.outcome.row
     masks = codes(answer.outcome.prediction) if "boxes" in row else []
     return {**row, "masks": masks} if masks else row
@@ -112,7 +112,7 @@ def _line(stream: TextIO, answer: Answer) -> None:
 
 @contextmanager
 def _csv(setting: Setting) -> Iterator[Write]:
-    """Rows under the columns of the first prediction; the column `error` says what was not read.
+    """Rows with the columns of the first prediction; the column `error` has unreadable files.
 
     Until there is a prediction, rows wait.
     """
@@ -142,7 +142,7 @@ def _csv(setting: Setting) -> Iterator[Write]:
 
 @contextmanager
 def _pictures(setting: Setting) -> Iterator[Write]:
-    """Annotated pictures, and an annotated .mp4 for each film, in the folders that the sources have."""
+    """Annotated images, and an annotated .mp4 for each video, in the folder structure of the sources."""
     album = _Album(setting)
     try:
         yield album.add
@@ -151,7 +151,7 @@ def _pictures(setting: Setting) -> Iterator[Write]:
 
 
 class _Album:
-    """Drawn pictures and films in a folder."""
+    """Writer of drawn images and videos to a folder."""
 
     def __init__(self, setting: Setting) -> None:
         self._setting = setting
@@ -184,7 +184,7 @@ class _Album:
         self._writer.add(drawn, item.seconds or 0.0)
 
     def close(self) -> None:
-        """End the film under way."""
+        """Finish the current video."""
         if self._writer is not None:
             self._writer.close()
             say(f"{self._file}: {self._writer.frames} frames, {self._writer.said}")
@@ -193,7 +193,7 @@ class _Album:
 
 @contextmanager
 def _coco(setting: Setting) -> Iterator[Write]:
-    """One JSON document in COCO's form; objects are written as they come, images at the end.
+    """One JSON document in COCO's layout; objects are written as they arrive, images at the end.
 
     Lin et al., Microsoft COCO, ECCV 2014; cocodataset.org/#format-data and #format-results: `bbox` is x, y,
     width, height in pixels from 0, `category_id` the id as annotated, `segmentation` a run-length code.
@@ -300,7 +300,7 @@ def _masks(setting: Setting) -> Iterator[Write]:
 
 
 def _palette(ids: Sequence[int]) -> list[Colour]:
-    """A colour for each number from 0 to 255: that of the class whose id it is."""
+    """Palette: color of each number from 0 to 255, by the class with that id."""
     palette: list[Colour] = [(0, 0, 0)] * (VOID + 1)
     for k, number in enumerate(ids):
         palette[number] = colour_of(k)
@@ -308,7 +308,7 @@ def _palette(ids: Sequence[int]) -> list[Colour]:
 
 
 def _each_its_own(setting: Setting, ending: str) -> list[str]:
-    """Names of the files that pictures will have.
+    """Unique names for the files of images.
 
     Raises:
         UsageError: If two would share one.
@@ -328,7 +328,7 @@ def _unused(file: Path) -> Path:
 
 
 def _data_yaml(setting: Setting) -> str:
-    """Where the pictures are and what the classes are called; JSON strings are YAML too."""
+    """data.yaml: locations of images and class names; JSON strings are YAML too."""
     folder = _folder(setting)
     top, part = (str(Path(folder).parent), "images") if Path(folder).name == "images" else (folder, ".")
     names = "".join(f"  {i}: {json.dumps(n, ensure_ascii=False)}\n" for i, n in enumerate(setting.names))

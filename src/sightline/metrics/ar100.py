@@ -20,7 +20,7 @@ class Ar100(Weighted):
 
     card = MetricCard(
         name="AR100",
-        summary="share of objects found by 100 boxes a class and image, mean over classes and IoU 0.5:0.95",
+        summary="recall with 100 boxes a class and image, mean over classes and IoU 0.5:0.95 (COCO)",
         higher_is_better=True,
         best=1.0,
         truths=("instances",),

@@ -22,7 +22,7 @@ class BalancedAccuracy(Weighted):
 
     card = MetricCard(
         name="balanced accuracy",
-        summary="mean over the classes of the share of its images that are right",
+        summary="recall of each class, mean over the classes",
         higher_is_better=True,
         best=1.0,
         truths=("label",),

@@ -21,7 +21,7 @@ class ClassAccuracy(Weighted):
 
     card = MetricCard(
         name="class accuracy",
-        summary="share of the pixels of each class that are right, mean over the classes in the truth",
+        summary="recall of the pixels of each class, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
         truths=("masks",),

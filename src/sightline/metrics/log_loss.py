@@ -24,7 +24,7 @@ class LogLoss(Weighted):
 
     card = MetricCard(
         name="log loss",
-        summary="mean of -ln of the probability given to the truth (nats)",
+        summary="mean negative log-likelihood of the target class (nats)",
         higher_is_better=False,
         best=0.0,
         truths=("label",),

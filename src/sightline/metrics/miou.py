@@ -21,7 +21,7 @@ class MeanIoU(Weighted):
 
     card = MetricCard(
         name="mIoU",
-        summary="intersection over union over all pixels of the set, mean over the classes in the truth",
+        summary="intersection over union over all pixels of the set, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
         truths=("masks",),

@@ -32,7 +32,7 @@ _ROWS = 64
 
 @dataclass(frozen=True, eq=False)
 class Label:
-    """Class of a picture.
+    """Class label of an image.
 
     Attributes:
         value: Index of the class, or (K,) bool where a picture may have several.
@@ -45,7 +45,7 @@ class Label:
 
 @dataclass(frozen=True, eq=False)
 class Number:
-    """Numbers of a picture.
+    """Numbers of an image.
 
     Attributes:
         value: (M,) float32, in the user's own unit.
@@ -67,7 +67,7 @@ class Masks:
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """Objects in a picture, best first.
+    """Objects in an image, best first.
 
     Attributes:
         size: Height and width of the picture.
@@ -84,14 +84,14 @@ class Instances:
     parts: list[Part] = field(default_factory=list)
 
     def at(self, rows: NDArray[Any]) -> Instances:
-        """Some of the objects: their numbers, or an (M,) mask."""
+        """Some of the objects: (R,) indices, or an (M,) mask."""
         chosen = np.arange(len(self.labels))[rows]
         parts = [self.parts[i] for i in chosen] if self.parts else []
         return replace(self, boxes=self.boxes[chosen], labels=self.labels[chosen],
                        scores=self.scores[chosen], parts=parts)  # fmt: skip
 
     def least(self, score: float | NDArray[np.float32]) -> Instances:
-        """Those whose score is at least so high.
+        """The objects with at least this score.
 
         Args:
             score: Of all, or (K,) of each class.
@@ -101,14 +101,14 @@ class Instances:
 
 
 def thresholds(settings: Settings) -> NDArray[np.float32]:
-    """(K,) lowest score at which an object of each class counts, as chosen on the validation images."""
+    """(K,) score threshold of each class, as chosen on the validation images."""
     names = settings.get("classes") or ()
     values = np.asarray(settings.get("thresholds", THRESHOLD), dtype=np.float32)
     return np.broadcast_to(values, (len(names),))
 
 
 def read(kind: str, outputs: Outputs, settings: Settings, stored: list[tuple[int, int]]) -> list[Any]:
-    """One prediction a picture.
+    """Predictions from outputs, one for each image.
 
     Args:
         kind: Of the prediction.
@@ -158,7 +158,7 @@ def _outlines(outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> 
 
 
 def select(outputs: Outputs, settings: Settings) -> tuple[Instances, NDArray[np.int64]]:
-    """The candidates of one picture that stay, best first.
+    """Detections of one image after score threshold and NMS, best first.
 
     Boxes are cut at the edge of the input; those with scores up to `conf` or without an area go, and of two
     of a class that overlap by more than `nms` the worse one (at 1 none does); `max_objects` stay at most.
@@ -181,7 +181,7 @@ def select(outputs: Outputs, settings: Settings) -> tuple[Instances, NDArray[np.
 
 
 def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, most: int) -> NDArray[np.int64]:
-    """Numbers of the boxes that stay, of boxes from the best to the worst; `most` at most."""
+    """NMS: indices of the boxes that stay, of boxes (M, 4) from best to worst; at most `most`."""
     keep = np.ones(len(boxes), dtype=bool)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for start in range(0, len(boxes), _ROWS):
@@ -203,7 +203,7 @@ def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, mos
 def cut_out(
     weights: NDArray[np.float32], prototypes: NDArray[np.float32], box: Any, size: tuple[int, int]
 ) -> Part:
-    """The mask of an object: what its box touches of a weighted sum of prototypes, enlarged to pixels.
+    """Mask of an object: weighted sum of prototypes, cropped to its box, upsampled to pixels.
 
     A pixel above 0 belongs to it; the reference is `cut` in `models/heads/prototypes.py`.
 
@@ -225,7 +225,7 @@ def cut_out(
 
 
 def _trimmed(x: int, y: int, mask: NDArray[np.bool_]) -> Part:
-    """An object as the smallest part of a picture that it lies in; (0, 0) pixels where there is none."""
+    """Crop a mask to its bounding rectangle; (0, 0) pixels for an empty one."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return x, y, np.zeros((0, 0), dtype=np.uint8)
@@ -234,7 +234,7 @@ def _trimmed(x: int, y: int, mask: NDArray[np.bool_]) -> Part:
 
 
 def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> NDArray[np.float32]:
-    """Pixels from `first` to `last` along an axis of cells that are `STRIDE` of them wide, bilinear."""
+    """Bilinear upsampling by `STRIDE` along an axis, pixels `first` to `last`."""
     last = min(last, STRIDE * cells.shape[axis])
     place = np.maximum((np.arange(first, last, dtype=np.float32) + 0.5) / STRIDE - 0.5, 0)
     low = place.astype(int)
@@ -245,7 +245,7 @@ def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> N
 
 
 def centred(objects: Instances, cuts: Any) -> Instances:
-    """Objects with other scores: from 0.5 on they are shown, whatever was the best cut of their class."""
+    """Rescale scores by class so that the calibrated threshold of every class becomes 0.5."""
     if cuts is None:
         return objects
     cut = np.clip(np.array(cuts, dtype=np.float32), np.float32(1e-6), np.float32(1 - 1e-6))[objects.labels]
@@ -260,7 +260,7 @@ def _back(settings: Settings, stored: tuple[int, int]) -> NDArray[np.float64]:
 
 
 def _moved(objects: Instances, settings: Settings, stored: tuple[int, int]) -> Instances:
-    """Objects of the input as those of the stored picture; what lies outside is cut off."""
+    """Map objects from the input to the stored image; parts outside are cut off."""
     place = _back(settings, stored)
     scale, shift = np.diag(place).astype(np.float32), place[:, 2].astype(np.float32)
     far = np.array(stored[::-1], dtype=np.float32)
@@ -280,7 +280,7 @@ READERS: dict[str, tuple[tuple[str, ...], Callable[[Outputs, Settings, tuple[int
 
 
 def needed(kind: str, names: Collection[str]) -> tuple[str, ...]:
-    """The outputs that a kind of prediction is read from.
+    """Names of the outputs that a prediction type needs.
 
     Args:
         kind: Of the prediction.

@@ -101,7 +101,7 @@ def boxes(
     scores: Sequence[float] | None,
     corners: Sequence[Sequence[float]],
 ) -> list[Row]:
-    """One row an object: class, score (None for a truth), and corners in pixels to a thousandth."""
+    """One row for each object: class, score (None for a target), and corners in pixels to a thousandth."""
     scores_or_none: Sequence[float | None] = [None] * len(labels) if scores is None else scores
     rows = []
     for k, score, box in zip(labels, scores_or_none, corners, strict=True):
@@ -121,7 +121,7 @@ def codes(size: tuple[int, int], parts: Iterable[Part]) -> list[Row]:
 
 
 def row(kind: str, prediction: Any, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:
-    """The flat row of one picture, the same as `Task.rows` gives.
+    """The flat row of one image, equal to that of `Task.rows`.
 
     Args:
         kind: Of the prediction: "label", "number", "masks", "instances" or "outlines".
@@ -133,7 +133,7 @@ def row(kind: str, prediction: Any, names: Sequence[str], outputs: Sequence[str]
 
 
 def full(path: str, row: Row, prediction: Any, names: Sequence[str]) -> Row:
-    """What a line says of a picture: its path, its row, and the boxes and masks of its objects."""
+    """Full record of an image: path, row, and the boxes and masks of its objects."""
     record = {"path": path, **row}
     if hasattr(prediction, "boxes"):
         labels, scores = prediction.labels.tolist(), prediction.scores.tolist()

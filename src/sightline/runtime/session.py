@@ -29,7 +29,7 @@ INPUT = "images"
 
 
 class Prepared(NamedTuple):
-    """A picture as the model sees it.
+    """An image as the model's input.
 
     Attributes:
         pixels: (C, H, W) uint8.
@@ -42,7 +42,7 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """A picture to be predicted.
+    """An image to predict.
 
     Attributes:
         id: How it is named.
@@ -61,7 +61,7 @@ class Item:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one picture: a prediction, or the reason why there is none.
+    """Result of one image: a prediction, or the reason for its absence.
 
     Attributes:
         id: Path or number of the picture.
@@ -120,7 +120,7 @@ class Session:
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
 
     def prepare(self, source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Prepared:
-        """A picture as the model sees it, whole.
+        """Preprocess a whole image.
 
         Args:
             source: A file, the bytes of one, or (H, W, C) uint8 pixels, C being 3 (RGB) or 1.
@@ -166,7 +166,7 @@ class Session:
         stored: Sequence[tuple[int, int]],
         min_score: float | None = None,
     ) -> list[Answer]:
-        """What the outputs say of each of B pictures, numbered from 0.
+        """Predictions from the outputs of B images, numbered from 0.
 
         Args:
             outputs: As `infer` gives them.
@@ -195,7 +195,7 @@ class Session:
         return rows.row(self.card["prediction"], prediction, self.names, self.card.get("outputs") or ())
 
     def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
-        """Answers in order, as they come; a bad file is an answer with an error, the rest goes on.
+        """Yield predictions in order; a bad file gives an answer with an error.
 
         Args:
             sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels in RGB, or `Item`s; or one of
@@ -250,7 +250,7 @@ class Session:
         batch_size: int = 8,
         min_score: float | None = None,
     ) -> Answer:
-        """What a model that looks by tiles says of one picture, numbered 0.
+        """Prediction of a tiled model for one image, numbered 0.
 
         Args:
             source: As in `prepare`; a large TIFF in blocks is never decoded as a whole.
@@ -299,7 +299,7 @@ class Session:
         return _Clock(self.spent, what)
 
     def _check(self) -> None:
-        """That the network takes and gives what its card says."""
+        """Check that the network's inputs and outputs match its card."""
         (height, width), channels = self._settings["size"], self._settings["channels"]
         takes = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in self._network.get_inputs()}
         kind, shape = takes.get(INPUT, ("", []))

@@ -19,7 +19,7 @@ _CAMERA = re.compile(r"(?:camera)?(\d+)")
 
 
 class Sources:
-    """What is to be predicted: found at once, opened one after the other.
+    """Inputs of a prediction: discovered at once, opened one after the other.
 
     Args:
         named: Files, folders, globs, and cameras by number ("camera0" or "0").
@@ -53,7 +53,7 @@ class Sources:
                 yield from _pages(item)
 
     def _found(self, source: str) -> list[Path | int]:
-        """What one source stands for, sorted; a named file is taken whatever its name."""
+        """Resolve one source, sorted; a named file is used whatever its name."""
         if "://" in source:
             raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
         path = Path(home(source))
@@ -126,7 +126,7 @@ def _has_opencv() -> bool:
 
 
 def _is_film(path: Path) -> bool:
-    """Whether a file is a video: it has the ending of one, or of nothing known, and begins like one."""
+    """Whether a file is a video: by its extension, or an unknown extension, and its first bytes."""
     ending = path.suffix.lower()
     if ending in ALL_EXTENSIONS or ending in EXTENSIONS:
         return ending in EXTENSIONS

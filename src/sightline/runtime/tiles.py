@@ -20,7 +20,7 @@ from .answers import Instances, Masks
 
 
 def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Span | None = None) -> Windows:
-    """A picture of which parts can be read; a large TIFF in blocks is never decoded as a whole.
+    """Region reader of an image; a large TIFF in blocks is never decoded as a whole.
 
     Args:
         source: A file, the bytes of one, or (H, W, C) uint8 pixels.
@@ -37,7 +37,7 @@ def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Sp
 
 
 class Joined:
-    """What was seen in the tiles of one picture, and at last in the picture.
+    """Predictions of the tiles of one image, and finally of the image.
 
     Args:
         tiles: The tiles, in the order in which they are told.
@@ -50,7 +50,7 @@ class Joined:
         self._maps: list[bytes] = []
 
     def add(self, prediction: Instances | Masks) -> None:
-        """What was seen in the next tile, in its pixels."""
+        """Add the prediction of the next tile, in its pixels."""
         if isinstance(prediction, Masks):
             self._maps.append(zlib.compress(np.ascontiguousarray(prediction.map).data, 1))
         else:
@@ -61,7 +61,7 @@ class Joined:
             self._objects.append(replace(prediction, boxes=boxes, parts=parts))
 
     def whole(self) -> Instances | Masks:
-        """What is in the picture: class maps vote where tiles overlap; objects are told once."""
+        """Prediction of the image: class maps vote where tiles overlap; duplicate objects are merged."""
         if self._maps:
             return Masks(np.concatenate(list(blended(self._map, self._tiles, *self._size))))
         each = self._objects
@@ -82,5 +82,5 @@ class Joined:
 
 
 def can_join(kind: str) -> bool:
-    """Whether predictions of this kind can be joined."""
+    """Whether predictions of this type can be merged."""
     return kind in ("instances", "outlines", "masks")

@@ -12,7 +12,7 @@ from sightline.training.recipe import Recipe
 
 @dataclass(frozen=True)
 class Asked:
-    """What the user asked for; stored in the run, enough to ask the same again."""
+    """Arguments of a training; stored in the run, enough to start it again."""
 
     data: str
     task: str | None = None
@@ -37,7 +37,7 @@ class Asked:
     def of(
         cls, recipe: Recipe, accept: Sequence[str], paths: Mapping[str, Path | None], **given: Any
     ) -> Asked:
-        """What a command was called with, in the types of JSON; what the recipe leaves open is left out."""
+        """Arguments of a command as JSON types; settings that the recipe leaves open are left out."""
         values = {n: v for n in Recipe.names() if (v := getattr(recipe, n)) is not None}
         texts: dict[str, Any] = {k: None if path is None else str(path) for k, path in paths.items()}
         return cls(recipe=values, accept=tuple(accept), **texts, **given)

@@ -32,7 +32,7 @@ from sightline.training.runner import facts
 
 
 def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
-    """Train k times, each on other folds; out-of-fold predictions, their scores, and the spread.
+    """Train k times, each on other folds; returns out-of-fold predictions, their scores, and the spread.
 
     Raises:
         UsageError: If k is less than 2, or a split, a teacher or pruning was asked for too.
@@ -55,7 +55,7 @@ def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) 
 
 
 def resume(whole: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
-    """Go on with a cross-validation: folds that are done stay, one that was stopped is resumed.
+    """Resume a cross-validation: completed folds stay, an interrupted one continues.
 
     Raises:
         UsageError: If it is finished.
@@ -84,7 +84,7 @@ def _plans(arguments: Asked, k: int) -> list[Plan]:
 
 
 def _carry_out(plans: list[Plan], whole: Run) -> Run:
-    """Train what is not trained yet, and pool the answers."""
+    """Train the missing folds, and pool the predictions."""
     runs = []
     for i, fold_plan in enumerate(plans):
         say(f"Fold {i + 1} of {len(plans)}")
@@ -97,7 +97,7 @@ def _carry_out(plans: list[Plan], whole: Run) -> Run:
 
 
 def _fold(fold_plan: Plan, folder: Path) -> Run:
-    """One fold: as it is if it is done, resumed if it was begun, else trained."""
+    """One fold: unchanged if complete, resumed if interrupted, else trained."""
     if not (folder / "splits.json").is_file():
         return session.execute_plan(fold_plan, folder, overwrite=folder.exists())
     run = Run.open(folder)
@@ -110,7 +110,7 @@ def _fold(fold_plan: Plan, folder: Path) -> Run:
 
 
 def _splits(prepared: Looked, test: np.ndarray, arguments: Asked) -> np.ndarray:
-    """The fold is the test part; validation is cut from the rest, grouped and in proportion."""
+    """The fold is the test part; validation is cut from the rest, grouped and stratified."""
     given = np.full(len(prepared.dataset), "train", dtype=object)
     given[test] = "test"
     dataset = prepared.dataset.with_splits(given)

@@ -23,8 +23,8 @@ EVERY = 16
 
 
 def check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
-    """Stop where the loss is not finite: at once on one CPU; else every 16th batch, all processes together,
-    by the running sum, which keeps a NaN once it was there.
+    """Raise if the loss is not finite: at once on one CPU; else every 16th batch, in all processes together,
+    by the running sum, which keeps a NaN.
 
     Raises:
         TrainingFailed: Names the epoch and the batch.
@@ -40,7 +40,7 @@ def check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
 
 
 def not_finite(training: Training, where: str) -> TrainingFailed:
-    """The error that says so."""
+    """The error for a loss that is not finite."""
     return TrainingFailed(
         f"The loss is no longer finite in epoch {training.epoch}, {where}, at learning rate "
         f"{training.lr:.2g}. The last good weights are kept in {training.run.path}. "
@@ -50,7 +50,7 @@ def not_finite(training: Training, where: str) -> TrainingFailed:
 
 @contextmanager
 def memory(training: Training, doing: str) -> Iterator[None]:
-    """Where memory runs out, name the batch size to try.
+    """Convert an out-of-memory error to one that names the batch size to try.
 
     Raises:
         TrainingFailed: Then.
@@ -71,7 +71,7 @@ def memory(training: Training, doing: str) -> Iterator[None]:
 
 
 def stop_if_interrupted(training: Training) -> None:
-    """End cleanly where a signal asked for it.
+    """Stop cleanly if a signal has arrived.
 
     Raises:
         Interrupted: Then.
@@ -85,7 +85,7 @@ def stop_if_interrupted(training: Training) -> None:
 
 @contextmanager
 def interruptible(training: Training) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a checkpoint and a clean end; the second ends at once."""
+    """The first SIGINT or SIGTERM leads to a checkpoint and a clean end; the second ends immediately."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -105,7 +105,7 @@ def interruptible(training: Training) -> Iterator[None]:
 
 
 def none_kept(run: Run) -> TrainingFailed:
-    """The error for a training whose epochs gave no weights to keep: says what validation lacked."""
+    """The error for a training without a usable validation result."""
     last = (list(run.events())[-1:] or [{}])[0]
     if last.get("val_loss") is not None and last.get("val_score") is None:
         return TrainingFailed(

@@ -73,7 +73,7 @@ def build(
 
 
 def layer_scales(backbone: Backbone, decay: float) -> dict[nn.Parameter, float]:
-    """Share of the learning rate of each parameter: times `decay` from each block to the one below it.
+    """Layer-wise learning-rate decay: multiplier of each parameter, times `decay` from block to block.
 
     Source: Howard, Ruder, ULMFiT, ACL 2018, section 3.2 (discriminative fine-tuning).
     """
@@ -82,6 +82,6 @@ def layer_scales(backbone: Backbone, decay: float) -> dict[nn.Parameter, float]:
 
 
 def l1(module: nn.Module) -> torch.Tensor:
-    """Sum of absolute weights, of matrices and kernels only."""
+    """L1 penalty: sum of absolute weights, of matrices and kernels only."""
     weights = [p.abs().sum() for p in module.parameters() if p.requires_grad and p.ndim > 1]
     return torch.stack(weights).sum() if weights else torch.zeros(())

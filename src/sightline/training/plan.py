@@ -42,7 +42,7 @@ from sightline.training.splits import divide
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided.
+    """All decisions of a training.
 
     Attributes:
         asked: What the user asked for.
@@ -83,7 +83,7 @@ class Plan:
 
 
 def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
-    """Decide everything.
+    """Make all decisions.
 
     Args:
         arguments: What the user asked for.
@@ -163,7 +163,7 @@ def _enough(dataset: Dataset) -> None:
 def _sorted_options(
     arguments: Asked, card: TaskCard, backbone: str | None, start: Start
 ) -> tuple[Recipe, Any, dict[str, Any]]:
-    """Loose options sorted into recipe, task options, and those of the backbone.
+    """Route loose options to recipe, task options, and backbone options.
 
     Raises:
         UnknownName: If an option is none of these.
@@ -202,7 +202,7 @@ def _resolved(
     arguments: Asked,
     start: Start,
 ) -> Recipe:
-    """Fill every None: the card's, the task's, what follows from the data, ours."""
+    """Fill every None of the recipe: from the card, the task, the data, our defaults."""
     n = len(dataset.where("train"))
     largest = int(max(scan.height.max(), scan.width.max()))
     photos = largest > SMALL_SIDE
@@ -238,7 +238,7 @@ def _resolved(
 def _info(
     dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, backbone: str | None, start: Start
 ) -> DataInfo:
-    """What task and model must know of the training part."""
+    """`DataInfo` of the training part, for task and model."""
     train = dataset.where("train")
     grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = 1 if grey else 3
@@ -257,5 +257,5 @@ def _info(
 
 
 def accepted(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
-    """Errors that training went on with because they were accepted."""
+    """Errors that were accepted for this training."""
     return [f for f in findings if f.severity == "error" and f.name in names]

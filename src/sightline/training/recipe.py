@@ -16,7 +16,8 @@ from sightline.errors import UsageError
 
 @dataclass(frozen=True)
 class Recipe:
-    """How training is run. None means what the model's card recommends, else the task's, else ours.
+    """Settings of training. None means the recommendation of the model's card, else of the task, else our
+    default.
 
     Args:
         epochs: Passes over the training images.

@@ -17,7 +17,7 @@ _TAKEN = ("data", "resume", "device", "data_dir")
 
 @dataclass(frozen=True)
 class Resumed:
-    """What is to be resumed, and where.
+    """The run to resume, and its location.
 
     Attributes:
         data: Where the data lie now.
@@ -42,7 +42,7 @@ class Resumed:
 
 
 def resumed(given: Mapping[str, Any]) -> Resumed:
-    """What a verb was called with beside --resume.
+    """Arguments of a command that is called with --resume.
 
     Args:
         given: Arguments by name, none that was left out: a value that is the default was given all the same.

@@ -74,7 +74,7 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
 
 
 def _begin(model: Model, plan: Plan, source: Path) -> None:
-    """Weights from a file or run: into the whole model if they are of its method, else into its backbone."""
+    """Load weights from a file or run: into the whole model for the same method, else into its backbone."""
     backbone, card = model.backbone(), load.card_beside(source)
     settings = card.get("settings", {})
     same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
@@ -94,7 +94,7 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
 def loader(
     plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False, mix: bool = True
 ) -> Loader | Joined:
-    """Batches of a data set as the plan's model sees them; in training changed, and mixed if `mix`."""
+    """Data loader with the plan's preprocessing; for training augmented, and mixed if `mix`."""
     recipe = plan.recipe
     return batches(
         dataset,
@@ -114,7 +114,7 @@ def loader(
 
 
 def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
-    """What changes training batches: the standard picture augmentation, and what the task makes of it."""
+    """Augmentation of training batches: the standard one, adapted by the task."""
     recipe, strength = plan.recipe, plan.recipe.augment or "none"
     pictures = standard(
         strength,
@@ -126,7 +126,7 @@ def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
 
 
 def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
-    """Fits the head before training, where the recipe wants it."""
+    """Fits the head before training, if the recipe says so."""
     if not plan.recipe.probe:
         return None
     part = plan.part("train")
@@ -142,7 +142,7 @@ def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One training at a time in a process: all draw from PyTorch's one generator, and set its threads."""
+    """One training at a time in a process: all use PyTorch's one generator and thread settings."""
     if not _ONE.acquire(blocking=False):
         say("Another training of this process is under way; this one waits for its end.")
         _ONE.acquire()
@@ -156,7 +156,7 @@ def _alone() -> Iterator[None]:
 def fit(
     plan: Plan, run: Run, devices: Devices, *, resume: bool = False, extra: Sequence[Callback] = ()
 ) -> tuple[Model, float]:
-    """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
+    """Train the plan's model: the model with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
     facts: dict[str, Any] = {}
     if plan.asked.prune is None or bare:
@@ -191,7 +191,7 @@ def fit(
 
 
 def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
-    """Loss and main score on validation; "val_score" is turned so that higher is better."""
+    """Loss and main score on validation; "val_score" has a sign with which higher is better."""
     prediction = predict(model, val, devices)
     main = plan.task.card.score
     metric = plan.task.metrics()[main]
@@ -238,7 +238,7 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
 
 
 def sized(plan: Plan, devices: Devices) -> Plan:
-    """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
+    """The plan with an automatic batch size for its GPU, if none was given; unchanged on a CPU."""
     device = devices.device
     given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
     if device.type != "cuda" or given.get("batch_size") is not None:
@@ -257,12 +257,12 @@ def sized(plan: Plan, devices: Devices) -> Plan:
 
 
 def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
-    """What model.json says: all that is needed to use the weights."""
+    """Content of model.json: everything that is needed to use the weights."""
     return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
 
 
 def facts(plan: Plan) -> dict[str, Any]:
-    """What run.json says of the plan."""
+    """Entries of run.json about the plan."""
     return {
         "asked": placed(asdict(plan.asked)),
         "recipe": asdict(plan.recipe),

@@ -29,7 +29,7 @@ from sightline.training.runner import card_of, facts, fit, frozen_for, predict_p
 
 
 def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
-    """Make the run folder and do everything that the plan says."""
+    """Create the run folder and execute all steps of the plan."""
     devices = Devices.start(plan.asked.device, plan.recipe.precision)
     plan = sized(plan, devices)
     first_step.tried(plan, devices.world)
@@ -49,7 +49,7 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
 
 
 def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
-    """Go on with a run: same data, wherever they lie now, same split, same recipe."""
+    """Resume a run: same data, wherever they are now, same split, same recipe."""
     path = run.path
     if run.facts["verb"] == "tune":
         search = path if "trials" in run.facts else path.parent
@@ -90,7 +90,7 @@ def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
 
 
 def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
-    """The trained and calibrated model, written to model/, and the seconds it took."""
+    """The trained and calibrated model, written to model/, and the seconds of training."""
     model, elapsed = fit(plan, run, devices, resume=resume)
     part = plan.part("val")
     val = predict_part(model, plan, part, devices)
@@ -106,7 +106,7 @@ def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
 
 
 def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
-    """Open the test set: network and baselines on the same images."""
+    """Use the test set: network and baselines on the same images."""
     test = plan.part("test")
     looks = conclusions.look_at_test(run, test, "train") if devices.first else 0
     prediction = predict_part(model, plan, test, devices)
@@ -151,7 +151,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
 def _beside(
     plan: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
 ) -> dict[str, dict[str, Metric]]:
-    """Score the baselines into `results` and keep what they said; the metrics with their statistics."""
+    """Score the baselines into `results` and store their predictions; returns metrics with statistics."""
     train, test = plan.part("train"), plan.part("test")
     beside = {}
     predictions = conclusions.baselines(plan.task, train, test, plan.settings, frozen, failed)
@@ -165,7 +165,7 @@ def _beside(
 
 
 def _test_origin(plan: Plan) -> list[str]:
-    """What is to be said of a test part that was cut from train while a val part lies beside."""
+    """Message about a test part that was cut from train although a val part exists."""
     if plan.given != {"train", "val"}:
         return []
     test, val = (len(plan.dataset.where(s)) for s in ("test", "val"))
@@ -177,7 +177,7 @@ def _test_origin(plan: Plan) -> list[str]:
 
 @contextmanager
 def _state(run: Run, devices: Devices) -> Iterator[None]:
-    """Lock the run; write down how it ended."""
+    """Lock the run; record how it ended."""
     if devices.first:
         run.lock()
         run.update(state="running")
@@ -193,7 +193,7 @@ def _state(run: Run, devices: Devices) -> Iterator[None]:
 
 
 def _note_end(run: Run, error: BaseException) -> None:
-    """What is left is made usable: the best weights so far become the model."""
+    """After an interruption, make the best weights so far the model."""
     interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
     try:
         best = run.checkpoint("best")

@@ -17,7 +17,7 @@ from sightline.errors import DataError
 def divide(
     dataset: Dataset, scan: Scan, splits: str | None, seed: int, strata: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
-    """(N,) "train", "val" or "test" of each item, and what is to be said of it.
+    """(N,) "train", "val" or "test" of each item, and messages about the split.
 
     Args:
         dataset: What to divide.

@@ -16,7 +16,7 @@ _FLAGS = ("crowd", "difficult")
 
 @dataclass(frozen=True, eq=False)
 class Instances:
-    """Objects in N images, those of one image after those of the other: M in all.
+    """M objects in N images, sorted by image.
 
     Attributes:
         counts: (N,) int64 objects in each image.
@@ -63,7 +63,7 @@ class Instances:
 
     @property
     def image(self) -> Tensor:
-        """(M,) int64 number of the image that each object lies in."""
+        """(M,) int64 index of the image of each object."""
         return torch.arange(len(self), device=self.counts.device).repeat_interleave(self.counts)
 
     def __len__(self) -> int:
@@ -81,18 +81,18 @@ class Instances:
         return type(self)(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
 
     def only(self, keep: Tensor) -> Self:
-        """The objects that an (M,) mask keeps, in as many images."""
+        """The objects where an (M,) mask is set; the number of images stays."""
         counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
         return type(self)(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
 
     def regrouped(self, image: Tensor, sizes: Tensor) -> Self:
-        """The same objects as those of the images that (M,) `image` names, of sizes (N, 2)."""
+        """Assign the objects to other images: (M,) `image`, of sizes (N, 2)."""
         order = image.argsort(stable=True)
         counts = torch.bincount(image, minlength=len(sizes))
         return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
 
     def ranked(self) -> Self:
-        """The same, in each image the objects with higher scores first."""
+        """Sort the objects of each image by falling score."""
         assert self.scores is not None
         order = self.scores.argsort(descending=True, stable=True)
         order = order[self.image[order].argsort(stable=True)]
@@ -125,11 +125,11 @@ class Instances:
         return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
 
     def packed(self) -> Self:
-        """Itself: nothing in it could be kept smaller."""
+        """No change: nothing can be compressed."""
         return self
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
-        """The same objects after their images were moved and cut.
+        """Warp and clip the objects with their images.
 
         Args:
             places: (N, 2, 3) affine matrices from old to new pixel coordinates.
@@ -160,12 +160,12 @@ class Instances:
         return present
 
     def renumbered(self, to: Tensor, classes: int) -> Self:
-        """The same with class i called to[i], of `classes` in all."""
+        """Map class i to to[i], of `classes` in all."""
         del classes
         return replace(self, labels=to[self.labels])
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: objects of each class."""
+        """Statistics for `DataInfo`: objects of each class."""
         return {"counts": tuple(torch.bincount(self.labels, minlength=classes).tolist())}
 
     def to_json(self) -> list[Any]:

@@ -34,7 +34,7 @@ class Label:
 
     @property
     def says(self) -> str:
-        """What they tell of each image, for people."""
+        """Description of each image's labels, for people."""
         return "several classes an image" if self.multi else "a class for each image"
 
     @property
@@ -64,11 +64,11 @@ class Label:
         )
 
     def packed(self) -> Label:
-        """Itself: nothing in it could be kept smaller."""
+        """No change: nothing can be compressed."""
         return self
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Label:
-        """Itself: a label is the whole image's."""
+        """No change: a label belongs to the whole image."""
         del places, sizes, least
         return self
 
@@ -79,7 +79,7 @@ class Label:
         return self.value[:, None] == torch.arange(classes, device=self.value.device)
 
     def renumbered(self, to: Tensor, classes: int) -> Label:
-        """The same with class i called to[i], of `classes` in all; soft targets are left out."""
+        """Map class i to to[i], of `classes` in all; soft targets are left out."""
         if not self.multi:
             return Label(to[self.value])
         value = torch.zeros(len(self), classes, dtype=torch.bool)
@@ -87,7 +87,7 @@ class Label:
         return Label(value)
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: images of each class."""
+        """Statistics for `DataInfo`: images of each class."""
         return {"multi": self.multi, "counts": tuple(self.present(classes).sum(0).tolist())}
 
     def to_json(self) -> list[Any]:

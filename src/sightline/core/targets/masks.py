@@ -40,7 +40,7 @@ class Masks:
 
     @classmethod
     def of(cls, maps: Iterable[Any]) -> Masks:
-        """Maps (H, W) of class indices, as targets; tensors and arrays of any whole-number type."""
+        """From maps (H, W) of class indices; tensors and arrays of any integer type."""
         tensors = tuple(torch.as_tensor(m).to(torch.uint8) for m in maps)
         return cls(torch.tensor([m.shape for m in tensors], dtype=torch.int64).reshape(-1, 2), tensors)
 
@@ -53,7 +53,7 @@ class Masks:
         return Masks(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
 
     def map(self, i: int) -> Map:
-        """Map i, (H, W) uint8, not to be written to."""
+        """Map i, (H, W) uint8, read-only."""
         class_map = self.maps[i]
         return class_map.read() if isinstance(class_map, Packed) else class_map.cpu().numpy()
 
@@ -78,7 +78,7 @@ class Masks:
         return Masks(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Masks:
-        """The same maps after their images were moved and cut; what comes in from outside is VOID.
+        """Warp and clip the maps with their images; pixels from outside are VOID.
 
         Args:
             places: (N, 2, 3) affine matrices from old to new pixel coordinates.
@@ -111,14 +111,14 @@ class Masks:
         return counts[:, :classes]
 
     def renumbered(self, to: Tensor, classes: int) -> Masks:
-        """The same with class i called to[i], of `classes` in all; VOID stays."""
+        """Map class i to to[i], of `classes` in all; VOID stays."""
         del classes
         table = np.arange(VOID + 1, dtype=np.uint8)
         table[: len(to)] = to.numpy()
         return Masks(self.sizes, tuple(Packed.of(table[self.map(i)]) for i in range(len(self))))
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: pixels of each class."""
+        """Statistics for `DataInfo`: pixels of each class."""
         return {"counts": tuple(self.pixels(classes).sum(0).tolist())}
 
     def to_json(self) -> list[Any]:

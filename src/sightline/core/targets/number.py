@@ -43,16 +43,16 @@ class Number:
         return Number(torch.cat([p.value for p in parts]))
 
     def packed(self) -> Number:
-        """Itself: nothing in it could be kept smaller."""
+        """No change: nothing can be compressed."""
         return self
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Number:
-        """Itself: a number is the whole image's."""
+        """No change: a number belongs to the whole image."""
         del places, sizes, least
         return self
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: mean and deviation of each number."""
+        """Statistics for `DataInfo`: mean and standard deviation of each number."""
         del classes
         wide = self.value.double()
         spread = wide.std(0, correction=0).clamp(min=1e-6)

@@ -13,7 +13,7 @@ from sightline.core.targets.instances import Instances
 
 @dataclass(frozen=True, eq=False)
 class Outlines(Instances):
-    """Instances of which each has a mask; see there."""
+    """Instances with a mask for each object; see `Instances`."""
 
     kind = "outlines"
     says = "a mask for each object"
@@ -33,7 +33,7 @@ class Outlines(Instances):
     def of(
         cls, sizes: Tensor, counts: Tensor, masks: Bitmaps, labels: Tensor, scores: Tensor | None = None
     ) -> Outlines:
-        """Objects by their masks; the boxes are those around them."""
+        """Objects from their masks; the boxes are the bounding boxes."""
         return cls(counts, sizes, masks.boxes(), labels, scores, masks.areas(), masks=masks)
 
     def boxed(self) -> Instances:
@@ -42,7 +42,7 @@ class Outlines(Instances):
         return Instances(self.counts, self.sizes, **per_object)
 
     def digests(self) -> list[Any]:
-        """One entry an image: what `Instances.to_json` says, and digests of the masks."""
+        """One entry for each image: the JSON of `Instances`, and digests of the masks."""
         digests = iter([corner, crop.digest()] for corner, crop in
                     zip(self.bitmaps.corners.tolist(), self.bitmaps.crops, strict=True))  # fmt: skip
         return [[row, [next(digests) for _ in row["labels"]]] for row in self.boxed().to_json()]

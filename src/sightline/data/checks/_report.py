@@ -22,7 +22,7 @@ _counted: WeakKeyDictionary[Masks, np.ndarray] = WeakKeyDictionary()
 def found(
     dataset: Dataset, name: str, severity: Severity, where: np.ndarray, message: str, fix: str
 ) -> list[Finding]:
-    """One finding on the items that a mask or indices name; none if there are no such items.
+    """A finding on the items that a mask or indices select; none if there are no such items.
 
     Args:
         dataset: What was checked.
@@ -50,7 +50,7 @@ def joined(dataset: Dataset, groups: Iterable[Iterable[int]]) -> tuple[str, ...]
 
 
 def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
-    """(n, K) bool: which classes of the table are in each of some items; labels beyond it are in none."""
+    """(n, K) bool: which classes are in each of some items; labels outside the table are in none."""
     assert dataset.classes is not None
     classes = len(dataset.classes)
     if isinstance(dataset.targets, Masks):
@@ -77,8 +77,9 @@ def pixel_counts(targets: Masks) -> np.ndarray:
 
 
 def tells(dataset: Dataset) -> np.ndarray:
-    """(N,) bool: which items say something that can be scored: an object that is neither a crowd nor
-    difficult, a pixel with a class. A label or a number always does."""
+    """(N,) bool: items with something to score: an object that is neither a crowd nor difficult, a pixel
+    with a class. A label or a number always counts.
+    """
     targets = dataset.targets
     if isinstance(targets, Masks):
         return np.asarray(pixel_counts(targets)[:, :VOID].any(1))
@@ -91,7 +92,7 @@ def tells(dataset: Dataset) -> np.ndarray:
 
 
 def silent_parts(dataset: Dataset) -> list[str]:
-    """Which of train and val have no item that says anything: nothing can be learnt, or chosen, from them."""
+    """Parts (train, val) in which no item has anything to score."""
     labeled = tells(dataset)
     parts = {"train": (dataset.splits == "train") | (dataset.splits == ""), "val": dataset.splits == "val"}
     return [name for name, where in parts.items() if where.any() and not labeled[where].any()]

@@ -22,7 +22,7 @@ REACHED = 0.95  # best average precision below which its limit is more than a re
 SHARES = 16  # pixels of a picture that is too large for boxes within the first pixel
 CARD = CheckCard(
     name="boxes",
-    summary="Boxes outside the picture, without size, repeated, tiny or long; pictures without or with many",
+    summary="Boxes outside the image, of no area, repeated, tiny or long; images without or with many boxes",
     findings=(
         "boxes-not-finite",
         "boxes-swapped",

@@ -38,7 +38,7 @@ KINDS = {
 }
 CARD = CheckCard(
     name="broken",
-    summary="Files that cannot be decoded: empty, truncated, no picture, too large, not readable",
+    summary="Files that cannot be decoded: empty, truncated, not an image, too large, not readable",
     findings=(*(name for name, _, _ in KINDS.values()), "no-readable-images"),
 )
 NEEDED = ("no-readable-images",)

@@ -15,7 +15,7 @@ FEW = 20
 RATIO = 10.0
 CARD = CheckCard(
     name="counts",
-    summary="One class only, empty classes, too few pictures of a class, imbalance, one value only",
+    summary="One class only, empty classes, too few images of a class, imbalance, one value only",
     findings=(
         "one-class",
         "class-without-images",

@@ -18,7 +18,7 @@ from sightline.data.scan import Scan
 MANY = 0.01  # share of pictures with two truths from which training stops
 CARD = CheckCard(
     name="duplicates",
-    summary="The same picture twice, in one split, across splits, or with different truths",
+    summary="Duplicate images in one split, across splits, or with different targets",
     findings=("duplicates", "duplicates-across-splits", "conflicting-truths"),
 )
 

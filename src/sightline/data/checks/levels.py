@@ -18,7 +18,7 @@ PARTLY = 0.5
 """Share of half opaque pixels from which an alpha channel is not about transparency."""
 CARD = CheckCard(
     name="levels",
-    summary="Values of more than 8 bits of which few levels are left, bands that are not read, alpha as data",
+    summary="Dark data of more than 8 bits, bands that are not read, alpha channels with data",
     findings=(
         "levels-lost",
         "levels-fewer",

@@ -16,7 +16,7 @@ MOSTLY = 0.5  # share of a map
 ALIKE = 0.9  # share of the maps
 CARD = CheckCard(
     name="masks",
-    summary="Class maps of another size than the picture, without a class, of one class, with rare classes",
+    summary="Class maps of another size than the image, without a class, of one class, with rare classes",
     findings=(
         "mask-sizes-swapped",
         "mask-sizes-differ",

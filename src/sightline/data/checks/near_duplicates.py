@@ -33,7 +33,7 @@ MANY = 0.05
 STRICTLY = "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
 CARD = CheckCard(
     name="near-duplicates",
-    summary="Pictures that are almost the same, in one split or across splits",
+    summary="Near-duplicate images, in one split or across splits",
     findings=("near-duplicates", "near-duplicates-across-splits"),
 )
 

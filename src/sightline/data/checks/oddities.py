@@ -12,7 +12,7 @@ from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="oddities",
-    summary="Animated, wrongly named, EXIF-rotated, 16-bit, CMYK, transparent files, and how they are read",
+    summary="Image properties: animated, misnamed, EXIF-rotated, 16-bit, CMYK, transparent files",
     findings=(
         "animated",
         "wrong-extension",

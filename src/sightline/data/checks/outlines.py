@@ -19,7 +19,7 @@ PART = 0.1  # share of an object's pixels that makes a part count
 BOX = 2.0  # pixels
 CARD = CheckCard(
     name="outlines",
-    summary="Masks of objects without pixels, outside the picture, repeated, on each other, in far parts",
+    summary="Instance masks that are empty, outside the image, duplicated, overlapping, or disconnected",
     findings=(
         "outlines-empty",
         "outlines-outside",

@@ -14,7 +14,7 @@ _POSITIONS = ("instances", "outlines", "masks")
 _SAME_SIZE = (2, 3, 4)  # orientations that mirror or turn by 180 degrees
 CARD = CheckCard(
     name="positions",
-    summary="Boxes and masks on pictures with an EXIF rotation, where sizes cannot tell how they were drawn",
+    summary="Boxes and masks on images with an EXIF rotation, where sizes do not show which frame was used",
     findings=("exif-and-positions",),
 )
 

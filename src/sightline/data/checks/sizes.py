@@ -14,7 +14,7 @@ TINY = 8  # pixels of the shorter side
 LONG = 4.0  # longer side over shorter
 CARD = CheckCard(
     name="sizes",
-    summary="Sizes and channels that differ, very long or tiny pictures",
+    summary="Sizes and channels that differ, very long or tiny images",
     findings=("sizes-differ", "channels-differ", "extreme-aspect", "tiny-images"),
 )
 

@@ -12,7 +12,7 @@ from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="splits",
-    summary="Classes that training or testing never sees, no training part, items without a split",
+    summary="Classes missing in training or testing, no training part, items without a split",
     findings=("class-unseen-in-training", "class-not-tested", "no-train-split", "split-missing"),
 )
 NEEDED = ("no-train-split",)

@@ -23,7 +23,7 @@ from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(
     name="boxes",
-    summary="a CSV or TSV table with one box a row",
+    summary="a CSV or TSV table with one box per row",
     looks_like="boxes.csv with the columns path, xmin, ymin, xmax, ymax and class (or x, y, width, height)",
     truths=("instances",),
     writes=True,

@@ -18,7 +18,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="cifar",
-    summary="binary records of 32 x 32 RGB pictures, as CIFAR-10 and CIFAR-100",
+    summary="binary records of 32 x 32 RGB images, as CIFAR-10 and CIFAR-100",
     looks_like="a folder with data_batch_1.bin or train.bin, test_batch.bin or test.bin, .gz and .xz too",
     truths=("label",),
 )

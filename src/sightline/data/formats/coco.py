@@ -35,7 +35,7 @@ from sightline.ops.outlines import rle, trace
 
 CARD = FormatCard(
     name="coco",
-    summary="COCO JSON: pictures, boxes or masks, and categories in one file a split",
+    summary="COCO JSON: images, boxes or masks, and categories, one file per split",
     looks_like="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json file",
     truths=("instances", "outlines"),
     writes=True,

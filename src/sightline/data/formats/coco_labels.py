@@ -25,7 +25,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="coco-labels",
-    summary="JSON in COCO's form with a category for each picture, as of iNaturalist and camera traps",
+    summary="JSON in COCO's layout with a category for each image, as of iNaturalist and camera traps",
     looks_like="train2018.json with images, categories, and annotations of image_id and category_id only",
     truths=("label",),
 )

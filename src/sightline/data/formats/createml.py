@@ -25,7 +25,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="createml",
-    summary="CreateML: a JSON list of pictures with boxes, or with labels",
+    summary="CreateML: a JSON list of images with boxes, or with labels",
     looks_like="_annotations.createml.json beside the pictures, perhaps in train/, valid/ and test/",
     truths=("instances", "label"),
     writes=True,

@@ -28,7 +28,7 @@ from sightline.ops.outlines import Polygon, from_rle, rle
 
 CARD = FormatCard(
     name="cvat",
-    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all pictures in one XML",
+    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all images in one XML",
     looks_like="annotations.xml with <annotations> and <image>, pictures beside it or in images/",
     truths=("instances", "outlines", "label"),
     writes=True,

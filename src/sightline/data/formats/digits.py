@@ -15,7 +15,7 @@ from sightline.data.parsing.options import ReadOptions
 
 CARD = FormatCard(
     name="digits",
-    summary="1,797 handwritten digits, 8 x 8, grey; built in (UCI, Alpaydin and Kaynak 1998)",
+    summary="1,797 handwritten digits, 8 x 8, gray; built in (UCI, Alpaydin and Kaynak 1998)",
     looks_like="the name 'digits'",
     truths=("label",),
 )

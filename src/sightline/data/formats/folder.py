@@ -39,7 +39,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="folder",
-    summary="a folder of pictures per class, with or without train, val and test folders",
+    summary="image folder: a folder of images per class, with or without train, val and test folders",
     looks_like="photos/cat/1.jpg and photos/dog/2.jpg, or photos/train/cat/1.jpg",
     truths=("label",),
     writes=True,

@@ -19,7 +19,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="idx",
-    summary="idx files of pictures and labels, as MNIST",
+    summary="idx files of images and labels, as MNIST",
     looks_like="a folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, .gz or not",
     truths=("label",),
 )

@@ -32,7 +32,7 @@ from sightline.ops.outlines import Part, apart, cut_out
 
 CARD = FormatCard(
     name="instance-masks",
-    summary="a folder a picture with one mask file an object; or one map of object numbers a picture",
+    summary="one folder per image with one mask file per object; or one map of object numbers per image",
     looks_like="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt beside",
     truths=("outlines", "instances", "masks"),
     writes=True,

@@ -34,7 +34,7 @@ from sightline.ops.outlines import Polygon, joined, trace
 
 CARD = FormatCard(
     name="labelme",
-    summary="labelme: a JSON file of polygons, rectangles and circles for each picture",
+    summary="labelme: a JSON file of polygons, rectangles and circles for each image",
     looks_like="a.json with shapes and imagePath beside a.jpg, perhaps in train/, val/ and test/",
     truths=("instances", "outlines"),
     writes=True,

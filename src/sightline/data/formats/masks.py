@@ -23,7 +23,7 @@ from sightline.ops.draw import colour_of
 
 CARD = FormatCard(
     name="masks",
-    summary="pictures and their class maps in folders side by side, as PNG of ids or colours, or TIFF stacks",
+    summary="images and their class maps in parallel folders, as PNG of ids or colors, or TIFF stacks",
     looks_like="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, train/a.jpg and "
     "train/a_mask.png, or train-volume.tif and train-labels.tif; perhaps classes.txt",
     truths=("masks",),

@@ -29,7 +29,7 @@ from sightline.ops.outlines import Part, joined
 
 CARD = FormatCard(
     name="supervisely",
-    summary="Supervisely: a project with a JSON file of rectangles, polygons and bitmaps for each picture",
+    summary="Supervisely: a project with a JSON file of rectangles, polygons and bitmaps for each image",
     looks_like="meta.json, and DATASET/ann/a.jpg.json beside DATASET/img/a.jpg",
     truths=("instances", "outlines"),
 )

@@ -26,7 +26,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="torchvision",
-    summary="data sets of torchvision by name, from local copies or fetched",
+    summary="data sets of torchvision by name, from local copies or downloaded",
     looks_like="a name such as mnist, cifar10 or flowers102",
     truths=("label",),
 )

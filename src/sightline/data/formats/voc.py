@@ -29,7 +29,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="voc",
-    summary="Pascal VOC: an XML file of boxes for each picture",
+    summary="Pascal VOC: an XML file of boxes for each image",
     looks_like="JPEGImages/a.jpg and Annotations/a.xml, perhaps ImageSets/Main/train.txt; or a.xml by a.jpg",
     truths=("instances",),
     writes=True,

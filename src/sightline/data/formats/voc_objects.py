@@ -30,7 +30,7 @@ from sightline.ops.outlines import Part, apart
 
 CARD = FormatCard(
     name="voc-objects",
-    summary="Pascal VOC: a map of object numbers and one of classes for each picture",
+    summary="Pascal VOC: a map of object numbers and one of classes for each image",
     looks_like="JPEGImages/a.jpg, SegmentationObject/a.png and SegmentationClass/a.png",
     truths=("outlines",),
     writes=True,

@@ -24,7 +24,7 @@ from sightline.ops.draw import Colour
 
 CARD = FormatCard(
     name="voc-segmentation",
-    summary="Pascal VOC segmentation: a PNG of classes for each picture",
+    summary="Pascal VOC segmentation: a PNG of classes for each image",
     looks_like="JPEGImages/a.jpg and SegmentationClass/a.png, perhaps ImageSets/Segmentation/train.txt",
     truths=("masks",),
     writes=True,

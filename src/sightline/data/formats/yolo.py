@@ -44,7 +44,7 @@ from sightline.ops.outlines import Part, joined, trace
 
 CARD = FormatCard(
     name="yolo",
-    summary="YOLO text files of boxes or polygons, one a picture, with class names in data.yaml",
+    summary="YOLO text files of boxes or polygons, one per image, with class names in data.yaml",
     looks_like="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
     truths=("instances", "outlines"),
     writes=True,

@@ -63,7 +63,9 @@ def seen(stored: np.ndarray, way: int) -> np.ndarray:
 
 
 def _place(way: int, height: int, width: int) -> torch.Tensor:
-    """(2, 3) affine matrix from stored to seen coordinates in pixels; height and width are as stored."""
+    """(2, 3) affine matrix from stored to upright coordinates in pixels; height and width are the stored
+    ones.
+    """
     wide, high = (height, width) if way >= 5 else (width, height)  # as seen
     x = [0.0, 1.0, 0.0] if way >= 5 else [1.0, 0.0, 0.0]
     y = [1.0, 0.0, 0.0] if way >= 5 else [0.0, 1.0, 0.0]
@@ -75,7 +77,7 @@ def _place(way: int, height: int, width: int) -> torch.Tensor:
 
 
 def _orientation(dataset: Dataset, i: int) -> int:
-    """EXIF orientation of a picture; 1 where it is no file or cannot be read, which a check tells."""
+    """EXIF orientation of an image; 1 if it is no file or cannot be read, which a check reports."""
     if not isinstance(dataset.pixels, Files):
         return 1
     try:

@@ -15,7 +15,7 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Raw:
-    """What was stored in a picture before it became 8 bits on white.
+    """Value statistics of an image before conversion to 8 bits on white.
 
     Attributes:
         low: Lowest value of grey pixels of more than 8 bits; NaN for other pictures.
@@ -32,7 +32,7 @@ class Raw:
 
 
 def raw(source: Source, page: int = 0) -> Raw:
-    """What is lost or mixed when a picture is decoded. Only pictures of which something may be are decoded.
+    """Statistics of what conversion to 8 bits loses. Only images that can lose something are decoded.
 
     Raises:
         UnreadableImage: As `decode`.

@@ -61,7 +61,7 @@ def files_in(folder: Path, *endings: str) -> list[Path]:
 
 
 def told(left: Sequence[Path]) -> str:
-    """A sentence on what was left out, with up to three names; empty if nothing was."""
+    """A sentence about ignored files, with up to three names; empty if there are none."""
     if not left:
         return ""
     names = list(dict.fromkeys(path.name for path in left))

@@ -13,7 +13,7 @@ from ...ops.tiling import Window
 
 
 def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, width: int) -> Iterator[Map]:
-    """One map from those of T tiles: each pixel has the class for which its tiles vote.
+    """Merge class maps of T tiles: each pixel gets the class with the highest weighted vote.
 
     A tile's vote weighs as much as the pixel's distance to the tile's border, since a network sees least
     around the pixels there; so there are no seams. Memory: two rows of tiles, whatever the height.
@@ -49,12 +49,12 @@ def _steps(edges: Iterable[int]) -> list[tuple[int, int]]:
 
 
 def _cut(class_map: Map, box: Sequence[int], window: Sequence[int]) -> Map:
-    """The part of a tile's map that lies in a window of the picture."""
+    """The part of a tile's map that lies in a region of the image."""
     return class_map[window[1] - box[1] : window[3] - box[1], window[0] - box[0] : window[2] - box[0]]
 
 
 def _weight(box: Sequence[int], window: Sequence[int]) -> NDArray[np.float32]:
-    """(h, w): how far the pixels of a window lie inside a tile, left-right times up-down."""
+    """(h, w) weight of pixels: distance to the border of the tile, horizontal times vertical."""
     x, y = (np.arange(window[k], window[k + 2]) + 0.5 for k in (0, 1))
     across, down = np.minimum(x - box[0], box[2] - x), np.minimum(y - box[1], box[3] - y)
     weight: NDArray[np.float32] = (down[:, None] * across).astype(np.float32)
@@ -62,7 +62,7 @@ def _weight(box: Sequence[int], window: Sequence[int]) -> NDArray[np.float32]:
 
 
 def _elected(votes: list[Map], weights: list[NDArray[np.float32]]) -> Map:
-    """The class with most weight at each pixel; of equals that of the first tile."""
+    """Class with the highest weight at each pixel; of equal ones that of the first tile."""
     best = votes[0]
     if all((other == best).all() for other in votes[1:]):
         return best

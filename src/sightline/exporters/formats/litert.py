@@ -18,7 +18,7 @@ from sightline.exporters.onnx_proto import quiet
 
 CARD = ExportCard(
     name="litert",
-    summary="LiteRT (.tflite), for phones and small boards; one picture at a time",
+    summary="LiteRT (.tflite), for phones and small boards; one image at a time",
     ending=".tflite",
     extra="litert",
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),

@@ -17,7 +17,7 @@ from sightline.quiet import without_reporters
 
 CARD = ExportCard(
     name="openvino",
-    summary="OpenVINO IR: NAME.xml and NAME.bin, for Intel's processors",
+    summary="OpenVINO IR: NAME.xml and NAME.bin, for Intel CPUs",
     ending=".xml",
     extra="openvino",
     precisions=("fp32", "int8", "fp16"),

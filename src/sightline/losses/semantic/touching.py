@@ -16,7 +16,7 @@ from sightline.losses.semantic._pixelwise import log_losses, mean, weights_of
 
 CARD = LossCard(
     name="touching",
-    summary="cross-entropy with high weights in the gaps between objects on a ground of class 0 (cells)",
+    summary="cross-entropy with high weights in the gaps between objects, background being class 0 (cells)",
     paper="Ronneberger et al., U-Net, MICCAI 2015, equation 2",
 )
 W0, SIGMA = 10.0, 5.0

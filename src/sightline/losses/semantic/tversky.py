@@ -9,7 +9,7 @@ from sightline.losses.semantic._regions import LEAST, mean_over_classes, per_cla
 
 CARD = LossCard(
     name="tversky",
-    summary="one minus the Tversky index of each class: pixels missed cost more than false ones",
+    summary="one minus the Tversky index of each class: false negatives cost more than false positives",
     paper="Salehi et al., Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional Deep "
     "Networks, MLMI 2017",
 )

@@ -12,7 +12,7 @@ from sightline.models.backbones._backbone import Backbone, take_channels
 
 CARD = ModelCard(
     name="alexnet",
-    summary="AlexNet in one tower, from torchvision; pictures of 63x63 and more.",
+    summary="AlexNet in one tower, from torchvision; images of 63x63 and more.",
     paper="Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014; after "
     "Krizhevsky, Sutskever, Hinton, ImageNet classification with deep CNNs, NeurIPS 2012",
     parameters=61_100_840,

@@ -8,7 +8,7 @@ from sightline.models.backbones._backbone import Backbone, flat
 
 CARD = ModelCard(
     name="cnn-tiny",
-    summary="Two convolutions and a dense layer with batch norm: digits in seconds on a processor.",
+    summary="Two convolutions and a dense layer with batch norm: trains on digits in seconds on a CPU.",
     paper="LeNet-5 (LeCun et al. 1998) with batch norm (Ioffe, Szegedy, Batch normalization, ICML 2015)",
     parameters=109_050,
     counted="10 classes, 1x28x28",

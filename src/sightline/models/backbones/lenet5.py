@@ -7,7 +7,7 @@ from sightline.models.backbones._backbone import Backbone, flat
 
 CARD = ModelCard(
     name="lenet5",
-    summary="LeNet-5 with tanh and average pooling; every map of C3 sees all maps of S2.",
+    summary="LeNet-5 with tanh and average pooling; C3 is connected to all maps of S2.",
     paper="LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, "
     "Proc. IEEE 1998",
     parameters=61_706,

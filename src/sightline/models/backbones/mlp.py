@@ -10,7 +10,7 @@ from sightline.models.backbones._backbone import Backbone
 
 CARD = ModelCard(
     name="mlp",
-    summary="Fully connected layers on the pixels; knows nothing of neighbourhood.",
+    summary="Multi-layer perceptron: fully connected layers on the pixels.",
     paper="Rumelhart, Hinton, Williams, Learning representations by back-propagating errors, Nature 1986",
     parameters=669_706,
     counted="10 classes, 1x28x28, hidden layers of 512 and 512",

@@ -7,7 +7,7 @@ from sightline.models.backbones._backbone import Backbone
 
 CARD = ModelCard(
     name="perceptron",
-    summary="One linear layer on the pixels: the simplest network there is.",
+    summary="One linear layer on the pixels: the simplest network.",
     paper="Rosenblatt, The perceptron, Psychological Review 65, 1958",
     parameters=7_850,
     counted="10 classes, 1x28x28",

@@ -11,7 +11,7 @@ LARGEST = 64  # pixels that the stages work on; larger pictures are halved befor
 
 CARD = ModelCard(
     name="resnet-small",
-    summary="Small fast residual network for small pictures; the one to start with.",
+    summary="Small, fast residual network for small images; the one to start with.",
     paper="He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016; layout after "
     "Page, How to train your ResNet, 2018, and Jordan, 94 % on CIFAR-10 in 3.29 seconds, 2024",
     parameters=1_089_754,

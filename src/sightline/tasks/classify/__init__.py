@@ -5,7 +5,7 @@ from sightline.core.folder import Folder
 
 CARD = TaskCard(
     name="classify",
-    summary="Which class an image shows, or which classes (multi-label).",
+    summary="The class of an image, or its classes (multi-label).",
     input="image",
     truth="label",
     prediction="label",

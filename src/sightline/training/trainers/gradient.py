@@ -43,7 +43,7 @@ from sightline.training.state import Training
 
 
 class Batches(Protocol):
-    """Where training batches come from; see `data/loading/loader.py`."""
+    """Interface of a training loader; see `data/loading/loader.py`."""
 
     def __len__(self) -> int: ...
     def epoch(self, epoch: int, start: int = 0, progress: float = 0.0) -> Iterator[Batch]:
@@ -52,7 +52,7 @@ class Batches(Protocol):
 
 
 class _Step(nn.Module):
-    """The loss as a module's forward, which is what several processes can average gradients of."""
+    """Module whose forward returns the loss, so that DDP can average gradients."""
 
     def __init__(self, model: Model, teacher: Teacher | None) -> None:
         super().__init__()
@@ -79,7 +79,7 @@ def fit(
     prepare: Callable[[Model], None] | None = None,
     doubt: float = 0.0,
 ) -> Training:
-    """Train a model; the best weights are in it, and in checkpoint "best", when this returns.
+    """Train a model; it has its best weights on return, which are also in checkpoint "best".
 
     Args:
         model: On the device.
@@ -132,7 +132,7 @@ def fit(
 
 
 def _resume(training: Training, batches: int) -> None:
-    """Take up the newest checkpoint, if there is one, and forget the events after it."""
+    """Load the newest checkpoint, if there is one, and remove the events after it."""
     resumed = training.restore()
     if resumed:
         say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {batches}.")
@@ -160,7 +160,7 @@ def _prepare(
     prepare: Callable[[Model], None],
     validate: Callable[[Model], dict[str, float]],
 ) -> None:
-    """Epoch 0: what the model is before training, validated and kept as the best so far."""
+    """Epoch 0: validate the model before training, and keep it as the best so far."""
     started = time.monotonic()
     prepare(training.model)
     if training.ema is not None:
@@ -183,7 +183,7 @@ def _prepare(
 
 
 def _try_mean(training: Training, validate: Callable[[Model], dict[str, float]], doubt: float) -> None:
-    """Keep the mean of the weights before and after training, unless others are better on validation."""
+    """Keep the mean of the weights before and after training, unless other weights validate better."""
     mean = averaging.with_head(training)
     if mean is None:
         return
@@ -218,7 +218,7 @@ def _epoch(
     train: Batches,
     validate: Callable[[Model], dict[str, float]],
 ) -> None:
-    """One epoch: train, validate, keep the best, tell the callbacks, write a checkpoint."""
+    """One epoch: train, validate, keep the best, call the callbacks, write a checkpoint."""
     recipe, devices = training.recipe, training.devices
     started = time.monotonic()
     _train_epoch(training, train)
@@ -251,7 +251,7 @@ def _epoch(
 
 
 def _train_epoch(training: Training, train: Batches) -> None:
-    """The rest of the epoch under way."""
+    """Train the rest of the current epoch."""
     recipe, devices, model = training.recipe, training.devices, training.model
     _set_trainable(training, len(train))
     module = devices.wrap(_Step(model, training.teacher))
@@ -285,7 +285,7 @@ def _train_epoch(training: Training, train: Batches) -> None:
 
 
 def still(model: Model, recipe: Recipe) -> list[nn.Module]:
-    """Layers whose running statistics training leaves alone."""
+    """Batch norm layers whose running statistics stay frozen."""
     if not recipe.freeze_bn:
         return frozen_modules(model)
     backbone = model.backbone()
@@ -293,13 +293,13 @@ def still(model: Model, recipe: Recipe) -> list[nn.Module]:
 
 
 def _boundary(training: Training, batches: int) -> bool:
-    """Whether the optimiser steps after this batch (gradients may be added up over several)."""
+    """Whether the optimizer steps after this batch (gradient accumulation)."""
     every = training.recipe.accumulate or 1
     return (training.batch + 1) % every == 0 or training.batch + 1 == batches
 
 
 def _step(training: Training, module: nn.Module, batch: Batch, batches: int, boundary: bool) -> None:
-    """Forward, backward and, at a boundary, the optimiser's step."""
+    """Forward, backward and, at a boundary, the optimizer's step."""
     recipe, devices = training.recipe, training.devices
     moved = batch.to(devices.device)
     if recipe.channels_last and moved.images.ndim == 4:
@@ -334,8 +334,9 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
 
 
 def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, images: int) -> None:
-    """Gradients added up over several batches, as if these had been one: the last window of an epoch may hold
-    fewer batches, and its last batch fewer images."""
+    """Rescale accumulated gradients to the mean over the window: the last window of an epoch may have
+    fewer batches, and its last batch fewer images.
+    """
     if training.recipe.accumulate == 1 or images == _planned(training.recipe):
         return
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
@@ -344,12 +345,12 @@ def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, imag
 
 
 def _planned(recipe: Recipe) -> int:
-    """Images of a whole window of batches whose gradients are added up."""
+    """Number of images in a full accumulation window."""
     return (recipe.batch_size or 32) * (recipe.accumulate or 1)
 
 
 def _set_trainable(training: Training, batches: int) -> None:
-    """Freeze what the recipe freezes, and free it again stage by stage."""
+    """Freeze what the recipe freezes, and unfreeze it stage by stage."""
     backbone, recipe = training.model.backbone(), training.recipe
     if recipe.freeze in (None, "none"):
         return
@@ -371,6 +372,6 @@ def _number(value: Tensor, devices: Devices) -> Any:
 
 
 def _mixed(seed: int, number: int, rank: int) -> int:
-    """A seed of its own for every (seed, number, rank); multipliers of SplitMix64."""
+    """Seed for (seed, number, rank), mixed with the multipliers of SplitMix64."""
     mixed = seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB
     return (mixed ^ (mixed >> 31)) % 2**63

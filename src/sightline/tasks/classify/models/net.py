@@ -20,7 +20,7 @@ from sightline.tasks.classify.options import Options
 
 CARD = ModelCard(
     name="net",
-    summary="Any backbone with one output a class; cross-entropy (single-label) or binary (multi-label).",
+    summary="Any backbone with one output per class; cross-entropy (single-label) or binary (multi-label).",
     paper="",
 )
 

@@ -18,7 +18,7 @@ from sightline.tasks.detect.models._torchvision import Detector, Truths
 
 CARD = ModelCard(
     name="faster-rcnn",
-    summary="Proposes boxes, then classifies and corrects each (torchvision; variants resnet50, resnet18).",
+    summary="Two-stage detector: proposals and a box head (torchvision; variants resnet50, resnet18).",
     paper="Ren, He, Girshick, Sun, Faster R-CNN, NeurIPS 2015; FPN: Lin et al., CVPR 2017",
     parameters=43_661_028,
     counted="resnet50, 80 classes",

@@ -14,7 +14,7 @@ from sightline.tasks.detect.models._torchvision import Detector, Truths
 
 CARD = ModelCard(
     name="fcos",
-    summary="Each place tells its distance to the object's sides (torchvision; variants resnet50, resnet18).",
+    summary="Anchor-free, one stage: distances to the box sides (torchvision; variants resnet50, resnet18).",
     paper="Tian, Shen, Chen, He, FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019",
     parameters=32_297_365,
     counted="resnet50, 80 classes",

@@ -14,7 +14,7 @@ from sightline.tasks.detect.models._torchvision import Detector, Truths
 
 CARD = ModelCard(
     name="retinanet",
-    summary="Anchors on a feature pyramid, trained on focal loss (torchvision; variants resnet50, resnet18).",
+    summary="One-stage detector with anchors and focal loss (torchvision; variants resnet50, resnet18).",
     paper="Lin, Goyal, Girshick, He, Dollár, Focal Loss for Dense Object Detection, ICCV 2017",
     parameters=37_970_740,
     counted="resnet50, 80 classes",

@@ -21,7 +21,7 @@ from sightline.tasks.detect.options import Options
 
 CARD = ModelCard(
     name="ssd",
-    summary="Default boxes on six scales, scored in one pass (torchvision; variants vgg16, mobilenet).",
+    summary="One-stage detector with default boxes on six scales (torchvision; variants vgg16, mobilenet).",
     paper="Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016; SSDLite: Sandler et al., CVPR 2018",
     parameters=34_305_206,
     counted="vgg16, 80 classes",

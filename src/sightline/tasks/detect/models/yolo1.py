@@ -22,7 +22,7 @@ from sightline.tasks.detect.options import Options
 
 CARD = ModelCard(
     name="yolo1",
-    summary="The first YOLO, for study: 7x7 cells with two boxes each (variants small, full with 24 layers).",
+    summary="YOLO v1, for study: 7x7 cells with two boxes each (variants small, full with 24 layers).",
     paper="Redmon, Divvala, Girshick, Farhadi, You Only Look Once, CVPR 2016",
     parameters=271_703_550,
     counted="20 classes, 3x448x448, variant full",

@@ -51,7 +51,7 @@ from sightline.tasks.instance.options import Options
 
 CARD = ModelCard(
     name="mask-rcnn",
-    summary="Proposes boxes and finds the object in each (torchvision; variants resnet50, resnet18).",
+    summary="Two stages: Faster R-CNN with a mask head (torchvision; variants resnet50, resnet18).",
     paper="He, Gkioxari, Dollár, Girshick, Mask R-CNN, ICCV 2017; FPN: Lin et al., CVPR 2017",
     parameters=46_305_589,
     counted="resnet50, 80 classes",

@@ -19,7 +19,7 @@ from sightline.tasks.regress.options import Options
 
 CARD = ModelCard(
     name="net",
-    summary="Any backbone with one output a number; truths are standardised inside.",
+    summary="Any backbone with one output per number; targets are standardized.",
     paper="",
 )
 

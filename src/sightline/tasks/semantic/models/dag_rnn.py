@@ -29,7 +29,7 @@ from sightline.tasks.semantic.models._network import Network, enlarged
 
 CARD = ModelCard(
     name="dag-rnn",
-    summary="Context swept over the feature map in four directions, own code; any pyramid, every --up.",
+    summary="Recurrent context over the feature map in four directions, own code; any pyramid, every --up.",
     paper="Shuai, Zuo, Wang, Wang, DAG-Recurrent Neural Networks For Scene Labeling, CVPR 2016",
     parameters=584_757,
     counted="own backbone, 21 classes",

@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="deeplabv3plus",
-    summary="Dilated convolutions at several rates, refined by a fine map, on any encoder of timm.",
+    summary="ASPP, parallel dilated convolutions, with a light decoder, on any encoder of timm.",
     paper="Chen et al., Encoder-Decoder with Atrous Separable Convolution, ECCV 2018",
     parameters=12_334_437,
     counted=_smp.COUNTED,

@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="fpn",
-    summary="A feature pyramid whose levels are brought to one size and added, on any encoder of timm.",
+    summary="Feature pyramid network: levels are resized and added, on any encoder of timm.",
     paper="Kirillov et al., Panoptic Feature Pyramid Networks, CVPR 2019; Lin et al., FPN, CVPR 2017",
     parameters=13_049_813,
     counted=_smp.COUNTED,

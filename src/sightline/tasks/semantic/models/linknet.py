@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="linknet",
-    summary="U-Net's form with maps added rather than joined: small and fast, on any encoder of timm.",
+    summary="Encoder-decoder with additive skip connections: small and fast, on any encoder of timm.",
     paper="Chaurasia, Culurciello, LinkNet, VCIP 2017",
     parameters=11_664_437,
     counted=_smp.COUNTED,

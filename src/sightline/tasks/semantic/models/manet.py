@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="manet",
-    summary="U-Net's form with attention over places and over channels, on any encoder of timm.",
+    summary="U-Net with spatial and channel attention, on any encoder of timm.",
     paper="Fan et al., MA-Net: A Multi-Scale Attention Network for ... Segmentation, IEEE Access 2020",
     parameters=21_678_373,
     counted=_smp.COUNTED,

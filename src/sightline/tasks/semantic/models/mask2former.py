@@ -22,7 +22,7 @@ from sightline.tasks.semantic.options import Options
 
 CARD = ModelCard(
     name="mask2former",
-    summary="Masks that vote (extra 'transformers'; variants swin-t, swin-s, tiny); has a loss of its own.",
+    summary="Transformer, class masks (extra 'transformers'; variants swin-t, swin-s, tiny), own loss.",
     paper="Cheng et al., Masked-attention Mask Transformer for Universal Image Segmentation, CVPR 2022",
     parameters=47_406_480,
     counted="swin-t, 21 classes",

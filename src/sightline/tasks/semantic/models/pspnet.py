@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="pspnet",
-    summary="Means over the picture's parts at four sizes beside each place, on any encoder of timm; fast.",
+    summary="Pyramid pooling: means over regions of four sizes, on any encoder of timm; fast.",
     paper="Zhao et al., Pyramid Scene Parsing Network, CVPR 2017",
     parameters=928_565,
     counted=_smp.COUNTED,

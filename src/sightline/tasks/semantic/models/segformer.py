@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="segformer",
-    summary="SegFormer's decoder, a mixing of four levels by 1x1 convolutions, on any encoder of timm.",
+    summary="SegFormer's decoder: 1x1 convolutions over four levels, on any encoder of timm.",
     paper="Xie et al., SegFormer, NeurIPS 2021",
     parameters=11_773_525,
     counted=_smp.COUNTED,

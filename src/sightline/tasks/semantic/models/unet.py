@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="unet",
-    summary="U-Net's decoder on any encoder of timm: maps of all depths are joined on the way up.",
+    summary="Encoder-decoder with skip connections, on any encoder of timm.",
     paper="Ronneberger, Fischer, Brox, U-Net, MICCAI 2015",
     parameters=14_331_109,
     counted=_smp.COUNTED,

@@ -31,7 +31,7 @@ from sightline.tasks.semantic.models._network import Network
 
 CARD = ModelCard(
     name="unet2015",
-    summary="U-Net as published, own code (variants same, valid: mirrored outwards, small); every --up.",
+    summary="U-Net as published, own code (variants same, valid: mirrored padding, small); every --up.",
     paper="Ronneberger, Fischer, Brox, U-Net, MICCAI 2015",
     parameters=31_033_045,
     counted="same, 21 classes",

@@ -8,7 +8,7 @@ from sightline.tasks.semantic.models import _smp
 
 CARD = ModelCard(
     name="upernet",
-    summary="Pyramid pooling and a feature pyramid in one, on any encoder of timm.",
+    summary="Pyramid pooling on a feature pyramid network, on any encoder of timm.",
     paper="Xiao et al., Unified Perceptual Parsing for Scene Understanding, ECCV 2018",
     parameters=19_496_661,
     counted=_smp.COUNTED,
