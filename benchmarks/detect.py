@@ -27,12 +27,12 @@ import sightline as sl
 from _common import arguments, report
 from sightline.core.model import Model
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.core.targets.instances import Instances
 from sightline.data.formats import yolo
 from sightline.data.open import open_data
 from sightline.devices import Devices
-from sightline.metrics.ap import Ap
-from sightline.metrics.ap50 import Ap50
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
@@ -97,7 +97,7 @@ def ours(data: Path, size: int, out: Path) -> float:
     run_plan = make_plan(
         Asked(str(data), pretrained="no", recipe={"size": size, "epochs": 4, "batch_size": 16})
     )
-    devices, run, watch = Devices.start("cpu"), Run.create(out, {}, overwrite=True), Watch()
+    devices, run, watch = Devices.start("cpu"), Run.create(out, RunRecord(), overwrite=True), Watch()
     model = build_model(run_plan).to(memory_format=torch.channels_last)
     batches = loader(run_plan, run_plan.part("train"), devices, train=True)
     gradient.fit(model, batches, watch.validate, run_plan.recipe, run, devices, seed=0, callbacks=[watch])
@@ -124,7 +124,7 @@ def scores(answers: dict[str, Any], data: Path) -> dict[str, float]:
     sizes = test.targets.sizes.tolist()
     rows = [{"size": s, **by_name[Path(i).name]} for i, s in zip(test.ids, sizes, strict=True)]
     prediction, names = Instances.from_json(rows), {}
-    for metric in (Ap(), Ap50()):
+    for metric in (MeanAveragePrecision(), MeanAveragePrecision(iou=0.5)):
         metric.update(prediction, test.targets)
         names[metric.card.name] = metric.compute()
     return names

@@ -30,7 +30,7 @@ from sightline.devices import Devices
 from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
-from sightline.training.runner import card_of, facts, fit
+from sightline.training.runner import card_of, fit, run_record
 
 STATUS = Path("/proc/self/status")
 WIDTH, HEIGHT, FPS = 640, 360, 25
@@ -58,7 +58,7 @@ def train(out: Path, data: str, size: int, epochs: int) -> list[float]:
     recipe = {"epochs": epochs, "size": size}
     train_plan = make_plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
     devices, watch = Devices.start("cpu", train_plan.recipe.precision), Watch()
-    run = Run.create(out, {"verb": "train", **facts(train_plan)})
+    run = Run.create(out, run_record(train_plan, "train"))
     model, _ = fit(train_plan, run, devices, extra=[watch])
     run.save_model(model.state_dict(), card_of(train_plan, model.settings))
     return watch.memory

@@ -19,6 +19,7 @@ from _common import arguments, report
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.core.targets.label import Label
 from sightline.data.io.pixels import Arrays
 from sightline.data.loading.loader import Loader
@@ -91,7 +92,7 @@ def by_engine(dataset: Dataset, epochs: int = 1) -> tuple[float, list[int]]:
         return {"val_loss": 1.0, "val_score": 0.0}
 
     with tempfile.TemporaryDirectory() as out:
-        run = Run.create(Path(out) / "run", {})
+        run = Run.create(Path(out) / "run", RunRecord())
         devices = Devices.start("cpu", "fp32")
         model = net().to(memory_format=torch.channels_last)
         started = time.perf_counter()

@@ -28,6 +28,7 @@ from sklearn.metrics.cluster import contingency_matrix
 import sightline as sl
 from _common import arguments, report
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.core.targets.masks import Masks
 from sightline.data.open import open_data
 from sightline.data.split import splits_to_json
@@ -167,7 +168,7 @@ def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
             return {"val_loss": 1.0, "val_score": 0.0}
 
         model = build_model(train_plan).to(memory_format=torch.channels_last)
-        run = Run.create(work / f"loop{n}", {})
+        run = Run.create(work / f"loop{n}", RunRecord())
         batches = loader(train_plan, part, devices, train=True)
         started = time.perf_counter()
         gradient.fit(model, batches, validate, train_plan.recipe, run, devices, seed=0, callbacks=[])

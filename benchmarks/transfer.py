@@ -30,7 +30,7 @@ from sightline.core.run import Run
 from sightline.data.loading.tiles import batches
 from sightline.data.open import open_data
 from sightline.devices import Devices
-from sightline.evaluation import conclusions
+from sightline.evaluation import scoring
 from sightline.evaluation.run_data import open_own
 from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import predict
@@ -83,7 +83,7 @@ def choices(run: Run) -> dict[str, list[float]]:
         mixed = {k: v.lerp(after[k], share) if v.is_floating_point() else v for k, v in before.items()}
         model.load_state_dict(mixed)
         prediction = predict(model, batches(test, model.settings, batch_size=64), Devices.start("cpu"))
-        scores, _ = conclusions.scored(task, prediction.prediction, prediction.truth)
+        scores, _ = scoring.score(task, prediction.prediction, prediction.truth)
         scores_by_name[name] = [round(scores[metric].value, 4) for metric in ("accuracy", "log loss")]
     return scores_by_name
 

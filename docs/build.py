@@ -243,7 +243,7 @@ def formats() -> str:
 
 def metrics() -> str:
     """Every metric."""
-    cards = [METRICS.load(n).METRIC.card for n in METRICS.names()]
+    cards = [METRICS.load(n).METRIC().card for n in METRICS.names()]
     rows = [
         [c.name, c.summary, "higher" if c.higher_is_better else "lower", f"{c.best:g}", ", ".join(c.truths)]
         for c in cards

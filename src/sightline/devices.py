@@ -110,7 +110,8 @@ class Devices:
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
 
     def step(self, optimizer: torch.optim.Optimizer, clip: float) -> float | None:
-        """Clip gradients and take a step; the gradient norm before clipping, or None."""
+        """Clip gradients and take a step; the gradient norm before clipping, or None. `end_step` follows the
+        last optimizer of a training step."""
         norm = None
         if self._scaler is not None:
             self._scaler.unscale_(optimizer)
@@ -121,9 +122,13 @@ class Devices:
             optimizer.step()
         else:
             self._scaler.step(optimizer)
-            self._scaler.update()
         optimizer.zero_grad(set_to_none=True)
         return None if norm is None else float(norm) if self.device.type == "cpu" else None
+
+    def end_step(self) -> None:
+        """All optimizers have stepped: the scale of fp16 follows, once a step."""
+        if self._scaler is not None:
+            self._scaler.update()
 
     def gather(self, item: Any) -> list[Any]:
         """What every process holds, in the order of their numbers."""

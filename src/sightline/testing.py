@@ -16,7 +16,6 @@ import torch
 from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.instances import Instances
 from sightline.core.task import Baseline, Task
 from sightline.data.scan import scan
 from sightline.models.surgery import layer_widths
@@ -86,14 +85,9 @@ def _check_best(task: Task, dataset: Dataset) -> None:
     """Truth given as prediction must score best, where truth and prediction are of one kind."""
     if task.card.truth != task.card.prediction:
         return
-    truth: Any = dataset.targets
-    perfect = truth
-    if truth.kind == "label":
-        perfect = replace(truth, scores=truth.present(len(dataset.classes or ())).double())
-    elif isinstance(truth, Instances):
-        perfect = replace(truth, scores=torch.ones(len(truth.labels)))
+    perfect = dataset.targets.as_prediction(len(dataset.classes or ()))
     metric = task.metrics()[task.card.score]
-    metric.update(perfect, truth)
+    metric.update(perfect, dataset.targets)
     assert metric.compute() == metric.card.best, f"{metric.card.name} of the truth is {metric.compute()}"
 
 
@@ -180,9 +174,9 @@ def _check_gradients(model: Model, batch: Batch, rng: torch.Generator) -> None:
     loss = model.train().loss(batch, rng)["loss"]
     assert bool(torch.isfinite(loss)), "the loss is not finite"
     loss.backward()  # type: ignore[no-untyped-call]
-    for part, parameters in model.parts().items():
-        lacking = [p for p in parameters if p.grad is None]
-        assert not lacking, f"{len(lacking)} parameters of part '{part}' get no gradient"
+    for name, group in model.optimizer_groups().items():
+        lacking = [p for p in group.parameters if p.grad is None]
+        assert not lacking, f"{len(lacking)} parameters of group '{name}' get no gradient"
 
 
 def _learn(model: Model, batch: Batch, rng: torch.Generator, steps: int, lr: float) -> None:

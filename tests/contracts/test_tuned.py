@@ -15,7 +15,7 @@ import sightline as sl
 from sightline.core.run import Run
 from sightline.data.formats import coco, masks, yolo
 from sightline.data.open import open_data
-from sightline.evaluation import conclusions
+from sightline.evaluation import baselines
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import Graph
 from sightline.inference.model_folder import restore
@@ -88,11 +88,11 @@ def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
     task: str, runs: Callable[[str], Path]
 ) -> None:
     run = Run.open(runs(task))
-    card = TASKS.load(task).MODELS.load(run.facts["settings"]["method"]).CARD
-    assert run.facts["settings"]["backbone"] == run.facts["task_options"]["backbone"] == BACKBONE
-    assert "installed (efficientnet-lite0" in run.facts["why"]["start"]
-    assert card.tuned_defaults.items() <= run.facts["recipe"].items()
-    assert run.facts["settings"]["mean"] == [0.5] * 3
+    card = TASKS.load(task).MODELS.load(run.record.settings["method"]).CARD
+    assert run.record.settings["backbone"] == run.record.task_options["backbone"] == BACKBONE
+    assert "installed (efficientnet-lite0" in run.record.why["start"]
+    assert card.tuned_defaults.items() <= run.record.recipe.items()
+    assert run.record.settings["mean"] == [0.5] * 3
     tensors = read_tensors(runs(task) / "model/model.safetensors")
     there = {k: v for k, v in tensors.items() if k.endswith("blocks.2.0.bn1.running_mean")}
     assert len(there) == 1
@@ -166,7 +166,7 @@ kept = Training.save
 def test_resumed_it_ends_with_the_same_weights(
     task: str, folder: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conclusions, "baselines", lambda *_: {})  # of no matter here, and slow
+    monkeypatch.setattr(baselines, "predict_baselines", lambda *_: {})  # of no matter here, and slow
     how: dict[str, Any] = {**QUICK, "checkpoint_every": "0.001s", "batch_size": 3}
     whole = sl.train(str(folder(task)), task=task, out=tmp_path / "whole", pretrained="yes", **how)
     cut_short.saved = 0  # type: ignore[attr-defined]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from sightline.core.metric import Evaluation
 from sightline.core.targets.instances import Instances
 from sightline.metrics import METRICS
 from sightline.metrics.detections import average_precisions, curves
@@ -77,7 +78,7 @@ def ours(prediction: Instances, truth: Instances) -> list[float]:
     found += [value("ar100", first(prediction, most)) for most in (1, 10, 100)]
     with np.errstate(invalid="ignore", divide="ignore"):
         for area in ("small", "medium", "large"):
-            stats = by_image(prediction, truth, area)
+            stats = by_image(Evaluation(prediction, truth), area)
             found.append(float(average_recall(stats, np.ones((1, len(truth))))[0]))
     return [-1.0 if math.isnan(x) else x for x in found]
 
@@ -143,8 +144,10 @@ def test_all_numbers_are_as_in_pycocotools(pair: tuple[Instances, Instances]) ->
     assert ours(*pair) == pytest.approx(list(judge.stats), abs=1e-6)
     precision = judge.eval["precision"][:, :, :, 0, -1]
     by_class = np.where(precision[:, 0] < 0, np.nan, precision.mean(1)).T
-    assert average_precisions(*pair, CLASSES) == pytest.approx(by_class, abs=1e-6, nan_ok=True)
-    drawn = np.stack([c.precision_at() if c.objects else np.full(101, -1.0) for c in curves(*pair, CLASSES)])
+    assert average_precisions(Evaluation(*pair), CLASSES) == pytest.approx(by_class, abs=1e-6, nan_ok=True)
+    drawn = np.stack(
+        [c.precision_at() if c.objects else np.full(101, -1.0) for c in curves(Evaluation(*pair), CLASSES)]
+    )
     if (np.diff(np.sort(pair[0].scores.numpy())) > 0).all():  # equal scores are one point of ours
         assert pytest.approx(precision[0], abs=1e-6) == drawn.T
 

@@ -16,6 +16,7 @@ from pycocotools import mask as coco_mask
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+from sightline.core.metric import Evaluation
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.metrics import METRICS
@@ -68,7 +69,7 @@ def ours(prediction: Outlines, truth: Outlines) -> list[float]:
     weights = np.ones((1, len(truth)))
     with np.errstate(invalid="ignore", divide="ignore"):
         for area in ("small", "medium", "large"):
-            stats = by_image(prediction, truth, area, by_masks)
+            stats = by_image(Evaluation(prediction, truth), area, by_masks)
             found.append(float(average_precision(stats, weights)[0]))
     return [-1.0 if math.isnan(x) else x for x in found]
 

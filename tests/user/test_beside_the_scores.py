@@ -29,7 +29,7 @@ def test_a_baseline_and_a_figure_that_fail(
     said = sightline("train", "photos", "--model", "mlp", "--epochs", "1", "--out", "run")
     assert said.code == 0, said.err
     run = Run.open(tmp_path / "run")
-    assert run.facts["state"] == "done"
+    assert run.record.status == "done"
     assert set(run.results.baselines) == {"majority", "linear"}
     told = "\n".join(run.results.verdicts)
     assert "The baseline odd failed and is left out (ValueError in test_beside_the_scores.py" in told

@@ -59,7 +59,7 @@ def test_python_refuses_the_same(call: Callable[[], Any], words: str) -> None:
 def test_whole_numbers_may_be_written_with_a_point(sightline: Callable[..., Said]) -> None:
     said = sightline("train", "digits", "--epochs", "1.0", "--model", "mlp", "--out", "a")
     assert said.code == 0, said.err
-    assert sl.train("digits", epochs=1.0, model="mlp", out="b").facts["recipe"]["epochs"] == 1
+    assert sl.train("digits", epochs=1.0, model="mlp", out="b").record.recipe["epochs"] == 1
 
 
 def test_a_tilde_is_the_home_folder_wherever_a_path_stands(

@@ -278,7 +278,7 @@ def test_ctrl_c_leaves_a_usable_run(photos: Path, tmp_path: Path) -> None:
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "--resume" in err
-    assert Run.open(tmp_path / "a").facts["state"] == "interrupted"
+    assert Run.open(tmp_path / "a").record.status == "interrupted"
     import sightline as sl
 
     assert len(list(sl.load(tmp_path / "a").predict(photos))) == 40

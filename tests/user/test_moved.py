@@ -63,7 +63,7 @@ def test_options_beside_resume_are_obeyed_or_refused(
     sightline: Callable, photos: Path, tmp_path: Path
 ) -> None:
     assert sightline("train", photos, *QUICK, "--out", "run").code == 0
-    Run.open(tmp_path / "run").update(state="interrupted")
+    Run.open(tmp_path / "run").update(status="interrupted")
     for option in (
         ("--seed", 5), ("--seed", 0), ("--pretrained", "auto"),
         ("--weights", "run"), ("--pretrained", "no"), ("--splits", "run"), ("--overwrite",),

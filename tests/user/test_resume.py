@@ -14,7 +14,17 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from sightline.core.run import Run
+from sightline.data.checks import CHECKS
+from sightline.data.formats import FORMATS
+from sightline.metrics import METRICS
 
+PRELOADED = [
+    "sightline.commands.train", "sightline.models.linear_probe", "sightline.tasks.classify.baselines",
+    "sightline.tasks.classify.models.net", "sightline.tasks.classify.task", "sklearn.linear_model",
+    "torch._dynamo",
+    *(f"{f.package}.{n.replace('-', '_')}" for f in (CHECKS, FORMATS, METRICS) for n in f.names()),
+]  # fmt: skip
+"""Imported once, so that a child that lives for a second spends it on training."""
 KILLS = 10
 """For each number of workers: twenty in all."""
 
@@ -69,7 +79,7 @@ def kill_at_random(process: multiprocessing.process.BaseProcess, out: Path, rng:
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_killed_at_ten_random_moments(photos: Path, tmp_path: Path, workers: int) -> None:
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["sightline.commands.train", "sightline.data.formats.folder"])
+    context.set_forkserver_preload(PRELOADED)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     process = context.Process(target=work, args=(str(photos), str(whole), False, workers))
     process.start()
@@ -87,7 +97,7 @@ def test_killed_at_ten_random_moments(photos: Path, tmp_path: Path, workers: int
             assert process.exitcode == 0
             break
         kills, resume = kills + 1, (broken / "splits.json").is_file()
-        if Run.open(broken).facts["state"] == "done":
+        if Run.open(broken).record.status == "done":
             break
     assert kills >= 10
     one, two = (p / "model" / "model.safetensors" for p in (whole, broken))

@@ -34,7 +34,7 @@ def test_what_a_teacher_says_is_learnt_without_the_truth(sightline: Callable, tm
     first = next(run.events())
     assert first["train_loss"] == pytest.approx(first["train_taught"])
     assert first["train_truth"] > 0
-    assert len(run.facts["teacher"]["weights"]) == 64
+    assert len(run.record.teacher["weights"]) == 64
     ids, theirs, _ = Run.open("teacher").predictions("test")
     same, own, _ = run.predictions("test")
     assert ids == same
@@ -73,7 +73,7 @@ def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) 
     train(sightline, "shapes:one:60", "--model", "resnet-small", "--width", "8", *QUICK, "--out", "whole")
     said = train(sightline, "shapes:one:60", "--weights", "whole", "--prune", "0.5", "--teacher", "whole",
                  "--mixup", "0.3", "--epochs", "2", "--out", "pruned")  # fmt: skip
-    taken = Run.open("pruned").facts["pruned"]
+    taken = Run.open("pruned").record.pruned
     assert taken["text"] in said
     assert taken["parameters"][1] < 0.4 * taken["parameters"][0]
     tensors = read_tensors(tmp_path / "pruned/model/model.safetensors")
@@ -84,7 +84,7 @@ def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) 
     shutil.copytree(tmp_path / "pruned", broken)
     shutil.rmtree(max((broken / "checkpoints").glob("last-*")))
     shutil.rmtree(broken / "model")
-    Run.open(broken).update(state="interrupted")
+    Run.open(broken).update(status="interrupted")
     assert "Resumed at epoch 2" in train(sightline, "shapes:one:60", "--resume", "broken")
     again = read_tensors(broken / "model/model.safetensors")
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
@@ -94,7 +94,7 @@ def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) 
     assert sightline("evaluate", "pruned", "--split", "val").code == 0
     assert "total" in sightline("inspect", "pruned").out
     train(sightline, "shapes:one:60", "--weights", "pruned", "--prune", "0.2", *QUICK, "--out", "thin")
-    assert Run.open("thin").facts["pruned"]["parameters"][0] == taken["parameters"][1]
+    assert Run.open("thin").record.pruned["parameters"][0] == taken["parameters"][1]
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     exported = sightline("export", "pruned", "--tolerance", "5")
     assert exported.code == 0, exported.err

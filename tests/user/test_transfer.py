@@ -246,5 +246,5 @@ def test_a_signal_while_the_mean_is_tried_ends_the_run(
         patch.setattr(runner, "validation", slow)
         with pytest.raises(Interrupted):
             sl.train(str(large), out=tmp_path / "run", **asked)
-    assert Run.open(tmp_path / "run").facts["state"] == "interrupted"
-    assert sl.train(str(large), resume=tmp_path / "run").facts["state"] == "done"
+    assert Run.open(tmp_path / "run").record.status == "interrupted"
+    assert sl.train(str(large), resume=tmp_path / "run").record.status == "done"

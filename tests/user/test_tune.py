@@ -93,7 +93,7 @@ def test_ctrl_c_ranks_what_there_is_and_says_how_to_go_on(
     assert said.code == 130
     assert len(said.json()["rows"]) == 1
     assert "--resume search" in said.json()["note"]
-    assert Run.open(tmp_path / "search").facts["state"] == "interrupted"
+    assert Run.open(tmp_path / "search").record.status == "interrupted"
     for option in (
         ("--seed", 0),
         ("--trials", 20),
@@ -119,7 +119,7 @@ def test_ctrl_c_ranks_what_there_is_and_says_how_to_go_on(
 def test_the_best_settings_are_taken_by_train_as_they_are(photos: Path, tmp_path: Path) -> None:
     """And trial 1 has the recommended ones; a fixed setting is not searched."""
     found = sl.tune(str(photos), model="perceptron", epochs=1, trials=2, augment="none", out=tmp_path / "s")
-    first = Run.open(tmp_path / "s" / "trial-1").facts["recipe"]
+    first = Run.open(tmp_path / "s" / "trial-1").record.recipe
     assert {name: found.trials[0][name] for name in ("lr", "weight_decay", "batch_size")} == {
         name: first[name] for name in ("lr", "weight_decay", "batch_size")
     }
@@ -127,4 +127,4 @@ def test_the_best_settings_are_taken_by_train_as_they_are(photos: Path, tmp_path
     trained = sl.train(
         str(photos), model="perceptron", epochs=1, augment="none", out=tmp_path / "r", **found.best
     )
-    assert trained.facts["recipe"]["lr"] == found.best["lr"]
+    assert trained.record.recipe["lr"] == found.best["lr"]

@@ -28,7 +28,7 @@ from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Sources
 from sightline.inference.summary import SHOWN, Predicted
-from sightline.inference.writers import full_row
+from sightline.inference.writers.jsonl import full_row
 from sightline.runtime.rows import Row
 
 FORM = "parquet"
@@ -114,8 +114,7 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     (answer,) = predictor.answers(Sources(grey), 1)
     row = full_row(kept(predictor.task, answer, wish))
-    if getattr(answer.outcome.prediction, "masks", None) is not None:
-        row["masks"] = []
+    row |= {key: [] for key in wish.kind.lists}
     own_columns = {"id": "text", "error": "text"}
     output_columns = {name: _type(name, value) for name, value in row.items() if name != "path"}
     if clash := own_columns.keys() & output_columns:

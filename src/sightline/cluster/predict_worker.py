@@ -20,7 +20,7 @@ from sightline.inference.filters import Wish, kept, least_of
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Answer, Sources
-from sightline.inference.writers import full_row
+from sightline.inference.writers.jsonl import full_row
 from sightline.runtime.rows import Row
 
 _PIXELS = "SIGHTLINE_MAX_PIXELS"
@@ -139,8 +139,8 @@ class Worker:
             if name in self.order.columns and name not in record:
                 plain = self.order.columns[name] == "text" and not isinstance(value, str | None)
                 record[name] = json.dumps(value, ensure_ascii=False) if plain else value
-        if "masks" in self.order.columns and not answer.outcome.error:
-            record.setdefault("masks", [])
+        if not answer.outcome.error:
+            record = {**{key: [] for key in self.wish.kind.lists}, **record}
         return record
 
 

@@ -12,10 +12,8 @@ from sightline.console import say
 from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.report import Exhibit, Finding, Table
 from sightline.core.run import Run
-from sightline.core.targets.instances import Instances
-from sightline.core.targets.masks import Masks
 from sightline.data.check import ORDER, look, require_known
-from sightline.data.checks._report import class_counts, object_counts, pixel_counts
+from sightline.data.checks._report import class_counts
 from sightline.data.open import open_data
 from sightline.evaluation import label_issues
 from sightline.tasks import TASKS
@@ -102,7 +100,7 @@ def run(
     """See `sightline.api.check`."""
     truth = None if task is None else TASKS.load(task).CARD.truth
     if run is not None:
-        pixel_range = pixel_range or Run.open(run).facts.get("asked", {}).get("pixel_range")
+        pixel_range = pixel_range or Run.open(run).record.arguments.get("pixel_range")
     dataset = open_data(
         data,
         truth=truth,
@@ -144,10 +142,7 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
     classes: list[dict[str, Any]] = []
     if dataset.classes is not None:
         counts = {s or "pictures": class_counts(dataset, dataset.where(s)) for s in given}
-        if isinstance(dataset.targets, Instances):
-            counts["boxes" if dataset.targets.masks is None else "objects"] = object_counts(dataset)
-        if isinstance(dataset.targets, Masks):
-            counts["pixels"] = pixel_counts(dataset.targets).sum(0)[: len(dataset.classes)]
+        counts |= dataset.targets.class_totals(len(dataset.classes))
         classes = [
             {
                 "index": k,

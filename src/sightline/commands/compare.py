@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, MetricCollection, Stats
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
 from sightline.core.sample import told
@@ -135,7 +135,7 @@ def run(*runs: Path) -> Comparison:
     names = [p.name for p in paths] if len({p.name for p in paths}) == len(paths) else [str(p) for p in paths]
     for other, name in zip(opened_runs[1:], names[1:], strict=True):
         _same_question(opened_runs[0], other, names[0], name)
-    task = task_from(opened_runs[0].facts)
+    task = task_from(opened_runs[0].record.card)
     pairs = [
         _pair(task, opened_runs[0], f, names[0], n) for f, n in zip(opened_runs[1:], names[1:], strict=True)
     ]
@@ -144,12 +144,12 @@ def run(*runs: Path) -> Comparison:
 
 def _same_question(first: Run, other: Run, a: str, b: str) -> None:
     """Refuse runs that were asked different things."""
-    tasks = [r.facts["settings"]["task"] for r in (first, other)]
+    tasks = [r.record.settings["task"] for r in (first, other)]
     if tasks[0] != tasks[1]:
         raise UsageError(f"{a} is a run of {tasks[0]} and {b} of {tasks[1]}: they cannot be compared.")
     for what, x, y in (
         ("classes", first.classes, other.classes),
-        ("outputs", *(tuple(r.facts["data"].get("outputs") or ()) for r in (first, other))),
+        ("outputs", *(r.record.data.outputs for r in (first, other))),
     ):
         if x != y:
             odd = ", ".join(sorted(set(x) ^ set(y))) or "their order"
@@ -177,11 +177,12 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
         )
     groups_by_id = first.groups("test")
     groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
+    first_scores, other_scores = MetricCollection(task.metrics()), MetricCollection(task.metrics())
+    first_scores.update(said_a[in_a], truth)
+    other_scores.update(said_b[in_b], truth)
     lines = {
-        name: _line(
-            metric, metric.per_image(said_a[in_a], truth), metric.per_image(said_b[in_b], truth), groups
-        )
-        for name, metric in task.metrics().items()
+        name: _line(metric, metric.stats, other_scores[name].stats, groups)
+        for name, metric in first_scores.items()
     }
     return Pair(a, b, len(common), (len(ids_a) - len(common), len(ids_b) - len(common)), lines)
 
@@ -215,7 +216,7 @@ def _notes(runs: list[Run], pairs: list[Pair]) -> list[str]:
         for pair in pairs
         if any(pair.alone)
     ]
-    if len({r.facts["data"]["fingerprint"] for r in runs}) > 1:
+    if len({r.record.data.fingerprint for r in runs}) > 1:
         notes.append(
             "The runs were made with data of different fingerprints: images are matched by name and label."
         )

@@ -20,7 +20,8 @@ from sightline.data.open import open_data
 from sightline.data.split import splits_from_json
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
-from sightline.evaluation import conclusions
+from sightline.evaluation import conclusions, scoring, test_ledger
+from sightline.evaluation.attempt import exhibits
 from sightline.evaluation.run_data import as_trained, open_own, same_question
 from sightline.inference import threads
 from sightline.inference.model_folder import restore
@@ -64,18 +65,18 @@ def run(
         is_own, dataset = True, mine
     part, name = _part(dataset, split)
     held = mine.subset(mine.where("test")) if mine is not None and name == "all" else part
-    looks = conclusions.look_at_test(opened_run, held, "evaluate") if name in ("test", "all") else 0
+    looks = test_ledger.record_test_access(opened_run, held, "evaluate") if name in ("test", "all") else 0
     devices = Devices.start(device)
     settings = model.settings
     loader = batches(part, model.settings, batch_size=64)
     model = model.to(devices.device)
     with threads.few([model], 64, devices):
         prediction = predict(model, loader, devices)
-    scores, metrics = conclusions.scored(task, prediction.prediction, prediction.truth, part.groups)
+    scores, metrics = scoring.score(task, prediction.prediction, prediction.truth, part.groups)
     results = Results(task.card.name, dataset.name, name, len(part), scores)
     results.verdicts = conclusions.verdicts(task, results, metrics, {}, part.groups, prediction.truth)
     results.verdicts += _doubts(opened_run, dataset, part, is_own, name, looks)
-    results.exhibits = conclusions.exhibits(
+    results.exhibits = exhibits(
         task, prediction.prediction, prediction.truth, prediction.ids, settings, results.verdicts
     )
     results.extra = {"run": str(opened_run.path), "looks": looks}
@@ -97,8 +98,8 @@ def _opened(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
-        span, exif = run.facts["settings"].get("pixel_range"), run.facts["asked"].get("exif")
+        truth = TASKS.load(run.record.settings["task"]).CARD.truth
+        span, exif = run.record.settings.get("pixel_range"), run.record.arguments.get("exif")
         return open_data(
             str(data),
             truth=truth,
@@ -134,7 +135,7 @@ def _doubts(run: Run, dataset: Dataset, part: Dataset, is_own: bool, name: str, 
             f"{shared} of these images have the names of images that the model was trained on. If they are "
             "the same, the score says little about new images."
         )
-    if is_own and dataset.fingerprint() != run.facts["data"]["fingerprint"]:
+    if is_own and dataset.fingerprint() != run.record.data.fingerprint:
         sentences.append(
             "The data have changed since the run was trained: an image, a label or a name is new."
         )

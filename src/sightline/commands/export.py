@@ -249,7 +249,7 @@ def _precision(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> s
 
 def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) -> dict[str, Any]:
     """What travels in the file: all that is needed to use it, and where it comes from."""
-    data, card = run.facts["data"], graph.model.card
+    data, card = run.record.data, graph.model.card
     scores = (run.results.scores if (run.path / "results.json").is_file() else {}) or {}
     metric = next(({"name": k, **asdict(s)} for k, s in scores.items()), None)
     return {
@@ -261,10 +261,10 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) ->
         "inside": graph.inside,
         "answers": list(graph.names),
         "settings": settings,
-        "outputs": data["outputs"],
+        "outputs": list(data.outputs),
         "metric": metric,
         "licence": licence,
-        "data": data["fingerprint"],
+        "data": data.fingerprint,
         "run": run.path.name,
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }

@@ -17,8 +17,7 @@ from sightline.inference.presenters import kind_of
 from sightline.inference.promptable import predictor as predictor_for
 from sightline.inference.sources import Answer, Sources
 from sightline.inference.summary import SHOWN, Predicted
-from sightline.inference.writers import ALL_SCORES, Setting, form_of
-from sightline.inference.writers import writer as writer_of
+from sightline.inference.writers import WriterContext, form_of, open_writer, unfiltered
 
 
 def run(
@@ -55,11 +54,11 @@ def run(
     sources = Sources(source, stream, settings.get("pixel_range"))
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
     wish = Wish(kind, names, top, least_of(settings, min_score), chosen, sources.films)
-    measured = replace(wish, least=0.0) if form in ALL_SCORES and min_score is None else None
+    measured = replace(wish, least=0.0) if unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and summary.out is not None:
-        writer = writer_of(form, Setting(summary.out, kind, names, ids, sources, str(run)))
+        writer = open_writer(form, WriterContext(summary.out, kind, names, ids, sources, str(run)))
     with _named(summary.out or crops), cut_out(crops, kind, sources, names) as cut, writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):

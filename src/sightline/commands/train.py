@@ -77,7 +77,7 @@ def resume(given: Mapping[str, Any]) -> Run:
     """
     wish = resumed(given)
     run = Run.open(wish.path)
-    go_on = cross_validation.resume if "folds" in run.facts else session.resume
+    go_on = cross_validation.resume if run.record.folds is not None else session.resume
     return go_on(run, wish.data, wish.device, wish.data_dir)
 
 

@@ -23,8 +23,16 @@ from sightline.training.plan import make_plan
 from sightline.training.prepare_data import look_at
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import resumed, same_data
-from sightline.training.runner import facts
-from sightline.training.search import FILE, Search, library, run_trials, score_of, version
+from sightline.training.runner import run_record
+from sightline.training.search import (
+    FILE,
+    Search,
+    check_searchable,
+    library,
+    run_trials,
+    score_of,
+    version,
+)
 
 
 @dataclass(frozen=True)
@@ -78,18 +86,13 @@ def run(
     )  # fmt: skip
     prepared = look_at(arguments)
     first = seen_images.checked(make_plan(arguments, prepared))
+    check_searchable(first)
     for line in first.notes:
         say(line)
     folder = Path(out) if out else Run.free(f"{prepared.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out, or go on with it: --resume {folder}.")
-    record = {
-        "verb": "tune",
-        **facts(first),
-        "trials": trials,
-        "began": _digest(arguments),
-        "optuna": version(),
-    }
+    record = run_record(first, "tune", trials=trials, began=_digest(arguments), optuna=version())
     whole = Run.create(folder, record)
     storage.write_json(folder / "splits.json", splits_to_json(first.dataset, first.dataset.splits))
     return _searched(Search(arguments, prepared, first, whole, []))
@@ -109,18 +112,18 @@ def resume(given: Mapping[str, Any]) -> Searched:
     wish = resumed(given)
     _one_process()
     whole = Run.open(wish.path)
-    if whole.facts["verb"] != "tune":
+    if whole.record.command != "tune":
         raise UsageError(
             f"{wish.path} is no search. Go on with `sightline train {wish.data} --resume {wish.path}`."
         )
-    if "trials" not in whole.facts:
+    if whole.record.trials is None:
         raise UsageError(f"{wish.path} is one trial. Go on with the search: --resume {wish.path.parent}.")
-    if whole.facts["state"] == "done":
+    if whole.record.status == "done":
         raise UsageError(
             f"{wish.path} is finished: there is nothing to resume. See {wish.path / FILE}, or start another "
             "search with --out."
         )
-    arguments = Asked(**wish.asked(whole.facts["asked"]))
+    arguments = Asked(**wish.asked(whole.record.arguments))
     prepared = look_at(arguments)
     splits_file = wish.path / "splits.json"  # where it was stopped at once there is none: made as it was then
     stored = json.loads(splits_file.read_text(encoding="utf-8")) if splits_file.is_file() else None
@@ -128,7 +131,7 @@ def resume(given: Mapping[str, Any]) -> Searched:
         arguments, prepared, splits=None if stored is None else splits_from_json(prepared.dataset, stored)
     )
     same_data(whole, first.dataset, wish.data)
-    if _digest(arguments) != whole.facts["began"]:
+    if _digest(arguments) != whole.record.began:
         raise DataError(f"--weights {arguments.weights} are others than when {wish.path} began. Start anew.")
     say(f"Resuming {wish.path}.")
     file = wish.path / FILE
@@ -154,7 +157,7 @@ def _searched(search: Search) -> Searched:
     rows = [row for row in search.rows if "failed" not in row]
     if not rows:
         raise TrainingFailed("Every trial failed; see the messages above.")
-    folder, wanted = search.whole.path, search.whole.facts["trials"]
+    folder, wanted = search.whole.path, search.whole.record.trials
     ranked = sorted(rows, key=lambda row: score_of(row, search) or 0.0, reverse=True)
     best = {k: v for k, v in ranked[0].items() if k in Recipe.names() and k != "epochs"}
     command = " ".join(f"--{k.replace('_', '-')} {v:.4g}" if isinstance(v, float)

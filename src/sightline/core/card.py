@@ -55,6 +55,7 @@ class ModelCard:
         tuned_backbone: Backbone with installed weights that it starts from where they are wanted, or "".
         tuned_defaults: Recipe values it likes best then, on top of `defaults`.
         tuned_gain: Whether it comes further so in the same time, so that it does unless asked otherwise.
+        trainer: How it is trained: the name of a file in `training/trainers/`.
     """
 
     name: str
@@ -68,6 +69,7 @@ class ModelCard:
     tuned_backbone: str = ""
     tuned_defaults: Mapping[str, Any] = field(default_factory=dict)
     tuned_gain: bool = True
+    trainer: str = "gradient"
 
 
 @dataclass(frozen=True)

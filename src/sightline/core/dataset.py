@@ -13,7 +13,8 @@ import numpy as np
 import torch
 
 from sightline.core.report import Finding
-from sightline.core.sample import Sample, Targets, told
+from sightline.core.sample import Sample, told
+from sightline.core.targets.base import Targets
 
 SPLITS = ("train", "val", "test")
 

@@ -7,13 +7,41 @@ order, and an interval is computed from the same rows with other weights.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 
 from sightline.core.card import MetricCard
 
 Stats = dict[str, np.ndarray]
+_T = TypeVar("_T")
+
+
+class Evaluation:
+    """A prediction beside its truth, with what was computed from both, so that metrics share it.
+
+    Args:
+        prediction: Of N images.
+        truth: Of the same images.
+
+    Attributes:
+        computed: How often each piece of shared work was done, by its name.
+    """
+
+    def __init__(self, prediction: Any, truth: Any) -> None:
+        self.prediction, self.truth = prediction, truth
+        self.computed: Counter[Hashable] = Counter()
+        self._results: dict[Hashable, Any] = {}
+
+    def once(self, name: Hashable, compute: Callable[[], _T]) -> _T:
+        """What `compute` gives; it is called the first time that this name is asked for."""
+        if name not in self._results:
+            self._results[name] = compute()
+            self.computed[name] += 1
+        result: _T = self._results[name]
+        return result
 
 
 class Metric(ABC):
@@ -24,7 +52,7 @@ class Metric(ABC):
         stats: Statistics so far; the first axis of each array is the image.
     """
 
-    card: ClassVar[MetricCard]
+    card: MetricCard
 
     def __init__(self) -> None:
         self._parts: list[Stats] = []
@@ -32,6 +60,10 @@ class Metric(ABC):
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """Sufficient statistics of a batch, one row for each image."""
+
+    def from_evaluation(self, evaluation: Evaluation) -> Stats:
+        """The same of a batch whose work is shared with other metrics; overridden by those that share any."""
+        return self.per_image(evaluation.prediction, evaluation.truth)
 
     @abstractmethod
     def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
@@ -54,7 +86,11 @@ class Metric(ABC):
 
     def update(self, prediction: Any, truth: Any) -> None:
         """Add a batch."""
-        self._parts.append(self.per_image(prediction, truth))
+        self.add(Evaluation(prediction, truth))
+
+    def add(self, evaluation: Evaluation) -> None:
+        """Add a batch whose work is shared with other metrics."""
+        self._parts.append(self.from_evaluation(evaluation))
 
     def merge(self, other: Metric) -> None:
         """Add all statistics of another object."""
@@ -71,3 +107,38 @@ class Metric(ABC):
         """The value over all that was added; nan if that is nothing."""
         stats = self.stats
         return self.value(stats) if stats else float("nan")
+
+
+class MetricCollection(Mapping[str, Metric]):
+    """Metrics by name, which share the work on each batch: however many there are, objects are matched once.
+
+    Args:
+        metrics: Fresh metrics by name.
+
+    Attributes:
+        computed: How often each piece of shared work was done, over all batches.
+    """
+
+    def __init__(self, metrics: Mapping[str, Metric]) -> None:
+        self._metrics = dict(metrics)
+        self.computed: Counter[Hashable] = Counter()
+
+    def update(self, prediction: Any, truth: Any) -> None:
+        """Add a batch to every metric."""
+        evaluation = Evaluation(prediction, truth)
+        for metric in self.values():
+            metric.add(evaluation)
+        self.computed += evaluation.computed
+
+    def compute(self) -> dict[str, float]:
+        """The value of each over all that was added."""
+        return {name: metric.compute() for name, metric in self.items()}
+
+    def __getitem__(self, name: str) -> Metric:
+        return self._metrics[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._metrics)
+
+    def __len__(self) -> int:
+        return len(self._metrics)

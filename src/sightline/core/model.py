@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +13,27 @@ from torch import Tensor, nn
 from sightline.core.card import ModelCard
 from sightline.core.sample import Batch
 from sightline.errors import UsageError
+
+
+@dataclass(frozen=True)
+class OptimizerGroup:
+    """Parameters of a model that are optimized alike.
+
+    Attributes:
+        parameters: What is trained; those without a gradient of their own are left alone.
+        lr_scale: Factor of the recipe's learning rate, so that --lr and the schedule act on all groups.
+        overrides: Settings of the optimizer in place of the recipe's, by the names of torch.optim
+            ("betas", "weight_decay"); weight decay acts on matrices and kernels only.
+        turn: Groups of one turn share a loss, a backward pass and a step. Where there are several turns, each
+            step takes them in order, `Model.loss` is told whose turn it is, and the others are frozen.
+        every: The turn comes in every so many steps (a critic may learn five times as often).
+    """
+
+    parameters: Sequence[nn.Parameter]
+    lr_scale: float = 1.0
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    turn: str = "all"
+    every: int = 1
 
 
 class Model(nn.Module, ABC):
@@ -81,7 +103,6 @@ class Model(nn.Module, ABC):
         """Predictions from outputs: `answer`, then `read`."""
         return cls.read(cls.answer(outputs, settings), settings)
 
-    @abstractmethod
     def loss(
         self,
         batch: Batch,
@@ -89,14 +110,29 @@ class Model(nn.Module, ABC):
         part: str = "all",
         outputs: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """Named scalars: "loss" is minimized, all are logged.
+        """Named scalars; "loss" is minimized, all are logged. Empty for a model without a loss.
 
         Args:
             batch: Images and truths.
             rng: Source of every draw that the loss makes.
-            part: Whose turn it is, where there are several parts.
+            part: Whose turn it is, where groups take turns; "all" in validation.
             outputs: What `forward` gave for this batch, where it is already at hand.
         """
+        del batch, rng, part, outputs
+        return {}
+
+    def fit(self, batches: Iterable[Batch], seed: int) -> str:
+        """Learn from all training images at once, where the card says `trainer="fit"`; what was learnt goes
+        into buffers, which are kept in the run.
+
+        Args:
+            batches: All training images once, as they are, in the order of the data.
+            seed: Seed of every draw.
+
+        Returns:
+            What was fitted, in words.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has trainer 'fit' and no method fit")
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """Distillation losses: named distances of outputs from a teacher's; by default the mean squared
@@ -119,9 +155,18 @@ class Model(nn.Module, ABC):
         """
         raise UsageError(f"Model '{self.card.name}' has no head for --probe. Use --no-probe.")
 
-    def parts(self) -> dict[str, list[nn.Parameter]]:
-        """Trainable parameters by part; several parts have one optimizer each."""
-        return {"all": [p for p in self.parameters() if p.requires_grad]}
+    def optimizer_groups(self) -> Mapping[str, OptimizerGroup]:
+        """Trainable parameters by group; left as it is, one group of all."""
+        return {"all": OptimizerGroup([p for p in self.parameters() if p.requires_grad])}
+
+    def on_step_end(self, step: int, progress: float) -> None:
+        """After each step of the optimizers: moving averages of weights, codebooks. What is kept from step to
+        step lies in buffers, or in parameters without gradients, so that a run can be resumed.
+
+        Args:
+            step: Number of the step, from 1.
+            progress: How much of training is done, in [0, 1].
+        """
 
     def backbone(self) -> nn.Module | None:
         """The part into which weights are loaded and that `--freeze` freezes, or None."""

@@ -17,6 +17,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,9 @@ from torch import Tensor
 
 from sightline import storage
 from sightline.core.report import Exhibit, Results, Table
+from sightline.core.run_record import FORMAT, RunRecord
 from sightline.core.targets import target_type
 from sightline.errors import DataError, SightlineError, UsageError
-
-FORMAT = 1
 
 
 class Run:
@@ -36,22 +36,22 @@ class Run:
 
     Attributes:
         path: The folder.
-        facts: What run.json says.
+        record: The content of run.json.
     """
 
     exit_code = 0
 
-    def __init__(self, path: Path, facts: dict[str, Any]) -> None:
-        self.path, self.facts = path, facts
+    def __init__(self, path: Path, record: RunRecord) -> None:
+        self.path, self.record = path, record
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.facts.get('state')})"
+        return f"Run({str(self.path)!r}, {self.record.status})"
 
     def __fspath__(self) -> str:
         return str(self.path)
 
     @classmethod
-    def create(cls, path: Path, facts: Mapping[str, Any], *, overwrite: bool = False) -> Run:
+    def create(cls, path: Path, record: RunRecord, *, overwrite: bool = False) -> Run:
         """Create the folder.
 
         Raises:
@@ -72,7 +72,7 @@ class Run:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise SightlineError(f"{path} cannot be made: {error.strerror}. Choose another --out.") from error
-        run = cls(path, {"format": FORMAT, "state": "running", **facts})
+        run = cls(path, record)
         run.update()
         return run
 
@@ -85,17 +85,16 @@ class Run:
         """
         path = Path(path)
         try:
-            facts = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            content = json.loads((path / "run.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise DataError(f"{path} is no run folder: it has no run.json.") from None
         except (OSError, ValueError) as error:
             raise DataError(f"{path}/run.json cannot be read: {error}.") from error
-        if facts.get("format", 0) > FORMAT:
-            raise DataError(
-                f"{path} was written in format {facts['format']} by Sightline {facts.get('sightline')}; "
-                f"this one reads up to {FORMAT}. Update: pip install -U sightline."
-            )
-        return cls(path, facts)
+        try:
+            record = RunRecord.from_json(content)
+        except DataError as error:
+            raise DataError(f"{path}/run.json is not as Sightline writes it: {error}.") from error
+        return cls(path, record)
 
     @staticmethod
     def free(name: str, root: Path = Path("runs")) -> Path:
@@ -105,10 +104,10 @@ class Run:
         taken = [int(m[1]) for p in root.glob(f"{name}-*") if (m := pattern.fullmatch(p.name))]
         return root / f"{name}-{max(taken, default=0) + 1}"
 
-    def update(self, **facts: Any) -> None:
-        """Change run.json."""
-        self.facts.update(facts)
-        storage.write_json(self.path / "run.json", self.facts)
+    def update(self, **changes: Any) -> None:
+        """Change attributes of the record, and write run.json."""
+        self.record = replace(self.record, **changes)
+        storage.write_json(self.path / "run.json", self.record.to_json())
 
     def lock(self) -> None:
         """Lock the folder for this process.
@@ -223,7 +222,7 @@ class Run:
     @property
     def classes(self) -> tuple[str, ...]:
         """Class names, in index order."""
-        return tuple(self.facts.get("data", {}).get("classes") or ())
+        return self.record.data.classes
 
     @property
     def results(self) -> Results:
@@ -235,7 +234,7 @@ class Run:
         file = self.path / "results.json"
         if not file.is_file():
             raise DataError(
-                f"{self.path} has no results yet (state: {self.facts.get('state')}). "
+                f"{self.path} has no results yet (state: {self.record.status}). "
                 f"Go on with --resume {self.path}."
             )
         return Results.from_json(json.loads(file.read_text(encoding="utf-8")))
@@ -244,7 +243,7 @@ class Run:
         """Location, settings and results of the run."""
         done = (self.path / "results.json").is_file()
         results = self.results.to_json() if done else None
-        return {"run": str(self.path), "state": self.facts.get("state"), "results": results}
+        return {"run": str(self.path), "state": self.record.status, "results": results}
 
     def exhibits(self) -> list[Exhibit]:
         """The score table, for the terminal."""

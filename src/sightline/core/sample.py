@@ -4,40 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-
-class Targets(Protocol):
-    """Interface of all target types; see `core/targets/`."""
-
-    kind: str
-
-    @property
-    def says(self) -> str:
-        """Description of each image's target, for people."""
-
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: Any) -> Any: ...
-    def to(self, device: torch.device | str) -> Any:
-        """The same on another device."""
-
-    def packed(self) -> Any:
-        """A compressed copy, for storage in memory."""
-
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Any:
-        """Warp: the same targets after their images were transformed by (B, 2, 3) affine matrices, in
-        pixels, and clipped to (B, 2) heights and widths; parts with a remaining share of at most `least`
-        are dropped.
-        """
-
-    def summary(self, classes: int) -> dict[str, Any]:
-        """Statistics for `DataInfo`: some of `multi`, `counts` and `range`."""
-
-    def to_json(self) -> list[Any]:
-        """One entry for each image."""
+from sightline.core.targets.base import Targets
 
 
 @dataclass(frozen=True)
@@ -89,11 +61,9 @@ class Batch:
         return prediction.moved(inverse(self.places), self.sizes)
 
 
-def told(targets: Any) -> list[Any]:
+def told(targets: Targets) -> list[Any]:
     """Canonical JSON: one entry for each image, the same for equal targets on every machine."""
-    # Compressed maps are told by digests: their bytes differ from build to build of the library.
-    entries: list[Any] = getattr(targets, "digests", targets.to_json)()
-    return entries
+    return targets.digests()
 
 
 def inverse(places: Tensor) -> Tensor:

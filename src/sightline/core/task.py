@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,13 +15,14 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding
 from sightline.core.sample import Batch
+from sightline.core.targets.base import Targets
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 
 
 @dataclass(frozen=True)
 class DataInfo:
-    """Facts about the data that a task and a model need before they are built. JSON-able.
+    """What a task and a model must know of the data before they are built. JSON-able.
 
     Attributes:
         classes: Class table, or None.
@@ -34,6 +35,7 @@ class DataInfo:
         multi: Whether an image may have several labels.
         counts: Training images, or objects in them, of each class (empty without classes).
         range: Per output (mean, std) of the training truths, for regression.
+        statistics: What else a kind of target says of them (`Targets.summary`), by name.
     """
 
     classes: Classes | None
@@ -46,6 +48,7 @@ class DataInfo:
     multi: bool = False
     counts: tuple[int, ...] = ()
     range: tuple[tuple[float, float], ...] = ()
+    statistics: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,9 +103,9 @@ class Task(ABC):
     def metrics(self) -> Mapping[str, Metric]:
         """Fresh metrics by name, the main one first."""
 
-    @abstractmethod
     def baselines(self) -> list[Baseline]:
-        """Baselines; the first one does not use pixels."""
+        """Cheap answers that stand beside the network, if any; the first one does not look at pixels."""
+        return []
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         """Augmentation of training batches, or None.
@@ -122,11 +125,12 @@ class Task(ABC):
         del prediction, truth
         return {}
 
-    @abstractmethod
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
         """Report items for the predictions on one split; `settings` are those of the model."""
+        del prediction, truth, ids, settings
+        return []
 
     def doubts(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
@@ -151,7 +155,6 @@ class Task(ABC):
         """One flat row for each image, for CSV and tables."""
 
     @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """(N,) int labels for a stratified split, or None."""
-        del targets
-        return None
+    def strata(targets: Targets) -> np.ndarray | None:
+        """(N,) int: what a random split keeps in proportion, or None; as the kind of target has it."""
+        return targets.stratify_labels()

@@ -1,202 +1,26 @@
-"""Evaluation of a trained model: calibrate on validation, open the test set, compare with the baselines."""
+"""Sentences that the scores of a run allow."""
 
 from __future__ import annotations
 
-import json
 import math
-import time
-import traceback
-from collections.abc import Callable, Container, Mapping, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 
-from sightline.console import say, track
-from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Finding, Results, Score
+from sightline.core.report import Finding, Results
 from sightline.core.run import Run
-from sightline.core.sample import Batch
-from sightline.core.task import Baseline, Task
-from sightline.data.io.pixels import picture
-from sightline.data.loading.preprocess import seen
-from sightline.errors import Interrupted, SightlineError
-from sightline.evaluation.frozen_features import Frozen
+from sightline.core.task import Task
 from sightline.inference.predict_batches import Predicted
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
 
-T = TypeVar("T")
-
-LOOKED_AT = 5000
-"""Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
 FEW = 100
 """Test images below which the report says that they are few."""
 VERY_FEW, FOLDS = 50, 5
 """Test images below which so many folds are offered."""
-
-
-def scored(
-    task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
-) -> tuple[dict[str, Score], dict[str, Metric]]:
-    """Compute every metric of the task with its interval; also the metrics with their statistics."""
-    metrics = dict(task.metrics())
-    scores = {}
-    for name, metric in metrics.items():
-        metric.update(prediction, truth)
-        scores[name] = intervals.score(metric, metric.stats, groups=groups)
-    return scores, metrics
-
-
-def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -> T:
-    """Result of `make`, or `otherwise` if it fails: additions must not cost the scores.
-
-    Args:
-        what: Its name, as the first words of a sentence.
-        make: Makes it.
-        otherwise: What stands in for it.
-        failed: Gets a sentence on what failed, which is said too.
-
-    Raises:
-        Interrupted: If the user stopped it.
-    """
-    try:
-        return make()
-    except Interrupted:
-        raise
-    except Exception as error:
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
-        text = f"{what} failed and is left out ({where}: {error}). The scores do not depend on it."
-        say(text)
-        failed.append(text)
-        return otherwise
-
-
-def baselines(
-    task: Task,
-    train: Dataset,
-    test: Dataset,
-    settings: Mapping[str, Any],
-    frozen: Frozen | None,
-    failed: list[str],
-) -> dict[str, Any]:
-    """Predictions of every baseline on the test items.
-
-    Args:
-        task: The task.
-        train: What they learn from.
-        test: What they answer.
-        settings: Of the model.
-        frozen: The installed network, or None where the images are no photographs or it is not there.
-        failed: Gets a sentence on each that failed and is left out.
-    """
-    predictions: dict[str, Any] = {}
-
-    def ask(baseline: Baseline, answer: Callable[[], Any]) -> None:
-        prediction = attempt(f"The baseline {baseline.name}", answer, None, failed)
-        if prediction is not None:
-            predictions[baseline.name] = prediction
-
-    for baseline in task.baselines():
-        if not baseline.frozen:
-            ask(baseline, partial(_answers, baseline, train, test, settings))
-        elif frozen is not None and baseline.maps:
-            ask(baseline, partial(_mapped, baseline, train, test, settings, frozen))
-    waiting = [b for b in task.baselines() if b.frozen and not b.maps]
-    if frozen is None or not waiting:
-        return predictions
-    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
-    look = partial(_features, frozen, part, test)
-    features = attempt("The look through the frozen network", look, None, failed)
-    if features is None:
-        return predictions
-    for baseline in waiting:
-        ask(baseline, partial(_on_features, baseline, part, *features))
-    return predictions
-
-
-def _features(frozen: Frozen, train: Dataset, test: Dataset) -> tuple[Any, Any]:
-    """(N, D) features of the training and of the test items."""
-    started = time.monotonic()
-    train_features, test_features = frozen.features(train), frozen.features(test)
-    say(f"frozen    features of {len(train) + len(test)} images ({time.monotonic() - started:.1f} s)")
-    return train_features, test_features
-
-
-def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_features: Any) -> Any:
-    """Predictions of a baseline on frozen features for the test items."""
-    started = time.monotonic()
-    prediction = baseline.fit(train_features, train.targets)(test_features)
-    say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
-    return prediction
-
-
-def exhibits(
-    task: Task,
-    prediction: Any,
-    truth: Any,
-    ids: list[str],
-    settings: Mapping[str, Any],
-    failed: list[str],
-) -> list[Exhibit]:
-    """Report items of the predictions; none, and a sentence in `failed`, if the task raises."""
-    make = partial(task.exhibits, prediction, truth, ids, settings)
-    return attempt("The closer look", make, [], failed)
-
-
-def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
-    """Predictions of a baseline for the test items, in pixels of the stored images."""
-    size, most = _looks(baseline, settings)
-    order = np.random.default_rng(0).permutation(len(train))
-    chosen = np.sort(order[:most] if baseline.looks else order)
-    truth = seen(train.targets[torch.from_numpy(chosen)], size, settings["fit"])[0]
-    images = _small(train, settings, chosen, size) if baseline.looks else None
-    started, taken = time.monotonic(), 0.0
-    answer = baseline.fit(images, truth)
-    taken += time.monotonic() - started
-    parts = []
-    for start in range(0, len(test), most):
-        where = np.arange(start, min(start + most, len(test)))
-        pictures = _small(test, settings, where, size)
-        _, *places = seen(test.targets[torch.from_numpy(where)], size, settings["fit"])
-        started = time.monotonic()
-        parts.append(Batch(torch.empty(0), None, (), *places).back(answer(pictures)))
-        taken += time.monotonic() - started
-    say(f"baseline  {baseline.name}: {baseline.summary} ({taken:.1f} s)")
-    return type(parts[0]).cat(parts)
-
-
-def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
-    """Input size (height, width) of a baseline, and its batch size."""
-    h, w = settings["size"]
-    scale = min(1.0, baseline.side / max(h, w))
-    return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
-
-
-def _mapped(
-    baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
-) -> Any:
-    """Predictions of a baseline on frozen maps for the test items, in pixels of the stored images."""
-    size, most = _looks(baseline, settings)
-    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
-    started = time.monotonic()
-    answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
-    _, *places = seen(test.targets, size, settings["fit"])
-    prediction = Batch(torch.empty(0), None, (), *places).back(answer(frozen.maps(test, size)))
-    say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
-    return prediction
-
-
-def _small(
-    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, int]
-) -> np.ndarray:
-    fit, channels = settings["fit"], settings["channels"]
-    look = (picture(dataset.pixels, int(i), size, fit, channels) for i in where)
-    return np.stack(list(track(look, "pictures for the baselines", len(where))))
 
 
 def verdicts(
@@ -212,9 +36,9 @@ def verdicts(
     metric = network[main]
     card = metric.card
     part = "all images" if results.split == "all" else results.split
-    sentences = [f"{capital(main)} on {part}: {results.scores[main].text(card.percent)}."]
+    sentences = [f"{capitalized(main)} on {part}: {results.scores[main].text(card.percent)}."]
     if limit := metric.limit(truth):
-        sentences.append(f"{capital(main)} {limit}.")
+        sentences.append(f"{capitalized(main)} {limit}.")
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
         d = pair.difference
@@ -247,15 +71,15 @@ def verdicts(
     return sentences
 
 
-def capital(name: str) -> str:
-    """Capitalize a score's name; names with capitals of their own stay (mAP50)."""
+def capitalized(name: str) -> str:
+    """A score's name as the first word of a sentence; names with capitals of their own stay (mAP50)."""
     return name if any(map(str.isupper, name)) else name.capitalize()
 
 
-def without_leaks(
+def scores_without_leaks(
     task: Task, findings: Sequence[Finding], predictions: Predicted, groups: np.ndarray | None
 ) -> list[str]:
-    """Main score without test images that have a duplicate in another part of the split."""
+    """The main score without the test images that have a copy in another part of the split."""
     leaks = [f for f in findings if f.name.endswith("-across-splits") and f.items]
     leaked = {item for f in leaks for line in f.items for item in line.split(" = ")}
     return without(
@@ -282,28 +106,9 @@ def without(
     ]
 
 
-def look_at_test(run: Run, dataset: Dataset, verb: str) -> int:
-    """Record a use of the test items in the ledger; returns the number of uses, including this one.
-
-    Counts the looks of all runs in the folder that holds this one.
-    """
-    name = dataset.fingerprint()
-    entry = {"test": name, "verb": verb, "run": run.path.name, "time": time.strftime("%Y-%m-%d %H:%M:%S")}
-    try:
-        with (run.path / "ledger.jsonl").open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(entry) + "\n")
-    except OSError as error:
-        raise SightlineError(f"{run.path}/ledger.jsonl could not be written: {error.strerror}.") from error
-    looks = 0
-    for file in run.path.absolute().parent.glob("*/ledger.jsonl"):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            looks += json.loads(line).get("test") == name
-    return looks
-
-
-def diagnose(run: Run) -> list[str]:
-    """Detect underfitting and overfitting from the learning curves."""
-    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"]]
+def diagnose_training(run: Run) -> list[str]:
+    """Under- and overfitting, named from the curves, where they show it."""
+    events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"] and "train_loss" in e]
     if len(events) < 5:
         return []
     train = np.array([e["train_loss"] for e in events], dtype=float)
@@ -356,20 +161,3 @@ def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]
             f"{results.n}."
         )
     return sentences
-
-
-def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
-    """Cost of the run: seconds, energy if it can be measured, parameters, FLOPs of one image."""
-    from torch.utils.flop_counter import FlopCounterMode
-
-    device = next(model.parameters()).device
-    image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model.eval()(image)
-    return {
-        "seconds": round(elapsed, 1),
-        "joules": run.facts.get("joules"),
-        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
-        "flops": counter.get_total_flops(),
-        "device": str(device),
-    }

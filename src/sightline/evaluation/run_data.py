@@ -43,7 +43,7 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     Raises:
         DataError: If they cannot be found or read.
     """
-    arguments, at = run.facts["asked"], data
+    arguments, at = run.record.arguments, data
     data_dir = arguments["data_dir"]
     if at is None:
         at = next((str(p) for p in _places(run, arguments["data"]) if p.exists()), arguments["data"])
@@ -54,11 +54,11 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     try:
         return open_data(
             at,
-            truth=TASKS.load(run.facts["settings"]["task"]).CARD.truth,
+            truth=TASKS.load(run.record.settings["task"]).CARD.truth,
             format=arguments["format"],
             target=arguments["target"],
             exif=arguments.get("exif"),
-            pixel_range=run.facts["settings"].get("pixel_range"),
+            pixel_range=run.record.settings.get("pixel_range"),
             data_dir=None if data_dir is None else Path(data_dir),
         )
     except DataError as error:
@@ -121,7 +121,7 @@ def as_trained(dataset: Dataset, run: Run) -> Dataset | None:
         return None
     more = len(dataset) - len(keep)
     part = dataset.subset(np.array(keep))
-    if part.fingerprint() != run.facts["data"]["fingerprint"]:
+    if part.fingerprint() != run.record.data.fingerprint:
         return None
     if more:
         say(f"{more} images that {run.path} did not have lie beside its own.")
@@ -138,7 +138,7 @@ def same_question(dataset: Dataset, run: Run, settings: dict[str, Any]) -> Datas
     if multi != bool(settings.get("multi", False)):
         several = "one label" if multi else "several labels"
         raise DataError(f"{dataset.name} does not fit: the model gives {several} an image, these data not.")
-    names = tuple(run.facts["data"]["outputs"])
+    names = tuple(run.record.data.outputs)
     if dataset.outputs != names:
         raise DataError(
             f"{dataset.name} gives {', '.join(dataset.outputs)}; the model gives {', '.join(names)}. "

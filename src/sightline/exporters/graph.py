@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from sightline.core.model import Model
 from sightline.errors import UsageError
 from sightline.models.detection.suppression import final
+from sightline.runtime.targets import TARGETS, target_type
 
 FORMAT = 1
 """Version of the document in the file."""
@@ -22,9 +23,6 @@ KEY = "sightline"
 """Under which the file has it."""
 INPUT = "images"
 Inside = Literal["all", "none", "final", "picture"]
-
-WHOLE: tuple[set[str], ...] = ({"scores"}, {"value"}, {"classes"}, {"boxes", "scores", "labels"})
-"""Answers that can be given in the pixels of a stored picture."""
 
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
@@ -78,7 +76,7 @@ class Graph(nn.Module):
     def _plain(self, answer: dict[str, Tensor]) -> bool:
         """Whether no NMS is needed for predictions of a stored image; validated."""
         tiles = bool(self.model.settings.get("tile"))
-        if tiles or set(answer) not in WHOLE:
+        if tiles or set(answer) not in _placed():
             why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
             raise UsageError(
                 f"--inside picture cannot be: model '{self.model.card.name}' {why}. Take --inside all."
@@ -107,6 +105,11 @@ class Graph(nn.Module):
     def prepared(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) uint8 in the graph's input format."""
         return images if self.inside != "none" else (images.float() / 255 - self.model.mean) / self.model.std
+
+
+def _placed() -> list[set[str]]:
+    """Answers that can be given in the pixels of a stored picture."""
+    return [set(kind.outputs) for kind in map(target_type, TARGETS.names()) if kind.placed]
 
 
 @dataclass(frozen=True)

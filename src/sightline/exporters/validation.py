@@ -20,7 +20,7 @@ from sightline.core.report import Score
 from sightline.core.task import Task
 from sightline.data.loading.preprocess import view
 from sightline.data.loading.tiles import batches, tiled
-from sightline.evaluation import conclusions
+from sightline.evaluation import scoring
 from sightline.exporters.drift import LIMIT, apart, first
 from sightline.exporters.graph import Array, Graph, Runner, traced
 from sightline.exporters.nms_graph import suppresses
@@ -103,12 +103,12 @@ def gate(
         comparison.add(batch)
     before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
     name = task.card.score
-    scores, metrics = conclusions.scored(task, before, loader.targets, part.groups)
-    others, _ = conclusions.scored(task, after, loader.targets, part.groups)
+    scores, metrics = scoring.score(task, before, loader.targets, part.groups)
+    others, _ = scoring.score(task, after, loader.targets, part.groups)
     card = metrics[name].card
     fell = (scores[name].value - others[name].value) * (1 if card.higher_is_better else -1)
     fell *= 100 if card.best == 1 else 100 / max(abs(scores[name].value), 1e-9)
-    changed = sum(_differ(before[i], after[i]) for i in range(len(part)))
+    changed = int(before.differs(after).sum())
     result = Gate(name, scores[name], others[name], fell, tolerance, comparison.apart, changed, len(part))
     why = _why(result, comparison)
     if not why and exact:
@@ -292,14 +292,3 @@ def _apart(truth: Array, outputs: Array, loose: bool) -> float:
     if truth.dtype.kind in "iub":
         return float((truth != outputs).mean()) if truth.size else 0.0
     return apart(truth, outputs)
-
-
-def _differ(a: Any, b: Any) -> bool:
-    """Whether two predictions of an image differ: in class, classes of pixels or objects, or a number by
-    more than a thousandth.
-    """
-    if hasattr(a, "maps"):
-        return bool((a.map(0) != b.map(0)).any())
-    if hasattr(a, "boxes"):
-        return sorted(a.labels.tolist()) != sorted(b.labels.tolist())
-    return not torch.allclose(a.value.double(), b.value.double(), rtol=1e-3)

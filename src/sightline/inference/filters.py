@@ -9,10 +9,10 @@ from typing import Any
 from sightline.core.predictor import Outcome
 from sightline.core.task import Task
 from sightline.errors import UnknownName, UsageError
-from sightline.inference.presenters import Kind, objects, only
+from sightline.inference.presenters import Kind, details, only
 from sightline.inference.sources import Answer
-from sightline.runtime.answers import THRESHOLD
 from sightline.runtime.rows import Row
+from sightline.runtime.targets.instances import THRESHOLD
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ def kept(task: Task, answer: Answer, wish: Wish) -> Answer:
     """Apply the filter to a prediction; its row gets the path."""
     outcome = counted(task, answer.outcome, wish)
     prediction, row = outcome.prediction, outcome.row
-    if wish.kind.objects and not outcome.error:
-        row = {**row, "boxes": objects(prediction, wish.names)}
+    if not outcome.error:
+        row = {**row, **details(prediction, wish.names)}
     where: Row = {"path": outcome.id}
     if wish.seconds and answer.input.seconds is not None:
         where["seconds"] = round(answer.input.seconds, 6)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.core.model import Model
-from sightline.core.run import FORMAT
+from sightline.core.run_record import FORMAT
 from sightline.core.task import Task
 from sightline.errors import DataError
 from sightline.models.surgery import layer_widths

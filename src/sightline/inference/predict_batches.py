@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -43,7 +44,7 @@ class Predicted:
         prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
         truth: Their truths.
         ids: Their names.
-        loss: Mean loss over the images.
+        loss: Mean loss over the images; nan for a model without a loss.
     """
 
     prediction: Any
@@ -82,7 +83,8 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
         moved = batch.to(devices.device)
         with devices.autocast():
             outputs = model(moved.images)
-            total += float(model.loss(moved, rng, outputs=outputs)["loss"]) * len(batch)
+            loss = model.loss(moved, rng, outputs=outputs).get("loss", math.nan)
+            total += float(loss) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
         predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).packed())
         count += len(batch)

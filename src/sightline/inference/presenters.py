@@ -1,44 +1,61 @@
-"""Presentation of predictions by target type: as rows, and as drawings."""
+"""How a prediction of each type of target is told: as rows, and drawn. The types themselves know."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 
+from sightline.core.targets.base import Targets
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.masks import VOID
-from sightline.ops.draw import boxes, captioned, colour_of, enlarged, legend, regions
-from sightline.ops.draw import objects as paint
-from sightline.runtime import rows
-from sightline.runtime.rows import OBJECT, Row
+from sightline.runtime.rows import Row
+from sightline.runtime.targets import arrays_of, target_type
+from sightline.runtime.targets.base import TargetArrays
 
 
 @dataclass(frozen=True)
 class Kind:
-    """Presentation of one target type. All functions take the prediction and flat row of one image.
+    """How one type of target is told. All functions take the prediction and flat row of one image.
 
     Attributes:
-        columns: Of a table, given the row.
-        table: Rows of a table: one an image, or one an object.
-        drawn: (H, W, 3) picture of a picture (H, W, C), with the prediction on it.
-        objects: Whether it holds objects with boxes.
-        maps: Whether it holds a class for each pixel.
+        target: The type, for one image.
     """
 
-    columns: Callable[[Row], list[str]]
-    table: Callable[[Any, Row, Sequence[str]], list[Row]]
-    drawn: Callable[[np.ndarray, Any, Row, Sequence[str]], np.ndarray]
-    objects: bool = False
-    maps: bool = False
+    target: type[TargetArrays]
+
+    @property
+    def objects(self) -> bool:
+        """Whether it holds objects with boxes."""
+        return self.target.objects
+
+    @property
+    def maps(self) -> bool:
+        """Whether it holds a class for each pixel."""
+        return self.target.maps
+
+    @property
+    def lists(self) -> tuple[str, ...]:
+        """What `codes` gives, by name."""
+        return self.target.lists
+
+    def columns(self, row: Row) -> list[str]:
+        """Of a table, given the row."""
+        return self.target.columns(row)
+
+    def table(self, prediction: Targets, row: Row, names: Sequence[str]) -> list[Row]:
+        """Rows of a table: one an image, or one an object."""
+        return arrays_of(prediction).table(row, names)
+
+    def drawn(self, image: np.ndarray, prediction: Targets, row: Row, names: Sequence[str]) -> np.ndarray:
+        """(H, W, 3) picture of a picture (H, W, C), with the prediction on it."""
+        return arrays_of(prediction).annotate(image, row, names)
 
 
 def kind_of(name: str) -> Kind:
-    """The entry of a type of target; one that has none of its own is told by its row."""
-    return _KINDS.get(name, _WHOLE)
+    """The entry of a type of target."""
+    return Kind(target_type(name))
 
 
 def only(prediction: Instances, least: float | Sequence[float], classes: Iterable[int] | None) -> Instances:
@@ -54,57 +71,11 @@ def only(prediction: Instances, least: float | Sequence[float], classes: Iterabl
     return prediction.only(keep)
 
 
-def codes(prediction: Instances) -> list[Row]:
-    """COCO's run-length code of the mask of each object of one image: {"size": [h, w], "counts": text}."""
-    return rows.codes(tuple(prediction.sizes[0].tolist()), prediction.masks or ())
+def details(prediction: Targets, names: Sequence[str]) -> Row:
+    """What is said of one image beside its row: of objects "boxes", one row an object."""
+    return arrays_of(prediction).details(names)
 
 
-def objects(prediction: Instances, names: Sequence[str]) -> list[Row]:
-    """One row for each object: class, score (None for a target), and corners in pixels to a thousandth."""
-    scores = None if prediction.scores is None else prediction.scores.tolist()
-    return rows.boxes(names, prediction.labels.tolist(), scores, prediction.boxes.tolist())
-
-
-def _where(row: Row) -> Row:
-    return {k: row[k] for k in ("path", "seconds") if k in row}
-
-
-def _objects_table(prediction: Instances, row: Row, names: Sequence[str]) -> list[Row]:
-    return [{**_where(row), **record} for record in objects(prediction, names)]
-
-
-def _objects_drawn(image: np.ndarray, prediction: Instances, row: Row, names: Sequence[str]) -> np.ndarray:
-    del row
-    large, factor = enlarged(image)
-    scores = None if prediction.scores is None else prediction.scores.numpy()
-    return boxes(large, factor * prediction.boxes.numpy(), prediction.labels.numpy(), scores, names)
-
-
-def _row_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
-    del prediction, names
-    values = {k: v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("p(")}
-    words = (f"{v:.3g}" if isinstance(v, float) else str(v) for v in values.values())
-    return captioned(image, " ".join(words))
-
-
-def _masks_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
-    del row
-    class_map = prediction.map(0)
-    classes = [int(k) for k in np.unique(class_map) if k != VOID]
-    large, _ = enlarged(regions(image, class_map, VOID))
-    return legend(large, [(names[k], colour_of(k)) for k in classes])
-
-
-def _outlines_drawn(image: np.ndarray, prediction: Any, row: Row, names: Sequence[str]) -> np.ndarray:
-    tinted = paint(image, prediction.bitmaps, np.arange(len(prediction.labels)))
-    return _objects_drawn(tinted, prediction, row, names)
-
-
-_WHOLE = Kind(list, lambda prediction, row, names: [row], _row_drawn)
-_KINDS = {
-    "label": _WHOLE,
-    "number": _WHOLE,
-    "instances": Kind(lambda row: [*_where(row), *OBJECT], _objects_table, _objects_drawn, objects=True),
-    "outlines": Kind(lambda row: [*_where(row), *OBJECT], _objects_table, _outlines_drawn, objects=True),
-    "masks": Kind(list, lambda prediction, row, names: [row], _masks_drawn, maps=True),
-}
+def codes(prediction: Targets) -> Row:
+    """What is said of one image last, since it is long: "masks", COCO's run-length code of each object."""
+    return arrays_of(prediction).codes()

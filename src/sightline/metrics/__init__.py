@@ -1,4 +1,4 @@
-"""Metrics, one file each with a class METRIC; confidence intervals and paired comparison over all of them."""
+"""Metrics: a file with a class METRIC each, or with a family in METRICS; intervals and paired tests."""
 
 from __future__ import annotations
 
@@ -8,4 +8,5 @@ METRICS = Folder(
     "sightline.metrics",
     "metric",
     exclude=("functional", "intervals", "compare", "calibration", "detections", "mistakes", "pixels"),
+    table="METRICS",
 )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.metrics.functional.objects import tallies
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -34,8 +34,12 @@ class CellAp(Weighted):
     scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"right", "wrong": (N, 10), "objects": (N,)}; see `_objects.tallies`."""
-        return tallies(prediction, truth)
+        """{"right", "wrong": (N, 10), "objects": (N,)}; see `objects.tallies`."""
+        return self.from_evaluation(Evaluation(prediction, truth))
+
+    def from_evaluation(self, evaluation: Evaluation) -> Stats:
+        """See `per_image`; counted once for all metrics."""
+        return tallies(evaluation)
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

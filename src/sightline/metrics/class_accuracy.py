@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.metrics.functional.pixels import regions, sums
 from sightline.metrics.functional.weighted import Array, Weighted, average
 
@@ -30,8 +30,12 @@ class ClassAccuracy(Weighted):
     scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
-        return regions(prediction, truth)
+        """{"right", "truth", "predicted": (N, 255)}; see `pixels.regions`."""
+        return self.from_evaluation(Evaluation(prediction, truth))
+
+    def from_evaluation(self, evaluation: Evaluation) -> Stats:
+        """See `per_image`; counted once for all metrics."""
+        return regions(evaluation)
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

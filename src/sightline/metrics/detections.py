@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sightline.core.metric import Evaluation
 from sightline.metrics.functional.boxes import RECALLS, by_image, precisions, ranked, sort
 from sightline.metrics.functional.matching import (
     THRESHOLDS,
@@ -59,12 +60,11 @@ class Curve:
         return np.asarray(np.r_[best, 0.0][np.searchsorted(self.recall, recalls, "left")])
 
 
-def curves(prediction: Any, truth: Any, classes: int, measure: Measure = by_boxes) -> list[Curve]:
+def curves(evaluation: Evaluation, classes: int, measure: Measure = by_boxes) -> list[Curve]:
     """Precision and recall of each class at IoU 0.5, matched as COCO does.
 
     Args:
-        prediction: `Instances` with scores.
-        truth: `Instances` of the same images.
+        evaluation: `Instances` with scores, beside those that are there.
         classes: K.
         measure: How two objects overlap: by their boxes, or by their masks.
 
@@ -74,7 +74,7 @@ def curves(prediction: Any, truth: Any, classes: int, measure: Measure = by_boxe
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
-    m = matches(prediction, truth, measure)
+    m, truth = matches(evaluation, measure), evaluation.truth
     keep, counted = m.ignored[:, 0] & 1 == 0, m.counted[:, 0]
     shown = (m.shown.image[keep], m.shown.label[keep], m.shown.score[keep])
     r = sort(
@@ -111,16 +111,13 @@ def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
     return score[last], total[last]
 
 
-def best_threshold(
-    prediction: Any, truth: Any, otherwise: float = 0.25, measure: Measure = by_boxes
-) -> float:
-    """Score threshold with the best mean F1 over the classes.
+def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Measure = by_boxes) -> float:
+    """The confidence from which on detections should be shown: where the mean F1 over classes is best.
 
     Use validation images: what was chosen on a test set looks better there than it is.
 
     Args:
-        prediction: `Instances` with scores.
-        truth: `Instances` of the same images.
+        evaluation: `Instances` with scores, beside those that are there.
         otherwise: The answer where no detection is right.
         measure: See `curves`.
 
@@ -130,8 +127,10 @@ def best_threshold(
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
-    classes = 1 + max(int(x.labels.max()) if len(x.labels) else -1 for x in (prediction, truth))
-    score, f1 = mean_f1(curves(prediction, truth, classes, measure))
+    classes = 1 + max(
+        int(x.labels.max()) if len(x.labels) else -1 for x in (evaluation.prediction, evaluation.truth)
+    )
+    score, f1 = mean_f1(curves(evaluation, classes, measure))
     if not (f1 > 0).any():
         return otherwise
     best = int(f1.argmax())
@@ -139,34 +138,33 @@ def best_threshold(
 
 
 def best_thresholds(
-    prediction: Any, truth: Any, classes: int, otherwise: float = 0.25, measure: Measure = by_boxes
+    evaluation: Evaluation, classes: int, otherwise: float = 0.25, measure: Measure = by_boxes
 ) -> list[float]:
-    """Score threshold of each class with the best F1 of that class.
+    """For each class the confidence from which on its detections should be shown: where its F1 is best.
 
     Args:
-        prediction: `Instances` with scores, of validation images.
-        truth: `Instances` of the same images.
+        evaluation: `Instances` with scores, of validation images, beside those that are there.
         classes: K.
         otherwise: For classes of which no detection is right: that of all classes together.
         measure: See `curves`.
     """
-    common = best_threshold(prediction, truth, otherwise, measure)
+    common = best_threshold(evaluation, otherwise, measure)
     thresholds = []
-    for curve in curves(prediction, truth, classes, measure):
+    for curve in curves(evaluation, classes, measure):
         best = int(curve.f1.argmax()) if len(curve.score) and curve.objects else -1
         useful = best >= 0 and curve.f1[best] > 0
         thresholds.append(float(curve.score[best : best + 2].mean()) if useful else common)
     return thresholds
 
 
-def average_precisions(prediction: Any, truth: Any, classes: int) -> Array:
+def average_precisions(evaluation: Evaluation, classes: int) -> Array:
     """(K, 10) average precision of each class at each of `THRESHOLDS`; nan for classes without objects.
 
-    Their mean is `Ap`, that of the first column `Ap50`.
+    Their mean is mAP50-95, that of the first column mAP50.
     """
-    r = ranked(by_image(prediction, truth), classes)
+    r = ranked(by_image(evaluation), classes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values, defined = precisions(r, np.ones((1, len(truth))))
+        values, defined = precisions(r, np.ones((1, len(evaluation.truth))))
     return np.where(defined[0, :classes, None], values[0, :classes], np.nan)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.metrics.functional.pixels import image_ious, regions
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -32,8 +32,12 @@ class ImageIoU(Weighted):
     scale = "share"
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"right", "truth", "predicted": (N, 255)}; see `_pixels.regions`."""
-        return regions(prediction, truth)
+        """{"right", "truth", "predicted": (N, 255)}; see `pixels.regions`."""
+        return self.from_evaluation(Evaluation(prediction, truth))
+
+    def from_evaluation(self, evaluation: Evaluation) -> Stats:
+        """See `per_image`; counted once for all metrics."""
+        return regions(evaluation)
 
     def values(self, stats: Stats, weights: Array) -> Array:
         """See `Weighted.values`."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from sightline.core.metric import Evaluation
 from sightline.metrics.functional.boxes import precisions, sort
 from sightline.metrics.functional.matching import matches, overlaps
 from sightline.metrics.functional.weighted import Array, array
@@ -55,29 +56,26 @@ class _Case:
     free: Array
 
 
-def mistakes(prediction: Any, truth: Any) -> Mistakes:
-    """Classify every false positive and false negative into one kind of error, and compute the cost of each
-    kind.
+def mistakes(evaluation: Evaluation) -> Mistakes:
+    """Sort every wrong detection and every object not found into one kind, and price the kinds.
 
-    A false positive is tested in this order. It is "localisation" if it overlaps an object of its class by
-    0.1 to 0.5; "classification" if it overlaps an object of another class by 0.5 or more; "duplicate" if it
-    overlaps an object of its class by as much, but another detection has matched it; "background" if it
-    overlaps no object by 0.1; else "both". An object without a match is "missed" if no error of the first two
-    kinds points at it.
+    A wrong detection is, in this order: "localisation" if it overlaps an object of its class by
+    0.1 to 0.5; "classification" if it overlaps one of another class by 0.5 or more; "duplicate"
+    if it overlaps one of its own class by as much, which another detection has found; "background"
+    if it overlaps none by 0.1; else "both". An object not found is "missed" if none of the first
+    two kinds points at it.
 
-    The cost of a kind is the gain in AP50 when its errors are corrected. Of the detections with a wrong class
-    or position that point at an unmatched object, the one with the highest score becomes right and the others
-    are removed. Other false positives are removed. A missed object no longer counts, nor does a class without
-    any other object; if all objects are missed, they are counted as found. Costs do not add up to the
-    missing AP, since one kind hides another. Crowds, difficult objects and detections matched with them are
-    left out.
+    To mend means: of the detections with wrong class or place that point at an object not found
+    the one with the highest score becomes right and the others go; other wrong detections go; a
+    missed object is no longer asked for, nor is a class of which no other object is left; where all objects
+    are missed, mending is to find them. Costs do not add up to what is missing, since one kind hides
+    another. Crowds, difficult objects and what is matched with them stay out of it.
 
     Args:
-        prediction: `Instances` with scores.
-        truth: `Instances` of the same images.
+        evaluation: `Instances` with scores, beside those that are there.
 
     Returns:
-        The error analysis; `ap50` and costs are nan if there are no objects.
+        The mistakes; `ap50` and costs are nan where there are no objects.
 
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
@@ -85,7 +83,8 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
     Source: Bolya et al., TIDE: a general toolbox for identifying object detection errors, ECCV 2020,
     sections 2.2 and 2.3, with the order and the ties of its own code.
     """
-    case = _case(prediction, truth)
+    prediction, truth = evaluation.prediction, evaluation.truth
+    case = _case(evaluation)
     kind, target = _kinds(case, prediction, truth)
     fixable = np.flatnonzero((target >= 0) & np.r_[case.free, False][target])
     missed = case.free.copy()
@@ -110,9 +109,9 @@ def mistakes(prediction: Any, truth: Any) -> Mistakes:
     return Mistakes(plain, {k: max(0.0, v) if v == v else v for k, v in cost.items()}, where)
 
 
-def _case(prediction: Any, truth: Any) -> _Case:
+def _case(evaluation: Evaluation) -> _Case:
     """Match at IoU 0.5, and collect the detections and objects that count."""
-    m = matches(prediction, truth)
+    m, truth = matches(evaluation), evaluation.truth
     keep, objects = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
     right = m.found[keep, 0] & 1 == 1
     free = np.ones(len(m.counted), dtype=bool)

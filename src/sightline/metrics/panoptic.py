@@ -8,7 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.metrics.functional.objects import taken
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, Weighted, array, average
@@ -41,7 +41,11 @@ class PanopticQuality(Weighted):
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
         """{"classes": (N,) bytes}: label, sum of IoU, TP, FP and FN of the classes in each image."""
-        t = taken(prediction, truth, ABOVE)
+        return self.from_evaluation(Evaluation(prediction, truth))
+
+    def from_evaluation(self, evaluation: Evaluation) -> Stats:
+        """See `per_image`; the overlaps of masks are found once for all metrics."""
+        t, truth = taken(evaluation, ABOVE), evaluation.truth
         missed = t.counted & ~t.found[:, 0]
         image = np.r_[t.image, array(truth.image)[missed]].astype(np.int64)
         label = np.r_[t.label, array(truth.labels)[missed]].astype(np.int64)

@@ -38,7 +38,7 @@ class VocAp(Weighted):
     rises = True
 
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"detections", "objects": (N,) bytes}; see `_boxes.packed`."""
+        """{"detections", "objects": (N,) bytes}; see `boxes.packed`."""
         shown, label, place = ordered(prediction, truth), array(truth.labels), array(truth.image)
         apart = flags(truth)[1]
         classes = int(max(label.max(initial=0), shown.label.max(initial=0))) + 1

@@ -71,7 +71,7 @@ def options(name: str) -> type:
         UnknownName: If there is no network of that name.
     """
     if name not in BACKBONES:
-        return _known(name).Options  # type: ignore[no-any-return]
+        return _known(name).TimmOptions  # type: ignore[no-any-return]
     build = BACKBONES.load(name).build
     hints = typing.get_type_hints(build)
     given = ("outputs", "channels", "size", "pretrained")

@@ -38,11 +38,3 @@ def crowded(targets: Instances) -> tuple[NDArray[np.bool_], float]:
     many = np.zeros(len(targets), dtype=bool)
     many[cells[each > JUDGED] // classes] = True
     return many, float(precision.mean()) if has_objects.any() else 1.0
-
-
-def rarest(targets: Instances) -> NDArray[np.int64]:
-    """(N,) the rarest class in each image; -1 for images without objects."""
-    classes = int(targets.labels.max()) + 1 if len(targets.labels) else 1
-    present = targets.present(classes).numpy()
-    rarity = np.where(present, present.sum(0), np.iinfo(np.int64).max)
-    return np.where(present.any(1), rarity.argmin(1), -1)

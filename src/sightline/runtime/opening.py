@@ -10,19 +10,13 @@ import numpy as np
 import onnxruntime
 
 from ..errors import DataError, UsageError
-from .answers import READERS
-from .tiles import can_join
+from .targets import TARGETS, target_type
 
 _SIDE = 2**15
 _RULES: dict[str, Callable[[Any], bool]] = {
     "size": lambda v: len(v) == 2 and all(isinstance(n, int) and 0 < n <= _SIDE for n in v),
     "fit": lambda v: v in ("squash", "crop", "pad"),
     "channels": lambda v: v in (1, 3),
-}
-_OF_OBJECTS: dict[str, Callable[[Any], bool]] = {
-    "conf": lambda v: 0 <= v <= 1,
-    "nms": lambda v: 0 <= v <= 1,
-    "max_objects": lambda v: isinstance(v, int) and v > 0,
 }
 
 
@@ -34,7 +28,7 @@ def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -
         return None
     if not 0 <= score <= 1:
         raise UsageError(f"--min-score must lie in [0, 1]. Received {score}.")
-    if "boxes" not in READERS[card["prediction"]][0]:
+    if not target_type(card["prediction"]).objects:
         raise UsageError("--min-score chooses among objects; this model says one thing of the whole picture.")
     if settings.get("cuts") is None:  # else scores are stretched after they were read
         below = float(np.nextafter(np.float32(score), np.float32(-1)))  # `conf` itself goes
@@ -45,9 +39,10 @@ def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -
 def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     """The model's settings, if this version can read its outputs."""
     kind, settings = card["prediction"], dict(card["settings"])
-    if kind not in READERS:
-        kinds = ", ".join(READERS)
+    if kind not in TARGETS:
+        kinds = ", ".join(TARGETS.names())
         raise DataError(f"{file} predicts '{kind}'; this runtime reads {kinds}. Update sightline-runtime.")
+    target = target_type(kind)
     if card["inside"] == "picture":
         raise DataError(
             f"{file} was exported with --inside picture, for programs that do not bring pictures to size "
@@ -58,11 +53,11 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
             f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
             "is not in it. Export it with --inside all."
         )
-    if settings.get("tile") and not can_join(kind):
+    if settings.get("tile") and not target.located:
         raise DataError(
             f"{file} predicts '{kind}' by tiles, which cannot be joined. Update sightline-runtime."
         )
-    rules = {**_RULES, **(_OF_OBJECTS if "boxes" in READERS[kind][0] else {})}
+    rules = {**_RULES, **target.rules()}
     if settings.get("tile"):
         rules["tile"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
     for name, rule in rules.items():

@@ -16,9 +16,10 @@ from ..data.io.images import decode, size_of
 from ..data.io.walk import home
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
-from . import onnx_file, resize, rows
-from .answers import READERS, needed, read, thresholds
+from . import onnx_file, resize
 from .opening import first_line, least, network, settings_of
+from .targets import target_type
+from .targets.instances import thresholds
 from .tiles import Joined, windows_of
 
 PIXELS = 2**22
@@ -66,7 +67,7 @@ class Answer:
     Attributes:
         id: Path or number of the picture.
         row: The prediction as a flat dict, equal to the toolkit's.
-        prediction: One of the kinds in `answers`, in the pixels of the stored picture; or None.
+        prediction: Of a kind in `targets/`, in the pixels of the stored picture; or None.
         error: Why there is no prediction, or "".
         seconds: When a frame is shown, or None.
     """
@@ -112,6 +113,7 @@ class Session:
         self._file = Path(home(str(file)))
         data, self.card = onnx_file.load(self._file)
         self._settings = settings_of(self.card, self._file)
+        self._target = target_type(self.card["prediction"])
         self._wanted = _wanted(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
         self.tile: int = self._settings.get("tile") or 0
@@ -176,13 +178,13 @@ class Session:
         Raises:
             UsageError: If `min_score` is not in [0, 1], or the model does not look for objects.
         """
-        kind = self.card["prediction"]
         settings, limits = self._wanted
         if min_score is not None:
             settings, limits = _wanted(min_score, self.card, self._settings)
-        wanted = {name: outputs[name] for name in needed(kind, outputs)}
+        wanted = {name: outputs[name] for name in self._target.needed(outputs)}
         answers = []
-        for i, prediction in enumerate(read(kind, wanted, settings, list(stored))):
+        for i, size in enumerate(stored):
+            prediction = self._target.decode({k: v[i] for k, v in wanted.items()}, settings, size)
             if not all(np.isfinite(value[i]).all() for value in wanted.values() if value.dtype.kind == "f"):
                 answers.append(Answer(str(i), error="the model gave numbers that are NaN or infinite"))
                 continue
@@ -192,7 +194,8 @@ class Session:
         return answers
 
     def _row(self, prediction: Any) -> dict[str, Any]:
-        return rows.row(self.card["prediction"], prediction, self.names, self.card.get("outputs") or ())
+        row: dict[str, Any] = prediction.record(self.names, self.card.get("outputs") or ())
+        return row
 
     def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
         """Yield predictions in order; a bad file gives an answer with an error.
@@ -311,7 +314,7 @@ class Session:
                 f"{self._file} should take 'images', uint8 (B, {channels}, {height}, {width}). Found {takes}."
             )
         output_names = {tensor.name for tensor in self._network.get_outputs()}
-        missing = sorted(set(needed(self.card["prediction"], output_names)) - output_names)
+        missing = sorted(set(self._target.needed(output_names)) - output_names)
         if missing:
             raise DataError(
                 f"{self._file} gives no {missing[0]!r}, which its card promises. Export it again."
@@ -325,7 +328,7 @@ def _wanted(
 
     What is too weak for every class is not even read.
     """
-    if score is None and "boxes" not in READERS[card["prediction"]][0]:
+    if score is None and not target_type(card["prediction"]).objects:
         return settings, None
     mine = dict(settings)
     limits = thresholds(mine)

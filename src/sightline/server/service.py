@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sightline.errors import SightlineError
-from sightline.runtime.answers import thresholds
+from sightline.runtime.targets import TARGETS, target_type
+from sightline.runtime.targets.instances import thresholds
 from sightline.server.engine import Engine, starting
 from sightline.server.jobs import Ready, Spec
 from sightline.server.limits import Limits
@@ -121,7 +122,8 @@ class Service:
 
 def finds_objects(card: Mapping[str, Any]) -> bool:
     """Whether a model predicts objects, which have scores."""
-    return card.get("prediction") in ("instances", "outlines")
+    kind = str(card.get("prediction"))
+    return kind in TARGETS and target_type(kind).objects
 
 
 def _least(card: Mapping[str, Any]) -> dict[str, Any]:

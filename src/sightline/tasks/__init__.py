@@ -18,7 +18,7 @@ TASKS = Folder(__name__, "task")
 def task_type(name: str) -> type[Task]:
     """The Task class of a task's folder."""
 
-    task_class: type[Task] = importlib.import_module(f"sightline.tasks.{name}.task").TASK
+    task_class: type[Task] = importlib.import_module(f"{TASKS.load(name).__name__}.task").TASK
     return task_class
 
 

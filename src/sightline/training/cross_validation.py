@@ -16,7 +16,8 @@ from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
 from sightline.data.split import folds, split
 from sightline.errors import UsageError
-from sightline.evaluation import conclusions
+from sightline.evaluation import conclusions, scoring
+from sightline.evaluation.attempt import exhibits
 from sightline.inference.model_folder import read_card
 from sightline.report import page
 from sightline.report.page import Page, Section
@@ -28,7 +29,7 @@ from sightline.training.resumed_arguments import Resumed, same_data
 from sightline.training.run_report import asked as asked_section
 from sightline.training.run_report import data as data_section
 from sightline.training.run_report import finder
-from sightline.training.runner import facts
+from sightline.training.runner import run_record
 
 
 def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
@@ -50,7 +51,7 @@ def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) 
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
     plans = _plans(arguments, k)
     out = out or Run.free(f"{plans[0].dataset.name}-folds")
-    whole = Run.create(out, {"verb": "train", **facts(plans[0]), "folds": k}, overwrite=overwrite)
+    whole = Run.create(out, run_record(plans[0], "train", folds=k), overwrite=overwrite)
     return _carry_out(plans, whole)
 
 
@@ -61,12 +62,12 @@ def resume(whole: Run, data: str, device: str | None, data_dir: Path | None) -> 
         UsageError: If it is finished.
         DataError: If the data have changed.
     """
-    if whole.facts["state"] == "done":
+    if whole.record.status == "done":
         raise UsageError(
             f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
         )
-    arguments = Asked(**Resumed(data, whole.path, device, data_dir).asked(whole.facts["asked"]))
-    plans = _plans(arguments, whole.facts["folds"])
+    arguments = Asked(**Resumed(data, whole.path, device, data_dir).asked(whole.record.arguments))
+    plans = _plans(arguments, whole.record.folds or 0)
     same_data(whole, plans[0].dataset, data)
     say(f"Resuming {whole.path}.")
     return _carry_out(plans, whole)
@@ -91,7 +92,7 @@ def _carry_out(plans: list[Plan], whole: Run) -> Run:
         runs.append(_fold(fold_plan, whole.path / f"fold-{i + 1}"))
     results, parts = _pooled(plans, runs)
     storage.write_json(whole.path / "results.json", results.to_json())
-    whole.update(state="done")
+    whole.update(status="done")
     _report(whole, plans[0], results, parts)
     return whole
 
@@ -101,7 +102,7 @@ def _fold(fold_plan: Plan, folder: Path) -> Run:
     if not (folder / "splits.json").is_file():
         return session.execute_plan(fold_plan, folder, overwrite=folder.exists())
     run = Run.open(folder)
-    if run.facts["state"] == "done":
+    if run.record.status == "done":
         say(f"{folder} is done.")
         return run
     arguments = fold_plan.asked
@@ -139,20 +140,20 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     ids, prediction, truth = all_of("test")
     where = {item: i for i, item in enumerate(dataset.ids)}
     groups = None if dataset.groups is None else dataset.groups[[where[i] for i in ids]]
-    scores, network = conclusions.scored(task, prediction, truth, groups)
+    scores, network = scoring.score(task, prediction, truth, groups)
     results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
     beside = {}
     everywhere = [n for n in runs[0].results.baselines if all(n in run.results.baselines for run in runs)]
     for name in everywhere:
         _, predicted, true = all_of(f"test.{name}")
-        results.baselines[name], beside[name] = conclusions.scored(task, predicted, true, groups)
+        results.baselines[name], beside[name] = scoring.score(task, predicted, true, groups)
     results.verdicts = conclusions.verdicts(task, results, network, beside, groups, truth)
     sentences = (v for run in runs for v in run.results.verdicts)
     results.verdicts += dict.fromkeys(
         v for v in sentences if "is left out" in v
     )  # why a baseline is not there
     settings = read_card(runs[0].path)[1]["settings"]
-    results.exhibits = conclusions.exhibits(task, prediction, truth, ids, settings, results.verdicts)
+    results.exhibits = exhibits(task, prediction, truth, ids, settings, results.verdicts)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
     results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
     Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)
@@ -180,6 +181,6 @@ def _report(run: Run, first: Plan, results: Results, parts: list[Table]) -> None
         Section("Scores", "Over all out-of-fold predictions.", [scoreboard(results), *parts]),
         Section("A closer look", exhibits=results.exhibits),
     ]
-    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.settings['backbone']}."
+    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.why['model'].partition(':')[0]}."
     content = Page(run.path.name, lead, [(first.task.card.score, main.text())], results.verdicts, sections)
     page.write(content, finder(first.dataset), run.path / "report.html")

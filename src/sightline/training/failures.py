@@ -22,9 +22,15 @@ EVERY = 16
 """Steps between two looks at the loss where a look costs time: on a GPU, and with several processes."""
 
 
-def check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
-    """Raise if the loss is not finite: at once on one CPU; else every 16th batch, in all processes together,
-    by the running sum, which keeps a NaN.
+def check_finite(training: Training, loss: Tensor, batch: Batch, name: str = "loss") -> None:
+    """Stop where the loss is not finite: at once on one CPU; else every 16th batch, all processes together,
+    by the running sum, which keeps a NaN once it was there.
+
+    Args:
+        training: The training.
+        loss: Of this batch.
+        batch: The batch.
+        name: Of its running sum.
 
     Raises:
         TrainingFailed: Names the epoch and the batch.
@@ -32,7 +38,7 @@ def check_finite(training: Training, loss: Tensor, batch: Batch) -> None:
     at_once = loss.device.type == "cpu" and training.devices.world == 1
     if not at_once and training.batch % EVERY != EVERY - 1:
         return
-    bad = not math.isfinite(float(loss.detach() if at_once else training.sums["loss"]))
+    bad = not math.isfinite(float(loss.detach() if at_once else training.sums[name]))
     if training.devices.agree(bad):
         names = ", ".join(list(batch.ids)[:3])
         before = "" if at_once else f" or up to {EVERY - 1} before it"

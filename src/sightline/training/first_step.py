@@ -15,8 +15,8 @@ from sightline.errors import SightlineError, UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.surgery import layer_widths
 from sightline.models.weights.load import freeze
+from sightline.training.freezing import still
 from sightline.training.plan import Plan
-from sightline.training.trainers.gradient import still
 
 SAFE = 64
 """Shorter side in pixels from which on every network takes a batch of two."""
@@ -39,6 +39,8 @@ def tried(plan: Plan, world: int = 1) -> None:
     Raises:
         UsageError: Names the smallest batch and size that work.
     """
+    if not plan.trainer.steps:
+        return
     images = max(1, (plan.recipe.batch_size or 32) // world)
     least = _least(plan)
     if images > 1 and min(least["size"]) >= SAFE:

@@ -17,6 +17,7 @@ from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
 from sightline.models.weights import embedded
 from sightline.models.weights.download import Pretrained
+from sightline.training.trainers import TRAINERS
 
 if TYPE_CHECKING:
     from sightline.core.dataset import Dataset
@@ -120,6 +121,9 @@ def choose_model(
             hint = f"These are the models of task '{task.CARD.name}'; other networks go to --backbone."
             raise UnknownName("model", arguments.model, methods.names(), hint)
         why["model"] = f"{method.CARD.name}: {reason}"
+        trainer = TRAINERS.load(method.CARD.trainer).CARD
+        if trainer.takes is not None and "pretrained" not in trainer.takes:
+            return method, None, method.CARD, Start("no", f"the model {trainer.verb}")
         return method, None, method.CARD, _settle_method(start, method)
     is_own = arguments.model is None or named
     name = registry.DEFAULT if is_own else str(arguments.model)

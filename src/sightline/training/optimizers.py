@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sightline.core.model import OptimizerGroup
 from sightline.errors import UnknownName
 from sightline.models.backbones._backbone import Backbone
 from sightline.training.recipe import Recipe
@@ -34,32 +35,22 @@ def check_name(name: str) -> str:
 
 
 def build(
-    parameters: Iterable[nn.Parameter], recipe: Recipe, scales: Mapping[nn.Parameter, float] | None = None
+    groups: Iterable[OptimizerGroup], recipe: Recipe, scales: Mapping[nn.Parameter, float] | None = None
 ) -> torch.optim.Optimizer:
-    """The recipe's optimizer over these parameters.
+    """The recipe's optimizer over the parameters of these groups.
 
     Weight decay acts on matrices and kernels only: biases, norm scales and other vectors are
     left alone, as in He et al., "Bag of Tricks", CVPR 2019, section 3.1.
 
     Args:
-        parameters: What is trained.
+        groups: What is trained; a group's own settings stand over the recipe's.
         recipe: Optimizer, learning rate, weight decay, momentum.
         scales: Share of the learning rate of some parameters (`lr_scale` in their group), else 1.
 
     Raises:
-        UnknownName: If torch.optim has no such class.
+        UnknownName: If torch.optim has no such class, or it has no such setting as a group's.
     """
     name = check_name(recipe.optimizer or "adamw")
-    members: dict[tuple[float, bool], list[nn.Parameter]] = {}
-    for parameter in parameters:
-        if parameter.requires_grad:
-            scale = 1.0 if scales is None else scales.get(parameter, 1.0)
-            members.setdefault((scale, parameter.ndim > 1), []).append(parameter)
-    decay = recipe.weight_decay or 0.0
-    groups = [
-        {"params": members[key], "weight_decay": decay if key[1] else 0.0, "lr_scale": key[0]}
-        for key in sorted(members, key=lambda key: (-key[0], -key[1]))
-    ]
     takes = inspect.signature(_KNOWN[name]).parameters
     settings: dict[str, Any] = {"lr": recipe.lr}
     momentum = 0.9 if recipe.momentum is None else recipe.momentum
@@ -69,7 +60,33 @@ def build(
             settings["nesterov"] = True
     elif "betas" in takes and name != "adamax":
         settings["betas"] = (momentum, 0.999)
-    return _KNOWN[name](groups, **settings)
+    groups = list(groups)
+    for group in groups:
+        if unknown := group.overrides.keys() - takes.keys():
+            raise UnknownName(f"setting of optimizer {name}", min(unknown), takes)
+    param_groups = [entry for group in groups for entry in _param_groups(group, recipe, scales)]
+    return _KNOWN[name](param_groups, **settings)
+
+
+def _param_groups(
+    group: OptimizerGroup, recipe: Recipe, scales: Mapping[nn.Parameter, float] | None
+) -> list[dict[str, Any]]:
+    """What torch.optim takes: a dict for each rate and each weight decay among a group's parameters."""
+    members: dict[tuple[float, bool], list[nn.Parameter]] = {}
+    for parameter in group.parameters:
+        if parameter.requires_grad:
+            scale = 1.0 if scales is None else scales.get(parameter, 1.0)
+            members.setdefault((scale, parameter.ndim > 1), []).append(parameter)
+    decay = group.overrides.get("weight_decay", recipe.weight_decay or 0.0)
+    return [
+        {
+            **group.overrides,
+            "params": members[key],
+            "weight_decay": decay if key[1] else 0.0,
+            "lr_scale": key[0] * group.lr_scale,
+        }
+        for key in sorted(members, key=lambda key: (-key[0], -key[1]))
+    ]
 
 
 def layer_scales(backbone: Backbone, decay: float) -> dict[nn.Parameter, float]:

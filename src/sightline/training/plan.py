@@ -22,6 +22,7 @@ from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import registry
 from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import Asked
+from sightline.training.effective import effective, refuse_idle
 from sightline.training.initial_weights import (
     GRAY,
     SMALL_SIDE,
@@ -38,6 +39,8 @@ from sightline.training.optimizers import check_name
 from sightline.training.prepare_data import Looked, look_at
 from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.training.splits import divide
+from sightline.training.trainer import TrainerCard
+from sightline.training.trainers import TRAINERS
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,11 @@ class Plan:
     given: frozenset[str]
     why: dict[str, str]
     notes: tuple[str, ...]
+
+    @property
+    def trainer(self) -> TrainerCard:
+        """How the model is trained."""
+        return trainer_of(self.method)
 
     def part(self, name: str) -> Dataset:
         """The items of one split."""
@@ -110,8 +118,10 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
     start = choose_start(arguments, dataset, scan)
     method, backbone, model_card, start = choose_model(arguments, package, start, why)
     recipe_given, task_options, rest = _sorted_options(arguments, card, backbone, start)
+    trainer = trainer_of(method)
+    refuse_idle(trainer, method.CARD.name, arguments, recipe_given)
     task_options, start = choose_backbone(arguments, card.name, model_card, task_options, start)
-    recipe = _resolved(recipe_given, model_card, card, dataset, scan, arguments, start)
+    recipe = effective(trainer, _resolved(recipe_given, model_card, card, dataset, scan, arguments, start))
     notes += untrained(recipe, start, arguments)
     body = backbone or getattr(task_options, "backbone", None)
     info = _info(dataset, scan, recipe, model_card, body, start)
@@ -132,7 +142,8 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
         **method.MODEL.settings_for(info, task_options),
     }
     colour = "grey" if info.channels == 1 else "colour"
-    why["input"] = f"{info.size[0]}x{info.size[1]} pixels, {colour}, brought to size by '{recipe.fit}'"
+    height, width = settings["size"]
+    why["input"] = f"{height}x{width} pixels, {colour}, brought to size by '{recipe.fit}'"
     if span is not None:
         why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
     if recipe.fit == "crop":
@@ -143,6 +154,12 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
     return Plan(
         arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )
+
+
+def trainer_of(method: ModuleType) -> TrainerCard:
+    """The card of the way of training that a model's card names."""
+    card: TrainerCard = TRAINERS.load(method.CARD.trainer).CARD
+    return card
 
 
 def _enough(dataset: Dataset) -> None:
@@ -227,7 +244,7 @@ def _resolved(
     if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
         liked.pop("lr", None)  # a learning rate goes with its optimiser
     filled = recipe.filled(liked, task_card.defaults, follows, DEFAULTS)
-    if filled.tile and not hasattr(dataset.targets, "sizes"):
+    if filled.tile and not dataset.targets.located:
         says = dataset.targets.says
         raise UsageError(f"--tile is for tasks that say where things are; the data give {says}.")
     if filled.flip == "auto":

@@ -39,7 +39,7 @@ def asked_for(arguments: Asked) -> Asked:
             "--prune takes channels out of a trained run: name it with --weights RUN. "
             f"Received {arguments.weights}."
         )
-    settings, record = read_card(path)[1]["settings"], Run.open(path).facts
+    settings, record = read_card(path)[1]["settings"], Run.open(path).record
     name = teacher_run.named(read_card(path)[1])
     if arguments.model not in (None, name):
         raise UsageError(
@@ -48,9 +48,9 @@ def asked_for(arguments: Asked) -> Asked:
     if arguments.pretrained == "yes":
         raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
     given = {**(arguments.recipe or {}), **(arguments.options or {})}
-    recipe = {n: record["recipe"][n] for n in SEEN if n not in given and record["recipe"].get(n) is not None}
+    recipe = {n: record.recipe[n] for n in SEEN if n not in given and record.recipe.get(n) is not None}
     options = {
-        k: v for k, v in (record["asked"]["options"] or {}).items() if k.replace("-", "_") not in given
+        k: v for k, v in (record.arguments["options"] or {}).items() if k.replace("-", "_") not in given
     }
     return replace(
         arguments,

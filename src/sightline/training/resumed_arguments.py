@@ -79,7 +79,7 @@ def same_data(run: Run, dataset: Dataset, data: str) -> None:
     Raises:
         DataError: If an image, a label or a name changed.
     """
-    now, then = dataset.fingerprint(), run.facts["data"]["fingerprint"]
+    now, then = dataset.fingerprint(), run.record.data.fingerprint
     if now != then:
         raise DataError(
             f"{data} is not what {run.path} was trained on (fingerprint {now[:12]}, then {then[:12]}): an "

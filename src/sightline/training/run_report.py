@@ -26,6 +26,7 @@ from sightline.core.report import (
 from sightline.core.run import Run, scoreboard
 from sightline.data.io.pixels import picture
 from sightline.evaluation import conclusions
+from sightline.evaluation.attempt import attempt
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.training.plan import Plan
@@ -54,7 +55,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
                 [beside(results, card.name, card.percent), replace(scoreboard(results), title="")]),
         Section("A closer look", exhibits=results.exhibits),
-        conclusions.attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
+        attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip
@@ -69,7 +70,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
 def beside(results: Results, name: str, percent: bool) -> Intervals:
     """Main score of network and baselines, as points with intervals."""
     scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
-    return Intervals(f"{conclusions.capital(name)}, network and baselines", name, scores, percent)
+    return Intervals(f"{conclusions.capitalized(name)}, network and baselines", name, scores, percent)
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
@@ -92,14 +93,14 @@ def asked(run: Run, plan: Plan) -> Section:
             words += [f"--{option}", str(value)]
     for name in plan.asked.accept:
         words += ["--accept", name]
-    words += ["--folds", str(run.facts["folds"])] if "folds" in run.facts else []
+    words += ["--folds", str(run.record.folds)] if run.record.folds is not None else []
     text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
     rows = [[k, v] for k, v in plan.why.items()]
     recipe = [[k, str(v)] for k, v in vars(plan.recipe).items() if v is not None]
-    facts = run.facts
-    machine = [["machine", ", ".join(f"{k} {v}" for k, v in facts["machine"].items())],
-               ["versions", ", ".join(f"{k} {v}" for k, v in facts["versions"].items())],
-               ["started", facts["started"]]]  # fmt: skip
+    record = run.record
+    machine = [["machine", ", ".join(f"{k} {v}" for k, v in record.environment.items())],
+               ["versions", ", ".join(f"{k} {v}" for k, v in record.versions.items())],
+               ["started", record.started]]  # fmt: skip
     return Section("What was asked", text, [
         Table("Decisions", ["what", "choice and reason"], rows + machine),
         Table("Recipe", ["setting", "value"], recipe),
@@ -144,7 +145,13 @@ def curves(run: Run) -> Section:
     def series(name: str) -> list[tuple[float, float]]:
         return [(e["epoch"], e[name]) for e in events if e.get(name) is not None]
 
-    losses = {"training": series("train_loss"), "validation": series("val_loss")}
+    names = {"training": "train_loss", "validation": "val_loss"}
+    names |= {
+        n[6:-5]: n for n in (events[-1] if events else {}) if n.startswith("train_") and n.endswith("/loss")
+    }
+    losses = {name: points for name, key in names.items() if (points := series(key))}
+    if not losses:
+        return Section("Learning curves", "The model takes no steps: there is nothing to draw.")
     note = "Training loss is measured on augmented images with dropout on, so it may lie above."
     loss = Lines("Loss", "epoch", "loss", losses, note=note)
     drawn: list[Exhibit] = [loss]

@@ -19,9 +19,10 @@ import psutil
 import torch
 
 from sightline.console import say
-from sightline.core.dataset import Dataset
+from sightline.core.dataset import SPLITS, Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
+from sightline.core.run_record import DataRecord, RunRecord
 from sightline.data.loading.loader import Augment, Loader
 from sightline.data.loading.preprocess import seen
 from sightline.data.loading.tiles import Joined, batches
@@ -42,7 +43,8 @@ from sightline.training.initial_weights import tuned_side, unsuited
 from sightline.training.plan import Plan
 from sightline.training.probe import fit_probe
 from sightline.training.recipe import size_in_bytes
-from sightline.training.trainers import gradient
+from sightline.training.trainer import Job
+from sightline.training.trainers import TRAINERS
 
 _ONE = threading.RLock()
 
@@ -158,36 +160,37 @@ def fit(
 ) -> tuple[Model, float]:
     """Train the plan's model: the model with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
-    facts: dict[str, Any] = {}
+    changes: dict[str, Any] = {}
     if plan.asked.prune is None or bare:
         model = build_model(plan, bare=bare).to(devices.device)
     else:
         torch.manual_seed(plan.asked.seed)
-        pruned, facts["pruned"] = pruned_run.build(plan)
+        pruned, changes["pruned"] = pruned_run.build(plan)
         model = pruned.to(devices.device)
     if not bare:
-        facts["weights"] = getattr(model.backbone(), "origin", "scratch")
+        changes["weights"] = getattr(model.backbone(), "origin", "scratch")
     if devices.first:
-        run.update(settings=plan.settings, **facts)
+        run.update(settings=plan.settings, **changes)
     if plan.recipe.channels_last:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    train: Any = loader(plan, plan.part("train"), devices, train=True)
+    trainer = TRAINERS.load(plan.method.CARD.trainer)
+    train: Any = loader(plan, plan.part("train"), devices, train=trainer.CARD.steps)
     val = loader(plan, plan.part("val"), devices)
-    training = gradient.fit(
+    job = Job(
         model,
         train,
         lambda m: validation(m, val, plan, devices),
         plan.recipe,
         run,
         devices,
-        seed=plan.asked.seed,
+        plan.asked.seed,
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
         teacher=teacher_run.opened(plan, devices),
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
-    return model, training.elapsed
+    return model, trainer.train(job).elapsed
 
 
 def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
@@ -241,7 +244,7 @@ def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with an automatic batch size for its GPU, if none was given; unchanged on a CPU."""
     device = devices.device
     given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    if device.type != "cuda" or given.get("batch_size") is not None:
+    if device.type != "cuda" or given.get("batch_size") is not None or not plan.trainer.steps:
         return plan
     train = plan.part("train")
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
@@ -261,32 +264,35 @@ def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
     return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
 
 
-def facts(plan: Plan) -> dict[str, Any]:
-    """Entries of run.json about the plan."""
-    return {
-        "asked": placed(asdict(plan.asked)),
-        "recipe": asdict(plan.recipe),
+def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
+    """What run.json says of the plan; `more` are further attributes, such as `folds`."""
+    dataset = plan.dataset
+    return RunRecord(
+        command=command,
+        arguments=placed(asdict(plan.asked)),
+        recipe=asdict(plan.recipe),
         **card_of(plan, plan.settings),
-        "why": plan.why,
-        "notes": list(plan.notes),
-        "data": {
-            "name": plan.dataset.name,
-            "source": plan.asked.data,
-            "format": plan.dataset.format,
-            "images": len(plan.dataset),
-            "classes": list(plan.dataset.classes.names) if plan.dataset.classes else [],
-            "outputs": list(plan.dataset.outputs),
-            "fingerprint": plan.dataset.fingerprint(),
-            "parts": {s: len(plan.dataset.where(s)) for s in ("train", "val", "test")},
-        },
-        "seed": plan.asked.seed,
-        **teacher_run.record(plan),
-        **machine(),
-    }
+        why=plan.why,
+        notes=tuple(plan.notes),
+        data=DataRecord(
+            name=dataset.name,
+            source=plan.asked.data,
+            format=dataset.format,
+            images=len(dataset),
+            classes=tuple(dataset.classes.names) if dataset.classes else (),
+            outputs=tuple(dataset.outputs),
+            fingerprint=dataset.fingerprint(),
+            parts={s: len(dataset.where(s)) for s in SPLITS},
+        ),
+        seed=plan.asked.seed,
+        teacher=teacher_run.record(plan),
+        **environment(),
+        **more,
+    )
 
 
-def machine() -> dict[str, Any]:
-    """Versions and machine, for the record."""
+def environment() -> dict[str, Any]:
+    """Versions, machine and time, for the record."""
     names = ("sightline", "torch", "torchvision", "timm", "numpy", "scikit-learn", "pillow")
     versions = {}
     for name in names:
@@ -297,7 +303,7 @@ def machine() -> dict[str, Any]:
     return {
         "sightline": versions.get("sightline", "?"),
         "versions": versions,
-        "machine": {
+        "environment": {
             "system": platform.platform(),
             "python": sys.version.split()[0],
             "processor": platform.processor() or platform.machine(),

@@ -25,7 +25,7 @@ from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import Looked
-from sightline.training.runner import facts, fit
+from sightline.training.runner import fit, run_record
 from sightline.training.state import Training
 
 FILE = "tune.json"
@@ -60,7 +60,7 @@ class Search:
     def add(self, row: dict[str, Any]) -> None:
         """One more trial is done."""
         self.rows.append(row)
-        content = {"asked": self.whole.facts["asked"], "trials": self.rows}
+        content = {"asked": self.whole.record.arguments, "trials": self.rows}
         storage.write_json(self.whole.path / FILE, content)
 
 
@@ -83,6 +83,19 @@ def version() -> str:
     return str(library().__version__)
 
 
+def check_searchable(first: Plan) -> None:
+    """Refuse a search of settings that have no effect.
+
+    Raises:
+        UsageError: If the model is not trained by steps.
+    """
+    if not first.trainer.steps:
+        raise UsageError(
+            f"Model '{first.method.CARD.name}' {first.trainer.verb}: there is no learning rate and no batch "
+            "size to search for. Use `sightline train`."
+        )
+
+
 def run_trials(search: Search) -> bool:
     """Run every trial: completed ones are replayed, the others are trained.
 
@@ -100,7 +113,7 @@ def run_trials(search: Search) -> bool:
     study.enqueue_trial(_told(_recommended(search)))
     with _state(whole):
         try:
-            for number in range(whole.facts["trials"]):
+            for number in range(whole.record.trials or 0):
                 trial = study.ask()
                 drawn = _space(trial, search)
                 drawn = drawn if number else _recommended(search)
@@ -117,9 +130,9 @@ def run_trials(search: Search) -> bool:
         except Interrupted:
             if not any("failed" not in row for row in search.rows):
                 raise
-            whole.update(state="interrupted")
+            whole.update(status="interrupted")
             return False
-        whole.update(state="done")
+        whole.update(status="done")
     return True
 
 
@@ -127,13 +140,13 @@ def run_trials(search: Search) -> bool:
 def _state(whole: Run) -> Iterator[None]:
     """Lock the search; write down how it ended."""
     whole.lock()
-    whole.update(state="running")
+    whole.update(status="running")
     try:
         yield
     except BaseException as error:
         stopped = isinstance(error, Interrupted | KeyboardInterrupt)
-        whole.update(state="interrupted" if stopped else "failed", error=str(error))
-        say(f"Go on with `sightline tune {whole.facts['data']['source']} --resume {whole.path}`.")
+        whole.update(status="interrupted" if stopped else "failed", error=str(error))
+        say(f"Go on with `sightline tune {whole.record.data.source} --resume {whole.path}`.")
         raise
     finally:
         whole.unlock()
@@ -178,8 +191,8 @@ def _again(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
     whole = search.whole
     if any(row.get(name) != value for name, value in drawn.items()):
         raise UsageError(
-            f"{whole.path} was made with Optuna {whole.facts['optuna']} and Sightline "
-            f"{whole.facts['sightline']}; Optuna {version()} and this Sightline propose other settings for "
+            f"{whole.path} was made with Optuna {whole.record.optuna} and Sightline "
+            f"{whole.record.sightline}; Optuna {version()} and this Sightline propose other settings for "
             f"trial {trial.number + 1}. Go on with those versions, or start another search."
         )
     _report(trial, row["said"])
@@ -218,7 +231,7 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
         say(f"Trial {number} failed: {error}")
         return {**row, "failed": str(error), "run": str(folder), "said": report.said}
     best = max(events, key=lambda e: e["val_score"])
-    run.update(state="tuned")
+    run.update(status="tuned")
     main = trial_plan.task.card.score
     return {**row, main: best[f"val_{main}"], "val loss": best["val_loss"], "epochs": len(events),
             "run": str(folder), "said": report.said}  # fmt: skip
@@ -228,9 +241,9 @@ def _begun(trial_plan: Plan, folder: Path) -> tuple[Run, bool]:
     """The run of a trial, and whether it was started before; it is resumed from its checkpoint."""
     if (folder / "run.json").is_file():
         run = Run.open(folder)
-        if run.facts["recipe"] == asdict(trial_plan.recipe) and run.checkpoint("last") is not None:
+        if run.record.recipe == asdict(trial_plan.recipe) and run.checkpoint("last") is not None:
             return run, True
-    run = Run.create(folder, {"verb": "tune", **facts(trial_plan)}, overwrite=folder.exists())
+    run = Run.create(folder, run_record(trial_plan, "tune"), overwrite=folder.exists())
     seen_images.write(trial_plan, run.path)
     return run, False
 

@@ -79,7 +79,7 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
         learnt = _learnt(run) - own_digests
         certain = [item for item, digest in _digests(held).items() if digest in learnt]
     else:  # a run of before pictures were written down
-        same = Run.open(run).facts["data"]["fingerprint"] == plan.dataset.fingerprint()
+        same = Run.open(run).record.data.fingerprint == plan.dataset.fingerprint()
         certain = overlapping if same else []
     if certain:
         raise UsageError(

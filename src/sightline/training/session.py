@@ -18,14 +18,15 @@ from sightline.core.run import Run
 from sightline.data.split import splits_from_json, splits_to_json
 from sightline.devices import Devices
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
-from sightline.evaluation import conclusions
+from sightline.evaluation import baselines, conclusions, cost, scoring, test_ledger
+from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
 from sightline.training import first_step, run_report, seen_images, teacher_run
 from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
-from sightline.training.runner import card_of, facts, fit, frozen_for, predict_part, sized
+from sightline.training.runner import card_of, fit, frozen_for, predict_part, run_record, sized
 
 
 def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
@@ -37,7 +38,7 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
         say(line)
     out = devices.gather(out)[0]
     if devices.first:
-        created = Run.create(out, {"verb": "train", **facts(plan)}, overwrite=overwrite)
+        created = Run.create(out, run_record(plan, "train"), overwrite=overwrite)
         assignment = splits_to_json(plan.dataset, plan.dataset.splits)
         storage.write_json(out / "splits.json", assignment)
         seen_images.write(plan, out)
@@ -51,25 +52,25 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
 def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
     """Resume a run: same data, wherever they are now, same split, same recipe."""
     path = run.path
-    if run.facts["verb"] == "tune":
-        search = path if "trials" in run.facts else path.parent
+    if run.record.command == "tune":
+        search = path if run.record.trials is not None else path.parent
         raise UsageError(f"{path} is of a search: go on with `sightline tune {data} --resume {search}`.")
     if not (path / "splits.json").is_file():
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
-    if run.facts["state"] == "done":
+    if run.record.status == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
-    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.facts["asked"]))
+    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.record.arguments))
     stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
     plan = make_plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
     splits_from_json(plan.dataset, stored)
     same_data(run, plan.dataset, data)
-    record = run.facts
+    record = run.record
     plan = replace(
-        plan, asked=arguments, recipe=Recipe(**record["recipe"]), settings=record["settings"],
-        why=record["why"], notes=tuple(record["notes"]),
+        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings,
+        why=record.why, notes=record.notes,
     )  # fmt: skip
     teacher_run.unchanged(plan, run)
-    began = run.facts.get("weights", "scratch") != "scratch" and arguments.weights is None
+    began = (run.record.weights or "scratch") != "scratch" and arguments.weights is None
     if began and plan.start.pretrained == "no" and run.checkpoint("last") is None:
         raise DataError(f"{path} began with weights that cannot be had now. {plan.start.reason}.")
     devices = Devices.start(arguments.device, plan.recipe.precision)
@@ -83,8 +84,8 @@ def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
         results = _tested(plan, run, model, devices, elapsed)
         if devices.first:
             storage.write_json(run.path / "results.json", results.to_json())
-            conclusions.attempt("The report", lambda: run_report.write(run, plan, model, results), None, [])
-            run.update(state="done", seconds=round(elapsed, 1))
+            attempt("The report", lambda: run_report.write(run, plan, model, results), None, [])
+            run.update(status="done", seconds=round(elapsed, 1))
     devices.wait()
     return run
 
@@ -108,13 +109,13 @@ def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
 def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
     """Use the test set: network and baselines on the same images."""
     test = plan.part("test")
-    looks = conclusions.look_at_test(run, test, "train") if devices.first else 0
+    looks = test_ledger.record_test_access(run, test, "train") if devices.first else 0
     prediction = predict_part(model, plan, test, devices)
     if not devices.first:
         return Results(plan.task.card.name, "", "test", 0, {})
     prediction = prediction.in_order(test.ids)
     groups = test.groups
-    scores, network = conclusions.scored(plan.task, prediction.prediction, prediction.truth, groups)
+    scores, network = scoring.score(plan.task, prediction.prediction, prediction.truth, groups)
     results = Results(plan.task.card.name, plan.dataset.name, "test", len(test), scores)
     run.save_predictions("test", prediction.ids, prediction.prediction, prediction.truth, groups)
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
@@ -122,8 +123,8 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
     beside = _beside(plan, run, results, frozen_for(plan, devices, failed), failed)
     results.verdicts = conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth)
     results.verdicts += failed
-    results.verdicts += conclusions.without_leaks(plan.task, plan.findings, prediction, groups)
-    results.verdicts += conclusions.diagnose(run)
+    results.verdicts += conclusions.scores_without_leaks(plan.task, plan.findings, prediction, groups)
+    results.verdicts += conclusions.diagnose_training(run)
     chosen, says = seen_images.told(run.path), "chose the weights that this run began with"
     results.verdicts += conclusions.without(plan.task, chosen, prediction, groups, says)
     results.verdicts += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
@@ -132,7 +133,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
             "choosing among runs by them makes the numbers optimistic."
         )
-    results.exhibits = conclusions.exhibits(
+    results.exhibits = exhibits(
         plan.task,
         prediction.prediction,
         prediction.truth,
@@ -140,11 +141,12 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         model.settings,
         results.verdicts,
     )
-    results.extra = {"test looks": looks, "cost": conclusions.cost(model, plan.settings, run, elapsed)}
+    results.extra = {"test looks": looks, "cost": cost.measure_cost(model, plan.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.verdicts.append(f"Confidence: {model.settings['calibration']}")
-    results.extra |= {k: v for k, v in run.facts.items() if k == "pruned"}
+    if run.record.pruned is not None:
+        results.extra["pruned"] = run.record.pruned
     return results
 
 
@@ -154,10 +156,10 @@ def _beside(
     """Score the baselines into `results` and store their predictions; returns metrics with statistics."""
     train, test = plan.part("train"), plan.part("test")
     beside = {}
-    predictions = conclusions.baselines(plan.task, train, test, plan.settings, frozen, failed)
+    predictions = baselines.predict_baselines(plan.task, train, test, plan.settings, frozen, failed)
     for name, prediction in predictions.items():
-        score = partial(conclusions.scored, plan.task, prediction, test.targets, test.groups)
-        judged = conclusions.attempt(f"The score of the baseline {name}", score, None, failed)
+        score = partial(scoring.score, plan.task, prediction, test.targets, test.groups)
+        judged = attempt(f"The score of the baseline {name}", score, None, failed)
         if judged is not None:
             results.baselines[name], beside[name] = judged
             run.save_predictions(f"test.{name}", test.ids, prediction, test.targets, test.groups)
@@ -180,7 +182,7 @@ def _state(run: Run, devices: Devices) -> Iterator[None]:
     """Lock the run; record how it ended."""
     if devices.first:
         run.lock()
-        run.update(state="running")
+        run.update(status="running")
     try:
         yield
     except BaseException as error:
@@ -198,8 +200,7 @@ def _note_end(run: Run, error: BaseException) -> None:
     try:
         best = run.checkpoint("best")
         if best is not None and not (run.path / "model" / "model.json").is_file():
-            record = {k: run.facts[k] for k in ("settings", "info", "task_options")}
-            run.save_model(best[0]["model"], record)
-        run.update(state="interrupted" if interrupted else "failed", error=str(error))
+            run.save_model(best[0]["model"], run.record.card)
+        run.update(status="interrupted" if interrupted else "failed", error=str(error))
     except SightlineError:
         say(f"{run.path} could not be updated; its checkpoints are as they were.")

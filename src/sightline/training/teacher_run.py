@@ -79,13 +79,13 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
             )
 
 
-def record(plan: Plan) -> dict[str, Any]:
-    """What run.json says of the teacher: where it is, and the SHA-256 of its weights."""
+def record(plan: Plan) -> dict[str, Any] | None:
+    """What run.json says of the teacher: where it is, and the SHA-256 of its weights; None without one."""
     if plan.asked.teacher is None:
-        return {}
+        return None
     folder, card = read_card(Path(plan.asked.teacher))
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    return {"teacher": {"run": plan.asked.teacher, "model": named(card), "weights": digest}}
+    return {"run": plan.asked.teacher, "model": named(card), "weights": digest}
 
 
 def unchanged(plan: Plan, run: Run) -> None:
@@ -94,7 +94,7 @@ def unchanged(plan: Plan, run: Run) -> None:
     Raises:
         DataError: If its weights are others now.
     """
-    now, then = record(plan).get("teacher", {}), run.facts.get("teacher", {})
+    now, then = record(plan) or {}, run.record.teacher or {}
     if now.get("weights") != then.get("weights"):
         raise DataError(
             f"The teacher {now.get('run')} has other weights than when {run.path} began "

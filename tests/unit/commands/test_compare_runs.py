@@ -13,6 +13,7 @@ import torch
 from sightline.commands import compare
 from sightline.core.dataset import Classes
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
@@ -39,7 +40,7 @@ def made(
                     (0.5,) * 3, (0.2,) * 3, (), ((0.0, 1.0),) if number else (), 100)  # fmt: skip
     data = {"classes": [] if number else list(classes), "outputs": list(info.outputs), "fingerprint": "f"}
     facts = {"settings": {"task": task}, "info": asdict(info), "task_options": {}, "data": data}
-    run = Run.create(path, facts)
+    run = Run.create(path, RunRecord.from_json(facts))
     ids = ids or [f"img/{i:03d}.png" for i in range(n)]
     if number:
         value = torch.tensor(truth[:, None], dtype=torch.float32)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from sightline.commands import predict
@@ -173,8 +174,9 @@ def test_yolo(run: Callable[..., Any], tmp_path: Path) -> None:
     assert (cx, cy, w, h) == pytest.approx(wanted, abs=0.02)
     assert (tmp_path / "set/labels/a/1.txt").read_text() == ""
     card = (tmp_path / "set/labels/data.yaml").read_text()
-    assert f'path: "{tmp_path / "set"}"\ntrain: images\n' in card
-    assert 'names:\n  0: "square"\n  1: "anything"\n' in card
+    assert yaml.safe_load(card) == {
+        "path": str(tmp_path / "set"), "train": "images", "names": {0: "square", 1: "anything"},
+    }  # fmt: skip
 
 
 def test_labels_that_are_there_are_not_overwritten(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -366,7 +368,7 @@ def test_forms_are_told_by_the_ending_or_by_name(run: Callable[..., Any], tmp_pa
         run("p", out=Path("table.xlsx"))
     with pytest.raises(UsageError, match="--out"):
         run("p", as_="csv")
-    with pytest.raises(UsageError, match="pictures, csv"):
+    with pytest.raises(UsageError, match=r"pictures, .*csv, "):
         run("p", out=Path("o"), as_="vox")
 
 

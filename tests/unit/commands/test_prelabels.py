@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from sightline.commands import predict
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
+from sightline.core.targets.bitmaps import Bitmaps
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
-from sightline.inference.prelabels import written_formats
 from sightline.inference.sources import Answer, Sources
+from sightline.inference.writers.dataset import written_formats
 from sightline.ops.masks import iou
 
 N = 3
@@ -79,25 +82,79 @@ def test_objects_with_masks(form: str, scenes: Callable, tmp_path: Path) -> None
         assert (same > 0.9).all()
 
 
-def test_polygons_of_yolo(scenes: Callable, tmp_path: Path) -> None:
-    truth = scenes("outlines").targets
-    answer(tmp_path, "yolo")
-    (tmp_path / "scenes").rename(tmp_path / "labels/images")
-    (tmp_path / "labels/data.yaml").unlink()
-    (tmp_path / "labels/labels").mkdir()
-    for file in (tmp_path / "labels").glob("*.txt"):
-        file.rename(tmp_path / "labels/labels" / file.name)
-    found = open_data(tmp_path / "labels", format="yolo", truth="outlines").targets
-    assert found.counts.tolist() == truth.counts.tolist()
-    assert found.labels.tolist() == truth.labels.tolist()
-    for i in range(N):
-        assert (iou(found[i].bitmaps, truth[i].bitmaps).diagonal() > 0.95).all()
-
-
 def called(dataset: Dataset) -> list[str]:
     """Class of each object."""
     assert dataset.classes is not None
     return [dataset.classes.names[k] for k in dataset.targets.labels]
+
+
+@pytest.mark.parametrize("kind", ["boxes", "outlines"])
+def test_coco_is_read_where_it_lies_and_has_the_scores(kind: str, scenes: Callable, tmp_path: Path) -> None:
+    dataset = scenes(kind)
+    predict.run(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
+    found = open_data(tmp_path / "found.json", truth=dataset.truth)
+    assert called(found) == called(dataset)
+    assert found.classes is not None
+    assert found.classes.ids == tuple(3 + 2 * i for i in range(len(found.classes)))
+    assert found.targets.boxes.tolist() == dataset.targets.boxes.tolist()
+    assert [Path(item).name for item in found.ids] == [f"{i}.png" for i in range(N)]
+    if kind == "outlines":
+        assert found.targets.bitmaps.tolist() == dataset.targets.bitmaps.tolist()
+    entries = json.loads((tmp_path / "found.json").read_text())["annotations"]
+    assert entries
+    assert all(entry["score"] == 0.9 for entry in entries)
+
+
+def test_a_mask_without_a_pixel_is_measured_too(
+    scenes: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an object that was found where there is none."""
+    dataset = scenes("outlines")
+    oracle = Oracle(dataset)
+    nothing = Bitmaps.of(np.zeros((len(dataset.targets.labels), 4, 4)))  # no pixel is sure
+    oracle.truth = replace(oracle.truth, masks=nothing)
+    monkeypatch.setattr(predict, "predictor_for", lambda *a: oracle)
+    predict.run(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
+    entries = json.loads((tmp_path / "found.json").read_text())["annotations"]
+    assert len(entries) == len(dataset.targets.labels)
+    predict.run(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "labels", as_="yolo")
+    assert not any(file.read_text() for file in (tmp_path / "labels").glob("*.txt"))
+
+
+@pytest.mark.parametrize("kind", ["boxes", "outlines"])
+def test_yolo_is_read_beside_its_images(kind: str, scenes: Callable, tmp_path: Path) -> None:
+    dataset = scenes(kind)
+    (tmp_path / "set").mkdir()
+    (tmp_path / "scenes").rename(tmp_path / "set/images")
+    predict.run(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/labels", as_="yolo")
+    for source in ("set", "set/labels/data.yaml"):
+        found = open_data(tmp_path / source, truth=dataset.truth)
+        assert found.format == "yolo"
+        assert found.targets.labels.tolist() == dataset.targets.labels.tolist()
+        assert torch.allclose(found.targets.boxes, dataset.targets.boxes, atol=1e-3)
+        if kind == "outlines":
+            assert found.targets.bitmaps.tolist() == dataset.targets.bitmaps.tolist()
+    assert called(open_data(tmp_path / "set/labels/data.yaml", truth=dataset.truth)) == called(dataset)
+
+
+def test_class_maps_are_read_beside_their_images(scenes: Callable, tmp_path: Path) -> None:
+    dataset = scenes("masks")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "scenes").rename(tmp_path / "set/images")
+    predict.run(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/masks", as_="masks")
+    found = open_data(tmp_path / "set", truth="masks")
+    assert found.classes is not None
+    assert found.classes.ids == tuple(3 + 2 * i for i in range(len(found.classes)))
+    assert all((found.targets.map(i) == dataset.targets.map(i)).all() for i in range(N))
+
+
+@pytest.mark.parametrize("form", ["cvat", "labelme", "voc", "yolo"])
+def test_scores_that_have_no_place_are_said(
+    form: str, scenes: Callable, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenes("boxes")
+    answer(tmp_path, form)
+    assert f"The format '{form}' cannot hold scores" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("form", BOXES)
@@ -118,7 +175,7 @@ def test_class_maps_with_their_pictures(scenes: Callable, tmp_path: Path) -> Non
 
 def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> None:
     scenes("boxes")
-    with pytest.raises(UsageError, match=r"--as is one of pictures, csv, .*label-studio.*Received 'cvta'"):
+    with pytest.raises(UsageError, match=r"--as is one of pictures, .*csv, .*label-studio.*Received 'cvta'"):
         answer(tmp_path, "cvta")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/mine.txt").write_text("truth")

@@ -9,13 +9,14 @@ import torch
 
 from sightline import storage
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.errors import SightlineError
 
 
 def test_a_checkpoint_stays_until_the_next_of_its_step_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = Run.create(tmp_path / "run", {})
+    run = Run.create(tmp_path / "run", RunRecord())
     run.save_checkpoint("best", 7, {"model": {"w": torch.zeros(2)}}, {"epoch": 1}, keep=1)
     with monkeypatch.context() as patch:
         patch.setattr(storage, "save", full)

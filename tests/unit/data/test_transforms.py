@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +14,12 @@ from torch import Tensor
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
+from sightline.core.targets.none import Unlabeled
 from sightline.core.targets.number import Number
 from sightline.data.transforms import steps
-from sightline.data.transforms.mix import cutmix, mix_targets, mixup
+from sightline.data.transforms.mix import cutmix, mixup
 from sightline.data.transforms.standard import standard
-from sightline.errors import UnknownName
+from sightline.errors import UnknownName, UsageError
 
 
 def batch(images: Tensor, targets: object = None) -> Batch:
@@ -211,19 +211,19 @@ def test_cutout_covers_a_square_at_most() -> None:
 
 def test_mixed_truths_by_hand() -> None:
     other, share = torch.tensor([1, 0]), torch.tensor([0.75, 0.5])
-    label = mix_targets(Label(torch.tensor([2, 0])), other, share, 3)
+    label = Label(torch.tensor([2, 0])).mix(other, share, 3)
     assert isinstance(label, Label)
     assert label.value.tolist() == [2, 0]
     assert label.scores is not None
     assert label.scores.tolist() == [[0.25, 0, 0.75], [0.5, 0, 0.5]]
-    multi = mix_targets(Label(torch.tensor([[True, True], [False, True]])), other, share, 2)
+    multi = Label(torch.tensor([[True, True], [False, True]])).mix(other, share, 2)
     assert isinstance(multi, Label)
     assert multi.scores is not None
     assert multi.scores.tolist() == [[0.75, 1.0], [0.5, 1.0]]
-    number = mix_targets(Number(torch.tensor([[10.0], [20.0]])), other, share, 0)
+    number = Number(torch.tensor([[10.0], [20.0]])).mix(other, share, 0)
     assert number.value.tolist() == [[12.5], [15.0]]
-    with pytest.raises(TypeError, match="SimpleNamespace"):
-        mix_targets(SimpleNamespace(), other, share, 0)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="these targets are nothing"):
+        Unlabeled(2).mix(other, share, 0)
 
 
 def mixed(kind: object, images: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,12 +11,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline.core.metric import Evaluation, MetricCollection
 from sightline.core.targets.instances import Instances
 from sightline.metrics import METRICS
-from sightline.metrics.ap import Ap
 from sightline.metrics.detections import average_precisions, best_threshold, confusion, curves, mean_f1
-from sightline.metrics.functional import matching
+from sightline.metrics.functional.matching import matches
 from sightline.metrics.intervals import score, under
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.metrics.mistakes import KINDS, mistakes
 from sightline.ops.objects import crowded
 
@@ -183,20 +184,23 @@ def test_many_weightings_of_a_large_class_are_taken_in_parts(monkeypatch: pytest
     assert np.array(parts) == pytest.approx(np.array(whole), rel=1e-12, nan_ok=True)
 
 
-def test_all_metrics_of_one_evaluation_share_one_matching(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, plain = [], matching._matched
-    monkeypatch.setattr(matching, "_matched", lambda *a: (calls.append(1), plain(*a))[1])
+def test_all_metrics_of_one_evaluation_cost_one_match_and_say_what_each_says_alone() -> None:
     prediction, truth = drawn(2)
-    for name in NAMES:
-        value(name, prediction, truth)
-    mistakes(prediction, truth)
-    curves(prediction, truth, 3)
-    assert len(calls) == 1
-    value("ap", prediction, truth[:])  # another truth, though an equal one
-    assert len(calls) == 2
-    before = len(matching._known)
-    del prediction
-    assert len(matching._known) == before - 1
+    metrics = MetricCollection({name: made(name) for name in NAMES})
+    metrics.update(prediction, truth)
+    assert metrics.computed == {("matches", "by_boxes"): 1}
+    alone = {name: value(name, prediction[:], truth[:]) for name in NAMES}
+    assert metrics.compute() == pytest.approx(alone, abs=0, nan_ok=True)
+    metrics.update(prediction, truth)  # another batch, though an equal one
+    assert metrics.computed == {("matches", "by_boxes"): 2}
+
+
+def test_what_a_report_shows_of_boxes_costs_one_match() -> None:
+    evaluation = Evaluation(*drawn(2))
+    mistakes(evaluation)
+    curves(evaluation, 3)
+    average_precisions(evaluation, 3)
+    assert evaluation.computed == {("matches", "by_boxes"): 1}
 
 
 def test_statistics_compare_and_choose_by_image() -> None:
@@ -213,7 +217,7 @@ def test_statistics_compare_and_choose_by_image() -> None:
 def test_curves_and_the_best_threshold() -> None:
     truth = instances([(box(0), 0), (box(1), 0), (box(2), 1)])
     said = instances([(box(0), 0, 0.9), (FAR, 0, 0.7), (box(1), 0, 0.7), (FAR, 0, 0.2), (box(2), 1, 0.4)])
-    first, second, third = curves(said, truth, 3)
+    first, second, third = curves(Evaluation(said, truth), 3)
     assert first.objects == 2
     assert first.score == pytest.approx([0.9, 0.7, 0.2])  # equal scores come in together
     assert first.precision == pytest.approx([1, 2 / 3, 1 / 2])
@@ -225,28 +229,28 @@ def test_curves_and_the_best_threshold() -> None:
     scores, f1 = mean_f1([first, second, third])
     assert scores == pytest.approx([0.9, 0.7, 0.4, 0.2])
     assert f1 == pytest.approx([1 / 3, 2 / 5, 9 / 10, 5 / 6])
-    assert best_threshold(said, truth) == pytest.approx(0.3)  # between 0.4 and 0.2
-    shown = said.only(said.scores >= best_threshold(said, truth))
+    assert best_threshold(Evaluation(said, truth)) == pytest.approx(0.3)  # between 0.4 and 0.2
+    shown = said.only(said.scores >= best_threshold(Evaluation(said, truth)))
     assert shown.labels.tolist() == [0, 0, 0, 1]
-    assert best_threshold(said[:0], truth[:0]) == 0.25
-    assert best_threshold(instances([(FAR, 0, 0.9)]), instances([(box(0), 0)]), 0.5) == 0.5
+    assert best_threshold(Evaluation(said[:0], truth[:0])) == 0.25
+    assert best_threshold(Evaluation(instances([(FAR, 0, 0.9)]), instances([(box(0), 0)])), 0.5) == 0.5
 
 
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_curves_and_table_agree_with_the_metrics(seed: int) -> None:
     prediction, truth = drawn(seed)
-    table = average_precisions(prediction, truth, 4)
+    table = average_precisions(Evaluation(prediction, truth), 4)
     assert table.shape == (4, 10)
     with np.errstate(invalid="ignore"):
         known = table[~np.isnan(table[:, 0])]
     if len(known):
         assert known.mean() == pytest.approx(value("ap", prediction, truth))
-        drawn_ap = [c.precision_at().mean() for c in curves(prediction, truth, 4) if c.objects]
+        drawn_ap = [c.precision_at().mean() for c in curves(Evaluation(prediction, truth), 4) if c.objects]
         assert np.mean(drawn_ap) == pytest.approx(value("ap50", prediction, truth))
-    at = best_threshold(prediction, truth)
-    scores, f1 = mean_f1(curves(prediction, truth, 4))
-    shown = [c.f1_at(np.array([at]))[0] for c in curves(prediction, truth, 4) if c.objects]
+    at = best_threshold(Evaluation(prediction, truth))
+    scores, f1 = mean_f1(curves(Evaluation(prediction, truth), 4))
+    shown = [c.f1_at(np.array([at]))[0] for c in curves(Evaluation(prediction, truth), 4) if c.objects]
     assert np.mean(shown) == pytest.approx(f1.max())
     assert len(scores) == len(set(scores))
 
@@ -322,7 +326,7 @@ EXAMPLES: dict[str, tuple[list[Any], list[Any], float, dict[str, float]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_each_kind_of_mistake_and_its_price(kind: str) -> None:
     objects, said, ap50, cost = EXAMPLES[kind]
-    found = mistakes(instances([], said), instances([], objects))
+    found = mistakes(Evaluation(instances([], said), instances([], objects)))
     assert found.ap50 == pytest.approx(ap50)
     assert dict(found.cost) == pytest.approx(dict.fromkeys(KINDS, 0.0) | cost, abs=1e-12)
     number = next((i for i, row in enumerate(said) if row[:2] != GOOD), 0)
@@ -335,7 +339,7 @@ def test_each_kind_of_mistake_and_its_price(kind: str) -> None:
 def test_of_several_wrong_boxes_at_one_object_the_surest_is_mended() -> None:
     truth = instances([(box(0), 0)])
     said = instances([([0, 0, 10, 4], 0, 0.9), ([0, 0, 10, 3], 0, 0.7), (FAR, 0, 0.8)])
-    found = mistakes(said, truth)
+    found = mistakes(Evaluation(said, truth))
     assert found.where["localisation"].tolist() == [[0, 0], [0, 1]]  # by falling score
     assert len(found.where["missed"]) == 0
     assert (found.ap50, found.cost["localisation"]) == (0, 1)
@@ -349,7 +353,7 @@ def test_the_limit_that_is_said_is_what_the_truth_itself_scores(counts: list[int
     perfect = replace(truth, scores=torch.ones(len(truth.labels)))
     best = value("ap50", perfect, truth)
     assert crowded(truth)[1] == pytest.approx(best, abs=1e-9)
-    said = Ap().limit(truth)
+    said = MeanAveragePrecision().limit(truth)
     assert said.startswith(f"cannot exceed {best:.3f}") if best < 1 else said == ""
 
 
@@ -357,11 +361,11 @@ def test_a_class_that_is_missed_wholly_has_its_price() -> None:
     """Two of three classes are found: mended, the mean is over these, as in TIDE's own code."""
     truth = instances([(box(0), 0), (box(2), 1), (box(5), 2)])
     said = instances([(box(0), 0, 0.9), (box(2), 1, 0.8)])
-    found = mistakes(said, truth)
+    found = mistakes(Evaluation(said, truth))
     assert found.ap50 == pytest.approx(2 / 3)
     assert found.cost["missed"] == pytest.approx(1 / 3)
     nothing = said.only(said.scores > 1)  # type: ignore[operator]
-    assert mistakes(nothing, truth).cost["missed"] == 1
+    assert mistakes(Evaluation(nothing, truth)).cost["missed"] == 1
 
 
 def test_mistakes_leave_crowds_and_difficult_objects_out() -> None:
@@ -370,7 +374,7 @@ def test_mistakes_leave_crowds_and_difficult_objects_out() -> None:
     said = instances(
         [(box(0), 0, 0.5), ([110, 10, 120, 20], 0, 0.9), ([130, 10, 140, 20], 0, 0.8), (box(2), 0, 0.7)]
     )
-    found = mistakes(said, truth)
+    found = mistakes(Evaluation(said, truth))
     assert found.ap50 == 1
     assert not any(len(v) for v in found.where.values())
 
@@ -379,14 +383,14 @@ def test_mistakes_leave_crowds_and_difficult_objects_out() -> None:
 @given(seed=st.integers(0, 10**6))
 def test_every_wrong_box_has_one_kind(seed: int) -> None:
     prediction, truth = drawn(seed)
-    found = mistakes(prediction, truth)
-    m = matching.matches(prediction, truth)
+    found = mistakes(Evaluation(prediction, truth))
+    m = matches(Evaluation(prediction, truth))
     wrong = ((m.found | m.ignored)[:, 0] & 1) == 0
     places = [tuple(x) for kind in KINDS[:-1] for x in found.where[kind].tolist()]
     assert len(places) == len(set(places)) == wrong.sum()
     if truth.labels.numel():
         assert found.ap50 == pytest.approx(value("ap50", prediction, truth), nan_ok=True)
-    nothing = mistakes(prediction[:0], truth[:0])
+    nothing = mistakes(Evaluation(prediction[:0], truth[:0]))
     assert np.isnan(nothing.ap50)
 
 

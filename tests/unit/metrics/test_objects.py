@@ -12,10 +12,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sightline.core.metric import MetricCollection
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.outlines import Outlines
 from sightline.metrics import METRICS
-from sightline.metrics.functional import masks
 from sightline.metrics.panoptic import PanopticQuality
 
 NAMES = ("mask-ap", "mask-ap50", "mask-ap75", "panoptic", "aji", "object-f1", "cell-ap")
@@ -217,23 +217,15 @@ def test_predictions_that_cannot_be_judged_are_refused(name: str) -> None:
         value(name, prediction.boxed(), truth)  # type: ignore[arg-type]
 
 
-def test_overlaps_are_counted_once_for_all_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    calls, count = [], masks._pairs
-    monkeypatch.setattr(masks, "_pairs", lambda *a: (calls.append(1), count(*a))[1])
+def test_overlaps_are_counted_once_for_all_metrics_and_say_what_each_says_alone() -> None:
     prediction, truth = drawn(2)
-    for name in NAMES:
-        value(name, prediction, truth)
-    assert len(calls) == 1
-    value("mask-ap", prediction, truth[:])
-    assert len(calls) == 2
-
-
-def test_boxes_and_masks_of_one_prediction_are_matched_apart() -> None:
-    prediction, truth = drawn(3)
-    alone = value("ap", prediction[:], truth)
-    value("mask-ap", prediction, truth)
-    assert value("ap", prediction, truth) == alone
-    assert value("mask-ap", prediction, truth) == value("mask-ap", prediction[:], truth)
+    metrics = MetricCollection({name: METRICS.load(name).METRIC() for name in (*NAMES, "ap")})
+    metrics.update(prediction, truth)
+    assert metrics.computed == {
+        ("matches", "by_masks"): 1, ("matches", "by_boxes"): 1, "mask pairs": 1, "tallies": 1,
+    }  # fmt: skip
+    alone = {name: value(name, prediction[:], truth[:]) for name in metrics}
+    assert metrics.compute() == pytest.approx(alone, abs=0, nan_ok=True)
 
 
 def test_more_than_one_hundred_objects_count_in_an_image_but_for_average_precision() -> None:

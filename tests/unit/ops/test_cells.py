@@ -12,7 +12,7 @@ from torch import Tensor
 from sightline.classical import cells
 from sightline.classical.cells import finder
 from sightline.core.targets.instances import Instances
-from sightline.metrics.ap50 import Ap50
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 
 SIZE = (64, 96)
 STRIDES = (4, 8, 16)
@@ -50,7 +50,7 @@ def drawn(n: int, seed: int = 0, most: int = 3) -> tuple[list[list[Tensor]], Ins
 
 
 def score(said: Instances, truth: Instances) -> float:
-    metric = Ap50()
+    metric = MeanAveragePrecision(iou=0.5)
     metric.update(said, truth)
     return metric.compute()
 

@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.ops.tiling import SAME, Window, cut, distinct
+from sightline.core.targets._windows import SAME, Window, distinct
+from sightline.ops.tiling import cut
 
 sides = st.integers(1, 90)
 

@@ -24,7 +24,9 @@ from sightline.models.detection import postprocess
 from sightline.models.heads.prototypes import cut
 from sightline.ops import rle
 from sightline.ops.outlines import fill
-from sightline.runtime import answers, rows
+from sightline.runtime import rows
+from sightline.runtime.targets import target_type
+from sightline.runtime.targets.instances import InstanceArrays
 from sightline.tasks import TASKS
 from sightline.tasks.instance.models.mask_rcnn import MaskRCNN
 
@@ -67,15 +69,25 @@ def said(seed: int, count: int = 40, masks: bool = False) -> dict[str, np.ndarra
     return found
 
 
+def read(
+    kind: str, outputs: dict[str, np.ndarray], settings: Any, stored: list[tuple[int, int]]
+) -> list[Any]:
+    """One prediction a picture."""
+    target = target_type(kind)
+    return [
+        target.decode({k: v[i] for k, v in outputs.items()}, settings, size) for i, size in enumerate(stored)
+    ]
+
+
 def as_tensors(outputs: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(value) for name, value in outputs.items()}
 
 
-def check(mine: answers.Instances, theirs: Any, told: dict[str, Any]) -> None:
+def check(mine: InstanceArrays, theirs: Any, told: dict[str, Any]) -> None:
     assert np.array_equal(mine.labels, theirs.labels.numpy())
     assert np.array_equal(mine.scores, theirs.scores.numpy())
     np.testing.assert_allclose(mine.boxes, theirs.boxes.numpy(), atol=1e-4)
-    assert rows.row("instances", mine, NAMES) == told
+    assert mine.record(NAMES) == told
 
 
 @given(cases)
@@ -83,7 +95,7 @@ def check(mine: answers.Instances, theirs: Any, told: dict[str, Any]) -> None:
 def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
     seed, fit, nms = case
     settings, outputs = {**SETTINGS, "fit": fit, "nms": nms}, said(seed)
-    mine = answers.read("instances", outputs, settings, STORED)
+    mine = read("instances", outputs, settings, STORED)
     # Picture by picture: torchvision moves boxes of other pictures apart, and rounds them then.
     parts = [
         postprocess.select({k: v[i : i + 1] for k, v in as_tensors(outputs).items()}, settings)[0]
@@ -94,9 +106,8 @@ def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
     for i, one in enumerate(mine):
         check(one, theirs[i], told[i])
         line = rows.full("a.png", told[i], one, NAMES)
-        assert [b["class"] for b in line["boxes"]] == [
-            b["class"] for b in presenters.objects(theirs[i], NAMES)
-        ]
+        wanted = presenters.details(theirs[i], NAMES)["boxes"]
+        assert [b["class"] for b in line["boxes"]] == [b["class"] for b in wanted]
 
 
 @given(cases)
@@ -105,7 +116,7 @@ def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, floa
     seed, fit, nms = case
     settings = {**SETTINGS, "fit": fit, "nms": nms, "cuts": [0.2, 0.5, 0.9]}
     outputs = said(seed, 16, masks=True)
-    mine = answers.read("outlines", outputs, settings, STORED)
+    mine = read("outlines", outputs, settings, STORED)
     for i, one in enumerate(mine):
         there = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
         found, place = postprocess.select(there, settings)
@@ -119,7 +130,7 @@ def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, floa
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
         theirs = batch.back(whole)
         check(one, theirs, task("instance").rows(theirs)[0])
-        wanted = presenters.codes(theirs)
+        wanted = presenters.codes(theirs).get("masks", [])
         got = rows.full("a.png", {}, one, NAMES).get("masks", [])
         # A pixel may fall on the other side of 0 where sums were added up in another order.
         different = sum(a != b for a, b in zip(got, wanted, strict=True))
@@ -137,24 +148,24 @@ def test_masks_over_boxes_are_those_of_the_toolkit(case: tuple[int, str, float])
     grids = np.random.default_rng(seed).uniform(0, 1, (len(STORED), 16, 28, 28)).astype(np.float32)
     grids[:, ::4] *= 0.4
     outputs["masks"] = grids
-    mine = answers.read("outlines", outputs, settings, STORED)
+    mine = read("outlines", outputs, settings, STORED)
     for i, one in enumerate(mine):
         there = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
         stored = torch.tensor(STORED[i : i + 1])
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
         theirs = batch.back(MaskRCNN.read(there, settings))
         check(one, theirs, task("instance").rows(theirs)[0])
-        assert rows.full("a.png", {}, one, NAMES).get("masks", []) == presenters.codes(theirs)
+        assert one.codes() == presenters.codes(theirs)
 
 
 @pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
 def test_class_maps_are_those_of_the_toolkit(fit: str) -> None:
     maps = np.random.default_rng(1).integers(0, 3, (len(STORED), *SIZE), dtype=np.uint8)
-    mine = answers.read("masks", {"classes": maps}, {**SETTINGS, "fit": fit}, STORED)
+    mine = read("masks", {"classes": maps}, {**SETTINGS, "fit": fit}, STORED)
     theirs = moved(Masks.of(maps), fit)
     for i, told in enumerate(task("semantic").rows(theirs)):
         assert np.array_equal(mine[i].map, theirs.map(i))
-        assert rows.row("masks", mine[i], NAMES) == told
+        assert mine[i].record(NAMES) == told
 
 
 @pytest.mark.parametrize("multi", [False, True])
@@ -163,12 +174,12 @@ def test_labels_and_numbers_are_those_of_the_toolkit(multi: bool) -> None:
     scores = torch.sigmoid(logits) if multi else torch.softmax(logits, 1)
     theirs = Label(logits > 0 if multi else logits.argmax(1), scores)
     settings = {**SETTINGS, "multi": multi, "fit": "squash"}
-    mine = answers.read("label", {"scores": scores.numpy()}, settings, STORED)
-    assert [rows.row("label", one, NAMES) for one in mine] == task("classify").rows(theirs)
+    mine = read("label", {"scores": scores.numpy()}, settings, STORED)
+    assert [one.record(NAMES) for one in mine] == task("classify").rows(theirs)
     outputs = ("red", "green", "blue")
-    mine = answers.read("number", {"value": logits.numpy()}, settings, STORED)
+    mine = read("number", {"value": logits.numpy()}, settings, STORED)
     told = task("regress", outputs).rows(Number(logits))
-    assert [rows.row("number", one, NAMES, outputs) for one in mine] == told
+    assert [one.record(NAMES, outputs) for one in mine] == told
 
 
 def test_nothing_found_is_said_as_by_the_toolkit() -> None:
@@ -176,8 +187,8 @@ def test_nothing_found_is_said_as_by_the_toolkit() -> None:
     outputs["scores"][:] = 0
     settings = {**SETTINGS, "fit": "pad", "nms": 0.5}
     for kind in ("instances", "outlines"):
-        for one in answers.read(kind, outputs, settings, STORED):
-            told = rows.full("a.png", rows.row(kind, one, NAMES), one, NAMES)
+        for one in read(kind, outputs, settings, STORED):
+            told = rows.full("a.png", one.record(NAMES), one, NAMES)
             assert told == {"path": "a.png", "objects": 0, "found": "nothing", "highest confidence": 0.0,
                             "boxes": []}  # fmt: skip
 

@@ -14,8 +14,8 @@ from sightline.core.targets.instances import Instances
 from sightline.core.targets.masks import Masks
 from sightline.data.io import regions
 from sightline.data.loading.tiles import cut
-from sightline.runtime import answers
 from sightline.runtime.session import Item, Session
+from sightline.runtime.targets.instances import InstanceArrays
 from tests.unit.runtime import exported
 
 TILE = 64
@@ -27,7 +27,7 @@ def scene(height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(coarse).resize((width, height), Image.Resampling.NEAREST))
 
 
-def as_in_the_toolkit(found: list[answers.Instances]) -> Instances:
+def as_in_the_toolkit(found: list[InstanceArrays]) -> Instances:
     """What was seen in some tiles, as the toolkit holds it."""
     masks = None
     if any(one.parts for one in found):
@@ -80,7 +80,7 @@ def test_an_object_on_the_border_of_tiles_is_told_once_and_bad_files_go_on(tmp_p
     assert lost.error == "is cut off"
     (large,) = session.predict([np.full((100, 150, 3), 90, dtype=np.uint8)])
     assert len(large.prediction.labels) > len(one.prediction.labels)
-    assert isinstance(large.prediction, answers.Instances)
+    assert isinstance(large.prediction, InstanceArrays)
     assert (np.diff(large.prediction.scores) <= 0).all()
 
 

@@ -36,14 +36,19 @@ sys.meta_path.insert(0, Blocked())
 def reached() -> set[Path]:
     """Files of this tree that the runtime's imports lead to, by relative imports alone."""
     found: set[Path] = set()
-    waiting = list((TREE / "runtime").glob("*.py"))
+    waiting = list((TREE / "runtime").rglob("*.py"))  # targets are found by listing their folder
     while waiting:
         file = waiting.pop()
         if file in found:
             continue
         found.add(file)
         waiting += [p / "__init__.py" for p in file.parents if TREE in p.parents]
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        tests = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
+        for_types = {id(n) for test in tests for n in ast.walk(test)}
+        for node in ast.walk(tree):
+            if id(node) in for_types:
+                continue
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]
             elif isinstance(node, ast.ImportFrom) and not node.level:

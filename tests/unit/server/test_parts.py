@@ -13,7 +13,8 @@ import pytest
 
 from sightline.commands import serve
 from sightline.errors import DataError, UsageError
-from sightline.runtime.answers import Instances
+from sightline.runtime.targets.masks import MaskArrays
+from sightline.runtime.targets.outlines import OutlineArrays
 from sightline.server.batching import Queue, QueueFull
 from sightline.server.drawing import draw
 from sightline.server.engine import Engine
@@ -192,7 +193,7 @@ def test_labels_of_metrics_are_escaped() -> None:
 
 def test_drawing_shows_the_objects_of_the_answer_and_no_others() -> None:
     image = np.full((200, 200, 3), 255, np.uint8)
-    found = Instances(
+    found = OutlineArrays(
         (200, 200), boxes=np.array([[10, 10, 60, 60], [110, 110, 160, 160]], np.float32),
         labels=np.array([0, 1]), scores=np.array([0.9, 0.1], np.float32),
         parts=[(10, 10, np.ones((50, 50), np.uint8)), (110, 110, np.ones((50, 50), np.uint8))],
@@ -209,7 +210,7 @@ def test_drawing_tints_maps() -> None:
     classes = np.full((200, 200), 255, np.uint8)
     classes[:50] = 1
     card = {"prediction": "masks", "settings": {"classes": ["road", "sky"]}}
-    drawn = draw(image, SimpleNamespace(row={}, prediction=SimpleNamespace(map=classes)), card)
+    drawn = draw(image, SimpleNamespace(row={}, prediction=MaskArrays(classes)), card)
     assert (drawn[:49] != 255).any()
     assert (drawn[60:200] == 255).all()
 

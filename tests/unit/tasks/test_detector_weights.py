@@ -20,7 +20,7 @@ from sightline.storage import write_tensors
 from sightline.tasks.detect import MODELS
 from sightline.tasks.detect.models import _torchvision
 from sightline.tasks.detect.models.ssd import LEAST
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 from tests.unit.tasks._detectors import METHODS, SMALL, TORCHVISION, batch_for, build, rng, same, settings
 
 
@@ -148,9 +148,11 @@ def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         UsageError, match=r"--multiscale 0\.2 .* 256 pixels .* needs 268.*--variant mobilenet"
     ):
-        ssd.settings_for(info, Options(multiscale=0.2))
-    assert ssd.settings_for(info, Options(multiscale=0.05))["variant"] == "vgg16"
-    assert ssd.settings_for(info, Options(multiscale=0.5, variant="mobilenet"))["variant"] == "mobilenet"
+        ssd.settings_for(info, DetectOptions(multiscale=0.2))
+    assert ssd.settings_for(info, DetectOptions(multiscale=0.05))["variant"] == "vgg16"
+    assert (
+        ssd.settings_for(info, DetectOptions(multiscale=0.5, variant="mobilenet"))["variant"] == "mobilenet"
+    )
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(MissingExtra, match=r"sightline\[transformers\]"):
         MODELS.load("rtdetr").MODEL(settings("rtdetr"))
@@ -167,11 +169,11 @@ def test_the_least_size_of_ssd_is_the_least() -> None:
 def test_settings_follow_from_data_and_options(method: str) -> None:
     info = DataInfo(Classes(("a", "b")), (), 3, (64, 64), (0.5,) * 3, (0.2,) * 3, 10)
     kind = MODELS.load(method).MODEL
-    found = kind.settings_for(info, Options(conf=0.1, max_objects=7))
+    found = kind.settings_for(info, DetectOptions(conf=0.1, max_objects=7))
     assert found["classes"] == ["a", "b"]
     assert (found["conf"], found["max_objects"]) == (0.1, 7)
     assert found["variant"] in kind.variants
-    assert kind.settings_for(info, Options(variant=SMALL[method]))["variant"] == SMALL[method]
+    assert kind.settings_for(info, DetectOptions(variant=SMALL[method]))["variant"] == SMALL[method]
     assert json.loads(json.dumps(found)) == found
     with pytest.raises(UsageError, match="--variant"):
-        kind.settings_for(info, Options(backbone="resnet18"))
+        kind.settings_for(info, DetectOptions(backbone="resnet18"))

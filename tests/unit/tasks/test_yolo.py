@@ -19,11 +19,11 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.data.synthetic.shapes import SHAPES, scene
 from sightline.errors import SightlineError, UnknownName, UsageError
-from sightline.metrics.ap50 import Ap50
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.models.weights.load import freeze, frozen_modules, load_into
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.detect import MODELS
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 SIDE = 64
 FAMILY = ["yolo-n", "yolo-s", "yolo-m", "yolo-l"]
@@ -37,7 +37,7 @@ def build(name: str, size: tuple[int, int] = (SIDE, SIDE), **options: Any) -> Mo
     torch.manual_seed(0)
     kind, known = MODELS.load(name).MODEL, info(size)
     settings = {"size": list(size), "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
-    model: Model = kind({**settings, **kind.settings_for(known, Options(**options))})
+    model: Model = kind({**settings, **kind.settings_for(known, DetectOptions(**options))})
     return model
 
 
@@ -63,7 +63,7 @@ def nothing(n: int) -> Instances:
 
 
 def ap50(prediction: Instances, truth: Instances) -> float:
-    metric = Ap50()
+    metric = MeanAveragePrecision(iou=0.5)
     metric.update(prediction, truth)
     return metric.compute()
 
@@ -257,7 +257,7 @@ def test_card_counts_parameters(name: str) -> None:
     known = info((640, 640), tuple(str(i) for i in range(80)))
     settings = {"size": [640, 640], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
     with torch.device("meta"):
-        model = kind({**settings, **kind.settings_for(known, Options())})
+        model = kind({**settings, **kind.settings_for(known, DetectOptions())})
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model.eval().network(torch.zeros(1, 3, 640, 640), ("bins", "scores"))
     assert sum(p.numel() for p in model.parameters()) == card.parameters
@@ -311,7 +311,7 @@ def test_what_cannot_be_is_refused_in_words() -> None:
     with pytest.raises(UsageError, match="no feature maps"):
         build("yolo-n", backbone="resnet-small")
     with pytest.raises(UnknownName, match=r"no backbone 'resnet81'.*resnet18"):
-        MODELS.load("yolo-n").MODEL.settings_for(info(), Options(backbone="resnet81"))
+        MODELS.load("yolo-n").MODEL.settings_for(info(), DetectOptions(backbone="resnet81"))
     with pytest.raises(UsageError, match="no variants"):
         build("yolo-n", variant="full")
     with pytest.raises(UnknownName, match="small"):
@@ -327,7 +327,7 @@ def test_first_yolo_has_24_layers_as_published() -> None:
     settings = {"size": [448, 448], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
     known = info((448, 448), tuple(str(i) for i in range(20)))
     with torch.device("meta"):
-        model = kind({**settings, **kind.settings_for(known, Options(variant="full"))})
+        model = kind({**settings, **kind.settings_for(known, DetectOptions(variant="full"))})
         said = model.eval()(torch.zeros(1, 3, 448, 448))["cells"]
     assert said.shape == (1, 7, 7, 30)
     assert sum(isinstance(m, torch.nn.Conv2d) for m in model.modules()) == 24

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from sightline.core.run_record import RunRecord
 from sightline.training.callbacks.energy import Energy
 
 
@@ -15,7 +16,7 @@ def counter(root: Path, value: int) -> None:
 
 
 def test_sums_up_and_survives_a_counter_that_wraps(tmp_path: Path) -> None:
-    run: Any = SimpleNamespace(facts={})
+    run: Any = SimpleNamespace(record=RunRecord())
     energy = Energy(run, tmp_path)
     counter(tmp_path, 900_000_000)
     energy.start(None)  # type: ignore[arg-type]
@@ -24,13 +25,13 @@ def test_sums_up_and_survives_a_counter_that_wraps(tmp_path: Path) -> None:
     counter(tmp_path, 20_000_000)
     energy.epoch(None, {})  # type: ignore[arg-type]
     energy.end(None)  # type: ignore[arg-type]
-    assert run.facts["joules"] == 50 + 70
+    assert run.record.joules == 50 + 70
 
 
 def test_says_nothing_where_nothing_is_counted(tmp_path: Path) -> None:
-    run: Any = SimpleNamespace(facts={})
+    run: Any = SimpleNamespace(record=RunRecord())
     energy = Energy(run, tmp_path / "absent")
     energy.start(None)  # type: ignore[arg-type]
     energy.epoch(None, {})  # type: ignore[arg-type]
     energy.end(None)  # type: ignore[arg-type]
-    assert run.facts["joules"] is None
+    assert run.record.joules is None

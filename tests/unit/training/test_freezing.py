@@ -10,8 +10,8 @@ from torch import nn
 
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
+from sightline.training.freezing import set_trainable
 from sightline.training.recipe import Recipe
-from sightline.training.trainers.gradient import _set_trainable
 
 
 def training(freeze: str) -> Any:
@@ -21,6 +21,6 @@ def training(freeze: str) -> Any:
 
 
 def test_a_model_without_parts_refuses_to_be_frozen() -> None:
-    _set_trainable(training("none"), 10)
+    set_trainable(training("none"), 10)
     with pytest.raises(UsageError, match=r"'whole' has no part.*--freeze all-but-2"):
-        _set_trainable(training("all-but-2"), 10)
+        set_trainable(training("all-but-2"), 10)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from sightline.core.model import OptimizerGroup
 from sightline.errors import UnknownName
 from sightline.training import optimizers
 from sightline.training.recipe import Recipe
@@ -16,7 +17,8 @@ def test_every_optimiser_lowers_a_simple_loss(name: str) -> None:
     x = torch.randn(32, 4)
     y = x @ torch.tensor([[1.0], [2.0], [-1.0], [0.5]])
     optimizer = optimizers.build(
-        net.parameters(), Recipe(optimizer=name, lr=0.05, weight_decay=0.0, momentum=0.9)
+        [OptimizerGroup(list(net.parameters()))],
+        Recipe(optimizer=name, lr=0.05, weight_decay=0.0, momentum=0.9),
     )
     losses = []
     for _ in range(60):
@@ -31,14 +33,14 @@ def test_every_optimiser_lowers_a_simple_loss(name: str) -> None:
 def test_weight_decay_spares_biases_and_norms() -> None:
     net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2))
     groups = optimizers.build(
-        net.parameters(), Recipe(optimizer="adamw", lr=0.1, weight_decay=0.3)
+        [OptimizerGroup(list(net.parameters()))], Recipe(optimizer="adamw", lr=0.1, weight_decay=0.3)
     ).param_groups
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 0.3), (3, 0.0)]
 
 
 def test_unknown_optimiser_suggests_the_nearest() -> None:
     with pytest.raises(UnknownName, match="radam"):
-        optimizers.build(nn.Linear(1, 1).parameters(), Recipe(optimizer="adamm", lr=0.1))
+        optimizers.build([], Recipe(optimizer="adamm", lr=0.1))
 
 
 def test_l1_is_the_sum_of_absolute_weights() -> None:

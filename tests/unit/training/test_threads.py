@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from sightline.core.run import Run
+from sightline.core.run_record import RunRecord
 from sightline.devices import Devices
 from sightline.training.arguments import Asked
 from sightline.training.callbacks.base import Callback
@@ -46,7 +47,7 @@ def trained(out: Path, **recipe: Any) -> tuple[dict[str, Any], list[int]]:
     """Weights after an epoch of the digits, and the threads that did it."""
     made = make_plan(Asked.of(Recipe(epochs=1, **recipe), (), {}, data="digits", device="cpu", options={}))
     watch = Watch()
-    model, _ = fit(made, Run.create(out, {}), Devices.start("cpu", "fp32"), extra=[watch])
+    model, _ = fit(made, Run.create(out, RunRecord()), Devices.start("cpu", "fp32"), extra=[watch])
     return model.state_dict(), watch.seen
 
 
@@ -66,7 +67,7 @@ def test_the_number_is_put_back_after_trouble(tmp_path: Path) -> None:
 
     made = make_plan(Asked.of(Recipe(epochs=1), (), {}, data="digits", device="cpu", options={}))
     with pytest.raises(OSError, match="disk"):
-        fit(made, Run.create(tmp_path / "run", {}), Devices.start("cpu", "fp32"), extra=[Broken()])
+        fit(made, Run.create(tmp_path / "run", RunRecord()), Devices.start("cpu", "fp32"), extra=[Broken()])
     assert torch.get_num_threads() == 2
 
 

@@ -1,14 +1,26 @@
-"""Targets: one type for ground truth and predictions (a prediction has scores).
+"""Targets: one type for truth and for prediction (a prediction has scores). Arrays first.
 
-A target object holds one image or many: the first axis is the image, and indexing selects images.
+A target object holds one image or many: the first axis is the image, indexing filters. Each kind is a file
+here and one of the same name in `runtime/targets/`; both are found by listing the folder.
 """
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
+
+from ..folder import Folder
+
+if TYPE_CHECKING:
+    from .base import Targets
+
+TARGETS = Folder(__name__, "kind of target", exclude=("base", "bitmaps"))
 
 
-def target_type(kind: str) -> Any:
-    """The target class of a kind: "label" is `Label` in label.py."""
-    return getattr(importlib.import_module(f"{__name__}.{kind}"), kind.capitalize())
+def target_type(kind: str) -> type[Targets]:
+    """The target class of a kind: "label" is `Label` in label.py.
+
+    Raises:
+        UnknownName: If there is no such kind.
+    """
+    target: type[Targets] = TARGETS.load(kind).TARGET
+    return target

@@ -6,16 +6,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sightline.core.targets._windows import Window, distinct
+from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
 from sightline.core.targets.bitmaps import Bitmaps
 
 _FLAGS = ("crowd", "difficult")
 
 
 @dataclass(frozen=True, eq=False)
-class Instances:
+class Instances(Targets):
     """M objects in N images, sorted by image.
 
     Attributes:
@@ -41,6 +45,7 @@ class Instances:
     difficult: Tensor | None = None
     masks: Bitmaps | None = None
     kind = "instances"
+    located = True
     says = "boxes around objects"
 
     def __post_init__(self) -> None:
@@ -69,7 +74,7 @@ class Instances:
     def __len__(self) -> int:
         return len(self.counts)
 
-    def __getitem__(self, index: Any) -> Self:
+    def __getitem__(self, index: Index) -> Self:
         """The objects of some images: a slice, a list, an index tensor, a mask or one number."""
         chosen = torch.arange(len(self), device=self.counts.device)[
             [index] if isinstance(index, int) else index
@@ -124,10 +129,6 @@ class Instances:
             return self.areas
         return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
 
-    def packed(self) -> Self:
-        """No change: nothing can be compressed."""
-        return self
-
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
         """Warp and clip the objects with their images.
 
@@ -153,11 +154,92 @@ class Instances:
         (w, h), (cut_w, cut_h) = ((b[:, 2:] - b[:, :2]).unbind(1) for b in (whole, boxes))
         return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
+    def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
+        """Objects of T tiles as those of N images; see `Targets.join_tiles`.
+
+        Of boxes of one class from different tiles that are mostly one inside the other, the one with the
+        higher score stays, so that an object on the border of a tile is not counted twice.
+        """
+        back = torch.eye(2, 3, dtype=torch.float64).repeat(len(owner), 1, 1)
+        back[:, :, 2] = torch.tensor(windows, dtype=torch.float64).reshape(-1, 4)[:, :2]
+        moved = self.moved(back, sizes[owner])
+        tile = moved.image
+        image = owner[tile]
+        assert moved.scores is not None
+        keep = torch.zeros(len(tile), dtype=torch.bool)
+        for i in sorted(set(image.tolist())):
+            rows, of_it = (image == i).nonzero().flatten(), (owner == i).nonzero().flatten()
+            boxes, labels, scores = (v[rows].numpy() for v in (moved.boxes, moved.labels, moved.scores))
+            mine = (tile[rows] - of_it[0]).numpy()
+            stay = distinct(boxes, labels, scores, mine, [windows[t] for t in of_it.tolist()])
+            keep[rows[torch.from_numpy(stay)]] = True
+        return moved.only(keep).regrouped(image[keep], sizes).ranked()
+
     def present(self, classes: int) -> Tensor:
-        """(N, K) bool: which classes are in each image."""
+        """(N, K) bool: which classes are in each image; those outside [0, K) are in none."""
         present = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
-        present[self.image, self.labels] = True
+        valid = (self.labels >= 0) & (self.labels < classes)
+        present[self.image[valid], self.labels[valid]] = True
         return present
+
+    def scorable(self) -> Tensor:
+        """(N,) bool: which images have an object that is neither a crowd nor difficult."""
+        apart = torch.zeros(len(self.labels), dtype=torch.bool)
+        for flag in (self.crowd, self.difficult):
+            apart |= False if flag is None else flag
+        return torch.bincount(self.image[~apart], minlength=len(self)) > 0
+
+    def class_totals(self, classes: int) -> dict[str, NDArray[np.int64]]:
+        """(K,) objects of each class."""
+        valid = self.labels[(self.labels >= 0) & (self.labels < classes)]
+        what = "boxes" if self.masks is None else "objects"
+        return {what: np.asarray(torch.bincount(valid, minlength=classes).numpy())}
+
+    def stratify_labels(self) -> NDArray[np.int64]:
+        """(N,) the rarest class in each image; -1 for images without objects."""
+        return rarest_class(self.present(int(self.labels.max()) + 1 if len(self.labels) else 1))
+
+    def differs(self, other: Self) -> Tensor:
+        """(N,) bool: which images hold other numbers of objects of a class."""
+        classes = 1 + max([*self.labels.tolist(), *other.labels.tolist()], default=0)
+        cells = (targets.image * classes + targets.labels for targets in (self, other))
+        mine, others = (torch.bincount(cell, minlength=len(self) * classes) for cell in cells)
+        return (mine != others).view(-1, classes).any(1)
+
+    def as_prediction(self, classes: int) -> Self:
+        """The same with scores of 1."""
+        del classes
+        return replace(self, scores=torch.ones(len(self.labels)))
+
+    def as_target(self) -> Self:
+        """The same without scores."""
+        return replace(self, scores=None)
+
+    def arrays(self, i: int) -> dict[str, Any]:
+        """ "size", "boxes", "labels", "scores" and "parts" (of masks) of image i."""
+        objects = self[i]
+        scores = None if objects.scores is None else objects.scores.numpy()
+        return {
+            "size": tuple(objects.sizes[0].tolist()),
+            "boxes": objects.boxes.numpy(),
+            "labels": objects.labels.numpy(),
+            "scores": scores,
+            "parts": list(objects.masks or ()),
+        }
+
+    @classmethod
+    def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
+        """Bright squares and bars on a dark ground, one an image."""
+        rng, labels, h = np.random.default_rng(seed), np.arange(n) % 2, size // 3
+        images, boxes = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8), []
+        for image, label in zip(images, labels, strict=True):
+            w = h // 2 if label else h
+            y, x = int(rng.integers(0, size - h)), int(rng.integers(0, size - w))
+            image[y : y + h, x : x + w] += 150
+            boxes.append([x, y, x + w, y + h])
+        counts, sizes = torch.ones(n, dtype=torch.int64), torch.full((n, 2), size)
+        targets = cls(counts, sizes, torch.tensor(boxes).float(), torch.from_numpy(labels))
+        return Synthetic(images, targets, ("square", "bar"))
 
     def renumbered(self, to: Tensor, classes: int) -> Self:
         """Map class i to to[i], of `classes` in all."""
@@ -192,3 +274,6 @@ class Instances:
         counts = torch.tensor([len(row["labels"]) for row in rows], dtype=torch.int64)
         sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)
         return cls(counts, sizes, **joined)
+
+
+TARGET = Instances

@@ -6,12 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
+
+from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
 
 
 @dataclass(frozen=True)
-class Label:
+class Label(Targets):
     """Class labels of N images.
 
     Attributes:
@@ -38,6 +43,11 @@ class Label:
         return "several classes an image" if self.multi else "a class for each image"
 
     @property
+    def exclusive(self) -> bool:
+        """Whether each image has exactly one class."""
+        return not self.multi
+
+    @property
     def multi(self) -> bool:
         """Whether an image may have several labels."""
         return self.value.ndim == 2
@@ -45,7 +55,7 @@ class Label:
     def __len__(self) -> int:
         return len(self.value)
 
-    def __getitem__(self, index: Any) -> Label:
+    def __getitem__(self, index: Index) -> Label:
         """The labels of some images: a slice, a list, an index tensor, a mask or one number."""
         if isinstance(index, int):
             index = [index]
@@ -55,22 +65,20 @@ class Label:
         """The same on another device."""
         return Label(self.value.to(device), None if self.scores is None else self.scores.to(device))
 
-    @staticmethod
-    def cat(parts: Sequence[Label]) -> Label:
+    @classmethod
+    def cat(cls, parts: Sequence[Label]) -> Label:
         """All images of several batches, in order."""
         scores = [p.scores for p in parts if p.scores is not None]
         return Label(
             torch.cat([p.value for p in parts]), torch.cat(scores) if len(scores) == len(parts) else None
         )
 
-    def packed(self) -> Label:
-        """No change: nothing can be compressed."""
-        return self
-
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Label:
-        """No change: a label belongs to the whole image."""
-        del places, sizes, least
-        return self
+    def mix(self, other: Tensor, share: Tensor, classes: int) -> Label:
+        """The labels with soft targets in `scores`; `value` stays that of the first image."""
+        scores = self.scores
+        if scores is None:
+            scores = self.value.float() if self.multi else F.one_hot(self.value, classes).float()
+        return Label(self.value, torch.lerp(scores[other], scores, share[:, None]))
 
     def present(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image; labels outside [0, K) are in none."""
@@ -89,6 +97,36 @@ class Label:
     def summary(self, classes: int) -> dict[str, Any]:
         """Statistics for `DataInfo`: images of each class."""
         return {"multi": self.multi, "counts": tuple(self.present(classes).sum(0).tolist())}
+
+    def stratify_labels(self) -> NDArray[np.int64]:
+        """(N,) the class; for several labels an image, its rarest one, or -1."""
+        return rarest_class(self.value) if self.multi else np.asarray(self.value.numpy())
+
+    def differs(self, other: Label) -> Tensor:
+        """(N,) bool: which images have another class, or other classes."""
+        return (self.value != other.value).view(len(self), -1).any(1)
+
+    def as_prediction(self, classes: int) -> Label:
+        """The same with probabilities of 1 and 0."""
+        return Label(self.value, self.present(classes).double())
+
+    def as_target(self) -> Label:
+        """The same without probabilities."""
+        return Label(self.value)
+
+    def arrays(self, i: int) -> dict[str, Any]:
+        """ "value" and "scores" of image i."""
+        value = self.value[i].numpy() if self.multi else int(self.value[i])
+        return {"value": value, "scores": None if self.scores is None else self.scores[i].numpy()}
+
+    @classmethod
+    def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
+        """Grey squares: the class is which half is bright."""
+        rng, value = np.random.default_rng(seed), np.arange(n) % 2
+        images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
+        for image, label in zip(images, value, strict=True):
+            image[slice(size // 2, size) if label else slice(0, size // 2)] += 150
+        return Synthetic(images, cls(torch.from_numpy(value)), ("top", "bottom"))
 
     def to_json(self) -> list[Any]:
         """One entry an image: {"value": index or [indices], "scores": [...]}; scores only if there."""
@@ -117,3 +155,6 @@ class Label:
             value = torch.tensor([r["value"] for r in rows], dtype=torch.int64)
         has_scores = bool(rows) and "scores" in rows[0]
         return cls(value, torch.tensor([r["scores"] for r in rows]) if has_scores else None)
+
+
+TARGET = Label

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from sightline.core.targets._voting import blended
+from sightline.core.targets._windows import Window
+from sightline.core.targets.base import Index, Synthetic, Targets
 from sightline.core.targets.bitmaps import Map, Packed, sampled
 
 VOID = 255
@@ -20,7 +27,7 @@ MOST = 255
 
 
 @dataclass(frozen=True, eq=False)
-class Masks:
+class Masks(Targets):
     """Class maps of N images.
 
     Attributes:
@@ -31,6 +38,7 @@ class Masks:
     sizes: Tensor
     maps: tuple[Packed | Tensor, ...]
     kind = "masks"
+    located = True
     says = "a class for each pixel"
 
     def __post_init__(self) -> None:
@@ -47,10 +55,13 @@ class Masks:
     def __len__(self) -> int:
         return len(self.maps)
 
-    def __getitem__(self, index: Any) -> Masks:
+    def __getitem__(self, index: Index) -> Masks:
         """The maps of some images: a slice, a list, an index tensor, a mask or one number."""
         chosen = torch.arange(len(self))[[index] if isinstance(index, int) else index]
-        return Masks(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
+        some = Masks(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
+        if "value_counts" in vars(self):  # what was counted once is not counted again
+            vars(some)["value_counts"] = self.value_counts[chosen]
+        return some
 
     def map(self, i: int) -> Map:
         """Map i, (H, W) uint8, read-only."""
@@ -72,8 +83,8 @@ class Masks:
         packed_maps = (m if isinstance(m, Packed) else Packed.of(m.cpu().numpy()) for m in self.maps)
         return Masks(self.sizes, tuple(packed_maps))
 
-    @staticmethod
-    def cat(parts: Sequence[Masks]) -> Masks:
+    @classmethod
+    def cat(cls, parts: Sequence[Masks]) -> Masks:
         """All images of several batches, in order."""
         return Masks(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
 
@@ -96,19 +107,67 @@ class Masks:
             maps.append(torch.from_numpy(sampled(self.map(i), place.numpy(), window, VOID)))
         return Masks(sizes.cpu().long(), tuple(maps))
 
+    def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Masks:
+        """Maps of T tiles as those of N images, in which they vote where tiles overlap; see `_voting.py`."""
+        maps = []
+        for i, (height, width) in enumerate(sizes.tolist()):
+            of_it = (owner == i).nonzero().flatten()
+            rows = blended(self[of_it].map, [windows[t] for t in of_it.tolist()], height, width)
+            maps.append(Packed.of_rows((height, width), rows))
+        return Masks(sizes, tuple(maps))
+
     def present(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image."""
         return torch.from_numpy(self.pixels(classes) > 0)
 
-    def pixels(self, classes: int) -> np.ndarray:
+    def pixels(self, classes: int) -> NDArray[np.int64]:
         """(N, K) int64: pixels of each class in each image; VOID is not counted."""
+        return self.value_counts[:, :classes]
+
+    @cached_property
+    def value_counts(self) -> NDArray[np.int64]:
+        """(N, 256) pixels of each value in each map; those of VOID last. Counted once."""
         counts = np.zeros((len(self), VOID + 1), dtype=np.int64)
-        for row, class_map in zip(counts, self.maps, strict=True):
-            for part in (
-                class_map.rows() if isinstance(class_map, Packed) else (class_map.cpu().numpy().ravel(),)
-            ):
-                row += np.bincount(part, minlength=VOID + 1)
-        return counts[:, :classes]
+
+        def count(i: int) -> None:
+            class_map = self.maps[i]
+            whole = () if isinstance(class_map, Packed) else (class_map.cpu().numpy().ravel(),)
+            for part in class_map.rows() if isinstance(class_map, Packed) else whole:
+                counts[i] += np.bincount(part, minlength=VOID + 1)
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            list(pool.map(count, range(len(self))))
+        return counts
+
+    def scorable(self) -> Tensor:
+        """(N,) bool: which images have a pixel with a class."""
+        return torch.from_numpy(self.value_counts[:, :VOID].any(1))
+
+    def class_totals(self, classes: int) -> dict[str, NDArray[np.int64]]:
+        """(K,) pixels of each class."""
+        return {"pixels": self.pixels(classes).sum(0)}
+
+    def differs(self, other: Masks) -> Tensor:
+        """(N,) bool: which images have a pixel of another class."""
+        return torch.tensor([bool((self.map(i) != other.map(i)).any()) for i in range(len(self))])
+
+    def arrays(self, i: int) -> dict[str, Any]:
+        """ "map" of image i."""
+        return {"map": self.map(i)}
+
+    @classmethod
+    def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
+        """A bright square and a red bar on a dark ground."""
+        rng = np.random.default_rng(seed)
+        images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
+        maps = np.zeros((n, size, size), dtype=np.uint8)
+        for image, class_map in zip(images, maps, strict=True):
+            for label, (h, w) in ((1, (size // 3, size // 3)), (2, (size // 5, size // 2))):
+                y, x = int(rng.integers(0, size - h)), int(rng.integers(0, size - w))
+                class_map[y : y + h, x : x + w] = label
+            image[class_map == 1] += 150
+            image[class_map == 2, 0] += 150
+        return Synthetic(images, cls.of(maps), ("ground", "square", "bar"))
 
     def renumbered(self, to: Tensor, classes: int) -> Masks:
         """Map class i to to[i], of `classes` in all; VOID stays."""
@@ -137,3 +196,6 @@ class Masks:
         del classes
         sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)
         return cls(sizes, tuple(Packed(tuple(r["size"]), base64.b64decode(r["zlib"])) for r in rows))
+
+
+TARGET = Masks

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from sightline.core.targets.base import Index, Synthetic, Targets
 
 
 @dataclass(frozen=True)
-class Number:
+class Number(Targets):
     """M numbers for each of N images.
 
     Attributes:
@@ -29,7 +33,7 @@ class Number:
     def __len__(self) -> int:
         return len(self.value)
 
-    def __getitem__(self, index: Any) -> Number:
+    def __getitem__(self, index: Index) -> Number:
         """The numbers of some images: a slice, a list, an index tensor, a mask or one number."""
         return Number(self.value[[index] if isinstance(index, int) else index])
 
@@ -37,19 +41,15 @@ class Number:
         """The same on another device."""
         return Number(self.value.to(device))
 
-    @staticmethod
-    def cat(parts: Sequence[Number]) -> Number:
+    @classmethod
+    def cat(cls, parts: Sequence[Number]) -> Number:
         """All images of several batches, in order."""
         return Number(torch.cat([p.value for p in parts]))
 
-    def packed(self) -> Number:
-        """No change: nothing can be compressed."""
-        return self
-
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Number:
-        """No change: a number belongs to the whole image."""
-        del places, sizes, least
-        return self
+    def mix(self, other: Tensor, share: Tensor, classes: int) -> Number:
+        """The weighted means."""
+        del classes
+        return Number(torch.lerp(self.value[other], self.value, share[:, None].to(self.value)))
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Statistics for `DataInfo`: mean and standard deviation of each number."""
@@ -57,6 +57,27 @@ class Number:
         wide = self.value.double()
         spread = wide.std(0, correction=0).clamp(min=1e-6)
         return {"range": tuple(zip(wide.mean(0).tolist(), spread.tolist(), strict=True))}
+
+    def stratify_labels(self) -> NDArray[np.int64]:
+        """(N,) the quintile of the first number, so that all parts see the whole range."""
+        value = self.value[:, 0].numpy()
+        return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
+
+    def differs(self, other: Number) -> Tensor:
+        """(N,) bool: of which images a number is off by more than a thousandth."""
+        return ~torch.isclose(self.value.double(), other.value.double(), rtol=1e-3).all(1)
+
+    def arrays(self, i: int) -> dict[str, Any]:
+        """ "value" of image i."""
+        return {"value": self.value[i].numpy()}
+
+    @classmethod
+    def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
+        """Grey squares: the number is their brightness."""
+        value = np.linspace(0, 200, n)
+        noise = np.random.default_rng(seed).integers(0, 20, (n, size, size, 1))
+        images = (value[:, None, None, None] + noise).astype(np.uint8)
+        return Synthetic(images, cls(torch.from_numpy(value[:, None]).float()), outputs=("brightness",))
 
     def to_json(self) -> list[Any]:
         """One entry an image: {"value": [numbers]}."""
@@ -66,4 +87,8 @@ class Number:
     def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Number:
         """Inverse of `to_json`."""
         del classes
-        return cls(torch.tensor([r["value"] for r in rows], dtype=torch.float32).reshape(len(rows), -1))
+        width = len(rows[0]["value"]) if rows else 0
+        return cls(torch.tensor([r["value"] for r in rows], dtype=torch.float32).reshape(len(rows), width))
+
+
+TARGET = Number

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from sightline.core.targets.base import Synthetic
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.instances import Instances
 
@@ -36,6 +39,27 @@ class Outlines(Instances):
         """Objects from their masks; the boxes are the bounding boxes."""
         return cls(counts, sizes, masks.boxes(), labels, scores, masks.areas(), masks=masks)
 
+    @classmethod
+    def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
+        """A bright square and a bright disc on a dark ground."""
+        rng, length = np.random.default_rng(seed), size // 3
+        images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
+        rows, columns = np.mgrid[0:size, 0:size]
+        masks, labels = [], []
+        for image in images:
+            for k, left in enumerate(rng.permutation([0, size // 2]).tolist()):
+                y, x = int(rng.integers(0, size - length)), left + int(rng.integers(0, size // 2 - length))
+                inside = (rows >= y) & (rows < y + length) & (columns >= x) & (columns < x + length)
+                if k:
+                    down, right = rows - y - length / 2, columns - x - length / 2
+                    inside &= down**2 + right**2 < (length / 2) ** 2
+                image[inside] += 150
+                masks.append(inside)
+                labels.append(k)
+        counts, sizes = torch.full((n,), 2), torch.full((n, 2), size)
+        targets = cls.of(sizes, counts, Bitmaps.of(masks), torch.tensor(labels))
+        return Synthetic(images, targets, ("square", "disc"))
+
     def boxed(self) -> Instances:
         """The same objects without their masks."""
         per_object = {name: value for name, value in self._per_object() if name != "masks"}
@@ -46,3 +70,6 @@ class Outlines(Instances):
         digests = iter([corner, crop.digest()] for corner, crop in
                     zip(self.bitmaps.corners.tolist(), self.bitmaps.crops, strict=True))  # fmt: skip
         return [[row, [next(digests) for _ in row["labels"]]] for row in self.boxed().to_json()]
+
+
+TARGET = Outlines

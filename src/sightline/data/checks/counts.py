@@ -44,8 +44,8 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
     split = bool((dataset.splits != "").any())
     present = everywhere > 0
     # A detector has something to find with one class, and where a class of the table is rare or not there.
-    single_label = dataset.truth == "label" and not dataset.targets.multi
-    severity: Severity = "error" if dataset.truth == "label" else "warning"
+    single_label, whole = dataset.targets.exclusive, not dataset.targets.located
+    severity: Severity = "error" if whole else "warning"
     if present.sum() == 1 and single_label:
         findings.append(_on(names[present], "one-class", "error",
             "all pictures are of one class: {shown}; there is nothing to tell apart",
@@ -65,7 +65,7 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
         f"{{n}} of the classes have fewer than {FEW} pictures: {{shown}}",
         "Add pictures; until then read what the report says of these classes with care.",
         counts))  # fmt: skip
-    return [f for f in findings if f is not None] + _imbalance(names, train, dataset.truth == "label")
+    return [f for f in findings if f is not None] + _imbalance(names, train, whole)
 
 
 def _on(

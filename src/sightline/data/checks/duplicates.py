@@ -106,7 +106,7 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
     """Same picture, different truth; what lies in a picture may be listed in any order."""
     if not sets:
         return []
-    inside = hasattr(dataset.targets, "sizes")
+    inside = dataset.targets.located
     truths = [_unordered(t) if inside else json.dumps(t) for t in dataset.targets.to_json()]
     torn = [g for g in sets if len({truths[i] for i in g}) > 1]
     if not torn:

@@ -8,7 +8,7 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.masks import VOID
-from sightline.data.checks._report import found, pixel_counts, silent_parts
+from sightline.data.checks._report import found, silent_parts
 from sightline.data.scan import Scan
 
 FEW = 1e-3  # share of the pixels with a class
@@ -38,7 +38,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Maps one by one, and the classes over all that are trained on. Nothing where the truth is no maps."""
     if dataset.truth != "masks" or dataset.classes is None or not len(dataset):
         return []
-    counts = pixel_counts(dataset.targets)
+    counts = dataset.targets.value_counts
     return [*_sizes(dataset, scan), *_void(dataset, counts), *_classes(dataset, counts)]
 
 

@@ -59,7 +59,9 @@ def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
         ),
         "Put pictures of these classes into train, or take the classes out of val and test.",
     )
-    return findings if dataset.truth == "label" else [*findings, *_untested(dataset, in_training, given)]
+    if not dataset.targets.located:
+        return findings
+    return [*findings, *_untested(dataset, in_training, given)]
 
 
 def _untested(dataset: Dataset, in_training: np.ndarray, given: np.ndarray) -> list[Finding]:

@@ -7,19 +7,19 @@ format". Boxes are [x, y, width, height] in pixels counted from 0, as floats; ma
 
 from __future__ import annotations
 
-import json
+import itertools
 import re
-from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.coco_file import FOLDERS, KEYS, image_name, images_folder, lists
+from sightline.data.parsing.coco_writing import LabelFile
 from sightline.data.parsing.instances import NAN, Gathered
 from sightline.data.parsing.json import four, glance, key_in, sound, whole
 from sightline.data.parsing.options import ReadOptions
@@ -29,9 +29,8 @@ from sightline.data.parsing.splits import (
     annotation_files,
     by_split,
 )
-from sightline.data.parsing.writing import Item, Object, all_split, class_table, items
+from sightline.data.parsing.writing import all_split, class_table, items
 from sightline.errors import DataError
-from sightline.ops.outlines import rle, trace
 
 CARD = FormatCard(
     name="coco",
@@ -143,55 +142,21 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
-    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd"), masks=True)
+    classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "scores"), masks=True)
     all_split(dataset)
-    table = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
-    files: dict[str, dict[str, list[Any]]] = {}
-    total = 0
-    for item in items(dataset):
-        place = folder / "images" / item.split / f"{item.stem}{item.ending}"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(item.data)
-        file = files.setdefault(item.split, {"images": [], "annotations": [], "categories": table})
-        h, w = item.size
-        image = {"id": item.number + 1, "file_name": place.name, "height": h, "width": w}
-        file["images"].append(image)
-        file["annotations"] += _annotations(item, classes, total)
-        total += len(item.objects)
+    files: dict[str, LabelFile] = {}
+    numbers = itertools.count(1)
     (folder / "annotations").mkdir(parents=True)
-    for split, file in files.items():
-        path = folder / "annotations" / f"instances_{split or 'default'}.json"
-        path.write_text(json.dumps(file, ensure_ascii=False), encoding="utf-8")
+    with ExitStack() as stack:
+        for item in items(dataset):
+            place = folder / "images" / item.split / f"{item.stem}{item.ending}"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(item.data)
+            if item.split not in files:
+                path = folder / "annotations" / f"instances_{item.split or 'default'}.json"
+                files[item.split] = stack.enter_context(closing(LabelFile(path, classes, numbers=numbers)))
+            files[item.split].write(item.number + 1, place.name, item.size, item.objects)
     return folder
-
-
-def _annotations(item: Item, classes: Classes, start: int) -> Iterator[dict[str, Any]]:
-    """The annotations of one picture, numbered from `start` + 1."""
-    for k, thing in enumerate(item.objects):
-        x1, y1, x2, y2 = thing.corners
-        box_area = (x2 - x1) * (y2 - y1)
-        entry = {
-            "id": start + k + 1,
-            "image_id": item.number + 1,
-            "category_id": classes.ids[thing.label],
-            "bbox": [x1, y1, x2 - x1, y2 - y1],
-            "area": box_area if thing.area is None else thing.area,
-            "iscrowd": int(thing.crowd),
-        }
-        if thing.mask is not None:
-            entry["segmentation"] = _segmentation(thing, item.size)
-        yield entry
-
-
-def _segmentation(thing: Object, size: tuple[int, int]) -> Any:
-    """The mask of an object as COCO has it."""
-    assert thing.mask is not None
-    x, y, crop = thing.mask
-    if not thing.crowd and not (binary_fill_holes(crop) > crop).any():
-        return [points.ravel().tolist() for points in trace(crop, x, y)]
-    whole = np.zeros(size, dtype=np.uint8)
-    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
-    return {"size": list(size), "counts": rle(whole)}
 
 
 def _like_coco(path: Path) -> bool:
@@ -207,7 +172,7 @@ def _files(root: Path) -> list[Path]:
 
 def _read_file(path: Path, split: str, contents: _Found) -> None:
     """Gather the pictures and boxes of one file."""
-    images, annotations, categories = lists(
+    images, annotations, categories, place = lists(
         path, _with_packed_masks if isinstance(contents.into, Outlined) else _without_masks
     )
     _categories(path, categories, contents)
@@ -227,7 +192,7 @@ def _read_file(path: Path, split: str, contents: _Found) -> None:
             f"{path}: none of the {len(images):,} images has an id and a file_name (or coco_url). "
             f"Found {images[0]!r:.120}. Give each its id and its file."
         )
-    folder = images_folder(path, [name for name, _ in names.values()], split)
+    folder = images_folder(path, [name for name, _ in names.values()], split, place)
     contents.notes.append(f"{path.name}: pictures in {folder}.")
     number = {}
     for key, (name, entry) in names.items():

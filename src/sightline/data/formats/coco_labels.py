@@ -96,7 +96,7 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
     Raises:
         DataError: If it has not the three lists, or its annotations have boxes.
     """
-    pictures, annotations, categories = lists(path)
+    pictures, annotations, categories, place = lists(path)
     if any(isinstance(a, dict) and any(a.get(key) for key in _OTHERS) for a in annotations):
         raise DataError(f"{path}: annotations have boxes or masks. Read it as --format coco.")
     named = Counter(str(c.get("name")) for c in categories if isinstance(c, dict))
@@ -119,7 +119,7 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
             rows.lost.append(f"{path.name} annotations[{n}]")
         elif classes[key] not in labels[image]:
             labels[image].append(classes[key])
-    folder = images_folder(path, [image_name(entry) for entry in images.values()], split)
+    folder = images_folder(path, [image_name(entry) for entry in images.values()], split, place)
     for key, entry in images.items():
         rows.paths.append(folder / image_name(entry))
         rows.splits.append(split)

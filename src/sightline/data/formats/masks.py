@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from sightline.core.card import FormatCard
-from sightline.core.dataset import Dataset
+from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.class_tables import find_table
 from sightline.data.parsing.known_tables import known
 from sightline.data.parsing.map_discovery import by_names, lists, looks_like_map, paired, places, stacks
@@ -19,7 +19,7 @@ from sightline.data.parsing.map_reading import dataset as dataset_of
 from sightline.data.parsing.map_writing import class_table, void_of, written
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
-from sightline.ops.draw import colour_of
+from sightline.ops.draw import Colour, colour_of
 
 CARD = FormatCard(
     name="masks",
@@ -91,16 +91,24 @@ def write(dataset: Dataset, folder: Path) -> Path:
         DataError: If the folder is not empty, the truth is no class maps, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name)
-    colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
-    palette = [colours.get(i, (0, 0, 0)) for i in range(256)]
-    for item in written(dataset, classes.ids, palette):
+    for item in written(dataset, classes.ids, palette(classes)):
         for kind, ending, data in (("images", item.ending, item.data), ("masks", ".png", item.mask)):
             place = folder / kind / item.split / f"{item.stem}{ending}"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
     folder.mkdir(parents=True, exist_ok=True)
+    (folder / "classes.json").write_text(table_text(classes), encoding="utf-8")
+    return folder
+
+
+def palette(classes: Classes) -> list[Colour]:
+    """A colour for each number from 0 to 255: that of the class whose id it is."""
+    colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
+    return [colours.get(i, (0, 0, 0)) for i in range(256)]
+
+
+def table_text(classes: Classes) -> str:
+    """classes.json: id and name of each class, and the number that stands for no class."""
     rows = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
     document = {"classes": rows, "void": [void_of(classes.ids)]}
-    text = json.dumps(document, ensure_ascii=False, indent=1)
-    (folder / "classes.json").write_text(text + "\n", encoding="utf-8")
-    return folder
+    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

@@ -7,7 +7,7 @@ and so are lines of masks: `class x1 y1 x2 y2 x3 y3 ...`, one polygon an object.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from sightline.data.parsing.instances import Gathered
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, ring
 from sightline.data.parsing.splits import name_of
-from sightline.data.parsing.writing import Item, all_split, class_table, items
+from sightline.data.parsing.writing import Object, all_split, class_table, items
 from sightline.data.parsing.yolo_discovery import (
     LINE,
     LISTS,
@@ -40,7 +40,7 @@ from sightline.data.parsing.yolo_discovery import (
     plain_parts,
 )
 from sightline.errors import DataError
-from sightline.ops.outlines import Part, joined, trace
+from sightline.ops.outlines import joined, trace
 
 CARD = FormatCard(
     name="yolo",
@@ -159,39 +159,41 @@ def write(dataset: Dataset, folder: Path) -> Path:
     for item in items(dataset):
         for kind, ending, data in (
             ("images", item.ending, item.data),
-            ("labels", ".txt", "".join(_lines(item, classes)).encode()),
+            ("labels", ".txt", label_text(item.objects, item.size, classes).encode()),
         ):
             place = folder / kind / item.split / f"{item.stem}{ending}"
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(data)
-    config = {split: f"images/{split}" for split in splits}
-    config |= {"names": dict(zip(classes.ids, classes.names, strict=True))}  # type: ignore[dict-item]
-    text = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+    text = config_text({split: f"images/{split}" for split in splits}, classes)
     (folder / "data.yaml").write_text(text, encoding="utf-8")
     return folder
 
 
-def _lines(item: Item, classes: Classes) -> Iterator[str]:
-    """The label file of one picture."""
-    for thing in item.objects:
-        numbers = shares(thing.corners, thing.mask, item.size)
-        yield f"{classes.ids[thing.label]} {' '.join(map(repr, numbers))}\n"
+def config_text(parts: Mapping[str, str], classes: Classes) -> str:
+    """data.yaml: where the images of each split are, perhaps the `path` that they are below; class names."""
+    config = {**parts, "names": dict(zip(classes.ids, classes.names, strict=True))}
+    text: str = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
+    return text
 
 
-def shares(corners: Sequence[float], mask: Part | None, size: tuple[int, int]) -> list[float]:
-    """The numbers of one object: centre, width and height, or x and y of the corners of its polygon.
+def label_text(objects: Sequence[Object], size: tuple[int, int], classes: Classes) -> str:
+    """The label file of one image of (height, width): a line an object, in shares of that size.
 
-    Args:
-        corners: x1, y1, x2, y2 in pixels.
-        mask: Where it is, or None.
-        size: Height and width of the picture, of which the numbers are shares.
+    Class, centre, width and height; or class, and x and y of the corners of its polygon. An object of whose
+    mask there is no pixel has none, and so no line.
     """
-    (x1, y1, x2, y2), (h, w) = corners, size
-    if mask is None:
-        return [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
-    x, y, crop = mask
-    numbers: list[float] = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
-    return numbers
+    lines = []
+    (h, w) = size
+    for thing in objects:
+        x1, y1, x2, y2 = thing.corners
+        numbers = [(x1 + x2) / 2 / w, (y1 + y2) / 2 / h, (x2 - x1) / w, (y2 - y1) / h]
+        if thing.mask is not None:
+            x, y, crop = thing.mask
+            if not crop.any():
+                continue
+            numbers = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
+        lines.append(f"{classes.ids[thing.label]} {' '.join(map(repr, numbers))}\n")
+    return "".join(lines)
 
 
 def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[str, list[Path]]]:

@@ -78,9 +78,9 @@ def seen(
         The truths; (B, 2, 3) matrices as `placed` gives them and (B, 2) sizes of the pictures, or None
         where the truths do not lie in the picture.
     """
-    stored = getattr(targets, "sizes", None)
-    if stored is None:
+    if not targets.located:
         return targets, None, None
+    stored = targets.sizes
     places = placed(stored, size, fit)
     return targets.moved(places, torch.tensor(size).expand_as(stored)), places, stored
 

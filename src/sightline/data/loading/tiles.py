@@ -13,13 +13,11 @@ from torch import Tensor
 
 from sightline.core.dataset import Dataset, Pixels
 from sightline.core.sample import Batch
-from sightline.core.targets.bitmaps import Packed
-from sightline.core.targets.instances import Instances
-from sightline.core.targets.masks import Masks
+from sightline.core.targets._windows import Window
+from sightline.core.targets.base import Targets
 from sightline.data.io.pixels import windows
 from sightline.data.io.regions import Windows
 from sightline.data.loading.loader import Loader
-from sightline.data.loading.tile_voting import blended
 from sightline.ops import tiling
 
 LEAST = 0.2
@@ -49,43 +47,15 @@ class Tiles:
         places[:, :, 2] = -self.corner
         return places
 
-    def windows(self, rows: Tensor) -> list[tiling.Window]:
+    def windows(self, rows: Tensor) -> list[Window]:
         """x, y, width and height of some of the tiles, by index."""
         corners, sizes = self.corner[rows].tolist(), self.sizes[rows].tolist()
         return [(x, y, w, h) for (x, y), (h, w) in zip(corners, sizes, strict=True)]
 
-    def join(self, predictions: Any) -> Any:
-        """Merge predictions for T tiles to predictions for the N images.
-
-        Of boxes of one class from different tiles that are mostly one inside the other, the one with the
-        higher score stays, so that an object on the border of a tile is not counted twice. Where class
-        maps overlap, they vote; see `data/loading/tile_voting.py`.
-        """
-        return self._blended(predictions) if isinstance(predictions, Masks) else self._merged(predictions)
-
-    def _blended(self, predictions: Masks) -> Masks:
-        maps = []
-        for i, (height, width) in enumerate(self.whole.tolist()):
-            of_it = (self.owner == i).nonzero().flatten()
-            rows = blended(predictions[of_it].map, self.windows(of_it), height, width)
-            maps.append(Packed.of_rows((height, width), rows))
-        return Masks(self.whole, tuple(maps))
-
-    def _merged(self, predictions: Instances) -> Instances:
-        back = self.places()
-        back[:, :, 2] *= -1
-        moved = predictions.moved(back, self.whole[self.owner])
-        tile = moved.image
-        image = self.owner[tile]
-        assert moved.scores is not None
-        keep = torch.zeros(len(tile), dtype=torch.bool)
-        for i in sorted(set(image.tolist())):
-            rows, of_it = (image == i).nonzero().flatten(), (self.owner == i).nonzero().flatten()
-            boxes, labels, scores = (v[rows].numpy() for v in (moved.boxes, moved.labels, moved.scores))
-            mine = (tile[rows] - of_it[0]).numpy()
-            distinct_rows = tiling.distinct(boxes, labels, scores, mine, self.windows(of_it))
-            keep[rows[torch.from_numpy(distinct_rows)]] = True
-        return moved.only(keep).regrouped(image[keep], self.whole).ranked()
+    def join(self, predictions: Targets) -> Targets:
+        """Predictions for T tiles as predictions for the N pictures."""
+        everything = torch.arange(len(self.owner))
+        return predictions.join_tiles(self.owner, self.windows(everything), self.whole)
 
 
 def cut(sizes: Tensor, side: int) -> Tiles:

@@ -30,8 +30,8 @@ def image_name(entry: dict[str, Any]) -> str:
 
 def lists(
     path: Path, lean: Callable[[dict[str, Any]], None] | None = None
-) -> tuple[list[Any], list[Any], list[Any]]:
-    """Images, annotations and categories of a file.
+) -> tuple[list[Any], list[Any], list[Any], Path | None]:
+    """Images, annotations and categories of a file, and the folder of the images where its `info` names one.
 
     Args:
         path: The file.
@@ -49,11 +49,14 @@ def lists(
     lacking = [k for k in KEYS if not isinstance(data, dict) or not isinstance(data.get(k), list)]
     if lacking:
         raise DataError(f"{path}: has no list {' and no list '.join(lacking)}. Expected {', '.join(KEYS)}.")
-    return data["images"], data["annotations"], data["categories"]
+    info = data.get("info")
+    folder = info.get("folder") if isinstance(info, dict) else None
+    named = Path(folder) if isinstance(folder, str) and folder else None
+    return data["images"], data["annotations"], data["categories"], named
 
 
-def images_folder(path: Path, names: list[str], split: str) -> Path:
-    """The folder that the file names are relative to.
+def images_folder(path: Path, names: list[str], split: str, named: Path | None = None) -> Path:
+    """The folder that the file names are relative to: near the file, else the one that it names.
 
     Raises:
         DataError: If two folders have them, and nothing tells which is meant.
@@ -68,7 +71,8 @@ def images_folder(path: Path, names: list[str], split: str) -> Path:
     hits = {f: sum(is_there(f / name) for name in some) for f in dict.fromkeys(folders)}
     best = max(hits.values(), default=0)
     if best == 0:
-        return path.parent
+        away = named is not None and any(is_there(named / name) for name in some)
+        return named if named is not None and away else path.parent
     tied = [f for f in hits if hits[f] == best]
     # train/1.jpg and val/1.jpg may both be there: the folder that the file is named after, or that is
     # named after the split, goes before a nearer one.

@@ -55,19 +55,24 @@ def void_of(ids: Sequence[int]) -> int:
     return next(v for v in range(top, -1, -1) if v not in ids)
 
 
-def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> Iterator[Written]:
-    """All pictures with their maps, in order.
+def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour]) -> bytes:
+    """A class map (H, W) as a PNG.
 
     Args:
-        dataset: What is written.
-        ids: What the files hold for each class.
+        class_map: Index of the class of each pixel, or VOID.
+        ids: What the file holds for each class.
         palette: Colours of 0 to 255, for viewers; not used where ids are larger.
     """
     void = void_of(ids)
     wide = max([void, *ids]) > VOID
     table = np.full(VOID + 1, void, dtype=np.uint16 if wide else np.uint8)
     table[: len(ids)] = ids
+    return encode_png(table[class_map], () if wide else palette)
+
+
+def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> Iterator[Written]:
+    """All pictures with their maps, in order; `ids` and `palette` as of `png_of`."""
     for i, stem in enumerate(stems(dataset)):
         data, ending = content(dataset.pixels, i)
-        mask = encode_png(table[dataset.targets.map(i)], () if wide else palette)
+        mask = png_of(dataset.targets.map(i), ids, palette)
         yield Written(stem, str(dataset.splits[i]), data, ending, mask)

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+import numpy as np
 import torch
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.instances import Instances
 from sightline.core.targets.outlines import Outlines
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.parsing.content import content
@@ -20,6 +22,7 @@ from sightline.ops.outlines import Part
 
 _SOUND = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f]([^/\\:*?\"<>|\x00-\x1f]*[^\s./\\:*?\"<>|\x00-\x1f])?")
 _LOSSES = {
+    "scores": "scores",
     "areas": "areas of objects",
     "crowd": "which boxes stand for a crowd",
     "difficult": "which objects are difficult",
@@ -28,7 +31,10 @@ _LOSSES = {
 
 @dataclass(frozen=True)
 class Object:
-    """One object: corners x1, y1, x2, y2 in pixels, class index, and what else is known of it."""
+    """One object: corners x1, y1, x2, y2 in pixels, class index, and what else is known of it.
+
+    A prediction has a `score`, which a truth has not.
+    """
 
     corners: tuple[float, float, float, float]
     label: int
@@ -36,6 +42,7 @@ class Object:
     crowd: bool
     difficult: bool
     mask: Part | None = None
+    score: float | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +77,7 @@ def class_table(
         dataset: What is written.
         folder: Where.
         format: Name of the format, for messages.
-        holds: Which of areas, crowd, difficult and groups it can hold.
+        holds: Which of scores, areas, crowd, difficult and groups it can hold.
         masks: Whether it can hold objects with masks.
 
     Raises:
@@ -121,35 +128,49 @@ def all_split(dataset: Dataset) -> bool:
 
 def items(dataset: Dataset) -> Iterator[Item]:
     """All pictures with their objects, in order; objects with a mask that has no pixel are left out."""
-    targets, names = dataset.targets, stems(dataset)
+    names = stems(dataset)
+    for i, (size, objects) in enumerate(objects_of(dataset.targets)):
+        data, ending = content(dataset.pixels, i)
+        drawn = [thing for thing in objects if thing.mask is None or thing.mask[2].any()]
+        yield Item(i, names[i], data, ending, str(dataset.splits[i]), size, drawn)
+
+
+def objects_of(targets: Instances) -> Iterator[tuple[tuple[int, int], list[Object]]]:
+    """(height, width) and the objects of each image, in order."""
     boxes, labels = targets.boxes.double().tolist(), targets.labels.tolist()
-    areas, crowd, difficult = (
+    areas, crowd, difficult, scores = (
         None if value is None else value.tolist()
-        for value in (targets.areas, targets.crowd, targets.difficult)
+        for value in (targets.areas, targets.crowd, targets.difficult, targets.scores)
     )
     masks: Iterator[Part | None] = iter(targets.masks or itertools.repeat(None, len(labels)))
     start = 0
-    for i, (count, size) in enumerate(zip(targets.counts.tolist(), targets.sizes.tolist(), strict=True)):
-        objects = [
-            Object(
-                tuple(boxes[r]),
-                labels[r],
-                None if areas is None else areas[r],
-                crowd is not None and crowd[r],
-                difficult is not None and difficult[r],
-                mask,
-            )
-            for r, mask in zip(range(start, start + count), masks, strict=False)
-            if mask is None or mask[2].any()
-        ]
+    for count, (height, width) in zip(targets.counts.tolist(), targets.sizes.tolist(), strict=True):
+        yield (
+            (height, width),
+            [
+                Object(
+                    tuple(boxes[r]),
+                    labels[r],
+                    None if areas is None else areas[r],
+                    crowd is not None and crowd[r],
+                    difficult is not None and difficult[r],
+                    mask,
+                    None if scores is None else scores[r],
+                )
+                for r, mask in zip(range(start, start + count), masks, strict=False)
+            ],
+        )
         start += count
-        data, ending = content(dataset.pixels, i)
-        yield Item(i, names[i], data, ending, str(dataset.splits[i]), tuple(size), objects)
 
 
 def number(value: float) -> str:
     """A number as text, without loss."""
     return str(int(value)) if value == int(value) else repr(value)
+
+
+def shortest(value: float) -> float:
+    """A float32 with the fewest digits that tell it from others."""
+    return float(str(np.float32(value)))
 
 
 def stems(dataset: Dataset) -> list[str]:

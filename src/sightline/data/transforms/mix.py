@@ -7,12 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
 
 Step = Callable[[Batch, torch.Generator], Batch]
 
@@ -40,7 +37,7 @@ def mixup(alpha: float, classes: int = 0) -> Step:
         mixed = torch.lerp(images[other.to(images.device)], images, weight)
         if batch.images.dtype == torch.uint8:
             mixed = mixed.round_().to(torch.uint8)
-        return replace(batch, images=mixed, targets=mix_targets(batch.targets, other, share, classes))
+        return replace(batch, images=mixed, targets=batch.targets.mix(other, share, classes))
 
     return step
 
@@ -68,7 +65,7 @@ def cutmix(alpha: float, classes: int = 0) -> Step:
         share = 1 - inside.flatten(1).float().mean(1)
         device = batch.images.device
         images = torch.where(inside[:, None].to(device), batch.images[other.to(device)], batch.images)
-        return replace(batch, images=images, targets=mix_targets(batch.targets, other, share, classes))
+        return replace(batch, images=images, targets=batch.targets.mix(other, share, classes))
 
     return step
 
@@ -98,26 +95,6 @@ def _between(low: Tensor, high: Tensor, side: int) -> Tensor:
     """(B, side) bool: which pixels of a side lie between two relative positions (B,)."""
     at = torch.arange(side)
     return (at >= (low * side).round()[:, None]).logical_and(at < (high * side).round()[:, None])
-
-
-def mix_targets(targets: Label | Number, other: Tensor, share: Tensor, classes: int) -> Label | Number:
-    """Targets of mixed images.
-
-    Args:
-        targets: Truths of the batch.
-        other: (B,) index of the second picture.
-        share: (B,) share of the first picture, in [0, 1].
-        classes: Number of classes, for labels.
-    """
-    if isinstance(targets, Number):
-        weight = share[:, None].to(targets.value)
-        return Number(torch.lerp(targets.value[other], targets.value, weight))
-    if not isinstance(targets, Label):
-        raise TypeError(f"Only labels and numbers can be mixed. Received {type(targets).__name__}.")
-    scores = targets.scores
-    if scores is None:
-        scores = targets.value.float() if targets.multi else F.one_hot(targets.value, classes).float()
-    return Label(targets.value, torch.lerp(scores[other], scores, share[:, None]))
 
 
 def _partners(n: int, alpha: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.metrics.functional.matching import AREAS, NEVER, THRESHOLDS, Measure, by_boxes, matches
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, array, average
@@ -45,9 +44,9 @@ class Ranked:
     object_start: Array
 
 
-def by_image(prediction: Any, truth: Any, area: str = "all", measure: Measure = by_boxes) -> Stats:
+def by_image(evaluation: Evaluation, area: str = "all", measure: Measure = by_boxes) -> Stats:
     """COCO matching for objects of one of `AREAS`: {"detections", "objects": (N,) bytes}."""
-    m, lane = matches(prediction, truth, measure), list(AREAS).index(area)
+    m, truth, lane = matches(evaluation, measure), evaluation.truth, list(AREAS).index(area)
     counted = m.counted[:, lane]
     objects = array(truth.image)[counted], array(truth.labels)[counted]
     shown = (m.shown.image, m.shown.label, m.shown.score)

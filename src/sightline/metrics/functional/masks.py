@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
 
+from sightline.core.metric import Evaluation
 from sightline.metrics.functional.matching import THRESHOLDS, Detections, Pairs, flags, keys, overlaps
 from sightline.metrics.functional.weighted import Array, array
 from sightline.ops.masks import ious
@@ -14,21 +14,19 @@ from sightline.ops.masks import ious
 ANY = 1e-12
 """Overlap of boxes that is less than that of any two which share a pixel."""
 
-_known: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], Pairs]] = weakref.WeakKeyDictionary()
 
-
-def by_masks(prediction: Any, truth: Any, shown: Detections) -> tuple[Pairs, Array]:
-    """Mask IoU as the measure for `matching.matches`."""
+def by_masks(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
+    """The measure by which masks overlap, for `matching.matches`."""
+    prediction = evaluation.prediction
     areas = prediction.masks.areas() if prediction.areas is None else prediction.areas
-    return placed(mask_pairs(prediction, truth), shown.row), array(areas)[shown.row].astype(np.float64)
+    return placed(mask_pairs(evaluation), shown.row), array(areas)[shown.row].astype(np.float64)
 
 
-def mask_pairs(prediction: Any, truth: Any) -> Pairs:
-    """All pairs of one image and class with a mask IoU of at least 0.5; cached like `matches`.
+def mask_pairs(evaluation: Evaluation) -> Pairs:
+    """All pairs of one image and class whose masks overlap by at least 0.5, found once for all metrics.
 
     Args:
-        prediction: `Outlines` of N images.
-        truth: `Outlines` of the same images.
+        evaluation: `Outlines` of N images, beside those that are there.
 
     Returns:
         (P,) rows of the prediction, rising; rows of the truth; and their IoU, with a crowd the share of
@@ -37,11 +35,7 @@ def mask_pairs(prediction: Any, truth: Any) -> Pairs:
     Raises:
         ValueError: If either has no masks, or they have not as many images.
     """
-    cached = _known.get(prediction)
-    if cached is None or cached[0]() is not truth:
-        cached = (weakref.ref(truth), _pairs(prediction, truth))
-        _known[prediction] = cached
-    return cached[1]
+    return evaluation.once("mask pairs", lambda: _pairs(evaluation.prediction, evaluation.truth))
 
 
 def placed(pairs: Pairs, rows: Array) -> Pairs:

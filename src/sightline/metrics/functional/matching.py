@@ -8,13 +8,13 @@ this takes 0.4 s; faster-coco-eval 1.8, which is C++ but needs a Python object f
 from __future__ import annotations
 
 import itertools
-import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from sightline.core.metric import Evaluation
 from sightline.core.targets.instances import Instances
 from sightline.metrics.functional.weighted import array
 from sightline.ops.objects import JUDGED, crowded
@@ -82,47 +82,40 @@ class Matches:
 
 Pairs = tuple[Array, Array, Array]
 """(P,) rows of detections and of objects that overlap by the least threshold or more, and their overlaps."""
-Measure = Callable[[Any, Any, Detections], tuple[Pairs, Array]]
-"""From prediction, truth and the detections looked at to the pairs of one image and class, the first row
-being the place in these detections, and to the (D,) areas of the detections."""
-
-_known: weakref.WeakKeyDictionary[Any, dict[Measure, tuple[weakref.ref[Any], Matches]]] = (
-    weakref.WeakKeyDictionary()
-)
+Measure = Callable[[Evaluation, Detections], tuple[Pairs, Array]]
+"""From a prediction beside its truth and the detections looked at to the pairs of one image and class, the
+first row being the place in these detections, and to the (D,) areas of the detections."""
 
 
-def by_boxes(prediction: Any, truth: Any, shown: Detections) -> tuple[Pairs, Array]:
+def by_boxes(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
     """Box IoU as the measure for `matches`."""
-    boxes, (group, other_group) = array(prediction.boxes)[shown.row], _groups(shown, truth)
+    truth = evaluation.truth
+    boxes, (group, other_group) = array(evaluation.prediction.boxes)[shown.row], _groups(shown, truth)
     crowd = flags(truth)[0]
     pairs = overlaps(boxes, group, array(truth.boxes), other_group, crowd, THRESHOLDS[0])
     return pairs, _areas(boxes.astype(np.float64))
 
 
-def matches(prediction: Any, truth: Any, measure: Measure = by_boxes) -> Matches:
-    """Match detections with objects as COCO does; cached while the prediction lives, for all metrics.
+def matches(evaluation: Evaluation, measure: Measure = by_boxes) -> Matches:
+    """Match detections with objects, once for all metrics of the evaluation.
 
-    In each image and class, at most 100 detections choose by falling score. Each takes the free object with
-    the highest IoU (of equal ones the later) if the IoU reaches the threshold. Objects outside the area
-    range, crowds and difficult objects are chosen only if no other object is left. A detection is ignored if
-    it matches one of these, or if it matches nothing and lies outside the range itself. A crowd can be
-    matched many times, and its overlap is the share of the detection's area. Without difficult objects this
-    is `pycocotools.cocoeval.COCOeval.evaluate` with its default settings.
+    In each image and class the detections choose by falling score, at most 100 of them. Each takes
+    the free object that it overlaps most, of equals the later one, if the IoU reaches the threshold. An
+    object outside the area range, a crowd or a difficult object is chosen only where none else is
+    left; who takes it is ignored, and so is who takes none and is itself outside the range. A
+    crowd may be taken many times, and its overlap is measured in the area of the detection. Without
+    difficult objects this is `pycocotools.cocoeval.COCOeval.evaluate` with its own settings.
 
     Args:
-        prediction: `Instances` of N images with scores.
-        truth: `Instances` of the same images.
-        measure: How pairs overlap: `by_boxes` or `by_masks`.
+        evaluation: `Instances` of N images with scores, beside the `Instances` that are there.
+        measure: How pairs overlap.
 
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
     """
-    cached = _known.setdefault(prediction, {})
-    if measure not in cached or cached[measure][0]() is not truth:
-        cached[measure] = (weakref.ref(truth), _matched(prediction, truth, measure))
-    return cached[measure][1]
+    return evaluation.once(("matches", measure.__name__), lambda: _matched(evaluation, measure))
 
 
 def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
@@ -248,13 +241,14 @@ def _groups(shown: Detections, truth: Any) -> tuple[Array, Array]:
     return keys(shown.image, shown.label, classes), keys(array(truth.image), labels, classes)
 
 
-def _matched(prediction: Any, truth: Any, measure: Measure) -> Matches:
+def _matched(evaluation: Evaluation, measure: Measure) -> Matches:
     """`matches` without the cache."""
-    shown = ordered(prediction, truth, MOST)
+    truth = evaluation.truth
+    shown = ordered(evaluation.prediction, truth, MOST)
     labels, area = array(truth.labels), array(truth.area()).astype(np.float64)
     crowd, apart = flags(truth)
     group = _groups(shown, truth)[0]
-    pairs, areas = measure(prediction, truth, shown)
+    pairs, areas = measure(evaluation, shown)
     matched = np.zeros((len(group), len(AREAS)), dtype=np.uint16)
     ignored, partner = np.zeros_like(matched), np.full(len(group), -1)
     counted = np.zeros((len(labels), len(AREAS)), dtype=bool)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.metrics.functional.masks import checked, mask_pairs, placed
 from sightline.metrics.functional.matching import THRESHOLDS, flags, greedy, keys
 from sightline.metrics.functional.weighted import Array, array
@@ -46,27 +46,27 @@ def confident(prediction: Any) -> Array:
     return np.flatnonzero(array(prediction.scores) >= CONFIDENCE)
 
 
-def taken(prediction: Any, truth: Any, least: Array = THRESHOLDS) -> Taken:
-    """Match each predicted object with the free target object of its image and class with the highest IoU.
+def taken(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
+    """Let each object said take the free true one of its image and class that it overlaps most.
 
-    Objects choose by falling score. If the masks of an image do not overlap each other, at most one pair can
-    match. Crowds and difficult objects are matched only if no other object is left.
+    They choose by falling confidence. Where masks of one picture do not overlap each other, at most one
+    pair fits at all. Crowds and difficult objects are taken only where none else is left.
 
     Args:
-        prediction: `Outlines` of N images.
-        truth: `Outlines` of the same images.
-        least: (T,) IoU thresholds, from 0.5.
+        evaluation: `Outlines` of N images, beside those that are there.
+        least: (T,) least overlaps, from 0.5.
 
     Raises:
-        ValueError: If either has no masks, or the numbers of images differ.
+        ValueError: If either has no masks, or they have not as many images.
     """
+    prediction, truth = evaluation.prediction, evaluation.truth
     checked(prediction, truth)
     image, label, true = array(prediction.image), array(prediction.labels), array(truth.labels)
     row = confident(prediction)
     score = np.zeros(len(label)) if prediction.scores is None else array(prediction.scores)
     row = row[np.lexsort((-score[row], label[row], image[row]))]
     crowd, apart = flags(truth)
-    pairs = placed(mask_pairs(prediction, truth), row)
+    pairs = placed(mask_pairs(evaluation), row)
     group = keys(image[row], label[row], int(label.max(initial=0)) + 1)
     who, chosen = greedy(pairs, group, ~apart, crowd, least)
     took = np.full((len(row), len(least)), -1)
@@ -81,11 +81,16 @@ def taken(prediction: Any, truth: Any, least: Array = THRESHOLDS) -> Taken:
     return Taken(image[row], label[row], right, ~hit, overlap, matched, ~apart)
 
 
-def tallies(prediction: Any, truth: Any) -> Stats:
+def tallies(evaluation: Evaluation) -> Stats:
     """Counts for each image: {"right", "wrong": (N, 10) predicted objects by threshold, "objects": (N,)
     targets}.
     """
-    t, n = taken(prediction, truth), len(truth)
+    return evaluation.once("tallies", lambda: _tallies(evaluation))
+
+
+def _tallies(evaluation: Evaluation) -> Stats:
+    truth = evaluation.truth
+    t, n = taken(evaluation), len(truth)
 
     def by_image(flags: Array, image: Array) -> Array:
         counts = np.zeros((n, flags.shape[1]), dtype=np.int64)

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Stats
+from sightline.core.metric import Evaluation, Stats
 from sightline.core.targets.masks import VOID
 from sightline.metrics.functional.weighted import Array
-
-_known: weakref.WeakKeyDictionary[Any, tuple[weakref.ref[Any], Stats]] = weakref.WeakKeyDictionary()
 
 
 def confusion(truth: Array, predicted: Array) -> Array:
@@ -40,25 +37,20 @@ def paired(prediction: Any, truth: Any) -> None:
         raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(truth)}.")
 
 
-def regions(prediction: Any, truth: Any) -> Stats:
-    """Pixel counts {"right", "truth", "predicted": (N, 255) uint32} of each image and class.
+def regions(evaluation: Evaluation) -> Stats:
+    """{"right", "truth", "predicted": (N, 255) uint32 pixels} of each image and class.
 
-    The width does not depend on the number of classes, so that batches can be joined. Pixels that are ignored
-    in the targets are left out. Pixels that are ignored only in the prediction are right for no class. The
-    result is cached while the prediction lives, for all metrics.
+    They are as wide whatever the number of classes, so that batches can be joined. Pixels that are void
+    in the truth are left out; those that are so only in the prediction are right for no class. Counted
+    once for all metrics of the evaluation.
 
     Args:
-        prediction: `Masks` of N images.
-        truth: `Masks` of the same images, in the same sizes.
+        evaluation: `Masks` of N images, beside those that are true, in the same sizes.
 
     Raises:
-        ValueError: If the numbers of images differ, or the maps of an image differ in size.
+        ValueError: If they have not as many images, or maps of one differ in size.
     """
-    cached = _known.get(prediction)
-    if cached is None or cached[0]() is not truth:
-        cached = (weakref.ref(truth), _counted(prediction, truth))
-        _known[prediction] = cached
-    return cached[1]
+    return evaluation.once("regions", lambda: _counted(evaluation.prediction, evaluation.truth))
 
 
 def sums(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:

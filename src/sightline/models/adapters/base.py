@@ -16,8 +16,8 @@ from sightline.models.backbones._backbone import Backbone, _unrolled, take_chann
 Tensors = Mapping[str, Tensor]
 
 
-class Network(Backbone):
-    """A library's detector, split into its body (the backbone) and the rest (neck and heads).
+class LibraryNetwork(Backbone):
+    """A library's detector, split in its body (what looks at the picture) and the rest (neck and heads).
 
     Args:
         net: The library's module.
@@ -32,7 +32,7 @@ class Network(Backbone):
 
     @property
     def body(self) -> nn.Module:
-        """The backbone: (B, C, H, W) images to feature maps."""
+        """What turns a picture into feature maps."""
         return self.net.get_submodule(self._body)
 
     @property
@@ -45,8 +45,8 @@ class Network(Backbone):
             module = module.get_submodule(name)
         return nn.ModuleList(modules)
 
-    def train(self, mode: bool = True) -> Network:
-        """Set training mode; batch norms of the body stay in eval mode if `still`."""
+    def train(self, mode: bool = True) -> LibraryNetwork:
+        """Training mode, but for the batch norms that stand still."""
         super().train(mode)
         if self._still:
             for module in self.body.modules():
@@ -55,7 +55,7 @@ class Network(Backbone):
         return self
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D): global average pooling of the last feature map of the body."""
+        """(B, C, H, W) to (B, D): the last feature map of the body, averaged."""
         maps = self.body(x)
         if isinstance(maps, dict):
             maps = list(maps.values())
@@ -63,7 +63,7 @@ class Network(Backbone):
         return last.mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same as `features`, because a detector's head returns more than one tensor of scores."""
+        """The same as `features`: a detector's head gives more than scores."""
         return self.features(x)
 
     def blocks(self) -> list[nn.Module]:

@@ -17,7 +17,7 @@ from torchvision.models.detection.image_list import ImageList
 from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from sightline.errors import UnknownName, UsageError
-from sightline.models.adapters.base import Network, Tensors, fill, map_sizes, padded, see
+from sightline.models.adapters.base import LibraryNetwork, Tensors, fill, map_sizes, padded, see
 from sightline.models.weights.download import Pretrained, fetched
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -37,8 +37,8 @@ MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class Variant:
-    """One network (backbone and published weights) of a detection method.
+class DetectorVariant:
+    """One network that a method can be built on.
 
     Attributes:
         build: torchvision's function; takes weights, weights_backbone, num_classes.
@@ -70,11 +70,11 @@ class Place:
 
 def network(
     model: str,
-    variants: Mapping[str, Variant],
+    variants: Mapping[str, DetectorVariant],
     settings: dict[str, Any],
     pretrained: Pretrained,
     background: int = 1,
-) -> Network:
+) -> LibraryNetwork:
     """Build one network of a detection method.
 
     Args:
@@ -100,7 +100,7 @@ def network(
     if weights is not None:
         fill(net, weights, variant.body)
         settings["keep_statistics"] = True
-    net_wrapped = Network(net, variant.body, still=settings.get("keep_statistics", False))
+    net_wrapped = LibraryNetwork(net, variant.body, still=settings.get("keep_statistics", False))
     if weights is not None:
         net_wrapped.origin = f"torchvision: {variant.weights.url}"
         net_wrapped.pixels = variant.pixels if channels == 3 else None
@@ -151,7 +151,7 @@ def small(*, dense: bool) -> nn.Module:
     )
 
 
-def _fetch(variant: Variant) -> Callable[[], Tensors] | None:
+def _fetch(variant: DetectorVariant) -> Callable[[], Tensors] | None:
     """A function that downloads the published tensors. torchvision renames old keys while it loads them."""
     if variant.weights is None:
         return None

@@ -19,8 +19,8 @@ B = TypeVar("B", bound=Backbone)
 
 
 @dataclass(frozen=True)
-class Options:
-    """Options that are passed to timm; None keeps the default of the network.
+class TimmOptions:
+    """What is handed on to timm; None leaves it as the network likes it.
 
     Args:
         drop_rate: Dropout before the head.

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from sightline.core.card import ModelCard
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
@@ -23,6 +25,7 @@ from sightline.models.detection.dense import Dense
 from sightline.models.detection.postprocess import Wanted
 from sightline.models.heads.branches import Branch
 from sightline.models.heads.dfl import decoded, peaked
+from sightline.models.weights import embedded
 from sightline.models.weights.download import Pretrained
 
 PAPER = (
@@ -47,12 +50,6 @@ TUNED_GAIN = False
 """On BCCD our own, smaller backbone comes as far from scratch in the same time; see docs/tasks/detect.md."""
 COUNTED = "80 classes, 3x640x640, own backbone"
 
-WIDTHS = {"n": (64, 128, 256), "s": (128, 256, 512), "m": (192, 384, 576), "l": (256, 512, 640)}
-"""Channels of the neck at strides 8, 16 and 32."""
-DEPTHS = {"n": 1, "s": 1, "m": 2, "l": 2}
-"""Residual units of each block of the neck."""
-HIDDEN = {"n": 64, "s": 128, "m": 192, "l": 256}
-"""Most channels of the head's hidden maps."""
 BINS = 16
 """Whole numbers that distances are distributed over, at least."""
 START = 2.0
@@ -61,6 +58,47 @@ PRIOR = 0.01
 """Score that training begins with (Lin et al., Focal loss, ICCV 2017, section 4.1)."""
 
 Scale = Literal["n", "s", "m", "l"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a network is, beside its backbone.
+
+    Attributes:
+        summary: For its card.
+        widths: Channels of the neck at strides 8, 16 and 32.
+        depth: Residual units of each block of the neck.
+        hidden: Most channels of the head's hidden maps.
+    """
+
+    summary: str
+    widths: tuple[int, int, int]
+    depth: int
+    hidden: int
+
+
+SIZES: Mapping[Scale, Size] = {
+    "n": Size("Nano: the quickest, for a processor without a graphics card.", (64, 128, 256), 1, 64),
+    "s": Size("Small.", (128, 256, 512), 1, 128),
+    "m": Size("Medium.", (192, 384, 576), 2, 192),
+    "l": Size("Large.", (256, 512, 640), 2, 256),
+}
+
+
+def card(scale: Scale, parameters: int, paper: str = PAPER) -> ModelCard:
+    """The card of a network of one size, which a task gives that many parameters."""
+    return ModelCard(
+        name=f"yolo-{scale}",
+        summary=SIZES[scale].summary,
+        paper=paper,
+        parameters=parameters,
+        counted=COUNTED,
+        stride=32,
+        defaults=DEFAULTS,
+        tuned_backbone=embedded.DEFAULT,
+        tuned_defaults=TUNED,
+        tuned_gain=TUNED_GAIN,
+    )
 
 
 def network(
@@ -97,7 +135,8 @@ def network(
         "scores": Branch(classes, light=True, depth=2, bias=low, after="many"),
         **(more or {}),
     }
-    return Dense(backbone, WIDTHS[scale], DEPTHS[scale], branches, HIDDEN[scale], finest)
+    size = SIZES[scale]
+    return Dense(backbone, size.widths, size.depth, branches, size.hidden, finest)
 
 
 def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:

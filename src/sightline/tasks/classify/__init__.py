@@ -14,4 +14,4 @@ CARD = TaskCard(
     tuned_options={"label_smoothing": 0.1},
 )
 
-MODELS = Folder(f"{__name__}.models", "model")
+MODELS = Folder(f"{__name__}.models", "model", table="MODELS")

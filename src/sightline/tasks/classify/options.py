@@ -9,7 +9,7 @@ from sightline.config import Range
 
 
 @dataclass(frozen=True)
-class Options:
+class ClassifyOptions:
     """Settings of classification.
 
     Args:

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Gallery, Lines, Matrix, Score, Table
 from sightline.core.targets.label import Label
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import cutmix, mixup
 from sightline.data.transforms.steps import chain, either
 from sightline.metrics import intervals
@@ -23,17 +23,15 @@ from sightline.metrics.average_precision import AveragePrecision
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
 from sightline.metrics.calibration import reliability, supported
 from sightline.metrics.ece import Ece
+from sightline.metrics.f1 import F1
 from sightline.metrics.hamming import Hamming
 from sightline.metrics.log_loss import LogLoss
-from sightline.metrics.macro_f1 import MacroF1
-from sightline.metrics.micro_f1 import MicroF1
 from sightline.metrics.top_k import TopK
-from sightline.metrics.weighted_f1 import WeightedF1
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.classify import CARD
 from sightline.tasks.classify._doubts import FINDINGS, doubts
 from sightline.tasks.classify.baselines import baselines
-from sightline.tasks.classify.options import Options
+from sightline.tasks.classify.options import ClassifyOptions
 
 SHOWN = 12
 """Pictures in a gallery."""
@@ -43,30 +41,23 @@ class Classify(Task):
     """Which class, or classes, an image shows."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = ClassifyOptions
     findings = FINDINGS
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """Grey squares: the class is which half is bright."""
-        rng = np.random.default_rng(seed)
-        value = np.arange(n) % 2
-        images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
-        for i, v in enumerate(value):
-            half = slice(0, size // 2) if v == 0 else slice(size // 2, size)
-            images[i, half] += 150
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        return Dataset("toy", "toy", ids, Arrays(images), Label(torch.from_numpy(value)),
-                       Classes(("top", "bottom")))  # fmt: skip
+        return tiny(CARD.truth, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """Accuracy first; what has no meaning for the data at hand is left out."""
         chosen: list[Metric] = [Accuracy()]
         if self.info.multi:
-            chosen += [Hamming(), MicroF1(), MacroF1(), WeightedF1(), LogLoss(), Auroc(), AveragePrecision()]
+            chosen += [Hamming(), F1("micro"), F1("macro"), F1("weighted")]
+            chosen += [LogLoss(), Auroc(), AveragePrecision()]
         else:
-            chosen += [BalancedAccuracy(), MacroF1(), WeightedF1(), LogLoss(), Auroc(), AveragePrecision()]
-            chosen += [Ece()]
+            chosen += [BalancedAccuracy(), F1("macro"), F1("weighted")]
+            chosen += [LogLoss(), Auroc(), AveragePrecision(), Ece()]
             if len(self.info.classes or ()) > 5:
                 chosen.insert(2, TopK(5))
         return {m.card.name: m for m in chosen}
@@ -89,15 +80,6 @@ class Classify(Task):
         fitted, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
         return {"temperature": fitted, "calibration": why}
 
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The class; for several labels an image, its rarest one."""
-        if not targets.multi:
-            return np.asarray(targets.value.numpy())
-        value = targets.value.numpy()
-        rarity = np.where(value, value.sum(0), np.iinfo(np.int64).max)
-        return np.where(value.any(1), rarity.argmin(1), -1)
-
     def captions(self, targets: Any) -> list[str]:
         """Names of the classes."""
         names = self.info.classes.names if self.info.classes else ()
@@ -108,12 +90,7 @@ class Classify(Task):
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
-        names = self.info.classes.names if self.info.classes else ()
-        multi, values = prediction.multi, prediction.value
-        return [
-            rows.label(names, value.nonzero().flatten().tolist() if multi else int(value), scores)
-            for value, scores in zip(values, prediction.scores.tolist(), strict=True)
-        ]
+        return records(prediction, self.info.classes.names if self.info.classes else ())
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

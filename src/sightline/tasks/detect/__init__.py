@@ -14,5 +14,5 @@ CARD = TaskCard(
     defaults={"fit": "pad"},
 )
 
-MODELS = Folder(f"{__name__}.models", "model")
+MODELS = Folder(f"{__name__}.models", "model", table="MODELS")
 """Ways to detect: one file each."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from sightline.core.metric import Evaluation
 from sightline.core.report import Bars, Exhibit, Gallery, Lines, Matrix, Scatter, Table
 from sightline.core.targets.instances import Instances
 from sightline.metrics.detections import Curve, average_precisions, confusion, curves
@@ -39,12 +40,13 @@ def exhibits(
         names: Names of the K classes.
         thresholds: Confidence from which boxes of each class are shown, as chosen on validation.
     """
-    class_curves = curves(prediction, truth, len(names))
-    wrong = mistakes(prediction, truth)
+    evaluation = Evaluation(prediction, truth)
+    class_curves = curves(evaluation, len(names))
+    wrong = mistakes(evaluation)
     assert prediction.scores is not None
     shown = prediction.only(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
     return [
-        _per_class(prediction, truth, names, class_curves, thresholds),
+        _per_class(evaluation, names, class_curves, thresholds),
         _precision_recall(class_curves, names),
         _f1(class_curves, names),
         _confusion(shown, truth, names),
@@ -55,13 +57,12 @@ def exhibits(
 
 
 def _per_class(
-    prediction: Instances,
-    truth: Instances,
+    evaluation: Evaluation,
     names: Sequence[str],
     class_curves: list[Curve],
     thresholds: Sequence[float],
 ) -> Table:
-    values = average_precisions(prediction, truth, len(names))
+    values = average_precisions(evaluation, len(names))
     rows = []
     for name, curve, ap, threshold in zip(names, class_curves, values, thresholds, strict=True):
         at = int((curve.score >= threshold).sum()) - 1
@@ -121,7 +122,7 @@ def _mistakes(wrong: Mistakes) -> list[Exhibit]:
 
 def _galleries(shown: Instances, truth: Instances, ids: list[str], names: Sequence[str]) -> list[Exhibit]:
     """Truth and prediction side by side: the images with most mistakes, then some by kind, then at random."""
-    of_shown = mistakes(shown, truth)
+    of_shown = mistakes(Evaluation(shown, truth))
     errors = np.zeros(len(ids), dtype=int)
     for kind in KINDS:
         np.add.at(errors, of_shown.where[kind][:, 0], 1)

@@ -9,7 +9,7 @@ from sightline.config import Range
 
 
 @dataclass(frozen=True)
-class Options:
+class DetectOptions:
     """Settings of detection.
 
     Args:

@@ -5,33 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-import torch
-
-from sightline.core.dataset import Classes, Dataset
-from sightline.core.metric import Metric
+from sightline.core.dataset import Dataset
+from sightline.core.metric import Evaluation, Metric
 from sightline.core.report import Exhibit, Finding
-from sightline.core.targets.instances import Instances
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mosaic import blended, mosaic, rescaled
 from sightline.data.transforms.steps import chain
-from sightline.metrics.ap import Ap
-from sightline.metrics.ap50 import Ap50
-from sightline.metrics.ap75 import Ap75
-from sightline.metrics.ap_large import ApLarge
-from sightline.metrics.ap_medium import ApMedium
-from sightline.metrics.ap_small import ApSmall
-from sightline.metrics.ar100 import Ar100
 from sightline.metrics.detections import best_thresholds
+from sightline.metrics.mean_average_precision import AverageRecall, MeanAveragePrecision
 from sightline.metrics.voc_ap import VocAp
-from sightline.ops.objects import rarest
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.detect import CARD
 from sightline.tasks.detect._doubts import FINDINGS, doubts
 from sightline.tasks.detect._exhibits import exhibits
 from sightline.tasks.detect.baselines import baselines
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 STRIDE = 32
 """What input sides are multiples of."""
@@ -43,29 +32,26 @@ class Detect(Task):
     """What is where in an image: a box, a class and a confidence for each object."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = DetectOptions
     findings = FINDINGS
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """Bright squares and bars on a dark ground, in pictures of six times the size."""
-        rng, side = np.random.default_rng(seed), 6 * size
-        images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
-        boxes, labels = [], np.arange(n) % 2
-        for image, label in zip(images, labels, strict=True):
-            h = side // 3
-            w = h if label == 0 else h // 2
-            y, x = int(rng.integers(0, side - h)), int(rng.integers(0, side - w))
-            image[y : y + h, x : x + w] += 150
-            boxes.append([x, y, x + w, y + h])
-        truth = Instances(torch.ones(n, dtype=torch.int64), torch.full((n, 2), side),
-                          torch.tensor(boxes).float(), torch.from_numpy(labels))  # fmt: skip
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        return Dataset("toy", "toy", ids, Arrays(images), truth, Classes(("square", "bar")))
+        return tiny(CARD.truth, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP first."""
-        chosen: list[Metric] = [Ap(), Ap50(), Ap75(), ApSmall(), ApMedium(), ApLarge(), Ar100(), VocAp()]
+        chosen: list[Metric] = [
+            MeanAveragePrecision(),
+            MeanAveragePrecision(iou=0.5),
+            MeanAveragePrecision(iou=0.75),
+            MeanAveragePrecision(area="small"),
+            MeanAveragePrecision(area="medium"),
+            MeanAveragePrecision(area="large"),
+            AverageRecall(),
+            VocAp(),
+        ]
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
@@ -84,13 +70,8 @@ class Detect(Task):
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
         """For each class the confidence at which F1 is best on validation: people are shown these boxes."""
-        fitted = best_thresholds(prediction, truth, len(self._names), THRESHOLD)
+        fitted = best_thresholds(Evaluation(prediction, truth), len(self._names), THRESHOLD)
         return {"thresholds": [round(t, 4) for t in fitted]}
-
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The rarest class in each image; images without objects are a class of their own."""
-        return rarest(targets)
 
     def captions(self, targets: Any) -> list[str]:
         """How many of each class."""
@@ -98,9 +79,7 @@ class Detect(Task):
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
-        scores = None if prediction.scores is None else prediction.scores.tolist()
-        counts, labels = prediction.counts.tolist(), prediction.labels.tolist()
-        return rows.objects_each(self._names, counts, labels, scores)
+        return records(prediction, self._names)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

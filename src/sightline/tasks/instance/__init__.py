@@ -15,7 +15,7 @@ CARD = TaskCard(
     defaults={"fit": "pad"},
 )
 
-MODELS = Folder(f"{__name__}.models", "model")
+MODELS = Folder(f"{__name__}.models", "model", table="MODELS")
 """Ways to find objects and their pixels: one file each."""
 
 PROMPTED = {"sam": f"{__name__}.sam"}

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sightline.core.metric import Metric
+from sightline.core.metric import MetricCollection
 from sightline.core.report import Bars, Exhibit, Gallery, Lines, Table
 from sightline.core.targets.outlines import Outlines
-from sightline.metrics.mask_ap import MaskAp
-from sightline.metrics.mask_ap50 import MaskAp50
-from sightline.metrics.mask_ap75 import MaskAp75
+from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.tasks.instance._mistakes import KINDS, Mistakes, mistakes
 
 SHOWN = 8
@@ -79,10 +77,9 @@ def _per_class(
 
 def _aps(prediction: object, truth: object) -> list[float]:
     """Average precision of masks of one class: mean over IoU 0.5:0.95, at 0.5, at 0.75."""
-    metrics: list[Metric] = [MaskAp(), MaskAp50(), MaskAp75()]
-    for metric in metrics:
-        metric.update(prediction, truth)
-    return [metric.compute() for metric in metrics]
+    metrics = MetricCollection({str(iou): MeanAveragePrecision(iou, on="masks") for iou in (None, 0.5, 0.75)})
+    metrics.update(prediction, truth)
+    return list(metrics.compute().values())
 
 
 def _kinds(wrong: Mistakes) -> list[Exhibit]:

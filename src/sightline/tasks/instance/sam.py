@@ -27,7 +27,7 @@ from sightline.data.loading.preprocess import view
 from sightline.errors import SightlineError, UsageError
 from sightline.models.weights.download import patient
 from sightline.tasks.instance.models._transformers import library
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 from sightline.tasks.instance.task import Instance
 
 HUB = "facebook/sam-vit-base"
@@ -244,7 +244,7 @@ class SamPredictor:
         }
         size = (sam.side, sam.side)
         info = DataInfo(Classes(prompt.names), (), 3, size, MEAN, STD, 0)
-        self.task: Task = Instance(info, Options())
+        self.task: Task = Instance(info, InstanceOptions())
 
     def outcome(self, name: str, image: NDArray[np.uint8]) -> Outcome:
         """What comes of one picture (H, W, C) uint8; a prompt outside of it is its error."""

@@ -13,4 +13,4 @@ CARD = TaskCard(
     default_model="net",
 )
 
-MODELS = Folder(f"{__name__}.models", "model")
+MODELS = Folder(f"{__name__}.models", "model", table="MODELS")

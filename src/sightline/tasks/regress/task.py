@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Gallery, Scatter
-from sightline.core.targets.number import Number
 from sightline.core.task import Augment, Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import mixup
 from sightline.data.transforms.steps import chain
 from sightline.metrics.mae import Mae
 from sightline.metrics.r2 import R2
 from sightline.metrics.rmse import Rmse
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.regress import CARD
 from sightline.tasks.regress.baselines import baselines
-from sightline.tasks.regress.options import Options
+from sightline.tasks.regress.options import RegressOptions
 
 SHOWN = 12
 """Pictures in a gallery, and the most points in a scatter are 2,000."""
@@ -32,18 +30,12 @@ class Regress(Task):
     """Which numbers belong to an image."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = RegressOptions
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """Grey squares: the number is their brightness."""
-        rng = np.random.default_rng(seed)
-        value = np.linspace(0, 200, n)
-        noise = rng.integers(0, 20, (n, size, size, 1))
-        images = (value[:, None, None, None] + noise).astype(np.uint8)
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        truth = Number(torch.from_numpy(value[:, None]).float())
-        return Dataset("toy", "toy", ids, Arrays(images), truth, outputs=("brightness",))
+        return tiny(CARD.truth, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """MAE first."""
@@ -59,19 +51,13 @@ class Regress(Task):
         del strength, progress
         return chain(standard, mixup(self.options.mixup) if self.options.mixup else None)
 
-    @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
-        """The quintile of the first number, so that all parts see the whole range."""
-        value = targets.value[:, 0].numpy()
-        return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
-
     def captions(self, targets: Any) -> list[str]:
         """The numbers."""
         return [", ".join(f"{v:.4g}" for v in row) for row in targets.value.tolist()]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """One column a number."""
-        return [rows.number(self.info.outputs, v) for v in prediction.value.tolist()]
+        return records(prediction, (), self.info.outputs)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -15,5 +15,5 @@ CARD = TaskCard(
     defaults={"fit": "pad"},
 )
 
-MODELS = Folder(f"{__name__}.models", "model")
+MODELS = Folder(f"{__name__}.models", "model", table="MODELS")
 """Ways to label pixels: one file each."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True)
-class Options:
+class SemanticOptions:
     """Settings of semantic segmentation.
 
     Args:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import numpy as np
-
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit
-from sightline.core.targets.masks import MOST, Masks
+from sightline.core.targets.masks import MOST
 from sightline.core.task import Baseline, Task
-from sightline.data.io.pixels import Arrays
+from sightline.data.synthetic.tiny import tiny
 from sightline.errors import DataError
 from sightline.metrics.boundary_f1 import BoundaryF1
 from sightline.metrics.class_accuracy import ClassAccuracy
@@ -20,18 +18,18 @@ from sightline.metrics.dice_score import DiceScore
 from sightline.metrics.image_iou import ImageIoU
 from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 from sightline.tasks.semantic import CARD
 from sightline.tasks.semantic._exhibits import exhibits
 from sightline.tasks.semantic.baselines import baselines
-from sightline.tasks.semantic.options import Options
+from sightline.tasks.semantic.options import SemanticOptions
 
 
 class Semantic(Task):
     """What each pixel of an image belongs to."""
 
     card = CARD
-    Options: ClassVar[type] = Options
+    Options: ClassVar[type] = SemanticOptions
 
     def __init__(self, info: Any, options: Any) -> None:
         super().__init__(info, options)
@@ -45,18 +43,7 @@ class Semantic(Task):
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
         """A bright square and a red bar on a dark ground, in pictures of four times the size."""
-        rng, side = np.random.default_rng(seed), 4 * size
-        images = rng.integers(0, 60, (n, side, side, 3), dtype=np.uint8)
-        maps = np.zeros((n, side, side), dtype=np.uint8)
-        for image, class_map in zip(images, maps, strict=True):
-            for label, (h, w) in ((1, (side // 3, side // 3)), (2, (side // 5, side // 2))):
-                y, x = int(rng.integers(0, side - h)), int(rng.integers(0, side - w))
-                class_map[y : y + h, x : x + w] = label
-            image[class_map == 1] += 150
-            image[class_map == 2, 0] += 150
-        ids = [f"toy/{i:03d}" for i in range(n)]
-        classes = Classes(("ground", "square", "bar"))
-        return Dataset("toy", "toy", ids, Arrays(images), Masks.of(maps), classes)
+        return tiny(CARD.truth, n, 4 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """The mean IoU of ONE confusion over the whole set first; the mean over images has another name."""
@@ -71,11 +58,11 @@ class Semantic(Task):
 
     def captions(self, targets: Any) -> list[str]:
         """The classes of each image, the largest first, with their share."""
-        return [rows.shared(self._names, counts) for counts in targets.pixels(len(self._names))]
+        return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """The share of each class in each image."""
-        return [rows.masks(self._names, counts) for counts in prediction.pixels(len(self._names))]
+        return records(prediction, self._names)
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
 
 
 class Energy(Callback):
-    """Sum of the energy counters of the CPU packages.
+    """Sum up the energy counters of the processor packages.
 
     The boundary is the whole package, idle share and other programs included.
 
     Args:
-        run: Its facts get "joules", or None where nothing can be measured.
+        run: Its record gets `joules`, or None where nothing can be measured.
     """
 
     def __init__(self, run: Run, root: Path = Path("/sys/class/powercap")) -> None:
@@ -57,7 +58,8 @@ class Energy(Callback):
 
     def end(self, training: Training) -> None:
         """Store the sum."""
-        self.run.facts["joules"] = round(self.joules, 1) if self.last else None
+        joules = round(self.joules, 1) if self.last else None
+        self.run.record = replace(self.run.record, joules=joules)
 
     def state(self) -> dict[str, Any]:
         """The sum so far."""

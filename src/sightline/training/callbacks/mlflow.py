@@ -33,7 +33,7 @@ class Tracker(Callback):
             mlflow.set_tracking_uri(f"sqlite:///{run.path.parent.absolute() / 'mlflow.db'}")
         mlflow.set_experiment("sightline")
         mlflow.start_run(run_name=run.path.name)
-        mlflow.log_params({k: v for k, v in run.facts.get("recipe", {}).items() if v is not None})
+        mlflow.log_params({k: v for k, v in run.record.recipe.items() if v is not None})
 
     def epoch(self, training: Training, logs: dict[str, Any]) -> bool:
         """Add one point to every curve."""

@@ -23,7 +23,7 @@ from sightline.errors import UsageError
 from sightline.models.detection.assigner import Assigned
 from sightline.models.heads import prototypes as masks_of
 from sightline.tasks.instance import MODELS
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 
 SIDE = 64
 CLASSES = ("square", "disc")
@@ -37,7 +37,7 @@ def build(name: str = "yolo-n", **options: Any) -> Model:
     torch.manual_seed(0)
     kind, known = MODELS.load(name).MODEL, info((SIDE, SIDE), CLASSES)
     settings = {"size": [SIDE, SIDE], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
-    model: Model = kind({**settings, **kind.settings_for(known, Options(**options))})
+    model: Model = kind({**settings, **kind.settings_for(known, InstanceOptions(**options))})
     return model
 
 
@@ -241,7 +241,7 @@ def test_card_counts_parameters(name: str) -> None:
     known = info((640, 640), tuple(str(i) for i in range(80)))
     settings = {"size": [640, 640], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
     with torch.device("meta"):
-        model = kind({**settings, **kind.settings_for(known, Options())})
+        model = kind({**settings, **kind.settings_for(known, InstanceOptions())})
     assert sum(p.numel() for p in model.parameters()) == card.parameters
 
 

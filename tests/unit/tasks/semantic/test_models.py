@@ -30,8 +30,8 @@ from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.semantic import MODELS
 from sightline.tasks.semantic.models import _torchvision
 from sightline.tasks.semantic.models.dag_rnn import Labeller, Local
-from sightline.tasks.semantic.models.unet2015 import LOST, UNet, Variant, mirrored
-from sightline.tasks.semantic.options import Options
+from sightline.tasks.semantic.models.unet2015 import LOST, UNet, UNetVariant, mirrored
+from sightline.tasks.semantic.options import SemanticOptions
 
 THERE = importlib.util.find_spec("transformers") is not None
 NEEDS = pytest.mark.skipif(not THERE, reason="the extra 'transformers' is not installed")
@@ -52,7 +52,7 @@ def settings(method: str, classes: int = 3, channels: int = 3, **options: Any) -
     module = MODELS.load(method)
     known = info(classes, channels)
     basic = {"size": [SIDE, SIDE], "channels": channels, "mean": [0.5] * channels, "std": [0.2] * channels}
-    return {**basic, **module.MODEL.settings_for(known, Options(**{**module.TOY, **options}))}
+    return {**basic, **module.MODEL.settings_for(known, SemanticOptions(**{**module.TOY, **options}))}
 
 
 @cache
@@ -259,7 +259,7 @@ def test_pictures_are_mirrored_so_that_the_unpadded_network_covers_them(height: 
 
 def test_unpadded_unet_sees_mirrored_pictures_and_no_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
     kind = MODELS.load("unet2015").MODEL
-    monkeypatch.setattr(kind, "variants", {"valid": Variant((4, 8, 16, 32, 64), padded=False)})
+    monkeypatch.setattr(kind, "variants", {"valid": UNetVariant((4, 8, 16, 32, 64), padded=False)})
     torch.manual_seed(0)
     model = kind(settings("unet2015", variant="valid")).eval()
     images = torch.randint(0, 255, (1, 3, 100, 119), dtype=torch.uint8, generator=rng())
@@ -306,7 +306,7 @@ def test_any_fitting_network_as_a_backbone(method: str, backbone: str) -> None:
 
 def test_what_cannot_be_is_refused_in_words() -> None:
     def ask(method: str, **options: Any) -> Any:
-        return MODELS.load(method).MODEL.settings_for(info(), Options(**options))
+        return MODELS.load(method).MODEL.settings_for(info(), SemanticOptions(**options))
 
     for method in (*SMP, "dag-rnn"):
         with pytest.raises(UnknownName, match="resnet18"):
@@ -331,12 +331,12 @@ def test_what_cannot_be_is_refused_in_words() -> None:
 
 def test_settings_follow_from_data_and_options() -> None:
     kind = MODELS.load("unet").MODEL
-    asked = Options(loss="ce+0.5*dice", class_weights="balanced")
+    asked = SemanticOptions(loss="ce+0.5*dice", class_weights="balanced")
     found = kind.settings_for(info(counts=(600, 200, 0)), asked)
     assert found["class_weights"] == pytest.approx([800 / 1200, 2.0, 1.0])
     assert (found["loss"], found["backbone"], found["variant"]) == ("ce+0.5*dice", "resnet18", None)
     assert json.loads(json.dumps(found)) == found
-    assert MODELS.load("unet2015").MODEL.settings_for(info(), Options())["variant"] == "same"
+    assert MODELS.load("unet2015").MODEL.settings_for(info(), SemanticOptions())["variant"] == "same"
     assert settings("unet")["class_weights"] is None
     losses = build("fcn", loss="ce+0.5*dice").eval().loss(batch_of(), rng())
     assert set(losses) == {"loss", "ce", "dice"}
@@ -444,7 +444,7 @@ def test_card_counts_parameters(method: str) -> None:
     made = module.MODEL(settings(method, classes=21, **options))
     assert sum(p.numel() for p in made.parameters() if p.requires_grad) == module.CARD.parameters
     assert module.CARD.name == method
-    assert isinstance(made.backbone(), base.Network)
+    assert isinstance(made.backbone(), base.LibraryNetwork)
 
 
 LESSONS = {"dag-rnn": (90, 3e-3), "unet2015": (120, 2e-3), "pspnet": (90, 3e-3), "unet": (40, 3e-3)}

@@ -16,7 +16,7 @@ from sightline.core.task import DataInfo
 from sightline.losses import distillation
 from sightline.models import linear_probe, registry
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.classify.options import Options
+from sightline.tasks.classify.options import ClassifyOptions
 
 CARD = ModelCard(
     name="net",
@@ -50,7 +50,7 @@ class Net(Model):
         self.register_buffer("weights", torch.tensor(settings["class_weights"]), persistent=False)
 
     @staticmethod
-    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(info: DataInfo, options: ClassifyOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
         assert info.classes is not None
         k = len(info.classes)

@@ -19,19 +19,19 @@ from sightline.models.adapters.torchvision_detection import (
     MOST,
     MULTIPLE,
     NMS,
+    DetectorVariant,
     Place,
-    Variant,
     laid,
     network,
 )
 from sightline.models.detection import postprocess as candidates
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 Truths = list[dict[str, Tensor]]
 
 
-class Detector(Model):
+class TorchvisionDetector(Model):
     """A detector of torchvision.
 
     Args:
@@ -39,7 +39,7 @@ class Detector(Model):
         pretrained: no, auto or yes.
     """
 
-    variants: ClassVar[Mapping[str, Variant]]
+    variants: ClassVar[Mapping[str, DetectorVariant]]
     background: ClassVar[int] = 0
     """Classes that torchvision counts before ours: 1 where class 0 is the background."""
     multiple: ClassVar[int] = MULTIPLE
@@ -65,7 +65,7 @@ class Detector(Model):
         return anchors
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: DetectOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
         return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), NMS)
 

@@ -23,12 +23,12 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import MissingExtra, UnknownName
 from sightline.losses import distillation
-from sightline.models.adapters.base import Network, Tensors, fill, padded, seeded
+from sightline.models.adapters.base import LibraryNetwork, Tensors, fill, padded, seeded
 from sightline.models.detection import postprocess
 from sightline.models.weights.download import Pretrained, fetched, patient
 from sightline.models.weights.hub import Weights, described
 from sightline.ops.boxes import from_centres, to_centres
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 BODY = "backbone.model"
 MULTIPLE = 32
@@ -36,7 +36,7 @@ MULTIPLE = 32
 
 
 @dataclass(frozen=True)
-class Variant:
+class DetrVariant:
     """One size of a network.
 
     Attributes:
@@ -50,7 +50,7 @@ class Variant:
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Detector(Model):
+class TransformersDetector(Model):
     """A detection transformer: a fixed number of queries, each of which is one object or none.
 
     Args:
@@ -65,7 +65,7 @@ class Detector(Model):
     """What the library's classes begin with."""
     criterion: ClassVar[tuple[str, str]]
     """Module and class of the loss within `transformers.loss`."""
-    variants: ClassVar[Mapping[str, Variant]]
+    variants: ClassVar[Mapping[str, DetrVariant]]
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
@@ -81,7 +81,7 @@ class Detector(Model):
         if weights is not None:
             fill(net, weights, BODY)
             settings["keep_statistics"] = True
-        self.network = Network(net, BODY, still=settings.get("keep_statistics", False))
+        self.network = LibraryNetwork(net, BODY, still=settings.get("keep_statistics", False))
         if weights is not None:
             self.network.origin = f"huggingface.co: {variant.hub}"
             # These were trained on pictures in [0, 1] as they are.
@@ -93,7 +93,7 @@ class Detector(Model):
         )
         self._queries: int = net.config.num_queries
 
-    def _config(self, library: Any, variant: Variant) -> Any:
+    def _config(self, library: Any, variant: DetrVariant) -> Any:
         """The library's configuration. Frozen batch norms could not learn from scratch."""
         channels = self.settings["channels"]
         body = {"num_channels": channels, "out_indices": [2, 3, 4], **variant.body}
@@ -107,7 +107,7 @@ class Detector(Model):
         )
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: DetectOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options. Boxes do not compete: no suppression."""
         return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
@@ -247,7 +247,7 @@ def _mend(net: Any) -> None:
             net.decoder.register_buffer(name, value.detach())
 
 
-def _fetch(kind: Any, variant: Variant) -> Callable[[], Tensors] | None:
+def _fetch(kind: Any, variant: DetrVariant) -> Callable[[], Tensors] | None:
     """How to get the published tensors."""
 
     def fetch() -> Tensors:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sightline.core.card import ModelCard
-from sightline.tasks.detect.models._transformers import Detector, Variant
+from sightline.tasks.detect.models._transformers import DetrVariant, TransformersDetector
 
 CARD = ModelCard(
     name="dfine",
@@ -48,19 +48,19 @@ B4 = ([32, 48], 48, [128, 512, 1024, 2048], [1, 1, 3, 1], 6, False)
 B5 = ([32, 64], 64, [128, 512, 1024, 2048], [1, 2, 5, 2], 6, False)
 
 
-class DFINE(Detector):
+class DFINE(TransformersDetector):
     """D-FINE."""
 
     card: ClassVar[ModelCard] = CARD
     family: ClassVar[str] = "DFine"
     criterion: ClassVar[tuple[str, str]] = ("loss_d_fine", "DFineLoss")
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "small": Variant(
+    variants: ClassVar[Mapping[str, DetrVariant]] = {
+        "small": DetrVariant(
             "ustc-community/dfine-small-coco",
             _body(*B0),
             _neck(B0[2], depth_mult=0.34, hidden_expansion=0.5, decoder_layers=3),
         ),
-        "nano": Variant(
+        "nano": DetrVariant(
             "ustc-community/dfine-nano-coco",
             {**_body(*B0), "out_indices": [3, 4]},
             {
@@ -79,18 +79,18 @@ class DFINE(Detector):
                 "hidden_expansion": 0.34,
             },
         ),
-        "medium": Variant(
+        "medium": DetrVariant(
             "ustc-community/dfine-medium-coco",
             _body(*B2),
             _neck(B2[2], depth_mult=0.67, decoder_layers=4),
         ),
-        "large": Variant("ustc-community/dfine-large-coco", _body(*B4), _neck(B4[2])),
-        "xlarge": Variant(
+        "large": DetrVariant("ustc-community/dfine-large-coco", _body(*B4), _neck(B4[2])),
+        "xlarge": DetrVariant(
             "ustc-community/dfine-xlarge-coco",
             _body(*B5),
             _neck(B5[2], encoder_hidden_dim=384, encoder_ffn_dim=2048, decoder_in_channels=[384, 384, 384]),
         ),
-        "tiny": Variant(
+        "tiny": DetrVariant(
             body=_body([8, 16], 16, [32, 64, 128, 256], [1, 1, 1, 1], 2, True),
             rest=_neck(
                 [32, 64, 128, 256],

@@ -11,10 +11,10 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from sightline.core.card import ModelCard
-from sightline.models.adapters.torchvision_detection import MOST, NARROW, Place, Variant, small
+from sightline.models.adapters.torchvision_detection import MOST, NARROW, DetectorVariant, Place, small
 from sightline.models.adapters.torchvision_rcnn import joined, judged, listed, maps_of, proposed, scored
 from sightline.models.detection import postprocess
-from sightline.tasks.detect.models._torchvision import Detector, Truths
+from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
 
 CARD = ModelCard(
     name="faster-rcnn",
@@ -40,16 +40,16 @@ def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
     return net
 
 
-class FasterRCNN(Detector):
+class FasterRCNN(TorchvisionDetector):
     """Faster R-CNN with a feature pyramid. Class 0 of torchvision is the background."""
 
     card: ClassVar[ModelCard] = CARD
     background: ClassVar[int] = 1
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(
+    variants: ClassVar[Mapping[str, DetectorVariant]] = {
+        "resnet50": DetectorVariant(
             tv.fasterrcnn_resnet50_fpn_v2, weights=tv.FasterRCNN_ResNet50_FPN_V2_Weights.COCO_V1
         ),
-        "resnet18": Variant(_small),
+        "resnet18": DetectorVariant(_small),
     }
 
     def said(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision.models import detection as tv
 
 from sightline.core.card import ModelCard
-from sightline.models.adapters.torchvision_detection import Place, Variant, small
-from sightline.tasks.detect.models._torchvision import Detector, Truths
+from sightline.models.adapters.torchvision_detection import DetectorVariant, Place, small
+from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
 
 CARD = ModelCard(
     name="fcos",
@@ -29,13 +29,13 @@ def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
     return net
 
 
-class FCOS(Detector):
+class FCOS(TorchvisionDetector):
     """FCOS. Its anchors are squares as large as the stride; only their centres count."""
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(tv.fcos_resnet50_fpn, weights=tv.FCOS_ResNet50_FPN_Weights.COCO_V1),
-        "resnet18": Variant(_small),
+    variants: ClassVar[Mapping[str, DetectorVariant]] = {
+        "resnet50": DetectorVariant(tv.fcos_resnet50_fpn, weights=tv.FCOS_ResNet50_FPN_Weights.COCO_V1),
+        "resnet18": DetectorVariant(_small),
     }
 
     def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision.models import detection as tv
 
 from sightline.core.card import ModelCard
-from sightline.models.adapters.torchvision_detection import Place, Variant, small
-from sightline.tasks.detect.models._torchvision import Detector, Truths
+from sightline.models.adapters.torchvision_detection import DetectorVariant, Place, small
+from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
 
 CARD = ModelCard(
     name="retinanet",
@@ -29,15 +29,15 @@ def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
     return net
 
 
-class RetinaNet(Detector):
+class RetinaNet(TorchvisionDetector):
     """RetinaNet."""
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(
+    variants: ClassVar[Mapping[str, DetectorVariant]] = {
+        "resnet50": DetectorVariant(
             tv.retinanet_resnet50_fpn_v2, weights=tv.RetinaNet_ResNet50_FPN_V2_Weights.COCO_V1
         ),
-        "resnet18": Variant(_small),
+        "resnet18": DetectorVariant(_small),
     }
 
     def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:

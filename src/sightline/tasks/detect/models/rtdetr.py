@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from sightline.core.card import ModelCard
-from sightline.tasks.detect.models._transformers import Detector, Variant
+from sightline.tasks.detect.models._transformers import DetrVariant, TransformersDetector
 
 CARD = ModelCard(
     name="rtdetr",
@@ -29,30 +29,30 @@ def _basic(depths: list[int], *, width: int = 64) -> dict[str, Any]:
     return _body(depths, embedding_size=width, hidden_sizes=widths, layer_type="basic")
 
 
-class RTDETR(Detector):
+class RTDETR(TransformersDetector):
     """RT-DETRv2."""
 
     card: ClassVar[ModelCard] = CARD
     family: ClassVar[str] = "RTDetrV2"
     criterion: ClassVar[tuple[str, str]] = ("loss_rt_detr", "RTDetrLoss")
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "r18": Variant(
+    variants: ClassVar[Mapping[str, DetrVariant]] = {
+        "r18": DetrVariant(
             "PekingU/rtdetr_v2_r18vd",
             _basic([2, 2, 2, 2]),
             {"encoder_in_channels": [128, 256, 512], "hidden_expansion": 0.5, "decoder_layers": 3},
         ),
-        "r34": Variant(
+        "r34": DetrVariant(
             "PekingU/rtdetr_v2_r34vd",
             _basic([3, 4, 6, 3]),
             {"encoder_in_channels": [128, 256, 512], "hidden_expansion": 0.5, "decoder_layers": 4},
         ),
-        "r50": Variant("PekingU/rtdetr_v2_r50vd", _body([3, 4, 6, 3])),
-        "r101": Variant(
+        "r50": DetrVariant("PekingU/rtdetr_v2_r50vd", _body([3, 4, 6, 3])),
+        "r101": DetrVariant(
             "PekingU/rtdetr_v2_r101vd",
             _body([3, 4, 23, 3]),
             {"encoder_hidden_dim": 384, "encoder_ffn_dim": 2048, "decoder_in_channels": [384] * 3},
         ),
-        "tiny": Variant(
+        "tiny": DetrVariant(
             body=_basic([1, 1, 1, 1], width=32),
             rest={
                 "encoder_in_channels": [64, 128, 256],

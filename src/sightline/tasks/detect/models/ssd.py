@@ -15,9 +15,9 @@ from torchvision.ops import box_iou
 from sightline.core.card import ModelCard
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
-from sightline.models.adapters.torchvision_detection import Place, Variant
-from sightline.tasks.detect.models._torchvision import Detector, Truths
-from sightline.tasks.detect.options import Options
+from sightline.models.adapters.torchvision_detection import DetectorVariant, Place
+from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
+from sightline.tasks.detect.options import DetectOptions
 
 CARD = ModelCard(
     name="ssd",
@@ -34,20 +34,20 @@ LEAST = {"vgg16": 268}
 """Pixels a side below which nothing is left for the coarsest map."""
 
 
-class SSD(Detector):
+class SSD(TorchvisionDetector):
     """SSD300 on VGG-16, or SSDLite on MobileNetV3. Class 0 of torchvision is the background."""
 
     card: ClassVar[ModelCard] = CARD
     background: ClassVar[int] = 1
     multiple: ClassVar[int] = 1
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "vgg16": Variant(
+    variants: ClassVar[Mapping[str, DetectorVariant]] = {
+        "vgg16": DetectorVariant(
             tv.ssd300_vgg16,
             "backbone",
             tv.SSD300_VGG16_Weights.COCO_V1,
             ((0.48235, 0.45882, 0.40784), (1 / 255, 1 / 255, 1 / 255)),
         ),
-        "mobilenet": Variant(
+        "mobilenet": DetectorVariant(
             partial(tv.ssdlite320_mobilenet_v3_large, norm_layer=partial(nn.BatchNorm2d, eps=1e-3)),
             "backbone",
             tv.SSDLite320_MobileNet_V3_Large_Weights.COCO_V1,
@@ -56,7 +56,7 @@ class SSD(Detector):
     }
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: DetectOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options.
 
         Raises:

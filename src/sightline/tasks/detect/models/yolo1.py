@@ -18,7 +18,7 @@ from sightline.models.backbones._backbone import Backbone
 from sightline.models.detection import postprocess
 from sightline.ops.boxes import from_centres, iou, to_centres
 from sightline.ops.groups import leading
-from sightline.tasks.detect.options import Options
+from sightline.tasks.detect.options import DetectOptions
 
 CARD = ModelCard(
     name="yolo1",
@@ -45,7 +45,7 @@ _FULL = (
 _SMALL = (32, 64, 128, 128, 256, 256)
 
 
-class Network(Backbone):
+class Yolo1Network(Backbone):
     """The convolutional layers, and the fully connected ones as their head.
 
     Args:
@@ -89,7 +89,7 @@ class Yolo1(Model):
             nn.Dropout(0.5 if full else 0.0),
             nn.Linear(hidden, GRID**2 * outputs),
         )
-        self.network = Network(layers, head)
+        self.network = Yolo1Network(layers, head)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, a=0.1)
@@ -97,7 +97,7 @@ class Yolo1(Model):
                     nn.init.zeros_(module.bias)
 
     @staticmethod
-    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(info: DataInfo, options: DetectOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
         assert info.classes is not None
         variant = options.variant or "small"

@@ -18,13 +18,13 @@ from sightline.core.targets.outlines import Outlines
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName
 from sightline.losses import distillation
-from sightline.models.adapters.base import Network, fill, padded, seeded
+from sightline.models.adapters.base import LibraryNetwork, fill, padded, seeded
 from sightline.models.adapters.torchvision_detection import IMAGENET
 from sightline.models.detection import postprocess
 from sightline.models.weights.download import Pretrained, fetched
 from sightline.models.weights.hub import Weights, described
 from sightline.tasks.instance.models._transformers import fetch, library
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 
 CARD = ModelCard(
     name="mask2former",
@@ -45,7 +45,7 @@ TERMS = {"class": "loss_cross_entropy", "mask": "loss_mask", "dice": "loss_dice"
 
 
 @dataclass(frozen=True)
-class Variant:
+class Mask2FormerVariant:
     """One size of a network.
 
     Attributes:
@@ -75,22 +75,22 @@ class Mask2Former(Model):
     """
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "swin-t": Variant(
+    variants: ClassVar[Mapping[str, Mask2FormerVariant]] = {
+        "swin-t": Mask2FormerVariant(
             "facebook/mask2former-swin-tiny-coco-instance", _swin(96, [2, 2, 6, 2], [3, 6, 12, 24], 7)
         ),
-        "swin-s": Variant(
+        "swin-s": Mask2FormerVariant(
             "facebook/mask2former-swin-small-coco-instance", _swin(96, [2, 2, 18, 2], [3, 6, 12, 24], 7)
         ),
-        "swin-b": Variant(
+        "swin-b": Mask2FormerVariant(
             "facebook/mask2former-swin-base-coco-instance", _swin(128, [2, 2, 18, 2], [4, 8, 16, 32], 12)
         ),
-        "swin-l": Variant(
+        "swin-l": Mask2FormerVariant(
             "facebook/mask2former-swin-large-coco-instance",
             _swin(192, [2, 2, 18, 2], [6, 12, 24, 48], 12),
             {"num_queries": 200},
         ),
-        "tiny": Variant(
+        "tiny": Mask2FormerVariant(
             body=_swin(16, [1, 1, 1, 1], [2, 2, 2, 2], 4),
             rest={
                 "feature_size": 32,
@@ -123,12 +123,12 @@ class Mask2Former(Model):
         )
         if weights is not None:
             fill(net, weights, BODY)
-        self.network = Network(net, BODY, still=False)
+        self.network = LibraryNetwork(net, BODY, still=False)
         if weights is not None:
             self.network.origin = f"huggingface.co: {variant.hub}"
             self.network.pixels = IMAGENET if settings["channels"] == 3 else None
 
-    def _config(self, source: Any, variant: Variant) -> Any:
+    def _config(self, source: Any, variant: Mask2FormerVariant) -> Any:
         """The library's configuration."""
         stages = [f"stage{i}" for i in range(1, 5)]
         body = source.SwinConfig(
@@ -139,7 +139,7 @@ class Mask2Former(Model):
         )
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: InstanceOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options. Masks do not compete: no suppression."""
         return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 

@@ -27,8 +27,8 @@ from sightline.models.adapters.torchvision_detection import (
     MULTIPLE,
     NARROW,
     NMS,
+    DetectorVariant,
     Place,
-    Variant,
     laid,
     network,
     small,
@@ -47,7 +47,7 @@ from sightline.models.detection import postprocess as candidates
 from sightline.models.detection.suppression import final
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance._crops import cells, pasted
-from sightline.tasks.instance.options import Options
+from sightline.tasks.instance.options import InstanceOptions
 
 CARD = ModelCard(
     name="mask-rcnn",
@@ -87,9 +87,11 @@ class MaskRCNN(Model):
     """
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(tv.maskrcnn_resnet50_fpn_v2, weights=tv.MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1),
-        "resnet18": Variant(_small),
+    variants: ClassVar[Mapping[str, DetectorVariant]] = {
+        "resnet50": DetectorVariant(
+            tv.maskrcnn_resnet50_fpn_v2, weights=tv.MaskRCNN_ResNet50_FPN_V2_Weights.COCO_V1
+        ),
+        "resnet18": DetectorVariant(_small),
     }
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
@@ -111,7 +113,7 @@ class MaskRCNN(Model):
         return anchors
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: InstanceOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
         return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), NMS)
 

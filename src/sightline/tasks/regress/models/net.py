@@ -15,7 +15,7 @@ from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
 from sightline.models import linear_probe, registry
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.regress.options import Options
+from sightline.tasks.regress.options import RegressOptions
 
 CARD = ModelCard(
     name="net",
@@ -53,7 +53,7 @@ class Net(Model):
         self.register_buffer("scale", torch.tensor(scale), persistent=False)
 
     @staticmethod
-    def settings_for(info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(info: DataInfo, options: RegressOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
         return {"outputs": list(info.outputs), "range": [list(r) for r in info.range], "loss": options.loss}
 

@@ -20,13 +20,13 @@ from sightline.losses.semantic import parse
 from sightline.models import registry
 from sightline.models.adapters import base
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.semantic.options import Options
+from sightline.tasks.semantic.options import SemanticOptions
 
 AUX = 0.4
 """Weight of an auxiliary head's loss (Zhao et al., PSPNet, CVPR 2017, section 3.3)."""
 
 
-class Network(Model):
+class SegmentationModel(Model):
     """A network with a score for each class at each pixel.
 
     Args:
@@ -53,11 +53,11 @@ class Network(Model):
         self.network = self.build(pretrained)
 
     @abstractmethod
-    def build(self, pretrained: Pretrained) -> base.Network:
+    def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The network that `settings` say."""
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: SemanticOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options.
 
         Raises:
@@ -165,7 +165,7 @@ class Network(Model):
             )
         }
 
-    def backbone(self) -> base.Network:
+    def backbone(self) -> base.LibraryNetwork:
         """The whole network; `--freeze` holds its encoder."""
         return self.network
 

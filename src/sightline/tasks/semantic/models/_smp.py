@@ -18,7 +18,7 @@ from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import sources
 from sightline.models.weights.download import Pretrained, fetched
-from sightline.tasks.semantic.models._network import Network, try_out
+from sightline.tasks.semantic.models._network import SegmentationModel, try_out
 
 DEFAULTS = {"batch_size": 8, "lr": 5e-4}
 """Recipe of all of them, where ours differs."""
@@ -32,7 +32,7 @@ COUNTED = "resnet18, 21 classes"
 BODY = "encoder.model"
 
 
-class Segmenter(Network):
+class EncoderDecoder(SegmentationModel):
     """A decoder on an encoder; subclasses name it."""
 
     own: ClassVar[str | None] = "resnet18"
@@ -51,14 +51,14 @@ class Segmenter(Network):
                 f"Received our own '{name}', which has no maps at strides 2 to 32."
             )
 
-    def build(self, pretrained: Pretrained) -> base.Network:
+    def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The library's network with the weights of the encoder where they are wanted."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         size: tuple[int, int] = tuple(self.settings["size"])  # type: ignore[assignment]
         net = self._net(name, channels)
         if name != self.own:
             try_out(net, channels, size, f"Model '{self.card.name}' on backbone '{name}'")
-        network = base.Network(net, BODY, still=False)
+        network = base.LibraryNetwork(net, BODY, still=False)
         fetch = partial(_filled, network.body, name, channels, size)
         here = "" if pretrained == "no" else sources.here(name)
         says = {"saying": sources.saying(name), "lost": sources.lost(name)}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sightline.models.adapters import base
 from sightline.models.weights.download import Pretrained, fetched
-from sightline.tasks.semantic.models._network import Network, enlarged
+from sightline.tasks.semantic.models._network import SegmentationModel, enlarged
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and deviation that torchvision's networks were trained with."""
@@ -20,7 +20,7 @@ BODY = "backbone"
 
 
 @dataclass(frozen=True)
-class Variant:
+class SegmenterVariant:
     """One network that a method can be built on.
 
     Attributes:
@@ -32,12 +32,12 @@ class Variant:
     weights: Any = None
 
 
-class Segmenter(Network):
+class TorchvisionSegmenter(SegmentationModel):
     """A segmentation network of torchvision."""
 
-    variants: ClassVar[Mapping[str, Variant]]
+    variants: ClassVar[Mapping[str, SegmenterVariant]]
 
-    def build(self, pretrained: Pretrained) -> base.Network:
+    def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """torchvision's network, for this many classes and channels."""
         name, channels = self.settings["variant"], self.settings["channels"]
         variant = self.variants[name]
@@ -47,7 +47,7 @@ class Segmenter(Network):
         weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
         if weights is not None:
             base.fill(net, weights, BODY)
-        network = base.Network(net, BODY, still=False)
+        network = base.LibraryNetwork(net, BODY, still=False)
         if weights is not None:
             network.origin = f"torchvision: {variant.weights.url}"
             network.pixels = IMAGENET if channels == 3 else None
@@ -63,7 +63,7 @@ class Segmenter(Network):
         return {name: enlarged(value, pixels.shape[2:]) for name, value in outputs.items()}
 
 
-def _fetch(variant: Variant) -> Callable[[], base.Tensors] | None:
+def _fetch(variant: SegmenterVariant) -> Callable[[], base.Tensors] | None:
     """How to get the published tensors."""
     if variant.weights is None:
         return None

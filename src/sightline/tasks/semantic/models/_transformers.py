@@ -11,14 +11,14 @@ from sightline.errors import MissingExtra
 from sightline.models.adapters import base
 from sightline.models.weights.download import Pretrained, fetched, patient
 from sightline.models.weights.hub import Weights, described
-from sightline.tasks.semantic.models._network import Network
+from sightline.tasks.semantic.models._network import SegmentationModel
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and deviation that the published networks were trained with."""
 
 
 @dataclass(frozen=True)
-class Variant:
+class HubVariant:
     """One size of a network.
 
     Attributes:
@@ -30,7 +30,7 @@ class Variant:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Segmenter(Network):
+class TransformersSegmenter(SegmentationModel):
     """A segmentation network of transformers.
 
     Raises:
@@ -41,13 +41,13 @@ class Segmenter(Network):
     """The library's class of the configuration and that of the network."""
     body: ClassVar[str]
     """Dotted name of what looks at the picture."""
-    variants: ClassVar[Mapping[str, Variant]]
+    variants: ClassVar[Mapping[str, HubVariant]]
 
     @abstractmethod
-    def config(self, variant: Variant) -> dict[str, Any]:
+    def config(self, variant: HubVariant) -> dict[str, Any]:
         """Settings of the library's configuration, for the channels of the pictures."""
 
-    def build(self, pretrained: Pretrained) -> base.Network:
+    def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The library's network, for this many classes and channels."""
         name = self.settings["variant"]
         library_module, variant = _library(self.card.name), self.variants[name]
@@ -57,7 +57,7 @@ class Segmenter(Network):
         weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
         if weights is not None:
             base.fill(net, weights, self.body)
-        network = base.Network(net, self.body, still=False)
+        network = base.LibraryNetwork(net, self.body, still=False)
         if weights is not None:
             network.origin = f"huggingface.co: {variant.hub}"
             network.pixels = IMAGENET if self.settings["channels"] == 3 else None
@@ -77,7 +77,7 @@ def _library(model: str) -> Any:
     return transformers
 
 
-def _fetch(kind: Any, variant: Variant) -> Callable[[], base.Tensors] | None:
+def _fetch(kind: Any, variant: HubVariant) -> Callable[[], base.Tensors] | None:
     """How to get the published tensors."""
 
     def fetch() -> base.Tensors:

@@ -25,7 +25,7 @@ from sightline.models import registry
 from sightline.models.adapters import base
 from sightline.models.layers.conv import ConvNorm
 from sightline.models.weights.download import Pretrained, fetched
-from sightline.tasks.semantic.models._network import Network, enlarged
+from sightline.tasks.semantic.models._network import SegmentationModel, enlarged
 
 CARD = ModelCard(
     name="dag-rnn",
@@ -171,14 +171,14 @@ def _tent(side: int) -> Tensor:
     return line[:, None] * line
 
 
-class DAGRNN(Network):
+class DAGRNN(SegmentationModel):
     """The labeller on a small network of our own, or on any that `zoo.pyramid` knows."""
 
     card: ClassVar[ModelCard] = CARD
     own: ClassVar[str | None] = "own"
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
 
-    def build(self, pretrained: Pretrained) -> base.Network:
+    def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The labeller, with published weights of its backbone where they are wanted."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         body: Any
@@ -190,7 +190,7 @@ class DAGRNN(Network):
             body = registry.pyramid(name, channels=channels, size=(side[0], side[1]), pretrained=pretrained)
             where = "body.net" if isinstance(getattr(body, "net", None), nn.Module) else "body"
         net = Labeller(body, len(self.settings["classes"]), self.settings["up"])
-        network = base.Network(net, where, still=False)
+        network = base.LibraryNetwork(net, where, still=False)
         network.origin, network.pixels = getattr(body, "origin", "scratch"), getattr(body, "pixels", None)
         return network
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torchvision.models import segmentation as tv
 
 from sightline.core.card import ModelCard
-from sightline.tasks.semantic.models._torchvision import DEFAULTS, Segmenter, Variant
+from sightline.tasks.semantic.models._torchvision import DEFAULTS, SegmenterVariant, TorchvisionSegmenter
 
 CARD = ModelCard(
     name="deeplabv3",
@@ -22,20 +22,20 @@ CARD = ModelCard(
 )
 
 
-class DeepLabV3(Segmenter):
+class DeepLabV3(TorchvisionSegmenter):
     """DeepLabV3 with an auxiliary head on an earlier stage."""
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(
+    variants: ClassVar[Mapping[str, SegmenterVariant]] = {
+        "resnet50": SegmenterVariant(
             partial(tv.deeplabv3_resnet50, aux_loss=True),
             tv.DeepLabV3_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1,
         ),
-        "resnet101": Variant(
+        "resnet101": SegmenterVariant(
             partial(tv.deeplabv3_resnet101, aux_loss=True),
             tv.DeepLabV3_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1,
         ),
-        "mobilenet": Variant(
+        "mobilenet": SegmenterVariant(
             partial(tv.deeplabv3_mobilenet_v3_large, aux_loss=True),
             tv.DeepLabV3_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1,
         ),

@@ -13,7 +13,7 @@ from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.models.segmentation.fcn import FCNHead
 
 from sightline.core.card import ModelCard
-from sightline.tasks.semantic.models._torchvision import DEFAULTS, Segmenter, Variant
+from sightline.tasks.semantic.models._torchvision import DEFAULTS, SegmenterVariant, TorchvisionSegmenter
 
 CARD = ModelCard(
     name="fcn",
@@ -33,18 +33,18 @@ def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
     return net
 
 
-class FCN(Segmenter):
+class FCN(TorchvisionSegmenter):
     """FCN with an auxiliary head on the last but one stage."""
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "resnet50": Variant(
+    variants: ClassVar[Mapping[str, SegmenterVariant]] = {
+        "resnet50": SegmenterVariant(
             partial(tv.fcn_resnet50, aux_loss=True), tv.FCN_ResNet50_Weights.COCO_WITH_VOC_LABELS_V1
         ),
-        "resnet101": Variant(
+        "resnet101": SegmenterVariant(
             partial(tv.fcn_resnet101, aux_loss=True), tv.FCN_ResNet101_Weights.COCO_WITH_VOC_LABELS_V1
         ),
-        "resnet18": Variant(_small),
+        "resnet18": SegmenterVariant(_small),
     }
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 from torchvision.models import segmentation as tv
 
 from sightline.core.card import ModelCard
-from sightline.tasks.semantic.models._torchvision import DEFAULTS, Segmenter, Variant
+from sightline.tasks.semantic.models._torchvision import DEFAULTS, SegmenterVariant, TorchvisionSegmenter
 
 CARD = ModelCard(
     name="lraspp",
@@ -21,12 +21,12 @@ CARD = ModelCard(
 )
 
 
-class LRASPP(Segmenter):
+class LRASPP(TorchvisionSegmenter):
     """LR-ASPP."""
 
     card: ClassVar[ModelCard] = CARD
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "mobilenet": Variant(
+    variants: ClassVar[Mapping[str, SegmenterVariant]] = {
+        "mobilenet": SegmenterVariant(
             tv.lraspp_mobilenet_v3_large, tv.LRASPP_MobileNet_V3_Large_Weights.COCO_WITH_VOC_LABELS_V1
         )
     }

@@ -17,8 +17,8 @@ from sightline.errors import UsageError
 from sightline.models.adapters.base import seeded
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.semantic.models._network import enlarged, padded, truth
-from sightline.tasks.semantic.models._transformers import Segmenter, Variant
-from sightline.tasks.semantic.options import Options
+from sightline.tasks.semantic.models._transformers import HubVariant, TransformersSegmenter
+from sightline.tasks.semantic.options import SemanticOptions
 
 CARD = ModelCard(
     name="mask2former",
@@ -41,18 +41,18 @@ def _swin(**changed: Any) -> dict[str, Any]:
     return {"model_type": "swin", "drop_path_rate": 0.3, "out_indices": [1, 2, 3, 4], **changed}
 
 
-class Mask2Former(Segmenter):
+class Mask2Former(TransformersSegmenter):
     """Mask2Former, read as the paper reads it for semantic segmentation (section 3 of MaskFormer)."""
 
     card: ClassVar[ModelCard] = CARD
     kinds: ClassVar[tuple[str, str]] = ("Mask2FormerConfig", "Mask2FormerForUniversalSegmentation")
     body: ClassVar[str] = "model.pixel_level_module.encoder"
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "swin-t": Variant("facebook/mask2former-swin-tiny-ade-semantic", {"backbone_config": _swin()}),
-        "swin-s": Variant(
+    variants: ClassVar[Mapping[str, HubVariant]] = {
+        "swin-t": HubVariant("facebook/mask2former-swin-tiny-ade-semantic", {"backbone_config": _swin()}),
+        "swin-s": HubVariant(
             "facebook/mask2former-swin-small-ade-semantic", {"backbone_config": _swin(depths=[2, 2, 18, 2])}
         ),
-        "tiny": Variant(
+        "tiny": HubVariant(
             config={
                 "backbone_config": _swin(
                     embed_dim=16, depths=[1, 1, 1, 1], num_heads=[1, 2, 4, 8], drop_path_rate=0.0
@@ -72,16 +72,16 @@ class Mask2Former(Segmenter):
     }
 
     @classmethod
-    def settings_for(cls, info: DataInfo, options: Options) -> dict[str, Any]:
+    def settings_for(cls, info: DataInfo, options: SemanticOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options; its loss is a part of the method."""
-        if options.loss != Options.loss or options.class_weights != Options.class_weights:
+        if options.loss != SemanticOptions.loss or options.class_weights != SemanticOptions.class_weights:
             raise UsageError(
                 "Model 'mask2former' has a loss of its own, over masks that are matched to classes. "
                 f"Received --loss {options.loss} --class-weights {options.class_weights}; leave both out."
             )
         return super().settings_for(info, options)
 
-    def config(self, variant: Variant) -> dict[str, Any]:
+    def config(self, variant: HubVariant) -> dict[str, Any]:
         """With the channels of the pictures."""
         body = {**variant.config["backbone_config"], "num_channels": self.settings["channels"]}
         return {**variant.config, "backbone_config": body}

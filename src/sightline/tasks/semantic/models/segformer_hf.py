@@ -11,7 +11,7 @@ from torch import Tensor
 
 from sightline.core.card import ModelCard
 from sightline.tasks.semantic.models._network import enlarged
-from sightline.tasks.semantic.models._transformers import Segmenter, Variant
+from sightline.tasks.semantic.models._transformers import HubVariant, TransformersSegmenter
 
 CARD = ModelCard(
     name="segformer-hf",
@@ -35,26 +35,28 @@ def _sizes(hidden: Sequence[int], depths: Sequence[int], decoder: int, **more: A
     }
 
 
-class SegFormer(Segmenter):
+class SegFormer(TransformersSegmenter):
     """SegFormer."""
 
     card: ClassVar[ModelCard] = CARD
     kinds: ClassVar[tuple[str, str]] = ("SegformerConfig", "SegformerForSemanticSegmentation")
     body: ClassVar[str] = "segformer"
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "b0": Variant(
+    variants: ClassVar[Mapping[str, HubVariant]] = {
+        "b0": HubVariant(
             "nvidia/segformer-b0-finetuned-ade-512-512", _sizes((32, 64, 160, 256), (2, 2, 2, 2), 256)
         ),
-        "b1": Variant(
+        "b1": HubVariant(
             "nvidia/segformer-b1-finetuned-ade-512-512", _sizes((64, 128, 320, 512), (2, 2, 2, 2), 256)
         ),
-        "b2": Variant(
+        "b2": HubVariant(
             "nvidia/segformer-b2-finetuned-ade-512-512", _sizes((64, 128, 320, 512), (3, 4, 6, 3), 768)
         ),
-        "tiny": Variant(config=_sizes((16, 32, 64, 128), (1, 1, 1, 1), 64, num_attention_heads=[1, 2, 4, 8])),
+        "tiny": HubVariant(
+            config=_sizes((16, 32, 64, 128), (1, 1, 1, 1), 64, num_attention_heads=[1, 2, 4, 8])
+        ),
     }
 
-    def config(self, variant: Variant) -> dict[str, Any]:
+    def config(self, variant: HubVariant) -> dict[str, Any]:
         """With the channels of the pictures."""
         return {"num_channels": self.settings["channels"], **variant.config}
 

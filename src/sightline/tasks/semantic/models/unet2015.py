@@ -27,7 +27,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.models.adapters import base
 from sightline.models.weights.download import Pretrained, fetched
-from sightline.tasks.semantic.models._network import Network
+from sightline.tasks.semantic.models._network import SegmentationModel
 
 CARD = ModelCard(
     name="unet2015",
@@ -48,7 +48,7 @@ REST = 4
 
 
 @dataclass(frozen=True)
-class Variant:
+class UNetVariant:
     """One form of the network.
 
     Attributes:
@@ -120,7 +120,7 @@ class UNet(nn.Module):
         self,
         channels: int,
         classes: int,
-        widths: Sequence[int] = Variant.widths,
+        widths: Sequence[int] = UNetVariant.widths,
         *,
         padded: bool = False,
         up: str = "transposed",
@@ -156,19 +156,19 @@ class UNet(nn.Module):
         return scores
 
 
-class UNet2015(Network):
+class UNet2015(SegmentationModel):
     """U-Net on pictures of any size."""
 
     card: ClassVar[ModelCard] = CARD
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
     multiple: int = STRIDE
-    variants: ClassVar[Mapping[str, Variant]] = {
-        "same": Variant(),
-        "valid": Variant(padded=False),
-        "small": Variant((16, 32, 64, 128, 256)),
+    variants: ClassVar[Mapping[str, UNetVariant]] = {
+        "same": UNetVariant(),
+        "valid": UNetVariant(padded=False),
+        "small": UNetVariant((16, 32, 64, 128, 256)),
     }
 
-    def build(self, pretrained: Pretrained) -> base.Network:
+    def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The network with fresh weights: the authors' are for two kinds of cells."""
         variant = self.variants[self.settings["variant"]]
         fetched(f"'{CARD.name}'", pretrained, None)
@@ -181,7 +181,7 @@ class UNet2015(Network):
         )
         self._padded = variant.padded
         self.multiple = STRIDE if variant.padded else 1  # mirroring goes on from the picture's own border
-        return base.Network(net, "down", still=False)
+        return base.LibraryNetwork(net, "down", still=False)
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
         """Scores at each pixel; without padding, of the picture mirrored outwards (figure 2)."""

@@ -1,0 +1,99 @@
+"""A COCO file, written as its images come: of a data set, and of predictions.
+
+Source: T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org, "Data
+format" and "Results format": `bbox` is x, y, width, height in pixels from 0, `category_id` the id as
+annotated.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import binary_fill_holes
+
+from sightline.core.dataset import Classes
+from sightline.data.parsing.writing import Object, shortest
+from sightline.ops.outlines import trace
+from sightline.ops.rle import code, rle
+
+
+class LabelFile:
+    """One JSON file, written as images come: annotations at once, the other lists when it is closed.
+
+    Args:
+        path: The file; what is there is overwritten.
+        classes: The class table.
+        info: What its `info` says, or None: it has none.
+        numbers: Ids of annotations; from 1 on.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        classes: Classes,
+        info: Mapping[str, str] | None = None,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
+        self._classes, self._info, self._numbers = classes, info, numbers or itertools.count(1)
+        self._images: list[dict[str, Any]] = []
+        self._between = "\n"
+        self._stream = path.open("w", encoding="utf-8")
+        self._stream.write('{"annotations": [')
+
+    def write(self, number: int, name: str, size: tuple[int, int], objects: Sequence[Object]) -> None:
+        """One image: id, file name, (height, width), and what is in it."""
+        self._images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
+        for thing in objects:
+            entry = _annotation(thing, next(self._numbers), number, self._classes, size)
+            self._stream.write(self._between + json.dumps(entry))
+            self._between = ",\n"
+
+    def close(self) -> None:
+        """Write images and categories, and close the file."""
+        pairs = zip(self._classes.ids, self._classes.names, strict=True)
+        rest: dict[str, Any] = {
+            "images": self._images, "categories": [{"id": i, "name": name} for i, name in pairs],
+        }  # fmt: skip
+        if self._info is not None:
+            rest["info"] = self._info
+        with self._stream as stream:
+            stream.write("\n], " + json.dumps(rest, ensure_ascii=False)[1:] + "\n")
+
+
+def _annotation(
+    thing: Object, number: int, image: int, classes: Classes, size: tuple[int, int]
+) -> dict[str, Any]:
+    """The entry of one object; `score` as results have it (cocodataset.org/#format-results)."""
+    x1, y1, x2, y2 = thing.corners
+    area = (x2 - x1) * (y2 - y1) if thing.mask is None else int((thing.mask[2] != 0).sum())
+    entry = {
+        "id": number,
+        "image_id": image,
+        "category_id": classes.ids[thing.label],
+        "bbox": [x1, y1, x2 - x1, y2 - y1],
+        "area": area if thing.area is None else thing.area,
+        "iscrowd": int(thing.crowd),
+    }
+    if thing.mask is not None:
+        entry["segmentation"] = _segmentation(thing, size)
+    if thing.score is not None:
+        entry["score"] = shortest(thing.score)
+    return entry
+
+
+def _segmentation(thing: Object, size: tuple[int, int]) -> Any:
+    """The mask of an object as COCO has it; that of a result is a run-length code, as evaluators want it."""
+    assert thing.mask is not None
+    if thing.score is not None:
+        return code(thing.mask, *size)
+    x, y, crop = thing.mask
+    if not thing.crowd and not (binary_fill_holes(crop) > crop).any():
+        return [points.ravel().tolist() for points in trace(crop, x, y)]
+    whole = np.zeros(size, dtype=np.uint8)
+    whole[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
+    return {"size": list(size), "counts": rle(whole)}

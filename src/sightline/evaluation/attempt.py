@@ -1,0 +1,54 @@
+"""What stands beside the scores may fail without costing them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sightline.console import say
+from sightline.core.report import Exhibit
+from sightline.core.task import Task
+from sightline.errors import Interrupted
+
+T = TypeVar("T")
+
+
+def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -> T:
+    """What `make` gives. Where it fails, `otherwise`: what stands beside the scores may not cost them.
+
+    Args:
+        what: Its name, as the first words of a sentence.
+        make: Makes it.
+        otherwise: What stands in for it.
+        failed: Gets a sentence on what failed, which is said too.
+
+    Raises:
+        Interrupted: If the user stopped it.
+    """
+    try:
+        return make()
+    except Interrupted:
+        raise
+    except Exception as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(last.filename).name}, line {last.lineno}"
+        text = f"{what} failed and is left out ({where}: {error}). The scores do not depend on it."
+        say(text)
+        failed.append(text)
+        return otherwise
+
+
+def exhibits(
+    task: Task,
+    prediction: Any,
+    truth: Any,
+    ids: list[str],
+    settings: Mapping[str, Any],
+    failed: list[str],
+) -> list[Exhibit]:
+    """What the task shows of the predictions; none, and a sentence in `failed`, where it fails."""
+    make = partial(task.exhibits, prediction, truth, ids, settings)
+    return attempt("The closer look", make, [], failed)

@@ -1,0 +1,133 @@
+"""What the baselines of a task predict for the images that the network is tested on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.console import say, track
+from sightline.core.dataset import Dataset
+from sightline.core.sample import Batch
+from sightline.core.task import Baseline, Task
+from sightline.data.io.pixels import picture
+from sightline.data.loading.preprocess import seen
+from sightline.evaluation.attempt import attempt
+from sightline.evaluation.frozen_features import Frozen
+
+LOOKED_AT = 5000
+"""Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
+
+
+def predict_baselines(
+    task: Task,
+    train: Dataset,
+    test: Dataset,
+    settings: Mapping[str, Any],
+    frozen: Frozen | None,
+    failed: list[str],
+) -> dict[str, Any]:
+    """Predictions of every baseline on the test items.
+
+    Args:
+        task: The task.
+        train: What they learn from.
+        test: What they answer.
+        settings: Of the model.
+        frozen: The installed network, or None where the images are no photographs or it is not there.
+        failed: Gets a sentence on each that failed and is left out.
+    """
+    predictions: dict[str, Any] = {}
+
+    def ask(baseline: Baseline, answer: Callable[[], Any]) -> None:
+        prediction = attempt(f"The baseline {baseline.name}", answer, None, failed)
+        if prediction is not None:
+            predictions[baseline.name] = prediction
+
+    for baseline in task.baselines():
+        if not baseline.frozen:
+            ask(baseline, partial(_answers, baseline, train, test, settings))
+        elif frozen is not None and baseline.maps:
+            ask(baseline, partial(_mapped, baseline, train, test, settings, frozen))
+    waiting = [b for b in task.baselines() if b.frozen and not b.maps]
+    if frozen is None or not waiting:
+        return predictions
+    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
+    look = partial(_features, frozen, part, test)
+    features = attempt("The look through the frozen network", look, None, failed)
+    if features is None:
+        return predictions
+    for baseline in waiting:
+        ask(baseline, partial(_on_features, baseline, part, *features))
+    return predictions
+
+
+def _features(frozen: Frozen, train: Dataset, test: Dataset) -> tuple[Any, Any]:
+    """(N, D) features of the training and of the test items."""
+    started = time.monotonic()
+    train_features, test_features = frozen.features(train), frozen.features(test)
+    say(f"frozen    features of {len(train) + len(test)} images ({time.monotonic() - started:.1f} s)")
+    return train_features, test_features
+
+
+def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_features: Any) -> Any:
+    """What a baseline on frozen features says of the test items."""
+    started = time.monotonic()
+    prediction = baseline.fit(train_features, train.targets)(test_features)
+    say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    return prediction
+
+
+def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
+    """What a baseline says of the test items, in the pixels of the stored pictures."""
+    size, most = _looks(baseline, settings)
+    order = np.random.default_rng(0).permutation(len(train))
+    chosen = np.sort(order[:most] if baseline.looks else order)
+    truth = seen(train.targets[torch.from_numpy(chosen)], size, settings["fit"])[0]
+    images = _small(train, settings, chosen, size) if baseline.looks else None
+    started, taken = time.monotonic(), 0.0
+    answer = baseline.fit(images, truth)
+    taken += time.monotonic() - started
+    parts = []
+    for start in range(0, len(test), most):
+        where = np.arange(start, min(start + most, len(test)))
+        pictures = _small(test, settings, where, size)
+        _, *places = seen(test.targets[torch.from_numpy(where)], size, settings["fit"])
+        started = time.monotonic()
+        parts.append(Batch(torch.empty(0), None, (), *places).back(answer(pictures)))
+        taken += time.monotonic() - started
+    say(f"baseline  {baseline.name}: {baseline.summary} ({taken:.1f} s)")
+    return type(parts[0]).cat(parts)
+
+
+def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
+    """(height, width) of the pictures that a baseline looks at, and how many of them at once."""
+    h, w = settings["size"]
+    scale = min(1.0, baseline.side / max(h, w))
+    return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
+
+
+def _mapped(
+    baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
+) -> Any:
+    """What a baseline on frozen maps says of the test items, in the pixels of the stored pictures."""
+    size, most = _looks(baseline, settings)
+    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
+    started = time.monotonic()
+    answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
+    _, *places = seen(test.targets, size, settings["fit"])
+    prediction = Batch(torch.empty(0), None, (), *places).back(answer(frozen.maps(test, size)))
+    say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
+    return prediction
+
+
+def _small(
+    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, int]
+) -> np.ndarray:
+    fit, channels = settings["fit"], settings["channels"]
+    look = (picture(dataset.pixels, int(i), size, fit, channels) for i in where)
+    return np.stack(list(track(look, "pictures for the baselines", len(where))))

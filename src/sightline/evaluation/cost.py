@@ -1,0 +1,28 @@
+"""What a run took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from sightline.core.model import Model
+from sightline.core.run import Run
+
+
+def measure_cost(model: Model, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
+    """What the run took: seconds, energy where it can be measured, parameters, FLOPs of one image."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    device = model.mean.device
+    image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.eval()(image)
+    return {
+        "seconds": round(elapsed, 1),
+        "joules": run.record.joules,
+        "parameters": sum(p.numel() for p in model.parameters() if p.requires_grad),
+        "flops": counter.get_total_flops(),
+        "device": str(device),
+    }

@@ -1,0 +1,81 @@
+"""Where predictions go: one file for each written form that `--as` names, found by listing the folder.
+
+Each has a subclass of `Writer` named `WRITER`. What is no form of its own is a data set, in any format that
+data sets are written in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sightline.core.folder import Folder
+from sightline.errors import UsageError
+from sightline.inference.presenters import Kind
+from sightline.inference.sources import Answer
+from sightline.inference.writers.context import Writer, WriterContext
+from sightline.inference.writers.dataset import DatasetWriter, written_formats
+
+__all__ = ["WriterContext", "form_of", "forms", "open_writer", "unfiltered"]
+
+
+def forms() -> dict[str, type[Writer]]:
+    """Every form that has a file here, by its name."""
+    folder = Folder(__name__, "form", exclude=("context", "dataset"))
+    classes: list[type[Writer]] = [folder.load(name).WRITER for name in folder.names()]
+    return {writer.name: writer for writer in classes}
+
+
+@contextmanager
+def open_writer(form: str, context: WriterContext) -> Iterator[Callable[[Answer], None]]:
+    """What writes this form, or a data set in a format of this name."""
+    listed = forms().get(form)
+    writer = DatasetWriter(context, form) if listed is None else listed(context)
+    try:
+        yield writer.write
+    except BaseException:
+        writer.abort()
+        raise
+    writer.close()
+
+
+def unfiltered(form: str | None) -> bool:
+    """Whether weak objects are written too, unless it is asked otherwise: to measure with."""
+    listed = None if form is None else forms().get(form)
+    return listed is not None and listed.unfiltered
+
+
+def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
+    """Name of the form: as asked for, or by the ending of `out`.
+
+    Raises:
+        UsageError: If the ending says nothing, or the predictions have no such form.
+    """
+    if out is None:
+        if as_ is not None:
+            raise UsageError(f"--as {as_} says how to write, and --out where: give it too.")
+        return None
+    writers = forms()
+    endings = {writer.ending: name for name, writer in writers.items() if writer.ending is not None}
+    form = as_ or endings.get("" if out.is_dir() else out.suffix)
+    if form is None:
+        raise UsageError(
+            f"--out must end in .csv, .jsonl or .json, or be a folder for pictures. Received '{out}'. "
+            f"--as says otherwise: {', '.join(writers)}."
+        )
+    if form not in writers:
+        formats = written_formats()
+        if form not in formats:
+            names = ", ".join(dict.fromkeys([*writers, *formats]))
+            raise UsageError(f"--as is one of {names}. Received '{form}'.")
+        if not (kind.objects or kind.maps):
+            raise UsageError(f"--as {form} holds what lies in pictures, and this model says one thing of the "
+                             "whole picture. Use .csv or .jsonl.")  # fmt: skip
+        return form
+    holds = writers[form].holds
+    if holds == "maps" and not kind.maps:
+        raise UsageError(f"--as {form} holds class maps, and this model gives none. Use .csv or .jsonl.")
+    if holds == "objects" and not kind.objects:
+        raise UsageError(f"{form} holds boxes, and this model gives none. Use .csv or .jsonl.")
+    return form

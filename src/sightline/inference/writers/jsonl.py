@@ -1,0 +1,38 @@
+"""One JSON object an image, with all that the task says of it."""
+
+from __future__ import annotations
+
+import json
+
+from sightline.inference.presenters import codes
+from sightline.inference.sources import Answer
+from sightline.inference.writers.context import Writer, WriterContext, text_file
+from sightline.runtime.rows import Row
+
+
+class JsonlWriter(Writer):
+    """One line an image."""
+
+    name, ending = "jsonl", ".jsonl"
+
+    def __init__(self, context: WriterContext) -> None:
+        super().__init__(context)
+        self._stream = text_file(context.out)
+
+    def write(self, answer: Answer) -> None:
+        """Write one line."""
+        row, error = full_row(answer), answer.outcome.error
+        self._stream.write(json.dumps({**row, "error": error} if error else row, ensure_ascii=False) + "\n")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+
+def full_row(answer: Answer) -> Row:
+    """All that is said of an image: its row, and the masks of its objects."""
+    outcome = answer.outcome
+    return outcome.row if outcome.error else {**outcome.row, **codes(outcome.prediction)}
+
+
+WRITER = JsonlWriter

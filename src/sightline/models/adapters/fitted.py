@@ -1,0 +1,46 @@
+"""Models that are fitted once: what they learn is kept in tensors, whatever library learnt it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from sightline.core.model import Model
+
+
+class FittedModel(Model):
+    """A model whose state is what `fit` learnt: tensors whose names and shapes follow from the data.
+
+    They are buffers, so that they lie in `model.safetensors`, and no code is run to read them.
+
+    Args:
+        settings: See `Model`.
+    """
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        super().__init__(settings)
+        self._learned: list[str] = []
+
+    def learn(self, state: Mapping[str, Any]) -> None:
+        """Keep what was learnt.
+
+        Args:
+            state: Tensors or arrays of any shape, by names without a dot.
+        """
+        for name, value in state.items():
+            self.register_buffer(name, torch.as_tensor(value).to(self.mean.device))
+        self._learned = list(state)
+
+    @property
+    def learned(self) -> dict[str, Tensor]:
+        """What was learnt; empty before."""
+        return {name: getattr(self, name) for name in self._learned}
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Make room for whatever a file holds before it is read."""
+        names = [key.removeprefix(prefix) for key in state_dict if key.startswith(prefix)]
+        self.learn({n: torch.empty_like(state_dict[prefix + n]) for n in names if "." not in n})
+        super()._load_from_state_dict(state_dict, prefix, *rest)

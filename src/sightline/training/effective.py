@@ -1,0 +1,47 @@
+"""What of the settings of training has an effect with a model's way of training; the rest is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sightline.errors import UsageError
+from sightline.training.arguments import Asked
+from sightline.training.recipe import Recipe
+from sightline.training.trainer import TrainerCard
+
+
+def refuse_idle(trainer: TrainerCard, model: str, arguments: Asked, recipe: Recipe) -> None:
+    """Refuse what the user gave and what would have no effect.
+
+    Args:
+        trainer: How the model is trained.
+        model: Its name.
+        arguments: What the user asked for.
+        recipe: What of it is of the recipe.
+
+    Raises:
+        UsageError: Names the first such option.
+    """
+    if trainer.takes is None:
+        return
+    pretrained = None if arguments.pretrained == "auto" else arguments.pretrained
+    others = ("weights", "teacher", "prune")
+    given: Mapping[str, Any] = {
+        **vars(recipe), **{name: getattr(arguments, name) for name in others}, "pretrained": pretrained
+    }  # fmt: skip
+    for name, value in given.items():
+        if value is not None and name not in trainer.takes:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"--{option} {value} has no effect: model '{model}' {trainer.verb}. Leave --{option} out."
+            )
+
+
+def effective(trainer: TrainerCard, recipe: Recipe) -> Recipe:
+    """The recipe with None where a setting has no effect; what takes no steps is done in one epoch."""
+    if trainer.takes is None:
+        return recipe
+    idle: dict[str, Any] = {name: None for name in Recipe.names() if name not in trainer.takes}
+    return replace(recipe, **idle | ({} if trainer.steps else {"epochs": 1}))

@@ -1,0 +1,103 @@
+"""What a way of training is: a file in `trainers/` with CARD and train, and the job that it is given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Protocol
+
+from sightline.core.model import Model
+from sightline.core.run import Run
+from sightline.core.sample import Batch
+from sightline.devices import Devices
+from sightline.training.callbacks.base import Callback
+from sightline.training.distillation import Teacher
+from sightline.training.recipe import Recipe
+from sightline.training.state import Training
+
+
+class Batches(Protocol):
+    """Where training batches come from; see `data/loading/loader.py`."""
+
+    def __len__(self) -> int: ...
+    def epoch(self, epoch: int, start: int = 0, progress: float = 0.0) -> Iterator[Batch]:
+        """Batches `start` and following of an epoch, which begins when `progress` is done."""
+        ...
+
+
+Validate = Callable[[Model], dict[str, float]]
+"""Gives "val_loss" (nan without a loss) and "val_score" (higher is better) of a model."""
+
+
+@dataclass(frozen=True)
+class TrainerCard:
+    """A way of training.
+
+    Attributes:
+        name: What a model's card says.
+        summary: One line for lists.
+        verb: What it does, as words of a sentence ("is fitted once, without epochs").
+        takes: Settings of training that have an effect, of the recipe and of weights, pretrained, teacher and
+            prune; None for all. Others are refused where the user gives them.
+        steps: Whether it takes steps by gradients: a batch is tried first, and a search of its settings makes
+            sense.
+    """
+
+    name: str
+    summary: str
+    verb: str
+    takes: tuple[str, ...] | None = None
+    steps: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training, as `train(job) -> Training` of a trainer is given it.
+
+    Attributes:
+        model: On the device. When training returns, the best weights are in it, and in checkpoint "best".
+        train: Training batches: changed and shuffled where the trainer takes steps, else as they are.
+        validate: Scores a model.
+        recipe: Resolved: None where a setting has no effect.
+        run: Where checkpoints go.
+        devices: This process's share of the machine.
+        seed: Seed of every draw.
+        callbacks: Called after each epoch, in order.
+        resume: Go on from the run's newest checkpoint.
+        teacher: Another model that it learns from.
+        prepare: Changes the model before the first step, and makes a model of it that training must beat:
+            it is validated, and kept until better weights come. After training the mean of both is tried.
+        doubt: Standard error of the validation loss as a share of it: where the loss decides, others than
+            that mean must be better by more.
+    """
+
+    model: Model
+    train: Batches
+    validate: Validate
+    recipe: Recipe
+    run: Run
+    devices: Devices
+    seed: int
+    callbacks: Sequence[Callback] = ()
+    resume: bool = False
+    teacher: Teacher | None = None
+    prepare: Callable[[Model], None] | None = None
+    doubt: float = 0.0
+
+    def state(self) -> Training:
+        """The state of this training before it begins."""
+        return Training(
+            self.model, self.recipe, self.run, self.devices, self.seed, self.callbacks, self.teacher
+        )
+
+    @contextmanager
+    def called_back(self, training: Training) -> Iterator[None]:
+        """Callbacks hear of the beginning and, whatever happens, of the end."""
+        try:
+            for callback in self.callbacks:
+                callback.start(training)
+            yield
+        finally:
+            for callback in self.callbacks:
+                callback.end(training)

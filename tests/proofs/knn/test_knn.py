@@ -1,0 +1,54 @@
+"""A model that is fitted once costs one task folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import sightline as sl
+from sightline.core.run import Run
+from sightline.errors import UsageError
+from tests.proofs._extend import with_tasks
+
+
+@pytest.fixture(autouse=True)
+def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    with_tasks(Path(__file__).parent / "tasks", monkeypatch)
+
+
+def test_neighbors_are_trained_resumed_and_predict(tmp_path: Path) -> None:
+    run = sl.train("digits", task="pixel-knn", k=1, out=tmp_path / "run")
+    assert run.results.scores["accuracy"].value > 0.97
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert [(e["epoch"], e["val_loss"]) for e in run.events()] == [(1, None)]
+    image = np.zeros((8, 8), np.uint8)
+    image[1:7, 3:5] = 255
+    assert next(iter(sl.load(tmp_path / "run").predict(image))).row == {"label": "1"}
+    again = sl.evaluate(str(tmp_path / "run"), "digits", out=tmp_path / "report.html")
+    assert again.scores["accuracy"].n > 0
+
+    before = run.results.to_json()
+    run.update(state="interrupted")
+    (tmp_path / "run" / "checkpoints").rename(tmp_path / "gone")
+    resumed = sl.train("digits", resume=tmp_path / "run").results.to_json()
+    assert resumed["scores"] == before["scores"]
+
+
+@pytest.mark.parametrize(("option", "text"), [
+    ({"epochs": 3}, "--epochs 3 has no effect: model 'knn' is fitted once"),
+    ({"time": "5m"}, "--time 5m has no effect"), ({"pretrained": "yes"}, "--pretrained yes has no effect"),
+])  # fmt: skip
+def test_what_would_have_no_effect_is_refused(option: dict[str, str], text: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=text):
+        sl.train("digits", task="pixel-knn", out=tmp_path / "run", **option)
+    assert not (tmp_path / "run").exists()
+
+
+def test_folds_work_and_a_search_is_refused(tmp_path: Path) -> None:
+    run = sl.train("digits", task="pixel-knn", folds=2, out=tmp_path / "folds")
+    assert run.results.n == 1797
+    assert isinstance(run, Run)
+    with pytest.raises(UsageError, match="no learning rate and no batch size to search for"):
+        sl.tune("digits", task="pixel-knn", trials=2, out=tmp_path / "tune")
