@@ -126,7 +126,7 @@ class Devices:
         return None if norm is None else float(norm) if self.device.type == "cpu" else None
 
     def end_step(self) -> None:
-        """All optimizers have stepped: the scale of fp16 follows, once a step."""
+        """Update the scale of fp16 gradients, once after all optimizers have stepped."""
         if self._scaler is not None:
             self._scaler.update()
 

@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 
 
 class Evaluation:
-    """A prediction beside its truth, with what was computed from both, so that metrics share it.
+    """Predictions and targets with shared intermediate results, so that metrics compute them once.
 
     Args:
         prediction: Of N images.
@@ -36,7 +36,7 @@ class Evaluation:
         self._results: dict[Hashable, Any] = {}
 
     def once(self, name: Hashable, compute: Callable[[], _T]) -> _T:
-        """What `compute` gives; it is called the first time that this name is asked for."""
+        """Cached result of `compute`, which is called once for each name."""
         if name not in self._results:
             self._results[name] = compute()
             self.computed[name] += 1
@@ -62,7 +62,9 @@ class Metric(ABC):
         """Sufficient statistics of a batch, one row for each image."""
 
     def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """The same of a batch whose work is shared with other metrics; overridden by those that share any."""
+        """Statistics of a batch with intermediate results that other metrics share; override to share
+        some.
+        """
         return self.per_image(evaluation.prediction, evaluation.truth)
 
     @abstractmethod
@@ -89,7 +91,7 @@ class Metric(ABC):
         self.add(Evaluation(prediction, truth))
 
     def add(self, evaluation: Evaluation) -> None:
-        """Add a batch whose work is shared with other metrics."""
+        """Add a batch with shared intermediate results."""
         self._parts.append(self.from_evaluation(evaluation))
 
     def merge(self, other: Metric) -> None:
@@ -110,7 +112,7 @@ class Metric(ABC):
 
 
 class MetricCollection(Mapping[str, Metric]):
-    """Metrics by name, which share the work on each batch: however many there are, objects are matched once.
+    """Metrics by name that share intermediate results: objects are matched once for all of them.
 
     Args:
         metrics: Fresh metrics by name.
@@ -131,7 +133,7 @@ class MetricCollection(Mapping[str, Metric]):
         self.computed += evaluation.computed
 
     def compute(self) -> dict[str, float]:
-        """The value of each over all that was added."""
+        """Value of each metric over all batches."""
         return {name: metric.compute() for name, metric in self.items()}
 
     def __getitem__(self, name: str) -> Metric:

@@ -17,7 +17,7 @@ from sightline.errors import UsageError
 
 @dataclass(frozen=True)
 class OptimizerGroup:
-    """Parameters of a model that are optimized alike.
+    """Parameters of a model with common optimizer settings.
 
     Attributes:
         parameters: What is trained; those without a gradient of their own are left alone.
@@ -122,8 +122,8 @@ class Model(nn.Module, ABC):
         return {}
 
     def fit(self, batches: Iterable[Batch], seed: int) -> str:
-        """Learn from all training images at once, where the card says `trainer="fit"`; what was learnt goes
-        into buffers, which are kept in the run.
+        """Fit the model to all training images at once, if the card says `trainer="fit"`. The result is
+        stored in buffers, which are saved with the run.
 
         Args:
             batches: All training images once, as they are, in the order of the data.
@@ -156,12 +156,12 @@ class Model(nn.Module, ABC):
         raise UsageError(f"Model '{self.card.name}' has no head for --probe. Use --no-probe.")
 
     def optimizer_groups(self) -> Mapping[str, OptimizerGroup]:
-        """Trainable parameters by group; left as it is, one group of all."""
+        """Trainable parameters by group; by default one group of all."""
         return {"all": OptimizerGroup([p for p in self.parameters() if p.requires_grad])}
 
     def on_step_end(self, step: int, progress: float) -> None:
-        """After each step of the optimizers: moving averages of weights, codebooks. What is kept from step to
-        step lies in buffers, or in parameters without gradients, so that a run can be resumed.
+        """Hook after each optimizer step, for example for moving averages of weights or codebooks. State
+        between steps must be in buffers, or in parameters without gradients, so that a run can be resumed.
 
         Args:
             step: Number of the step, from 1.

@@ -22,7 +22,7 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a task and a model must know of the data before they are built. JSON-able.
+    """Facts about the data that a task and a model need before they are built. JSON-able.
 
     Attributes:
         classes: Class table, or None.
@@ -104,7 +104,7 @@ class Task(ABC):
         """Fresh metrics by name, the main one first."""
 
     def baselines(self) -> list[Baseline]:
-        """Cheap answers that stand beside the network, if any; the first one does not look at pixels."""
+        """Baselines, if any; the first one does not use pixels."""
         return []
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
@@ -156,5 +156,5 @@ class Task(ABC):
 
     @staticmethod
     def strata(targets: Targets) -> np.ndarray | None:
-        """(N,) int: what a random split keeps in proportion, or None; as the kind of target has it."""
+        """(N,) int labels for a stratified split, or None; the kind of target decides."""
         return targets.stratify_labels()

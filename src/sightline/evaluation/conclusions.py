@@ -1,4 +1,4 @@
-"""Sentences that the scores of a run allow."""
+"""Conclusions from the scores of a run, as sentences."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def verdicts(
 
 
 def capitalized(name: str) -> str:
-    """A score's name as the first word of a sentence; names with capitals of their own stay (mAP50)."""
+    """Capitalize a score's name; names with capitals of their own stay (mAP50)."""
     return name if any(map(str.isupper, name)) else name.capitalize()
 
 
@@ -107,7 +107,7 @@ def without(
 
 
 def diagnose_training(run: Run) -> list[str]:
-    """Under- and overfitting, named from the curves, where they show it."""
+    """Detect underfitting and overfitting from the learning curves."""
     events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"] and "train_loss" in e]
     if len(events) < 5:
         return []

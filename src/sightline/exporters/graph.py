@@ -108,7 +108,7 @@ class Graph(nn.Module):
 
 
 def _placed() -> list[set[str]]:
-    """Answers that can be given in the pixels of a stored picture."""
+    """Outputs that can be mapped to pixels of a stored image."""
     return [set(kind.outputs) for kind in map(target_type, TARGETS.names()) if kind.placed]
 
 

@@ -112,7 +112,7 @@ def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
 
 
 def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Measure = by_boxes) -> float:
-    """The confidence from which on detections should be shown: where the mean F1 over classes is best.
+    """Score threshold with the best mean F1 over the classes.
 
     Use validation images: what was chosen on a test set looks better there than it is.
 
@@ -140,7 +140,7 @@ def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Mea
 def best_thresholds(
     evaluation: Evaluation, classes: int, otherwise: float = 0.25, measure: Measure = by_boxes
 ) -> list[float]:
-    """For each class the confidence from which on its detections should be shown: where its F1 is best.
+    """Score threshold of each class with the best F1 of that class.
 
     Args:
         evaluation: `Instances` with scores, of validation images, beside those that are there.

@@ -60,7 +60,7 @@ class MeanAveragePrecision(Weighted):
         return by_image(evaluation, self.area, self.measure)
 
     def limit(self, truth: Any) -> str:
-        """See `Metric.limit`; nothing is said of objects of one size."""
+        """See `Metric.limit`; empty for metrics of one object size."""
         return limit(truth) if self.area == "all" else ""
 
     def values(self, stats: Stats, weights: Array) -> Array:
@@ -69,7 +69,7 @@ class MeanAveragePrecision(Weighted):
 
 
 class AverageRecall(Weighted):
-    """Mean over the classes and ten IoU thresholds, 0.50 to 0.95, of the share of objects that are found.
+    """Recall, mean over the classes and ten IoU thresholds, 0.50 to 0.95.
 
     As AR of `pycocotools` with 100 detections; see `MeanAveragePrecision` for what counts. Wrong boxes cost
     nothing here.

@@ -57,7 +57,7 @@ class _Case:
 
 
 def mistakes(evaluation: Evaluation) -> Mistakes:
-    """Sort every wrong detection and every object not found into one kind, and price the kinds.
+    """Classify every false positive and false negative into one kind of error, and compute the cost of each.
 
     A wrong detection is, in this order: "localisation" if it overlaps an object of its class by
     0.1 to 0.5; "classification" if it overlaps one of another class by 0.5 or more; "duplicate"

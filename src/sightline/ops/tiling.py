@@ -1,4 +1,4 @@
-"""Where the tiles of a large picture lie. No scipy, no torch."""
+"""Positions of the tiles of a large image. No scipy, no torch."""
 
 from __future__ import annotations
 

@@ -52,6 +52,6 @@ class Joined:
         self._parts.append(prediction.compressed())
 
     def whole(self) -> TargetArrays:
-        """What is in the picture."""
+        """Prediction of the whole image."""
         assert self._type is not None, "a picture has a tile"
         return self._type.join_tiles(self._parts, self._tiles, self._size)

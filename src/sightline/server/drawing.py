@@ -1,4 +1,4 @@
-"""The picture of an answer; torch-free, for worker processes."""
+"""Drawing of predictions for worker processes; torch-free."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ EVERY = 16
 
 
 def check_finite(training: Training, loss: Tensor, batch: Batch, name: str = "loss") -> None:
-    """Stop where the loss is not finite: at once on one CPU; else every 16th batch, all processes together,
-    by the running sum, which keeps a NaN once it was there.
+    """Raise if the loss is not finite: at once on one CPU; else every 16th batch, in all processes together,
+    by the running sum, which keeps a NaN.
 
     Args:
         training: The training.

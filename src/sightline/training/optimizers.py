@@ -71,7 +71,7 @@ def build(
 def _param_groups(
     group: OptimizerGroup, recipe: Recipe, scales: Mapping[nn.Parameter, float] | None
 ) -> list[dict[str, Any]]:
-    """What torch.optim takes: a dict for each rate and each weight decay among a group's parameters."""
+    """Parameter groups for torch.optim: a dict for each learning rate and weight decay."""
     members: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in group.parameters:
         if parameter.requires_grad:

@@ -157,7 +157,7 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
 
 
 def trainer_of(method: ModuleType) -> TrainerCard:
-    """The card of the way of training that a model's card names."""
+    """Card of the trainer that a model's card names."""
     card: TrainerCard = TRAINERS.load(method.CARD.trainer).CARD
     return card
 

@@ -265,7 +265,7 @@ def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
-    """What run.json says of the plan; `more` are further attributes, such as `folds`."""
+    """The run record of the plan; `more` are further attributes, such as `folds`."""
     dataset = plan.dataset
     return RunRecord(
         command=command,

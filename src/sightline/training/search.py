@@ -84,7 +84,7 @@ def version() -> str:
 
 
 def check_searchable(first: Plan) -> None:
-    """Refuse a search of settings that have no effect.
+    """Refuse a search over settings that have no effect.
 
     Raises:
         UsageError: If the model is not trained by steps.

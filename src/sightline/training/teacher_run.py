@@ -80,7 +80,7 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
 
 
 def record(plan: Plan) -> dict[str, Any] | None:
-    """What run.json says of the teacher: where it is, and the SHA-256 of its weights; None without one."""
+    """Record of the teacher: its location, and the SHA-256 of its weights; None without one."""
     if plan.asked.teacher is None:
         return None
     folder, card = read_card(Path(plan.asked.teacher))

@@ -44,7 +44,7 @@ def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, 
 
 
 def _steps(edges: Iterable[int]) -> list[tuple[int, int]]:
-    """Neighbouring pairs of the different edges, in order."""
+    """Adjacent pairs of the distinct edges, in order."""
     return list(itertools.pairwise(sorted(set(edges))))
 
 

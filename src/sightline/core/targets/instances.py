@@ -155,7 +155,7 @@ class Instances(Targets):
         return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
-        """Objects of T tiles as those of N images; see `Targets.join_tiles`.
+        """Merge objects of T tiles to objects of N images; see `Targets.join_tiles`.
 
         Of boxes of one class from different tiles that are mostly one inside the other, the one with the
         higher score stays, so that an object on the border of a tile is not counted twice.
@@ -176,7 +176,7 @@ class Instances(Targets):
         return moved.only(keep).regrouped(image[keep], sizes).ranked()
 
     def present(self, classes: int) -> Tensor:
-        """(N, K) bool: which classes are in each image; those outside [0, K) are in none."""
+        """(N, K) bool: which classes are in each image; classes outside [0, K) are in none."""
         present = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
         valid = (self.labels >= 0) & (self.labels < classes)
         present[self.image[valid], self.labels[valid]] = True
@@ -200,7 +200,7 @@ class Instances(Targets):
         return rarest_class(self.present(int(self.labels.max()) + 1 if len(self.labels) else 1))
 
     def differs(self, other: Self) -> Tensor:
-        """(N,) bool: which images hold other numbers of objects of a class."""
+        """(N,) bool: images with another number of objects of a class."""
         classes = 1 + max([*self.labels.tolist(), *other.labels.tolist()], default=0)
         cells = (targets.image * classes + targets.labels for targets in (self, other))
         mine, others = (torch.bincount(cell, minlength=len(self) * classes) for cell in cells)
@@ -229,7 +229,7 @@ class Instances(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """Bright squares and bars on a dark ground, one an image."""
+        """Bright squares and bars on a dark background, one object per image."""
         rng, labels, h = np.random.default_rng(seed), np.arange(n) % 2, size // 3
         images, boxes = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8), []
         for image, label in zip(images, labels, strict=True):

@@ -99,7 +99,7 @@ class Label(Targets):
         return {"multi": self.multi, "counts": tuple(self.present(classes).sum(0).tolist())}
 
     def stratify_labels(self) -> NDArray[np.int64]:
-        """(N,) the class; for several labels an image, its rarest one, or -1."""
+        """(N,) class; for several labels its rarest one, or -1."""
         return rarest_class(self.value) if self.multi else np.asarray(self.value.numpy())
 
     def differs(self, other: Label) -> Tensor:
@@ -121,7 +121,7 @@ class Label(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """Grey squares: the class is which half is bright."""
+        """Gray squares: the class is which half is bright."""
         rng, value = np.random.default_rng(seed), np.arange(n) % 2
         images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
         for image, label in zip(images, value, strict=True):

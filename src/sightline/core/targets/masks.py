@@ -108,7 +108,7 @@ class Masks(Targets):
         return Masks(sizes.cpu().long(), tuple(maps))
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Masks:
-        """Maps of T tiles as those of N images, in which they vote where tiles overlap; see `_voting.py`."""
+        """Merge maps of T tiles to maps of N images; overlapping tiles vote; see `_voting.py`."""
         maps = []
         for i, (height, width) in enumerate(sizes.tolist()):
             of_it = (owner == i).nonzero().flatten()
@@ -126,7 +126,7 @@ class Masks(Targets):
 
     @cached_property
     def value_counts(self) -> NDArray[np.int64]:
-        """(N, 256) pixels of each value in each map; those of VOID last. Counted once."""
+        """(N, 256) pixel counts of each value in each map; those of VOID last. Cached."""
         counts = np.zeros((len(self), VOID + 1), dtype=np.int64)
 
         def count(i: int) -> None:
@@ -157,7 +157,7 @@ class Masks(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """A bright square and a red bar on a dark ground."""
+        """A bright square and a red bar on a dark background."""
         rng = np.random.default_rng(seed)
         images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
         maps = np.zeros((n, size, size), dtype=np.uint8)

@@ -64,7 +64,7 @@ class Number(Targets):
         return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
 
     def differs(self, other: Number) -> Tensor:
-        """(N,) bool: of which images a number is off by more than a thousandth."""
+        """(N,) bool: images for which a number differs by more than a thousandth."""
         return ~torch.isclose(self.value.double(), other.value.double(), rtol=1e-3).all(1)
 
     def arrays(self, i: int) -> dict[str, Any]:
@@ -73,7 +73,7 @@ class Number(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """Grey squares: the number is their brightness."""
+        """Gray squares: the number is their brightness."""
         value = np.linspace(0, 200, n)
         noise = np.random.default_rng(seed).integers(0, 20, (n, size, size, 1))
         images = (value[:, None, None, None] + noise).astype(np.uint8)

@@ -41,7 +41,7 @@ class Outlines(Instances):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """A bright square and a bright disc on a dark ground."""
+        """A bright square and a bright disc on a dark background."""
         rng, length = np.random.default_rng(seed), size // 3
         images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
         rows, columns = np.mgrid[0:size, 0:size]

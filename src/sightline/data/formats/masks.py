@@ -102,13 +102,13 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def palette(classes: Classes) -> list[Colour]:
-    """A colour for each number from 0 to 255: that of the class whose id it is."""
+    """Palette: color of each number from 0 to 255, by the class with that id."""
     colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
     return [colours.get(i, (0, 0, 0)) for i in range(256)]
 
 
 def table_text(classes: Classes) -> str:
-    """classes.json: id and name of each class, and the number that stands for no class."""
+    """classes.json: id and name of each class, and the ignore index."""
     rows = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
     document = {"classes": rows, "void": [void_of(classes.ids)]}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

@@ -170,14 +170,14 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def config_text(parts: Mapping[str, str], classes: Classes) -> str:
-    """data.yaml: where the images of each split are, perhaps the `path` that they are below; class names."""
+    """data.yaml: folders of the images of each split, perhaps the `path` above them; class names."""
     config = {**parts, "names": dict(zip(classes.ids, classes.names, strict=True))}
     text: str = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     return text
 
 
 def label_text(objects: Sequence[Object], size: tuple[int, int], classes: Classes) -> str:
-    """The label file of one image of (height, width): a line an object, in shares of that size.
+    """Label file of one image of (height, width): one line for each object, in relative coordinates.
 
     Class, centre, width and height; or class, and x and y of the corners of its polygon. An object of whose
     mask there is no pixel has none, and so no line.

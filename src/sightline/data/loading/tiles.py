@@ -53,7 +53,7 @@ class Tiles:
         return [(x, y, w, h) for (x, y), (h, w) in zip(corners, sizes, strict=True)]
 
     def join(self, predictions: Targets) -> Targets:
-        """Predictions for T tiles as predictions for the N pictures."""
+        """Merge predictions for T tiles to predictions for the N images."""
         everything = torch.arange(len(self.owner))
         return predictions.join_tiles(self.owner, self.windows(everything), self.whole)
 

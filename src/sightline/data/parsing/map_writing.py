@@ -56,7 +56,7 @@ def void_of(ids: Sequence[int]) -> int:
 
 
 def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour]) -> bytes:
-    """A class map (H, W) as a PNG.
+    """Encode a class map (H, W) as PNG.
 
     Args:
         class_map: Index of the class of each pixel, or VOID.
@@ -71,7 +71,7 @@ def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour])
 
 
 def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> Iterator[Written]:
-    """All pictures with their maps, in order; `ids` and `palette` as of `png_of`."""
+    """Write all images with their maps, in order; `ids` and `palette` as in `png_of`."""
     for i, stem in enumerate(stems(dataset)):
         data, ending = content(dataset.pixels, i)
         mask = png_of(dataset.targets.map(i), ids, palette)

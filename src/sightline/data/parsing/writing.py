@@ -71,7 +71,7 @@ class Item:
 def class_table(
     dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = (), *, masks: bool = False
 ) -> Classes:
-    """The class table of a data set that may be written to a folder; says what the format cannot hold.
+    """Class table of a data set, if it can be written to the folder; reports what the format cannot store.
 
     Args:
         dataset: What is written.
@@ -169,7 +169,7 @@ def number(value: float) -> str:
 
 
 def shortest(value: float) -> float:
-    """A float32 with the fewest digits that tell it from others."""
+    """Shortest decimal number that identifies a float32."""
     return float(str(np.float32(value)))
 
 

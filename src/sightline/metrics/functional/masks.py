@@ -16,14 +16,14 @@ ANY = 1e-12
 
 
 def by_masks(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
-    """The measure by which masks overlap, for `matching.matches`."""
+    """Mask IoU as the measure for `matching.matches`."""
     prediction = evaluation.prediction
     areas = prediction.masks.areas() if prediction.areas is None else prediction.areas
     return placed(mask_pairs(evaluation), shown.row), array(areas)[shown.row].astype(np.float64)
 
 
 def mask_pairs(evaluation: Evaluation) -> Pairs:
-    """All pairs of one image and class whose masks overlap by at least 0.5, found once for all metrics.
+    """All pairs of one image and class with a mask IoU of at least 0.5, computed once for all metrics.
 
     Args:
         evaluation: `Outlines` of N images, beside those that are there.

@@ -97,14 +97,14 @@ def by_boxes(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
 
 
 def matches(evaluation: Evaluation, measure: Measure = by_boxes) -> Matches:
-    """Match detections with objects, once for all metrics of the evaluation.
+    """Match detections with objects as COCO does, once for all metrics of the evaluation.
 
-    In each image and class the detections choose by falling score, at most 100 of them. Each takes
-    the free object that it overlaps most, of equals the later one, if the IoU reaches the threshold. An
-    object outside the area range, a crowd or a difficult object is chosen only where none else is
-    left; who takes it is ignored, and so is who takes none and is itself outside the range. A
-    crowd may be taken many times, and its overlap is measured in the area of the detection. Without
-    difficult objects this is `pycocotools.cocoeval.COCOeval.evaluate` with its own settings.
+    In each image and class, at most 100 detections choose by falling score. Each takes the free object with
+    the highest IoU (of equal ones the later) if the IoU reaches the threshold. Objects outside the area
+    range, crowds and difficult objects are chosen only if no other object is left. A detection is ignored if
+    it matches one of these, or if it matches nothing and lies outside the range itself. A crowd can be
+    matched many times, and its overlap is the share of the detection's area. Without difficult objects this
+    is `pycocotools.cocoeval.COCOeval.evaluate` with its default settings.
 
     Args:
         evaluation: `Instances` of N images with scores, beside the `Instances` that are there.

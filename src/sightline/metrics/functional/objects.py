@@ -47,10 +47,10 @@ def confident(prediction: Any) -> Array:
 
 
 def taken(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
-    """Let each object said take the free true one of its image and class that it overlaps most.
+    """Match each predicted object with the free target object of its image and class with the highest IoU.
 
-    They choose by falling confidence. Where masks of one picture do not overlap each other, at most one
-    pair fits at all. Crowds and difficult objects are taken only where none else is left.
+    Objects choose by falling score. If the masks of an image do not overlap each other, at most one pair can
+    match. Crowds and difficult objects are matched only if no other object is left.
 
     Args:
         evaluation: `Outlines` of N images, beside those that are there.

@@ -38,7 +38,7 @@ def paired(prediction: Any, truth: Any) -> None:
 
 
 def regions(evaluation: Evaluation) -> Stats:
-    """{"right", "truth", "predicted": (N, 255) uint32 pixels} of each image and class.
+    """Pixel counts {"right", "truth", "predicted": (N, 255) uint32} of each image and class.
 
     They are as wide whatever the number of classes, so that batches can be joined. Pixels that are void
     in the truth are left out; those that are so only in the prediction are right for no class. Counted

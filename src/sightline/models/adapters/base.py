@@ -17,7 +17,7 @@ Tensors = Mapping[str, Tensor]
 
 
 class LibraryNetwork(Backbone):
-    """A library's detector, split in its body (what looks at the picture) and the rest (neck and heads).
+    """A library's detector, split into its body (the backbone) and the rest (neck and heads).
 
     Args:
         net: The library's module.
@@ -32,7 +32,7 @@ class LibraryNetwork(Backbone):
 
     @property
     def body(self) -> nn.Module:
-        """What turns a picture into feature maps."""
+        """The backbone: (B, C, H, W) images to feature maps."""
         return self.net.get_submodule(self._body)
 
     @property
@@ -46,7 +46,7 @@ class LibraryNetwork(Backbone):
         return nn.ModuleList(modules)
 
     def train(self, mode: bool = True) -> LibraryNetwork:
-        """Training mode, but for the batch norms that stand still."""
+        """Set training mode; batch norms of the body stay in eval mode if `still`."""
         super().train(mode)
         if self._still:
             for module in self.body.modules():
@@ -55,7 +55,7 @@ class LibraryNetwork(Backbone):
         return self
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D): the last feature map of the body, averaged."""
+        """(B, C, H, W) to (B, D): global average pooling of the last feature map of the body."""
         maps = self.body(x)
         if isinstance(maps, dict):
             maps = list(maps.values())
@@ -63,7 +63,7 @@ class LibraryNetwork(Backbone):
         return last.mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same as `features`: a detector's head gives more than scores."""
+        """The same as `features`, because a detector's head returns more than one tensor of scores."""
         return self.features(x)
 
     def blocks(self) -> list[nn.Module]:

@@ -1,4 +1,4 @@
-"""Models that are fitted once: what they learn is kept in tensors, whatever library learnt it."""
+"""Base class of models that are fitted once (scikit-learn and others), with their state in tensors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.core.model import Model
 
 
 class FittedModel(Model):
-    """A model whose state is what `fit` learnt: tensors whose names and shapes follow from the data.
+    """A model whose state is the result of `fit`: tensors whose names and shapes depend on the data.
 
     They are buffers, so that they lie in `model.safetensors`, and no code is run to read them.
 
@@ -25,7 +25,7 @@ class FittedModel(Model):
         self._learned: list[str] = []
 
     def learn(self, state: Mapping[str, Any]) -> None:
-        """Keep what was learnt.
+        """Store the result of a fit.
 
         Args:
             state: Tensors or arrays of any shape, by names without a dot.
@@ -36,11 +36,11 @@ class FittedModel(Model):
 
     @property
     def learned(self) -> dict[str, Tensor]:
-        """What was learnt; empty before."""
+        """The stored tensors; empty before a fit."""
         return {name: getattr(self, name) for name in self._learned}
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        """Make room for whatever a file holds before it is read."""
+        """Create buffers for all tensors in a file before it is loaded."""
         names = [key.removeprefix(prefix) for key in state_dict if key.startswith(prefix)]
         self.learn({n: torch.empty_like(state_dict[prefix + n]) for n in names if "." not in n})
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -38,7 +38,7 @@ MULTIPLE = 32
 
 @dataclass(frozen=True)
 class DetectorVariant:
-    """One network that a method can be built on.
+    """One network (backbone and published weights) of a detection method.
 
     Attributes:
         build: torchvision's function; takes weights, weights_backbone, num_classes.

@@ -20,7 +20,7 @@ B = TypeVar("B", bound=Backbone)
 
 @dataclass(frozen=True)
 class TimmOptions:
-    """What is handed on to timm; None leaves it as the network likes it.
+    """Options that are passed to timm; None keeps the default of the network.
 
     Args:
         drop_rate: Dropout before the head.

@@ -62,7 +62,7 @@ Scale = Literal["n", "s", "m", "l"]
 
 @dataclass(frozen=True)
 class Size:
-    """How large a network is, beside its backbone.
+    """Size of a network, apart from its backbone.
 
     Attributes:
         summary: For its card.
@@ -86,7 +86,7 @@ SIZES: Mapping[Scale, Size] = {
 
 
 def card(scale: Scale, parameters: int, paper: str = PAPER) -> ModelCard:
-    """The card of a network of one size, which a task gives that many parameters."""
+    """Model card of a network of one size."""
     return ModelCard(
         name=f"yolo-{scale}",
         summary=SIZES[scale].summary,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Energy(Callback):
-    """Sum up the energy counters of the processor packages.
+    """Sum of the energy counters of the CPU packages.
 
     The boundary is the whole package, idle share and other programs included.
 

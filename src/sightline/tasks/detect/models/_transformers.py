@@ -51,7 +51,7 @@ class DetrVariant:
 
 
 class TransformersDetector(Model):
-    """A detection transformer: a fixed number of queries, each of which is one object or none.
+    """A detection transformer: a fixed number of queries; each predicts one object or none.
 
     Args:
         settings: See `settings_for`; `variant` names the size of the network.
@@ -108,7 +108,7 @@ class TransformersDetector(Model):
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: DetectOptions) -> dict[str, Any]:
-        """Settings that follow from the data and the options. Boxes do not compete: no suppression."""
+        """Settings from the data and the options. There is no NMS."""
         return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -125,7 +125,7 @@ class TransformersDetector(Model):
         return best if torch.compiler.is_exporting() else {**raw, **best}
 
     def _said(self, images: Tensor, truths: Any = None) -> tuple[dict[str, Tensor], Any]:
-        """The outputs of all layers in full precision; with truths, what the queries of denoising are."""
+        """Outputs of all layers in float32; with targets, also those of the denoising queries."""
         net: Any = self.network.net
         pixels = padded(self.normalise(images), MULTIPLE)
         height, width = pixels.shape[2:]
@@ -149,7 +149,7 @@ class TransformersDetector(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """See `candidates.select`."""
+        """Score threshold; see `postprocess.select`."""
         return postprocess.select(answer, settings)[0]
 
     def loss(
@@ -180,7 +180,7 @@ class TransformersDetector(Model):
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: terms[v] for k, v in named.items()}}
 
     def _nothing(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The class term of a batch without any object, which the library cannot match."""
+        """Class loss of a batch without any object, which the library cannot match."""
         net: Any = self.network.net
         alpha, gamma = net.config.focal_loss_alpha, net.config.focal_loss_gamma
         logits = [*raw["layer_logits"].unbind(1), raw["first_logits"]]
@@ -192,7 +192,7 @@ class TransformersDetector(Model):
     imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
-        """The whole detector; `--freeze` holds its body."""
+        """The whole detector; `--freeze` freezes its body."""
         return self.network
 
 

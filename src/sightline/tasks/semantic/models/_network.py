@@ -54,7 +54,7 @@ class SegmentationModel(Model):
 
     @abstractmethod
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
-        """The network that `settings` say."""
+        """Build the network from `settings`."""
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: SemanticOptions) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class SegmentationModel(Model):
 
     @classmethod
     def check_backbone(cls, name: str) -> None:
-        """Refuse, before anything is built, a backbone that the method cannot be built on.
+        """Refuse an unsuitable backbone before anything is built.
 
         Raises:
             UnknownName: If there is no such network; suggests the nearest.
@@ -128,12 +128,12 @@ class SegmentationModel(Model):
         return {name: value[:, :, :height, :width] for name, value in outputs.items()}
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """The outputs at each pixel of normalised pictures whose sides are multiples of `multiple`."""
+        """Class scores at each pixel of normalized images whose sides are multiples of `multiple`."""
         return {"logits": self.network.net(pixels)}
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The class with the highest score at each pixel."""
+        """Argmax: the class with the highest score at each pixel."""
         return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
 
     @classmethod
@@ -158,7 +158,7 @@ class SegmentationModel(Model):
         return {**terms, "loss": terms["loss"] + aux, "aux": aux}
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"taught": mean over pixels of the divergence from the teacher's classes}."""
+        """{"taught": KL divergence from the teacher's class probabilities, mean over pixels}."""
         return {
             "taught": distillation.classes(
                 outputs["logits"], distillation.enlarged(goal["logits"], outputs["logits"])
@@ -166,7 +166,7 @@ class SegmentationModel(Model):
         }
 
     def backbone(self) -> base.LibraryNetwork:
-        """The whole network; `--freeze` holds its encoder."""
+        """The whole network; `--freeze` freezes its encoder."""
         return self.network
 
 

@@ -43,7 +43,9 @@ class EncoderDecoder(SegmentationModel):
 
     @classmethod
     def check_backbone(cls, name: str) -> None:
-        """It must be one of timm: the decoders read maps at stride 2 and 4 too, which ours do not give."""
+        """The backbone must be one of timm: the decoders need maps at strides 2 and 4, which our backbones
+        lack.
+        """
         registry.card(name)
         if name in BACKBONES:
             raise UsageError(
@@ -52,7 +54,7 @@ class EncoderDecoder(SegmentationModel):
             )
 
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
-        """The library's network with the weights of the encoder where they are wanted."""
+        """The library's network, with weights of the encoder if requested."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         size: tuple[int, int] = tuple(self.settings["size"])  # type: ignore[assignment]
         net = self._net(name, channels)

@@ -45,7 +45,7 @@ class TransformersSegmenter(SegmentationModel):
 
     @abstractmethod
     def config(self, variant: HubVariant) -> dict[str, Any]:
-        """Settings of the library's configuration, for the channels of the pictures."""
+        """Settings of the library's configuration, for the number of image channels."""
 
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The library's network, for this many classes and channels."""

@@ -49,7 +49,7 @@ REST = 4
 
 @dataclass(frozen=True)
 class UNetVariant:
-    """One form of the network.
+    """One variant of the network.
 
     Attributes:
         widths: Channels at each depth.
