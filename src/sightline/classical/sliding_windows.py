@@ -46,7 +46,7 @@ def window_features(sums: Maps, boxes: NDArray[np.float32], *, grid: int = 3) ->
     """Features of windows (M, 4) of one image.
 
     Args:
-        sums: (H', W', F) of one picture, from `cell_sums`.
+        sums: (H', W', F) of one image, from `cell_sums`.
         boxes: (M, 4) x1, y1, x2, y2 in pixels.
         grid: Parts of the window along each side.
 
@@ -73,7 +73,7 @@ def slide(size: tuple[int, int], shapes: NDArray[np.float32], share: float = 0.2
     """Sliding windows (M, 4) of S shapes over an image (height, width).
 
     Args:
-        size: Of the picture.
+        size: Of the image.
         shapes: Width and height of the windows in pixels.
         share: Step between neighbours as a share of the window's side, at least a cell.
     """

@@ -24,7 +24,7 @@ class Inputs:
         column: Column of the tables that holds bytes; empty where it holds paths.
         tables: Where the tables lie.
         films: Whether videos are among them.
-        left_out: Files that are no pictures, by their ending.
+        left_out: Files that are no images, by their ending.
         hidden: Files and folders that are left out as hidden or foreign.
     """
 

@@ -104,7 +104,7 @@ def fingerprint(files: Mapping[str, bytes]) -> str:
 
 
 def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
-    """Columns of the result and the names of their types, as a grey picture shows them.
+    """Columns of the result and the names of their types, as a grey image shows them.
 
     Raises:
         UsageError: If the model calls an output as one of our own columns.

@@ -32,13 +32,13 @@ class Order:
 
     Attributes:
         device: cpu or cuda.
-        batch_size: Pictures at a time.
+        batch_size: Images at a time.
         top: As `Wish.top`.
         min_score: Lowest score of an object; None for the model's own thresholds.
         classes: As `Wish.classes`.
         columns: Columns of the result, and the names of their types.
         column: Column of the tables that holds bytes, or "".
-        pixels: Largest picture that is decoded, as the variable says it; "" if it says nothing.
+        pixels: Largest image that is decoded, as the variable says it; "" if it says nothing.
         version: Of Sightline.
     """
 
@@ -111,7 +111,7 @@ class Worker:
                 yield self._spooled([(name, _bytes(at)) for name, at in far])
 
     def _spooled(self, contents: Sequence[tuple[str, bytes | str]]) -> Iterator[Row]:
-        """Rows of pictures given as bytes: through files, so that they are read exactly as any other; or why
+        """Rows of images given as bytes: through files, so that they are read exactly as any other; or why
         there are no bytes."""
         with tempfile.TemporaryDirectory(prefix="sightline-") as folder:
             names: dict[str, str] = {}

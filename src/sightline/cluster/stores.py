@@ -28,7 +28,7 @@ _OFFLINE = "SIGHTLINE_OFFLINE"
 
 @dataclass(frozen=True)
 class Found:
-    """An input: one picture, film, or row of a table.
+    """An input: one image, film, or row of a table.
 
     Attributes:
         id: Its name in the result.
@@ -85,7 +85,7 @@ def read(place: str) -> bytes:
 
 
 def listed(address: str) -> tuple[list[Found], Counter[str]]:
-    """Pictures below an address, sorted, and the others counted by their ending.
+    """Images below an address, sorted, and the others counted by their ending.
 
     Raises:
         UsageError: If there are none.
@@ -122,8 +122,8 @@ class Table:
 
     Attributes:
         inputs: One a row.
-        column: Column with the bytes of pictures ("image.bytes" within records); empty where it holds paths.
-        repeated: Rows without an id of their own that name a picture again, and are left out.
+        column: Column with the bytes of images ("image.bytes" within records); empty where it holds paths.
+        repeated: Rows without an id of their own that name an image again, and are left out.
     """
 
     inputs: list[Found]
@@ -134,7 +134,7 @@ class Table:
 def table(place: str) -> Table:
     """The inputs of a Parquet table, or of a folder of them: `id` is the column of that name, else the path.
 
-    Pictures are a column of bytes, or of records with a field `bytes`; else a column of paths, relative to
+    Images are a column of bytes, or of records with a field `bytes`; else a column of paths, relative to
     the table, or of addresses.
 
     Raises:
@@ -200,7 +200,7 @@ def _table(system: Any, place: str, path: str, files: Sequence[str]) -> Table:
 
 @dataclass(frozen=True)
 class _Names:
-    """Columns of a table: of ids, of paths, and of the bytes of pictures; empty where there is none."""
+    """Columns of a table: of ids, of paths, and of the bytes of images; empty where there is none."""
 
     id: str
     path: str

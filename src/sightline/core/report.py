@@ -125,7 +125,7 @@ class Scatter:
 class Gallery:
     """Images of items of the data, by id, each with a caption.
 
-    `truth` and `prediction` are targets of these items; those that lie in the picture are drawn into
+    `truth` and `prediction` are targets of these items; those that lie in the image are drawn into
     it, side by side where both are there. `names` are the names of the classes.
     """
 

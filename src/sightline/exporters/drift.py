@@ -39,7 +39,7 @@ def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor
     Args:
         graph: What was written.
         open_with: Opens the file so that values of these names are given too.
-        images: Pictures as the graph takes them.
+        images: Images as the graph takes them.
     """
     truth = values(traced(graph), images)
     outputs = open_with(list(truth))(images.numpy())

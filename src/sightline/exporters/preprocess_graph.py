@@ -89,8 +89,8 @@ class _Place(NamedTuple):
     """Affine map of the resize: names of (2,) float64 values for y and x.
 
     Attributes:
-        sides: Height and width of the stored picture.
-        scale: Pixels of the stored picture to one of the view.
+        sides: Height and width of the stored image.
+        scale: Pixels of the stored image to one of the view.
         shift: Added after that.
     """
 

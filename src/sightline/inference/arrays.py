@@ -75,7 +75,7 @@ def _of_tensor(value: torch.Tensor) -> np.ndarray:
 
 
 def _check(value: np.ndarray) -> None:
-    """Pass if an array is a picture, or several."""
+    """Pass if an array is an image, or several."""
     received = f"an array {value.shape} of {value.dtype}"
     if value.dtype not in (np.uint8, np.uint16):
         ways = {

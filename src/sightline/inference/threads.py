@@ -47,7 +47,7 @@ def few(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
 
 @torch.no_grad()
 def _operations(model: Model) -> int:
-    """Floating-point operations of convolutions and matrix products for one picture forward."""
+    """Floating-point operations of convolutions and matrix products for one image forward."""
     from torch.utils.flop_counter import FlopCounterMode  # not before: it takes 0.1 s
 
     training = model.training

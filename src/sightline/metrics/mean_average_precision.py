@@ -34,7 +34,7 @@ class MeanAveragePrecision(Weighted):
         area: Size of the objects that count, as APsmall, APmedium, APlarge of `pycocotools`: the annotated
             area where there is one, else that of the box. Detections of another size that find no such object
             are left out.
-        on: What overlaps. Masks are counted in pixels; pictures of more than 100 objects of a class, such as
+        on: What overlaps. Masks are counted in pixels; images of more than 100 objects of a class, such as
             cells, want `ObjectF1` or `CellAp`.
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.

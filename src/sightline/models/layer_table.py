@@ -18,7 +18,7 @@ class Field:
     """Receptive field of a unit.
 
     Attributes:
-        size: (height, width) in pixels; None where it is the whole picture.
+        size: (height, width) in pixels; None where it is the whole image.
         step: Pixels between neighbouring units, (down, across).
     """
 
@@ -68,8 +68,8 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
     called come last.
 
     Args:
-        network: Any network on pictures; may be on the meta device.
-        picture: (1, C, H, W) on the same device; its values do not matter.
+        network: Any network on images; may be on the meta device.
+        image: (1, C, H, W) on the same device; its values do not matter.
     """
     counter = FlopCounterMode(display=False)
     recorder = _Recorder(counter)

@@ -38,7 +38,7 @@ class Pyramid(Protocol):
     levels: tuple[tuple[int, int], ...]
 
     def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """(B, C, H, W) normalised pictures to a map (B, channels, H / stride, W / stride) of each level."""
+        """(B, C, H, W) normalised images to a map (B, channels, H / stride, W / stride) of each level."""
         ...
 
 
@@ -99,7 +99,7 @@ def create(
     Args:
         name: One of `names(all=True)`.
         outputs: Numbers that come out: classes, or values.
-        channels: Channels of the pictures, 1 or 3.
+        channels: Channels of the images, 1 or 3.
         size: Their (height, width).
         pretrained: Published weights: no, yes (an error if they cannot be had), auto (go on from
             scratch then, and say so; `Backbone.origin` tells what happened).
@@ -107,7 +107,7 @@ def create(
 
     Raises:
         UnknownName: If there is no such network or setting.
-        UsageError: If a value is of the wrong kind or the pictures are too small.
+        UsageError: If a value is of the wrong kind or the images are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
     checked = _checked(name, settings)
@@ -132,14 +132,14 @@ def pyramid(
 
     Args:
         name: One of `names(all=True)`.
-        channels: Channels of the pictures, 1 or 3.
+        channels: Channels of the images, 1 or 3.
         size: Their (height, width), multiples of 32.
         pretrained: As for `create`.
         settings: The network's own settings, see `options`.
 
     Raises:
         UnknownName: If there is no such network or setting.
-        UsageError: If it has no maps at these strides, or the pictures are too small.
+        UsageError: If it has no maps at these strides, or the images are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
     checked = _checked(name, settings)

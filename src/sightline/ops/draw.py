@@ -71,8 +71,8 @@ def boxes(
 ) -> NDArray[np.uint8]:
     """Draw boxes and their classes on a copy of an image; the box with the highest score is on top.
 
-    Lines are two pixels wide where the longer side has up to 640 pixels, and grow with the picture. They
-    straddle the edge of the box, so that a tiny object stays visible, and stay inside the picture.
+    Lines are two pixels wide where the longer side has up to 640 pixels, and grow with the image. They
+    straddle the edge of the box, so that a tiny object stays visible, and stay inside the image.
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3; not changed.
@@ -208,7 +208,7 @@ def objects(
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3; not changed.
-        parts: For each object x, y and (h, w) mask of the part of the picture that it lies in.
+        parts: For each object x, y and (h, w) mask of the part of the image that it lies in.
         labels: (M,) number that chooses each object's colour: its class, or its own number.
         strength: How much of the colour is in the mix, in [0, 1].
 

@@ -16,7 +16,7 @@ def fitted(stored: Sides, size: Sides, fit: Fit) -> tuple[Sides, Sides]:
     """(height, width) that an image is scaled to, and (y, x) offset of its top left corner in the input.
 
     Args:
-        stored: Height and width of the picture.
+        stored: Height and width of the image.
         size: Of the view.
         fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
             scales the long side and fills up.

@@ -22,8 +22,8 @@ def pasted(grid: Floats, box: Sequence[Any], size: Sequence[int]) -> tuple[int, 
 
     Args:
         grid: (S, S) in [0, 1]; a pixel with at least 0.5 belongs to the object.
-        box: x1, y1, x2, y2 in pixels of the picture, with an area; in double precision.
-        size: Height and width of the picture.
+        box: x1, y1, x2, y2 in pixels of the image, with an area; in double precision.
+        size: Height and width of the image.
 
     Returns:
         x and y of the top left pixel, and (h, w) what of the pixels near the box is the object.

@@ -54,7 +54,7 @@ def ious(
         a: A masks.
         b: B masks.
         of: (P,) rows of `a`; fast if equal ones lie together.
-        other: (P,) rows of `b`; fast if those of one picture lie together.
+        other: (P,) rows of `b`; fast if those of one image lie together.
         crowd: (B,) bool; see `iou`.
         least: Pairs with less may be said to have 0.
 

@@ -149,7 +149,7 @@ def trace(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> list[Polygon]:
 
     Args:
         mask: (H, W), what is not 0 being the object.
-        x: Column of its top left pixel in the picture.
+        x: Column of its top left pixel in the image.
         y: Row of its top left pixel.
 
     Returns:

@@ -94,9 +94,9 @@ def code(part: tuple[int, int, Map], height: int, width: int) -> dict[str, Any]:
 
     Args:
         part: x and y of the top left pixel of the rectangle that the object lies in, and (h, w) uint8, not 0
-            where it is; what lies beyond the picture is cut off.
-        height: Of the picture.
-        width: Of the picture.
+            where it is; what lies beyond the image is cut off.
+        height: Of the image.
+        width: Of the image.
     """
     x, y, crop = part
     crop = crop[: max(0, height - y), : max(0, width - x)]

@@ -207,7 +207,7 @@ def _warp(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def agreement(a: np.ndarray, b: np.ndarray, variant: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Normalised cross-correlation of aligned pictures, over the part that both show.
+    """Normalised cross-correlation of aligned images, over the part that both show.
 
     Args:
         a: (P, SIDE, SIDE) thumbnails, in [0, 255].
@@ -217,7 +217,7 @@ def agreement(a: np.ndarray, b: np.ndarray, variant: Tensor, shift: Tensor) -> t
 
     Returns:
         (P,) of the whole, and (P,) of the detail alone: what a blur of 3 pixels takes away, so that two
-        skies over two seas do not pass for the same picture. In [-1, 1].
+        skies over two seas do not pass for the same image. In [-1, 1].
     """
     soft, blur = _gauss(0.7), _gauss(3.0)
     first, second = (torch.from_numpy(x.astype(np.float32)) for x in (a, b))

@@ -42,7 +42,7 @@ def svg(exhibit: Drawn, prefix: str = "") -> str:
 
     Args:
         exhibit: A matrix, curves, bars, points or intervals.
-        prefix: Put before every id inside; differs between the pictures of one page.
+        prefix: Put before every id inside; differs between the images of one page.
     """
     kinds: dict[type, Callable[[Figure, Any], None]] = {
         Matrix: _matrix,

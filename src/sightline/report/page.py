@@ -100,7 +100,7 @@ def write(page: Page, picture: Fetch, path: Path) -> None:
 
     Args:
         page: What it says.
-        picture: Id to picture, (H, W, C) uint8, C is 3 or 1. May raise.
+        image: Id to image, (H, W, C) uint8, C is 3 or 1. May raise.
         path: The HTML file.
 
     Raises:
@@ -114,7 +114,7 @@ def render(page: Page, picture: Fetch) -> str:
 
     Args:
         page: What it says.
-        picture: Id to picture, (H, W, C) uint8, C is 3 or 1. May raise: the text is shown instead.
+        image: Id to image, (H, W, C) uint8, C is 3 or 1. May raise: the text is shown instead.
     """
     environment = _environment()
     source = environment.loader.get_source  # type: ignore[union-attr]

@@ -25,7 +25,7 @@ def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
 
     Args:
         gallery: Holds the targets.
-        i: Number of the picture.
+        i: Number of the image.
         image: (H, W, C) uint8, as stored.
 
     Returns:

@@ -25,7 +25,7 @@ SHOWN = 20
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit code.
 
-    0 all pictures were predicted; 1 some could not be read; 2 wrong usage; 3 the model cannot be used;
+    0 all images were predicted; 1 some could not be read; 2 wrong usage; 3 the model cannot be used;
     4 OpenCV is missing; 130 interrupted.
     """
     wish = _parser().parse_args(arguments)

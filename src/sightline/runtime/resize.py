@@ -63,10 +63,10 @@ def resized(image: np.ndarray, size: tuple[int, int], window: Seen | None = None
     """(H, W, C) uint8 scaled to (height, width): first rows, then columns, like torch.
 
     Args:
-        image: The picture.
+        image: The image.
         size: Height and width that it is scaled to.
         window: Rows and columns of the result that are wanted (first, and the one after the last); of a
-            thin picture they may be a tiny part of it. All if left out.
+            thin image they may be a tiny part of it. All if left out.
     """
     height, width = image.shape[:2]
     rows, columns = window or ((0, size[0]), (0, size[1]))

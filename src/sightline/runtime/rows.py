@@ -13,7 +13,7 @@ def full(path: str, row: Row, prediction: Any, names: Sequence[str]) -> Row:
     """Full record of an image: path, row, and objects.
 
     Args:
-        path: Of the picture.
+        path: Of the image.
         row: Flat.
         prediction: Of a kind in `runtime/targets/`.
         names: Of the classes.

@@ -34,7 +34,7 @@ class Prepared(NamedTuple):
 
     Attributes:
         pixels: (C, H, W) uint8.
-        stored: Height and width of the picture, upright.
+        stored: Height and width of the image, upright.
     """
 
     pixels: NDArray[np.uint8]
@@ -48,9 +48,9 @@ class Item:
     Attributes:
         id: How it is named.
         source: A file, the bytes of one, or (H, W, C) uint8; None where there is none.
-        page: Which picture of a TIFF of several, from 0.
+        page: Which image of a TIFF of several, from 0.
         seconds: When a frame is shown, or None.
-        error: Why there is no picture, or "".
+        error: Why there is no image, or "".
     """
 
     id: str
@@ -65,9 +65,9 @@ class Answer:
     """Result of one image: a prediction, or the reason for its absence.
 
     Attributes:
-        id: Path or number of the picture.
+        id: Path or number of the image.
         row: The prediction as a flat dict, equal to the toolkit's.
-        prediction: Of a kind in `targets/`, in the pixels of the stored picture; or None.
+        prediction: Of a kind in `targets/`, in the pixels of the stored image; or None.
         error: Why there is no prediction, or "".
         seconds: When a frame is shown, or None.
     """
@@ -92,8 +92,8 @@ class Session:
     Attributes:
         card: What the file says of itself: task, model, settings, metric, licence.
         names: Of the classes.
-        tile: Side in pixels of the tiles that pictures are looked at by; 0 where they are seen whole.
-        spent: Seconds so far: preparing pictures, in the network, reading its outputs.
+        tile: Side in pixels of the tiles that images are looked at by; 0 where they are seen whole.
+        spent: Seconds so far: preparing images, in the network, reading its outputs.
 
     Raises:
         DataError: If it is no such file, is damaged, of a newer format, keeps values in other files, or was
@@ -126,7 +126,7 @@ class Session:
 
         Args:
             source: A file, the bytes of one, or (H, W, C) uint8 pixels, C being 3 (RGB) or 1.
-            page: Which picture of a TIFF of several, from 0.
+            page: Which image of a TIFF of several, from 0.
 
         Raises:
             UnreadableImage: If it cannot be decoded, or a side is longer than `SIDE`.
@@ -172,7 +172,7 @@ class Session:
 
         Args:
             outputs: As `infer` gives them.
-            stored: Height and width of each picture, upright.
+            stored: Height and width of each image, upright.
             min_score: As of the session; None: the session's own.
 
         Raises:
@@ -203,7 +203,7 @@ class Session:
         Args:
             sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels in RGB, or `Item`s; or one of
                 these.
-            batch_size: Pictures at a time, at most; fewer where the model's input is large.
+            batch_size: Images at a time, at most; fewer where the model's input is large.
 
         Raises:
             UsageError: If a source is of another type.
@@ -257,7 +257,7 @@ class Session:
 
         Args:
             source: As in `prepare`; a large TIFF in blocks is never decoded as a whole.
-            page: Which picture of a TIFF of several, from 0.
+            page: Which image of a TIFF of several, from 0.
             batch_size: Tiles at a time, at most.
             min_score: As in `read`.
 

@@ -74,7 +74,7 @@ class Sources:
         return paths
 
     def _in_folder(self, folder: Path) -> list[Path | int]:
-        """Pictures and videos of a folder by their ending; the others are counted."""
+        """Images and videos of a folder by their ending; the others are counted."""
         endings = ALL_EXTENSIONS | (EXTENSIONS if _has_opencv() else frozenset[str]())
         paths: list[Path | int] = []
         skipped: list[Path] = []
@@ -95,7 +95,7 @@ class Sources:
 
 
 def _pages(file: Path) -> Iterator[Item]:
-    """A picture, or each page of a TIFF that has several."""
+    """An image, or each page of a TIFF that has several."""
     try:
         pages = full_pages(file)
     except UnreadableImage:  # which is said when it is read
@@ -105,7 +105,7 @@ def _pages(file: Path) -> Iterator[Item]:
 
 
 def _frames(source: Path | int) -> Iterator[Item]:
-    """The frames of a film, and at last one without a picture where it breaks off."""
+    """The frames of a film, and at last one without an image where it breaks off."""
     name = str(source) if isinstance(source, Path) else f"camera{source}"
     number = 0
     try:

@@ -21,7 +21,7 @@ def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Sp
 
     Args:
         source: A file, the bytes of one, or (H, W, C) uint8 pixels.
-        page: Which picture of a TIFF of several, from 0.
+        page: Which image of a TIFF of several, from 0.
         span: See `data.images.decode`.
 
     Raises:
@@ -38,7 +38,7 @@ class Joined:
 
     Args:
         tiles: The tiles, in the order in which they are told.
-        size: Height and width of the picture.
+        size: Height and width of the image.
     """
 
     def __init__(self, tiles: Sequence[Window], size: tuple[int, int]) -> None:

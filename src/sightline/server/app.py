@@ -70,7 +70,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
                                         schema.PREDICTED, **schema.PICTURES),
                         **schema.errors(404, 406, 415, 422, 500, 504)})  # fmt: skip
 async def predict(request: Request) -> Response:
-    """Send files as multipart/form-data, or one picture as the body. A picture that cannot be used is an
+    """Send files as multipart/form-data, or one image as the body. An image that cannot be used is an
     entry with "error"; where none can, the status says why."""
     service: Service = request.app.state.service
     name, least = _asked(request, "model", "min_score")

@@ -56,7 +56,7 @@ class Queue:
 
         Raises:
             QueueFull: If there is no room for them. An empty queue takes any number, so that a request of
-                more pictures than the queue holds is served when nothing else waits.
+                more images than the queue holds is served when nothing else waits.
         """
         if self._waiting and len(self._waiting) + len(jobs) > self.limit:
             raise QueueFull

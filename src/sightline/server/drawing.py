@@ -16,7 +16,7 @@ def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
         card: What the model file says of itself.
 
     Returns:
-        (H', W', 3) uint8; small pictures are enlarged so that words fit.
+        (H', W', 3) uint8; small images are enlarged so that words fit.
     """
     drawn: np.ndarray = answer.prediction.annotate(
         image, answer.row, card.get("settings", {}).get("classes") or []

@@ -146,7 +146,7 @@ class Guard:
         policy: Who may ask.
         limits: How much and how long.
         metrics: Where it counts.
-        busy: Whether a picture would be refused now.
+        busy: Whether an image would be refused now.
     """
 
     def __init__(

@@ -19,9 +19,9 @@ class Spec:
         session: "module:Class" of the runtime, called with (file, threads=).
         file: The exported model.
         threads: Threads of the process.
-        batch: Pictures predicted at a time, at most.
-        max_pixels: Largest picture that is decoded.
-        draw: "module:function" from ((H, W, C) uint8, answer, card) to a picture (H', W', 3) uint8.
+        batch: Images predicted at a time, at most.
+        max_pixels: Largest image that is decoded.
+        draw: "module:function" from ((H, W, C) uint8, answer, card) to an image (H', W', 3) uint8.
     """
 
     session: str
@@ -52,10 +52,10 @@ class Answer:
     """Result of one image: a prediction or an error.
 
     Attributes:
-        content: JSON text of a row, bytes of a picture, or the model's outputs by name, each (1, ...).
+        content: JSON text of a row, bytes of an image, or the model's outputs by name, each (1, ...).
         status: HTTP status: 200, or what kind of trouble there was.
         reason: One word for the trouble ("truncated").
-        message: The trouble in a sentence, without any content of the picture.
+        message: The trouble in a sentence, without any content of the image.
     """
 
     content: bytes | dict[str, np.ndarray] = b""

@@ -51,7 +51,7 @@ def checked(answers: Sequence[Answer]) -> None:
     """Return if at least one image was predicted and no server error occurred.
 
     Raises:
-        Refused: With the status of the failure; or of the first picture, if none could be used.
+        Refused: With the status of the failure; or of the first image, if none could be used.
     """
     for answer in answers:
         if answer.status >= 500:

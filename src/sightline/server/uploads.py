@@ -34,11 +34,11 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
     Args:
         headers: Of the request.
         body: All of it.
-        most: Pictures that are taken.
+        most: Images that are taken.
 
     Raises:
-        Refused: 400 for a damaged form, 413 for too many pictures, 415 for another content type, 422 where
-            no picture is.
+        Refused: 400 for a damaged form, 413 for too many images, 415 for another content type, 422 where
+            no image is.
     """
     if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise Refused(

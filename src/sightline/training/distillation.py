@@ -50,7 +50,7 @@ class Teacher:
 
         Args:
             student: A model like the one that will be trained, on the teacher's device.
-            images: (B, C, H, W) pictures of the size that it will see.
+            images: (B, C, H, W) images of the size that it will see.
 
         Raises:
             UsageError: If they cannot.

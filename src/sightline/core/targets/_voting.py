@@ -21,8 +21,8 @@ def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, 
     Args:
         read: Gives the map of a tile by its number, as large as the tile.
         windows: The T tiles.
-        height: Of the picture.
-        width: Of the picture.
+        height: Of the image.
+        width: Of the image.
 
     Yields:
         The rows of it from the top, (h, width) uint8, so many at a time as are voted on by the same tiles.

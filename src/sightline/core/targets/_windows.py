@@ -26,7 +26,7 @@ def distinct(
     in the other.
 
     Args:
-        boxes: (M, 4) x1, y1, x2, y2 in pixels of the whole picture, each within its tile.
+        boxes: (M, 4) x1, y1, x2, y2 in pixels of the whole image, each within its tile.
         labels: (M,) class of each.
         scores: (M,) of each.
         tile: (M,) which of the windows it was seen in.

@@ -63,7 +63,7 @@ def silent_parts(dataset: Dataset) -> list[str]:
 
 
 def class_counts(dataset: Dataset, where: np.ndarray | None = None) -> np.ndarray:
-    """(K,) pictures of each class among all items or some; an item with several counts for each."""
+    """(K,) images of each class among all items or some; an item with several counts for each."""
     assert dataset.classes is not None
     indices = np.arange(len(dataset))
     indices = indices if where is None else indices[where]

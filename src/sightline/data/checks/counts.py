@@ -28,7 +28,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Counts over the readable pictures that are not in val or test."""
+    """Counts over the readable images that are not in val or test."""
     if dataset.truth == "number":
         return _one_value(dataset)
     if dataset.classes is None or not len(dataset):

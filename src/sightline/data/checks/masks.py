@@ -43,7 +43,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Maps of another size than their pictures."""
+    """Maps of another size than their images."""
     declared = dataset.targets.sizes.numpy()
     actual = np.stack([scan.height, scan.width], 1).astype(np.int64)
     differ = scan.readable & (declared != actual).any(1)

@@ -48,10 +48,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def search(scan: Scan) -> tuple[np.ndarray, bool]:
-    """All pairs of near-duplicates among readable pictures that are not constant.
+    """All pairs of near-duplicates among readable images that are not constant.
 
     Returns:
-        (P, 2) indices, the smaller first, sorted; and whether the pictures are alike by nature.
+        (P, 2) indices, the smaller first, sorted; and whether the images are alike by nature.
     """
     _, first = np.unique(scan.pixels.astype(str), return_index=True)
     keep = np.sort(first)
@@ -72,11 +72,11 @@ def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, n
 
     Args:
         d: (N, D) descriptors.
-        exact: Up to how many pictures all are compared with all.
+        exact: Up to how many images all are compared with all.
 
     Returns:
         (P, 2) pairs, the smaller index first, sorted, each once; (P,) their dot products; and (Q, 2)
-        a sample of pictures with the last of their neighbours.
+        a sample of images with the last of their neighbours.
     """
     everyone = torch.arange(len(d))
     cells = [everyone] if len(d) <= exact else _cells(d)
@@ -98,7 +98,7 @@ def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _cells(d: Tensor) -> list[Tensor]:
-    """Overlapping sets of near pictures: each picture is in the cells of its three nearest pivots."""
+    """Overlapping sets of near images: each image is in the cells of its three nearest pivots."""
     count = int(len(d) ** 0.5)
     pivots = d[torch.linspace(0, len(d) - 1, count).long()]
     near, _ = neighbours(d, pivots, 3)
@@ -108,11 +108,11 @@ def _cells(d: Tensor) -> list[Tensor]:
 
 
 def _alike_by_nature(thumbs: np.ndarray, last: np.ndarray) -> bool:
-    """Whether many pictures have so many near-duplicates that they can hardly be copies.
+    """Whether many images have so many near-duplicates that they can hardly be copies.
 
     Args:
         thumbs: (N, SIDE, SIDE).
-        last: (Q, 2) pictures with their 8th neighbour, where that is a candidate at all.
+        last: (Q, 2) images with their 8th neighbour, where that is a candidate at all.
     """
     some = last[np.unique(np.linspace(0, max(len(last) - 1, 0), SAMPLE).astype(int))] if len(last) else last
     whole, detail = compare(thumbs, some)
@@ -143,7 +143,7 @@ def _spectra(thumbs: np.ndarray) -> Tensor:
 
 
 def _across(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
-    """Pairs whose two pictures are in different splits."""
+    """Pairs whose two images are in different splits."""
     if not len(pairs):
         return []
     test = np.flatnonzero(dataset.splits == "test")

@@ -26,7 +26,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """What the headers of the files say. Nothing for pictures in memory."""
+    """What the headers of the files say. Nothing for images in memory."""
     facts = [(i, f) for i, f in enumerate(scan.facts) if f is not None]
     if not facts:
         return []

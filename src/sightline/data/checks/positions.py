@@ -20,7 +20,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Pictures that are turned when they are read, and whose annotations may not follow."""
+    """Images that are turned when they are read, and whose annotations may not follow."""
     if dataset.truth not in _POSITIONS or not len(dataset):
         return []
     unsized = {item for f in dataset.problems if f.name == "exif-and-positions" for item in f.items}

@@ -20,7 +20,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """What differs among the sizes of the readable pictures."""
+    """What differs among the sizes of the readable images."""
     ok = scan.readable
     if not ok.any():
         return []

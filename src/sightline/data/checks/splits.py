@@ -40,7 +40,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
-    """Classes in val or test without a picture in train, and objects' classes that are in train only."""
+    """Classes in val or test without an image in train, and objects' classes that are in train only."""
     if dataset.classes is None:
         return []
     held = given & (dataset.splits != "train")

@@ -66,12 +66,12 @@ class _Roles:
     """Which column holds what, by the table's own names.
 
     Attributes:
-        path: The picture.
+        path: The image.
         box: Its four numbers, or the one column that holds all of them.
         sized: Whether these are x, y, width, height.
         name: The class, or "" where only ids are given, or nothing (all are of one class).
         number: The class id, or "".
-        size: Height and width of the picture, or None.
+        size: Height and width of the image, or None.
         more: Further roles (split, group, difficult, crowd, area) that there are.
     """
 
@@ -107,7 +107,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that the table names, with their boxes; one whose box is left empty shows nothing.
+    """All images that the table names, with their boxes; one whose box is left empty shows nothing.
 
     Corners are in pixels counted from 0, the far edge outside. Paths are relative to the table's folder, or
     to `images` in it. With a column of class ids the classes have these; else they are numbered by name.
@@ -181,7 +181,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _cells(item: Item, classes: Classes) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Cells of each box: corners and class, and its flags; empty ones for a picture without any."""
+    """Cells of each box: corners and class, and its flags; empty ones for an image without any."""
     if not item.objects:
         yield [""] * 6, {}
     for thing in item.objects:
@@ -254,7 +254,7 @@ def _said(path: Path, roles: _Roles, table: Columns) -> list[str]:
 
 
 def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Found) -> None:
-    """Gather the pictures and boxes of one table."""
+    """Gather the images and boxes of one table."""
     contents.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
     boxes = _boxes(path, table, roles)
@@ -305,7 +305,7 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
 def _parts_of_one(
     path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, contents: _Found
 ) -> None:
-    """Note whether boxes are in parts of the picture: none goes beyond 1, some are fractions. Tables with ids
+    """Note whether boxes are in parts of the image: none goes beyond 1, some are fractions. Tables with ids
     of classes, which are ours, count in pixels.
 
     Raises:

@@ -37,7 +37,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """Pictures and labels of all files in the folder; CIFAR-100 with its 100 fine classes.
+    """Images and labels of all files in the folder; CIFAR-100 with its 100 fine classes.
 
     Raises:
         DataError: If there is no such file, or one does not hold whole records.
@@ -90,7 +90,7 @@ def _class_names(path: Path) -> tuple[str, ...]:
 
 
 def _records(path: Path, head: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) and pictures (N, 32, 32, 3) of a file whose records begin with `head` label bytes."""
+    """Labels (N,) and images (N, 32, 32, 3) of a file whose records begin with `head` label bytes."""
     data = np.frombuffer(unpacked(path), np.uint8)
     size = head + _PIXELS
     if len(data) == 0 or len(data) % size:

@@ -47,7 +47,7 @@ class _Found:
     """What is gathered over all files of a data set.
 
     Attributes:
-        into: Pictures and boxes, or objects with masks.
+        into: Images and boxes, or objects with masks.
         classes: Name of each category id, in the order of the first file.
         lost: Annotations of images that are not listed.
         boxless: Annotations without a box.
@@ -55,8 +55,8 @@ class _Found:
         texts: Numbers that are written as text.
         around: How many annotations have polygons beside their box.
         apart: Those of them whose box is elsewhere.
-        clashes: Pictures whose id another one has.
-        notes: Where pictures were found.
+        clashes: Images whose id another one has.
+        notes: Where images were found.
     """
 
     into: Gathered
@@ -90,9 +90,9 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all splits, with their boxes, or masks (truth "outlines"), areas and crowd flags.
+    """All images of all splits, with their boxes, or masks (truth "outlines"), areas and crowd flags.
 
-    Category ids are kept as they are, holes and all. With masks, boxes are those around them. Pictures are
+    Category ids are kept as they are, holes and all. With masks, boxes are those around them. Images are
     looked for beside the JSON file and, if that lies in a folder `annotations`, beside that.
 
     Raises:
@@ -171,7 +171,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _read_file(path: Path, split: str, contents: _Found) -> None:
-    """Gather the pictures and boxes of one file."""
+    """Gather the images and boxes of one file."""
     images, annotations, categories, place = lists(
         path, _with_packed_masks if isinstance(contents.into, Outlined) else _without_masks
     )

@@ -38,7 +38,7 @@ _LABEL = r'"annotations?"\s*:\s*(?:"|\[\s*(?:"|\{\s*"label"))'
 
 @dataclass(frozen=True)
 class _Picture:
-    """One entry: the picture, its split, its boxes, and the labels without a place."""
+    """One entry: the image, its split, its boxes, and the labels without a place."""
 
     path: Path
     split: str
@@ -47,13 +47,13 @@ class _Picture:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON list of pictures with coordinates or labels."""
+    """Sure of a JSON list of images with coordinates or labels."""
     del options
     return 0.97 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures, with their boxes; or with their labels, where these have no coordinates.
+    """All images, with their boxes; or with their labels, where these have no coordinates.
 
     An entry without annotations shows nothing. Splits are those of the folders and file names.
 
@@ -95,7 +95,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write SPLIT/_annotations.createml.json and the pictures beside it.
+    """Write SPLIT/_annotations.createml.json and the images beside it.
 
     Class ids, order, and classes without boxes are not held.
 

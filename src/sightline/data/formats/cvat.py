@@ -44,7 +44,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures with their boxes, or with polygons and masks (truth "outlines"), or with tags ("label").
+    """All images with their boxes, or with polygons and masks (truth "outlines"), or with tags ("label").
 
     Tags are taken too where nothing is drawn. The attribute `difficult` and the subset (train, ...) are read
     if there. Each polygon is an object of its own, also in a group.
@@ -86,7 +86,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
-    """The tags of whole pictures."""
+    """The tags of whole images."""
     rows = [[(tag.get("label") or "").strip() for tag in image.findall("tag")] for image in images]
     if not any(rows):
         raise DataError(f"{source}: no picture has a tag. --task detect takes what is drawn.")
@@ -96,7 +96,7 @@ def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
 
 
 def _path(image: Element, root: Path) -> Path:
-    """The file of a picture, which may lie in a folder named after its subset."""
+    """The file of an image, which may lie in a folder named after its subset."""
     name, subset = image.get("name", ""), image.get("subset", "")
     return beside(root, [f"{subset}/{name}", name] if subset else [name])
 
@@ -165,7 +165,7 @@ def _file(root: Path) -> Path | None:
 
 
 def _gather(image: Element, drawing: Drawing, counts: Counter[str]) -> None:
-    """Gather one picture with all that is drawn in it; count what is not used."""
+    """Gather one image with all that is drawn in it; count what is not used."""
     name, size = image.get("name", ""), size_of(image.get("height"), image.get("width"))
     place = drawing.into.picture(_path(image, drawing.into.root), _split(image), size)
     for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):

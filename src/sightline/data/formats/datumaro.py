@@ -36,7 +36,7 @@ _BOXES, _OUTLINES = ("bbox",), ("polygon", "mask")
 
 @dataclass(frozen=True)
 class _Item:
-    """One item: its picture, split, size, shapes, and the labels of the whole of it."""
+    """One item: its image, split, size, shapes, and the labels of the whole of it."""
 
     path: Path
     split: str
@@ -147,7 +147,7 @@ def _name(thing: dict[str, Any], names: list[str]) -> str | None:
 
 
 def _gather(items: list[_Item], names: list[str], drawing: Drawing) -> None:
-    """Gather all pictures and shapes."""
+    """Gather all images and shapes."""
     for item in items:
         image = drawing.into.picture(item.path, item.split, item.size)
         kinds: dict[str, set[str]] = {}

@@ -51,7 +51,7 @@ _FEW = 8
 
 @dataclass
 class _Found:
-    """What lies below a root: pictures (file, split, class), and what was left aside."""
+    """What lies below a root: images (file, split, class), and what was left aside."""
 
     layout: Layout
     pictures: list[tuple[Path, str, str]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure when pictures lie in folders; a little when they lie flat, so that `read` can say what to do."""
+    """Sure when images lie in folders; a little when they lie flat, so that `read` can say what to do."""
     del options
     root = Path(source)
     if not root.is_dir():
@@ -74,13 +74,13 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of a folder of classes; see `layout` for what is taken for a class and a split.
+    """All images of a folder of classes; see `layout` for what is taken for a class and a split.
 
     Class ids follow the sorted names. Hidden files are counted, other files and links that leave the
     folder are listed in `problems`; nothing is followed out of the folder.
 
     Raises:
-        DataError: If there is no such folder, no picture in a class folder, or one that cannot be a class.
+        DataError: If there is no such folder, no image in a class folder, or one that cannot be a class.
     """
     del options
     root = Path(source)
@@ -177,7 +177,7 @@ def _beside(top: Path, real: Path, contents: _Found) -> None:
 
 
 def _files(folder: Path, real: Path, contents: _Found) -> Iterator[Path]:
-    """Pictures below a class folder; the rest is put into `contents`."""
+    """Images below a class folder; the rest is put into `contents`."""
     for top, inner, files in walk(folder, contents.hidden):
         contents.links += [top / f for f in inner if (top / f).is_symlink()]
         for path in (top / name for name in files):
@@ -287,14 +287,14 @@ def _annotations(contents: _Found, root: Path) -> Generator[Finding, None, set[s
 
 
 def _several_within(folder: Path) -> bool:
-    """Whether all pictures of a class folder lie in folders within it, two or more."""
+    """Whether all images of a class folder lie in folders within it, two or more."""
     inner = [f for f in folders(folder) if f.name.lower() not in ROLES and not as_split(f.name)]
     plain = any(p.suffix.lower() in ALL_EXTENSIONS for p in folder.iterdir())
     return not plain and sum(map(has_picture, inner)) > 1
 
 
 def _nothing(root: Path, contents: _Found) -> str:
-    """Why no picture was found, and what to do."""
+    """Why no image was found, and what to do."""
     way = told(unread(root), root) or LAYOUT
     flat = [p for p in contents.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:

@@ -46,7 +46,7 @@ _LABELS = ("categories", "category", "labels", "label", "classes", "class")
 
 @dataclass
 class _Rows:
-    """Rows of all files: the picture, its split and its cells."""
+    """Rows of all files: the image, its split and its cells."""
 
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)

@@ -52,7 +52,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """All tasks that are annotated, with the boxes of their first annotation (one marked ground truth first).
 
     Truth "outlines" asks for polygons and brush strokes instead; each is an object of its own. Truth "label"
-    asks for the choices of each picture; they are taken too where nothing is drawn. A picture is looked for
+    asks for the choices of each image; they are taken too where nothing is drawn. An image is looked for
     by its whole path, by its name, and by its name without the upload's prefix, beside the file and in
     `images`. A `split` among a task's data is read.
 
@@ -83,7 +83,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _labels(source: Path, tasks: Tasks) -> Dataset:
-    """The choices of each picture."""
+    """The choices of each image."""
     if not _chosen(tasks):
         raise DataError(
             f"{source}: no task has a choice for its whole picture. --task detect takes its boxes."
@@ -153,7 +153,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _results(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
-    """The rectangles or polygons of one picture."""
+    """The rectangles or polygons of one image."""
     h, w = item.size
     for k, thing in enumerate(item.objects):
         x1, y1, x2, y2 = thing.corners

@@ -52,7 +52,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that have a JSON file, with the boxes, or the masks, of what is drawn.
+    """All images that have a JSON file, with the boxes, or the masks, of what is drawn.
 
     Polygons of one class and group are one object. Splits are those of the folders. Classes are in the order
     of labels.txt, if that is there, else sorted.
@@ -121,7 +121,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _written(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
-    """The shapes of one picture."""
+    """The shapes of one image."""
     for thing in item.objects:
         kind, points = "rectangle", np.reshape(thing.corners, (2, 2)).tolist()
         if thing.mask is not None:
@@ -145,7 +145,7 @@ def _like(path: Path) -> bool:
 
 
 def _lean(entry: Any) -> dict[str, Any]:
-    """An entry without the bytes of its picture."""
+    """An entry without the bytes of its image."""
     if not isinstance(entry, dict):
         return {}
     return {**entry, "imageData": bool(entry.get("imageData"))}
@@ -156,7 +156,7 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _picture(path: Path, entry: dict[str, Any]) -> Path:
-    """The picture of a file: where imagePath says, else the one of the same name; else as it says."""
+    """The image of a file: where imagePath says, else the one of the same name; else as it says."""
     written = str(entry.get("imagePath") or "").replace("\\", "/")
     path_given = Path(os.path.normpath(path.parent / written))
     if written and is_there(path_given):
@@ -168,7 +168,7 @@ def _picture(path: Path, entry: dict[str, Any]) -> Path:
 
 
 def _shapes(entry: dict[str, Any], image: int, name: str, drawing: Drawing) -> list[str]:
-    """Gather the shapes of one picture; the classes of those that labelme itself leaves aside."""
+    """Gather the shapes of one image; the classes of those that labelme itself leaves aside."""
     groups: dict[tuple[str, Any], list[Polygon]] = {}
     ignored = []
     given = entry.get("shapes")

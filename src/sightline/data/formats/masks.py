@@ -1,6 +1,6 @@
 """Class maps: images and their masks in parallel folders.
 
-A map is a picture whose pixels are class ids: the index in a file with a palette (whose colours are for
+A map is an image whose pixels are class ids: the index in a file with a palette (whose colours are for
 viewers only), the grey level of 8 or 16 bits, or, where a table says what they mean, the colour.
 """
 
@@ -33,7 +33,7 @@ _SOME = 3
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where folders of pictures and of maps lie side by side, and the first maps are such."""
+    """Sure where folders of images and of maps lie side by side, and the first maps are such."""
     root = Path(source)
     if options.truth not in (None, CARD.truths[0]) or not root.is_dir():
         return 0.0
@@ -48,7 +48,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that have a map. Nothing is interpolated: a pixel has the class that the file says.
+    """All images that have a map. Nothing is interpolated: a pixel has the class that the file says.
 
     Numbers or colours that the class table has not become no class (VOID), and a finding counts them. Without
     a table the numbers that are there are the classes; of 0 and 255, 0 is background and 255 foreground.

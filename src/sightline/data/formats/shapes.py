@@ -47,7 +47,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     or where: boxes (`boxes`), the class of each pixel (`masks`) or the pixels of each shape (`outlines`).
     Scenes are 64 x 64 pixels, those that say where 128 x 128.
 
-    Area is the share of the picture that shapes cover, in per cent. Boxes are around what is visible; shapes
+    Area is the share of the image that shapes cover, in per cent. Boxes are around what is visible; shapes
     that others cover whole have none. The first class of a mask is the background. Scene i depends on i only.
 
     Raises:

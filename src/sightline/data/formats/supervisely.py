@@ -44,9 +44,9 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all data sets, with the boxes, or the masks, of their objects.
+    """All images of all data sets, with the boxes, or the masks, of their objects.
 
-    Splits are those of the folders (a data set called train), else of the tags of pictures. Classes are in
+    Splits are those of the folders (a data set called train), else of the tags of images. Classes are in
     the order of meta.json.
 
     Raises:
@@ -94,7 +94,7 @@ def _titles(root: Path) -> dict[int, str]:
 
 
 def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], drawing: Drawing) -> None:
-    """Gather one picture with its objects."""
+    """Gather one image with its objects."""
     entry = entry if isinstance(entry, dict) else {}
     size = entry.get("size") if isinstance(entry.get("size"), dict) else {}
     given = entry.get("tags")
@@ -154,7 +154,7 @@ def _bitmap(given: Any) -> Part:
     """Left, top and pixels of a bitmap.
 
     Raises:
-        ValueError: If it has no origin, or unpacks to more than any picture.
+        ValueError: If it has no origin, or unpacks to more than any image.
     """
     given = given if isinstance(given, dict) else {}
     origin = numbers(given.get("origin"), 2)

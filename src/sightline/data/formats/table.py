@@ -62,13 +62,13 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All rows whose picture and truth are there; the others are in `problems`.
+    """All rows whose image and truth are there; the others are in `problems`.
 
     Paths are relative to the table's folder. Of a folder with a table for each split all are read. How the
     target column is read, see `_truths.truths`.
 
     Raises:
-        DataError: If the table cannot be read, or none of its pictures is there.
+        DataError: If the table cannot be read, or none of its images is there.
         UnknownName: If the target column is not in it.
         MissingExtra: For Parquet without pyarrow.
     """
@@ -123,7 +123,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write `labels.csv` and the pictures under `images/`; files are copied, arrays become PNG.
+    """Write `labels.csv` and the images under `images/`; files are copied, arrays become PNG.
 
     Returns:
         What to open: the table.

@@ -256,7 +256,7 @@ def _labels(dataset: Any) -> np.ndarray:
 
 
 def _pixels(parts: list[Any]) -> Pixels:
-    """Pictures of all splits: an array (N, 3, H, W), or files."""
+    """Images of all splits: an array (N, 3, H, W), or files."""
     if hasattr(parts[0], "data"):
         array = np.concatenate([part.data for part in parts]).transpose(0, 2, 3, 1)
         return Arrays(np.ascontiguousarray(array))

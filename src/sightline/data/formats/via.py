@@ -50,7 +50,7 @@ class _Region:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One picture and its regions."""
+    """One image and its regions."""
 
     path: Path
     split: str
@@ -64,7 +64,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures with the boxes, or the masks, of their regions.
+    """All images with the boxes, or the masks, of their regions.
 
     The class is the attribute of regions that `--target` names, or the one that is called class, label or the
     like, or the only one. Where no region has an attribute, all are of one class, "object". Splits are those
@@ -114,7 +114,7 @@ def _like(path: Path) -> bool:
 
 
 def _pictures(path: Path, split: str) -> list[_Picture]:
-    """The pictures of one file."""
+    """The images of one file."""
     if path.suffix.lower() == ".csv":
         return list(_rows(path, split))
     data = read_json(path)
@@ -144,7 +144,7 @@ def _region(where: str, entry: Any) -> _Region:
 
 
 def _rows(path: Path, split: str) -> Iterator[_Picture]:
-    """The pictures of a CSV: one row a region, and one for a picture without any."""
+    """The images of a CSV: one row a region, and one for an image without any."""
     table = read_text(path)
     lacking = [name for name in _COLUMNS if name not in table.names]
     if lacking or table.broken:
@@ -198,7 +198,7 @@ def _classes(region: _Region, key: str | None) -> list[str]:
 
 
 def _gather(pictures: list[_Picture], key: str | None, drawing: Drawing) -> None:
-    """Gather all pictures and regions."""
+    """Gather all images and regions."""
     for picture in pictures:
         image = drawing.into.picture(picture.path, picture.split)
         for region in picture.regions:

@@ -38,7 +38,7 @@ CARD = FormatCard(
 
 @dataclass(frozen=True)
 class _Box:
-    """One <object>: number of its picture, class, corners as written, and whether it is difficult."""
+    """One <object>: number of its image, class, corners as written, and whether it is difficult."""
 
     image: int
     name: str
@@ -67,7 +67,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that the splits list (all, where there are none), with boxes and difficult flags.
+    """All images that the splits list (all, where there are none), with boxes and difficult flags.
 
     Raises:
         DataError: If there are no annotations, or none can be used.
@@ -131,7 +131,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _element(item: Item, classes: Classes) -> Element:
-    """The XML of one picture."""
+    """The XML of one image."""
     root = Element("annotation")
     add(root, "filename", f"{item.stem}{item.ending}")
     for tag, rows in {
@@ -168,7 +168,7 @@ def _gather(
     pictures: Path, images: dict[str, Path], files: dict[str, Path], split: str,
     listed: dict[str, list[str]], contents: _Found,
 ) -> None:  # fmt: skip
-    """Gather the pictures and boxes of one part; with lists, only what they name."""
+    """Gather the images and boxes of one part; with lists, only what they name."""
     by_key = {keys_of(Path(name)): name for name in images}
     for name in files.keys() - images.keys():  # another case or Unicode form: no picture without an XML file
         images.pop(by_key.get(keys_of(Path(name)), name), None)
@@ -208,7 +208,7 @@ def _root_of(path: Path, contents: _Found) -> Element | None:
 
 
 def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
-    """Gather the objects of one picture."""
+    """Gather the objects of one image."""
     kit = "VOC" in text_of(root, "source/annotation").upper()
     for thing in root.findall("object"):
         name = text_of(thing, "name")

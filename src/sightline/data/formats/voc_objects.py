@@ -48,7 +48,7 @@ _NAMES = (
 
 @dataclass
 class _Read:
-    """What the maps of one picture hold: objects with class; their size; and what was wrong."""
+    """What the maps of one image hold: objects with class; their size; and what was wrong."""
 
     parts: list[tuple[int, int, Part]] = field(default_factory=list)
     size: tuple[int, int] | None = None
@@ -57,8 +57,8 @@ class _Read:
 
 @dataclass
 class _Lost:
-    """What maps could not hold: pixels that objects share, pictures with such, objects of which nothing was
-    left; and pictures with more objects than 8 bits have numbers for."""
+    """What maps could not hold: pixels that objects share, images with such, objects of which nothing was
+    left; and images with more objects than 8 bits have numbers for."""
 
     pixels: int = 0
     pictures: int = 0
@@ -74,7 +74,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that ImageSets/Segmentation lists (all that have maps, where there are no lists).
+    """All images that ImageSets/Segmentation lists (all that have maps, where there are no lists).
 
     Classes are those of labelmap.txt, else VOC's twenty. The seam of no class is part of no object.
 
@@ -127,7 +127,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no masks of objects, some items have no split and
             others have, a class name cannot stand in labelmap.txt, or there are more than 254 classes, or
-            65,534 objects in a picture.
+            65,534 objects in an image.
     """
     if dataset.truth != "outlines":
         raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.truth}.")
@@ -241,7 +241,7 @@ def _levels(number: int) -> Colour:
 
 
 def _lists(root: Path) -> dict[str, str]:
-    """Split of each picture that ImageSets/Segmentation lists; empty without lists."""
+    """Split of each image that ImageSets/Segmentation lists; empty without lists."""
     by_stem: dict[str, str] = {}
     for split in SPLITS:
         path = root / _LISTS / f"{split}.txt"
@@ -253,7 +253,7 @@ def _lists(root: Path) -> dict[str, str]:
 
 
 def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> _Read:
-    """Read the two maps of one picture."""
+    """Read the two maps of one image."""
     objects = _Read()
     try:
         numbers, kinds = _codes(path), _codes(classes)

@@ -49,7 +49,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that ImageSets/Segmentation lists (all with a map, where there are no lists).
+    """All images that ImageSets/Segmentation lists (all with a map, where there are no lists).
 
     Classes are those of labelmap.txt (or another table), else VOC's own. Maps in colours are read by the
     table's colours, else by VOC's.
@@ -135,7 +135,7 @@ def _unwrapped(root: Path) -> Path:
 
 
 def _place(root: Path) -> Place | None:
-    """The folders of pictures and maps; several, where maps were exported in several ways."""
+    """The folders of images and maps; several, where maps were exported in several ways."""
     masks = [root / name for name in _MASKS if (root / name).is_dir()]
     return Place(root / _PICTURES, masks[0], "") if masks and (root / _PICTURES).is_dir() else None
 

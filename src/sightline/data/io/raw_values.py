@@ -18,7 +18,7 @@ class Raw:
     """Value statistics of an image before conversion to 8 bits on white.
 
     Attributes:
-        low: Lowest value of grey pixels of more than 8 bits; NaN for other pictures.
+        low: Lowest value of grey pixels of more than 8 bits; NaN for other images.
         high: The highest, likewise.
         top: The value that becomes 255 where no span is given; NaN where the picture's own highest does.
         alpha: Least and most opacity, in [0, 255], and share of the pixels that are neither clear nor opaque;

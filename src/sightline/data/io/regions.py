@@ -127,7 +127,7 @@ class Parts:
 def opened(path: Path, page: int = 0, span: Span | None = None) -> Parts | None:
     """Region reader for a large TIFF in blocks; None for all other files.
 
-    The limit on pixels (`images.max_pixels`) is then one on a block, not on the picture.
+    The limit on pixels (`images.max_pixels`) is then one on a block, not on the image.
 
     Raises:
         UnreadableImage: If it cannot be opened.

@@ -22,7 +22,7 @@ def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
 
     Args:
         codes: The list `rle`, bytes as numbers.
-        size: Height and width of the picture, as the annotation says them.
+        size: Height and width of the image, as the annotation says them.
 
     Raises:
         ValueError: If these are no bytes, they end too early, or they are of another size.

@@ -18,12 +18,12 @@ _CLOSE, _MOST = 0.01, 0.9
 def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: Written) -> str:
     """What the numbers seem to be, where they cannot be what the format says; else "".
 
-    That is where most boxes leave their picture (or have their corners swapped), and all of them lie in it if
+    That is where most boxes leave their image (or have their corners swapped), and all of them lie in it if
     read in the other manner; or where most areas that are given are those of the other manner only.
 
     Args:
         boxes: (M, 4) x1, y1, x2, y2 in pixels, as they were read.
-        sizes: (M, 2) height and width of their pictures; zeros where they are not known.
+        sizes: (M, 2) height and width of their images; zeros where they are not known.
         areas: (M,) as annotated, in square pixels; NaN where they are not.
         written: What the format says that the four numbers are.
     """

@@ -74,7 +74,7 @@ def is_spaced(path: Path) -> bool:
 
 def _spaced(text: str) -> Columns | None:
     """A table of CelebA's kind: perhaps a count of its rows, names of columns, and rows that begin with or
-    hold a picture, divided by spaces; where there is a cell more than names the first is the picture. None
+    hold an image, divided by spaces; where there is a cell more than names the first is the image. None
     for other text."""
     given = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     counted = bool(given) and len(given[0][1]) == 1 and given[0][1][0].isdigit()
@@ -213,7 +213,7 @@ def _must_be_header(path: Path, names: Sequence[str]) -> None:
     """Refuse a first line that is a row: it would be lost.
 
     Raises:
-        DataError: If one of its cells is a picture.
+        DataError: If one of its cells is an image.
     """
     for name in names:
         at = name.replace("\\", "/")

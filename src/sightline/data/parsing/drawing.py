@@ -28,7 +28,7 @@ _ONE = (1.0, 1.0)
 
 @dataclass
 class Drawing:
-    """Pictures and what is drawn in them.
+    """Images and what is drawn in them.
 
     Attributes:
         into: Where boxes, or masks, are gathered.
@@ -58,9 +58,9 @@ class Drawing:
         """Add a box.
 
         Args:
-            image: Number of the picture.
+            image: Number of the image.
             key: The class as annotated.
-            corners: x1, y1, x2, y2, in pixels or parts of the picture.
+            corners: x1, y1, x2, y2, in pixels or parts of the image.
             where: The annotation, for messages.
             more: As `Gathered.box`.
         """
@@ -77,7 +77,7 @@ class Drawing:
         """Add a box that may be turned; only quarter turns and slips of less than a degree stay boxes.
 
         Args:
-            image: Number of the picture.
+            image: Number of the image.
             key: The class as annotated.
             place: x and y of the corner that is top left without the turn, width and height.
             degrees: The turn, clockwise.
@@ -161,7 +161,7 @@ class Drawing:
         self.into.box(image, key, corners.tolist(), **more)
 
     def tilted(self, where: str) -> None:
-        """A box that is rotated, or whose picture is."""
+        """A box that is rotated, or whose image is."""
         self._turned.append(where)
 
     def other(self, kind: str, where: str) -> None:
@@ -210,7 +210,7 @@ def drawn(
     """All that an annotation holds: masks where they are wanted, or where nothing else is drawn; else boxes.
 
     Args:
-        gather: Adds pictures and shapes to a drawing; called twice where only outlines are drawn.
+        gather: Adds images and shapes to a drawing; called twice where only outlines are drawn.
         root: Folder that the names of items are relative to.
         options: What is wanted.
         whole: As `Gathered`.

@@ -63,10 +63,10 @@ class _Said:
 
 
 def dataset(files: Found, source: Path, format: str) -> Dataset:
-    """The data set of all pictures whose maps can be used.
+    """The data set of all images whose maps can be used.
 
     Args:
-        files: Pictures and maps.
+        files: Images and maps.
         source: What the user named.
         format: Name of the format.
 
@@ -165,7 +165,7 @@ def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item,
 def _together(
     name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, findings: _Said
 ) -> LabelMap | None:
-    """The map of one picture, of maps of one class each; None where they cannot be such."""
+    """The map of one image, of maps of one class each; None where they cannot be such."""
     odd = [part for _, part in parts if np.count_nonzero(part.keys) > 1]
     shapes = {part.shape for _, part in parts}
     if odd or len(shapes) > 1:

@@ -22,7 +22,7 @@ _WIDE = 65535
 
 @dataclass(frozen=True)
 class Written:
-    """One picture with its map: name without ending, split, bytes and ending of its file, bytes of a PNG."""
+    """One image with its map: name without ending, split, bytes and ending of its file, bytes of a PNG."""
 
     stem: str
     split: str

@@ -40,7 +40,7 @@ def difference(dataset: Dataset, other: Dataset) -> str:
 
 
 def _pictures(dataset: Dataset) -> dict[str, int]:
-    """Number of each picture by its file."""
+    """Number of each image by its file."""
     pixels = dataset.pixels
     if not isinstance(pixels, Files):
         return {name: i for i, name in enumerate(dataset.ids)}
@@ -48,7 +48,7 @@ def _pictures(dataset: Dataset) -> dict[str, int]:
 
 
 def _truths(dataset: Dataset) -> list[_Truth]:
-    """Of each picture: class and corners of each box, sorted; other truths as text."""
+    """Of each image: class and corners of each box, sorted; other truths as text."""
     targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
     if type(targets) is not Instances:
         return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in told(targets)]

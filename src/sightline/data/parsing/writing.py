@@ -47,11 +47,11 @@ class Object:
 
 @dataclass(frozen=True)
 class Item:
-    """One picture to be written.
+    """One image to be written.
 
     Attributes:
         number: Its place in the data set.
-        stem: Name without ending; no other picture has it.
+        stem: Name without ending; no other image has it.
         data: Bytes of the file.
         ending: Ending of the file, with its point.
         split: train, val, test or "".
@@ -115,7 +115,7 @@ def _own_areas(targets: Outlines) -> bool:
 
 
 def all_split(dataset: Dataset) -> bool:
-    """Whether every picture has a split, rather than none.
+    """Whether every image has a split, rather than none.
 
     Raises:
         DataError: If some have one and others have not.
@@ -127,7 +127,7 @@ def all_split(dataset: Dataset) -> bool:
 
 
 def items(dataset: Dataset) -> Iterator[Item]:
-    """All pictures with their objects, in order; objects with a mask that has no pixel are left out."""
+    """All images with their objects, in order; objects with a mask that has no pixel are left out."""
     names = stems(dataset)
     for i, (size, objects) in enumerate(objects_of(dataset.targets)):
         data, ending = content(dataset.pixels, i)
@@ -174,7 +174,7 @@ def shortest(value: float) -> float:
 
 
 def stems(dataset: Dataset) -> list[str]:
-    """Names for the pictures, from those that they had, so that each can be found again: the file's;
+    """Names for the images, from those that they had, so that each can be found again: the file's;
     where two share one, the folders before it; then the ending too. Numbers if even these are not sound."""
     paths = [PurePosixPath(name) for name in dataset.ids]
     bare = [path.with_suffix("") if path.suffix.lower() in ALL_EXTENSIONS else path for path in paths]

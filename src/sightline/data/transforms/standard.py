@@ -19,7 +19,7 @@ def standard(strength: str, *, flip: bool, size: tuple[int, int], grey: bool) ->
 
     Args:
         strength: none, light, standard or strong.
-        flip: Whether pictures may be mirrored.
+        flip: Whether images may be mirrored.
         size: (height, width) in pixels.
         grey: Whether they have one channel.
 

@@ -93,7 +93,7 @@ def map_sizes(body: nn.Module, channels: int, size: tuple[int, int]) -> list[tup
     """(height, width) of each feature map of a network, by shape inference on the meta device.
 
     Raises:
-        RuntimeError: If pictures of this size are too small for it.
+        RuntimeError: If images of this size are too small for it.
     """
     shapes = {name: tensor.to("meta") for name, tensor in body.state_dict().items()}
     picture = torch.zeros(1, channels, *size, device="meta")
@@ -123,7 +123,7 @@ def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
 
     Args:
         net: The network.
-        tensors: Tensors by their names in it. The first kernel is summed over colours for grey pictures.
+        tensors: Tensors by their names in it. The first kernel is summed over colours for grey images.
         body: Name of the part that must be found whole.
 
     Raises:

@@ -42,7 +42,7 @@ class DetectorVariant:
 
     Attributes:
         build: torchvision's function; takes weights, weights_backbone, num_classes.
-        body: Dotted name of what looks at the picture.
+        body: Dotted name of what looks at the image.
         weights: Published weights (COCO), or None.
         pixels: Mean and deviation that those were trained with.
     """

@@ -18,7 +18,7 @@ class Backbone(nn.Module, ABC):
     Attributes:
         head: The last layer, (B, D) to (B, outputs). A new task replaces it.
         origin: Where the weights come from, in words: "scratch", or the place they were fetched from.
-        pixels: Per-channel (mean, std) of pictures in [0, 1] that the weights were trained with, or
+        pixels: Per-channel (mean, std) of images in [0, 1] that the weights were trained with, or
             None for weights that were not trained yet.
     """
 
@@ -28,10 +28,10 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) normalised pictures to (B, D) features, D being what the head takes."""
+        """(B, C, H, W) normalised images to (B, D) features, D being what the head takes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) normalised pictures to (B, outputs) scores before any softmax."""
+        """(B, C, H, W) normalised images to (B, outputs) scores before any softmax."""
         scores: Tensor = self.head(self.features(x))
         return scores
 

@@ -50,11 +50,11 @@ class AlexNet(Backbone):
 def build(
     *, outputs: int, channels: int, size: tuple[int, int], dropout: float = 0.5, pretrained: bool = False
 ) -> Backbone:
-    """AlexNet for pictures of any size from 63x63 on.
+    """AlexNet for images of any size from 63x63 on.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width); the network is the same for all.
         dropout: Share of dense units that is switched off in training.
         pretrained: Fetch torchvision's weights.

@@ -24,7 +24,7 @@ class CNNTiny(Backbone):
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         width: Maps of the first convolution; the second has twice as many.
     """
@@ -52,11 +52,11 @@ class CNNTiny(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], width: int = 16) -> Backbone:
-    """The network for pictures of exactly this size, from 12x12 on.
+    """The network for images of exactly this size, from 12x12 on.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         width: Maps of the first convolution.
     """

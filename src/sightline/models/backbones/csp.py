@@ -41,7 +41,7 @@ class CspNet(Backbone):
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         widths: Channels at strides 4, 8, 16 and 32.
         depths: Residual units of the three stages.
     """
@@ -73,11 +73,11 @@ class CspNet(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], scale: Scale = "n") -> Backbone:
-    """The network for pictures of any size.
+    """The network for images of any size.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width); the network is the same for all.
         scale: How large the network is: n, s, m or l.
     """

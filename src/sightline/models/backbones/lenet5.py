@@ -23,7 +23,7 @@ class LeNet5(Backbone):
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
     """
 
@@ -46,5 +46,5 @@ class LeNet5(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int]) -> Backbone:
-    """LeNet-5 for pictures of exactly this size, from 12x12 on."""
+    """LeNet-5 for images of exactly this size, from 12x12 on."""
     return LeNet5(outputs, channels, size)

@@ -51,7 +51,7 @@ def build(
     depth: int = 2,
     dropout: float = 0.2,
 ) -> Backbone:
-    """An MLP for pictures of exactly this size, with `depth` hidden layers of `width` units."""
+    """An MLP for images of exactly this size, with `depth` hidden layers of `width` units."""
     if width < 1 or depth < 1 or not 0 <= dropout < 1:
         raise UsageError(
             "mlp takes width >= 1, depth >= 1 and dropout in [0, 1). "

@@ -29,5 +29,5 @@ class Perceptron(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int]) -> Backbone:
-    """A perceptron for pictures of exactly this size."""
+    """A perceptron for images of exactly this size."""
     return Perceptron(outputs, channels * size[0] * size[1])

@@ -34,7 +34,7 @@ class Stage(nn.Module):
     Args:
         inputs: Channels that come in.
         outputs: Channels that go out.
-        ceil: Whether an odd side is rounded up, so that tiny pictures last through all stages.
+        ceil: Whether an odd side is rounded up, so that tiny images last through all stages.
     """
 
     def __init__(self, inputs: int, outputs: int, ceil: bool) -> None:
@@ -54,12 +54,12 @@ class Stage(nn.Module):
 
 
 class ResNetSmall(Backbone):
-    """A stem, three stages (four for larger pictures), and the mean of each channel.
+    """A stem, three stages (four for larger images), and the mean of each channel.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
-        halvings: How often the stem halves the picture before anything else.
+        channels: Channels of the image.
+        halvings: How often the stem halves the image before anything else.
         widths: Channels after each stage.
         ceil: Whether stages round odd sides up.
     """
@@ -82,11 +82,11 @@ class ResNetSmall(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], width: int = 32) -> Backbone:
-    """The network for pictures of about this size, from 8x8 on; those above 64 pixels are halved first.
+    """The network for images of about this size, from 8x8 on; those above 64 pixels are halved first.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         width: Channels of the first stage; the last has eight times as many.
     """

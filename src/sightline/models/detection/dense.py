@@ -42,7 +42,7 @@ class Dense(nn.Module):
         """(B, C, H, W) normalized images to (B, A, outputs) by branch, and anchor points "places" (1, A, 3).
 
         Args:
-            x: Pictures.
+            x: Images.
             wanted: Branches, and names in `finest`, that are needed; None for all.
         """
         maps = self.neck(self.backbone.maps(x))

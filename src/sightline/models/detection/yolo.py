@@ -177,7 +177,7 @@ def forward(
 
     Args:
         net: See `network`.
-        pictures: Normalised.
+        images: Normalised.
         settings: `nms`.
         more: What is read beside boxes and scores.
 

@@ -135,7 +135,7 @@ def cut(prototypes: Tensor, weights: Tensor, detections: Instances) -> Bitmaps:
     Args:
         prototypes: (B, P, h, w).
         weights: (M, P) coefficients of M objects.
-        detections: The objects; their boxes in pixels, `sizes` of the pictures.
+        detections: The objects; their boxes in pixels, `sizes` of the images.
 
     Returns:
         M masks; one of which no pixel is sure enough is empty.

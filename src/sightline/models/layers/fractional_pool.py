@@ -10,7 +10,7 @@ from torch import Tensor, nn
 class FractionalPool(nn.Module):
     """Fractional max pooling over 2x2 windows; training draws new windows for each image.
 
-    At inference the windows are spread evenly, so that equal pictures give equal outputs.
+    At inference the windows are spread evenly, so that equal images give equal outputs.
 
     Source: Graham, Fractional max-pooling, 2014. torch's layer draws the places.
 

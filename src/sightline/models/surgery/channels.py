@@ -108,7 +108,7 @@ def channels_of(network: nn.Module, run: Callable[[], Any]) -> Channels:
 
     Args:
         network: Any network.
-        run: Runs it on pictures, as often and in such modes as matter; gives all that comes out.
+        run: Runs it on images, as often and in such modes as matter; gives all that comes out.
     """
     channels = Channels()
     with torch.no_grad(), _marked(network) as layers:

@@ -37,7 +37,7 @@ class Pruned:
         share: Of the channels that was asked for.
         channels: Before and after, of all layers that could be made narrower.
         parameters: Before and after.
-        macs: Multiply-adds of convolutions and matrix products for one picture, before and after.
+        macs: Multiply-adds of convolutions and matrix products for one image, before and after.
     """
 
     share: float
@@ -112,7 +112,7 @@ def _run(model: Model, images: Tensor, training: bool) -> Any:
 
 
 def _costs(model: Model, images: Tensor) -> tuple[int, int]:
-    """(parameters, multiply-adds of one picture)."""
+    """(parameters, multiply-adds of one image)."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(images[:1])
     return sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2

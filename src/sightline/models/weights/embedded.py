@@ -39,9 +39,9 @@ class WeightsCard:
         bytes: Its size.
         license: Licence of the weights.
         source: Who trained and converted them.
-        trained_on: The pictures, and their licence.
+        trained_on: The images, and their licence.
         top1: Share of the ImageNet validation images that are named right, as published.
-        mean: Per channel, of pictures in [0, 1], what the network was trained with.
+        mean: Per channel, of images in [0, 1], what the network was trained with.
         std: Likewise.
     """
 

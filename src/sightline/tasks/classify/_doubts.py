@@ -19,7 +19,7 @@ TIE = 1e-9
 def doubts(
     prediction: Label, truth: Label, ids: Sequence[str], names: Sequence[str], trained: Collection[str]
 ) -> list[Finding]:
-    """Labels that are probably wrong: those of pictures that the network has not seen in training first.
+    """Labels that are probably wrong: those of images that the network has not seen in training first.
 
     The two kinds are counted apart, since a network is too sure of what it was trained on. Within each the
     largest margin, by which the other class is likelier than the label, comes first. Where an image may have

@@ -63,7 +63,7 @@ class Classify(Task):
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """Majority, and a linear model on small pictures."""
+        """Majority, and a linear model on small images."""
         return baselines(len(self.info.classes or ()))
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:

@@ -108,7 +108,7 @@ def _against(
 def _named(
     boxes: Instances, corners: Tensor, rows: Array, ids: Sequence[str], names: Sequence[str]
 ) -> list[str]:
-    """Picture, class and corners of some boxes, as the check of boxes names them."""
+    """Image, class and corners of some boxes, as the check of boxes names them."""
     images, labels = boxes.image[rows].tolist(), boxes.labels[rows].tolist()
     return [
         f"{ids[i]}: {names[k]} {' '.join(f'{v:g}' for v in box)}"

@@ -128,7 +128,7 @@ def _examples(
 def _detect(
     image: Images, windows: NDArray[np.float32], model: Any, trained_classes: Tensor, classes: int
 ) -> Instances:
-    """The best windows of one picture, neighbours suppressed."""
+    """The best windows of one image, neighbours suppressed."""
     chance = torch.from_numpy(model.predict_proba(window_features(cell_sums(image[None])[0], windows)))
     real = trained_classes < classes
     scores, place = chance[:, real].max(1)

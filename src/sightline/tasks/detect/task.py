@@ -37,7 +37,7 @@ class Detect(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """Bright squares and bars on a dark ground, in pictures of six times the size."""
+        """Bright squares and bars on a dark ground, in images of six times the size."""
         return tiny(CARD.truth, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:

@@ -49,8 +49,8 @@ def pasted(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Bitmaps:
 
     Args:
         masks: (M, S, S) in [0, 1].
-        boxes: (M, 4) in pixels of the picture, with an area.
-        size: Height and width of the picture.
+        boxes: (M, 4) in pixels of the image, with an area.
+        size: Height and width of the image.
     """
     values, where = masks.detach().float().cpu().numpy(), boxes.detach().cpu().double().numpy()
     parts = [grids.pasted(grid, box, size) for grid, box in zip(values, where, strict=True)]

@@ -118,7 +118,7 @@ def _places(places: Tensor) -> Tensor:
 
 
 def _sampled(levels: list[Tensor], points: Tensor, size: list[int]) -> Tensor:
-    """(n, D) maps at (n, 2) pixels x, y of a picture (height, width), bilinear."""
+    """(n, D) maps at (n, 2) pixels x, y of an image (height, width), bilinear."""
     grid = (points / torch.tensor(size[::-1]) * 2 - 1)[None, None].float()
     parts = [
         F.grid_sample(m[None].float(), grid, padding_mode="border", align_corners=False)[0, :, 0]

@@ -35,9 +35,9 @@ class Way:
     """The parameters.
 
     Attributes:
-        side: What objects are: bright, dark, or what takes the smaller part of each picture.
+        side: What objects are: bright, dark, or what takes the smaller part of each image.
         power: Of grey levels in [0, 1] before the threshold is found; below 1 keeps faint objects.
-        smooth: Width in pixels of the Gaussian over the picture, and of that over distances, at least 1.
+        smooth: Width in pixels of the Gaussian over the image, and of that over distances, at least 1.
         local: Width in pixels of the Gaussian whose mean objects must exceed too, which parts those that lie
             close; 0 for none.
         neck: Parts are one object where the passage between them is wider than this share of the thinner
@@ -55,7 +55,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Hills:
-    """A picture as hills of distance to the background.
+    """An image as hills of distance to the background.
 
     Attributes:
         hill: (H, W) number of the hill that each pixel lies on, from 1; 0 is background.
@@ -88,7 +88,7 @@ def hills(picture: Picture, way: Way) -> Hills:
 
 
 def _inner(picture: Picture) -> tuple[slice, slice]:
-    """The picture within its frame of padding, if it has one."""
+    """The image within its frame of padding, if it has one."""
     grey = (picture == PAD_GREY).all(2)
     slices = []
     for axis in (1, 0):
@@ -194,7 +194,7 @@ def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
     """The parameters by which most objects are found: one after the other, those before held fixed.
 
     Args:
-        pictures: (H, W, C) uint8.
+        images: (H, W, C) uint8.
         truths: (H, W) numbers of the true objects, as `objects` gives them.
     """
     areas = np.concatenate([np.bincount(t.ravel())[1:] for t in truths])
@@ -220,7 +220,7 @@ def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
 def _f1(
     way: Way, pictures: Sequence[Picture], truths: Sequence[Labels], cache: dict[Way, list[Hills]]
 ) -> float:
-    """F1 of objects over all pictures, mean over `FITS`."""
+    """F1 of objects over all images, mean over `FITS`."""
     base = replace(way, neck=Way.neck, least=Way.least)
     if base not in cache:
         cache[base] = [hills(picture, base) for picture in pictures]

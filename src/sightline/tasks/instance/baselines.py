@@ -113,7 +113,7 @@ def _numbered(truth: Outlines) -> Labels:
 
 
 def _found(image: Images, way: Way, label: int) -> Outlines:
-    """The objects of one picture; the further they stand out from the threshold, the surer."""
+    """The objects of one image; the further they stand out from the threshold, the surer."""
     basins = hills(image, way)
     numbers = objects(basins, way)
     count = int(numbers.max())

@@ -45,7 +45,7 @@ class Prompt:
     """What is asked for; each point and each box means one object.
 
     Attributes:
-        points: (P, 2) float32 x, y in pixels of the stored picture.
+        points: (P, 2) float32 x, y in pixels of the stored image.
         boxes: (B, 4) float32 x1, y1, x2, y2, likewise.
     """
 
@@ -148,7 +148,7 @@ class Sam:
             points first; the score is the IoU that the network expects of the mask, cut to [0, 1].
 
         Raises:
-            UsageError: If there is no prompt, or one lies outside the picture.
+            UsageError: If there is no prompt, or one lies outside the image.
         """
         prompt = Prompt(
             torch.zeros(0, 2) if points is None else points.float().reshape(-1, 2),
@@ -190,7 +190,7 @@ class Sam:
         return F.pad(tensor, (0, self.side - width, 0, self.side - height))[None].to(self.device)
 
     def _full(self, logits: Tensor, inner: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
-        """(H, W) bool: a low mask, enlarged to the network's picture, cut, and brought to the stored one."""
+        """(H, W) bool: a low mask, enlarged to the network's image, cut, and brought to the stored one."""
         large = F.interpolate(logits[None, None].float(), (self.side, self.side), mode="bilinear")
         large = F.interpolate(large[..., : inner[0], : inner[1]], size, mode="bilinear")
         return np.asarray((large[0, 0] > 0).cpu().numpy())
@@ -208,7 +208,7 @@ def _reachable(weights: str) -> AbstractContextManager[None]:
 
 
 def _check(prompt: Prompt, height: int, width: int) -> None:
-    """Refuse what lies outside the picture, which the network would answer all the same."""
+    """Refuse what lies outside the image, which the network would answer all the same."""
     if not prompt.names:
         raise UsageError(f"A prompt is needed: points or boxes. With --prompt: {EXAMPLE}")
     x, y = prompt.points.unbind(1)
@@ -222,7 +222,7 @@ def _check(prompt: Prompt, height: int, width: int) -> None:
 
 
 class SamPredictor:
-    """Answers one prompt on every picture; what a command needs of a predictor.
+    """Answers one prompt on every image; what a command needs of a predictor.
 
     Attributes:
         settings: As those of a trained model; the classes are the prompts, in words.
@@ -247,7 +247,7 @@ class SamPredictor:
         self.task: Task = Instance(info, InstanceOptions())
 
     def outcome(self, name: str, image: NDArray[np.uint8]) -> Outcome:
-        """What comes of one picture (H, W, C) uint8; a prompt outside of it is its error."""
+        """What comes of one image (H, W, C) uint8; a prompt outside of it is its error."""
         try:
             outlines = self.sam.prompted(image, self.prompt.points, self.prompt.boxes)
         except UsageError as error:

@@ -43,7 +43,7 @@ class Instance(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """A bright square and a bright disc on a dark ground, in pictures of six times the size."""
+        """A bright square and a bright disc on a dark ground, in images of six times the size."""
         return tiny(CARD.truth, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:

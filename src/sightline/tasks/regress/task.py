@@ -43,7 +43,7 @@ class Regress(Task):
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """Mean, and a linear model on small pictures."""
+        """Mean, and a linear model on small images."""
         return baselines()
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
@@ -62,7 +62,7 @@ class Regress(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """Prediction against truth for each number, and the largest errors as pictures."""
+        """Prediction against truth for each number, and the largest errors as images."""
         items: list[Exhibit] = []
         for m, name in enumerate(self.info.outputs):
             pairs = list(zip(truth.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))

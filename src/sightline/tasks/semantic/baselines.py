@@ -54,7 +54,7 @@ def baselines(classes: int) -> list[Baseline]:
 
 
 def _place(truth: Masks) -> Callable[[Any], Masks]:
-    """The commonest class of each pixel; where none is known, that of the whole picture."""
+    """The commonest class of each pixel; where none is known, that of the whole image."""
     height, width = (int(v) for v in truth.sizes.max(0).values) if len(truth) else (1, 1)
     counts: dict[int, NDArray[np.int64]] = {}
     for i in range(len(truth)):
@@ -72,7 +72,7 @@ def _place(truth: Masks) -> Callable[[Any], Masks]:
 
 
 def _known(truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Number of each picture, and places of pixels with a class: PIXELS over all pictures."""
+    """Number of each image, and places of pixels with a class: PIXELS over all images."""
     rng = np.random.default_rng(0)
     each = max(50, PIXELS // max(1, len(truth)))
     for i in range(len(truth)):

@@ -42,7 +42,7 @@ class Semantic(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """A bright square and a red bar on a dark ground, in pictures of four times the size."""
+        """A bright square and a red bar on a dark ground, in images of four times the size."""
         return tiny(CARD.truth, n, 4 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:

@@ -60,7 +60,7 @@ class SSD(TorchvisionDetector):
         """Settings that follow from the data and the options.
 
         Raises:
-            UsageError: If changes of size from batch to batch can make pictures too small for the network.
+            UsageError: If changes of size from batch to batch can make images too small for the network.
         """
         settings = super().settings_for(info, options)
         least = LEAST.get(settings["variant"], 0)

@@ -119,7 +119,7 @@ class Yolo1(Model):
 
         Returns:
             "cells" (B, 7, 7, 10 + K), row by row: for each of the two boxes x and y of the centre within
-            the cell, in cells, the square roots of width and height as shares of the picture, and the
+            the cell, in cells, the square roots of width and height as shares of the image, and the
             confidence; then the score of each class.
         """
         outputs: Tensor = self.network(self.normalise(images))
@@ -170,7 +170,7 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
     Args:
         cells: (B, S, S, 5 * boxes + K) float32, see `Yolo1.forward`.
         truth: The objects.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the images in pixels.
     """
     images, grid = cells.shape[:2]
     truth = truth.only(_largest(truth, grid, size))
@@ -219,7 +219,7 @@ def _said(cells: Tensor) -> Tensor:
 
 
 def _boxes(cells: Tensor) -> Tensor:
-    """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the picture."""
+    """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the image."""
     grid = cells.shape[1]
     predicted = _said(cells)
     steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
@@ -243,7 +243,7 @@ def _full(channels: int) -> nn.Sequential:
 
 
 def _small(channels: int, size: tuple[int, int]) -> nn.Sequential:
-    """Six layers with batch norm, of which as many halve the picture as leave 7 pixels of its short side."""
+    """Six layers with batch norm, of which as many halve the image as leave 7 pixels of its short side."""
     layers: list[nn.Module] = []
     left = min(size)
     for outputs in _SMALL:

@@ -235,7 +235,7 @@ class Mask2Former(Model):
 
 
 def _enlarged(logits: Tensor, size: list[int]) -> tuple[Bitmaps, Tensor]:
-    """Masks (Q, h, w) at the size of the picture, and (Q,) the mean chance of their pixels; 0 if none."""
+    """Masks (Q, h, w) at the size of the image, and (Q,) the mean chance of their pixels; 0 if none."""
     parts, sure = [Bitmaps.of([])], [logits.new_zeros(0)]
     step = max(1, AT_ONCE // (logits.shape[1] * logits.shape[2] * STRIDE**2))
     for some in logits.split(step):  # type: ignore[no-untyped-call]

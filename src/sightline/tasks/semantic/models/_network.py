@@ -189,16 +189,16 @@ def enlarged(maps: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
 
 
 def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> None:
-    """One empty picture through a network, so that a misfit is an error in words, and now.
+    """One empty image through a network, so that a misfit is an error in words, and now.
 
     Args:
         net: The network.
-        channels: Channels of the pictures.
+        channels: Channels of the images.
         size: Their (height, width).
         what: The network, in words.
 
     Raises:
-        UsageError: If it cannot take such pictures.
+        UsageError: If it cannot take such images.
     """
     picture = padded(torch.zeros(1, channels, *size), 32)
     training = net.training

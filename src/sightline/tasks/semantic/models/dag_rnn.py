@@ -109,7 +109,7 @@ class Local(nn.Sequential):
     """A small network that sees 55 x 55 pixels for each place, at stride 8.
 
     Args:
-        channels: Channels of the pictures.
+        channels: Channels of the images.
     """
 
     levels = ((WIDTH, STRIDE),)

@@ -82,7 +82,7 @@ class Mask2Former(TransformersSegmenter):
         return super().settings_for(info, options)
 
     def config(self, variant: HubVariant) -> dict[str, Any]:
-        """With the channels of the pictures."""
+        """With the channels of the images."""
         body = {**variant.config["backbone_config"], "num_channels": self.settings["channels"]}
         return {**variant.config, "backbone_config": body}
 
@@ -126,7 +126,7 @@ class Mask2Former(TransformersSegmenter):
     ) -> dict[str, Tensor]:
         """{"loss": the sum over all layers, "class", "mask" and "dice" of the last}; section 3.3.
 
-        Each class of a picture is one mask. At pixels without a class all masks are taken for right, so that
+        Each class of an image is one mask. At pixels without a class all masks are taken for right, so that
         nothing is learnt there; the authors' program counts them as ground.
         """
         raw = self._raw(batch.images) if outputs is None else outputs

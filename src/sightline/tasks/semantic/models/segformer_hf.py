@@ -57,7 +57,7 @@ class SegFormer(TransformersSegmenter):
     }
 
     def config(self, variant: HubVariant) -> dict[str, Any]:
-        """With the channels of the pictures."""
+        """With the channels of the images."""
         return {"num_channels": self.settings["channels"], **variant.config}
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:

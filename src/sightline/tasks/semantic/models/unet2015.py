@@ -53,7 +53,7 @@ class UNetVariant:
 
     Attributes:
         widths: Channels at each depth.
-        padded: Whether convolutions are padded with zeros, rather than the picture mirrored outwards.
+        padded: Whether convolutions are padded with zeros, rather than the image mirrored outwards.
     """
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
@@ -108,7 +108,7 @@ class UNet(nn.Module):
     Without padding, sides of n pixels become n - 184, and n - 12 must be a multiple of 16, n at least 188.
 
     Args:
-        channels: Channels of the pictures.
+        channels: Channels of the images.
         classes: Scores for each pixel.
         widths: Channels at each depth.
         padded: Whether convolutions are padded; sides must be multiples of 16 then, and stay as they are.
@@ -157,7 +157,7 @@ class UNet(nn.Module):
 
 
 class UNet2015(SegmentationModel):
-    """U-Net on pictures of any size."""
+    """U-Net on images of any size."""
 
     card: ClassVar[ModelCard] = CARD
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
@@ -184,14 +184,14 @@ class UNet2015(SegmentationModel):
         return base.LibraryNetwork(net, "down", still=False)
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Scores at each pixel; without padding, of the picture mirrored outwards (figure 2)."""
+        """Scores at each pixel; without padding, of the image mirrored outwards (figure 2)."""
         if not self._padded:
             pixels = mirrored(pixels)
         return {"logits": self.network.net(pixels)}
 
 
 def mirrored(pixels: Tensor) -> Tensor:
-    """Pictures mirrored at their sides as far as the unpadded network looks.
+    """Images mirrored at their sides as far as the unpadded network looks.
 
     Args:
         pixels: (B, C, H, W).
