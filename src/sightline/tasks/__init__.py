@@ -16,14 +16,14 @@ TASKS = Folder(__name__, "task")
 
 
 def task_type(name: str) -> type[Task]:
-    """The Task class of a task's folder."""
+    """The Task class of a task."""
 
     task_class: type[Task] = importlib.import_module(f"{TASKS.load(name).__name__}.task").TASK
     return task_class
 
 
 def task_from(card: Mapping[str, Any]) -> Task:
-    """The task as a run stored it: in run.json, and in model.json."""
+    """The task from its stored record in run.json or model.json."""
     from sightline.core.dataset import Classes
     from sightline.core.task import DataInfo
 

@@ -75,7 +75,7 @@ def _logistic(
 
 
 def _nearest(features: Any, truth: Label, classes: int) -> Callable[[Any], Label]:
-    """The mean truth of the nearest training images by cosine."""
+    """k nearest neighbors by cosine: the mean target of the nearest training images."""
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
     present = truth.present(classes).double()
 

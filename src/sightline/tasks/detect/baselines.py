@@ -42,7 +42,7 @@ def baselines(classes: int) -> list[Baseline]:
 
 
 def _commonest(truth: Instances, classes: int) -> Callable[[Any], Instances]:
-    """For each class the box that meets one of that class, at IoU 0.5, in most images."""
+    """For each class, the box that matches objects of that class, at IoU 0.5, in most images."""
     size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
     boxes, labels, scores = [], [], []
     for k in range(classes):
@@ -78,7 +78,7 @@ def _crowd(truth: Instances) -> Tensor:
 
 
 def _windows(images: Images, truth: Instances, classes: int) -> Callable[[Images], Instances]:
-    """A linear model tells each class, and background, from a window's features."""
+    """Linear classifier of window features: each class and background."""
     truth = truth.only(~_crowd(truth) & (truth.area() > 0))
     if not len(truth.boxes):
         return _commonest(truth, classes)
@@ -95,7 +95,7 @@ def _windows(images: Images, truth: Instances, classes: int) -> Callable[[Images
 
 
 def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
-    """(S, 2) widths and heights: for each class those of the boxes at evenly spaced quantiles of area."""
+    """(S, 2) widths and heights of windows: for each class, box shapes at evenly spaced quantiles of area."""
     sides_by_class = []
     for k in range(classes):
         sides = (truth.boxes[:, 2:] - truth.boxes[:, :2])[truth.labels == k]
@@ -109,7 +109,7 @@ def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
 def _examples(
     images: Images, truth: Instances, windows: NDArray[np.float32], classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features and class of the true boxes, of windows that fit one well, and of background."""
+    """Training samples: features and class of target boxes, of windows that fit one, and of background."""
     rng, each = np.random.default_rng(0), max(20, EXAMPLES // len(images))
     features, labels = [], []
     for i, image in enumerate(images):
@@ -128,7 +128,7 @@ def _examples(
 def _detect(
     image: Images, windows: NDArray[np.float32], model: Any, trained_classes: Tensor, classes: int
 ) -> Instances:
-    """The best windows of one image, neighbours suppressed."""
+    """Detections of one image: the best windows after NMS."""
     chance = torch.from_numpy(model.predict_proba(window_features(cell_sums(image[None])[0], windows)))
     real = trained_classes < classes
     scores, place = chance[:, real].max(1)

@@ -39,7 +39,7 @@ def _mean(images: Any, truth: Number) -> Callable[[Any], Number]:
 
 
 def _ridge(images: Any, truth: Number, features: Callable[[Any], Any]) -> Callable[[Any], Number]:
-    """Ridge regression on standardized features, its penalty by leaving one out."""
+    """Ridge regression on standardized features, with its penalty by leave-one-out."""
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
     model.fit(features(images), truth.value.double().numpy())
 
@@ -51,7 +51,7 @@ def _ridge(images: Any, truth: Number, features: Callable[[Any], Any]) -> Callab
 
 
 def _nearest(features: Any, truth: Number) -> Callable[[Any], Number]:
-    """The mean truth of the nearest training images by cosine."""
+    """k nearest neighbors by cosine: the mean target of the nearest training images."""
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
 
     def predict(new: Any) -> Number:

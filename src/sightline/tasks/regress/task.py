@@ -27,7 +27,7 @@ SHOWN = 12
 
 
 class Regress(Task):
-    """Which numbers belong to an image."""
+    """Image regression: numbers of an image."""
 
     card = CARD
     Options: ClassVar[type] = RegressOptions
@@ -47,7 +47,7 @@ class Regress(Task):
         return baselines()
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """The standard changes, then mixup where asked for."""
+        """Standard augmentation, then mixup if requested."""
         del strength, progress
         return chain(standard, mixup(self.options.mixup) if self.options.mixup else None)
 
@@ -62,7 +62,7 @@ class Regress(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """Prediction against truth for each number, and the largest errors as images."""
+        """Predictions against targets for each number, and the images with the largest errors."""
         items: list[Exhibit] = []
         for m, name in enumerate(self.info.outputs):
             pairs = list(zip(truth.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))

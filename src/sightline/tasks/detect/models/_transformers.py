@@ -197,7 +197,7 @@ class TransformersDetector(Model):
 
 
 def _goal(raw: Mapping[str, Tensor], noise: Any) -> dict[str, Any]:
-    """Outputs as the library's criterion wants them: last layer, other layers, denoising."""
+    """Outputs in the layout of the library's criterion: last layer, other layers, denoising."""
     start = noise["dn_num_split"][0] if noise else 0
     layers = _layers(raw, slice(start, None))
     first = {"logits": raw["first_logits"], "pred_boxes": raw["first_boxes"].clamp(0, 1)}
@@ -237,7 +237,7 @@ def _library(model: str) -> Any:
 
 
 def _mend(net: Any) -> None:
-    """Make a fresh network one that can be trained."""
+    """Fix the initial weights of a fresh network so that it can be trained."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):  # the library draws RT-DETR's scales around 0
             nn.init.ones_(module.weight)
@@ -248,7 +248,7 @@ def _mend(net: Any) -> None:
 
 
 def _fetch(kind: Any, variant: DetrVariant) -> Callable[[], Tensors] | None:
-    """How to get the published tensors."""
+    """A function that downloads the published tensors."""
 
     def fetch() -> Tensors:
         with patient(variant.hub):

@@ -30,7 +30,7 @@ def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
 
 
 class FCOS(TorchvisionDetector):
-    """FCOS. Its anchors are squares as large as the stride; only their centres count."""
+    """FCOS. Its anchors are squares as large as the stride; only their centers count."""
 
     card: ClassVar[ModelCard] = CARD
     variants: ClassVar[Mapping[str, DetectorVariant]] = {

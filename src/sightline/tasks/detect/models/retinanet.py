@@ -48,7 +48,7 @@ class RetinaNet(TorchvisionDetector):
         return boxes, raw["cls_logits"].sigmoid()
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
-        """Focal loss (equation 5) and the overlap of boxes with their objects."""
+        """Focal loss (equation 5) and box regression loss."""
         terms = net.compute_loss(truths, raw, [place.anchors] * len(truths))
         return {"class": terms["classification"], "box": terms["bbox_regression"]}
 

@@ -82,7 +82,7 @@ class SSD(TorchvisionDetector):
         return boxes, F.softmax(raw["cls_logits"], 2)[:, :, 1:]
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
-        """Equations 1 to 3 of the paper with its hard negatives: an image without objects adds nothing."""
+        """Equations 1 to 3 of the paper with hard negative mining: an image without objects adds nothing."""
         matches = [
             net.proposal_matcher(box_iou(t["boxes"], place.anchors))
             if len(t["boxes"])

@@ -115,7 +115,7 @@ class Yolo1(Model):
         }
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What each cell says.
+        """Outputs of each cell.
 
         Returns:
             "cells" (B, 7, 7, 10 + K), row by row: for each of the two boxes x and y of the centre within
@@ -126,7 +126,7 @@ class Yolo1(Model):
         return {"cells": outputs.view(len(outputs), GRID, GRID, -1)}
 
     def backbone(self) -> nn.Module:
-        """The whole network; `--freeze` holds its convolutional layers."""
+        """The whole network; `--freeze` freezes its convolutional layers."""
         return self.network
 
     @classmethod
@@ -144,7 +144,7 @@ class Yolo1(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """Those above `conf`, suppressed, best first."""
+        """Detections above `conf` after NMS, best first."""
         return postprocess.select(answer, settings)[0]
 
     def loss(
@@ -200,7 +200,9 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
 
 
 def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
-    """(M,) which objects are the largest whose centre lies in their cell; groups and empty boxes are not."""
+    """(M,) bool: the largest object of each cell that contains its center; crowds and empty boxes are left
+    out.
+    """
     real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
     if truth.crowd is not None:
         real = real & ~truth.crowd
@@ -214,12 +216,12 @@ def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
 
 
 def _said(cells: Tensor) -> Tensor:
-    """(..., 5 * boxes + K) to (..., boxes, 5): what is said of each box."""
+    """Reshape (..., 5 * boxes + K) to (..., boxes, 5): the outputs of each box."""
     return cells[..., : 5 * BOXES].reshape(*cells.shape[:-1], BOXES, 5)
 
 
 def _boxes(cells: Tensor) -> Tensor:
-    """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the image."""
+    """(B, S, S, boxes, 4) xyxy relative to the image."""
     grid = cells.shape[1]
     predicted = _said(cells)
     steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
@@ -243,7 +245,7 @@ def _full(channels: int) -> nn.Sequential:
 
 
 def _small(channels: int, size: tuple[int, int]) -> nn.Sequential:
-    """Six layers with batch norm, of which as many halve the image as leave 7 pixels of its short side."""
+    """Six layers with batch norm; strides are chosen so that 7 pixels remain of the short side."""
     layers: list[nn.Module] = []
     left = min(size)
     for outputs in _SMALL:

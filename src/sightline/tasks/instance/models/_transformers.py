@@ -27,7 +27,9 @@ def library(what: str) -> Any:
 
 
 def fetch(kind: Any, hub: str) -> Callable[[], Tensors] | None:
-    """How to get the published tensors of a network of class `kind`; None where there are none."""
+    """A function that downloads the published tensors of a network of class `kind`; None if there are
+    none.
+    """
 
     def tensors() -> Tensors:
         with patient(hub):

@@ -177,19 +177,19 @@ def truth(batch: Batch) -> Tensor:
 
 
 def padded(pixels: Tensor, multiple: int, value: float = 0.0) -> Tensor:
-    """Maps (..., H, W) with a value at the right and below, where their sides are no multiples."""
+    """Pad maps (..., H, W) with a value at the right and bottom to a multiple."""
     height, width = pixels.shape[-2:]
     right, below = -width % multiple, -height % multiple
     return F.pad(pixels, (0, right, 0, below), value=value) if right or below else pixels
 
 
 def enlarged(maps: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
-    """Maps (B, K, h, w) brought to (B, K, *size) by bilinear interpolation."""
+    """Bilinear upsampling of maps (B, K, h, w) to (B, K, *size)."""
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> None:
-    """One empty image through a network, so that a misfit is an error in words, and now.
+    """Run one empty image through a network: a misfit becomes an error in words.
 
     Args:
         net: The network.
@@ -215,6 +215,8 @@ def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> 
 
 
 def _balanced(info: DataInfo) -> list[float]:
-    """Weights in inverse proportion to the pixels of each class, 1 on average over pixels; unseen ones 1."""
+    """Class weights in inverse proportion to pixel counts, 1 on average over pixels; missing classes get
+    1.
+    """
     class_count = sum(c > 0 for c in info.counts)
     return [sum(info.counts) / (class_count * c) if c else 1.0 for c in info.counts]

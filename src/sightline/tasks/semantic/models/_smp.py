@@ -98,7 +98,7 @@ class EncoderDecoder(SegmentationModel):
 
 
 def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) -> Backbone:
-    """Put installed or timm's published weights into an encoder; the network that they came with."""
+    """Load installed or published weights into an encoder; returns the network that they came with."""
     from sightline.models.backbones import _timm  # slow to import
 
     info: Any = body.feature_info
@@ -111,7 +111,7 @@ def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) ->
 
 
 def _without(name: str) -> str:
-    """Why published weights need not be tried for, or ""."""
+    """Reason for not trying to get published weights, or ""."""
     from sightline.models.backbones import _timm
 
     return "" if _timm.published(name) else "timm lists none"

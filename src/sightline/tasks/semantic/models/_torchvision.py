@@ -64,7 +64,7 @@ class TorchvisionSegmenter(SegmentationModel):
 
 
 def _fetch(variant: SegmenterVariant) -> Callable[[], base.Tensors] | None:
-    """How to get the published tensors."""
+    """A function that downloads the published tensors."""
     if variant.weights is None:
         return None
     return lambda: variant.build(weights=variant.weights, progress=False).state_dict()

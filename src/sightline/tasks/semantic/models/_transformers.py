@@ -78,7 +78,7 @@ def _library(model: str) -> Any:
 
 
 def _fetch(kind: Any, variant: HubVariant) -> Callable[[], base.Tensors] | None:
-    """How to get the published tensors."""
+    """A function that downloads the published tensors."""
 
     def fetch() -> base.Tensors:
         with patient(variant.hub):

@@ -46,7 +46,7 @@ north-east."""
 
 
 class Sweep(nn.Module):
-    """States of all places of a map, from four sweeps over it.
+    """Recurrent layer: states of all positions of a map, from four sweeps.
 
     In each direction d the state of place v is h = relu(U_d x + b_d + W_d (sum of the states of the three
     neighbours from which v is reached: beside, above or below, and across)). Places of one anti-diagonal
@@ -92,7 +92,9 @@ class Sweep(nn.Module):
 
 
 def _skewed(maps: Tensor) -> Tensor:
-    """(..., H, W) to (..., H, H + W - 1): row i moved i places to the right, zeros around."""
+    """Skew (..., H, W) to (..., H, H + W - 1): row i is shifted i positions to the right, padded with
+    zeros.
+    """
     height, width = maps.shape[-2:]
     flat = F.pad(maps, (0, height)).flatten(-2)
     return flat[..., : height * (height + width - 1)].reshape(*maps.shape[:-1], height + width - 1)
@@ -106,7 +108,7 @@ def _straight(maps: Tensor, width: int) -> Tensor:
 
 
 class Local(nn.Sequential):
-    """A small network that sees 55 x 55 pixels for each place, at stride 8.
+    """Small backbone with a receptive field of 55 x 55 pixels, at stride 8.
 
     Args:
         channels: Channels of the images.
@@ -130,7 +132,7 @@ class Local(nn.Sequential):
 
 
 class Labeller(nn.Module):
-    """Local features, sweeps, scores.
+    """Backbone, sweeps, class scores.
 
     Args:
         body: A `zoo.Pyramid` whose finest map has stride 8.
@@ -172,14 +174,14 @@ def _tent(side: int) -> Tensor:
 
 
 class DAGRNN(SegmentationModel):
-    """The labeller on a small network of our own, or on any that `zoo.pyramid` knows."""
+    """DAG-RNN on our small backbone, or on any network of `registry.pyramid`."""
 
     card: ClassVar[ModelCard] = CARD
     own: ClassVar[str | None] = "own"
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
 
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
-        """The labeller, with published weights of its backbone where they are wanted."""
+        """Build the network, with published weights of its backbone if requested."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         body: Any
         if name == self.own:

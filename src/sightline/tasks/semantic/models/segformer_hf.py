@@ -61,7 +61,7 @@ class SegFormer(TransformersSegmenter):
         return {"num_channels": self.settings["channels"], **variant.config}
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Scores at a quarter of the size, enlarged."""
+        """Scores at a quarter of the size, upsampled."""
         scores: Tensor = self.network.net(pixel_values=pixels).logits
         return {"logits": enlarged(scores, pixels.shape[2:])}
 

@@ -80,7 +80,7 @@ class Double(nn.Sequential):
 
 
 class Doubled(nn.Module):
-    """A map of twice the size and half the channels.
+    """Upsampling by 2 with half the channels.
 
     Args:
         inputs: Channels that come in.
@@ -184,14 +184,14 @@ class UNet2015(SegmentationModel):
         return base.LibraryNetwork(net, "down", still=False)
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Scores at each pixel; without padding, of the image mirrored outwards (figure 2)."""
+        """Scores at each pixel; without padding, of the reflected image (figure 2)."""
         if not self._padded:
             pixels = mirrored(pixels)
         return {"logits": self.network.net(pixels)}
 
 
 def mirrored(pixels: Tensor) -> Tensor:
-    """Images mirrored at their sides as far as the unpadded network looks.
+    """Reflection padding by the margin of the unpadded network.
 
     Args:
         pixels: (B, C, H, W).
@@ -210,7 +210,7 @@ def mirrored(pixels: Tensor) -> Tensor:
 
 
 def _centre(beside: Tensor, x: Tensor) -> Tensor:
-    """The middle of a map, as large as another one."""
+    """Center crop of a map to the size of another one."""
     top, left = ((beside.shape[d] - x.shape[d]) // 2 for d in (2, 3))
     return beside[:, :, top : top + x.shape[2], left : left + x.shape[3]]
 
