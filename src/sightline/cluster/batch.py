@@ -20,15 +20,15 @@ Block = list[dict[str, Any]]
 
 
 class Worker(Protocol):
-    """Lives in a process of the cluster; made once, then called for each block."""
+    """Worker interface: created once in a process of the cluster, then called for each block."""
 
     def __call__(self, block: Block) -> dict[str, Any]:
-        """What came of a block: fields that Arrow can hold, alike for all blocks."""
+        """Result of a block: fields that Arrow can store, the same for all blocks."""
         ...
 
 
 class _Ledger:
-    """Says how often each block was begun: Ray itself gives one out for ever, whatever it does to workers."""
+    """Counts how often each block was started: Ray itself would retry a block for ever."""
 
     def __init__(self) -> None:
         self._begun = Counter[int]()
@@ -39,7 +39,7 @@ class _Ledger:
 
 
 class _Host:
-    """The worker inside an actor of Ray."""
+    """Ray actor that holds the worker."""
 
     def __init__(
         self, make: Callable[..., Worker], shared: list[Any], settings: dict[str, Any], ledger: Any, most: int
@@ -65,7 +65,7 @@ def run(
     *,
     gpu: bool,
 ) -> Iterator[dict[str, Any]]:
-    """What came of each block, in the order in which they are done. Lost blocks are missing.
+    """Yield the result of each block, in the order of completion. Lost blocks are missing.
 
     Args:
         blocks: Inputs, as fields that Arrow can hold, alike for all.

@@ -38,7 +38,7 @@ class Inputs:
 
 
 def inputs_of(source: str | Sequence[str]) -> Inputs:
-    """The inputs that these sources stand for.
+    """Resolve sources to inputs.
 
     Raises:
         UsageError: If there are none, or tables are given with other sources, or an address cannot be opened.

@@ -28,7 +28,7 @@ _PIXELS = "SIGHTLINE_MAX_PIXELS"
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told besides the model.
+    """Settings of a worker besides the model.
 
     Attributes:
         device: cpu or cuda.
@@ -83,7 +83,7 @@ class Worker:
                          "seconds" in order.columns)  # fmt: skip
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
-        """Rows of all inputs of a block, as bytes; or why there are none."""
+        """Rows of all inputs of a block, as bytes; or the reason for their absence."""
         reply: dict[str, Any] = {"inputs": [entry["id"] for entry in block], "host": socket.gethostname(),
                                 "rows": b"", "failure": "", "unseen": []}  # fmt: skip
         try:

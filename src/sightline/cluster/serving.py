@@ -35,7 +35,7 @@ _LOOK = 0.1  # seconds between looks at a model that is being loaded
 
 @dataclass(frozen=True)
 class Door:
-    """Where requests come in.
+    """Address of the server.
 
     Attributes:
         host: Address that Ray's door listens at.
@@ -124,7 +124,7 @@ def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, door:
 
 
 def application(specs: Mapping[str, Spec], limits: Limits, token: str, origins: tuple[str, ...] = ()) -> App:
-    """The guarded application, for a replica: it counts as started when its models have predicted once."""
+    """The guarded application of a replica: ready when its models have predicted once."""
     set_up(sys.stderr)
     service = Service.of(specs, limits)
     guard = guarded(service, token, origins)
@@ -156,7 +156,7 @@ def _reason(library_serve: Any, error: Exception) -> str:
 
 
 def _answers(door: Door) -> None:
-    """Ask whether requests are answered where they should be: a cluster that served before has its own door.
+    """Check that requests are answered at the expected address: a reused cluster has its own proxy.
 
     Raises:
         UsageError: If they are not.

@@ -54,7 +54,7 @@ def is_table(source: str) -> bool:
 
 
 def opened(place: str) -> tuple[Any, str]:
-    """File system of pyarrow, and the path in it.
+    """pyarrow file system, and the path in it.
 
     Raises:
         UsageError: If the address cannot be opened, or the network is forbidden.
@@ -260,7 +260,8 @@ def _joined(folder: str, where: str) -> str:
 def pictures(
     at: str, group: int, column: str, rows: Sequence[int], at_once: int
 ) -> Iterator[list[tuple[int, bytes]]]:
-    """Bytes of some rows of a row group, up to `at_once` at a time; a row without any has none.
+    """Bytes of the images in some rows of a row group, up to `at_once` at a time; a row without an image has
+    none.
 
     Args:
         at: The table.

@@ -28,7 +28,7 @@ _NAMES = {1: "batches.meta.txt", 2: "fine_label_names.txt"}
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure with a file of class names beside the records; hardly without."""
+    """High if a file of class names lies beside the records; low without."""
     del options
     root = Path(source)
     if not root.is_dir() or not _record_files(root):
@@ -73,7 +73,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _record_files(root: Path) -> list[Path]:
-    """Files of records, training first; of one that is there packed and unpacked, the first."""
+    """Record files, training first; if a file exists compressed and uncompressed, the first one."""
     by_name: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
         if path.name.endswith(_ENDINGS):

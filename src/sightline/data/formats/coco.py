@@ -44,7 +44,7 @@ _SHARED = 0.5  # least intersection over union of a box and the one around its p
 
 @dataclass
 class _Found:
-    """What is gathered over all files of a data set.
+    """Annotations collected over all files of a data set.
 
     Attributes:
         into: Images and boxes, or objects with masks.
@@ -71,7 +71,7 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
     def compare(self, box: tuple[float, ...] | None, entry: dict[str, Any], where: str) -> None:
-        """Take note of a box that has little to do with the polygons beside it."""
+        """Note a box that does not fit the polygons beside it."""
         if box is None or "around" not in entry:
             return
         corners = entry["around"].reshape(2, -1, 2)
@@ -84,7 +84,7 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where a JSON file has the lists that make a COCO file."""
+    """High for a JSON file with the lists of a COCO file."""
     del options
     return 0.97 if _files(Path(source)) else 0.0
 
@@ -240,7 +240,7 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], content
 
 
 def _lacking(first: Any, masks: bool) -> str:
-    """What annotations have not, what they may be, and the way out."""
+    """Message about fields that annotations lack, and the way out."""
     entry = first if isinstance(first, dict) else {}
     lacks = "has a segmentation" if masks else "has a bbox of four numbers"
     given = "" if masks or "bbox" not in entry else f" (found {entry['bbox']!r:.60})"
@@ -282,7 +282,7 @@ def _object(
 
 
 def _without_masks(entry: dict[str, Any]) -> None:
-    """Corners around the polygons instead of these, which take much memory."""
+    """Replace polygons by their bounding boxes, because polygons take much memory."""
     if "segmentation" in entry:
         rings = [ring(v) for v in drawn] if isinstance(drawn := entry.pop("segmentation"), list) else []
         points = [p for p in rings if p is not None and len(p) > 2]
@@ -291,7 +291,7 @@ def _without_masks(entry: dict[str, Any]) -> None:
 
 
 def _with_packed_masks(entry: dict[str, Any]) -> None:
-    """Polygons as arrays: a tenth of the memory that lists of numbers take."""
+    """Convert polygons to arrays: a tenth of the memory of lists."""
     drawn = entry.get("segmentation")
     if isinstance(drawn, list):
         entry["segmentation"] = [

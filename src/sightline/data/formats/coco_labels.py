@@ -46,7 +46,7 @@ class _Rows:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where beginning and end of a file show categories of images, and nothing that has a place."""
+    """High if a file has categories of images, and nothing with a position."""
     return 0.98 if options.truth in (None, "label") and _files(Path(source)) else 0.0
 
 
@@ -128,7 +128,7 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
 
 
 def _grouped(dataset: Dataset, rows: _Rows) -> Dataset:
-    """The data set with the location of each image as its group, where all have one and they differ."""
+    """Use the location of each image as its group, if all have one and they differ."""
     places = dict(zip((path.name for path in rows.paths), rows.places, strict=True))
     if not all(rows.places) or len({*rows.places}) < 2 or len(places) < len(rows.paths):
         return dataset

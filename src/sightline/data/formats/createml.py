@@ -38,7 +38,7 @@ _LABEL = r'"annotations?"\s*:\s*(?:"|\[\s*(?:"|\{\s*"label"))'
 
 @dataclass(frozen=True)
 class _Picture:
-    """One entry: the image, its split, its boxes, and the labels without a place."""
+    """One entry: the image, its split, its boxes, and its labels without coordinates."""
 
     path: Path
     split: str
@@ -47,7 +47,7 @@ class _Picture:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON list of images with coordinates or labels."""
+    """High for a JSON list of images with coordinates or labels."""
     del options
     return 0.97 if _files(Path(source)) else 0.0
 
@@ -131,7 +131,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _like(path: Path) -> bool:
-    """Whether a file begins like CreateML's."""
+    """Whether a file starts like CreateML's."""
     text = glance(path)
     named = any(f'"{key}"' in text for key in _IMAGES)
     is_named = (

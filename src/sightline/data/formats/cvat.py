@@ -38,7 +38,7 @@ _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of an XML file whose root is <annotations>."""
+    """High for an XML file whose root is <annotations>."""
     del options
     return 0.97 if _file(Path(source)) is not None else 0.0
 
@@ -165,7 +165,7 @@ def _file(root: Path) -> Path | None:
 
 
 def _gather(image: Element, drawing: Drawing, counts: Counter[str]) -> None:
-    """Gather one image with all that is drawn in it; count what is not used."""
+    """Collect one image with all its shapes; count shapes that are not used."""
     name, size = image.get("name", ""), size_of(image.get("height"), image.get("width"))
     place = drawing.into.picture(_path(image, drawing.into.root), _split(image), size)
     for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):

@@ -43,13 +43,13 @@ _MOST = 200
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON file with a list of tasks, and of a folder with one such file."""
+    """High for a JSON file with a list of tasks, and for a folder with one such file."""
     del options
     return 0.98 if _file(Path(source)) is not None else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All tasks that are annotated, with the boxes of their first annotation (one marked ground truth first).
+    """Read all annotated tasks, with the shapes of their first annotation (one marked ground truth first).
 
     Truth "outlines" asks for polygons and brush strokes instead; each is an object of its own. Truth "label"
     asks for the choices of each image; they are taken too where nothing is drawn. An image is looked for
@@ -117,7 +117,7 @@ def _file(root: Path) -> Path | None:
 
 
 def _like_export(path: Path) -> bool:
-    """Whether a file begins as an export does, as JSON or JSON-MIN."""
+    """Whether a file starts like an export, as JSON or JSON-MIN."""
     text = glance(path)
     if path.suffix.lower() == ".csv":  # where choices are the only results, it is a table as any other
         return re.search(r'\[\{.*?""\w*labels""\s*:\s*\[', text) is not None

@@ -43,7 +43,7 @@ _ASIDE = ("__ignore__", "_background_")  # labelme's own names for what is no cl
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of JSON files with labelme's shapes."""
+    """High for JSON files with labelme's shapes."""
     del options
     root = Path(source)
     if root.is_dir():
@@ -156,7 +156,7 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _picture(path: Path, entry: dict[str, Any]) -> Path:
-    """The image of a file: where imagePath says, else the one of the same name; else as it says."""
+    """Image of a file: the one at imagePath, else the one with the same name."""
     written = str(entry.get("imagePath") or "").replace("\\", "/")
     path_given = Path(os.path.normpath(path.parent / written))
     if written and is_there(path_given):
@@ -168,7 +168,7 @@ def _picture(path: Path, entry: dict[str, Any]) -> Path:
 
 
 def _shapes(entry: dict[str, Any], image: int, name: str, drawing: Drawing) -> list[str]:
-    """Gather the shapes of one image; the classes of those that labelme itself leaves aside."""
+    """Collect the shapes of one image; returns classes that labelme itself ignores."""
     groups: dict[tuple[str, Any], list[Polygon]] = {}
     ignored = []
     given = entry.get("shapes")

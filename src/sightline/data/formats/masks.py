@@ -33,7 +33,7 @@ _SOME = 3
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where folders of images and of maps lie side by side, and the first maps are such."""
+    """High if folders of images and of maps lie side by side, and the first maps are class maps."""
     root = Path(source)
     if options.truth not in (None, CARD.truths[0]) or not root.is_dir():
         return 0.0
@@ -48,7 +48,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All images that have a map. Nothing is interpolated: a pixel has the class that the file says.
+    """Read all images that have a map. Nothing is interpolated: a pixel has the class in the file.
 
     Numbers or colours that the class table has not become no class (VOID), and a finding counts them. Without
     a table the numbers that are there are the classes; of 0 and 255, 0 is background and 255 foreground.

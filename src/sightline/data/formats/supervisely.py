@@ -37,7 +37,7 @@ _MOST = 1 << 28  # bytes that a bitmap may unpack to: what is more is no mask of
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where folders `ann` hold JSON files with Supervisely's objects."""
+    """High if folders `ann` hold JSON files with Supervisely's objects."""
     del options
     root = Path(source)
     return 0.97 if root.is_dir() and some_like(root, ".json", _like) else 0.0

@@ -41,7 +41,7 @@ _ONLY = "object"
 
 @dataclass(frozen=True)
 class _Region:
-    """One region: a message's words for it, its shape, and what is said of it."""
+    """One region: its description for messages, its shape, and its attributes."""
 
     where: str
     shape: dict[str, Any]
@@ -58,7 +58,7 @@ class _Picture:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON or CSV file with VIA's words for regions."""
+    """High for a JSON or CSV file with VIA's keys for regions."""
     del options
     return 0.98 if _files(Path(source)) else 0.0
 
@@ -187,7 +187,7 @@ def _class_key(root: Path, pictures: list[_Picture], wanted: str | None) -> str 
 
 
 def _classes(region: _Region, key: str | None) -> list[str]:
-    """The classes of a region: a text, or the boxes that are ticked."""
+    """Classes of a region: a text, or the checked boxes."""
     if key is None:
         return [_ONLY]
     value = region.said.get(key)

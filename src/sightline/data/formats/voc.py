@@ -38,7 +38,7 @@ CARD = FormatCard(
 
 @dataclass(frozen=True)
 class _Box:
-    """One <object>: number of its image, class, corners as written, and whether it is difficult."""
+    """One <object>: index of its image, class, corners as written, and whether it is difficult."""
 
     image: int
     name: str
@@ -60,7 +60,7 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where XML files of annotations lie as VOC or LabelImg put them."""
+    """High if XML annotations lie where VOC or LabelImg put them."""
     del options
     root = unwrapped(Path(source))
     return 0.97 if root.is_dir() and places(root) else 0.0
@@ -223,7 +223,7 @@ def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
 
 
 def _convert(contents: _Found) -> str:
-    """Hand all boxes over, counted from 0 with the far edge outside; and say how they were read."""
+    """Convert all boxes to corners counted from 0 with the far edge outside; and report the convention."""
     whole = [b for b in contents.boxes if b.corners[0] < b.corners[2] and b.corners[1] < b.corners[3]]
     kit = bool(contents.boxes) and all(b.kit for b in contents.boxes)
     zero = not kit and any(0 <= v < 1 for b in whole for v in b.corners[:2])

@@ -48,7 +48,7 @@ _NAMES = (
 
 @dataclass
 class _Read:
-    """What the maps of one image hold: objects with class; their size; and what was wrong."""
+    """Content of the maps of one image: objects with class; their size; and errors."""
 
     parts: list[tuple[int, int, Part]] = field(default_factory=list)
     size: tuple[int, int] | None = None
@@ -67,7 +67,9 @@ class _Lost:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where both kinds of maps lie and outlines are wanted; of boxes and class maps others know more."""
+    """High if both kinds of maps exist and outlines are requested; other formats read boxes and class
+    maps.
+    """
     root = Path(source)
     has_both = all(files_in(root / name, ".png") for name in (_OBJECTS, _CLASSES))
     return 0.0 if not has_both else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
@@ -193,7 +195,7 @@ def _write_tables(folder: Path, names: tuple[str, ...], lists: dict[str, list[st
 
 
 def _tell(lost: _Lost, folder: Path) -> None:
-    """Say what the maps do not hold."""
+    """Report what the maps cannot store."""
     if lost.pixels:
         say(
             f"A map of the format '{CARD.name}' holds one object a pixel: {lost.pixels:,} pixels in "
@@ -233,7 +235,7 @@ def _colour(number: int) -> int:
 
 
 def _levels(number: int) -> Colour:
-    """The colour of a number in VOC's palette: its bits dealt to red, green and blue in turn."""
+    """Color of a number in VOC's palette: its bits distributed to red, green and blue."""
     levels = [0, 0, 0]
     for k in range(8):
         levels[k % 3] |= (number >> k & 1) << (7 - k // 3)

@@ -39,7 +39,7 @@ _LISTS = "ImageSets/Segmentation"
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of JPEGImages beside SegmentationClass; a little less so where boxes are there too."""
+    """High for JPEGImages beside SegmentationClass; a little lower if boxes exist too."""
     root = _unwrapped(Path(source))
     place = _place(root) if options.truth in (None, CARD.truths[0]) and root.is_dir() else None
     mask = None if place is None else first_picture(place.masks)
@@ -141,7 +141,7 @@ def _place(root: Path) -> Place | None:
 
 
 def _with_void(table: Table) -> Table:
-    """The table with 255 as no class, and with VOC's colours where it has none."""
+    """Class table with 255 as ignore index, and with VOC's colors if it has none."""
     rows = list(zip(table.entries, table.ids, strict=True))
     bare = not table.colours
     entries = [Entry(e.name, i, _code(i) if bare and 0 <= i < VOID else e.colour) for e, i in rows]

@@ -95,7 +95,7 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a data.yaml with names and splits, of obj.data, and of pictures with labels of YOLO's lines."""
+    """High for a data.yaml with names and splits, for obj.data, and for images with YOLO label files."""
     del options
     labels_folder.cache_clear()
     root = Path(source)
@@ -107,7 +107,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all splits, with their boxes, or with their polygons as masks (truth "outlines").
+    """Read all images of all splits, with their boxes, or with their polygons as masks (target "outlines").
 
     Where lines are polygons only, masks are taken too; where they are mixed, the box around each polygon. A
     picture without a label file shows nothing.
@@ -226,7 +226,7 @@ def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[st
 
 
 def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
-    """Gather the boxes of one picture."""
+    """Collect the boxes of one image."""
     contents.folders[labels_folder(image.parent)] = image.parent
     if contents.files.get(path) == number:  # the picture is named twice, which is told
         return
@@ -249,7 +249,7 @@ def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
 
 
 def _line(words: list[str], where: str, image: int, contents: _Found) -> None:
-    """Gather one box or polygon, or say what is wrong with its line."""
+    """Collect one box or polygon, or report the error in its line."""
     try:
         values = [float(word) for word in words]
     except ValueError:
@@ -285,7 +285,7 @@ def _posed(values: Sequence[float]) -> bool:
 
 
 def _orphans(contents: _Found) -> None:
-    """Label files of pictures that are not there."""
+    """Label files of images that do not exist."""
     alone = []
     for labels, images in contents.folders.items():
         files = images.iterdir() if images.is_dir() else ()

@@ -18,7 +18,7 @@ _CHANNELS = 4
 
 
 def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
-    """The mask of a brush stroke: where its last channel is not 0.
+    """Mask of a brush stroke: pixels whose last channel is not 0.
 
     Args:
         codes: The list `rle`, bytes as numbers.
@@ -58,14 +58,14 @@ def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
 
 
 class _Bits:
-    """Numbers of some bits each, the highest first, one after the other."""
+    """Bit reader, highest bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._bits = "".join(f"{byte:08b}" for byte in data)
         self._at = 0
 
     def next(self, count: int) -> int:
-        """The next number of so many bits.
+        """Next number of this many bits.
 
         Raises:
             ValueError: If fewer are left.

@@ -36,7 +36,7 @@ _WRAPPERS = ROLES | {*_FILLERS}
 
 @dataclass
 class Layout:
-    """What the folders below a root are.
+    """Roles of the folders below a root.
 
     Attributes:
         tops: Split ("" where there are none) and folder of each place that holds class folders.
@@ -85,7 +85,7 @@ def is_mask(picture: Path, top: Path) -> bool:
 
 
 def layout(root: Path) -> Layout:
-    """Tell classes from splits and from what lies beside them.
+    """Distinguish class folders from split folders and other content.
 
     Folders that hold nothing but one folder, or that stand above the folders of the splits, are read through.
     Where folders named after splits hold folders, these are the classes, and what lies beside is left aside.
@@ -187,7 +187,7 @@ def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layo
 
 
 def _through(root: Path) -> tuple[Path, list[Path]]:
-    """The folder below one or several that only wrap it, and what lies beside these."""
+    """Skip folders that only wrap the content; also returns what lies beside them."""
     top, aside = root, list[Path]()
     while True:
         some = folders(top)

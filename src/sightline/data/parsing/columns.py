@@ -41,7 +41,7 @@ def named(table: Columns, names: Sequence[str], taken: str) -> str | None:
 
 
 def path_column(table: Columns, path: Path) -> str:
-    """The column that holds the images: by content, and by name where several do.
+    """Column of image paths: by content, and by name if several match.
 
     Raises:
         DataError: If none does.
@@ -135,7 +135,7 @@ def target_columns(
 
 
 def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
-    """That nothing says which column is the truth."""
+    """Error text if the target column is ambiguous."""
     several = [n for n in rest if is_flags(table.column(n))]
     likely = next((n for n in rest if _repeats(table.column(n))), rest[0] if rest else "")
     way = f", for example --target {quote(likely)}" if rest else "; none is left besides the path"

@@ -16,7 +16,7 @@ _CLOSE, _MOST = 0.01, 0.9
 
 
 def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: Written) -> str:
-    """What the numbers seem to be, where they cannot be what the format says; else "".
+    """Convention that the numbers seem to follow, if it is not the format's; else "".
 
     That is where most boxes leave their image (or have their corners swapped), and all of them lie in it if
     read in the other manner; or where most areas that are given are those of the other manner only.
@@ -45,7 +45,7 @@ def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: W
 
 
 def _other(boxes: np.ndarray, written: Written) -> np.ndarray:
-    """(M, 4) corners, if the numbers were written in the other manner."""
+    """(M, 4) corners, if the numbers followed the other convention."""
     low, high = boxes[:, :2], boxes[:, 2:]
     if written == "corners":
         return np.hstack([low, low + high])

@@ -184,7 +184,7 @@ def _layout(text: str, path: Path) -> tuple[list[str], int, str]:
 
 
 def _fit(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
-    """How well a delimiter fits: whether it is in the header, in how many rows as often, how often."""
+    """Score of a delimiter: whether it is in the header, in how many rows as often, how often."""
     try:
         rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
     except csv.Error:
@@ -210,7 +210,7 @@ _COLUMNS |= {"mask", "label", "class", "target"}
 
 
 def _must_be_header(path: Path, names: Sequence[str]) -> None:
-    """Refuse a first line that is a row: it would be lost.
+    """Refuse a first line that is a data row: it would be lost.
 
     Raises:
         DataError: If one of its cells is an image.

@@ -19,7 +19,7 @@ _LOOKS = 20
 
 
 def old_config(root: Path) -> Config | None:
-    """Class names and places of data without data.yaml or a folder of labels; None for others."""
+    """Class names and locations of data in Darknet's layout; None for others."""
     if not root.exists():
         return None
     return _darknet(root) or (_beside(root) if root.is_dir() else None)

@@ -46,7 +46,7 @@ def numbers(values: object, n: int) -> tuple[float, ...] | None:
 
 @dataclass
 class Gathered:
-    """Images and boxes, before it is known which of them can be used.
+    """Builder of images and boxes, before it is known which can be used.
 
     Attributes:
         root: Folder that the names of items are relative to.
@@ -91,7 +91,7 @@ class Gathered:
     def picture(
         self, path: Path, split: str = "", size: tuple[int, int] | None = None, *, again: bool = False
     ) -> int:
-        """Number of an image. One that is named a second time keeps its number, and a finding says so.
+        """Index of an image. A second mention gets the same index, with a finding.
 
         Args:
             path: Its file, as annotated; see `Lookup` for how it is found.
@@ -143,7 +143,7 @@ class Gathered:
         self._flags.append(crowd + 2 * difficult)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
-        """Record a finding, if there is anything to it."""
+        """Record a finding, if it has items."""
         self.problems += listed(name, severity, items, message, fix)
 
     def names(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class Gathered:
         notes: Sequence[str] = (),
         groups: Sequence[str] | None = None,
     ) -> Dataset:
-        """The data set of all images that are there, with all boxes that can be used.
+        """The data set of all existing images, with all usable boxes.
 
         Args:
             source: What the user named.
@@ -195,7 +195,7 @@ class Gathered:
         )
 
     def _there(self, source: Path) -> np.ndarray:
-        """(N,) bool: images that are there; the others are a finding."""
+        """(N,) bool: images that exist; the others are a finding."""
         here = np.array(self._here, dtype=bool)
         self.problems += self._lookup.findings()
         if not here.any():
@@ -215,7 +215,7 @@ class Gathered:
         return here
 
     def _nothing(self, source: Path) -> str:
-        """Why there is no image."""
+        """Error text if there is no image."""
         if self._lookup.several:
             return f"{source}: {self._lookup.findings()[-1].message} {self._lookup.findings()[-1].fix}"
         first = f" (first: {self.paths[0]})" if self.paths else ""
@@ -299,7 +299,7 @@ class Gathered:
         return np.flatnonzero(use), boxes, image, label
 
     def _manner(self, boxes: np.ndarray, sizes: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> None:
-        """A finding where boxes are not written as the format has them."""
+        """A finding about boxes in another convention than the format's."""
         areas = np.array(self._area, dtype=np.float64)[rows]
         manner = mistaken(boxes.astype(np.float64), sizes, areas, self.written)
         what = f"boxes lie in their pictures only if their numbers are {manner}, which the format has not"

@@ -33,7 +33,7 @@ def asked(target: str, names: Sequence[str]) -> tuple[list[str], str]:
 
 
 def divider(name: str, column: Sequence[str]) -> str:
-    """What divides several labels in the cells of a column; "" where nothing surely does."""
+    """Separator of several labels in the cells of a column; "" if uncertain."""
     marks = ("|", ";", ",") if name.lower() in PLURALS else ("|", ";")
     return next((mark for mark in marks if any(mark in cell for cell in column)), "")
 

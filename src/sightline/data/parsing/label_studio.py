@@ -25,7 +25,7 @@ _MIN = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "
 
 @dataclass(frozen=True)
 class Task:
-    """One annotated task: its image, its size, its shapes and what is said of the whole of it."""
+    """One annotated task: its image, its size, its shapes and its image labels."""
 
     path: Path
     split: str
@@ -80,7 +80,7 @@ class Tasks:
 
 
 def gather(tasks: list[Task], drawing: Drawing) -> None:
-    """Gather all images and shapes; places are in per cent."""
+    """Collect all images and shapes; positions are in per cent."""
     for task in tasks:
         image = drawing.into.picture(task.path, task.split, task.size)
         for k, result in enumerate(task.shapes):

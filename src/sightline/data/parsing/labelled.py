@@ -43,7 +43,7 @@ def labelled(
     labels: Truths,
     notes: Sequence[str] = (),
 ) -> Dataset:
-    """The data set of all images that are there and have a truth; what is wrong with others is found.
+    """The data set of all existing images with a target; findings about the others.
 
     Args:
         source: What the user named.

@@ -10,7 +10,7 @@ from sightline.core.dataset import Classes, Dataset
 
 @dataclass(frozen=True)
 class Place:
-    """Where a named data set lies, and how to read it.
+    """Location of a named data set, and its format.
 
     Attributes:
         name: What the user named.

@@ -16,7 +16,7 @@ from sightline.errors import UnreadableImage
 
 @dataclass
 class Found:
-    """Images with their maps, and what is known of what the maps mean.
+    """Images with their maps, and what is known about the meaning of the maps.
 
     Attributes:
         root: Folder that the names of items are relative to.
@@ -35,7 +35,7 @@ class Found:
     broken: list[str] = field(default_factory=list)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
-        """Record a finding, if there is anything to it."""
+        """Record a finding, if it has items."""
         if items:
             shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
             text = f"{len(items):,} {message}: {shown}."

@@ -47,7 +47,7 @@ R = TypeVar("R")
 
 @dataclass
 class _Said:
-    """What is to be said of maps, by name."""
+    """Findings about maps, by name."""
 
     unknown: dict[str, Counter[int]] = field(default_factory=dict)
     colours: dict[str, Counter[int]] = field(default_factory=dict)
@@ -121,7 +121,7 @@ def _pixels(items: list[Item]) -> Pixels:
 
 
 def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What a function makes of many things, in order; the work is mostly done by libraries, in threads."""
+    """Apply a function to many items in threads; results in order."""
     done: list[R] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in track(range(0, len(items), _BLOCK), "reading the masks", -(-len(items) // _BLOCK)):
@@ -182,7 +182,7 @@ def _together(
 
 
 def _settled(files: Found, maps: list[LabelMap]) -> Table:
-    """What the numbers in maps mean: as the table says, else by what is there.
+    """Meaning of the numbers in maps: from the table, else from the numbers.
 
     Raises:
         DataError: If there are more numbers than classes can be.
@@ -317,7 +317,7 @@ def _reordered(maps: list[LabelMap], table: Table) -> bool:
 
 
 def _tell(files: Found, findings: _Said, table: Table) -> None:
-    """Findings on what the maps hold."""
+    """Findings about the content of the maps."""
     _tell_of_keys(files, findings, table)
     note = files.note
     what = "masks hold colours, and no table says what they stand for; they were left out"
@@ -346,7 +346,7 @@ def _tell(files: Found, findings: _Said, table: Table) -> None:
 
 
 def _tell_of_keys(files: Found, findings: _Said, table: Table) -> None:
-    """Findings on numbers and colours that are not in the table."""
+    """Findings about numbers and colors that are not in the table."""
     where = Path(table.source).name if table.source != str(files.root) else "the class table"
 
     def near(code: int) -> str:

@@ -50,7 +50,7 @@ def class_table(dataset: Dataset, folder: Path, format: str) -> Classes:
 
 
 def void_of(ids: Sequence[int]) -> int:
-    """The number that stands for no class: 255, or the nearest below that is free."""
+    """Ignore index: 255, or the nearest free number below."""
     top = VOID if max(ids, default=0) <= VOID else _WIDE
     return next(v for v in range(top, -1, -1) if v not in ids)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the user asked for.
+    """Options of a reader, from the user.
 
     Attributes:
         truth: Target kind that is wanted ("label", "number"), or None for what the data hold.

@@ -31,7 +31,7 @@ _MANY = 8
 
 
 class Lookup:
-    """The images below a folder, found by what an annotation calls them.
+    """Index of the images below a folder, for resolving paths of annotations.
 
     A path that is there is taken as it is. Of another one as much of its end as fits is looked for, whatever
     the slash, the case, the Unicode form, percent signs and a missing ending; one hit is taken and told in a
@@ -60,7 +60,7 @@ class Lookup:
         self._folders: dict[Path, bool] = {}
 
     def find(self, path: Path, split: str = "", likely: str = "") -> Path | None:
-        """The image that a path means, or None where there is none or no single one.
+        """Image of a path, or None if no single image matches.
 
         Args:
             path: As annotated, from the folder that it counts from.
@@ -77,7 +77,7 @@ class Lookup:
         return os.fspath(path) in self._doubtful
 
     def findings(self) -> list[Finding]:
-        """What to say of the names that were not taken as they are."""
+        """Findings about paths that were not resolved exactly."""
         what = "names lead nowhere as they are written, and were taken for the one picture that fits"
         fix = "Nothing, if these are the pictures that are meant; else write paths that are there."
         moved = listed("files-found-elsewhere", "info", self.moved, what, fix)
@@ -114,7 +114,7 @@ class Lookup:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
     def _hits(self, path: Path, split: str, likely: str) -> list[Path]:
-        """Images that fit the most of the end of a path."""
+        """Images that match the longest end of a path."""
         keys = keys_of(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
         if not keys:  # the annotation has no name
             return []
@@ -224,7 +224,7 @@ def _named_splits(keys: tuple[str, ...]) -> frozenset[str]:
 
 
 def _agree(wanted: tuple[str, ...], present: tuple[str, ...], split: str) -> bool:
-    """Whether the folders that two paths do not share may be those of one image: not of two splits.
+    """Whether the differing folders of two paths can belong to one image: they name no different splits.
 
     `train_images` may hold images that a table gives to val, where `train` and `train2017` may not.
     """

@@ -22,7 +22,7 @@ SLACK = 1.0  # pixels that an outline may reach beyond the picture: annotations 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A mask as given: x and y of its top left pixel, its pixels, and the size of what it was made for."""
+    """A mask as annotated: x and y of its top left pixel, its pixels, and the size of its image."""
 
     x: int
     y: int
@@ -32,7 +32,7 @@ class Stamp:
 
 @dataclass
 class Outlined(Gathered):
-    """Images and objects with masks, before it is known which of them can be used.
+    """Builder of images and instance masks, before it is known which can be used.
 
     Attributes:
         broken: Objects whose mask cannot be read, with the reason.
@@ -202,7 +202,7 @@ def decoded(code: dict[str, Any]) -> tuple[Part, tuple[int, int]]:
 
 
 def _within(part: Part, height: int, width: int) -> Part:
-    """What of a mask lies in the image."""
+    """The part of a mask that lies in the image."""
     x, y, crop = part
     inside: NDArray[np.uint8] = crop[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
     return part if inside.shape == crop.shape else cut_out(inside, max(x, 0), max(y, 0))

@@ -17,7 +17,7 @@ _Truth = list[tuple[str, Sequence[float]]]
 
 
 def difference(dataset: Dataset, other: Dataset) -> str:
-    """What two readings do not agree on, in words; "" where both say the same.
+    """First difference of two readings, in words; "" if they agree.
 
     A reading without splits does not contradict one that has some.
     """

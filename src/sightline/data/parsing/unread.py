@@ -92,7 +92,7 @@ def _stems(names: list[str]) -> set[str]:
 
 
 def told(kinds: list[Unread], root: Path) -> str:
-    """What some kinds look like and how they can be read, in sentences; "" if there are none."""
+    """Description of unread files and how they can be read, in sentences; "" if there are none."""
     sentences = [
         f"{kind.files[0].name}{' and others look' if len(kind.files) > 1 else ' looks'} like {kind.what}."
         for kind in kinds[:3]

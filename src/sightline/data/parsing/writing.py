@@ -47,7 +47,7 @@ class Object:
 
 @dataclass(frozen=True)
 class Item:
-    """One image to be written.
+    """One image to write.
 
     Attributes:
         number: Its place in the data set.

@@ -17,7 +17,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 class RefusedXml(DataError):
-    """XML with a document type or entities; such a file is no annotation, and is not read any further."""
+    """XML with a document type or entities; such a file is refused and not read further."""
 
 
 def read_xml(path: Path) -> Element:
