@@ -33,11 +33,11 @@ class Batch:
 
     Attributes:
         images: (B, C, H, W), uint8 in [0, 255] or float in [0, 1].
-        targets: Truth of B images.
+        targets: Targets of B images, in pixels of `images`.
         ids: Their names.
-        places: (B, 2, 3) affine matrices from the pixels of the stored pictures to those of
-            `images`, or None: as stored.
-        sizes: (B, 2) height and width of the stored pictures, or None: those of `images`.
+        places: (B, 2, 3) affine matrices from pixels of the stored images to pixels of `images`, or None:
+            as stored.
+        sizes: (B, 2) height and width of the stored images, or None: those of `images`.
     """
 
     images: Tensor

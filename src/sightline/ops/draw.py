@@ -150,6 +150,7 @@ def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> Non
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> Any:
+    """Default font of Pillow at a size in pixels."""
     return ImageFont.load_default(size)
 
 

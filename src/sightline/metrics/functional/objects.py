@@ -89,6 +89,7 @@ def tallies(evaluation: Evaluation) -> Stats:
 
 
 def _tallies(evaluation: Evaluation) -> Stats:
+    """`tallies` without the cache."""
     truth = evaluation.truth
     t, n = taken(evaluation), len(truth)
 

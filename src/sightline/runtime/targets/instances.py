@@ -202,6 +202,7 @@ def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, mos
 
 
 def _where(row: Row) -> Row:
+    """The columns path and seconds of a row, if present."""
     return {k: row[k] for k in ("path", "seconds") if k in row}
 
 

@@ -59,6 +59,7 @@ class OutlineArrays(InstanceArrays):
         return super().annotate(self._tinted(image), row, names)
 
     def _tinted(self, image: Image) -> Image:
+        """Draw the masks on (H, W, C) uint8, each object in its own color."""
         return draw_masks(image, self.parts, np.arange(len(self.parts)))
 
 
