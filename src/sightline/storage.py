@@ -48,9 +48,10 @@ def whole(path: Path) -> Iterator[Path]:
         _sync(temporary)
         temporary.replace(path)
         _sync(path.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         temporary.unlink(missing_ok=True)
-        raise SightlineError(f"{path} could not be written: {error.strerror or error}.") from error
+        reason = getattr(error, "strerror", None) or error
+        raise SightlineError(f"{path} could not be written: {reason}.") from error
 
 
 def write_text(path: Path, text: str) -> None:
@@ -97,7 +98,7 @@ def save(folder: Path, tensors: Mapping[str, Mapping[str, Tensor]], state: Any) 
         digests = {}
         for stem, named in tensors.items():
             file = temporary / f"{stem}.safetensors"
-            save_file({k: v.detach().cpu().contiguous() for k, v in named.items()}, file)
+            _save(file, named)
             digests[file.name] = _digest(file)
         (temporary / "state.json").write_text(json.dumps(state))
         digests["state.json"] = _digest(temporary / "state.json")
@@ -164,13 +165,14 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a .safetensors file whole or not at all."""
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary)
-        _sync(temporary)
-        temporary.replace(file)
-        _sync(file.parent)
-    except (OSError, SafetensorError) as error:
-        temporary.unlink(missing_ok=True)
-        raise SightlineError(f"{file} could not be written: {error}.") from error
+    """Write a .safetensors file whole or not at all.
+
+    Raises:
+        SightlineError: If the disk refuses; the old file is untouched.
+    """
+    with whole(file) as temporary:
+        _save(temporary, tensors)
+
+
+def _save(file: Path, tensors: Mapping[str, Tensor]) -> None:
+    save_file({name: value.detach().cpu().contiguous() for name, value in tensors.items()}, file)

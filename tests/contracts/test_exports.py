@@ -37,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 
     def get(task: str) -> Path:
         if task not in made:
-            data, options = TASKS[task]
+            data, options = TASKS.get(task, ("shapes:40", {"size": 32}))
             made[task] = tmp_path_factory.mktemp("runs") / task
             sl.train(data, task=task, out=made[task], **{**QUICK, **options})
         return made[task]

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.metric import Metric
+from sightline.core.targets import TARGETS, target_type
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.core.targets.instances import Instances
 from sightline.core.targets.label import Label
@@ -22,7 +23,8 @@ from sightline.core.targets.outlines import Outlines
 from sightline.metrics import METRICS
 from sightline.metrics.intervals import score, under
 
-KINDS = ("label", "labels", "number", "instances", "masks", "outlines")
+KINDS = (*TARGETS.names(), "labels")
+"""Those of targets, and labels of which an image may have several."""
 CALLED = {"ap": "mAP50-95", "ap50": "mAP50", "ap75": "mAP75", "ap-small": "mAP small",
           "ap-medium": "mAP medium", "ap-large": "mAP large", "voc-ap": "VOC07 mAP",
           "mask-ap": "mask mAP50-95", "mask-ap50": "mask mAP50", "mask-ap75": "mask mAP75", "panoptic": "PQ",
@@ -42,6 +44,9 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
     if kind == "number":
         truth = rng.normal(size=(n, 2))
         return Number(torch.tensor(truth + 0.3 * rng.normal(size=(n, 2)))), Number(torch.tensor(truth))
+    if kind not in ("label", "labels"):  # kinds that no answers are drawn for here: without mistakes
+        data = target_type(kind).synthetic(n, 32, seed)
+        return data.targets.as_prediction(len(data.classes)), data.targets
     logits = np.round(2 * rng.normal(size=(n, 7)), 1)
     if kind == "labels":
         p = torch.tensor(logits).sigmoid()
@@ -115,8 +120,8 @@ def perfect(kind: str) -> tuple[Any, Any]:
         return replace(truth, crowd=None, scores=torch.linspace(0.5, 0.9, len(truth.labels))), truth
     if kind == "instances":
         return replace(truth, crowd=None, scores=torch.linspace(0.1, 0.9, len(truth.labels))), truth
-    if kind == "number":
-        return truth, truth
+    if kind not in ("label", "labels"):
+        return truth.as_prediction(7), truth
     scores = truth.value if kind == "labels" else torch.nn.functional.one_hot(truth.value, 7)
     return Label(truth.value, scores.double()), truth
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from sightline.core.report import Gallery
+from sightline.core.run import Run
 from sightline.core.sample import inverse
 from sightline.core.targets import TARGETS, target_type
 from sightline.core.targets.base import Synthetic, Targets
+from sightline.data.checks import CHECKS
 from sightline.data.loading.tiles import cut
+from sightline.data.scan import scan
+from sightline.data.synthetic.tiny import tiny
+from sightline.report.scenes import scene
 from sightline.runtime import targets as arrays
 from sightline.runtime.targets.base import TargetArrays
 
@@ -152,6 +159,33 @@ def test_the_arrays_of_an_image_are_told_drawn_and_compressed(kind: str) -> None
         assert (drawn == rgb).any() or one.maps
     assert one.annotate(image, row, data.classes).shape[1] >= SIDE
     assert np.array_equal(image, before), "drawing must not change the image itself"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_check_takes_data_of_every_kind(kind: str) -> None:
+    dataset = tiny(kind, 12, SIDE, seed=3)
+    dataset = dataset.with_splits(np.array(["train"] * 6 + ["val"] * 3 + ["test"] * 3, dtype=object))
+    scanned = scan(dataset)
+    for name in CHECKS.names():
+        for finding in CHECKS.load(name).run(dataset, scanned):
+            assert finding.name in CHECKS.load(name).CARD.findings
+    assert dataset.fingerprint() == dataset.subset(range(11, -1, -1)).fingerprint()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_keeps_predictions_and_a_report_shows_those_that_lie_in_images(
+    kind: str, tmp_path: Path
+) -> None:
+    data, predicted = sample(kind), prediction(kind)
+    ids = [f"{i}.png" for i in range(N)]
+    run = Run.create(tmp_path / "run", {"data": {"classes": list(data.classes)}})
+    run.save_predictions("test", ids, predicted, data.targets)
+    names, again, truth = run.predictions("test")
+    assert (names, told(again), told(truth)) == (ids, told(predicted), told(data.targets))
+    gallery = Gallery("all", ids, [""] * N, "", data.targets, predicted, data.classes)
+    drawn = scene(gallery, 0, data.images[0])
+    assert (drawn is not None) == predicted.located
+    assert drawn is None or drawn.shape[1] > 1.8 * drawn.shape[0], "annotation and prediction, side by side"
 
 
 @pytest.mark.parametrize("kind", KINDS)

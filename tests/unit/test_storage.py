@@ -50,6 +50,20 @@ def test_a_disk_that_fails_leaves_nothing_half_made(
     assert [p.name for p in tmp_path.iterdir()] == ["old"]
 
 
+def test_a_disk_that_fails_leaves_the_old_tensors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "model.safetensors"
+    storage.write_tensors(file, {"w": torch.zeros(2)})
+
+    def fail(*arguments: object, **keywords: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(SightlineError, match=r"model\.safetensors could not be written: No space left"):
+        storage.write_tensors(file, {"w": torch.ones(2)})
+    assert storage.read_tensors(file)["w"].tolist() == [0, 0]
+    assert [p.name for p in tmp_path.iterdir()] == [file.name]
+
+
 def test_a_pickle_is_refused_and_not_run(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[object, tuple[str]]:

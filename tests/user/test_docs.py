@@ -25,6 +25,7 @@ from sightline.cli import build
 from sightline.config import build as built
 from sightline.errors import UsageError
 from sightline.models import registry
+from sightline.models.adapters.fitted import PREFIX
 from sightline.tasks import TASKS, task_type
 from sightline.training.optimizers import check_name
 from sightline.training.recipe import Recipe, seconds, size_in_bytes
@@ -84,7 +85,7 @@ def test_documented_commands_are_right(words: list[str]) -> None:
 def check_settings(given: dict[str, Any]) -> None:
     """Loose options belong to a task or a network, and values are such as training takes."""
     network = given.get("model") or registry.DEFAULT
-    network = registry.DEFAULT if network in METHODS else network
+    network = registry.DEFAULT if network in METHODS or network.startswith(PREFIX) else network
     registry.card(network)
     tasks = [given["task"]] if given.get("task") else TASKS.names()
     options = {k.replace("-", "_"): v for k, v in given.get("options", {}).items()}

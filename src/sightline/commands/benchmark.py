@@ -24,7 +24,7 @@ from sightline.console import say, track
 from sightline.core.report import Exhibit, Scatter, Score, Table
 from sightline.core.run import Run
 from sightline.errors import SightlineError, UsageError
-from sightline.evaluation.run_data import data_of
+from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import Array, Graph, Runner
 from sightline.exporters.validation import gate
@@ -133,7 +133,7 @@ def run(
     opened_run = Run.open(run)
     model, task, _ = restore(opened_run.path)
     graph = Graph(model.eval())
-    dataset = data_of(opened_run, model.settings, data)
+    dataset = load_run_dataset(opened_run, model.settings, data)
     part = dataset.subset(dataset.where("val"))
     files = _files(opened_run.path / "export")
     if not files:

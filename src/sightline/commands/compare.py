@@ -178,8 +178,8 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
     groups_by_id = first.groups("test")
     groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
     first_scores, other_scores = MetricCollection(task.metrics()), MetricCollection(task.metrics())
-    first_scores.update(said_a[in_a], truth)
-    other_scores.update(said_b[in_b], truth)
+    first_scores.update(said_a[in_a], truth, groups)
+    other_scores.update(said_b[in_b], truth, groups)
     lines = {
         name: _line(metric, metric.stats, other_scores[name].stats, groups)
         for name, metric in first_scores.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -17,7 +16,7 @@ from sightline.core.run import Run, scoreboard
 from sightline.data.check import look
 from sightline.data.loading.tiles import batches
 from sightline.data.open import open_data
-from sightline.data.split import splits_from_json
+from sightline.data.split import read_splits, splits_from_json
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
 from sightline.evaluation import conclusions, scoring, test_ledger
@@ -57,8 +56,7 @@ def run(
         say(f"{int((~scan.readable).sum())} unreadable images are left out.")
     mine = as_trained(dataset, opened_run)
     if mine is None and is_own:
-        stored = json.loads((opened_run.path / "splits.json").read_text(encoding="utf-8"))
-        dataset = mine = dataset.with_splits(splits_from_json(dataset, stored))
+        dataset = mine = dataset.with_splits(splits_from_json(dataset, read_splits(opened_run.path)))
     elif mine is not None and not is_own:
         say(f"{data} holds the data that {opened_run.path} was made with; they are split as they were then.")
     if mine is not None and (is_own or split != "all"):
@@ -128,7 +126,7 @@ def _warn(dataset: Dataset, findings: list[Finding]) -> None:
 def _doubts(run: Run, dataset: Dataset, part: Dataset, is_own: bool, name: str, looks: int) -> list[str]:
     """What makes the scores look better than they are, as far as can be told."""
     sentences = []
-    trained = json.loads((run.path / "splits.json").read_text(encoding="utf-8"))["train"]
+    trained = read_splits(run.path)["train"]
     shared = len(set(trained) & set(part.ids))
     if shared and name != "train":
         sentences.append(

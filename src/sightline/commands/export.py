@@ -23,7 +23,7 @@ from sightline.core.run import Run
 from sightline.data.io.pixels import picture
 from sightline.data.loading.tiles import tiled
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
-from sightline.evaluation.run_data import data_of
+from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters import crash_check
 from sightline.exporters.formats import EXPORTERS
 from sightline.exporters.graph import FORMAT, Array, Graph, Inside, Job, Runner
@@ -179,7 +179,7 @@ def _images(
         if name != ACCEPTED:
             raise UnknownName("finding that export accepts", name, [ACCEPTED])
     try:
-        dataset = data_of(run, settings, data)
+        dataset = load_run_dataset(run, settings, data)
     except DataError as error:
         if accepted and data is None:
             return None, str(error)

@@ -15,6 +15,7 @@ from sightline.core.report import Table
 from sightline.core.task import DataInfo
 from sightline.errors import DataError, UsageError
 from sightline.models import registry
+from sightline.models.adapters import fitted
 from sightline.models.layer_table import Layer, trace
 from sightline.models.surgery import layer_widths
 from sightline.tasks import TASKS, task_type
@@ -40,6 +41,8 @@ def run(model: str, *, size: int | None = None, classes: int = 1000, channels: i
         side = (size, size) if size is not None else tuple(settings["size"])
         settings = {**settings, "size": list(side)}
         is_known = settings["task"] is not None
+        if str(settings["method"]).startswith(fitted.PREFIX):
+            raise UsageError(f"{model} holds a {settings['method']}, which has no layers to show.")
         method = TASKS.load(settings["task"]).MODELS.load(settings["method"]) if is_known else None
         name = str(settings["backbone"])
     else:

@@ -14,7 +14,7 @@ from sightline import storage
 from sightline.console import say
 from sightline.core.report import Table
 from sightline.core.run import Run
-from sightline.data.split import splits_from_json, splits_to_json
+from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
 from sightline.errors import DataError, TrainingFailed, UsageError
 from sightline.models.weights import load as weight_files
 from sightline.training import seen_images
@@ -94,7 +94,7 @@ def run(
         raise UsageError(f"{folder} exists. Choose another --out, or go on with it: --resume {folder}.")
     record = run_record(first, "tune", trials=trials, began=_digest(arguments), optuna=version())
     whole = Run.create(folder, record)
-    storage.write_json(folder / "splits.json", splits_to_json(first.dataset, first.dataset.splits))
+    storage.write_json(folder / SPLITS_FILE, splits_to_json(first.dataset, first.dataset.splits))
     return _searched(Search(arguments, prepared, first, whole, []))
 
 
@@ -125,8 +125,8 @@ def resume(given: Mapping[str, Any]) -> Searched:
         )
     arguments = Asked(**wish.asked(whole.record.arguments))
     prepared = look_at(arguments)
-    splits_file = wish.path / "splits.json"  # where it was stopped at once there is none: made as it was then
-    stored = json.loads(splits_file.read_text(encoding="utf-8")) if splits_file.is_file() else None
+    splits_file = wish.path / SPLITS_FILE  # where it was stopped at once there is none: made as it was then
+    stored = read_splits(splits_file) if splits_file.is_file() else None
     first = make_plan(
         arguments, prepared, splits=None if stored is None else splits_from_json(prepared.dataset, stored)
     )

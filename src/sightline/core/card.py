@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,10 @@ class MetricCard:
         truths: Target types it applies to.
         binomial: Whether it is a share of images that are right, so that the exact interval applies.
         percent: Whether tables print it in per cent.
+        unit: What is independent: image, sequence, case, pair or identity. For all but image, intervals leave
+            out whole units: those that the statistics name, else the groups of the data.
+        paired: Whether each prediction is compared with the target of its own image. Else all predictions are
+            compared with all targets, of which there may be another number.
     """
 
     name: str
@@ -112,6 +116,8 @@ class MetricCard:
     truths: tuple[str, ...]
     binomial: bool = False
     percent: bool = False
+    unit: Literal["image", "sequence", "case", "pair", "identity"] = "image"
+    paired: bool = True
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +15,9 @@ import torch
 from sightline.core.report import Finding
 from sightline.core.sample import Sample, told
 from sightline.core.targets.base import Targets
+from sightline.errors import DataError
 
+T = TypeVar("T", bound=Targets)
 SPLITS = ("train", "val", "test")
 
 
@@ -82,7 +84,7 @@ class Dataset:
     format: str
     ids: Sequence[str]
     pixels: Pixels
-    targets: Any
+    targets: Targets
     classes: Classes | None = None
     splits: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
     groups: np.ndarray | None = None
@@ -113,8 +115,17 @@ class Dataset:
     @property
     def truth(self) -> str:
         """Name of the target type."""
-        targets: Targets = self.targets
-        return targets.kind
+        return self.targets.kind
+
+    def targets_as(self, wanted: type[T]) -> T:
+        """The targets, for what can be done with one kind only.
+
+        Raises:
+            DataError: If they are of another kind.
+        """
+        if not isinstance(self.targets, wanted):
+            raise DataError(f"{self.name} has {self.targets.says}; '{wanted.kind}' is wanted here.")
+        return self.targets
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
         """The items at `indices`, in that order."""

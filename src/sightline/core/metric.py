@@ -16,22 +16,25 @@ import numpy as np
 from sightline.core.card import MetricCard
 
 Stats = dict[str, np.ndarray]
+UNIT = "unit"
+"""Statistics of this name say which unit (sequence, pair, identity) each row is of."""
 _T = TypeVar("_T")
 
 
 class Evaluation:
-    """Predictions and targets with shared intermediate results, so that metrics compute them once.
+    """A prediction beside its truth, with what was computed from both, so that metrics share it.
 
     Args:
         prediction: Of N images.
         truth: Of the same images.
+        groups: (N,) name of the sequence, case or identity of each image; None where the data name none.
 
     Attributes:
         computed: How often each piece of shared work was done, by its name.
     """
 
-    def __init__(self, prediction: Any, truth: Any) -> None:
-        self.prediction, self.truth = prediction, truth
+    def __init__(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
+        self.prediction, self.truth, self.groups = prediction, truth, groups
         self.computed: Counter[Hashable] = Counter()
         self._results: dict[Hashable, Any] = {}
 
@@ -59,7 +62,20 @@ class Metric(ABC):
 
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """Sufficient statistics of a batch, one row for each image."""
+        """Sufficient statistics of a batch, one row an image. Of an unpaired metric: features, some with a
+        row for each prediction, others with one for each target."""
+
+    def per_unit(self, prediction: Any, truth: Any, groups: np.ndarray | None) -> Stats:
+        """Statistics where the card's unit is not the image: rows of any number; `UNIT` may name their units.
+        Left as it is, those of each image, in whose group it is.
+
+        Args:
+            prediction: Of whole units, in the order of the data.
+            truth: Their targets.
+            groups: (N,) name of the sequence, case or identity of each image; None where the data name none.
+        """
+        stats = self.per_image(prediction, truth)
+        return stats if groups is None else {**stats, UNIT: np.asarray(groups)}
 
     def from_evaluation(self, evaluation: Evaluation) -> Stats:
         """Statistics of a batch with intermediate results that other metrics share; override to share
@@ -86,13 +102,19 @@ class Metric(ABC):
         del truth
         return ""
 
-    def update(self, prediction: Any, truth: Any) -> None:
-        """Add a batch."""
-        self.add(Evaluation(prediction, truth))
+    def statistics(self, evaluation: Evaluation) -> Stats:
+        """Those of each image, or of whole units where the card says that these are not images."""
+        if self.card.unit == "image":
+            return self.from_evaluation(evaluation)
+        return self.per_unit(evaluation.prediction, evaluation.truth, evaluation.groups)
+
+    def update(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
+        """Add a batch; see `statistics`."""
+        self.add(Evaluation(prediction, truth, groups))
 
     def add(self, evaluation: Evaluation) -> None:
         """Add a batch with shared intermediate results."""
-        self._parts.append(self.from_evaluation(evaluation))
+        self._parts.append(self.statistics(evaluation))
 
     def merge(self, other: Metric) -> None:
         """Add all statistics of another object."""
@@ -125,9 +147,9 @@ class MetricCollection(Mapping[str, Metric]):
         self._metrics = dict(metrics)
         self.computed: Counter[Hashable] = Counter()
 
-    def update(self, prediction: Any, truth: Any) -> None:
-        """Add a batch to every metric."""
-        evaluation = Evaluation(prediction, truth)
+    def update(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
+        """Add a batch to every metric; `groups` as in `Evaluation`."""
+        evaluation = Evaluation(prediction, truth, groups)
         for metric in self.values():
             metric.add(evaluation)
         self.computed += evaluation.computed

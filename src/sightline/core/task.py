@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -58,8 +59,8 @@ class Baseline:
     Attributes:
         name: As the table prints it.
         summary: What it does, in a line.
-        fit: `(images, truth) -> predict`, with images (N, H, W, C) uint8 and
-            `predict(images) -> prediction`. `images` is None for one that does not look.
+        learn: `(images, truth) -> state`, with images (N, H, W, C) uint8, and tensors by name.
+            `images` is None for one that does not look.
         looks: Whether it looks at the pictures at all.
         frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
             baseline is left out where the images are no photographs or the weights are not installed.
@@ -67,15 +68,26 @@ class Baseline:
             of (D, h, w), finest first, which are made as they are asked for.
         side: Largest side in pixels of the pictures it looks at; what lies in the picture is given,
             and wanted, in their pixels.
+        answer: `(state, images) -> prediction`. None: what `learn` gives is `predict(images)` itself, which
+            cannot be kept in a file, so that the baseline cannot be a model.
+        graph: `answer` as arithmetic on tensors, for exported files: from the state and (B, C, H, W) images,
+            or (B, D) features of a frozen one, to what `Model.answer` gives. None where it is none.
     """
 
     name: str
     summary: str
-    fit: Callable[[Any, Any], Callable[[Any], Any]]
+    learn: Callable[[Any, Any], Any]
     looks: bool = True
     frozen: bool = False
     maps: bool = False
     side: int = 64
+    answer: Callable[[Any, Any], Any] | None = None
+    graph: Callable[[Any, Any], dict[str, Any]] | None = None
+
+    def fit(self, images: Any, truth: Any) -> Callable[[Any], Any]:
+        """A function from images to predictions."""
+        learned = self.learn(images, truth)
+        return learned if self.answer is None else partial(self.answer, learned)  # type: ignore[no-any-return]
 
 
 class Task(ABC):

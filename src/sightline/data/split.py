@@ -5,8 +5,10 @@ items.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from sightline.core.dataset import SPLITS, Dataset
 from sightline.errors import DataError, UsageError
 
 FRACTIONS = (0.7, 0.15, 0.15)
+SPLITS_FILE = "splits.json"
+"""Where a run keeps which item is in which part."""
 
 
 @dataclass(frozen=True)
@@ -205,6 +209,26 @@ def _main(values: np.ndarray) -> Any:
         return int(values[0])
     classes, counts = np.unique(values, return_counts=True)
     return int(classes[counts.argmax()])
+
+
+def read_splits(path: Path) -> dict[str, list[str]]:
+    """Ids of the items of each part, as `splits_to_json` gave them.
+
+    Args:
+        path: A run folder, or a JSON file.
+
+    Raises:
+        DataError: If no split can be read there.
+    """
+    file = path / SPLITS_FILE if path.is_dir() else path
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: no split can be read there ({error}).") from error
+    parts = content if isinstance(content, dict) else {}
+    if not parts or not all(isinstance(items, list) for items in parts.values()):
+        raise DataError(f"{file} holds no split. Expected an object with lists of ids: {', '.join(SPLITS)}.")
+    return parts
 
 
 def splits_to_json(dataset: Dataset, assignment: np.ndarray) -> dict[str, list[str]]:

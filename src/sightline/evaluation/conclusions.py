@@ -98,8 +98,9 @@ def without(
         return [f"All {len(clean)} test images {says}: there is no score without them."]
     keep = torch.from_numpy(np.flatnonzero(clean))
     metric = task.metrics()[task.card.score]
-    metric.update(prediction.prediction[keep], prediction.truth[keep])
-    score = intervals.score(metric, metric.stats, groups=None if groups is None else groups[clean])
+    rest = None if groups is None else groups[clean]
+    metric.update(prediction.prediction[keep], prediction.truth[keep], rest)
+    score = intervals.score(metric, metric.stats, groups=rest)
     return [
         f"{int((~clean).sum())} test images {says}; without them {metric.card.name} is "
         f"{score.text(metric.card.percent)}."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from sightline.core.run import Run
 from sightline.core.task import Task
 from sightline.data.loading.tiles import batches
 from sightline.data.scan import Scan
+from sightline.data.split import read_splits
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
 from sightline.evaluation.run_data import same_question
@@ -82,7 +82,7 @@ def ask(
     Raises:
         DataError: If nothing is left to be shown, or the model does not know the classes.
     """
-    stored = json.loads((witness.run.path / "splits.json").read_text(encoding="utf-8"))
+    stored = read_splits(witness.run.path)
     part = {item: name for name, items in stored.items() for item in items}
     given = np.array([part.get(item, "") for item in dataset.ids], dtype=object)
     test = (dataset.splits == "test") | (given == "test")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from sightline.console import say
 from sightline.core.dataset import Dataset
 from sightline.core.run import Run
 from sightline.data.open import is_name, open_data
-from sightline.data.split import splits_from_json
+from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json
 from sightline.errors import DataError
 from sightline.tasks import TASKS
 
@@ -85,7 +84,7 @@ def _places(run: Run, data: str) -> Iterator[Path]:
             yield folder / tail
 
 
-def data_of(run: Run, settings: dict[str, Any], data: str | None = None) -> Dataset:
+def load_run_dataset(run: Run, settings: dict[str, Any], data: str | None = None) -> Dataset:
     """The data set of a run, with the splits of the run.
 
     Args:
@@ -111,10 +110,9 @@ def data_of(run: Run, settings: dict[str, Any], data: str | None = None) -> Data
 
 def as_trained(dataset: Dataset, run: Run) -> Dataset | None:
     """The items of a run with its splits; None if they are incomplete or changed."""
-    file = run.path / "splits.json"
-    if not file.is_file():
+    if not (run.path / SPLITS_FILE).is_file():
         return None
-    stored: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8"))
+    stored = read_splits(run.path)
     had = {item for part in stored.values() for item in part}
     keep = [i for i, item in enumerate(dataset.ids) if item in had]
     if len(keep) < len(had):

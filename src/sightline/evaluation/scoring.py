@@ -17,6 +17,6 @@ def score(
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
     """Compute every metric of the task with its interval; also the metrics with their statistics."""
     metrics = MetricCollection(task.metrics())
-    metrics.update(prediction, truth)
+    metrics.update(prediction, truth, groups)
     scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}
     return scores, dict(metrics)

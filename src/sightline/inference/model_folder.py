@@ -12,7 +12,7 @@ from sightline.core.task import Task
 from sightline.errors import DataError
 from sightline.models.surgery import layer_widths
 from sightline.storage import read_tensors
-from sightline.tasks import TASKS, task_from
+from sightline.tasks import load_method, task_from
 
 
 def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
@@ -49,8 +49,7 @@ def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:
     folder, card = read_card(path)
     settings = card["settings"]
     task = task_from(card)
-    method = TASKS.load(settings["task"]).MODELS.load(settings["method"])
-    model = layer_widths.build(method.MODEL, settings)
+    model = layer_widths.build(load_method(card).MODEL, settings)
     tensors = read_tensors(folder / "model.safetensors")
     try:
         model.load_state_dict(tensors)

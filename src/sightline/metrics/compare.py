@@ -12,7 +12,7 @@ from scipy.stats import binom, norm, t
 from sightline.core.metric import Metric, Stats
 from sightline.core.report import Score
 from sightline.metrics.functional.weighted import size
-from sightline.metrics.intervals import jackknife, under, units_of
+from sightline.metrics.intervals import jackknife, left_out, under, units_of
 
 Array = np.ndarray
 
@@ -62,7 +62,9 @@ def paired(
         raise ValueError(f"A has {size(stats_a)} images and B {size(stats_b)}. Pair them first.")
     if size(stats_a) == 0:
         return Paired(Score(math.nan, math.nan, math.nan, 0, "no images"), math.nan, "none")
-    units = units_of(stats_a, groups)
+    if not metric.card.paired:
+        return _unpaired(metric, stats_a, stats_b, seed)
+    units = units_of(stats_a, groups, metric.card)
     if metric.card.binomial and int(units.max()) + 1 == len(units):
         return _mcnemar(metric, stats_a, stats_b)
     return _jackknife(metric, stats_a, stats_b, units, "" if groups is None else " over groups", seed)
@@ -81,6 +83,20 @@ def _mcnemar(metric: Metric, stats_a: Stats, stats_b: Stats) -> Paired:
     low, high = max(-1.0, centre - z * error), min(1.0, centre + z * error)
     difference = Score((only_a - only_b) / n, low, high, n, "Agresti-Min")
     return Paired(difference, p, "exact McNemar (mid-P)")
+
+
+def _unpaired(metric: Metric, stats_a: Stats, stats_b: Stats, seed: int) -> Paired:
+    """The difference of two values over all predictions and targets, the same blocks left out of both."""
+    value = metric.value(stats_a) - metric.value(stats_b)
+    differences = left_out(metric, stats_a, seed) - left_out(metric, stats_b, seed)
+    n, blocks = min(len(rows) for rows in stats_a.values()), len(differences)
+    error = math.sqrt((blocks - 1) * float(differences.var()))
+    method = "jackknife over blocks of predictions and targets"
+    if not math.isfinite(value) or not error > 0:
+        return Paired(Score(value, math.nan, math.nan, n, method), math.nan, method + ": not defined")
+    half = float(t.ppf(0.975, blocks - 1)) * error
+    p = 2 * float(t.sf(abs(value) / error, blocks - 1))
+    return Paired(Score(value, value - half, value + half, n, method), p, method)
 
 
 def _jackknife(metric: Metric, stats_a: Stats, stats_b: Stats, units: Array, over: str, seed: int) -> Paired:

@@ -16,7 +16,8 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import beta, norm, t
 
-from sightline.core.metric import Metric, Stats
+from sightline.core.card import MetricCard
+from sightline.core.metric import UNIT, Metric, Stats
 from sightline.core.report import Score
 from sightline.metrics.functional.weighted import Weighted, size
 
@@ -27,6 +28,8 @@ _CHUNK = 2**19  # weights held at once, 4 MB: small enough for the cache
 _MOST = math.log(1e6)  # a loss that may be a million times as large or small is not known at all
 _HALVES = 20  # times that images are parted in two
 _SHARE = 1 / (2**0.7 - 1)  # of the step from all images to half of them
+_UNPAIRED_BLOCKS = 20  # each is a whole evaluation, with the covariance of many features
+_PLURALS = {"sequence": "sequences", "case": "cases", "pair": "pairs", "identity": "identities"}
 _BLOCKS = 250  # most values the jackknife takes; more do not make its error estimate much steadier
 
 
@@ -40,6 +43,8 @@ def score(
     most 250 random blocks. A value in [0, 1] then has the Clopper-Pearson interval at its
     effective sample size, which is the number of images whose plain share would have that error; a
     loss or an error has Student's interval on the logarithmic scale; any other, on the plain scale.
+    A metric whose card names another unit than the image is left out unit by unit; an unpaired one, by blocks
+    of its predictions and of its targets.
     A metric that noise biases may bring an interval of its own (`Ece`); from one that `rises` on few images,
     as average precision, the interval takes that off, and the value stays as everybody computes it.
 
@@ -62,7 +67,9 @@ def score(
     """
     if size(stats) == 0:
         return Score(math.nan, math.nan, math.nan, 0, "no images")
-    units = units_of(stats, groups)
+    if not metric.card.paired:
+        return _unpaired(metric, stats, level, seed)
+    units = units_of(stats, groups, metric.card)
     value, count = metric.value(stats), int(units.max()) + 1
     if metric.card.binomial and count == len(units):
         low, high = exact(round(value * count), count, level)
@@ -70,7 +77,7 @@ def score(
     if isinstance(metric, Weighted) and count > 1 and (own_interval := metric.interval(stats, units, level)):
         return Score(value, min(own_interval[0], value), max(own_interval[1], value), count, "noise removed")
     error, blocks = jackknife(lambda w: under(metric, stats, w), units, seed)
-    what = "jackknife" if groups is None else "jackknife over groups"
+    what = f"jackknife{_over(metric.card, groups)}"
     if not math.isfinite(value) or not math.isfinite(error):
         return Score(value, math.nan, math.nan, count, f"{what}: not defined")
     quantile = float(t.ppf((1 + level) / 2, blocks - 1))
@@ -119,8 +126,43 @@ def _rise(metric: Weighted, stats: Stats, units: Array, seed: int) -> float:
     return max(0.0, _SHARE * float(values.mean() - metric.value(stats))) if len(values) else 0.0
 
 
-def units_of(stats: Stats, groups: Array | None) -> Array:
-    """(N,) number of the independent unit of each image: itself, or its group."""
+def _over(card: MetricCard, groups: Array | None) -> str:
+    """What is left out, in words."""
+    if card.unit != "image":
+        return f" over {_PLURALS[card.unit]}"
+    return "" if groups is None else " over groups"
+
+
+def _unpaired(metric: Metric, stats: Stats, level: float, seed: int) -> Score:
+    """All predictions against all targets: blocks of both are left out together."""
+    value, count = metric.value(stats), min(len(rows) for rows in stats.values())
+    without = left_out(metric, stats, seed)
+    error = math.sqrt((len(without) - 1) * float(without.var())) if len(without) > 1 else math.nan
+    what = "jackknife over blocks of predictions and targets"
+    if not math.isfinite(value) or not math.isfinite(error):
+        return Score(value, math.nan, math.nan, count, f"{what}: not defined")
+    half = float(t.ppf((1 + level) / 2, len(without) - 1)) * error
+    return Score(value, value - half, value + half, count, what)
+
+
+def left_out(metric: Metric, stats: Stats, seed: int) -> Array:
+    """(B,) values of an unpaired metric, each without a block of the predictions and one of the targets."""
+    blocks = min(_UNPAIRED_BLOCKS, *(len(rows) for rows in stats.values()))
+    rng = np.random.default_rng(seed)
+    numbers = {k: rng.permutation(len(rows)) * blocks // len(rows) for k, rows in stats.items()}
+    return np.array([metric.value({k: v[numbers[k] != b] for k, v in stats.items()}) for b in range(blocks)])
+
+
+def units_of(stats: Stats, groups: Array | None, card: MetricCard | None = None) -> Array:
+    """(N,) number of the independent unit of each row: what the statistics name, its group, or itself.
+
+    Raises:
+        ValueError: If there is not one group an image, or a metric of other units than images has none.
+    """
+    if UNIT in stats:
+        return np.asarray(np.unique(stats[UNIT], return_inverse=True)[1]).ravel()
+    if groups is None and card is not None and card.unit != "image":
+        raise ValueError(f"{card.name} is of {_PLURALS[card.unit]}: the data must name them, as groups.")
     if groups is None:
         return np.arange(size(stats))
     if len(groups) != size(stats):

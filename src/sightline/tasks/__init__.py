@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from sightline.config import build
@@ -20,6 +21,17 @@ def task_type(name: str) -> type[Task]:
 
     task_class: type[Task] = importlib.import_module(f"{TASKS.load(name).__name__}.task").TASK
     return task_class
+
+
+def load_method(card: Mapping[str, Any]) -> ModuleType:
+    """The module of a record's model: a file in its task's `models/`, or what stands for a baseline."""
+    from sightline.models.adapters import fitted
+
+    name = card["settings"]["method"]
+    if name.startswith(fitted.PREFIX):
+        return fitted.method_of(fitted.baseline_named(name, task_from(card).baselines()))
+    method: ModuleType = TASKS.load(card["settings"]["task"]).MODELS.load(name)
+    return method
 
 
 def task_from(card: Mapping[str, Any]) -> Task:

@@ -14,7 +14,7 @@ from sightline.console import say
 from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
-from sightline.data.split import folds, split
+from sightline.data.split import SPLITS_FILE, folds, split
 from sightline.errors import UsageError
 from sightline.evaluation import conclusions, scoring
 from sightline.evaluation.attempt import exhibits
@@ -99,7 +99,7 @@ def _carry_out(plans: list[Plan], whole: Run) -> Run:
 
 def _fold(fold_plan: Plan, folder: Path) -> Run:
     """One fold: unchanged if complete, resumed if interrupted, else trained."""
-    if not (folder / "splits.json").is_file():
+    if not (folder / SPLITS_FILE).is_file():
         return session.execute_plan(fold_plan, folder, overwrite=folder.exists())
     run = Run.open(folder)
     if run.record.status == "done":

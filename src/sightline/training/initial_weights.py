@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -15,12 +15,14 @@ from sightline.core.card import ModelCard
 from sightline.data.scan import Scan
 from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
+from sightline.models.adapters import fitted
 from sightline.models.weights import embedded
 from sightline.models.weights.download import Pretrained
 from sightline.training.trainers import TRAINERS
 
 if TYPE_CHECKING:
     from sightline.core.dataset import Dataset
+    from sightline.core.task import Baseline
     from sightline.training.arguments import Asked
     from sightline.training.recipe import Recipe
 
@@ -105,7 +107,11 @@ def unsuited(dataset: Dataset, scan: Scan) -> str:
 
 
 def choose_model(
-    arguments: Asked, task: ModuleType, start: Start, why: dict[str, str]
+    arguments: Asked,
+    task: ModuleType,
+    start: Start,
+    why: dict[str, str],
+    baselines: Callable[[], list[Baseline]],
 ) -> tuple[ModuleType, str | None, ModelCard, Start]:
     """Choose the method of the task, its backbone, and the initial weights.
 
@@ -113,6 +119,11 @@ def choose_model(
         UnknownName: If there is no such model; suggests the nearest.
         SightlineError: If published weights were asked for and cannot be had.
     """
+    if arguments.model is not None and arguments.model.startswith(fitted.PREFIX):
+        baseline = fitted.baseline_named(arguments.model, baselines())
+        method = fitted.method_of(baseline)
+        why["model"] = f"{method.CARD.name.replace(':', ' ')}: {baseline.summary}, as asked"
+        return method, None, method.CARD, _start_baseline(baseline)
     methods, named = task.MODELS, arguments.model in task.MODELS if arguments.model else False
     method = methods.load(arguments.model if named else task.CARD.default_model)
     reason = "our default" if arguments.model is None else "as asked"
@@ -135,6 +146,19 @@ def choose_model(
     backbone, start = _settle_start(start, name, named=not is_own)
     why["model"] = f"{backbone}: {reason}"
     return method, backbone, registry.card(backbone), start
+
+
+def _start_baseline(baseline: Baseline) -> Start:
+    """A baseline is fitted once; one on a frozen network needs its installed weights.
+
+    Raises:
+        UsageError: If these are not there.
+    """
+    if not baseline.frozen:
+        return Start("no", "the baseline is fitted once, without epochs")
+    if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
+        raise UsageError(f"{fitted.PREFIX}{baseline.name} looks through {embedded.DEFAULT}: {lack}")
+    return Start("yes", f"features of {embedded.DEFAULT}, frozen; what follows them is fitted once", True)
 
 
 def _takes_backbone(method: ModuleType) -> bool:

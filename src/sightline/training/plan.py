@@ -15,7 +15,7 @@ from sightline.config import build
 from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.core.task import DataInfo, Task
+from sightline.core.task import Baseline, DataInfo, Task
 from sightline.data.checks._report import silent_parts
 from sightline.data.scan import Scan
 from sightline.errors import DataError, UnknownName, UsageError
@@ -116,7 +116,9 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
     why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
     _enough(dataset)
     start = choose_start(arguments, dataset, scan)
-    method, backbone, model_card, start = choose_model(arguments, package, start, why)
+    method, backbone, model_card, start = choose_model(
+        arguments, package, start, why, lambda: _baselines(card, dataset)
+    )
     recipe_given, task_options, rest = _sorted_options(arguments, card, backbone, start)
     trainer = trainer_of(method)
     refuse_idle(trainer, method.CARD.name, arguments, recipe_given)
@@ -154,6 +156,16 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
     return Plan(
         arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )
+
+
+def _baselines(card: TaskCard, dataset: Dataset) -> list[Baseline]:
+    """The baselines of a task for these data, before it is known how images are brought to size."""
+    kind, targets = task_type(card.name), dataset.targets
+    statistics = targets.summary(len(dataset.classes or ()))
+    info = DataInfo(
+        dataset.classes, dataset.outputs, 3, (1, 1), (0.5,) * 3, (0.5,) * 3, len(dataset), **statistics
+    )
+    return kind(info, kind.Options()).baselines()
 
 
 def trainer_of(method: ModuleType) -> TrainerCard:
@@ -268,7 +280,7 @@ def _info(
         height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
         size = height, width
     mean, std = scan.mean_std(train, channels)
-    targets: Any = dataset.targets[torch.from_numpy(train)]
+    targets = dataset.targets[torch.from_numpy(train)]
     return DataInfo(dataset.classes, dataset.outputs, channels, size, mean, tuple(max(s, 1e-3) for s in std),
                     len(train), **targets.summary(len(dataset.classes or ())))  # fmt: skip
 

@@ -198,7 +198,11 @@ def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices)
     prediction = predict(model, val, devices)
     main = plan.task.card.score
     metric = plan.task.metrics()[main]
-    metric.update(prediction.prediction, prediction.truth)
+    groups = None
+    if metric.card.unit != "image":  # of whole units, in the order of the data
+        part = plan.part("val")
+        prediction, groups = prediction.in_order(part.ids), part.groups
+    metric.update(prediction.prediction, prediction.truth, groups)
     value = metric.compute()
     turned = value if metric.card.higher_is_better else -value
     return {"val_loss": prediction.loss, f"val_{main}": value, "val_score": turned}

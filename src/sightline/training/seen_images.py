@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from sightline import storage
 from sightline.core.dataset import Dataset
 from sightline.core.run import Run
+from sightline.data.split import SPLITS_FILE, read_splits
 from sightline.errors import UsageError
 from sightline.training.plan import Plan
 
@@ -67,7 +67,7 @@ def unseen(plan: Plan, source: Path, option: str) -> list[str]:
         UsageError: If such images are among them, by their bytes.
     """
     run = _run_of(source)
-    if run is None or not ((run / FILE).is_file() or (run / "splits.json").is_file()):
+    if run is None or not ((run / FILE).is_file() or (run / SPLITS_FILE).is_file()):
         return [f"What {option} {source} was trained on is not on record: it may know the test images."]
     held = plan.dataset.subset([i for i, s in enumerate(plan.dataset.splits) if s != "train"])
     named = _names(run)
@@ -135,9 +135,8 @@ def _chosen(part: Dataset, run: Path) -> list[str]:
 
 
 def _names(run: Path, part: str = "train") -> set[str]:
-    file = run / "splits.json"
-    record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return set(record.get(part, ()))
+    """Ids of the items of a part of a run; none where its split is not on record."""
+    return set(read_splits(run).get(part, ())) if (run / SPLITS_FILE).is_file() else set()
 
 
 def _run_of(source: Path) -> Path | None:

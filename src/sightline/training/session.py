@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,7 +14,7 @@ from sightline.core.metric import Metric
 from sightline.core.model import Model
 from sightline.core.report import Results
 from sightline.core.run import Run
-from sightline.data.split import splits_from_json, splits_to_json
+from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json, splits_to_json
 from sightline.devices import Devices
 from sightline.errors import DataError, Interrupted, SightlineError, UsageError
 from sightline.evaluation import baselines, conclusions, cost, scoring, test_ledger
@@ -40,7 +39,7 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
     if devices.first:
         created = Run.create(out, run_record(plan, "train"), overwrite=overwrite)
         assignment = splits_to_json(plan.dataset, plan.dataset.splits)
-        storage.write_json(out / "splits.json", assignment)
+        storage.write_json(out / SPLITS_FILE, assignment)
         seen_images.write(plan, out)
         storage.write_json(out / "findings.json", [vars(f) for f in plan.findings])
     devices.wait()
@@ -55,14 +54,13 @@ def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Ru
     if run.record.command == "tune":
         search = path if run.record.trials is not None else path.parent
         raise UsageError(f"{path} is of a search: go on with `sightline tune {data} --resume {search}`.")
-    if not (path / "splits.json").is_file():
+    if not (path / SPLITS_FILE).is_file():
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
     if run.record.status == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
     arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.record.arguments))
-    stored = json.loads((path / "splits.json").read_text(encoding="utf-8"))
-    plan = make_plan(replace(arguments, splits=str(path / "splits.json"), weights=None, prune=None))
-    splits_from_json(plan.dataset, stored)
+    plan = make_plan(replace(arguments, splits=str(path / SPLITS_FILE), weights=None, prune=None))
+    splits_from_json(plan.dataset, read_splits(path))
     same_data(run, plan.dataset, data)
     record = run.record
     plan = replace(

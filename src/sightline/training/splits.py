@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from sightline.core.dataset import Dataset
 from sightline.data.checks.duplicates import together
 from sightline.data.scan import Scan
-from sightline.data.split import grown, split
+from sightline.data.split import SPLITS_FILE, grown, read_splits, split
 from sightline.errors import DataError
 
 
@@ -34,10 +33,10 @@ def divide(
         assignment = split(dataset, seed=seed, strata=strata, together=alike)
         return assignment.assignment, list(assignment.notes)
     file = Path(splits)
-    file = file / "splits.json" if file.is_dir() else file
+    file = file / SPLITS_FILE if file.is_dir() else file
     try:
-        stored = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"--splits {file}: no split can be read there ({error}).") from error
+        stored = read_splits(file)
+    except DataError as error:
+        raise DataError(f"--splits {error}") from error
     assignment = grown(dataset, stored, together=alike)
     return assignment.assignment, [f"Split replayed from {file}.", *assignment.notes]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from hypothesis import strategies as st
 from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.core.targets.label import Label
 from sightline.data.io.pixels import Arrays
-from sightline.data.split import folds, split, splits_from_json, splits_to_json
+from sightline.data.split import SPLITS_FILE, folds, read_splits, split, splits_from_json, splits_to_json
 from sightline.errors import DataError, UsageError
 
 
@@ -174,6 +176,19 @@ def test_a_split_can_be_stored_and_replayed() -> None:
     assert splits_from_json(data.subset(order), stored).tolist() == parts[order].tolist()
     with pytest.raises(DataError, match="1 are gone"):
         splits_from_json(data.subset(range(59)), stored)
+
+
+def test_a_stored_split_is_read_from_a_run_or_a_file(tmp_path: Path) -> None:
+    stored = {"train": ["a"], "val": [], "test": ["b"]}
+    file = tmp_path / SPLITS_FILE
+    file.write_text(json.dumps(stored))
+    assert read_splits(tmp_path) == read_splits(file) == stored
+    for text in ("[1]", "{}", '{"train": 3}'):
+        file.write_text(text)
+        with pytest.raises(DataError, match=r"splits\.json holds no split"):
+            read_splits(tmp_path)
+    with pytest.raises(DataError, match=r"gone.*no split can be read"):
+        read_splits(tmp_path / "gone")
 
 
 def test_sixty_thousand_items_take_no_time_to_speak_of() -> None:

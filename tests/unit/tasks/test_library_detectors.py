@@ -47,8 +47,8 @@ def test_loss_is_finite_and_every_parameter_gets_a_gradient(method: str, objects
     losses = model.loss(batch_for(method, objects), rng())
     assert all(bool(torch.isfinite(x)) for x in losses.values())
     losses["loss"].backward()
-    for parameters in model.parts().values():
-        assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in parameters)
+    for group in model.optimizer_groups().values():
+        assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in group.parameters)
 
 
 @pytest.mark.parametrize("method", METHODS)

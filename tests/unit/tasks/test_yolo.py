@@ -297,7 +297,7 @@ def test_freezing_the_first_yolo_holds_its_convolutions() -> None:
     before = {k: v.clone() for k, v in network.named_parameters()}
     for still in frozen_modules(model):
         still.eval()
-    step = torch.optim.SGD(model.parts()["all"], lr=0.1)
+    step = torch.optim.SGD(model.optimizer_groups()["all"].parameters, lr=0.1)
     model.loss(batch_of(), torch.Generator())["loss"].backward()
     step.step()
     changed = {k.split(".")[0] for k, v in network.named_parameters() if not torch.equal(v, before[k])}

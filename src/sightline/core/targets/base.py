@@ -116,6 +116,10 @@ class Targets(ABC):
         del places, sizes, least
         return self
 
+    def turned(self, places: Tensor, sizes: Tensor) -> Self:
+        """The same after whole images were turned by quarters or mirrored: nothing is cut."""
+        return self.moved(places, sizes)
+
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
         """Merge predictions for T tiles to predictions for N images.
 

@@ -154,6 +154,14 @@ class Instances(Targets):
         (w, h), (cut_w, cut_h) = ((b[:, 2:] - b[:, :2]).unbind(1) for b in (whole, boxes))
         return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
+    def turned(self, places: Tensor, sizes: Tensor) -> Self:
+        """The same, in turned images; boxes that reach beyond theirs do so still."""
+        matrix = places[self.image]
+        corners = self.boxes.double().view(-1, 2, 2) @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
+        boxes = torch.cat([corners.amin(1), corners.amax(1)], 1).to(self.boxes)
+        masks = None if self.masks is None else self.masks.moved(matrix, sizes[self.image])
+        return replace(self, boxes=boxes, sizes=sizes, masks=masks)
+
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
         """Merge objects of T tiles to objects of N images; see `Targets.join_tiles`.
 

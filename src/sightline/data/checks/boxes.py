@@ -22,7 +22,7 @@ REACHED = 0.95  # best average precision below which its limit is more than a re
 SHARES = 16  # pixels of a picture that is too large for boxes within the first pixel
 CARD = CheckCard(
     name="boxes",
-    summary="Boxes outside the image, of no area, repeated, tiny or long; images without or with many boxes",
+    summary="Boxes outside the picture, without size, repeated, tiny or long; pictures without or with many",
     findings=(
         "boxes-not-finite",
         "boxes-swapped",
@@ -71,12 +71,12 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 def _shapes(dataset: Dataset) -> list[Finding]:
     """Boxes that lie or look wrong."""
-    targets = dataset.targets
+    targets = dataset.targets_as(Instances)
     boxes, image = targets.boxes.numpy().astype(np.float64), targets.image.numpy()
     height, width = targets.sizes.numpy()[image].T
     x1, y1, x2, y2 = boxes.T
     w, h = x2 - x1, y2 - y1
-    finite = np.isfinite(boxes).all(1)
+    finite = np.asarray(np.isfinite(boxes).all(1))
     swapped, flat = finite & ((w < 0) | (h < 0)), finite & ((w == 0) | (h == 0))
     shares = finite & (np.abs(boxes) <= 1).all(1) & (np.minimum(height, width) > SHARES)
     sound = finite & ~swapped & ~flat & ~shares & (height > 0)
@@ -122,7 +122,7 @@ def _on(
     rows = np.flatnonzero(where)
     if not len(rows):
         return []
-    targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
+    targets, names = dataset.targets_as(Instances), () if dataset.classes is None else dataset.classes.names
     images = targets.image[rows].tolist()
     labels, boxes = targets.labels[rows].tolist(), targets.boxes[rows].tolist()
     items = tuple(
@@ -135,7 +135,7 @@ def _on(
 
 def _repeated(dataset: Dataset, sound: np.ndarray) -> np.ndarray:
     """(M,) bool: boxes that are nearly the same as an earlier one of the same image and class."""
-    targets, again = dataset.targets, np.zeros(len(sound), dtype=bool)
+    targets, again = dataset.targets_as(Instances), np.zeros(len(sound), dtype=bool)
     rows = np.flatnonzero(sound)
     boxes = targets.boxes.numpy()[rows].astype(np.float64)
     group = np.stack([targets.image.numpy()[rows], targets.labels.numpy()[rows]])
@@ -166,11 +166,11 @@ def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _counts(dataset: Dataset) -> list[Finding]:
     """How many boxes images have."""
-    counts = dataset.targets.counts.numpy()
+    counts = dataset.targets_as(Instances).counts.numpy()
     parts = silent_parts(dataset)
     bare = np.isin(np.where(dataset.splits == "", "train", dataset.splits), parts)
     most = int(counts.max())
-    dense, best = crowded(dataset.targets)
+    dense, best = crowded(dataset.targets_as(Instances))
     return [
         *found(dataset, "no-boxes-to-train", "error", bare,
                f"none of the {{n}} pictures of {' and '.join(parts)} has a box that counts (crowds and "

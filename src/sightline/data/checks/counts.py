@@ -7,6 +7,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
+from sightline.core.targets.number import Number
 from sightline.data.checks._report import class_counts
 from sightline.data.scan import Scan
 
@@ -110,7 +111,7 @@ def _imbalance(names: np.ndarray, train: np.ndarray, whole: bool) -> list[Findin
 
 
 def _one_value(dataset: Dataset) -> list[Finding]:
-    value = dataset.targets.value.numpy()
+    value = dataset.targets_as(Number).value.numpy()
     same = [m for m in range(value.shape[1]) if len(np.unique(value[:, m][np.isfinite(value[:, m])])) == 1]
     if not same:
         return []

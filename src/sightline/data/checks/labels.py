@@ -10,6 +10,8 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.instances import Instances
+from sightline.core.targets.label import Label
+from sightline.core.targets.number import Number
 from sightline.data.checks._report import found
 from sightline.data.scan import Scan
 
@@ -43,10 +45,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _labels(dataset: Dataset) -> list[Finding]:
-    value = dataset.targets.value.numpy()
+    value: np.ndarray = dataset.targets_as(Label).value.numpy()
     if value.ndim == 2:
         return found(
-            dataset, "labels-none", "info", ~value.any(1),
+            dataset, "labels-none", "info", np.asarray(~value.any(1)),
             "{n} pictures ({share}) have none of the labels",
             "Look whether nothing applies to them, or whether their labels are missing.",
         )  # fmt: skip
@@ -63,8 +65,9 @@ def _labels(dataset: Dataset) -> list[Finding]:
 
 def _objects(dataset: Dataset) -> list[Finding]:
     """Objects whose class is none of the table's."""
-    labels, classes = dataset.targets.labels.numpy(), len(dataset.classes or ())
-    wrong = np.unique(dataset.targets.image.numpy()[(labels < 0) | (labels >= classes)])
+    targets, classes = dataset.targets_as(Instances), len(dataset.classes or ())
+    labels = targets.labels.numpy()
+    wrong = np.unique(targets.image.numpy()[(labels < 0) | (labels >= classes)])
     return found(
         dataset, "labels-unknown", "error", wrong,
         f"{{n}} pictures have a label beyond the {classes} classes of the table",
@@ -128,7 +131,7 @@ def _alike(names: tuple[str, ...]) -> list[list[str]]:
 
 
 def _numbers(dataset: Dataset) -> list[Finding]:
-    value = dataset.targets.value.numpy().astype(np.float64)
+    value: np.ndarray = dataset.targets_as(Number).value.numpy().astype(np.float64)
     finite = np.isfinite(value).all(1)
     findings = found(
         dataset, "targets-not-finite", "error", ~finite,

@@ -7,7 +7,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import VOID, Masks
 from sightline.data.checks._report import found, silent_parts
 from sightline.data.scan import Scan
 
@@ -38,7 +38,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Maps one by one, and the classes over all that are trained on. Nothing where the truth is no maps."""
     if dataset.truth != "masks" or dataset.classes is None or not len(dataset):
         return []
-    counts = dataset.targets.value_counts
+    counts = dataset.targets_as(Masks).value_counts
     return [*_sizes(dataset, scan), *_void(dataset, counts), *_classes(dataset, counts)]
 
 

@@ -113,7 +113,7 @@ def _on(
     rows = np.flatnonzero(where)
     if not len(rows):
         return []
-    targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
+    targets, names = dataset.targets_as(Outlines), () if dataset.classes is None else dataset.classes.names
     triples = zip(targets.image[rows].tolist(), targets.labels[rows].tolist(),
                   targets.bitmaps.boxes()[rows].tolist(), strict=True)  # fmt: skip
     items = tuple(

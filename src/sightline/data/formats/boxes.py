@@ -12,6 +12,7 @@ import numpy as np
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
+from sightline.core.targets.instances import Instances
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.cells import DOUBTFUL, ON, is_missing, numbers
 from sightline.data.parsing.csv import Columns, header, read_text, rows_of
@@ -161,7 +162,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     """
     classes = class_table(dataset, folder, CARD.name, ("areas", "crowd", "difficult", "groups"))
     (folder / "images").mkdir(parents=True)
-    given = dataset.targets
+    given = dataset.targets_as(Instances)
     more = [name for name, is_used in {
         "difficult": given.difficult is not None, "crowd": given.crowd is not None,
         "area": given.areas is not None, "split": any(dataset.splits), "group": dataset.groups is not None,

@@ -130,7 +130,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     for split in sorted(set(dataset.splits)):
         for name in dataset.classes.names:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
-    values = dataset.targets.value.tolist()
+    values = dataset.targets_as(Label).value.tolist()
     for i, item in enumerate(dataset.ids):
         data, ending = content(dataset.pixels, i)
         place = folder / dataset.splits[i] / dataset.classes.names[values[i]] / f"{i:06d}{ending}"

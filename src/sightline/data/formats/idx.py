@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline.core.card import FormatCard
-from sightline.core.dataset import Dataset
+from sightline.core.dataset import SPLITS, Dataset
 from sightline.data.io.pixels import Arrays
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.packed import folder_at, labels_of, split_of, unpacked
@@ -86,7 +86,7 @@ def _image_files(root: Path) -> dict[str, Path]:
                 "Give each data set a folder of its own."
             )
         by_split.setdefault(split, path)
-    return {s: by_split[s] for s in ("train", "val", "test", "") if s in by_split}
+    return {s: by_split[s] for s in (*SPLITS, "") if s in by_split}
 
 
 def _labels_of(images: Path) -> Path:

@@ -25,14 +25,14 @@ from sightline.data.io.images import stored
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined
-from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, name_of, split_of
+from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, name_of, split_folders, split_of
 from sightline.data.parsing.writing import Item, all_split, class_table, items, stems
 from sightline.errors import DataError, UnreadableImage
 from sightline.ops.outlines import Part, apart, cut_out
 
 CARD = FormatCard(
     name="instance-masks",
-    summary="one folder per image with one mask file per object; or one map of object numbers per image",
+    summary="a folder a picture with one mask file an object; or one map of object numbers a picture",
     looks_like="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt beside",
     truths=("outlines", "instances", "masks"),
     writes=True,
@@ -168,7 +168,7 @@ def _write_item(item: Item, folder: Path, stem: str) -> None:
 
 def _as(dataset: Dataset, truth: str | None) -> Dataset:
     """Convert to boxes or class maps, if these are requested."""
-    targets: Outlines = dataset.targets
+    targets = dataset.targets_as(Outlines)
     if truth == "instances":
         return replace(dataset, targets=targets.boxed())
     if truth != "masks":
@@ -229,10 +229,10 @@ def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
 def _maps(root: Path, bare: list[str]) -> list[_Item]:
     """Pictures with a map each: images/a.png and masks/a.png, also in train, val and test."""
     parts = [(root / _PICTURES, root / _MASKS, "")]
-    for folder in folders_in(root / _PICTURES, SPLIT_WORDS):
-        parts.append((folder, root / _MASKS / folder.name, SPLIT_WORDS[folder.name.lower()]))
-    for folder in folders_in(root, SPLIT_WORDS):
-        parts.append((folder / _PICTURES, folder / _MASKS, SPLIT_WORDS[folder.name.lower()]))
+    for folder, split in split_folders(root / _PICTURES):
+        parts.append((folder, root / _MASKS / folder.name, split))
+    for folder, split in split_folders(root):
+        parts.append((folder / _PICTURES, folder / _MASKS, split))
     lists, items = _lists(root), []
     for pictures, masks, split in parts:
         maps = {path.stem: path for path in _pictures(masks)}

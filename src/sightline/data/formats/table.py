@@ -13,6 +13,8 @@ import torch
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
+from sightline.core.targets.label import Label
+from sightline.core.targets.number import Number
 from sightline.data.io.pixels import Files
 from sightline.data.parsing.columns import GROUPS, SPLITS, named, path_column, target_columns
 from sightline.data.parsing.content import content
@@ -153,20 +155,20 @@ def write(dataset: Dataset, folder: Path) -> Path:
 def _header(dataset: Dataset) -> list[str]:
     if dataset.truth == "number":
         return list(dataset.outputs) or ["number"]
-    return ["labels" if dataset.targets.multi else "label"]
+    return ["labels" if dataset.targets_as(Label).multi else "label"]
 
 
 def _cells(dataset: Dataset) -> Iterator[list[str]]:
     """The target cells of each row."""
     if dataset.truth == "number":
-        yield from ([repr(v) for v in row] for row in dataset.targets.value.tolist())
+        yield from ([repr(v) for v in row] for row in dataset.targets_as(Number).value.tolist())
         return
     if dataset.classes is None:
         raise DataError("Labels without a class table cannot be written as a table.")
     names = dataset.classes.names
     if any("|" in name for name in names):
         raise DataError("A class name with '|' cannot be written to a table, where it divides labels.")
-    for value in dataset.targets.value:
+    for value in dataset.targets_as(Label).value:
         yield [
             "|".join(names[k] for k in value.nonzero().flatten().tolist())
             if value.ndim

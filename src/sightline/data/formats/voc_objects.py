@@ -16,6 +16,7 @@ import numpy as np
 from sightline.console import say
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
+from sightline.core.targets.outlines import Outlines
 from sightline.data.io.encode import encode_png
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.images import stored
@@ -137,7 +138,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     odd = [name for name in names if name[:1] == "#" or name == _NAMES[0]]
     if odd:
         raise DataError(f"Classes of objects in VOC begin with no '#', nor are they background: {odd[0]!r}.")
-    most = int(dataset.targets.counts.max()) if len(dataset) else 0
+    most = int(dataset.targets_as(Outlines).counts.max()) if len(dataset) else 0
     if len(names) >= _VOID or most > _MOST:
         raise DataError(
             f"The format '{CARD.name}' holds up to {_VOID - 1} classes, and {_MOST:,} objects a picture. "

@@ -14,7 +14,7 @@ from pathlib import Path
 import yaml
 
 from sightline.core.card import FormatCard
-from sightline.core.dataset import Classes, Dataset
+from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.darknet import old_config
@@ -155,7 +155,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         DataError: If the folder is not empty, the truth is no boxes, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name, masks=True)
-    splits = [s for s in ("train", "val", "test") if s in dataset.splits] if all_split(dataset) else []
+    splits = [s for s in SPLITS if s in dataset.splits] if all_split(dataset) else []
     for item in items(dataset):
         for kind, ending, data in (
             ("images", item.ending, item.data),
@@ -208,7 +208,7 @@ def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[st
             yield split, images_in(images)
         return
     missing: list[str] = []
-    for split in ("train", "val", "test"):
+    for split in SPLITS:
         for text in config.parts.get(split, ()):
             place = place_of(config.folder, root, text)
             if place is None:

@@ -11,8 +11,6 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
-from sightline.core.targets.instances import Instances
-from sightline.core.targets.masks import Masks
 from sightline.data.io.images import probe
 from sightline.data.io.pixels import Files
 from sightline.errors import DataError, UnreadableImage
@@ -28,38 +26,17 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
         DataError: If the truth has no positions.
     """
     targets = dataset.targets
-    if not isinstance(targets, Instances | Masks):
+    if not targets.located:
         raise DataError(
             f"--exif says in which frame annotations were drawn; {dataset.name} has {targets.says}, which "
             "have no place in the picture. Leave it out."
         )
     ways = np.array([_orientation(dataset, i) for i in range(len(dataset))], dtype=np.int64)
-    which = np.flatnonzero(ways != 1).tolist()
     sizes = targets.sizes.clone()
     sizes[ways >= 5] = targets.sizes[ways >= 5].flip(1)
-    if isinstance(targets, Masks):
-        maps = list(targets.maps)
-        for i in which:
-            maps[i] = torch.from_numpy(np.ascontiguousarray(seen(targets.map(i), int(ways[i]))))
-        return replace(dataset, targets=Masks(sizes, tuple(maps)).packed()), len(which)
-    places = torch.stack(
-        [_place(int(way), *size) for way, size in zip(ways, targets.sizes.tolist(), strict=True)]
-    )
-    matrix = places[targets.image]
-    corners = targets.boxes.double().view(-1, 2, 2) @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
-    boxes = torch.cat([corners.amin(1), corners.amax(1)], 1).to(targets.boxes)
-    masks = None
-    if targets.masks is not None:
-        masks = targets.masks.moved(places[targets.image], sizes[targets.image])
-    return replace(dataset, targets=replace(targets, boxes=boxes, sizes=sizes, masks=masks)), len(which)
-
-
-def seen(stored: np.ndarray, way: int) -> np.ndarray:
-    """Apply an EXIF orientation (1 to 8) to stored pixels (H, W)."""
-    oriented = stored.T if way >= 5 else stored
-    rows = slice(None, None, -1) if way in (3, 4, 7, 8) else slice(None)
-    columns = slice(None, None, -1) if way in (2, 3, 6, 7) else slice(None)
-    return oriented[rows, columns]
+    places = [_place(int(way), *size) for way, size in zip(ways, targets.sizes.tolist(), strict=True)]
+    turned_targets = targets.turned(torch.stack(places), sizes).packed() if len(dataset) else targets
+    return replace(dataset, targets=turned_targets), int((ways != 1).sum())
 
 
 def _place(way: int, height: int, width: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.each import some
-from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of
+from sightline.data.parsing.splits import SPLIT_WORDS, is_there, name_of, split_folders
 from sightline.data.parsing.yolo_discovery import LINE, LISTS, Config, label_files, plain_parts
 
 _KEYS = ("train", "valid", "val", "test")
@@ -53,9 +53,11 @@ def _beside(root: Path) -> Config | None:
     if any(label_files(folder) for folder, _ in plain_parts(root)) or not _labels_beside(root):
         return None
     config = Config(root)
-    parts = [folder for folder in folders_in(root, SPLIT_WORDS) if _labels_beside(folder)]
-    for folder in parts:
-        config.parts.setdefault(SPLIT_WORDS[folder.name.lower()], []).append(folder.name)
+    parts = []
+    for folder, split in split_folders(root):
+        if _labels_beside(folder):
+            parts.append(folder)
+            config.parts.setdefault(split, []).append(folder.name)
     listed = (*LISTS, "_darknet.labels")  # the last as Roboflow writes it
     _names(config, [folder / name for folder in (root, root / "images", *parts) for name in listed])
     config.notes.append("Label files lie beside their pictures.")

@@ -16,7 +16,7 @@ from sightline.data.io.file_types import ALL_EXTENSIONS, EXTENSIONS
 from sightline.data.io.images import size_of
 from sightline.data.io.label_maps import look
 from sightline.data.io.walk import files_in, walk
-from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of, split_of
+from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, is_there, name_of, split_folders, split_of
 from sightline.errors import UnreadableImage
 
 PICTURES = ("images", "image", "imgs", "img", "pictures", "img_dir")
@@ -94,14 +94,14 @@ def places(root: Path) -> tuple[list[Place], list[str]]:
     """All parts of a data set, and a note on folders that are left aside."""
     side_by_side, aside = _side_by_side(root, "")
     if not side_by_side:
-        for folder in folders_in(root, SPLIT_WORDS):
-            more, rest = _side_by_side(folder, SPLIT_WORDS[folder.name.lower()])
+        for folder, split in split_folders(root):
+            more, rest = _side_by_side(folder, split)
             side_by_side, aside = side_by_side + more, aside + (rest if more else [folder])
     if not side_by_side:
         side_by_side, aside = _cityscapes(root), []
     if not side_by_side:
         side_by_side = _flat(root)
-        aside = [f for f in folders_in(root, SPLIT_WORDS) if f not in [p.pictures for p in side_by_side]]
+        aside = [f for f, _ in split_folders(root) if f not in [p.pictures for p in side_by_side]]
     notes = [f"Not read: {', '.join(name_of(p, root) for p in aside)}."] if side_by_side and aside else []
     inner = [] if side_by_side else [f for f in folders_in(root) if first_picture(f) is not None]
     if len(inner) == 1 and not files_in(root, *ALL_EXTENSIONS):  # a folder that only wraps the others
@@ -112,14 +112,11 @@ def places(root: Path) -> tuple[list[Place], list[str]]:
 def by_names(root: Path) -> list[Place]:
     """Folders of any names, of which one holds photographs and one maps that are called after them; of a data
     set, or of each of its splits. None where several could be meant."""
-    for tops in ([root], folders_in(root, SPLIT_WORDS)):
-        pairs_by_top = [(top, pairs_of(folders_in(top))) for top in tops]
+    root_split = SPLIT_WORDS.get(root.name.lower(), "")
+    for tops in ([(root, root_split)], split_folders(root)):
+        pairs_by_top = [(split, pairs_of(folders_in(top))) for top, split in tops]
         if any(pairs for _, pairs in pairs_by_top) and all(len(pairs) <= 1 for _, pairs in pairs_by_top):
-            return [
-                Place(*pairs[0], SPLIT_WORDS.get(top.name.lower(), ""))
-                for top, pairs in pairs_by_top
-                if pairs
-            ]
+            return [Place(*pairs[0], split) for split, pairs in pairs_by_top if pairs]
     return []
 
 
@@ -145,10 +142,7 @@ def _called_alike(place: Place) -> bool:
 def _flat(root: Path) -> list[Place]:
     """a.jpg and a_mask.png (or a_sat.jpg and a_mask.png) in one folder, or in each folder of a split."""
     places = []
-    for folder, split in (
-        (root, ""),
-        *((f, SPLIT_WORDS[f.name.lower()]) for f in folders_in(root, SPLIT_WORDS)),
-    ):
+    for folder, split in ((root, ""), *split_folders(root)):
         stems = [p.stem for p in files_in(folder, *ALL_EXTENSIONS)]
         masks = [m for stem in stems if (m := _FLAT.fullmatch(stem))]
         ends = {m[2] for m in masks}
@@ -202,10 +196,9 @@ def _rank(name: str) -> int:
 
 def _inner(pictures: Path, masks: Path, split: str) -> list[Place]:
     """Folders of splits in both, or both as they are."""
-    within = {SPLIT_WORDS[f.name.lower()]: f for f in folders_in(masks, SPLIT_WORDS)}
+    within = {part: folder for folder, part in split_folders(masks)}
     places = []
-    for folder in folders_in(pictures, SPLIT_WORDS):
-        part = SPLIT_WORDS[folder.name.lower()]
+    for folder, part in split_folders(pictures):
         if not split and part in within:
             places.append(Place(folder, within[part], part))
     return sorted(places, key=lambda p: SPLITS.index(p.split)) or [Place(pictures, masks, split)]
@@ -214,11 +207,11 @@ def _inner(pictures: Path, masks: Path, split: str) -> list[Place]:
 def _cityscapes(root: Path) -> list[Place]:
     """leftImg8bit/train/town/x_leftImg8bit.png and gtFine/train/town/x_gtFine_labelIds.png."""
     places = []
-    for folder in folders_in(root / "leftImg8bit", SPLIT_WORDS):
+    for folder, split in split_folders(root / "leftImg8bit"):
         masks = root / "gtFine" / folder.name
         if masks.is_dir():
             ends = "_leftImg8bit", "_gtFine_labelIds"
-            places.append(Place(folder, masks, SPLIT_WORDS[folder.name.lower()], ends))
+            places.append(Place(folder, masks, split, ends))
     return sorted(places, key=lambda p: SPLITS.index(p.split))
 
 

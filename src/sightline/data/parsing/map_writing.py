@@ -10,7 +10,7 @@ import numpy as np
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import VOID, Masks
 from sightline.data.io.encode import encode_png
 from sightline.data.parsing.content import content
 from sightline.data.parsing.writing import all_split, stems
@@ -74,5 +74,5 @@ def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> 
     """Write all images with their maps, in order; `ids` and `palette` as in `png_of`."""
     for i, stem in enumerate(stems(dataset)):
         data, ending = content(dataset.pixels, i)
-        mask = png_of(dataset.targets.map(i), ids, palette)
+        mask = png_of(dataset.targets_as(Masks).map(i), ids, palette)
         yield Written(stem, str(dataset.splits[i]), data, ending, mask)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 
+from sightline.core.dataset import SPLITS
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in, foreign
 from sightline.errors import DataError
@@ -21,8 +22,7 @@ SPLIT_WORDS = {
     "test": "test",
     "testing": "test",
 }
-
-
+"""Words that name a split, in names of folders and files, in columns and keys: the only such table."""
 _MOST = 200
 """Files of a folder that are looked at."""
 
@@ -40,6 +40,11 @@ def folders_in(folder: Path, names: Container[str] | None = None) -> list[Path]:
     with os.scandir(folder) as entries:
         paths = [Path(e.path) for e in entries if not foreign(e.name)]
     return sorted(f for f in paths if (names is None or f.name.lower() in names) and f.is_dir())
+
+
+def split_folders(folder: Path) -> list[tuple[Path, str]]:
+    """Folders in a folder that are named after a split, sorted, each with that split."""
+    return [(f, SPLIT_WORDS[f.name.lower()]) for f in folders_in(folder, SPLIT_WORDS)]
 
 
 def name_of(path: Path, root: Path) -> str:
@@ -130,6 +135,6 @@ def by_split(files: list[Path], root: Path) -> tuple[list[tuple[Path, str]], lis
             f"{root}: several annotations could be meant: {', '.join(name_of(p, root) for p in with_split)}. "
             "Name the file, or keep one for each of train, val and test."
         )
-    with_split.sort(key=lambda path: ("train", "val", "test").index(splits[path]))
+    with_split.sort(key=lambda path: SPLITS.index(splits[path]))
     aside = [name_of(path, root) for path in files if path not in with_split]
     return [(path, splits[path]) for path in with_split], [f"Not read: {', '.join(aside)}."] if aside else []

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PureWindowsPath
 
+from sightline.core.dataset import SPLITS
 from sightline.data.parsing.columns import path_column, target_columns
 from sightline.data.parsing.csv import Columns, header, read_text
 from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, is_there, name_of, split_of
@@ -103,8 +104,7 @@ def by_split(root: Path, target: str | None = None) -> list[tuple[Path, str]]:
             target_columns(table, target, {path_column(table, path)}, path)
     except SightlineError:
         return []
-    order = ("train", "val", "test")
-    return sorted(with_split, key=lambda row: order.index(row[1]))
+    return sorted(with_split, key=lambda row: SPLITS.index(row[1]))
 
 
 def partition(path: Path, names: Sequence[str]) -> tuple[list[str], list[str]]:

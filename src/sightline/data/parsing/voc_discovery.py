@@ -10,7 +10,7 @@ from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.each import some
 from sightline.data.parsing.json import glance
-from sightline.data.parsing.splits import SPLIT_WORDS, folders_in
+from sightline.data.parsing.splits import folders_in, split_folders
 
 _ANNOTATIONS = ("annotations", "annotation", "labels", "xml", "xmls", "ann")
 _PICTURES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "data")
@@ -23,8 +23,8 @@ def places(root: Path) -> list[tuple[Path, Path, str]]:
     whole = _place(root)
     if whole is not None:
         return [(*whole, "")]
-    candidates = [(f, _place(f)) for f in folders_in(root, SPLIT_WORDS)]
-    return [(*place, SPLIT_WORDS[f.name.lower()]) for f, place in candidates if place is not None]
+    candidates = [(_place(folder), split) for folder, split in split_folders(root)]
+    return [(*place, split) for place, split in candidates if place is not None]
 
 
 def unwrapped(root: Path) -> Path:

@@ -98,8 +98,8 @@ def class_table(
         )
     lost = [text for name, text in _LOSSES.items()
             if name not in holds and getattr(dataset.targets, name) is not None
-            and not (outlined and name == "areas" and _own_areas(dataset.targets))]  # fmt: skip
-    bare = sum(not part[2].any() for part in dataset.targets.bitmaps) if outlined else 0
+            and not (outlined and name == "areas" and _own_areas(dataset.targets_as(Outlines)))]  # fmt: skip
+    bare = sum(not part[2].any() for part in dataset.targets_as(Outlines).bitmaps) if outlined else 0
     if bare:
         lost.append(f"{bare:,} objects of which no pixel is seen")
     if dataset.groups is not None and "groups" not in holds:
@@ -129,7 +129,7 @@ def all_split(dataset: Dataset) -> bool:
 def items(dataset: Dataset) -> Iterator[Item]:
     """All images with their objects, in order; objects with a mask that has no pixel are left out."""
     names = stems(dataset)
-    for i, (size, objects) in enumerate(objects_of(dataset.targets)):
+    for i, (size, objects) in enumerate(objects_of(dataset.targets_as(Instances))):
         data, ending = content(dataset.pixels, i)
         drawn = [thing for thing in objects if thing.mask is None or thing.mask[2].any()]
         yield Item(i, names[i], data, ending, str(dataset.splits[i]), size, drawn)

@@ -12,7 +12,14 @@ import yaml
 
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_below, files_in
-from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, in_any_case, is_folder, is_there, name_of
+from sightline.data.parsing.splits import (
+    SPLIT_WORDS,
+    in_any_case,
+    is_folder,
+    is_there,
+    name_of,
+    split_folders,
+)
 from sightline.errors import DataError
 
 LISTS = ("classes.txt", "obj.names", "labels.names")
@@ -137,11 +144,10 @@ def _names(path: Path, names: Any, count: Any) -> dict[int, str]:
 def plain_parts(root: Path) -> list[tuple[Path, str]]:
     """Folders of pictures with their splits, where no data.yaml names them."""
     tops = [(in_any_case(root / "images"), "")]
-    tops += [(in_any_case(f / "images"), SPLIT_WORDS[f.name.lower()]) for f in folders_in(root, SPLIT_WORDS)]
+    tops += [(in_any_case(folder / "images"), split) for folder, split in split_folders(root)]
     parts = []
     for folder, split in tops:
-        inner = folders_in(folder, SPLIT_WORDS)
-        parts += [(f, SPLIT_WORDS[f.name.lower()]) for f in inner] if inner else [(folder, split)]
+        parts += split_folders(folder) or [(folder, split)]
     return [(f, split) for f, split in parts if f.is_dir()]
 
 

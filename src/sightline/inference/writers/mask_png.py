@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sightline import storage
 from sightline.data.formats.masks import palette, table_text
 from sightline.data.parsing.map_writing import png_of
 from sightline.inference.sources import Answer
@@ -21,7 +22,7 @@ class MaskWriter(Writer):
         for name in ("classes.json", *unique_names(context, ".png")):
             unused(context.out / name)
         context.out.mkdir(parents=True, exist_ok=True)
-        (context.out / "classes.json").write_text(table_text(context.classes), encoding="utf-8")
+        storage.write_text(context.out / "classes.json", table_text(context.classes))
         self._palette = palette(context.classes)
 
     def write(self, answer: Answer) -> None:

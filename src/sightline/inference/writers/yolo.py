@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sightline import storage
 from sightline.console import say
 from sightline.core.dataset import Classes
 from sightline.data.formats.yolo import config_text, label_text
@@ -32,7 +33,7 @@ class YoloWriter(Writer):
         parts = {"path": str(images.parent if is_usual else images), "train": "images" if is_usual else "."}
         text = f"# Predictions of {context.model}\n{config_text(parts, self._classes)}"
         context.out.mkdir(parents=True, exist_ok=True)
-        (context.out / "data.yaml").write_text(text, encoding="utf-8")
+        storage.write_text(context.out / "data.yaml", text)
         say(f"The format 'yolo' cannot hold scores; not written to {context.out}.")
 
     def write(self, answer: Answer) -> None:

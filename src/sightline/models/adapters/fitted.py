@@ -2,19 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from types import ModuleType
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sightline.core.card import ModelCard
 from sightline.core.model import Model
+from sightline.core.sample import Batch
+from sightline.core.targets.instances import Instances
+from sightline.core.targets.label import Label
+from sightline.core.targets.masks import Masks
+from sightline.core.targets.number import Number
+from sightline.core.task import Baseline, DataInfo
+from sightline.errors import UnknownName, UsageError
+from sightline.models import registry
+from sightline.models.weights import embedded
+from sightline.models.weights.download import Pretrained
+
+PREFIX = "baseline:"
+"""What a user writes before the name of a baseline to have it as a model."""
+MOST = 5000
+"""Images of 64 x 64 that a baseline learns from; of larger ones fewer."""
+
+
+class _Tensors(nn.Module):
+    """Tensors by name; takes whatever a file holds."""
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        for key, value in state_dict.items():
+            if key.startswith(prefix):
+                self.register_buffer(key.removeprefix(prefix), torch.empty_like(value))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 class FittedModel(Model):
-    """A model whose state is the result of `fit`: tensors whose names and shapes depend on the data.
+    """A model whose state is what `fit` learnt: tensors whose names and shapes follow from the data.
 
-    They are buffers, so that they lie in `model.safetensors`, and no code is run to read them.
+    They lie in `model.safetensors` as "fitted.NAME", and no code is run to read them.
 
     Args:
         settings: See `Model`.
@@ -22,7 +50,7 @@ class FittedModel(Model):
 
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__(settings)
-        self._learned: list[str] = []
+        self.fitted = _Tensors()
 
     def learn(self, state: Mapping[str, Any]) -> None:
         """Store the result of a fit.
@@ -31,16 +59,162 @@ class FittedModel(Model):
             state: Tensors or arrays of any shape, by names without a dot.
         """
         for name, value in state.items():
-            self.register_buffer(name, torch.as_tensor(value).to(self.mean.device))
-        self._learned = list(state)
+            self.fitted.register_buffer(name, torch.as_tensor(value).to(self.mean.device))
 
     @property
     def learned(self) -> dict[str, Tensor]:
-        """The stored tensors; empty before a fit."""
-        return {name: getattr(self, name) for name in self._learned}
+        """What was learnt, by name; empty before."""
+        return dict(self.fitted.named_buffers())
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
-        """Create buffers for all tensors in a file before it is loaded."""
-        names = [key.removeprefix(prefix) for key in state_dict if key.startswith(prefix)]
-        self.learn({n: torch.empty_like(state_dict[prefix + n]) for n in names if "." not in n})
-        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+class BaselineModel(FittedModel):
+    """A task's baseline as a model: kept in a file, it predicts, is tested and timed as any other.
+
+    Args:
+        settings: See `Model`.
+        pretrained: Whether a frozen network begins with its weights.
+    """
+
+    baseline: ClassVar[Baseline]
+    network: Any
+
+    def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
+        super().__init__(settings)
+        if self.baseline.frozen:
+            size, channels = tuple(settings["size"]), settings["channels"]
+            self.network = registry.create(
+                embedded.DEFAULT, outputs=1, channels=channels, size=size, pretrained=pretrained
+            ).requires_grad_(False)
+
+    @classmethod
+    def settings_for(cls, info: DataInfo, options: Any) -> dict[str, Any]:
+        """Settings that follow from the data: images no larger than the baseline looks at."""
+        del options
+        height, width = info.size
+        scale = 1.0 if cls.baseline.frozen else min(1.0, cls.baseline.side / max(height, width))
+        settings: dict[str, Any] = {
+            "size": [round(height * scale), round(width * scale)],
+            "multi": info.multi,
+        }
+        if info.classes is not None:
+            settings |= {"classes": list(info.classes.names), "class_ids": list(info.classes.ids)}
+        return settings | ({"outputs": list(info.outputs)} if info.outputs else {})
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Batch], seed: int) -> str:
+        """Fit the baseline, to some of the images where there are very many."""
+        self.eval()
+        images, targets, count = _sample(batches, MOST * 64**2 // self.baseline.side**2, seed)
+        self.learn(self.baseline.learn(self._seen(images), targets))
+        of = "" if len(images) == count else f", drawn from {count}"
+        return f"{self.baseline.summary}, to {len(images)} images{of}"
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """What `Model.answer` is to give, for (B, C, H, W) images."""
+        graph = self.baseline.graph
+        if graph is not None:
+            x = self.network.features(self.normalise(images)) if self.baseline.frozen else images
+            return graph(self.learned, x)
+        if torch.compiler.is_exporting():
+            raise UsageError("what it does is no arithmetic on tensors, but a library's on the CPU")
+        assert self.baseline.answer is not None
+        state = {name: value.cpu() for name, value in self.learned.items()}
+        answer = _tensors(self.baseline.answer(state, self._seen(images)))
+        return {name: value.to(images.device) for name, value in answer.items()}
+
+    def _seen(self, images: Tensor) -> Any:
+        """What the baseline looks at: (B, H, W, C) uint8, or (B, D) features."""
+        if self.baseline.frozen:
+            parts = torch.split(images, 32)
+            return np.concatenate([self.network.features(self.normalise(p)).cpu().numpy() for p in parts])
+        whole = images if images.dtype == torch.uint8 else (images * 255).round().to(torch.uint8)
+        return whole.permute(0, 2, 3, 1).cpu().numpy()
+
+    @classmethod
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+        """The prediction that the tensors stand for."""
+        if "value" in answer:
+            return Number(answer["value"])
+        if "boxes" in answer:
+            return _objects(answer, settings)
+        if "classes" in answer:
+            return Masks.of(answer["classes"])
+        scores = answer["scores"]
+        return Label(scores > 0.5 if settings["multi"] else scores.argmax(1), scores)
+
+    def backbone(self) -> nn.Module | None:
+        """The frozen network, if it has one."""
+        return self.network if self.baseline.frozen else None
+
+
+def _sample(batches: Iterable[Batch], most: int, seed: int) -> tuple[Tensor, Any, int]:
+    """At most so many images and their targets, each with the same chance, in order; and how many there are.
+
+    Source: Vitter, Random sampling with a reservoir, ACM TOMS 11, 1985, algorithm R.
+    """
+    rng, count = np.random.default_rng(seed), 0
+    chosen: dict[int, tuple[int, Tensor, Any]] = {}
+    for batch in batches:
+        for i in range(len(batch)):
+            place = count if count < most else int(rng.integers(0, count + 1))
+            if place < most:
+                chosen[place] = count, batch.images[i], batch.targets[i : i + 1]
+            count += 1
+    parts = sorted(chosen.values(), key=lambda part: part[0])
+    targets = [target for _, _, target in parts]
+    return torch.stack([image for _, image, _ in parts]), type(targets[0]).cat(targets), count
+
+
+def _tensors(prediction: Any) -> dict[str, Tensor]:
+    """A prediction in the form of `Model.answer`."""
+    if isinstance(prediction, Label):
+        assert prediction.scores is not None
+        return {"scores": prediction.scores.float()}
+    if isinstance(prediction, Number):
+        return {"value": prediction.value.float()}
+    if isinstance(prediction, Masks):
+        return {"classes": torch.stack([torch.from_numpy(prediction.map(i)) for i in range(len(prediction))])}
+    counts = prediction.counts.tolist()
+    columns = {"boxes": prediction.boxes, "scores": prediction.scores, "labels": prediction.labels}
+    padded = {
+        name: nn.utils.rnn.pad_sequence(list(values.split(counts)), batch_first=True)
+        for name, values in columns.items()
+    }
+    return {**padded, "count": prediction.counts}
+
+
+def _objects(answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    """Objects from padded tensors."""
+    counts = answer["count"].long()
+    real = torch.arange(answer["scores"].shape[1], device=counts.device) < counts[:, None]
+    sizes = torch.tensor([settings["size"]] * len(counts), device=counts.device)
+    return Instances(
+        counts, sizes, answer["boxes"][real], answer["labels"][real].long(), answer["scores"][real]
+    )
+
+
+def baseline_named(name: str, baselines: list[Baseline]) -> Baseline:
+    """The baseline that "baseline:NAME" stands for.
+
+    Raises:
+        UnknownName: If there is none.
+        UsageError: If what it learns cannot be kept as tensors.
+    """
+    by_name = {PREFIX + b.name: b for b in baselines}
+    if name not in by_name:
+        raise UnknownName("baseline", name, by_name)
+    if by_name[name].answer is None or by_name[name].maps:
+        able = ", ".join(n for n, b in by_name.items() if b.answer is not None and not b.maps) or "none"
+        raise UsageError(
+            f"{name} stands beside networks only: what it learns is not kept as tensors. As models: {able}."
+        )
+    return by_name[name]
+
+
+def method_of(baseline: Baseline) -> ModuleType:
+    """A baseline as a file in `models/` would have it: CARD and MODEL."""
+    card = ModelCard(name=PREFIX + baseline.name, summary=baseline.summary, paper="", trainer="fit")
+    method = ModuleType(card.name)
+    vars(method)["CARD"] = card
+    vars(method)["MODEL"] = type("FittedBaseline", (BaselineModel,), {"card": card, "baseline": baseline})
+    return method

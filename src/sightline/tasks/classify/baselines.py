@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
+from sightline.classical import linear
 from sightline.classical.features import small_picture_features
 from sightline.core.targets.label import Label
 from sightline.core.task import Baseline
 from sightline.models.weights import embedded
 
-Images = NDArray[np.uint8]
 NEIGHBORS = 5
+
+State = Mapping[str, Tensor]
 
 
 def baselines(classes: int) -> list[Baseline]:
@@ -29,58 +30,87 @@ def baselines(classes: int) -> list[Baseline]:
     Args:
         classes: Number of classes K.
     """
+
+    def on_small_pictures(images: Any, truth: Label) -> State:
+        return _logistic(small_picture_features(images), truth, classes)
+
     return [
         Baseline("majority", "always the commonest class, with the class shares as probabilities",
-                 lambda images, truth: _majority(truth, classes), looks=False),
+                 lambda images, truth: _majority(truth, classes), looks=False, answer=_answer, graph=_graph),
         Baseline("linear", "logistic regression on a small picture and its edge directions (HOG-like)",
-                 lambda images, truth: _linear(images, truth, classes)),
+                 on_small_pictures, answer=lambda state, x: _answer(state, x, small_picture_features)),
         Baseline("frozen", f"logistic regression on features of {embedded.DEFAULT}, not trained further",
-                 lambda features, truth: _logistic(features, truth, classes, lambda x: x), frozen=True),
+                 lambda features, truth: _logistic(features, truth, classes), frozen=True, answer=_answer,
+                 graph=_graph),
         Baseline("frozen-knn", f"the {NEIGHBORS} nearest training images by features of {embedded.DEFAULT}",
-                 lambda features, truth: _nearest(features, truth, classes), frozen=True),
+                 lambda features, truth: _nearest(features, truth, classes), frozen=True, answer=_neighbors),
     ]  # fmt: skip
 
 
-def _majority(truth: Label, classes: int) -> Callable[[Any], Label]:
+def _majority(truth: Label, classes: int) -> State:
+    """The share of each class, and whether an image may have several."""
     if truth.multi:
         share = truth.value.double().mean(0)
-        return lambda images: Label((share > 0.5).repeat(len(images), 1), share.repeat(len(images), 1))
-    share = torch.bincount(truth.value, minlength=classes).double() / len(truth)
-    return lambda images: Label(share.argmax().repeat(len(images)), share.repeat(len(images), 1))
+    else:
+        share = torch.bincount(truth.value, minlength=classes).double() / len(truth)
+    return {"shares": share, "multi": torch.tensor(truth.multi)}
 
 
-def _linear(images: Images, truth: Label, classes: int) -> Callable[[Images], Label]:
-    return _logistic(images, truth, classes, small_picture_features)
+def _logistic(features: Any, truth: Label, classes: int) -> State:
+    """Logistic regression on standardized features, with a strong penalty; the shares where all are alike."""
+    y, machine = truth.value.numpy(), LogisticRegression(C=0.01, max_iter=200)
+    shares, present = _majority(truth, classes), np.unique(y)
+    if not truth.multi and len(present) < 2:
+        return shares
+    scaler = StandardScaler()
+    x = scaler.fit_transform(features)
+    if truth.multi and classes > 1:
+        state = linear.label_state(scaler, OneVsRestClassifier(machine).fit(x, y))
+        return {**state, **shares}
+    if truth.multi:
+        return shares
+    places = torch.eye(classes)[torch.from_numpy(present)]
+    return {**linear.scaled_state(scaler, machine.fit(x, y)), **shares, "places": places}
 
 
-def _logistic(
-    images: Any, truth: Label, classes: int, features: Callable[[Any], Any]
-) -> Callable[[Any], Label]:
-    """Logistic regression on standardized features, with a strong penalty."""
-    x, y = features(images), truth.value.numpy()
-    machine = LogisticRegression(C=0.01, max_iter=200)
-    model = make_pipeline(StandardScaler(), OneVsRestClassifier(machine) if truth.multi else machine)
-    classes_present = np.arange(classes) if truth.multi else np.unique(y)
-    if len(classes_present) < 2:
-        return _majority(truth, classes)
-    model.fit(x, y)
-
-    def predict(new: Any) -> Label:
-        scores = np.zeros((len(new), classes))
-        scores[:, classes_present] = model.predict_proba(features(new))
-        scores_of_new = torch.from_numpy(scores)
-        return Label(scores_of_new > 0.5 if truth.multi else scores_of_new.argmax(1), scores_of_new)
-
-    return predict
+def _answer(state: State, images: Any, features: Callable[[Any], Any] = lambda x: x) -> Label:
+    """Class shares, or the probabilities of the logistic regression."""
+    multi, share = bool(state["multi"]), state["shares"]
+    if "weight" not in state:
+        scores = share.repeat(len(images), 1)
+    elif multi:
+        scores = torch.from_numpy(linear.label_probabilities(state, features(images)))
+    else:
+        present = state["places"].argmax(1).numpy()
+        spread = np.zeros((len(images), len(share)))
+        spread[:, present] = linear.probabilities(state, features(images), present)
+        scores = torch.from_numpy(spread)
+    return Label(scores > 0.5 if multi else scores.argmax(1), scores)
 
 
-def _nearest(features: Any, truth: Label, classes: int) -> Callable[[Any], Label]:
-    """k nearest neighbors by cosine: the mean target of the nearest training images."""
-    near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
+def _graph(state: State, features: Tensor) -> dict[str, Tensor]:
+    """The same as arithmetic on tensors: {"scores": (B, K)}."""
+    share = state["shares"].float()
+    if "weight" not in state:
+        return {"scores": share.expand(features.shape[0], -1)}
+    scores = linear.scores_of(state, features)
+    if "constant" in state:  # an image may have several
+        constant = state["constant"].to(scores)
+        return {"scores": torch.where(constant >= 0, constant, scores.sigmoid())}
+    of_present = scores.softmax(1)
+    if scores.shape[1] == 1:  # of two classes
+        of_present = torch.cat([1 - scores.sigmoid(), scores.sigmoid()], 1)
+    return {"scores": of_present @ state["places"]}
+
+
+def _nearest(features: Any, truth: Label, classes: int) -> State:
     present = truth.present(classes).double()
+    return {"features": torch.as_tensor(features), "classes": present, "multi": torch.tensor(truth.multi)}
 
-    def predict(new: Any) -> Label:
-        shares = present[torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)
-        return Label(shares > 0.5 if truth.multi else shares.argmax(1), shares)
 
-    return predict
+def _neighbors(state: State, new: Any) -> Label:
+    """The mean truth of the nearest training images by cosine."""
+    features = state["features"].numpy()
+    near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
+    shares = state["classes"][torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)
+    return Label(shares > 0.5 if bool(state["multi"]) else shares.argmax(1), shares)

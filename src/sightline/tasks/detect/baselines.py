@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torchvision.ops import batched_nms, box_iou
 
+from sightline.classical import linear
 from sightline.classical.cells import finder
 from sightline.classical.sliding_windows import cell_sums, slide, window_features
 from sightline.core.targets.instances import Instances
@@ -21,6 +21,7 @@ from sightline.core.task import Baseline
 from sightline.models.weights import embedded
 
 Images = NDArray[np.uint8]
+State = Mapping[str, Tensor]
 SHAPES, CANDIDATES, EXAMPLES, KEPT = 4, 400, 20_000, 100
 """Window shapes a class; boxes tried as the commonest; windows learnt from; boxes kept an image."""
 
@@ -33,15 +34,16 @@ def baselines(classes: int) -> list[Baseline]:
     """
     return [
         Baseline("box", "the most frequent box of each class, in every image",
-                 lambda images, truth: _commonest(truth, classes), looks=False),
+                 lambda images, truth: _commonest(truth, classes), looks=False, answer=_same_for_all),
         Baseline("windows", "sliding windows; logistic regression on their colours and edges (HOG-like)",
-                 lambda images, truth: _windows(images, truth, classes), side=192),
+                 lambda images, truth: _windows(images, truth, classes), side=192,
+                 answer=lambda state, images: _in_windows(state, images, classes)),
         Baseline("frozen", f"logistic, ridge regression for each cell on frozen maps of {embedded.DEFAULT}",
                  lambda maps, truth: finder(maps, truth, classes), frozen=True, maps=True, side=320),
     ]  # fmt: skip
 
 
-def _commonest(truth: Instances, classes: int) -> Callable[[Any], Instances]:
+def _commonest(truth: Instances, classes: int) -> State:
     """For each class, the box that matches objects of that class, at IoU 0.5, in most images."""
     size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
     boxes, labels, scores = [], [], []
@@ -58,18 +60,21 @@ def _commonest(truth: Instances, classes: int) -> Callable[[Any], Instances]:
         boxes.append(tried[best])
         labels.append(k)
         scores.append(float(share[best]))
-    return lambda images: _same_for_all(len(images), size, boxes, labels, scores)
-
-
-def _same_for_all(
-    n: int, size: Tensor, boxes: list[Tensor], labels: list[int], scores: list[float]
-) -> Instances:
-    """The same boxes in each of n images."""
     order = torch.tensor(scores).argsort(descending=True)
-    typical = torch.stack(boxes)[order] if boxes else torch.zeros(0, 4)
+    return {
+        "size": size,
+        "boxes": torch.stack(boxes)[order] if boxes else torch.zeros(0, 4),
+        "labels": torch.tensor(labels, dtype=torch.int64)[order],
+        "scores": torch.tensor(scores)[order],
+    }
+
+
+def _same_for_all(state: State, images: Any) -> Instances:
+    """The same boxes in each image."""
+    n, boxes = len(images), state["boxes"]
     return Instances(
-        torch.full((n,), len(boxes)), size.repeat(n, 1), typical.repeat(n, 1),
-        torch.tensor(labels, dtype=torch.int64)[order].repeat(n), torch.tensor(scores)[order].repeat(n),
+        torch.full((n,), len(boxes)), state["size"].repeat(n, 1), boxes.repeat(n, 1),
+        state["labels"].repeat(n), state["scores"].repeat(n),
     )  # fmt: skip
 
 
@@ -77,7 +82,7 @@ def _crowd(truth: Instances) -> Tensor:
     return torch.zeros(len(truth.labels), dtype=torch.bool) if truth.crowd is None else truth.crowd
 
 
-def _windows(images: Images, truth: Instances, classes: int) -> Callable[[Images], Instances]:
+def _windows(images: Images, truth: Instances, classes: int) -> State:
     """Linear classifier of window features: each class and background."""
     truth = truth.only(~_crowd(truth) & (truth.area() > 0))
     if not len(truth.boxes):
@@ -85,13 +90,16 @@ def _windows(images: Images, truth: Instances, classes: int) -> Callable[[Images
     size = images.shape[1:3]
     windows = slide(size, _shapes(truth, classes))
     x, y = _examples(images, truth, windows, classes)
-    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=200)).fit(x, y)
-    trained_classes = torch.from_numpy(model.classes_)
+    scaler, machine = StandardScaler(), LogisticRegression(C=0.1, max_iter=200)
+    machine.fit(scaler.fit_transform(x), y)
+    trained = torch.from_numpy(machine.classes_)
+    return {**linear.scaled_state(scaler, machine), "classes": trained, "windows": torch.from_numpy(windows)}
 
-    def predict(new: Images) -> Instances:
-        return Instances.cat([_detect(image, windows, model, trained_classes, classes) for image in new])
 
-    return predict
+def _in_windows(state: State, images: Images, classes: int) -> Instances:
+    if "windows" not in state:
+        return _same_for_all(state, images)
+    return Instances.cat([_detect(image, state, classes) for image in images])
 
 
 def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
@@ -125,14 +133,14 @@ def _examples(
     return np.concatenate(features), np.concatenate(labels)
 
 
-def _detect(
-    image: Images, windows: NDArray[np.float32], model: Any, trained_classes: Tensor, classes: int
-) -> Instances:
-    """Detections of one image: the best windows after NMS."""
-    chance = torch.from_numpy(model.predict_proba(window_features(cell_sums(image[None])[0], windows)))
-    real = trained_classes < classes
+def _detect(image: Images, state: State, classes: int) -> Instances:
+    """The best windows of one image, neighbors suppressed."""
+    boxes, trained = state["windows"], state["classes"]
+    features = window_features(cell_sums(image[None])[0], boxes.numpy())
+    chance = torch.from_numpy(linear.probabilities(state, features, trained.numpy()))
+    real = trained < classes
     scores, place = chance[:, real].max(1)
-    labels, boxes = trained_classes[real][place], torch.from_numpy(windows)
+    labels = trained[real][place]
     likely = scores > 0.05
     scores, labels, boxes = scores[likely].float(), labels[likely], boxes[likely]
     keep = batched_nms(boxes, scores, labels, 0.4)[:KEPT]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.linear_model import RidgeCV
 from sklearn.neighbors import NearestNeighbors
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from torch import Tensor
 
+from sightline.classical import linear
 from sightline.classical.features import small_picture_features
 from sightline.core.targets.number import Number
 from sightline.core.task import Baseline
@@ -19,43 +20,44 @@ from sightline.models.weights import embedded
 
 NEIGHBORS = 5
 
+State = Mapping[str, Tensor]
+
 
 def baselines() -> list[Baseline]:
     """The baselines of regression."""
     return [
-        Baseline("mean", "always the mean of the training images", _mean, looks=False),
+        Baseline("mean", "always the mean of the training images", _mean, looks=False,
+                 answer=lambda state, new: Number(state["mean"].repeat(len(new), 1)),
+                 graph=lambda state, new: {"value": state["mean"].float().expand(new.shape[0], -1)}),
         Baseline("linear", "ridge regression on a small picture and its edge directions",
-                 lambda images, truth: _ridge(images, truth, small_picture_features)),
+                 lambda images, truth: _ridge(small_picture_features(images), truth),
+                 answer=lambda state, new: Number(linear.ridge(state, small_picture_features(new)))),
         Baseline("frozen", f"ridge regression on features of {embedded.DEFAULT}, not trained further",
-                 lambda features, truth: _ridge(features, truth, lambda x: x), frozen=True),
+                 _ridge, frozen=True, answer=lambda state, new: Number(linear.ridge(state, new)),
+                 graph=lambda state, new: {"value": linear.scores_of(state, new)}),
         Baseline("frozen-knn", f"the mean of the {NEIGHBORS} nearest training images by features of "
-                 f"{embedded.DEFAULT}", _nearest, frozen=True),
+                 f"{embedded.DEFAULT}", _nearest, frozen=True, answer=_neighbors),
     ]  # fmt: skip
 
 
-def _mean(images: Any, truth: Number) -> Callable[[Any], Number]:
-    mean = truth.value.double().mean(0, keepdim=True)
-    return lambda new: Number(mean.repeat(len(new), 1))
+def _mean(images: Any, truth: Number) -> State:
+    return {"mean": truth.value.double().mean(0, keepdim=True)}
 
 
-def _ridge(images: Any, truth: Number, features: Callable[[Any], Any]) -> Callable[[Any], Number]:
+def _ridge(features: Any, truth: Number) -> State:
     """Ridge regression on standardized features, with its penalty by leave-one-out."""
-    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 5, 11)))
-    model.fit(features(images), truth.value.double().numpy())
-
-    def predict(new: Any) -> Number:
-        predicted = np.asarray(model.predict(features(new)))
-        return Number(torch.from_numpy(predicted.reshape(len(new), -1)))
-
-    return predict
+    scaler, machine = StandardScaler(), RidgeCV(np.logspace(0, 5, 11))
+    machine.fit(scaler.fit_transform(features), truth.value.double().numpy())
+    return linear.scaled_state(scaler, machine)
 
 
-def _nearest(features: Any, truth: Number) -> Callable[[Any], Number]:
-    """k nearest neighbors by cosine: the mean target of the nearest training images."""
+def _nearest(features: Any, truth: Number) -> State:
+    return {"features": torch.as_tensor(features), "values": truth.value.double()}
+
+
+def _neighbors(state: State, new: Any) -> Number:
+    """The mean truth of the nearest training images by cosine."""
+    features = state["features"].numpy()
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
-
-    def predict(new: Any) -> Number:
-        indices = torch.from_numpy(near.kneighbors(new, return_distance=False))
-        return Number(truth.value.double()[indices].mean(1))
-
-    return predict
+    indices = torch.from_numpy(near.kneighbors(new, return_distance=False))
+    return Number(state["values"][indices].mean(1))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.cluster import MiniBatchKMeans
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import pairwise_distances_argmin
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,6 +26,7 @@ from sightline.models.weights import embedded
 
 Images = NDArray[np.uint8]
 Maps = Iterable[list[Tensor]]
+State = Mapping[str, Tensor]
 COLOURS, PIXELS = 16, 60_000
 """Clusters of colours, and pixels that are learnt from."""
 ROUNDS = 100
@@ -40,20 +43,27 @@ def baselines(classes: int) -> list[Baseline]:
     """
     baselines_used = [
         Baseline("place", "the commonest class at each place of the picture", lambda _, truth: _place(truth),
-                 looks=False),
-        Baseline("colours", f"k-means: {COLOURS} colours, each with its commonest class", _colours, side=128),
+                 looks=False, answer=_everywhere),
+        Baseline("colours", f"k-means: {COLOURS} colours, each with its commonest class", _colours, side=128,
+                 answer=_by_color),
         Baseline("forest", "a random forest on each pixel's colour, place and filter responses", _forest,
                  side=128),
         Baseline("frozen", f"logistic regression for each pixel on frozen maps of {embedded.DEFAULT}",
                  _logistic, frozen=True, maps=True, side=320),
     ]  # fmt: skip
     if classes == 2:
-        otsu = Baseline("otsu", "one threshold of brightness for each picture (Otsu 1979)", _otsu, side=256)
+        otsu = Baseline(
+            "otsu",
+            "one threshold of brightness for each picture (Otsu 1979)",
+            _otsu,
+            side=256,
+            answer=_by_threshold,
+        )
         baselines_used.insert(1, otsu)
     return baselines_used
 
 
-def _place(truth: Masks) -> Callable[[Any], Masks]:
+def _place(truth: Masks) -> State:
     """Most frequent class of each pixel position; where none is known, of the whole image."""
     height, width = (int(v) for v in truth.sizes.max(0).values) if len(truth) else (1, 1)
     counts: dict[int, NDArray[np.int64]] = {}
@@ -68,7 +78,12 @@ def _place(truth: Masks) -> Callable[[Any], Masks]:
     stack = np.stack([counts[k] for k in classes])
     best = np.array(classes, dtype=np.uint8)[stack.argmax(0)]
     best[stack.sum(0) == 0] = classes[int(stack.sum((1, 2)).argmax())]
-    return lambda images: Masks.of([best] * len(images))
+    return {"best": torch.from_numpy(best)}
+
+
+def _everywhere(state: State, images: Any) -> Masks:
+    """The same map for each image."""
+    return Masks.of([state["best"]] * len(images))
 
 
 def _known(truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
@@ -81,7 +96,7 @@ def _known(truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
             yield i, rng.choice(where, min(each, len(where)), replace=False)
 
 
-def _colours(images: Images, truth: Masks) -> Callable[[Images], Masks]:
+def _colours(images: Images, truth: Masks) -> State:
     """k-means colors: each color of a palette gets its most frequent class in training."""
     chosen = list(_known(truth))
     if not chosen:
@@ -91,18 +106,33 @@ def _colours(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     model = MiniBatchKMeans(min(COLOURS, len(x)), random_state=0, n_init=3).fit(x)
     votes = np.zeros((model.n_clusters, VOID), dtype=np.int64)
     np.add.at(votes, (model.labels_, y), 1)
-    class_of_cluster = votes.argmax(1).astype(np.uint8)
-    return lambda new: Masks.of([class_of_cluster[model.predict(_flat(p))].reshape(p.shape[:2]) for p in new])
+    classes = torch.from_numpy(votes.argmax(1).astype(np.uint8))
+    return {"centers": torch.from_numpy(model.cluster_centers_), "classes": classes}
+
+
+def _by_color(state: State, images: Images) -> Masks:
+    """The class of the nearest cluster of each pixel's color."""
+    if "centers" not in state:
+        return _everywhere(state, images)
+    centers, classes = state["centers"].numpy(), state["classes"].numpy()
+    nearest = (pairwise_distances_argmin(_flat(image), centers) for image in images)
+    return Masks.of(
+        [classes[near].reshape(image.shape[:2]) for near, image in zip(nearest, images, strict=True)]
+    )
 
 
 def _flat(image: Images) -> NDArray[np.float32]:
     return image.reshape(-1, image.shape[2]).astype(np.float32)
 
 
-def _otsu(images: Images, truth: Masks) -> Callable[[Images], Masks]:
+def _otsu(images: Images, truth: Masks) -> State:
     """Otsu's threshold of each image; whether bright pixels are class 1 or 0 is learned."""
     bright_is_one = sum(int(_agrees(_bright(p), truth.map(i))) for i, p in enumerate(images)) >= 0
-    return lambda new: Masks.of([(_bright(p) == bright_is_one).astype(np.uint8) for p in new])
+    return {"bright_is_one": torch.tensor(bright_is_one)}
+
+
+def _by_threshold(state: State, images: Images) -> Masks:
+    return Masks.of([(_bright(p) == bool(state["bright_is_one"])).astype(np.uint8) for p in images])
 
 
 def _agrees(bright: NDArray[np.bool_], class_map: NDArray[np.uint8]) -> int:
@@ -129,7 +159,7 @@ def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
     """Random forest on filter responses of each pixel."""
     chosen = list(_known(truth))
     if not chosen:
-        return _place(truth)
+        return partial(_everywhere, _place(truth))
     x = np.concatenate([_filtered(images[i])[at] for i, at in chosen])
     y = np.concatenate([truth.map(i).ravel()[at] for i, at in chosen])
     model = RandomForestClassifier(40, max_depth=18, min_samples_leaf=5, random_state=0).fit(x, y)

@@ -84,8 +84,8 @@ def test_loss_is_finite_and_every_parameter_gets_a_gradient(objects: Any) -> Non
     losses = model.loss(pictures(objects), rng())
     assert all(bool(torch.isfinite(x)) for x in losses.values())
     losses["loss"].backward()
-    for parameters in model.parts().values():
-        assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in parameters)
+    for group in model.optimizer_groups().values():
+        assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in group.parameters)
 
 
 @NEEDS
