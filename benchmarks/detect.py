@@ -33,9 +33,10 @@ from sightline.data.formats import yolo
 from sightline.data.open import open_data
 from sightline.devices import Devices
 from sightline.metrics.mean_average_precision import MeanAveragePrecision
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
+from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model, loader
 from sightline.training.trainers import gradient
 
@@ -95,7 +96,7 @@ class Watch(Callback):
 def ours(data: Path, size: int, out: Path) -> float:
     """Training images a second, without validation and checkpoints at the ends of epochs."""
     run_plan = make_plan(
-        Asked(str(data), pretrained="no", recipe={"size": size, "epochs": 4, "batch_size": 16})
+        TrainArguments(str(data), pretrained="no", recipe=Recipe(size=size, epochs=4, batch_size=16))
     )
     devices, run, watch = Devices.start("cpu"), Run.create(out, RunRecord(), overwrite=True), Watch()
     model = build_model(run_plan).to(memory_format=torch.channels_last)

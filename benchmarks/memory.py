@@ -23,13 +23,14 @@ from unittest import mock
 import numpy as np
 
 from _common import report
-from sightline.commands import predict
+from sightline.commands.predict import predict
 from sightline.core.run import Run
 from sightline.data.io.video_writer import VideoWriter
 from sightline.devices import Devices
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
+from sightline.training.recipe import Recipe
 from sightline.training.runner import card_of, fit, run_record
 
 STATUS = Path("/proc/self/status")
@@ -55,8 +56,8 @@ class Watch(Callback):
 
 def train(out: Path, data: str, size: int, epochs: int) -> list[float]:
     """Train yolo-n as `sightline train` does, and keep the model in a run folder; MiB after each epoch."""
-    recipe = {"epochs": epochs, "size": size}
-    train_plan = make_plan(Asked(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
+    recipe = Recipe(epochs=epochs, size=size)
+    train_plan = make_plan(TrainArguments(data, model="yolo-n", pretrained="no", device="cpu", recipe=recipe))
     devices, watch = Devices.start("cpu", train_plan.recipe.precision), Watch()
     run = Run.create(out, run_record(train_plan, "train"))
     model, _ = fit(train_plan, run, devices, extra=[watch])
@@ -88,7 +89,7 @@ def watched(run: Path, file: Path, out: Path, frames: int) -> list[float]:
                 memory.append(resident())
 
     with mock.patch.object(predict, "track", track):
-        summary = predict.run(run, [str(file)], out=out, device="cpu")
+        summary = predict(run, [str(file)], out=out, device="cpu")
     if summary.total != frames or summary.errors:
         sys.exit(f"{summary.total} of {frames} frames were predicted: {summary.errors}")
     return memory

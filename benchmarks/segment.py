@@ -36,8 +36,9 @@ from sightline.devices import Devices
 from sightline.metrics import intervals
 from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.plan import make_plan
+from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model, loader
 from sightline.training.trainers import gradient
 
@@ -141,8 +142,8 @@ def nuclei(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]
 def loop(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Training images a second beside the plainest loop over the same network, batches and loss."""
     del minutes, start
-    recipe = {"epochs": 1, "batch_size": 8, "workers": 2}
-    arguments = Asked(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
+    recipe = Recipe(epochs=1, batch_size=8, workers=2)
+    arguments = TrainArguments(str(data / "camvid"), model="unet", pretrained="no", recipe=recipe)
     train_plan = make_plan(arguments)
     part = train_plan.part("train").subset(range(PICTURES))
     devices = Devices.start("cpu", "fp32")

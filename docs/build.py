@@ -10,11 +10,9 @@ import inspect
 import re
 import sys
 import tomllib
-import typing
 from collections.abc import Callable, Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import sightline.data.checks
 import sightline.data.formats
@@ -25,6 +23,7 @@ from sightline.data.checks import CHECKS
 from sightline.data.checks.broken import KINDS
 from sightline.data.formats import FORMATS
 from sightline.data.open import named
+from sightline.declaration import Option, options_of, settings_of, summary_of
 from sightline.metrics import METRICS
 from sightline.models import registry
 from sightline.tasks import TASKS
@@ -72,78 +71,58 @@ def _cell(value: Any) -> str:
 
 
 def cli() -> str:
-    """Every command with its options, from `api.py`."""
+    """Every command with its options."""
     parts = [
         "# Commands\n\nThe same names and defaults hold in Python: `sl.train(...)` takes what "
         "`sightline train` takes, with `_` for `-`. Every command also has `--help`, `--json` (the result as "
         "one JSON document on stdout) and `--quiet` (no messages while working). `sightline "
         "--install-completion` sets up completion for your shell."
     ]
-    for verb in api.COMMANDS:
-        parts.append(_verb(verb))
-    rows = [[f"`--{f.name.replace('_', '-')}`", _default(f.name), text] for f, text in _recipe()]
+    parts += [_command(name, function) for name, function in api.COMMANDS.items()]
+    rows = [
+        [f"`{o.option}`", o.heading, _usual(o.name), _whole_text(o)] for o in settings_of("recipe", Recipe)
+    ]
     parts.append(
         "## Settings of training\n\nFor `train` and `tune`; in Python `recipe=sl.Recipe(...)`, or by name. "
         "A setting that is not given comes from the model, else from the task, else from here.\n\n"
-        + table(["option", "default", "what it does"], rows)
+        + table(["option", "about", "default", "what it does"], rows)
     )
     return "\n\n".join(parts)
 
 
-def _verb(verb: Callable[..., Any]) -> str:
-    summary, arguments = _docstring(verb)
-    hints = _hints(verb)
-    words, rows = [], []
-    for p in inspect.signature(verb).parameters.values():
-        if p.name in ("recipe", "options"):
-            continue
-        positional = p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.VAR_POSITIONAL)
-        shown = p.name.upper() if positional else f"--{p.name.rstrip('_').replace('_', '-')}"
-        if positional:
-            words.append(shown if p.default is p.empty else f"[{shown}]")
-        chosen = _choices(hints.get(p.name))
-        text = arguments[p.name] + (f" One of {chosen}." if chosen else "")
-        empty = p.default in (p.empty, None, ()) or p.default is False
-        rows.append([f"`{shown}`", "" if empty else f"`{p.default}`", text])
+def _command(name: str, function: Callable[..., Any]) -> str:
+    own = [o for o in options_of(function) if not o.settings and o.name != "options"]
+    words = []
+    for o in (o for o in own if o.is_positional):
+        words.append(o.name.upper() if o.default is inspect.Parameter.empty else f"[{o.name.upper()}]")
+    rows = [
+        [
+            f"`{o.name.upper() if o.is_positional else o.option}`",
+            o.shown_default and f"`{o.shown_default}`",
+            _whole_text(o),
+        ]
+        for o in own
+    ]
     more = "\n\nPlus the [settings of training](#settings-of-training) and those of the task and the model."
-    takes = "recipe" in inspect.signature(verb).parameters
+    takes = any(o.settings for o in options_of(function))
     if len(rows) > len(words):
         words.append("[OPTIONS]")
-    usage = f"```\n{' '.join(['sightline', verb.__name__, *words])}\n```"
+    usage = f"```\n{' '.join(['sightline', name, *words])}\n```"
     listing = "\n\n" + table(["argument", "default", "what it is"], rows) if rows else ""
-    return f"## {verb.__name__}\n\n{summary}\n\n{usage}{listing}{more if takes else ''}"
+    return f"## {name}\n\n{summary_of(function)}\n\n{usage}{listing}{more if takes else ''}"
 
 
-def _hints(verb: Callable[..., Any]) -> dict[str, Any]:
-    """Types of the parameters; that of the result is not looked at, as `api.py` does not import it."""
-    wanted = {k: v for k, v in verb.__annotations__.items() if k != "return"}
-    return typing.get_type_hints(type("Parameters", (), {"__annotations__": wanted}), vars(api))
+def _whole_text(option: Option) -> str:
+    """What an option is, with the words or numbers that it may be."""
+    chosen = ", ".join(f"`{word}`" for word in option.choices)
+    limit = f" A number: {option.limit}." if option.limit else ""
+    return option.text + (f" One of {chosen}." if chosen else limit)
 
 
-def _choices(hint: Any) -> str:
-    for one in (hint, *typing.get_args(hint)):
-        if typing.get_origin(one) is Literal:
-            return ", ".join(f"`{a}`" for a in typing.get_args(one))
-    return ""
-
-
-def _docstring(thing: Any) -> tuple[str, dict[str, str]]:
-    """Summary and arguments of a Google docstring."""
-    summary, _, rest = (inspect.getdoc(thing) or "").partition("\nArgs:\n")
-    block = re.split(r"\n(?=\S)", rest)[0]
-    found = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", block, re.MULTILINE)
-    return summary.strip(), {name: re.sub(r"\s+", " ", text) for name, text in found}
-
-
-def _recipe() -> list[tuple[Any, str]]:
-    said = _docstring(Recipe)[1]
-    return [(f, said[f.name]) for f in fields(Recipe)]
-
-
-def _default(name: str) -> str:
+def _usual(name: str) -> str:
     if name in DEFAULTS:
         return f"`{DEFAULTS[name]}`"
-    return "none" if name == "time" else "by the data and the machine"
+    return "none" if name in ("time", "distill") else "by the data and the machine"
 
 
 def findings() -> str:
@@ -282,8 +261,7 @@ def tasks() -> str:
 
 
 def _settings(of: str, kind: type) -> list[str]:
-    said = _docstring(kind)[1]
-    rows = [[f"`{o}`", d, said.get(o[2:].replace("-", "_"), text)] for o, d, text in listed(kind)]
+    rows = [[f"`{option}`", default, text] for option, default, text in listed(kind)]
     return [f"## Settings of {of}\n\n" + table(["option", "default", "what it does"], rows)] if rows else []
 
 

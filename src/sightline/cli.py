@@ -1,13 +1,12 @@
-"""Command line, made by cyclopts from the signatures and docstrings of `api.py`.
+"""The command line: made from the signatures and docstrings of the commands by cyclopts.
 
-It makes no decisions. Results go to stdout (`--json`: as one JSON document), everything else to stderr.
+It decides nothing. Results go to stdout (`--json`: as one JSON document), all else to stderr.
 Cyclopts reads both signatures and Google docstrings and imports in under 0.1 s; see
 docs/decisions/001-command-line.md.
 """
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json as json_module
 import os
@@ -17,13 +16,13 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, CycloptsError, Parameter, Token, convert
+from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 
 from sightline import api
 from sightline._version import __version__
 from sightline.config import fitted, is_number
+from sightline.declaration import Option, hints_of, options_of, summary_of
 from sightline.errors import SightlineError
-from sightline.training.recipe import Recipe
 
 HELP = """From a folder of pictures to a vision model one can believe, and ship.
 
@@ -33,38 +32,65 @@ Exit codes: 0 good, 1 findings or a failed gate, 2 wrong usage, 3 data that cann
 4 an extra is missing, 130 interrupted (and resumable).
 """
 
+ARGUMENTS = Group("Arguments", sort_key=0)
+EVERYWHERE = Parameter(group=Group("Every command", sort_key=99), show_default=False)
+
 
 def _command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The command without its return annotation, whose types must not be imported for `--help`."""
+    """The command as cyclopts reads it: each setting an option, under its heading, with its limits.
 
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
+    The result's type is left out: it must not be imported for `--help`.
+    """
+    options = options_of(function)
 
-    call.__annotations__ = {k: v for k, v in function.__annotations__.items() if k != "return"}
-    call.__signature__ = inspect.signature(function).replace(  # type: ignore[attr-defined]
-        return_annotation=inspect.Signature.empty
-    )
+    def call(*args: Any, **given: Any) -> Any:
+        for name in {o.settings for o in options if o.settings}:
+            loose = [o.name for o in options if o.settings == name and o.name in given]
+            values = {key: given.pop(key) for key in loose}
+            kind = hints_of(function)[name]
+            given |= {name: kind(**values)} if values else {}
+        return function(*args, **given)
+
+    headings = list(dict.fromkeys(o.heading for o in options))
+    groups = {text: Group(text or "Common options", sort_key=headings.index(text) + 1) for text in headings}
+    call.__name__, call.__doc__ = function.__name__, summary_of(function)
+    parameters = [_parameter(option, groups[option.heading]) for option in options]
+    loose = [p for p in parameters if p.kind is p.VAR_KEYWORD]
+    call.__signature__ = inspect.Signature([*(p for p in parameters if p not in loose), *loose])  # type: ignore[attr-defined]
+    call.__annotations__ = {p.name: p.annotation for p in parameters}
     return call
+
+
+def _parameter(option: Option, group: Group) -> inspect.Parameter:
+    """An option as cyclopts takes it."""
+    limit = f" [{option.limit}]" if option.limit else ""
+    how = Parameter(
+        help=option.text + limit, group=ARGUMENTS if option.is_positional else group,
+        show_default=bool(option.shown_default), negative_iterable=(),
+    )  # fmt: skip
+    hint: Any = option.hint
+    return inspect.Parameter(
+        option.name, option.kind, default=option.default, annotation=Annotated[hint, how]
+    )
 
 
 def build() -> App:
     """The whole command line, before it has seen any argument."""
-    Parameter(name="*")(Recipe)
     app = App(
         name="sightline", help=HELP, version=__version__, version_flags=["--version", "-v"],
-        result_action="return_value", default_parameter=Parameter(converter=_converted),
+        result_action="return_value", group_arguments=ARGUMENTS,
+        default_parameter=Parameter(converter=_converted),
     )  # fmt: skip
     app.meta.help_format = app.help_format = "markdown"
-    for function in api.COMMANDS:
-        app.command(_command(function), name=function.__name__.removeprefix("list_"))
+    for name, function in api.COMMANDS.items():
+        app.command(_command(function), name=name)
     app.register_install_completion_command(name="--install-completion")
 
     @app.meta.default  # type: ignore[untyped-decorator]
     def launch(
         *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-        json: bool = False,
-        quiet: bool = False,
+        json: Annotated[bool, EVERYWHERE] = False,
+        quiet: Annotated[bool, EVERYWHERE] = False,
     ) -> Any:
         """Run a command.
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -40,6 +41,17 @@ class Range:
         if self.high is None:
             return low
         return f"{low} and {'less than' if self.below else 'at most'} {_plain(self.high)}"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """What a group of options is called in `--help`; stands in the annotation of the first one of the group.
+
+    Attributes:
+        text: The heading. Options after it belong to it, up to the next heading.
+    """
+
+    text: str
 
 
 def _plain(number: float) -> str:
@@ -144,9 +156,37 @@ def _truth(value: Any, option: str) -> bool:
     return words[str(value).lower()]
 
 
+def marks(hint: Any) -> Iterator[Any]:
+    """What stands in an annotation beside the type: a `Range`, a `Heading`."""
+    if typing.get_origin(hint) is Annotated:
+        first, *rest = typing.get_args(hint)
+        yield from rest
+        yield from marks(first)
+
+
+def choices(hint: Any) -> tuple[Any, ...]:
+    """What a setting of this type may be, where it is one of a few words; else nothing."""
+    if typing.get_origin(hint) is Literal:
+        return typing.get_args(hint)
+    return next((words for kind in typing.get_args(hint) if (words := choices(kind))), ())
+
+
+def documented(thing: Any) -> dict[str, str]:
+    """Name to text of all arguments or attributes in a Google docstring; of a class with its bases."""
+    texts: dict[str, str] = {}
+    for part in reversed(thing.__mro__) if isinstance(thing, type) else (thing,):
+        if part is object:
+            continue
+        block = (inspect.getdoc(part) or "").partition("Args:\n")[2] if part.__doc__ else ""
+        block = re.split(r"\n(?=\S)", block)[0]
+        rows = re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", block, re.MULTILINE)
+        texts |= {name: re.sub(r"\s+", " ", text) for name, text in rows}
+    return texts
+
+
 def listed(cls: type) -> list[tuple[str, str, str]]:
     """(option, default, what it does) of every field, the last from the class docstring."""
-    docs = dict(re.findall(r"^\s+(\w+): (.+)$", cls.__doc__ or "", re.MULTILINE))
+    docs = documented(cls)
     rows = []
     for f in fields(cls):
         default = "recommended" if f.default in (None, MISSING) else str(f.default)

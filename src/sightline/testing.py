@@ -22,7 +22,7 @@ from sightline.models.surgery import layer_widths
 from sightline.models.surgery.pruning import prune
 from sightline.storage import read_tensors, write_json, write_tensors
 from sightline.tasks import TASKS, task_type
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.distillation import Teacher
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import Looked
@@ -39,8 +39,8 @@ def toy_plan(name: str, *, n: int = 8, model: str | None = None) -> Plan:
     dataset = task_type(name).toy(n, SIDE, seed=0)
     prepared = Looked(card, dataset, scan(dataset), [], {}, [])
     splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
-    recipe = vars(Recipe(augment="none", batch_size=n))
-    arguments = Asked("toy", task=name, model=model, recipe=recipe, options=small)
+    recipe = Recipe(augment="none", batch_size=n)
+    arguments = TrainArguments("toy", task=name, model=model, recipe=recipe, options=small or {})
     return make_plan(arguments, prepared, splits=splits)
 
 

@@ -17,7 +17,7 @@ from sightline.data.loading.preprocess import seen
 from sightline.data.scan import scan
 from sightline.errors import UsageError
 from sightline.tasks import TASKS, task_type
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.first_step import tried
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import Looked
@@ -49,7 +49,7 @@ def planned(task: str, model: str, size: int, batch: int) -> Plan:
     recipe = Recipe(augment="none", size=size, batch_size=batch)
     splits = np.array([*["train"] * 6, "val", "test"], dtype=object)
     return make_plan(
-        Asked("toy", task=task, model=model, pretrained="no", recipe=vars(recipe)),
+        TrainArguments("toy", task=task, model=model, pretrained="no", recipe=recipe),
         looked(task),
         splits=splits,
     )

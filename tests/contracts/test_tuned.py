@@ -22,8 +22,9 @@ from sightline.inference.model_folder import restore
 from sightline.models.weights import embedded
 from sightline.storage import read_tensors
 from sightline.tasks import TASKS
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.plan import make_plan
+from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model
 from sightline.training.state import Training
 from tests.contracts.test_exports import exported
@@ -80,7 +81,7 @@ def runs(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory
 
 
 def planned(data: Path, task: str, **more: Any) -> Any:
-    return make_plan(Asked(str(data), task=task, recipe={"size": 64, "epochs": 1}, **more))
+    return make_plan(TrainArguments(str(data), task=task, recipe=Recipe(size=64, epochs=1), **more))
 
 
 @pytest.mark.parametrize("task", PLACES)

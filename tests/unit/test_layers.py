@@ -25,6 +25,7 @@ LAYERS = [
     {"inference"},
     {"cluster", "evaluation"},
     {"exporters", "training"},
+    {"declaration"},
     {"commands"},
     {"api"},
     {"cli"},
@@ -204,8 +205,6 @@ def test_core_stays_small() -> None:
 def test_files_and_functions_stay_small(file: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= 420
-    if file.name == "api.py":
-        return
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef):
             length = (node.end_lineno or 0) - node.lineno + 1

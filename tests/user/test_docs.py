@@ -10,7 +10,7 @@ import runpy
 import shlex
 import shutil
 import sys
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -72,7 +72,7 @@ COMMANDS = [
 def test_documented_commands_are_right(words: list[str]) -> None:
     tokens = [w for w in words if w not in GLOBAL]
     command, bound, *_ = build().parse_args(tokens, print_error=False, exit_on_error=False)
-    assert command.__name__.removeprefix("list_") == words[0]
+    assert command.__name__ == api.COMMANDS[words[0]].__name__
     given = bound.arguments
     if given.get("task") is not None:
         TASKS.load(given["task"])
@@ -94,7 +94,7 @@ def check_settings(given: dict[str, Any]) -> None:
         homes = [kind for kind in kinds if name in {f.name for f in fields(kind)}]
         assert homes, f"--{name} is an option of nothing"
         assert any(takes(kind, name, value) for kind in homes), f"--{name} does not take '{value}'"
-    recipe = built(Recipe, asdict(given.get("recipe", Recipe())), "the docs")
+    recipe = built(Recipe, {n: given[n] for n in Recipe.names() if n in given}, "the docs")
     assert recipe.optimizer is None or check_name(recipe.optimizer)
     assert seconds(recipe.time) != 0
     assert size_in_bytes(recipe.cache or "0") >= 0
@@ -114,10 +114,9 @@ def shown(command: str) -> set[str]:
     return {n.removeprefix("--").removeprefix("no-").replace("-", "_") for n in names}
 
 
-@pytest.mark.parametrize("command", [v.__name__.removeprefix("list_") for v in api.COMMANDS])
+@pytest.mark.parametrize("command", api.COMMANDS)
 def test_every_option_is_shown_by_example(command: str) -> None:
-    function = next(v for v in api.COMMANDS if v.__name__.removeprefix("list_") == command)
-    parameters = inspect.signature(function).parameters.values()
+    parameters = inspect.signature(api.COMMANDS[command]).parameters.values()
     wanted = {p.name.rstrip("_") for p in parameters if p.kind == p.KEYWORD_ONLY} - {"recipe"}
     if command == "train":
         wanted |= set(Recipe.names())
@@ -235,8 +234,7 @@ def test_readme_is_short_and_says_what_matters() -> None:
     assert (ROOT / "docs/images/report.png").stat().st_size < 200_000
     for needed in ("make demo", "make test", "docs/images/report.png", "import sightline as sl", "## Limits"):
         assert needed in text
-    for command in api.COMMANDS:
-        name = command.__name__.removeprefix("list_")
+    for name in api.COMMANDS:
         assert f"`{name}" in text, f"the README does not name {name}"
 
 

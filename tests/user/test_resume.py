@@ -19,7 +19,7 @@ from sightline.data.formats import FORMATS
 from sightline.metrics import METRICS
 
 PRELOADED = [
-    "sightline.commands.train", "sightline.models.linear_probe", "sightline.tasks.classify.baselines",
+    "sightline.training.launch", "sightline.models.linear_probe", "sightline.tasks.classify.baselines",
     "sightline.tasks.classify.models.net", "sightline.tasks.classify.task", "sklearn.linear_model",
     "torch._dynamo",
     *(f"{f.package}.{n.replace('-', '_')}" for f in (CHECKS, FORMATS, METRICS) for n in f.names()),

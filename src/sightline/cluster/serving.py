@@ -18,14 +18,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sightline.cluster.start import Cluster, hush, library
+from sightline.cluster.start import LOCAL, Cluster, cluster, hush, library
+from sightline.console import say
 from sightline.errors import DataError, UsageError
-from sightline.server.guard import App, Message, Receive, Send
+from sightline.server.guard import App, Message, Receive, Send, is_loopback
 from sightline.server.jobs import Spec
 from sightline.server.limits import Limits
-from sightline.server.listener import guarded
+from sightline.server.listener import bound, guarded
 from sightline.server.logs import set_up
 from sightline.server.service import Service
+from sightline.server.worker import named
 
 NAME = "sightline"
 """Of the application in the cluster."""
@@ -48,6 +50,34 @@ class Door:
     port: int
     token: str = ""
     origins: tuple[str, ...] = ()
+
+
+def serve_at(address: str, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
+    """Serve on the cluster at an address. The models are loaded here first, to say what is wrong with one.
+
+    Args:
+        address: local, auto, or HOST:PORT of the cluster's head.
+        specs: The models.
+        limits: Of each replica.
+        door: Where requests come in.
+
+    Raises:
+        UsageError: If a free port is wanted of another machine.
+        DataError: If a model cannot be loaded.
+    """
+    host, port = door.host, door.port
+    for spec in specs.values():
+        named(spec.session)(spec.file, threads=1)
+    if address == LOCAL:
+        with bound(host, port) as sock:
+            port = sock.getsockname()[1]
+    elif port == 0:
+        raise UsageError(f"--port 0 takes a free port of this machine; with --ray {address} name one.")
+    if not is_loopback(host):
+        say("Ray's own door limits neither slow senders nor connections: put a proxy in front of it.")
+    with cluster(address) as workers:
+        serve(specs, limits, replace(door, port=port), workers,
+              lambda: say(f"Serving {', '.join(specs)} at http://{host}:{port} (/docs)"))  # fmt: skip
 
 
 def serve(

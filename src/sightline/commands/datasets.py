@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from sightline.core.report import Table
-from sightline.data.formats import FORMATS
-from sightline.data.open import named
+from typing import TYPE_CHECKING
+
+from sightline.declaration import command
+
+if TYPE_CHECKING:
+    from sightline.core.report import Table
 
 
-def run() -> list[Table]:
-    """See `sightline.api.datasets`."""
+@command
+def list_datasets() -> list[Table]:
+    """List the formats that are read and the data sets that can be named."""
+    from sightline.core.report import Table
+    from sightline.data.formats import FORMATS
+    from sightline.data.open import named
+
     cards = [FORMATS.load(n).CARD for n in FORMATS.names()]
     formats = [
         [c.name, c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "-"] for c in cards

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sightline.commands import train
-from sightline.core.run import Run
+from sightline.commands.train import train
+from sightline.declaration import command
+from sightline.training.arguments import Seed
 from sightline.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from sightline.core.run import Run
 
-def run(*, out: Path | None = None, seed: int = 0) -> Run:
-    """See `sightline.api.demo`."""
-    return train.run("digits", out=out, seed=seed, recipe=Recipe(epochs=20))
+
+@command
+def demo(*, out: Path | None = None, seed: Seed = 0) -> Run:
+    """Train on the embedded digits and write a report: the whole way in a minute.
+
+    Args:
+        out: Run folder; by default runs/digits-N.
+        seed: Seed of the run.
+    """
+    return train("digits", out=out, seed=seed, recipe=Recipe(epochs=20))

@@ -2,315 +2,54 @@
 
 from __future__ import annotations
 
-import datetime
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-import torch
+from sightline.declaration import command
 
-from sightline import storage
-from sightline._version import __version__
-from sightline.console import say
-from sightline.core.dataset import Dataset
-from sightline.core.report import Exhibit, Table
-from sightline.core.run import Run
-from sightline.data.io.pixels import picture
-from sightline.data.loading.tiles import tiled
-from sightline.errors import DataError, SightlineError, UnknownName, UsageError
-from sightline.evaluation.run_data import load_run_dataset
-from sightline.exporters import crash_check
-from sightline.exporters.formats import EXPORTERS
-from sightline.exporters.graph import FORMAT, Array, Graph, Inside, Job, Runner
-from sightline.exporters.validation import BATCH, FLOAT, INTEGER, Gate, gate
-from sightline.inference.model_folder import restore
-from sightline.runtime.onnx_file import UNCHECKED
-
-CALIBRATION = 200
-"""Training images that ranges of 8-bit numbers are measured on."""
-ACCEPTED = "unchecked"
-"""What --accept takes: a file that the gate cannot look at, where the data of the run cannot be had."""
+if TYPE_CHECKING:
+    from sightline.exporters.export_run import Exported
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written.
-
-    Attributes:
-        file: Where it is; it ends in .rejected where it did not pass.
-        bytes: Its size, weights and all.
-        precision: fp32, fp16, int8 or int8-dynamic.
-        inside: all, none, final or picture.
-        gate: What the gate found; None where the file was not checked, as accepted.
-        unchecked: Why it was not, or "".
-    """
-
-    file: Path
-    bytes: int
-    precision: str
-    inside: str
-    gate: Gate | None
-    unchecked: str = ""
-
-    @property
-    def exit_code(self) -> int:
-        """1 if the file was rejected."""
-        return int(self.gate is not None and not self.gate.passed)
-
-    def to_json(self) -> dict[str, Any]:
-        """Everything; what `benchmark` and people read later."""
-        return {
-            "file": str(self.file),
-            "bytes": self.bytes,
-            "precision": self.precision,
-            "inside": self.inside,
-            "passed": None if self.gate is None else self.gate.passed,
-            **({"unchecked": self.unchecked} if self.gate is None else asdict(self.gate)),
-        }
-
-    def exhibits(self) -> list[Exhibit]:
-        """The comparison, and the verdict."""
-        g, size = self.gate, f"{self.bytes / 2**20:.1f} MiB"
-        if g is None:
-            cells = [["NOT CHECKED", self.unchecked], ["known of it", UNCHECKED], ["size", size]]
-            return [Table("Exported, not checked", ["", ""], cells, f"{self.file}")]
-        rows = [
-            [f"{g.metric} of the network", g.before.text()],
-            [f"{g.metric} of the file", g.after.text()],
-            ["fell by", f"{g.fell:.3f} points; {g.tolerance:g} are tolerated"],
-            *([f"'{k}' apart", f"{100 * off:.2g} % of its greatest value"] for k, off in g.apart.items()),
-            ["answers changed", f"{g.changed} of {g.n} validation images"],
-            ["size", size],
-        ]
-        note = f"{self.file}"
-        if not g.passed:
-            rows.append(["REJECTED", g.why])
-            if g.worst:
-                rows.append(["most on", ", ".join(g.worst)])
-            if g.node:
-                rows.append(["first at", g.node])
-        return [Table("Exported" if g.passed else "Rejected", ["", ""], rows, note)]
-
-
-def run(
+@command
+def export(
     run: Path,
     *,
     to: str = "onnx",
+    out: Path | None = None,
     int8: bool = False,
     dynamic: bool = False,
     fp16: bool = False,
-    inside: Inside = "all",
+    inside: Literal["all", "none", "final", "picture"] = "all",
     data: str | None = None,
     tolerance: float | None = None,
-    licence: str = "",
     accept: Sequence[str] = (),
-    out: Path | None = None,
+    licence: str = "",
 ) -> Exported:
-    """See `sightline.api.export`."""
+    """Write a file that other programs run. It answers the validation images, and is refused if it is worse.
+
+    Args:
+        run: Run folder.
+        to: onnx, openvino, litert or torch.
+        out: Output file; by default RUN/export/NAME.
+        int8: Quantize weights and activations to int8, with ranges measured on training images.
+        dynamic: With int8: dynamic quantization; ranges are computed for each input, without training images.
+        fp16: Store weights in float16.
+        inside: all: normalising and reading the outputs lie in the file; none: the bare network;
+            final: dropping overlapping boxes too; picture: scaling a picture of any size to the model's too,
+            and its answers back.
+        data: Current location of the run's data (such as photos/); by default as stored, or beside the run.
+        tolerance: Allowed drop of the score in points; by default 0.1, and 1 with int8.
+        accept: unchecked: where the run's data cannot be had, write a file all the same, which says in its
+            card that it was not checked.
+        licence: License of the weights, written into the file (such as CC-BY-4.0).
+    """
+    from sightline.core.run import Run
+    from sightline.exporters.export_run import Wish, export_run, precision_of
+    from sightline.exporters.formats import EXPORTERS
+
     exporter = EXPORTERS.load(to)
-    precision = _precision(exporter, int8, dynamic, fp16)
-    if inside not in exporter.CARD.insides:
-        can = [n for n in EXPORTERS.names() if inside in EXPORTERS.load(n).CARD.insides]
-        raise UsageError(f"--to {to} has no --inside {inside}. These have it: {', '.join(can)}.")
-    opened_run = Run.open(run)
-    model, task, _ = restore(opened_run.path)
-    model.eval()
-    dataset, lacking = _images(opened_run, model.settings, data, accept)
-    graph = Graph(model, inside)
-    document = _document(opened_run, graph.settings, graph, licence)
-    if dataset is None:
-        document["unchecked"] = UNCHECKED
-    pictures = _calibration(dataset, graph) if precision == "int8" else None
-    place = _place(opened_run.path, out, precision, inside, exporter.CARD.ending, dataset is not None)
-    if model.settings.get("tile"):
-        text = "The file sees one tile at a time; sightline-run and serve join them, as predict does."
-        say(text)
-    limit = (INTEGER if int8 else FLOAT) if tolerance is None else tolerance
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
-        file = Path(folder) / place.name
-        with _room(place):
-            exporter.write(Job(graph, document, precision, pictures), file)
-        part = None if dataset is None else dataset.subset(dataset.where("val"))
-        if int8:  # for which runtimes have code of their own for each processor, the least proved of all
-            n = BATCH if part is None else len(part)
-            shapes = [tuple(graph.example(k).shape) for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
-            crash_check.check(to, file, "uint8" if inside != "none" else "float32", shapes)
-
-        def open_with(taps: Sequence[str]) -> Runner:
-            opened: Runner = exporter.runner(file, taps=taps)
-            return opened
-
-        if part is None:
-            _answers(graph, open_with([]), place)
-            passed = None
-        else:
-            passed = gate(graph, open_with, part, task, limit, exact=precision == "fp32")
-        file = _placed(Path(folder), place, passed is None or passed.passed)
-    size = sum(f.stat().st_size for f in files_of(file))
-    result = Exported(file, size, precision, inside, passed, lacking)
-    storage.write_json(Path(f"{file}.json"), result.to_json())
-    say(f"{file}: {_verdict(passed)}")
-    return result
-
-
-def _verdict(passed: Gate | None) -> str:
-    if passed is None:
-        return f"NOT CHECKED. {UNCHECKED}"
-    return f"{'checked on' if passed.passed else 'REJECTED on'} {passed.n} validation images"
-
-
-def _images(
-    run: Run, settings: dict[str, Any], data: str | None, accept: Sequence[str]
-) -> tuple[Dataset | None, str]:
-    """The data of a run, or None and the reason, where they cannot be had and this was accepted.
-
-    Raises:
-        DataError: If they cannot be had, and this was not accepted, or they were named.
-        UnknownName: If something else was accepted.
-    """
-    accepted = (accept,) if isinstance(accept, str) else tuple(accept)
-    for name in accepted:
-        if name != ACCEPTED:
-            raise UnknownName("finding that export accepts", name, [ACCEPTED])
-    try:
-        dataset = load_run_dataset(run, settings, data)
-    except DataError as error:
-        if accepted and data is None:
-            return None, str(error)
-        if accepted:
-            raise
-        raise DataError(
-            f"{error} To write a file all the same, which says that it is not checked: --accept {ACCEPTED}."
-        ) from error
-    if accepted:
-        say(f"The data of {run.path} are there: the file is checked, whatever --accept says.")
-    return dataset, ""
-
-
-@torch.no_grad()
-def _answers(graph: Graph, run: Runner, place: Path) -> None:
-    """That a file which cannot be checked gives what the network gives, of the same shape, and numbers.
-
-    Raises:
-        SightlineError: If it does not.
-    """
-    images = graph.example(1)
-    truth, outputs = graph.said(images), run(images.numpy())
-    for name, value in truth.items():
-        got = outputs.get(name)
-        if got is None or got.shape != tuple(value.shape) or not np.isfinite(got).all():
-            raise SightlineError(
-                f"{place} is not kept: on noise its '{name}' is not what the network gives "
-                f"({None if got is None else got.shape} for {tuple(value.shape)}, or no finite numbers)."
-            )
-
-
-@contextmanager
-def _room(place: Path) -> Iterator[None]:
-    """What is said where the disk refuses a file. What it holds of it goes with the folder that it is in."""
-    try:
-        yield
-    except OSError as error:
-        raise SightlineError(
-            f"{place} could not be written: {error.strerror or error}. An earlier file of the name is as it "
-            "was. Make room, or choose another place with --out."
-        ) from error
-
-
-def _place(run: Path, out: Path | None, precision: str, inside: str, ending: str, checked: bool) -> Path:
-    """Where the file goes: what differs in kind has another name."""
-    if out is not None:
-        return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
-    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare"}.get(
-        inside, f"-{inside}"
-    )
-    kind += "" if checked else f"-{ACCEPTED}"
-    return run / "export" / f"{run.resolve().name}{kind}{ending}"
-
-
-def _precision(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> str:
-    if int8 and fp16:
-        raise UsageError("--int8 and --fp16 exclude each other: take one.")
-    if dynamic and not int8:
-        raise UsageError("--dynamic says how numbers become whole ones of 8 bits: give it with --int8.")
-    precision = "int8-dynamic" if dynamic else "int8" if int8 else "fp16" if fp16 else "fp32"
-    if precision not in exporter.CARD.precisions:
-        can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
-        option = f"--{precision}".replace("-dynamic", " --dynamic")
-        raise UsageError(f"--to {exporter.CARD.name} has no {option}. These have it: {', '.join(can)}.")
-    return precision
-
-
-def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) -> dict[str, Any]:
-    """What travels in the file: all that is needed to use it, and where it comes from."""
-    data, card = run.record.data, graph.model.card
-    scores = (run.results.scores if (run.path / "results.json").is_file() else {}) or {}
-    metric = next(({"name": k, **asdict(s)} for k, s in scores.items()), None)
-    return {
-        "format": FORMAT,
-        "version": __version__,
-        "task": settings["task"],
-        "model": card.name,
-        "prediction": _prediction(settings["task"]),
-        "inside": graph.inside,
-        "answers": list(graph.names),
-        "settings": settings,
-        "outputs": list(data.outputs),
-        "metric": metric,
-        "licence": licence,
-        "data": data.fingerprint,
-        "run": run.path.name,
-        "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
-
-
-def _prediction(task: str) -> str:
-    from sightline.tasks import TASKS
-
-    prediction: str = TASKS.load(task).CARD.prediction
-    return prediction
-
-
-def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
-    """Training pictures as the graph takes them, drawn by chance with a fixed seed.
-
-    Raises:
-        UsageError: If there are none.
-    """
-    if dataset is None:
-        raise UsageError(
-            "--int8 measures ranges on training images, and these cannot be had: name them with --data, or "
-            "leave it at --int8 --dynamic or --fp16."
-        )
-    settings, dataset = graph.model.settings, dataset.subset(dataset.where("train"))
-    if settings.get("tile"):  # which is what the network sees
-        dataset, _ = tiled(dataset, settings["tile"])
-    chosen = np.random.default_rng(0).permutation(len(dataset))[:CALIBRATION]
-    size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
-    images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
-    batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
-    pixels: Array = graph.prepared(batch).numpy()
-    return pixels
-
-
-def _placed(folder: Path, place: Path, passed: bool) -> Path:
-    """Move what was written to its place; a rejected file to a name that nothing opens."""
-    rejected = Path(f"{place}.rejected")
-    for old in (*files_of(rejected), Path(f"{rejected}.json")):
-        old.unlink(missing_ok=True)
-    mark = "" if passed else ".rejected"
-    for file in folder.iterdir():
-        file.replace(place.parent / f"{file.name}{mark}")
-    return place if passed else rejected
-
-
-def files_of(file: Path) -> list[Path]:
-    """A file, and the weights beside it."""
-    weights = file.with_name(file.name.replace(".xml", ".bin"))
-    return [f for f in dict.fromkeys((file, weights)) if f.is_file()]
+    precision = precision_of(exporter, int8, dynamic, fp16)
+    wish = Wish(exporter, precision, inside, tolerance, licence)
+    return export_run(Run.open(run), wish, data, accept, out)

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sightline.inference.predictor import ModelPredictor
+from sightline.declaration import command
+
+if TYPE_CHECKING:
+    from sightline.core.predictor import Predictor
 
 
-def run(path: Path, *, device: str = "auto") -> ModelPredictor:
-    """See `sightline.api.load`."""
+@command
+def load(path: Path | str, *, device: str = "auto") -> Predictor:
+    """A predictor from a run folder or a model folder. Loading runs no code from the file.
+
+    Args:
+        path: Run folder or model folder.
+        device: auto, cpu, cuda, cuda:N or mps.
+    """
+    from sightline.inference.predictor import ModelPredictor
+
     return ModelPredictor(Path(path), device)

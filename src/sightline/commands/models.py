@@ -1,29 +1,39 @@
-"""models: the networks that can be named."""
+"""List the networks that can be named."""
 
 from __future__ import annotations
 
-import fnmatch
+from typing import TYPE_CHECKING
 
-from sightline.core.report import Table
-from sightline.models import registry
+from sightline.declaration import command
+
+if TYPE_CHECKING:
+    from sightline.core.card import ModelCard
+    from sightline.core.report import Table
 
 COLUMNS = ("name", "what it is", "parameters", "counted", "made for", "paper")
+MORE = "`--all` adds the more than a thousand networks of timm, all of which can be trained."
 
 
-def run(pattern: str = "*", *, all: bool = False) -> Table:
-    """See `sightline.api.models`."""
-    wanted = pattern.lower()
-    names = [n for n in registry.names(all) if fnmatch.fnmatchcase(n.lower(), wanted)]
-    more = (
-        "" if all else " `--all` adds the more than a thousand networks of timm, all of which can be trained."
-    )
-    if not names:
-        more = f"Nothing is called like '{pattern}'.{more}"
-    return Table("Models", COLUMNS, [_row(name) for name in names], more.strip())
+@command
+def list_models(pattern: str = "*", *, all: bool = False) -> Table:
+    """List models by name.
+
+    Args:
+        pattern: Pattern of names ("resnet*").
+        all: List the more than one thousand models of timm too.
+    """
+    from fnmatch import fnmatchcase
+
+    from sightline.core.report import Table
+    from sightline.models import registry
+
+    names = [n for n in registry.names(all) if fnmatchcase(n.lower(), pattern.lower())]
+    notes = ["" if names else f"Nothing is called like '{pattern}'.", "" if all else MORE]
+    rows = [_row(name, registry.card(name)) for name in names]
+    return Table("Models", COLUMNS, rows, " ".join(note for note in notes if note))
 
 
-def _row(name: str) -> list[str]:
-    card = registry.card(name)
+def _row(name: str, card: ModelCard) -> list[str]:
     size = f"{card.size[0]}x{card.size[1]}" if card.size else "any size"
     parameters = f"{card.parameters:,}" if card.parameters is not None else ""
     return [name, card.summary, parameters, card.counted, size, card.paper]

@@ -2,69 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from sightline.cluster.start import library
-from sightline.console import say, track
-from sightline.errors import UsageError
-from sightline.inference.crops import cut_out
-from sightline.inference.filters import Wish, chosen_of, kept, least_of
-from sightline.inference.presenters import kind_of
-from sightline.inference.promptable import predictor as predictor_for
-from sightline.inference.sources import Answer, Sources
-from sightline.inference.summary import SHOWN, Predicted
-from sightline.inference.writers import WriterContext, form_of, open_writer, unfiltered
+from sightline.config import Heading, Range
+from sightline.core.predictor import BATCH_SIZE
+from sightline.declaration import command
+
+if TYPE_CHECKING:
+    from sightline.inference.summary import Predicted
 
 
-def run(
+@command
+def predict(
     run: Path,
     source: Sequence[str],
     *,
     out: Path | None = None,
     as_: str | None = None,
-    batch_size: int = 64,
     device: str = "auto",
-    top: int | None = None,
-    min_score: float | None = None,
+    batch_size: Annotated[int, Range(1)] = BATCH_SIZE,
+    top: Annotated[int | None, Range(1), Heading("What is written")] = None,
+    min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),
     crops: Path | None = None,
-    stream: bool = False,
+    stream: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
     ray: str | None = None,
 ) -> Predicted:
-    """See `sightline.api.predict`."""
+    """Predict for pictures, folders, globs, videos or a webcam; bad files are reported, the rest goes on.
+
+    Args:
+        run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.
+        source: Pictures, videos, folders or globs (photos/ "film-*.mp4"); a webcam by its number (such as 0);
+            an rtsp:// or tcp:// address. Videos need the extra 'video'.
+        out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
+            an annotated .mp4 of each video.
+        as_: Form of the result where the name of `out` does not say it ("--out labels --as yolo"): pictures,
+            csv, jsonl, coco, yolo, masks; or a format of `sightline datasets` that is written, which copies
+            the pictures too (cvat, label-studio, voc, ...).
+        device: auto, cpu, cuda, cuda:N or mps.
+        batch_size: Batch size; 1 for a webcam or stream.
+        top: Number of most probable classes to write; by default all.
+        min_score: Leave out objects with a lower score; 0 keeps all. Left out: the thresholds chosen
+            for each class on the validation images; none in COCO, which is to measure with.
+        classes: Only objects of this class (such as car); repeat for several.
+        crops: Folder for crops: each object as an image of its own, by class.
+        stream: Allow http addresses, as video streams. Images are never downloaded.
+        prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50").
+        ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
+            Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
+            Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.
+    """
+    from sightline.console import say, track
+    from sightline.inference import crops as cutting
+    from sightline.inference import filters, output_paths, presenters, promptable, writers
+    from sightline.inference.sources import Sources
+    from sightline.inference.summary import Predicted
+
     if ray is not None:
-        others = {"--stream": stream, "--prompt": prompt is not None, "--crops": crops is not None}
-        if clash := [option for option, given in others.items() if given]:
-            raise UsageError(f"--ray cannot be given with {clash[0]}: leave one out.")
-        return _on_ray(
-            run, source, ray, out=out, as_=as_, batch_size=batch_size, device=device, top=top,
-            min_score=min_score, classes=classes,
-        )  # fmt: skip
-    predictor = predictor_for(Path(run), prompt, device)
+        _require_none({"--stream": stream, "--prompt": prompt is not None, "--crops": crops is not None})
+        return _on_ray(run, source, ray, out=out, as_=as_, batch_size=batch_size, device=device, top=top,
+                       min_score=min_score, classes=classes)  # fmt: skip
+    predictor = promptable.predictor(run, prompt, device)
     settings = predictor.settings
-    kind, names = kind_of(predictor.task.card.prediction), settings.get("classes", [])
-    summary = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
-    form = form_of(summary.out, as_, kind)
-    chosen = chosen_of(kind, names, classes, min_score)
+    kind, names = presenters.kind_of(predictor.task.card.prediction), settings.get("classes", [])
+    summary = Predicted(out=out, without=0 if kind.objects else None)
+    form = writers.form_of(out, as_, kind)
+    chosen = filters.chosen_of(kind, names, classes, min_score)
     sources = Sources(source, stream, settings.get("pixel_range"))
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
-    wish = Wish(kind, names, top, least_of(settings, min_score), chosen, sources.films)
-    measured = replace(wish, least=0.0) if unfiltered(form) and min_score is None else None
+    wish = filters.Wish(kind, names, top, filters.least_of(settings, min_score), chosen, sources.films)
+    measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
-    if form is not None and summary.out is not None:
-        writer = open_writer(form, WriterContext(summary.out, kind, names, ids, sources, str(run)))
-    with _named(summary.out or crops), cut_out(crops, kind, sources, names) as cut, writer as write:
+    if form is not None and out is not None:
+        writer = writers.open_writer(form, writers.WriterContext(out, kind, names, ids, sources, str(run)))
+    cutter = cutting.cut_out(crops, kind, sources, names)
+    with output_paths.named(out or crops), cutter as cut, writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
-                mine = kept(predictor.task, answer, wish)
-                _note(summary, mine, sources.live)
-                write(mine if measured is None else kept(predictor.task, answer, measured))
+                mine = filters.kept(predictor.task, answer, wish)
+                summary.add(mine.outcome, sources.live)
+                write(mine if measured is None else filters.kept(predictor.task, answer, measured))
                 cut(mine)
         except KeyboardInterrupt:
             if not sources.live:
@@ -73,38 +96,18 @@ def run(
     return summary
 
 
-@contextmanager
-def _named(out: Path | None) -> Iterator[None]:
-    """Name what was written where the system's error does not: a full disk has no file's name."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None and out is not None:
-            error.filename = str(out)
-        raise
+def _require_none(options: Mapping[str, bool]) -> None:
+    """Refuse options that a cluster does not take."""
+    from sightline.errors import UsageError
+
+    if clash := [option for option, given in options.items() if given]:
+        raise UsageError(f"--ray cannot be given with {clash[0]}: leave one out.")
 
 
-def _on_ray(run: Path, source: Sequence[str], ray: str, **wishes: Any) -> Predicted:
+def _on_ray(run: Path, source: Sequence[str], ray: str, **options: Any) -> Predicted:
+    from sightline.cluster.start import library
+
     library(ray)  # else what follows could not be imported
-    from sightline.cluster.predict import predict
+    from sightline.cluster.predict import predict as predict_on_cluster
 
-    return predict(Path(run), source, ray, **wishes)
-
-
-def _note(summary: Predicted, answer: Answer, live: bool) -> None:
-    """Count it, and keep what the terminal or --json shows."""
-    outcome = answer.outcome
-    summary.total += 1
-    if outcome.error:
-        summary.errors.append((outcome.id, outcome.error))
-        say(f"{outcome.id}: {outcome.error}")
-        return
-    if summary.without is not None and not len(outcome.prediction.labels):
-        summary.without += 1
-    if len(summary.rows) < SHOWN or (summary.out is None and not live):
-        summary.rows.append(outcome.row)
-    if len(summary.shown) < SHOWN:
-        row = {
-            k: v for k, v in outcome.row.items() if not k.startswith("p(") and not isinstance(v, list | dict)
-        }
-        summary.shown.append(row)
+    return predict_on_cluster(run, source, ray, **options)

@@ -1,12 +1,15 @@
-"""weights: the published weights that are installed, and those that can be downloaded."""
+"""List the published weights that are here, and those that can be fetched."""
 
 from __future__ import annotations
 
-import fnmatch
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
-from sightline.core.report import Table
-from sightline.models.weights import sources
-from sightline.models.weights.sources import Source
+from sightline.declaration import command
+
+if TYPE_CHECKING:
+    from sightline.core.report import Table
+    from sightline.models.weights.sources import Source
 
 COLUMNS = ("model", "state", "licence", "size", "SHA-256", "trained on", "top-1", "from")
 NOTE = (
@@ -19,10 +22,18 @@ NOTE = (
 ALL = "`--all` adds all that timm knows."
 
 
-def run(pattern: str = "*", *, all: bool = False) -> Table:
-    """See `sightline.api.list_weights`."""
-    wanted = pattern.lower()
-    rows = [_row(s) for s in sources.listed(all) if fnmatch.fnmatchcase(s.model.lower(), wanted)]
+@command
+def list_weights(pattern: str = "*", *, all: bool = False) -> Table:
+    """List published weights: what is installed, what lies in a cache, what can be fetched. Fetches nothing.
+
+    Args:
+        pattern: Pattern of names ("resnet*").
+        all: List all weights that timm knows too.
+    """
+    from sightline.core.report import Table
+    from sightline.models.weights import sources
+
+    rows = [_row(s) for s in sources.listed(all) if fnmatchcase(s.model.lower(), pattern.lower())]
     nothing = "" if rows else f"Nothing here is called like '{pattern}'."
     return Table("Weights", COLUMNS, rows, " ".join(t for t in (nothing, NOTE, "" if all else ALL) if t))
 

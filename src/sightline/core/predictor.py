@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+BATCH_SIZE = 64
+"""Images at a time where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -30,7 +33,12 @@ class Predictor(Protocol):
     settings: dict[str, Any]
 
     def predict(
-        self, source: Any, *, batch_size: int = 64, stream: bool = False, min_score: float | None = None
+        self,
+        source: Any,
+        *,
+        batch_size: int = BATCH_SIZE,
+        stream: bool = False,
+        min_score: float | None = None,
     ) -> Iterator[Outcome]:
         """Yield predictions in order; a file that cannot be read gives an outcome with an error.
 

@@ -47,13 +47,13 @@ def open_data(
         data: Path, or the name of a data set. A path that exists is taken before a name; what is neither
             is looked for below `data_dir`.
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
-        format: How the data lie on disk; recognised if left out.
-        target: Column of a table that holds the truth.
+        format: Data format; recognized by default.
+        target: Label column of a table.
         pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
             "LOW,HIGH" or a pair. Their type's own range if left out.
         exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
             "apply", and if left out: they were drawn on the pictures as they are seen.
-        data_dir: Where named data sets lie or are put.
+        data_dir: Folder of named data sets, for reading and downloading.
 
     Returns:
         The data set; its notes say what was recognised and why.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from sightline.errors import UsageError
@@ -40,6 +42,17 @@ class Places:
         file = self.out / inside / (f"{name}{ending}" if whole else f"{bare}{ending}")
         file.parent.mkdir(parents=True, exist_ok=True)
         return file
+
+
+@contextmanager
+def named(out: Path | None) -> Iterator[None]:
+    """Name what was written where the system's error does not: a full disk has no file's name."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and out is not None:
+            error.filename = str(out)
+        raise
 
 
 def _fresh(out: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.core.predictor import Outcome
+from sightline.core.predictor import BATCH_SIZE, Outcome
 from sightline.core.sample import Batch
 from sightline.data.loading.preprocess import placed
 from sightline.data.loading.tiles import cut
@@ -32,14 +32,19 @@ class ModelPredictor:
         model: The network, in evaluation mode.
     """
 
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str) -> None:
         self.model, self.task, card = restore(path)
         self.settings: dict[str, Any] = card["settings"]
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
 
     def predict(
-        self, source: Any, *, batch_size: int = 64, stream: bool = False, min_score: float | None = None
+        self,
+        source: Any,
+        *,
+        batch_size: int = BATCH_SIZE,
+        stream: bool = False,
+        min_score: float | None = None,
     ) -> Iterator[Outcome]:
         """Yield predictions in order; a bad file gives an outcome with an error.
 
@@ -67,7 +72,7 @@ class ModelPredictor:
         for answer in self.answers(Sources(source, stream, self.settings.get("pixel_range")), batch_size):
             yield counted(self.task, answer.outcome, wish)
 
-    def answers(self, sources: Sources, batch_size: int = 64) -> Iterator[Answer]:
+    def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:
         """All predictions, also weak ones, each with its image."""
         batch_size = at_once(self.settings["size"], batch_size)
         tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sightline.console import say
+from sightline.core.predictor import Outcome
 from sightline.core.report import Exhibit, Table
 from sightline.runtime.rows import Row
 
@@ -41,6 +43,27 @@ class Predicted:
     def exit_code(self) -> int:
         """1 if a file could not be read."""
         return int(bool(self.errors))
+
+    def add(self, outcome: Outcome, live: bool) -> None:
+        """Count an outcome, and keep what the terminal or --json shows.
+
+        Args:
+            outcome: What came of a picture or frame.
+            live: Whether it is of a camera or stream, whose rows are too many to keep.
+        """
+        self.total += 1
+        if outcome.error:
+            self.errors.append((outcome.id, outcome.error))
+            say(f"{outcome.id}: {outcome.error}")
+            return
+        if self.without is not None and not len(outcome.prediction.labels):
+            self.without += 1
+        if len(self.rows) < SHOWN or (self.out is None and not live):
+            self.rows.append(outcome.row)
+        if len(self.shown) < SHOWN:
+            cells = outcome.row.items()
+            plain = {k: v for k, v in cells if not k.startswith("p(") and not isinstance(v, list | dict)}
+            self.shown.append(plain)
 
     def to_json(self) -> dict[str, Any]:
         """Counts, errors, and the rows."""

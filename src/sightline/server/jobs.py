@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from sightline.server.limits import Limits
+
 Form = Literal["row", "jpeg", "png", "tensors"]
 """How an answer is wanted: a row of JSON, a drawn picture, or the model's own outputs."""
 
@@ -27,7 +29,7 @@ class Spec:
     session: str
     file: str
     threads: int = 0
-    batch: int = 8
+    batch: int = Limits.batch
     max_pixels: int = 2**25
     draw: str = "sightline.server.drawing:draw"
 

@@ -14,6 +14,7 @@ from sightline.console import say
 from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
 from sightline.data.checks.duplicates import together
+from sightline.data.io.pixels import finder
 from sightline.data.split import SPLITS_FILE, folds, split
 from sightline.errors import UsageError
 from sightline.evaluation import conclusions, scoring
@@ -22,22 +23,22 @@ from sightline.inference.model_folder import read_card
 from sightline.report import page
 from sightline.report.page import Page, Section
 from sightline.training import seen_images, session
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import Looked, look_at
 from sightline.training.resumed_arguments import Resumed, same_data
 from sightline.training.run_report import asked as asked_section
 from sightline.training.run_report import data as data_section
-from sightline.training.run_report import finder
 from sightline.training.runner import run_record
 
 
-def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) -> Run:
-    """Train k times, each on other folds; returns out-of-fold predictions, their scores, and the spread.
+def cross_validate(arguments: TrainArguments) -> Run:
+    """Train as often as there are `folds`, each time on others; out-of-fold predictions, scores, the spread.
 
     Raises:
-        UsageError: If k is less than 2, or a split, a teacher or pruning was asked for too.
+        UsageError: If there is one fold or none, or a split, a teacher or pruning was asked for too.
     """
+    k = arguments.folds or 0
     if k < 2:
         raise UsageError(f"--folds must be at least 2. Received {k}.")
     if int(os.environ.get("WORLD_SIZE", 1)) > 1:
@@ -50,12 +51,12 @@ def cross_validate(arguments: Asked, k: int, out: Path | None, overwrite: bool) 
     if arguments.splits is not None:
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
     plans = _plans(arguments, k)
-    out = out or Run.free(f"{plans[0].dataset.name}-folds")
-    whole = Run.create(out, run_record(plans[0], "train", folds=k), overwrite=overwrite)
+    out = arguments.out or Run.free(f"{plans[0].dataset.name}-folds")
+    whole = Run.create(out, run_record(plans[0], "train", folds=k), overwrite=arguments.overwrite)
     return _carry_out(plans, whole)
 
 
-def resume(whole: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
+def resume(whole: Run, again: Resumed) -> Run:
     """Resume a cross-validation: completed folds stay, an interrupted one continues.
 
     Raises:
@@ -66,14 +67,14 @@ def resume(whole: Run, data: str, device: str | None, data_dir: Path | None) -> 
         raise UsageError(
             f"{whole.path} is finished: there is nothing to resume. See {whole.path}/report.html."
         )
-    arguments = Asked(**Resumed(data, whole.path, device, data_dir).asked(whole.record.arguments))
+    arguments = again.arguments(whole.record.arguments)
     plans = _plans(arguments, whole.record.folds or 0)
-    same_data(whole, plans[0].dataset, data)
+    same_data(whole, plans[0].dataset, again.data)
     say(f"Resuming {whole.path}.")
     return _carry_out(plans, whole)
 
 
-def _plans(arguments: Asked, k: int) -> list[Plan]:
+def _plans(arguments: TrainArguments, k: int) -> list[Plan]:
     """A plan for each fold; the same ones for the same data and seed."""
     prepared = look_at(arguments)
     same = together(prepared.dataset, prepared.scan)
@@ -106,11 +107,10 @@ def _fold(fold_plan: Plan, folder: Path) -> Run:
         say(f"{folder} is done.")
         return run
     arguments = fold_plan.asked
-    data_dir = None if arguments.data_dir is None else Path(arguments.data_dir)
-    return session.resume(run, arguments.data, arguments.device, data_dir)
+    return session.resume(run, Resumed(arguments.data, folder, arguments.device, arguments.data_dir))
 
 
-def _splits(prepared: Looked, test: np.ndarray, arguments: Asked) -> np.ndarray:
+def _splits(prepared: Looked, test: np.ndarray, arguments: TrainArguments) -> np.ndarray:
     """The fold is the test part; validation is cut from the rest, grouped and stratified."""
     given = np.full(len(prepared.dataset), "train", dtype=object)
     given[test] = "test"

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from sightline.errors import UsageError
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.recipe import Recipe
 from sightline.training.trainer import TrainerCard
 
 
-def refuse_idle(trainer: TrainerCard, model: str, arguments: Asked, recipe: Recipe) -> None:
+def refuse_idle(trainer: TrainerCard, model: str, arguments: TrainArguments, recipe: Recipe) -> None:
     """Refuse settings from the user that would have no effect.
 
     Args:

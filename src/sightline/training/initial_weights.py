@@ -23,7 +23,7 @@ from sightline.training.trainers import TRAINERS
 if TYPE_CHECKING:
     from sightline.core.dataset import Dataset
     from sightline.core.task import Baseline
-    from sightline.training.arguments import Asked
+    from sightline.training.arguments import TrainArguments
     from sightline.training.recipe import Recipe
 
 MIN_COLOR_SIDE = 24
@@ -71,7 +71,7 @@ class Start:
     tuned: bool = False
 
 
-def choose_start(arguments: Asked, dataset: Dataset, scan: Scan) -> Start:
+def choose_start(arguments: TrainArguments, dataset: Dataset, scan: Scan) -> Start:
     """Whether published weights suit these images, before a network is chosen.
 
     Raises:
@@ -107,7 +107,7 @@ def unsuited(dataset: Dataset, scan: Scan) -> str:
 
 
 def choose_model(
-    arguments: Asked,
+    arguments: TrainArguments,
     task: ModuleType,
     start: Start,
     why: dict[str, str],
@@ -198,7 +198,7 @@ def _settle_method(start: Start, method: ModuleType) -> Start:
 
 
 def choose_backbone(
-    arguments: Asked, task: str, card: ModelCard, options: Any, start: Start
+    arguments: TrainArguments, task: str, card: ModelCard, options: Any, start: Start
 ) -> tuple[Any, Start]:
     """Task options with "auto" resolved to a backbone, and its initial weights.
 
@@ -241,7 +241,7 @@ def _backbone_of(weights: str | None, task: str, method: str) -> str | None:
     return None
 
 
-def untrained(recipe: Recipe, start: Start, arguments: Asked) -> list[str]:
+def untrained(recipe: Recipe, start: Start, arguments: TrainArguments) -> list[str]:
     """Message about frozen parts that were never trained, or ""."""
     if recipe.freeze in (None, "none") or start.pretrained != "no" or arguments.weights is not None:
         return []

@@ -21,7 +21,7 @@ from sightline.data.scan import Scan
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import registry
 from sightline.tasks import TASKS, task_type
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.effective import effective, refuse_idle
 from sightline.training.initial_weights import (
     GRAY,
@@ -62,7 +62,7 @@ class Plan:
         notes: Further things the user should know.
     """
 
-    asked: Asked
+    asked: TrainArguments
     dataset: Dataset
     scan: Scan
     findings: list[Finding]
@@ -90,7 +90,9 @@ class Plan:
         return [*(f"{k:<9} {v}" for k, v in self.why.items()), f"{'recipe':<9} {recipe}", *self.notes]
 
 
-def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.ndarray | None = None) -> Plan:
+def make_plan(
+    arguments: TrainArguments, prepared: Looked | None = None, *, splits: np.ndarray | None = None
+) -> Plan:
     """Make all decisions.
 
     Args:
@@ -190,7 +192,7 @@ def _enough(dataset: Dataset) -> None:
 
 
 def _sorted_options(
-    arguments: Asked, card: TaskCard, backbone: str | None, start: Start
+    arguments: TrainArguments, card: TaskCard, backbone: str | None, start: Start
 ) -> tuple[Recipe, Any, dict[str, Any]]:
     """Route loose options to recipe, task options, and backbone options.
 
@@ -203,11 +205,11 @@ def _sorted_options(
     task_fields = {f.name for f in fields(kind)}
     network = {f.name for f in fields(registry.options(backbone))} if backbone else set()
     recipe, task_options, rest = (
-        dict(arguments.recipe or {}),
+        arguments.recipe.given(),
         dict(card.tuned_options if start.tuned else {}),
         {},
     )
-    for name, value in (arguments.options or {}).items():
+    for name, value in arguments.options.items():
         field = name.replace("-", "_")
         if field in Recipe.names():
             recipe[field] = value
@@ -216,7 +218,7 @@ def _sorted_options(
         elif field in network:
             rest[field] = value
         else:
-            everything = {*Recipe.names(), *task_fields, *network, *Asked.__dataclass_fields__}
+            everything = {*Recipe.names(), *task_fields, *network, *TrainArguments.__dataclass_fields__}
             hint = f"See `sightline train --help` and `sightline tasks {task}`."
             raise UnknownName("option", field, everything, hint)
     return build(Recipe, recipe, "training"), build(kind, task_options, f"task '{task}'"), rest
@@ -228,7 +230,7 @@ def _resolved(
     task_card: TaskCard,
     dataset: Dataset,
     scan: Scan,
-    arguments: Asked,
+    arguments: TrainArguments,
     start: Start,
 ) -> Recipe:
     """Fill every None of the recipe: from the card, the task, the data, our defaults."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from sightline.data.scan import Scan
 from sightline.errors import UsageError
 from sightline.evaluation import label_issues
 from sightline.tasks import TASKS, task_type
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Looked:
         return task_type(self.card.name).strata(self.dataset.targets)
 
 
-def look_at(arguments: Asked) -> Looked:
+def look_at(arguments: TrainArguments) -> Looked:
     """Open the data, scan and check them.
 
     Raises:
@@ -59,7 +58,7 @@ def look_at(arguments: Asked) -> Looked:
     return Looked(card, dataset, scan, findings, why, notes)
 
 
-def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
+def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, str]]:
     """The task's card and the data; each is recognized from the other if not given."""
     wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
     dataset = open_data(
@@ -69,7 +68,7 @@ def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         target=arguments.target,
         pixel_range=arguments.pixel_range,
         exif=arguments.exif,
-        data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
+        data_dir=arguments.data_dir,
     )
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
     if wanted is not None:

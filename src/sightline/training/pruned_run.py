@@ -14,14 +14,14 @@ from sightline.errors import UsageError
 from sightline.inference.model_folder import read_card, restore
 from sightline.models.surgery import layer_widths, pruning
 from sightline.training import teacher_run
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan
 
 SEEN = ("size", "fit", "tile")
 """Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""
 
 
-def asked_for(arguments: Asked) -> Asked:
+def asked_for(arguments: TrainArguments) -> TrainArguments:
     """The arguments, with the model of the pruned run and its options.
 
     Raises:
@@ -47,7 +47,7 @@ def asked_for(arguments: Asked) -> Asked:
         )
     if arguments.pretrained == "yes":
         raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
-    given = {**(arguments.recipe or {}), **(arguments.options or {})}
+    given = arguments.settings
     recipe = {n: record.recipe[n] for n in SEEN if n not in given and record.recipe.get(n) is not None}
     options = {
         k: v for k, v in (record.arguments["options"] or {}).items() if k.replace("-", "_") not in given
@@ -56,8 +56,8 @@ def asked_for(arguments: Asked) -> Asked:
         arguments,
         task=arguments.task or settings["task"],
         model=name,
-        recipe={**recipe, **(arguments.recipe or {})},
-        options={**options, **(arguments.options or {})},
+        recipe=arguments.recipe.filled(recipe),
+        options={**options, **arguments.options},
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal
 
-from sightline.config import Range
+from sightline.config import Heading, Range
 from sightline.errors import UsageError
 
 
@@ -22,79 +22,86 @@ class Recipe:
     Args:
         epochs: Passes over the training images.
         time: Time budget such as 90s, 10m or 2h; the schedule ends with it, whichever comes first.
-        batch_size: Images a step.
+        batch_size: Batch size.
         lr: Peak learning rate.
-        optimizer: sgd, adam, adamw, adadelta, or any other class of torch.optim.
-        momentum: Momentum of SGD, first beta of Adam.
-        schedule: constant, step, cosine, onecycle or plateau.
-        warmup: Share of training during which the learning rate rises, in [0, 1).
-        weight_decay: L2 pull on weights (not on biases and norms).
-        l1: L1 penalty on weights.
-        clip: Largest gradient norm; 0 is off.
-        accumulate: Batches whose gradients are added up for one step.
-        ema: Decay of the running mean of the weights that is evaluated and kept; 0 is off.
-        precision: fp32, bf16, fp16, or auto (bf16 on a GPU that has it, else fp32).
-        compile: Compile the network with torch.compile.
-        channels_last: Keep images with channels innermost, which convolutions like.
-        freeze: backbone, all-but-N (last N blocks stay free) or none.
-        unfreeze: Share of training after which frozen parts are freed one by one; 1 is never.
-        probe: Fit the head on features of the frozen network first (linear probe); training has to beat it.
-        layer_decay: Factor of the learning rate from each block of the network to the one below, in (0, 1].
-        freeze_bn: Keep the running statistics of batch norms as they are, which small batches would spoil.
-        patience: Stop when validation has not improved for this many epochs; 0 is never.
-        monitor: score or loss: what decides on validation which weights are kept; the other breaks ties.
-        sampler: shuffled or balanced (every class equally often).
-        augment: none, light, standard or strong.
-        flip: Mirror training images: yes, no, or auto (yes for colour photographs).
         size: Input side in pixels.
-        tile: Side in pixels of overlapping tiles that pictures are cut into, for small objects; 0 is off.
-        fit: How a picture of another shape is brought to size: squash, crop or pad.
-        workers: Threads that decode files; 0 decodes in the main one.
-        cache: Room for decoded images, in memory or on disk, such as 2GB; 0 is off.
+        augment: Strength of data augmentation.
+        patience: Stop when validation has not improved for this many epochs; 0 is never.
+        monitor: Validation criterion for the best weights; the other breaks ties.
+        optimizer: sgd, adam, adamw, adadelta, or any other class of torch.optim.
+        schedule: Learning-rate schedule.
+        warmup: Warmup: share of training with a rising learning rate.
+        weight_decay: Weight decay (not on biases and norms).
+        momentum: Momentum of SGD, first beta of Adam.
+        l1: L1 penalty on weights.
+        clip: Gradient clipping: maximum norm; 0 is off.
+        accumulate: Gradient accumulation: batches per optimizer step.
+        ema: Decay of the exponential moving average of weights, which is evaluated and kept; 0 is off.
+        fit: How an image is resized to the input size when the aspect ratio differs.
+        tile: Side in pixels of overlapping tiles, for small objects in large images; 0 is off.
+        flip: Random horizontal flip; auto: only for color images.
+        sampler: balanced: draw every class equally often.
+        freeze: Frozen layers: backbone, all-but-N (the last N blocks are trained) or none.
+        unfreeze: Gradual unfreezing: share of training after which frozen blocks are trained; 1 is never.
+        probe: Linear probe: fit the head on features of the frozen network first; training must beat it.
+        layer_decay: Layer-wise learning-rate decay: factor from each block to the one below.
+        freeze_bn: Freeze the running statistics of batch norms, which small batches would spoil.
+        distill: Weight of the distillation loss; the rest is the task's loss.
+        precision: Numeric precision; auto: bf16 on a GPU that supports it, else fp32.
+        compile: Compile the network with torch.compile.
+        channels_last: Use the channels-last memory format, which is faster for convolutions.
+        workers: Threads for decoding; 0 decodes in the main thread.
+        cache: Cache size for decoded images, in memory or on disk, such as 2GB; 0 is off.
         checkpoint_every: Time between checkpoints inside an epoch, such as 5m.
-        tracker: none, tensorboard or mlflow.
-        distill: Share of the loss that is the distance to the teacher, in [0, 1]; the rest is the task's.
+        tracker: Experiment tracker, in addition to the run folder.
     """
 
-    epochs: Annotated[int | None, Range(1)] = None
+    epochs: Annotated[int | None, Range(1), Heading("Training")] = None
     time: str | None = None
     batch_size: Annotated[int | None, Range(1)] = None
     lr: Annotated[float | None, Range(0, above=True)] = None
-    optimizer: str | None = None
-    momentum: Annotated[float | None, Range(0, 1, below=True)] = None
+    size: Annotated[int | None, Range(1)] = None
+    augment: Literal["none", "light", "standard", "strong"] | None = None
+    patience: Annotated[int | None, Range()] = None
+    monitor: Literal["loss", "score"] | None = None
+    optimizer: Annotated[str | None, Heading("Optimizer")] = None
     schedule: Literal["constant", "step", "cosine", "onecycle", "plateau"] | None = None
     warmup: Annotated[float | None, Range(0, 1, below=True)] = None
     weight_decay: Annotated[float | None, Range()] = None
+    momentum: Annotated[float | None, Range(0, 1, below=True)] = None
     l1: Annotated[float | None, Range()] = None
     clip: Annotated[float | None, Range()] = None
     accumulate: Annotated[int | None, Range(1)] = None
     ema: Annotated[float | None, Range(0, 1, below=True)] = None
-    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None
-    compile: bool | None = None
-    channels_last: bool | None = None
-    freeze: str | None = None
+    fit: Annotated[Literal["squash", "crop", "pad"] | None, Heading("Images")] = None
+    tile: Annotated[int | None, Range()] = None
+    flip: Literal["yes", "no", "auto"] | None = None
+    sampler: Literal["shuffled", "balanced"] | None = None
+    freeze: Annotated[str | None, Heading("Fine-tuning")] = None
     unfreeze: Annotated[float | None, Range(0, 1)] = None
     probe: bool | None = None
     layer_decay: Annotated[float | None, Range(0, 1, above=True)] = None
     freeze_bn: bool | None = None
-    patience: Annotated[int | None, Range()] = None
-    monitor: Literal["loss", "score"] | None = None
-    sampler: Literal["shuffled", "balanced"] | None = None
-    augment: Literal["none", "light", "standard", "strong"] | None = None
-    flip: Literal["yes", "no", "auto"] | None = None
-    size: Annotated[int | None, Range(1)] = None
-    tile: Annotated[int | None, Range()] = None
-    fit: Literal["squash", "crop", "pad"] | None = None
+    distill: Annotated[float | None, Range(0, 1)] = None
+    precision: Annotated[Literal["auto", "fp32", "bf16", "fp16"] | None, Heading("Machine")] = None
+    compile: bool | None = None
+    channels_last: bool | None = None
     workers: Annotated[int | None, Range()] = None
     cache: str | None = None
     checkpoint_every: str | None = None
     tracker: Literal["none", "tensorboard", "mlflow"] | None = None
-    distill: Annotated[float | None, Range(0, 1)] = None
+
+    def __repr__(self) -> str:
+        return f"Recipe({', '.join(f'{name}={value!r}' for name, value in self.given().items())})"
 
     @classmethod
     def names(cls) -> tuple[str, ...]:
         """Names of all settings."""
         return tuple(f.name for f in fields(cls))
+
+    def given(self) -> dict[str, Any]:
+        """Name to value of what is not left open."""
+        return {name: value for name in self.names() if (value := getattr(self, name)) is not None}
 
     def filled(self, *defaults: Mapping[str, Any]) -> Recipe:
         """This recipe with every None taken from the first of `defaults` that has it."""

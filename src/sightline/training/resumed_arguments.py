@@ -10,6 +10,7 @@ from typing import Any
 from sightline.core.dataset import Dataset
 from sightline.core.run import Run
 from sightline.errors import DataError, UsageError
+from sightline.training.arguments import TrainArguments
 from sightline.training.recipe import Recipe
 
 _TAKEN = ("data", "resume", "device", "data_dir")
@@ -31,18 +32,18 @@ class Resumed:
     device: str | None
     data_dir: Path | None
 
-    def asked(self, stored: Mapping[str, Any]) -> dict[str, Any]:
-        """What was asked then, as a run keeps it, with what is said anew."""
-        anew = {"data": self.data, "accept": tuple(stored["accept"])}
+    def arguments(self, stored: Mapping[str, Any]) -> TrainArguments:
+        """The arguments that a run recorded, with what is said anew."""
+        anew: dict[str, Any] = {"data": self.data}
         if self.data_dir is not None:
-            anew["data_dir"] = str(self.data_dir)
+            anew["data_dir"] = self.data_dir
         if self.device is not None:
             anew["device"] = self.device
-        return {**stored, **anew}
+        return TrainArguments.from_json({**stored, **anew})
 
 
 def resumed(given: Mapping[str, Any]) -> Resumed:
-    """Arguments of a command that is called with --resume.
+    """What a command was called with beside --resume.
 
     Args:
         given: Arguments by name, none that was left out: a value that is the default was given all the same.
@@ -56,16 +57,13 @@ def resumed(given: Mapping[str, Any]) -> Resumed:
             f"--resume goes on with the settings of what it resumes; leave out --{odd.replace('_', '-')}, or "
             "start anew without --resume."
         )
-    place = given.get("data_dir")
-    return Resumed(
-        str(given["data"]), Path(given["resume"]), given.get("device"), None if place is None else Path(place)
-    )
+    return Resumed(given["data"], given["resume"], given.get("device"), given.get("data_dir"))
 
 
 def _odd(given: Mapping[str, Any]) -> Iterator[str]:
     """Names of what is not taken up. None and an empty list ask for nothing, from Python."""
     recipe = given.get("recipe", Recipe())
-    yield from (name for name in Recipe.names() if getattr(recipe, name) is not None)
+    yield from recipe.given()
     for name, value in {**given, **given.get("options", {})}.items():
         if name in ("recipe", "options", *_TAKEN):
             continue

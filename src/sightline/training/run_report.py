@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.core.dataset import Dataset
 from sightline.core.model import Model
 from sightline.core.report import (
     Bars,
@@ -24,7 +22,7 @@ from sightline.core.report import (
     Table,
 )
 from sightline.core.run import Run, scoreboard
-from sightline.data.io.pixels import picture
+from sightline.data.io.pixels import finder, picture
 from sightline.evaluation import conclusions
 from sightline.evaluation.attempt import attempt
 from sightline.report import page
@@ -73,26 +71,16 @@ def beside(results: Results, name: str, percent: bool) -> Intervals:
     return Intervals(f"{conclusions.capitalized(name)}, network and baselines", name, scores, percent)
 
 
-def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
-    """A function from the id of an item to its image."""
-    where = {item: i for i, item in enumerate(dataset.ids)}
-    return lambda item: picture(dataset.pixels, where[item])
-
-
 def asked(run: Run, plan: Plan) -> Section:
     """Section: the command that repeats the run, and every decision with its reason."""
     words = ["sightline", "train", plan.asked.data]
-    loose = {k: v for k, v in vars(plan.asked).items() if k not in ("data", "recipe", "options", "accept")}
-    loose |= {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    usual = {"pretrained": "auto", "seed": 0, "device": "auto"}
-    for name, value in loose.items():
+    for name, value in plan.asked.given().items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
-        elif value is not None and usual.get(name) != value:
-            words += [f"--{option}", str(value)]
-    for name in plan.asked.accept:
-        words += ["--accept", name]
+        else:
+            several = value if isinstance(value, list | tuple) else [value]
+            words += [word for single in several for word in (f"--{option}", str(single))]
     words += ["--folds", str(run.record.folds)] if run.record.folds is not None else []
     text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
     rows = [[k, v] for k, v in plan.why.items()]

@@ -247,8 +247,8 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
 def sized(plan: Plan, devices: Devices) -> Plan:
     """The plan with an automatic batch size for its GPU, if none was given; unchanged on a CPU."""
     device = devices.device
-    given = {**(plan.asked.recipe or {}), **(plan.asked.options or {})}
-    if device.type != "cuda" or given.get("batch_size") is not None or not plan.trainer.steps:
+    given = plan.asked.settings.get("batch_size")
+    if device.type != "cuda" or given is not None or not plan.trainer.steps:
         return plan
     train = plan.part("train")
     start = 1 << max(4, min(9, (len(train) // 40).bit_length() - 1))
@@ -273,7 +273,7 @@ def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
     dataset = plan.dataset
     return RunRecord(
         command=command,
-        arguments=placed(asdict(plan.asked)),
+        arguments=placed(plan.asked.to_json()),
         recipe=asdict(plan.recipe),
         **card_of(plan, plan.settings),
         why=plan.why,

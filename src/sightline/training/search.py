@@ -21,7 +21,7 @@ from sightline.core.run import Run
 from sightline.devices import Devices
 from sightline.errors import Interrupted, MissingExtra, TrainingFailed, UsageError
 from sightline.training import first_step, seen_images
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import Plan, make_plan
 from sightline.training.prepare_data import Looked
@@ -46,7 +46,7 @@ class Search:
         rows: A record of each trial that is done.
     """
 
-    asked: Asked
+    asked: TrainArguments
     prepared: Looked
     first: Plan
     whole: Run
@@ -55,7 +55,7 @@ class Search:
     @property
     def fixed(self) -> set[str]:
         """Settings that were given."""
-        return set(self.asked.recipe or {}) | {name.replace("-", "_") for name in self.asked.options or {}}
+        return set(self.asked.settings)
 
     def add(self, row: dict[str, Any]) -> None:
         """One more trial is done."""
@@ -213,7 +213,7 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
                                         for k, v in drawn.items()))  # fmt: skip
     try:
         trial_plan = make_plan(
-            replace(arguments, recipe={**(arguments.recipe or {}), **drawn}),
+            replace(arguments, recipe=replace(arguments.recipe, **drawn)),
             search.prepared,
             splits=first.dataset.splits,
         )

@@ -21,7 +21,6 @@ from sightline.evaluation import baselines, conclusions, cost, scoring, test_led
 from sightline.evaluation.attempt import attempt, exhibits
 from sightline.evaluation.frozen_features import Frozen
 from sightline.training import first_step, run_report, seen_images, teacher_run
-from sightline.training.arguments import Asked
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
@@ -48,9 +47,9 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
     return _train(plan, created, devices, resume=False)
 
 
-def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Run:
+def resume(run: Run, again: Resumed) -> Run:
     """Resume a run: same data, wherever they are now, same split, same recipe."""
-    path = run.path
+    path, data = run.path, again.data
     if run.record.command == "tune":
         search = path if run.record.trials is not None else path.parent
         raise UsageError(f"{path} is of a search: go on with `sightline tune {data} --resume {search}`.")
@@ -58,8 +57,8 @@ def resume(run: Run, data: str, device: str | None, data_dir: Path | None) -> Ru
         raise DataError(f"{path} was stopped before training began. Start it anew with --overwrite.")
     if run.record.status == "done":
         raise UsageError(f"{path} is finished: there is nothing to resume. See {path}/report.html.")
-    arguments = Asked(**Resumed(data, path, device, data_dir).asked(run.record.arguments))
-    plan = make_plan(replace(arguments, splits=str(path / SPLITS_FILE), weights=None, prune=None))
+    arguments = again.arguments(run.record.arguments)
+    plan = make_plan(replace(arguments, splits=path / SPLITS_FILE, weights=None, prune=None))
     splits_from_json(plan.dataset, read_splits(path))
     same_data(run, plan.dataset, data)
     record = run.record

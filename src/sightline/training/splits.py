@@ -14,7 +14,7 @@ from sightline.errors import DataError
 
 
 def divide(
-    dataset: Dataset, scan: Scan, splits: str | None, seed: int, strata: np.ndarray | None
+    dataset: Dataset, scan: Scan, splits: Path | None, seed: int, strata: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
     """(N,) "train", "val" or "test" of each item, and messages about the split.
 
@@ -32,8 +32,7 @@ def divide(
     if splits is None:
         assignment = split(dataset, seed=seed, strata=strata, together=alike)
         return assignment.assignment, list(assignment.notes)
-    file = Path(splits)
-    file = file / SPLITS_FILE if file.is_dir() else file
+    file = splits / SPLITS_FILE if splits.is_dir() else splits
     try:
         stored = read_splits(file)
     except DataError as error:

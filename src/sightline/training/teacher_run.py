@@ -36,7 +36,7 @@ def checked(plan: Plan) -> Plan:
     if arguments.teacher is None:
         return plan
     share = SHARE if share is None else share
-    path = Path(arguments.teacher)
+    path = arguments.teacher
     card = read_card(path)[1]
     fits(plan, path, card, "--teacher")
     description = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
@@ -83,9 +83,9 @@ def record(plan: Plan) -> dict[str, Any] | None:
     """Record of the teacher: its location, and the SHA-256 of its weights; None without one."""
     if plan.asked.teacher is None:
         return None
-    folder, card = read_card(Path(plan.asked.teacher))
+    folder, card = read_card(plan.asked.teacher)
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    return {"run": plan.asked.teacher, "model": named(card), "weights": digest}
+    return {"run": str(plan.asked.teacher), "model": named(card), "weights": digest}
 
 
 def unchanged(plan: Plan, run: Run) -> None:
@@ -106,7 +106,7 @@ def opened(plan: Plan, devices: Devices) -> Teacher | None:
     """The teacher of a plan on the device; None without one."""
     if plan.asked.teacher is None:
         return None
-    path = Path(plan.asked.teacher)
+    path = plan.asked.teacher
     model = restore(path)[0].to(devices.device).eval().requires_grad_(False)
     return Teacher(model, plan.recipe.distill or 0.0, str(path))
 

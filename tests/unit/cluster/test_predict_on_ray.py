@@ -18,7 +18,7 @@ import sightline as sl
 from sightline.cluster import batch
 from sightline.cluster import predict as _ray
 from sightline.cluster.start import Cluster
-from sightline.commands import predict
+from sightline.commands.predict import predict
 from sightline.errors import MissingExtra, UsageError
 from tests.unit.cluster.light import Light
 
@@ -52,7 +52,7 @@ def test_a_driver_that_is_killed_goes_on_and_says_each_input_once(
     assert 0 < done < 14, "it was to be killed in the middle"
     (out / ".part-000099.parquet.1.tmp").write_bytes(b"half a part")
 
-    found = predict.run(run, [str(pictures)], out=out, ray=ray, device="cpu")
+    found = predict(run, [str(pictures)], out=out, ray=ray, device="cpu")
     assert "are in" in capfd.readouterr().err
     rows = pq.read_table(out).to_pylist()
     assert [file.read_bytes() for file in before] == kept
@@ -71,7 +71,7 @@ def test_a_driver_that_is_killed_goes_on_and_says_each_input_once(
     assert found.exit_code == 1
     assert not list(out.glob(".part*"))
 
-    again = predict.run(run, [str(pictures)], out=out, ray="local", device="cpu")
+    again = predict(run, [str(pictures)], out=out, ray="local", device="cpu")
     assert again.total == 14
     assert pq.read_table(out).num_rows == 14
 
@@ -98,7 +98,7 @@ def test_a_picture_that_kills_its_worker_is_a_row_with_an_error(
     monkeypatch.setattr(batch, "run", without)
     monkeypatch.setattr(_ray, "cluster", lambda address: nullcontext(Cluster(2, 0, False)))
     few = [str(pictures / name) for name in ("deep/01.png", "deep/03.png", "04.png")]
-    found = predict.run(run, few, out=tmp_path / "out", ray="local", device="cpu")
+    found = predict(run, few, out=tmp_path / "out", ray="local", device="cpu")
     rows = {Path(r["id"]).name: r for r in pq.read_table(tmp_path / "out").to_pylist()}
     assert sorted(rows) == ["01.png", "03.png", "04.png"]
     assert "crashed" in rows["03.png"]["error"]
@@ -124,14 +124,14 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
 ) -> None:
     usual: dict[str, object] = {"out": tmp_path / "out", "ray": "local"}
     with pytest.raises(UsageError, match=said):
-        predict.run(run, [str(pictures)], **{**usual, **options})  # type: ignore[arg-type]
+        predict(run, [str(pictures)], **{**usual, **options})  # type: ignore[arg-type]
     assert not (tmp_path / "out").exists()
 
 
 def test_without_ray_the_extra_is_named(run: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingExtra, match=r"sightline\[ray\]"):
-        predict.run(run, ["a.png"], out=tmp_path / "out", ray="local")
+        predict(run, ["a.png"], out=tmp_path / "out", ray="local")
 
 
 def test_usage_reports_of_ray_are_off(ray: str) -> None:

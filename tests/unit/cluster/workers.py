@@ -21,10 +21,10 @@ class Slow(Worker):
 if __name__ == "__main__":
     from sightline.cluster import parts
     from sightline.cluster import predict as _ray
-    from sightline.commands import predict
+    from sightline.commands.predict import predict
     from tests.unit.cluster import workers
 
     model, pictures, out, address = sys.argv[1:]
     parts.SECONDS = 0  # a part for each block
     _ray.Worker = workers.Slow  # type: ignore[misc]
-    predict.run(Path(model), [pictures], out=Path(out), ray=address, batch_size=1, device="cpu")
+    predict(Path(model), [pictures], out=Path(out), ray=address, batch_size=1, device="cpu")

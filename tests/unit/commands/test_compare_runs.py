@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.commands import compare
 from sightline.core.dataset import Classes
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
@@ -18,6 +17,7 @@ from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.core.task import DataInfo
 from sightline.errors import DataError, UsageError
+from sightline.evaluation.comparison import compare_runs
 
 N = 300
 TRUTH = np.random.default_rng(0).integers(0, 3, N)
@@ -54,7 +54,7 @@ def made(
 
 
 def test_the_better_run_is_named(tmp_path: Path) -> None:
-    found = compare.run(made(tmp_path / "weak", skill=1.0), made(tmp_path / "strong", skill=3.0, seed=2))
+    found = compare_runs([made(tmp_path / "weak", skill=1.0), made(tmp_path / "strong", skill=3.0, seed=2)])
     assert found.summary().startswith("strong is better than weak")
     (table,) = found.exhibits()
     assert table.rows[0][0] == "accuracy"
@@ -67,7 +67,7 @@ def test_the_better_run_is_named(tmp_path: Path) -> None:
 
 
 def test_no_winner_is_named_where_the_data_do_not_tell(tmp_path: Path) -> None:
-    found = compare.run(made(tmp_path / "a"), made(tmp_path / "b", seed=2))
+    found = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", seed=2)])
     assert "do not allow to say which is better" in found.summary()
 
 
@@ -78,7 +78,7 @@ def test_images_are_paired_by_name_not_by_place(tmp_path: Path) -> None:
     b = made(tmp_path / "b", skill=30.0)
     ids, prediction, truth = Run.open(b).predictions("test")
     Run.open(b).save_predictions("test", [ids[i] for i in order], prediction[order], truth[order])
-    line = compare.run(a, b).pairs[0].lines["accuracy"]
+    line = compare_runs([a, b]).pairs[0].lines["accuracy"]
     assert line.b.value == 1.0
     assert names == ids
 
@@ -86,7 +86,7 @@ def test_images_are_paired_by_name_not_by_place(tmp_path: Path) -> None:
 def test_only_common_images_count_and_the_rest_is_said(tmp_path: Path) -> None:
     a = made(tmp_path / "a", truth=TRUTH[:200])
     b = made(tmp_path / "b", truth=TRUTH[50:], ids=[f"img/{i:03d}.png" for i in range(50, N)])
-    found = compare.run(a, b)
+    found = compare_runs([a, b])
     assert found.pairs[0].n == 150
     assert found.pairs[0].lines["accuracy"].a.n == 150
     assert "150 test images that both have; 50 of the first and 100 of the other" in found.summary()
@@ -96,17 +96,17 @@ def test_several_runs_are_corrected(tmp_path: Path) -> None:
     a, b, c = (
         made(tmp_path / n, seed=s, skill=k) for n, s, k in (("a", 1, 2.0), ("b", 2, 2.4), ("c", 3, 2.4))
     )
-    alone = [compare.run(a, other).pairs[0].lines["log loss"].test.p for other in (b, c)]
-    together = [pair.lines["log loss"].test.p for pair in compare.run(a, b, c).pairs]
+    alone = [compare_runs([a, other]).pairs[0].lines["log loss"].test.p for other in (b, c)]
+    together = [pair.lines["log loss"].test.p for pair in compare_runs([a, b, c]).pairs]
     assert sorted(together) == pytest.approx(sorted([2 * min(alone), max(2 * min(alone), max(alone))]))
-    assert "Holm" in compare.run(a, b, c).summary()
+    assert "Holm" in compare_runs([a, b, c]).summary()
 
 
 def test_regression_runs_compare_by_their_errors(tmp_path: Path) -> None:
     truth = np.random.default_rng(0).normal(size=N)
     a = made(tmp_path / "a", task="regress", truth=truth, skill=1.0)
     b = made(tmp_path / "b", task="regress", truth=truth, skill=5.0, seed=2)
-    assert compare.run(a, b).summary().startswith("b is better than a")
+    assert compare_runs([a, b]).summary().startswith("b is better than a")
 
 
 @pytest.mark.parametrize(
@@ -121,18 +121,18 @@ def test_regression_runs_compare_by_their_errors(tmp_path: Path) -> None:
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:
     a, b = made(tmp_path / "a"), made(tmp_path / "b", **change)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match=says):
-        compare.run(a, b)
+        compare_runs([a, b])
 
 
 def test_wrong_folders_are_named(tmp_path: Path) -> None:
     a = made(tmp_path / "a")
     with pytest.raises(UsageError, match="two or more runs"):
-        compare.run(a)
+        compare_runs([a])
     with pytest.raises(UsageError, match="named twice"):
-        compare.run(a, tmp_path / "." / "a")
+        compare_runs([a, tmp_path / "." / "a"])
     with pytest.raises(DataError, match="no run folder"):
-        compare.run(a, tmp_path / "nothing")
+        compare_runs([a, tmp_path / "nothing"])
     unfinished = made(tmp_path / "unfinished")
     (unfinished / "predictions" / "test.jsonl").unlink()
     with pytest.raises(DataError, match="did not get that far"):
-        compare.run(a, unfinished)
+        compare_runs([a, unfinished])

@@ -1,4 +1,4 @@
-"""The verbs inspect and models."""
+"""The commands inspect and models."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from sightline.commands import inspect, models
+from sightline import api
 from sightline.errors import DataError, UnknownName, UsageError
 
 
 def test_totals_stand_in_the_last_row() -> None:
-    table = inspect.run("alexnet")
+    table = api.inspect("alexnet")
     *layers, total = table.rows
     assert list(table.columns) == ["layer", "type", "output", "parameters", "FLOPs", "receptive field"]
     assert total[0] == "total"
@@ -24,7 +24,7 @@ def test_totals_stand_in_the_last_row() -> None:
 
 
 def test_size_classes_and_channels_are_taken() -> None:
-    table = inspect.run("lenet5", size=28, classes=10, channels=1)
+    table = api.inspect("lenet5", size=28, classes=10, channels=1)
     assert table.title == "lenet5 on 1x28x28"
     assert table.rows[-1][3] == 61_706
 
@@ -39,30 +39,30 @@ def test_a_run_folder(tmp_path: Path) -> None:
     }
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "model.json").write_text(json.dumps({"format": 1, "settings": settings}))
-    assert inspect.run(str(tmp_path)).rows[-1][3] == 20 * 7 + 7 + 7 * 2 + 2
-    assert inspect.run(str(tmp_path / "model")).title == "mlp on 1x4x5"
+    assert api.inspect(str(tmp_path)).rows[-1][3] == 20 * 7 + 7 + 7 * 2 + 2
+    assert api.inspect(str(tmp_path / "model")).title == "mlp on 1x4x5"
 
 
 def test_folders_without_a_model_and_damaged_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"model\.json"):
-        inspect.run(str(tmp_path))
+        api.inspect(str(tmp_path))
     (tmp_path / "model.json").write_text('{"settings": {"backbone": "mlp"')
     with pytest.raises(DataError, match="damaged"):
-        inspect.run(str(tmp_path))
+        api.inspect(str(tmp_path))
     (tmp_path / "model.json").write_text('{"settings": {"backbone": "mlp"}}')
     with pytest.raises(DataError, match="outputs"):
-        inspect.run(str(tmp_path))
+        api.inspect(str(tmp_path))
 
 
 def test_wrong_arguments() -> None:
     with pytest.raises(UnknownName, match="'alexnet'"):
-        inspect.run("alexnett")
+        api.inspect("alexnett")
     with pytest.raises(UsageError, match="--channels"):
-        inspect.run("lenet5", channels=2)
+        api.inspect("lenet5", channels=2)
 
 
 def test_models_lists_ours_with_their_cards() -> None:
-    table = models.run()
+    table = api.list_models()
     rows = {row[0]: row for row in table.rows}
     assert {"perceptron", "mlp", "lenet5", "lecture-cnn", "resnet-small", "alexnet", "googlenet"} <= set(rows)
     assert rows["lecture-cnn"][2] == "1,199,882"
@@ -70,9 +70,9 @@ def test_models_lists_ours_with_their_cards() -> None:
 
 
 def test_models_by_pattern() -> None:
-    found = [row[0] for row in models.run("ResNet1?", all=True).rows]
+    found = [row[0] for row in api.list_models("ResNet1?", all=True).rows]
     assert {"resnet10t", "resnet14t", "resnet18"} & set(found) >= {"resnet18"}
     assert all(name.startswith("resnet1") for name in found)
-    none = models.run("nothing*")
+    none = api.list_models("nothing*")
     assert not none.rows
     assert "nothing*" in none.note

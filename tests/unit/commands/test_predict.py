@@ -15,19 +15,20 @@ import pytest
 import yaml
 from PIL import Image
 
-from sightline.commands import predict
+from sightline.commands.predict import predict
 from sightline.errors import MissingExtra, UnknownName, UsageError
-from sightline.inference import promptable
+from sightline.inference import filters, promptable
+from sightline.inference.summary import Predicted
 from tests.unit.commands.finder import predictor
 from tests.unit.data.films import HEIGHT, SIDE, WIDTH, cut, film, still
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., predict.Predicted]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Predicted]:
     """The verb, with a model that finds orange squares."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: predictor())
-    return lambda *sources, **options: predict.run(Path("model"), list(sources), **options)
+    return lambda *sources, **options: predict(Path("model"), list(sources), **options)
 
 
 def photos(root: Path, *lefts: int | None) -> Path:
@@ -330,7 +331,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
             self.name, self.live = "webcam-0", True
 
     batches = []
-    kept = predict.kept
+    kept = filters.kept
 
     def stopped(*arguments: Any) -> Any:
         batches.append(1)
@@ -339,7 +340,7 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
         return kept(*arguments)
 
     monkeypatch.setattr(_sources, "Video", Camera)
-    monkeypatch.setattr(predict, "kept", stopped)
+    monkeypatch.setattr(filters, "kept", stopped)
     found = run("0", out=Path("o.json"), min_score=0.0)
     assert (found.total, found.exit_code) == (5, 0)
     assert len(json.loads((tmp_path / "o.json").read_text())["images"]) == 5
@@ -407,7 +408,7 @@ def test_twelve_bits_are_drawn_by_the_range_of_the_run_and_what_lies_beyond_it_i
         Image.fromarray(values.astype(np.uint16)).save(tmp_path / f"{name}.png")
     ranged = predictor(pixel_range=[0, 4095], says=[16.0, 24, 48, 40])
     monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: ranged)
-    predict.run(Path("model"), [str(tmp_path)], out=tmp_path / "drawn")
+    predict(Path("model"), [str(tmp_path)], out=tmp_path / "drawn")
     drawn = np.asarray(Image.open(tmp_path / "drawn/a.png"))
     assert drawn[-20:].mean() > 150  # as the model sees it, and not black
     said = capsys.readouterr().err

@@ -13,14 +13,16 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.commands import predict
+from sightline.commands.predict import predict
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
 from sightline.core.targets.bitmaps import Bitmaps
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
+from sightline.inference import promptable
 from sightline.inference.sources import Answer, Sources
+from sightline.inference.summary import Predicted
 from sightline.inference.writers.dataset import written_formats
 from sightline.ops.masks import iou
 
@@ -56,7 +58,7 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
 
     def make(kind: str) -> Dataset:
         dataset = open_data(f"shapes:{kind}:{N}")
-        monkeypatch.setattr(predict, "predictor_for", lambda *a: Oracle(dataset))
+        monkeypatch.setattr(promptable, "predictor", lambda *a: Oracle(dataset))
         (tmp_path / "scenes").mkdir()
         for i in range(N):
             (tmp_path / f"scenes/{i}.png").write_bytes(encode_png(dataset.pixels.read(i)))
@@ -65,9 +67,9 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
     return make
 
 
-def answer(tmp_path: Path, form: str, **options: Any) -> predict.Predicted:
+def answer(tmp_path: Path, form: str, **options: Any) -> Predicted:
     out = tmp_path / "labels"
-    return predict.run(tmp_path, [str(tmp_path / "scenes")], out=out, as_=form, **options)
+    return predict(tmp_path, [str(tmp_path / "scenes")], out=out, as_=form, **options)
 
 
 @pytest.mark.parametrize("form", OBJECTS)

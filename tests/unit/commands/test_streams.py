@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from sightline.commands import predict
+from sightline.commands.predict import predict
 from sightline.data.io import video_probe
 from sightline.data.io.video import Video
 from sightline.inference import promptable, sources
+from sightline.inference.summary import Predicted
 from tests.unit.commands.finder import predictor
 from tests.unit.data.films import SIDE
 from tests.unit.data.streams import camera, web_server, written
@@ -23,12 +24,12 @@ pytest.importorskip("av", reason="PyAV (extra 'video') is not installed")
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., predict.Predicted]:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Predicted]:
     """The verb, with a model that finds orange squares, where the network may be used."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("SIGHTLINE_OFFLINE")
     monkeypatch.setattr(promptable, "ModelPredictor", lambda path, device: predictor())
-    return lambda source, **options: predict.run(Path("model"), [source], **options)
+    return lambda source, **options: predict(Path("model"), [source], **options)
 
 
 @pytest.fixture

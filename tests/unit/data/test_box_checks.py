@@ -11,7 +11,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.commands.check import describe
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
 from sightline.data.check import look, run_checks
@@ -20,6 +19,7 @@ from sightline.data.checks.boxes import _repeated
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
 from sightline.data.scan import scan
+from sightline.evaluation.check_report import describe
 from tests.unit.data.box_samples import made
 
 TWO = Classes(("cat", "dog"))

@@ -23,7 +23,7 @@ from tests.unit.server.running import LONG, ROOT, Running, encoded
 KINDS = ("label", "number", "masks", "instances", "outlines")
 TILED = ("masks", "outlines")
 MODELS = (*KINDS, *(f"tiled-{kind}" for kind in TILED))
-CODE = "import sys; from sightline.commands.serve import run; run(sys.argv[1:], port=0, threads=1)"
+CODE = "import sys; from sightline.commands.serve import serve; serve(sys.argv[1:], port=0, threads=1)"
 
 
 @pytest.fixture(scope="module")
@@ -144,8 +144,8 @@ def test_a_damaged_file_is_an_error_that_names_it(folder: Path) -> None:
     cut = folder / "cut.onnx"
     cut.write_bytes((folder / "label.onnx").read_bytes()[:-50])
     code = (
-        "import sys\nfrom sightline.errors import DataError\nfrom sightline.commands.serve import run\n"
-        "try:\n    run([sys.argv[1]], port=0)\nexcept DataError as error:\n    print(error)"
+        "import sys\nfrom sightline.errors import DataError\nfrom sightline.commands.serve import serve\n"
+        "try:\n    serve([sys.argv[1]], port=0)\nexcept DataError as error:\n    print(error)"
     )
     done = subprocess.run([sys.executable, "-c", code, str(cut)], capture_output=True, text=True, cwd=ROOT,
                           timeout=LONG, check=True)  # fmt: skip

@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from sightline.commands import serve
+from sightline.commands.serve import serve
 from sightline.errors import DataError, UsageError
 from sightline.runtime.targets.masks import MaskArrays
 from sightline.runtime.targets.outlines import OutlineArrays
@@ -22,8 +22,10 @@ from sightline.server.jobs import Answer, Job, Ready, Spec
 from sightline.server.kserve import _from_json
 from sightline.server.limits import Limits, seconds_of, size_of
 from sightline.server.metrics import Metrics
+from sightline.server.model_files import models
 from sightline.server.refusal import Refused
 from sightline.server.replies import wish_of
+from sightline.server.token import secret
 
 
 def test_a_full_batch_does_not_wait() -> None:
@@ -219,18 +221,18 @@ def test_models_are_found_and_named(tmp_path: Path) -> None:
     run = tmp_path / "street-1"
     (run / "export").mkdir(parents=True)
     with pytest.raises(UsageError, match="sightline export"):
-        serve.models([str(run)])
+        models([str(run)])
     file = run / "export" / "model.onnx"
     file.touch()
-    assert serve.models([str(run)]) == {"street-1": file}
-    assert serve.models([f"day={file}", f"night={file}"]) == {"day": file, "night": file}
+    assert models([str(run)]) == {"street-1": file}
+    assert models([f"day={file}", f"night={file}"]) == {"day": file, "night": file}
     with pytest.raises(UsageError, match="Two models"):
-        serve.models([str(file), str(file)])
+        models([str(file), str(file)])
     with pytest.raises(DataError, match="not there"):
-        serve.models([str(tmp_path / "nothing")])
+        models([str(tmp_path / "nothing")])
     (run / "second.onnx").touch()
     with pytest.raises(UsageError, match="several"):
-        serve.models([str(run)])
+        models([str(run)])
 
 
 def test_an_open_address_needs_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,15 +240,15 @@ def test_an_open_address_needs_a_token(tmp_path: Path, monkeypatch: pytest.Monke
     file = tmp_path / "m.onnx"
     file.touch()
     with pytest.raises(UsageError, match="SIGHTLINE_TOKEN"):
-        serve.run([str(file)], host="0.0.0.0")
+        serve([str(file)], host="0.0.0.0")
     short = tmp_path / "token"
     short.write_text("short")
     with pytest.raises(UsageError, match="at least 16"):
-        serve.run([str(file)], host="0.0.0.0", token_file=short)
+        serve([str(file)], host="0.0.0.0", token_file=short)
     with pytest.raises(UsageError, match="cannot be read"):
-        serve.run([str(file)], token_file=tmp_path / "nothing")
+        serve([str(file)], token_file=tmp_path / "nothing")
     monkeypatch.setenv("SIGHTLINE_TOKEN", "0123456789abcdef")
-    assert serve.secret(None) == "0123456789abcdef"
+    assert secret(None) == "0123456789abcdef"
 
 
 @pytest.mark.parametrize("options", [{"queue": 0}, {"batch": 0}, {"workers": 0}, {"max_body": "much"},
@@ -255,4 +257,4 @@ def test_limits_that_cannot_be(tmp_path: Path, options: dict[str, object]) -> No
     file = tmp_path / "m.onnx"
     file.touch()
     with pytest.raises(UsageError, match=f"--{next(iter(options)).replace('_', '-')} must be"):
-        serve.run([str(file)], **options)  # type: ignore[arg-type]
+        serve([str(file)], **options)  # type: ignore[arg-type]

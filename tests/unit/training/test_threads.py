@@ -15,7 +15,7 @@ import torch
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
 from sightline.devices import Devices
-from sightline.training.arguments import Asked
+from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
 from sightline.training.recipe import Recipe
@@ -45,7 +45,7 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def trained(out: Path, **recipe: Any) -> tuple[dict[str, Any], list[int]]:
     """Weights after an epoch of the digits, and the threads that did it."""
-    made = make_plan(Asked.of(Recipe(epochs=1, **recipe), (), {}, data="digits", device="cpu", options={}))
+    made = make_plan(TrainArguments("digits", device="cpu", recipe=Recipe(epochs=1, **recipe)))
     watch = Watch()
     model, _ = fit(made, Run.create(out, RunRecord()), Devices.start("cpu", "fp32"), extra=[watch])
     return model.state_dict(), watch.seen
@@ -65,7 +65,7 @@ def test_the_number_is_put_back_after_trouble(tmp_path: Path) -> None:
         def epoch(self, training: Any, logs: dict[str, Any]) -> bool:
             raise OSError("the disk is full")
 
-    made = make_plan(Asked.of(Recipe(epochs=1), (), {}, data="digits", device="cpu", options={}))
+    made = make_plan(TrainArguments("digits", device="cpu", recipe=Recipe(epochs=1)))
     with pytest.raises(OSError, match="disk"):
         fit(made, Run.create(tmp_path / "run", RunRecord()), Devices.start("cpu", "fp32"), extra=[Broken()])
     assert torch.get_num_threads() == 2

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from sightline.core.dataset import Pixels
+from sightline.core.dataset import Dataset, Pixels
 from sightline.data.io.file_types import open_file
 from sightline.data.io.images import decode
 from sightline.data.io.levels import Span
@@ -176,6 +176,12 @@ def picture(
     """
     image = pixels.read(i, size, fit) if isinstance(pixels, Files | Pages) else pixels.read(i)
     return view(image, size, fit, channels)
+
+
+def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
+    """A function from the id of an item to its picture."""
+    where = {item: i for i, item in enumerate(dataset.ids)}
+    return lambda item: picture(dataset.pixels, where[item])
 
 
 def windows(pixels: Pixels, i: int) -> Windows:

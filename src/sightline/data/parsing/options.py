@@ -14,7 +14,7 @@ class ReadOptions:
         truth: Target kind that is wanted ("label", "number"), or None for what the data hold.
         target: Column of a table that holds the truth; several with commas between.
         exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
-        data_dir: Where named data sets lie or are put.
+        data_dir: Folder of named data sets, for reading and downloading.
     """
 
     truth: str | None = None
