@@ -165,7 +165,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a .safetensors file whole or not at all.
+    """Write a .safetensors file atomically.
 
     Raises:
         SightlineError: If the disk refuses; the old file is untouched.

@@ -53,7 +53,7 @@ class Door:
 
 
 def serve_at(address: str, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
-    """Serve on the cluster at an address. The models are loaded here first, to say what is wrong with one.
+    """Serve on the cluster at an address. The models are loaded here first, to report their errors.
 
     Args:
         address: local, auto, or HOST:PORT of the cluster's head.

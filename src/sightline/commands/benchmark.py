@@ -1,4 +1,4 @@
-"""Accuracy and speed of a run and of every file that was exported from it."""
+"""benchmark: accuracy and speed of a run and of every file that was exported from it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def benchmark(
     threads: Annotated[int, Range(1)] = 1,
     seconds: Annotated[float, Range(above=True)] = 3.0,
 ) -> Benchmarked:
-    """Accuracy and speed of a run and of every file exported from it, measured on the same files.
+    """Measure accuracy and speed of a run and of every file that was exported from it.
 
     Args:
         run: Run folder.

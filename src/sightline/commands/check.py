@@ -27,10 +27,10 @@ def check(
     exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
 ) -> Checked:
-    """Say what a folder, table or data set is, and what is wrong with it.
+    """Describe a folder, table or data set, and report what is wrong with it.
 
-    With a trained run its model is asked too: truths that it speaks against are probably wrong. It sees the
-    pictures of train and val, never those of the test part.
+    With a trained run, its model also looks for label issues. It is applied to the images of train and val,
+    never to those of the test part.
 
     Args:
         data: Folder, table, idx folder, or the name of a built-in or torchvision data set.

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @command
 def demo(*, out: Path | None = None, seed: Seed = 0) -> Run:
-    """Train on the embedded digits and write a report: the whole way in a minute.
+    """Run all steps on the embedded digits, in a minute: train, and write a report.
 
     Args:
         out: Run folder; by default runs/digits-N.

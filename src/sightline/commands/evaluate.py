@@ -24,7 +24,7 @@ def evaluate(
     target: str | None = None,
     data_dir: Path | None = None,
 ) -> Results:
-    """Score a run, on its own data or on other data; every number with its interval.
+    """Score a run on its own data or on other data; every score has its interval.
 
     Args:
         run: Run folder.

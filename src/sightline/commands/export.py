@@ -27,7 +27,8 @@ def export(
     accept: Sequence[str] = (),
     licence: str = "",
 ) -> Exported:
-    """Write a file that other programs run. It answers the validation images, and is refused if it is worse.
+    """Write a file for other programs. It is validated on the validation images, and refused if its score is
+    worse.
 
     Args:
         run: Run folder.

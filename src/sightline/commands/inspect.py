@@ -1,4 +1,4 @@
-"""A network layer by layer."""
+"""inspect: a network layer by layer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""List the networks that can be named."""
+"""models: the networks that can be named."""
 
 from __future__ import annotations
 

@@ -33,7 +33,8 @@ def predict(
     prompt: str | None = None,
     ray: str | None = None,
 ) -> Predicted:
-    """Predict for pictures, folders, globs, videos or a webcam; bad files are reported, the rest goes on.
+    """Predict on images, folders, globs, videos or a webcam; bad files are reported, the others are
+    predicted.
 
     Args:
         run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.

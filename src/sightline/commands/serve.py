@@ -34,7 +34,7 @@ def serve(
     timeout: str = TIMEOUT,
     queue: Count = Limits.queue,
 ) -> None:
-    """Serve exported models over HTTP until stopped; only this machine may ask unless a token is set.
+    """Serve exported models over HTTP until stopped; only this machine can connect unless a token is set.
 
     Args:
         model: Run folder with an exported model, or an exported file; several, also as NAME=FILE.

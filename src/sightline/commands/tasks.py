@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @command
 def list_tasks(name: str | None = None) -> Table:
-    """List tasks, or the settings of one.
+    """List the tasks, or the options of one.
 
     Args:
         name: Task whose options to list.

@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class Evaluation:
-    """A prediction beside its truth, with what was computed from both, so that metrics share it.
+    """Predictions and targets with shared intermediate results, so that metrics compute them once.
 
     Args:
         prediction: Of N images.
@@ -62,12 +62,13 @@ class Metric(ABC):
 
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """Sufficient statistics of a batch, one row an image. Of an unpaired metric: features, some with a
-        row for each prediction, others with one for each target."""
+        """Sufficient statistics of a batch, one row for each image. An unpaired metric has features: some
+        with a row for each prediction, others with a row for each target.
+        """
 
     def per_unit(self, prediction: Any, truth: Any, groups: np.ndarray | None) -> Stats:
-        """Statistics where the card's unit is not the image: rows of any number; `UNIT` may name their units.
-        Left as it is, those of each image, in whose group it is.
+        """Statistics if the card's unit is not the image: any number of rows; `UNIT` can name their units. By
+        default, those of each image, with its group as the unit.
 
         Args:
             prediction: Of whole units, in the order of the data.
@@ -103,7 +104,7 @@ class Metric(ABC):
         return ""
 
     def statistics(self, evaluation: Evaluation) -> Stats:
-        """Those of each image, or of whole units where the card says that these are not images."""
+        """Statistics of each image, or of each unit if the card says so."""
         if self.card.unit == "image":
             return self.from_evaluation(evaluation)
         return self.per_unit(evaluation.prediction, evaluation.truth, evaluation.groups)

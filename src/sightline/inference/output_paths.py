@@ -46,7 +46,7 @@ class Places:
 
 @contextmanager
 def named(out: Path | None) -> Iterator[None]:
-    """Name what was written where the system's error does not: a full disk has no file's name."""
+    """Add the file name to an error of the system: a full disk does not name it."""
     try:
         yield
     except OSError as error:

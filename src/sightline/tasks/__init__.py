@@ -24,7 +24,7 @@ def task_type(name: str) -> type[Task]:
 
 
 def load_method(card: Mapping[str, Any]) -> ModuleType:
-    """The module of a record's model: a file in its task's `models/`, or what stands for a baseline."""
+    """Module of a record's model: a file in its task's `models/`, or a baseline's stand-in."""
     from sightline.models.adapters import fitted
 
     name = card["settings"]["method"]

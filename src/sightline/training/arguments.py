@@ -1,6 +1,6 @@
-"""The options of `train` and `tune`: declared here once, for Python, the command line, the docs and run.json.
+"""Arguments of `train` and `tune`: declared once for Python, the command line, the docs and run.json.
 
-The commands take their signatures from these classes, and a resumed run its arguments from what it recorded.
+The commands take their signatures from these classes, and a resumed run its arguments from its record.
 No torch: the command line reads this file for `--help`.
 """
 
@@ -22,7 +22,7 @@ _PATHS = ("data_dir", "splits", "teacher")
 
 @dataclass(frozen=True, kw_only=True)
 class LearningArguments:
-    """What every training is started with.
+    """Arguments of every training.
 
     Args:
         data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
@@ -82,7 +82,7 @@ class TrainArguments(LearningArguments):
     overwrite: Annotated[bool, Heading("")] = False
 
     def to_json(self) -> dict[str, Any]:
-        """What is recorded in run.json: enough to train the same again."""
+        """Record for run.json: enough to start the same training again."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in CALL}
         texts = {name: str(values[name]) for name in _PATHS if values[name] is not None}
         accept, recipe = list(self.accept), self.recipe.given()
@@ -97,7 +97,7 @@ class TrainArguments(LearningArguments):
                       "options": options})  # fmt: skip
 
     def given(self) -> dict[str, Any]:
-        """Name to value of what differs from the defaults, settings of training and loose options too."""
+        """Arguments that differ from their defaults, with settings of training and loose options."""
         plain = [f for f in fields(self) if f.name not in ("data", "recipe", "options", *CALL)]
         values = {f.name: value for f in plain if (value := getattr(self, f.name)) != f.default}
         return {**values, **self.settings}

@@ -149,7 +149,7 @@ def choose_model(
 
 
 def _start_baseline(baseline: Baseline) -> Start:
-    """A baseline is fitted once; one on a frozen network needs its installed weights.
+    """Initial weights of a baseline: it is fitted once; on a frozen network it needs installed weights.
 
     Raises:
         UsageError: If these are not there.

@@ -100,7 +100,7 @@ class Recipe:
         return tuple(f.name for f in fields(cls))
 
     def given(self) -> dict[str, Any]:
-        """Name to value of what is not left open."""
+        """Settings that have a value."""
         return {name: value for name in self.names() if (value := getattr(self, name)) is not None}
 
     def filled(self, *defaults: Mapping[str, Any]) -> Recipe:

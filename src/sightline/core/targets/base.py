@@ -117,7 +117,7 @@ class Targets(ABC):
         return self
 
     def turned(self, places: Tensor, sizes: Tensor) -> Self:
-        """The same after whole images were turned by quarters or mirrored: nothing is cut."""
+        """The same targets after whole images were rotated by 90 degrees or mirrored: nothing is clipped."""
         return self.moved(places, sizes)
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:

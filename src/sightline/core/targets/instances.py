@@ -155,7 +155,7 @@ class Instances(Targets):
         return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
     def turned(self, places: Tensor, sizes: Tensor) -> Self:
-        """The same, in turned images; boxes that reach beyond theirs do so still."""
+        """The same objects in rotated images; boxes outside of their images stay outside."""
         matrix = places[self.image]
         corners = self.boxes.double().view(-1, 2, 2) @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
         boxes = torch.cat([corners.amin(1), corners.amax(1)], 1).to(self.boxes)

@@ -179,7 +179,7 @@ def picture(
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
-    """A function from the id of an item to its picture."""
+    """A function from the id of an item to its image."""
     where = {item: i for i, item in enumerate(dataset.ids)}
     return lambda item: picture(dataset.pixels, where[item])
 

@@ -134,7 +134,7 @@ def _examples(
 
 
 def _detect(image: Images, state: State, classes: int) -> Instances:
-    """The best windows of one image, neighbors suppressed."""
+    """Detections of one image: the best windows after NMS."""
     boxes, trained = state["windows"], state["classes"]
     features = window_features(cell_sums(image[None])[0], boxes.numpy())
     chance = torch.from_numpy(linear.probabilities(state, features, trained.numpy()))

@@ -56,7 +56,7 @@ def _nearest(features: Any, truth: Number) -> State:
 
 
 def _neighbors(state: State, new: Any) -> Number:
-    """The mean truth of the nearest training images by cosine."""
+    """k nearest neighbors by cosine: the mean target of the nearest training images."""
     features = state["features"].numpy()
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
     indices = torch.from_numpy(near.kneighbors(new, return_distance=False))

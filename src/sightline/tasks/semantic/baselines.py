@@ -111,7 +111,7 @@ def _colours(images: Images, truth: Masks) -> State:
 
 
 def _by_color(state: State, images: Images) -> Masks:
-    """The class of the nearest cluster of each pixel's color."""
+    """Class of each pixel by its nearest color cluster."""
     if "centers" not in state:
         return _everywhere(state, images)
     centers, classes = state["centers"].numpy(), state["classes"].numpy()
