@@ -9,6 +9,7 @@ import ast
 import inspect
 import re
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from sightline.training.plan import task_type
 from sightline.training.recipe import DEFAULTS, Recipe
 
 HERE = Path(__file__).parent / "reference"
+GLOSSARY = Path(__file__).parent / "glossary.toml"
 HEAD = "<!-- Made by docs/build.py from the code. Change the code, then run `make docs`. -->\n"
 SEVERITIES = ("error", "warning", "info")
 
@@ -40,6 +42,9 @@ def main() -> None:
     for name, text in pages().items():
         (HERE / name).write_text(text, encoding="utf-8")
         sys.stderr.write(f"{HERE / name}\n")
+    page = GLOSSARY.with_suffix(".md")
+    page.write_text(glossary(), encoding="utf-8")
+    sys.stderr.write(f"{page}\n")
 
 
 def pages() -> dict[str, str]:
@@ -258,6 +263,26 @@ def tasks() -> str:
 def _settings(of: str, kind: type) -> list[str]:
     rows = [[f"`{option}`", default, text] for option, default, text in listed(kind)]
     return [f"## Settings of {of}\n\n" + table(["option", "default", "what it does"], rows)] if rows else []
+
+
+def glossary() -> str:
+    """The words of the project, from glossary.toml."""
+    words = tomllib.loads(GLOSSARY.read_text(encoding="utf-8"))
+    terms = sorted(words["term"], key=lambda t: t["term"].lower())
+    rows = [
+        [f"**{t['term']}**", t["meaning"], ", ".join(f"`{w}`" for w in t["where"]), t["source"]]
+        for t in terms
+    ]
+    return (
+        "<!-- Made by docs/build.py from docs/glossary.toml. Change that, then run `make docs`. -->\n\n"
+        "# Glossary\n\nThe words of the documentation and of the code. The column *where* is a path below "
+        "`src/sightline/`; *source* is a library or paper that uses the word in the same sense.\n\n"
+        + table(["term", "meaning here", "where", "source"], rows)
+        + "\n\n## Words that are no names\n\nThese words could mean anything, so no parameter or variable in "
+        "a function has one of them as its name (`tests/unit/test_names.py`). Use the noun of the field.\n\n"
+        + table(["not", "instead"], [[f"`{word}`", instead] for word, instead in words["denied"].items()])
+        + "\n"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Sightline: from a folder of pictures to a vision model one can believe, and ship."""
+"""Sightline: from a folder of images to a vision model with scores that can be trusted."""
 
 from __future__ import annotations
 

@@ -1,3 +1,3 @@
-"""The version, read by all that writes it down."""
+"""The version, read by the build and by the package."""
 
 __version__ = "0.1.0"

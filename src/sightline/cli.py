@@ -37,7 +37,7 @@ EVERYWHERE = Parameter(group=Group("Every command", sort_key=99), show_default=F
 
 
 def _command(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The command as cyclopts reads it: each setting an option, under its heading, with its limits.
+    """Convert a command for cyclopts: each setting becomes an option with heading and limits.
 
     The result's type is left out: it must not be imported for `--help`.
     """
@@ -62,7 +62,7 @@ def _command(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _parameter(option: Option, group: Group) -> inspect.Parameter:
-    """An option as cyclopts takes it."""
+    """Convert an option for cyclopts."""
     limit = f" [{option.limit}]" if option.limit else ""
     how = Parameter(
         help=option.text + limit, group=ARGUMENTS if option.is_positional else group,

@@ -1,4 +1,4 @@
-"""Settings as frozen dataclasses: built from loose values, checked, and listed for people."""
+"""Configuration as frozen dataclasses: built from untyped values, validated, and listed for people."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Heading:
-    """What a group of options is called in `--help`; stands in the annotation of the first one of the group.
+    """Title of a group of options in `--help`, in the annotation of the first option of the group.
 
     Attributes:
         text: The heading. Options after it belong to it, up to the next heading.
@@ -157,7 +157,7 @@ def _truth(value: Any, option: str) -> bool:
 
 
 def marks(hint: Any) -> Iterator[Any]:
-    """What stands in an annotation beside the type: a `Range`, a `Heading`."""
+    """Marks of an annotation beside the type: a `Range`, a `Heading`."""
     if typing.get_origin(hint) is Annotated:
         first, *rest = typing.get_args(hint)
         yield from rest
@@ -165,7 +165,7 @@ def marks(hint: Any) -> Iterator[Any]:
 
 
 def choices(hint: Any) -> tuple[Any, ...]:
-    """What a setting of this type may be, where it is one of a few words; else nothing."""
+    """Allowed words of a setting of this type; empty if any value is allowed."""
     if typing.get_origin(hint) is Literal:
         return typing.get_args(hint)
     return next((words for kind in typing.get_args(hint) if (words := choices(kind))), ())

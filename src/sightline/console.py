@@ -1,6 +1,6 @@
-"""What is said while work goes on: messages and progress bars, on stderr, by the first process only.
+"""Console output during work: messages and progress bars on stderr, by the main process only.
 
-Results are not said here: commands return them and the command line prints them on stdout.
+Results are not printed here: commands return them, and the command line prints them on stdout.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Commands from functions: a signature and docstring, or a dataclass of arguments, declare all of one.
-
-The functions import what they need when they are called, so that the command line can be built, and
-`import sightline` costs nothing, without torch.
-"""
+"""Command declarations: the options of a command, read from a signature and docstring or from a dataclass."""
 
 from __future__ import annotations
 
@@ -45,7 +41,7 @@ class Command(Protocol[P, R_co]):
 
 
 def command(function: F) -> F:
-    """Give the function numbers and paths as what they mean, from Python as from the command line."""
+    """Decorator of commands: converts numbers and paths, from Python as from the command line."""
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -59,7 +55,7 @@ def command(function: F) -> F:
 def command_of(
     kind: Callable[P, A], resume: Callable[[Mapping[str, Any]], R]
 ) -> Callable[[Callable[[A], R]], Command[P, R]]:
-    """Make a function of a dataclass of arguments one of its fields: what `command` is for other functions.
+    """Decorator: turn a function of a dataclass of arguments into a command with its fields as parameters.
 
     Args:
         kind: The dataclass. What is not a field goes to its field `options`.
@@ -98,7 +94,7 @@ def _hints_of_class(kind: type) -> dict[str, Any]:
 
 
 def _signature_of(kind: type) -> Signature:
-    """The signature that a dataclass gives to a command."""
+    """Signature of a command from a dataclass."""
     hints, parameters = _hints_of_class(kind), []
     for f in (f for f in fields(kind) if f.name != _REST):
         how = Parameter.KEYWORD_ONLY if f.kw_only else Parameter.POSITIONAL_OR_KEYWORD
@@ -110,12 +106,12 @@ def _signature_of(kind: type) -> Signature:
 
 
 def _bare(hint: Any) -> Any:
-    """A type without its marks, for people who ask for `help()`."""
+    """A type without its marks, for `help()`."""
     return typing.get_args(hint)[0] if typing.get_origin(hint) is Annotated else hint
 
 
 def _docstring(function: Callable[..., Any], kind: type) -> str:
-    """What the function does, and the arguments of the class: what `help()` shows."""
+    """Docstring of the command: the function's summary and the arguments of the class, for `help()`."""
     rows = "\n".join(f"    {name}: {text}" for name, text in documented(kind).items())
     return f"{inspect.getdoc(function)}\n\nArgs:\n{rows}\n"
 
@@ -130,7 +126,7 @@ def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _meant(given: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given, as what it means."""
+    """Convert a value to its declared type."""
     return {name: _value(name, value, hints.get(name)) for name, value in given.items()}
 
 
@@ -147,7 +143,7 @@ def _value(name: str, value: Any, hint: Any) -> Any:
 
 
 def _kinds(hint: Any) -> set[Any]:
-    """A type, and those that it is one of."""
+    """The members of a union type."""
     return {hint}.union(*(_kinds(kind) for kind in typing.get_args(hint)))
 
 
@@ -186,7 +182,7 @@ class Option:
 
     @property
     def option(self) -> str:
-        """As on the command line."""
+        """Name on the command line."""
         return f"--{self.name.rstrip('_').replace('_', '-')}"
 
     @property
@@ -201,18 +197,18 @@ class Option:
 
     @property
     def shown_default(self) -> str:
-        """The default where it says something: not that nothing is asked for."""
+        """Default as text, or "" if it has no information."""
         silent = self.default in (Parameter.empty, None, (), "") or self.default is False
         return "" if silent else str(self.default)
 
     @property
     def limit(self) -> str:
-        """What a number may be, where not anything: "1 or more"."""
+        """Range of a number in words, such as "1 or more"."""
         return next((str(mark) for mark in marks(self.hint) if isinstance(mark, Range)), "")
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The words that it may be, where not any."""
+        """Allowed words; empty if any value is allowed."""
         return choices(self.hint)
 
 
@@ -248,5 +244,5 @@ def _heading(hint: Any, before: str) -> str:
 
 
 def summary_of(function: Callable[..., Any]) -> str:
-    """What a command does, without its arguments."""
+    """Summary of a command, without its arguments."""
     return (inspect.getdoc(function) or "").partition("\nArgs:\n")[0].strip()

@@ -1,4 +1,4 @@
-"""Where training runs: device, precision, and several processes under torchrun."""
+"""Devices: device, precision, and process groups under torchrun."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class Devices:
         return None if norm is None else float(norm) if self.device.type == "cpu" else None
 
     def end_step(self) -> None:
-        """All optimizers have stepped: the scale of fp16 follows, once a step."""
+        """Update the scale of fp16 gradients, once after all optimizers have stepped."""
         if self._scaler is not None:
             self._scaler.update()
 

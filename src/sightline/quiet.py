@@ -1,7 +1,7 @@
-"""Libraries below that would report their use over the network: they are told not to, before any is imported.
+"""Disable usage reporting of libraries, before any of them is imported.
 
-Variables of the environment, so that processes which are started from here hold to it too. One that the user
-has set is left as it is. The light runtime has this file as well.
+It is done by environment variables, so that child processes follow it too. A variable that the user has
+set is not changed. The light runtime has this file as well.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Files that carry tensors and no code, written whole or not at all.
+"""Files with tensors and without code, written atomically.
 
 A checkpoint is a folder: safetensors files, `state.json`, and last `manifest.json` with their digests.
-It is made under a temporary name, flushed and renamed. Without a valid manifest it does not count.
+It is written under a temporary name, flushed and renamed. Without a valid manifest it is ignored.
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def read_tensors(file: Path) -> dict[str, Tensor]:
 
 
 def write_tensors(file: Path, tensors: Mapping[str, Tensor]) -> None:
-    """Write a .safetensors file whole or not at all.
+    """Write a .safetensors file atomically.
 
     Raises:
         SightlineError: If the disk refuses; the old file is untouched.

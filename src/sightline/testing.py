@@ -1,6 +1,6 @@
-"""Conformance checks, for our own plug-ins and for those of outside authors.
+"""Conformance checks for plug-ins, ours and those of other authors.
 
-Each raises AssertionError with a sentence when a promise of the contract is broken.
+Each raises AssertionError with a sentence if a plug-in breaks its contract.
 """
 
 from __future__ import annotations

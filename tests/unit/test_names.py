@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
+import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import sightline
 
 ROOT = Path(sightline.__file__).parent
-DENIED = {
-    "said", "found", "made", "kept", "told", "asked", "looked", "one", "two", "there", "own", "seen", "known",
-}  # fmt: skip
-"""Each stood for a dozen things. Say what it is: `outputs`, `detections`, `plan`, `stored`, `arguments`."""
+WORDS = tomllib.loads((Path(__file__).parents[2] / "docs/glossary.toml").read_text(encoding="utf-8"))
+DENIED = set(WORDS["denied"])
+"""Each stood for a dozen things; docs/glossary.toml says what to write instead."""
 
 
 @pytest.mark.parametrize("file", sorted(ROOT.rglob("*.py")), ids=lambda f: str(f.relative_to(ROOT)))
@@ -27,3 +28,15 @@ def test_no_local_has_a_name_that_could_mean_anything(file: Path) -> None:
                 elif isinstance(node, ast.arg):
                     bound.add(node.arg)
     assert not bound & DENIED, f"{file.name} calls a local {sorted(bound & DENIED)}"
+
+
+@pytest.mark.parametrize("term", WORDS["term"], ids=lambda t: str(t["term"]))
+def test_glossary_names_places_that_exist(term: dict[str, Any]) -> None:
+    assert term["meaning"].endswith(".")
+    assert term["where"]
+    for place in term["where"]:
+        assert (ROOT / place).exists(), f"the glossary says that '{term['term']}' lives in {place}"
+
+
+def test_words_that_are_no_names_have_a_replacement() -> None:
+    assert all(WORDS["denied"].values())

@@ -189,6 +189,11 @@ def test_generated_pages_are_up_to_date(maker: ModuleType) -> None:
     assert not stale, f"docs/reference is stale ({', '.join(stale)}): run `make docs` and commit"
 
 
+def test_glossary_is_up_to_date(maker: ModuleType) -> None:
+    page = (ROOT / "docs/glossary.md").read_text(encoding="utf-8")
+    assert page == maker.glossary(), "docs/glossary.md is stale: run `make docs`"
+
+
 def test_every_finding_has_a_way_to_mend_it(maker: ModuleType) -> None:
     from sightline.data.check import finding_names
 

@@ -1,0 +1,1 @@
+"""Classical computer vision for baselines: hand-crafted features, sliding windows, linear models on cells."""

@@ -1,9 +1,9 @@
-"""Objects from maps of features: linear models say of each cell what lies there, and where its box ends.
+"""Object detection with linear models on feature-map cells: class of each cell, and box by ridge regression.
 
-A cell in the middle of an object is of its class, one nearer to its edge is of a class of its own, so that
-neighbours are told apart; all else is background. Boxes follow from the same features.
+A cell in the center of an object has the object's class, and a cell near its edge has an extra class, so that
+neighbors stay apart. All other cells are background. Boxes are predicted from the same features.
 
-Sources: cells in the middle of objects: Tian et al., FCOS, ICCV 2019; ridge regression of boxes from frozen
+Sources: cells in the center of objects: Tian et al., FCOS, ICCV 2019; ridge regression of boxes from frozen
 features: Girshick et al., R-CNN, CVPR 2014, appendix C; the mean of overlapping boxes: Gidaris and
 Komodakis, Object detection via a multi-region & semantic segmentation-aware CNN model, ICCV 2015, section 5.
 """
@@ -41,7 +41,7 @@ LEAST, TRIED, OVERLAP, KEPT = 0.02, 2_000, 0.5, 300
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of one image.
+    """Feature-map cells of one image.
 
     Attributes:
         features: (P, D) float32.
@@ -57,7 +57,7 @@ class Cells:
 
 
 def cells(levels: list[Tensor], size: tuple[int, int]) -> Cells:
-    """All maps of an image, each brought to the grid of the middle one, and their means over 3 x 3 cells.
+    """Resample all feature maps of an image to the grid of the middle one, and append means over 3 x 3 cells.
 
     Args:
         levels: (D, h, w) each, finest first.
@@ -82,16 +82,16 @@ def cells(levels: list[Tensor], size: tuple[int, int]) -> Cells:
 
 
 def finder(maps: Maps, truth: Instances, classes: int) -> Callable[[Maps], Instances]:
-    """Learn to find objects in the maps of images.
+    """Fit a detector on feature maps.
 
     Args:
-        maps: Of each image its maps, as `cells` takes them; gone through once.
-        truth: Of the images; groups are neither learnt nor taken for background.
+        maps: Feature maps of each image, as `cells` takes them; iterated once.
+        truth: Targets of the images; crowds are neither objects nor background.
         classes: Number of classes K.
 
     Returns:
-        What gives, for maps of images of the same size, the objects in them. It finds none where the truth
-        has none, or nothing but objects.
+        A function from feature maps of images of the same size to their detections. It returns none if the
+        targets hold no objects, or only objects and no background.
     """
     size = (int(truth.sizes[0, 0]), int(truth.sizes[0, 1])) if len(truth) else (1, 1)
     rng, each = np.random.default_rng(0), max(20, CELLS // (2 * max(1, len(truth))))
@@ -119,7 +119,7 @@ def finder(maps: Maps, truth: Instances, classes: int) -> Callable[[Maps], Insta
 
 
 def _none(size: tuple[int, int]) -> Instances:
-    """An image without objects."""
+    """Empty `Instances` of one image."""
     nothing = torch.zeros(0)
     return Instances(
         torch.tensor([0]), torch.tensor([size]), torch.zeros(0, 4), nothing.long(), nothing
@@ -127,7 +127,7 @@ def _none(size: tuple[int, int]) -> Instances:
 
 
 def assigned(grid: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tensor]:
-    """What each cell of an image shows.
+    """Training target of each cell of an image.
 
     Returns:
         (P,) int64: a class in [0, K), K for background, K + 1 near the edge of an object, -1 in a group;
@@ -157,7 +157,9 @@ def assigned(grid: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tenso
 def _examples(
     grid: Cells, truth: Instances, classes: int, each: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
-    """Features, class and box of some cells: `each` on objects at most, and as many of all others."""
+    """Training samples (features (n, D), class (n,), box (n, 4)): up to `each` cells on objects, as many
+    others.
+    """
     classes_of_cells, which = assigned(grid, truth, classes)
     on = ((classes_of_cells >= 0) & (classes_of_cells < classes)).nonzero()[:, 0]
     on = on[torch.from_numpy(rng.permutation(len(on)))]
@@ -173,7 +175,7 @@ def _examples(
 
 
 def _turn(which: Tensor) -> Tensor:
-    """(n,) how many of the entries before each are the same."""
+    """(n,) int64 number of equal entries before each entry."""
     order = which.argsort(stable=True)
     same = which[order]
     first = torch.searchsorted(same, same)
@@ -183,7 +185,7 @@ def _turn(which: Tensor) -> Tensor:
 
 
 def _found(grid: Cells, scale: Any, chance: Any, ends: dict[int, Any]) -> Instances:
-    """The objects of one image: the surest box of those that overlap, as the mean of them all."""
+    """Detections of one image: NMS, with the mean of each group of overlapping boxes."""
     x = scale.transform(grid.features.double().numpy())
     has_ends = torch.tensor([k in ends for k in chance.classes_.tolist()])
     scores, place = torch.from_numpy(chance.predict_proba(x)).float()[:, has_ends].max(1)

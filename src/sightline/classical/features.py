@@ -1,4 +1,4 @@
-"""Hand-made picture features for classical models."""
+"""Hand-crafted image features: downsampled pixels and histograms of oriented gradients (HOG)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 def small_picture_features(
     images: NDArray[np.uint8], *, cells: int = 4, bins: int = 8
 ) -> NDArray[np.float32]:
-    """A small grey or colour picture and histograms of its edge directions.
+    """Features of an image: a downsampled copy, and histograms of oriented gradients.
 
     The histograms follow the idea of Dalal and Triggs, CVPR 2005: gradients vote for their
     direction, weighted by strength, in a grid of cells, and the whole is normalised.
@@ -27,6 +27,7 @@ def small_picture_features(
 
 
 def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.float32]:
+    """(N, D) features of one chunk of images (N, H, W, C)."""
     n, h, w, _ = images.shape
     x = images.astype(np.float32) / np.float32(255)
     grey = x.mean(3)
@@ -42,7 +43,7 @@ def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.fl
 
 
 def _pooled(grey: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
-    """(N, H, W) to the means over a grid, (N, cells, cells), for any H and W at least `cells`."""
+    """Average pooling over a grid: (N, H, W) to (N, cells, cells), for any H and W at least `cells`."""
     rows = np.linspace(0, grey.shape[1], cells + 1).astype(int)
     columns = np.linspace(0, grey.shape[2], cells + 1).astype(int)
     sums = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)

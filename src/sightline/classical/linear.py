@@ -1,4 +1,6 @@
-"""Linear models of scikit-learn, kept as tensors: no code is run to read them, and answers stay the same."""
+"""Linear models of scikit-learn stored as tensors: reading them runs no code, and predictions stay the
+same.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ State = Mapping[str, Tensor]
 
 
 def scaled_state(scaler: StandardScaler, machine: Any) -> dict[str, Tensor]:
-    """What a scaler and a linear model after it learnt.
+    """State of a fitted scaler and linear model.
 
     Args:
         scaler: Fitted on (N, D) features.
@@ -35,7 +37,7 @@ def scaled_state(scaler: StandardScaler, machine: Any) -> dict[str, Tensor]:
 
 
 def scaled(state: State, features: Any) -> NDArray[Any]:
-    """Features as the fitted scaler of a state makes them."""
+    """Standardize features with the scaler of a state."""
     scaler = StandardScaler()
     scaler.mean_, scaler.scale_ = state["mean"].numpy(), state["scale"].numpy()
     scaler.n_features_in_ = len(scaler.mean_)
@@ -43,7 +45,7 @@ def scaled(state: State, features: Any) -> NDArray[Any]:
 
 
 def ridge(state: State, features: Any) -> Tensor:
-    """(N, M) numbers of a fitted ridge regression, for (N, D) features."""
+    """Predict (N, M) numbers of a fitted ridge regression from (N, D) features."""
     machine = RidgeCV()
     machine.coef_, machine.intercept_ = state["weight"].numpy(), state["bias"].numpy()
     values = np.asarray(machine.predict(scaled(state, features)))
@@ -51,7 +53,9 @@ def ridge(state: State, features: Any) -> Tensor:
 
 
 def probabilities(state: State, features: Any, classes: Any) -> NDArray[Any]:
-    """(N, P) of a fitted logistic regression, for (N, D) features; `classes` are those it knows, sorted."""
+    """(N, P) probabilities of a fitted logistic regression from (N, D) features; `classes` are its
+    classes, sorted.
+    """
     return _probabilities(state, scaled(state, features), classes)
 
 
@@ -63,8 +67,9 @@ def _probabilities(state: State, x: NDArray[Any], classes: Any) -> NDArray[Any]:
 
 
 def label_state(scaler: StandardScaler, machine: OneVsRestClassifier) -> dict[str, Tensor]:
-    """What a logistic regression for each label learnt; a label that is the same for all images has its value
-    (0 or 1) in "constant", where others have -1."""
+    """State of one logistic regression per label; a label that is the same for all images has its value (0
+    or 1) in "constant", where others have -1.
+    """
     parts = machine.estimators_
     fitted = [getattr(part, "coef_", None) for part in parts]
     width = len(scaler.mean_)
@@ -93,6 +98,6 @@ def label_probabilities(state: State, features: Any) -> NDArray[Any]:
 
 
 def scores_of(state: State, features: Tensor) -> Tensor:
-    """(N, P) scores of a linear model as arithmetic on tensors, for (N, D) features."""
+    """(N, P) scores of a linear model by tensor arithmetic, from (N, D) features."""
     x = (features - state["mean"].to(features)) / state["scale"].to(features)
     return x @ state["weight"].to(features).T + state["bias"].to(features)

@@ -1,4 +1,4 @@
-"""Features of windows in pictures, for classical detectors: means of colour and of edge directions."""
+"""Sliding-window features for classical detectors: mean color and oriented gradients by integral images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Maps = NDArray[np.float32]
 
 
 def cell_sums(images: NDArray[np.uint8], *, bins: int = 8) -> Maps:
-    """Sums over all cells above and to the left, of colour and of edge strength by direction.
+    """Integral images of color and of gradient strength by direction, over cells.
 
     Args:
         images: (N, H, W, C) uint8.
@@ -43,10 +43,10 @@ def cell_sums(images: NDArray[np.uint8], *, bins: int = 8) -> Maps:
 
 
 def window_features(sums: Maps, boxes: NDArray[np.float32], *, grid: int = 3) -> Maps:
-    """Features of windows of one picture.
+    """Features of windows (M, 4) of one image.
 
     Args:
-        sums: (H', W', F) of one picture, from `cell_sums`.
+        sums: (H', W', F) of one image, from `cell_sums`.
         boxes: (M, 4) x1, y1, x2, y2 in pixels.
         grid: Parts of the window along each side.
 
@@ -70,10 +70,10 @@ def window_features(sums: Maps, boxes: NDArray[np.float32], *, grid: int = 3) ->
 
 
 def slide(size: tuple[int, int], shapes: NDArray[np.float32], share: float = 0.25) -> NDArray[np.float32]:
-    """(M, 4) windows of some (S, 2) widths and heights all over a picture (height, width).
+    """Sliding windows (M, 4) of S shapes over an image (height, width).
 
     Args:
-        size: Of the picture.
+        size: Of the image.
         shapes: Width and height of the windows in pixels.
         share: Step between neighbours as a share of the window's side, at least a cell.
     """

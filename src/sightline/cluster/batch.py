@@ -1,7 +1,7 @@
-"""Blocks of inputs to workers and their answers back, through Ray Data.
+"""Batch prediction through Ray Data: blocks of inputs to workers, predictions back.
 
-A block is the unit: it goes to one worker and comes back whole, as one row. What became of it is written by
-the one process that asked, so that a block which two workers had, since one was lost, counts once.
+A block goes to one worker and comes back whole, as one row. One process, the one that started the job, writes
+the results. So a block that two workers had, because one was lost, counts once.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ Block = list[dict[str, Any]]
 
 
 class Worker(Protocol):
-    """Lives in a process of the cluster; made once, then called for each block."""
+    """Worker interface: created once in a process of the cluster, then called for each block."""
 
     def __call__(self, block: Block) -> dict[str, Any]:
-        """What came of a block: fields that Arrow can hold, alike for all blocks."""
+        """Result of a block: fields that Arrow can store, the same for all blocks."""
         ...
 
 
 class _Ledger:
-    """Says how often each block was begun: Ray itself gives one out for ever, whatever it does to workers."""
+    """Counts how often each block was started: Ray itself would retry a block for ever."""
 
     def __init__(self) -> None:
         self._begun = Counter[int]()
@@ -39,7 +39,7 @@ class _Ledger:
 
 
 class _Host:
-    """The worker inside an actor of Ray."""
+    """Ray actor that holds the worker."""
 
     def __init__(
         self, make: Callable[..., Worker], shared: list[Any], settings: dict[str, Any], ledger: Any, most: int
@@ -65,7 +65,7 @@ def run(
     *,
     gpu: bool,
 ) -> Iterator[dict[str, Any]]:
-    """What came of each block, in the order in which they are done. Lost blocks are missing.
+    """Yield the result of each block, in the order of completion. Lost blocks are missing.
 
     Args:
         blocks: Inputs, as fields that Arrow can hold, alike for all.

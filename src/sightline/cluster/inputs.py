@@ -1,4 +1,4 @@
-"""What is predicted on a cluster: files and folders, Parquet tables, object stores; each input once."""
+"""Inputs of cluster prediction: files and folders, Parquet tables, object stores; each input once."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Inputs:
         column: Column of the tables that holds bytes; empty where it holds paths.
         tables: Where the tables lie.
         films: Whether videos are among them.
-        left_out: Files that are no pictures, by their ending.
+        left_out: Files that are no images, by their ending.
         hidden: Files and folders that are left out as hidden or foreign.
     """
 
@@ -38,7 +38,7 @@ class Inputs:
 
 
 def inputs_of(source: str | Sequence[str]) -> Inputs:
-    """The inputs that these sources stand for.
+    """Resolve sources to inputs.
 
     Raises:
         UsageError: If there are none, or tables are given with other sources, or an address cannot be opened.

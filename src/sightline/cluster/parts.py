@@ -1,8 +1,8 @@
-"""A folder of Parquet parts that holds the answer of each input once, whatever ends its writer.
+"""Output folder of Parquet parts that holds the prediction of each input once, even after a crash.
 
-A part is written under another name, flushed and renamed: it is there whole or not at all. What is in the
-parts is done; there is no other book-keeping that could say otherwise. Which model wrote a part, with which
-settings and from which folder, stands in the part. One writer at a time holds the folder's lock.
+A part is written under a temporary name, flushed and renamed: it exists whole or not at all. The parts are
+the only record of what is done. Each part names its model, its settings and its folder. One writer at a time
+holds the folder's lock.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ENDING = ".parquet"
 
 
 class Parts:
-    """The parts of one folder, locked while it is open.
+    """Writer of the parts of one folder, which is locked while it is open.
 
     Args:
         folder: Made if it is not there.
@@ -83,7 +83,7 @@ class Parts:
             self._lock.release()
 
     def add(self, table: Any) -> None:
-        """Take rows; they are in a part soon. Rows given together are in one part."""
+        """Add rows; they are written soon. Rows of one call are in one part."""
         self._tables.append(table.cast(self._columns))
         self._rows += table.num_rows
         if self._rows >= ROWS or time.monotonic() - self._since >= SECONDS:
@@ -148,7 +148,7 @@ class Parts:
 
 
 def located(name: str, base: str) -> str:
-    """One name for an input, from wherever the command was given: a path whole, all else as it is."""
+    """Canonical name of an input: an absolute path, or the name itself."""
     return name if not base or "://" in name else os.path.normpath(Path(base, name))
 
 
@@ -173,7 +173,7 @@ def schema(fields: Mapping[str, str]) -> Any:
 
 
 def packed(rows: Sequence[Mapping[str, Any]], columns: Any) -> bytes:
-    """Rows as Arrow's stream of bytes, to be sent; columns that a row lacks are null."""
+    """Serialize rows as an Arrow stream; missing columns are null."""
     table = pa.Table.from_pylist(list(rows), schema=columns)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
@@ -182,5 +182,5 @@ def packed(rows: Sequence[Mapping[str, Any]], columns: Any) -> bytes:
 
 
 def unpacked(data: bytes) -> Any:
-    """The Arrow table that was packed."""
+    """Inverse of `packed`: the Arrow table."""
     return pa.ipc.open_stream(data).read_all()

@@ -1,4 +1,4 @@
-"""Predict on a cluster of Ray: what its workers are sent, and what becomes of their answers."""
+"""Prediction on a Ray cluster: the job that its workers receive, and the use of their results."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def predict(
 
 
 def model_files(run: Path) -> dict[str, bytes]:
-    """The files of a model by name, as they are sent: all workers have the same, and need no shared disk."""
+    """Files of a model by name, as sent to workers: all have the same, and need no shared disk."""
     folder, _ = read_card(run)
     try:
         return {name: (folder / name).read_bytes() for name in _FILES}
@@ -104,7 +104,7 @@ def fingerprint(files: Mapping[str, bytes]) -> str:
 
 
 def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
-    """Columns of the result and the names of their types, as a grey picture shows them.
+    """Columns of the result and their types, found by predicting a gray image.
 
     Raises:
         UsageError: If the model calls an output as one of our own columns.
@@ -137,7 +137,7 @@ def _type(name: str, value: object) -> str:
 
 
 def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[Found]:
-    """Inputs that are in no part yet; those that are, are counted."""
+    """Inputs that are in no part yet; the others are counted."""
     pages = {name.rpartition("#")[0] for name in parts.done if re.search(r"#\d{6}$", name)}
     todo = [f for key, f in inputs.found.items() if key not in parts.done and key not in pages]
     summary.total = len(parts.done)
@@ -151,8 +151,9 @@ def _work(
     todo: Sequence[Found], ray_cluster: Cluster, files: Mapping[str, bytes], order: Order, parts: Parts,
     summary: Predicted,
 ) -> None:  # fmt: skip
-    """Predict the inputs, and write what comes of them. Blocks that kill their workers are tried again, one
-    input at a time; what is lost even so is a row with an error."""
+    """Predict the inputs, and write the results. Blocks that kill their workers are tried again, one input
+    at a time; inputs that are still lost become rows with an error.
+    """
     gpu = order.device == "cuda" or (order.device == "auto" and ray_cluster.gpus > 0)
     if gpu and not ray_cluster.gpus:
         raise UsageError("--device cuda: the cluster has no GPU. Use --device cpu.")
@@ -179,7 +180,7 @@ def _work(
 
 
 def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
-    """Inputs that go to a worker together: rows of one row group; a film alone."""
+    """Blocks of inputs: rows of one row group; a video alone."""
 
     def home(item: tuple[int, Found]) -> tuple[str, int, int]:
         number, entry = item
@@ -199,7 +200,7 @@ def _written(
     waiting: Mapping[str, Found],
     total: int,
 ) -> Iterator[str]:
-    """Put each answer into the parts; ids of the inputs that are done with it."""
+    """Write each result into the parts; returns ids of the completed inputs."""
     for answer in answers:
         if answer["failure"]:
             raise SightlineError(
@@ -226,7 +227,7 @@ def _keep(rows: Sequence[Row], parts: Parts, summary: Predicted, order: Order) -
 
 
 def _note(table: Any, summary: Predicted) -> None:
-    """Count rows, and keep what the terminal or --json shows."""
+    """Count rows, and keep those for the terminal or --json."""
     summary.total += table.num_rows
     for name, error in zip(table["id"].to_pylist(), table["error"].to_pylist(), strict=True):
         if error:

@@ -1,4 +1,4 @@
-"""What a process of the cluster does with blocks of inputs: the predictor of the toolkit, and its rows."""
+"""Worker of cluster prediction: the toolkit's predictor on blocks of inputs, and its rows."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _PIXELS = "SIGHTLINE_MAX_PIXELS"
 
 @dataclass(frozen=True)
 class Order:
-    """What a worker is told besides the model.
+    """Settings of a worker besides the model.
 
     Attributes:
         device: cpu or cuda.
-        batch_size: Pictures at a time.
+        batch_size: Images at a time.
         top: As `Wish.top`.
         min_score: Lowest score of an object; None for the model's own thresholds.
         classes: As `Wish.classes`.
         columns: Columns of the result, and the names of their types.
         column: Column of the tables that holds bytes, or "".
-        pixels: Largest picture that is decoded, as the variable says it; "" if it says nothing.
+        pixels: Largest image that is decoded, as the variable says it; "" if it says nothing.
         version: Of Sightline.
     """
 
@@ -83,7 +83,7 @@ class Worker:
                          "seconds" in order.columns)  # fmt: skip
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
-        """Rows of all inputs of a block, as bytes; or why there are none."""
+        """Rows of all inputs of a block, as bytes; or the reason for their absence."""
         reply: dict[str, Any] = {"inputs": [entry["id"] for entry in block], "host": socket.gethostname(),
                                 "rows": b"", "failure": "", "unseen": []}  # fmt: skip
         try:
@@ -111,7 +111,7 @@ class Worker:
                 yield self._spooled([(name, _bytes(at)) for name, at in far])
 
     def _spooled(self, contents: Sequence[tuple[str, bytes | str]]) -> Iterator[Row]:
-        """Rows of pictures given as bytes: through files, so that they are read exactly as any other; or why
+        """Rows of images given as bytes: through files, so that they are read exactly as any other; or why
         there are no bytes."""
         with tempfile.TemporaryDirectory(prefix="sightline-") as folder:
             names: dict[str, str] = {}

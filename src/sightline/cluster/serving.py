@@ -1,7 +1,7 @@
-"""The application of `sightline.server` as a deployment of Ray Serve.
+"""Ray Serve deployment of `sightline.server`.
 
-Each replica is a whole server behind Ray's own door, with the guard, the queue and the worker processes that
-it has without Ray.
+Each replica is a whole server behind Ray's proxy, with the same guard, queue and worker processes
+as without Ray.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LOOK = 0.1  # seconds between looks at a model that is being loaded
 
 @dataclass(frozen=True)
 class Door:
-    """Where requests come in.
+    """Address of the server.
 
     Attributes:
         host: Address that Ray's door listens at.
@@ -53,7 +53,7 @@ class Door:
 
 
 def serve_at(address: str, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
-    """Serve on the cluster at an address. The models are loaded here first, to say what is wrong with one.
+    """Serve on the cluster at an address. The models are loaded here first, to report their errors.
 
     Args:
         address: local, auto, or HOST:PORT of the cluster's head.
@@ -154,7 +154,7 @@ def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, door:
 
 
 def application(specs: Mapping[str, Spec], limits: Limits, token: str, origins: tuple[str, ...] = ()) -> App:
-    """The guarded application, for a replica: it counts as started when its models have predicted once."""
+    """The guarded application of a replica: ready when its models have predicted once."""
     set_up(sys.stderr)
     service = Service.of(specs, limits)
     guard = guarded(service, token, origins)
@@ -186,7 +186,7 @@ def _reason(library_serve: Any, error: Exception) -> str:
 
 
 def _answers(door: Door) -> None:
-    """Ask whether requests are answered where they should be: a cluster that served before has its own door.
+    """Check that requests are answered at the expected address: a reused cluster has its own proxy.
 
     Raises:
         UsageError: If they are not.

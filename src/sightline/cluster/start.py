@@ -1,6 +1,6 @@
-"""A cluster of Ray: one of this machine, made for one command and closed to others, or one that is there.
+"""Start of Ray: a local cluster for one command, closed to other machines, or an existing cluster.
 
-Ray's usage reports are switched off here, before Ray is imported; nothing else may import it.
+Ray's usage reports are switched off here, before Ray is imported; no other file imports it.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _ours: dict[
 
 @dataclass(frozen=True)
 class Cluster:
-    """What there is to work with.
+    """A connected cluster.
 
     Attributes:
         cpus: Processors.
@@ -90,7 +90,7 @@ def library(address: str = "") -> Any:
 
 @contextmanager
 def cluster(address: str, cpus: int | None = None) -> Iterator[Cluster]:
-    """A cluster, connected. One that was connected before is used as it is, and stays.
+    """Connect to a cluster. One that is already connected is used, and stays connected.
 
     A cluster that is made here listens at this machine's own address only, and to those who know a token that
     is made for it; it and its files are gone afterwards.
@@ -139,7 +139,7 @@ def _connect(ray: Any, address: str, folder: str | None, cpus: int | None) -> No
 
 
 def _answers(address: str) -> None:
-    """Refuse what is no address, and one where no cluster answers: Ray itself would wait for minutes."""
+    """Refuse an invalid address, and one without a cluster: Ray itself would wait for minutes."""
     host, _, port = address.rpartition(":")
     if "://" in address or not host or not port.isdigit():
         raise UsageError(
@@ -157,7 +157,7 @@ def _answers(address: str) -> None:
 
 
 def _speaks(address: str) -> None:
-    """Wait until what listens there speaks as a cluster does.
+    """Wait until the server at that address speaks Ray's protocol.
 
     Raises:
         TimeoutError: If it does not.
@@ -185,14 +185,14 @@ def _first(error: BaseException) -> str:
 
 
 def hush() -> None:
-    """Have Ray's own loggers say errors only: what matters is said by us."""
+    """Set Ray's loggers to errors only: we report what matters."""
     for name in ("ray", "ray.data", "ray.serve"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 @contextmanager
 def _muted() -> Iterator[None]:
-    """What Ray's compiled parts say while they start is lost: they know no way to be told to be quiet."""
+    """Discard output of Ray's compiled parts during the start; they have no option for it."""
     sys.stderr.flush()
     before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -206,7 +206,7 @@ def _muted() -> Iterator[None]:
 
 @contextmanager
 def _environment(settings: Mapping[str, str]) -> Iterator[None]:
-    """These variables, which the processes of the cluster inherit; afterwards those of before."""
+    """Set environment variables for the processes of the cluster; restore them afterwards."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:

@@ -1,7 +1,7 @@
-"""Parquet tables and object stores, through pyarrow: what lies there, and the bytes of it.
+"""Parquet tables and object stores through pyarrow: listing, and reading of bytes.
 
-A place is a path of this machine or an address such as s3://bucket/folder. The network is used only because
-an address was named. Who may read it is settled by the usual variables and files of the store.
+A location is a local path or an address such as s3://bucket/folder. The network is used only if the user
+names an address. Credentials are read from the usual variables and files of the store.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OFFLINE = "SIGHTLINE_OFFLINE"
 
 @dataclass(frozen=True)
 class Found:
-    """An input: one picture, film, or row of a table.
+    """An input: one image, film, or row of a table.
 
     Attributes:
         id: Its name in the result.
@@ -54,7 +54,7 @@ def is_table(source: str) -> bool:
 
 
 def opened(place: str) -> tuple[Any, str]:
-    """File system of pyarrow, and the path in it.
+    """pyarrow file system, and the path in it.
 
     Raises:
         UsageError: If the address cannot be opened, or the network is forbidden.
@@ -85,7 +85,7 @@ def read(place: str) -> bytes:
 
 
 def listed(address: str) -> tuple[list[Found], Counter[str]]:
-    """Pictures below an address, sorted, and the others counted by their ending.
+    """Images below an address, sorted, and the others counted by their ending.
 
     Raises:
         UsageError: If there are none.
@@ -122,8 +122,8 @@ class Table:
 
     Attributes:
         inputs: One a row.
-        column: Column with the bytes of pictures ("image.bytes" within records); empty where it holds paths.
-        repeated: Rows without an id of their own that name a picture again, and are left out.
+        column: Column with the bytes of images ("image.bytes" within records); empty where it holds paths.
+        repeated: Rows without an id of their own that name an image again, and are left out.
     """
 
     inputs: list[Found]
@@ -134,7 +134,7 @@ class Table:
 def table(place: str) -> Table:
     """The inputs of a Parquet table, or of a folder of them: `id` is the column of that name, else the path.
 
-    Pictures are a column of bytes, or of records with a field `bytes`; else a column of paths, relative to
+    Images are a column of bytes, or of records with a field `bytes`; else a column of paths, relative to
     the table, or of addresses.
 
     Raises:
@@ -200,7 +200,7 @@ def _table(system: Any, place: str, path: str, files: Sequence[str]) -> Table:
 
 @dataclass(frozen=True)
 class _Names:
-    """Columns of a table: of ids, of paths, and of the bytes of pictures; empty where there is none."""
+    """Columns of a table: of ids, of paths, and of the bytes of images; empty where there is none."""
 
     id: str
     path: str
@@ -260,7 +260,8 @@ def _joined(folder: str, where: str) -> str:
 def pictures(
     at: str, group: int, column: str, rows: Sequence[int], at_once: int
 ) -> Iterator[list[tuple[int, bytes]]]:
-    """Bytes of some rows of a row group, up to `at_once` at a time; a row without any has none.
+    """Bytes of the images in some rows of a row group, up to `at_once` at a time; a row without an image has
+    none.
 
     Args:
         at: The table.

@@ -1,4 +1,4 @@
-"""Accuracy and speed of a run and of every file that was exported from it."""
+"""benchmark: accuracy and speed of a run and of every file that was exported from it."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ def benchmark(
     threads: Annotated[int, Range(1)] = 1,
     seconds: Annotated[float, Range(above=True)] = 3.0,
 ) -> Benchmarked:
-    """Accuracy and speed of a run and of every file exported from it, measured on the same files.
+    """Measure accuracy and speed of a run and of every file that was exported from it.
 
     Args:
         run: Run folder.
-        data: Where the run's data lie now (such as photos/); if left out, where they were, or beside the run.
-        batch_size: Images an answer.
-        threads: Threads of the processor.
-        seconds: How long each file is timed.
+        data: Current location of the run's data (such as photos/); by default as stored, or beside the run.
+        batch_size: Batch size.
+        threads: CPU threads.
+        seconds: Seconds of timing for each file.
     """
     from sightline.core.run import Run
     from sightline.exporters.benchmark import benchmark_run

@@ -1,4 +1,4 @@
-"""What is this data, and what is wrong with it."""
+"""check: what the data are, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def check(
     exif: Literal["apply", "ignore"] | None = None,
     data_dir: Path | None = None,
 ) -> Checked:
-    """Say what a folder, table or data set is, and what is wrong with it.
+    """Describe a folder, table or data set, and report what is wrong with it.
 
-    With a trained run its model is asked too: truths that it speaks against are probably wrong. It sees the
-    pictures of train and val, never those of the test part.
+    With a trained run, its model also looks for label issues. It is applied to the images of train and val,
+    never to those of the test part.
 
     Args:
         data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
-        task: What will be asked of the data; recognised if left out.
-        run: Run whose model is asked which truths are doubtful.
-        accept: Findings that are known and meant, by name.
-        out: Write the findings there too, as JSON.
-        format: How the data lie on disk; recognised if left out.
-        target: Column of a table that holds the truth; tags:space says what divides several labels.
-        pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
-        exif: Where boxes and masks were drawn: on images as EXIF turns them (apply), or as stored (ignore).
-        data_dir: Where named data sets lie or are put.
+        task: Task; recognized from the data by default.
+        run: Run whose model looks for label issues.
+        accept: Findings to accept, by name.
+        out: File for the findings, as JSON.
+        format: Data format; recognized by default.
+        target: Label column of a table; tags:space names the separator of several labels.
+        pixel_range: LOW,HIGH: values that become black and white, for gray images of more than 8 bits.
+        exif: Frame of boxes and masks: images rotated by EXIF (apply), or as stored (ignore).
+        data_dir: Folder of named data sets, for reading and downloading.
     """
     from sightline import storage
     from sightline.console import say

@@ -1,4 +1,4 @@
-"""Compare runs on the same test images."""
+"""compare: which run is better on the same test images."""
 
 from __future__ import annotations
 

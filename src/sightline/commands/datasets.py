@@ -1,4 +1,4 @@
-"""List the formats that are read and the data sets that can be named."""
+"""datasets: the formats that are read, and the data sets with a name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @command
 def list_datasets() -> list[Table]:
-    """List the formats that are read and the data sets that can be named."""
+    """List the data formats, and the data sets with a name."""
     from sightline.core.report import Table
     from sightline.data.formats import FORMATS
     from sightline.data.open import named

@@ -1,4 +1,4 @@
-"""The whole way on the embedded digits."""
+"""demo: all steps on the embedded digits."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @command
 def demo(*, out: Path | None = None, seed: Seed = 0) -> Run:
-    """Train on the embedded digits and write a report: the whole way in a minute.
+    """Run all steps on the embedded digits, in a minute: train, and write a report.
 
     Args:
-        out: Run folder to make; runs/digits-N if left out.
+        out: Run folder; by default runs/digits-N.
         seed: Seed of the run.
     """
     return train("digits", out=out, seed=seed, recipe=Recipe(epochs=20))

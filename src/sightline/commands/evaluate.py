@@ -1,4 +1,4 @@
-"""Score a run on its own data or on other data."""
+"""evaluate: score a run on its own data or on other data."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ def evaluate(
     target: str | None = None,
     data_dir: Path | None = None,
 ) -> Results:
-    """Score a run, on its own data or on other data; every number with its interval.
+    """Score a run on its own data or on other data; every score has its interval.
 
     Args:
         run: Run folder.
-        data: Other data to score on; the run's own if left out.
+        data: Data to score on; by default the run's own.
         split: Part of the data. Left out: test, or all of other data without splits. Data that are the run's
             own, wherever they lie, are split as the run split them.
         device: auto, cpu, cuda, cuda:N or mps.
-        out: Write the report there; in the run folder if left out.
-        format: How the other data lie on disk.
-        target: Column of a table that holds the truth.
-        data_dir: Where named data sets lie.
+        out: File for the report; by default in the run folder.
+        format: Format of the other data.
+        target: Label column of a table.
+        data_dir: Folder of named data sets.
     """
     from sightline.core.predictor import BATCH_SIZE
     from sightline.core.report import Results

@@ -1,4 +1,4 @@
-"""Export a run to a file that other programs run, and refuse it if it answers worse."""
+"""export: write a run to a file for other programs, and refuse the file if its score is worse."""
 
 from __future__ import annotations
 
@@ -27,23 +27,24 @@ def export(
     accept: Sequence[str] = (),
     licence: str = "",
 ) -> Exported:
-    """Write a file that other programs run. It answers the validation images, and is refused if it is worse.
+    """Write a file for other programs. It is validated on the validation images, and refused if its score is
+    worse.
 
     Args:
         run: Run folder.
         to: onnx, openvino, litert or torch.
-        out: The file; RUN/export/NAME if left out.
-        int8: Whole numbers of 8 bits inside, with ranges measured on training images.
-        dynamic: With int8: ranges are found anew for each answer, and no training images are read.
-        fp16: Numbers of 16 bits inside.
+        out: Output file; by default RUN/export/NAME.
+        int8: Quantize weights and activations to int8, with ranges measured on training images.
+        dynamic: With int8: dynamic quantization; ranges are computed for each input, without training images.
+        fp16: Store weights in float16.
         inside: all: normalising and reading the outputs lie in the file; none: the bare network;
             final: dropping overlapping boxes too; picture: scaling a picture of any size to the model's too,
             and its answers back.
-        data: Where the run's data lie now (such as photos/); if left out, where they were, or beside the run.
-        tolerance: Points that the score may fall by. Left out: 0.1, and 1 with int8.
+        data: Current location of the run's data (such as photos/); by default as stored, or beside the run.
+        tolerance: Allowed drop of the score in points; by default 0.1, and 1 with int8.
         accept: unchecked: where the run's data cannot be had, write a file all the same, which says in its
             card that it was not checked.
-        licence: Of the weights, written into the file (such as CC-BY-4.0).
+        licence: License of the weights, written into the file (such as CC-BY-4.0).
     """
     from sightline.core.run import Run
     from sightline.exporters.export_run import Wish, export_run, precision_of

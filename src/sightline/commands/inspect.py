@@ -1,4 +1,4 @@
-"""A network layer by layer."""
+"""inspect: a network layer by layer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def inspect(
 
     Args:
         model: Name of a model, or a run folder.
-        size: Input side in pixels; what the model is made for if left out.
+        size: Input side in pixels; by default that of the model.
         classes: Number of outputs.
         channels: Channels of the input: 3 or 1.
     """

@@ -1,4 +1,4 @@
-"""A predictor from a run folder or a model folder."""
+"""load: a predictor from a run folder or a model folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @command
 def load(path: Path | str, *, device: str = "auto") -> Predictor:
-    """A predictor from a run folder or a model folder. Loading runs no code from the file.
+    """Load a predictor from a run folder or a model folder. Loading runs no code from the file.
 
     Args:
         path: Run folder or model folder.

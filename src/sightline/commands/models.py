@@ -1,4 +1,4 @@
-"""List the networks that can be named."""
+"""models: the networks that can be named."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def list_models(pattern: str = "*", *, all: bool = False) -> Table:
     """List models by name.
 
     Args:
-        pattern: Only names like this ("resnet*").
-        all: Also the more than a thousand of timm.
+        pattern: Pattern of names ("resnet*").
+        all: List the more than one thousand models of timm too.
     """
     from fnmatch import fnmatchcase
 

@@ -1,4 +1,4 @@
-"""Predict for pictures, folders, globs, videos and cameras; write tables, labels or annotated pictures."""
+"""predict: predict on images, folders, globs, videos and cameras; write tables, labels or drawn images."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def predict(
     prompt: str | None = None,
     ray: str | None = None,
 ) -> Predicted:
-    """Predict for pictures, folders, globs, videos or a webcam; bad files are reported, the rest goes on.
+    """Predict on images, folders, globs, videos or a webcam; bad files are reported, the others are
+    predicted.
 
     Args:
         run: Run folder or model folder; or sam:FOLDER (or its name on the hub), with `prompt`.
@@ -45,14 +46,14 @@ def predict(
             csv, jsonl, coco, yolo, masks; or a format of `sightline datasets` that is written, which copies
             the pictures too (cvat, label-studio, voc, ...).
         device: auto, cpu, cuda, cuda:N or mps.
-        batch_size: Images at a time; of a webcam or stream it is one.
-        top: How many of the likeliest classes to write; all if left out.
+        batch_size: Batch size; 1 for a webcam or stream.
+        top: Number of most probable classes to write; by default all.
         min_score: Leave out objects with a lower score; 0 keeps all. Left out: the thresholds chosen
             for each class on the validation images; none in COCO, which is to measure with.
-        classes: Only objects of this class (such as car); several by giving it again.
-        crops: Write each object as a picture of its own into this folder, by class.
-        stream: Open http addresses too, as video streams. Pictures are never fetched from the network.
-        prompt: What to cut out, where `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50").
+        classes: Only objects of this class (such as car); repeat for several.
+        crops: Folder for crops: each object as an image of its own, by class.
+        stream: Allow http addresses, as video streams. Images are never downloaded.
+        prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50").
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
             Parquet table or an object store (s3://, gs://). Needs the extra 'ray'.

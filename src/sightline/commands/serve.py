@@ -1,4 +1,4 @@
-"""Serve exported models over HTTP; closed to all but this machine unless a token is set."""
+"""serve: exported models over HTTP; only this machine can connect unless a token is set."""
 
 from __future__ import annotations
 
@@ -34,25 +34,24 @@ def serve(
     timeout: str = TIMEOUT,
     queue: Count = Limits.queue,
 ) -> None:
-    """Serve exported models over HTTP until stopped; only this machine may ask unless a token is set.
+    """Serve exported models over HTTP until stopped; only this machine can connect unless a token is set.
 
     Args:
         model: Run folder with an exported model, or an exported file; several, also as NAME=FILE.
-        host: Address to listen at. Any but this machine's own needs a token, in SIGHTLINE_TOKEN or a file.
-        port: Port to listen at; 0 takes a free one.
-        token_file: File with the token that requests must say (as Authorization: Bearer TOKEN).
-        allow_origin: Origin whose pages may ask from a browser (such as https://shop.example); several
-            likewise.
+        host: Address to listen on. Other addresses than loopback need a token, in SIGHTLINE_TOKEN or a file.
+        port: Port to listen on; 0 selects a free one.
+        token_file: File with the token of requests (Authorization: Bearer TOKEN).
+        allow_origin: Allowed browser origin (CORS), such as https://shop.example; repeat for several.
         ray: Serve through Ray Serve: local, auto, or HOST:PORT of a cluster's head; `workers` are then its
             replicas. Needs the extra 'ray'.
-        batch: Pictures predicted at a time.
-        wait: How long a picture waits for others to fill its batch.
-        workers: Processes of each model.
-        threads: Threads of each process; 0 divides the cores among all.
-        max_body: Largest request.
-        max_images: Most pictures in a request.
-        timeout: Time to receive a request; again as long to wait, and again to be predicted.
-        queue: Pictures that may wait for each model; more are refused at once.
+        batch: Maximum batch size.
+        wait: Maximum time that an image waits for its batch to fill.
+        workers: Worker processes of each model.
+        threads: Threads of each process; 0 divides the cores among all processes.
+        max_body: Maximum size of a request body.
+        max_images: Maximum number of images in a request.
+        timeout: Timeout to receive a request, to wait in the queue, and to predict, each.
+        queue: Queue size of each model; further images are refused.
     """
     from sightline.cluster.start import library
     from sightline.config import build

@@ -1,4 +1,4 @@
-"""List tasks, or the settings of one."""
+"""tasks: list the tasks, or the options of one."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 @command
 def list_tasks(name: str | None = None) -> Table:
-    """List tasks, or the settings of one.
+    """List the tasks, or the options of one.
 
     Args:
-        name: A task whose own settings to list.
+        name: Task whose options to list.
     """
     from sightline.config import listed
     from sightline.core.report import Table

@@ -1,4 +1,4 @@
-"""Train: the plan of a new run, or a run that goes on."""
+"""train: a new run, or a resumed one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _resume(given: Mapping[str, Any]) -> Run:
 
 @command_of(TrainArguments, resume=_resume)
 def train(arguments: TrainArguments) -> Run:
-    """Check the data, train a model, compare it with simple ones, and open the test set once."""
+    """Check the data, train a model, compare it with baselines, and use the test set once."""
     from sightline.training import launch
 
     return launch.start_run(arguments)

@@ -1,4 +1,4 @@
-"""Search for better settings on the validation part. The test part stays closed."""
+"""tune: search for better settings on the validation part. The test part is not used."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _resume(given: Mapping[str, Any]) -> Searched:
 
 @command_of(TuneArguments, resume=_resume)
 def tune(arguments: TuneArguments) -> Searched:
-    """Search for better settings on the validation split; the test set stays closed."""
+    """Search for better settings on the validation part; the test part is not used."""
     from sightline.training import tuning
 
     return tuning.start(arguments)

@@ -1,4 +1,4 @@
-"""List the published weights that are here, and those that can be fetched."""
+"""weights: the published weights that are installed, and those that can be downloaded."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ ALL = "`--all` adds all that timm knows."
 
 @command
 def list_weights(pattern: str = "*", *, all: bool = False) -> Table:
-    """List published weights: what is installed, what lies in a cache, what can be fetched. Fetches nothing.
+    """List published weights: installed, cached, or available for download. Downloads nothing.
 
     Args:
-        pattern: Only models like this ("resnet*").
-        all: Also everything else that timm knows.
+        pattern: Pattern of names ("resnet*").
+        all: List all weights that timm knows too.
     """
     from sightline.core.report import Table
     from sightline.models.weights import sources

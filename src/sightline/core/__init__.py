@@ -1,0 +1,1 @@
+"""Core contracts: data set, batch, targets, task, model, metric, predictor, run."""

@@ -1,4 +1,4 @@
-"""Cards: what can be known of a plug-in without building it. Standard library only."""
+"""Cards: metadata of plug-ins, available without building them. Standard library only."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class TaskCard:
-    """What a task asks for.
+    """Metadata of a task.
 
     Attributes:
         name: The task's name, which is its folder's name.
@@ -42,7 +42,7 @@ class TaskCard:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Where a model comes from and how it likes to be trained.
+    """Metadata of a method or network: source, paper, and recommended training settings.
 
     Attributes:
         name: The name a user writes.
@@ -75,7 +75,7 @@ class ModelCard:
 
 @dataclass(frozen=True)
 class FormatCard:
-    """What a data format looks like on disk.
+    """Metadata of a data format.
 
     Attributes:
         name: The name a user writes after --format.
@@ -94,7 +94,7 @@ class FormatCard:
 
 @dataclass(frozen=True)
 class MetricCard:
-    """What a metric says.
+    """Metadata of a metric.
 
     Attributes:
         name: The name in results and tables.
@@ -123,7 +123,7 @@ class MetricCard:
 
 @dataclass(frozen=True)
 class CheckCard:
-    """What a data check looks for.
+    """Metadata of a data check.
 
     Attributes:
         name: File name of the check.

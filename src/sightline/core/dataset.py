@@ -1,4 +1,4 @@
-"""Dataset: items on disk or in memory, their truths, classes, splits and groups."""
+"""Dataset: items on disk or in memory, with targets, classes, splits and groups."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ SPLITS = ("train", "val", "test")
 
 
 class Pixels(Protocol):
-    """Where the pictures come from: files that are decoded, or an array in memory."""
+    """Source of images: files that are decoded, or an array in memory."""
 
     def __len__(self) -> int: ...
 
     def read(self, i: int) -> np.ndarray:
-        """Picture i, (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
+        """Image i, (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
         ...
 
     def subset(self, indices: np.ndarray) -> Pixels:
-        """The same source, other order or fewer pictures."""
+        """The same source with some of the images, in another order or fewer."""
         ...
 
     def digest(self, i: int) -> str:
-        """Digest of the stored bytes of picture i."""
+        """Digest of the stored bytes of image i."""
         ...
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The class table: index (what the network counts in), id (what the annotations say), name.
+    """The class table: index (in the network), id (in the annotations), name.
 
     Attributes:
         names: Name of each class, in index order.
@@ -63,7 +63,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Everything known of a set of pictures. Reading never changes or drops a user's file.
+    """A set of images with targets, classes, splits and groups. Reading never changes or drops a user's file.
 
     Attributes:
         name: Short name, used for run folders.
@@ -144,11 +144,11 @@ class Dataset:
         return np.flatnonzero(self.splits == split)
 
     def with_splits(self, splits: np.ndarray) -> Dataset:
-        """The same items, split otherwise."""
+        """The same items with other splits."""
         return replace(self, splits=splits)
 
     def fingerprint(self) -> str:
-        """Digest of names, truths, classes and stored bytes: equal data, equal fingerprint.
+        """Digest of names, targets, classes and stored bytes: equal data, equal fingerprint.
 
         The order of items and the split do not matter.
         """

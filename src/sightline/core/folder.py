@@ -1,4 +1,4 @@
-"""Plug-ins found by listing a folder: tasks, models, kinds of targets, formats, metrics, checks."""
+"""Plug-in registry by folder listing: tasks, models, kinds of targets, formats, metrics, checks."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Folder:
         return _one_of(module, self.table, key) if self.table and hasattr(module, self.table) else module
 
     def _modules(self) -> dict[str, str]:
-        """The module that each plug-in lies in, by its name."""
+        """Module of each plug-in, by its name."""
         modules: dict[str, str] = {}
         for folder in importlib.import_module(self.package).__path__:
             for info in pkgutil.iter_modules([folder]):
@@ -70,7 +70,7 @@ class Folder:
 
 @cache
 def _keys(file: Path, changed: int, table: str) -> tuple[str, ...]:
-    """The keys of a module's dictionary of that name, from its source; none where it has no such dictionary.
+    """Keys of the dictionary with this name in a module, read from its source; empty if there is none.
 
     Raises:
         TypeError: If it is no dictionary with names written out, so that it cannot be read without an import.
@@ -93,7 +93,7 @@ def _keys(file: Path, changed: int, table: str) -> tuple[str, ...]:
 
 @cache
 def _one_of(module: ModuleType, table: str, name: str) -> ModuleType:
-    """A copy of a module in which one of its plug-ins is the only one."""
+    """A copy of a module with only one of its plug-ins."""
     chosen, entry = ModuleType(module.__name__, module.__doc__), getattr(module, table)[name]
     vars(chosen).update(vars(module), **{table.removesuffix("S"): entry})
     if hasattr(entry, "card"):

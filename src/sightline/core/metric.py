@@ -1,7 +1,7 @@
-"""Metric: per-image statistics that add up, and a value computed from them.
+"""Metric: additive statistics of each image, and a value computed from them.
 
-Because every metric keeps one row of statistics an image, batches and processes merge in any
-order, and an interval is the same value over re-weighted rows.
+Every metric keeps one row of statistics for each image. So batches and processes merge in any
+order, and an interval is computed from the same rows with other weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _T = TypeVar("_T")
 
 
 class Evaluation:
-    """A prediction beside its truth, with what was computed from both, so that metrics share it.
+    """Predictions and targets with shared intermediate results, so that metrics compute them once.
 
     Args:
         prediction: Of N images.
@@ -39,7 +39,7 @@ class Evaluation:
         self._results: dict[Hashable, Any] = {}
 
     def once(self, name: Hashable, compute: Callable[[], _T]) -> _T:
-        """What `compute` gives; it is called the first time that this name is asked for."""
+        """Cached result of `compute`, which is called once for each name."""
         if name not in self._results:
             self._results[name] = compute()
             self.computed[name] += 1
@@ -48,7 +48,7 @@ class Evaluation:
 
 
 class Metric(ABC):
-    """One number about predictions.
+    """Base class of metrics: one number about predictions.
 
     Attributes:
         card: What it says.
@@ -62,12 +62,13 @@ class Metric(ABC):
 
     @abstractmethod
     def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """Sufficient statistics of a batch, one row an image. Of an unpaired metric: features, some with a
-        row for each prediction, others with one for each target."""
+        """Sufficient statistics of a batch, one row for each image. An unpaired metric has features: some
+        with a row for each prediction, others with a row for each target.
+        """
 
     def per_unit(self, prediction: Any, truth: Any, groups: np.ndarray | None) -> Stats:
-        """Statistics where the card's unit is not the image: rows of any number; `UNIT` may name their units.
-        Left as it is, those of each image, in whose group it is.
+        """Statistics if the card's unit is not the image: any number of rows; `UNIT` can name their units. By
+        default, those of each image, with its group as the unit.
 
         Args:
             prediction: Of whole units, in the order of the data.
@@ -78,7 +79,9 @@ class Metric(ABC):
         return stats if groups is None else {**stats, UNIT: np.asarray(groups)}
 
     def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """The same of a batch whose work is shared with other metrics; overridden by those that share any."""
+        """Statistics of a batch with intermediate results that other metrics share; override to share
+        some.
+        """
         return self.per_image(evaluation.prediction, evaluation.truth)
 
     @abstractmethod
@@ -94,12 +97,14 @@ class Metric(ABC):
         """
 
     def limit(self, truth: Any) -> str:
-        """What keeps a perfect answer from the best value on these items, in words; "" where nothing does."""
+        """Reason why a perfect prediction cannot reach the best value on these items, in words; "" if it
+        can.
+        """
         del truth
         return ""
 
     def statistics(self, evaluation: Evaluation) -> Stats:
-        """Those of each image, or of whole units where the card says that these are not images."""
+        """Statistics of each image, or of each unit if the card says so."""
         if self.card.unit == "image":
             return self.from_evaluation(evaluation)
         return self.per_unit(evaluation.prediction, evaluation.truth, evaluation.groups)
@@ -109,11 +114,11 @@ class Metric(ABC):
         self.add(Evaluation(prediction, truth, groups))
 
     def add(self, evaluation: Evaluation) -> None:
-        """Add a batch whose work is shared with other metrics."""
+        """Add a batch with shared intermediate results."""
         self._parts.append(self.statistics(evaluation))
 
     def merge(self, other: Metric) -> None:
-        """Add all that another one has seen."""
+        """Add all statistics of another object."""
         self._parts.extend(other._parts)
 
     @property
@@ -130,7 +135,7 @@ class Metric(ABC):
 
 
 class MetricCollection(Mapping[str, Metric]):
-    """Metrics by name, which share the work on each batch: however many there are, objects are matched once.
+    """Metrics by name that share intermediate results: objects are matched once for all of them.
 
     Args:
         metrics: Fresh metrics by name.
@@ -151,7 +156,7 @@ class MetricCollection(Mapping[str, Metric]):
         self.computed += evaluation.computed
 
     def compute(self) -> dict[str, float]:
-        """The value of each over all that was added."""
+        """Value of each metric over all batches."""
         return {name: metric.compute() for name, metric in self.items()}
 
     def __getitem__(self, name: str) -> Metric:

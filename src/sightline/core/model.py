@@ -1,4 +1,4 @@
-"""Model: how a task is answered."""
+"""Model: the base class of all networks that solve a task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.errors import UsageError
 
 @dataclass(frozen=True)
 class OptimizerGroup:
-    """Parameters of a model that are optimized alike.
+    """Parameters of a model with common optimizer settings.
 
     Attributes:
         parameters: What is trained; those without a gradient of their own are left alone.
@@ -37,7 +37,7 @@ class OptimizerGroup:
 
 
 class Model(nn.Module, ABC):
-    """A network with its loss and the way to read its outputs.
+    """Base class of models: a network with its loss and its postprocessing.
 
     Args:
         settings: All that is needed to build it and to read its outputs, JSON-able. At least
@@ -56,13 +56,13 @@ class Model(nn.Module, ABC):
             self.register_buffer(name, values, persistent=False)
 
     def set_pixels(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        """Normalise pictures otherwise: as loaded weights were trained with."""
+        """Set mean and standard deviation of the input normalization, as loaded weights need them."""
         self.settings["mean"], self.settings["std"] = list(mean), list(std)
         self.mean.copy_(torch.tensor(mean).reshape_as(self.mean))
         self.std.copy_(torch.tensor(std).reshape_as(self.std))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """(B, C, H, W) uint8, or float in [0, 1], to zero mean and unit deviation."""
+        """Normalize (B, C, H, W) uint8, or float in [0, 1], to zero mean and unit standard deviation."""
         full, width = 255 if images.dtype == torch.uint8 else 1, images.shape[3]
         shift, scale = -self.mean / self.std, 1 / (full * self.std)
         if torch.compiler.is_exporting():  # what follows is for PyTorch; other runtimes take longer for it
@@ -81,7 +81,8 @@ class Model(nn.Module, ABC):
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The arithmetic half of `decode`, which exported files do themselves. One form for each prediction.
+        """Postprocessing with tensors only, which exported files contain. It has one form for each prediction
+        type.
 
         Returns:
             label: "scores" (B, K) in [0, 1]. number: "value" (B, M). masks: "classes" (B, H, W) uint8.
@@ -95,11 +96,11 @@ class Model(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """The other half: predictions from `answer`. Needs no weights."""
+        """Predictions from the result of `answer`. Needs no weights."""
 
     @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """Predictions from outputs."""
+        """Predictions from outputs: `answer`, then `read`."""
         return cls.read(cls.answer(outputs, settings), settings)
 
     def loss(
@@ -121,8 +122,8 @@ class Model(nn.Module, ABC):
         return {}
 
     def fit(self, batches: Iterable[Batch], seed: int) -> str:
-        """Learn from all training images at once, where the card says `trainer="fit"`; what was learnt goes
-        into buffers, which are kept in the run.
+        """Fit the model to all training images at once, if the card says `trainer="fit"`. The result is
+        stored in buffers, which are saved with the run.
 
         Args:
             batches: All training images once, as they are, in the order of the data.
@@ -134,13 +135,14 @@ class Model(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} has trainer 'fit' and no method fit")
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Named scalars: how far outputs are from a teacher's; left as it is, the mean squares of each.
-        Raises RuntimeError where their shapes cannot be compared, UsageError where none can."""
+        """Distillation losses: named distances of outputs from a teacher's; by default the mean squared
+        errors. Raises RuntimeError if their shapes cannot be compared, UsageError if no outputs can.
+        """
         learnt = [name for name in outputs if outputs[name].requires_grad]
         return {name: (outputs[name] - goal[name].view_as(outputs[name])).square().mean() for name in learnt}
 
     def fit_head(self, features: Tensor, target: Any, val_features: Tensor, val_target: Any) -> str:
-        """Make the backbone's head the best linear one on features; what was fitted, in words.
+        """Fit the backbone's head as a linear model on features; returns a description in words.
 
         Args:
             features: (N, D) of training images, as the backbone gives them.
@@ -154,12 +156,12 @@ class Model(nn.Module, ABC):
         raise UsageError(f"Model '{self.card.name}' has no head for --probe. Use --no-probe.")
 
     def optimizer_groups(self) -> Mapping[str, OptimizerGroup]:
-        """Trainable parameters by group; left as it is, one group of all."""
+        """Trainable parameters by group; by default one group of all."""
         return {"all": OptimizerGroup([p for p in self.parameters() if p.requires_grad])}
 
     def on_step_end(self, step: int, progress: float) -> None:
-        """After each step of the optimizers: moving averages of weights, codebooks. What is kept from step to
-        step lies in buffers, or in parameters without gradients, so that a run can be resumed.
+        """Hook after each optimizer step, for example for moving averages of weights or codebooks. State
+        between steps must be in buffers, or in parameters without gradients, so that a run can be resumed.
 
         Args:
             step: Number of the step, from 1.
@@ -167,5 +169,5 @@ class Model(nn.Module, ABC):
         """
 
     def backbone(self) -> nn.Module | None:
-        """The part that weights are loaded into and that `--freeze` holds still, or None."""
+        """The part into which weights are loaded and that `--freeze` freezes, or None."""
         return None

@@ -12,10 +12,10 @@ BATCH_SIZE = 64
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one picture: a prediction, or the reason why there is none.
+    """Result of one image: a prediction, or the reason for its absence.
 
     Attributes:
-        id: Path or number of the picture; "film.mp4#000123" for a frame, counted from 0.
+        id: Path or number of the image; "film.mp4#000123" for a frame, counted from 0.
         prediction: Target object of one image, or None.
         row: The same as a flat dict, for CSV and JSON lines.
         error: Why there is no prediction, or "".
@@ -28,7 +28,7 @@ class Outcome:
 
 
 class Predictor(Protocol):
-    """Alike for a run, an exported file and a served address."""
+    """Interface of predictors: a run, an exported file or a served address."""
 
     settings: dict[str, Any]
 
@@ -40,18 +40,18 @@ class Predictor(Protocol):
         stream: bool = False,
         min_score: float | None = None,
     ) -> Iterator[Outcome]:
-        """Predictions, in order, as they come; a file that cannot be read is an outcome with an error.
+        """Yield predictions in order; a file that cannot be read gives an outcome with an error.
 
-        Every frame of a video, webcam or stream is a picture. A few are decoded ahead and no more, so that
+        Every frame of a video, webcam or stream is an image. A few are decoded ahead and no more, so that
         memory does not grow with its length. What is live loses its oldest frames where the model is slower.
 
         Args:
-            source: A file (picture or video), folder or glob; the number of a webcam (0); the address of a
+            source: A file (image or video), folder or glob; the number of a webcam (0); the address of a
                 stream (rtsp://, tcp://; http:// with `stream`); several of these; or
-                pictures in memory: arrays (H, W), (H, W, C) or (N, H, W, C) in RGB, uint8 or uint16, tensors
-                (C, H, W) uint8, pictures of Pillow, bytes of picture files.
-            batch_size: Pictures or frames at a time, at most; those of a live source come one by one.
-            stream: Take an http address for a video stream; else it is refused, as no picture is fetched.
+                images in memory: arrays (H, W), (H, W, C) or (N, H, W, C) in RGB, uint8 or uint16, tensors
+                (C, H, W) uint8, images of Pillow, bytes of image files.
+            batch_size: Images or frames at a time, at most; those of a live source come one by one.
+            stream: Take an http address for a video stream; else it is refused, as no image is fetched.
             min_score: Lowest score of an object; 0 for all. None: the thresholds that were chosen for each
                 class on the validation images.
 

@@ -1,6 +1,6 @@
-"""What commands hand back: scores, findings, and pictures described as data.
+"""Results of commands: scores, findings, and figures described as data.
 
-The report draws each kind of exhibit once; tasks say which ones they want and never draw.
+The report draws each kind of report item. Tasks choose items and never draw.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True)
 class Score:
-    """A number with what it is worth.
+    """A value with its confidence interval and the number of images.
 
     Attributes:
         value: The estimate.
@@ -44,7 +44,7 @@ class Score:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something a check has found.
+    """A problem that a check has found.
 
     Attributes:
         name: What --accept takes ("duplicates-across-splits").
@@ -75,7 +75,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Matrix:
-    """Counts of truth (rows) against prediction (columns)."""
+    """Confusion matrix: counts of targets (rows) against predictions (columns)."""
 
     title: str
     labels: Sequence[str]
@@ -123,9 +123,9 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures of items of the data, by id, each with a caption.
+    """Images of items of the data, by id, each with a caption.
 
-    `truth` and `prediction` are targets of these items; those that lie in the picture are drawn into
+    `truth` and `prediction` are targets of these items; those that lie in the image are drawn into
     it, side by side where both are there. `names` are the names of the classes.
     """
 
@@ -140,7 +140,7 @@ class Gallery:
 
 @dataclass(frozen=True)
 class Pictures:
-    """Pictures that are in no data set (filters, activations): arrays (H, W, 3) uint8."""
+    """Images that are in no data set (filters, activations): arrays (H, W, 3) uint8."""
 
     title: str
     images: Sequence[Any]
@@ -151,7 +151,7 @@ class Pictures:
 
 @dataclass(frozen=True)
 class Intervals:
-    """Scores side by side, each as a point with its 95 % interval: the network and its baselines."""
+    """Scores as points with their 95 % intervals: the network and its baselines."""
 
     title: str
     x: str
@@ -165,7 +165,7 @@ Exhibit = Table | Matrix | Lines | Bars | Scatter | Gallery | Pictures | Interva
 
 @dataclass
 class Results:
-    """What an evaluation found; `results.json` holds exactly this.
+    """Results of an evaluation; `results.json` has exactly this content.
 
     Attributes:
         task: Name of the task.

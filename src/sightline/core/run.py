@@ -1,4 +1,4 @@
-"""Run: one folder on disk, which is the database.
+"""Run: one folder on disk, which is the database of a training.
 
 run.json          what was asked, what it was resolved to, the data, the machine, the state
 events.jsonl      one line per epoch, append-only
@@ -52,7 +52,7 @@ class Run:
 
     @classmethod
     def create(cls, path: Path, record: RunRecord, *, overwrite: bool = False) -> Run:
-        """Make the folder.
+        """Create the folder.
 
         Raises:
             UsageError: If it exists and `overwrite` is false.
@@ -110,7 +110,7 @@ class Run:
         storage.write_json(self.path / "run.json", self.record.to_json())
 
     def lock(self) -> None:
-        """Claim the folder for this process.
+        """Lock the folder for this process.
 
         Raises:
             UsageError: If another living process works in it.
@@ -120,7 +120,7 @@ class Run:
         storage.write_text(self.path / ".lock", f"{os.getpid()} {psutil.Process().create_time()}")
 
     def unlock(self) -> None:
-        """Give the folder free."""
+        """Unlock the folder."""
         (self.path / ".lock").unlink(missing_ok=True)
 
     def log(self, **values: Any) -> None:
@@ -135,7 +135,7 @@ class Run:
             ) from error
 
     def events(self) -> Iterator[dict[str, Any]]:
-        """All lines of events.jsonl; a last line cut short by a kill is left out."""
+        """All lines of events.jsonl; a last line that a kill has truncated is left out."""
         try:
             lines = (self.path / "events.jsonl").read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
@@ -147,7 +147,7 @@ class Run:
                 continue
 
     def keep_events(self, epochs: int) -> None:
-        """Forget events of epochs that a resumed run will train again."""
+        """Remove events of epochs that a resumed run will train again."""
         events = [e for e in self.events() if e.get("epoch", 0) <= epochs]
         storage.write_text(self.path / "events.jsonl", "".join(json.dumps(e) + "\n" for e in events))
 
@@ -167,14 +167,14 @@ class Run:
             shutil.rmtree(left_over, ignore_errors=True)
 
     def checkpoint(self, kind: str) -> tuple[dict[str, dict[str, Tensor]], Any] | None:
-        """Tensors and state of the newest whole checkpoint of a kind ("last", "best"), or None."""
+        """Tensors and state of the newest complete checkpoint of a kind ("last", "best"), or None."""
         for folder in sorted((self.path / "checkpoints").glob(f"{kind}-*"), reverse=True):
             if storage.valid(folder):
                 return storage.load(folder)
         return None
 
     def save_model(self, tensors: Mapping[str, Tensor], settings: Mapping[str, Any]) -> None:
-        """Write model/: the weights and all that is needed to use them."""
+        """Write model/: the weights and everything that is needed to use them."""
         folder = self.path / "model"
         folder.mkdir(exist_ok=True)
         storage.write_tensors(folder / "model.safetensors", tensors)
@@ -214,7 +214,7 @@ class Run:
         return [r["id"] for r in rows], prediction, truth
 
     def groups(self, split: str = "test") -> dict[str, str] | None:
-        """Id to group of the images of a split that was evaluated, or None where no group is known."""
+        """Map from id to group for the images of a split, or None if no group is known."""
         with (self.path / "predictions" / f"{split}.jsonl").open(encoding="utf-8") as stream:
             groups: dict[str, str] | None = json.loads(stream.readline()).get("groups")
         return groups
@@ -240,22 +240,22 @@ class Run:
         return Results.from_json(json.loads(file.read_text(encoding="utf-8")))
 
     def to_json(self) -> dict[str, Any]:
-        """Where it is, what it was, and what came of it."""
+        """Location, settings and results of the run."""
         done = (self.path / "results.json").is_file()
         results = self.results.to_json() if done else None
         return {"run": str(self.path), "state": self.record.status, "results": results}
 
     def exhibits(self) -> list[Exhibit]:
-        """The score board, for the terminal."""
+        """The score table, for the terminal."""
         return [scoreboard(self.results)]
 
     def summary(self) -> str:
-        """Verdicts and where to look."""
+        """Conclusions, and the location of report and model."""
         return "\n".join([*self.results.verdicts, "", f"Report: {self.path / 'report.html'}"])
 
 
 def _owner(path: Path) -> int:
-    """Number of another living process that has locked a run folder, or 0."""
+    """Process id of another living process that has locked a run folder, or 0."""
     try:
         number, started = (path / ".lock").read_text(encoding="utf-8").split()
         # The system may have given the number of a dead process to another one.
@@ -266,7 +266,7 @@ def _owner(path: Path) -> int:
 
 
 def _broken_off(path: Path) -> bool:
-    """Whether a folder holds nothing but what a run leaves that broke off at its first file."""
+    """Whether a folder contains only what a run leaves that failed at its first file."""
     names = [p.name for p in path.iterdir()] if path.is_dir() else ["a file"]
     return all(name == ".lock" or (name.startswith(".run.json.") and name.endswith(".tmp")) for name in names)
 

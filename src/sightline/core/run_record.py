@@ -1,4 +1,4 @@
-"""What run.json says: how a run was started, what that was resolved to, on which data, and how it went."""
+"""Run record, the content of run.json: arguments, resolved settings, data, state."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class RunRecord:
         return {"settings": self.settings.to_json(), "info": self.info, "task_options": self.task_options}
 
     def to_json(self) -> dict[str, Any]:
-        """The content of run.json; what is None is left out."""
+        """The content of run.json; None values are left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("data", "extra")}
         values["data"] = {f.name: getattr(self.data, f.name) for f in fields(self.data)}
         values["settings"] = self.settings.to_json()

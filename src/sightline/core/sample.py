@@ -1,4 +1,4 @@
-"""Sample and Batch: what flows from the disk to the model."""
+"""Sample and Batch: the data that flow from the disk to the model."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.core.targets.base import Targets
 
 @dataclass(frozen=True)
 class Sample:
-    """One picture with its truth.
+    """One image with its target.
 
     Attributes:
         image: (C, H, W) uint8, RGB or grey, C is 3 or 1.
@@ -29,15 +29,15 @@ class Sample:
 
 @dataclass(frozen=True)
 class Batch:
-    """B pictures with their truths.
+    """B images with their targets.
 
     Attributes:
         images: (B, C, H, W), uint8 in [0, 255] or float in [0, 1].
-        targets: Truth of B images.
+        targets: Targets of B images, in pixels of `images`.
         ids: Their names.
-        places: (B, 2, 3) affine matrices from the pixels of the stored pictures to those of
-            `images`, or None: as stored.
-        sizes: (B, 2) height and width of the stored pictures, or None: those of `images`.
+        places: (B, 2, 3) affine matrices from pixels of the stored images to pixels of `images`, or None:
+            as stored.
+        sizes: (B, 2) height and width of the stored images, or None: those of `images`.
     """
 
     images: Tensor
@@ -55,18 +55,18 @@ class Batch:
         return replace(self, images=self.images.to(device, non_blocking=True), targets=targets)
 
     def back(self, prediction: Any) -> Any:
-        """A prediction for `images`, in the pixels of the stored pictures."""
+        """Map a prediction from pixels of `images` to pixels of the stored images."""
         if self.places is None or self.sizes is None:
             return prediction
         return prediction.moved(inverse(self.places), self.sizes)
 
 
 def told(targets: Targets) -> list[Any]:
-    """One JSON-able entry an image, the same for the same truth on every machine."""
+    """Canonical JSON: one entry for each image, the same for equal targets on every machine."""
     return targets.digests()
 
 
 def inverse(places: Tensor) -> Tensor:
-    """(B, 2, 3) affine matrices that undo others."""
+    """Invert affine matrices (B, 2, 3)."""
     turned = torch.linalg.inv(places[:, :, :2])
     return torch.cat([turned, -turned @ places[:, :, 2:]], 2)

@@ -1,4 +1,4 @@
-"""Task: what is asked of a picture."""
+"""Task: the base class of tasks, which says metrics, baselines and report items."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 
 @dataclass(frozen=True)
 class DataInfo:
-    """What a task and a model must know of the data before they are built. JSON-able.
+    """Facts about the data that a task and a model need before they are built. JSON-able.
 
     Attributes:
         classes: Class table, or None.
@@ -54,7 +54,7 @@ class DataInfo:
 
 @dataclass(frozen=True)
 class Baseline:
-    """A cheap way to answer, to stand beside the network.
+    """A simple method that is compared with the network.
 
     Attributes:
         name: As the table prints it.
@@ -91,7 +91,7 @@ class Baseline:
 
 
 class Task(ABC):
-    """What is asked. One per folder in `tasks/`; names no command.
+    """Base class of tasks, one for each folder in `tasks/`; independent of commands.
 
     Args:
         info: What is known of the data.
@@ -109,14 +109,14 @@ class Task(ABC):
     @staticmethod
     @abstractmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """A tiny synthetic data set that a working model can learn by heart."""
+        """A tiny synthetic data set that a working model can overfit."""
 
     @abstractmethod
     def metrics(self) -> Mapping[str, Metric]:
         """Fresh metrics by name, the main one first."""
 
     def baselines(self) -> list[Baseline]:
-        """Cheap answers that stand beside the network, if any; the first one does not look at pixels."""
+        """Baselines, if any; the first one does not use pixels."""
         return []
 
     @staticmethod
@@ -127,7 +127,7 @@ class Task(ABC):
         return dataset
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """What changes training batches, or None.
+        """Augmentation of training batches, or None.
 
         Args:
             strength: none, light, standard or strong.
@@ -138,22 +138,23 @@ class Task(ABC):
         return standard
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """Settings for `Model.decode` fitted on validation predictions; empty where none. Under "calibration"
-        may be a sentence on what was fitted, which is said."""
+        """Fit settings for `Model.decode` on validation predictions; empty if there are none. The entry
+        "calibration" may be a sentence that describes the fit; it is printed.
+        """
         del prediction, truth
         return {}
 
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """What the report shows of the predictions on one split; `settings` are those of the model."""
+        """Report items for the predictions on one split; `settings` are those of the model."""
         del prediction, truth, ids, settings
         return []
 
     def doubts(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
-        """Truths that a trained model speaks against; hints, of which none stops training.
+        """Label issues: targets that a trained model contradicts. They are hints and never stop training.
 
         Args:
             prediction: What the model says of some items.
@@ -166,13 +167,13 @@ class Task(ABC):
 
     @abstractmethod
     def captions(self, targets: Any) -> list[str]:
-        """What each target says, in a few words."""
+        """Short description of each target."""
 
     @abstractmethod
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
-        """One flat row an image, for CSV and tables."""
+        """One flat row for each image, for CSV and tables."""
 
     @staticmethod
     def strata(targets: Targets) -> np.ndarray | None:
-        """(N,) int: what a random split keeps in proportion, or None; as the kind of target has it."""
+        """(N,) int labels for a stratified split, or None; the kind of target decides."""
         return targets.stratify_labels()

@@ -1,0 +1,1 @@
+"""Data: formats, reading, checks, splits, loading and augmentation."""

@@ -1,4 +1,4 @@
-"""Scan a data set, run all checks on what was measured, and stop where they found errors."""
+"""Data check: scan a data set, run all checks on the measurements, and stop on errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORDER = ("error", "warning", "info")
 
 
 def run_checks(dataset: Dataset, measured: Scan) -> list[Finding]:
-    """What all checks find, and what reading the data had already found; the worst first.
+    """Findings of all checks and of reading the data, the most severe first.
 
     Where reading and a check report the same by the same name, the check's finding is kept.
     """
@@ -27,19 +27,19 @@ def run_checks(dataset: Dataset, measured: Scan) -> list[Finding]:
 
 
 def finding_names() -> list[str]:
-    """Names of all findings that the checks may report: what --accept takes."""
+    """Names of all findings of the checks: the values of --accept."""
     return sorted(n for name in CHECKS.names() for n in CHECKS.load(name).CARD.findings)
 
 
 def look(dataset: Dataset, exif: str | None = None) -> tuple[Scan, list[Finding]]:
-    """Scan all pictures once and run all checks; with `exif` given, its doubt is settled."""
+    """Scan all images once and run all checks; `exif` resolves the finding about rotation."""
     scanned = scan(dataset)
     findings = run_checks(dataset, scanned)
     return scanned, [f for f in findings if exif is None or f.name != "exif-and-positions"]
 
 
 def refuse(findings: Sequence[Finding], accept: Sequence[str], names: Sequence[str] = ()) -> None:
-    """Stop where there are errors that the user has not accepted.
+    """Raise if there are errors that the user has not accepted.
 
     Args:
         findings: What was found.
@@ -64,7 +64,7 @@ def refuse(findings: Sequence[Finding], accept: Sequence[str], names: Sequence[s
 
 
 def require_known(accept: Sequence[str], findings: Sequence[Finding], names: Sequence[str] = ()) -> None:
-    """Stop where something is accepted that is neither a finding of the checks nor in `names`.
+    """Raise if an accepted name is neither a finding of the checks nor in `names`.
 
     Raises:
         UnknownName: Names it, and what could have been meant.
@@ -86,5 +86,5 @@ def _acceptance(name: str) -> str:
 
 
 def needed_names() -> list[str]:
-    """Names of those that accepting does not get past: there is nothing to train on, or to choose by."""
+    """Names of findings that accepting cannot bypass: nothing is left to train on, or to choose by."""
     return sorted(n for name in CHECKS.names() for n in getattr(CHECKS.load(name), "NEEDED", ()))

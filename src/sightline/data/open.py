@@ -1,4 +1,4 @@
-"""What is this folder? Opens whatever the user named, by asking every format how sure it is."""
+"""Open a data source: every format rates how well it recognizes the source, and the best one reads it."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def open_data(
         data: Path, or the name of a data set. A path that exists is taken before a name; what is neither
             is looked for below `data_dir`.
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
-        format: How the data lie on disk; recognised if left out.
-        target: Column of a table that holds the truth.
+        format: Data format; recognized by default.
+        target: Label column of a table.
         pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
             "LOW,HIGH" or a pair. Their type's own range if left out.
         exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
             "apply", and if left out: they were drawn on the pictures as they are seen.
-        data_dir: Where named data sets lie or are put.
+        data_dir: Folder of named data sets, for reading and downloading.
 
     Returns:
         The data set; its notes say what was recognised and why.
@@ -91,7 +91,7 @@ def open_data(
 
 
 def _framed(dataset: Dataset, exif: str) -> Dataset:
-    """The data with annotations as the pictures are seen, now that it is known how they were drawn."""
+    """The data with annotations in the upright frame, once it is known how they were drawn."""
     notes = dataset.notes
     if exif == "ignore":
         dataset, n = turned(dataset)
@@ -101,7 +101,7 @@ def _framed(dataset: Dataset, exif: str) -> Dataset:
 
 
 def _span(given: str | Sequence[float]) -> Span:
-    """A range of values, checked."""
+    """Validate a range of values."""
     parts = given.split(",") if isinstance(given, str) else given
     try:
         low, high = (float(part) for part in parts)
@@ -115,7 +115,7 @@ def _span(given: str | Sequence[float]) -> Span:
 
 
 def named() -> dict[str, str]:
-    """Names of all data sets that need no path, each with a line about it."""
+    """Names of all data sets without a path, each with a description."""
     names: dict[str, str] = {}
     for format in FORMATS.names():
         names.update(getattr(FORMATS.load(format), "NAMES", {}))
@@ -135,7 +135,7 @@ def _read(format: str, source: str, options: ReadOptions) -> Dataset:
 
 
 def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
-    """Name of the surest format, and why in a sentence."""
+    """Name of the format with the highest score, and the reason in a sentence."""
     path = Path(source)
     _must_be_something(path, source)
     sure = {name: float(FORMATS.load(name).sniff(source, options)) for name in FORMATS.names()}
@@ -238,7 +238,7 @@ def _must_be_something(path: Path, source: str) -> None:
 
 
 def _unrecognised(path: Path) -> str:
-    """Why nothing could be made of an existing path."""
+    """Error text for an existing path that no format reads."""
     examples = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
     if path.is_dir() and not any(path.iterdir()):
         return f"{path}: the folder is empty. Expected one of: {examples}."

@@ -1,6 +1,6 @@
-"""One pass over all pictures: digests, sizes, facts, statistics and a thumbnail of each.
+"""Scan: one pass over all images for digests, sizes, header facts, statistics and thumbnails.
 
-Everything the checks, the split and the trainer want to know of the pixels is measured here, once.
+All measurements of pixels for the checks, the split and the training are made here, once.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ BLOCK = 2048
 
 @dataclass
 class Scan:
-    """What was measured of N pictures. Rows of what could not be read are zero and have a reason.
+    """Measurements of N images. Rows of unreadable images are zero and have a reason.
 
     Attributes:
         bytes: (N,) digest of the stored bytes.
@@ -65,7 +65,7 @@ class Scan:
 
     @classmethod
     def empty(cls, n: int) -> Scan:
-        """Room for n pictures."""
+        """An empty scan for n images."""
         return cls(
             bytes=np.full(n, "", dtype=object),
             pixels=np.full(n, "", dtype=object),
@@ -88,7 +88,7 @@ class Scan:
 
     @property
     def readable(self) -> np.ndarray:
-        """(N,) bool: pictures that can be decoded."""
+        """(N,) bool: images that can be decoded."""
         return np.asarray(self.reasons == "")
 
     @property
@@ -127,7 +127,7 @@ class Scan:
 
 
 def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
-    """Look at every picture once. What cannot be read is noted and does not stop the scan.
+    """Measure every image once. Unreadable images are recorded and do not stop the scan.
 
     Memory: about 1.5 kB a picture, and one decoded picture a worker.
 

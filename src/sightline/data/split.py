@@ -1,4 +1,6 @@
-"""Splits: given ones are respected; else stratified, grouped, by seed, whatever the order of the items."""
+"""Splits: given ones are used; otherwise stratified, grouped and seeded, independent of the order of the
+items.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ SPLITS_FILE = "splits.json"
 
 @dataclass(frozen=True)
 class Split:
-    """Which item is in which part.
+    """Assignment of items to parts.
 
     Attributes:
         assignment: (N,) "train", "val" or "test".
@@ -83,7 +85,7 @@ def split(
 
 
 def _shares(given: set[str], fractions: Sequence[float], notes: list[str]) -> list[float] | None:
-    """How the pool is to be divided, or None where nothing is left to do."""
+    """Shares for dividing the pool, or None if nothing has to be divided."""
     if min(fractions) < 0 or fractions[0] <= 0:
         raise UsageError(f"Fractions must be 0 or more, and train above 0. Received {tuple(fractions)}.")
     _, val, test = (f / sum(fractions) for f in fractions)
@@ -113,7 +115,7 @@ def folds(
     strata: np.ndarray | None = None,
     together: np.ndarray | None = None,
 ) -> list[np.ndarray]:
-    """Indices of the test items of each of k folds, with the guarantees of `split`.
+    """Indices of the test items of each of k folds, grouped and stratified like `split`.
 
     Every item is tested once. Splits that the data give play no part.
 
@@ -131,7 +133,7 @@ def folds(
 
 
 def _units(dataset: Dataset, together: np.ndarray | None, pool: np.ndarray) -> np.ndarray:
-    """(len(pool),) number of the unit each item belongs to: joined by group, by `together`, or both."""
+    """(len(pool),) unit of each item: items joined by group, by `together`, or both."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
@@ -155,7 +157,7 @@ def _units(dataset: Dataset, together: np.ndarray | None, pool: np.ndarray) -> n
 def _deal(
     names: list[str], units: np.ndarray, layer: np.ndarray, shares: list[float], seed: int, *, keep_one: bool
 ) -> tuple[np.ndarray, int]:
-    """Part of each item, and the number of layers too small to be in every part.
+    """Assign a part to each item; also the number of strata that are too small for every part.
 
     Layer by layer, the largest units first, each unit goes to the part that lacks most of this layer;
     where two lack alike, to the one that lacks most over all.
@@ -185,7 +187,7 @@ def _deal(
 
 
 def _fill(parts: np.ndarray, mine: list[int], wanted: list[int], members: list[np.ndarray]) -> None:
-    """Give every wanted part at least one unit, the smallest of the part that has most."""
+    """Give every requested part at least one unit, the smallest unit of the largest part."""
     for part in wanted:
         if any(parts[u] == part for u in mine):
             continue
@@ -202,7 +204,7 @@ def _members(units: np.ndarray) -> list[np.ndarray]:
 
 
 def _main(values: np.ndarray) -> Any:
-    """The layer of a unit: the most frequent of its items, the smallest of those."""
+    """Stratum of a unit: the most frequent of its items, the smallest of those."""
     if len(values) == 1:
         return int(values[0])
     classes, counts = np.unique(values, return_counts=True)
@@ -230,7 +232,7 @@ def read_splits(path: Path) -> dict[str, list[str]]:
 
 
 def splits_to_json(dataset: Dataset, assignment: np.ndarray) -> dict[str, list[str]]:
-    """The ids of each part, sorted, as a run keeps them."""
+    """Ids of each part, sorted, as stored in a run."""
     ids = np.array(dataset.ids, dtype=object)
     return {name: sorted(ids[assignment == name].tolist()) for name in SPLITS}
 
@@ -254,7 +256,7 @@ def splits_from_json(dataset: Dataset, data: dict[str, list[str]]) -> np.ndarray
 
 
 def grown(dataset: Dataset, data: dict[str, list[str]], together: np.ndarray | None = None) -> Split:
-    """A stored split for data that images may have been added to: what was tested on is so still.
+    """Extend a stored split to data with additional images: test items stay test items.
 
     New items go to train; one of the same group as an item of val or test, or alike, goes there.
 

@@ -1,0 +1,1 @@
+"""Evaluation: scores, baselines, conclusions, label issues."""

@@ -1,4 +1,4 @@
-"""What stands beside the scores may fail without costing them."""
+"""Error isolation: additions to the scores may fail without losing the scores."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -> T:
-    """What `make` gives. Where it fails, `otherwise`: what stands beside the scores may not cost them.
+    """Result of `make`, or `otherwise` if it fails: additions must not cost the scores.
 
     Args:
         what: Its name, as the first words of a sentence.
@@ -49,6 +49,6 @@ def exhibits(
     settings: Mapping[str, Any],
     failed: list[str],
 ) -> list[Exhibit]:
-    """What the task shows of the predictions; none, and a sentence in `failed`, where it fails."""
+    """Report items of the predictions; none, and a sentence in `failed`, if the task raises."""
     make = partial(task.exhibits, prediction, truth, ids, settings)
     return attempt("The closer look", make, [], failed)

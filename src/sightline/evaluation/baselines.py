@@ -1,4 +1,4 @@
-"""What the baselines of a task predict for the images that the network is tested on."""
+"""Predictions of a task's baselines for the test images."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _features(frozen: Frozen, train: Dataset, test: Dataset) -> tuple[Any, Any]:
 
 
 def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_features: Any) -> Any:
-    """What a baseline on frozen features says of the test items."""
+    """Predictions of a baseline on frozen features for the test items."""
     started = time.monotonic()
     prediction = baseline.fit(train_features, train.targets)(test_features)
     say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
@@ -83,7 +83,7 @@ def _on_features(baseline: Baseline, train: Dataset, train_features: Any, test_f
 
 
 def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any]) -> Any:
-    """What a baseline says of the test items, in the pixels of the stored pictures."""
+    """Predictions of a baseline for the test items, in pixels of the stored images."""
     size, most = _looks(baseline, settings)
     order = np.random.default_rng(0).permutation(len(train))
     chosen = np.sort(order[:most] if baseline.looks else order)
@@ -105,7 +105,7 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
 
 
 def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
-    """(height, width) of the pictures that a baseline looks at, and how many of them at once."""
+    """Input size (height, width) of a baseline, and its batch size."""
     h, w = settings["size"]
     scale = min(1.0, baseline.side / max(h, w))
     return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
@@ -114,7 +114,7 @@ def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, 
 def _mapped(
     baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
 ) -> Any:
-    """What a baseline on frozen maps says of the test items, in the pixels of the stored pictures."""
+    """Predictions of a baseline on frozen maps for the test items, in pixels of the stored images."""
     size, most = _looks(baseline, settings)
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
     started = time.monotonic()

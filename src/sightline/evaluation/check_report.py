@@ -1,4 +1,4 @@
-"""What a check of data says: counts, findings, and what the model of a run doubts."""
+"""Report of a data check: counts, findings, and label issues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LISTED = 5
 
 @dataclass(frozen=True)
 class Checked:
-    """What was found.
+    """Result of a data check.
 
     Attributes:
         name: Name of the data set.
@@ -80,7 +80,7 @@ class Checked:
 
 
 def check_data(dataset: Dataset, run: Path | None, accept: Sequence[str], exif: str | None) -> Checked:
-    """Scan and check the data; with a run its model is asked too.
+    """Scan and check the data; with a run, also look for label issues.
 
     Args:
         dataset: The data.

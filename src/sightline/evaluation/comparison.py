@@ -1,4 +1,4 @@
-"""Compare runs on the same test images: which is better, and whether the data allow one to say."""
+"""Comparison of runs on the same test images, with paired tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Line:
-    """Two runs in one metric.
+    """Comparison of two runs in one metric.
 
     Attributes:
         card: The metric.
@@ -44,7 +44,7 @@ class Line:
 
     @property
     def better(self) -> str:
-        """Which is better, as far as the data allow to say: "first", "other" or ""."""
+        """The better run, as far as the data allow a conclusion: "first", "other" or ""."""
         d = self.test.difference.value
         if not self.test.p <= LEVEL or d == 0:
             return ""
@@ -53,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two runs on the test images that both have.
+    """Comparison of two runs on their common test images.
 
     Attributes:
         first: Name of the first run.
@@ -70,7 +70,7 @@ class Pair:
     lines: Mapping[str, Line]
 
     def sentence(self) -> str:
-        """What the main metric allows to say, and no more."""
+        """Conclusion from the main metric."""
         name, line = next(iter(self.lines.items()))
         winner = {"first": self.first, "other": self.other}.get(line.better)
         of = f"difference in {name} {_number(line.test.difference, line.card)}, p {_p(line.test.p)}"
@@ -81,7 +81,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What comparing runs has found.
+    """Result of comparing runs.
 
     Attributes:
         task: Name of the task.
@@ -94,11 +94,11 @@ class Comparison:
     notes: tuple[str, ...]
 
     def summary(self) -> str:
-        """A sentence a pair, then the notes."""
+        """One sentence for each pair, then the notes."""
         return "\n".join([*(pair.sentence() for pair in self.pairs), *self.notes])
 
     def exhibits(self) -> list[Table]:
-        """One table a pair."""
+        """One table for each pair."""
         return [_table(pair) for pair in self.pairs]
 
     def to_json(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class Comparison:
 
 
 def compare_runs(runs: Sequence[Path]) -> Comparison:
-    """The first run against each of the others, on the test images that both have.
+    """Compare the first run with each of the others, on their common test images.
 
     Raises:
         UsageError: If there are fewer than two runs, one twice, or runs that cannot be compared.
@@ -193,7 +193,7 @@ def _line(metric: Metric, stats_a: Stats, stats_b: Stats, groups: np.ndarray | N
 
 
 def _corrected(pairs: list[Pair]) -> list[Pair]:
-    """Raise each metric's p values for the number of runs that the first is compared with."""
+    """Correct each metric's p values for the number of comparisons (Holm)."""
     if len(pairs) == 1:
         return pairs
     raised = {name: holm([pair.lines[name].test.p for pair in pairs]) for name in pairs[0].lines}

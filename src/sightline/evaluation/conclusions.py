@@ -1,4 +1,4 @@
-"""Sentences that the scores of a run allow."""
+"""Conclusions from the scores of a run, as sentences."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def verdicts(
     groups: np.ndarray | None,
     truth: Any,
 ) -> list[str]:
-    """Sentences that the numbers allow: network against each baseline, and how many images there are."""
+    """Conclusions in sentences: the network against each baseline, and the number of images."""
     main = task.card.score
     metric = network[main]
     card = metric.card
@@ -72,7 +72,7 @@ def verdicts(
 
 
 def capitalized(name: str) -> str:
-    """A score's name as the first word of a sentence; names with capitals of their own stay (mAP50)."""
+    """Capitalize a score's name; names with capitals of their own stay (mAP50)."""
     return name if any(map(str.isupper, name)) else name.capitalize()
 
 
@@ -90,7 +90,7 @@ def scores_without_leaks(
 def without(
     task: Task, left_out: Container[str], prediction: Predicted, groups: np.ndarray | None, says: str
 ) -> list[str]:
-    """How many test images are among `left_out`, what is said of these, and the main score without them."""
+    """Number of test images in `left_out`, a sentence about them, and the main score without them."""
     clean = np.array([item not in left_out for item in prediction.ids])
     if clean.all():
         return []
@@ -108,7 +108,7 @@ def without(
 
 
 def diagnose_training(run: Run) -> list[str]:
-    """Under- and overfitting, named from the curves, where they show it."""
+    """Detect underfitting and overfitting from the learning curves."""
     events = [e for e in run.events() if e.get("val_loss") is not None and e["epoch"] and "train_loss" in e]
     if len(events) < 5:
         return []
@@ -134,7 +134,7 @@ def diagnose_training(run: Run) -> list[str]:
 
 
 def advise(run: Run, results: Results, images: int, elapsed: float) -> list[str]:
-    """What few test images ask for, and whether training was worth more than its head.
+    """Advice for few test images, and whether training improved on the linear probe.
 
     Args:
         run: The run.

@@ -1,4 +1,4 @@
-"""What a run took."""
+"""Cost of a run: time, energy, parameters, FLOPs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.core.run import Run
 
 
 def measure_cost(model: Model, settings: Mapping[str, Any], run: Run, elapsed: float) -> dict[str, Any]:
-    """What the run took: seconds, energy where it can be measured, parameters, FLOPs of one image."""
+    """Cost of the run: seconds, energy if it can be measured, parameters, FLOPs of one image."""
     from torch.utils.flop_counter import FlopCounterMode
 
     device = model.mean.device

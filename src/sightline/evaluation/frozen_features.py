@@ -1,4 +1,4 @@
-"""Features and maps of the network that is installed, frozen: what the third kind of baselines looks at."""
+"""Features and feature maps of the installed network, frozen: inputs of the third kind of baselines."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STRIDES = (4, 8, 16)
 
 
 class Frozen:
-    """The installed network without its classifier.
+    """The installed network without its classifier, frozen.
 
     Args:
         size: (height, width) that images are brought to for features.
@@ -49,7 +49,7 @@ class Frozen:
         return self._still(network)
 
     def _still(self, network: Any) -> Any:
-        """The network as it is used here."""
+        """The network in eval mode on the device; its mean and standard deviation are stored here."""
         assert network.pixels is not None
         self._mean, self._std = (
             torch.tensor(v, device=self._device).view(1, -1, 1, 1) for v in network.pixels
@@ -65,7 +65,7 @@ class Frozen:
 
     @torch.no_grad()
     def maps(self, dataset: Dataset, size: tuple[int, int]) -> Iterator[list[Tensor]]:
-        """Of each image of a data set, brought to a size, its maps (D, h, w) at `STRIDES`."""
+        """Feature maps (D, h, w) at `STRIDES` of each image of a data set, resized to one size."""
         from sightline.models.backbones import _timm  # slow to import
 
         channels = self._settings["channels"]

@@ -1,4 +1,4 @@
-"""Ask the model of a run which truths of a data set are doubtful: the part of `check` that has a run."""
+"""Find likely label errors with a trained model (confident learning)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from sightline.tasks import TASKS, task_type
 
 @dataclass(frozen=True)
 class Witness:
-    """A run with its model and task, fit to be asked.
+    """A run with its model and task, ready to look for label issues.
 
     Attributes:
         run: The run.
@@ -42,12 +42,12 @@ class Witness:
 
 
 def names() -> list[str]:
-    """Names of all findings that a model may lead to."""
+    """Names of all findings of label issues."""
     return [name for task in TASKS.names() for name in task_type(task).findings]
 
 
 def witness(path: Path, dataset: Dataset) -> Witness:
-    """The run, if it answers what the data ask; nothing is read of the pictures.
+    """Open a run, if it fits the data; no image is read.
 
     Raises:
         DataError: If there is no run, or the data hold another kind of truth.
@@ -74,7 +74,7 @@ def witness(path: Path, dataset: Dataset) -> Witness:
 def ask(
     witness: Witness, dataset: Dataset, scan: Scan, findings: Sequence[Finding]
 ) -> tuple[list[Finding], str]:
-    """What the model speaks against, and a sentence on what it was shown.
+    """Findings of label issues, and a sentence about the images that the model was applied to.
 
     It is shown no picture that the run or the data have put to test, whatever else has changed, and none
     that an error of the check names.

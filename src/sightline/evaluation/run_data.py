@@ -1,4 +1,4 @@
-"""The data that a run was made with: where they lie now, whether they are the same, how they were split."""
+"""The data of a run: where they are now, whether they have changed, and how they were split."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PATHS = ("data", "data_dir", "splits", "weights", "teacher")
 
 
 def placed(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """What was asked, with whole paths, so that it holds from any working folder. Names stay names."""
+    """Arguments with absolute paths, so that they hold from any working folder. Names are not changed."""
     return {k: _whole(v) if k in _PATHS and v is not None else v for k, v in arguments.items()}
 
 
@@ -33,7 +33,7 @@ def _whole(path: str) -> str:
 
 
 def open_own(run: Run, data: str | None = None) -> Dataset:
-    """The data of a run, read as they were then.
+    """Open the data of a run, read as in that run.
 
     Args:
         run: The run.
@@ -77,7 +77,7 @@ def _below(folder: Path, data: str) -> bool:
 
 
 def _places(run: Run, data: str) -> Iterator[Path]:
-    """Where data may lie: as they were said, and from each folder above the run."""
+    """Possible locations of data: the stored path, and below each folder above the run."""
     yield Path(data)
     below = Path(data)
     tails = dict.fromkeys((str(below), below.name)) if not below.is_absolute() else {below.name: None}
@@ -110,7 +110,7 @@ def load_run_dataset(run: Run, data: str | None = None) -> Dataset:
 
 
 def as_trained(dataset: Dataset, run: Run) -> Dataset | None:
-    """The items that a run had, split as it split them; None where they are not all there and unchanged."""
+    """The items of a run with its splits; None if they are incomplete or changed."""
     if not (run.path / SPLITS_FILE).is_file():
         return None
     stored = read_splits(run.path)
@@ -147,7 +147,7 @@ def same_question(dataset: Dataset, run: Run) -> Dataset:
 
 
 def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
-    """The data with classes counted as the model counts them: matched by name, never by number.
+    """Map classes of the data to the model's, by name, never by number.
 
     Raises:
         DataError: If the data have a class that the model does not know.

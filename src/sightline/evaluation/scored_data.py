@@ -1,4 +1,4 @@
-"""Data that a run is scored on: which part, what is wrong with them, what makes the scores look too good."""
+"""Data for scoring a run: which part, their findings, and reasons why the scores look too good."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
 
 @dataclass(frozen=True)
 class Scored:
-    """What a run is scored on.
+    """Data and part that a run is scored on.
 
     Attributes:
         dataset: All readable images.
@@ -44,7 +44,7 @@ class Scored:
 
 
 def images_to_score(run: Run, dataset: Dataset, settings: Any, split: str | None, data: str | None) -> Scored:
-    """The readable images of a split, split as the run was where the data are its own.
+    """Readable images of a split; the run's own data are split as in the run.
 
     Args:
         run: The run.
@@ -80,7 +80,7 @@ def images_to_score(run: Run, dataset: Dataset, settings: Any, split: str | None
 def open_for(
     run: Run, data: str | None, format: str | None, target: str | None, data_dir: Path | None
 ) -> Dataset:
-    """The run's own data, or others.
+    """Open the run's own data, or other data.
 
     Raises:
         UsageError: If the data are the run's own and are to be read otherwise.
@@ -105,7 +105,7 @@ def open_for(
 
 
 def warn(dataset: Dataset, findings: list[Finding]) -> None:
-    """Say what is wrong with other data. Training refuses errors; scores can be had all the same."""
+    """Print findings of other data. Errors stop training, but not scoring."""
     serious = [f for f in findings if f.severity != "info"]
     for f in serious:
         some = ", ".join(f.items[:3]) + (f" and {len(f.items) - 3:,} more" if len(f.items) > 3 else "")
@@ -115,7 +115,7 @@ def warn(dataset: Dataset, findings: list[Finding]) -> None:
 
 
 def doubts(run: Run, scored: Scored, looks: int) -> list[str]:
-    """What makes the scores look better than they are, as far as can be told."""
+    """Known reasons why the scores look better than they are."""
     sentences = []
     trained = read_splits(run.path)["train"]
     shared = len(set(trained) & set(scored.part.ids))
@@ -134,7 +134,7 @@ def doubts(run: Run, scored: Scored, looks: int) -> list[str]:
 
 
 def part_of(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
-    """The items of a split, and its name; of data without splits all, unless a split was asked for."""
+    """Items of a split, and its name; all items of data without splits, unless a split was requested."""
     if split == "all" or (split is None and not any(dataset.splits)):
         return dataset, "all"
     if not any(dataset.splits):
@@ -152,7 +152,7 @@ def part_of(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
 
 
 def write(results: Results, part: Dataset, run: Run, out: Path | None) -> None:
-    """The evaluation as a page and as JSON beside it; in the run folder where no place was named."""
+    """Write the evaluation as a page and as JSON beside it; by default into the run folder."""
     file = out or run.path / f"evaluation-{results.data}-{results.split}.html"
     lead = f"{run.path.name} evaluated on {results.data}, {results.split}."
     facts = [(k, s.text()) for k, s in list(results.scores.items())[:1]] + [("images", str(results.n))]

@@ -1,4 +1,4 @@
-"""The scores of predictions, each with its interval."""
+"""Scoring: metrics of predictions, each with its confidence interval."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightline.metrics import intervals
 def score(
     task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
-    """Every metric of the task with its interval, and the metrics with their statistics."""
+    """Compute every metric of the task with its interval; also the metrics with their statistics."""
     metrics = MetricCollection(task.metrics())
     metrics.update(prediction, truth, groups)
     scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}

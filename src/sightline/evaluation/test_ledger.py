@@ -1,4 +1,4 @@
-"""How often test images have been looked at: each look makes choosing by them more optimistic."""
+"""Test ledger: counts uses of test images, because each use makes choosing by them more optimistic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightline.errors import SightlineError
 
 
 def record_test_access(run: Run, dataset: Dataset, verb: str) -> int:
-    """Write down that the test items are looked at; returns how often they have been, now included.
+    """Record a use of the test items in the ledger; returns the number of uses, including this one.
 
     Counts the looks of all runs in the folder that holds this one.
     """

@@ -1,0 +1,1 @@
+"""Export of models: graphs, formats, quantization, and the comparison of files with the network."""

@@ -1,4 +1,4 @@
-"""Accuracy and speed of a run and of every file that was exported from it, from the same files."""
+"""Benchmark: accuracy and speed of a run and of every exported file, measured on the same files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ ENERGY = "/sys/class/powercap/intel-rapl:0/energy_uj"
 
 @dataclass(frozen=True)
 class Line:
-    """One file.
+    """Result of one file.
 
     Attributes:
         name: Of the file; "network" is PyTorch as trained.
@@ -69,13 +69,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Benchmarked:
-    """All files of a run.
+    """Results of all files of a run.
 
     Attributes:
         metric: Name of the main score.
         higher: Whether more of it is better.
         n: Validation images.
-        batch: Images an answer.
+        batch: Batch size.
         threads: Of the processor.
         lines: The files, the network first.
     """
@@ -92,7 +92,7 @@ class Benchmarked:
         return asdict(self)
 
     def exhibits(self) -> list[Exhibit]:
-        """One table, and the same as a picture; the best trades of accuracy for speed are marked."""
+        """One table and one plot; the Pareto front of accuracy and speed is marked."""
         columns = ["file", self.metric, "p50", "p95", "images/s", "memory", "size", "J / 1,000", "best trade"]
         rows = [
             [
@@ -129,9 +129,9 @@ def benchmark_run(
     Args:
         opened_run: The run; the result is written into it.
         data: Where its data lie now, or None: where they were, or beside the run.
-        batch_size: Images an answer.
+        batch_size: Batch size.
         threads: Of the processor.
-        seconds: How long each file is timed.
+        seconds: Seconds of timing for each file.
 
     Raises:
         DataError: If the data cannot be had.
@@ -162,7 +162,7 @@ def benchmark_run(
 
 
 def _write_page(result: Benchmarked, run: Path) -> None:
-    """The table and the picture as RUN/benchmark.html."""
+    """Write the table and the plot as RUN/benchmark.html."""
     facts = [(line.name, f"{1000 * line.p50:.2f} ms") for line in result.lines if line.best]
     section = Section("Accuracy and speed", exhibits=result.exhibits())
     lead = f"What was exported from {run.name}, on its validation images."
@@ -176,7 +176,7 @@ def _no_picture(item: str) -> Any:
 
 
 def _apart(how: tuple[Any, ...]) -> tuple[list[float], float, float | None]:
-    """`_timed` in a process of its own."""
+    """Run `_timed` in a child process."""
     context = multiprocessing.get_context("spawn")
     try:
         with ProcessPoolExecutor(1, mp_context=context) as pool:
@@ -189,7 +189,7 @@ def _apart(how: tuple[Any, ...]) -> tuple[list[float], float, float | None]:
 
 
 def _files(folder: Path) -> list[Path]:
-    """What was exported there and passed."""
+    """Exported files that passed validation."""
     endings = {EXPORTERS.load(name).CARD.ending for name in EXPORTERS.names()}
     return sorted(f for f in folder.glob("*") if f.suffix in endings)
 
@@ -231,7 +231,7 @@ def _network(run: Path) -> Runner:
 def _timed(
     run: str, file: str | None, shape: tuple[int, ...], inside: str, threads: int, seconds: float
 ) -> tuple[list[float], float, float | None]:
-    """Seconds of each answer, MiB that were added, and joules of all; in a process of its own."""
+    """Seconds of each prediction, MiB of added memory, and joules in total; in a child process."""
     torch.set_num_threads(threads)
     if file is not None:
         _exporter(Path(file))  # the imports are not the file's
@@ -258,7 +258,7 @@ def _seconds(answer: Callable[[Array], Any], images: Array) -> float:
 
 
 def _energy() -> float | None:
-    """Joules that the processor has used, or None where the machine does not tell."""
+    """Energy counter of the CPU in joules, or None if the machine has none."""
     try:
         return int(Path(ENERGY).read_text(encoding="utf-8")) / 1e6
     except (OSError, ValueError):
@@ -285,7 +285,7 @@ def _line(
 
 
 def _marked(lines: list[Line], higher: bool) -> list[Line]:
-    """The same, with the best trades marked."""
+    """The lines with the Pareto front marked."""
     sign = 1 if higher else -1
 
     def beaten(a: Line, b: Line) -> bool:

@@ -1,7 +1,7 @@
-"""Numbers in blocks of channels, in which ONNX Runtime computes convolutions: what would take them out of it.
+"""ONNX graph rewrite for ONNX Runtime's channel-blocked (NCHWc) convolutions: removes slices of channels.
 
-A convolution of which one part of the channels goes one way and all go another becomes two, so that nothing
-is sliced; and what is enlarged by whole numbers says so, not how large it becomes. The numbers are the same.
+A convolution whose channels are sliced afterwards is split into two. A Resize by a whole factor gets scales
+instead of sizes. The results are the same numbers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _END = 2**31
 
 
 def blocked(model: Any) -> Any:
-    """The same graph without slices of channels and with scales instead of sizes, where that can be.
+    """Rewrite a graph without channel slices, and with scales instead of sizes, where possible.
 
     Args:
         model: An onnx.ModelProto. It is changed.
@@ -37,7 +37,7 @@ def blocked(model: Any) -> Any:
 
 
 def _split(graph: Any, cut: Any) -> None:
-    """Two convolutions for one, where all that is done with its channels is to slice or to join them."""
+    """Split one convolution into two if all its users slice or concatenate its channels."""
     fixed, after = constants(graph), users(graph)
     value = cut.input[0]
     producers = {name: node for node in graph.node for name in node.output}
@@ -84,7 +84,7 @@ def _joins(node: Any) -> bool:
 
 
 def _part(cut: Any, fixed: dict[str, Any], count: int) -> tuple[int, int] | None:
-    """From which channel to which it takes; None where that is not known or it takes something else."""
+    """(start, end) of a channel slice; None if unknown or not a channel slice."""
     if not all(name in fixed for name in cut.input[1:]) or len(cut.input) < 4:
         return None
     start, end, axis, *step = (fixed[name].reshape(-1).tolist() for name in cut.input[1:])
@@ -101,7 +101,9 @@ def _mark(span: tuple[int, int]) -> str:
 def _own(
     graph: Any, conv: Any, way: list[Any], span: tuple[int, int], out: str, fixed: dict[str, Any]
 ) -> None:
-    """A convolution of some of the channels, and what follows it, before the one of all of them."""
+    """Insert a convolution of some of the channels, and the layers after it, before the convolution of
+    all.
+    """
     number = library().numpy_helper.from_array
     at, names = list(graph.node).index(conv), [conv.output[0], *(node.output[0] for node in way)]
     mark = _mark(span)
@@ -120,7 +122,7 @@ def _own(
 
 
 def _scaled(graph: Any, node: Any) -> None:
-    """How many times as large it becomes, where that is a whole number: what sizes would be divided to."""
+    """Replace the sizes of a Resize by whole scale factors."""
     stretched = next((a.s for a in node.attribute if a.name == "keep_aspect_ratio_policy"), b"stretch")
     if stretched != b"stretch" or len(node.input) < 4 or node.input[1]:
         return

@@ -1,4 +1,4 @@
-"""Whether the runtime of an exported file survives the file: some end the process that runs them."""
+"""Run an exported file in a child process to detect a native crash."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ for text in sys.argv[4:]:
 
 
 def check(to: str, file: Path, kind: str, shapes: Sequence[Sequence[int]]) -> None:
-    """Run a file on noise in a process of its own. What it says, and its exceptions, are for the gate.
+    """Run a file on noise in a child process. Its outputs and exceptions are left to the validation.
 
     Args:
         to: Name of the format.

@@ -1,4 +1,4 @@
-"""Where an exported graph first says something else than the network."""
+"""Locate the first value of an exported graph that differs from the network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LIMIT = 0.01
 
 
 def values(program: torch.export.ExportedProgram, images: Tensor) -> dict[str, Tensor]:
-    """Every tensor that a program computes on the way, by the name of its node, in order."""
+    """Every intermediate tensor of a program, by node name, in order of computation."""
     module = program.module()
     values: dict[str, Tensor] = {}
 
@@ -34,12 +34,12 @@ def values(program: torch.export.ExportedProgram, images: Tensor) -> dict[str, T
 
 
 def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor) -> str:
-    """The first value in the network's order that the file computes otherwise, in words; "" where none does.
+    """Name of the first intermediate value that the file computes differently, in words; "" if none.
 
     Args:
         graph: What was written.
         open_with: Opens the file so that values of these names are given too.
-        images: Pictures as the graph takes them.
+        images: Images as the graph takes them.
     """
     truth = values(traced(graph), images)
     outputs = open_with(list(truth))(images.numpy())
@@ -57,7 +57,7 @@ def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor
 
 
 def apart(truth: np.ndarray, other: np.ndarray) -> float:
-    """Greatest difference as a share of the greatest value; infinite where one is not finite."""
+    """Maximum absolute difference relative to the maximum value; infinite if a value is not finite."""
     a, b = truth.astype(np.float64), other.astype(np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")

@@ -1,4 +1,4 @@
-"""What can be known of an export format without its library."""
+"""`ExportCard`: metadata of an export format, available without its library."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class ExportCard:
-    """A format that models are exported to.
+    """Metadata of an export format.
 
     Attributes:
         name: The name a user writes after --to.

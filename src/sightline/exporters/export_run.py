@@ -1,4 +1,4 @@
-"""Export a run to a file that other programs run, and refuse it if it answers worse."""
+"""Export of a run to a file for other programs, with validation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ ACCEPTED = "unchecked"
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """Result of an export.
 
     Attributes:
         file: Where it is; it ends in .rejected where it did not pass.
@@ -65,7 +65,7 @@ class Exported:
         return int(self.gate is not None and not self.gate.passed)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything; what `benchmark` and people read later."""
+        """Everything, for `benchmark` and people."""
         return {
             "file": str(self.file),
             "bytes": self.bytes,
@@ -76,7 +76,7 @@ class Exported:
         }
 
     def exhibits(self) -> list[Exhibit]:
-        """The comparison, and the verdict."""
+        """The comparison, and the conclusion."""
         g, size = self.gate, f"{self.bytes / 2**20:.1f} MiB"
         if g is None:
             cells = [["NOT CHECKED", self.unchecked], ["known of it", UNCHECKED], ["size", size]]
@@ -101,7 +101,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Wish:
-    """What file is to be written.
+    """Export options.
 
     Attributes:
         exporter: Module of the format.
@@ -119,12 +119,12 @@ class Wish:
 
     @property
     def limit(self) -> float:
-        """Points that the score may fall by."""
+        """Allowed drop of the score, in points."""
         usual = INTEGER if self.precision.startswith("int8") else FLOAT
         return usual if self.tolerance is None else self.tolerance
 
     def require_possible(self) -> None:
-        """Refuse what the format cannot hold.
+        """Refuse options that the format does not support.
 
         Raises:
             UsageError: If it has no such inside.
@@ -136,7 +136,7 @@ class Wish:
 
 
 def export_run(run: Run, wish: Wish, data: str | None, accept: Sequence[str], out: Path | None) -> Exported:
-    """Write the file, compare its answers with those of the network, and reject it if they are worse.
+    """Write the file, compare its predictions with those of the network, and reject it if they are worse.
 
     Args:
         run: The run.
@@ -180,7 +180,7 @@ def export_run(run: Run, wish: Wish, data: str | None, accept: Sequence[str], ou
 def _compared(
     wish: Wish, graph: Graph, task: Task, part: Dataset | None, file: Path, place: Path
 ) -> Gate | None:
-    """What the gate finds on the validation images; None where there are none, and noise was answered."""
+    """Result of the validation; None without validation images (then only noise is predicted)."""
     if wish.precision.startswith("int8"):  # for it runtimes have code of their own for each processor,
         n = BATCH if part is None else len(part)  # the least proved of all
         shapes = [tuple(graph.example(k).shape) for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
@@ -206,7 +206,7 @@ def _verdict(passed: Gate | None) -> str:
 def _images(
     run: Run, settings: dict[str, Any], data: str | None, accept: Sequence[str]
 ) -> tuple[Dataset | None, str]:
-    """The data of a run, or None and the reason, where they cannot be had and this was accepted.
+    """Data of a run; None and the reason if they are gone and this was accepted.
 
     Raises:
         DataError: If they cannot be had, and this was not accepted, or they were named.
@@ -233,7 +233,7 @@ def _images(
 
 @torch.no_grad()
 def _answers(graph: Graph, run: Runner, place: Path) -> None:
-    """That a file which cannot be checked gives what the network gives, of the same shape, and numbers.
+    """Check that an unvalidated file returns finite outputs with the network's shapes.
 
     Raises:
         SightlineError: If it does not.
@@ -251,7 +251,7 @@ def _answers(graph: Graph, run: Runner, place: Path) -> None:
 
 @contextmanager
 def _room(place: Path) -> Iterator[None]:
-    """What is said where the disk refuses a file. What it holds of it goes with the folder that it is in."""
+    """Explain an error of the disk. The incomplete file is deleted with its folder."""
     try:
         yield
     except OSError as error:
@@ -262,7 +262,7 @@ def _room(place: Path) -> Iterator[None]:
 
 
 def _place(run: Path, out: Path | None, wish: Wish, checked: bool) -> Path:
-    """Where the file goes: what differs in kind has another name."""
+    """Path of the file; options that change the content change the name."""
     precision, inside, ending = wish.precision, wish.inside, wish.exporter.CARD.ending
     if out is not None:
         return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
@@ -274,7 +274,7 @@ def _place(run: Path, out: Path | None, wish: Wish, checked: bool) -> Path:
 
 
 def precision_of(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> str:
-    """What numbers are in the file.
+    """Precision of the numbers in the file.
 
     Raises:
         UsageError: If the options exclude each other, or the format cannot hold it.
@@ -292,7 +292,7 @@ def precision_of(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) ->
 
 
 def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) -> dict[str, Any]:
-    """What travels in the file: all that is needed to use it, and where it comes from."""
+    """Metadata in the file: everything that is needed to use it, and its origin."""
     data, card = run.record.data, graph.model.card
     scores = (run.results.scores if (run.path / "results.json").is_file() else {}) or {}
     metric = next(({"name": k, **asdict(s)} for k, s in scores.items()), None)
@@ -320,7 +320,7 @@ def _prediction(task: str) -> str:
 
 
 def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
-    """Training pictures as the graph takes them, drawn by chance with a fixed seed.
+    """Calibration images: random training images in the graph's input format, with a fixed seed.
 
     Raises:
         UsageError: If there are none.
@@ -342,7 +342,7 @@ def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
 
 
 def _placed(folder: Path, place: Path, passed: bool) -> Path:
-    """Move what was written to its place; a rejected file to a name that nothing opens."""
+    """Move the written file to its place; a rejected file gets a name that nothing opens."""
     rejected = Path(f"{place}.rejected")
     for old in (*files_of(rejected), Path(f"{rejected}.json")):
         old.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""The normalisation of pictures, in the weights of the convolution that sees them first.
+"""Fold the normalization of images into the weights of the first convolution.
 
-A convolution of x a + b is one of x + b / a with weights that are multiplied by a. That holds at the border
-too: what is padded there is 0 before and after. Where nothing is padded, b goes into the bias as well.
+A convolution of x a + b is a convolution of x + b / a with weights multiplied by a. This holds at the border
+too, because the padding is 0 before and after. Without padding, b is folded into the bias as well.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Reals = NDArray[np.float64]
 
 
 class _Linear(NamedTuple):
-    """What is done to pictures before anything else: value = picture * factor + term.
+    """Linear function on the input images: value = image * factor + term.
 
     Attributes:
         nodes: That do it.
@@ -39,7 +39,7 @@ class _Linear(NamedTuple):
 
 
 def folded(model: Any) -> Any:
-    """A graph that hands pixels to its first convolutions with one addition, or with none.
+    """Fold input normalization: the first convolutions get pixels with one addition, or with none.
 
     Args:
         model: An onnx.ModelProto. It is changed where what it does to pictures first is linear and all that
@@ -73,7 +73,7 @@ def folded(model: Any) -> Any:
 
 
 def _linear(graph: Any, fixed: dict[str, Any], after: dict[str, list[Any]]) -> _Linear | None:
-    """The chain of multiplications and additions that pictures go through; None where there is none."""
+    """Find the chain of multiplications and additions on the input images; None if there is none."""
     (images,) = graph.input
     value, channels = images.name, images.type.tensor_type.shape.dim[1].dim_value
     factor, term = np.ones(channels), np.zeros(channels)
@@ -102,7 +102,7 @@ def _linear(graph: Any, fixed: dict[str, Any], after: dict[str, list[Any]]) -> _
 
 
 def _channels(value: Any, channels: int) -> Reals | None:
-    """(C,) of a constant that is the same at every place of pictures."""
+    """(C,) values of a constant that is the same at every pixel."""
     if value is None or value.dtype.kind != "f":
         return None
     shape = (1,) * (4 - value.ndim) + value.shape
@@ -113,7 +113,7 @@ def _channels(value: Any, channels: int) -> Reals | None:
 
 
 def _zeros(node: Any, fixed: dict[str, Any]) -> bool:
-    """Whether it puts zeros around."""
+    """Whether a node is zero padding."""
     mode = next((a.s for a in node.attribute if a.name == "mode"), b"constant")
     if node.op_type != "Pad" or mode != b"constant":
         return False
@@ -123,7 +123,7 @@ def _zeros(node: Any, fixed: dict[str, Any]) -> bool:
 
 
 def _plain(node: Any, value: str, fixed: dict[str, Any], factor: Reals) -> bool:
-    """Whether it is a convolution over all channels, of weights that are known."""
+    """Whether a node is a convolution over all channels with constant weights."""
     if node.op_type != "Conv" or list(node.input).count(value) != 1 or node.input[0] != value:
         return False
     is_constant = all(name in fixed for name in node.input[1:] if name)
@@ -137,7 +137,7 @@ def _pads(node: Any) -> bool:
 
 
 def _weighted(graph: Any, node: Any, fixed: dict[str, Any], factor: Reals, term: Reals) -> None:
-    """Weights and bias of its own, that do what was done to pictures before."""
+    """Give a convolution its own weights and bias, with the normalization folded in."""
     make, weights = library().numpy_helper.from_array, fixed[node.input[1]].astype(np.float64)
     bias = fixed[node.input[2]] if len(node.input) > 2 and node.input[2] else np.float64(0)
     total = bias + np.einsum("oihw,i->o", weights, term)
@@ -151,7 +151,7 @@ def _weighted(graph: Any, node: Any, fixed: dict[str, Any], factor: Reals, term:
 
 
 def _shifted(graph: Any, source: str, shift: Reals, before: Any) -> str:
-    """An addition in place of all that was done."""
+    """Replace the chain by one addition."""
     onnx, name = library(), f"{INPUT}_shift"
     graph.initializer.append(
         onnx.numpy_helper.from_array(shift.astype(np.float32).reshape(1, -1, 1, 1), name)

@@ -1,4 +1,4 @@
-"""What is written: a model as one graph from pictures to answers, and the document that goes with it."""
+"""Graph to export: a model from images to outputs, and the document (metadata) stored with it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Graph(nn.Module):
             self.names = self._told.names
 
     def said(self, images: Tensor) -> dict[str, Tensor]:
-        """The outputs by name."""
+        """Outputs by name."""
         if self.inside == "none":
             mean, std = self.model.mean, self.model.std
             outputs: dict[str, Tensor] = self.model(images * std + mean)
@@ -74,7 +74,7 @@ class Graph(nn.Module):
         return final(answer, self.model.settings)
 
     def _plain(self, answer: dict[str, Tensor]) -> bool:
-        """Whether nothing is to be dropped of what is said of a stored picture; checked."""
+        """Whether no NMS is needed for predictions of a stored image; validated."""
         tiles = bool(self.model.settings.get("tile"))
         if tiles or set(answer) not in _placed():
             why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
@@ -91,11 +91,11 @@ class Graph(nn.Module):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The model's, as the file's outputs are to be read: what was suppressed already is not again."""
+        """Settings for reading the file's outputs: NMS that is inside the graph is not applied again."""
         return {**self.model.settings, "nms": 1.0} if "count" in self.names else self.model.settings
 
     def example(self, n: int) -> Tensor:
-        """Pictures of noise, as the graph takes them."""
+        """Example input: images of noise, in the graph's input format."""
         generator = torch.Generator().manual_seed(0)
         settings = self.model.settings
         shape = (n, settings["channels"], *settings["size"])
@@ -103,18 +103,18 @@ class Graph(nn.Module):
         return self.prepared(images)
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) uint8 as the graph takes them."""
+        """Images (B, C, H, W) uint8 in the graph's input format."""
         return images if self.inside != "none" else (images.float() / 255 - self.model.mean) / self.model.std
 
 
 def _placed() -> list[set[str]]:
-    """Answers that can be given in the pixels of a stored picture."""
+    """Outputs that can be mapped to pixels of a stored image."""
     return [set(kind.outputs) for kind in map(target_type, TARGETS.names()) if kind.placed]
 
 
 @dataclass(frozen=True)
 class Job:
-    """One file to be written.
+    """One file to write.
 
     Attributes:
         graph: What is written, in evaluation mode on the CPU.
@@ -130,7 +130,7 @@ class Job:
 
 
 def traced(graph: Graph) -> torch.export.ExportedProgram:
-    """The graph as torch.export sees it, for any number of pictures.
+    """Trace the graph with torch.export, with a dynamic batch size.
 
     Raises:
         UsageError: If it has branches or sizes that depend on what is in the picture.
@@ -148,6 +148,6 @@ def traced(graph: Graph) -> torch.export.ExportedProgram:
 
 
 def calibration_of(job: Job) -> Array:
-    """The pictures that ranges of numbers are measured on."""
+    """Calibration images, from which activation ranges are measured."""
     assert job.calibration is not None
     return np.ascontiguousarray(job.calibration)

@@ -1,4 +1,4 @@
-"""Suppression in a graph is our operator (`models/detection/suppression.py`): how other programs say it."""
+"""NMS operator in exported graphs: translation of `models/detection/suppression.py` for other programs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ KEPT = torch.ops.sightline.kept.default
 
 
 def suppresses(program: torch.export.ExportedProgram) -> bool:
-    """Whether the operator lies in a program."""
+    """Whether a program contains the NMS operator."""
     return any(node.target is KEPT for node in program.graph.nodes)
 
 
 def plain(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
-    """The program with torchvision's operator in place of ours, so that it runs without this toolkit."""
+    """Replace our NMS operator by torchvision's, so that the program runs without this toolkit."""
     return program.run_decompositions({KEPT: _by_torchvision}) if suppresses(program) else program
 
 
 def _by_torchvision(
     boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float
 ) -> Tensor:
-    """As `kept`; weak boxes are told apart in the end, since they drop none that is better."""
+    """`kept` by torchvision's NMS; weak boxes are removed afterwards, since they suppress no better box."""
     image = torch.arange(boxes.shape[0], device=boxes.device)[:, None]
     far = boxes.double().flatten(0, 1)
     groups = (image * classes + labels).flatten()  # those of different groups lie far from each other
@@ -37,7 +37,7 @@ def _by_torchvision(
 
 
 def translated() -> dict[Any, Any]:
-    """How `kept` is said in ONNX."""
+    """ONNX translation of the operator `kept`."""
     from onnxscript import opset20 as op
 
     def say(boxes: Any, scores: Any, labels: Any, classes: int, least: float, overlap: float) -> Any:

@@ -1,4 +1,4 @@
-"""A graph as ONNX has it: what the ONNX file is, and what OpenVINO reads."""
+"""ONNX conversion: a graph as `onnx.ModelProto`, for ONNX files and for OpenVINO."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ OPSET = 20
 
 
 def proto(graph: Graph) -> Any:
-    """The graph with its weights, as an onnx.ModelProto.
+    """Convert a graph with its weights to an onnx.ModelProto.
 
     Raises:
         MissingExtra: If onnx or onnxscript is not installed.
@@ -56,7 +56,7 @@ def library() -> Any:
 
 
 def constants(graph: Any) -> dict[str, Any]:
-    """Values that are known before anything is run, by name, as numpy arrays.
+    """Constant values of a graph by name, as numpy arrays.
 
     Args:
         graph: An onnx.GraphProto.
@@ -70,7 +70,7 @@ def constants(graph: Any) -> dict[str, Any]:
 
 
 def users(graph: Any) -> dict[str, list[Any]]:
-    """The nodes that take each value, by its name, each once."""
+    """Consumers of each value, by its name, each once."""
     users_by_name: dict[str, list[Any]] = {}
     for node in graph.node:
         for name in dict.fromkeys(node.input):
@@ -79,7 +79,7 @@ def users(graph: Any) -> dict[str, list[Any]]:
 
 
 def tidied(graph: Any) -> None:
-    """What nothing needs any more goes: nodes, constants, and what is told of values."""
+    """Remove unused nodes, constants and value information."""
     while True:
         used = {name for node in graph.node for name in node.input} | {o.name for o in graph.output}
         idle = [node for node in graph.node if not used & set(node.output)]
@@ -95,7 +95,7 @@ def tidied(graph: Any) -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """The libraries print what they do; users are told what came of it."""
+    """Silence progress output of the libraries; results are reported by the export itself."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

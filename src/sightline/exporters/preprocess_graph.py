@@ -1,4 +1,4 @@
-"""A stored picture in, answers in its own pixels out: scaling, and the way back, in an ONNX file."""
+"""Preprocessing inside an ONNX graph: resize a stored image, and map predictions back to its pixels."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ PICTURE = "picture"
 
 
 def whole(model: Any, settings: Mapping[str, Any]) -> Any:
-    """The same graph for one picture as it is stored, and not for B that were brought to size.
+    """Rewrite a graph for one stored image of any size, instead of B resized images.
 
-    It is scaled as `data.view.view` does it but for rounding: ONNX's antialiased Resize is Pillow's, which
-    differs from torch's by 1 of 255 at most. Boxes and class maps come in pixels of the picture.
+    It is resized as by `data.loading.preprocess.view`, but for rounding: ONNX's antialiased Resize is
+    Pillow's, which differs from torch's by 1 of 255 at most. Boxes and class maps are in pixels of the stored
+    image.
 
     Args:
-        model: An onnx.ModelProto that takes "images". It is changed.
+        model: An onnx.ModelProto with the input "images". It is changed.
         settings: Of the model: size, fit, channels.
     """
     graph, onnx = model.graph, library()
@@ -53,7 +54,7 @@ def whole(model: Any, settings: Mapping[str, Any]) -> Any:
 
 
 class _Nodes:
-    """Operators, one after the other; each call gives the name of what it computes."""
+    """Builder of ONNX nodes; each call returns the name of the result."""
 
     def __init__(self, onnx: Any) -> None:
         self._onnx = onnx
@@ -79,17 +80,17 @@ class _Nodes:
         return self("Constant", value=self._onnx.numpy_helper.from_array(np.asarray(value)))
 
     def taken(self) -> list[Any]:
-        """What was made since it was asked last."""
+        """Nodes built since the last call."""
         nodes, self._made = self._made, []
         return nodes
 
 
 class _Place(NamedTuple):
-    """Where the view lies: names of (2,) float64, of y and x.
+    """Affine map of the resize: names of (2,) float64 values for y and x.
 
     Attributes:
-        sides: Height and width of the stored picture.
-        scale: Pixels of the stored picture to one of the view.
+        sides: Height and width of the stored image.
+        scale: Pixels of the stored image to one of the view.
         shift: Added after that.
     """
 
@@ -99,7 +100,7 @@ class _Place(NamedTuple):
 
 
 def _scaled(nodes: _Nodes, size: tuple[int, int], fit: str, channels: int) -> _Place:
-    """The picture as the network sees it, as "images"; the arithmetic is that of `data.view`."""
+    """Nodes that resize the image to the network's input, as "images", like the preprocessing in training."""
     view, wanted = np.array(size, dtype=np.int64), np.array(size, dtype=np.float64)
     sides = nodes.cast(nodes("Shape", PICTURE, start=0, end=2), "DOUBLE")
     if fit == "squash":
@@ -133,7 +134,7 @@ def _scaled(nodes: _Nodes, size: tuple[int, int], fit: str, channels: int) -> _P
 
 
 def _boxes(nodes: _Nodes, place: _Place) -> None:
-    """Corners in the view become corners in the stored picture; rows that are no objects stay zeros."""
+    """Map box corners from the input to the stored image; rows without an object stay zero."""
 
     def corners(name: str) -> str:
         twice = nodes("Gather", name, np.array([1, 0, 1, 0]))
@@ -146,7 +147,7 @@ def _boxes(nodes: _Nodes, place: _Place) -> None:
 
 
 def _classes(nodes: _Nodes, place: _Place, size: tuple[int, int]) -> None:
-    """Each pixel of the stored picture has the class of the pixel of the view that its centre lies in."""
+    """Map class maps to the stored image by nearest neighbor, with pixel centers."""
     class_map, matches = "classes_seen", []
     for axis, most in enumerate(size):
         pick = np.array(axis)
@@ -169,7 +170,7 @@ def _classes(nodes: _Nodes, place: _Place, size: tuple[int, int]) -> None:
 
 
 def _rename(nodes: list[Any], name: str) -> None:
-    """Another name for what the network says, so that what comes of it can have this one."""
+    """Rename an output of the network, so that the mapped output can have its name."""
     for node in nodes:
         for names in (node.input, node.output):
             for i, present in enumerate(names):

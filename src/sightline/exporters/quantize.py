@@ -1,4 +1,4 @@
-"""Numbers of 8 bits in ONNX: what is quantised, and how."""
+"""Int8 quantization of ONNX graphs, static and dynamic."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ JOINING = ("Add", "Mul", "Concat")
 
 
 def quantised(model: Any, job: Job, file: Path) -> Any:
-    """A model with weights and most activations in 8 bits. What makes answers of scores (boxes, top k) stays
-    in 32 bits.
+    """Quantize weights and most activations to int8. Postprocessing of scores (boxes, top k) stays in
+    float32.
 
     Args:
         model: An onnx.ModelProto.
@@ -52,7 +52,9 @@ def quantised(model: Any, job: Job, file: Path) -> Any:
 
 
 def _static(before: Path, after: Path, images: Array) -> None:
-    """Ranges of activations from pictures (QDQ form), a scale for each channel of the weights."""
+    """Static quantization (QDQ): activation ranges from calibration images, weights with a scale per
+    channel.
+    """
     from onnxruntime import quantization as q
 
     class Reader(q.CalibrationDataReader):  # type: ignore[misc]
@@ -85,10 +87,10 @@ def _static(before: Path, after: Path, images: Array) -> None:
 
 
 def _dynamic(before: Path, after: Path) -> None:
-    """Ranges of activations anew for each answer.
+    """Dynamic quantization: activation ranges are computed for each input.
 
-    Weights have no sign: with one, convolutions (ConvInteger) took twice as long in ONNX Runtime 1.32. They
-    have one scale each; those of matrix products one for each column.
+    Weights are unsigned: with signed weights, convolutions (ConvInteger) took twice as long in ONNX Runtime
+    1.32. There is one scale per tensor; for matrix products there is one per column.
     """
     from onnxruntime import quantization as q
 
@@ -102,8 +104,9 @@ def _dynamic(before: Path, after: Path) -> None:
 
 
 def slight(graph: Any) -> set[str]:
-    """Names of convolutions of pixels to few maps, and of their activations: as quick in 32 bits, and more
-    exact."""
+    """Convolutions from pixels to few maps, and their activations: float32 is as fast there, and more
+    exact.
+    """
     dims, names, values = (
         {initializer.name: initializer.dims for initializer in graph.initializer},
         set[str](),
@@ -125,9 +128,9 @@ def slight(graph: Any) -> set[str]:
 
 
 def trunk(nodes: Iterable[Any]) -> list[Any]:
-    """What lies between convolutions and is nothing but activations, pooling and joining: in 8 bits too, or
-    numbers would be turned to 32 bits and back at each of them. Normalisation, attention and what follows the
-    last convolution are not.
+    """Nodes between convolutions that are only activations, pooling and concatenation. They are quantized
+    too, or values would be converted to float32 and back at each of them. Normalization, attention and the
+    nodes after the last convolution are not among them.
 
     Args:
         nodes: Of the graph, each after those that it needs.
@@ -158,10 +161,10 @@ def _pixels(node: Any) -> list[str]:
 
 
 def _swished(model: Any) -> Any:
-    """Hard sigmoids between numbers of 8 bits as additions, which ONNX Runtime does in 8 bits.
+    """Rewrite hard sigmoids between quantized values as additions, which ONNX Runtime computes in int8.
 
-    x + 3, cut off at 0 and 6, is what a sum of 8 bits is whose 255 stands for 6 (cutting off is what such
-    numbers do); read with 255 standing for 1 it is min(max(x / 6 + 1/2, 0), 1), the hard sigmoid.
+    x + 3, clipped to 0 and 6, is an 8-bit sum whose 255 stands for 6, because 8-bit values saturate. Read
+    with 255 standing for 1 it is min(max(x / 6 + 1/2, 0), 1), the hard sigmoid.
     """
     onnx, graph = library(), model.graph
     producers = {name: node for node in graph.node for name in node.output}
@@ -201,7 +204,7 @@ def _swished(model: Any) -> Any:
 
 
 def _hard(node: Any) -> bool:
-    """Whether it is min(max(x / 6 + 1/2, 0), 1)."""
+    """Whether a node is a hard sigmoid, min(max(x / 6 + 1/2, 0), 1)."""
     if node.op_type != "HardSigmoid":
         return False
     attributes = {a.name: a.f for a in node.attribute}

@@ -1,4 +1,6 @@
-"""The gate: an exported file answers the validation images, and must not answer them worse."""
+"""Export validation: the file predicts the validation images, and its score must not fall by more than
+allowed.
+"""
 
 from __future__ import annotations
 
@@ -43,20 +45,20 @@ CANDIDATES = ("boxes", "scores", "labels", "coefficients", "masks")
 
 @dataclass(frozen=True)
 class Gate:
-    """What the gate found.
+    """Result of the export validation.
 
     Attributes:
         metric: Name of the main score.
         before: Score of the network on the validation images.
-        after: Score of the file on the same.
-        fell: Points (of 100) that it fell by; of a score that is no share, per cent of its value.
-        tolerance: Points that it may fall by.
-        apart: Greatest difference of each output, as a share of its greatest value.
-        changed: Images whose answer is another: class, classes of objects, classes of pixels, or number.
-        n: Validation images.
-        why: Why the file is rejected, or "".
-        worst: Names of the images whose outputs differ most, where it is rejected.
-        node: Where in the graph the outputs first differ, where it is rejected and this was found.
+        after: Score of the file on the same images.
+        fell: Drop of the score in points (of 100); for a score that is no share, in per cent of its value.
+        tolerance: Drop that is allowed.
+        apart: Maximum difference of each output, as a share of its maximum value.
+        changed: Images with another prediction: class, classes of objects, classes of pixels, or number.
+        n: Number of validation images.
+        why: Reason for rejecting the file, or "".
+        worst: Names of the images whose outputs differ most, if it is rejected.
+        node: Where in the graph the outputs first differ, if it is rejected and this was located.
     """
 
     metric: str
@@ -73,7 +75,7 @@ class Gate:
 
     @property
     def passed(self) -> bool:
-        """Whether the file may be shipped."""
+        """Whether the file is accepted."""
         return not self.why
 
 
@@ -85,7 +87,7 @@ def gate(
     tolerance: float,
     exact: bool,
 ) -> Gate:
-    """Compare a file with the network it was made of.
+    """Compare a file with the network that it was exported from.
 
     Args:
         graph: The network, on the CPU.
@@ -136,7 +138,7 @@ def _why(result: Gate, comparison: _Seen) -> str:
 
 
 def _drifted(graph: Graph, comparison: _Seen, part: Dataset) -> str:
-    """Why the outputs of a file of 32 bits differ by more than rounding explains, or ""."""
+    """Reason if the outputs of a float32 file differ by more than rounding explains, or ""."""
     if comparison.final:
         return _others_stay(graph, comparison, part)
     judged = {k: v for k, v in comparison.apart.items() if k not in comparison.loose or k == "scores"}
@@ -149,11 +151,11 @@ def _drifted(graph: Graph, comparison: _Seen, part: Dataset) -> str:
 
 
 def _others_stay(graph: Graph, comparison: _Seen, part: Dataset) -> str:
-    """Why a file of which overlapping boxes are dropped inside is rejected, or "".
+    """Reason for rejecting a file with NMS inside, or "".
 
-    One bit decides which of two boxes of all but equal scores drops the other. Where the network itself says
-    other objects once its weights are moved by what numbers of 32 bits are rounded by, no more can be asked.
-    Only images on which the file says others are looked at again; of very many, a fixed part.
+    With two boxes of almost equal scores, one bit decides which of them suppresses the other. If the network
+    itself predicts other objects once its weights are perturbed by rounding errors of float32, the file is
+    not blamed. Only images on which the file predicts other objects are tested; of very many, a fixed sample.
     """
     n = len(comparison.ranked)
     other = [i for i, off in enumerate(comparison.ranked) if off > LIMIT]
@@ -180,19 +182,19 @@ def _others_stay(graph: Graph, comparison: _Seen, part: Dataset) -> str:
 
 
 def _some(rows: list[int], ids: Sequence[str]) -> list[int]:
-    """At most so many rows, always the same ones of the same ids."""
+    """A fixed sample of rows, the same for the same ids."""
     drawn = sorted(rows, key=lambda i: hashlib.sha256(ids[i].encode()).digest())
     return sorted(drawn[:SHAKEN])
 
 
 def _rows(part: Dataset, rows: list[int], settings: dict[str, Any]) -> Any:
-    """Batches of some images, or of some tiles, by their numbers in `batches` of all."""
+    """Batches of some images, or of some tiles, by their row numbers."""
     whole = tiled(part, settings["tile"])[0] if settings.get("tile") else part
     return batches(whole.subset(np.array(rows)), {**settings, "tile": 0}, batch_size=BATCH)
 
 
 def _sure(graph: Graph, loader: Any, rows: list[int], seed: int) -> list[int]:
-    """Those of the rows on which a network that is so far off finds the same objects."""
+    """Rows on which a perturbed network predicts the same objects."""
     shaken = _shaken(graph, seed)
     unsure = [u for batch in loader.epoch(0) for u in _unsure(graph, shaken, batch, seed)]
     return [row for row, other in zip(rows, unsure, strict=True) if not other]
@@ -200,7 +202,7 @@ def _sure(graph: Graph, loader: Any, rows: list[int], seed: int) -> list[int]:
 
 @torch.no_grad()
 def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int) -> list[bool]:
-    """Of each image, whether other objects stay once weights and scores of candidates are so far off."""
+    """(B,) bool: whether NMS keeps other objects when weights and scores are perturbed."""
     images = graph.prepared(batch.images)
     a, b = graph.said(images), shaken.said(images)
     if "count" in a:
@@ -214,7 +216,7 @@ def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int) -> list[bool]:
 
 @torch.no_grad()
 def _shaken(graph: Graph, seed: int) -> Graph:
-    """The same network, each of its weights off by about what rounding adds up to."""
+    """Copy of the network with every weight perturbed by about the size of accumulated rounding errors."""
     graph = copy.deepcopy(graph)
     for value in graph.parameters():
         value.copy_(_moved(value, seed))
@@ -227,7 +229,7 @@ def _moved(values: Tensor, seed: int) -> Tensor:
 
 
 class _Seen:
-    """What network and file said of the images so far."""
+    """Accumulated outputs and predictions of network and file."""
 
     def __init__(self, graph: Graph, run: Runner, part: Dataset) -> None:
         self._graph, self._run, self._part = graph, run, part
@@ -277,7 +279,7 @@ class _Seen:
             self.after.append(batch.back(read(got, graph.settings)).packed())
 
     def _stored(self, i: int) -> Any:
-        """What the file says of picture i, in its own pixels."""
+        """Prediction of the file for image i, in pixels of the stored image."""
         settings = self._graph.settings
         image = view(self._part.pixels.read(i), None, channels=settings["channels"])
         outputs = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
@@ -286,7 +288,9 @@ class _Seen:
 
 
 def _apart(truth: Array, outputs: Array, loose: bool) -> float:
-    """How far one image's output is off, in any order if loose; of whole numbers the share that differs."""
+    """Difference of one image's output, in any order if loose; for integers the share of values that
+    differ.
+    """
     if truth.shape != outputs.shape:
         return float("inf")
     if loose:

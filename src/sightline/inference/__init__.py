@@ -1,0 +1,1 @@
+"""Inference: predictors, sources of images, filters of predictions, writers."""

@@ -1,4 +1,4 @@
-"""Pictures in memory by their type: what is taken, and that everything else is refused by its name."""
+"""Images in memory by their type; all other types are refused by name."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TAKEN = (
 
 @dataclass(frozen=True, eq=False)
 class Held:
-    """A picture in memory, not yet decoded.
+    """An image in memory that is not decoded yet.
 
     Attributes:
         pixels: Gives (H, W, C) uint8, C being 3 (RGB) or 1, of the values of a span, where there is one and
@@ -33,7 +33,7 @@ class Held:
 
 
 def held(value: Any) -> list[Held]:
-    """The pictures that a value is: one, or several of a batch.
+    """The images in a value: one, or several of a batch.
 
     Files of the same content give the same pixels: numbers of 16 bits are scaled, transparency is laid on
     white, EXIF orientation is applied to what Pillow or bytes bring with them.
@@ -75,7 +75,7 @@ def _of_tensor(value: torch.Tensor) -> np.ndarray:
 
 
 def _check(value: np.ndarray) -> None:
-    """Pass if an array is a picture, or several."""
+    """Pass if an array is an image, or several."""
     received = f"an array {value.shape} of {value.dtype}"
     if value.dtype not in (np.uint8, np.uint16):
         ways = {

@@ -1,4 +1,4 @@
-"""Each object that is found as a picture of its own, in a folder of its class."""
+"""Crops of detected objects, one image file each, in a folder for each class."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sightline.inference.sources import Answer, Sources
 def cut_out(
     out: Path | None, kind: Kind, sources: Sources, names: Sequence[str]
 ) -> Iterator[Callable[[Answer], None]]:
-    """Writes the objects of "a/1.jpg" to CLASS/a/1-1.png, CLASS/a/1-2.png and so on, the surest first.
+    """Write the objects of "a/1.jpg" to CLASS/a/1-1.png, CLASS/a/1-2.png and so on, by falling score.
 
     A box is widened to whole pixels. Nothing is scaled.
 
@@ -54,7 +54,7 @@ def cut_out(
 
 
 def _objects(answer: Answer) -> Iterator[tuple[int, np.ndarray]]:
-    """Class and pixels of each object, the surest first."""
+    """Class and pixels of each object, by falling score."""
     item, prediction = answer.input, answer.outcome.prediction
     if answer.outcome.error or not len(prediction.labels):
         return

@@ -1,4 +1,4 @@
-"""What is kept of each prediction: the best classes, the surest objects, some classes only."""
+"""Filters of predictions: top classes, most confident objects, some classes only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.runtime.targets.instances import THRESHOLD
 
 @dataclass(frozen=True)
 class Wish:
-    """What is kept of each prediction.
+    """Filter of predictions: what is kept.
 
     Attributes:
         kind: How predictions are told.
@@ -39,7 +39,7 @@ class Wish:
 def chosen_of(
     kind: Kind, names: Sequence[str], classes: Sequence[str], min_score: float | None
 ) -> list[int] | None:
-    """Indices of the classes asked for."""
+    """Indices of the requested classes."""
     wanted = [classes] if isinstance(classes, str) else list(classes)
     if not kind.objects and (wanted or min_score is not None):
         option = "--classes" if wanted else "--min-score"
@@ -53,8 +53,9 @@ def chosen_of(
 
 
 def least_of(settings: Mapping[str, Any], min_score: float | None) -> float | list[float]:
-    """Lowest score of an object that counts: as asked for, or as it was chosen on the validation images, for
-    each class or for all."""
+    """Score threshold of objects: the requested one, or the one chosen on validation images, for each
+    class or all.
+    """
     chosen: float | list[float] = settings.get("thresholds", THRESHOLD)
     return chosen if min_score is None else min_score
 
@@ -70,7 +71,7 @@ def counted(task: Task, outcome: Outcome, wish: Wish) -> Outcome:
 
 
 def kept(task: Task, answer: Answer, wish: Wish) -> Answer:
-    """The answer with what was asked for, and its row with the path."""
+    """Apply the filter to a prediction; its row gets the path."""
     outcome = counted(task, answer.outcome, wish)
     prediction, row = outcome.prediction, outcome.row
     if not outcome.error:

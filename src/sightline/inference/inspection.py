@@ -1,4 +1,4 @@
-"""A network layer by layer."""
+"""Inspection of networks: a table of the layers."""
 
 from __future__ import annotations
 

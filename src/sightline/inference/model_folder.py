@@ -1,4 +1,4 @@
-"""The model in a run folder: its record and its weights."""
+"""Loading of the model in a run folder: its record and its weights."""
 
 from __future__ import annotations
 

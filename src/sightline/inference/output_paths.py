@@ -1,4 +1,4 @@
-"""Files about pictures, in the folders that the pictures have, and never among what lies there already."""
+"""Output files for images, in the folder structure of the inputs; the output folder must be new or empty."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Places:
 
 @contextmanager
 def named(out: Path | None) -> Iterator[None]:
-    """Name what was written where the system's error does not: a full disk has no file's name."""
+    """Add the file name to an error of the system: a full disk does not name it."""
     try:
         yield
     except OSError as error:

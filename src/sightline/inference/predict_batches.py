@@ -1,4 +1,4 @@
-"""Predictions of a model over a loader, in order, from all processes."""
+"""Prediction over a data loader, in order, gathered from all processes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Predicted:
-    """What a model said of a data set.
+    """Predictions for a data set.
 
     Attributes:
         prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
@@ -52,14 +52,14 @@ class Predicted:
     loss: float | None
 
     def in_order(self, ids: Sequence[str]) -> Predicted:
-        """The same in the order of `ids`: several processes hand theirs in one after the other."""
+        """Reorder by `ids`: several processes return theirs one after the other."""
         where = {item: i for i, item in enumerate(self.ids)}
         order = torch.tensor([where[item] for item in ids], dtype=torch.int64)
         return Predicted(self.prediction[order], self.truth[order], list(ids), self.loss)
 
 
 def at_once(size: Sequence[int], most: int = 64) -> int:
-    """Pictures of a size (height, width) that are predicted at a time: 4 million pixels, `most` at most."""
+    """Batch size for images of a size (height, width): 4 million pixels, at most `most`."""
     return max(1, min(most, PIXELS // (size[0] * size[1])))
 
 

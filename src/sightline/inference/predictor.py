@@ -1,4 +1,4 @@
-"""Predict with the model of a run."""
+"""Predictor of a run: images in, predictions out."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sightline.inference.sources import Answer, Input, Sources
 
 
 class ModelPredictor:
-    """Predicts with the model of a run.
+    """Predictor with the model of a run.
 
     Attributes:
         settings: What the model was built from.
@@ -46,7 +46,7 @@ class ModelPredictor:
         stream: bool = False,
         min_score: float | None = None,
     ) -> Iterator[Outcome]:
-        """Predictions, in order, as they come; a bad file is an outcome with an error.
+        """Yield predictions in order; a bad file gives an outcome with an error.
 
         Boxes and the like are in the pixels of the stored picture, after EXIF orientation. A frame's id is
         "film.mp4#000123"; a film that is cut off ends with an outcome with an error.
@@ -73,7 +73,7 @@ class ModelPredictor:
             yield counted(self.task, answer.outcome, wish)
 
     def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:
-        """All that the model saw, however weak, each with the picture it is about."""
+        """All predictions, also weak ones, each with its image."""
         batch_size = at_once(self.settings["size"], batch_size)
         tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
         for batch in sources.batches(1 if tiled else batch_size):
@@ -108,7 +108,7 @@ class ModelPredictor:
             yield Answer(item, outcome)
 
     def _answer(self, parts: Iterator[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
-        """Predictions for whole pictures, from all their tiles or from themselves."""
+        """Predictions for whole images, from all their tiles or from themselves."""
         tiles = cut(stored, self.settings["tile"]) if self.settings.get("tile") else None
         sizes = stored if tiles is None else tiles.sizes
         predictions = []

@@ -1,4 +1,4 @@
-"""How a prediction of each type of target is told: as rows, and drawn. The types themselves know."""
+"""Presentation of predictions by target type: as rows, and as drawings. The types do the work."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.runtime.targets.base import TargetArrays
 
 @dataclass(frozen=True)
 class Kind:
-    """How one type of target is told. All functions take the prediction and flat row of one image.
+    """Presentation of one target type. All functions take the prediction and flat row of one image.
 
     Attributes:
         target: The type, for one image.
@@ -27,29 +27,29 @@ class Kind:
 
     @property
     def objects(self) -> bool:
-        """Whether it holds objects with boxes."""
+        """Whether the type holds objects with boxes."""
         return self.target.objects
 
     @property
     def maps(self) -> bool:
-        """Whether it holds a class for each pixel."""
+        """Whether the type holds a class for each pixel."""
         return self.target.maps
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """What `codes` gives, by name."""
+        """Names of the lists that `codes` returns."""
         return self.target.lists
 
     def columns(self, row: Row) -> list[str]:
-        """Of a table, given the row."""
+        """Columns of a table, given the row."""
         return self.target.columns(row)
 
     def table(self, prediction: Targets, row: Row, names: Sequence[str]) -> list[Row]:
-        """Rows of a table: one an image, or one an object."""
+        """Rows of a table: one for each image, or one for each object."""
         return arrays_of(prediction).table(row, names)
 
     def drawn(self, image: np.ndarray, prediction: Targets, row: Row, names: Sequence[str]) -> np.ndarray:
-        """(H, W, 3) picture of a picture (H, W, C), with the prediction on it."""
+        """(H, W, 3) image with the prediction drawn on an image (H, W, C)."""
         return arrays_of(prediction).annotate(image, row, names)
 
 
@@ -59,8 +59,9 @@ def kind_of(name: str) -> Kind:
 
 
 def only(prediction: Instances, least: float | Sequence[float], classes: Iterable[int] | None) -> Instances:
-    """The objects of some images whose score is at least so high, for each class or for all, and whose
-    class is among these."""
+    """Select the objects with a score of at least a threshold (for each class or all), and of some
+    classes.
+    """
     keep = prediction.labels >= 0
     if prediction.scores is not None:
         each = torch.tensor(least)
@@ -71,10 +72,10 @@ def only(prediction: Instances, least: float | Sequence[float], classes: Iterabl
 
 
 def details(prediction: Targets, names: Sequence[str]) -> Row:
-    """What is said of one image beside its row: of objects "boxes", one row an object."""
+    """Details of one image beside its row: for objects "boxes", one row for each object."""
     return arrays_of(prediction).details(names)
 
 
 def codes(prediction: Targets) -> Row:
-    """What is said of one image last, since it is long: "masks", COCO's run-length code of each object."""
+    """Long details of one image: "masks", COCO's RLE of each object."""
     return arrays_of(prediction).codes()

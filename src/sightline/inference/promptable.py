@@ -1,4 +1,6 @@
-"""Networks that are not trained here and answer a prompt, as in `sightline predict sam:FOLDER a.jpg`."""
+"""Promptable segmentation (Segment Anything), as in `sightline predict sam:FOLDER a.jpg`; it is not
+trained.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ from sightline.tasks import TASKS
 
 
 def predictor(run: Path, prompt: str | None, device: str) -> ModelPredictor | Prompted:
-    """What answers: the model of a run, or a network that is named and prompted.
+    """The predictor of a run, or a promptable network.
 
     Raises:
         UsageError: If a prompt is missing, or is none of this model's.
@@ -35,13 +37,13 @@ def predictor(run: Path, prompt: str | None, device: str) -> ModelPredictor | Pr
 
 
 def _prompted(task: str) -> dict[str, str]:
-    """Names of such networks of a task, and their modules."""
+    """Names of a task's promptable networks, and their modules."""
     models_by_name: dict[str, str] = getattr(TASKS.load(task), "PROMPTED", {})
     return models_by_name
 
 
 class Prompted:
-    """Answers one prompt on every picture.
+    """Predictor that applies one prompt to every image.
 
     Args:
         one: Has `settings`, `task` and `outcome(name, image)`.
@@ -51,7 +53,7 @@ class Prompted:
         self.settings, self.task, self._one = predictor.settings, predictor.task, predictor
 
     def answers(self, sources: Sources, batch_size: int = 1) -> Iterator[Answer]:
-        """Predictions, each with the picture it is about; a bad file is an outcome with an error."""
+        """Yield predictions, each with its image; a bad file gives an outcome with an error."""
         for batch in sources.batches(min(batch_size, 1)):
             for item in batch:
                 yield Answer(item, self._outcome(item))

@@ -1,4 +1,4 @@
-"""What a user wants predictions for: pictures, folders, globs, arrays, videos, webcams, streams."""
+"""Inputs of prediction: images, folders, globs, arrays, videos, webcams, streams."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HELD = 2**27
 
 @dataclass(frozen=True)
 class Input:
-    """One picture on its way to the model, not yet decoded if it is a file.
+    """One image to predict; a file is not decoded yet.
 
     Attributes:
         id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
@@ -53,7 +53,7 @@ class Input:
     error: str = ""
 
     def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, int]]:
-        """What a model sees of it, whole or tile by tile, and height and width of the stored picture.
+        """The model's input, whole or tile by tile, and (height, width) of the stored image.
 
         The picture is opened at once, its tiles are read when they are asked for.
 
@@ -81,30 +81,32 @@ class Input:
         return views, (facts.height, facts.width)
 
     def full(self) -> np.ndarray:
-        """(H, W, C) uint8, as stored; scaled by the span that the model sees it by."""
+        """(H, W, C) uint8, as stored; scaled by the model's value range."""
         return self.pixels.read(0)
 
     def file(self, ending: str) -> str:
-        """Name of a file about it: that of the picture with this ending instead; after it for a part."""
+        """Name of an output file: the image's name with this extension; after the part's number for a
+        part.
+        """
         part = re.search(r"#\d{6}$", self.name)
         return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
 
     @property
     def held(self) -> int:
-        """Bytes that wait with it."""
+        """Bytes in memory while the image waits."""
         return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0
 
 
 @dataclass(frozen=True)
 class _Film:
-    """Something that has frames: a file, or the number of a webcam or an address as text."""
+    """A source of frames: a file, the number of a webcam, or an address as text."""
 
     source: Path | str
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one picture, and the picture.
+    """Prediction or error of one image, and the image.
 
     Attributes:
         input: The picture.
@@ -116,7 +118,7 @@ class Answer:
 
 
 class Sources:
-    """What is to be predicted, found at once and opened one after the other.
+    """Inputs of a prediction: discovered at once, opened one after the other.
 
     Args:
         source: A file, folder, glob, number of a webcam or address; a picture in memory (see `_memory`); or
@@ -155,7 +157,9 @@ class Sources:
 
     @classmethod
     def of(cls, files: Iterable[Path]) -> Sources:
-        """These files, found before; one that is not there any more is an input without a picture."""
+        """Inputs from files that were discovered before; a file that no longer exists is an input without
+        an image.
+        """
         sources = cls.__new__(cls)
         sources._stream, sources._span, sources.cuts = False, None, Cuts()
         sources.left_out, sources.hidden = Counter(), []
@@ -165,12 +169,12 @@ class Sources:
 
     @property
     def live(self) -> bool:
-        """Whether a webcam or stream is among them, which has no end."""
+        """Whether a webcam or stream, which has no end, is among them."""
         return any(isinstance(item, _Film) and isinstance(item.source, str) for item in self._items)
 
     @property
     def films(self) -> bool:
-        """Whether anything is among them that has frames."""
+        """Whether any source has frames."""
         return any(isinstance(item, _Film) for item in self._items)
 
     @property
@@ -202,7 +206,7 @@ class Sources:
         return None if self._span is None else Watched(self._span, self.cuts)
 
     def say_cut(self) -> None:
-        """Say how many pictures held values that are not told from others, if any did."""
+        """Print how many images have clipped values, if any."""
         if self.cuts.pictures and self._span is not None:
             say(
                 f"{self.cuts.pictures:,} images hold values from {self.cuts.least:g} to {self.cuts.most:g}, "
@@ -211,7 +215,7 @@ class Sources:
             )
 
     def batches(self, most: int) -> Iterator[list[Input]]:
-        """Up to `most` at a time; fewer of large frames, and one of a live source, which must not wait."""
+        """Batches of up to `most`; fewer for large frames, and one for a live source, which must not wait."""
         batch: list[Input] = []
         held = 0
         for item in self:
@@ -240,7 +244,7 @@ class Sources:
             yield Input(f"{file}{mark}", f"{name}{mark}", Pages([(file, page)], self._watched()))
 
     def _frames(self, source: Path | str) -> Iterator[Input]:
-        """The frames of a video, and at last an input without a picture where it is damaged."""
+        """The frames of a video, and at last an input without an image if it is damaged."""
         name = self.name(source) if isinstance(source, Path) else ""
         number, film = 0, None
         try:
@@ -262,7 +266,7 @@ class Sources:
                 say(f"{film.name}: {film.dropped} of {film.decoded} frames came too fast and were dropped.")
 
     def _found(self, source: str) -> Iterable[Path | _Film]:
-        """What one source stands for, sorted; a named file is taken whatever its name."""
+        """Resolve one source, sorted; a named file is used whatever its name."""
         if "://" in source:
             return [_address(source, self._stream)]
         path = Path(home(source))
@@ -291,7 +295,7 @@ class Sources:
         return paths
 
     def _in_folder(self, folder: Path) -> list[Path | _Film]:
-        """Pictures and videos of a folder by their ending; the others are counted."""
+        """Images and videos of a folder by their extension; the others are counted."""
         films = video.EXTENSIONS if _has_video() else frozenset[str]()
         paths: list[Path | _Film] = []
         skipped: list[Path] = []
@@ -358,7 +362,7 @@ def _has_video() -> bool:
 
 
 def _is_film(path: Path) -> bool:
-    """Whether a named file is a video: by its ending, else by what it holds."""
+    """Whether a named file is a video: by its extension, else by its content."""
     ending = path.suffix.lower()
     if ending in ALL_EXTENSIONS or ending in video.EXTENSIONS:
         return ending in video.EXTENSIONS

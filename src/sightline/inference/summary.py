@@ -1,4 +1,4 @@
-"""What came of a prediction: counts, errors and the first rows."""
+"""Summary of a prediction: counts, errors and the first rows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 20
 
 @dataclass
 class Predicted:
-    """What came of it.
+    """Result of a prediction command.
 
     Attributes:
         total: Pictures and frames that were tried.

@@ -1,9 +1,9 @@
-"""How many threads a network gets on a CPU: one where its steps are small.
+"""Number of CPU threads for a network: one if its operations are small.
 
-Threads wait for each other at the end of every operation. In a small network an operation is so short
-that a second thread gains little (0.2 to 0.3 s of an epoch of the built-in digits), and where other
-programs hold the cores, all wait until the system gives them back: the epoch then took 19 to 26 times as
-long. See docs/benchmarks.md, "On a busy machine".
+Threads synchronize at the end of every operation. In a small network an operation is so short
+that a second thread gains little (0.2 to 0.3 s of an epoch of the built-in digits). If other programs use the
+cores, all threads wait for the slowest: the epoch then took 19 to 26 times as long. See docs/benchmarks.md,
+"On a busy machine".
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SMALL = 400_000_000
 
 @contextmanager
 def few(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
-    """One thread inside this block where a step is small on a CPU; the number before is put back.
+    """Use one CPU thread inside this block if operations are small; the previous number is restored.
 
     The number of threads changes the last bits of results, so that it follows from the networks and the
     batch alone and never from a clock: a run that is resumed gets the same. `OMP_NUM_THREADS` overrules it.
@@ -47,7 +47,7 @@ def few(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
 
 @torch.no_grad()
 def _operations(model: Model) -> int:
-    """Floating-point operations of convolutions and matrix products for one picture forward."""
+    """Floating-point operations of convolutions and matrix products for one image forward."""
     from torch.utils.flop_counter import FlopCounterMode  # not before: it takes 0.1 s
 
     training = model.training

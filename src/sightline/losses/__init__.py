@@ -1,0 +1,1 @@
+"""Losses: of detection, of knowledge distillation, and of semantic segmentation."""

@@ -1,4 +1,4 @@
-"""What boxes and class scores of all places cost, given the objects. The places that count are assigned."""
+"""Detection loss: CIoU + DFL + BCE over the anchor points that task alignment assigns."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ GAINS = {"box": 2.5, "sides": 0.5, "class": 1.0, "single": 1.0}
 
 
 def box_losses(outputs: dict[str, Tensor], truth: Instances) -> tuple[dict[str, Tensor], Assigned]:
-    """The parts of the loss, weighted, and the places they are taken at.
+    """Detection loss: its weighted parts, and the assignment of anchor points behind them.
 
-    Box: 1 - CIoU. Sides: distribution focal loss. Class: binary cross-entropy of the scores of which an
-    object has many. Single: the same of those of which it has one. Each is weighted by how well a place
-    answers for its object, and divided by the sum of these weights. Groups (crowd) count neither as
-    objects nor as none.
+    "Box" is 1 - CIoU. "Sides" is the distribution focal loss (DFL). "Class" is the binary cross-entropy (BCE)
+    of the one-to-many scores, "single" the same of the one-to-one scores. Each part is weighted by the
+    alignment of an anchor point with its object, and divided by the sum of these weights. Crowds are ignored:
+    their anchor points are neither positive nor negative.
 
     Args:
         outputs: "places" (1, A, 3), "boxes" (B, A, 4), "bins" (B, A, 4 * n), "many" and "scores" (B, A, K).
-        truth: The objects, in pixels of the batch's images.
+        truth: The target objects, in pixels of the batch's images.
     """
     places = outputs["places"][0]
     real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
@@ -52,7 +52,7 @@ def box_losses(outputs: dict[str, Tensor], truth: Instances) -> tuple[dict[str, 
 
 
 def _place_losses(outputs: dict[str, Tensor], truth: Instances, assigned: Assigned) -> tuple[Tensor, Tensor]:
-    """(box, sides) at the assigned places."""
+    """(CIoU loss, DFL) at the P positive anchor points, two scalars."""
     places = outputs["places"][0, assigned.place]
     bins = outputs["bins"][assigned.image, assigned.place]
     goal = truth.boxes.float()[assigned.truth]
@@ -64,7 +64,7 @@ def _place_losses(outputs: dict[str, Tensor], truth: Instances, assigned: Assign
 
 
 def _class_loss(logits: Tensor, truth: Instances, assigned: Assigned, ignored: Tensor | None) -> Tensor:
-    """Binary cross-entropy against the weights at the assigned places, and 0 elsewhere."""
+    """BCE of (B, A, K) logits: targets are the weights at positive anchor points, and 0 elsewhere."""
     logits = logits.float()
     if ignored is not None:
         keep = ~ignored

@@ -1,7 +1,7 @@
-"""How far outputs of a network are from those of its teacher, for each kind of output.
+"""Knowledge-distillation losses, one for each kind of output.
 
 Sources: Hinton, Vinyals, Dean, Distilling the knowledge in a neural network, 2015 (softened classes); Zheng
-et al., Localization distillation for dense object detection, CVPR 2022 (sides as distributions).
+et al., Localization distillation for dense object detection, CVPR 2022 (box sides as distributions).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TEMPERATURE = 4.0
 
 
 def classes(outputs: Tensor, goal: Tensor, temperature: float = 1.0) -> Tensor:
-    """Divergence of one distribution over classes from another, the mean over pictures and places.
+    """KL divergence between softened class distributions, the mean over images and pixels.
 
     Multiplied by the square of the temperature, so that gradients keep their size (Hinton et al., section 2).
 
@@ -34,7 +34,7 @@ def classes(outputs: Tensor, goal: Tensor, temperature: float = 1.0) -> Tensor:
 
 
 def labels(outputs: Tensor, goal: Tensor) -> Tensor:
-    """(...) divergence of each yes-or-no from the teacher's, both before the sigmoid."""
+    """(...) KL divergence of each label's probability from the teacher's; logits before the sigmoid."""
     outputs, goal = outputs.float(), goal.float()
     chance = goal.sigmoid()
     # KL = sum p (log p - log q), with log p = x - softplus(x) and log (1 - p) = -softplus(x).
@@ -42,14 +42,15 @@ def labels(outputs: Tensor, goal: Tensor) -> Tensor:
 
 
 def places(outputs: Outputs, goal: Outputs) -> Outputs:
-    """Outputs of `models/detection/yolo.py` at each place: classes, sides of boxes, and what tasks add.
+    """Distillation losses of a dense detector at each anchor point: classes, box sides, and outputs of the
+    task.
 
-    Class scores of all places are compared, and divided by how many objects the teacher sees; what is said of
-    an object is weighted by how sure the teacher is that there is one: empty ground would drown the objects.
+    Class scores of all anchor points are compared, and the sum is divided by the number of objects that the
+    teacher detects. All other outputs are weighted by the teacher's score, because background would dominate.
 
     Args:
-        outputs: See `yolo.forward`; maybe "coefficients" and "prototypes".
-        goal: The teacher's, on the same pictures.
+        outputs: See `yolo.forward`; perhaps "coefficients" and "prototypes".
+        goal: Outputs of the teacher, for the same images.
     """
     same(
         outputs,
@@ -80,10 +81,11 @@ def _sides(bins: Tensor) -> Tensor:
 
 
 def same(outputs: Outputs, goal: Outputs, names: tuple[str, ...]) -> None:
-    """Check that outputs can be compared one by one.
+    """Check that the student's and the teacher's outputs have equal shapes.
 
     Raises:
-        RuntimeError: If a shape differs; KeyError: if an output is lacking.
+        RuntimeError: If a shape differs.
+        KeyError: If an output is missing.
     """
     for name in names:
         if outputs[name].shape != goal[name].shape:
@@ -91,7 +93,7 @@ def same(outputs: Outputs, goal: Outputs, names: tuple[str, ...]) -> None:
 
 
 def unordered(model: object, outputs: Outputs, goal: Outputs) -> NoReturn:
-    """For models whose outputs have no fixed places: a method `imitate` that refuses.
+    """`imitate` of models whose outputs have no fixed order: it always refuses.
 
     Raises:
         UsageError: Always.
@@ -104,7 +106,7 @@ def unordered(model: object, outputs: Outputs, goal: Outputs) -> NoReturn:
 
 
 def enlarged(goal: Tensor, outputs: Tensor) -> Tensor:
-    """Maps (B, K, h, w) of a teacher, at the height and width of the student's."""
+    """Resize maps (B, K, h, w) of a teacher to the height and width of the student's."""
     if goal.shape[2:] == outputs.shape[2:]:
         return goal
     return F.interpolate(goal.float(), size=outputs.shape[2:], mode="bilinear", align_corners=False)

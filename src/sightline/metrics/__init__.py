@@ -1,4 +1,4 @@
-"""Metrics: a file with a class METRIC each, or with a family in METRICS; intervals and paired tests."""
+"""Metrics: each file has a class METRIC or a family METRICS; confidence intervals and paired comparison."""
 
 from __future__ import annotations
 

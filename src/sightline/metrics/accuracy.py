@@ -1,4 +1,4 @@
-"""Accuracy: the share of images that are right."""
+"""Accuracy: the share of images whose prediction is correct."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Accuracy(Weighted):
 
     card = MetricCard(
         name="accuracy",
-        summary="share of images that are right (all labels, where an image has several)",
+        summary="share of images that are right (all labels, for images with several)",
         higher_is_better=True,
         best=1.0,
         truths=("label",),

@@ -1,4 +1,4 @@
-"""AJI: aggregated Jaccard index, one number for finding nuclei and for outlining them."""
+"""AJI (aggregated Jaccard index): one number for the detection and the segmentation of nuclei."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AUROC: how often a positive is ranked above a negative."""
+"""AUROC (area under the ROC curve): how often a positive has a higher score than a negative."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Auroc(Weighted):
 
     card = MetricCard(
         name="AUROC",
-        summary="share of pairs of positive and negative that are ranked right, mean over the classes",
+        summary="area under the ROC curve, mean over the classes",
         higher_is_better=True,
         best=1.0,
         truths=("label",),

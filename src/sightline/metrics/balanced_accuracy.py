@@ -1,4 +1,4 @@
-"""Balanced accuracy: the mean over the classes of the share that is right."""
+"""Balanced accuracy: the mean over the classes of the recall."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class BalancedAccuracy(Weighted):
 
     card = MetricCard(
         name="balanced accuracy",
-        summary="mean over the classes of the share of its images that are right",
+        summary="recall of each class, mean over the classes",
         higher_is_better=True,
         best=1.0,
         truths=("label",),

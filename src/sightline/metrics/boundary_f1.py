@@ -1,4 +1,4 @@
-"""Boundary F1: how much of the borders between classes lies where it should."""
+"""Boundary F1: F1 score of the borders between classes, within a tolerance."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calibration: make stated probabilities true without changing what is predicted."""
+"""Temperature scaling and calibration: make predicted probabilities match observed frequencies."""
 
 from __future__ import annotations
 

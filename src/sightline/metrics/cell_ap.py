@@ -1,4 +1,4 @@
-"""Cell AP50-95: the score of the Data Science Bowl 2018."""
+"""Cell AP50-95: the score of the Data Science Bowl 2018, TP / (TP + FP + FN) at ten IoU thresholds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Class accuracy: the share of each class's pixels that is right, mean over the classes."""
+"""Class accuracy: the recall of each class's pixels, mean over the classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class ClassAccuracy(Weighted):
 
     card = MetricCard(
         name="class accuracy",
-        summary="share of the pixels of each class that are right, mean over the classes in the truth",
+        summary="recall of the pixels of each class, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
         truths=("masks",),

@@ -1,4 +1,4 @@
-"""Paired comparison: which of two models is better, when both have seen the same images."""
+"""Paired comparison of two models on the same images."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def _mcnemar(metric: Metric, stats_a: Stats, stats_b: Stats) -> Paired:
 
 
 def _unpaired(metric: Metric, stats_a: Stats, stats_b: Stats, seed: int) -> Paired:
-    """The difference of two values over all predictions and targets, the same blocks left out of both."""
+    """Difference of two unpaired values, with the same blocks left out of both."""
     value = metric.value(stats_a) - metric.value(stats_b)
     differences = left_out(metric, stats_a, seed) - left_out(metric, stats_b, seed)
     n, blocks = min(len(rows) for rows in stats_a.values()), len(differences)

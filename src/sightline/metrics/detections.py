@@ -1,4 +1,4 @@
-"""What stands behind a score of boxes: curves by class, the best confidence, confusions with background."""
+"""Detection curves: precision, recall and F1 by class, the best score threshold, the confusion matrix."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FOUND = float(THRESHOLDS[0])
 
 @dataclass(frozen=True)
 class Curve:
-    """What becomes of one class as the confidence from which on detections count is lowered.
+    """Precision-recall curve of one class, over falling score thresholds.
 
     Attributes:
         objects: Objects of the class that count.
@@ -95,7 +95,7 @@ def curves(evaluation: Evaluation, classes: int, measure: Measure = by_boxes) ->
 
 
 def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
-    """Mean over the classes with objects of F1, at every confidence of any detection.
+    """Mean over the classes of F1, at every score of any detection.
 
     Returns:
         (S,) confidences, falling, each once, and (S,) means with the detections of at least these.
@@ -112,7 +112,7 @@ def mean_f1(curves: Sequence[Curve]) -> tuple[Array, Array]:
 
 
 def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Measure = by_boxes) -> float:
-    """The confidence from which on detections should be shown: where the mean F1 over classes is best.
+    """Score threshold with the best mean F1 over the classes.
 
     Use validation images: what was chosen on a test set looks better there than it is.
 
@@ -140,7 +140,7 @@ def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Mea
 def best_thresholds(
     evaluation: Evaluation, classes: int, otherwise: float = 0.25, measure: Measure = by_boxes
 ) -> list[float]:
-    """For each class the confidence from which on its detections should be shown: where its F1 is best.
+    """Score threshold of each class with the best F1 of that class.
 
     Args:
         evaluation: `Instances` with scores, of validation images, beside those that are there.
@@ -169,7 +169,7 @@ def average_precisions(evaluation: Evaluation, classes: int) -> Array:
 
 
 def confusion(prediction: Any, truth: Any, classes: int, threshold: float, iou: float = FOUND) -> Array:
-    """What objects are taken for. Boxes are matched by place alone, whatever the class.
+    """Confusion matrix of detections. Boxes are matched by position alone, whatever the class.
 
     In each image the detections choose by falling score, each the free object that it overlaps
     most; of two that it overlaps alike, the one of its own class. Crowds and difficult objects,

@@ -1,4 +1,4 @@
-"""mDice: the Dice coefficient of classes, over all pixels of all images at once."""
+"""mDice: the Dice coefficient of each class over all pixels of all images, mean over the classes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class DiceScore(Weighted):
 
     card = MetricCard(
         name="mDice",
-        summary="Dice coefficient (F1) over all pixels of the set, mean over the classes in the truth",
+        summary="Dice coefficient (F1) over all pixels of the set, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
         truths=("masks",),

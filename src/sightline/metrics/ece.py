@@ -1,4 +1,4 @@
-"""ECE: how far stated confidence and actual share of right answers lie apart."""
+"""ECE (expected calibration error): the difference between confidence and accuracy."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Ece(Weighted):
 
     card = MetricCard(
         name="ECE",
-        summary="mean gap of stated confidence and share right, over 15 bins of equal width",
+        summary="mean difference of confidence and accuracy, over 15 bins of equal width",
         higher_is_better=False,
         best=0.0,
         truths=("label",),

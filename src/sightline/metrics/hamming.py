@@ -1,4 +1,4 @@
-"""Hamming loss: the share of single decisions that are wrong."""
+"""Hamming loss: the share of wrong label decisions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Image IoU: intersection over union of classes in each image, mean over the images."""
+"""Image IoU: intersection over union of the classes in each image, mean over the images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Intervals: what a score is worth, given how many independent images stand behind it.
+"""Confidence intervals: the uncertainty of a score, given the number of independent images.
 
 The method for each kind of metric was chosen by simulation (benchmarks/coverage.py): the plain
 percentile bootstrap covers too little where a class has few images (89 % for average precision on
@@ -36,7 +36,7 @@ _BLOCKS = 250  # most values the jackknife takes; more do not make its error est
 def score(
     metric: Metric, stats: Stats, *, groups: Array | None = None, level: float = 0.95, seed: int = 0
 ) -> Score:
-    """A metric with its interval.
+    """Value of a metric with its interval.
 
     A share of right images gets the exact binomial interval (mid-P), if images are independent.
     Other metrics get their standard error from the jackknife over images, or over groups, in at
@@ -134,7 +134,7 @@ def _over(card: MetricCard, groups: Array | None) -> str:
 
 
 def _unpaired(metric: Metric, stats: Stats, level: float, seed: int) -> Score:
-    """All predictions against all targets: blocks of both are left out together."""
+    """Unpaired metrics: blocks of predictions and of targets are left out together."""
     value, count = metric.value(stats), min(len(rows) for rows in stats.values())
     without = left_out(metric, stats, seed)
     error = math.sqrt((len(without) - 1) * float(without.var())) if len(without) > 1 else math.nan
@@ -146,7 +146,7 @@ def _unpaired(metric: Metric, stats: Stats, level: float, seed: int) -> Score:
 
 
 def left_out(metric: Metric, stats: Stats, seed: int) -> Array:
-    """(B,) values of an unpaired metric, each without a block of the predictions and one of the targets."""
+    """(B,) values of an unpaired metric, each without one block of predictions and one of targets."""
     blocks = min(_UNPAIRED_BLOCKS, *(len(rows) for rows in stats.values()))
     rng = np.random.default_rng(seed)
     numbers = {k: rng.permutation(len(rows)) * blocks // len(rows) for k, rows in stats.items()}
@@ -154,7 +154,7 @@ def left_out(metric: Metric, stats: Stats, seed: int) -> Array:
 
 
 def units_of(stats: Stats, groups: Array | None, card: MetricCard | None = None) -> Array:
-    """(N,) number of the independent unit of each row: what the statistics name, its group, or itself.
+    """(N,) index of the independent unit of each row: named by the statistics, its group, or itself.
 
     Raises:
         ValueError: If there is not one group an image, or a metric of other units than images has none.

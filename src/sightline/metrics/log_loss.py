@@ -1,4 +1,4 @@
-"""Log loss: minus the log of the probability that was given to the truth."""
+"""Log loss: the negative log-likelihood of the target class (cross-entropy)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class LogLoss(Weighted):
 
     card = MetricCard(
         name="log loss",
-        summary="mean of -ln of the probability given to the truth (nats)",
+        summary="mean negative log-likelihood of the target class (nats)",
         higher_is_better=False,
         best=0.0,
         truths=("label",),

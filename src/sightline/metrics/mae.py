@@ -19,7 +19,7 @@ class Mae(Weighted):
 
     card = MetricCard(
         name="MAE",
-        summary="mean absolute error, in the unit of the truth",
+        summary="mean absolute error, in the unit of the target",
         higher_is_better=False,
         best=0.0,
         truths=("number",),

@@ -34,7 +34,7 @@ class MeanAveragePrecision(Weighted):
         area: Size of the objects that count, as APsmall, APmedium, APlarge of `pycocotools`: the annotated
             area where there is one, else that of the box. Detections of another size that find no such object
             are left out.
-        on: What overlaps. Masks are counted in pixels; pictures of more than 100 objects of a class, such as
+        on: What overlaps. Masks are counted in pixels; images of more than 100 objects of a class, such as
             cells, want `ObjectF1` or `CellAp`.
 
     Source: Lin et al., Microsoft COCO: common objects in context, ECCV 2014, and its evaluation code.
@@ -60,7 +60,7 @@ class MeanAveragePrecision(Weighted):
         return by_image(evaluation, self.area, self.measure)
 
     def limit(self, truth: Any) -> str:
-        """See `Metric.limit`; nothing is said of objects of one size."""
+        """See `Metric.limit`; empty for metrics of one object size."""
         return limit(truth) if self.area == "all" else ""
 
     def values(self, stats: Stats, weights: Array) -> Array:
@@ -69,7 +69,7 @@ class MeanAveragePrecision(Weighted):
 
 
 class AverageRecall(Weighted):
-    """Mean over the classes and ten IoU thresholds, 0.50 to 0.95, of the share of objects that are found.
+    """Recall, mean over the classes and ten IoU thresholds, 0.50 to 0.95.
 
     As AR of `pycocotools` with 100 detections; see `MeanAveragePrecision` for what counts. Wrong boxes cost
     nothing here.

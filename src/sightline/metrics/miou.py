@@ -1,4 +1,4 @@
-"""mIoU: intersection over union of classes, over all pixels of all images at once."""
+"""mIoU: intersection over union of each class over all pixels of all images, mean over the classes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class MeanIoU(Weighted):
 
     card = MetricCard(
         name="mIoU",
-        summary="intersection over union over all pixels of the set, mean over the classes in the truth",
+        summary="intersection over union over all pixels of the set, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
         truths=("masks",),

@@ -1,4 +1,4 @@
-"""What kinds of mistakes a detector makes, what each kind costs, and where they are (TIDE)."""
+"""Error analysis of detectors (TIDE): kinds of errors, the cost of each kind, and where they are."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ FOREGROUND, BACKGROUND = 0.5, 0.1
 
 @dataclass(frozen=True)
 class Mistakes:
-    """The mistakes of a detector, by `KINDS`.
+    """Error analysis of a detector, by `KINDS`.
 
     Attributes:
         ap50: Average precision at IoU 0.5, mean over the classes with objects.
-        cost: How much higher it would be if one kind were mended and all others stayed.
-        where: (n, 2) image and number of the box in it, for each kind: detections by falling
-            score; for "missed", objects.
+        cost: Gain in `ap50` if one kind of error were corrected and all others stayed.
+        where: (n, 2) image and index of the box in it, for each kind: detections by falling score; for
+            "missed", objects.
     """
 
     ap50: float
@@ -36,7 +36,7 @@ class Mistakes:
 
 @dataclass(frozen=True)
 class _Case:
-    """Detections that count at IoU 0.5 and those of the objects that do.
+    """The detections and objects that count at IoU 0.5.
 
     Attributes:
         row, image, label, score: (D,) of each detection; by image, class and falling score.
@@ -57,7 +57,7 @@ class _Case:
 
 
 def mistakes(evaluation: Evaluation) -> Mistakes:
-    """Sort every wrong detection and every object not found into one kind, and price the kinds.
+    """Classify every false positive and false negative into one kind of error, and compute the cost of each.
 
     A wrong detection is, in this order: "localisation" if it overlaps an object of its class by
     0.1 to 0.5; "classification" if it overlaps one of another class by 0.5 or more; "duplicate"
@@ -110,6 +110,7 @@ def mistakes(evaluation: Evaluation) -> Mistakes:
 
 
 def _case(evaluation: Evaluation) -> _Case:
+    """Match at IoU 0.5, and collect the detections and objects that count."""
     m, truth = matches(evaluation), evaluation.truth
     keep, objects = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
     right = m.found[keep, 0] & 1 == 1
@@ -122,7 +123,9 @@ def _case(evaluation: Evaluation) -> _Case:
 
 
 def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
-    """(D,) place in `KINDS` of each wrong detection, -1 for right ones; (D,) object it points at, or -1."""
+    """(D,) index into `KINDS` of each false positive, -1 for right ones; (D,) object that it points at, or
+    -1.
+    """
     wrong = np.flatnonzero(~case.right)
     of, other, iou = overlaps(
         array(prediction.boxes)[case.row[wrong]],
@@ -151,7 +154,7 @@ def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
 
 
 def _best(of: Array, other: Array, iou: Array, rows: int) -> tuple[Array, Array]:
-    """(D,) greatest overlap of each detection, or 0, and (D,) with which object, the first of them, or -1."""
+    """(D,) highest IoU of each detection, or 0; (D,) row of that object, or -1."""
     order = np.lexsort((-other, iou, of))
     best, which = np.zeros(rows), np.full(rows, -1)
     best[of[order]], which[of[order]] = iou[order], other[order]
@@ -159,7 +162,7 @@ def _best(of: Array, other: Array, iou: Array, rows: int) -> tuple[Array, Array]
 
 
 def _ap50(case: _Case, keep: Array | None = None, objects: Array | None = None) -> float:
-    """Average precision of some detections, with some objects asked for; mean over the classes of these."""
+    """AP50 of some detections and some objects; mean over the classes of these objects."""
     rows = np.ones(len(case.row), dtype=bool) if keep is None else keep
     true = case.true if objects is None else case.true[objects]
     right = case.right[rows].astype(np.uint16)
@@ -171,7 +174,7 @@ def _ap50(case: _Case, keep: Array | None = None, objects: Array | None = None) 
 
 
 def _within(boxes: Any, rows: Array) -> Array:
-    """(n, 2) image of each row, and its number in that image."""
+    """(n, 2) image of each row, and its index within the image."""
     image = array(boxes.image)[rows]
     counts = array(boxes.counts)
     return np.stack([image, rows - (np.cumsum(counts) - counts)[image]], 1)

@@ -1,4 +1,4 @@
-"""Object F1 50-95: F1 of objects that are found, mean over how well their masks must fit."""
+"""Object F1 50-95: F1 of matched objects, mean over ten mask IoU thresholds."""
 
 from __future__ import annotations
 

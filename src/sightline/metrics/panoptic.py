@@ -1,4 +1,4 @@
-"""PQ: panoptic quality of objects, how many are found times how well their masks fit."""
+"""PQ (panoptic quality): F1 of matched objects times the mean IoU of the matches."""
 
 from __future__ import annotations
 

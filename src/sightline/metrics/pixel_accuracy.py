@@ -1,4 +1,4 @@
-"""Pixel accuracy: the share of all pixels that is right."""
+"""Pixel accuracy: the share of all pixels with the correct class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightline.metrics.functional.weighted import Array, Weighted
 class PixelAccuracy(Weighted):
     """Share of the pixels of all images whose class is right; void pixels are left out.
 
-    Large classes rule it: where most of a picture is ground, saying ground everywhere scores high.
+    Large classes rule it: where most of an image is ground, saying ground everywhere scores high.
 
     Source: Long et al., Fully convolutional networks for semantic segmentation, CVPR 2015, section 5.
     """

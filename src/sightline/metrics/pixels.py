@@ -1,4 +1,4 @@
-"""What stands behind a score of class maps: the confusion matrix, and numbers for each class."""
+"""Confusion matrix of class maps, and IoU, Dice, precision and recall of each class."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sightline.metrics.functional.weighted import Array
 
 @dataclass(frozen=True)
 class PerClass:
-    """Numbers of each of K classes over all pixels; nan where the truth has none (precision: none is said).
+    """Scores of each of K classes over all pixels; nan where a class has no pixels.
 
     Attributes:
-        pixels: (K,) int64 true pixels.
+        pixels: (K,) int64 target pixels.
         iou: (K,) intersection over union.
         dice: (K,) Dice coefficient, which is F1.
-        precision: (K,) share of the pixels said to be of the class that are.
-        recall: (K,) share of its pixels that are found.
+        precision: (K,) share of the pixels predicted as the class that are right.
+        recall: (K,) share of its target pixels that are predicted.
     """
 
     pixels: Array
@@ -32,7 +32,7 @@ class PerClass:
 
 
 def confusion(prediction: Any, truth: Any, classes: int) -> Array:
-    """(K, K) int64 pixels by true (row) and predicted class (column), over all images.
+    """Confusion matrix (K, K) int64 of pixels over all images: rows are targets, columns predictions.
 
     Pixels without a class in the truth are left out, and so are those without one in the prediction.
 
@@ -57,7 +57,7 @@ def confusion(prediction: Any, truth: Any, classes: int) -> Array:
 
 
 def class_ious(counts: Array) -> Array:
-    """(K,) intersection over union from a confusion matrix; nan for classes that the truth does not have.
+    """(K,) IoU from a confusion matrix; nan for classes without target pixels.
 
     Their mean is the metric mIoU.
     """
@@ -65,7 +65,7 @@ def class_ious(counts: Array) -> Array:
 
 
 def per_class(counts: Array) -> PerClass:
-    """All numbers of each class from a confusion matrix (K, K)."""
+    """All scores of each class from a confusion matrix (K, K)."""
     right, truth, predicted = np.diag(counts).astype(np.float64), counts.sum(1), counts.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         iou = np.where(truth > 0, right / (truth + predicted - right), np.nan)

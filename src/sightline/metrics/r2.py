@@ -1,4 +1,4 @@
-"""R2: the share of the variance that is explained."""
+"""R2 (coefficient of determination): the share of the variance that is explained."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class R2(Weighted):
 
     card = MetricCard(
         name="R2",
-        summary="share of the variance of the truth that is explained; 0 is what its mean gets",
+        summary="share of the variance of the targets that is explained; 0 is what their mean gets",
         higher_is_better=True,
         best=1.0,
         truths=("number",),

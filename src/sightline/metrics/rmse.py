@@ -1,4 +1,4 @@
-"""RMSE: the root of the mean squared error."""
+"""RMSE: the root mean squared error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Rmse(Weighted):
 
     card = MetricCard(
         name="RMSE",
-        summary="root of the mean squared error, in the unit of the truth",
+        summary="root mean squared error, in the unit of the target",
         higher_is_better=False,
         best=0.0,
         truths=("number",),

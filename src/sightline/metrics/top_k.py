@@ -1,4 +1,4 @@
-"""Top-k accuracy: the share of images whose class is among the k most likely ones."""
+"""Top-k accuracy: the share of images whose target class is among the k highest scores."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Networks that know nothing of tasks: backbones, layers, weights."""
+"""Networks, independent of tasks: backbones, necks, heads, layers, detection, weights, pruning."""

@@ -1,4 +1,4 @@
-"""One picture through a network, layer by layer: shapes, parameters, FLOPs, receptive fields."""
+"""Model summary, layer by layer: shapes, parameters, FLOPs and receptive fields."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 @dataclass(frozen=True)
 class Field:
-    """How much of the picture a unit sees.
+    """Receptive field of a unit.
 
     Attributes:
-        size: (height, width) in pixels; None where it is the whole picture.
+        size: (height, width) in pixels; None where it is the whole image.
         step: Pixels between neighbouring units, (down, across).
     """
 
@@ -30,7 +30,7 @@ class Field:
         return "all" if self.size is None else f"{self.size[0]}x{self.size[1]}"
 
     def through(self, kernel: Any, stride: Any, dilation: Any = 1) -> Field:
-        """The field behind a convolution or pooling."""
+        """Receptive field after a convolution or pooling."""
         if self.size is None:
             return self
         sides = zip(self.size, self.step, _pair(kernel), _pair(stride), _pair(dilation), strict=True)
@@ -61,15 +61,15 @@ class Layer:
 
 
 def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
-    """The layers in the order in which they are called.
+    """Run an image through the network and list the layers in the order of the calls.
 
     Listed are the layers without parts of their own (identities left out), and those that have
     parameters or do arithmetic beside their parts (attention). Layers with parameters that are never
     called come last.
 
     Args:
-        network: Any network on pictures; may be on the meta device.
-        picture: (1, C, H, W) on the same device; its values do not matter.
+        network: Any network on images; may be on the meta device.
+        image: (1, C, H, W) on the same device; its values do not matter.
     """
     counter = FlopCounterMode(display=False)
     recorder = _Recorder(counter)
@@ -106,7 +106,7 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
 
 
 class _Recorder:
-    """Hooks that write down each call; FLOPs of a call are its counter's rise without its parts'."""
+    """Forward hooks that record each call; the FLOPs of a call exclude those of its submodules."""
 
     def __init__(self, counter: FlopCounterMode) -> None:
         self.counter = counter
@@ -159,7 +159,7 @@ POOLING = ("mean", "amax", "max", "adaptive_avg_pool2d", "adaptive_max_pool2d")
 
 
 class _Fields(TorchFunctionMode):
-    """Carries receptive fields along from input to output of each function, as an attribute."""
+    """`TorchFunctionMode` that propagates receptive fields from the inputs to the output of each function."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -178,7 +178,7 @@ def _tensors(tree: Any) -> list[Any]:
 
 
 def _after(name: str, before: list[Field | None], result: Tensor, args: Any, kwargs: Any) -> Field | None:
-    """The field behind a function of tensors with these fields; None where no rule is known."""
+    """Receptive field after a function, from those of its inputs; None where no rule is known."""
     if name in POOLING:
         return Field(None)
     fields = [f for f in before if f is not None]
@@ -196,7 +196,7 @@ def _after(name: str, before: list[Field | None], result: Tensor, args: Any, kwa
 
 
 def _keeps(name: str, result: Tensor, args: Any) -> bool:
-    """Whether a unit sees after the function what it saw before."""
+    """Whether a function leaves the receptive field unchanged."""
     if name == "linear":  # of tokens it may as well mix places as channels
         return result.ndim != 3
     if name == "permute":

@@ -1,7 +1,7 @@
-"""Linear probe: a head fitted on features of a frozen network, by scikit-learn.
+"""Linear probe: a head that scikit-learn fits on the features of a frozen network.
 
-Features are standardized and the scaling is folded into the head, so that what comes out is a plain linear
-layer. The strength of the penalty is the one with the lowest loss on validation features.
+Features are standardized, and the scaling is folded into the head: the result is a plain linear layer. The
+regularization strength is the one with the lowest loss on validation features.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_STEPS = 300
 
 @dataclass(frozen=True)
 class Head:
-    """A linear layer that was fitted.
+    """A fitted linear layer.
 
     Attributes:
         weight: (K, D).
@@ -44,7 +44,7 @@ class Head:
     loss: float
 
     def put_into(self, layer: nn.Module) -> None:
-        """Make a linear layer of that shape this head."""
+        """Copy weight and bias into an `nn.Linear` of the same shape."""
         with torch.no_grad():
             layer.weight.copy_(torch.from_numpy(self.weight))  # type: ignore[union-attr, operator]
             layer.bias.copy_(torch.from_numpy(self.bias))  # type: ignore[union-attr, operator]
@@ -165,7 +165,7 @@ def _best(
     name: str,
     values: Sequence[float],
 ) -> Head:
-    """The head with the lowest validation loss; from the strongest penalty on, until it rises twice."""
+    """The head with the lowest validation loss; stops when the loss rises twice in a row."""
     heads: list[Head] = []
     for value in values:
         weight, bias = fit(value)

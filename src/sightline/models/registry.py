@@ -1,4 +1,4 @@
-"""Every network by name: our own folder first, then timm."""
+"""Model registry: every network by name; our own folder comes first, then timm."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PYRAMIDS = "Networks with maps at strides 8, 16 and 32 are csp and most convolut
 
 @runtime_checkable
 class Pyramid(Protocol):
-    """A backbone that is read at several depths.
+    """Protocol of a backbone with feature maps at several strides.
 
     Attributes:
         levels: (channels, stride) of each map, finest first.
@@ -38,7 +38,7 @@ class Pyramid(Protocol):
     levels: tuple[tuple[int, int], ...]
 
     def maps(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """(B, C, H, W) normalised pictures to a map (B, channels, H / stride, W / stride) of each level."""
+        """(B, C, H, W) normalised images to a map (B, channels, H / stride, W / stride) of each level."""
         ...
 
 
@@ -51,7 +51,7 @@ def names(all: bool = False) -> list[str]:
 
 
 def card(name: str) -> ModelCard:
-    """What is known of a network without building it.
+    """Model card of a network, without building it.
 
     Raises:
         UnknownName: If there is none of that name; suggests the nearest.
@@ -63,7 +63,7 @@ def card(name: str) -> ModelCard:
 
 
 def options(name: str) -> type:
-    """Settings of a network's own, as a dataclass made from the signature of its `build`.
+    """Options of a network, as a dataclass made from the signature of its `build`.
 
     `options.listed` shows them to people.
 
@@ -92,14 +92,14 @@ def create(
     pretrained: Pretrained = "no",
     **settings: Any,
 ) -> Backbone:
-    """Build a network, and try that it takes pictures of this size.
+    """Build a network, and check with one forward pass that it takes images of this size.
 
     The initial weights follow from torch's global seed.
 
     Args:
         name: One of `names(all=True)`.
         outputs: Numbers that come out: classes, or values.
-        channels: Channels of the pictures, 1 or 3.
+        channels: Channels of the images, 1 or 3.
         size: Their (height, width).
         pretrained: Published weights: no, yes (an error if they cannot be had), auto (go on from
             scratch then, and say so; `Backbone.origin` tells what happened).
@@ -107,7 +107,7 @@ def create(
 
     Raises:
         UnknownName: If there is no such network or setting.
-        UsageError: If a value is of the wrong kind or the pictures are too small.
+        UsageError: If a value is of the wrong kind or the images are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
     checked = _checked(name, settings)
@@ -128,18 +128,18 @@ def pyramid(
     pretrained: Pretrained = "no",
     **settings: Any,
 ) -> Pyramid:
-    """Build a network that is read at strides 8, 16 and 32, without a head, and try it.
+    """Build a feature extractor with maps at strides 8, 16 and 32, without a head, and check it.
 
     Args:
         name: One of `names(all=True)`.
-        channels: Channels of the pictures, 1 or 3.
+        channels: Channels of the images, 1 or 3.
         size: Their (height, width), multiples of 32.
         pretrained: As for `create`.
         settings: The network's own settings, see `options`.
 
     Raises:
         UnknownName: If there is no such network or setting.
-        UsageError: If it has no maps at these strides, or the pictures are too small.
+        UsageError: If it has no maps at these strides, or the images are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
     checked = _checked(name, settings)
@@ -156,7 +156,7 @@ def pyramid(
 
 
 def fetch(name: str, pretrained: Pretrained) -> str:
-    """Get published weights of a network, so that it is known before training whether they can be had.
+    """Download published weights of a network before training starts, if they can be had.
 
     Args:
         name: One of `names(all=True)`.
@@ -204,7 +204,7 @@ def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
 
 
 def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
-    """The network with published weights where they are wanted and can be had, else without."""
+    """Build with published weights if they are requested and available, else without."""
     if pretrained == "no":
         return build(False)
     weights = fetched(
@@ -220,7 +220,7 @@ def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]
 
 
 def _without(name: str) -> str:
-    """Why published weights need not be tried for, or ""."""
+    """Reason for not trying to get published weights, or ""."""
     if name in BACKBONES:
         if "pretrained" not in inspect.signature(BACKBONES.load(name).build).parameters:
             return "none are published for this model"
@@ -230,7 +230,7 @@ def _without(name: str) -> str:
 
 
 def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings of the network with its own defaults, as the kinds they must be."""
+    """Complete and type-checked settings of a network."""
     kind = options(name)
     if settings and not fields(kind):
         raise UsageError(f"Model '{name}' has no settings of its own. Received {', '.join(settings)}.")
@@ -238,7 +238,7 @@ def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple[int, int]) -> None:
-    """One empty picture through the network, so that a wrong size is an error in words, and now."""
+    """Run one empty image (1, C, H, W) through the network: a wrong size becomes an error in words."""
     first: nn.Parameter = next(backbone.parameters())
     picture = torch.zeros(1, channels, *size, device=first.device)
     training = backbone.training
@@ -261,7 +261,7 @@ def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple
 
 
 def _try_maps(name: str, backbone: Any, channels: int, size: tuple[int, int]) -> None:
-    """One empty picture through the network: are its maps as large as its strides say?"""
+    """Run one empty image through the network, and check the sizes of the maps against the strides."""
     picture = torch.zeros(1, channels, *size, device=next(backbone.parameters()).device)
     training = backbone.training
     try:

@@ -1,4 +1,4 @@
-"""Pure functions of boxes: overlaps, forms, suppression. Boxes are x1, y1, x2, y2, the far edge outside."""
+"""Box operations: IoU, GIoU, CIoU, conversions, NMS. Boxes are (..., 4) xyxy; the far edge lies outside."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def iou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 
 def _overlap(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
-    """(intersection over union, union) of pairs."""
+    """(IoU, union area) of pairs of boxes (..., 4), each (...)."""
     near = torch.maximum(boxes1[..., :2], boxes2[..., :2])
     far = torch.minimum(boxes1[..., 2:], boxes2[..., 2:])
     w, h = (far - near).clamp(min=0).unbind(-1)
@@ -42,7 +42,7 @@ def _overlap(boxes1: Tensor, boxes2: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _hull(boxes1: Tensor, boxes2: Tensor) -> Tensor:
-    """(..., 2) width and height of the smallest box around both."""
+    """(..., 2) width and height of the smallest enclosing box of pairs."""
     return torch.maximum(boxes1[..., 2:], boxes2[..., 2:]) - torch.minimum(boxes1[..., :2], boxes2[..., :2])
 
 
@@ -81,7 +81,7 @@ def ciou(boxes1: Tensor, boxes2: Tensor) -> Tensor:
 
 
 def _angle(boxes: Tensor) -> Tensor:
-    """Angle of the diagonal of each box; its tangent is width over height."""
+    """(...) angle of the diagonal of each box; its tangent is width over height."""
     w, h = (boxes[..., 2:] - boxes[..., :2]).unbind(-1)
     return torch.atan2(w.clamp(min=EPS), h.clamp(min=EPS))
 
@@ -124,7 +124,7 @@ def from_xywh(boxes: Tensor) -> Tensor:
 
 
 def nms(boxes: Tensor, scores: Tensor, groups: Tensor, overlap: float) -> Tensor:
-    """Which boxes stay when of two of the same group that overlap only the better one does.
+    """Non-maximum suppression (NMS) within groups: indices of the boxes that stay.
 
     Args:
         boxes: (M, 4).

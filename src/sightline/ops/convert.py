@@ -1,4 +1,4 @@
-"""Predictions in the types of other libraries."""
+"""Conversion of predictions to types of other libraries (supervision)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.errors import MissingExtra
 
 
 def to_supervision(instances: Instances, names: Sequence[str] = ()) -> Any:
-    """The objects of one image as `supervision.Detections`, for its annotators, trackers and zones.
+    """Convert the objects of one image to `supervision.Detections`, for its annotators, trackers and zones.
 
     Masks go along where there are any, as an array (M, H, W) of bool.
 

@@ -1,4 +1,4 @@
-"""Draw predictions onto pictures: one function per target type."""
+"""Drawing of predictions on images, one function for each target type."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _SIDE = 640  # pixels of the longer side at which a line is two pixels wide
 
 
 def enlarged(image: NDArray[np.uint8], least: int = LEAST) -> tuple[NDArray[np.uint8], int]:
-    """A picture no narrower than `least`, in RGB, and the whole factor by which it has grown.
+    """Enlarge an image by a whole factor to at least `least` pixels wide: (RGB image, factor).
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3.
@@ -44,7 +44,7 @@ def enlarged(image: NDArray[np.uint8], least: int = LEAST) -> tuple[NDArray[np.u
 
 
 def captioned(image: NDArray[np.uint8], text: str) -> NDArray[np.uint8]:
-    """The picture with a line of text in a white strip under it.
+    """Add a line of text in a white strip below an image.
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3.
@@ -69,10 +69,10 @@ def boxes(
     colours: Sequence[Colour] = PALETTE,
     dashed: bool = False,
 ) -> NDArray[np.uint8]:
-    """The picture with boxes and their classes drawn on it; the one with the highest score lies on top.
+    """Draw boxes and their classes on a copy of an image; the box with the highest score is on top.
 
-    Lines are two pixels wide where the longer side has up to 640 pixels, and grow with the picture. They
-    straddle the edge of the box, so that a tiny object stays visible, and stay inside the picture.
+    Lines are two pixels wide where the longer side has up to 640 pixels, and grow with the image. They
+    straddle the edge of the box, so that a tiny object stays visible, and stay inside the image.
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3; not changed.
@@ -106,7 +106,7 @@ def boxes(
 
 
 def _outside(box: NDArray[np.float64], thick: int, size: Sequence[int]) -> Edges:
-    """Outer edge of the line around a box, in whole pixels inside the picture, at least a line wide."""
+    """Outer edge of a box's line in whole pixels, clipped to the image, at least one line wide."""
     height, width = size
     x1, y1 = (max(0, int(np.floor(v + 0.5)) - thick // 2) for v in box[:2])
     x2, y2 = (int(np.floor(v + 0.5)) + thick // 2 for v in box[2:])
@@ -117,6 +117,7 @@ def _outside(box: NDArray[np.float64], thick: int, size: Sequence[int]) -> Edges
 def _outline(
     out: NDArray[np.uint8], frame: tuple[int, int, int, int], thick: int, colour: Colour, dashed: bool
 ) -> None:
+    """Draw the frame of a box in place on (H, W, 3) uint8."""
     x1, y1, x2, y2 = frame
     dash = 4 * thick if dashed else max(out.shape[:2])
     gap = 3 * thick if dashed else 0
@@ -131,7 +132,7 @@ def _outline(
 
 
 def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> None:
-    """A strip of the box's colour with its words: over the box, under it, or in it, where there is room."""
+    """Draw a label strip in the box's color above, below or inside the box, where there is room."""
     size = 6 * thick
     font, draw = _font(size), ImageDraw.Draw(drawn)
     x1, y1, _, y2 = frame
@@ -149,11 +150,12 @@ def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> Non
 
 @lru_cache(maxsize=16)
 def _font(size: int) -> Any:
+    """Default font of Pillow at a size in pixels."""
     return ImageFont.load_default(size)
 
 
 def colour_of(k: int) -> Colour:
-    """Colour of class k: the palette's, then further ones far from these, then ever new hues."""
+    """Color of class k: from the palette, then further distinct colors, then generated hues."""
     if k < len(PALETTE) + len(_MORE):
         return (*PALETTE, *_MORE)[k]
     hue = (k * 0.618034) % 1  # the golden ratio keeps neighbours far apart
@@ -164,7 +166,7 @@ def colour_of(k: int) -> Colour:
 def regions(
     image: NDArray[np.uint8], classes: NDArray[np.uint8], void: int, strength: float = 0.55
 ) -> NDArray[np.uint8]:
-    """The picture with each pixel tinted by its class, and thin dark lines between classes.
+    """Tint each pixel of an image by its class, with thin dark lines between classes.
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3; not changed.
@@ -190,7 +192,7 @@ def regions(
 def difference(
     image: NDArray[np.uint8], predicted: NDArray[np.uint8], truth: NDArray[np.uint8], void: int
 ) -> NDArray[np.uint8]:
-    """The picture, grey and pale, with pixels in red where two class maps (H, W) differ."""
+    """Grayed image with pixels in red where two class maps (H, W) differ."""
     pale = 128 + image.mean(2, keepdims=True) / 2
     grey: NDArray[np.uint8] = pale.repeat(3, axis=2).astype(np.uint8)
     grey[(predicted != truth) & (truth != void)] = (213, 30, 30)
@@ -203,11 +205,11 @@ def objects(
     labels: ArrayLike,
     strength: float = 0.45,
 ) -> NDArray[np.uint8]:
-    """The picture with the mask of each object tinted and its border drawn.
+    """Tint the mask of each object, and draw its border.
 
     Args:
         image: (H, W, C) uint8, C is 1 or 3; not changed.
-        parts: For each object x, y and (h, w) mask of the part of the picture that it lies in.
+        parts: For each object x, y and (h, w) mask of the part of the image that it lies in.
         labels: (M,) number that chooses each object's colour: its class, or its own number.
         strength: How much of the colour is in the mix, in [0, 1].
 
@@ -227,7 +229,7 @@ def objects(
 
 
 def legend(image: NDArray[np.uint8], entries: Sequence[tuple[str, Colour]]) -> NDArray[np.uint8]:
-    """The picture with colours and what they stand for in a white strip under it.
+    """Add a legend of colors in a white strip below an image.
 
     Args:
         image: (H, W, 3) uint8.

@@ -1,4 +1,4 @@
-"""How large a picture becomes where it is brought to a model's size. No torch, no numpy."""
+"""Resize policies: the scaled size and offset of an image for squash, crop and pad. No torch, no numpy."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ HALVED = (8, 4, 2)
 
 
 def fitted(stored: Sides, size: Sides, fit: Fit) -> tuple[Sides, Sides]:
-    """Height and width that a picture is scaled to; y and x of its top left corner in the view.
+    """(height, width) that an image is scaled to, and (y, x) offset of its top left corner in the input.
 
     Args:
-        stored: Height and width of the picture.
+        stored: Height and width of the image.
         size: Of the view.
         fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
             scales the long side and fills up.
@@ -34,8 +34,10 @@ def fitted(stored: Sides, size: Sides, fit: Fit) -> tuple[Sides, Sides]:
 
 
 def shrunk(stored: Sides, size: Sides, fit: Fit) -> int:
-    """By how much a JPEG's sides may be divided when it is decoded: 1, 2, 4 or 8. It is never enlarged after
-    that, and is scaled to the very size that it would be scaled to as a whole."""
+    """Scale denominator for JPEG decoding: 1, 2, 4 or 8.
+
+    The decoded image is never smaller than the scaled one, and is then scaled to the same size as without it.
+    """
     inner, _ = fitted(stored, size, fit)
     for by in HALVED:
         less = -(-stored[0] // by), -(-stored[1] // by)

@@ -1,4 +1,4 @@
-"""Masks that are told as grids over boxes, put into the picture. No torch: the light runtime does it too."""
+"""Mask pasting: resample masks that are predicted as grids over boxes into the image. No torch."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LEAST = 0.5
 
 
 def pasted(grid: Floats, box: Sequence[Any], size: Sequence[int]) -> tuple[int, int, NDArray[np.bool_]]:
-    """Pixels of an object from what is said of each cell of its box: bilinear between the cells' centres.
+    """Paste a mask grid into an image: bilinear interpolation between the centers of the cells.
 
     Beyond the outermost centres it falls to 0 within a cell, so that a mask may reach half a cell over
     its box, as torchvision and Detectron2 have it. Boxes are not rounded to whole pixels first.
 
     Args:
         grid: (S, S) in [0, 1]; a pixel with at least 0.5 belongs to the object.
-        box: x1, y1, x2, y2 in pixels of the picture, with an area; in double precision.
-        size: Height and width of the picture.
+        box: x1, y1, x2, y2 in pixels of the image, with an area; in double precision.
+        size: Height and width of the image.
 
     Returns:
         x and y of the top left pixel, and (h, w) what of the pixels near the box is the object.
@@ -35,7 +35,7 @@ def pasted(grid: Floats, box: Sequence[Any], size: Sequence[int]) -> tuple[int, 
 
 
 def _between(low: float, high: float, side: int, length: int) -> tuple[Floats, int]:
-    """(pixels, side) weights of the cells between low and high in the pixels near; and the first pixel."""
+    """(pixels, side) interpolation weights of cells for the pixels of a box, and the first pixel."""
     cell = (high - low) / side
     first = min(max(0, int(np.floor(low - cell))), length)
     last = min(max(first, int(np.ceil(high + cell))), length)

@@ -1,4 +1,4 @@
-"""Pure functions of values that belong to groups, such as boxes to images."""
+"""Top-k within groups, such as boxes of images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def leading(groups: Tensor, values: Tensor, most: int) -> Tensor:
-    """Indices of the `most` greatest values of each group.
+    """Indices of the `most` highest values of each group.
 
     Args:
         groups: (M,) int64 group of each value.

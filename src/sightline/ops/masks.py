@@ -1,7 +1,7 @@
-"""Pure functions of the masks of objects: the pixels that two share, and their overlap.
+"""Mask IoU: intersection and overlap of pairs of object masks.
 
-Only pairs whose rectangles overlap are looked at, each in the part that the rectangles share; what
-is asked for by a least overlap is looked at only where the areas leave room for it.
+Only pairs whose bounding rectangles overlap are computed, each within the common rectangle. With a minimum
+overlap, only pairs whose areas can reach it are computed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HELD = 2**26
 
 
 def iou(a: Bitmaps, b: Bitmaps, crowd: Tensor | None = None) -> Tensor:
-    """Intersection over union of all pairs of masks in one picture, in [0, 1]; 0 where both are empty.
+    """IoU of all pairs of masks in one image, in [0, 1]; 0 where both are empty.
 
     Args:
         a: A masks.
@@ -48,13 +48,13 @@ def iou(a: Bitmaps, b: Bitmaps, crowd: Tensor | None = None) -> Tensor:
 def ious(
     a: Bitmaps, b: Bitmaps, of: Array, other: Array, crowd: Array | None = None, least: float = 0.0
 ) -> Array:
-    """Overlaps of some pairs of masks.
+    """IoU of some pairs of masks.
 
     Args:
         a: A masks.
         b: B masks.
         of: (P,) rows of `a`; fast if equal ones lie together.
-        other: (P,) rows of `b`; fast if those of one picture lie together.
+        other: (P,) rows of `b`; fast if those of one image lie together.
         crowd: (B,) bool; see `iou`.
         least: Pairs with less may be said to have 0.
 
@@ -71,7 +71,7 @@ def ious(
 def shared(
     a: Bitmaps, b: Bitmaps, of: Array, other: Array, crowd: Array | None = None, least: float = 0.0
 ) -> tuple[Array, Array, Array]:
-    """Pixels that some pairs of masks share, and the areas of both; arguments as for `ious`.
+    """Intersection of some pairs of masks, and the areas of both; arguments as for `ious`.
 
     Returns:
         (P,) int64 pixels of both, pixels of the mask of `a`, pixels of that of `b`. Shared pixels are 0
@@ -96,7 +96,7 @@ def shared(
 
 
 class _Masks:
-    """Masks that are unpacked and counted once, and held until they are not asked for any more.
+    """Cache of unpacked masks and their areas; each is dropped after its last use.
 
     Args:
         masks: All of them.
@@ -111,7 +111,7 @@ class _Masks:
         self.held = 0
 
     def read(self, i: int, p: int) -> tuple[int, int, int, int, NDArray[np.bool_], int]:
-        """x1, y1, x2, y2, pixels and area of mask i, for pair p."""
+        """(x1, y1, x2, y2, pixels (h, w) bool, area) of mask i, for pair p."""
         entry = self.known.get(i)
         if entry is None:
             crop = self.crops[i].read().view(np.bool_)

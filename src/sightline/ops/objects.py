@@ -1,4 +1,4 @@
-"""What can be said of the objects in images, whether they are boxes or masks."""
+"""Statistics of the objects in images, for boxes and masks alike."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ JUDGED = 100
 
 
 def crowded(targets: Instances) -> tuple[NDArray[np.bool_], float]:
-    """Which images hold more than `JUDGED` objects of one class, and what that costs.
+    """Images with more than `JUDGED` objects of one class, and the average precision that remains possible.
 
     Crowds and difficult objects do not count.
 

@@ -1,7 +1,7 @@
-"""Outlines of objects: polygons to masks and back, and COCO's run-length codes. Pure functions.
+"""Polygons and masks: rasterize polygons as COCO does, and trace masks to polygons.
 
-A polygon is (P, 2) float64 x, y in pixels, the top left corner of the picture being (0, 0) and the middle of
-its first pixel (0.5, 0.5); its last point is joined to its first one.
+A polygon is (P, 2) float64 x, y in pixels. The top left corner of the image is (0, 0), and the center of its
+first pixel is (0.5, 0.5). Its last point is joined to its first one.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _BLOCK = 128
 
 
 def fill(rings: Sequence[Polygon], height: int, width: int) -> Part:
-    """The mask of an object that is drawn as one polygon or more; parts of it outside the picture are cut.
+    """Rasterize an object of one or more polygons to a mask; parts outside the image are cut off.
 
-    COCO's rule, so that masks are those of its tools: points are rounded to fifths of a pixel, edges are
-    drawn on that grid as lines of steps, and of each column of pixels the middle fifth tells where the
-    outline is crossed. What lies between the first and second crossing, the third and fourth, ... is inside
-    (even-odd). Several polygons are united.
+    The rule is COCO's, so that masks equal those of its tools. Points are rounded to fifths of a pixel, and
+    edges are drawn on that grid as stair-step lines. The middle fifth of each pixel column decides where the
+    outline is crossed. The area between the first and second crossing, the third and fourth, ... is inside
+    (even-odd rule). Several polygons are united.
 
     Source: T.-Y. Lin et al., "Microsoft COCO", ECCV 2014, and the behaviour of its API (pycocotools).
 
@@ -48,7 +48,7 @@ def fill(rings: Sequence[Polygon], height: int, width: int) -> Part:
 
 
 def united(parts: Sequence[Part]) -> Part:
-    """All parts as one."""
+    """Union of masks."""
     parts = [part for part in parts if part[2].size]
     if not parts:
         return NOTHING
@@ -63,7 +63,7 @@ def united(parts: Sequence[Part]) -> Part:
 
 
 def cut_out(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> Part:
-    """The rectangle around what is not 0 in a mask (H, W) whose top left pixel is (x, y)."""
+    """Crop a mask (H, W) to its bounding rectangle; (x, y) is its top left pixel."""
     nonzero = mask != 0
     rows, columns = np.flatnonzero(nonzero.any(1)), np.flatnonzero(nonzero.any(0))
     if not len(rows):
@@ -73,7 +73,7 @@ def cut_out(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> Part:
 
 
 def apart(numbers: NDArray[np.integer]) -> Iterator[tuple[int, Part]]:
-    """Number and mask of each object of a map (H, W) of object numbers, 0 being none."""
+    """Split a label map (H, W) into (number, mask) of each object; 0 is background."""
     keys, index = np.unique(numbers, return_inverse=True)
     places = index.reshape(numbers.shape).astype(np.int32) + 1  # find_objects counts from 1
     for k, (key, window) in enumerate(zip(keys.tolist(), find_objects(places), strict=True), 1):
@@ -98,7 +98,7 @@ def _filled(points: Polygon, height: int, width: int) -> Part:
 
 
 def _crossings(grid: NDArray[np.int64], width: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Column and row of the first pixel below each crossing of an outline in fifths of a pixel.
+    """Column and row of the first pixel below each crossing of an outline on a grid of fifths of a pixel.
 
     The middle fifth of column i is from 5 i + 2 to 5 i + 3. An edge is crossed there where its line of steps
     goes from the one to the other; a flat edge has a step in each column of the grid, a steep one in each
@@ -140,16 +140,16 @@ def _steep(
 
 
 def _rounded(values: Polygon) -> NDArray[np.int64]:
-    """To whole numbers as C does it in COCO's code: half a step added, the rest dropped."""
+    """Round to whole numbers as COCO's C code does: add a half, truncate."""
     return np.trunc(values + 0.5).astype(np.int64)
 
 
 def trace(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> list[Polygon]:
-    """Polygons along the edges of a mask's pixels: `fill` of them is that mask again, pixel by pixel.
+    """Trace a mask to polygons along pixel edges; `fill` of them gives the same mask, pixel by pixel.
 
     Args:
         mask: (H, W), what is not 0 being the object.
-        x: Column of its top left pixel in the picture.
+        x: Column of its top left pixel in the image.
         y: Row of its top left pixel.
 
     Returns:
@@ -168,7 +168,7 @@ def trace(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> list[Polygon]:
 
 
 def _rings(padded: NDArray[np.bool_]) -> Iterator[Polygon]:
-    """Borders of a mask that was padded by a pixel, from the top left point of each.
+    """Border polygons of a mask that was padded by one pixel, each from its top left point.
 
     The corners of a border, sorted by rows, are the ends of its level edges in pairs; sorted by columns those
     of its upright ones. Where two pixels touch by a corner there are two corners in one place, each with the
@@ -196,7 +196,7 @@ def _rings(padded: NDArray[np.bool_]) -> Iterator[Polygon]:
 
 
 def joined(rings: Sequence[Polygon]) -> Polygon:
-    """One polygon of one or more, by cuts of no width between them; what is inside (even-odd) stays so."""
+    """Join polygons to one by cuts of zero width; the inside (even-odd rule) stays the same."""
     whole = rings[0]
     for ring in rings[1:]:
         near = int(((whole - ring[0]) ** 2).sum(1).argmin())
@@ -205,7 +205,7 @@ def joined(rings: Sequence[Polygon]) -> Polygon:
 
 
 def crosses(points: Polygon) -> bool:
-    """Whether edges of a polygon cross; those that only touch, lie on each other, or are a cut, do not."""
+    """Whether a polygon intersects itself; edges that touch, coincide or form a cut do not count."""
     ends = np.roll(points, -1, 0)
     if not _cross(points, ends):
         return False
@@ -216,7 +216,7 @@ def crosses(points: Polygon) -> bool:
 
 
 def _cross(points: Polygon, ends: Polygon) -> bool:
-    """Whether edges cross within both of them."""
+    """(E,) bool: whether pairs of edges intersect in their interiors."""
     near, far = np.minimum(points[:, 0], ends[:, 0]), np.maximum(points[:, 0], ends[:, 0])
     order = np.argsort(near)
     points, ends, near, far = points[order], ends[order], near[order], far[order]
@@ -235,12 +235,12 @@ def _cross(points: Polygon, ends: Polygon) -> bool:
 
 
 def _parts(line: tuple[Polygon, Polygon], edge: tuple[Polygon, Polygon], least: float) -> NDArray[np.bool_]:
-    """Whether lines part the ends of edges, by more than what arithmetic may miss."""
+    """(E,) bool: whether a line separates the two ends of an edge, beyond rounding errors."""
     a, b = (_side(*line, end) for end in edge)
     return np.asarray(((a > least) & (b < -least)) | ((a < -least) & (b > least)))
 
 
 def _side(a: Polygon, b: Polygon, point: Polygon) -> Polygon:
-    """Twice the area of triangles, above 0 where points lie on the one side of lines from a to b."""
+    """(E,) twice the signed area of triangles; positive where points lie on one side of the lines a to b."""
     side1, side2 = b - a, point - a
     return np.asarray(side1[..., 0] * side2[..., 1] - side1[..., 1] * side2[..., 0])

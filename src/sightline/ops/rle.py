@@ -1,4 +1,4 @@
-"""COCO's run-length codes of masks, as numbers and as text. Pure functions; no scipy, no torch."""
+"""COCO run-length encoding (RLE) of masks, as numbers and as text. No scipy, no torch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LONGEST = 12  # characters of a number that fits 63 bits, about
 
 
 def rle(mask: NDArray[np.generic]) -> list[int]:
-    """Lengths of runs of a mask (H, W) read column by column, the first run being of zeros (COCO)."""
+    """Encode a mask (H, W): run lengths in column order, the first run being of zeros (COCO)."""
     flat = (np.asarray(mask) != 0).ravel(order="F")
     ends = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     counts: list[int] = np.diff(ends, prepend=0, append=flat.size).tolist()
@@ -23,7 +23,7 @@ def rle(mask: NDArray[np.generic]) -> list[int]:
 
 
 def from_rle(counts: Sequence[int], height: int, width: int, *, by_rows: bool = False) -> Map:
-    """Inverse of `rle`: (height, width) uint8, 1 where the object is.
+    """Decode run lengths: (height, width) uint8, 1 for the object.
 
     Args:
         counts: Lengths of runs, zeros first.
@@ -46,10 +46,11 @@ def from_rle(counts: Sequence[int], height: int, width: int, *, by_rows: bool = 
 
 
 def rle_text(counts: Sequence[int]) -> str:
-    """Run lengths as COCO's short text.
+    """Encode run lengths as COCO's compressed string.
 
-    From the fourth on a number is told as its difference to the one two before. Each is cut into groups of
-    five bits, the lowest first, the last one with its sign; a sixth bit says that more follow; 48 is added.
+    From the fourth number on, the difference to the number two before is stored. Each number is split into
+    groups of five bits, the lowest first, with the sign in the last one. A sixth bit says that more follow;
+    48 is added.
     """
     out = []
     for i, count in enumerate(counts):
@@ -89,13 +90,13 @@ def rle_counts(text: str) -> list[int]:
 
 
 def code(part: tuple[int, int, Map], height: int, width: int) -> dict[str, Any]:
-    """{"size": [height, width], "counts": text} of the mask of one object in a picture of that size.
+    """COCO RLE of the mask of one object in a full image: {"size": [height, width], "counts": text}.
 
     Args:
         part: x and y of the top left pixel of the rectangle that the object lies in, and (h, w) uint8, not 0
-            where it is; what lies beyond the picture is cut off.
-        height: Of the picture.
-        width: Of the picture.
+            where it is; what lies beyond the image is cut off.
+        height: Of the image.
+        width: Of the image.
     """
     x, y, crop = part
     crop = crop[: max(0, height - y), : max(0, width - x)]

@@ -1,9 +1,8 @@
-"""How alike two pictures are, whatever small shift, crop, mirroring or change of light lies between.
+"""Near-duplicate similarity of images, tolerant to small shifts, crops, mirroring and changes of light.
 
-Pictures are compared as small grey thumbnails. Three steps, each finer and for fewer pairs:
-`descriptors` (the size of low frequencies under a window, which a shift hardly and a mirroring not at
-all changes) find candidates, `align` finds the shift, scale and mirroring that fit best, `agreement`
-compares the aligned pictures.
+Images are compared as small gray thumbnails, in three steps. Each is finer and runs on fewer pairs.
+`descriptors` (Fourier magnitudes under a window: a shift changes them little, mirroring not at all)
+find candidates. `align` finds the best shift, scale and mirroring. `agreement` compares the aligned images.
 """
 
 from __future__ import annotations
@@ -36,7 +35,9 @@ def resampling(size: int, out: int) -> np.ndarray:
 
 
 def grey(images: np.ndarray) -> np.ndarray:
-    """(..., H, W, C) of any number type, C 1 or 3, to (..., H, W) float32 in the same range."""
+    """Convert to gray: (..., H, W, C), C 1 or 3, of any number type to (..., H, W) float32, in the same
+    range.
+    """
     if images.shape[-1] == 1:
         return np.asarray(images[..., 0], dtype=np.float32)
     return np.asarray(images.astype(np.float32) @ LUMA)
@@ -68,7 +69,7 @@ def _transforms() -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
 
 
 def spectra(thumbs: np.ndarray) -> Tensor:
-    """Low frequencies of thumbnails under a window, at each of `SCALES`.
+    """Windowed Fourier spectra of thumbnails (low frequencies), at each of `SCALES`.
 
     Args:
         thumbs: (N, SIDE, SIDE), any number type.
@@ -90,10 +91,10 @@ def spectra(thumbs: np.ndarray) -> Tensor:
 
 
 def descriptors(spectrum: Tensor) -> Tensor:
-    """(N, 72) float32 of norm 1 whose dot product is high for near-duplicates.
+    """(N, 72) float32 unit vectors whose dot product is high for near-duplicates.
 
-    The sizes of the frequencies, square-rooted so that no few of them decide. Mirroring left to right
-    swaps (u, v) and (-u, v): their sum and their difference without sign stay.
+    They are square roots of Fourier magnitudes, so that no few frequencies dominate. Mirroring left to right
+    swaps (u, v) and (-u, v); their sum and absolute difference do not change.
 
     Args:
         spectrum: What `spectra` gives.
@@ -107,7 +108,7 @@ def descriptors(spectrum: Tensor) -> Tensor:
 
 
 def neighbours(queries: Tensor, items: Tensor, k: int, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """The k items with the highest dot product, for each query.
+    """k nearest neighbors by dot product, for each query.
 
     Exact: takes the best k runs of `group` columns by their maximum, and the best k among those, which
     is several times as fast as sorting each row.
@@ -164,7 +165,7 @@ def _correlation(a: Tensor, b: Tensor, variant: tuple[int, int, bool], matrix: T
 
 
 def align(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """The shift, scales and mirroring under which pairs of pictures fit best.
+    """Registration of pairs of images: the shift, scales and mirroring with the highest correlation.
 
     Args:
         a: (P, S, 11, 6) spectra of the first of each pair.
@@ -187,14 +188,14 @@ def align(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _gauss(sigma: float) -> Tensor:
-    """(SIDE, SIDE) matrix that blurs along one axis."""
+    """(SIDE, SIDE) matrix of a Gaussian blur along one axis."""
     far = np.arange(SIDE)[:, None] - np.arange(SIDE)
     weights = np.exp(-(far**2) / (2 * sigma**2))
     return torch.from_numpy((weights / weights.sum(1, keepdims=True)).astype(np.float32))
 
 
 def _warp(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures (P, SIDE, SIDE) seen through a shift and a scale, and where they have pixels."""
+    """Shift and scale images (P, SIDE, SIDE): the warped images, and a mask of their valid pixels."""
     axis = torch.arange(SIDE) - (SIDE - 1) / 2
     y = (axis[None] + shift[:, :1]) * scale[:, None]
     z = (axis[None] + shift[:, 1:]) * scale[:, None]
@@ -206,7 +207,7 @@ def _warp(x: Tensor, scale: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def agreement(a: np.ndarray, b: np.ndarray, variant: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
-    """Normalised cross-correlation of aligned pictures, over the part that both show.
+    """Normalised cross-correlation of aligned images, over the part that both show.
 
     Args:
         a: (P, SIDE, SIDE) thumbnails, in [0, 255].
@@ -216,7 +217,7 @@ def agreement(a: np.ndarray, b: np.ndarray, variant: Tensor, shift: Tensor) -> t
 
     Returns:
         (P,) of the whole, and (P,) of the detail alone: what a blur of 3 pixels takes away, so that two
-        skies over two seas do not pass for the same picture. In [-1, 1].
+        skies over two seas do not pass for the same image. In [-1, 1].
     """
     soft, blur = _gauss(0.7), _gauss(3.0)
     first, second = (torch.from_numpy(x.astype(np.float32)) for x in (a, b))
@@ -233,5 +234,6 @@ def agreement(a: np.ndarray, b: np.ndarray, variant: Tensor, shift: Tensor) -> t
 
 
 def _ncc(a: Tensor, b: Tensor, n: Tensor) -> Tensor:
+    """(P,) normalized cross-correlation of a and b (P, SIDE, SIDE) over n valid pixels."""
     va, vb = (x.square().sum((1, 2)) / n + NOISE for x in (a, b))
     return (a * b).sum((1, 2)) / n / (va * vb).sqrt()

@@ -1,4 +1,4 @@
-"""Where the tiles of a large picture lie. No scipy, no torch."""
+"""Positions of the tiles of a large image. No scipy, no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ OVERLAP = 0.2
 
 
 def cut(height: int, width: int, side: int) -> list[Window]:
-    """Tiles of `side` pixels that cover a picture, row by row; a smaller picture is one."""
+    """Tiles of `side` pixels that cover an image, row by row; a smaller image is one tile."""
     return [
         (x, y, min(side, width), min(side, height))
         for y, x in itertools.product(_starts(height, side), _starts(width, side))
@@ -19,7 +19,7 @@ def cut(height: int, width: int, side: int) -> list[Window]:
 
 
 def _starts(length: int, side: int) -> list[int]:
-    """Where tiles begin along a side, evenly spaced, neighbours overlapping by at least OVERLAP."""
+    """Start of each tile along a side: evenly spaced, with an overlap of at least OVERLAP."""
     if length <= side:
         return [0]
     steps = -(-(length - side) // max(1, int(side * (1 - OVERLAP))))

@@ -1,1 +1,1 @@
-"""Results drawn: figures, the HTML report, and tables on the terminal."""
+"""Reports: figures, the HTML page, and tables on the terminal."""

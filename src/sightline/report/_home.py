@@ -1,4 +1,4 @@
-"""The home folder of a user is not written to by drawing."""
+"""Import matplotlib without writing to the user's home folder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _PLACE = "MPLCONFIGDIR"
 
 @contextmanager
 def nothing_at_home() -> Iterator[None]:
-    """While matplotlib is imported here, its folders and its list of fonts go to a place that is deleted.
+    """Use a temporary folder for matplotlib's configuration and font cache during its import.
 
-    Who has them already keeps their use: with thousands of fonts the list takes seconds to make.
+    Existing folders are used as they are: with thousands of fonts, the font list takes seconds to build.
     """
     if _PLACE in os.environ or "matplotlib" in sys.modules or any(p.exists() for p in _usual()):
         yield
@@ -30,7 +30,7 @@ def nothing_at_home() -> Iterator[None]:
 
 
 def _usual() -> list[Path]:
-    """Where matplotlib keeps its files."""
+    """Folders where matplotlib keeps its files."""
     home = Path.home()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return [cache / "matplotlib", home / ".matplotlib"]

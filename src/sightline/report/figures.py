@@ -1,7 +1,7 @@
-"""Exhibits drawn as inline SVG: each kind once.
+"""Figures as inline SVG: one function for each kind of report item.
 
-Colours are written as CSS variables with a light fallback, so that a page may follow dark mode.
-Text stays text. Equal exhibits give equal SVG. matplotlib is used without pyplot: no global figure.
+Colors are CSS variables with a light fallback, so that a page can follow dark mode.
+Text stays text. Equal items give equal SVG. matplotlib is used without pyplot: there is no global figure.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ DOTS = 1500  # most points drawn one by one
 
 
 def svg(exhibit: Drawn, prefix: str = "") -> str:
-    """An exhibit as an SVG element that can stand inside a page.
+    """Draw a report item as an SVG element for an HTML page.
 
     Args:
         exhibit: A matrix, curves, bars, points or intervals.
-        prefix: Put before every id inside; differs between the pictures of one page.
+        prefix: Put before every id inside; differs between the images of one page.
     """
     kinds: dict[type, Callable[[Figure, Any], None]] = {
         Matrix: _matrix,
@@ -62,7 +62,7 @@ def svg(exhibit: Drawn, prefix: str = "") -> str:
 
 
 def describe(exhibit: Drawn) -> str:
-    """What a picture shows, in words, for those who cannot see it."""
+    """Alternative text: what a figure shows, in words."""
     if isinstance(exhibit, Matrix):
         counts = _counts(exhibit)
         right, whole = np.trace(counts), counts.sum()
@@ -162,7 +162,7 @@ def _class_ticks(axes: Axes, labels: Sequence[str]) -> None:
 
 
 def _finite(points: Sequence[tuple[float, float]]) -> np.ndarray:
-    """(N, 2), what is not finite turned to gaps."""
+    """(N, 2) float64 points; values that are not finite become gaps (nan)."""
     array = np.asarray(points, dtype=float).reshape(-1, 2)
     return np.where(np.isfinite(array), array, np.nan)
 
@@ -202,7 +202,7 @@ def _lines(figure: Figure, exhibit: Lines) -> None:
 
 
 def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, np.ndarray]) -> Any:
-    """Bars behind the curves; on an axis of their own where their scale is another."""
+    """Bars behind the curves, on a second axis if their scale differs."""
     top = max((np.nanmax(v[:, 1]) for v in others.values()), default=0.0)
     where = axes
     if others and np.nanmax(bars[:, 1]) > 1.5 * max(top, 1e-12):
@@ -217,7 +217,7 @@ def _bar_series(axes: Axes, exhibit: Lines, bars: np.ndarray, others: dict[str, 
 
 
 def _span(values: np.ndarray) -> tuple[float, float]:
-    """Range of an axis that both x and y share: 0 to 1 for shares, else with a margin."""
+    """Common range of the x and y axis: 0 to 1 for shares, else with a margin."""
     low, high = float(np.nanmin(values)), float(np.nanmax(values))
     if low >= 0 and high <= 1:
         return 0.0, 1.0
@@ -261,7 +261,7 @@ def _bars(figure: Figure, exhibit: Bars) -> None:
 
 
 def _profile(axes: Axes, exhibit: Bars, values: dict[str, float]) -> None:
-    """Too many bars to name: sorted, with the first and the last named."""
+    """Sorted profile for too many bars; the first and the last are labeled."""
     ranked = sorted(values.items(), key=lambda item: -item[1])
     axes.stairs([v for _, v in ranked], fill=True, color=SERIES[0])
     ends = [f"{short(k, 20)} ({number(v)})" for k, v in (ranked[0], ranked[-1])]
@@ -296,7 +296,7 @@ def _scatter(figure: Figure, exhibit: Scatter) -> None:
 
 
 def _named(axes: Axes, exhibit: Scatter, points: np.ndarray, finite: np.ndarray) -> None:
-    """A few points with their names beside them, written towards the middle."""
+    """Label a few points, with the text towards the center."""
     strong = np.isin(np.arange(len(points)), list(exhibit.joined)) & finite
     line = points[strong]
     axes.plot(*line[np.argsort(line[:, 0])].T, color=SERIES[0], linewidth=1.2, zorder=2)

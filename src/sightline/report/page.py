@@ -1,7 +1,7 @@
-"""The report: one HTML file that opens offline, on a phone, on paper, and for a screen reader.
+"""HTML report: one file that works offline, on a phone, on paper, and with a screen reader.
 
-It loads nothing from anywhere, and its own content policy forbids it to. All that comes from the user
-(names, captions, texts) is escaped; what a picture cannot show is said in its place.
+It loads nothing from the network, and its content security policy forbids it. All text from the user
+(names, captions) is escaped. If an image cannot be shown, a text takes its place.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Page:
-    """A whole report, as `write` draws it.
+    """A whole report as data.
 
     Attributes:
         title: Its title.
@@ -75,7 +75,7 @@ class Page:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table: what is read first, what stands small beside it, and how it sorts."""
+    """A table cell: main text, small text beside it, and sort key."""
 
     text: str
     small: str = ""
@@ -85,7 +85,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as the page shows it: a data URI, or why there is none."""
+    """An image of the page: a data URI, or the reason for its absence."""
 
     uri: str
     width: int
@@ -96,11 +96,11 @@ class Shown:
 
 
 def write(page: Page, picture: Fetch, path: Path) -> None:
-    """Render a report and write it whole or not at all.
+    """Render a report and write it atomically.
 
     Args:
         page: What it says.
-        picture: Id to picture, (H, W, C) uint8, C is 3 or 1. May raise.
+        image: Id to image, (H, W, C) uint8, C is 3 or 1. May raise.
         path: The HTML file.
 
     Raises:
@@ -110,11 +110,11 @@ def write(page: Page, picture: Fetch, path: Path) -> None:
 
 
 def render(page: Page, picture: Fetch) -> str:
-    """A report as one HTML document. Equal pages give equal text.
+    """Render a report as one HTML document. Equal pages give equal text.
 
     Args:
         page: What it says.
-        picture: Id to picture, (H, W, C) uint8, C is 3 or 1. May raise: the text is shown instead.
+        image: Id to image, (H, W, C) uint8, C is 3 or 1. May raise: the text is shown instead.
     """
     environment = _environment()
     source = environment.loader.get_source  # type: ignore[union-attr]
@@ -144,12 +144,12 @@ def _environment() -> Environment:
 
 
 def _legal(text: object) -> str:
-    """Text without the control characters that HTML forbids; line breaks stay."""
+    """Remove control characters that HTML forbids; line breaks stay."""
     return "\n".join(clean(line) for line in str(text).splitlines())
 
 
 def _headline(value: str) -> tuple[str, str]:
-    """'97.5 % (95.1 to 98.9, n 360)' as what is read first and what stands small below."""
+    """Split '97.5 % (95.1 to 98.9, n 360)' into main text and small text."""
     head, bracket, rest = str(value).partition(" (")
     return (head, rest.removesuffix(")")) if bracket and rest.endswith(")") else (str(value), "")
 
@@ -170,7 +170,9 @@ def _section(index: int, section: Section, picture: Fetch) -> dict[str, Any]:
 
 
 def _paired(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Narrow blocks two and two, a later one moved up beside an earlier; the last odd one is made wide."""
+    """Place narrow blocks in pairs; a later one moves up beside an earlier one; an odd last one becomes
+    wide.
+    """
     narrow = [block for block in blocks if not block["wide"]]
     if len(narrow) % 2:
         narrow.pop()["wide"] = True
@@ -181,7 +183,7 @@ def _paired(blocks: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _paragraphs(text: str) -> Iterator[tuple[str, str]]:
-    """("p" or "pre", text): blank lines part paragraphs, four spaces make code."""
+    """Split text into ("p" or "pre", text): blank lines end paragraphs, four spaces mark code."""
     for part in text.replace("\r\n", "\n").split("\n\n"):
         lines = part.strip("\n").split("\n")
         if not part.strip():
@@ -215,7 +217,7 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 
 
 def _blocks(exhibit: Exhibit, prefix: str, picture: Fetch) -> Iterator[dict[str, Any]]:
-    """What the template shows for an exhibit."""
+    """Template blocks of a report item."""
     if isinstance(exhibit, Table):
         yield _table(exhibit)
     elif isinstance(exhibit, Gallery):
@@ -240,7 +242,7 @@ def _figure(exhibit: Drawn, prefix: str) -> Iterator[dict[str, Any]]:
 
 
 def _confusions(matrix: Matrix, most: int = 10) -> Table:
-    """The largest entries off the diagonal, which a large heat map cannot name."""
+    """Table of the largest off-diagonal entries, for classes that the heat map cannot label."""
     counts = np.asarray(matrix.counts, dtype=float)
     sums = counts.sum(axis=1)
     off = counts * (1 - np.eye(len(counts)))
@@ -271,7 +273,7 @@ def _table(table: Table) -> dict[str, Any]:
 
 
 def _aligned(rows: Sequence[Sequence[Any]]) -> list[list[Any]]:
-    """The rows with fractions of one column written to the same number of digits."""
+    """Format the numbers of each column with the same number of digits."""
     columns = [list(column) for column in zip(*rows, strict=True)]
     for column in columns:
         fractions = [abs(v) for v in column if isinstance(v, float) and math.isfinite(v)]
@@ -297,7 +299,7 @@ def _cell(value: Any) -> Cell:
 
 
 def _amount(text: str) -> float | None:
-    """The number a text such as '97.5 %' or '0.93' stands for, or None."""
+    """Parse the number in a text such as '97.5 %' or '0.93'; None if there is none."""
     try:
         value = float(text.removesuffix("%").strip())
     except ValueError:
@@ -337,7 +339,9 @@ def _fetch(picture: Fetch, gallery: Gallery, i: int) -> Shown:
 
 
 def _shown(image: Any, caption: str, id: str, pixelated: bool | None, side: int = SIDE) -> Shown:
-    """One picture, small enough for a page; `pixelated` None enlarges small ones without smoothing."""
+    """Image as a data URI, reduced to the size of the page; `pixelated` None enlarges small ones
+    unsmoothed.
+    """
     array = np.asarray(image)
     if array.ndim == 2:
         array = array[..., None]

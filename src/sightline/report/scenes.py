@@ -1,4 +1,4 @@
-"""Pictures of a gallery with what is in them drawn in: truth, prediction, or both side by side."""
+"""Gallery images with targets drawn on them: target, prediction, or both side by side."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ Picture = np.ndarray
 
 
 def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
-    """Picture i of a gallery with its targets drawn in; None where they do not lie in the picture.
+    """Draw image i of a gallery with its targets; None if the target type has no position in the image.
 
     Args:
         gallery: Holds the targets.
-        i: Number of the picture.
+        i: Number of the image.
         image: (H, W, C) uint8, as stored.
 
     Returns:
@@ -50,7 +50,7 @@ def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
 
 
 def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
-    """The picture at a size that a page can show, in RGB, and targets of it moved along."""
+    """Resize the image to the page, in RGB, and transform its targets with it."""
     h, w = image.shape[:2]
     scale = min(SIDE / max(h, w), max(1, SIDE // (2 * max(h, w))))
     size = max(1, round(h * scale)), max(1, round(w * scale))

@@ -1,4 +1,4 @@
-"""How pictures look: the page's colours, matplotlib's settings, and SVG made fit to stand in a page."""
+"""Figure style: colors of the page, matplotlib settings, and SVG prepared for inlining."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ STYLE: dict[Any, Any] = {
 
 
 def inline(text: str, prefix: str, label: str) -> str:
-    """What matplotlib wrote, fit to stand in a page: no prolog, no style of its own, own ids."""
+    """Prepare matplotlib's SVG for inlining: remove prolog and style, prefix ids."""
     text = text[text.index("<svg") :].strip()
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     text = re.sub(r"<defs>\s*<style.*?</style>\s*</defs>", "", text, flags=re.S)
@@ -72,7 +72,7 @@ def inline(text: str, prefix: str, label: str) -> str:
 
 
 def _tag(tag: str, prefix: str, used: set[str]) -> str:
-    """One tag with its own ids, the page's colours and the reader's font. Text is never touched."""
+    """Rewrite one tag: prefixed ids, CSS colors, the reader's font. Text is never changed."""
     tag = tag.replace("xlink:href", "href")
     tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", tag)
     tag = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", tag)

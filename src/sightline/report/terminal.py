@@ -1,4 +1,4 @@
-"""Any command's result as text on stdout: colour on a terminal, plain and uncut in a pipe."""
+"""Terminal output of command results: color on a terminal, plain and uncut in a pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTED = 5  # files named under a finding
 
 
 def print_result(result: Any) -> None:
-    """Print what a command has returned.
+    """Print the result of a command.
 
     Args:
         result: A table, results, findings, a path, text, a number, a list or mapping of such, or an
@@ -37,7 +37,7 @@ def print_result(result: Any) -> None:
 
 
 def visible(text: object, *, lines: bool = False) -> str:
-    """Text that cannot steer a terminal: control and direction characters are written out.
+    """Escape control and direction characters, so that text cannot steer a terminal.
 
     Args:
         text: Anything; a file name may hold any character.
@@ -97,7 +97,7 @@ def _object(console: Console, result: Any) -> None:
 
 
 def _results(console: Console, results: Results) -> None:
-    """Scores beside the baselines, and what they allow one to say."""
+    """Scores beside the baselines, and the conclusions."""
     console.print(Text(visible(f"{results.task} on {results.data}, {results.split}: {results.n} images")))
     names = list(results.baselines)
     rows = [

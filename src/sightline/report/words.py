@@ -1,4 +1,4 @@
-"""Names and numbers as the report writes them."""
+"""Formatting of names and numbers in reports."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import unicodedata
 
 
 def clean(text: object) -> str:
-    """One line without control characters or halves of characters."""
+    """One line without control characters or lone surrogates."""
     plain = str(text).encode("utf-8", "backslashreplace").decode()
     return "".join(" " if unicodedata.category(c) == "Cc" else c for c in plain)
 
 
 def short(text: object, most: int = 16) -> str:
-    """A name cut in its middle: beginnings and ends tell names apart."""
+    """Truncate a name in the middle, because beginnings and ends distinguish names."""
     line = clean(text)
     if len(line) <= most:
         return line
@@ -21,7 +21,7 @@ def short(text: object, most: int = 16) -> str:
 
 
 def number(value: float) -> str:
-    """A number as people write it: thousands apart, no needless digits."""
+    """Format a number with thousands separators and without needless digits."""
     if not math.isfinite(value):
         return "not defined"
     if float(value).is_integer() or 1000 <= abs(value) < 1e15:

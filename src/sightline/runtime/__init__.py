@@ -1,6 +1,6 @@
-"""Predictions from an exported file with the standard library, numpy, Pillow and ONNX Runtime alone.
+"""Light runtime: prediction with an exported file, with numpy, Pillow and ONNX Runtime alone.
 
-Nothing here imports torch or scipy, nor anything of this tree that does. Imports are relative, so that the
+Nothing here imports torch or scipy, directly or indirectly. Imports are relative, so that the
 same files are also the wheel `sightline-runtime` (see packaging/runtime).
 """
 

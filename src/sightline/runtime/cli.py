@@ -1,4 +1,4 @@
-"""The command `sightline-run`: an exported model over pictures, folders, videos and cameras."""
+"""Command line `sightline-run`: predict with an exported model on images, folders, videos and cameras."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SHOWN = 20
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; gives its exit code.
+    """Run the command; returns its exit code.
 
-    0 all pictures were predicted; 1 some could not be read; 2 wrong usage; 3 the model cannot be used;
+    0 all images were predicted; 1 some could not be read; 2 wrong usage; 3 the model cannot be used;
     4 OpenCV is missing; 130 interrupted.
     """
     wish = _parser().parse_args(arguments)
@@ -108,7 +108,7 @@ def _run(wish: argparse.Namespace) -> int:
 
 
 class _Told:
-    """What was predicted so far, as it is written.
+    """Writer of predictions and statistics.
 
     Args:
         out: Where lines go, or None.
@@ -156,7 +156,7 @@ class _Told:
         return {**where, **rows.full(answer.id, answer.row, answer.prediction, session.names)}
 
     def speed(self, session: Any) -> None:
-        """Say how fast it went."""
+        """Print the speed."""
         seconds, done = time.perf_counter() - self._start, self.total - len(self.errors)
         if done:
             each = ", ".join(f"{name} {1000 * s / done:.1f} ms" for name, s in session.spent.items())

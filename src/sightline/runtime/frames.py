@@ -1,4 +1,4 @@
-"""Frames of videos and cameras: the door to OpenCV, which need not be there."""
+"""Frames of videos and cameras with OpenCV, which is optional."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class NoFrames(SightlineError):
 
 
 class MissingOpenCV(SightlineError):
-    """OpenCV is not installed. Nothing is ever installed here."""
+    """OpenCV is not installed. Nothing is ever installed automatically."""
 
     exit_code = 4
 
@@ -30,7 +30,7 @@ class MissingOpenCV(SightlineError):
 
 
 class Frame(NamedTuple):
-    """One picture of a video.
+    """One frame of a video.
 
     Attributes:
         number: From 0.

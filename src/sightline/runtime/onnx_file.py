@@ -1,7 +1,7 @@
-"""What is in an ONNX file, before anything is run: its card, and that no other file belongs to it.
+"""ONNX file inspection before anything runs: the model card, and a check that no other file is referenced.
 
 ONNX is protocol buffers (onnx.proto in github.com/onnx/onnx; protobuf.dev/programming-guides/encoding). Only
-the fields are followed that lead to tensors, since a tensor may name a file that its values are read from.
+the fields that lead to tensors are followed, since a tensor may name a file that contains its values.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _EXTERNAL, _LOCATION = 13, 14  # of a tensor
 
 
 class _Damaged(Exception):
-    """The bytes are no protocol buffers, or end in the middle."""
+    """The bytes are not valid protocol buffers, or are truncated."""
 
 
 def load(file: Path) -> tuple[bytes, dict[str, Any]]:
@@ -58,7 +58,7 @@ def load(file: Path) -> tuple[bytes, dict[str, Any]]:
 
 
 def card(data: bytes, name: object) -> dict[str, Any]:
-    """What an export says of itself: task, model, settings, metric, licence, data.
+    """The card in an exported file: task, model, settings, metric, license, data.
 
     Args:
         data: The ONNX file.
@@ -94,7 +94,7 @@ def card(data: bytes, name: object) -> dict[str, Any]:
 
 
 def _judged(text: bytes, name: object) -> dict[str, Any]:
-    """The card, if it is one that is understood."""
+    """Validate the card."""
     try:
         document = json.loads(text)
         version = int(document["format"])
@@ -145,7 +145,7 @@ def _fields(message: Any) -> Iterator[tuple[int, Any]]:
 
 
 def _whole(message: Any, at: int) -> tuple[int, int]:
-    """A number of seven bits a byte, the lowest first, and where it ends."""
+    """Decode a varint: the number, and the position after it."""
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(message):

@@ -1,4 +1,4 @@
-"""An exported file as it is opened: what its card says is judged, and the network is started."""
+"""Opening of an exported file: validate its card, and start the inference session."""
 
 from __future__ import annotations
 
@@ -21,7 +21,9 @@ _RULES: dict[str, Callable[[Any], bool]] = {
 
 
 def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -> float | None:
-    """The lowest score of an object, checked; and not even read where a lower one can change no other."""
+    """Validate the score threshold, and raise `conf` in the settings to it if weaker objects change
+    nothing.
+    """
     if score is None:
         return None
     if not 0 <= score <= 1:
@@ -35,7 +37,7 @@ def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -
 
 
 def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
-    """The model's settings, if they are such that this can read its outputs."""
+    """The model's settings, if this version can read its outputs."""
     kind, settings = card["prediction"], dict(card["settings"])
     if kind not in TARGETS:
         kinds = ", ".join(TARGETS.names())
@@ -75,7 +77,7 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
 
 
 def network(data: bytes, file: Path, threads: int, providers: Sequence[str] | None) -> Any:
-    """What runs the file. Its bytes are given, not its path: what is run is what was looked through."""
+    """Inference session of the file. It gets the bytes, not the path: they are what was inspected."""
     onnxruntime.disable_telemetry_events()  # on Windows, where the variables of `quiet` are not read
     wanted = list(providers or ["CPUExecutionProvider"])
     available = onnxruntime.get_available_providers()
@@ -94,5 +96,5 @@ def network(data: bytes, file: Path, threads: int, providers: Sequence[str] | No
 
 
 def first_line(error: Exception) -> str:
-    """What an exception of ONNX Runtime says, which goes on for pages."""
+    """First line of an exception of ONNX Runtime."""
     return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,7 +1,7 @@
-"""What a model sees of a picture, without torch: bit for bit that of `data.view.view`.
+"""Preprocessing without torch: bit for bit equal to `data.loading.preprocess.view`.
 
-Pixels are scaled with weights of 15 bits or less, in whole numbers. Floats hold these sums exactly (see
-`_filters`), so they are left to matrix products, which are fast everywhere.
+Pixels are scaled with integer weights of 15 bits or less. Floats hold these sums exactly (see
+`_filters`), so they are computed as matrix products, which are fast everywhere.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _MOST, _BITS = 22, 15
 def view(
     image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: Literal[1, 3] = 3
 ) -> np.ndarray:
-    """A picture as a model sees it; one of that size and channels already is given back unchanged.
+    """Resize an image to the input of a model; an image of that size and channels is returned unchanged.
 
     Args:
         image: (H, W, C) uint8, C is 3 or 1.
@@ -53,20 +53,20 @@ def view(
 
 
 def back(stored: tuple[int, int], size: tuple[int, int], fit: Fit) -> NDArray[np.float64]:
-    """(2, 3) affine matrix from pixel coordinates (x, y) of the view to those of the stored picture."""
+    """(2, 3) affine matrix from pixels (x, y) of the input to those of the stored image."""
     inner, (top, left) = fitted(stored, size, fit)
     across, down = 1 / (inner[1] / stored[1]), 1 / (inner[0] / stored[0])
     return np.array([[across, 0, -(across * left)], [0, down, -(down * top)]])
 
 
 def resized(image: np.ndarray, size: tuple[int, int], window: Seen | None = None) -> np.ndarray:
-    """(H, W, C) uint8 scaled to (height, width): each row, then each column, as torch does it.
+    """(H, W, C) uint8 scaled to (height, width): first rows, then columns, like torch.
 
     Args:
-        image: The picture.
+        image: The image.
         size: Height and width that it is scaled to.
         window: Rows and columns of the result that are wanted (first, and the one after the last); of a
-            thin picture they may be a tiny part of it. All if left out.
+            thin image they may be a tiny part of it. All if left out.
     """
     height, width = image.shape[:2]
     rows, columns = window or ((0, size[0]), (0, size[1]))
@@ -204,7 +204,7 @@ def _filters(old: int, new: int, channels: int, wanted: Span) -> list[_Filter]:
 
 
 def _weights(old: int, new: int, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """The triangle filter of some places of the result, as torch and Pillow have it.
+    """Triangle filter of some positions of the result, like torch and Pillow.
 
     Returns:
         (P,) first place of each, and (P, most) weights of it and those that follow, which add up to 1.
@@ -224,7 +224,7 @@ def _weights(old: int, new: int, places: NDArray[np.int64]) -> tuple[NDArray[np.
 
 @lru_cache(maxsize=64)
 def _top(old: int, new: int) -> float:
-    """The greatest weight of all."""
+    """The greatest weight."""
     if new >= old:
         return 1.0  # that of the first place, which lies before the middle of the first pixel
     step = max(1, _HELD * new // (2 * old))
@@ -233,7 +233,7 @@ def _top(old: int, new: int) -> float:
 
 
 def _bits(top: float) -> int:
-    """Bits behind the point of weights: as many as leave the greatest one 15 bits."""
+    """Fraction bits of fixed-point weights: the greatest weight gets 15 bits."""
     bits = 0
     while bits < _MOST and int(0.5 + top * 2 ** (bits + 1)) < 2**_BITS:
         bits += 1

@@ -1,8 +1,4 @@
-"""How predictions are told: a row of one picture is a flat dict; a line has its path in front, lists behind.
-
-Each kind of target makes its rows itself (`runtime/targets/`): the toolkit's tasks and writers, and the light
-runtime, say the same.
-"""
+"""Predictions as records: a row of an image is a flat dict; a line has the path first, lists last."""
 
 from __future__ import annotations
 
@@ -14,10 +10,10 @@ Row = dict[str, Any]
 
 
 def full(path: str, row: Row, prediction: Any, names: Sequence[str]) -> Row:
-    """What a line says of a picture: its path, its row, and what lies in it.
+    """Full record of an image: path, row, and objects.
 
     Args:
-        path: Of the picture.
+        path: Of the image.
         row: Flat.
         prediction: Of a kind in `runtime/targets/`.
         names: Of the classes.

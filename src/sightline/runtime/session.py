@@ -1,4 +1,4 @@
-"""A session with an exported model: pictures in, answers out."""
+"""Inference session of an exported model: images in, predictions out."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ INPUT = "images"
 
 
 class Prepared(NamedTuple):
-    """A picture as the model sees it.
+    """An image as the model's input.
 
     Attributes:
         pixels: (C, H, W) uint8.
-        stored: Height and width of the picture, upright.
+        stored: Height and width of the image, upright.
     """
 
     pixels: NDArray[np.uint8]
@@ -43,14 +43,14 @@ class Prepared(NamedTuple):
 
 @dataclass(frozen=True)
 class Item:
-    """A picture to be predicted.
+    """An image to predict.
 
     Attributes:
         id: How it is named.
         source: A file, the bytes of one, or (H, W, C) uint8; None where there is none.
-        page: Which picture of a TIFF of several, from 0.
+        page: Which image of a TIFF of several, from 0.
         seconds: When a frame is shown, or None.
-        error: Why there is no picture, or "".
+        error: Why there is no image, or "".
     """
 
     id: str
@@ -62,12 +62,12 @@ class Item:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one picture: a prediction, or the reason why there is none.
+    """Result of one image: a prediction, or the reason for its absence.
 
     Attributes:
-        id: Path or number of the picture.
+        id: Path or number of the image.
         row: The prediction as a flat dict, equal to the toolkit's.
-        prediction: Of a kind in `targets/`, in the pixels of the stored picture; or None.
+        prediction: Of a kind in `targets/`, in the pixels of the stored image; or None.
         error: Why there is no prediction, or "".
         seconds: When a frame is shown, or None.
     """
@@ -92,8 +92,8 @@ class Session:
     Attributes:
         card: What the file says of itself: task, model, settings, metric, licence.
         names: Of the classes.
-        tile: Side in pixels of the tiles that pictures are looked at by; 0 where they are seen whole.
-        spent: Seconds so far: preparing pictures, in the network, reading its outputs.
+        tile: Side in pixels of the tiles that images are looked at by; 0 where they are seen whole.
+        spent: Seconds so far: preparing images, in the network, reading its outputs.
 
     Raises:
         DataError: If it is no such file, is damaged, of a newer format, keeps values in other files, or was
@@ -122,11 +122,11 @@ class Session:
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
 
     def prepare(self, source: Path | bytes | NDArray[np.uint8], page: int = 0) -> Prepared:
-        """A picture as the model sees it, whole.
+        """Preprocess a whole image.
 
         Args:
             source: A file, the bytes of one, or (H, W, C) uint8 pixels, C being 3 (RGB) or 1.
-            page: Which picture of a TIFF of several, from 0.
+            page: Which image of a TIFF of several, from 0.
 
         Raises:
             UnreadableImage: If it cannot be decoded, or a side is longer than `SIDE`.
@@ -168,11 +168,11 @@ class Session:
         stored: Sequence[tuple[int, int]],
         min_score: float | None = None,
     ) -> list[Answer]:
-        """What the outputs say of each of B pictures, numbered from 0.
+        """Predictions from the outputs of B images, numbered from 0.
 
         Args:
             outputs: As `infer` gives them.
-            stored: Height and width of each picture, upright.
+            stored: Height and width of each image, upright.
             min_score: As of the session; None: the session's own.
 
         Raises:
@@ -198,12 +198,12 @@ class Session:
         return row
 
     def predict(self, sources: Iterable[Any], batch_size: int = 8) -> Iterator[Answer]:
-        """Answers in order, as they come; a bad file is an answer with an error, the rest goes on.
+        """Yield predictions in order; a bad file gives an answer with an error.
 
         Args:
             sources: Files (Path or str), bytes of files, (H, W, C) uint8 pixels in RGB, or `Item`s; or one of
                 these.
-            batch_size: Pictures at a time, at most; fewer where the model's input is large.
+            batch_size: Images at a time, at most; fewer where the model's input is large.
 
         Raises:
             UsageError: If a source is of another type.
@@ -253,11 +253,11 @@ class Session:
         batch_size: int = 8,
         min_score: float | None = None,
     ) -> Answer:
-        """What a model that looks by tiles says of one picture, numbered 0.
+        """Prediction of a tiled model for one image, numbered 0.
 
         Args:
             source: As in `prepare`; a large TIFF in blocks is never decoded as a whole.
-            page: Which picture of a TIFF of several, from 0.
+            page: Which image of a TIFF of several, from 0.
             batch_size: Tiles at a time, at most.
             min_score: As in `read`.
 
@@ -302,7 +302,7 @@ class Session:
         return _Clock(self.spent, what)
 
     def _check(self) -> None:
-        """That the network takes and gives what its card says."""
+        """Check that the network's inputs and outputs match its card."""
         (height, width), channels = self._settings["size"], self._settings["channels"]
         takes = {tensor.name: (tensor.type, tensor.shape[1:]) for tensor in self._network.get_inputs()}
         kind, shape = takes.get(INPUT, ("", []))

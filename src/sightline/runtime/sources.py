@@ -1,4 +1,4 @@
-"""What a user names on the command line: pictures, folders, globs, videos, cameras."""
+"""Inputs from the command line: images, folders, globs, videos, cameras."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _CAMERA = re.compile(r"(?:camera)?(\d+)")
 
 
 class Sources:
-    """What is to be predicted: found at once, opened one after the other.
+    """Inputs of a prediction: discovered at once, opened one after the other.
 
     Args:
         named: Files, folders, globs, and cameras by number ("camera0" or "0").
@@ -53,7 +53,7 @@ class Sources:
                 yield from _pages(item)
 
     def _found(self, source: str) -> list[Path | int]:
-        """What one source stands for, sorted; a named file is taken whatever its name."""
+        """Resolve one source, sorted; a named file is used whatever its name."""
         if "://" in source:
             raise UsageError(f"{source} is an address. Nothing is fetched from the network: give a file.")
         path = Path(home(source))
@@ -74,7 +74,7 @@ class Sources:
         return paths
 
     def _in_folder(self, folder: Path) -> list[Path | int]:
-        """Pictures and videos of a folder by their ending; the others are counted."""
+        """Images and videos of a folder by their ending; the others are counted."""
         endings = ALL_EXTENSIONS | (EXTENSIONS if _has_opencv() else frozenset[str]())
         paths: list[Path | int] = []
         skipped: list[Path] = []
@@ -95,7 +95,7 @@ class Sources:
 
 
 def _pages(file: Path) -> Iterator[Item]:
-    """A picture, or each page of a TIFF that has several."""
+    """An image, or each page of a TIFF that has several."""
     try:
         pages = full_pages(file)
     except UnreadableImage:  # which is said when it is read
@@ -105,7 +105,7 @@ def _pages(file: Path) -> Iterator[Item]:
 
 
 def _frames(source: Path | int) -> Iterator[Item]:
-    """The frames of a film, and at last one without a picture where it breaks off."""
+    """The frames of a film, and at last one without an image where it breaks off."""
     name = str(source) if isinstance(source, Path) else f"camera{source}"
     number = 0
     try:
@@ -126,7 +126,7 @@ def _has_opencv() -> bool:
 
 
 def _is_film(path: Path) -> bool:
-    """Whether a file is a video: it has the ending of one, or of nothing known, and begins like one."""
+    """Whether a file is a video: by its extension, or an unknown extension, and its first bytes."""
     ending = path.suffix.lower()
     if ending in ALL_EXTENSIONS or ending in EXTENSIONS:
         return ending in EXTENSIONS

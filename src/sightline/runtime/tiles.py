@@ -1,4 +1,4 @@
-"""Large pictures by overlapping tiles, as the toolkit's `data/loading/tiles.py` looks at them."""
+"""Tiled prediction of large images, equal to the toolkit's `data/loading/tiles.py`."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .targets.base import TargetArrays
 
 
 def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Span | None = None) -> Windows:
-    """A picture of which parts can be read; a large TIFF in blocks is never decoded as a whole.
+    """Region reader of an image; a large TIFF in blocks is never decoded as a whole.
 
     Args:
         source: A file, the bytes of one, or (H, W, C) uint8 pixels.
-        page: Which picture of a TIFF of several, from 0.
+        page: Which image of a TIFF of several, from 0.
         span: See `data.images.decode`.
 
     Raises:
@@ -34,11 +34,11 @@ def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Sp
 
 
 class Joined:
-    """What was seen in the tiles of one picture, and at last in the picture.
+    """Predictions of the tiles of one image, and finally of the image.
 
     Args:
         tiles: The tiles, in the order in which they are told.
-        size: Height and width of the picture.
+        size: Height and width of the image.
     """
 
     def __init__(self, tiles: Sequence[Window], size: tuple[int, int]) -> None:
@@ -47,11 +47,11 @@ class Joined:
         self._parts: list[Any] = []
 
     def add(self, prediction: TargetArrays) -> None:
-        """What was seen in the next tile, in its pixels."""
+        """Add the prediction of the next tile, in its pixels."""
         self._type = type(prediction)
         self._parts.append(prediction.compressed())
 
     def whole(self) -> TargetArrays:
-        """What is in the picture."""
+        """Prediction of the whole image."""
         assert self._type is not None, "a picture has a tile"
         return self._type.join_tiles(self._parts, self._tiles, self._size)

@@ -1,4 +1,4 @@
-"""The application: routes, and all errors in one form. What a request may take is settled in `guard`."""
+"""FastAPI application: routes, and one format for all errors. `guard` enforces the limits of requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_c
 
 
 def build(service: Service, *, closed: bool = False) -> FastAPI:
-    """The application of a service; its workers start and end with it.
+    """Create the application of a service; its workers start and end with it.
 
     Args:
         service: What is served.
@@ -70,7 +70,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
                                         schema.PREDICTED, **schema.PICTURES),
                         **schema.errors(404, 406, 415, 422, 500, 504)})  # fmt: skip
 async def predict(request: Request) -> Response:
-    """Send files as multipart/form-data, or one picture as the body. A picture that cannot be used is an
+    """Send files as multipart/form-data, or one image as the body. An image that cannot be used is an
     entry with "error"; where none can, the status says why."""
     service: Service = request.app.state.service
     name, least = _asked(request, "model", "min_score")
@@ -103,14 +103,14 @@ async def model_card(request: Request) -> Any:
 @router.get("/healthz", summary="Whether the server lives",
             responses={**schema.answer("It does.", schema.OBJECT), **schema.errors()})  # fmt: skip
 async def healthz() -> Any:
-    """Always yes, if it answers."""
+    """Liveness: 200 whenever the server answers."""
     return _json({"status": "ok"})
 
 
 @router.get("/readyz", summary="Whether every model can predict",
             responses={**schema.answer("They can.", schema.OBJECT), **schema.errors()})  # fmt: skip
 async def readyz(request: Request) -> Any:
-    """No before the models have predicted once, without a worker, and while the server stops."""
+    """Readiness: 503 until the models have predicted once, without a worker, and while the server stops."""
     if not request.app.state.service.ready:
         raise Refused(503, "not-ready", "A model is being loaded, or the server is stopping.")
     return _json({"status": "ready"})
@@ -144,8 +144,7 @@ def _json(document: Any) -> Response:
 
 
 def _asked(request: Request, *known_names: str) -> list[str | None]:
-    """What the query says to each of these names. What else is asked for there is refused, not passed over in
-    silence."""
+    """Values of these query parameters. Other parameters are refused instead of ignored."""
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
     if len(set(names)) < len(names) or not set(names) <= set(known_names):
@@ -155,7 +154,7 @@ def _asked(request: Request, *known_names: str) -> list[str | None]:
 
 
 def _min_score(text: str | None, service: Service, engine: Engine) -> float | None:
-    """The lowest score of an object that was asked for."""
+    """The requested minimum score of objects."""
     if text is None:
         return None
     if not finds_objects(service.loaded(engine).card):

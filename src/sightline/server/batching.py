@@ -1,4 +1,4 @@
-"""Dynamic micro-batching: a bounded queue, and when what waits in it makes a batch."""
+"""Dynamic micro-batching: a bounded queue, and the rule for when its jobs form a batch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from sightline.server.jobs import Answer, Job
 
 
 class QueueFull(Exception):
-    """There is no room for all of these."""
+    """The queue has no room for all of these jobs."""
 
 
 @dataclass(eq=False)
 class Waiting:
-    """A job in the queue: who waits for it, and since when (seconds of the event loop's clock)."""
+    """A job in the queue: its future, and the time since which it waits (seconds of the event loop's
+    clock).
+    """
 
     job: Job
     answer: asyncio.Future[Answer]
     since: float
 
     def settle(self, answer: Answer) -> None:
-        """Answer it, unless that has been done."""
+        """Set the answer, unless it is set already."""
         if not self.answer.done():
             self.answer.set_result(answer)
 
 
 class Queue:
-    """First come, first served. All of it runs on one event loop.
+    """First-in, first-out queue. It runs on one event loop.
 
     Args:
         limit: Jobs that may wait.
@@ -50,11 +52,11 @@ class Queue:
         return len(self._waiting) >= self.limit
 
     def put(self, jobs: Sequence[Job]) -> list[Waiting]:
-        """All of the jobs, or none.
+        """Enqueue all of the jobs, or none.
 
         Raises:
             QueueFull: If there is no room for them. An empty queue takes any number, so that a request of
-                more pictures than the queue holds is served when nothing else waits.
+                more images than the queue holds is served when nothing else waits.
         """
         if self._waiting and len(self._waiting) + len(jobs) > self.limit:
             raise QueueFull
@@ -64,11 +66,11 @@ class Queue:
         return added
 
     def put_back(self, batch: Sequence[Waiting]) -> None:
-        """What was taken and not begun is the next again, full or not."""
+        """Return jobs that were taken but not started to the front, even if the queue is full."""
         self._waiting.extendleft(reversed(batch))
 
     def withdraw(self, given: Iterable[Waiting], answer: Answer) -> None:
-        """Answer those that still wait with this; those that a worker has are left alone."""
+        """Answer jobs that still wait; jobs that a worker has are not changed."""
         still = set(self._waiting)
         for job in given:
             if job in still:
@@ -76,8 +78,9 @@ class Queue:
                 job.settle(answer)
 
     def due(self) -> float | None:
-        """Seconds until there is a batch: 0 once it is full or its first job has waited as long as it may;
-        None where nothing waits."""
+        """Seconds until the next batch: 0 if it is full or its first job has waited long enough; None if
+        empty.
+        """
         if not self._waiting:
             return None
         if len(self._waiting) >= self.batch:
@@ -86,5 +89,5 @@ class Queue:
         return max(0.0, self._waiting[0].since + self.wait - now)
 
     def take(self) -> list[Waiting]:
-        """The next batch, due or not."""
+        """Remove and return the next batch, due or not."""
         return [self._waiting.popleft() for _ in range(min(self.batch, len(self._waiting)))]

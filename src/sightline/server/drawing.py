@@ -1,4 +1,4 @@
-"""The picture of an answer; torch-free, for worker processes."""
+"""Drawing of predictions for worker processes; torch-free."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 
 def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
-    """What `sightline predict --out FOLDER` draws: boxes, tinted pixels, or a caption.
+    """Draw a prediction like `sightline predict --out FOLDER`: boxes, tinted pixels, or a caption.
 
     Args:
         image: (H, W, C) uint8.
@@ -16,7 +16,7 @@ def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
         card: What the model file says of itself.
 
     Returns:
-        (H', W', 3) uint8; small pictures are enlarged so that words fit.
+        (H', W', 3) uint8; small images are enlarged so that words fit.
     """
     drawn: np.ndarray = answer.prediction.annotate(
         image, answer.row, card.get("settings", {}).get("classes") or []

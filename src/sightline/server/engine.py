@@ -1,7 +1,8 @@
-"""One model behind a queue and worker processes. A lost worker is replaced, and what it held is answered.
+"""Engine: one model behind a queue and worker processes; a lost worker is replaced, and its jobs are
+answered.
 
-A worker is given a second batch while it is busy with the first: between two batches it would else wait until
-the event loop, which speaks with hundreds of clients under load, comes round to it.
+A worker gets a second batch while it is busy with the first. Otherwise it would wait between two batches
+until the event loop, which serves hundreds of clients under load, gets to it.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ _STOPPED = Answer(status=503, reason="stopping", message="The server is stopping
 
 @dataclass(eq=False)
 class _Worker:
-    """A process that can predict, and the batches that it has, in order."""
+    """A process that is ready to predict, and its batches in order."""
 
     process: Process
     given: deque[list[Waiting]] = field(default_factory=deque)
@@ -58,7 +59,7 @@ class _Worker:
     timer: asyncio.TimerHandle | None = None
 
     def clock(self, limit: float) -> None:
-        """Begin to measure the time of the first batch, if there is one."""
+        """Start the timeout of the first batch, if there is one."""
         if self.timer is not None:
             self.timer.cancel()
             self.timer = None
@@ -69,7 +70,7 @@ class _Worker:
 
 
 class Engine:
-    """Predicts with one model.
+    """Prediction with one model in worker processes.
 
     Args:
         name: What requests call the model.
@@ -101,7 +102,7 @@ class Engine:
 
     @property
     def able(self) -> bool:
-        """Whether a worker can predict now."""
+        """Whether a worker is ready."""
         return bool(self._able)
 
     def start(self) -> None:
@@ -109,7 +110,7 @@ class Engine:
         self._tasks = [asyncio.create_task(self._keep()) for _ in range(self.limits.workers)]
 
     async def stop(self) -> None:
-        """End the workers; what still waits is told so."""
+        """Stop the workers, and answer waiting jobs with an error."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -120,14 +121,14 @@ class Engine:
         self.kill()
 
     def kill(self) -> None:
-        """End the workers whatever they do; needs no event loop."""
+        """Kill the workers; needs no event loop."""
         for process in list(self._all):
             process.kill()
             process.reap()
             self._all.discard(process)
 
     async def predict(self, jobs: Sequence[Job]) -> list[Answer]:
-        """An answer for each job, in order. Each comes, whatever happens to the workers.
+        """Predict: an answer for each job, in order. Every job gets one, whatever happens to the workers.
 
         Raises:
             Refused: With 503 if the model is not ready yet, or the queue has no room.
@@ -154,7 +155,7 @@ class Engine:
         return answers
 
     async def _keep(self) -> None:
-        """Keep one worker alive, for ever."""
+        """Supervise one worker: start it, and restart it when it is lost."""
         tries = 0
         while True:
             try:
@@ -198,7 +199,7 @@ class Engine:
                 await asyncio.sleep(min(_PAUSE[0] * 2**tries, _PAUSE[1]))
 
     async def _serve(self, process: Process) -> None:
-        """Answer what the worker is given, until it is lost; what it has not begun then goes to others."""
+        """Read answers of a worker until it is lost; jobs that it has not started return to the queue."""
         worker = _Worker(process)
         self._able.add(worker)
         self._hand_out()
@@ -222,7 +223,7 @@ class Engine:
             self._take_back(worker)
 
     def _take_back(self, worker: _Worker) -> None:
-        """What a worker that is no more had not begun."""
+        """Return the jobs that a lost worker had not started."""
         left = [job for batch in worker.given for job in batch]
         worker.given.clear()
         worker.clock(0)
@@ -234,9 +235,10 @@ class Engine:
         self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give workers all batches that are due. An idle worker takes what has waited long enough, a busy one
-        only a full batch, which does not get better by waiting until it is through. Of busy ones that is
-        chosen which was busy last: behind a picture that takes long nothing should wait."""
+        """Dispatch all batches that are due. An idle worker takes a batch that has waited long enough. A
+        busy worker takes only a full batch, which gains nothing by waiting. Among busy workers, the one
+        that became busy last is chosen, so that no batch waits behind a slow image.
+        """
         while worker := min(self._able, key=lambda job: (len(job.given), -job.began), default=None):
             due = self.queue.due()
             if due is None or len(worker.given) >= _AHEAD:
@@ -258,12 +260,12 @@ class Engine:
 
 
 def starting(name: str) -> Refused:
-    """The refusal of a model that has not predicted yet."""
+    """Refusal (503) by a model that is not ready yet."""
     return Refused(503, "starting", f"The model '{name}' is being loaded. Try again in a moment.")
 
 
 def overloaded() -> Refused:
-    """The refusal of a server that has as much to do as it may."""
+    """Refusal (503) by a server whose queue is full."""
     return Refused(503, "overloaded", "The queue is full. Try again later, or give the server more workers.")
 
 

@@ -1,7 +1,7 @@
-"""The door: who may ask (address, Host, Origin, token), how much, and how long it may take to say it.
+"""ASGI middleware: authentication, Host/Origin checks, body size and receive timeout.
 
-ASGI middleware. The body of a request is received here, whole and within its limits, before anything looks
-at it: all that is served here is small enough to be held, and nothing behind the door has to be careful.
+The body of a request is received here, whole and within its limits, before the application sees it. All
+bodies are small enough to be kept in memory, and no later code has to check sizes or times.
 """
 
 from __future__ import annotations
@@ -63,33 +63,33 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Policy:
-    """Who may ask.
+    """Access policy: token, Host and Origin.
 
     Attributes:
-        token: What "Authorization: Bearer ..." must say; empty where only this machine can ask.
-        origins: Origins whose pages may ask from a browser ("https://shop.example"), in small letters.
+        token: Expected value of "Authorization: Bearer ..."; empty if only this machine can connect.
+        origins: Allowed browser origins ("https://shop.example"), in lower case.
     """
 
     token: str = ""
     origins: frozenset[str] = frozenset()
 
     def welcome(self, headers: dict[str, list[str]]) -> str:
-        """The origin of the page that asks, if it is one that may; else empty."""
+        """The Origin of a request if it is allowed; else empty."""
         origins = headers.get("origin", [])
         return origins[0] if len(origins) == 1 and origins[0].lower() in self.origins else ""
 
     def judge(self, path: str, headers: dict[str, list[str]], client: str, *, ahead: bool = False) -> None:
-        """Pass, or raise.
+        """Return if the request is allowed, else raise.
 
         Args:
-            path: What is asked for.
-            headers: Of the request, by name in small letters.
-            client: Address that asks.
-            ahead: Whether a browser asks only whether it may ask, which it does without the token.
+            path: Requested path.
+            headers: Of the request, by name in lower case.
+            client: Address of the client.
+            ahead: Whether this is a CORS preflight request, which carries no token.
 
         Raises:
-            Refused: 401 without the token; 403 for a foreign Host or Origin (a web page that has a browser
-                of this machine ask, DNS rebinding).
+            Refused: 401 without the token; 403 for a foreign Host or Origin (a web page that makes a browser
+                of this machine send requests, DNS rebinding).
         """
         hosts = headers.get("host", [])
         if len(hosts) != 1:
@@ -118,7 +118,7 @@ class Policy:
             )
 
     def _known(self, given: list[str]) -> bool:
-        """Whether it is the token; equally slow wherever it differs, and however long it is."""
+        """Compare the token in constant time, whatever its length."""
         word, _, rest = (given[0] if len(given) == 1 else "").partition(" ")
         digests = (
             hashlib.sha256(text.encode("utf-8", "replace")).digest() for text in (rest.strip(), self.token)
@@ -139,14 +139,14 @@ def _hostname(netloc: str) -> str:
 
 
 class Guard:
-    """Middleware around the whole application: judges, receives, counts and logs every request.
+    """Middleware around the whole application: checks, receives, counts and logs every request.
 
     Args:
         app: What is served.
         policy: Who may ask.
         limits: How much and how long.
         metrics: Where it counts.
-        busy: Whether a picture would be refused now.
+        busy: Whether an image would be refused now.
     """
 
     def __init__(
@@ -195,7 +195,7 @@ class Guard:
                 )
 
     async def _received(self, request: _Request) -> bytes:
-        """The body.
+        """Receive the body within the limits.
 
         Raises:
             Refused: 413 too large, 408 too slow, 503 too many at once.
@@ -244,7 +244,9 @@ class Guard:
             **request.scope["state"].get("facts", {}))  # fmt: skip
 
     def tell(self) -> None:
-        """Log how many requests were refused for want of room since that was last told; again in a second."""
+        """Log the number of requests refused by a full queue since the last log line; at most once a
+        second.
+        """
         self._silent = None
         if self._unsaid:
             log("overloaded", logging.WARNING, count=self._unsaid)
@@ -253,11 +255,11 @@ class Guard:
 
 
 class _Gone(Exception):
-    """The client hung up before it had said what it wants."""
+    """The client disconnected before the request was complete."""
 
 
 class _Request:
-    """One request: what it said, what has been received of it, and what was answered."""
+    """State of one request: what was received, and what was answered."""
 
     def __init__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send, guard: Guard) -> None:
         self.scope, self.receive, self._send, self._guard = scope, receive, send, guard
@@ -283,7 +285,7 @@ class _Request:
         return bytes(message.get("body", b""))
 
     async def send(self, message: Message) -> None:
-        """Send, with the headers that all answers have; in the end the connection closes."""
+        """Send with the headers that all responses have; the connection closes after the last part."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             extra = [*_HEADERS, (b"x-request-id", self.id.encode())]
@@ -298,13 +300,14 @@ class _Request:
         await self._send(message)
 
     async def permit(self) -> None:
-        """Tell a browser what the page that it shows may send (CORS, fetch.spec.whatwg.org)."""
+        """Answer a CORS preflight request (fetch.spec.whatwg.org)."""
         await self.send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT]})
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, refused: Refused) -> None:
-        """Answer with an error at once. What is still being sent is taken in for a moment and thrown away:
-        if the connection were closed under it, its sender would see that and not the answer."""
+        """Send an error response at once, and discard the rest of the body for a moment. If the connection
+        were closed immediately, the client would see a reset instead of the response.
+        """
         self.reason = refused.reason
         if refused.status == 503:
             if "expect" not in self.headers:
@@ -331,7 +334,7 @@ def _method(name: str) -> str:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the whole body, and after it what comes from the connection."""
+    """A `receive` that returns the whole body first, then the messages of the connection."""
     given = False
 
     async def once() -> Message:

@@ -1,4 +1,4 @@
-"""What travels between the server and its worker processes. Standard library and numpy only."""
+"""Messages between the server and its worker processes. Standard library and numpy only."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ Form = Literal["row", "jpeg", "png", "tensors"]
 
 @dataclass(frozen=True)
 class Spec:
-    """What a worker process needs to start.
+    """What a worker process needs in order to start.
 
     Attributes:
         session: "module:Class" of the runtime, called with (file, threads=).
         file: The exported model.
         threads: Threads of the process.
-        batch: Pictures predicted at a time, at most.
-        max_pixels: Largest picture that is decoded.
-        draw: "module:function" from ((H, W, C) uint8, answer, card) to a picture (H', W', 3) uint8.
+        batch: Images predicted at a time, at most.
+        max_pixels: Largest image that is decoded.
+        draw: "module:function" from ((H, W, C) uint8, answer, card) to an image (H', W', 3) uint8.
     """
 
     session: str
@@ -36,7 +36,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Job:
-    """One picture that is to be predicted.
+    """One image to predict.
 
     Attributes:
         content: Bytes of a file, or (C, H, W) uint8 in the model's own size.
@@ -51,13 +51,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of one picture.
+    """Result of one image: a prediction or an error.
 
     Attributes:
-        content: JSON text of a row, bytes of a picture, or the model's outputs by name, each (1, ...).
+        content: JSON text of a row, bytes of an image, or the model's outputs by name, each (1, ...).
         status: HTTP status: 200, or what kind of trouble there was.
         reason: One word for the trouble ("truncated").
-        message: The trouble in a sentence, without any content of the picture.
+        message: The trouble in a sentence, without any content of the image.
     """
 
     content: bytes | dict[str, np.ndarray] = b""
@@ -68,7 +68,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Tensor:
-    """Name, numpy type and shape (-1: as many as there are pictures) of an input or output."""
+    """Name, numpy type and shape (-1 for the number of images) of an input or output."""
 
     name: str
     dtype: str
@@ -77,7 +77,7 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Ready:
-    """A worker says that it has loaded its model and predicted once.
+    """Message of a worker: the model is loaded and has predicted once.
 
     Attributes:
         card: What the model file says of itself.
@@ -92,7 +92,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Failed:
-    """A worker says why it cannot start, and the exit code that stands for it."""
+    """Message of a worker: it cannot start; with the reason and its exit code."""
 
     message: str
     exit_code: int

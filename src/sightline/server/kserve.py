@@ -1,8 +1,8 @@
 """KServe's Open Inference Protocol, version 2, over REST: tensors in, tensors out.
 
 Source: https://kserve.github.io/website/docs/concepts/architecture/data-plane/v2-protocol and its binary
-tensor data extension. One input, "images": UINT8, (N, C, H, W), pictures that are already as large as the
-model wants them. The outputs are the model's own, before anything is read from them.
+tensor data extension. There is one input, "images": UINT8, (N, C, H, W), images that already have the size
+of the model's input. The outputs are the raw outputs of the model.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ async def server() -> Response:
 @router.get("/health/live", summary="Whether the server lives",
             responses={**schema.answer("It does.", schema.OBJECT), **_errors()})  # fmt: skip
 async def live() -> Response:
-    """Always yes, if it answers."""
+    """Liveness: 200 whenever the server answers."""
     return _json({"live": True})
 
 
 @router.get("/health/ready", summary="Whether every model can predict",
             responses={**schema.answer("They can.", schema.OBJECT), **_errors()})  # fmt: skip
 async def ready(request: Request) -> Response:
-    """The same as /readyz."""
+    """Readiness, the same as /readyz."""
     if not request.app.state.service.ready:
         raise Refused(503, "not-ready", "A model is being loaded, or the server is stopping.")
     return _json({"ready": True})
@@ -59,7 +59,7 @@ async def ready(request: Request) -> Response:
 @router.get("/models/{name}", summary="Inputs and outputs of a model",
             responses={**schema.answer("The model.", schema.OBJECT), **_errors(404)})  # fmt: skip
 async def model(request: Request, name: str) -> Response:
-    """Shapes with -1 for the number of pictures."""
+    """Metadata of a model; shapes have -1 for the number of images."""
     engine, ready = _model(request, name)
     outputs = [_told(t.name, t.dtype, list(t.shape)) for t in ready.outputs]
     return _json({"name": engine.name, "versions": ["1"], "platform": "onnxruntime_onnx",
@@ -69,7 +69,7 @@ async def model(request: Request, name: str) -> Response:
 @router.get("/models/{name}/ready", summary="Whether a model can predict",
             responses={**schema.answer("It can.", schema.OBJECT), **_errors(404)})  # fmt: skip
 async def model_ready(request: Request, name: str) -> Response:
-    """Of one model."""
+    """Readiness of one model."""
     engine, _ = _model(request, name)
     if not engine.able or request.app.state.service.draining:
         raise Refused(503, "not-ready", "The model is being loaded, or the server is stopping.")
@@ -100,7 +100,7 @@ async def infer(request: Request, name: str) -> Response:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request: its JSON, and the bytes behind it."""
+    """A request: its JSON, and the binary data behind it."""
 
     head: dict[str, Any]
     tail: bytes
@@ -125,7 +125,7 @@ def _model(request: Request, name: str) -> tuple[Engine, Ready]:
 
 
 def _asked(body: bytes, length: str | None) -> _Asked:
-    """The request, cut where the header says that its JSON ends."""
+    """Parse a request: JSON up to the length in the header, then binary data."""
     if length is not None and (not length.isdecimal() or len(length) > 12 or int(length) > len(body)):
         raise _bad("Inference-Header-Content-Length must be the number of bytes of the JSON in the body.")
     cut = len(body) if length is None else int(length)
@@ -176,7 +176,7 @@ def _from_json(data: Any, shape: list[int]) -> np.ndarray:
 
 
 def _wanted(request: _Asked, known_names: list[str]) -> dict[str, bool]:
-    """Outputs that are asked for, all if none is named; and whether each is to come as bytes."""
+    """Requested outputs (all if none is named), and whether each is returned as binary data."""
     settings = request.head.get("parameters")
     binary = isinstance(settings, dict) and settings.get("binary_data_output") is True
     outputs = request.head.get("outputs")
@@ -200,7 +200,7 @@ def _wanted(request: _Asked, known_names: list[str]) -> dict[str, bool]:
 
 
 def _reply(head: dict[str, Any], outputs: dict[str, np.ndarray], binary: dict[str, bool]) -> Response:
-    """JSON, and behind it the bytes (little endian, row by row) of outputs that were wanted so."""
+    """Response: JSON, then the binary data (little endian, row-major) of the outputs requested so."""
     entries, tail = [], []
     for name, value in outputs.items():
         entry = _told(name, str(value.dtype), list(value.shape))
@@ -218,7 +218,7 @@ def _reply(head: dict[str, Any], outputs: dict[str, np.ndarray], binary: dict[st
 
 
 def _numbers(value: np.ndarray) -> list[Any]:
-    """A flat list; what JSON has no number for is null."""
+    """Flat list of numbers; values that JSON cannot hold become null."""
     flat: list[Any] = value.ravel().tolist()
     if value.dtype.kind == "f" and not np.isfinite(value).all():
         return [v if math.isfinite(v) else None for v in flat]

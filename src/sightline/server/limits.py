@@ -1,4 +1,4 @@
-"""What the server allows, and sizes and times as people write them."""
+"""Limits of the server, and parsing of sizes and durations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECONDS = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "min": 60.0}
 
 
 def size_of(text: str | int, option: str) -> int:
-    """Bytes: 20MB, 512KiB, 1000000.
+    """Parse a size in bytes: 20MB, 512KiB, 1000000.
 
     Raises:
         UsageError: If it is none of these.
@@ -26,7 +26,7 @@ def size_of(text: str | int, option: str) -> int:
 
 
 def seconds_of(text: str | float, option: str) -> float:
-    """Seconds: 30s, 5ms, 0.5.
+    """Parse a duration in seconds: 30s, 5ms, 0.5.
 
     Raises:
         UsageError: If it is none of these.
@@ -49,16 +49,16 @@ _TIMEOUT, _WAIT = seconds_of(TIMEOUT, "--timeout"), seconds_of(WAIT, "--wait")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request, and all of them together, may take.
+    """Limits of one request, and of all requests together.
 
     Attributes:
         max_body: Bytes of a request.
         max_images: Pictures in a request.
         timeout: Seconds to receive a request; again that long to wait, and again to be predicted.
         queue: Pictures that wait for each model; more are refused at once.
-        batch: Pictures predicted at a time.
+        batch: Maximum batch size.
         wait: Seconds that a picture waits for others to fill its batch.
-        workers: Processes of each model.
+        workers: Worker processes of each model.
         threads: Threads of each process; 0 for the cores divided among all processes.
         max_pixels: Largest picture that is decoded.
     """
@@ -75,12 +75,12 @@ class Limits:
 
     @property
     def held(self) -> int:
-        """Bytes of all requests that are in memory at once; further ones are refused meanwhile."""
+        """Maximum bytes of all request bodies in memory at once; further requests are refused meanwhile."""
         return 8 * self.max_body
 
 
 def origins_of(given: Sequence[str]) -> tuple[str, ...]:
-    """Origins whose pages may ask, in small letters: scheme, host, and port if it is not the usual one.
+    """Normalize allowed origins: lower case scheme, host, and port if it is not the default.
 
     Raises:
         UsageError: If one is none.

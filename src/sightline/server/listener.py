@@ -1,8 +1,8 @@
-"""The listening socket and the life of the server: uvicorn, with what it leaves open closed.
+"""Listening socket and life cycle of the server: uvicorn, with stricter timeouts and a graceful shutdown.
 
-Uvicorn waits for ever for the head of a request, ends by the signal it was sent, and closes connections whose
-next request may be under way. Here the head has a time limit, the end has exit code 0, and what has been sent
-before the end is answered.
+Uvicorn has no timeout for the head of a request, ends by the signal that it received, and closes connections
+whose next request may be under way. Here the head has a timeout, the server ends with exit code 0, and all
+requests sent before the end are answered.
 """
 
 from __future__ import annotations
@@ -40,8 +40,9 @@ _FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: clo
 
 
 class Gathered:
-    """A transport that sends at once what is written in one round of the event loop: head and body of an
-    answer are one packet and one call of the system, which is the dearest part of a small answer."""
+    """Transport that joins all writes of one round of the event loop: head and body of a response become one
+    packet and one system call, which is the most expensive part of a small response.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
@@ -51,7 +52,7 @@ class Gathered:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send it, at the end of this round."""
+        """Buffer data; it is sent at the end of this round."""
         if not self._pieces:
             self._loop.call_soon(self._send)
         self._pieces.append(data)
@@ -68,9 +69,10 @@ class Gathered:
 
 
 class Timed(HttpToolsProtocol):
-    """A connection that must say what it wants within `limit` seconds of being made, or of its first byte,
-    and in a head of 64 KiB; and that must go on reading what it is answered, else the answers of many would
-    fill the memory."""
+    """HTTP connection with a timeout: it must send the head of a request (at most 64 KiB) within `limit`
+    seconds of the connection or of the first byte, and it must read its responses. Otherwise unread
+    responses would fill the memory.
+    """
 
     limit = 10.0
     _head: asyncio.TimerHandle | None = None
@@ -83,7 +85,7 @@ class Timed(HttpToolsProtocol):
     _failed = ""  # why no more is read, once what was asked before is answered
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, or refuse it."""
+        """Accept the connection, or refuse it."""
         super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > CONNECTIONS:
             transport.write(_FULL)
@@ -92,7 +94,7 @@ class Timed(HttpToolsProtocol):
         self._head = self.loop.call_later(self.limit, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
-        """Read on; the clock runs while no request is being served."""
+        """Read data; the timeout runs while no request is being served."""
         if self._failed or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
@@ -114,13 +116,13 @@ class Timed(HttpToolsProtocol):
             self._head = self.loop.call_later(self.limit, self._too_slow)
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """The head of a request begins."""
         super().on_message_begin()
         self._open = self._heading = self._went_on = True
         self._said = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One more header. What is said after the body is none: nothing has judged it."""
+        """One more header. Trailers after the body are dropped, because nothing has checked them."""
         self._went_on = True
         self._said += len(name) + len(value)
         if self._said > _HEAD:
@@ -142,38 +144,38 @@ class Timed(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """The body has ended; or, of a wish for another protocol, the head."""
+        """The body has ended; for an upgrade request, the head has ended."""
         self._open, self._went_on = False, True
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """A request is answered; the next one is served, if there is one."""
+        """A response is complete; serve the next request of the connection, if there is one."""
         super().on_response_complete()
         if self._failed and self.cycle.response_complete and not self.transport.is_closing():
             self.send_400_response(self._failed)
 
     def pause_writing(self) -> None:
-        """More has been written than the other side has read."""
+        """The client reads more slowly than the server writes."""
         super().pause_writing()
         self._watch(self.transport.get_write_buffer_size())
 
     def resume_writing(self) -> None:
-        """It has read on."""
+        """The client has caught up."""
         super().resume_writing()
         if self._tail is not None:
             self._tail.cancel()
             self._tail = None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Remove the connection."""
         for timer in (self._head, self._tail):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
 
     def _fail(self, why: str) -> None:
-        """Read no more. What was asked before is answered first, and the answer to this comes after it."""
+        """Stop reading. Earlier requests are answered first, then this error is sent."""
         serving = self.cycle is not None and not self.cycle.response_complete
         if serving and (self._heading or not self._open):  # it is another request that is damaged
             self._failed = why
@@ -184,8 +186,9 @@ class Timed(HttpToolsProtocol):
             self.send_400_response(why)
 
     def _parse(self, data: bytes) -> None:
-        """Parse. A wish for another protocol (Java's client asks for HTTP/2) is passed over: its request is
-        parsed again without it, since the parser would leave the body to that protocol."""
+        """Parse data. An upgrade request (Java's client asks for HTTP/2) is ignored: it is parsed again
+        without the upgrade headers, since the parser would leave the body to the other protocol.
+        """
         while data:
             try:
                 self.parser.feed_data(data)
@@ -218,7 +221,7 @@ class Timed(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Ends with exit code 0 when asked to, after everything that was sent is answered."""
+    """uvicorn server that ends with exit code 0 after all received requests are answered."""
 
     def __init__(self, config: uvicorn.Config, service: Service, guard: Guard) -> None:
         super().__init__(config)
@@ -226,7 +229,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:  # type: ignore[override]
-        """SIGTERM and SIGINT ask for the end; a second SIGINT does not wait for requests."""
+        """SIGTERM and SIGINT start the shutdown; a second SIGINT does not wait for requests."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -238,11 +241,11 @@ class Server(uvicorn.Server):
                 signal.signal(name, handler)
 
     async def on_tick(self, counter: int) -> bool:
-        """Ten times a second: whether to end."""
+        """Ten times a second: whether to shut down."""
         return await super().on_tick(counter) or self.service.failure is not None
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no new connection, answer what has been sent or is being sent, end."""
+        """Graceful shutdown: accept no new connection, answer all requests received or under way, end."""
         log("stopping")
         self.service.draining = self.guard.draining = True
         await asyncio.sleep(0)  # one more round: connections that the system has taken already
@@ -255,7 +258,7 @@ class Server(uvicorn.Server):
 
 
 def bound(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Bind a listening socket.
 
     Raises:
         UsageError: If the address is not of this machine, or the port is taken.
@@ -270,7 +273,7 @@ def bound(host: str, port: int) -> socket.socket:
 
 
 def guarded(service: Service, token: str, origins: Iterable[str] = ()) -> Guard:
-    """The whole application of a service, behind its guard."""
+    """The application of a service inside its guard."""
     policy = Policy(token, frozenset(origins))
     return Guard(build(service, closed=bool(token)), policy, service.limits, service.metrics,
                  lambda: service.busy)  # fmt: skip
@@ -284,14 +287,14 @@ def listen(
     origins: Iterable[str] = (),
     started: Callable[[str, int], None] = lambda host, port: None,
 ) -> None:
-    """Serve until a signal ends it. Blocks.
+    """Serve until a signal arrives. This call blocks.
 
     Args:
-        service: What is served.
-        sock: Where it is listened.
-        token: What requests must say; without one the socket must be of this machine only.
+        service: The models to serve.
+        sock: Listening socket.
+        token: Bearer token of requests; without one the socket must be bound to a loopback address.
         origins: See `Policy`.
-        started: Called with the address and port once requests are taken.
+        started: Called with the address and port when the server accepts requests.
 
     Raises:
         SightlineError: If a model cannot be served.

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line on stderr. Never a file name, a token, or content of a picture."""
+"""Structured logs: one JSON object per line on stderr; never a file name, a token, or image content."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ _LONGEST = 300
 
 
 class JsonLines(logging.Formatter):
-    """A record as a line of JSON. Of an exception its type and its place are told, and not its text, which
-    might quote what was sent."""
+    """JSON formatter. Of an exception it writes the type and the location, not the text, which might quote
+    the request.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """One line."""
@@ -33,7 +34,7 @@ class JsonLines(logging.Formatter):
 
 
 def set_up(stream: TextIO, level: int = logging.INFO) -> None:
-    """Have the server and uvicorn write to this stream, and nothing else of theirs anywhere."""
+    """Send the logs of the server and of uvicorn to this stream only."""
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonLines())
     for name, least in (("sightline.server", level), ("uvicorn", logging.WARNING)):

@@ -1,4 +1,4 @@
-"""Counts and times in the text format of Prometheus (exposition format 0.0.4), by hand: it is one page."""
+"""Prometheus metrics (text exposition format 0.0.4), without a client library."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Labels = tuple[tuple[str, str], ...]
 
 
 class Metrics:
-    """Everything that is counted. Names are those of COUNTERS, HISTOGRAMS and GAUGES; labels are few."""
+    """Counters, histograms and gauges, by the names in COUNTERS, HISTOGRAMS and GAUGES."""
 
     def __init__(self) -> None:
         self._counts: dict[str, dict[_Labels, float]] = {name: defaultdict(float) for name in COUNTERS}
@@ -52,15 +52,15 @@ class Metrics:
         counts[-1] += value
 
     def gauge(self, name: str, value: Callable[[], float], **labels: str) -> None:
-        """Have a gauge read by this function whenever it is asked for."""
+        """Register a function that returns the current value of a gauge."""
         self._gauges[name][tuple(labels.items())] = value
 
     def value(self, name: str, **labels: str) -> float:
-        """What a counter says, of exactly these labels."""
+        """Current value of a counter, for exactly these labels."""
         return self._counts[name].get(tuple(labels.items()), 0.0)
 
     def text(self) -> str:
-        """All of it, as Prometheus reads it."""
+        """All metrics in the text format."""
         lines: list[str] = []
         for name, help_text in COUNTERS.items():
             lines += [f"# HELP {name} {help_text}", f"# TYPE {name} counter"]
@@ -95,7 +95,7 @@ def _braced(labels: _Labels) -> str:
 
 
 def resident() -> float:
-    """Bytes of memory this process holds now; 0 where the system does not say (no /proc)."""
+    """Resident memory of this process in bytes; 0 where the system does not report it (no /proc)."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, IndexError, ValueError):

@@ -1,4 +1,4 @@
-"""Exported files by the names that requests use."""
+"""Exported files by their request names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The OpenAPI description, and a plain page of it that needs no file from anywhere."""
+"""OpenAPI description, and an HTML page of it that loads no external files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ curl -H 'Accept: image/png' -F file=@a.jpg http://127.0.0.1:8080/v1/predict -o d
 
 
 def described(app: FastAPI, closed: bool, models: list[str]) -> dict[str, Any]:
-    """OpenAPI 3.1 of the application.
+    """OpenAPI 3.1 document of the application.
 
     Args:
         app: With all its routes.

@@ -1,4 +1,4 @@
-"""A worker process as the server sees it: start it, ask it, end it."""
+"""Worker process, seen from the server: start it, send jobs, receive answers, end it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ERRORS: dict[int, type[SightlineError]] = {2: UsageError, 3: DataError}
 
 
 class WorkerLost(Exception):
-    """The process is gone or had to be ended; `reason` is "crashed" or "timeout"."""
+    """The worker process has ended or was killed; `reason` is "crashed" or "timeout"."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -24,8 +24,8 @@ class WorkerLost(Exception):
 
 
 class Process:
-    """One worker process. Its pipe is written and read by threads, so that the event loop never waits; two of
-    them, since it may be given jobs while it says the answers to earlier ones.
+    """One worker process. Two threads write and read its pipe, so that the event loop never blocks and the
+    worker can receive jobs while it sends answers.
 
     Args:
         spec: What it is to load.
@@ -43,15 +43,15 @@ class Process:
 
     @property
     def pid(self) -> int | None:
-        """Number of the process."""
+        """Process id."""
         return self._process.pid
 
     async def started(self, limit: float) -> Ready:
-        """Wait until it can predict.
+        """Wait until the worker is ready.
 
         Raises:
-            SightlineError: If it says that it cannot.
-            WorkerLost: If it ends without a word, or takes longer than `limit` seconds.
+            SightlineError: If the worker reports that it cannot start.
+            WorkerLost: If it ends without a message, or takes longer than `limit` seconds.
         """
         timer = asyncio.get_running_loop().call_later(limit, self.overdue, limit)
         try:
@@ -64,11 +64,11 @@ class Process:
         return message
 
     def give(self, jobs: Sequence[Job]) -> None:
-        """Have it predict these, after what it was given before."""
+        """Send jobs to the worker; they are predicted in order."""
         self._writer.submit(self._send, list(jobs))
 
     async def answers(self) -> list[Answer]:
-        """The answers to the jobs that were given first and are not answered yet; waits for them.
+        """Wait for the answers to the oldest jobs that are not answered yet.
 
         Raises:
             WorkerLost: If the process ends.
@@ -77,19 +77,19 @@ class Process:
         return answers
 
     def overdue(self, limit: float) -> None:
-        """End it since it took longer than `limit` seconds."""
+        """Kill the worker because it exceeded the timeout of `limit` seconds."""
         self._late = f"took longer than {limit:g} s and was ended"
         self.kill()
 
     def kill(self) -> None:
-        """End it now. Who waits for its answers learns that by WorkerLost."""
+        """Kill the worker. Calls that wait for its answers raise WorkerLost."""
         if self._process.is_alive():
             self._process.kill()
         self._writer.shutdown(wait=False, cancel_futures=True)
         self._reader.shutdown(wait=False)
 
     def reap(self) -> None:
-        """Wait for its end and give back what it held."""
+        """Join the worker and release its pipes and threads."""
         self._process.join(5)
         self._writer.shutdown(wait=True)
         self._reader.shutdown(wait=True)
@@ -102,7 +102,7 @@ class Process:
             self._process.kill()
 
     async def _received(self) -> Any:
-        """What it says next."""
+        """Receive the next message."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._reader, self._pipe.recv)
         except (EOFError, OSError) as error:

@@ -1,4 +1,4 @@
-"""A request that is not served: its status, and why, in the one form that all errors have."""
+"""`Refused`: an exception that ends a request with an HTTP error, in the one format of all errors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 
 class Refused(Exception):
-    """Ends a request with an error.
+    """Exception that ends a request with an HTTP error.
 
     Args:
         status: HTTP status.

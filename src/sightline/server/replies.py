@@ -1,4 +1,4 @@
-"""What is answered, and in which form: chosen by the Accept header, put together from the workers' rows."""
+"""Responses: content negotiation by the Accept header, and documents built from the workers' rows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MEDIA: dict[str, Wish] = {"application/json": "row", "image/jpeg": "jpeg", "imag
 
 
 def wish_of(accept: str | None) -> Wish:
-    """The form an Accept header likes best of those there are; JSON where it does not mind.
+    """Content negotiation: the available format that the Accept header prefers; JSON by default.
 
     Raises:
         Refused: 406 if it takes none of them.
@@ -48,10 +48,10 @@ def _number(text: str) -> float:
 
 
 def checked(answers: Sequence[Answer]) -> None:
-    """Pass if some of the pictures could be used and nothing failed on our side.
+    """Return if at least one image was predicted and no server error occurred.
 
     Raises:
-        Refused: With the status of the failure; or of the first picture, if none could be used.
+        Refused: With the status of the failure; or of the first image, if none could be used.
     """
     for answer in answers:
         if answer.status >= 500:

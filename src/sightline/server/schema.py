@@ -1,4 +1,4 @@
-"""What OpenAPI says of bodies and answers, beyond what the signatures say."""
+"""OpenAPI schemas of request bodies and responses that route signatures do not express."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WHY = {
 
 
 def errors(*statuses: int, schema: Json = ERROR) -> dict[int | str, Json]:
-    """The answers with these statuses, and those that the door gives to any request."""
+    """Error responses of a route, with those that the guard can give to any request."""
     return {
         status: {"description": _WHY[status], "content": {"application/json": {"schema": schema}}}
         for status in sorted({400, 401, 403, 405, 408, 413, 503, *statuses})
@@ -49,7 +49,7 @@ def errors(*statuses: int, schema: Json = ERROR) -> dict[int | str, Json]:
 
 
 def answer(description: str, schema: Json | None = None, **media: Json) -> dict[int | str, Json]:
-    """A good answer: as JSON of a schema, and in other media types."""
+    """Success response: JSON of a schema, and other media types."""
     content = {} if schema is None else {"application/json": {"schema": schema}}
     return {200: {"description": description, "content": {**content, **media}}}
 

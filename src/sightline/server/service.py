@@ -1,4 +1,4 @@
-"""All that a running server holds: its models by name, its limits, its counts."""
+"""State of a running server: its models by name, its limits, its metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sightline.server.refusal import Refused
 
 @dataclass
 class Service:
-    """The models and what is known of them.
+    """The served models and their state.
 
     Attributes:
         engines: By name; the first answers requests that name none.
@@ -36,24 +36,24 @@ class Service:
 
     @classmethod
     def of(cls, models: Mapping[str, Spec], limits: Limits) -> Service:
-        """A service of these models; nothing is started."""
+        """Create a service of these models; nothing is started."""
         service = cls(limits)
         for name, spec in models.items():
             service.engines[name] = Engine(name, spec, limits, service.metrics, service.fail)
         return service
 
     def fail(self, error: SightlineError) -> None:
-        """A model cannot be served: the server will end with this error."""
+        """Record that a model cannot be served: the server will end with this error."""
         self.failure = self.failure or error
 
     @property
     def ready(self) -> bool:
-        """Whether every model can predict, and requests are taken."""
+        """Whether every model is ready and the server is not stopping."""
         return not self.draining and all(engine.able for engine in self.engines.values())
 
     @property
     def busy(self) -> bool:
-        """Whether no queue has room."""
+        """Whether all queues are full."""
         return all(engine.queue.full for engine in self.engines.values())
 
     def engine(self, name: str | None) -> Engine:
@@ -69,7 +69,7 @@ class Service:
         return self.engines[name]
 
     def loaded(self, engine: Engine) -> Ready:
-        """What is known of a model.
+        """Metadata of a loaded model.
 
         Raises:
             Refused: 503 while it is being loaded.
@@ -79,7 +79,7 @@ class Service:
         return engine.ready
 
     def told(self, engine: Engine) -> dict[str, Any]:
-        """The card of a model, for people and programs: classes, thresholds, metric, input, licence."""
+        """Model card for people and programs: classes, thresholds, metric, input, license."""
         ready = self.loaded(engine)
         card, settings = ready.card, ready.card.get("settings", {})
         keys = (
@@ -121,13 +121,13 @@ class Service:
 
 
 def finds_objects(card: Mapping[str, Any]) -> bool:
-    """Whether a model answers with objects, which have scores."""
+    """Whether a model predicts objects, which have scores."""
     kind = str(card.get("prediction"))
     return kind in TARGETS and target_type(kind).objects
 
 
 def _least(card: Mapping[str, Any]) -> dict[str, Any]:
-    """The lowest score at which an object of each class counts, by its name; nothing without objects."""
+    """Score threshold of each class, by name; empty for models without objects."""
     if not finds_objects(card):
         return {}
     names, settings = card["settings"].get("classes") or [], card["settings"]

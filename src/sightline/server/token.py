@@ -1,4 +1,4 @@
-"""The token that requests must say where others than this machine may ask."""
+"""Bearer token, which is required if other machines can connect."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHORTEST = 16
 
 
 def require_token(token: str, host: str) -> None:
-    """Refuse to be open to others without a token.
+    """Refuse to listen for other machines without a token.
 
     Raises:
         UsageError: If the address can be reached from other machines, and there is no token.

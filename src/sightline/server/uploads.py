@@ -1,4 +1,4 @@
-"""The pictures of a request: raw bytes, or the files of a form. Nothing is opened, fetched or written."""
+"""Images of a request: a raw body, or the files of a form. Nothing is decoded, fetched or written here."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ _NAME = 200  # letters of a file name that are told back
 
 @dataclass(frozen=True)
 class Upload:
-    """One picture that was sent, and what its sender calls it."""
+    """One uploaded image, and the name that its sender gives it."""
 
     name: str
     content: bytes
 
 
 def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
-    """The pictures of a request, in order; at least one.
+    """Extract the images of a request, in order; at least one.
 
     Args:
         headers: Of the request.
         body: All of it.
-        most: Pictures that are taken.
+        most: Images that are taken.
 
     Raises:
-        Refused: 400 for a damaged form, 413 for too many pictures, 415 for another content type, 422 where
-            no picture is.
+        Refused: 400 for a damaged form, 413 for too many images, 415 for another content type, 422 where
+            no image is.
     """
     if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
         raise Refused(
@@ -76,14 +76,14 @@ class _Part:
 
 
 class _Reader:
-    """Gathers the files of a form from the parser's callbacks."""
+    """Callbacks for the multipart parser that collect the files of a form."""
 
     def __init__(self, most: int) -> None:
         self.most, self.found, self.ended = most, list[Upload](), False
         self._part = _Part()
 
     def callbacks(self) -> Any:
-        """What the parser calls."""
+        """Callbacks by the parser's names."""
         return {
             "on_part_begin": self.begin,
             "on_header_field": self.header_name,
@@ -142,7 +142,7 @@ def _form(body: bytes, boundary: bytes, most: int) -> list[Upload]:
 
 
 def _encoded(body: bytes, most: int) -> list[Upload]:
-    """The pictures of a JSON document, as base64 (RFC 4648) or as data URLs (RFC 2397)."""
+    """Images of a JSON document, as base64 (RFC 4648) or as data URLs (RFC 2397)."""
     # Before it is parsed: objects and short texts would take many times the memory of the body.
     if body.count(b"{") + body.count(b"[") > 2:
         raise Refused(422, "json", f"A picture in JSON is a text in base64. {WANTED}")

@@ -1,6 +1,6 @@
-"""A worker process: loads a model, then decodes, predicts and writes answers until its pipe is closed.
+"""Worker process: loads a model, then decodes, predicts and sends answers until its pipe is closed.
 
-Whatever a picture does to a decoder happens here, and not in the process that speaks HTTP.
+A decoder that crashes on an image crashes this process, and not the process that serves HTTP.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ PIXELS_AT_ONCE = 2**22
 
 
 def main(connection: Connection, spec: Spec) -> None:
-    """Body of the process. Says `Ready` or `Failed`, then answers one list of jobs after another."""
+    """Main function of the process. Sends `Ready` or `Failed`, then answers one list of jobs after
+    another.
+    """
     for name in ("SIGINT", "SIGTERM"):  # both reach all processes of a terminal or a systemd unit
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ[PIXELS] = str(spec.max_pixels)
@@ -52,7 +54,7 @@ def main(connection: Connection, spec: Spec) -> None:
 
 
 def _hush() -> None:
-    """What decoders print of damaged pictures is not for the log: it is no JSON, and may quote them."""
+    """Silence messages of decoders about damaged images: they are not JSON, and may quote the images."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nowhere, stream)
@@ -60,13 +62,13 @@ def _hush() -> None:
 
 
 def named(path: str) -> Any:
-    """What "module:name" names."""
+    """Import the object that "module:name" names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
 def warmed(session: Any, batch: int) -> Ready:
-    """What the model takes and gives, after it has predicted a grey picture alone and in a full batch."""
+    """Warm-up: predict a gray image alone and in a full batch, and return the shapes of input and outputs."""
     prepared = session.prepare(np.full((64, 64, 3), 128, dtype=np.uint8))
     session.read(session.infer(prepared.pixels[None]), [prepared.stored])
     channels, height, width = prepared.pixels.shape
@@ -103,7 +105,7 @@ def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
 
 
 def trouble(error: Exception) -> Answer:
-    """The answer that an exception stands for."""
+    """Convert an exception to an `Answer`."""
     if isinstance(error, UnreadableImage):
         message = f"The picture {error.detail}."[:400]
         return Answer(status=STATUS.get(error.reason, 422), reason=error.reason, message=message)
@@ -116,7 +118,7 @@ def trouble(error: Exception) -> Answer:
 def _predicted(
     session: Any, group: list[tuple[int, np.ndarray, tuple[int, int]]], jobs: Sequence[Job], spec: Spec
 ) -> list[Answer]:
-    """Answers of pictures of one shape; if the batch fails, of each alone."""
+    """Predict images of one shape in a batch; if the batch fails, predict each alone."""
     try:
         outputs = session.infer(np.stack([pixels for _, pixels, _ in group]))
         return [_told(session, {k: v[n : n + 1] for k, v in outputs.items()}, stored, jobs[i], spec)
@@ -130,7 +132,7 @@ def _predicted(
 def _told(
     session: Any, outputs: dict[str, np.ndarray], stored: tuple[int, int], job: Job, spec: Spec
 ) -> Answer:
-    """The outputs of one picture in the form that is wanted."""
+    """Outputs of one image in the requested format."""
     if job.form == "tensors":
         return Answer({name: np.ascontiguousarray(value) for name, value in outputs.items()})
     (answer,) = session.read(outputs, [stored], **_least(job))
@@ -138,12 +140,12 @@ def _told(
 
 
 def _least(job: Job) -> dict[str, float]:
-    """The lowest score that was asked for, if one was."""
+    """Keyword arguments with the requested score threshold, if there is one."""
     return {} if job.min_score is None else {"min_score": job.min_score}
 
 
 def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:
-    """A prediction as a row or a picture."""
+    """A prediction as a JSON row or as a drawn image."""
     if answer.error:
         return Answer(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
     if job.form == "row":
@@ -161,7 +163,7 @@ def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:
 
 
 def finite(value: Any) -> Any:
-    """A copy that JSON holds: numpy's numbers as Python's, nan and infinities as null."""
+    """JSON-compatible copy: numpy numbers become Python numbers, nan and infinities become null."""
     if isinstance(value, dict):
         return {str(k): finite(v) for k, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""Tasks: one folder each, with CARD in its `__init__` and class Task in task.py."""
+"""Tasks: one folder each, with CARD in its `__init__` and a class `Task` in task.py."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASKS = Folder(__name__, "task")
 
 
 def task_type(name: str) -> type[Task]:
-    """The Task class of a task's folder."""
+    """The Task class of a task."""
 
     task_class: type[Task] = importlib.import_module(f"{TASKS.load(name).__name__}.task").TASK
     return task_class
@@ -43,7 +43,7 @@ def wanted_truth(card: TaskCard) -> str | None:
 
 
 def load_method(card: Mapping[str, Any]) -> ModuleType:
-    """The module of a record's model: a file in its task's `models/`, or what stands for a baseline."""
+    """Module of a record's model: a file in its task's `models/`, or a baseline's stand-in."""
     from sightline.models.adapters import fitted
 
     name = card["settings"]["method"]
@@ -54,7 +54,7 @@ def load_method(card: Mapping[str, Any]) -> ModuleType:
 
 
 def task_from(card: Mapping[str, Any]) -> Task:
-    """The task as a run stored it: in run.json, and in model.json."""
+    """The task from its stored record in run.json or model.json."""
     from sightline.core.dataset import Classes
     from sightline.core.task import DataInfo
 

@@ -1,0 +1,1 @@
+"""Training: plan, trainers, callbacks, checkpoints."""

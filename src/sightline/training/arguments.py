@@ -1,6 +1,6 @@
-"""The options of `train` and `tune`: declared here once, for Python, the command line, the docs and run.json.
+"""Arguments of `train` and `tune`: declared once for Python, the command line, the docs and run.json.
 
-The commands take their signatures from these classes, and a resumed run its arguments from what it recorded.
+The commands take their signatures from these classes, and a resumed run its arguments from its record.
 No torch: the command line reads this file for `--help`.
 """
 
@@ -22,26 +22,26 @@ _PATHS = ("data_dir", "splits", "teacher")
 
 @dataclass(frozen=True, kw_only=True)
 class LearningArguments:
-    """What every training is started with.
+    """Arguments of every training.
 
     Args:
         data: Folder, table, idx folder, or the name of a built-in or torchvision data set.
-        task: What is asked of the data; recognised if left out. See `sightline tasks`.
-        model: Name of a model; the task's own choice if left out. See `sightline models`.
-        out: Folder to make; a new one in runs/, named for the data, if left out.
-        resume: Go on with what lies in this folder, with its own settings.
-        seed: Seed of the split, the initial weights, and every draw in training and in a search.
+        task: Task; recognized from the data by default. See `sightline tasks`.
+        model: Name of a model; by default the task's own choice. See `sightline models`.
+        out: Output folder; by default a new one in runs/, named for the data.
+        resume: Resume the run or search in this folder, with its own settings.
+        seed: Seed of the split, the initial weights, training and search.
         device: auto, cpu, cuda, cuda:N or mps.
-        format: How the data lie on disk; recognised if left out.
-        target: Column of a table that holds the truth; tags:space says what divides several labels.
-        pixel_range: LOW,HIGH: values of grey images of more than 8 bits that become black and white.
-        exif: Where boxes and masks were drawn: on images as EXIF turns them (apply), or as stored (ignore).
-        data_dir: Where named data sets lie or are put.
+        format: Data format; recognized by default.
+        target: Label column of a table; tags:space names the separator of several labels.
+        pixel_range: LOW,HIGH: values that become black and white, for gray images of more than 8 bits.
+        exif: Frame of boxes and masks: images rotated by EXIF (apply), or as stored (ignore).
+        data_dir: Folder of named data sets, for reading and downloading.
         splits: Use the split of this run, or of this JSON file; images added since go to train.
-        accept: Findings of the check that are known and meant, by name.
+        accept: Findings of the check to accept, by name.
         weights: Start from these weights: a .safetensors file, or a run folder.
-        pretrained: Start from published weights; auto: where they suit the images and can be had.
-        recipe: How training is run.
+        pretrained: Start from published weights; auto: if they suit the images and are available.
+        recipe: Settings of training.
         options: Further settings of the task or the model; `sightline tasks NAME` lists them.
     """
 
@@ -70,8 +70,8 @@ class TrainArguments(LearningArguments):
     """Arguments of `train`.
 
     Args:
-        teacher: Run whose model is imitated, so that a smaller one learns from it; see --distill.
-        prune: Take this share of the channels of the run that --weights names away, then train on.
+        teacher: Teacher run for knowledge distillation; see --distill.
+        prune: Prune this share of the channels of the run that --weights names, then fine-tune.
         folds: Cross-validate with this many folds instead of one split.
         overwrite: Replace the run folder if it exists.
     """
@@ -82,7 +82,7 @@ class TrainArguments(LearningArguments):
     overwrite: Annotated[bool, Heading("")] = False
 
     def to_json(self) -> dict[str, Any]:
-        """What is recorded in run.json: enough to train the same again."""
+        """Record for run.json: enough to start the same training again."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in CALL}
         texts = {name: str(values[name]) for name in _PATHS if values[name] is not None}
         accept, recipe = list(self.accept), self.recipe.given()
@@ -97,7 +97,7 @@ class TrainArguments(LearningArguments):
                       "options": options})  # fmt: skip
 
     def given(self) -> dict[str, Any]:
-        """Name to value of what differs from the defaults, settings of training and loose options too."""
+        """Arguments that differ from their defaults, with settings of training and loose options."""
         plain = [f for f in fields(self) if f.name not in ("data", "recipe", "options", *CALL)]
         values = {f.name: value for f in plain if (value := getattr(self, f.name)) != f.default}
         return {**values, **self.settings}
@@ -113,7 +113,7 @@ class TuneArguments(LearningArguments):
     """Arguments of `tune`: those of every trial, and how many trials.
 
     Args:
-        trials: How many settings to try.
+        trials: Number of trials.
     """
 
     trials: Annotated[int, Range(1), Heading("")] = 20

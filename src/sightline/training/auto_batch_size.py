@@ -1,4 +1,4 @@
-"""The largest batch that fits, found by trying."""
+"""Automatic batch size: the largest that fits into memory, found by trying."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Means of weights: the running mean of training, and the mean of a network before and after it."""
+"""Weight averaging: exponential moving average (EMA), and interpolation with the initial weights."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ HEAD = "head"
 
 
 def running(training: Training) -> Callable[[Any, Any, Any], None]:
-    """The running mean of weights. Its memory grows with the steps done, so that a short run is not left
-    with the weights it began with, unless these are those of a probe, which are good ones."""
+    """Exponential moving average (EMA) of weights. Its memory grows with the number of steps, so that a
+    short run does not keep its initial weights, unless these come from a linear probe, which are good.
+    """
 
     def update(means: list[Tensor], now: list[Tensor], steps: Any) -> None:
         del steps  # it may lie on a GPU, which would be waited for
@@ -34,7 +35,7 @@ def running(training: Training) -> Callable[[Any, Any, Any], None]:
 
 
 def with_head(training: Training) -> Model | None:
-    """The mean of the weights with only the head fitted and of those after the last epoch.
+    """Mean of the weights after the linear probe and after the last epoch.
 
     Where few images are learnt from it is often better than both, and surer of the right things (Wortsman et
     al., Robust fine-tuning of zero-shot models, CVPR 2022, section 4). None where nothing was trained.

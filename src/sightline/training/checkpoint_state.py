@@ -1,4 +1,4 @@
-"""Nested state with tensors in it, as JSON and a flat dict of tensors."""
+"""Conversion of nested state with tensors to JSON and a flat dict of tensors, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-validation: every image is tested once, by a model that has not seen it."""
+"""Cross-validation: every image is tested once, by a model that was not trained on it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def cross_validate(arguments: TrainArguments) -> Run:
 
 
 def resume(whole: Run, again: Resumed) -> Run:
-    """Go on with a cross-validation: folds that are done stay, one that was stopped is resumed.
+    """Resume a cross-validation: completed folds stay, an interrupted one continues.
 
     Raises:
         UsageError: If it is finished.
@@ -86,7 +86,7 @@ def _plans(arguments: TrainArguments, k: int) -> list[Plan]:
 
 
 def _carry_out(plans: list[Plan], whole: Run) -> Run:
-    """Train what is not trained yet, and pool the answers."""
+    """Train the missing folds, and pool the predictions."""
     runs = []
     for i, fold_plan in enumerate(plans):
         say(f"Fold {i + 1} of {len(plans)}")
@@ -99,7 +99,7 @@ def _carry_out(plans: list[Plan], whole: Run) -> Run:
 
 
 def _fold(fold_plan: Plan, folder: Path) -> Run:
-    """One fold: as it is if it is done, resumed if it was begun, else trained."""
+    """One fold: unchanged if complete, resumed if interrupted, else trained."""
     if not (folder / SPLITS_FILE).is_file():
         return session.execute_plan(fold_plan, folder, overwrite=folder.exists())
     run = Run.open(folder)
@@ -111,7 +111,7 @@ def _fold(fold_plan: Plan, folder: Path) -> Run:
 
 
 def _splits(prepared: Looked, test: np.ndarray, arguments: TrainArguments) -> np.ndarray:
-    """The fold is the test part; validation is cut from the rest, grouped and in proportion."""
+    """The fold is the test part; validation is cut from the rest, grouped and stratified."""
     given = np.full(len(prepared.dataset), "train", dtype=object)
     given[test] = "test"
     dataset = prepared.dataset.with_splits(given)

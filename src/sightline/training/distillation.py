@@ -1,4 +1,4 @@
-"""Learning from another model: the loss is shared between the truth and what a teacher says."""
+"""Knowledge distillation: the loss combines the targets and the outputs of a teacher."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightline.errors import UsageError
 
 @dataclass(frozen=True)
 class Teacher:
-    """A trained model that another one learns from. Its weights stay as they are.
+    """A trained model as the teacher of another one. Its weights do not change.
 
     Attributes:
         model: In evaluation mode, on the device of the student.
@@ -28,7 +28,7 @@ class Teacher:
     name: str
 
     def losses(self, student: Model, batch: Batch, rng: torch.Generator, part: str) -> dict[str, Tensor]:
-        """As `Model.loss`, with "loss" shared; the task's own is "truth", the distances have names too."""
+        """As `Model.loss`, with a weighted mean of both losses as "loss"; the task's own is "truth"."""
         outputs = student(batch.images)
         terms = student.loss(batch, rng, part, outputs=outputs)
         far = student.imitate(outputs, self.says(batch.images))
@@ -38,7 +38,7 @@ class Teacher:
 
     @torch.no_grad()
     def says(self, images: Tensor) -> dict[str, Tensor]:
-        """Its outputs for (B, C, H, W) pictures, which are brought to the size it was trained at."""
+        """Outputs of the teacher for (B, C, H, W) images, which are resized to its input size."""
         height, width = self.model.settings["size"]
         if images.shape[2:] != (height, width):
             images = images.float() / 255 if images.dtype == torch.uint8 else images
@@ -46,11 +46,11 @@ class Teacher:
         return self.model(images)  # type: ignore[no-any-return]
 
     def check(self, student: Model, images: Tensor) -> None:
-        """Try that the outputs of both can be compared.
+        """Check that the outputs of both models can be compared.
 
         Args:
             student: A model like the one that will be trained, on the teacher's device.
-            images: (B, C, H, W) pictures of the size that it will see.
+            images: (B, C, H, W) images of the size that it will see.
 
         Raises:
             UsageError: If they cannot.

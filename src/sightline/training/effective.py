@@ -1,4 +1,4 @@
-"""What of the settings of training has an effect with a model's way of training; the rest is refused."""
+"""Settings that have an effect with a way of training; all others are refused."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.training.trainer import TrainerCard
 
 
 def refuse_idle(trainer: TrainerCard, model: str, arguments: TrainArguments, recipe: Recipe) -> None:
-    """Refuse what the user gave and what would have no effect.
+    """Refuse settings from the user that would have no effect.
 
     Args:
         trainer: How the model is trained.
@@ -40,7 +40,7 @@ def refuse_idle(trainer: TrainerCard, model: str, arguments: TrainArguments, rec
 
 
 def effective(trainer: TrainerCard, recipe: Recipe) -> Recipe:
-    """The recipe with None where a setting has no effect; what takes no steps is done in one epoch."""
+    """The recipe with None for settings without an effect; training without steps takes one epoch."""
     if trainer.takes is None:
         return recipe
     idle: dict[str, Any] = {name: None for name in Recipe.names() if name not in trainer.takes}

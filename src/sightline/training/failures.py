@@ -1,4 +1,4 @@
-"""What breaks a training run off: the user, a loss that is not finite, memory that is not there."""
+"""Failures of training: interruption by the user, a loss that is not finite, out of memory."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ EVERY = 16
 
 
 def check_finite(training: Training, loss: Tensor, batch: Batch, name: str = "loss") -> None:
-    """Stop where the loss is not finite: at once on one CPU; else every 16th batch, all processes together,
-    by the running sum, which keeps a NaN once it was there.
+    """Raise if the loss is not finite: at once on one CPU; else every 16th batch, in all processes together,
+    by the running sum, which keeps a NaN.
 
     Args:
         training: The training.
@@ -46,7 +46,7 @@ def check_finite(training: Training, loss: Tensor, batch: Batch, name: str = "lo
 
 
 def not_finite(training: Training, where: str) -> TrainingFailed:
-    """The error that says so."""
+    """The error for a loss that is not finite."""
     return TrainingFailed(
         f"The loss is no longer finite in epoch {training.epoch}, {where}, at learning rate "
         f"{training.lr:.2g}. The last good weights are kept in {training.run.path}. "
@@ -56,7 +56,7 @@ def not_finite(training: Training, where: str) -> TrainingFailed:
 
 @contextmanager
 def memory(training: Training, doing: str) -> Iterator[None]:
-    """Where memory runs out, name the batch size to try.
+    """Convert an out-of-memory error to one that names the batch size to try.
 
     Raises:
         TrainingFailed: Then.
@@ -77,7 +77,7 @@ def memory(training: Training, doing: str) -> Iterator[None]:
 
 
 def stop_if_interrupted(training: Training) -> None:
-    """End cleanly where a signal asked for it.
+    """Stop cleanly if a signal has arrived.
 
     Raises:
         Interrupted: Then.
@@ -91,7 +91,7 @@ def stop_if_interrupted(training: Training) -> None:
 
 @contextmanager
 def interruptible(training: Training) -> Iterator[None]:
-    """Turn the first SIGINT or SIGTERM into a checkpoint and a clean end; the second ends at once."""
+    """The first SIGINT or SIGTERM leads to a checkpoint and a clean end; the second ends immediately."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -111,7 +111,7 @@ def interruptible(training: Training) -> Iterator[None]:
 
 
 def none_kept(run: Run) -> TrainingFailed:
-    """The error for a training whose epochs gave no weights to keep: says what validation lacked."""
+    """The error for a training without a usable validation result."""
     last = (list(run.events())[-1:] or [{}])[0]
     if last.get("val_loss") is not None and last.get("val_score") is None:
         return TrainingFailed(

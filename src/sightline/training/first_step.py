@@ -1,4 +1,4 @@
-"""One loss on the smallest batch that training will meet, before anything is written."""
+"""Dry run: one loss on the smallest batch of the training, before anything is written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Settings = Mapping[str, Any]
 
 
 def tried(plan: Plan, world: int = 1) -> None:
-    """Refuse a batch or a size that the network cannot be trained with.
+    """Refuse a batch or an input size that the network cannot be trained with.
 
     Batch norm needs two values a channel, which a single image whose maps have shrunk to one pixel does not
     give; and a map may shrink to nothing.
@@ -66,7 +66,7 @@ def tried(plan: Plan, world: int = 1) -> None:
 
 
 def _least(plan: Plan) -> dict[str, Any]:
-    """The settings with the smallest size that a batch of training may have."""
+    """Settings with the smallest batch size that can occur in training."""
     reach, stride = getattr(plan.task.options, "multiscale", 0.0), plan.method.CARD.stride
     size = plan.settings["size"]
     if reach and (plan.recipe.augment or "none") != "none":
@@ -75,7 +75,7 @@ def _least(plan: Plan) -> dict[str, Any]:
 
 
 def _trouble(plan: Plan, settings: Settings, images: int) -> str | None:
-    """Why the loss of so many images cannot be had, in a line; None where it can.
+    """Reason why the loss of this many images cannot be computed, in a line; None if it can.
 
     Raises:
         SightlineError: If the model itself says that it cannot be built so.
@@ -96,7 +96,7 @@ def _trouble(plan: Plan, settings: Settings, images: int) -> str | None:
 
 
 def _model(plan: Plan, settings: Settings) -> Model:
-    """The network as its first step finds it, without weights."""
+    """The network in the state of its first step, without trained weights."""
     model = layer_widths.build(plan.method.MODEL, dict(settings))
     backbone, recipe = model.backbone(), plan.recipe
     for_good = recipe.unfreeze is None or recipe.unfreeze >= 1

@@ -1,4 +1,4 @@
-"""Which parts of a network training leaves alone, and for how long."""
+"""Freezing: which parts of a network are not trained, and for how long."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sightline.training.state import Training
 
 @contextmanager
 def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """No gradient reaches these parameters inside this block; those that were frozen before stay so."""
+    """Freeze these parameters inside this block; parameters that were frozen before stay so."""
     free = [p for p in parameters if p.requires_grad]
     for parameter in free:
         parameter.requires_grad_(False)
@@ -31,7 +31,7 @@ def frozen(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 def still(model: Model, recipe: Recipe) -> list[nn.Module]:
-    """Layers whose running statistics training leaves alone."""
+    """Batch norm layers whose running statistics stay frozen."""
     if not recipe.freeze_bn:
         return frozen_modules(model)
     backbone = model.backbone()
@@ -39,7 +39,7 @@ def still(model: Model, recipe: Recipe) -> list[nn.Module]:
 
 
 def layer_scales(training: Training) -> dict[nn.Parameter, float] | None:
-    """Shares of the learning rate by depth, where the recipe has them."""
+    """Layer-wise learning-rate multipliers, if the recipe has them."""
     backbone, decay = training.model.backbone(), training.recipe.layer_decay
     if decay in (None, 1.0):
         return None
@@ -52,7 +52,7 @@ def layer_scales(training: Training) -> dict[nn.Parameter, float] | None:
 
 
 def set_trainable(training: Training, batches: int) -> None:
-    """Freeze what the recipe freezes, and free it again stage by stage."""
+    """Freeze what the recipe freezes, and unfreeze it stage by stage."""
     backbone, recipe = training.model.backbone(), training.recipe
     if recipe.freeze in (None, "none"):
         return

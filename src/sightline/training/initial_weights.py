@@ -1,4 +1,4 @@
-"""The model, and what its training starts from: published weights or scratch; each with its reason."""
+"""Initial weights of a training: published weights or from scratch, each with its reason."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ GRAY = "; the images are gray: the first convolution takes the sum of its kernel
 
 @dataclass(frozen=True)
 class Start:
-    """What training starts from.
+    """Initial weights of a training.
 
     Attributes:
         pretrained: What the model is built with.
@@ -72,7 +72,7 @@ class Start:
 
 
 def choose_start(arguments: TrainArguments, dataset: Dataset, scan: Scan) -> Start:
-    """Whether published weights are wanted for these images, before a network is chosen.
+    """Whether published weights suit these images, before a network is chosen.
 
     Raises:
         UsageError: If weights of a run and published ones are asked for at once.
@@ -94,7 +94,7 @@ def choose_start(arguments: TrainArguments, dataset: Dataset, scan: Scan) -> Sta
 
 
 def unsuited(dataset: Dataset, scan: Scan) -> str:
-    """Why features of photographs are not worth their cost for these images, or ""."""
+    """Reason why features of photographs do not help for these images, or ""."""
     if dataset.root is None:
         return "the images are no photographs but come with the toolkit"
     side = typical_side(scan)
@@ -113,7 +113,7 @@ def choose_model(
     why: dict[str, str],
     baselines: Callable[[], list[Baseline]],
 ) -> tuple[ModuleType, str | None, ModelCard, Start]:
-    """The method of the task, its backbone where it takes any by name (a name may be either), the start.
+    """Choose the method of the task, its backbone, and the initial weights.
 
     Raises:
         UnknownName: If there is no such model; suggests the nearest.
@@ -149,7 +149,7 @@ def choose_model(
 
 
 def _start_baseline(baseline: Baseline) -> Start:
-    """A baseline is fitted once; one on a frozen network needs its installed weights.
+    """Initial weights of a baseline: it is fitted once; on a frozen network it needs installed weights.
 
     Raises:
         UsageError: If these are not there.
@@ -167,7 +167,7 @@ def _takes_backbone(method: ModuleType) -> bool:
 
 
 def _settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]:
-    """The network and what it starts from, once both are known: weights are fetched now, if at all.
+    """Decide on the initial weights once the network is known; weights are downloaded now, if at all.
 
     Args:
         start: What `choose_start` said.
@@ -190,7 +190,7 @@ def _settle_start(start: Start, backbone: str, named: bool) -> tuple[str, Start]
 
 
 def _settle_method(start: Start, method: ModuleType) -> Start:
-    """What a method starts from that brings weights of its own, if any: known when it is built."""
+    """Initial weights of a method that brings its own."""
     if start.pretrained == "auto":
         reason = f"from published weights of {method.CARD.name} or its backbone, where they can be had"
         return Start("auto", reason)
@@ -200,7 +200,7 @@ def _settle_method(start: Start, method: ModuleType) -> Start:
 def choose_backbone(
     arguments: TrainArguments, task: str, card: ModelCard, options: Any, start: Start
 ) -> tuple[Any, Start]:
-    """The task's options with the backbone that "auto" stands for, and what that starts from.
+    """Task options with "auto" resolved to a backbone, and its initial weights.
 
     Args:
         arguments: What the user asked for.
@@ -242,7 +242,7 @@ def _backbone_of(weights: str | None, task: str, method: str) -> str | None:
 
 
 def untrained(recipe: Recipe, start: Start, arguments: TrainArguments) -> list[str]:
-    """What is to be said where parts are kept as they are that nobody has trained."""
+    """Message about frozen parts that were never trained, or ""."""
     if recipe.freeze in (None, "none") or start.pretrained != "no" or arguments.weights is not None:
         return []
     return [
@@ -258,17 +258,17 @@ def takes_gray(start: Start, backbone: str | None) -> bool:
 
 
 def typical_side(scan: Scan) -> int:
-    """Longer side of the median image, in pixels: one image of another size changes nothing."""
+    """Longer side of the median image, in pixels."""
     return int(np.median(np.maximum(scan.height, scan.width)))
 
 
 def tuned_side(scan: Scan) -> int:
-    """Side that images are brought to for features that were trained on `PHOTO_SIDE`."""
+    """Input side for features that were trained on `PHOTO_SIDE`."""
     return PHOTO_SIDE if typical_side(scan) > SMALL_SIDE else ENLARGED_SIDE
 
 
 def elongation(scan: Scan) -> float:
-    """Longer by shorter side of the median image."""
+    """Aspect ratio (longer by shorter side) of the median image."""
     ratio = np.maximum(scan.height, scan.width) / np.maximum(np.minimum(scan.height, scan.width), 1)
     return float(np.median(ratio))
 

@@ -1,4 +1,4 @@
-"""Start a training, or go on with one: a single run, or one for each fold."""
+"""Launch: start or resume a training, as a single run or one run for each fold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.training.resumed_arguments import Resumed
 
 
 def start_run(arguments: TrainArguments) -> Run:
-    """Train as the arguments say.
+    """Train with these arguments.
 
     Raises:
         UsageError: If something asked for cannot be.
@@ -31,7 +31,7 @@ def start_run(arguments: TrainArguments) -> Run:
 
 
 def resume_run(again: Resumed) -> Run:
-    """Go on with a run, or with the folds of one.
+    """Resume a run, or the folds of a cross-validation.
 
     Raises:
         UsageError: If there is nothing to resume.
@@ -43,7 +43,7 @@ def resume_run(again: Resumed) -> Run:
 
 
 def _plan(arguments: TrainArguments) -> Plan:
-    """The plan, once it is known that the run it learns from, or makes smaller, will do."""
+    """The plan, after its teacher or its pruned run was validated."""
     plan = seen_images.checked(
         teacher_run.checked(pruned_run.checked(make_plan(pruned_run.asked_for(arguments))))
     )
@@ -53,7 +53,7 @@ def _plan(arguments: TrainArguments) -> Plan:
 
 
 def _require_room(arguments: TrainArguments) -> None:
-    """Refuse, before anything is read, what would be overwritten.
+    """Refuse to overwrite existing output, before anything is read.
 
     Raises:
         UsageError: If `out` is there and is not to be overwritten, or holds the weights to begin with.

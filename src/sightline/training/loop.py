@@ -1,6 +1,6 @@
-"""Epochs of steps by gradients: the loop that trainers share.
+"""Training loop: epochs of gradient steps, shared by trainers.
 
-Every draw is seeded from (seed, step), and the order of an epoch from (seed, epoch), so that a
+Every random draw is seeded from (seed, step), and the order of an epoch from (seed, epoch). So a
 run that was killed and resumed at any step ends with the same weights, bit for bit, on a CPU.
 """
 
@@ -34,7 +34,7 @@ from sightline.training.turns import Steps
 
 
 def run_epochs(job: Job) -> Training:
-    """Train a model; the best weights are in it, and in checkpoint "best", when this returns.
+    """Train a model; it has its best weights on return, which are also in checkpoint "best".
 
     Raises:
         TrainingFailed: If the loss is not finite, or memory runs out.
@@ -66,7 +66,7 @@ def run_epochs(job: Job) -> Training:
 
 
 def _resume(training: Training, batches: int) -> None:
-    """Take up the newest checkpoint, if there is one, and forget the events after it."""
+    """Load the newest checkpoint, if there is one, and remove the events after it."""
     resumed = training.restore()
     if resumed:
         say(f"Resumed at epoch {training.epoch}, batch {training.batch} of {batches}.")
@@ -81,7 +81,7 @@ def _prepare(
     prepare: Callable[[Model], None],
     validate: Validate,
 ) -> None:
-    """Epoch 0: what the model is before training, validated and kept as the best so far."""
+    """Epoch 0: validate the model before training, and keep it as the best so far."""
     started = time.monotonic()
     prepare(training.model)
     if training.ema is not None:
@@ -104,7 +104,7 @@ def _prepare(
 
 
 def _try_mean(training: Training, validate: Validate, doubt: float) -> None:
-    """Keep the mean of the weights before and after training, unless others are better on validation."""
+    """Keep the mean of the weights before and after training, unless other weights validate better."""
     mean = averaging.with_head(training)
     if mean is None:
         return
@@ -140,7 +140,7 @@ def _epoch(
     train: Batches,
     validate: Validate,
 ) -> None:
-    """One epoch: train, validate, keep the best, tell the callbacks, write a checkpoint."""
+    """One epoch: train, validate, keep the best, call the callbacks, write a checkpoint."""
     recipe, devices = training.recipe, training.devices
     started = time.monotonic()
     _train_epoch(training, steps, train)
@@ -173,7 +173,7 @@ def _epoch(
 
 
 def _train_epoch(training: Training, steps: Steps, train: Batches) -> None:
-    """The rest of the epoch under way."""
+    """Train the rest of the current epoch."""
     recipe, devices, model = training.recipe, training.devices, training.model
     set_trainable(training, len(train))
     steps.begin_epoch(training)
@@ -205,6 +205,6 @@ def _train_epoch(training: Training, steps: Steps, train: Batches) -> None:
 
 
 def _boundary(training: Training, batches: int) -> bool:
-    """Whether the optimiser steps after this batch (gradients may be added up over several)."""
+    """Whether the optimizer steps after this batch (gradient accumulation)."""
     every = training.recipe.accumulate or 1
     return (training.batch + 1) % every == 0 or training.batch + 1 == batches

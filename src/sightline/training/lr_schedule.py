@@ -1,6 +1,6 @@
-"""Learning rate over training, as a share of its peak.
+"""Learning-rate schedule, as a share of the peak rate.
 
-A function of progress in [0, 1], not of steps, so that the same curve fits a number of epochs
+It is a function of progress in [0, 1], not of steps, so that the same curve fits a number of epochs
 and a time budget.
 """
 
@@ -16,7 +16,7 @@ STEPS = (0.5, 0.75)
 
 
 def factor(recipe: Recipe, progress: float) -> float:
-    """Share of the peak learning rate, in [0, 1].
+    """Learning-rate multiplier: share of the peak, in [0, 1].
 
     All schedules rise linearly during the warm-up. `onecycle` then falls linearly to zero
     (Smith, arXiv 1803.09820, without the momentum cycle); `cosine` falls along half a cosine
@@ -41,7 +41,9 @@ def factor(recipe: Recipe, progress: float) -> float:
 
 @dataclass
 class Plateau:
-    """Divides the rate by ten when the validation loss has not fallen for `patience` epochs."""
+    """Reduce on plateau: divides the rate by ten if the validation loss has not fallen for `patience`
+    epochs.
+    """
 
     patience: int = 5
     best: float = math.inf
@@ -49,7 +51,7 @@ class Plateau:
     scale: float = 1.0
 
     def see(self, loss: float) -> None:
-        """Take note of an epoch's validation loss."""
+        """Record an epoch's validation loss."""
         if loss < self.best * (1 - 1e-4):
             self.best, self.waited = loss, 0
             return

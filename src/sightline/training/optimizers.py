@@ -1,4 +1,4 @@
-"""Optimizers by name, with weight decay where it belongs."""
+"""Optimizers by name, with weight decay only on the parameters that need it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def build(
 def _param_groups(
     group: OptimizerGroup, recipe: Recipe, scales: Mapping[nn.Parameter, float] | None
 ) -> list[dict[str, Any]]:
-    """What torch.optim takes: a dict for each rate and each weight decay among a group's parameters."""
+    """Parameter groups for torch.optim: a dict for each learning rate and weight decay."""
     members: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for parameter in group.parameters:
         if parameter.requires_grad:
@@ -90,7 +90,7 @@ def _param_groups(
 
 
 def layer_scales(backbone: Backbone, decay: float) -> dict[nn.Parameter, float]:
-    """Share of the learning rate of each parameter: times `decay` from each block to the one below it.
+    """Layer-wise learning-rate decay: multiplier of each parameter, times `decay` from block to block.
 
     Source: Howard, Ruder, ULMFiT, ACL 2018, section 3.2 (discriminative fine-tuning).
     """
@@ -99,6 +99,6 @@ def layer_scales(backbone: Backbone, decay: float) -> dict[nn.Parameter, float]:
 
 
 def l1(module: nn.Module) -> torch.Tensor:
-    """Sum of absolute weights, of matrices and kernels only."""
+    """L1 penalty: sum of absolute weights, of matrices and kernels only."""
     weights = [p.abs().sum() for p in module.parameters() if p.requires_grad and p.ndim > 1]
     return torch.stack(weights).sum() if weights else torch.zeros(())

@@ -1,4 +1,4 @@
-"""What will be done: data, task, split, model and recipe, decided once, before anything is built."""
+"""Training plan: data, task, split, model and recipe are decided once, before anything is built."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from sightline.training.trainers import TRAINERS
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything that is decided.
+    """All decisions of a training.
 
     Attributes:
         asked: What the user asked for.
@@ -93,7 +93,7 @@ class Plan:
 def make_plan(
     arguments: TrainArguments, prepared: Looked | None = None, *, splits: np.ndarray | None = None
 ) -> Plan:
-    """Decide everything.
+    """Make all decisions.
 
     Args:
         arguments: What the user asked for.
@@ -171,7 +171,7 @@ def _baselines(card: TaskCard, dataset: Dataset) -> list[Baseline]:
 
 
 def trainer_of(method: ModuleType) -> TrainerCard:
-    """The card of the way of training that a model's card names."""
+    """Card of the trainer that a model's card names."""
     card: TrainerCard = TRAINERS.load(method.CARD.trainer).CARD
     return card
 
@@ -194,7 +194,7 @@ def _enough(dataset: Dataset) -> None:
 def _sorted_options(
     arguments: TrainArguments, card: TaskCard, backbone: str | None, start: Start
 ) -> tuple[Recipe, Any, dict[str, Any]]:
-    """Loose options sorted into recipe, task options, and those of the backbone.
+    """Route loose options to recipe, task options, and backbone options.
 
     Raises:
         UnknownName: If an option is none of these.
@@ -233,7 +233,7 @@ def _resolved(
     arguments: TrainArguments,
     start: Start,
 ) -> Recipe:
-    """Fill every None: the card's, the task's, what follows from the data, ours."""
+    """Fill every None of the recipe: from the card, the task, the data, our defaults."""
     n = len(dataset.where("train"))
     largest = int(max(scan.height.max(), scan.width.max()))
     photos = largest > SMALL_SIDE
@@ -269,7 +269,7 @@ def _resolved(
 def _info(
     dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, backbone: str | None, start: Start
 ) -> DataInfo:
-    """What task and model must know of the training part."""
+    """`DataInfo` of the training part, for task and model."""
     train = dataset.where("train")
     grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
     channels = 1 if grey else 3
@@ -288,5 +288,5 @@ def _info(
 
 
 def accepted(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:
-    """Errors that training went on with because they were accepted."""
+    """Errors that were accepted for this training."""
     return [f for f in findings if f.severity == "error" and f.name in names]

@@ -21,7 +21,7 @@ from sightline.training.arguments import TrainArguments
 
 @dataclass(frozen=True)
 class Looked:
-    """Data that were opened, scanned and checked; several plans may share one look.
+    """Data that were opened, scanned and checked; several plans can share them.
 
     Attributes:
         card: The task's card.
@@ -41,7 +41,7 @@ class Looked:
 
     @property
     def strata(self) -> np.ndarray | None:
-        """(N,) what a random split keeps in proportion."""
+        """(N,) labels for a stratified split."""
         return task_type(self.card.name).strata(self.dataset.targets)
 
 
@@ -60,7 +60,7 @@ def look_at(arguments: TrainArguments) -> Looked:
 
 
 def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, str]]:
-    """The task's card and the data, each recognised by the other where not named."""
+    """The task's card and the data; each is recognized from the other if not given."""
     wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
     dataset = open_data(
         arguments.data,
@@ -88,7 +88,7 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
 
 
 def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
-    """Leave out what cannot be decoded, and say so (it was accepted, or it would be an error)."""
+    """Leave out items that cannot be decoded, with a message (their finding was accepted)."""
     if scan.readable.all():
         return dataset, scan, []
     keep = np.flatnonzero(scan.readable)

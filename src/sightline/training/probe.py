@@ -1,4 +1,4 @@
-"""Fit the head of a model on features of its frozen network, computed once."""
+"""Linear probing: fit the head of a model on the features of its frozen backbone, computed once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.models.backbones._backbone import Backbone
 
 
 class Batches(Protocol):
-    """Items in any order; see `data/loading/loader.py`."""
+    """Interface of a loader with items in any order; see `data/loading/loader.py`."""
 
     def __len__(self) -> int: ...
     def epoch(self, epoch: int) -> Iterator[Batch]:
@@ -26,7 +26,7 @@ class Batches(Protocol):
 
 
 def fit_probe(model: Model, views: Sequence[Batches], val: Batches, devices: Devices) -> None:
-    """Fit the head on features of training images, choosing its penalty on validation images.
+    """Fit the head on features of training images; the penalty is chosen on validation images.
 
     Args:
         model: On the device. Its head becomes the fitted one; all else stays.

@@ -1,4 +1,4 @@
-"""How far a training is, by epochs or by its budget of time."""
+"""Progress of a training in [0, 1], by epochs or by a time budget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def is_finished(training: Training) -> bool:
 
 
 def is_out_of_time(training: Training) -> bool:
-    """Whether the budget leaves no more than the last validation; the first process decides for all."""
+    """Whether only the time of the last validation is left; the main process decides for all."""
     budget = seconds(training.recipe.time)
     if budget is None:
         return False

@@ -1,4 +1,4 @@
-"""The run that --prune makes smaller: what is trained is its model, narrower."""
+"""The run that --prune starts from: its model is made narrower and trained again."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SEEN = ("size", "fit", "tile")
 
 
 def asked_for(arguments: TrainArguments) -> TrainArguments:
-    """What was asked for, with the model of the run that is pruned and its options.
+    """The arguments, with the model of the pruned run and its options.
 
     Raises:
         UsageError: If --prune is no share, no run is named, or another model than the run's.
@@ -62,7 +62,7 @@ def asked_for(arguments: TrainArguments) -> TrainArguments:
 
 
 def checked(plan: Plan) -> Plan:
-    """The plan with what is to be said of what is pruned; as it is where nothing is.
+    """The plan with messages about pruning; unchanged without pruning.
 
     Raises:
         UsageError: If the run was made for something else.
@@ -77,7 +77,7 @@ def checked(plan: Plan) -> Plan:
 
 
 def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
-    """The run's model, pruned, in the plan's settings; and what run.json says of it.
+    """The run's model, pruned, with the plan's settings; and its entry for run.json.
 
     Raises:
         UsageError: If its weights do not fit the plan, or it cannot be pruned.
@@ -105,7 +105,7 @@ def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
 
 
 def tried(plan: Plan) -> None:
-    """Prune once before anything is written, and say what goes.
+    """Prune once before anything is written, and print the sizes.
 
     Raises:
         UsageError: As `build`.

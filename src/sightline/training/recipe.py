@@ -1,4 +1,4 @@
-"""Recipe: how training is run, declared once for Python, the command line and the run folder.
+"""Recipe: hyperparameters of training, declared once for Python, the command line and the run folder.
 
 Standard library only, so that the command line can show it without importing torch.
 """
@@ -16,43 +16,44 @@ from sightline.errors import UsageError
 
 @dataclass(frozen=True)
 class Recipe:
-    """How training is run. None means what the model's card recommends, else the task's, else ours.
+    """Settings of training. None means the recommendation of the model's card, else of the task, else our
+    default.
 
     Args:
         epochs: Passes over the training images.
         time: Time budget such as 90s, 10m or 2h; the schedule ends with it, whichever comes first.
-        batch_size: Images a step.
+        batch_size: Batch size.
         lr: Peak learning rate.
         size: Input side in pixels.
-        augment: How much training images are varied.
+        augment: Strength of data augmentation.
         patience: Stop when validation has not improved for this many epochs; 0 is never.
-        monitor: What decides on validation which weights are kept; the other breaks ties.
+        monitor: Validation criterion for the best weights; the other breaks ties.
         optimizer: sgd, adam, adamw, adadelta, or any other class of torch.optim.
-        schedule: How the learning rate changes over the training.
-        warmup: Share of training during which the learning rate rises.
-        weight_decay: L2 pull on weights (not on biases and norms).
+        schedule: Learning-rate schedule.
+        warmup: Warmup: share of training with a rising learning rate.
+        weight_decay: Weight decay (not on biases and norms).
         momentum: Momentum of SGD, first beta of Adam.
         l1: L1 penalty on weights.
-        clip: Largest gradient norm; 0 is off.
-        accumulate: Batches whose gradients are added up for one step.
-        ema: Decay of the running mean of the weights that is evaluated and kept; 0 is off.
-        fit: How a picture of another shape is brought to size.
-        tile: Side in pixels of overlapping tiles that pictures are cut into, for small objects; 0 is off.
-        flip: Mirror training images; auto: only colour photographs.
-        sampler: balanced: every class equally often.
-        freeze: backbone, all-but-N (last N blocks stay free) or none.
-        unfreeze: Share of training after which frozen parts are freed, block by block; 1 is never.
-        probe: Fit the head on features of the frozen network first (linear probe); training has to beat it.
-        layer_decay: Factor of the learning rate from each block of the network to the one below.
-        freeze_bn: Keep the running statistics of batch norms as they are, which small batches would spoil.
-        distill: Share of the loss that is the distance to the teacher; the rest is the task's.
-        precision: auto: bf16 on a GPU that has it, else fp32.
+        clip: Gradient clipping: maximum norm; 0 is off.
+        accumulate: Gradient accumulation: batches per optimizer step.
+        ema: Decay of the exponential moving average of weights, which is evaluated and kept; 0 is off.
+        fit: How an image is resized to the input size when the aspect ratio differs.
+        tile: Side in pixels of overlapping tiles, for small objects in large images; 0 is off.
+        flip: Random horizontal flip; auto: only for color images.
+        sampler: balanced: draw every class equally often.
+        freeze: Frozen layers: backbone, all-but-N (the last N blocks are trained) or none.
+        unfreeze: Gradual unfreezing: share of training after which frozen blocks are trained; 1 is never.
+        probe: Linear probe: fit the head on features of the frozen network first; training must beat it.
+        layer_decay: Layer-wise learning-rate decay: factor from each block to the one below.
+        freeze_bn: Freeze the running statistics of batch norms, which small batches would spoil.
+        distill: Weight of the distillation loss; the rest is the task's loss.
+        precision: Numeric precision; auto: bf16 on a GPU that supports it, else fp32.
         compile: Compile the network with torch.compile.
-        channels_last: Keep images with channels innermost, which convolutions like.
-        workers: Threads that decode files; 0 decodes in the main one.
-        cache: Room for decoded images, in memory or on disk, such as 2GB; 0 is off.
+        channels_last: Use the channels-last memory format, which is faster for convolutions.
+        workers: Threads for decoding; 0 decodes in the main thread.
+        cache: Cache size for decoded images, in memory or on disk, such as 2GB; 0 is off.
         checkpoint_every: Time between checkpoints inside an epoch, such as 5m.
-        tracker: Where curves are sent, beside the run folder.
+        tracker: Experiment tracker, in addition to the run folder.
     """
 
     epochs: Annotated[int | None, Range(1), Heading("Training")] = None
@@ -99,7 +100,7 @@ class Recipe:
         return tuple(f.name for f in fields(cls))
 
     def given(self) -> dict[str, Any]:
-        """Name to value of what is not left open."""
+        """Settings that have a value."""
         return {name: value for name in self.names() if (value := getattr(self, name)) is not None}
 
     def filled(self, *defaults: Mapping[str, Any]) -> Recipe:

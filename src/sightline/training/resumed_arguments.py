@@ -1,4 +1,4 @@
-"""What may be said beside --resume: where things lie now. All else comes from what is resumed."""
+"""Arguments that may accompany --resume: current locations. All others come from the resumed run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _TAKEN = ("data", "resume", "device", "data_dir")
 
 @dataclass(frozen=True)
 class Resumed:
-    """What is to be resumed, and where.
+    """The run to resume, and its location.
 
     Attributes:
         data: Where the data lie now.
@@ -33,7 +33,7 @@ class Resumed:
     data_dir: Path | None
 
     def arguments(self, stored: Mapping[str, Any]) -> TrainArguments:
-        """The arguments that a run recorded, with what is said anew."""
+        """Recorded arguments of a run, with the new ones."""
         anew: dict[str, Any] = {"data": self.data}
         if self.data_dir is not None:
             anew["data_dir"] = self.data_dir
@@ -43,7 +43,7 @@ class Resumed:
 
 
 def resumed(given: Mapping[str, Any]) -> Resumed:
-    """What a command was called with beside --resume.
+    """Arguments of a command that is called with --resume.
 
     Args:
         given: Arguments by name, none that was left out: a value that is the default was given all the same.

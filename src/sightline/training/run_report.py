@@ -1,4 +1,4 @@
-"""Put a run's report together: what was asked, the data, the curves, the scores, the network."""
+"""The report of a run: command, data, learning curves, scores, network."""
 
 from __future__ import annotations
 
@@ -66,13 +66,13 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
 
 
 def beside(results: Results, name: str, percent: bool) -> Intervals:
-    """The main score of network and baselines, as points with intervals."""
+    """Main score of network and baselines, as points with intervals."""
     scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
     return Intervals(f"{conclusions.capitalized(name)}, network and baselines", name, scores, percent)
 
 
 def asked(run: Run, plan: Plan) -> Section:
-    """The command that repeats the run, and every decision with its reason."""
+    """Section: the command that repeats the run, and every decision with its reason."""
     words = ["sightline", "train", plan.asked.data]
     for name, value in plan.asked.given().items():
         option = name.replace("_", "-")
@@ -96,7 +96,7 @@ def asked(run: Run, plan: Plan) -> Section:
 
 
 def data(plan: Plan) -> Section:
-    """A sample of the training images, counts per class and split, and what the check found."""
+    """Section: a sample of the training images, counts per class and split, and the findings."""
     dataset, info = plan.dataset, plan.task.info
     train = dataset.where("train")
     shown = train[np.random.default_rng(0).permutation(len(train))[:SAMPLES]]
@@ -125,7 +125,7 @@ def data(plan: Plan) -> Section:
 
 
 def curves(run: Run) -> Section:
-    """Loss and score over the epochs."""
+    """Section: loss and score over the epochs."""
     events = list(run.events())
     hidden = ("val_score", "val_loss", "train_loss")
     scores = [k for k in (events[0] if events else {}) if k.startswith("val_") and k not in hidden]
@@ -148,7 +148,7 @@ def curves(run: Run) -> Section:
 
 
 def first_layer(model: Model, plan: Plan) -> Section | None:
-    """Filters of the first convolution, and what they answer to one test image."""
+    """Section: filters of the first convolution, and its feature maps for one test image."""
     backbone: Any = model.backbone()
     conv = backbone.first_conv() if backbone is not None and hasattr(backbone, "first_conv") else None
     if conv is None:
@@ -185,7 +185,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 
 def costs(results: Results) -> Section:
-    """Seconds, energy, parameters, FLOPs."""
+    """Section: seconds, energy, parameters, FLOPs."""
     cost = results.extra["cost"]
     joules = cost["joules"]
     energy = "not measurable on this machine"
@@ -203,7 +203,7 @@ def costs(results: Results) -> Section:
 
 
 def how_to_load(run: Run, results: Results) -> Section:
-    """How to use the model, and what its numbers do not say."""
+    """Section: how to use the model, and the limits of its scores."""
     text = (
         "In Python:\n\n"
         "    import sightline as sl\n"

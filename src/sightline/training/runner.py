@@ -1,4 +1,4 @@
-"""Carry out a plan: loaders, model, training. Shared by train and tune."""
+"""Execute a plan: build loaders and model, and train. Shared by train and tune."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
 
 
 def _begin(model: Model, plan: Plan, source: Path) -> None:
-    """Weights from a file or run: into the whole model if they are of its method, else into its backbone."""
+    """Load weights from a file or run: into the whole model for the same method, else into its backbone."""
     backbone, card = model.backbone(), load.card_beside(source)
     settings = card.get("settings", {})
     same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
@@ -97,7 +97,7 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
 def loader(
     plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False, mix: bool = True
 ) -> Loader | Joined:
-    """Batches of a data set as the plan's model sees them; in training changed, and mixed if `mix`."""
+    """Data loader with the plan's preprocessing; for training augmented, and mixed if `mix`."""
     recipe = plan.recipe
     return batches(
         dataset,
@@ -117,7 +117,7 @@ def loader(
 
 
 def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
-    """What changes training batches: the standard picture augmentation, and what the task makes of it."""
+    """Augmentation of training batches: the standard one, adapted by the task."""
     recipe, strength = plan.recipe, plan.recipe.augment or "none"
     pictures = standard(
         strength,
@@ -129,7 +129,7 @@ def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
 
 
 def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
-    """Fits the head before training, where the recipe wants it."""
+    """Fits the head before training, if the recipe says so."""
     if not plan.recipe.probe:
         return None
     part = plan.part("train")
@@ -145,7 +145,7 @@ def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """One training at a time in a process: all draw from PyTorch's one generator, and set its threads."""
+    """One training at a time in a process: all use PyTorch's one generator and thread settings."""
     if not _ONE.acquire(blocking=False):
         say("Another training of this process is under way; this one waits for its end.")
         _ONE.acquire()
@@ -159,7 +159,7 @@ def _alone() -> Iterator[None]:
 def fit(
     plan: Plan, run: Run, devices: Devices, *, resume: bool = False, extra: Sequence[Callback] = ()
 ) -> tuple[Model, float]:
-    """Train the plan's model: it with its best weights, and seconds of training over all resumes."""
+    """Train the plan's model: the model with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
     changes: dict[str, Any] = {}
     if plan.asked.prune is None or bare:
@@ -247,7 +247,7 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
 
 
 def sized(plan: Plan, devices: Devices) -> Plan:
-    """The plan with a batch size for its GPU, where none was asked for; on a CPU as it is."""
+    """The plan with an automatic batch size for its GPU, if none was given; unchanged on a CPU."""
     device = devices.device
     given = plan.asked.settings.get("batch_size")
     if device.type != "cuda" or given is not None or not plan.trainer.steps:
@@ -266,12 +266,12 @@ def sized(plan: Plan, devices: Devices) -> Plan:
 
 
 def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
-    """What model.json says: all that is needed to use the weights."""
+    """Content of model.json: everything that is needed to use the weights."""
     return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
 
 
 def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
-    """What run.json says of the plan; `more` are further attributes, such as `folds`."""
+    """The run record of the plan; `more` are further attributes, such as `folds`."""
     dataset = plan.dataset
     return RunRecord(
         command=command,

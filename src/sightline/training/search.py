@@ -1,8 +1,8 @@
-"""A search for better settings on the validation part, trial by trial.
+"""Hyperparameter search on the validation part, trial by trial.
 
-The folder of a search is a run (`run.json`, `splits.json`) with a run a trial and `tune.json`, the trials
-that are done. Proposals follow from the seed and from the scores of trials, so a search that was stopped is
-resumed by proposing anew: for a trial that is done the proposal must be the one on record, and its scores are
+The folder of a search is a run (`run.json`, `splits.json`) with one run for each trial, and `tune.json`, the
+completed trials. Proposals follow from the seed and from the scores of trials. So a stopped search is resumed
+by proposing again: for a completed trial, the proposal must equal the recorded one, and its scores are
 reported again.
 """
 
@@ -36,7 +36,7 @@ DECAY = 1e-5, 0.3
 
 @dataclass(frozen=True)
 class Search:
-    """A search under way.
+    """State of a hyperparameter search.
 
     Attributes:
         asked: Arguments of the command.
@@ -84,7 +84,7 @@ def version() -> str:
 
 
 def check_searchable(first: Plan) -> None:
-    """Refuse a search of settings that have no effect.
+    """Refuse a search over settings that have no effect.
 
     Raises:
         UsageError: If the model is not trained by steps.
@@ -97,7 +97,7 @@ def check_searchable(first: Plan) -> None:
 
 
 def run_trials(search: Search) -> bool:
-    """Every trial: those that are done as they were, the others trained.
+    """Run every trial: completed ones are replayed, the others are trained.
 
     Returns:
         False if it was interrupted after at least one trial that can be ranked.
@@ -153,13 +153,13 @@ def _state(whole: Run) -> Iterator[None]:
 
 
 def _recommended(search: Search) -> dict[str, Any]:
-    """What trial 1 is trained with, of what is searched."""
+    """Settings of trial 1: the recommended ones."""
     names = ("lr", "weight_decay", "batch_size", "augment")
     return {name: getattr(search.first.recipe, name) for name in names if name not in search.fixed}
 
 
 def _told(recommended: dict[str, Any]) -> dict[str, Any]:
-    """The same as the search is told of it: within what it draws from."""
+    """Clip the recommended settings to the ranges of the search."""
     decay = recommended.get("weight_decay")
     if decay is None:
         return recommended
@@ -167,7 +167,7 @@ def _told(recommended: dict[str, Any]) -> dict[str, Any]:
 
 
 def _space(trial: Any, search: Search) -> dict[str, Any]:
-    """One draw of every setting that matters and was not fixed, around what is recommended."""
+    """Sample every setting that is searched, around the recommended values."""
     recipe = search.first.recipe
     lr, batch = recipe.lr or 1e-3, recipe.batch_size or 32
     batches = sorted({max(8, batch // 2), batch, batch * 2})
@@ -182,7 +182,7 @@ def _space(trial: Any, search: Search) -> dict[str, Any]:
 
 
 def _again(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
-    """A trial that is done: what it said is said again, so that what follows is as if nothing had stopped.
+    """Replay a completed trial: report its scores again, so that later proposals are the same.
 
     Raises:
         UsageError: If other settings are proposed for it now.
@@ -205,7 +205,7 @@ def _report(trial: Any, scores: Sequence[Sequence[Any]]) -> None:
 
 
 def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
-    """Train once with drawn settings: its line of the file of trials."""
+    """Train with sampled settings; returns the entry for tune.json."""
     arguments, first, number = search.asked, search.first, trial.number + 1
     folder, report = search.whole.path / f"trial-{number}", _Report(trial)
     row = {"trial": number, **drawn}
@@ -238,7 +238,7 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
 
 
 def _begun(trial_plan: Plan, folder: Path) -> tuple[Run, bool]:
-    """The run of a trial, and whether it was begun: it is taken up at its checkpoint, if it has one."""
+    """The run of a trial, and whether it was started before; it is resumed from its checkpoint."""
     if (folder / "run.json").is_file():
         run = Run.open(folder)
         if run.record.recipe == asdict(trial_plan.recipe) and run.checkpoint("last") is not None:
@@ -249,7 +249,7 @@ def _begun(trial_plan: Plan, folder: Path) -> tuple[Run, bool]:
 
 
 class _Report(Callback):
-    """Tell the search about every epoch; stop what falls behind the median."""
+    """Callback that reports every epoch to the search, and prunes trials below the median."""
 
     def __init__(self, trial: Any) -> None:
         self.trial = trial
@@ -272,7 +272,7 @@ class _Report(Callback):
 
 
 def score_of(row: Mapping[str, Any], search: Search) -> float | None:
-    """What the search is told of a trial: higher is better; None if it failed."""
+    """Objective of a trial: higher is better; None if it failed."""
     main = search.first.task.card.score
     if "failed" in row:
         return None

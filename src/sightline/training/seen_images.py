@@ -1,4 +1,4 @@
-"""What a run has learnt, by the bytes of the pictures, and whether another run would be tested on it."""
+"""Training images of a run by digest, and whether another run would be tested on them (leakage)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ that any of them chose weights by ("chosen"); and test images that what it began
 
 
 def write(plan: Plan, run: Path) -> None:
-    """Write down what a run of this plan learns."""
+    """Record the training images of this plan."""
     before: set[str] = set()
     chosen = set(_digests(plan.part("val")).values())
     digests: list[str] = []
@@ -40,12 +40,12 @@ def write(plan: Plan, run: Path) -> None:
 
 
 def told(run: Path) -> set[str]:
-    """Test images of a run that the weights it began with, or its teacher's, had been chosen by."""
+    """Test images of a run that were used to choose its initial weights, or its teacher's."""
     return set(_kept(run).get("told", ()))
 
 
 def checked(plan: Plan) -> Plan:
-    """The plan with what is to be said of the weights that it begins with; as it is where there are none.
+    """The plan with messages about its initial weights; unchanged if there are none.
 
     Raises:
         UsageError: If they have learnt images that are held out here.
@@ -56,7 +56,7 @@ def checked(plan: Plan) -> Plan:
 
 
 def unseen(plan: Plan, source: Path, option: str) -> list[str]:
-    """What is to be said of images that are held out here and that weights have learnt or were chosen by.
+    """Messages about held-out images that the weights were trained on or chosen by.
 
     Args:
         plan: The run that will be tested on them.
@@ -112,21 +112,20 @@ def _digests(dataset: Dataset) -> dict[str, str]:
 
 
 def _kept(run: Path) -> dict[str, list[str]]:
-    """What the file of a run says; empty where there is none."""
+    """Content of a run's record; empty if there is none."""
     file = run / FILE
     record: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return record
 
 
 def _learnt(run: Path) -> set[str]:
-    """Digests of what a run, and what it began with, was trained on; empty where that is not on record."""
+    """Digests of the training images of a run and of its initial weights; empty if not recorded."""
     record = _kept(run)
     return {digest for part in ("train", "before") for digest in record.get(part, ())}
 
 
 def _chosen(part: Dataset, run: Path) -> list[str]:
-    """Items that a run, or what it began with, chose weights by: by their bytes, or, of a run of before these
-    were written down, by their names."""
+    """Items by which a run, or its initial weights, chose weights: by digest, or by name for older runs."""
     record = _kept(run)
     if "chosen" not in record:
         names = _names(run, "val")

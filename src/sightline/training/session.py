@@ -1,4 +1,4 @@
-"""Carry out a plan: train, compare with baselines, open the test set once, write the report."""
+"""Training session: train, compare with baselines, open the test set once, write the report."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from sightline.training.runner import card_of, fit, frozen_for, predict_part, ru
 
 
 def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
-    """Make the run folder and do everything that the plan says."""
+    """Create the run folder and execute all steps of the plan."""
     devices = Devices.start(plan.asked.device, plan.recipe.precision)
     plan = sized(plan, devices)
     first_step.tried(plan, devices.world)
@@ -49,7 +49,7 @@ def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
 
 
 def resume(run: Run, again: Resumed) -> Run:
-    """Go on with a run: same data, wherever they lie now, same split, same recipe."""
+    """Resume a run: same data, wherever they are now, same split, same recipe."""
     path, data = run.path, again.data
     if run.record.command == "tune":
         search = path if run.record.trials is not None else path.parent
@@ -89,7 +89,7 @@ def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
 
 
 def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
-    """The trained and calibrated model, written to model/, and the seconds it took."""
+    """The trained and calibrated model, written to model/, and the seconds of training."""
     model, elapsed = fit(plan, run, devices, resume=resume)
     part = plan.part("val")
     val = predict_part(model, plan, part, devices)
@@ -106,7 +106,7 @@ def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model
 
 
 def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float) -> Results:
-    """Open the test set: network and baselines on the same images."""
+    """Use the test set: network and baselines on the same images."""
     test = plan.part("test")
     looks = test_ledger.record_test_access(run, test, "train") if devices.first else 0
     prediction = predict_part(model, plan, test, devices)
@@ -152,7 +152,7 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
 def _beside(
     plan: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
 ) -> dict[str, dict[str, Metric]]:
-    """Score the baselines into `results` and keep what they said; the metrics with their statistics."""
+    """Score the baselines into `results` and store their predictions; returns metrics with statistics."""
     train, test = plan.part("train"), plan.part("test")
     beside = {}
     predictions = baselines.predict_baselines(plan.task, train, test, plan.settings, frozen, failed)
@@ -166,7 +166,7 @@ def _beside(
 
 
 def _test_origin(plan: Plan) -> list[str]:
-    """What is to be said of a test part that was cut from train while a val part lies beside."""
+    """Message about a test part that was cut from train although a val part exists."""
     if plan.given != {"train", "val"}:
         return []
     test, val = (len(plan.dataset.where(s)) for s in ("test", "val"))
@@ -178,7 +178,7 @@ def _test_origin(plan: Plan) -> list[str]:
 
 @contextmanager
 def _state(run: Run, devices: Devices) -> Iterator[None]:
-    """Lock the run; write down how it ended."""
+    """Lock the run; record how it ended."""
     if devices.first:
         run.lock()
         run.update(status="running")
@@ -194,7 +194,7 @@ def _state(run: Run, devices: Devices) -> Iterator[None]:
 
 
 def _note_end(run: Run, error: BaseException) -> None:
-    """What is left is made usable: the best weights so far become the model."""
+    """After an interruption, make the best weights so far the model."""
     interrupted = isinstance(error, Interrupted | KeyboardInterrupt)
     try:
         best = run.checkpoint("best")

@@ -1,4 +1,4 @@
-"""The split of a plan: drawn, or that of another run."""
+"""Splits of a plan: drawn anew, or taken from another run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightline.errors import DataError
 def divide(
     dataset: Dataset, scan: Scan, splits: Path | None, seed: int, strata: np.ndarray | None
 ) -> tuple[np.ndarray, list[str]]:
-    """(N,) "train", "val" or "test" of each item, and what is to be said of it.
+    """(N,) "train", "val" or "test" of each item, and messages about the split.
 
     Args:
         dataset: What to divide.

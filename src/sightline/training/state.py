@@ -1,4 +1,4 @@
-"""What a training run is doing: the loop's whole state, written and read."""
+"""State of a training: everything that the loop needs in order to resume, written and read."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from sightline.training.recipe import Recipe
 
 
 class Stateful(Protocol):
-    """What a checkpoint keeps of things beside the network, so that a run goes on exactly."""
+    """Interface of objects with state in a checkpoint."""
 
     def state(self) -> dict[str, Any]:
-        """What must be kept; JSON-able."""
+        """State to store; JSON-able."""
         ...
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -34,7 +34,7 @@ class Stateful(Protocol):
 
 @dataclass
 class Training:
-    """What a training run is doing.
+    """State of a training.
 
     Attributes:
         epoch: Number of the epoch under way, from 1.
@@ -77,16 +77,16 @@ class Training:
 
     @property
     def evaluated(self) -> Model:
-        """The weights that are validated and kept: the running mean, where there is one."""
+        """The weights that are validated and kept: the moving average, if there is one."""
         return self.model if self.ema is None else self.ema.module  # type: ignore[return-value]
 
     @property
     def reserved(self) -> float:
-        """Seconds of a budget that are kept for the end: one validation, with a fitted head two."""
+        """Seconds of a time budget reserved for the end: one validation, with a fitted head two."""
         return self.validation_seconds * (2 if self.recipe.probe else 1)
 
     def save(self) -> None:
-        """Write checkpoint "last": all that is needed to go on exactly."""
+        """Write checkpoint "last": everything for an exact resume."""
         tensors: dict[str, dict[str, Tensor]] = {"model": self.model.state_dict(), "optimizer": {}}
         if self.ema is not None:
             tensors["ema"] = self.ema.state_dict()
@@ -107,7 +107,7 @@ class Training:
         self.run.save_checkpoint("last", self.step, tensors, state, keep=2)
 
     def restore(self) -> bool:
-        """Take up the newest whole checkpoint "last"; False if there is none."""
+        """Load the newest complete checkpoint "last"; False if there is none."""
         checkpoint = self.run.checkpoint("last")
         if checkpoint is None:
             return False

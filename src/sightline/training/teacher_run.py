@@ -1,4 +1,4 @@
-"""The run that a model learns from: does it fit, what has it seen, and its weights."""
+"""The teacher of a distillation: compatibility, leakage, and its weights."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SHARE = 0.5
 
 
 def checked(plan: Plan) -> Plan:
-    """The plan with what is to be said of its teacher; as it is where there is none.
+    """The plan with messages about its teacher; unchanged without one.
 
     Raises:
         UsageError: If the teacher was made for something else, or has learnt images that are held out here.
@@ -56,7 +56,7 @@ def named(card: Mapping[str, Any]) -> str:
 
 
 def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
-    """Refuse a run that answers another question.
+    """Refuse a teacher of another task or other classes.
 
     Raises:
         UsageError: If its task, classes, outputs or channels are others.
@@ -80,7 +80,7 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
 
 
 def record(plan: Plan) -> dict[str, Any] | None:
-    """What run.json says of the teacher: where it is, and the SHA-256 of its weights; None without one."""
+    """Record of the teacher: its location, and the SHA-256 of its weights; None without one."""
     if plan.asked.teacher is None:
         return None
     folder, card = read_card(plan.asked.teacher)
@@ -89,7 +89,7 @@ def record(plan: Plan) -> dict[str, Any] | None:
 
 
 def unchanged(plan: Plan, run: Run) -> None:
-    """Refuse to go on with another teacher than training began with.
+    """Refuse to continue with another teacher.
 
     Raises:
         DataError: If its weights are others now.
@@ -103,7 +103,7 @@ def unchanged(plan: Plan, run: Run) -> None:
 
 
 def opened(plan: Plan, devices: Devices) -> Teacher | None:
-    """The teacher of a plan on the device; None where there is none."""
+    """The teacher of a plan on the device; None without one."""
     if plan.asked.teacher is None:
         return None
     path = plan.asked.teacher
@@ -112,7 +112,7 @@ def opened(plan: Plan, devices: Devices) -> Teacher | None:
 
 
 def tried(plan: Plan) -> None:
-    """Try on two empty pictures that a student of this plan can be compared with its teacher.
+    """Check with two empty images that student and teacher can be compared.
 
     Raises:
         UsageError: If it cannot.

@@ -1,4 +1,4 @@
-"""What a way of training is: a file in `trainers/` with CARD and train, and the job that it is given."""
+"""Interface of trainers: a file in `trainers/` has CARD and `train(job)`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sightline.training.state import Training
 
 
 class Batches(Protocol):
-    """Where training batches come from; see `data/loading/loader.py`."""
+    """Interface of a training loader; see `data/loading/loader.py`."""
 
     def __len__(self) -> int: ...
     def epoch(self, epoch: int, start: int = 0, progress: float = 0.0) -> Iterator[Batch]:
@@ -32,7 +32,7 @@ Validate = Callable[[Model], dict[str, float]]
 
 @dataclass(frozen=True)
 class TrainerCard:
-    """A way of training.
+    """Metadata of a way of training.
 
     Attributes:
         name: What a model's card says.
@@ -53,7 +53,7 @@ class TrainerCard:
 
 @dataclass(frozen=True)
 class Job:
-    """One training, as `train(job) -> Training` of a trainer is given it.
+    """Arguments of one training, for `train(job) -> Training` of a trainer.
 
     Attributes:
         model: On the device. When training returns, the best weights are in it, and in checkpoint "best".
@@ -86,14 +86,14 @@ class Job:
     doubt: float = 0.0
 
     def state(self) -> Training:
-        """The state of this training before it begins."""
+        """Initial state of this training."""
         return Training(
             self.model, self.recipe, self.run, self.devices, self.seed, self.callbacks, self.teacher
         )
 
     @contextmanager
     def called_back(self, training: Training) -> Iterator[None]:
-        """Callbacks hear of the beginning and, whatever happens, of the end."""
+        """Call the callbacks at the start and, whatever happens, at the end."""
         try:
             for callback in self.callbacks:
                 callback.start(training)

@@ -1,4 +1,4 @@
-"""Search for better settings on the validation part. The test part stays closed."""
+"""Hyperparameter search on the validation part; the test part is not used."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Searched(Table):
 
 
 def start(called: TuneArguments) -> Searched:
-    """Search anew; see `sightline.tune`.
+    """Start a search; see `sightline.tune`.
 
     Raises:
         UsageError: If the folder is there, or this is one of several processes.
@@ -76,7 +76,7 @@ def start(called: TuneArguments) -> Searched:
 
 
 def resume(again: Resumed) -> Searched:
-    """Go on with a search; see `sightline.tune`.
+    """Resume a search; see `sightline.tune`.
 
     Raises:
         UsageError: If there is nothing to resume.
@@ -118,14 +118,14 @@ def _one_process() -> None:
 
 
 def _digest(arguments: TrainArguments) -> str | None:
-    """SHA-256 of the weights that every trial begins with, where there are any."""
+    """SHA-256 of the initial weights of every trial, if there are any."""
     if arguments.weights is None:
         return None
     return hashlib.sha256(weight_files.find(Path(arguments.weights)).read_bytes()).hexdigest()
 
 
 def _searched(search: Search) -> Searched:
-    """Run what is left of the search, and rank its trials."""
+    """Run the remaining trials, and rank all of them."""
     interrupted = not run_trials(search)
     rows = [row for row in search.rows if "failed" not in row]
     if not rows:

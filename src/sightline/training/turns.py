@@ -1,4 +1,4 @@
-"""A step of training: each turn has a loss, a backward pass and an optimizer, and freezes the other turns.
+"""Training step in turns: each turn has a loss, a backward pass and an optimizer, and freezes the others.
 
 A network with one loss has one turn. In a generative adversarial network the discriminator and the generator
 take turns: the generator's gradients go through the discriminator and leave none in it.
@@ -28,7 +28,7 @@ from sightline.training.state import Training
 
 
 class _Loss(nn.Module):
-    """The loss as a module's forward, which is what several processes can average gradients of."""
+    """Module whose forward returns the loss, so that DDP can average gradients."""
 
     def __init__(self, model: Model, teacher: Teacher | None) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class _Loss(nn.Module):
 
 @dataclass
 class Turn:
-    """Groups that share a loss, a backward pass and a step.
+    """Parameter groups that share a loss, a backward pass and an optimizer step.
 
     Attributes:
         name: What `Model.loss` is told.
@@ -60,7 +60,7 @@ class Turn:
 
 
 def turns_of(groups: Mapping[str, OptimizerGroup]) -> dict[str, list[OptimizerGroup]]:
-    """Groups by turn, in the order in which the turns are taken."""
+    """Parameter groups by turn, in the order of the turns."""
     turns: dict[str, list[OptimizerGroup]] = {}
     for group in groups.values():
         turns.setdefault(group.turn, []).append(group)
@@ -95,7 +95,7 @@ class Steps:
         ]
 
     def begin_epoch(self, training: Training) -> None:
-        """Wrap the losses: several processes average the gradients of the parameters whose turn it is."""
+        """Wrap the losses for DDP: processes average the gradients of the parameters of each turn."""
         for turn in self.turns:
             with frozen(turn.others):
                 module = training.devices.wrap(_Loss(training.model, training.teacher))
@@ -155,8 +155,9 @@ def _take(turn: Turn, training: Training, batch: Batch, rng: torch.Generator, bo
 
 
 def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, images: int) -> None:
-    """Gradients added up over several batches, as if these had been one: the last window of an epoch may hold
-    fewer batches, and its last batch fewer images."""
+    """Rescale accumulated gradients to the mean over the window: the last window of an epoch may have
+    fewer batches, and its last batch fewer images.
+    """
     if training.recipe.accumulate == 1 or images == _planned(training.recipe):
         return
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
@@ -165,7 +166,7 @@ def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, imag
 
 
 def _planned(recipe: Recipe) -> int:
-    """Images of a whole window of batches whose gradients are added up."""
+    """Number of images in a full accumulation window."""
     return (recipe.batch_size or 32) * (recipe.accumulate or 1)
 
 
@@ -175,6 +176,6 @@ def _number(value: Tensor, devices: Devices) -> Any:
 
 
 def _mixed(seed: int, number: int, rank: int) -> int:
-    """A seed of its own for every (seed, number, rank); multipliers of SplitMix64."""
+    """Seed for (seed, number, rank), mixed with the multipliers of SplitMix64."""
     mixed = seed * 0x9E3779B97F4A7C15 + number * 0xBF58476D1CE4E5B9 + rank * 0x94D049BB133111EB
     return (mixed ^ (mixed >> 31)) % 2**63

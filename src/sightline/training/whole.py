@@ -1,4 +1,4 @@
-"""Keeping a model that is made in one piece, without steps: one epoch for the log."""
+"""Training without steps: one epoch for the log, and the model as checkpoint "best"."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""Targets: one type for truth and for prediction (a prediction has scores). Arrays first.
+"""Targets: one type for ground truth and predictions (a prediction has scores).
 
-A target object holds one image or many: the first axis is the image, indexing filters. Each kind is a file
-here and one of the same name in `runtime/targets/`; both are found by listing the folder.
+A target object holds one image or many: the first axis is the image, and indexing selects images.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Maps of pixels that are moved, by numpy alone: what the light runtime needs of them too."""
+"""Affine warp of pixel maps with numpy alone, for the light runtime too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EDGE = 1e-6
 
 
 def sampled(pixels: Map, place: NDArray[Any], window: Sequence[int], outside: int) -> Map:
-    """A map after it was moved, each new pixel with the value of the old one that its centre lies in.
+    """Warp a map (H, W) by nearest neighbor: each new pixel gets the value of the old pixel at its center.
 
     Args:
         pixels: (H, W) uint8.
@@ -45,7 +45,7 @@ def sampled(pixels: Map, place: NDArray[Any], window: Sequence[int], outside: in
 def moved(
     part: tuple[int, int, Map], place: NDArray[np.float64], size: Sequence[int]
 ) -> tuple[int, int, Map]:
-    """The part of a picture that an object lies in, after the picture was moved and cut.
+    """Warp and clip the part of an image that an object lies in.
 
     Args:
         part: x and y of its top left pixel, and (h, w) uint8, 1 where the object is.

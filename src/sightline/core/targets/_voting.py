@@ -1,4 +1,4 @@
-"""Class maps of overlapping tiles as one map of the whole picture. No torch, for the light runtime."""
+"""Merge class maps of overlapping tiles to one map of the whole image. No torch, for the light runtime."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ._windows import Window
 
 
 def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, width: int) -> Iterator[Map]:
-    """One map from those of T tiles: each pixel has the class for which its tiles vote.
+    """Merge class maps of T tiles: each pixel gets the class with the highest weighted vote.
 
     A tile's vote weighs as much as the pixel's distance to the tile's border, since a network sees least
     around the pixels there; so there are no seams. Memory: two rows of tiles, whatever the height.
@@ -21,8 +21,8 @@ def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, 
     Args:
         read: Gives the map of a tile by its number, as large as the tile.
         windows: The T tiles.
-        height: Of the picture.
-        width: Of the picture.
+        height: Of the image.
+        width: Of the image.
 
     Yields:
         The rows of it from the top, (h, width) uint8, so many at a time as are voted on by the same tiles.
@@ -44,17 +44,17 @@ def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, 
 
 
 def _steps(edges: Iterable[int]) -> list[tuple[int, int]]:
-    """Neighbouring pairs of the different edges, in order."""
+    """Adjacent pairs of the distinct edges, in order."""
     return list(itertools.pairwise(sorted(set(edges))))
 
 
 def _cut(class_map: Map, box: Sequence[int], window: Sequence[int]) -> Map:
-    """The part of a tile's map that lies in a window of the picture."""
+    """The part of a tile's map that lies in a region of the image."""
     return class_map[window[1] - box[1] : window[3] - box[1], window[0] - box[0] : window[2] - box[0]]
 
 
 def _weight(box: Sequence[int], window: Sequence[int]) -> NDArray[np.float32]:
-    """(h, w): how far the pixels of a window lie inside a tile, left-right times up-down."""
+    """(h, w) weight of pixels: distance to the border of the tile, horizontal times vertical."""
     x, y = (np.arange(window[k], window[k + 2]) + 0.5 for k in (0, 1))
     across, down = np.minimum(x - box[0], box[2] - x), np.minimum(y - box[1], box[3] - y)
     weight: NDArray[np.float32] = (down[:, None] * across).astype(np.float32)
@@ -62,7 +62,7 @@ def _weight(box: Sequence[int], window: Sequence[int]) -> NDArray[np.float32]:
 
 
 def _elected(votes: list[Map], weights: list[NDArray[np.float32]]) -> Map:
-    """The class with most weight at each pixel; of equals that of the first tile."""
+    """Class with the highest weight at each pixel; of equal ones that of the first tile."""
     best = votes[0]
     if all((other == best).all() for other in votes[1:]):
         return best

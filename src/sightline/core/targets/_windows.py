@@ -1,4 +1,4 @@
-"""Objects that overlapping tiles of an image show twice. No torch, for the light runtime."""
+"""Merging of duplicate detections of overlapping tiles. No torch, for the light runtime."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def distinct(
     tile: NDArray[np.int64],
     windows: Sequence[Window],
 ) -> NDArray[np.int64]:
-    """Which objects of all tiles stay, best first: one that two tiles show is told by the better one.
+    """Merge detections of overlapping tiles: rows that stay, best first; of duplicates the better one stays.
 
     Two boxes of one class from different tiles are one object where more than SAME of the smaller one lies
     in the other.
 
     Args:
-        boxes: (M, 4) x1, y1, x2, y2 in pixels of the whole picture, each within its tile.
+        boxes: (M, 4) x1, y1, x2, y2 in pixels of the whole image, each within its tile.
         labels: (M,) class of each.
         scores: (M,) of each.
         tile: (M,) which of the windows it was seen in.
@@ -50,7 +50,7 @@ def distinct(
 
 
 def _neighbours(windows: Sequence[Window]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
-    """Pairs of windows that overlap, and x1, y1, x2, y2 of what they share."""
+    """Pairs of overlapping tiles, and the x1, y1, x2, y2 that they share."""
     corners = np.array(windows, dtype=np.int64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     for a, corner in enumerate(corners):
@@ -61,14 +61,14 @@ def _neighbours(windows: Sequence[Window]) -> Iterator[tuple[int, int, NDArray[n
 
 
 def _touch(boxes: NDArray[np.float32], region: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Which boxes reach into a region."""
+    """(M,) bool: which boxes (M, 4) intersect a region."""
     inside = (boxes[:, :2] < region[2:]) & (boxes[:, 2:] > region[:2])
     touching: NDArray[np.bool_] = np.logical_and.reduce(inside, axis=1)
     return touching
 
 
 def _same(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """(A, B): whether more than SAME of the smaller of two boxes lies in the other."""
+    """(A, B) bool: whether more than SAME of the smaller of two boxes lies in the other."""
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.maximum(high - low, np.float32(0)).prod(2)
     first, second = (np.maximum((v[:, 2:] - v[:, :2]).prod(1), np.float32(1e-9)) for v in (a, b))

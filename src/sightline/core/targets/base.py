@@ -1,4 +1,4 @@
-"""What every kind of target can do: the annotations of N images, or the predictions for them."""
+"""Base class of targets: the annotations of N images, or the predictions for them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Index = int | slice | Sequence[int] | Tensor | NDArray[Any]
 
 
 class Synthetic(NamedTuple):
-    """A tiny generated data set with targets of one kind.
+    """A tiny synthetic data set with targets of one kind.
 
     Attributes:
         images: (N, H, W, C) uint8.
@@ -35,7 +35,7 @@ class Synthetic(NamedTuple):
 
 
 class Targets(ABC):
-    """Targets of N images: what is annotated, or what is predicted (then with scores, where there are any).
+    """Targets of N images: annotations, or predictions (with scores, if there are any).
 
     A kind of target is this class in `core/targets/KIND.py` (its module says `TARGET`), and the arrays of one
     image, without torch, in `runtime/targets/KIND.py`. `tests/contracts/test_targets.py` holds both to this.
@@ -55,7 +55,7 @@ class Targets(ABC):
     @property
     @abstractmethod
     def says(self) -> str:
-        """What they tell of each image, for people."""
+        """Description of each image's target, for people."""
 
     @property
     def exclusive(self) -> bool:
@@ -80,7 +80,7 @@ class Targets(ABC):
 
     @abstractmethod
     def to_json(self) -> list[Any]:
-        """One JSON-able entry an image."""
+        """One JSON-able entry for each image."""
 
     @classmethod
     @abstractmethod
@@ -89,38 +89,41 @@ class Targets(ABC):
 
     @abstractmethod
     def arrays(self, i: int) -> dict[str, Any]:
-        """Image i without torch: what the class of this kind in `runtime/targets/` is built from, by name."""
+        """Image i without torch: the arguments of the class of this kind in `runtime/targets/`, by name."""
 
     @abstractmethod
     def differs(self, other: Self) -> Tensor:
-        """(N,) bool: which images the other says something else of; scores do not count. An exported file is
-        held against its network by it."""
+        """(N,) bool: images for which the other object says something else, apart from scores. The export
+        validation uses it to compare a file with its network.
+        """
 
     @classmethod
     @abstractmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """n images of `size` pixels a side with such targets, by which everything here can be tried."""
+        """n images of `size` pixels a side with such targets, for tests of all methods."""
 
     def packed(self) -> Self:
-        """The same in as little memory as can be, to be kept."""
+        """A compressed copy, for storage in memory."""
         return self
 
     def digests(self) -> list[Any]:
-        """One JSON-able entry an image, the same for the same targets on every machine."""
+        """One JSON-able entry for each image, the same for equal targets on every machine."""
         return self.to_json()
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
-        """The same after the images were moved by (N, 2, 3) affine matrices, in pixels, and cut to (N, 2)
-        heights and widths; parts of which no more than the share `least` is left are dropped."""
+        """Warp: the same targets after their images were transformed by (N, 2, 3) affine matrices, in
+        pixels, and clipped to (N, 2) heights and widths; parts with a remaining share of at most `least`
+        are dropped.
+        """
         del places, sizes, least
         return self
 
     def turned(self, places: Tensor, sizes: Tensor) -> Self:
-        """The same after whole images were turned by quarters or mirrored: nothing is cut."""
+        """The same targets after whole images were rotated by 90 degrees or mirrored: nothing is clipped."""
         return self.moved(places, sizes)
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
-        """Predictions for T tiles as predictions for the N images that they are cut from.
+        """Merge predictions for T tiles to predictions for N images.
 
         Args:
             owner: (T,) int64 image of each tile, rising.
@@ -134,7 +137,7 @@ class Targets(ABC):
         raise UsageError(f"--tile is for targets that lie in the image, and these are {self.says}.")
 
     def mix(self, other: Tensor, share: Tensor, classes: int) -> Self:
-        """Targets of blended images, as mixup makes them.
+        """Targets of blended images, for mixup.
 
         Args:
             other: (N,) number of the image that is blended in.
@@ -148,34 +151,36 @@ class Targets(ABC):
         raise UsageError(f"mixup and cutmix blend labels and numbers, and these targets are {self.says}.")
 
     def present(self, classes: int) -> Tensor:
-        """(N, K) bool: which classes are in each image; those outside [0, K) are in none."""
+        """(N, K) bool: which classes are in each image; classes outside [0, K) are in none."""
         return torch.zeros(len(self), classes, dtype=torch.bool)
 
     def renumbered(self, to: Tensor, classes: int) -> Self:
-        """The same with class i called to[i], of `classes` in all."""
+        """Map class i to to[i], of `classes` in all."""
         del to, classes
         return self
 
     def scorable(self) -> Tensor:
-        """(N,) bool: which images hold anything that can be scored."""
+        """(N,) bool: images with anything that can be scored."""
         return torch.ones(len(self), dtype=torch.bool)
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: some of `multi`, `counts`, `range` and `statistics`."""
+        """Statistics for `DataInfo`: some of `multi`, `counts`, `range` and `statistics`."""
         del classes
         return {}
 
     def class_totals(self, classes: int) -> dict[str, NDArray[np.int64]]:
-        """(K,) how much there is of each class beside the images that have it, by what is counted."""
+        """(K,) amount of each class (objects, pixels), beside the number of images; by the name of the
+        unit.
+        """
         del classes
         return {}
 
     def stratify_labels(self) -> NDArray[np.int64] | None:
-        """(N,) what a random split keeps in proportion, or None."""
+        """(N,) labels for a stratified split, or None."""
         return None
 
     def as_prediction(self, classes: int) -> Self:
-        """The same as a prediction that is certain."""
+        """The targets as a prediction with full confidence."""
         del classes
         return self
 
@@ -185,7 +190,7 @@ class Targets(ABC):
 
 
 def rarest_class(present: Tensor) -> NDArray[np.int64]:
-    """(N,) the rarest class in each image; -1 where there is none.
+    """(N,) rarest class in each image; -1 if there is none.
 
     Args:
         present: (N, K) bool.

@@ -1,4 +1,4 @@
-"""Maps of pixels, kept compressed: the masks of objects, and what class maps are stored as."""
+"""Compressed pixel maps: the masks of objects, and the storage of class maps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BAND = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """One map of small whole numbers, compressed without loss (zlib): a hundredth of its pixels, mostly.
+    """One map of small integers, compressed without loss (zlib), typically to a hundredth.
 
     Attributes:
         shape: (height, width).
@@ -38,19 +38,19 @@ class Packed:
 
     @classmethod
     def of(cls, pixels: Map) -> Packed:
-        """The map (H, W) uint8, compressed."""
+        """Compress a map (H, W) uint8."""
         height, width = pixels.shape
         return cls((height, width), zlib.compress(np.ascontiguousarray(pixels).data, 1))
 
     @classmethod
     def of_mask(cls, pixels: Map) -> Packed:
-        """The mask (H, W), 1 where what is given is not 0, compressed."""
+        """Compress a mask (H, W): 1 where the argument is not 0."""
         height, width = pixels.shape
         return cls((height, width), zlib.compress(np.packbits(pixels != 0, axis=1).data, 1), bits=True)
 
     @classmethod
     def of_rows(cls, shape: tuple[int, int], rows: Iterable[Map]) -> Packed:
-        """A map of this shape from its rows, some at a time, so that it is never there as a whole."""
+        """Compress a map from chunks of its rows, so that it is never in memory as a whole."""
         press = zlib.compressobj(1)
         data = b"".join([*(press.compress(np.ascontiguousarray(r).data) for r in rows), press.flush()])
         return cls(shape, data)
@@ -66,20 +66,20 @@ class Packed:
             data = press.unconsumed_tail
 
     def read(self) -> Map:
-        """(H, W) uint8, not to be written to."""
+        """Decompress: (H, W) uint8, read-only."""
         values, (height, width) = np.frombuffer(zlib.decompress(self.data), dtype=np.uint8), self.shape
         if not self.bits:
             return values.reshape(self.shape)
         return np.unpackbits(values.reshape(height, -(-width // 8)), axis=1, count=width)
 
     def digest(self) -> str:
-        """Digest of the pixels, whatever they were compressed by."""
+        """Digest of the pixels, independent of the compression."""
         return hashlib.blake2b(self.read().data, digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
 class Bitmaps:
-    """Masks of M objects, each kept as the part of its picture that it lies in.
+    """Masks of M objects, each stored as the part of its image that it lies in.
 
     Attributes:
         corners: (M, 2) int64 x and y of the top left pixel of each part.
@@ -104,7 +104,7 @@ class Bitmaps:
 
     @classmethod
     def of(cls, masks: Iterable[Any]) -> Bitmaps:
-        """Masks (H, W) of any type, what is not 0 being the object, as cut out."""
+        """From masks (H, W) of any type: nonzero pixels are the object; each is cropped."""
         corners, crops = [], []
         for mask in masks:
             nonzero = np.asarray(mask) != 0
@@ -120,12 +120,12 @@ class Bitmaps:
         return Bitmaps(torch.cat([p.corners for p in parts]), tuple(c for p in parts for c in p.crops))
 
     def to(self, device: torch.device | str) -> Bitmaps:
-        """The same: compressed masks stay in main memory; `dense` makes tensors of them."""
+        """No change: compressed masks stay in main memory; `dense` makes tensors of them."""
         del device
         return self
 
     def dense(self, height: int, width: int) -> Tensor:
-        """(M, height, width) bool; what lies beyond is cut off."""
+        """(M, height, width) bool; parts outside are cut off."""
         out = torch.zeros(len(self), height, width, dtype=torch.bool)
         for mask, (x, y, crop) in zip(out.numpy(), self, strict=True):
             h, w = max(0, min(crop.shape[0], height - y)), max(0, min(crop.shape[1], width - x))
@@ -142,7 +142,7 @@ class Bitmaps:
         return torch.cat([self.corners, self.corners + shapes], 1).float()
 
     def moved(self, places: Tensor, sizes: Tensor) -> Bitmaps:
-        """The same objects moved by (M, 2, 3) affine matrices and cut to (M, 2) heights and widths."""
+        """Warp the objects by (M, 2, 3) affine matrices and clip them to (M, 2) heights and widths."""
         corners, crops = [], []
         matrices = places.double().cpu().numpy()
         for part, place, size in zip(self, matrices, sizes.tolist(), strict=True):

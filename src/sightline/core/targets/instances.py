@@ -1,4 +1,4 @@
-"""Objects in images, each with a box and a class: the truth or prediction of detection and its kin."""
+"""Instances: objects with a box and a class, the target of detection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _FLAGS = ("crowd", "difficult")
 
 @dataclass(frozen=True, eq=False)
 class Instances(Targets):
-    """Objects in N images, those of one image after those of the other: M in all.
+    """M objects in N images, sorted by image.
 
     Attributes:
         counts: (N,) int64 objects in each image.
@@ -69,7 +69,7 @@ class Instances(Targets):
 
     @property
     def image(self) -> Tensor:
-        """(M,) int64 number of the image that each object lies in."""
+        """(M,) int64 index of the image of each object."""
         return torch.arange(len(self), device=self.counts.device).repeat_interleave(self.counts)
 
     def __len__(self) -> int:
@@ -87,18 +87,18 @@ class Instances(Targets):
         return type(self)(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
 
     def only(self, keep: Tensor) -> Self:
-        """The objects that an (M,) mask keeps, in as many images."""
+        """The objects where an (M,) mask is set; the number of images stays."""
         counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
         return type(self)(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
 
     def regrouped(self, image: Tensor, sizes: Tensor) -> Self:
-        """The same objects as those of the images that (M,) `image` names, of sizes (N, 2)."""
+        """Assign the objects to other images: (M,) `image`, of sizes (N, 2)."""
         order = image.argsort(stable=True)
         counts = torch.bincount(image, minlength=len(sizes))
         return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
 
     def ranked(self) -> Self:
-        """The same, in each image the objects with higher scores first."""
+        """Sort the objects of each image by falling score."""
         assert self.scores is not None
         order = self.scores.argsort(descending=True, stable=True)
         order = order[self.image[order].argsort(stable=True)]
@@ -131,7 +131,7 @@ class Instances(Targets):
         return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
-        """The same objects after their images were moved and cut.
+        """Warp and clip the objects with their images.
 
         Args:
             places: (N, 2, 3) affine matrices from old to new pixel coordinates.
@@ -156,7 +156,7 @@ class Instances(Targets):
         return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
     def turned(self, places: Tensor, sizes: Tensor) -> Self:
-        """The same, in turned images; boxes that reach beyond theirs do so still."""
+        """The same objects in rotated images; boxes outside of their images stay outside."""
         matrix = places[self.image]
         corners = self.boxes.double().view(-1, 2, 2) @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
         boxes = torch.cat([corners.amin(1), corners.amax(1)], 1).to(self.boxes)
@@ -164,7 +164,7 @@ class Instances(Targets):
         return replace(self, boxes=boxes, sizes=sizes, masks=masks)
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
-        """Objects of T tiles as those of N images; see `Targets.join_tiles`.
+        """Merge objects of T tiles to objects of N images; see `Targets.join_tiles`.
 
         Of boxes of one class from different tiles that are mostly one inside the other, the one with the
         higher score stays, so that an object on the border of a tile is not counted twice.
@@ -185,7 +185,7 @@ class Instances(Targets):
         return moved.only(keep).regrouped(image[keep], sizes).ranked()
 
     def present(self, classes: int) -> Tensor:
-        """(N, K) bool: which classes are in each image; those outside [0, K) are in none."""
+        """(N, K) bool: which classes are in each image; classes outside [0, K) are in none."""
         present = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
         valid = (self.labels >= 0) & (self.labels < classes)
         present[self.image[valid], self.labels[valid]] = True
@@ -209,7 +209,7 @@ class Instances(Targets):
         return rarest_class(self.present(int(self.labels.max()) + 1 if len(self.labels) else 1))
 
     def differs(self, other: Self) -> Tensor:
-        """(N,) bool: which images hold other numbers of objects of a class."""
+        """(N,) bool: images with another number of objects of a class."""
         classes = 1 + max([*self.labels.tolist(), *other.labels.tolist()], default=0)
         cells = (targets.image * classes + targets.labels for targets in (self, other))
         mine, others = (torch.bincount(cell, minlength=len(self) * classes) for cell in cells)
@@ -238,7 +238,7 @@ class Instances(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """Bright squares and bars on a dark ground, one an image."""
+        """Bright squares and bars on a dark background, one object per image."""
         rng, labels, h = np.random.default_rng(seed), np.arange(n) % 2, size // 3
         images, boxes = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8), []
         for image, label in zip(images, labels, strict=True):
@@ -251,12 +251,12 @@ class Instances(Targets):
         return Synthetic(images, targets, ("square", "bar"))
 
     def renumbered(self, to: Tensor, classes: int) -> Self:
-        """The same with class i called to[i], of `classes` in all."""
+        """Map class i to to[i], of `classes` in all."""
         del classes
         return replace(self, labels=to[self.labels])
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: objects of each class."""
+        """Statistics for `DataInfo`: objects of each class."""
         return {"counts": tuple(torch.bincount(self.labels, minlength=classes).tolist())}
 
     def to_json(self) -> list[Any]:

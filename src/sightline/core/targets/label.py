@@ -1,4 +1,4 @@
-"""Class labels of images: single-label or multi-label, truth or prediction."""
+"""Class labels of images, single-label or multi-label: the target of classification."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Label(Targets):
 
     @property
     def says(self) -> str:
-        """What they tell of each image, for people."""
+        """Description of each image's labels, for people."""
         return "several classes an image" if self.multi else "a class for each image"
 
     @property
@@ -88,7 +88,7 @@ class Label(Targets):
         return self.value[:, None] == torch.arange(classes, device=self.value.device)
 
     def renumbered(self, to: Tensor, classes: int) -> Label:
-        """The same with class i called to[i], of `classes` in all; soft targets are left out."""
+        """Map class i to to[i], of `classes` in all; soft targets are left out."""
         if not self.multi:
             return Label(to[self.value])
         value = torch.zeros(len(self), classes, dtype=torch.bool)
@@ -96,11 +96,11 @@ class Label(Targets):
         return Label(value)
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: images of each class."""
+        """Statistics for `DataInfo`: images of each class."""
         return {"multi": self.multi, "counts": tuple(self.present(classes).sum(0).tolist())}
 
     def stratify_labels(self) -> NDArray[np.int64]:
-        """(N,) the class; for several labels an image, its rarest one, or -1."""
+        """(N,) class; for several labels its rarest one, or -1."""
         return rarest_class(self.value) if self.multi else np.asarray(self.value.numpy())
 
     def differs(self, other: Label) -> Tensor:
@@ -122,7 +122,7 @@ class Label(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """Grey squares: the class is which half is bright."""
+        """Gray squares: the class is which half is bright."""
         rng, value = np.random.default_rng(seed), np.arange(n) % 2
         images = rng.integers(0, 60, (n, size, size, 1), dtype=np.uint8)
         for image, label in zip(images, value, strict=True):

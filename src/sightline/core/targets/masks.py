@@ -1,4 +1,4 @@
-"""A class for each pixel of an image: the truth or prediction of semantic segmentation."""
+"""Semantic masks: a class for each pixel, the target of semantic segmentation."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Masks(Targets):
 
     @classmethod
     def of(cls, maps: Iterable[Any]) -> Masks:
-        """Maps (H, W) of class indices, as targets; tensors and arrays of any whole-number type."""
+        """From maps (H, W) of class indices; tensors and arrays of any integer type."""
         tensors = tuple(torch.as_tensor(m).to(torch.uint8) for m in maps)
         return cls(torch.tensor([m.shape for m in tensors], dtype=torch.int64).reshape(-1, 2), tensors)
 
@@ -65,7 +65,7 @@ class Masks(Targets):
         return some
 
     def map(self, i: int) -> Map:
-        """Map i, (H, W) uint8, not to be written to."""
+        """Map i, (H, W) uint8, read-only."""
         class_map = self.maps[i]
         return class_map.read() if isinstance(class_map, Packed) else class_map.cpu().numpy()
 
@@ -90,7 +90,7 @@ class Masks(Targets):
         return Masks(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Masks:
-        """The same maps after their images were moved and cut; what comes in from outside is VOID.
+        """Warp and clip the maps with their images; pixels from outside are VOID.
 
         Args:
             places: (N, 2, 3) affine matrices from old to new pixel coordinates.
@@ -109,7 +109,7 @@ class Masks(Targets):
         return Masks(sizes.cpu().long(), tuple(maps))
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Masks:
-        """Maps of T tiles as those of N images, in which they vote where tiles overlap; see `_voting.py`."""
+        """Merge maps of T tiles to maps of N images; overlapping tiles vote; see `_voting.py`."""
         maps = []
         for i, (height, width) in enumerate(sizes.tolist()):
             of_it = (owner == i).nonzero().flatten()
@@ -127,7 +127,7 @@ class Masks(Targets):
 
     @cached_property
     def value_counts(self) -> NDArray[np.int64]:
-        """(N, 256) pixels of each value in each map; those of VOID last. Counted once."""
+        """(N, 256) pixel counts of each value in each map; those of VOID last. Cached."""
         counts = np.zeros((len(self), VOID + 1), dtype=np.int64)
 
         def count(i: int) -> None:
@@ -158,7 +158,7 @@ class Masks(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """A bright square and a red bar on a dark ground."""
+        """A bright square and a red bar on a dark background."""
         rng = np.random.default_rng(seed)
         images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
         maps = np.zeros((n, size, size), dtype=np.uint8)
@@ -171,14 +171,14 @@ class Masks(Targets):
         return Synthetic(images, cls.of(maps), ("ground", "square", "bar"))
 
     def renumbered(self, to: Tensor, classes: int) -> Masks:
-        """The same with class i called to[i], of `classes` in all; VOID stays."""
+        """Map class i to to[i], of `classes` in all; VOID stays."""
         del classes
         table = np.arange(VOID + 1, dtype=np.uint8)
         table[: len(to)] = to.numpy()
         return Masks(self.sizes, tuple(Packed.of(table[self.map(i)]) for i in range(len(self))))
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: pixels of each class."""
+        """Statistics for `DataInfo`: pixels of each class."""
         return {"counts": tuple(self.pixels(classes).sum(0).tolist())}
 
     def to_json(self) -> list[Any]:

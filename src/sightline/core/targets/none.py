@@ -1,4 +1,4 @@
-"""Images that nothing is known of: data without annotations."""
+"""Data without annotations: images without a target."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Unlabeled(Targets):
         return cls(sum(p.count for p in parts))
 
     def scorable(self) -> Tensor:
-        """(N,) bool: none."""
+        """(N,) bool: always False."""
         return torch.zeros(self.count, dtype=torch.bool)
 
     def differs(self, other: Unlabeled) -> Tensor:
-        """(N,) bool: none does."""
+        """(N,) bool: always False."""
         del other
         return torch.zeros(self.count, dtype=torch.bool)
 
@@ -58,7 +58,7 @@ class Unlabeled(Targets):
         return {}
 
     def to_json(self) -> list[Any]:
-        """An empty entry an image."""
+        """An empty entry for each image."""
         return [{} for _ in range(self.count)]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Numbers that belong to an image: the truth or prediction of regression."""
+"""Numbers of an image: the target of regression."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Number(Targets):
         return Number(torch.lerp(self.value[other], self.value, share[:, None].to(self.value)))
 
     def summary(self, classes: int) -> dict[str, Any]:
-        """What `DataInfo` says of them: mean and deviation of each number."""
+        """Statistics for `DataInfo`: mean and standard deviation of each number."""
         del classes
         wide = self.value.double()
         spread = wide.std(0, correction=0).clamp(min=1e-6)
@@ -65,7 +65,7 @@ class Number(Targets):
         return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
 
     def differs(self, other: Number) -> Tensor:
-        """(N,) bool: of which images a number is off by more than a thousandth."""
+        """(N,) bool: images for which a number differs by more than a thousandth."""
         return ~torch.isclose(self.value.double(), other.value.double(), rtol=1e-3).all(1)
 
     def arrays(self, i: int) -> dict[str, Any]:
@@ -74,7 +74,7 @@ class Number(Targets):
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """Grey squares: the number is their brightness."""
+        """Gray squares: the number is their brightness."""
         value = np.linspace(0, 200, n)
         noise = np.random.default_rng(seed).integers(0, 20, (n, size, size, 1))
         images = (value[:, None, None, None] + noise).astype(np.uint8)

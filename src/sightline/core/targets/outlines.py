@@ -1,4 +1,4 @@
-"""Objects in images with the pixels of each: the truth or prediction of instance segmentation."""
+"""Instances with masks: the target of instance segmentation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightline.core.targets.instances import Instances
 
 @dataclass(frozen=True, eq=False)
 class Outlines(Instances):
-    """Instances of which each has a mask; see there."""
+    """Instances with a mask for each object; see `Instances`."""
 
     kind = "outlines"
     needs = "a mask for each object"
@@ -37,12 +37,12 @@ class Outlines(Instances):
     def of(
         cls, sizes: Tensor, counts: Tensor, masks: Bitmaps, labels: Tensor, scores: Tensor | None = None
     ) -> Outlines:
-        """Objects by their masks; the boxes are those around them."""
+        """Objects from their masks; the boxes are the bounding boxes."""
         return cls(counts, sizes, masks.boxes(), labels, scores, masks.areas(), masks=masks)
 
     @classmethod
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
-        """A bright square and a bright disc on a dark ground."""
+        """A bright square and a bright disc on a dark background."""
         rng, length = np.random.default_rng(seed), size // 3
         images = rng.integers(0, 60, (n, size, size, 3), dtype=np.uint8)
         rows, columns = np.mgrid[0:size, 0:size]
@@ -67,7 +67,7 @@ class Outlines(Instances):
         return Instances(self.counts, self.sizes, **per_object)
 
     def digests(self) -> list[Any]:
-        """One entry an image: what `Instances.to_json` says, and digests of the masks."""
+        """One entry for each image: the JSON of `Instances`, and digests of the masks."""
         digests = iter([corner, crop.digest()] for corner, crop in
                     zip(self.bitmaps.corners.tolist(), self.bitmaps.crops, strict=True))  # fmt: skip
         return [[row, [next(digests) for _ in row["labels"]]] for row in self.boxed().to_json()]

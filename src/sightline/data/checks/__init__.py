@@ -1,4 +1,4 @@
-"""Data checks: one file per kind of trouble, with CARD and run."""
+"""Data checks: one file for each kind of problem, with CARD and `run`."""
 
 from sightline.core.folder import Folder
 

@@ -1,4 +1,4 @@
-"""What all checks say in the same way."""
+"""Helpers of all checks: findings in one format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CELLS = 1 << 28  # items times classes up to which they fit into memory at once
 def found(
     dataset: Dataset, name: str, severity: Severity, where: np.ndarray, message: str, fix: str
 ) -> list[Finding]:
-    """One finding on the items that a mask or indices name; none if there are no such items.
+    """A finding on the items that a mask or indices select; none if there are no such items.
 
     Args:
         dataset: What was checked.
@@ -46,7 +46,7 @@ def joined(dataset: Dataset, groups: Iterable[Iterable[int]]) -> tuple[str, ...]
 
 
 def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
-    """(n, K) bool: which classes of the table are in each of some items; labels beyond it are in none."""
+    """(n, K) bool: which classes are in each of some items; labels outside the table are in none."""
     assert dataset.classes is not None
     targets: Targets = dataset.targets
     classes, rows = len(dataset.classes), torch.from_numpy(indices)
@@ -56,14 +56,14 @@ def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
 
 
 def silent_parts(dataset: Dataset) -> list[str]:
-    """Which of train and val have no item that says anything: nothing can be learnt, or chosen, from them."""
+    """Parts (train, val) in which no item has anything to score."""
     labeled = dataset.targets.scorable().numpy()
     parts = {"train": (dataset.splits == "train") | (dataset.splits == ""), "val": dataset.splits == "val"}
     return [name for name, where in parts.items() if where.any() and not labeled[where].any()]
 
 
 def class_counts(dataset: Dataset, where: np.ndarray | None = None) -> np.ndarray:
-    """(K,) pictures of each class among all items or some; an item with several counts for each."""
+    """(K,) images of each class among all items or some; an item with several counts for each."""
     assert dataset.classes is not None
     indices = np.arange(len(dataset))
     indices = indices if where is None else indices[where]

@@ -1,4 +1,4 @@
-"""Boxes that cannot be right, or that a detector will have trouble with."""
+"""Check of boxes: impossible boxes, and boxes that are hard for a detector."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ NEEDED = ("no-boxes-to-train",)
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Boxes one by one, and how many a picture has. Nothing where the truth is no boxes."""
+    """Boxes one by one, and how many an image has. Nothing where the truth is no boxes."""
     if not isinstance(dataset.targets, Instances) or not len(dataset):
         return []
     return [*_sizes(dataset, scan), *_shapes(dataset), *_counts(dataset)]
 
 
 def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Pictures whose size is not the one their boxes were drawn for."""
+    """Images whose size is not the one their boxes were drawn for."""
     declared = dataset.targets.sizes.numpy()
     actual = np.stack([scan.height, scan.width], 1).astype(np.int64)
     differ = scan.readable & (declared != actual).any(1)
@@ -118,7 +118,7 @@ def _shapes(dataset: Dataset) -> list[Finding]:
 def _on(
     dataset: Dataset, where: np.ndarray, name: str, severity: Severity, message: str, fix: str
 ) -> list[Finding]:
-    """One finding on the boxes that a mask names; items say picture, class and corners."""
+    """One finding on the boxes that a mask names; items say image, class and corners."""
     rows = np.flatnonzero(where)
     if not len(rows):
         return []
@@ -134,7 +134,7 @@ def _on(
 
 
 def _repeated(dataset: Dataset, sound: np.ndarray) -> np.ndarray:
-    """(M,) bool: boxes that are nearly the same as an earlier one of the same picture and class."""
+    """(M,) bool: boxes that are nearly the same as an earlier one of the same image and class."""
     targets, again = dataset.targets_as(Instances), np.zeros(len(sound), dtype=bool)
     rows = np.flatnonzero(sound)
     boxes = targets.boxes.numpy()[rows].astype(np.float64)
@@ -165,7 +165,7 @@ def _iou(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def _counts(dataset: Dataset) -> list[Finding]:
-    """How many boxes pictures have."""
+    """How many boxes images have."""
     counts = dataset.targets_as(Instances).counts.numpy()
     parts = silent_parts(dataset)
     bare = np.isin(np.where(dataset.splits == "", "train", dataset.splits), parts)

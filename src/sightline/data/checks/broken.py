@@ -1,4 +1,4 @@
-"""Files that cannot be decoded."""
+"""Check of unreadable files: files that cannot be decoded."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ KINDS = {
 }
 CARD = CheckCard(
     name="broken",
-    summary="Files that cannot be decoded: empty, truncated, no picture, too large, not readable",
+    summary="Files that cannot be decoded: empty, truncated, not an image, too large, not readable",
     findings=(*(name for name, _, _ in KINDS.values()), "no-readable-images"),
 )
 NEEDED = ("no-readable-images",)

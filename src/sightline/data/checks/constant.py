@@ -1,4 +1,4 @@
-"""Pictures of one single value."""
+"""Check of constant images: all pixels have one value."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Pictures with nothing in them."""
+    """Images with nothing in them."""
     return found(
         dataset,
         "constant-images",

@@ -1,4 +1,4 @@
-"""How many pictures each class has."""
+"""Check of class counts: the number of images of each class."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FEW = 20
 RATIO = 10.0
 CARD = CheckCard(
     name="counts",
-    summary="One class only, empty classes, too few pictures of a class, imbalance, one value only",
+    summary="One class only, empty classes, too few images of a class, imbalance, one value only",
     findings=(
         "one-class",
         "class-without-images",
@@ -29,7 +29,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Counts over the readable pictures that are not in val or test."""
+    """Counts over the readable images that are not in val or test."""
     if dataset.truth == "number":
         return _one_value(dataset)
     if dataset.classes is None or not len(dataset):

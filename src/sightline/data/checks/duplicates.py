@@ -1,4 +1,4 @@
-"""Pictures that are there more than once, byte for byte or pixel for pixel."""
+"""Check of duplicate images: equal bytes or equal pixels."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from sightline.data.scan import Scan
 MANY = 0.01  # share of pictures with two truths from which training stops
 CARD = CheckCard(
     name="duplicates",
-    summary="The same picture twice, in one split, across splits, or with different truths",
+    summary="Duplicate images in one split, across splits, or with different targets",
     findings=("duplicates", "duplicates-across-splits", "conflicting-truths"),
 )
 
 
 def together(dataset: Dataset, scan: Scan) -> np.ndarray:
-    """(N,) int: pictures that a random split has to keep in one part have the same number.
+    """(N,) int: images that a random split has to keep in one part have the same number.
 
     These are the ones that are the same, pixel for pixel (unreadable files: byte for byte), and, once
     the check has looked for them, near-duplicates.
@@ -43,7 +43,7 @@ def together(dataset: Dataset, scan: Scan) -> np.ndarray:
 
 
 def same(scan: Scan) -> np.ndarray:
-    """(N,) int: pictures that are exactly the same have the same number."""
+    """(N,) int: images that are exactly the same have the same number."""
     keys = np.where(scan.pixels != "", scan.pixels, scan.bytes)
     alone = np.array([f"item {i}" for i in range(len(scan))], dtype=object)
     keys = np.where(keys != "", keys, alone)
@@ -51,7 +51,7 @@ def same(scan: Scan) -> np.ndarray:
 
 
 def groups(scan: Scan) -> list[np.ndarray]:
-    """Indices of the pictures of each set of readable duplicates."""
+    """Indices of the images of each set of readable duplicates."""
     number = np.where(scan.readable, same(scan), -1)
     order = np.argsort(number, kind="stable")
     cuts = np.flatnonzero(np.diff(number[order])) + 1
@@ -103,7 +103,7 @@ def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
 
 
 def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
-    """Same picture, different truth; what lies in a picture may be listed in any order."""
+    """Same image, different truth; what lies in an image may be listed in any order."""
     if not sets:
         return []
     inside = dataset.targets.located
@@ -133,7 +133,7 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
 
 
 def _unordered(truth: Any) -> str:
-    """The truth of a picture as text that is the same in whatever order its objects are listed."""
+    """The truth of an image as text that is the same in whatever order its objects are listed."""
     if not isinstance(truth, dict) or "labels" not in truth:
         return json.dumps(truth)
     rest = {k: v for k, v in truth.items() if k == "size" or not isinstance(v, list)}

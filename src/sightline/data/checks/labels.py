@@ -1,4 +1,4 @@
-"""Truths that are missing, impossible, or written in two ways."""
+"""Check of labels: missing, impossible, or inconsistent ones."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sightline.data.scan import Scan
 FAR = 10.0  # interquartile ranges from the median
 CARD = CheckCard(
     name="labels",
-    summary="Missing, unknown and doubtful truths; class names that differ in case or spaces only",
+    summary="Missing, unknown and conspicuous targets; class names that differ only in case or spaces",
     findings=(
         "labels-missing",
         "labels-unknown",

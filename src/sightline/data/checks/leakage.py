@@ -1,4 +1,4 @@
-"""Groups that lie in more than one split."""
+"""Check of leakage: groups that are in more than one split."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="leakage",
-    summary="The same group (patient, scene, video) in two splits",
+    summary="Groups (patient, scene, video) in more than one split",
     findings=("groups-across-splits",),
 )
 

@@ -1,4 +1,4 @@
-"""Values of which little is left once a picture is 8 bits on white: dark data, more bands, alpha."""
+"""Check of conversion losses: dark data, more than three bands, alpha channels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTLY = 0.5
 """Share of half opaque pixels from which an alpha channel is not about transparency."""
 CARD = CheckCard(
     name="levels",
-    summary="Values of more than 8 bits of which few levels are left, bands that are not read, alpha as data",
+    summary="Dark data of more than 8 bits, bands that are not read, alpha channels with data",
     findings=(
         "levels-lost",
         "levels-fewer",

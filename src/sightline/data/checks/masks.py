@@ -1,4 +1,4 @@
-"""Class maps that do not fit their pictures, or that say little or nothing."""
+"""Check of class maps: maps that do not fit their images, or that have little or no content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOSTLY = 0.5  # share of a map
 ALIKE = 0.9  # share of the maps
 CARD = CheckCard(
     name="masks",
-    summary="Class maps of another size than the picture, without a class, of one class, with rare classes",
+    summary="Class maps of another size than the image, without a class, of one class, with rare classes",
     findings=(
         "mask-sizes-swapped",
         "mask-sizes-differ",
@@ -43,7 +43,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Maps of another size than their pictures."""
+    """Maps of another size than their images."""
     declared = dataset.targets.sizes.numpy()
     actual = np.stack([scan.height, scan.width], 1).astype(np.int64)
     differ = scan.readable & (declared != actual).any(1)

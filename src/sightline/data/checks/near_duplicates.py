@@ -1,9 +1,9 @@
-"""Pictures that are almost the same: saved again, resized, mirrored, cropped, shifted, brightened.
+"""Check of near-duplicates: images that were saved again, resized, mirrored, cropped, shifted, brightened.
 
-On data whose pictures are alike by nature (digits, scans, frames of one video) a shift or a crop of a
-picture cannot be told from another picture. Such data are recognised, and only copies with nearly the
-same pixels are then reported. Up to `EXACT` pictures every picture is compared with every other
-(quadratic: 70,000 in about half a minute); above, only with those near the same of some hundred pivots.
+If images are alike by nature (digits, scans, frames of one video), a shift or a crop of an image cannot be
+distinguished from another image. The check recognizes such data, and then reports only copies with nearly the
+same pixels. Up to `EXACT` images, every image is compared with every other (quadratic: 70,000 in about half
+a minute). Above that, images are compared only with images that are near the same of some hundred pivots.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MANY = 0.05
 STRICTLY = "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
 CARD = CheckCard(
     name="near-duplicates",
-    summary="Pictures that are almost the same, in one split or across splits",
+    summary="Near-duplicate images, in one split or across splits",
     findings=("near-duplicates", "near-duplicates-across-splits"),
 )
 
@@ -48,10 +48,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def search(scan: Scan) -> tuple[np.ndarray, bool]:
-    """All pairs of near-duplicates among readable pictures that are not constant.
+    """All pairs of near-duplicates among readable images that are not constant.
 
     Returns:
-        (P, 2) indices, the smaller first, sorted; and whether the pictures are alike by nature.
+        (P, 2) indices, the smaller first, sorted; and whether the images are alike by nature.
     """
     _, first = np.unique(scan.pixels.astype(str), return_index=True)
     keep = np.sort(first)
@@ -72,11 +72,11 @@ def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, n
 
     Args:
         d: (N, D) descriptors.
-        exact: Up to how many pictures all are compared with all.
+        exact: Up to how many images all are compared with all.
 
     Returns:
         (P, 2) pairs, the smaller index first, sorted, each once; (P,) their dot products; and (Q, 2)
-        a sample of pictures with the last of their neighbours.
+        a sample of images with the last of their neighbours.
     """
     everyone = torch.arange(len(d))
     cells = [everyone] if len(d) <= exact else _cells(d)
@@ -98,7 +98,7 @@ def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, n
 
 
 def _cells(d: Tensor) -> list[Tensor]:
-    """Overlapping sets of near pictures: each picture is in the cells of its three nearest pivots."""
+    """Overlapping sets of near images: each image is in the cells of its three nearest pivots."""
     count = int(len(d) ** 0.5)
     pivots = d[torch.linspace(0, len(d) - 1, count).long()]
     near, _ = neighbours(d, pivots, 3)
@@ -108,11 +108,11 @@ def _cells(d: Tensor) -> list[Tensor]:
 
 
 def _alike_by_nature(thumbs: np.ndarray, last: np.ndarray) -> bool:
-    """Whether many pictures have so many near-duplicates that they can hardly be copies.
+    """Whether many images have so many near-duplicates that they can hardly be copies.
 
     Args:
         thumbs: (N, SIDE, SIDE).
-        last: (Q, 2) pictures with their 8th neighbour, where that is a candidate at all.
+        last: (Q, 2) images with their 8th neighbour, where that is a candidate at all.
     """
     some = last[np.unique(np.linspace(0, max(len(last) - 1, 0), SAMPLE).astype(int))] if len(last) else last
     whole, detail = compare(thumbs, some)
@@ -143,7 +143,7 @@ def _spectra(thumbs: np.ndarray) -> Tensor:
 
 
 def _across(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
-    """Pairs whose two pictures are in different splits."""
+    """Pairs whose two images are in different splits."""
     if not len(pairs):
         return []
     test = np.flatnonzero(dataset.splits == "test")

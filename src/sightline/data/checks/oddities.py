@@ -1,4 +1,4 @@
-"""Files that can be decoded, but perhaps not as their owner thinks."""
+"""Check of image properties: files that decode, but perhaps not as their owner expects."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="oddities",
-    summary="Animated, wrongly named, EXIF-rotated, 16-bit, CMYK, transparent files, and how they are read",
+    summary="Image properties: animated, misnamed, EXIF-rotated, 16-bit, CMYK, transparent files",
     findings=(
         "animated",
         "wrong-extension",
@@ -26,7 +26,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """What the headers of the files say. Nothing for pictures in memory."""
+    """What the headers of the files say. Nothing for images in memory."""
     facts = [(i, f) for i, f in enumerate(scan.facts) if f is not None]
     if not facts:
         return []

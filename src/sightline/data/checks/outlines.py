@@ -1,4 +1,4 @@
-"""Masks of objects that cannot be right: without pixels, outside the picture, on each other, in far parts."""
+"""Check of instance masks: empty, outside the image, overlapping, or disconnected masks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PART = 0.1  # share of an object's pixels that makes a part count
 BOX = 2.0  # pixels
 CARD = CheckCard(
     name="outlines",
-    summary="Masks of objects without pixels, outside the picture, repeated, on each other, in far parts",
+    summary="Instance masks that are empty, outside the image, duplicated, overlapping, or disconnected",
     findings=(
         "outlines-empty",
         "outlines-outside",
@@ -32,7 +32,7 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """Masks one by one, and in pairs within a picture. Nothing where the truth is no masks of objects."""
+    """Masks one by one, and in pairs within an image. Nothing where the truth is no masks of objects."""
     del scan
     targets = dataset.targets
     if not isinstance(targets, Outlines) or not len(targets.labels):
@@ -109,7 +109,7 @@ def _pairs(targets: Outlines) -> tuple[np.ndarray, np.ndarray]:
 def _on(
     dataset: Dataset, where: np.ndarray, name: str, severity: Severity, message: str, fix: str
 ) -> list[Finding]:
-    """One finding on the objects that a mask names; items say picture, class and box."""
+    """One finding on the objects that a mask names; items say image, class and box."""
     rows = np.flatnonzero(where)
     if not len(rows):
         return []

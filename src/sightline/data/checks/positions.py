@@ -1,4 +1,4 @@
-"""Annotations with positions, on pictures that carry an EXIF rotation: in which frame were they drawn?"""
+"""Check of EXIF rotation: in which frame were positions annotated, stored or rotated?"""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.data.scan import Scan
 _SAME_SIZE = (2, 3, 4)  # orientations that mirror or turn by 180 degrees
 CARD = CheckCard(
     name="positions",
-    summary="Boxes and masks on pictures with an EXIF rotation, where sizes cannot tell how they were drawn",
+    summary="Boxes and masks on images with an EXIF rotation, where sizes do not show which frame was used",
     findings=("exif-and-positions",),
 )
 

@@ -1,4 +1,4 @@
-"""Sizes and channels that differ, are extreme, or give the class away."""
+"""Check of image sizes: sizes and channels that differ, are extreme, or reveal the class."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ TINY = 8  # pixels of the shorter side
 LONG = 4.0  # longer side over shorter
 CARD = CheckCard(
     name="sizes",
-    summary="Sizes and channels that differ, very long or tiny pictures",
+    summary="Sizes and channels that differ, very long or tiny images",
     findings=("sizes-differ", "channels-differ", "extreme-aspect", "tiny-images"),
 )
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """What differs among the sizes of the readable pictures."""
+    """What differs among the sizes of the readable images."""
     ok = scan.readable
     if not ok.any():
         return []

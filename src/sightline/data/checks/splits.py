@@ -1,4 +1,4 @@
-"""Splits that the data give, and what they lack."""
+"""Check of given splits: what they lack."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="splits",
-    summary="Classes that training or testing never sees, no training part, items without a split",
+    summary="Classes missing in training or testing, no training part, items without a split",
     findings=("class-unseen-in-training", "class-not-tested", "no-train-split", "split-missing"),
 )
 NEEDED = ("no-train-split",)
@@ -40,7 +40,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
-    """Classes in val or test without a picture in train, and objects' classes that are in train only."""
+    """Classes in val or test without an image in train, and objects' classes that are in train only."""
     if dataset.classes is None:
         return []
     held = given & (dataset.splits != "train")

@@ -1,4 +1,4 @@
-"""Data formats: one file each, with CARD, sniff, read, and write where it makes sense."""
+"""Data formats, one file each, with CARD, `sniff`, `read`, and `write` where it makes sense."""
 
 from sightline.core.folder import Folder
 

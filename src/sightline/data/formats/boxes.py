@@ -1,4 +1,4 @@
-"""Tables of boxes: one row a box, with its picture, corners and class."""
+"""Tables of boxes: one row for each box, with its image, corners and class."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(
     name="boxes",
-    summary="a CSV or TSV table with one box a row",
+    summary="a CSV or TSV table with one box per row",
     looks_like="boxes.csv with the columns path, xmin, ymin, xmax, ymax and class (or x, y, width, height)",
     truths=("instances",),
     writes=True,
@@ -64,15 +64,15 @@ _HEADER = ("path", "xmin", "ymin", "xmax", "ymax", "class", "class_id", "width",
 
 @dataclass
 class _Roles:
-    """Which column holds what, by the table's own names.
+    """Columns of a box table by their roles.
 
     Attributes:
-        path: The picture.
+        path: The image.
         box: Its four numbers, or the one column that holds all of them.
         sized: Whether these are x, y, width, height.
         name: The class, or "" where only ids are given, or nothing (all are of one class).
         number: The class id, or "".
-        size: Height and width of the picture, or None.
+        size: Height and width of the image, or None.
         more: Further roles (split, group, difficult, crowd, area) that there are.
     """
 
@@ -87,7 +87,7 @@ class _Roles:
 
 @dataclass
 class _Found:
-    """What is gathered from all rows."""
+    """Boxes collected from all rows."""
 
     into: Gathered
     groups: list[str] = field(default_factory=list)
@@ -101,14 +101,14 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a table with the columns of a box, unless labels or numbers are asked for."""
+    """High for a table with the columns of a box, unless labels or numbers are requested."""
     if options.truth not in (None, "instances"):
         return 0.0
     return 0.97 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that the table names, with their boxes; one whose box is left empty shows nothing.
+    """Read all images of the table with their boxes; a row with an empty box is an image without objects.
 
     Corners are in pixels counted from 0, the far edge outside. Paths are relative to the table's folder, or
     to `images` in it. With a column of class ids the classes have these; else they are numbered by name.
@@ -182,7 +182,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _cells(item: Item, classes: Classes) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Cells of each box: corners and class, and its flags; empty ones for a picture without any."""
+    """Cells of each box: corners and class, and its flags; empty ones for an image without any."""
     if not item.objects:
         yield [""] * 6, {}
     for thing in item.objects:
@@ -203,7 +203,7 @@ def _like_boxes(path: Path) -> bool:
 
 
 def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
-    """What the columns hold, or None where it is no table of boxes.
+    """Roles of the columns, or None if it is no table of boxes.
 
     Raises:
         UnknownName: If the target is none of them.
@@ -245,7 +245,7 @@ def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
 
 
 def _said(path: Path, roles: _Roles, table: Columns) -> list[str]:
-    """What was decided of the columns."""
+    """Message about the roles of the columns."""
     form = "as x, y, width, height" if roles.sized else "as corners"
     kind = f"class '{roles.name or roles.number}'" if roles.name or roles.number else f"one class, '{ONE}'"
     used = {roles.path, roles.name, roles.number, *roles.box, *(roles.size or ()), *roles.more.values()}
@@ -255,7 +255,7 @@ def _said(path: Path, roles: _Roles, table: Columns) -> list[str]:
 
 
 def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Found) -> None:
-    """Gather the pictures and boxes of one table."""
+    """Collect the images and boxes of one table."""
     contents.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
     boxes = _boxes(path, table, roles)
@@ -306,8 +306,8 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
 def _parts_of_one(
     path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, contents: _Found
 ) -> None:
-    """Note whether boxes are in parts of the picture: none goes beyond 1, some are fractions. Tables with ids
-    of classes, which are ours, count in pixels.
+    """Note whether boxes are relative to the image: none exceeds 1, some are fractions. Tables with ids of
+    classes, which we wrote, count in pixels.
 
     Raises:
         DataError: If another table of the set counts otherwise.
@@ -350,7 +350,7 @@ def _box(
 
 
 def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
-    """The classes by their names of a table class-descriptions, which Open Images has beside its codes."""
+    """Class names from a table class-descriptions, as Open Images has it beside its codes."""
     files = [p for p in files_in(root, ".csv") if _DESCRIBED in p.name]
     if not files or not all(n.startswith("/") for n in classes.names):
         return classes

@@ -18,7 +18,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="cifar",
-    summary="binary records of 32 x 32 RGB pictures, as CIFAR-10 and CIFAR-100",
+    summary="binary records of 32 x 32 RGB images, as CIFAR-10 and CIFAR-100",
     looks_like="a folder with data_batch_1.bin or train.bin, test_batch.bin or test.bin, .gz and .xz too",
     truths=("label",),
 )
@@ -28,7 +28,7 @@ _NAMES = {1: "batches.meta.txt", 2: "fine_label_names.txt"}
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure with a file of class names beside the records; hardly without."""
+    """High if a file of class names lies beside the records; low without."""
     del options
     root = Path(source)
     if not root.is_dir() or not _record_files(root):
@@ -37,7 +37,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """Pictures and labels of all files in the folder; CIFAR-100 with its 100 fine classes.
+    """Images and labels of all files in the folder; CIFAR-100 with its 100 fine classes.
 
     Raises:
         DataError: If there is no such file, or one does not hold whole records.
@@ -73,7 +73,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _record_files(root: Path) -> list[Path]:
-    """Files of records, training first; of one that is there packed and unpacked, the first."""
+    """Record files, training first; if a file exists compressed and uncompressed, the first one."""
     by_name: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
         if path.name.endswith(_ENDINGS):
@@ -90,7 +90,7 @@ def _class_names(path: Path) -> tuple[str, ...]:
 
 
 def _records(path: Path, head: int, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Labels (N,) and pictures (N, 32, 32, 3) of a file whose records begin with `head` label bytes."""
+    """Labels (N,) and images (N, 32, 32, 3) of a file whose records begin with `head` label bytes."""
     data = np.frombuffer(unpacked(path), np.uint8)
     size = head + _PIXELS
     if len(data) == 0 or len(data) % size:

@@ -1,4 +1,4 @@
-"""COCO annotations: one JSON file a split, with images, annotations and categories.
+"""COCO annotations: one JSON file for each split, with images, annotations and categories.
 
 Source: T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org, "Data
 format". Boxes are [x, y, width, height] in pixels counted from 0, as floats; masks are lists of polygons
@@ -34,7 +34,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="coco",
-    summary="COCO JSON: pictures, boxes or masks, and categories in one file a split",
+    summary="COCO JSON: images, boxes or masks, and categories, one file per split",
     looks_like="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json file",
     truths=("instances", "outlines"),
     writes=True,
@@ -44,10 +44,10 @@ _SHARED = 0.5  # least intersection over union of a box and the one around its p
 
 @dataclass
 class _Found:
-    """What is gathered over all files of a data set.
+    """Annotations collected over all files of a data set.
 
     Attributes:
-        into: Pictures and boxes, or objects with masks.
+        into: Images and boxes, or objects with masks.
         classes: Name of each category id, in the order of the first file.
         lost: Annotations of images that are not listed.
         boxless: Annotations without a box.
@@ -55,8 +55,8 @@ class _Found:
         texts: Numbers that are written as text.
         around: How many annotations have polygons beside their box.
         apart: Those of them whose box is elsewhere.
-        clashes: Pictures whose id another one has.
-        notes: Where pictures were found.
+        clashes: Images whose id another one has.
+        notes: Where images were found.
     """
 
     into: Gathered
@@ -71,7 +71,7 @@ class _Found:
     notes: list[str] = field(default_factory=list)
 
     def compare(self, box: tuple[float, ...] | None, entry: dict[str, Any], where: str) -> None:
-        """Take note of a box that has little to do with the polygons beside it."""
+        """Note a box that does not fit the polygons beside it."""
         if box is None or "around" not in entry:
             return
         corners = entry["around"].reshape(2, -1, 2)
@@ -84,15 +84,15 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where a JSON file has the lists that make a COCO file."""
+    """High for a JSON file with the lists of a COCO file."""
     del options
     return 0.97 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all splits, with their boxes, or masks (truth "outlines"), areas and crowd flags.
+    """All images of all splits, with their boxes, or masks (truth "outlines"), areas and crowd flags.
 
-    Category ids are kept as they are, holes and all. With masks, boxes are those around them. Pictures are
+    Category ids are kept as they are, holes and all. With masks, boxes are those around them. Images are
     looked for beside the JSON file and, if that lies in a folder `annotations`, beside that.
 
     Raises:
@@ -171,7 +171,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _read_file(path: Path, split: str, contents: _Found) -> None:
-    """Gather the pictures and boxes of one file."""
+    """Gather the images and boxes of one file."""
     images, annotations, categories, place = lists(
         path, _with_packed_masks if isinstance(contents.into, Outlined) else _without_masks
     )
@@ -240,7 +240,7 @@ def _objects(path: Path, annotations: list[Any], number: dict[Any, int], content
 
 
 def _lacking(first: Any, masks: bool) -> str:
-    """What annotations have not, what they may be, and the way out."""
+    """Message about fields that annotations lack, and the way out."""
     entry = first if isinstance(first, dict) else {}
     lacks = "has a segmentation" if masks else "has a bbox of four numbers"
     given = "" if masks or "bbox" not in entry else f" (found {entry['bbox']!r:.60})"
@@ -282,7 +282,7 @@ def _object(
 
 
 def _without_masks(entry: dict[str, Any]) -> None:
-    """Corners around the polygons instead of these, which take much memory."""
+    """Replace polygons by their bounding boxes, because polygons take much memory."""
     if "segmentation" in entry:
         rings = [ring(v) for v in drawn] if isinstance(drawn := entry.pop("segmentation"), list) else []
         points = [p for p in rings if p is not None and len(p) > 2]
@@ -291,7 +291,7 @@ def _without_masks(entry: dict[str, Any]) -> None:
 
 
 def _with_packed_masks(entry: dict[str, Any]) -> None:
-    """Polygons as arrays: a tenth of the memory that lists of numbers take."""
+    """Convert polygons to arrays: a tenth of the memory of lists."""
     drawn = entry.get("segmentation")
     if isinstance(drawn, list):
         entry["segmentation"] = [

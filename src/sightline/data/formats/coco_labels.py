@@ -1,4 +1,4 @@
-"""JSON in COCO's form with labels of whole pictures: an annotation has a picture and a category, and no box.
+"""JSON in COCO's layout with image labels: an annotation has an image and a category, and no box.
 
 Source: G. Van Horn et al., "The iNaturalist Species Classification and Detection Dataset", CVPR 2018, and
 COCO Camera Traps (S. Beery et al., ECCV 2018), whose images name the location of the camera.
@@ -25,7 +25,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="coco-labels",
-    summary="JSON in COCO's form with a category for each picture, as of iNaturalist and camera traps",
+    summary="JSON in COCO's layout with a category for each image, as of iNaturalist and camera traps",
     looks_like="train2018.json with images, categories, and annotations of image_id and category_id only",
     truths=("label",),
 )
@@ -35,7 +35,7 @@ _OTHERS = ("bbox", "segmentation", "segments_info", "caption", "keypoints")
 
 @dataclass
 class _Rows:
-    """The pictures of all files."""
+    """The images of all files."""
 
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
@@ -46,15 +46,15 @@ class _Rows:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where beginning and end of a file show categories of pictures, and nothing that has a place."""
+    """High if a file has categories of images, and nothing with a position."""
     return 0.98 if options.truth in (None, "label") and _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that are listed, with their categories; those of camera traps in groups by location.
+    """All images that are listed, with their categories; those of camera traps in groups by location.
 
     Raises:
-        DataError: If there is no such file, or none of its pictures can be used.
+        DataError: If there is no such file, or none of its images can be used.
     """
     del options
     root = Path(source)
@@ -91,7 +91,7 @@ def _like(path: Path) -> bool:
 
 
 def _read_file(path: Path, split: str, rows: _Rows) -> None:
-    """Add the pictures of one file.
+    """Add the images of one file.
 
     Raises:
         DataError: If it has not the three lists, or its annotations have boxes.
@@ -128,7 +128,7 @@ def _read_file(path: Path, split: str, rows: _Rows) -> None:
 
 
 def _grouped(dataset: Dataset, rows: _Rows) -> Dataset:
-    """The data set with the location of each picture as its group, where all have one and they differ."""
+    """Use the location of each image as its group, if all have one and they differ."""
     places = dict(zip((path.name for path in rows.paths), rows.places, strict=True))
     if not all(rows.places) or len({*rows.places}) < 2 or len(places) < len(rows.paths):
         return dataset

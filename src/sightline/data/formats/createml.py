@@ -1,4 +1,4 @@
-"""CreateML: a JSON list of pictures with boxes, or with labels for the whole of each.
+"""CreateML: a JSON list of images with boxes, or with labels for the whole image.
 
 Source: developer.apple.com, "Building an object detector data source": x and y are the middle of a box, in
 pixels from the top left corner, and width and height its size.
@@ -25,7 +25,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="createml",
-    summary="CreateML: a JSON list of pictures with boxes, or with labels",
+    summary="CreateML: a JSON list of images with boxes, or with labels",
     looks_like="_annotations.createml.json beside the pictures, perhaps in train/, valid/ and test/",
     truths=("instances", "label"),
     writes=True,
@@ -38,7 +38,7 @@ _LABEL = r'"annotations?"\s*:\s*(?:"|\[\s*(?:"|\{\s*"label"))'
 
 @dataclass(frozen=True)
 class _Picture:
-    """One entry: the picture, its split, its boxes, and the labels without a place."""
+    """One entry: the image, its split, its boxes, and its labels without coordinates."""
 
     path: Path
     split: str
@@ -47,13 +47,13 @@ class _Picture:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON list of pictures with coordinates or labels."""
+    """High for a JSON list of images with coordinates or labels."""
     del options
     return 0.97 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures, with their boxes; or with their labels, where these have no coordinates.
+    """All images, with their boxes; or with their labels, where these have no coordinates.
 
     An entry without annotations shows nothing. Splits are those of the folders and file names.
 
@@ -95,7 +95,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write SPLIT/_annotations.createml.json and the pictures beside it.
+    """Write SPLIT/_annotations.createml.json and the images beside it.
 
     Class ids, order, and classes without boxes are not held.
 
@@ -131,7 +131,7 @@ def _files(root: Path) -> list[Path]:
 
 
 def _like(path: Path) -> bool:
-    """Whether a file begins like CreateML's."""
+    """Whether a file starts like CreateML's."""
     text = glance(path)
     named = any(f'"{key}"' in text for key in _IMAGES)
     is_named = (

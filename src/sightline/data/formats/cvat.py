@@ -1,4 +1,4 @@
-"""CVAT for images 1.1: one XML file with all pictures and their boxes, polygons and masks.
+"""CVAT for images 1.1: one XML file with all images and their boxes, polygons and masks.
 
 Source: docs.cvat.ai, "XML annotation format", version 1.1. Corners and points are in pixels counted from 0,
 as floats. A mask's `rle` are lengths of runs within left, top, width and height, row by row, zeros first.
@@ -28,7 +28,7 @@ from sightline.ops.outlines import Polygon, from_rle, rle
 
 CARD = FormatCard(
     name="cvat",
-    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all pictures in one XML",
+    summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all images in one XML",
     looks_like="annotations.xml with <annotations> and <image>, pictures beside it or in images/",
     truths=("instances", "outlines", "label"),
     writes=True,
@@ -38,13 +38,13 @@ _CORNERS = ("xtl", "ytl", "xbr", "ybr")
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of an XML file whose root is <annotations>."""
+    """High for an XML file whose root is <annotations>."""
     del options
     return 0.97 if _file(Path(source)) is not None else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures with their boxes, or with polygons and masks (truth "outlines"), or with tags ("label").
+    """All images with their boxes, or with polygons and masks (truth "outlines"), or with tags ("label").
 
     Tags are taken too where nothing is drawn. The attribute `difficult` and the subset (train, ...) are read
     if there. Each polygon is an object of its own, also in a group.
@@ -86,7 +86,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
-    """The tags of whole pictures."""
+    """The tags of whole images."""
     rows = [[(tag.get("label") or "").strip() for tag in image.findall("tag")] for image in images]
     if not any(rows):
         raise DataError(f"{source}: no picture has a tag. --task detect takes what is drawn.")
@@ -96,7 +96,7 @@ def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
 
 
 def _path(image: Element, root: Path) -> Path:
-    """The file of a picture, which may lie in a folder named after its subset."""
+    """The file of an image, which may lie in a folder named after its subset."""
     name, subset = image.get("name", ""), image.get("subset", "")
     return beside(root, [f"{subset}/{name}", name] if subset else [name])
 
@@ -165,7 +165,7 @@ def _file(root: Path) -> Path | None:
 
 
 def _gather(image: Element, drawing: Drawing, counts: Counter[str]) -> None:
-    """Gather one picture with all that is drawn in it; count what is not used."""
+    """Collect one image with all its shapes; count shapes that are not used."""
     name, size = image.get("name", ""), size_of(image.get("height"), image.get("width"))
     place = drawing.into.picture(_path(image, drawing.into.root), _split(image), size)
     for n, shape in enumerate(shape for shape in image if shape.tag in _SHAPES):

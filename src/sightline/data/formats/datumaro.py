@@ -36,7 +36,7 @@ _BOXES, _OUTLINES = ("bbox",), ("polygon", "mask")
 
 @dataclass(frozen=True)
 class _Item:
-    """One item: its picture, split, size, shapes, and the labels of the whole of it."""
+    """One item: its image, split, size, shapes, and image labels."""
 
     path: Path
     split: str
@@ -46,13 +46,13 @@ class _Item:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON file with categories and items."""
+    """High for a JSON file with categories and items."""
     del options
     return 0.97 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All items with the boxes, or the masks, of their shapes; with labels where these are all there is.
+    """Read all items with the boxes, or the masks, of their shapes; with labels if there are no shapes.
 
     Of a box and an outline in one group the one that is wanted is taken. Splits are those of the file names.
 
@@ -147,7 +147,7 @@ def _name(thing: dict[str, Any], names: list[str]) -> str | None:
 
 
 def _gather(items: list[_Item], names: list[str], drawing: Drawing) -> None:
-    """Gather all pictures and shapes."""
+    """Gather all images and shapes."""
     for item in items:
         image = drawing.into.picture(item.path, item.split, item.size)
         kinds: dict[str, set[str]] = {}
@@ -166,7 +166,7 @@ def _gather(items: list[_Item], names: list[str], drawing: Drawing) -> None:
 
 
 def _group(thing: dict[str, Any], k: int) -> str:
-    """The group of a shape; one of its own where it has none."""
+    """Group id of a shape; a new one if it has none."""
     return f"group {thing['group']}" if thing.get("group") else f"alone {k}"
 
 

@@ -1,4 +1,4 @@
-"""The 1,797 real handwritten digits that scikit-learn carries; no network."""
+"""The 1,797 real handwritten digits that scikit-learn contains; no network access."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightline.data.parsing.options import ReadOptions
 
 CARD = FormatCard(
     name="digits",
-    summary="1,797 handwritten digits, 8 x 8, grey; built in (UCI, Alpaydin and Kaynak 1998)",
+    summary="1,797 handwritten digits, 8 x 8, gray; built in (UCI, Alpaydin and Kaynak 1998)",
     looks_like="the name 'digits'",
     truths=("label",),
 )
@@ -23,13 +23,13 @@ NAMES = {"digits": CARD.summary}
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """1 for the name, unless a file or folder of that name is there."""
+    """1 for the name, unless a file or folder with that name exists."""
     del options
     return float(source.lower() == "digits" and not Path(source).exists())
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All digits, stretched from 0..16 to 0..255. No split is given."""
+    """All digits, scaled from 0..16 to 0..255. There is no given split."""
     del source, options
     from sklearn.datasets import load_digits
 

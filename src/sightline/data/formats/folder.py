@@ -1,4 +1,4 @@
-"""A folder per class, with or without train, val and test folders above."""
+"""Image folder: a folder for each class, with or without train, val and test folders above."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="folder",
-    summary="a folder of pictures per class, with or without train, val and test folders",
+    summary="image folder: a folder of images per class, with or without train, val and test folders",
     looks_like="photos/cat/1.jpg and photos/dog/2.jpg, or photos/train/cat/1.jpg",
     truths=("label",),
     writes=True,
@@ -51,7 +51,7 @@ _FEW = 8
 
 @dataclass
 class _Found:
-    """What lies below a root: pictures (file, split, class), and what was left aside."""
+    """Content of a root folder: images (file, split, class), and ignored files."""
 
     layout: Layout
     pictures: list[tuple[Path, str, str]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure when pictures lie in folders; a little when they lie flat, so that `read` can say what to do."""
+    """High if images lie in folders; low if they lie flat, so that `read` can say what to do."""
     del options
     root = Path(source)
     if not root.is_dir():
@@ -74,13 +74,13 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of a folder of classes; see `layout` for what is taken for a class and a split.
+    """Read all images of class folders; `layout` decides what is a class and what is a split.
 
     Class ids follow the sorted names. Hidden files are counted, other files and links that leave the
     folder are listed in `problems`; nothing is followed out of the folder.
 
     Raises:
-        DataError: If there is no such folder, no picture in a class folder, or one that cannot be a class.
+        DataError: If there is no such folder, no image in a class folder, or one that cannot be a class.
     """
     del options
     root = Path(source)
@@ -141,7 +141,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _layout(root: Path) -> Layout:
-    """As `layout`; where it cannot be read, what lies there is named too."""
+    """`layout`, with the content of the folder in its error."""
     try:
         return layout(root)
     except DataError as error:
@@ -166,7 +166,7 @@ def _walk(root: Path, lies: Layout) -> _Found:
 
 
 def _beside(top: Path, real: Path, contents: _Found) -> None:
-    """Take note of what lies beside the class folders."""
+    """Record what lies beside the class folders."""
     for entry in sorted(top.iterdir()):
         if foreign(entry.name):
             contents.hidden.append(entry)
@@ -177,7 +177,7 @@ def _beside(top: Path, real: Path, contents: _Found) -> None:
 
 
 def _files(folder: Path, real: Path, contents: _Found) -> Iterator[Path]:
-    """Pictures below a class folder; the rest is put into `contents`."""
+    """Images below a class folder; the rest is put into `contents`."""
     for top, inner, files in walk(folder, contents.hidden):
         contents.links += [top / f for f in inner if (top / f).is_symlink()]
         for path in (top / name for name in files):
@@ -201,7 +201,7 @@ def _id(path: Path, root: Path) -> str:
 def _problems(
     contents: _Found, names: tuple[str, ...], values: np.ndarray, splits: np.ndarray, root: Path
 ) -> Iterator[Finding]:
-    """What looks wrong."""
+    """Findings about the folders."""
     empty = [names[i] for i in range(len(names)) if not (values == i).any()]
     if empty:
         yield Finding(
@@ -226,7 +226,7 @@ def _problems(
 
 
 def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
-    """Folders and files that were not read."""
+    """Findings about folders and files that were not read."""
     doubts, lies = contents.layout.doubts, contents.layout
     what = "class folders are named like a split, and were read as classes"
     fix = "Move them out of the folder of the classes, or put class folders into them and the others."
@@ -263,7 +263,7 @@ def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
 
 
 def _annotations(contents: _Found, root: Path) -> Generator[Finding, None, set[str]]:
-    """What looks like annotations and was not read; gives the names of these files."""
+    """Findings about files that look like annotations and were not read; also their names."""
     kinds = unread(root)
     forms = [_id(p, root) for kind in kinds if kind.what == FORM for p in kind.files]
     what = "tables are forms for answers by their names, hold no truth, and were left aside"
@@ -287,14 +287,14 @@ def _annotations(contents: _Found, root: Path) -> Generator[Finding, None, set[s
 
 
 def _several_within(folder: Path) -> bool:
-    """Whether all pictures of a class folder lie in folders within it, two or more."""
+    """Whether all images of a class folder lie in folders within it, two or more."""
     inner = [f for f in folders(folder) if f.name.lower() not in ROLES and not as_split(f.name)]
     plain = any(p.suffix.lower() in ALL_EXTENSIONS for p in folder.iterdir())
     return not plain and sum(map(has_picture, inner)) > 1
 
 
 def _nothing(root: Path, contents: _Found) -> str:
-    """Why no picture was found, and what to do."""
+    """Error text if no image was found, with the way out."""
     way = told(unread(root), root) or LAYOUT
     flat = [p for p in contents.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:

@@ -1,4 +1,4 @@
-"""idx files, as MNIST and its relatives are given out.
+"""idx files, the format of MNIST and related data sets.
 
 Source: Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits", 1998.
 """
@@ -19,7 +19,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="idx",
-    summary="idx files of pictures and labels, as MNIST",
+    summary="idx files of images and labels, as MNIST",
     looks_like="a folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, .gz or not",
     truths=("label",),
 )
@@ -27,7 +27,7 @@ _IMAGES = re.compile(r"^(?P<head>.*)images(?P<tail>[-.]idx3-ubyte)(?P<gz>\.gz)?$
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure when picture files of this kind are there."""
+    """High if image files in this format exist."""
     del options
     return 0.95 if Path(source).is_dir() and _image_files(Path(source)) else 0.0
 
@@ -72,7 +72,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _image_files(root: Path) -> dict[str, Path]:
-    """The picture file of each split, unpacked ones first."""
+    """Image file of each split, uncompressed ones first."""
     by_split: dict[str, Path] = {}
     for path in sorted(root.iterdir()):
         match = _IMAGES.match(path.name)
@@ -90,7 +90,7 @@ def _image_files(root: Path) -> dict[str, Path]:
 
 
 def _labels_of(images: Path) -> Path:
-    """The label file that belongs to a picture file."""
+    """Label file of an image file."""
     match = _IMAGES.match(images.name)
     assert match is not None
     name = f"{match['head']}labels{match['tail'].replace('3', '1')}"

@@ -1,4 +1,4 @@
-"""Hugging Face's image folder: metadata.csv or metadata.jsonl beside the pictures of each split.
+"""Hugging Face's image folder: metadata.csv or metadata.jsonl beside the images of each split.
 
 Source: huggingface.co/docs/datasets, "Create an image dataset": the column `file_name` is the path below the
 file's folder; `objects` holds `bbox`, lists of [x, y, width, height] in pixels, and `categories`. Whole
@@ -46,7 +46,7 @@ _LABELS = ("categories", "category", "labels", "label", "classes", "class")
 
 @dataclass
 class _Rows:
-    """Rows of all files: the picture, its split and its cells."""
+    """Rows of all files: the image, its split and its cells."""
 
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
@@ -55,13 +55,13 @@ class _Rows:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of metadata.csv or metadata.jsonl with file_name, in a folder or its splits."""
+    """High for metadata.csv or metadata.jsonl with file_name, in a folder or its splits."""
     del options
     return 0.98 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All rows: with boxes where there are objects, else with a label or numbers, as in tables.
+    """Read all rows: with boxes if there are objects, else with labels or numbers, as in tables.
 
     Splits are those of the folders. The truth is `objects`, the column `label` or the like, the only one
     left, or what `--target` names.
@@ -157,7 +157,7 @@ def _boxed(root: Path, top: Path, rows: _Rows, column: str, options: ReadOptions
 
 
 def _things(given: Any) -> list[tuple[Any, Any]] | None:
-    """Category and box of each object of a cell; None where they are not as many of each."""
+    """Category and box of each object of a cell; None if their numbers differ."""
     if isinstance(given, str):
         try:
             given = json.loads(given or "{}")
@@ -177,7 +177,7 @@ def _things(given: Any) -> list[tuple[Any, Any]] | None:
 
 
 def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadOptions) -> Dataset:
-    """The labels, or numbers, of a column."""
+    """Labels, or numbers, of a column."""
     mark = ""
     if options.target is not None:
         names, mark = asked(options.target, columns)
@@ -235,7 +235,7 @@ def _classes(top: Path, keys: Sequence[str]) -> tuple[Classes, list[str]]:
 
 
 def _card_names(path: Path) -> dict[int, str]:
-    """Names of class ids in the head of a data set's card; empty where it has none, or several lists."""
+    """Names of class ids in the head of a data set's card; empty if it has none, or several lists."""
     if not path.is_file():
         return {}
     parts = path.read_text(encoding="utf-8", errors="replace").split("---", 2)

@@ -1,4 +1,4 @@
-"""One mask file an object, in a folder a picture; or one map of object numbers a picture.
+"""Instance masks: one mask file for each object in a folder for each image, or one label map for each image.
 
 Source: the layout of the Data Science Bowl 2018 (J. Caicedo et al., "Nucleus segmentation across imaging
 experiments", Nature Methods 16, 2019), and that of the numbered maps which programs for microscopy write.
@@ -45,7 +45,7 @@ _LOSSY = ("jpeg", "webp")
 
 @dataclass(frozen=True)
 class _Item:
-    """A picture, its split, and the files of its objects, or of the one map that holds them all."""
+    """An image, its split, and the files of its objects, or the one label map of them all."""
 
     picture: Path
     split: str
@@ -55,7 +55,7 @@ class _Item:
 
 @dataclass
 class _Read:
-    """What the files of one picture hold: objects with file and size; and what was wrong."""
+    """Content of the files of one image: objects with file and size; and errors."""
 
     parts: list[tuple[str, Part, tuple[int, int]]] = field(default_factory=list)
     odd: list[str] = field(default_factory=list)
@@ -63,7 +63,7 @@ class _Read:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where folders hold one picture in `images` and its masks in `masks`. Maps must be asked for."""
+    """High if folders hold one image in `images` and its masks in `masks`. Label maps must be requested."""
     root = Path(source)
     if options.truth not in (None, *CARD.truths) or not root.is_dir():
         return 0.0
@@ -76,7 +76,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures with their objects, which are of one class; of those that train.txt, ... list, if there.
+    """Read all images with their objects of one class; only those that train.txt, ... list, if these exist.
 
     Truth "instances" gives the boxes around the masks, "masks" a map of background and objects. In mask files
     what is above half of the highest number is the object: 255 or 1, else a finding says so. Maps of object
@@ -167,7 +167,7 @@ def _write_item(item: Item, folder: Path, stem: str) -> None:
 
 
 def _as(dataset: Dataset, truth: str | None) -> Dataset:
-    """The same with boxes or class maps, if these are wanted."""
+    """Convert to boxes or class maps, if these are requested."""
     targets = dataset.targets_as(Outlines)
     if truth == "instances":
         return replace(dataset, targets=targets.boxed())
@@ -283,13 +283,15 @@ def _objects(item: _Item) -> _Read:
 
 
 def _one(colours: np.ndarray, numbered: bool) -> np.ndarray:
-    """Colours (H, W, 3) as one number a pixel: a code where they tell objects apart, else the brightest."""
+    """Convert colors (H, W, 3) to one number per pixel: a code if they identify objects, else the
+    brightest channel.
+    """
     wide = colours.astype(np.int64)
     return np.asarray((wide * [1 << 16, 1 << 8, 1]).sum(2) if numbered else wide.max(2))
 
 
 def _numbered(path: Path, values: np.ndarray) -> Iterator[tuple[str, Part]]:
-    """The objects of a map."""
+    """The objects of a label map."""
     for number, part in apart(values):
         yield f"{path} object {number}", part
 

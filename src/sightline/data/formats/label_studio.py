@@ -1,4 +1,4 @@
-"""Label Studio's JSON export: tasks with annotations, boxes and polygons in per cent of the picture.
+"""Label Studio's JSON export: tasks with annotations, boxes and polygons in per cent of the image.
 
 Source: labelstud.io, "Label Studio JSON format of annotated tasks", "RectangleLabels", "PolygonLabels" and
 "BrushLabels".
@@ -43,16 +43,16 @@ _MOST = 200
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON file with a list of tasks, and of a folder with one such file."""
+    """High for a JSON file with a list of tasks, and for a folder with one such file."""
     del options
     return 0.98 if _file(Path(source)) is not None else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All tasks that are annotated, with the boxes of their first annotation (one marked ground truth first).
+    """Read all annotated tasks, with the shapes of their first annotation (one marked ground truth first).
 
     Truth "outlines" asks for polygons and brush strokes instead; each is an object of its own. Truth "label"
-    asks for the choices of each picture; they are taken too where nothing is drawn. A picture is looked for
+    asks for the choices of each image; they are taken too where nothing is drawn. An image is looked for
     by its whole path, by its name, and by its name without the upload's prefix, beside the file and in
     `images`. A `split` among a task's data is read.
 
@@ -83,7 +83,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def _labels(source: Path, tasks: Tasks) -> Dataset:
-    """The choices of each picture."""
+    """The choices of each image."""
     if not _chosen(tasks):
         raise DataError(
             f"{source}: no task has a choice for its whole picture. --task detect takes its boxes."
@@ -117,7 +117,7 @@ def _file(root: Path) -> Path | None:
 
 
 def _like_export(path: Path) -> bool:
-    """Whether a file begins as an export does, as JSON or JSON-MIN."""
+    """Whether a file starts like an export, as JSON or JSON-MIN."""
     text = glance(path)
     if path.suffix.lower() == ".csv":  # where choices are the only results, it is a table as any other
         return re.search(r'\[\{.*?""\w*labels""\s*:\s*\[', text) is not None
@@ -153,7 +153,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _results(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
-    """The rectangles or polygons of one picture."""
+    """The rectangles or polygons of one image."""
     h, w = item.size
     for k, thing in enumerate(item.objects):
         x1, y1, x2, y2 = thing.corners

@@ -1,4 +1,4 @@
-"""labelme: a JSON file for each picture, with polygons, rectangles, circles and masks in pixels.
+"""labelme: a JSON file for each image, with polygons, rectangles, circles and masks in pixels.
 
 Source: what labelme 3 to 5 writes ("shapes", "imagePath", "imageData", "imageHeight", "imageWidth"). Points
 are pixels from 0, as floats. The corners of a rectangle come in any order; a circle is its centre and a point
@@ -34,7 +34,7 @@ from sightline.ops.outlines import Polygon, joined, trace
 
 CARD = FormatCard(
     name="labelme",
-    summary="labelme: a JSON file of polygons, rectangles and circles for each picture",
+    summary="labelme: a JSON file of polygons, rectangles and circles for each image",
     looks_like="a.json with shapes and imagePath beside a.jpg, perhaps in train/, val/ and test/",
     truths=("instances", "outlines"),
     writes=True,
@@ -43,7 +43,7 @@ _ASIDE = ("__ignore__", "_background_")  # labelme's own names for what is no cl
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of JSON files with labelme's shapes."""
+    """High for JSON files with labelme's shapes."""
     del options
     root = Path(source)
     if root.is_dir():
@@ -52,7 +52,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that have a JSON file, with the boxes, or the masks, of what is drawn.
+    """All images that have a JSON file, with the boxes, or the masks, of what is drawn.
 
     Polygons of one class and group are one object. Splits are those of the folders. Classes are in the order
     of labels.txt, if that is there, else sorted.
@@ -121,7 +121,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _written(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
-    """The shapes of one picture."""
+    """The shapes of one image."""
     for thing in item.objects:
         kind, points = "rectangle", np.reshape(thing.corners, (2, 2)).tolist()
         if thing.mask is not None:
@@ -145,7 +145,7 @@ def _like(path: Path) -> bool:
 
 
 def _lean(entry: Any) -> dict[str, Any]:
-    """An entry without the bytes of its picture."""
+    """An entry without the bytes of its image."""
     if not isinstance(entry, dict):
         return {}
     return {**entry, "imageData": bool(entry.get("imageData"))}
@@ -156,7 +156,7 @@ def _size(entry: dict[str, Any]) -> tuple[int, int] | None:
 
 
 def _picture(path: Path, entry: dict[str, Any]) -> Path:
-    """The picture of a file: where imagePath says, else the one of the same name; else as it says."""
+    """Image of a file: the one at imagePath, else the one with the same name."""
     written = str(entry.get("imagePath") or "").replace("\\", "/")
     path_given = Path(os.path.normpath(path.parent / written))
     if written and is_there(path_given):
@@ -168,7 +168,7 @@ def _picture(path: Path, entry: dict[str, Any]) -> Path:
 
 
 def _shapes(entry: dict[str, Any], image: int, name: str, drawing: Drawing) -> list[str]:
-    """Gather the shapes of one picture; the classes of those that labelme itself leaves aside."""
+    """Collect the shapes of one image; returns classes that labelme itself ignores."""
     groups: dict[tuple[str, Any], list[Polygon]] = {}
     ignored = []
     given = entry.get("shapes")

@@ -1,6 +1,6 @@
-"""Pictures with a class map each, in folders side by side.
+"""Class maps: images and their masks in parallel folders.
 
-A map is a picture whose pixels are class ids: the index in a file with a palette (whose colours are for
+A map is an image whose pixels are class ids: the index in a file with a palette (whose colours are for
 viewers only), the grey level of 8 or 16 bits, or, where a table says what they mean, the colour.
 """
 
@@ -23,7 +23,7 @@ from sightline.ops.draw import Colour, colour_of
 
 CARD = FormatCard(
     name="masks",
-    summary="pictures and their class maps in folders side by side, as PNG of ids or colours, or TIFF stacks",
+    summary="images and their class maps in parallel folders, as PNG of ids or colors, or TIFF stacks",
     looks_like="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, train/a.jpg and "
     "train/a_mask.png, or train-volume.tif and train-labels.tif; perhaps classes.txt",
     truths=("masks",),
@@ -33,7 +33,7 @@ _SOME = 3
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where folders of pictures and of maps lie side by side, and the first maps are such."""
+    """High if folders of images and of maps lie side by side, and the first maps are class maps."""
     root = Path(source)
     if options.truth not in (None, CARD.truths[0]) or not root.is_dir():
         return 0.0
@@ -48,7 +48,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that have a map. Nothing is interpolated: a pixel has the class that the file says.
+    """Read all images that have a map. Nothing is interpolated: a pixel has the class in the file.
 
     Numbers or colours that the class table has not become no class (VOID), and a finding counts them. Without
     a table the numbers that are there are the classes; of 0 and 255, 0 is background and 255 foreground.
@@ -102,13 +102,13 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def palette(classes: Classes) -> list[Colour]:
-    """A colour for each number from 0 to 255: that of the class whose id it is."""
+    """Palette: color of each number from 0 to 255, by the class with that id."""
     colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
     return [colours.get(i, (0, 0, 0)) for i in range(256)]
 
 
 def table_text(classes: Classes) -> str:
-    """classes.json: id and name of each class, and the number that stands for no class."""
+    """classes.json: id and name of each class, and the ignore index."""
     rows = [{"id": i, "name": name} for i, name in zip(classes.ids, classes.names, strict=True)]
     document = {"classes": rows, "void": [void_of(classes.ids)]}
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"

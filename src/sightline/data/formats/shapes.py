@@ -1,4 +1,4 @@
-"""Generated scenes with known truth; built in, the same on every machine."""
+"""Synthetic scenes of shapes with exact targets; built in, the same on every machine."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _BY_TRUTH = {"number": "count", "instances": "boxes", "masks": "masks", "outline
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """1 for the name, unless a file or folder of that name is there."""
+    """1 for the name, unless a file or folder with that name exists."""
     del options
     return float(source.lower().split(":")[0] == "shapes" and not Path(source).exists())
 
@@ -47,7 +47,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     or where: boxes (`boxes`), the class of each pixel (`masks`) or the pixels of each shape (`outlines`).
     Scenes are 64 x 64 pixels, those that say where 128 x 128.
 
-    Area is the share of the picture that shapes cover, in per cent. Boxes are around what is visible; shapes
+    Area is the share of the image that shapes cover, in per cent. Boxes are around what is visible; shapes
     that others cover whole have none. The first class of a mask is the background. Scene i depends on i only.
 
     Raises:
@@ -77,7 +77,7 @@ def _classes(kind: str) -> Classes | None:
 
 
 def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances | Masks:
-    """The truth of a kind."""
+    """Targets of a kind."""
     if kind == "one":
         return Label(torch.tensor([int(s.labels[0]) for s in scenes]))
     if kind == "multi":
@@ -124,7 +124,7 @@ def _outlines(scenes: list[Scene]) -> Outlines:
 
 
 def _asked(source: str, options: ReadOptions) -> tuple[str, int]:
-    """Kind of truth and number of scenes."""
+    """Kind of target and number of scenes."""
     kind, count = _BY_TRUTH.get(options.truth or "", "one"), COUNT
     for word in source.lower().split(":")[1:]:
         if word in KINDS:

@@ -1,4 +1,4 @@
-"""Supervisely: a project of meta.json and data sets with img/ and ann/, one JSON file a picture.
+"""Supervisely: a project of meta.json and data sets with img/ and ann/, one JSON file for each image.
 
 Source: docs.supervisely.com, "Annotation JSON format": points are [x, y] in pixels from 0; the interior of a
 polygon are its holes; a bitmap is a PNG, packed by zlib, in base64, whose top left pixel is at its origin.
@@ -29,7 +29,7 @@ from sightline.ops.outlines import Part, joined
 
 CARD = FormatCard(
     name="supervisely",
-    summary="Supervisely: a project with a JSON file of rectangles, polygons and bitmaps for each picture",
+    summary="Supervisely: a project with a JSON file of rectangles, polygons and bitmaps for each image",
     looks_like="meta.json, and DATASET/ann/a.jpg.json beside DATASET/img/a.jpg",
     truths=("instances", "outlines"),
 )
@@ -37,16 +37,16 @@ _MOST = 1 << 28  # bytes that a bitmap may unpack to: what is more is no mask of
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where folders `ann` hold JSON files with Supervisely's objects."""
+    """High if folders `ann` hold JSON files with Supervisely's objects."""
     del options
     root = Path(source)
     return 0.97 if root.is_dir() and some_like(root, ".json", _like) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all data sets, with the boxes, or the masks, of their objects.
+    """All images of all data sets, with the boxes, or the masks, of their objects.
 
-    Splits are those of the folders (a data set called train), else of the tags of pictures. Classes are in
+    Splits are those of the folders (a data set called train), else of the tags of images. Classes are in
     the order of meta.json.
 
     Raises:
@@ -94,7 +94,7 @@ def _titles(root: Path) -> dict[int, str]:
 
 
 def _gather(path: Path, entry: Any, root: Path, titles: dict[int, str], drawing: Drawing) -> None:
-    """Gather one picture with its objects."""
+    """Gather one image with its objects."""
     entry = entry if isinstance(entry, dict) else {}
     size = entry.get("size") if isinstance(entry.get("size"), dict) else {}
     given = entry.get("tags")
@@ -154,7 +154,7 @@ def _bitmap(given: Any) -> Part:
     """Left, top and pixels of a bitmap.
 
     Raises:
-        ValueError: If it has no origin, or unpacks to more than any picture.
+        ValueError: If it has no origin, or unpacks to more than any image.
     """
     given = given if isinstance(given, dict) else {}
     origin = numbers(given.get("origin"), 2)

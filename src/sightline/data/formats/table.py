@@ -1,4 +1,4 @@
-"""Tables: one row a picture, with its path, its truth, and perhaps its split and group."""
+"""Tables: one row for each image, with its path, its target, and perhaps its split and group."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ CARD = FormatCard(
 
 @dataclass
 class _Kept:
-    """Which rows are used, and what was found on the way."""
+    """Rows that are used, and findings."""
 
     keep: np.ndarray
     problems: list[Finding] = field(default_factory=list)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
-        """Record a finding, if there is anything to it."""
+        """Record a finding, if it has items."""
         if items:
             shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
             text = f"{len(items)} {message}: {shown}."
@@ -53,7 +53,7 @@ class _Kept:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """By the file's ending; of a folder, if it has a table for each split."""
+    """By the file's extension; for a folder, high if it has a table for each split."""
     path = Path(source)
     if path.is_dir():
         wanted = options.truth in (None, *CARD.truths)
@@ -64,13 +64,13 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All rows whose picture and truth are there; the others are in `problems`.
+    """Read all rows with an image and a target; findings about the others are in `problems`.
 
     Paths are relative to the table's folder. Of a folder with a table for each split all are read. How the
     target column is read, see `_truths.truths`.
 
     Raises:
-        DataError: If the table cannot be read, or none of its pictures is there.
+        DataError: If the table cannot be read, or none of its images is there.
         UnknownName: If the target column is not in it.
         MissingExtra: For Parquet without pyarrow.
     """
@@ -125,7 +125,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
-    """Write `labels.csv` and the pictures under `images/`; files are copied, arrays become PNG.
+    """Write `labels.csv` and the images under `images/`; files are copied, arrays become PNG.
 
     Returns:
         What to open: the table.
@@ -225,7 +225,7 @@ def _files(
 def _sort_out(
     rows_kept: _Kept, rows: Rows, ids: list[str], files: list[Path | None], labels: Truths, lookup: Lookup
 ) -> None:
-    """Keep out rows that cannot be used, each with a finding."""
+    """Remove rows that cannot be used, each with a finding."""
     table = rows.table
     rows_kept.note(
         "rows-broken", "error", rows.broken, "rows have another number of cells", "Correct these lines."
@@ -250,7 +250,7 @@ def _sort_out(
 
 
 def _repeated(rows: _Kept, ids: list[str], labels: Truths) -> None:
-    """Of rows that name one file, the first is kept."""
+    """Keep the first of several rows that name one file."""
     first: dict[str, int] = {}
     values = labels.targets.value
     same: list[str] = []

@@ -1,4 +1,4 @@
-"""Data sets by name, from local copies or fetched by torchvision.
+"""Data sets by name, from local copies or downloaded by torchvision.
 
 MNIST's relatives and CIFAR lie on disk as idx files and as CIFAR's binary records, and are read by those
 formats; CIFAR's pickled version is never read.
@@ -26,7 +26,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="torchvision",
-    summary="data sets of torchvision by name, from local copies or fetched",
+    summary="data sets of torchvision by name, from local copies or downloaded",
     looks_like="a name such as mnist, cifar10 or flowers102",
     truths=("label",),
 )
@@ -111,18 +111,18 @@ NAMES = {name: entry.summary for name, entry in _ALL.items()}
 
 
 def _entry(source: str) -> str:
-    """The name as listed, however it is written: Fashion-MNIST, fashion_mnist."""
+    """The listed name, in whatever form it is written: Fashion-MNIST, fashion_mnist."""
     return source.lower().replace("-", "").replace("_", "")
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a name, unless a file or folder of that name is there."""
+    """High for a name, unless a file or folder with that name exists."""
     del options
     return float(_entry(source) in _ALL and not Path(source).exists())
 
 
 def locate(source: str, options: ReadOptions) -> Place | None:
-    """Where a data set lies that another format reads; fetched first if it may be. None for the others.
+    """Location of a data set that another format reads; downloaded first if allowed. None for the others.
 
     Raises:
         DataError: If it is not there and cannot be fetched.
@@ -203,7 +203,7 @@ def _missing(name: str, root: Path, why: str) -> str:
 
 
 def _fetch(name: str, entry: _Named, root: Path) -> None:
-    """Let torchvision fetch the files.
+    """Let torchvision download the files.
 
     Raises:
         DataError: If the network is forbidden or fails.
@@ -256,7 +256,7 @@ def _labels(dataset: Any) -> np.ndarray:
 
 
 def _pixels(parts: list[Any]) -> Pixels:
-    """Pictures of all splits: an array (N, 3, H, W), or files."""
+    """Images of all splits: an array (N, 3, H, W), or files."""
     if hasattr(parts[0], "data"):
         array = np.concatenate([part.data for part in parts]).transpose(0, 2, 3, 1)
         return Arrays(np.ascontiguousarray(array))

@@ -1,4 +1,4 @@
-"""VGG Image Annotator 2: a project, or an export as JSON or CSV, with regions of all pictures.
+"""VGG Image Annotator 2: a project, or an export as JSON or CSV, with the regions of all images.
 
 Source: A. Dutta and A. Zisserman, "The VIA Annotation Software for Images, Audio and Video", ACM MM 2019, and
 what VIA 1 and 2 write. Places are in pixels from 0; the angle of an ellipse is in radians.
@@ -41,7 +41,7 @@ _ONLY = "object"
 
 @dataclass(frozen=True)
 class _Region:
-    """One region: a message's words for it, its shape, and what is said of it."""
+    """One region: its description for messages, its shape, and its attributes."""
 
     where: str
     shape: dict[str, Any]
@@ -50,7 +50,7 @@ class _Region:
 
 @dataclass(frozen=True)
 class _Picture:
-    """One picture and its regions."""
+    """One image and its regions."""
 
     path: Path
     split: str
@@ -58,13 +58,13 @@ class _Picture:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a JSON or CSV file with VIA's words for regions."""
+    """High for a JSON or CSV file with VIA's keys for regions."""
     del options
     return 0.98 if _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures with the boxes, or the masks, of their regions.
+    """All images with the boxes, or the masks, of their regions.
 
     The class is the attribute of regions that `--target` names, or the one that is called class, label or the
     like, or the only one. Where no region has an attribute, all are of one class, "object". Splits are those
@@ -114,7 +114,7 @@ def _like(path: Path) -> bool:
 
 
 def _pictures(path: Path, split: str) -> list[_Picture]:
-    """The pictures of one file."""
+    """The images of one file."""
     if path.suffix.lower() == ".csv":
         return list(_rows(path, split))
     data = read_json(path)
@@ -144,7 +144,7 @@ def _region(where: str, entry: Any) -> _Region:
 
 
 def _rows(path: Path, split: str) -> Iterator[_Picture]:
-    """The pictures of a CSV: one row a region, and one for a picture without any."""
+    """The images of a CSV: one row a region, and one for an image without any."""
     table = read_text(path)
     lacking = [name for name in _COLUMNS if name not in table.names]
     if lacking or table.broken:
@@ -187,7 +187,7 @@ def _class_key(root: Path, pictures: list[_Picture], wanted: str | None) -> str 
 
 
 def _classes(region: _Region, key: str | None) -> list[str]:
-    """The classes of a region: a text, or the boxes that are ticked."""
+    """Classes of a region: a text, or the checked boxes."""
     if key is None:
         return [_ONLY]
     value = region.said.get(key)
@@ -198,7 +198,7 @@ def _classes(region: _Region, key: str | None) -> list[str]:
 
 
 def _gather(pictures: list[_Picture], key: str | None, drawing: Drawing) -> None:
-    """Gather all pictures and regions."""
+    """Gather all images and regions."""
     for picture in pictures:
         image = drawing.into.picture(picture.path, picture.split)
         for region in picture.regions:

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file a picture, and lists of pictures for the splits.
+"""Pascal VOC: an XML file for each image, and lists of images for the splits.
 
 Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
 development kit. There the pixel at the top left is (1, 1) and xmax, ymax are the last pixels inside, so that
@@ -29,7 +29,7 @@ from sightline.errors import DataError
 
 CARD = FormatCard(
     name="voc",
-    summary="Pascal VOC: an XML file of boxes for each picture",
+    summary="Pascal VOC: an XML file of boxes for each image",
     looks_like="JPEGImages/a.jpg and Annotations/a.xml, perhaps ImageSets/Main/train.txt; or a.xml by a.jpg",
     truths=("instances",),
     writes=True,
@@ -38,7 +38,7 @@ CARD = FormatCard(
 
 @dataclass(frozen=True)
 class _Box:
-    """One <object>: number of its picture, class, corners as written, and whether it is difficult."""
+    """One <object>: index of its image, class, corners as written, and whether it is difficult."""
 
     image: int
     name: str
@@ -60,14 +60,14 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where XML files of annotations lie as VOC or LabelImg put them."""
+    """High if XML annotations lie where VOC or LabelImg put them."""
     del options
     root = unwrapped(Path(source))
     return 0.97 if root.is_dir() and places(root) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that the splits list (all, where there are none), with boxes and difficult flags.
+    """All images that the splits list (all, where there are none), with boxes and difficult flags.
 
     Raises:
         DataError: If there are no annotations, or none can be used.
@@ -131,7 +131,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _element(item: Item, classes: Classes) -> Element:
-    """The XML of one picture."""
+    """The XML of one image."""
     root = Element("annotation")
     add(root, "filename", f"{item.stem}{item.ending}")
     for tag, rows in {
@@ -168,7 +168,7 @@ def _gather(
     pictures: Path, images: dict[str, Path], files: dict[str, Path], split: str,
     listed: dict[str, list[str]], contents: _Found,
 ) -> None:  # fmt: skip
-    """Gather the pictures and boxes of one part; with lists, only what they name."""
+    """Gather the images and boxes of one part; with lists, only what they name."""
     by_key = {keys_of(Path(name)): name for name in images}
     for name in files.keys() - images.keys():  # another case or Unicode form: no picture without an XML file
         images.pop(by_key.get(keys_of(Path(name)), name), None)
@@ -208,7 +208,7 @@ def _root_of(path: Path, contents: _Found) -> Element | None:
 
 
 def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
-    """Gather the objects of one picture."""
+    """Gather the objects of one image."""
     kit = "VOC" in text_of(root, "source/annotation").upper()
     for thing in root.findall("object"):
         name = text_of(thing, "name")
@@ -223,7 +223,7 @@ def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
 
 
 def _convert(contents: _Found) -> str:
-    """Hand all boxes over, counted from 0 with the far edge outside; and say how they were read."""
+    """Convert all boxes to corners counted from 0 with the far edge outside; and report the convention."""
     whole = [b for b in contents.boxes if b.corners[0] < b.corners[2] and b.corners[1] < b.corners[3]]
     kit = bool(contents.boxes) and all(b.kit for b in contents.boxes)
     zero = not kit and any(0 <= v < 1 for b in whole for v in b.corners[:2])

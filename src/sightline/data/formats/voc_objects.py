@@ -1,4 +1,4 @@
-"""Pascal VOC's segmentation: for each picture a map of object numbers, and one of classes.
+"""Pascal VOC instance segmentation: for each image a map of object numbers, and a map of classes.
 
 Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
 development kit. Maps are PNG with a palette, or in its colours: 0 is background, 255 a seam of no class that
@@ -31,7 +31,7 @@ from sightline.ops.outlines import Part, apart
 
 CARD = FormatCard(
     name="voc-objects",
-    summary="Pascal VOC: a map of object numbers and one of classes for each picture",
+    summary="Pascal VOC: a map of object numbers and one of classes for each image",
     looks_like="JPEGImages/a.jpg, SegmentationObject/a.png and SegmentationClass/a.png",
     truths=("outlines",),
     writes=True,
@@ -49,7 +49,7 @@ _NAMES = (
 
 @dataclass
 class _Read:
-    """What the maps of one picture hold: objects with class; their size; and what was wrong."""
+    """Content of the maps of one image: objects with class; their size; and errors."""
 
     parts: list[tuple[int, int, Part]] = field(default_factory=list)
     size: tuple[int, int] | None = None
@@ -58,8 +58,8 @@ class _Read:
 
 @dataclass
 class _Lost:
-    """What maps could not hold: pixels that objects share, pictures with such, objects of which nothing was
-    left; and pictures with more objects than 8 bits have numbers for."""
+    """What maps could not hold: pixels that objects share, images with such, objects of which nothing was
+    left; and images with more objects than 8 bits have numbers for."""
 
     pixels: int = 0
     pictures: int = 0
@@ -68,14 +68,16 @@ class _Lost:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure where both kinds of maps lie and outlines are wanted; of boxes and class maps others know more."""
+    """High if both kinds of maps exist and outlines are requested; other formats read boxes and class
+    maps.
+    """
     root = Path(source)
     has_both = all(files_in(root / name, ".png") for name in (_OBJECTS, _CLASSES))
     return 0.0 if not has_both else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that ImageSets/Segmentation lists (all that have maps, where there are no lists).
+    """All images that ImageSets/Segmentation lists (all that have maps, where there are no lists).
 
     Classes are those of labelmap.txt, else VOC's twenty. The seam of no class is part of no object.
 
@@ -128,7 +130,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, the truth is no masks of objects, some items have no split and
             others have, a class name cannot stand in labelmap.txt, or there are more than 254 classes, or
-            65,534 objects in a picture.
+            65,534 objects in an image.
     """
     if dataset.truth != "outlines":
         raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.truth}.")
@@ -194,7 +196,7 @@ def _write_tables(folder: Path, names: tuple[str, ...], lists: dict[str, list[st
 
 
 def _tell(lost: _Lost, folder: Path) -> None:
-    """Say what the maps do not hold."""
+    """Report what the maps cannot store."""
     if lost.pixels:
         say(
             f"A map of the format '{CARD.name}' holds one object a pixel: {lost.pixels:,} pixels in "
@@ -234,7 +236,7 @@ def _colour(number: int) -> int:
 
 
 def _levels(number: int) -> Colour:
-    """The colour of a number in VOC's palette: its bits dealt to red, green and blue in turn."""
+    """Color of a number in VOC's palette: its bits distributed to red, green and blue."""
     levels = [0, 0, 0]
     for k in range(8):
         levels[k % 3] |= (number >> k & 1) << (7 - k // 3)
@@ -242,7 +244,7 @@ def _levels(number: int) -> Colour:
 
 
 def _lists(root: Path) -> dict[str, str]:
-    """Split of each picture that ImageSets/Segmentation lists; empty without lists."""
+    """Split of each image that ImageSets/Segmentation lists; empty without lists."""
     by_stem: dict[str, str] = {}
     for split in SPLITS:
         path = root / _LISTS / f"{split}.txt"
@@ -254,7 +256,7 @@ def _lists(root: Path) -> dict[str, str]:
 
 
 def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> _Read:
-    """Read the two maps of one picture."""
+    """Read the two maps of one image."""
     objects = _Read()
     try:
         numbers, kinds = _codes(path), _codes(classes)

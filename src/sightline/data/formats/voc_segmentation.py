@@ -1,4 +1,4 @@
-"""Pascal VOC segmentation: a class map for each picture, as PNG with VOC's palette.
+"""Pascal VOC semantic segmentation: a class map for each image, as PNG with VOC's palette.
 
 Source: M. Everingham et al., "The Pascal Visual Object Classes (VOC) Challenge", IJCV 2010, and its
 development kit: 0 is the background, 1 to 20 are the classes, 255 is void (borders of objects, hard parts).
@@ -24,7 +24,7 @@ from sightline.ops.draw import Colour
 
 CARD = FormatCard(
     name="voc-segmentation",
-    summary="Pascal VOC segmentation: a PNG of classes for each picture",
+    summary="Pascal VOC segmentation: a PNG of classes for each image",
     looks_like="JPEGImages/a.jpg and SegmentationClass/a.png, perhaps ImageSets/Segmentation/train.txt",
     truths=("masks",),
     writes=True,
@@ -39,7 +39,7 @@ _LISTS = "ImageSets/Segmentation"
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of JPEGImages beside SegmentationClass; a little less so where boxes are there too."""
+    """High for JPEGImages beside SegmentationClass; a little lower if boxes exist too."""
     root = _unwrapped(Path(source))
     place = _place(root) if options.truth in (None, CARD.truths[0]) and root.is_dir() else None
     mask = None if place is None else first_picture(place.masks)
@@ -49,7 +49,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures that ImageSets/Segmentation lists (all with a map, where there are no lists).
+    """All images that ImageSets/Segmentation lists (all with a map, where there are no lists).
 
     Classes are those of labelmap.txt (or another table), else VOC's own. Maps in colours are read by the
     table's colours, else by VOC's.
@@ -135,13 +135,13 @@ def _unwrapped(root: Path) -> Path:
 
 
 def _place(root: Path) -> Place | None:
-    """The folders of pictures and maps; several, where maps were exported in several ways."""
+    """The folders of images and maps; several, where maps were exported in several ways."""
     masks = [root / name for name in _MASKS if (root / name).is_dir()]
     return Place(root / _PICTURES, masks[0], "") if masks and (root / _PICTURES).is_dir() else None
 
 
 def _with_void(table: Table) -> Table:
-    """The table with 255 as no class, and with VOC's colours where it has none."""
+    """Class table with 255 as ignore index, and with VOC's colors if it has none."""
     rows = list(zip(table.entries, table.ids, strict=True))
     bare = not table.colours
     entries = [Entry(e.name, i, _code(i) if bare and 0 <= i < VOID else e.colour) for e, i in rows]

@@ -1,4 +1,4 @@
-"""YOLO text files: one a picture, one line a box, and data.yaml with class names and splits.
+"""YOLO text files: one for each image, one line for each box, and data.yaml with class names and splits.
 
 Source: J. Redmon's Darknet, whose lines are `class x y width height`: the class from 0, the middle of the box
 and its size as shares of the picture's width and height. data.yaml came later; its layout is read as in use,
@@ -44,7 +44,7 @@ from sightline.ops.outlines import joined, trace
 
 CARD = FormatCard(
     name="yolo",
-    summary="YOLO text files of boxes or polygons, one a picture, with class names in data.yaml",
+    summary="YOLO text files of boxes or polygons, one per image, with class names in data.yaml",
     looks_like="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
     truths=("instances", "outlines"),
     writes=True,
@@ -95,7 +95,7 @@ class _Found:
 
 
 def sniff(source: str, options: ReadOptions) -> float:
-    """Sure of a data.yaml with names and splits, of obj.data, and of pictures with labels of YOLO's lines."""
+    """High for a data.yaml with names and splits, for obj.data, and for images with YOLO label files."""
     del options
     labels_folder.cache_clear()
     root = Path(source)
@@ -107,7 +107,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """All pictures of all splits, with their boxes, or with their polygons as masks (truth "outlines").
+    """Read all images of all splits, with their boxes, or with their polygons as masks (target "outlines").
 
     Where lines are polygons only, masks are taken too; where they are mixed, the box around each polygon. A
     picture without a label file shows nothing.
@@ -170,14 +170,14 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def config_text(parts: Mapping[str, str], classes: Classes) -> str:
-    """data.yaml: where the images of each split are, perhaps the `path` that they are below; class names."""
+    """data.yaml: folders of the images of each split, perhaps the `path` above them; class names."""
     config = {**parts, "names": dict(zip(classes.ids, classes.names, strict=True))}
     text: str = yaml.safe_dump(config, allow_unicode=True, sort_keys=False)
     return text
 
 
 def label_text(objects: Sequence[Object], size: tuple[int, int], classes: Classes) -> str:
-    """The label file of one image of (height, width): a line an object, in shares of that size.
+    """Label file of one image of (height, width): one line for each object, in relative coordinates.
 
     Class, centre, width and height; or class, and x and y of the corners of its polygon. An object of whose
     mask there is no pixel has none, and so no line.
@@ -226,7 +226,7 @@ def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[st
 
 
 def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
-    """Gather the boxes of one picture."""
+    """Collect the boxes of one image."""
     contents.folders[labels_folder(image.parent)] = image.parent
     if contents.files.get(path) == number:  # the picture is named twice, which is told
         return
@@ -249,7 +249,7 @@ def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
 
 
 def _line(words: list[str], where: str, image: int, contents: _Found) -> None:
-    """Gather one box or polygon, or say what is wrong with its line."""
+    """Collect one box or polygon, or report the error in its line."""
     try:
         values = [float(word) for word in words]
     except ValueError:
@@ -285,7 +285,7 @@ def _posed(values: Sequence[float]) -> bool:
 
 
 def _orphans(contents: _Found) -> None:
-    """Label files of pictures that are not there."""
+    """Label files of images that do not exist."""
     alone = []
     for labels, images in contents.folders.items():
         files = images.iterdir() if images.is_dir() else ()

@@ -1,9 +1,9 @@
-"""Decoded pictures, kept for the next epoch and the next run: in memory, or in a bounded file.
+"""Cache of decoded images for the next epoch and the next run: in memory, or in a bounded file.
 
-The file may be removed at any time. Nothing in it is believed unasked: each picture has a record of the
-file it came from (path, size, time of change) and a checksum, written after its pixels. A picture that was
-half written when the process was killed, or whose file has changed since, does not match and is decoded
-again.
+The file may be deleted at any time. Its content is always verified: each image has a record of its source
+file (path, size, modification time) and a checksum, written after its pixels. If the process was killed
+while writing an image, or if the source file has changed since, the record does not match, and the image is
+decoded again.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _seeking = Lock()
 
 
 class MemoryCache:
-    """Pictures kept in memory, as far as there is room.
+    """Cache of images in memory, up to a limit.
 
     Args:
         items: Pictures in the data set.
@@ -50,22 +50,22 @@ class MemoryCache:
         self._there = np.zeros(items, dtype=bool)
 
     def has(self, where: np.ndarray) -> np.ndarray:
-        """Which of some items are kept, as bool."""
+        """(B,) bool: which of some items are cached."""
         return np.asarray(self._there[where])
 
     def get(self, where: np.ndarray) -> np.ndarray:
-        """Items that are kept, (B, H, W, C) uint8."""
+        """Cached items, (B, H, W, C) uint8."""
         return np.asarray(self._pixels[where])
 
     def put(self, i: int, picture: np.ndarray) -> None:
-        """Keep a picture if there is room."""
+        """Store an image if there is room."""
         if i < len(self._pixels):
             self._pixels[i] = picture
             self._there[i] = True
 
 
 class DiskCache:
-    """Pictures kept in a memory-mapped file, shared by runs and processes that want the same ones.
+    """Cache of images in a memory-mapped file, shared by runs and processes with the same images.
 
     Args:
         paths: File of each item.
@@ -115,7 +115,7 @@ class DiskCache:
         _open.add(self)
 
     def has(self, where: np.ndarray) -> np.ndarray:
-        """Which of some items are kept, whole and up to date, as bool."""
+        """(B,) bool: which of some items are cached, complete and up to date."""
         for i in where[~self._checked[where]]:
             slot = self._slots[i]
             if slot < self._kept and self._records["stamp"][slot] == self._stamps[i]:
@@ -123,11 +123,11 @@ class DiskCache:
         return np.asarray(self._checked[where])
 
     def get(self, where: np.ndarray) -> np.ndarray:
-        """Items that are kept, (B, H, W, C) uint8."""
+        """Cached items, (B, H, W, C) uint8."""
         return np.asarray(self._pixels[self._slots[where]])
 
     def put(self, i: int, picture: np.ndarray) -> None:
-        """Keep a picture if there is room. The record is written last."""
+        """Store an image if there is room. The record is written last."""
         slot = int(self._slots[i])
         if slot >= self._kept:
             return
@@ -150,7 +150,7 @@ class DiskCache:
 
 
 def cache_folder() -> Path:
-    """Where decoded pictures are kept when no other folder is named. It may be removed at any time."""
+    """Default folder of the cache. It may be deleted at any time."""
     if os.environ.get("XDG_CACHE_HOME"):
         return Path(os.environ["XDG_CACHE_HOME"]) / "sightline" / "pictures"
     if sys.platform == "win32":
@@ -160,7 +160,7 @@ def cache_folder() -> Path:
 
 
 def on_disk(paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> DiskCache | None:
-    """A cache on disk, or none where the disk refuses or the room is used up, which is said."""
+    """A cache on disk; None, with a message, if the disk refuses or the limit is reached."""
     try:
         return DiskCache(paths, shape, decoding, room, folder)
     except OSError as error:
@@ -188,7 +188,7 @@ def _held(folder: Path, but: Path) -> int:
 
 
 def _make_room(folder: Path, limit: int, but: Path) -> None:
-    """Remove files that are not in use here, the longest unused first, until the rest take `limit` bytes."""
+    """Remove least recently used files, except those in use here, until the rest take `limit` bytes."""
     facts = [(p.stat().st_mtime_ns, p.stat().st_size, p) for p in folder.glob(f"*{_SUFFIX}") if p != but]
     total, held = sum(size for _, size, _ in facts), {c.path for c in _open}
     for _, size, path in sorted(facts):
@@ -210,7 +210,7 @@ def _write(file: BinaryIO, offset: int, data: np.ndarray) -> None:
 
 
 def _make(path: Path, size: int) -> None:
-    """Make an empty file of some size, whole or not at all."""
+    """Create an empty file of a given size, atomically."""
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("wb") as file:

@@ -1,4 +1,4 @@
-"""Pictures and maps as bytes of a file."""
+"""Image encoding: images and maps to bytes of a file (PNG, JPEG)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from PIL import Image
 
 
 def encode_png(array: np.ndarray, palette: Sequence[tuple[int, int, int]] = ()) -> bytes:
-    """A (H, W, 3 or 1) uint8 picture, or an (H, W) uint8 or uint16 map, as PNG, without loss. With a
-    palette, a map of uint8 holds what it held, and viewers show 0, 1, ... in these colours."""
+    """Encode a (H, W, 3 or 1) uint8 image, or an (H, W) uint8 or uint16 map, as PNG, without loss. With a
+    palette, the values of a uint8 map do not change, and viewers show 0, 1, ... in these colors.
+    """
     return _encoded(array, "PNG", palette, optimize=False)
 
 
 def encode_jpeg(array: np.ndarray, quality: int = 85) -> bytes:
-    """A (H, W, 3 or 1) uint8 picture as JPEG of some quality, 1 to 95."""
+    """Encode a (H, W, 3 or 1) uint8 image as JPEG with a quality of 1 to 95."""
     return _encoded(array, "JPEG", quality=quality)
 
 

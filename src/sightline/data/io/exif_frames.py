@@ -1,4 +1,4 @@
-"""Annotations that a tool without EXIF drew on stored pixels, turned with the pictures.
+"""EXIF rotation of annotations that a tool without EXIF support drew on stored pixels.
 
 Source: CIPA DC-008, "Exchangeable image file format for digital still cameras: Exif", tag Orientation.
 """
@@ -17,7 +17,7 @@ from sightline.errors import DataError, UnreadableImage
 
 
 def turned(dataset: Dataset) -> tuple[Dataset, int]:
-    """The data set with annotations as the pictures are seen, and how many pictures that concerns.
+    """Rotate annotations to the upright frame; also returns how many images are concerned.
 
     Args:
         dataset: Boxes, masks of objects or class maps, in the pixels that are stored.
@@ -40,7 +40,9 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
 
 
 def _place(way: int, height: int, width: int) -> torch.Tensor:
-    """(2, 3) affine matrix from stored to seen coordinates in pixels; height and width are as stored."""
+    """(2, 3) affine matrix from stored to upright coordinates in pixels; height and width are the stored
+    ones.
+    """
     wide, high = (height, width) if way >= 5 else (width, height)  # as seen
     x = [0.0, 1.0, 0.0] if way >= 5 else [1.0, 0.0, 0.0]
     y = [1.0, 0.0, 0.0] if way >= 5 else [0.0, 1.0, 0.0]
@@ -52,7 +54,7 @@ def _place(way: int, height: int, width: int) -> torch.Tensor:
 
 
 def _orientation(dataset: Dataset, i: int) -> int:
-    """EXIF orientation of a picture; 1 where it is no file or cannot be read, which a check tells."""
+    """EXIF orientation of an image; 1 if it is no file or cannot be read, which a check reports."""
     if not isinstance(dataset.pixels, Files):
         return 1
     try:

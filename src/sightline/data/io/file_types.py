@@ -1,4 +1,4 @@
-"""What a file holds by its first bytes, and how it is opened: regular files only. No Pillow here."""
+"""File type detection by the first bytes, and opening of regular files only. No Pillow."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _OTHERS: tuple[tuple[bytes, str], ...] = (
 
 
 def what_is(head: bytes) -> tuple[str | None, str]:
-    """Name of a picture format that is read, or None, and what the content is in words.
+    """Image format of a file's first bytes, or None; and a description of the content in words.
 
     Args:
         head: The first bytes of the file; 512 are plenty.
@@ -80,7 +80,7 @@ def what_is(head: bytes) -> tuple[str | None, str]:
 
 
 def _boxed(head: bytes) -> tuple[str | None, str]:
-    """What a file of ISO boxes holds, by the brands that it says it is of."""
+    """Type of an ISO base media file, by its brands."""
     end = min(int.from_bytes(head[:4], "big"), len(head))
     brands = {head[8:12], *(head[i : i + 4] for i in range(16, end - 3, 4))}
     if brands & {b"avif", b"avis"}:
@@ -91,7 +91,7 @@ def _boxed(head: bytes) -> tuple[str | None, str]:
 
 
 def _text(head: bytes) -> str:
-    """What text it is, if it is text."""
+    """Type of a text file, if it is text."""
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "an HTML page"
@@ -126,7 +126,7 @@ def open_file(source: Source) -> Iterator[tuple[BinaryIO, int]]:
 
 
 def has_end(source: Source, kind: str, size: int) -> bool:
-    """Whether the end marker of the format is there, for formats that have one."""
+    """Whether the end marker of the format is present, for formats that have one."""
     marker = {"jpeg": b"\xff\xd9", "jp2": b"\xff\xd9", "png": b"IEND"}.get(kind)
     with open_file(source) as (file, _):
         if kind == "webp":
@@ -142,7 +142,7 @@ def has_end(source: Source, kind: str, size: int) -> bool:
 
 
 def _boxes_end(file: BinaryIO, size: int) -> bool:
-    """Whether the boxes of an ISO file all lie in it."""
+    """Whether the boxes of an ISO file are complete."""
     at = 0
     while at + 8 <= size:
         file.seek(at)
@@ -154,5 +154,5 @@ def _boxes_end(file: BinaryIO, size: int) -> bool:
 
 
 def name_of(source: Source) -> object:
-    """How messages name a source."""
+    """Name of a source in messages."""
     return "the given bytes" if isinstance(source, bytes) else source

@@ -1,4 +1,4 @@
-"""What a picture that Pillow has opened says of itself, before its pixels are decoded."""
+"""Header of an image that Pillow has opened: mode, bits, orientation, before pixels are decoded."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def is_wide(mode: str) -> bool:
-    """Whether pixels of a mode of Pillow are numbers that have to be scaled to 8 bits."""
+    """Whether a Pillow mode has values that must be scaled to 8 bits."""
     return mode == "F" or mode.startswith("I")
 
 
@@ -27,7 +27,7 @@ def orientation_of(image: Any, kind: str) -> int:
 
 
 def upright_size(image: Any, kind: str, orientation: int) -> tuple[int, int]:
-    """Height and width as they are seen; Pillow has turned a TIFF itself."""
+    """(height, width) after rotation; Pillow rotates a TIFF itself."""
     width, height = image.size
     return (width, height) if orientation >= 5 and kind != "tiff" else (height, width)
 
@@ -43,7 +43,7 @@ def bits_of(image: Any, kind: str) -> int:
 
 
 def ceiling(image: Any, kind: str) -> float | None:
-    """The largest value that 9 to 16 bits can store; None where the values must tell (floats, 32 bits)."""
+    """Largest value of 9 to 16 bits; None if it depends on the values (floats, 32 bits)."""
     if not kind and image.mode == "I":  # made in memory: 32 bits
         return None
     bits = bits_of(image, kind) if kind == "tiff" else 16

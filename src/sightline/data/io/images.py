@@ -1,4 +1,4 @@
-"""The one decoder: from a file to an array, alike in training, validation and prediction.
+"""The one image decoder: from a file to an array, the same in training, validation and prediction.
 
 What is done to a picture is fixed here, and documented at `decode`. No global state of Pillow is changed.
 """
@@ -58,7 +58,7 @@ _READERS: dict[str, Callable[[BinaryIO], Any]] = {
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What the header of a picture says.
+    """Information in the header of an image.
 
     Attributes:
         width: Pixels, after EXIF orientation.
@@ -107,7 +107,7 @@ def decode(
     page: int = 0,
     span: Span | None = None,
 ) -> np.ndarray:
-    """The first picture of a file, upright; or another of its pages.
+    """Decode the first image of a file, upright; or another of its pages.
 
     EXIF orientation is applied. Transparency is laid on white. Palettes are resolved. CMYK is converted
     with the plain formula (Adobe's inverted kind is known; colour profiles are not applied). Integers of
@@ -151,7 +151,7 @@ def decode(
 
 
 def of_pillow(image: Any, span: Span | None = None) -> np.ndarray:
-    """(H, W, C) uint8 of a picture that Pillow has opened or made, as `decode` gives it of a file.
+    """Convert a Pillow image to (H, W, C) uint8, like `decode` does for a file.
 
     Raises:
         UnreadableImage: As `decode`.
@@ -167,8 +167,9 @@ def of_pillow(image: Any, span: Span | None = None) -> np.ndarray:
 
 
 def _full_jpeg(image: Any) -> np.ndarray | None:
-    """A JPEG at its full size by simplejpeg: Pillow's pixels in two thirds of the time (the same decoder, but
-    no copies). None where that is not for it: print colours, or damage, which Pillow names; or not there."""
+    """Decode a JPEG at full size with simplejpeg: Pillow's pixels in two thirds of the time (the same decoder
+    without copies). None if it does not apply: CMYK, damage (Pillow names it), or not installed.
+    """
     if decode_jpeg is None or image.mode not in ("L", "RGB"):
         return None
     image.fp.seek(0)
@@ -181,7 +182,7 @@ def _full_jpeg(image: Any) -> np.ndarray | None:
 
 
 def probe(source: Source) -> ImageFacts:
-    """What the header says; no pixels are decoded.
+    """Read the header; no pixels are decoded.
 
     Raises:
         UnreadableImage: As `decode`, as far as the header shows it.
@@ -209,8 +210,8 @@ def probe(source: Source) -> ImageFacts:
 
 
 def size_of(source: Source) -> tuple[int, int]:
-    """Height and width of the first picture of a file, upright. Unlike `probe` it does not count the pictures
-    in the file, of which there may be a million.
+    """(height, width) of the first image of a file, upright. Unlike `probe`, it does not count the images in
+    the file, which may be a million.
 
     Raises:
         UnreadableImage: As `probe`.
@@ -221,7 +222,7 @@ def size_of(source: Source) -> tuple[int, int]:
 
 @dataclass(frozen=True)
 class Stored:
-    """What a file holds: the very numbers, for maps of classes, which no conversion may touch.
+    """Stored numbers of a file, without conversion: for class maps.
 
     Attributes:
         values: (H, W) whole numbers (index into a palette, grey level, 16 bits), or (H, W, 3) uint8 colours.
@@ -235,8 +236,8 @@ class Stored:
 
 
 def stored(source: Source, page: int = 0) -> Stored:
-    """The numbers that a file (or its bytes) holds on a page. Nothing is scaled or converted, no EXIF
-    rotation is applied, and an alpha channel is left aside.
+    """Read the stored numbers of a page of a file (or its bytes). Nothing is scaled or converted, no EXIF
+    rotation is applied, and an alpha channel is ignored.
 
     Raises:
         UnreadableImage: As `decode`; "unsupported" where numbers would be lost on the way (three channels
@@ -262,7 +263,7 @@ def stored(source: Source, page: int = 0) -> Stored:
 
 
 def full_pages(source: Source) -> list[int]:
-    """Numbers, from 0, of the pictures in a TIFF that are no smaller copies or masks of others.
+    """Indices, from 0, of the images in a TIFF that are not smaller copies or masks of others.
 
     [0] for files of other formats, of which the first picture is taken.
 
@@ -281,8 +282,8 @@ def full_pages(source: Source) -> list[int]:
 
 
 def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
-    """The blocks of a page of a TIFF of at least so many pixels, each of which decodes to its part of the
-    picture; None for others, and where pixels depend on the whole (turned, scaled by its own extremes).
+    """Blocks of a page of a TIFF with at least this many pixels, each of which decodes to its part of the
+    image. None for other files, and if pixels depend on the whole (rotated, scaled by its own extremes).
 
     Raises:
         UnreadableImage: As `probe`, but of any size.
@@ -298,7 +299,7 @@ def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
 
 @contextmanager
 def _opened(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple[Any, str, int]]:
-    """A picture with its header read and its size accepted, its format, and the file's size."""
+    """Open an image: read the header, validate the size; also its format and file size."""
     with open_file(source) as (file, size):
         head = file.read(512)
         kind, description = what_is(head)
@@ -327,7 +328,7 @@ def _opened(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple
 
 @contextmanager
 def _trouble(source: Source, kind: str, size: int) -> Iterator[None]:
-    """Whatever a decoder raises on a damaged file becomes UnreadableImage."""
+    """Convert any exception of a decoder to UnreadableImage."""
     try:
         yield
     except (UnreadableImage, MemoryError):
@@ -340,7 +341,7 @@ def _trouble(source: Source, kind: str, size: int) -> Iterator[None]:
 
 
 def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.ndarray:
-    """(H, W, 1 or 3) uint8 of a loaded picture of any mode, not turned."""
+    """(H, W, 1 or 3) uint8 of a loaded image of any mode, not rotated."""
     mode = image.mode
     if is_wide(mode):
         values = np.asarray(image)

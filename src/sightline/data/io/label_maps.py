@@ -1,4 +1,4 @@
-"""Class maps as files hold them: which numbers or colours are where, read without loss."""
+"""Label map files: the numbers or colors of class maps, read without loss."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _GRADUAL = 0.3
 
 @dataclass(frozen=True)
 class LabelMap:
-    """One map, as a file holds it.
+    """A label map as stored in a file.
 
     Attributes:
         shape: (height, width) in pixels.
@@ -58,12 +58,12 @@ class LabelMap:
 
     @property
     def grey(self) -> bool:
-        """Whether all its colours are grey: numbers that were written three times."""
+        """Whether all its colors are gray: a number stored in three channels."""
         red, green, blue = parts_of(self.keys)
         return self.coloured and bool(((red == green) & (green == blue)).all())
 
     def mapped(self, numbers: NDArray[np.uint8]) -> Packed:
-        """The map with other numbers in it.
+        """The map with its numbers replaced.
 
         Args:
             numbers: (n,) what each key becomes.
@@ -97,7 +97,7 @@ def look(source: Source, page: int = 0) -> LabelMap:
 
 
 def with_ramps(label_map: LabelMap, values: NDArray[np.integer]) -> LabelMap:
-    """A map with what is known of its edges: how many there are, and how many rise or fall in steps.
+    """A map with statistics of its edges: how many there are, and how many are ramps (soft edges).
 
     Args:
         label_map: The map.
@@ -144,7 +144,7 @@ def _small(raw: Stored) -> LabelMap:
 
 
 def _numbered(values: NDArray[np.integer], coloured: bool, lossy: bool) -> LabelMap:
-    """A map of any whole numbers. Done stretch by stretch, as maps have few of them."""
+    """A map of any integers, processed by runs of equal pixels."""
     flat = np.ascontiguousarray(values).ravel()
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])[: max(len(flat), 0)]
     lengths = np.diff(np.append(starts, len(flat)))
@@ -166,7 +166,7 @@ def _numbered(values: NDArray[np.integer], coloured: bool, lossy: bool) -> Label
 def composed(
     parts: Sequence[tuple[int, LabelMap]], shape: tuple[int, int], rest: int
 ) -> tuple[LabelMap, int, int]:
-    """One map of several, each of which shows where one class is.
+    """Compose one map of several binary maps, one for each class.
 
     Args:
         parts: Number of each class, and its map: 0 where it is not.
@@ -199,7 +199,7 @@ def parts_of(codes: Keys) -> tuple[Keys, Keys, Keys]:
 
 
 def nearest(code: int, codes: Sequence[int]) -> int:
-    """Which of some colours is nearest to one, by its index (city-block distance in RGB)."""
+    """Index of the nearest of some colors (city-block distance in RGB)."""
     parts, others = parts_of(np.array([code])), parts_of(np.array(codes, dtype=np.int64))
     apart = sum(np.abs(a - b) for a, b in zip(parts, others, strict=True))
     return int(np.argmin(apart))

@@ -1,4 +1,4 @@
-"""Array sides of decoding: turning, laying on white, scaling to 8 bits. No Pillow here."""
+"""Array operations of decoding: rotation, alpha on white, scaling to 8 bits. No Pillow."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _AT_ONCE = 2**18
 
 @dataclass
 class Cuts:
-    """Pictures of which values were cut to a span, and how far these went.
+    """Counter of images with values clipped to a range, and their extremes.
 
     Attributes:
-        pictures: How many.
+        images: How many.
         least: Lowest value of all of them.
         most: Highest.
     """
@@ -28,7 +28,7 @@ class Cuts:
 
 
 class Watched(tuple[float, float]):
-    """A span for one picture, which `cuts` counts once where it lies beyond."""
+    """A range for one image; clipping in that image is counted once in `cuts`."""
 
     def __new__(cls, span: Span, cuts: Cuts) -> Watched:
         """The span itself; see the class."""
@@ -40,7 +40,7 @@ class Watched(tuple[float, float]):
     _told: bool
 
     def cut(self, least: float, most: float) -> None:
-        """Note that values of the picture, or of a part of it, from least to most were cut."""
+        """Record that values of the image, or of a part of it, from least to most were clipped."""
         self._cuts.pictures += not self._told
         self._told = True
         self._cuts.least, self._cuts.most = min(self._cuts.least, least), max(self._cuts.most, most)
@@ -60,7 +60,7 @@ def upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 
 def on_white(pixels: np.ndarray) -> np.ndarray:
-    """(H, W, C + 1) with alpha last, laid on white: (H, W, C)."""
+    """Compose on white: (H, W, C + 1) with alpha last to (H, W, C)."""
     height, width, channels = pixels.shape
     flat = pixels.reshape(-1, channels)
     out = np.empty((len(flat), channels - 1), dtype=np.uint8)
@@ -72,7 +72,7 @@ def on_white(pixels: np.ndarray) -> np.ndarray:
 
 
 def scaled(values: np.ndarray, ceiling: float | None, span: Span | None = None) -> np.ndarray:
-    """Finite values of more than 8 bits as uint8, never clipped but to a span that was asked for.
+    """Scale finite values of more than 8 bits to uint8; clipped only to a range that was requested.
 
     Args:
         values: (H, W) of any real type.

@@ -1,4 +1,4 @@
-"""Where pictures come from: files, pages of files, arrays in memory; and what a model sees of one."""
+"""Image sources: files, pages of files, arrays in memory; and the image that a model receives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sightline.ops.fitting import Fit
 
 
 class Files:
-    """Pictures in files, decoded when they are read.
+    """Images in files, decoded on access.
 
     Args:
         paths: One file a picture.
@@ -73,7 +73,7 @@ class Files:
 
 
 class Pages:
-    """Pages of files, decoded when they are read.
+    """Pages of files, decoded on access.
 
     Args:
         places: File and page, from 0, of each picture; page 0 of a file of one picture is that picture.
@@ -124,7 +124,7 @@ class Pages:
 
 
 class Arrays:
-    """Pictures in memory.
+    """Images in memory.
 
     Args:
         array: (N, H, W, C) uint8, C is 3 or 1.
@@ -159,7 +159,7 @@ def picture(
     fit: Fit = "squash",
     channels: Literal[1, 3] = 3,
 ) -> np.ndarray:
-    """What a model sees of item i: the one way from a data set to a network's input.
+    """The input of a model for item i: the only function from a data set to a network's input.
 
     Args:
         pixels: Where the pictures come from.
@@ -179,13 +179,13 @@ def picture(
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
-    """A function from the id of an item to its picture."""
+    """A function from the id of an item to its image."""
     where = {item: i for i, item in enumerate(dataset.ids)}
     return lambda item: picture(dataset.pixels, where[item])
 
 
 def windows(pixels: Pixels, i: int) -> Windows:
-    """Picture i, to be read by windows: with little memory where it is a large TIFF in blocks.
+    """Region reader for image i; it needs little memory for a large TIFF in blocks.
 
     Raises:
         UnreadableImage: If it cannot be decoded.

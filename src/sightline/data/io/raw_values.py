@@ -1,4 +1,4 @@
-"""What was stored in a picture before it was decoded: what the checks of levels and transparency want."""
+"""Values of an image before decoding, for the checks of levels and transparency."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Raw:
-    """What was stored in a picture before it became 8 bits on white.
+    """Value statistics of an image before conversion to 8 bits on white.
 
     Attributes:
-        low: Lowest value of grey pixels of more than 8 bits; NaN for other pictures.
+        low: Lowest value of grey pixels of more than 8 bits; NaN for other images.
         high: The highest, likewise.
         top: The value that becomes 255 where no span is given; NaN where the picture's own highest does.
         alpha: Least and most opacity, in [0, 255], and share of the pixels that are neither clear nor opaque;
@@ -32,7 +32,7 @@ class Raw:
 
 
 def raw(source: Source, page: int = 0) -> Raw:
-    """What is lost or mixed when a picture is decoded. Only pictures of which something may be are decoded.
+    """Statistics of what conversion to 8 bits loses. Only images that can lose something are decoded.
 
     Raises:
         UnreadableImage: As `decode`.

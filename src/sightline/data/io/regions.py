@@ -1,4 +1,4 @@
-"""Windows into large pictures: of a large TIFF only the blocks are decoded that a window touches."""
+"""Region reader for large images: of a large TIFF, only the blocks that a region touches are decoded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ HELD = 2**25
 
 
 class Windows(Protocol):
-    """A picture of which parts can be read."""
+    """Interface of an image whose regions can be read."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -29,12 +29,12 @@ class Windows(Protocol):
         ...
 
     def read(self, x: int, y: int, width: int, height: int) -> np.ndarray:
-        """(height, width, C) uint8: the window with this top left pixel; it lies in the picture."""
+        """(height, width, C) uint8: the region with this top left pixel; it lies inside the image."""
         ...
 
 
 class Whole:
-    """A picture that was decoded as a whole.
+    """An image that was decoded as a whole.
 
     Args:
         image: (H, W, C) uint8.
@@ -54,7 +54,7 @@ class Whole:
 
 
 class Parts:
-    """A TIFF that is decoded block by block; blocks read last are kept.
+    """A TIFF that is decoded block by block, with a cache of recent blocks.
 
     Args:
         path: The file.
@@ -125,9 +125,9 @@ class Parts:
 
 
 def opened(path: Path, page: int = 0, span: Span | None = None) -> Parts | None:
-    """A large TIFF in blocks, to be read by windows with little memory; None for all other files.
+    """Region reader for a large TIFF in blocks; None for all other files.
 
-    The limit on pixels (`images.max_pixels`) is then one on a block, not on the picture.
+    The limit on pixels (`images.max_pixels`) is then one on a block, not on the image.
 
     Raises:
         UnreadableImage: If it cannot be opened.

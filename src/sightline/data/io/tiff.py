@@ -1,4 +1,4 @@
-"""TIFF files of any size that we allow, and their blocks by themselves."""
+"""TIFF files without Pillow's size limit, and access to single blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BAND = 2**20
 
 
 class Tiff(TiffImagePlugin.TiffImageFile):
-    """A TIFF whose size has been judged: Pillow would judge it again, by a limit that is global."""
+    """A TIFF whose size is already validated: Pillow would apply its global limit again."""
 
     def load_prepare(self) -> None:
         """Make room for the pixels."""
@@ -31,7 +31,7 @@ class Tiff(TiffImagePlugin.TiffImageFile):
 
 @dataclass(frozen=True)
 class Blocks:
-    """Where the blocks (strips or tiles) of a TIFF lie, row by row.
+    """Locations of the blocks (strips or tiles) of a TIFF, row by row.
 
     Attributes:
         size: Height and width of the picture.
@@ -57,7 +57,7 @@ class Blocks:
         return -(-self.size[1] // self.block[1])
 
     def alone(self, i: int, data: bytes) -> bytes:
-        """Block i, whose bytes are given, as a TIFF of its own that decodes to the same pixels."""
+        """Block i, whose bytes are given, as a TIFF file of its own that decodes to the same pixels."""
         height, width = self.block
         if not self.tiled:
             height = min(height, self.size[0] - i * height)
@@ -104,7 +104,7 @@ def blocks(image: Any) -> Blocks | None:
 def _banded(
     image: Any, block: tuple[int, int], offsets: tuple[int, ...], counts: tuple[int, ...]
 ) -> tuple[tuple[int, int], tuple[int, ...], tuple[int, ...]]:
-    """Uncompressed strips that follow each other, as bands of about a megabyte."""
+    """Merge adjacent uncompressed strips to bands of about a megabyte."""
     tags, (rows, width) = image.tag_v2, block
     height = int(tags[_LENGTH])
     line = -(-width * sum(tags.get(258, (1,))) // 8)

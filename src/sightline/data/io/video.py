@@ -1,6 +1,6 @@
-"""The one decoder of video: files, webcams and streams, frame by frame. `video_writer.py` writes.
+"""The one video decoder: files, webcams and streams, frame by frame. `video_writer.py` writes.
 
-A thread decodes a few frames ahead and then waits, so that memory does not grow with the length of a film.
+A thread decodes a few frames ahead and then waits, so that memory does not grow with the length of a video.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ AHEAD = 8
 
 
 class Frame(NamedTuple):
-    """One picture of a video.
+    """One frame of a video.
 
     Attributes:
         number: From 0. Damaged frames, and those that a camera gave too fast, leave gaps.
@@ -52,7 +52,7 @@ class Frame(NamedTuple):
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a video before it is read.
+    """Metadata of a video before it is read.
 
     Attributes:
         width: Pixels, as shown (after rotation).
@@ -148,7 +148,7 @@ class Video:
             self.close()
 
     def close(self) -> None:
-        """End the decoding; no frames come any more."""
+        """Stop decoding; no more frames follow."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(2 * TIMEOUT)
@@ -156,7 +156,7 @@ class Video:
             self._container.close()
 
     def _fill(self, first: Frame) -> None:
-        """What the thread does: put frames, and at last None or the error."""
+        """Main function of the thread: put frames, at last None or the error."""
         last: BaseException | None = None
         try:
             if not self._put(first):
@@ -171,7 +171,7 @@ class Video:
         self._put(last)
 
     def _put(self, item: Frame | BaseException | None) -> bool:
-        """Hand on an item; False once nobody wants it."""
+        """Put an item into the queue; False if the reader has stopped."""
         dropping = self.live and isinstance(item, Frame)
         while not self._stop.is_set():
             try:
@@ -190,7 +190,7 @@ class Video:
             pass
 
     def _pictures(self) -> Any:
-        """The first stream of pictures that is no cover."""
+        """The first video stream that is not a cover image."""
         for stream in self._container.streams.video:
             if "attached_pic" not in str(getattr(stream, "disposition", "")):
                 break
@@ -209,7 +209,7 @@ class Video:
         return stream
 
     def _decode(self) -> Iterator[Frame]:
-        """Whole frames; those that are damaged are counted, not shown as grey pixels."""
+        """Complete frames; damaged ones are counted and left out."""
         started: float | None = None
         try:
             # All streams are followed: where the file ends is told by sound too.
@@ -271,12 +271,12 @@ class Video:
         return 0 if self.live else int(self._stream.frames or round(self._seconds() * self._rate()))
 
     def _short(self) -> DataError | None:
-        """The error that ends a file which is cut off or damaged, if it is."""
+        """The error of a truncated or damaged file, if it is one."""
         trouble = self._trouble()
         return DataError(f"{self.name} {trouble}") if trouble else None
 
     def _trouble(self) -> str:
-        """What is wrong with the file, as far as it was read.
+        """Description of what is wrong with the file, as far as it was read.
 
         One or two frames less may go unseen, and an MPEG transport stream does not say how long it is.
         """

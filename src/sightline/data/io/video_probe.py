@@ -1,7 +1,7 @@
-"""How a video is opened: the door to PyAV, and the allow-lists of what it may open.
+"""Opening of videos with PyAV, and the allow-lists of containers and protocols.
 
-PyAV (BSD-3) is imported when a video is opened, and only here. FFmpeg reads some hundred formats, some of
-which (playlists) lead to other files and addresses: containers and protocols are therefore named here.
+PyAV (BSD-3) is imported only here, and only when a video is opened. FFmpeg reads some hundred formats, some
+of which (playlists) point to other files and addresses. Therefore, containers and protocols are listed here.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _STARTS = (b"\x1aE\xdf\xa3", b"FLV\x01", b"OggS", b"\0\0\1\xba", b"0&\xb2u\x8ef\
 
 
 def addresses() -> tuple[str, ...]:
-    """Kinds of address (URL schemes) that a stream may have."""
+    """URL schemes that a stream may have."""
     return tuple(_PROTOCOLS)
 
 
 def is_video(head: bytes) -> bool:
-    """Whether a file that begins so is a video container.
+    """Whether the first bytes of a file are those of a video container.
 
     Args:
         head: The first bytes of the file; 512 are plenty.
@@ -93,7 +93,7 @@ def opened(text: str, scheme: str, name: str) -> Any:
 
 
 def reason(error: BaseException) -> str:
-    """What went wrong, without the name of the file."""
+    """Error text without the name of the file."""
     if type(error).__name__ == "ExitError":  # what PyAV makes of its timeout
         return f"nothing came for {TIMEOUT:g} s"
     return str(getattr(error, "strerror", None) or error) or type(error).__name__

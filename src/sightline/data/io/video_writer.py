@@ -1,4 +1,4 @@
-"""The one writer of video: frames to an .mp4 file."""
+"""The one video writer: frames to an .mp4 file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BITS = 0.2  # a pixel and frame, for encoders without a quality setting
 
 
 class VideoWriter:
-    """Frames to an .mp4 file, each shown at its own time. There is no sound.
+    """Writes frames to an .mp4 file with their own timestamps, without sound.
 
     The file is opened at the first frame and takes its size; later ones of another size are scaled to it.
     A side of odd length gets its last row or column twice, as the codecs want even ones.

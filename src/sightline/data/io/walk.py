@@ -1,7 +1,7 @@
-"""Paths as people give them, and which files of a folder count. Standard library only, for the runtime.
+"""Paths from the user, and which files of a folder count. Standard library only, for the runtime.
 
-One rule for every folder that is read: what is hidden, and what systems and programs leave behind in folders,
-is nobody's picture. It is counted, so that it can be said.
+One rule holds for every folder: hidden files, and files that systems and programs leave behind, are not
+images. They are counted and reported.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def files_in(folder: Path, *endings: str) -> list[Path]:
 
 
 def told(left: Sequence[Path]) -> str:
-    """A sentence on what was left out, with up to three names; empty if nothing was."""
+    """A sentence about ignored files, with up to three names; empty if there are none."""
     if not left:
         return ""
     names = list(dict.fromkeys(path.name for path in left))

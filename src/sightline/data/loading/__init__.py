@@ -1,0 +1,1 @@
+"""Data loading: preprocessing, batches, and tiles."""

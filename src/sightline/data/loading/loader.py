@@ -1,8 +1,8 @@
-"""Batches for training and evaluation: the same ones for the same seed, whoever decodes them.
+"""Data loader for training and evaluation: the same seed gives the same batches, whatever decodes them.
 
-Pictures are decoded by `data/io/images.py`, kept as uint8 (see `data/io/cache.py`) and batched by indexing.
-Workers are threads: the decoder and the tensor operations release Python's lock, so that threads are as
-fast as processes here, and there is nothing to fork, to pickle, to lose, or to share memory with.
+`data/io/images.py` decodes images. They are kept as uint8 (see `data/io/cache.py`) and batched by indexing.
+Workers are threads: the decoder and the tensor operations release Python's lock, so threads are as
+fast as processes here, and there is no fork, no pickling, and no shared memory.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Schedule = Callable[[float], Augment | None]
 
 
 class Loader:
-    """Batches of a data set.
+    """Data loader: batches of a data set.
 
     In training the order of an epoch follows from (seed, epoch) alone, and the random numbers of a batch's
     augmentation from (seed, epoch, number of the batch, rank): batches are the same, bit for bit, with any
@@ -101,7 +101,7 @@ class Loader:
         self._cache = None if self._stored is not None else self._new_cache(cache, cache_dir)
 
     def __len__(self) -> int:
-        """Batches an epoch."""
+        """Number of batches in an epoch."""
         if not self._train:
             return math.ceil(len(self._order(0)) / self._batch_size)
         batches = len(self._dataset) / self._batch_size
@@ -113,12 +113,12 @@ class Loader:
         return list(self._dataset.ids)
 
     def whole(self, prediction: Any) -> Any:
-        """Predictions for the items, from predictions for what the batches hold: the same here."""
+        """Predictions for the items, from predictions for the batches; no change here."""
         return prediction
 
     @property
     def targets(self) -> Any:
-        """Truths of all items of the data set, in its order, in the pixels of the stored pictures."""
+        """Targets of all items of the data set, in its order, in pixels of the stored images."""
         return self._dataset.targets
 
     def epoch(self, epoch: int, start: int = 0, progress: float = 0.0) -> Iterator[Batch]:
@@ -157,7 +157,7 @@ class Loader:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _order(self, epoch: int) -> np.ndarray:
-        """Items of an epoch in their order: of all processes in training, of this one in evaluation."""
+        """Order of the items in an epoch: of all processes in training, of this process in evaluation."""
         n = len(self._dataset)
         if not self._train:
             return np.arange(self._rank * n // self._world, (self._rank + 1) * n // self._world)
@@ -200,14 +200,14 @@ class Loader:
         return pixels
 
     def _as_stored(self) -> np.ndarray | None:
-        """All pictures, where they lie in memory just as the model sees them."""
+        """All images, if they are in memory in the model's input size."""
         pixels = self._dataset.pixels
         if isinstance(pixels, Arrays) and pixels.array.shape[1:] == (*self._size, self._channels):
             return pixels.array
         return None
 
     def _new_cache(self, room: int, folder: Path | None) -> MemoryCache | DiskCache | None:
-        """Where decoded pictures are kept, if there is room for any."""
+        """Cache for decoded images, if there is room for one."""
         pixels, shape = self._dataset.pixels, (*self._size, self._channels)
         if room < int(np.prod(shape)) or not len(pixels):
             return None
@@ -221,7 +221,7 @@ class Loader:
 
 
 def _balance(dataset: Dataset) -> np.ndarray:
-    """(N,) chance of each item, so that every class is drawn equally often.
+    """(N,) sampling weights with which every class is drawn equally often.
 
     An item with several labels goes by its rarest one, one without any by how many there are of those.
     """
@@ -235,7 +235,7 @@ def _balance(dataset: Dataset) -> np.ndarray:
 
 
 def _draw(weights: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-    """n items drawn with replacement by weight, as evenly as can be (systematic sampling), in random order.
+    """Draw n items with replacement by weight, with systematic sampling, in random order.
 
     How often an item comes differs from its expectation by less than one.
     """

@@ -1,4 +1,6 @@
-"""From a decoded picture to a network's input: scaled, cut or filled up; and where its points go."""
+"""Preprocessing: a decoded image to the network's input (resize, crop or letterbox), and its affine
+matrix.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ PAD_GREY = 114
 def view(
     image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: Literal[1, 3] = 3
 ) -> np.ndarray:
-    """A picture as a model sees it; one of that size and channels already is given back unchanged.
+    """Resize an image to the input of a model; an image of that size and channels is returned unchanged.
 
     Args:
         image: (H, W, C) uint8, C is 3 or 1.
@@ -38,7 +40,7 @@ def view(
 
 
 def _grey(image: np.ndarray) -> np.ndarray:
-    """(H, W, 1) of (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, as Pillow."""
+    """(H, W, 1) from (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, like Pillow."""
     weights = np.array([19595, 38470, 7471], dtype=np.uint32)
     return ((image @ weights + 0x8000) >> 16).astype(np.uint8)[..., None]
 
@@ -70,7 +72,7 @@ _FITS = {"squash": _resized, "crop": _cropped, "pad": _padded}
 def seen(
     targets: Any, size: tuple[int, int], fit: Fit = "squash"
 ) -> tuple[Any, Tensor | None, Tensor | None]:
-    """Truths of pictures as truths of their views.
+    """Transform targets of stored images to targets of the resized inputs.
 
     Returns:
         The truths; (B, 2, 3) matrices as `placed` gives them and (B, 2) sizes of the pictures, or None
@@ -84,7 +86,7 @@ def seen(
 
 
 def placed(stored: Tensor, size: tuple[int, int], fit: Fit = "squash") -> Tensor:
-    """Where `view` puts the pixels of pictures.
+    """Affine matrices of `view`: from pixels of the stored images to pixels of the input.
 
     Args:
         stored: (B, 2) height and width of the pictures.

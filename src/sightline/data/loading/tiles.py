@@ -1,4 +1,4 @@
-"""Large pictures as overlapping tiles, for what is small in them; and what was found there, joined again."""
+"""Tiling: large images as overlapping tiles for small objects, and merging of their predictions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HELD = 4  # pictures kept open while their tiles are read
 
 @dataclass(frozen=True)
 class Tiles:
-    """Where T tiles lie in N pictures.
+    """Positions of T tiles in N images.
 
     Attributes:
         owner: (T,) int64 picture of each tile, rising.
@@ -42,24 +42,24 @@ class Tiles:
     whole: Tensor
 
     def places(self) -> Tensor:
-        """(T, 2, 3) matrices from the pixels of the picture to those of the tile."""
+        """(T, 2, 3) affine matrices from pixels of the image to pixels of the tile."""
         places = torch.eye(2, 3, dtype=torch.float64).repeat(len(self.owner), 1, 1)
         places[:, :, 2] = -self.corner
         return places
 
     def windows(self, rows: Tensor) -> list[Window]:
-        """x, y, width and height of some of the tiles, by their numbers."""
+        """x, y, width and height of some of the tiles, by index."""
         corners, sizes = self.corner[rows].tolist(), self.sizes[rows].tolist()
         return [(x, y, w, h) for (x, y), (h, w) in zip(corners, sizes, strict=True)]
 
     def join(self, predictions: Targets) -> Targets:
-        """Predictions for T tiles as predictions for the N pictures."""
+        """Merge predictions for T tiles to predictions for the N images."""
         everything = torch.arange(len(self.owner))
         return predictions.join_tiles(self.owner, self.windows(everything), self.whole)
 
 
 def cut(sizes: Tensor, side: int) -> Tiles:
-    """Tiles of `side` pixels that cover pictures of (N, 2) heights and widths; smaller pictures are one."""
+    """Tiles of `side` pixels that cover images of (N, 2) heights and widths; a smaller image is one tile."""
     owner, corner, shape = [], [], []
     for i, (height, width) in enumerate(sizes.tolist()):
         for x, y, w, h in tiling.cut(height, width, side):
@@ -70,7 +70,7 @@ def cut(sizes: Tensor, side: int) -> Tiles:
 
 
 def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
-    """A data set whose items are the tiles of another one's pictures; objects are cut with them."""
+    """A data set whose items are the tiles of another data set; objects are clipped to them."""
     tiles = cut(dataset.targets.sizes, side)
     owner = tiles.owner.numpy()
     names = [f"{dataset.ids[i]}@{x},{y}" for i, (x, y) in zip(owner, tiles.corner.tolist(), strict=True)]
@@ -85,7 +85,7 @@ def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
 def batches(
     dataset: Dataset, settings: Mapping[str, Any], *, least: int = 0, **options: Any
 ) -> Loader | Joined:
-    """Batches of a data set as a model's settings say it sees pictures: whole, or by tiles.
+    """Data loader with the preprocessing of a model's settings: whole images, or tiles.
 
     Args:
         dataset: The pictures.
@@ -104,7 +104,7 @@ def batches(
 
 
 class Joined:
-    """Evaluates a data set by its tiles; what comes out is about whole pictures.
+    """Data loader of tiles whose predictions are merged to whole images.
 
     Args:
         dataset: The whole pictures.
@@ -121,12 +121,12 @@ class Joined:
         return self._loader.epoch(epoch)
 
     def whole(self, prediction: Any) -> Any:
-        """Predictions for all tiles as predictions for the pictures."""
+        """Merge predictions for all tiles to predictions for the images."""
         return self._tiles.join(prediction)
 
 
 class _Parts:
-    """Tiles as pixels. A picture is decoded once for neighbouring tiles."""
+    """Tiles as an image source. An image is decoded once for neighboring tiles."""
 
     def __init__(self, pixels: Pixels, tiles: Tiles) -> None:
         self._pixels, self._tiles = pixels, tiles

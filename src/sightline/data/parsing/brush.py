@@ -1,4 +1,4 @@
-"""Label Studio's brush strokes: a picture of four channels, run-length coded bit by bit.
+"""Label Studio's brush strokes: an image of four channels with a bitwise run-length encoding.
 
 Source: the layout that thi.ng/rle-pack documents, which Label Studio uses: 32 bits number of words, 5 bits
 size of a word less one, four times 4 bits size of a count less one; then groups of one bit (whether a word
@@ -18,11 +18,11 @@ _CHANNELS = 4
 
 
 def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
-    """The mask of a brush stroke: where its last channel is not 0.
+    """Mask of a brush stroke: pixels whose last channel is not 0.
 
     Args:
         codes: The list `rle`, bytes as numbers.
-        size: Height and width of the picture, as the annotation says them.
+        size: Height and width of the image, as the annotation says them.
 
     Raises:
         ValueError: If these are no bytes, they end too early, or they are of another size.
@@ -58,14 +58,14 @@ def brushed(codes: Any, size: tuple[int, int] | None) -> Part:
 
 
 class _Bits:
-    """Numbers of some bits each, the highest first, one after the other."""
+    """Bit reader, highest bit first."""
 
     def __init__(self, data: bytes) -> None:
         self._bits = "".join(f"{byte:08b}" for byte in data)
         self._at = 0
 
     def next(self, count: int) -> int:
-        """The next number of so many bits.
+        """Next number of this many bits.
 
         Raises:
             ValueError: If fewer are left.

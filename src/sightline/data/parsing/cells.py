@@ -1,4 +1,4 @@
-"""What the cells of a column hold: one list of words for "missing", and one decision a column on numbers."""
+"""Values of table columns: one list of words for "missing", and one decision per column about numbers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Numbers:
 
 
 def is_missing(cell: str) -> bool:
-    """Whether a cell says that there is no value."""
+    """Whether a cell is a missing value."""
     return cell.lower() in MISSING
 
 
@@ -55,7 +55,7 @@ def is_number(cell: str) -> bool:
 
 
 def numbers(cells: Sequence[str], delimiter: str, where: str) -> Numbers | None:
-    """The numbers in a column, or None where some cell is none.
+    """Numbers of a column, or None if some cell is not a number.
 
     Decimal points and commas, and points, commas, spaces or apostrophes between thousands are told apart by
     all cells of the column together.
@@ -116,7 +116,7 @@ def _read(cells: Sequence[str], thousands: str, point: str) -> tuple[float, ...]
 def _chosen(
     readings: dict[tuple[float, ...], str], cells: Sequence[str], delimiter: str, where: str
 ) -> tuple[tuple[float, ...], str]:
-    """The reading that is meant, of one or two: where cells have one mark with three digits behind it."""
+    """Choose one of two possible readings, for cells with one separator and three digits after it."""
     if len(readings) == 1:
         return next(iter(readings.items()))
     mark = "," if any("," in c for c in cells) else "."

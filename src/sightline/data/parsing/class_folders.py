@@ -1,4 +1,4 @@
-"""Which folders are classes, which are splits of them, and which are neither."""
+"""Class folders: which folders are classes, which are splits, and which are neither."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ _WRAPPERS = ROLES | {*_FILLERS}
 
 @dataclass
 class Layout:
-    """What the folders below a root are.
+    """Roles of the folders below a root.
 
     Attributes:
         tops: Split ("" where there are none) and folder of each place that holds class folders.
         aside: Folders that lie beside the splits, or that hold annotations, and are not read.
-        flat: Folders of a split whose pictures lie in no class folder, and are not read.
+        flat: Folders of a split whose images lie in no class folder, and are not read.
         doubts: Names of classes that are named like a split.
         inner: Whether each class folder holds folders of splits.
         notes: How it was read, where that is not plain.
@@ -71,12 +71,12 @@ def folders(root: Path) -> list[Path]:
 
 
 def has_picture(folder: Path) -> bool:
-    """Whether a file that is named like a picture lies in a folder, at any depth."""
+    """Whether a file that is named like an image lies in a folder, at any depth."""
     return any(any(map(_pictured, files)) for _, _, files in walk(folder))
 
 
 def is_mask(picture: Path, top: Path) -> bool:
-    """Whether a picture below a class folder is a mask: in a folder of masks, or a_mask.png beside a.png."""
+    """Whether an image below a class folder is a mask: in a folder of masks, or a_mask.png beside a.png."""
     inside = (name.lower() for name in picture.parent.relative_to(top).parts)
     if any(name in MASKS and name not in PICTURES for name in inside):
         return True
@@ -85,7 +85,7 @@ def is_mask(picture: Path, top: Path) -> bool:
 
 
 def layout(root: Path) -> Layout:
-    """Tell classes from splits and from what lies beside them.
+    """Distinguish class folders from split folders and other content.
 
     Folders that hold nothing but one folder, or that stand above the folders of the splits, are read through.
     Where folders named after splits hold folders, these are the classes, and what lies beside is left aside.
@@ -162,7 +162,7 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
 
 
 def _holds_roles_only(folder: Path) -> bool:
-    """Whether the pictures of a split lie flat in folders that are named for the kind of files in them."""
+    """Whether the images of a split lie flat in folders that are named for the kind of files in them."""
     held = [c for c in folders(folder) if has_picture(c)]
     return bool(held) and all(c.name.lower() in ROLES and _flat(c) for c in held)
 
@@ -187,7 +187,7 @@ def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layo
 
 
 def _through(root: Path) -> tuple[Path, list[Path]]:
-    """The folder below one or several that only wrap it, and what lies beside these."""
+    """Skip folders that only wrap the content; also returns what lies beside them."""
     top, aside = root, list[Path]()
     while True:
         some = folders(top)
@@ -223,12 +223,12 @@ def _inside(folder: Path, notes: list[str]) -> Path:
 
 
 def _only_folders(folder: Path) -> bool:
-    """Whether a folder has pictures in its folders, and none beside them."""
+    """Whether a folder has images in its folders, and none beside them."""
     return not _flat(folder) and any(map(has_picture, folders(folder)))
 
 
 def _flat(folder: Path) -> bool:
-    """Whether pictures lie in a folder itself."""
+    """Whether images lie in a folder itself."""
     with os.scandir(folder) as entries:
         return any(_pictured(e.name) for e in entries)
 
@@ -238,5 +238,5 @@ def _pictured(name: str) -> bool:
 
 
 def pictures_of(places: Sequence[Path]) -> list[Path]:
-    """Pictures in some folders, at any depth, sorted."""
+    """Images in some folders, at any depth, sorted."""
     return [path for place in places for path in files_below(place) if _pictured(path.name)]

@@ -1,4 +1,4 @@
-"""Which numbers or colours stand for which classes: the table files that lie beside class maps."""
+"""Class tables beside class maps: which numbers or colors stand for which classes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Table:
-    """What numbers and colours stand for.
+    """Class table of numbers and colors.
 
     Attributes:
         entries: The classes, in order.
@@ -85,7 +85,7 @@ class Table:
 
 
 def made(entries: Sequence[Entry], source: str, void: Iterable[int] = ()) -> Table:
-    """The table of some rows; those named void, ignore or the like are no classes.
+    """Build the table from rows; those named void, ignore or similar are the ignore index.
 
     Raises:
         DataError: If an id or a colour stands for two rows, or there are no or too many classes.

@@ -1,4 +1,4 @@
-"""A JSON file in COCO's form: its three lists, and where its images lie."""
+"""A JSON file in COCO's layout: its three lists, and the location of its images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def image_name(entry: dict[str, Any]) -> str:
 def lists(
     path: Path, lean: Callable[[dict[str, Any]], None] | None = None
 ) -> tuple[list[Any], list[Any], list[Any], Path | None]:
-    """Images, annotations and categories of a file, and the folder of the images where its `info` names one.
+    """Images, annotations and categories of a file, and the image folder if its `info` names one.
 
     Args:
         path: The file.
@@ -56,7 +56,7 @@ def lists(
 
 
 def images_folder(path: Path, names: list[str], split: str, named: Path | None = None) -> Path:
-    """The folder that the file names are relative to: near the file, else the one that it names.
+    """Folder that the file names are relative to: near the file, else the one that the file names.
 
     Raises:
         DataError: If two folders have them, and nothing tells which is meant.

@@ -1,9 +1,4 @@
-"""A COCO file, written as its images come: of a data set, and of predictions.
-
-Source: T.-Y. Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; cocodataset.org, "Data
-format" and "Results format": `bbox` is x, y, width, height in pixels from 0, `category_id` the id as
-annotated.
-"""
+"""Writing of COCO files image by image, for data sets and predictions."""
 
 from __future__ import annotations
 
@@ -23,7 +18,7 @@ from sightline.ops.rle import code, rle
 
 
 class LabelFile:
-    """One JSON file, written as images come: annotations at once, the other lists when it is closed.
+    """One JSON file, written image by image: annotations immediately, the other lists on close.
 
     Args:
         path: The file; what is there is overwritten.
@@ -46,7 +41,7 @@ class LabelFile:
         self._stream.write('{"annotations": [')
 
     def write(self, number: int, name: str, size: tuple[int, int], objects: Sequence[Object]) -> None:
-        """One image: id, file name, (height, width), and what is in it."""
+        """Write one image: id, file name, (height, width), and its objects."""
         self._images.append({"id": number, "file_name": name, "height": size[0], "width": size[1]})
         for thing in objects:
             entry = _annotation(thing, next(self._numbers), number, self._classes, size)
@@ -68,7 +63,7 @@ class LabelFile:
 def _annotation(
     thing: Object, number: int, image: int, classes: Classes, size: tuple[int, int]
 ) -> dict[str, Any]:
-    """The entry of one object; `score` as results have it (cocodataset.org/#format-results)."""
+    """Entry of one object; `score` as in COCO results (cocodataset.org/#format-results)."""
     x1, y1, x2, y2 = thing.corners
     area = (x2 - x1) * (y2 - y1) if thing.mask is None else int((thing.mask[2] != 0).sum())
     entry = {
@@ -87,7 +82,7 @@ def _annotation(
 
 
 def _segmentation(thing: Object, size: tuple[int, int]) -> Any:
-    """The mask of an object as COCO has it; that of a result is a run-length code, as evaluators want it."""
+    """COCO segmentation of an object; for results it is RLE, as evaluators need it."""
     assert thing.mask is not None
     if thing.score is not None:
         return code(thing.mask, *size)

@@ -1,4 +1,4 @@
-"""Which columns of a table hold what: pictures, truth, split, group."""
+"""Roles of table columns: image, target, split, group."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def named(table: Columns, names: Sequence[str], taken: str) -> str | None:
 
 
 def path_column(table: Columns, path: Path) -> str:
-    """The column that holds the pictures: by content, and by name where several do.
+    """Column of image paths: by content, and by name if several match.
 
     Raises:
         DataError: If none does.
@@ -63,13 +63,13 @@ def path_column(table: Columns, path: Path) -> str:
 
 
 def _like_pictures(cells: Sequence[str]) -> bool:
-    """Whether most of the first cells end as the names of pictures do."""
+    """Whether most of the first cells end as the names of images do."""
     some = [c for c in cells[:_FIRST] if c]
     return sum(Path(c).suffix.lower() in ALL_EXTENSIONS for c in some) > len(some) / 2
 
 
 def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
-    """Whether a column is called an id or name, and most of its first cells are pictures without ending."""
+    """Whether a column is called an id or name, and most of its first cells are images without ending."""
     if not re.search(r"(^|_|\b)id(_|\b)|id$|image|img|file|name|pic|photo|scan", name.lower()):
         return False
     some = [c for c in cells[:_FIRST] if c]
@@ -79,7 +79,7 @@ def _are_pictures(name: str, cells: Sequence[str], folder: Path) -> bool:
 
 
 def _in_cells(table: Columns) -> str:
-    """That the pictures are in the table itself, where they are; "" where not."""
+    """That the images are in the table itself, where they are; "" where not."""
     numbered = sum(bool(re.fullmatch(r"\D*\d+(x\d+)?", name)) for name in table.names)
     inside = [n for n in table.names if table.rows and len(table.column(n)[0].split()) >= _PIXELS]
     if numbered < _PIXELS and not inside:
@@ -100,7 +100,7 @@ def target_columns(
     and what divides several labels in a cell, where that was said.
 
     Raises:
-        DataError: If none is sure, or it holds pictures.
+        DataError: If none is sure, or it holds images.
         UnknownName: If one that is asked for is not there.
     """
     if target is not None:
@@ -135,7 +135,7 @@ def target_columns(
 
 
 def _unsure(table: Columns, rest: Sequence[str], path: Path) -> DataError:
-    """That nothing says which column is the truth."""
+    """Error text if the target column is ambiguous."""
     several = [n for n in rest if is_flags(table.column(n))]
     likely = next((n for n in rest if _repeats(table.column(n))), rest[0] if rest else "")
     way = f", for example --target {quote(likely)}" if rest else "; none is left besides the path"

@@ -1,4 +1,4 @@
-"""The bytes of a picture as it is written anew."""
+"""Image bytes for writing a data set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sightline.data.io.pixels import Files
 
 
 def content(pixels: Pixels, i: int) -> tuple[bytes, str]:
-    """Bytes and file ending of picture i: the file as it is, or a PNG of an array."""
+    """Bytes and file ending of image i: the file as it is, or a PNG of an array."""
     if isinstance(pixels, Files):
         path = pixels.path(i)
         return path.read_bytes(), path.suffix

@@ -1,4 +1,4 @@
-"""Boxes written in another manner than their format has: corners for sizes, or sizes for corners."""
+"""Detection of boxes in the wrong convention: corners instead of sizes, or sizes instead of corners."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _CLOSE, _MOST = 0.01, 0.9
 
 
 def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: Written) -> str:
-    """What the numbers seem to be, where they cannot be what the format says; else "".
+    """Convention that the numbers seem to follow, if it is not the format's; else "".
 
-    That is where most boxes leave their picture (or have their corners swapped), and all of them lie in it if
+    That is where most boxes leave their image (or have their corners swapped), and all of them lie in it if
     read in the other manner; or where most areas that are given are those of the other manner only.
 
     Args:
         boxes: (M, 4) x1, y1, x2, y2 in pixels, as they were read.
-        sizes: (M, 2) height and width of their pictures; zeros where they are not known.
+        sizes: (M, 2) height and width of their images; zeros where they are not known.
         areas: (M,) as annotated, in square pixels; NaN where they are not.
         written: What the format says that the four numbers are.
     """
@@ -45,7 +45,7 @@ def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: W
 
 
 def _other(boxes: np.ndarray, written: Written) -> np.ndarray:
-    """(M, 4) corners, if the numbers were written in the other manner."""
+    """(M, 4) corners, if the numbers followed the other convention."""
     low, high = boxes[:, :2], boxes[:, 2:]
     if written == "corners":
         return np.hstack([low, low + high])

@@ -1,4 +1,4 @@
-"""Text tables as columns of text: encoding, delimiter, header and broken rows are found out and told."""
+"""Text tables (CSV): encoding, delimiter, header and broken rows are detected and reported."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def is_spaced(path: Path) -> bool:
 
 def _spaced(text: str) -> Columns | None:
     """A table of CelebA's kind: perhaps a count of its rows, names of columns, and rows that begin with or
-    hold a picture, divided by spaces; where there is a cell more than names the first is the picture. None
+    hold an image, divided by spaces; where there is a cell more than names the first is the image. None
     for other text."""
     given = [(n, line.split()) for n, line in enumerate(text.splitlines(), 1) if line.strip()]
     counted = bool(given) and len(given[0][1]) == 1 and given[0][1][0].isdigit()
@@ -184,7 +184,7 @@ def _layout(text: str, path: Path) -> tuple[list[str], int, str]:
 
 
 def _fit(lines: Sequence[str], delimiter: str) -> tuple[bool, float, int]:
-    """How well a delimiter fits: whether it is in the header, in how many rows as often, how often."""
+    """Score of a delimiter: whether it is in the header, in how many rows as often, how often."""
     try:
         rows = [row for row in csv.reader(lines, delimiter=delimiter, skipinitialspace=True) if row]
     except csv.Error:
@@ -210,10 +210,10 @@ _COLUMNS |= {"mask", "label", "class", "target"}
 
 
 def _must_be_header(path: Path, names: Sequence[str]) -> None:
-    """Refuse a first line that is a row: it would be lost.
+    """Refuse a first line that is a data row: it would be lost.
 
     Raises:
-        DataError: If one of its cells is a picture.
+        DataError: If one of its cells is an image.
     """
     for name in names:
         at = name.replace("\\", "/")

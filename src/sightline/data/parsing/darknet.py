@@ -1,4 +1,4 @@
-"""Darknet's own layout of YOLO data: obj.data with lists of pictures, or label files beside pictures.
+"""Darknet's layout of YOLO data: obj.data with lists of images, or label files beside images.
 
 Source: J. Redmon's Darknet, whose obj.data names `train`, `valid`, `names`; CVAT exports it as "YOLO 1.1"
 (obj_train_data/, train.txt), LabelImg and others write label files beside pictures, and classes.txt.
@@ -19,7 +19,7 @@ _LOOKS = 20
 
 
 def old_config(root: Path) -> Config | None:
-    """Class names and places of data without data.yaml or a folder of labels; None for others."""
+    """Class names and locations of data in Darknet's layout; None for others."""
     if not root.exists():
         return None
     return _darknet(root) or (_beside(root) if root.is_dir() else None)

@@ -1,8 +1,8 @@
-"""What people draw (boxes, outlines, ellipses, lines), gathered as boxes or as masks.
+"""Drawn annotations (boxes, outlines, ellipses, lines), collected as boxes or as masks.
 
-One rule for all formats: where boxes are wanted, the box around an outline is taken, and said; where masks
-are wanted, a box is none. What is neither (a line, a point) is an error: its picture would teach that nothing
-is there.
+One rule holds for all formats. For boxes, the bounding box of an outline is taken, and this is reported. For
+masks, a box is not accepted. Lines and points are errors: without them, their image would teach the model
+that it contains nothing.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ONE = (1.0, 1.0)
 
 @dataclass
 class Drawing:
-    """Pictures and what is drawn in them.
+    """Builder of images and their drawn shapes.
 
     Attributes:
         into: Where boxes, or masks, are gathered.
@@ -51,16 +51,16 @@ class Drawing:
 
     @property
     def outlined(self) -> bool:
-        """Whether masks are gathered, not boxes."""
+        """Whether masks are collected instead of boxes."""
         return isinstance(self.into, Outlined)
 
     def box(self, image: int, key: Hashable, corners: Sequence[float], where: str, **more: Any) -> None:
         """Add a box.
 
         Args:
-            image: Number of the picture.
+            image: Number of the image.
             key: The class as annotated.
-            corners: x1, y1, x2, y2, in pixels or parts of the picture.
+            corners: x1, y1, x2, y2, in pixels or parts of the image.
             where: The annotation, for messages.
             more: As `Gathered.box`.
         """
@@ -74,10 +74,10 @@ class Drawing:
         self, image: int, key: Hashable, place: Sequence[float], degrees: float, where: str, *,
         pivot: Sequence[float], scale: Sequence[float] | None = _ONE, **more: Any,
     ) -> None:  # fmt: skip
-        """Add a box that may be turned; only quarter turns and slips of less than a degree stay boxes.
+        """Add a rotated box; only rotations by 90 degrees and errors below a degree stay boxes.
 
         Args:
-            image: Number of the picture.
+            image: Number of the image.
             key: The class as annotated.
             place: x and y of the corner that is top left without the turn, width and height.
             degrees: The turn, clockwise.
@@ -161,19 +161,19 @@ class Drawing:
         self.into.box(image, key, corners.tolist(), **more)
 
     def tilted(self, where: str) -> None:
-        """A box that is rotated, or whose picture is."""
+        """Record a rotated box, or a box of a rotated image."""
         self._turned.append(where)
 
     def other(self, kind: str, where: str) -> None:
-        """A shape that is neither a box nor an outline."""
+        """Record a shape that is neither a box nor an outline."""
         self._others.append(f"{where}: {kind}")
 
     def bare(self, where: str) -> None:
-        """A shape without a class, or a box without four numbers."""
+        """Record a shape without a class, or a box without four numbers."""
         self._bare.append(where)
 
     def broken(self, where: str) -> None:
-        """An outline that cannot be read; `where` has the reason."""
+        """Record an outline that cannot be read; `where` has the reason."""
         (self.into.broken if isinstance(self.into, Outlined) else self._broken).append(where)
 
     def finish(self) -> None:
@@ -207,10 +207,10 @@ def drawn(
     gather: Callable[[Drawing], None], root: Path, options: ReadOptions, *,
     whole: float | None = None, written: Written = "corners",
 ) -> Drawing:  # fmt: skip
-    """All that an annotation holds: masks where they are wanted, or where nothing else is drawn; else boxes.
+    """Build the data set: masks if requested, or if nothing else is drawn; else boxes.
 
     Args:
-        gather: Adds pictures and shapes to a drawing; called twice where only outlines are drawn.
+        gather: Adds images and shapes to a drawing; called twice where only outlines are drawn.
         root: Folder that the names of items are relative to.
         options: What is wanted.
         whole: As `Gathered`.

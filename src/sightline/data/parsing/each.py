@@ -1,4 +1,6 @@
-"""Formats that have a file of annotations for each picture, in any folders, and the splits these tell."""
+"""Formats with one annotation file for each image, in any folders, and the splits that these folders
+define.
+"""
 
 from __future__ import annotations
 

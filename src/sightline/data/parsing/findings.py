@@ -10,7 +10,7 @@ from sightline.core.report import Finding, Severity
 
 
 def listed(name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> list[Finding]:
-    """One finding on some items, of which the message shows the first; none if there are no items."""
+    """A finding on some items whose message shows the first; none if there are no items."""
     if not items:
         return []
     shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
@@ -18,7 +18,7 @@ def listed(name: str, severity: Severity, items: Sequence[str], message: str, fi
 
 
 def unseen(names: tuple[str, ...], values: np.ndarray, splits: np.ndarray) -> Iterator[Finding]:
-    """Classes of val or test that the training part has not."""
+    """Classes of val or test that are missing in the training part."""
     train = set(values[splits == "train"].tolist())
     if not train:
         return

@@ -1,7 +1,7 @@
-"""Pictures and boxes as an annotation has them, gathered row by row and made a data set.
+"""Builder of a data set of boxes from annotations, row by row.
 
-What all formats with boxes share: which pictures are there, how large they are, which boxes can be used, and
-what is said of the others.
+All formats with boxes share it: which images exist, how large they are, which boxes can be used, and what is
+reported about the others.
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ def numbers(values: object, n: int) -> tuple[float, ...] | None:
 
 @dataclass
 class Gathered:
-    """Pictures and boxes, before it is known which of them can be used.
+    """Builder of images and boxes, before it is known which can be used.
 
     Attributes:
         root: Folder that the names of items are relative to.
         whole: What the boxes count a picture's whole width and height as (1, 100), or None: in pixels.
         written: What the four numbers of a box are in the files.
         stored: Whether boxes are in the pixels that are stored, before any EXIF rotation.
-        paths: File of each picture.
-        splits: Split of each picture.
-        sizes: (height, width) of each picture as annotated, or None where it is not.
+        paths: File of each image.
+        splits: Split of each image.
+        sizes: (height, width) of each image as annotated, or None where it is not.
         problems: What was found on the way.
-        asides: Names of folders whose pictures are annotations.
+        asides: Names of folders whose images are annotations.
         things: What is gathered, in words.
         sized: Whether sizes must be known, whatever the boxes are counted in.
     """
@@ -91,7 +91,7 @@ class Gathered:
     def picture(
         self, path: Path, split: str = "", size: tuple[int, int] | None = None, *, again: bool = False
     ) -> int:
-        """Number of a picture. One that is named a second time keeps its number, and a finding says so.
+        """Index of an image. A second mention gets the same index, with a finding.
 
         Args:
             path: Its file, as annotated; see `Lookup` for how it is found.
@@ -129,7 +129,7 @@ class Gathered:
         """Add a box.
 
         Args:
-            image: Number of the picture.
+            image: Number of the image.
             key: The class as annotated: its id or its name.
             corners: x1, y1, x2, y2, in pixels or parts of `whole`.
             area: As annotated, in square pixels; NaN where it is not.
@@ -143,7 +143,7 @@ class Gathered:
         self._flags.append(crowd + 2 * difficult)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
-        """Record a finding, if there is anything to it."""
+        """Record a finding, if it has items."""
         self.problems += listed(name, severity, items, message, fix)
 
     def names(self) -> tuple[str, ...]:
@@ -159,7 +159,7 @@ class Gathered:
         notes: Sequence[str] = (),
         groups: Sequence[str] | None = None,
     ) -> Dataset:
-        """The data set of all pictures that are there, with all boxes that can be used.
+        """The data set of all existing images, with all usable boxes.
 
         Args:
             source: What the user named.
@@ -167,10 +167,10 @@ class Gathered:
             classes: Class table.
             keys: What the annotation calls each of these classes; boxes of other classes are left out.
             notes: What was found out.
-            groups: Group of each picture, or None.
+            groups: Group of each image, or None.
 
         Raises:
-            DataError: If no picture is there.
+            DataError: If no image is there.
         """
         images = np.flatnonzero(self._there(source))
         self._beside(source)
@@ -195,7 +195,7 @@ class Gathered:
         )
 
     def _there(self, source: Path) -> np.ndarray:
-        """(N,) bool: pictures that are there; the others are a finding."""
+        """(N,) bool: images that exist; the others are a finding."""
         here = np.array(self._here, dtype=bool)
         self.problems += self._lookup.findings()
         if not here.any():
@@ -215,7 +215,7 @@ class Gathered:
         return here
 
     def _nothing(self, source: Path) -> str:
-        """Why there is no picture."""
+        """Error text if there is no image."""
         if self._lookup.several:
             return f"{source}: {self._lookup.findings()[-1].message} {self._lookup.findings()[-1].fix}"
         first = f" (first: {self.paths[0]})" if self.paths else ""
@@ -226,7 +226,7 @@ class Gathered:
         )
 
     def _beside(self, source: Path) -> None:
-        """A finding on pictures that lie in the folder and are not annotated."""
+        """A finding on images that lie in the folder and are not annotated."""
         if not source.is_dir():
             return
         rest = []
@@ -263,7 +263,7 @@ class Gathered:
     def _usable(
         self, images: np.ndarray, known_sizes: np.ndarray, sizes: np.ndarray, keys: Sequence[Hashable]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Indices of the boxes that can be used; and of all boxes pixels (M, 4), picture and class."""
+        """Indices of the boxes that can be used; and of all boxes pixels (M, 4), image and class."""
         number = np.full(len(self.paths), -1)
         number[images] = np.arange(len(images))
         image = number[np.array(self._image, dtype=np.int64)]
@@ -299,7 +299,7 @@ class Gathered:
         return np.flatnonzero(use), boxes, image, label
 
     def _manner(self, boxes: np.ndarray, sizes: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> None:
-        """A finding where boxes are not written as the format has them."""
+        """A finding about boxes in another convention than the format's."""
         areas = np.array(self._area, dtype=np.float64)[rows]
         manner = mistaken(boxes.astype(np.float64), sizes, areas, self.written)
         what = f"boxes lie in their pictures only if their numbers are {manner}, which the format has not"
@@ -307,7 +307,7 @@ class Gathered:
         self.note("boxes-in-another-manner", "error", self._said(rows, raw) if manner else (), what, fix)
 
     def _said(self, rows: np.ndarray, corners: np.ndarray) -> list[str]:
-        """Boxes in words: picture, class and corners as annotated."""
+        """Boxes in words: image, class and corners as annotated."""
         ids, names = list(self._index), [str(key) for key in self._keys]
         return [
             f"{ids[self._image[r]]}: {names[self._class[r]]} " + " ".join(f"{v:g}" for v in corners[r])

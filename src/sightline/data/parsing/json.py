@@ -1,4 +1,4 @@
-"""JSON annotations: read whole, with clear errors, or only looked at."""
+"""JSON annotations: read whole with clear errors, or only sniffed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def read_json(path: Path, lean: Callable[[dict[str, Any]], None] | None = None) 
 
 
 def glance(path: Path) -> str:
-    """Beginning and end of a file as text, for a cheap look; "" where it cannot be opened."""
+    """Beginning and end of a file as text, for sniffing; "" if it cannot be opened."""
     try:
         with path.open("rb") as file:
             head = file.read(GLANCE)

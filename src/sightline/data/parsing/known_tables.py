@@ -1,4 +1,4 @@
-"""What numbers stand for in the maps of well-known sets that bring no table of ours."""
+"""Class tables of well-known data sets that contain no table of their own."""
 
 from __future__ import annotations
 

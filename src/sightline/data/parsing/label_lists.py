@@ -1,4 +1,6 @@
-"""Several labels in one cell: what divides them, and cells that look like several and were not divided."""
+"""Multiple labels in one cell: the separator, and cells that seem to hold several labels but were not
+split.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,7 @@ def asked(target: str, names: Sequence[str]) -> tuple[list[str], str]:
 
 
 def divider(name: str, column: Sequence[str]) -> str:
-    """What divides several labels in the cells of a column; "" where nothing surely does."""
+    """Separator of several labels in the cells of a column; "" if uncertain."""
     marks = ("|", ";", ",") if name.lower() in PLURALS else ("|", ";")
     return next((mark for mark in marks if any(mark in cell for cell in column)), "")
 

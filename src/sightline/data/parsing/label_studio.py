@@ -1,4 +1,4 @@
-"""Label Studio's tasks: where their pictures are, and what is drawn in or said of them."""
+"""Label Studio's tasks: the location of their images, and their annotations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MIN = ("annotation_id", "annotator", "created_at", "updated_at", "lead_time", "
 
 @dataclass(frozen=True)
 class Task:
-    """One annotated task: its picture, its size, its shapes and what is said of the whole of it."""
+    """One annotated task: its image, its size, its shapes and its image labels."""
 
     path: Path
     split: str
@@ -80,7 +80,7 @@ class Tasks:
 
 
 def gather(tasks: list[Task], drawing: Drawing) -> None:
-    """Gather all pictures and shapes; places are in per cent."""
+    """Collect all images and shapes; positions are in per cent."""
     for task in tasks:
         image = drawing.into.picture(task.path, task.split, task.size)
         for k, result in enumerate(task.shapes):
@@ -150,7 +150,7 @@ def _labels(result: dict[str, Any]) -> list[str]:
 
 
 def _choices(result: dict[str, Any]) -> list[str]:
-    """What is chosen for a whole picture."""
+    """What is chosen for a whole image."""
     value = result.get("value")
     whole = isinstance(value, dict) and result["type"] == "choices" and "x" not in value
     choices = value.get("choices") if isinstance(value, dict) and whole else None
@@ -219,7 +219,7 @@ def _outline(
 
 
 def _address(data: Any) -> str:
-    """Where the picture of a task is: its `image`, or the first text that is named like a picture."""
+    """Where the image of a task is: its `image`, or the first text that is named like an image."""
     texts = [v for v in data.values() if isinstance(v, str)] if isinstance(data, dict) else []
     first = data.get("image") if isinstance(data, dict) else None
     for text in ([first] if isinstance(first, str) else []) + texts:
@@ -241,7 +241,7 @@ def _path(address: str) -> str:
 
 
 def _names(address: str) -> Iterator[str]:
-    """Names that a picture may have beside the export, the longest first."""
+    """Names that an image may have beside the export, the longest first."""
     path = _path(address).replace("\\", "/").lstrip("/")
     words = path.split("/")
     yield from ("/".join(words[k:]) for k in range(len(words)))

@@ -1,4 +1,4 @@
-"""Pictures with labels or numbers for the whole of each, and made a data set."""
+"""Builder of a data set of image labels or numbers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sightline.errors import DataError
 
 
 def of_lists(rows: Sequence[Sequence[str]]) -> Truths:
-    """Labels of each picture: one class each where none has more, else several; none is missing."""
+    """Labels of each image: one class each where none has more, else several; none is missing."""
     names = tuple(sorted({label for row in rows for label in row}))
     place = {name: k for k, name in enumerate(names)}
     missing = np.array([not row for row in rows], dtype=bool)
@@ -43,15 +43,15 @@ def labelled(
     labels: Truths,
     notes: Sequence[str] = (),
 ) -> Dataset:
-    """The data set of all pictures that are there and have a truth; what is wrong with others is found.
+    """The data set of all existing images with a target; findings about the others.
 
     Args:
         source: What the user named.
         root: Folder that the names of items are relative to.
         format: Name of the format.
-        paths: File of each picture.
-        splits: Split of each picture.
-        labels: Truth of each picture.
+        paths: File of each image.
+        splits: Split of each image.
+        labels: Truth of each image.
         notes: What was found out.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A named data set that lies on disk in another format."""
+"""Location of a named data set that is stored on disk in another format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightline.core.dataset import Classes, Dataset
 
 @dataclass(frozen=True)
 class Place:
-    """Where a named data set lies, and how to read it.
+    """Location of a named data set, and its format.
 
     Attributes:
         name: What the user named.

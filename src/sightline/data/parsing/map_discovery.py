@@ -1,4 +1,6 @@
-"""Where pictures and their class maps lie: folders side by side, splits, and which map is whose."""
+"""Discovery of images and their class maps: parallel folders, splits, and which map belongs to which
+image.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +46,7 @@ _LEADING = re.compile(rf"^({'|'.join(MASKS)}|seg)[_-]", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Place:
-    """A folder of pictures and the folder of their maps.
+    """A folder of images and the folder of their maps.
 
     Attributes:
         pictures: Folder, searched at any depth.
@@ -61,7 +63,7 @@ class Place:
 
 @dataclass
 class Item:
-    """A picture and its maps.
+    """An image and its maps.
 
     Attributes:
         picture: Its file.
@@ -237,7 +239,7 @@ def _stems(folder: Path, end: str) -> dict[str, list[Path]]:
 
 
 def paired(place: Place) -> tuple[list[Item], list[Path]]:
-    """Pictures of a part with their maps; and the maps that belong to none, or to one that has another.
+    """Match images with maps; also returns maps of no image, or of an image that has another.
 
     A map has its picture's name (`a.png`), and perhaps one word more that all maps share (`a_mask.png`). Maps
     of one class each lie in a folder of the class (`cat/a.png`) or have its name in theirs (`a_cat.png`).
@@ -292,7 +294,7 @@ def _common_end(stems: Sequence[str]) -> str:
 
 
 def _owner(stem: str, pictures: dict[str, list[Path]]) -> tuple[str | None, str]:
-    """The picture that a map belongs to, and what its name says besides; "/cat" for a folder of a class."""
+    """Image that a map belongs to, and the rest of its name; "/cat" for a class folder."""
     if stem in pictures:
         return stem, ""
     bare = _LEADING.sub("", stem)

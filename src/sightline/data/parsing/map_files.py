@@ -1,4 +1,4 @@
-"""Pictures with their class maps, gathered before it is known which of them can be used."""
+"""Files of images and class maps, collected before it is known which of them can be used."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from sightline.errors import UnreadableImage
 
 @dataclass
 class Found:
-    """Pictures with their maps, and what is known of what the maps mean.
+    """Images with their maps, and what is known about the meaning of the maps.
 
     Attributes:
         root: Folder that the names of items are relative to.
-        items: The pictures.
+        items: The images.
         table: What numbers and colours stand for, as far as it is written anywhere.
         problems: What was found on the way.
         notes: What was found out.
@@ -35,7 +35,7 @@ class Found:
     broken: list[str] = field(default_factory=list)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
-        """Record a finding, if there is anything to it."""
+        """Record a finding, if it has items."""
         if items:
             shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
             text = f"{len(items):,} {message}: {shown}."
@@ -47,7 +47,7 @@ class Found:
         return name_of(item.picture, self.root) + page
 
     def alone(self, masks: Sequence[Path]) -> None:
-        """Maps that belong to no picture."""
+        """Maps that belong to no image."""
         names = [name_of(path, self.root) for path in masks]
         what = "masks belong to no picture, or to one that has another, and were left aside"
         fix = "Give each mask the name of its picture (a.jpg and a.png), or put the pictures there."
@@ -72,7 +72,7 @@ class Found:
         self.note("pictures-not-listed", "info", names, what, "List them, if they are meant.")
 
     def spread(self) -> None:
-        """Leave out pictures without maps, and make each page of a stack an item."""
+        """Leave out images without maps, and make each page of a stack an item."""
         bare = [self.name(item) for item in self.items if not item.masks]
         what = "pictures have no mask, and were left out"
         self.note("masks-missing", "error", bare, what, "Draw their masks, or move them to another folder.")

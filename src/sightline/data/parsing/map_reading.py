@@ -1,4 +1,4 @@
-"""From files of class maps to a data set: what their numbers and colours mean, and what is wrong."""
+"""Reading of class map files to a data set: the meaning of numbers and colors, and their errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ R = TypeVar("R")
 
 @dataclass
 class _Said:
-    """What is to be said of maps, by name."""
+    """Findings about maps, by name."""
 
     unknown: dict[str, Counter[int]] = field(default_factory=dict)
     colours: dict[str, Counter[int]] = field(default_factory=dict)
@@ -63,10 +63,10 @@ class _Said:
 
 
 def dataset(files: Found, source: Path, format: str) -> Dataset:
-    """The data set of all pictures whose maps can be used.
+    """The data set of all images whose maps can be used.
 
     Args:
-        files: Pictures and maps.
+        files: Images and maps.
         source: What the user named.
         format: Name of the format.
 
@@ -121,7 +121,7 @@ def _pixels(items: list[Item]) -> Pixels:
 
 
 def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
-    """What a function makes of many things, in order; the work is mostly done by libraries, in threads."""
+    """Apply a function to many items in threads; results in order."""
     done: list[R] = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in track(range(0, len(items), _BLOCK), "reading the masks", -(-len(items) // _BLOCK)):
@@ -165,7 +165,7 @@ def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item,
 def _together(
     name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, findings: _Said
 ) -> LabelMap | None:
-    """The map of one picture, of maps of one class each; None where they cannot be such."""
+    """The map of one image, of maps of one class each; None where they cannot be such."""
     odd = [part for _, part in parts if np.count_nonzero(part.keys) > 1]
     shapes = {part.shape for _, part in parts}
     if odd or len(shapes) > 1:
@@ -182,7 +182,7 @@ def _together(
 
 
 def _settled(files: Found, maps: list[LabelMap]) -> Table:
-    """What the numbers in maps mean: as the table says, else by what is there.
+    """Meaning of the numbers in maps: from the table, else from the numbers.
 
     Raises:
         DataError: If there are more numbers than classes can be.
@@ -317,7 +317,7 @@ def _reordered(maps: list[LabelMap], table: Table) -> bool:
 
 
 def _tell(files: Found, findings: _Said, table: Table) -> None:
-    """Findings on what the maps hold."""
+    """Findings about the content of the maps."""
     _tell_of_keys(files, findings, table)
     note = files.note
     what = "masks hold colours, and no table says what they stand for; they were left out"
@@ -346,7 +346,7 @@ def _tell(files: Found, findings: _Said, table: Table) -> None:
 
 
 def _tell_of_keys(files: Found, findings: _Said, table: Table) -> None:
-    """Findings on numbers and colours that are not in the table."""
+    """Findings about numbers and colors that are not in the table."""
     where = Path(table.source).name if table.source != str(files.root) else "the class table"
 
     def near(code: int) -> str:

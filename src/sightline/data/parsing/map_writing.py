@@ -1,4 +1,4 @@
-"""Class maps as files, with the ids that their classes have."""
+"""Writing of class maps as files, with the ids of their classes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WIDE = 65535
 
 @dataclass(frozen=True)
 class Written:
-    """One picture with its map: name without ending, split, bytes and ending of its file, bytes of a PNG."""
+    """One image with its map: name without ending, split, bytes and ending of its file, bytes of a PNG."""
 
     stem: str
     split: str
@@ -50,13 +50,13 @@ def class_table(dataset: Dataset, folder: Path, format: str) -> Classes:
 
 
 def void_of(ids: Sequence[int]) -> int:
-    """The number that stands for no class: 255, or the nearest below that is free."""
+    """Ignore index: 255, or the nearest free number below."""
     top = VOID if max(ids, default=0) <= VOID else _WIDE
     return next(v for v in range(top, -1, -1) if v not in ids)
 
 
 def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour]) -> bytes:
-    """A class map (H, W) as a PNG.
+    """Encode a class map (H, W) as PNG.
 
     Args:
         class_map: Index of the class of each pixel, or VOID.
@@ -71,7 +71,7 @@ def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour])
 
 
 def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> Iterator[Written]:
-    """All pictures with their maps, in order; `ids` and `palette` as of `png_of`."""
+    """Write all images with their maps, in order; `ids` and `palette` as in `png_of`."""
     for i, stem in enumerate(stems(dataset)):
         data, ending = content(dataset.pixels, i)
         mask = png_of(dataset.targets_as(Masks).map(i), ids, palette)

@@ -1,4 +1,4 @@
-"""What a reader is told besides the source."""
+"""Options of a reader."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What the user asked for.
+    """Options of a reader, from the user.
 
     Attributes:
         truth: Target kind that is wanted ("label", "number"), or None for what the data hold.
         target: Column of a table that holds the truth; several with commas between.
         exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
-        data_dir: Where named data sets lie or are put.
+        data_dir: Folder of named data sets, for reading and downloading.
     """
 
     truth: str | None = None

@@ -1,4 +1,4 @@
-"""Files of many records, packed or not: opened by their ending, read to a known limit."""
+"""Files of many records, compressed or not: opened by their extension, read up to a known limit."""
 
 from __future__ import annotations
 

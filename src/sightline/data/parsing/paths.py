@@ -1,7 +1,7 @@
-"""Finds the pictures that an annotation names among those that are there.
+"""Resolve the image paths of annotations to existing files.
 
-Annotations are made on other machines: their paths begin elsewhere, have the other slash, another case or
-Unicode form, percent signs, an upload's prefix, or no ending.
+Annotations are made on other machines. Their paths can have another root, the other slash, another case or
+Unicode form, percent signs, the prefix of an upload, or no extension.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _MANY = 8
 
 
 class Lookup:
-    """The pictures below a folder, found by what an annotation calls them.
+    """Index of the images below a folder, for resolving paths of annotations.
 
     A path that is there is taken as it is. Of another one as much of its end as fits is looked for, whatever
     the slash, the case, the Unicode form, percent signs and a missing ending; one hit is taken and told in a
     finding, several are an error. Where the folder that a path names is there, only what is below that folder
-    counts, and a path that speaks of one split never leads to a picture of another: a lost picture is lost.
+    counts, and a path that speaks of one split never leads to an image of another: a lost image is lost.
 
     Attributes:
         root: The folder.
-        top: Where pictures are looked for: in the folder, or beside it where it is one of annotations.
+        top: Where images are looked for: in the folder, or beside it where it is one of annotations.
         moved: What was found elsewhere than it was said to be, in words.
-        several: What could be one of several pictures, or what leads to a picture that another name has.
+        several: What could be one of several images, or what leads to an image that another name has.
     """
 
     def __init__(self, root: Path) -> None:
@@ -60,7 +60,7 @@ class Lookup:
         self._folders: dict[Path, bool] = {}
 
     def find(self, path: Path, split: str = "", likely: str = "") -> Path | None:
-        """The picture that a path means, or None where there is none or no single one.
+        """Image of a path, or None if no single image matches.
 
         Args:
             path: As annotated, from the folder that it counts from.
@@ -77,7 +77,7 @@ class Lookup:
         return os.fspath(path) in self._doubtful
 
     def findings(self) -> list[Finding]:
-        """What to say of the names that were not taken as they are."""
+        """Findings about paths that were not resolved exactly."""
         what = "names lead nowhere as they are written, and were taken for the one picture that fits"
         fix = "Nothing, if these are the pictures that are meant; else write paths that are there."
         moved = listed("files-found-elsewhere", "info", self.moved, what, fix)
@@ -114,7 +114,7 @@ class Lookup:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
     def _hits(self, path: Path, split: str, likely: str) -> list[Path]:
-        """Pictures that fit the most of the end of a path."""
+        """Images that match the longest end of a path."""
         keys = keys_of(path.relative_to(self.root) if path.is_relative_to(self.root) else path)
         if not keys:  # the annotation has no name
             return []
@@ -130,7 +130,7 @@ class Lookup:
         return [p for _, p in best]
 
     def _best(self, keys: tuple[str, ...], folder: Path, split: str) -> list[_Hit]:
-        """Of pictures of one name those that share most of their folders with a path, and may be meant."""
+        """Of images of one name those that share most of their folders with a path, and may be meant."""
         inside = folder != self.root and folder.name.lower() not in ANNOTATIONS and self._is_folder(folder)
         for group in reversed(self._groups(keys)):
             rows = [(_shared(keys, k), k, p) for k, p in group if not inside or folder in p.parents]
@@ -146,7 +146,7 @@ class Lookup:
         return self._folders[folder]
 
     def _groups(self, keys: tuple[str, ...]) -> list[list[_Hit]]:
-        """Pictures that share a name with a path; of many, then those that share more folders."""
+        """Images that share a name with a path; of many, then those that share more folders."""
         index = self._indexed()
         name, bare = keys[-1], _UPLOAD.sub("", keys[-1])
         hits = index.get(name) or index.get(bare) or []
@@ -168,7 +168,7 @@ class Lookup:
         return groups
 
     def _indexed(self) -> _Index:
-        """All pictures by name and, in `_stems`, by name without ending; each with the names on its way."""
+        """All images by name and, in `_stems`, by name without ending; each with the names on its way."""
         if self._index is not None:
             return self._index
         index = self._index = defaultdict(list)
@@ -224,9 +224,9 @@ def _named_splits(keys: tuple[str, ...]) -> frozenset[str]:
 
 
 def _agree(wanted: tuple[str, ...], present: tuple[str, ...], split: str) -> bool:
-    """Whether the folders that two paths do not share may be those of one picture: not of two splits.
+    """Whether the differing folders of two paths can belong to one image: they name no different splits.
 
-    `train_images` may hold pictures that a table gives to val, where `train` and `train2017` may not.
+    `train_images` may hold images that a table gives to val, where `train` and `train2017` may not.
     """
     present_splits = _named_splits(present)
     mine, other = _splits(wanted), _splits(present)

@@ -1,4 +1,4 @@
-"""Objects with masks as an annotation has them (polygons, codes, maps), gathered and made Outlines."""
+"""Builder of a data set of instance masks (polygons, RLE, maps) as `Outlines`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SLACK = 1.0  # pixels that an outline may reach beyond the picture: annotations 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A mask as given: x and y of its top left pixel, its pixels, and the size of what it was made for."""
+    """A mask as annotated: x and y of its top left pixel, its pixels, and the size of its image."""
 
     x: int
     y: int
@@ -32,7 +32,7 @@ class Stamp:
 
 @dataclass
 class Outlined(Gathered):
-    """Pictures and objects with masks, before it is known which of them can be used.
+    """Builder of images and instance masks, before it is known which can be used.
 
     Attributes:
         broken: Objects whose mask cannot be read, with the reason.
@@ -56,7 +56,7 @@ class Outlined(Gathered):
         """Add an object that is drawn as one polygon or several.
 
         Args:
-            image: Number of the picture.
+            image: Number of the image.
             key: The class as annotated.
             rings: The polygons, in pixels or parts of `whole`.
             where: The annotation, for messages.
@@ -108,7 +108,7 @@ class Outlined(Gathered):
         return use[[row in self._made for row in use.tolist()]], boxes, image, label
 
     def _mask(self, row: int, height: int, width: int) -> Part | None:
-        """The mask of one object in its picture, or None where there can be none."""
+        """The mask of one object in its image, or None where there can be none."""
         drawn, where = self._drawn[row], self._where[row]
         if isinstance(drawn, Stamp):
             if drawn.size not in (None, (height, width)):
@@ -202,7 +202,7 @@ def decoded(code: dict[str, Any]) -> tuple[Part, tuple[int, int]]:
 
 
 def _within(part: Part, height: int, width: int) -> Part:
-    """What of a mask lies in the picture."""
+    """The part of a mask that lies in the image."""
     x, y, crop = part
     inside: NDArray[np.uint8] = crop[max(-y, 0) : max(height - y, 0), max(-x, 0) : max(width - x, 0)]
     return part if inside.shape == crop.shape else cut_out(inside, max(x, 0), max(y, 0))

@@ -1,4 +1,4 @@
-"""Where the parts of a data set with boxes lie: annotations of each split, and the pictures beside them."""
+"""Locations of the parts of a data set with boxes: annotations of each split, and the images beside them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST = 200
 
 
 def split_of(name: str) -> str:
-    """The split that a name speaks of in a word of its own ("instances_val2017"), or ""."""
+    """Split that a word in a name stands for ("instances_val2017"), or ""."""
     splits = {SPLIT_WORDS[w] for w in re.findall(r"[a-z]+", name.lower()) if w in SPLIT_WORDS}
     return splits.pop() if len(splits) == 1 else ""
 
@@ -98,7 +98,7 @@ def names_of(name: str) -> list[str]:
 def annotation_files(
     root: Path, inner: Container[str], endings: tuple[str, ...], like: Callable[[Path], bool]
 ) -> list[Path]:
-    """The files of annotations that are meant: the one that is named, or all of a folder.
+    """Annotation files: the named one, or all of a folder.
 
     Args:
         root: A file, or a folder.

@@ -1,4 +1,4 @@
-"""Which tables are read: the one that is named, or one a split; and what lies beside one and says splits."""
+"""Discovery of tables: the named one, or one for each split; and files beside a table that define splits."""
 
 from __future__ import annotations
 
@@ -74,12 +74,12 @@ def opened(source: Path, target: str | None, read: Callable[[Path], Columns]) ->
 
 
 def spoken(name: str) -> str:
-    """The split that the name of a table speaks of, as a word ("train_v2", "trainLabels"), or ""."""
+    """Split that the name of a table stands for, as a word ("train_v2", "trainLabels"), or ""."""
     return split_of(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name))
 
 
 def is_form(path: Path) -> bool:
-    """Whether a table is called a submission: names of test pictures, and answers to be filled in."""
+    """Whether the name of a table is that of a submission form: names of test images, and blank answers."""
     return "submission" in path.stem.lower()
 
 

@@ -1,4 +1,4 @@
-"""Tables that lie beside class folders: what they say of the same pictures."""
+"""Tables beside class folders: their statements about the same images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Pictures = Sequence[tuple[Path, str, str]]
 
 
 def compared(table: Path, root: Path, pictures: Pictures) -> tuple[bool, str]:
-    """Whether a table says of all its pictures what the folders say, and where it does not; neither where it
+    """Whether a table says of all its images what the folders say, and where it does not; neither where it
     is about something else. Classes may be called otherwise, one for one."""
     try:
         read = FORMATS.load("table").read(str(table), ReadOptions(truth="label"))

@@ -1,4 +1,4 @@
-"""From the cells of a table to targets: labels, several labels, or numbers."""
+"""Conversion of table cells to targets: labels, several labels, or numbers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LIKE_CLASSES = re.compile(
 
 @dataclass
 class Truths:
-    """What the target columns hold.
+    """Targets of the target columns.
 
     Attributes:
         targets: One entry a row, also for rows that are missing (any value).
@@ -253,7 +253,7 @@ def _missing_words(name: str, column: Sequence[str], missing: np.ndarray) -> lis
 
 
 def _said(name: str, column: Sequence[str]) -> Truths:
-    """Several labels a row where something surely divides them, else one."""
+    """Several labels per row if a separator is certain, else one."""
     mark = divider(name, column)
     if mark:
         return _several(name, column, mark)

@@ -1,4 +1,4 @@
-"""Whether two readings of one folder say the same, and where they differ."""
+"""Comparison of two readings of one folder: whether they agree, and where they differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Truth = list[tuple[str, Sequence[float]]]
 
 
 def difference(dataset: Dataset, other: Dataset) -> str:
-    """What two readings do not agree on, in words; "" where both say the same.
+    """First difference of two readings, in words; "" if they agree.
 
     A reading without splits does not contradict one that has some.
     """
@@ -40,7 +40,7 @@ def difference(dataset: Dataset, other: Dataset) -> str:
 
 
 def _pictures(dataset: Dataset) -> dict[str, int]:
-    """Number of each picture by its file."""
+    """Number of each image by its file."""
     pixels = dataset.pixels
     if not isinstance(pixels, Files):
         return {name: i for i, name in enumerate(dataset.ids)}
@@ -48,7 +48,7 @@ def _pictures(dataset: Dataset) -> dict[str, int]:
 
 
 def _truths(dataset: Dataset) -> list[_Truth]:
-    """Of each picture: class and corners of each box, sorted; other truths as text."""
+    """Of each image: class and corners of each box, sorted; other truths as text."""
     targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
     if type(targets) is not Instances:
         return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in told(targets)]

@@ -1,4 +1,4 @@
-"""What annotation files that nobody read look like, so that none is taken for clutter."""
+"""Recognition of annotation files that no format has read, so that they are reported."""
 
 from __future__ import annotations
 
@@ -87,12 +87,12 @@ def unread(root: Path) -> list[Unread]:
 
 
 def _stems(names: list[str]) -> set[str]:
-    """Names of pictures without their ending."""
+    """Names of images without their ending."""
     return {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
 
 
 def told(kinds: list[Unread], root: Path) -> str:
-    """What some kinds look like and how they can be read, in sentences; "" if there are none."""
+    """Description of unread files and how they can be read, in sentences; "" if there are none."""
     sentences = [
         f"{kind.files[0].name}{' and others look' if len(kind.files) > 1 else ' looks'} like {kind.what}."
         for kind in kinds[:3]
@@ -132,8 +132,8 @@ def _kind(path: Path, beside: bool, stems: set[str]) -> Unread | None:
 
     Args:
         path: The file.
-        beside: Whether a picture of its name lies beside it.
-        stems: Names of all pictures without ending.
+        beside: Whether an image of its name lies beside it.
+        stems: Names of all images without ending.
     """
     looks: dict[str, Callable[[str, str, bool, set[str]], Iterator[Unread]]] = {
         ".json": _json, ".jsonl": _table, ".xml": _xml, ".csv": _table, ".tsv": _table, ".odgt": _json,
@@ -169,7 +169,7 @@ def _xml(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread
 
 
 def _table(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
-    """A table, or a line of JSON a picture: one that names pictures."""
+    """A table, or a line of JSON an image: one that names images."""
     del beside
     lines = text.splitlines()[:20]
     named = sum(bool(_PICTURE.search(line)) for line in lines)
@@ -182,7 +182,7 @@ def _table(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unre
 
 
 def _names_some(lines: list[str], stems: set[str]) -> bool:
-    """Whether a column that is called an id, name or path holds names of pictures without their ending."""
+    """Whether a column that is called an id, name or path holds names of images without their ending."""
     heads, *rows = [re.split(r"[,;\t|]", line) for line in lines if line.strip()] or [[]]
     for k, head in enumerate(heads):
         cells = [row[k].strip('" ').replace("\\", "/") for row in rows if len(row) > k]
@@ -202,7 +202,7 @@ def _yaml(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
 
 
 def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unread]:
-    """A text file: lines of boxes, or a list of the pictures of a split."""
+    """A text file: lines of boxes, or a list of the images of a split."""
     lines = [line for line in text.splitlines()[:20] if line.strip()]
     lines = [line for line in lines if not _ABOUT.match(line)] or lines
     is_named = Path(name).stem in stems
@@ -233,7 +233,7 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
 
 
 def _labelled(line: str) -> bool:
-    """Whether something stands behind the name of a picture that is none itself."""
+    """Whether something stands behind the name of an image that is none itself."""
     cells = line.split()
     return len(cells) > 1 and not _PICTURE.search(cells[1])
 

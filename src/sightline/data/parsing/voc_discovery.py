@@ -1,4 +1,4 @@
-"""Where the parts of a data set of Pascal VOC's XML lie: annotations, pictures, lists of splits."""
+"""Locations of the parts of a Pascal VOC data set: annotations, images, lists of splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What formats with boxes or masks need to write a data set: pictures under good names, and their objects."""
+"""Writing of data sets with boxes or masks: images under valid names, and their objects."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Object:
 
 @dataclass(frozen=True)
 class Item:
-    """One picture to be written.
+    """One image to write.
 
     Attributes:
         number: Its place in the data set.
-        stem: Name without ending; no other picture has it.
+        stem: Name without ending; no other image has it.
         data: Bytes of the file.
         ending: Ending of the file, with its point.
         split: train, val, test or "".
@@ -71,7 +71,7 @@ class Item:
 def class_table(
     dataset: Dataset, folder: Path, format: str, holds: tuple[str, ...] = (), *, masks: bool = False
 ) -> Classes:
-    """The class table of a data set that may be written to a folder; says what the format cannot hold.
+    """Class table of a data set, if it can be written to the folder; reports what the format cannot store.
 
     Args:
         dataset: What is written.
@@ -115,7 +115,7 @@ def _own_areas(targets: Outlines) -> bool:
 
 
 def all_split(dataset: Dataset) -> bool:
-    """Whether every picture has a split, rather than none.
+    """Whether every image has a split, rather than none.
 
     Raises:
         DataError: If some have one and others have not.
@@ -127,7 +127,7 @@ def all_split(dataset: Dataset) -> bool:
 
 
 def items(dataset: Dataset) -> Iterator[Item]:
-    """All pictures with their objects, in order; objects with a mask that has no pixel are left out."""
+    """All images with their objects, in order; objects with a mask that has no pixel are left out."""
     names = stems(dataset)
     for i, (size, objects) in enumerate(objects_of(dataset.targets_as(Instances))):
         data, ending = content(dataset.pixels, i)
@@ -169,12 +169,12 @@ def number(value: float) -> str:
 
 
 def shortest(value: float) -> float:
-    """A float32 with the fewest digits that tell it from others."""
+    """Shortest decimal number that identifies a float32."""
     return float(str(np.float32(value)))
 
 
 def stems(dataset: Dataset) -> list[str]:
-    """Names for the pictures, from those that they had, so that each can be found again: the file's;
+    """Names for the images, from those that they had, so that each can be found again: the file's;
     where two share one, the folders before it; then the ending too. Numbers if even these are not sound."""
     paths = [PurePosixPath(name) for name in dataset.ids]
     bare = [path.with_suffix("") if path.suffix.lower() in ALL_EXTENSIONS else path for path in paths]

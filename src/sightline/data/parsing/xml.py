@@ -1,6 +1,6 @@
-"""XML annotations, read safely and written.
+"""XML annotations: safe reading, and writing.
 
-No document type and no entity is accepted, so that nothing can be blown up or fetched ("billion laughs").
+No document type and no entity is accepted, so that nothing can be expanded or downloaded ("billion laughs").
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 
 
 class RefusedXml(DataError):
-    """XML with a document type or entities; such a file is no annotation, and is not read any further."""
+    """XML with a document type or entities; such a file is refused and not read further."""
 
 
 def read_xml(path: Path) -> Element:

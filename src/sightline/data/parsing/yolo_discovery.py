@@ -1,4 +1,4 @@
-"""Where the parts of a YOLO data set lie: data.yaml, lists of pictures, folders of images and labels."""
+"""Locations of the parts of a YOLO data set: data.yaml, lists of images, folders of images and labels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MOST = 1 << 24
 
 @dataclass
 class Config:
-    """What data.yaml says.
+    """Content of data.yaml.
 
     Attributes:
         folder: Where its paths start.
@@ -179,7 +179,7 @@ def label_file(image: Path) -> Path:
 
 
 def place_of(folder: Path, root: Path, text: str) -> Path | None:
-    """A place that data.yaml names; a leading ../ that leads nowhere, as exports have it, is left out."""
+    """Folder that data.yaml names; a leading ../ that leads nowhere, as in exports, is removed."""
     text = text.replace("\\", "/")
     bare = re.sub(r"^(\.\./)+", "", text)
     top = root if root.is_dir() else root.parent

@@ -1,4 +1,5 @@
-"""Generated scenes of shapes with known truth: boxes, masks, key points, ids. Pure functions of a generator.
+"""Synthetic scenes of shapes with exact targets: boxes, masks, key points, ids. Pure functions of a
+generator.
 
 One scene serves every task: its class list, its number of shapes, boxes, masks, corners, and where the
 shapes are at another time.
@@ -37,7 +38,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Scene:
-    """A picture of n shapes with its whole truth.
+    """An image of n shapes with all targets.
 
     Attributes:
         image: (H, W, 3) uint8.
@@ -97,7 +98,7 @@ def class_map(scene: Scene) -> np.ndarray:
 
 
 def place(rng: np.random.Generator, size: tuple[int, int], n: int) -> list[Shape]:
-    """n shapes at random places, mostly apart from each other."""
+    """n shapes at random positions, mostly apart from each other."""
     h, w = size
     shapes: list[Shape] = []
     largest = 0.3 * min(h, w) / np.sqrt(max(n, 1)) + 0.08 * min(h, w)

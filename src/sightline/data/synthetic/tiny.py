@@ -1,4 +1,4 @@
-"""Tiny generated data sets with any kind of target."""
+"""Tiny synthetic data sets with any kind of target."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sightline.data.io.pixels import Arrays
 
 
 def tiny(kind: str, n: int, size: int, seed: int) -> Dataset:
-    """n images of `size` pixels a side with targets of a kind, which a working model can learn by heart.
+    """n images of `size` pixels a side with targets of a kind, which a working model can overfit.
 
     Raises:
         UnknownName: If there is no such kind.

@@ -1,0 +1,1 @@
+"""Augmentation: random transforms of whole batches."""

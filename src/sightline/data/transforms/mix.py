@@ -1,4 +1,4 @@
-"""Training on mixtures of two pictures: mixup and cutmix."""
+"""Mixup and CutMix: mixtures of two images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Step = Callable[[Batch, torch.Generator], Batch]
 
 
 def mixup(alpha: float, classes: int = 0) -> Step:
-    """Blend each picture with another one of the batch, truths likewise.
+    """Mixup: blend each image, and its target, with another one of the batch.
 
     Args:
         alpha: Shares are drawn from Beta(alpha, alpha), one for each picture; 0.2 is mild, 1 is uniform.
@@ -43,7 +43,7 @@ def mixup(alpha: float, classes: int = 0) -> Step:
 
 
 def cutmix(alpha: float, classes: int = 0) -> Step:
-    """Paste a rectangle of another picture of the batch into each one; truths are mixed by area.
+    """CutMix: paste a rectangle of another image of the batch into each one; targets are mixed by area.
 
     Args:
         alpha: The share of the first picture is drawn from Beta(alpha, alpha); 1 is usual.
@@ -71,7 +71,7 @@ def cutmix(alpha: float, classes: int = 0) -> Step:
 
 
 def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> Tensor:
-    """Rectangles of the picture's shape around random centres, cut off at the border.
+    """Random rectangles with the aspect ratio of the image, clipped at the border.
 
     Args:
         area: (B,) share of the picture that each covers if it is not cut off, in [0, 1].
@@ -92,13 +92,13 @@ def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> 
 
 
 def _between(low: Tensor, high: Tensor, side: int) -> Tensor:
-    """(B, side) bool: which pixels of a side lie between two shares of it."""
+    """(B, side) bool: which pixels of a side lie between two relative positions (B,)."""
     at = torch.arange(side)
     return (at >= (low * side).round()[:, None]).logical_and(at < (high * side).round()[:, None])
 
 
 def _partners(n: int, alpha: float, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """(n,) index of another picture for each, and (n,) float share of the first one."""
+    """(n,) int64 index of another image for each, and (n,) float weight of the first one."""
     other = torch.randperm(n, generator=rng)
     # torch offers no Beta draws from a generator of one's own
     seed = int(torch.randint(2**62, (), generator=rng))

@@ -1,4 +1,4 @@
-"""Changes for pictures with things in them: four pictures in one, and another size for each batch."""
+"""Mosaic, mixup and multi-scale resizing for images with objects."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.data.transforms.steps import LEAST, Step
 
 
 def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
-    """Put parts of four pictures of the batch around a random point in place of one.
+    """Mosaic: replace an image by parts of four images of the batch around a random point.
 
     Args:
         share: Share of the pictures that are replaced, in [0, 1].
@@ -55,7 +55,7 @@ def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
 
 
 def blended(share: float) -> Step:
-    """Lay another picture of the batch over one, half transparent, with the objects of both.
+    """Mixup for detection: blend two images of the batch half and half, and keep the objects of both.
 
     Args:
         share: Share of the pictures that this is done to, in [0, 1].
@@ -83,7 +83,7 @@ def blended(share: float) -> Step:
 
 
 def rescaled(reach: float, stride: int) -> Step:
-    """Bring each batch to another size.
+    """Multi-scale training: resize each batch to a random size.
 
     Args:
         reach: Largest change of the sides either way, as a share.
@@ -109,7 +109,7 @@ def rescaled(reach: float, stride: int) -> Step:
 def _windows(
     tall: Tensor, wide: Tensor, height: int, width: int, scale: tuple[float, float], draws: Tensor
 ) -> Tensor:
-    """(B, 4) top, left, height and width of the parts that are made smaller to fill (tall, wide)."""
+    """(B, 4) top, left, height, width of the source parts that are scaled down to (tall, wide)."""
     factor = scale[0] + draws[:, 0] * (scale[1] - scale[0])
     # No part can be larger than its picture.
     factor = torch.maximum(factor, torch.maximum(tall / height, wide / width))
@@ -122,7 +122,7 @@ def _windows(
 def _paste(
     images: Tensor, source: Tensor, chosen: Tensor, other: Tensor, where: Tensor, to: tuple[Tensor, ...]
 ) -> None:
-    """Copy parts of some pictures, brought to their new sizes, into others."""
+    """Copy parts (B, 4) of some images, resized, into others, in place."""
     for k, (i, j) in enumerate(zip(chosen.tolist(), other.tolist(), strict=True)):
         y, x, h, w = where[k].tolist()
         top, left, tall, wide = (int(t[k]) for t in to)
@@ -132,7 +132,7 @@ def _paste(
 
 
 def _places(where: Tensor, tall: Tensor, wide: Tensor) -> Tensor:
-    """(B, 2, 3) matrices from the whole picture to its part, brought to (tall, wide)."""
+    """(B, 2, 3) affine matrices from the whole image to its part, resized to (tall, wide)."""
     places = torch.zeros(len(where), 2, 3, dtype=torch.float64)
     sy, sx = tall / where[:, 2], wide / where[:, 3]
     places[:, 0, 0], places[:, 0, 2] = sx, -where[:, 1] * sx
@@ -141,13 +141,14 @@ def _places(where: Tensor, tall: Tensor, wide: Tensor) -> Tensor:
 
 
 def _shift(right: Tensor, down: Tensor) -> Tensor:
+    """(B, 2, 3) affine matrices of a translation in pixels, right (B,) and down (B,)."""
     places = torch.eye(2, 3, dtype=torch.float64).repeat(len(right), 1, 1)
     places[:, 0, 2], places[:, 1, 2] = right, down
     return places
 
 
 def _merged(parts: list[Instances], chosen: Tensor) -> Instances:
-    """Objects of the first part's images, those of the chosen ones replaced by those of the other parts."""
+    """Merge `Instances`: objects of the first part, with those of the chosen images replaced."""
     first, n = parts[0], len(parts[0])
     remaining = torch.ones(n, dtype=torch.bool)
     remaining[chosen] = False

@@ -1,4 +1,4 @@
-"""Augmentation that suits most pictures, in three strengths."""
+"""Standard augmentation that suits most images, in three strengths."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ SMALL = 64
 
 
 def standard(strength: str, *, flip: bool, size: tuple[int, int], grey: bool) -> Step | None:
-    """What changes training pictures.
+    """Standard augmentation for training images.
 
-    Pictures of at most 64 pixels a side are moved by up to 1/8; grey ones among them, unless they may be
-    mirrored, are taken for signs and turned and scaled by some degrees and per cent instead of mirrored.
-    Larger ones are cropped and resized at random, and their brightness and contrast vary. Strong also covers
-    a square.
+    Images of at most 64 pixels a side are shifted by up to 1/8. If they are also gray and must not be
+    mirrored, they are treated as characters: they are rotated and scaled by a few degrees and per cent.
+    Larger images get random resized crops and changes of brightness and contrast. Strong also covers a square
+    (cutout).
 
     Args:
         strength: none, light, standard or strong.
-        flip: Whether pictures may be mirrored.
+        flip: Whether images may be mirrored.
         size: (height, width) in pixels.
         grey: Whether they have one channel.
 

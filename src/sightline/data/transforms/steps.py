@@ -1,8 +1,8 @@
-"""Random changes of whole batches of pictures. Each takes (batch, generator) and gives a new batch.
+"""Random transforms of whole batches: flip, shift, affine, resized crop, color jitter, cutout.
 
-Images may be uint8 or float, are (B, C, H, W) in main memory, and keep type and shape. All random numbers
-come from the generator. Targets that lie in the picture (boxes, masks, points) are moved along; objects of
-which less than a fifth is left in the picture are dropped.
+Each transform takes (batch, generator) and returns a new batch. Images are (B, C, H, W), uint8 or float, in
+main memory; they keep type and shape. All random numbers come from the generator. Targets with a position
+(boxes, masks, points) are transformed too; objects with less than a fifth left in the image are dropped.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _ONE = 1 << _BITS  # gains up to 3 times 255 fit into 16 bits
 
 
 def chain(*steps: Step | None) -> Step | None:
-    """One step after the other; None where there is none at all."""
+    """Compose: apply the steps one after the other; None if there is none."""
     present = [transform for transform in steps if transform is not None]
     if len(present) < 2:
         return present[0] if present else None
@@ -43,14 +43,14 @@ def chain(*steps: Step | None) -> Step | None:
 
 
 def either(steps: list[Step]) -> Step | None:
-    """One of the steps for each batch, at even odds; None where there is none."""
+    """Random choice: apply one of the steps to each batch, with equal probability; None if there is none."""
     if len(steps) < 2:
         return steps[0] if steps else None
     return lambda batch, rng: steps[int(torch.randint(len(steps), (), generator=rng))](batch, rng)
 
 
 def shift(share: float, flip: bool) -> Step:
-    """Move each picture by whole pixels, its mirrored border filling up; mirror every second one.
+    """Random translation by whole pixels with reflected borders, and random horizontal flip.
 
     Args:
         share: Largest move, as a share of each side.
@@ -81,7 +81,7 @@ def shift(share: float, flip: bool) -> Step:
 
 
 def affine(degrees: float, scale: float, share: float) -> Step:
-    """Turn, scale and move each picture; what comes in from outside is black.
+    """Random affine transform: rotate, scale and translate each image; areas from outside are black.
 
     Args:
         degrees: Largest turn either way.
@@ -108,7 +108,7 @@ def affine(degrees: float, scale: float, share: float) -> Step:
 
 
 def resized_crop(area: tuple[float, float], flip: bool) -> Step:
-    """Cut a random rectangle out of each picture and bring it to the picture's size.
+    """Random resized crop: cut a random rectangle out of each image and resize it to the image's size.
 
     Args:
         area: Smallest and largest share of the picture; sides are in a ratio of 3/4 to 4/3.
@@ -143,7 +143,7 @@ def resized_crop(area: tuple[float, float], flip: bool) -> Step:
 
 
 def jitter(strength: float) -> Step:
-    """Change brightness and contrast of each picture.
+    """Color jitter: change brightness and contrast of each image.
 
     Args:
         strength: Largest change of each factor either way: 0.2 gives factors of 0.8 to 1.2.
@@ -170,7 +170,7 @@ def jitter(strength: float) -> Step:
 
 
 def cutout(share: float) -> Step:
-    """Cover a square of each picture with mid grey.
+    """Cutout (random erasing): cover a square of each image with mid gray.
 
     Args:
         share: Side of the square as a share of the picture's; it may stick out over the border.
@@ -193,25 +193,25 @@ def cutout(share: float) -> Step:
 
 
 def _moved(batch: Batch, images: Tensor, matrices: Tensor) -> Batch:
-    """The batch with other images, its truths moved by (B, 2, 3) affine matrices in pixels."""
+    """The batch with images (B, C, H, W) and targets transformed by affine matrices (B, 2, 3) in pixels."""
     sizes = torch.tensor(images.shape[-2:]).expand(len(images), 2)
     targets = None if batch.targets is None else batch.targets.moved(matrices, sizes, LEAST)
     return replace(batch, images=images, targets=targets, places=None, sizes=None)
 
 
 def _scaled(sx: Tensor, sy: Tensor, tx: Tensor, ty: Tensor) -> Tensor:
-    """(B, 2, 3) matrices x' = sx x + tx, y' = sy y + ty."""
+    """(B, 2, 3) affine matrices x' = sx x + tx, y' = sy y + ty, from (B,) each."""
     none = torch.zeros_like(sx)
     return torch.stack([torch.stack([sx, none, tx], 1), torch.stack([none, sy, ty], 1)], 1)
 
 
 def _flip(mirrored: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """(B,) factor and shift of x where some pictures are mirrored."""
+    """(B,) factor and (B,) offset of x, for a horizontal flip of the images where `mirrored` (B,) is set."""
     return 1 - 2.0 * mirrored, width * mirrored.double()
 
 
 def _mirrored_border(images: Tensor, axis: int, reach: int) -> Tensor:
-    """Images with a border of `reach` pixels on both ends of an axis, mirrored at the outermost pixel."""
+    """Reflection padding: a border of `reach` pixels on both ends of an axis."""
     size = images.shape[axis]
     before = images.narrow(axis, 1, reach).flip(axis)
     after = images.narrow(axis, size - reach - 1, reach).flip(axis)
@@ -219,13 +219,13 @@ def _mirrored_border(images: Tensor, axis: int, reach: int) -> Tensor:
 
 
 def _places(height: int, width: int) -> Tensor:
-    """(3, height * width): x, y and 1 of every pixel centre, x and y in [-1, 1]."""
+    """(3, height * width): x, y and 1 of every pixel center, with x and y in [-1, 1]."""
     x, y = ((torch.arange(side) * 2 + 1) / side - 1 for side in (width, height))
     return torch.stack([x.repeat(height), y.repeat_interleave(width), torch.ones(height * width)])
 
 
 def _in_pixels(grid: Tensor, height: int, width: int) -> Tensor:
-    """(B, 2, 3) matrices between places in [-1, 1], as between pixel coordinates."""
+    """(B, 2, 3) affine matrices in [-1, 1] coordinates, converted to pixel coordinates."""
     half = torch.tensor([width / 2, height / 2], dtype=torch.float64)
     turn = grid[:, :, :2].double() * half[:, None] / half
     shift = grid[:, :, 2].double() * half + half - turn @ half
@@ -233,7 +233,7 @@ def _in_pixels(grid: Tensor, height: int, width: int) -> Tensor:
 
 
 def _like(images: Tensor, other: Tensor) -> Tensor:
-    """Float images with the type of others; those are [0, 255] where it is uint8."""
+    """Convert float images to the type of `other`; if that is uint8, round and clip to [0, 255]."""
     if other.dtype != torch.uint8:
         return images.to(other.dtype)
     return images.add_(0.5).to(torch.int32).to(torch.uint8)  # twice as fast as straight to uint8

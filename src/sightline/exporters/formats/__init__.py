@@ -1,4 +1,4 @@
-"""Formats that models are exported to: one file each, with CARD, write, and runner for what was written."""
+"""Export formats, one file each, with CARD, `write`, and `runner` for the written file."""
 
 from sightline.core.folder import Folder
 

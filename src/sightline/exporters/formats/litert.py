@@ -1,4 +1,4 @@
-"""LiteRT, once called TensorFlow Lite: for phones and small boards."""
+"""LiteRT (formerly TensorFlow Lite): for phones and small boards."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sightline.exporters.onnx_proto import quiet
 
 CARD = ExportCard(
     name="litert",
-    summary="LiteRT (.tflite), for phones and small boards; one picture at a time",
+    summary="LiteRT (.tflite), for phones and small boards; one image at a time",
     ending=".tflite",
     extra="litert",
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),
@@ -30,7 +30,7 @@ QUANTISED = ("CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D_TRANSPOSE", "FULLY_CONNECT
 
 
 class _Named(nn.Module):
-    """A graph whose outputs have names, which the file keeps."""
+    """Graph with named outputs, which the file keeps."""
 
     def __init__(self, graph: Graph) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _Named(nn.Module):
 
 
 def write(job: Job, file: Path) -> None:
-    """Write one file for one picture at a time, with the document in its metadata.
+    """Write one file with batch size 1, with the document in its metadata.
 
     Raises:
         MissingExtra: If litert-torch is not installed.
@@ -66,7 +66,7 @@ def write(job: Job, file: Path) -> None:
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
-    """Runs a file through LiteRT's interpreter, one picture after another.
+    """Run a file with LiteRT's interpreter, one image at a time.
 
     Args:
         file: What `write` wrote.
@@ -87,12 +87,12 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
 
 
 def _wide(values: Array) -> Array:
-    """Whole numbers of the network have 64 bits; LiteRT's have 32, which holds every class."""
+    """Cast integers from LiteRT's 32 bits to the network's 64 bits; 32 bits hold every class index."""
     return values.astype(np.int64) if values.dtype == np.int32 else values
 
 
 def _smaller(job: Job, file: Path) -> bytes:
-    """The file with weights of 16 bits, or of 8 with activations that are measured now or when it runs."""
+    """Quantize: float16 weights, int8 weights and activations (static), or dynamic int8."""
     from ai_edge_quantizer.algorithm_manager import AlgorithmName
     from ai_edge_quantizer.qtyping import TFLOperationName
     from ai_edge_quantizer.quantizer import Quantizer
@@ -115,7 +115,7 @@ def _smaller(job: Job, file: Path) -> bytes:
 
 
 def _describe(file: Path, text: str) -> None:
-    """Put the document among the file's metadata."""
+    """Store the document in the file's metadata."""
     schema, tools = _library("schema_py_generated"), _library("tools.flatbuffer_utils")
     model = tools.read_model(str(file))
     buffer, entry = schema.BufferT(), schema.MetadataT()
@@ -127,7 +127,7 @@ def _describe(file: Path, text: str) -> None:
 
 
 def _document(file: Path) -> dict[str, Any]:
-    """What `_describe` wrote.
+    """Read the document that `_describe` stored.
 
     Raises:
         DataError: If there is none.

@@ -1,4 +1,4 @@
-"""ONNX: the common form, run by ONNX Runtime and many others."""
+"""ONNX: the common exchange format, run by ONNX Runtime and many others."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def write(job: Job, file: Path) -> None:
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
-    """Runs a file through ONNX Runtime; one that takes stored pictures is given one after the other.
+    """Run a file with ONNX Runtime; files that take stored images get them one by one.
 
     Args:
         file: What `write` wrote.
@@ -90,7 +90,7 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
 
 
 def _tapped(file: Path, taps: Sequence[str]) -> bytes:
-    """The file with more outputs."""
+    """The file with intermediate values as additional outputs."""
     onnx = library()
     model = onnx.load(str(file))
     produced = {name for node in model.graph.node for name in node.output}
@@ -103,7 +103,7 @@ def _tapped(file: Path, taps: Sequence[str]) -> bytes:
 
 
 def _half(model: Any) -> Any:
-    """Numbers in 16 bits inside; inputs and outputs stay as they are."""
+    """Convert weights and activations to float16; inputs and outputs keep their types."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
     from onnxruntime.transformers.onnx_model import OnnxModel
 

@@ -1,4 +1,4 @@
-"""OpenVINO's intermediate representation: for Intel's processors, and fast on others too."""
+"""OpenVINO intermediate representation (IR): for Intel processors, and fast on others too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.quiet import without_reporters
 
 CARD = ExportCard(
     name="openvino",
-    summary="OpenVINO IR: NAME.xml and NAME.bin, for Intel's processors",
+    summary="OpenVINO IR: NAME.xml and NAME.bin, for Intel CPUs",
     ending=".xml",
     extra="openvino",
     precisions=("fp32", "int8", "fp16"),
@@ -48,7 +48,7 @@ def write(job: Job, file: Path) -> None:
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
-    """Runs what was written, in full precision where the processor could do less.
+    """Run the written file in float32, even where the processor prefers a lower precision.
 
     Args:
         file: The .xml; its .bin lies beside it.
@@ -78,7 +78,7 @@ def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
 
 
 def library() -> Any:
-    """The package openvino, without the one that reports its use.
+    """The package openvino, with its telemetry package blocked.
 
     Raises:
         MissingExtra: If it is not installed.
@@ -92,7 +92,7 @@ def library() -> Any:
 
 
 def _quantised(model: Any, job: Job) -> Any:
-    """Weights and activations in 8 bits by NNCF."""
+    """Post-training quantization by NNCF: int8 weights and activations."""
     try:
         import nncf
     except ImportError as error:

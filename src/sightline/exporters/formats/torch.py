@@ -1,4 +1,4 @@
-"""torch.export: a program that PyTorch runs without the code that made it."""
+"""torch.export package: a program that PyTorch runs without the model's source code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def write(job: Job, file: Path) -> None:
 
 
 def runner(file: Path, threads: int = 0, taps: Sequence[str] = ()) -> Runner:
-    """Runs a package in PyTorch. It is code: run only what you wrote yourself.
+    """Run a package in PyTorch. A package is code: run only files that you wrote yourself.
 
     Args:
         file: What `write` wrote.

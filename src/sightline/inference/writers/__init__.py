@@ -1,8 +1,4 @@
-"""Where predictions go: one file for each written form that `--as` names, found by listing the folder.
-
-Each has a subclass of `Writer` named `WRITER`. What is no form of its own is a data set, in any format that
-data sets are written in.
-"""
+"""Writers of predictions: one file for each output format of `--as`, found by listing the folder."""
 
 from __future__ import annotations
 
@@ -21,7 +17,7 @@ __all__ = ["WriterContext", "form_of", "forms", "open_writer", "unfiltered"]
 
 
 def forms() -> dict[str, type[Writer]]:
-    """Every form that has a file here, by its name."""
+    """Output formats with a file in this folder, by name."""
     folder = Folder(__name__, "form", exclude=("context", "dataset"))
     classes: list[type[Writer]] = [folder.load(name).WRITER for name in folder.names()]
     return {writer.name: writer for writer in classes}
@@ -29,7 +25,7 @@ def forms() -> dict[str, type[Writer]]:
 
 @contextmanager
 def open_writer(form: str, context: WriterContext) -> Iterator[Callable[[Answer], None]]:
-    """What writes this form, or a data set in a format of this name."""
+    """Open the writer of an output format, or of a data set format with this name."""
     listed = forms().get(form)
     writer = DatasetWriter(context, form) if listed is None else listed(context)
     try:
@@ -41,13 +37,13 @@ def open_writer(form: str, context: WriterContext) -> Iterator[Callable[[Answer]
 
 
 def unfiltered(form: str | None) -> bool:
-    """Whether weak objects are written too, unless it is asked otherwise: to measure with."""
+    """Whether weak objects are written by default, because metrics need them."""
     listed = None if form is None else forms().get(form)
     return listed is not None and listed.unfiltered
 
 
 def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
-    """Name of the form: as asked for, or by the ending of `out`.
+    """Name of the output format: the requested one, or by the extension of `out`.
 
     Raises:
         UsageError: If the ending says nothing, or the predictions have no such form.

@@ -1,4 +1,4 @@
-"""Images with the predictions drawn on them, and videos of drawn frames."""
+"""Writer of annotated images, and of videos with annotated frames."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sightline.inference.writers.context import Writer, WriterContext
 
 
 class AnnotatedWriter(Writer):
-    """Annotated images, and an annotated .mp4 for each video, in the folders that the sources have."""
+    """Annotated images, and an annotated .mp4 for each video, in the folder structure of the sources."""
 
     name, ending = "pictures", ""
 
@@ -27,7 +27,7 @@ class AnnotatedWriter(Writer):
         self._writer: VideoWriter | None = None
 
     def write(self, answer: Answer) -> None:
-        """Write one picture or frame."""
+        """Write one image or frame."""
         item, outcome = answer.input, answer.outcome
         if outcome.error:
             return
@@ -50,7 +50,7 @@ class AnnotatedWriter(Writer):
         self._writer.add(drawn, item.seconds or 0.0)
 
     def close(self) -> None:
-        """End the film under way."""
+        """Finish the current video."""
         if self._writer is not None:
             self._writer.close()
             say(f"{self._file}: {self._writer.frames} frames, {self._writer.said}")

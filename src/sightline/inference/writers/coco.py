@@ -1,4 +1,4 @@
-"""Objects with their scores in one JSON document, as the format `coco` writes it."""
+"""Writer of COCO results: objects with their scores in one JSON document."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sightline.inference.writers.context import Writer, WriterContext
 
 
 class CocoWriter(Writer):
-    """The annotations without their images, which stay where they are: `info` names their folder.
+    """Writes annotations without images; `info` names the folder of the images.
 
     Objects are written as they come. All are in it, however weak, unless it is asked otherwise.
     """

@@ -1,4 +1,4 @@
-"""What every writer of predictions is given and has, and the files it may make."""
+"""Base class and context of writers, and their output files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.inference.sources import Answer, Sources
 
 @dataclass(frozen=True)
 class WriterContext:
-    """What a writer must know.
+    """Context of a writer.
 
     Attributes:
         out: File or folder.
@@ -42,12 +42,12 @@ class WriterContext:
 
     @property
     def folder(self) -> str:
-        """The folder that all sources lie in; empty where there is none."""
+        """Common folder of all sources; empty if there is none."""
         return "" if self.sources.root is None else str(self.sources.root)
 
 
 class Writer(ABC):
-    """Writes predictions in one form, one image after the other.
+    """Base class of writers: one output format, image by image.
 
     Attributes:
         name: As `--as` names the form.
@@ -66,25 +66,25 @@ class Writer(ABC):
 
     @abstractmethod
     def write(self, answer: Answer) -> None:
-        """Write what was predicted of one image, or that it was not read."""
+        """Write the prediction of one image, or its error."""
 
     @abstractmethod
     def close(self) -> None:
-        """Write what could not be written before the last image."""
+        """Write the remaining content after the last image."""
 
     def abort(self) -> None:
-        """End where prediction broke off; what is there stays."""
+        """Stop after an interrupted prediction; written content stays."""
         self.close()
 
 
 def text_file(out: Path) -> TextIO:
-    """A new text file, in folders that are made."""
+    """Open a new text file; its folders are created."""
     out.parent.mkdir(parents=True, exist_ok=True)
     return out.open("w", encoding="utf-8", newline="")
 
 
 def unique_names(context: WriterContext, ending: str) -> list[str]:
-    """Names of the files that images will have.
+    """Unique names for the files of images.
 
     Raises:
         UsageError: If two would share one.
@@ -98,7 +98,7 @@ def unique_names(context: WriterContext, ending: str) -> list[str]:
 
 
 def unused(file: Path) -> Path:
-    """The file, if nothing is there.
+    """The path, if no file exists there; raises otherwise.
 
     Raises:
         UsageError: If something is.

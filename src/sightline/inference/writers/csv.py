@@ -1,4 +1,4 @@
-"""A table: one row an image, or one an object."""
+"""Writer of CSV tables: one row for each image, or for each object."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightline.runtime.rows import Row
 
 
 class CsvWriter(Writer):
-    """Rows under the columns of the first prediction; the column `error` says what was not read.
+    """Rows with the columns of the first prediction; the column `error` has unreadable files.
 
     Until there is a prediction, rows wait.
     """
@@ -45,7 +45,7 @@ class CsvWriter(Writer):
         self._waiting = []
 
     def close(self) -> None:
-        """Write the rows that still wait, where nothing could be predicted."""
+        """Write rows that still wait, if nothing was predicted."""
         with self._stream:
             if self._waiting:
                 self._begin(["path"])

@@ -1,4 +1,4 @@
-"""Predictions as a labelled data set, in any format that data sets are written in: labels to begin with."""
+"""Writer of labeled data sets (pre-annotation), in any writable format."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sightline.inference.writers.context import Writer, WriterContext
 
 
 def written_formats() -> list[str]:
-    """Names of the formats that data sets are written in."""
+    """Names of the writable data set formats."""
     return [name for name in FORMATS.names() if hasattr(FORMATS.load(name), "write")]
 
 
 class DatasetWriter(Writer):
-    """Gathers predictions (compressed, so many fit), and writes all of them with their images at the end.
+    """Collects predictions (compressed), and writes all of them with their images at the end.
 
     Args:
         context: What a writer must know; `out` is a folder, new or empty.
@@ -43,7 +43,7 @@ class DatasetWriter(Writer):
         self._predictions: list[Any] = []
 
     def write(self, answer: Answer) -> None:
-        """Keep what was predicted of one image."""
+        """Store the prediction of one image."""
         item, outcome = answer.input, answer.outcome
         if outcome.error:
             return
@@ -59,7 +59,7 @@ class DatasetWriter(Writer):
                 self._module.write(self._dataset(), Path(trial) / "trial")
 
     def _dataset(self) -> Dataset:
-        """What was predicted, with the images that it was predicted of."""
+        """The predictions and their images as a data set."""
         paged = any(page for _, page in self._places)
         pixels = Pages(self._places) if paged else Files([path for path, _ in self._places])
         targets = type(self._predictions[0]).cat(self._predictions)
@@ -75,4 +75,4 @@ class DatasetWriter(Writer):
         say(f"{where}: {n:,} pictures with what was predicted, as a data set ({self._format}).")
 
     def abort(self) -> None:
-        """Write nothing: half a data set is none."""
+        """Write nothing: an incomplete data set is not useful."""

@@ -1,4 +1,4 @@
-"""One JSON object an image, with all that the task says of it."""
+"""Writer of JSON lines: one object for each image, with the full record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sightline.runtime.rows import Row
 
 
 class JsonlWriter(Writer):
-    """One line an image."""
+    """One line for each image."""
 
     name, ending = "jsonl", ".jsonl"
 
@@ -30,7 +30,7 @@ class JsonlWriter(Writer):
 
 
 def full_row(answer: Answer) -> Row:
-    """All that is said of an image: its row, and the masks of its objects."""
+    """Full record of an image: its row, and the masks of its objects."""
     outcome = answer.outcome
     return outcome.row if outcome.error else {**outcome.row, **codes(outcome.prediction)}
 

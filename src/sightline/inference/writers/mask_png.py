@@ -1,4 +1,4 @@
-"""Class maps as PNG files of class ids, as the format `masks` writes them."""
+"""Writer of class maps as PNG files of class ids, in the format `masks`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightline.inference.writers.context import Writer, WriterContext, unique_na
 
 
 class MaskWriter(Writer):
-    """A PNG for each image, under its name, and classes.json; the images stay where they are.
+    """A PNG for each image, with its name, and classes.json; images are not copied.
 
     Nothing that is there is overwritten: it may be somebody's truth.
     """

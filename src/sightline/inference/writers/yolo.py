@@ -1,4 +1,4 @@
-"""Objects in a text file an image, as the format `yolo` writes it."""
+"""Writer of YOLO label files: one text file for each image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.inference.writers.context import Writer, WriterContext, unique_na
 
 
 class YoloWriter(Writer):
-    """The label files without their images, to lie in `labels` beside `images`, and data.yaml.
+    """Writes label files (for a folder `labels` beside `images`) and data.yaml; images are not copied.
 
     Classes are numbered from 0, since those who train on it want no holes. A line has no place for a score.
     An image without objects has an empty file. Nothing that is there is overwritten: it may be somebody's

@@ -1,4 +1,4 @@
-"""Losses of semantic segmentation: one file each, with CARD and loss; and weighted sums of them."""
+"""Losses of semantic segmentation, one file each with CARD and `loss`, and weighted sums of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FORM = "Write names joined by +, each with a factor above 0 before it if wanted
 
 @dataclass(frozen=True)
 class LossCard:
-    """Where a loss comes from.
+    """Metadata of a loss.
 
     Attributes:
         name: The name a user writes.
@@ -66,7 +66,7 @@ class Sum:
 
 
 def parse(text: str) -> Sum:
-    """The loss that a text such as "ce+0.5*dice" stands for.
+    """Parse a loss such as "ce+0.5*dice".
 
     Raises:
         UnknownName: If a name is not in the folder.

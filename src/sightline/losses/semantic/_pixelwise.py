@@ -1,4 +1,4 @@
-"""What the losses of single pixels share: the log loss of each, and weighted means of it."""
+"""Shared by pixelwise losses: the log loss of each pixel, and weighted means."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _LEAST = 1e-12
 
 
 def log_losses(logits: Tensor, target: Tensor) -> Tensor:
-    """(B, H, W) float32 -log of the probability of the true class; 0 where there is none."""
+    """(B, H, W) float32 negative log-likelihood of the target class; 0 at ignored pixels."""
     return F.cross_entropy(logits.float(), target, ignore_index=VOID, reduction="none")
 
 
 def weights_of(target: Tensor, weights: Tensor | None) -> Tensor:
-    """(B, H, W) float32 weight of each pixel: that of its class, 0 where it has none."""
+    """(B, H, W) float32 weight of each pixel: the weight of its class, 0 at ignored pixels."""
     valid = target != VOID
     if weights is None:
         return valid.float()
@@ -27,5 +27,5 @@ def weights_of(target: Tensor, weights: Tensor | None) -> Tensor:
 
 
 def mean(values: Tensor, weights: Tensor) -> Tensor:
-    """Weighted mean of (B, H, W); 0 with a gradient of 0 where all weights are."""
+    """Weighted mean of (B, H, W); 0 with a gradient of 0 if all weights are 0."""
     return (values * weights).sum() / weights.sum().clamp(min=_LEAST)

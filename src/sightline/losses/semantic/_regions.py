@@ -1,4 +1,4 @@
-"""What the losses of whole regions share: probabilities without void pixels, and means over the classes."""
+"""Shared by region losses: class probabilities without ignored pixels, and means over the classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LEAST = 1e-7
 
 
 def split(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Probabilities and truth of each class, both 0 where a pixel has no class.
+    """Class probabilities and one-hot targets, both 0 at ignored pixels.
 
     Args:
         logits: (B, K, H, W).
@@ -32,7 +32,7 @@ def per_class(values: Tensor) -> Tensor:
 
 
 def shared(probabilities: Tensor, target: Tensor) -> Tensor:
-    """(K,) sum of the probabilities of each class where it is."""
+    """(K,) soft intersection: the sum of a class's probabilities over its target pixels."""
     return per_class(probabilities.masked_fill(~target, 0.0))
 
 

@@ -1,4 +1,4 @@
-"""Boundary loss: one minus the F1 score of the borders of classes, with probabilities."""
+"""Boundary loss: one minus the boundary F1 score, with probabilities."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ WIDTH, REACH = 3, 5
 
 
 def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over the classes with a border in the batch's truth of 1 - F1 of precision and recall of borders.
+    """Mean over the classes with a border in the targets of 1 - F1 of precision and recall of borders.
 
-    A class borders on the others, neither on void nor on the rim of the picture. A batch whose truth has
-    no border has no loss, so that this one is for sums such as ce+boundary.
+    A class borders on the other classes, not on ignored pixels and not on the edge of the image. A batch
+    whose targets have no border has no loss; so this loss is meant for sums such as ce+boundary.
 
     Args:
         logits: (B, K, H, W).
@@ -42,10 +42,11 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
 
 
 def _border(mask: Tensor, valid: Tensor) -> Tensor:
-    """(B, K, H, W) how much each pixel is the outermost of its class, in [0, 1]."""
+    """(B, K, H, W) how much each pixel is a border pixel of its class, in [0, 1]."""
     outside = (1 - mask) * valid
     return (F.max_pool2d(outside, WIDTH, 1, WIDTH // 2) - outside) * valid
 
 
 def _near(border: Tensor) -> Tensor:
+    """(B, K, H, W) borders dilated by max pooling: how near each pixel is to a border, in [0, 1]."""
     return F.max_pool2d(border, REACH, 1, REACH // 2)

@@ -1,4 +1,4 @@
-"""Cross-entropy: minus the log of the probability of the true class."""
+"""Cross-entropy: the negative log-likelihood of the target class."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CARD = LossCard(
 
 
 def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothing: float = 0.0) -> Tensor:
-    """Weighted mean over the pixels with a class, each with the weight of its class.
+    """Cross-entropy: the weighted mean over the pixels with a class, by class weight.
 
     Args:
         logits: (B, K, H, W).

@@ -1,4 +1,4 @@
-"""Soft Dice loss: one minus the overlap of truth and probabilities, relative to their mean size."""
+"""Soft Dice loss: one minus the Dice coefficient, with probabilities."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CARD = LossCard(
 
 
 def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over the classes in the batch's truth of 1 - 2 sum(p g) / (sum(p^2) + sum(g^2)).
+    """Mean over the classes in the targets of 1 - 2 sum(p g) / (sum(p^2) + sum(g^2)).
 
     Args:
         logits: (B, K, H, W).

@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that counts less where the network is sure and right."""
+"""Focal loss: cross-entropy with less weight for pixels that are classified well."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sightline.losses.semantic._pixelwise import log_losses, mean, weights_of
 
 CARD = LossCard(
     name="focal",
-    summary="cross-entropy that counts less where the network is sure and right; for rare classes",
+    summary="cross-entropy with less weight for pixels that are classified well; for rare classes",
     paper="Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 5",
 )
 

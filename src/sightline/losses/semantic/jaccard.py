@@ -1,4 +1,4 @@
-"""Soft Jaccard loss: one minus the intersection over union, with probabilities in place of decisions."""
+"""Soft Jaccard loss: one minus the intersection over union (IoU), with probabilities."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ CARD = LossCard(
 
 
 def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over the classes in the batch's truth of 1 - y.y' / (y + y' - y.y').
+    """Mean over the classes in the targets of 1 - y.y' / (y + y' - y.y').
 
-    y is the truth of a class at all pixels of the batch, y' its probabilities; y and y' alone are sums.
+    y is the target of a class at all pixels of the batch, y' its probabilities; y and y' alone are sums.
 
     Args:
         logits: (B, K, H, W).

@@ -1,4 +1,4 @@
-"""Lovász-Softmax: the convex extension of the Jaccard loss from sets of wrong pixels to errors in [0, 1]."""
+"""Lovász-Softmax loss: the convex extension of the Jaccard loss to errors in [0, 1]."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CARD = LossCard(
 
 
 def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    """Mean over the classes in the batch's truth of the Lovász extension of the Jaccard loss.
+    """Mean over the classes in the targets of the Lovász extension of the Jaccard loss.
 
     Args:
         logits: (B, K, H, W).
@@ -39,7 +39,7 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
 
 
 def _extension(probabilities: Tensor, target: Tensor) -> Tensor:
-    """The loss of one class from (P,) probabilities and truth, which holds at some pixel.
+    """Loss of one class, from (P,) probabilities and targets; the class has at least one target pixel.
 
     Pixels become wrong one after the other, the greatest error first. Each error counts as much as the
     Jaccard loss, wrong / (true or wrong), grows when its pixel becomes wrong. With G true pixels, of

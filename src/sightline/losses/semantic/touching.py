@@ -1,4 +1,4 @@
-"""Cross-entropy that counts most in the gaps between objects, so that they stay apart (U-Net)."""
+"""Border-weighted cross-entropy (U-Net 2015): gaps between objects count most, so that objects stay apart."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sightline.losses.semantic._pixelwise import log_losses, mean, weights_of
 
 CARD = LossCard(
     name="touching",
-    summary="cross-entropy with high weights in the gaps between objects on a ground of class 0 (cells)",
+    summary="cross-entropy with high weights in the gaps between objects, background being class 0 (cells)",
     paper="Ronneberger et al., U-Net, MICCAI 2015, equation 2",
 )
 W0, SIGMA = 10.0, 5.0
@@ -28,9 +28,10 @@ _REACH = math.ceil(4 * SIGMA)
 def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
     """Mean of the log losses, each with the weight w_c + w0 exp(-(d1 + d2)^2 / (2 sigma^2)).
 
-    w_c is the weight of the pixel's class. d1 and d2 are the distances to the nearest two objects:
-    connected regions (by their sides) of any class but 0. Pixels of objects have no such addition, and
-    objects that touch without a gap of class 0 are one region. Weights are computed on the processor.
+    w_c is the weight of the pixel's class. d1 and d2 are the distances to the nearest two objects. An object
+    is a region of any class but 0 that is connected by the sides of its pixels. Pixels of objects have no
+    second term, and objects that touch without a gap of class 0 are one region. Weights are computed on the
+    CPU.
 
     Args:
         logits: (B, K, H, W).

@@ -1,4 +1,4 @@
-"""Tversky loss: like Dice, but what is missed costs more than what is wrongly said."""
+"""Tversky loss: like Dice, with separate weights for false positives and false negatives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sightline.losses.semantic._regions import LEAST, mean_over_classes, per_cla
 
 CARD = LossCard(
     name="tversky",
-    summary="one minus the Tversky index of each class: pixels missed cost more than false ones",
+    summary="one minus the Tversky index of each class: false negatives cost more than false positives",
     paper="Salehi et al., Tversky Loss Function for Image Segmentation Using 3D Fully Convolutional Deep "
     "Networks, MLMI 2017",
 )
@@ -18,7 +18,7 @@ CARD = LossCard(
 def loss(
     logits: Tensor, target: Tensor, weights: Tensor | None = None, alpha: float = 0.3, beta: float = 0.7
 ) -> Tensor:
-    """Mean over the classes in the batch's truth of 1 - TP / (TP + alpha FP + beta FN), with probabilities.
+    """Mean over the classes in the targets of 1 - TP / (TP + alpha FP + beta FN), with probabilities.
 
     Args:
         logits: (B, K, H, W).

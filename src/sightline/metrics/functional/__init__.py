@@ -1,0 +1,1 @@
+"""Functions that several metrics share: matching, confusion matrices, rankings, weighted means."""

@@ -1,4 +1,4 @@
-"""What metrics on boxes and masks share: a row of bytes an image; precision and recall under weightings."""
+"""Average precision and recall of objects (COCO): statistics as bytes for each image, and their reduction."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _CHUNK = 2**18  # weights held at once, 2 MB: small enough for the cache
 
 @dataclass(frozen=True)
 class Ranked:
-    """Detections and objects of all images, by class.
+    """Detections and objects of all images, sorted by class and falling score.
 
     Attributes:
         image: (D,) image of each detection, those of a class by falling score.
         score: (D,) float64.
-        found: (D,) uint16; bit t says that it finds an object at the t-th threshold.
-        ignored: (D,) uint16; bit t says that it is neither right nor wrong there.
-        start: (K + 1,) where the detections of each class start.
+        found: (D,) uint16; bit t is set if the detection matches an object at the t-th IoU threshold.
+        ignored: (D,) uint16; bit t is set if the detection counts neither as right nor as wrong.
+        start: (K + 1,) first detection of each class.
         object_image: (M,) image of each object that counts.
-        object_start: (K + 1,) where the objects of each class start.
+        object_start: (K + 1,) first object of each class.
     """
 
     image: Array
@@ -45,7 +45,7 @@ class Ranked:
 
 
 def by_image(evaluation: Evaluation, area: str = "all", measure: Measure = by_boxes) -> Stats:
-    """{"detections", "objects": (N,) bytes} from the COCO matching, for objects of one of `AREAS`."""
+    """COCO matching for objects of one of `AREAS`: {"detections", "objects": (N,) bytes}."""
     m, truth, lane = matches(evaluation, measure), evaluation.truth, list(AREAS).index(area)
     counted = m.counted[:, lane]
     objects = array(truth.image)[counted], array(truth.labels)[counted]
@@ -60,13 +60,13 @@ def packed(
     ignored: Array,
     objects: tuple[Array, Array],
 ) -> Stats:
-    """Rows of bytes, which can be joined, chosen and compared by image like numbers.
+    """Pack detections and objects into rows of bytes, which are joined, selected and compared by image.
 
     Args:
         images: N.
         shown: (D,) image (rising), class and score of each detection.
-        matched: (D,) uint16, as in `Ranked`.
-        ignored: (D,) uint16.
+        matched: (D,) uint16; bit t is set if the detection matches an object at the t-th IoU threshold.
+        ignored: (D,) uint16; bit t is set if the detection counts neither as right nor as wrong.
         objects: (M,) image (rising) and class of each object that counts.
     """
     keep = (ignored != NEVER) | np.isnan(shown[2])
@@ -79,7 +79,7 @@ def packed(
 
 
 def ranked(stats: Stats, classes: int = 0) -> Ranked:
-    """Detections and objects by class, sorted once for all weightings, from what `packed` gave.
+    """Unpack and sort detections and objects by class, once for all weightings.
 
     Args:
         stats: What `packed` gave, for all images.
@@ -103,7 +103,7 @@ def sort(
     objects: tuple[Array, Array],
     classes: int = 0,
 ) -> Ranked:
-    """Detections and objects of at least `classes` classes; arguments as for `packed`, in any order."""
+    """Sort detections and objects by class; arguments as for `packed`, in any order."""
     image, label, score = shown
     edges = np.arange(1 + max(classes, 1 + label.max(initial=-1), 1 + objects[1].max(initial=-1)))
     order, by_class = np.lexsort((-score, label)), np.argsort(objects[1], kind="stable")
@@ -119,12 +119,12 @@ def sort(
 
 
 def average_precision(stats: Stats, weights: Array, at: tuple[int, ...] = EVERY) -> Array:
-    """(B,) mean over the classes with objects, and over the thresholds, of the average precision.
+    """(B,) average precision, mean over the classes with objects and over the IoU thresholds.
 
     Args:
-        stats: What `by_image` gave.
-        weights: (B, N).
-        at: Places in `THRESHOLDS`.
+        stats: Result of `by_image`.
+        weights: (B, N) weight of each image.
+        at: Indices into `THRESHOLDS`.
     """
     r = ranked(stats)
     values, defined = precisions(r, weights, at)
@@ -132,7 +132,7 @@ def average_precision(stats: Stats, weights: Array, at: tuple[int, ...] = EVERY)
 
 
 def average_recall(stats: Stats, weights: Array) -> Array:
-    """(B,) mean over the classes with objects, and over the thresholds, of the share of objects found."""
+    """(B,) recall, mean over the classes with objects and over the IoU thresholds."""
     r = ranked(stats)
     values = np.zeros((len(weights), len(r.start) - 1))
     total = np.zeros_like(values)
@@ -146,14 +146,14 @@ def average_recall(stats: Stats, weights: Array) -> Array:
 def precisions(
     r: Ranked, weights: Array, at: tuple[int, ...] = EVERY, recalls: Array = RECALLS
 ) -> tuple[Array, Array]:
-    """Average precision of each class: the mean of the highest precision at or beyond each recall.
+    """Interpolated average precision of each class: mean of the highest precision at or beyond each recall.
 
-    Only detections that find an object have to be looked at, since precision falls in between.
+    Only detections that match an object are evaluated, since precision falls in between.
 
     Args:
         r: Detections and objects.
-        weights: (B, N) how often each image counts.
-        at: T bits of `matched` and `ignored`.
+        weights: (B, N) weight of each image.
+        at: T bits of `found` and `ignored`.
         recalls: Recalls that the mean is over, rising, from 0 to 1.
 
     Returns:
@@ -186,7 +186,9 @@ def precisions(
 
 
 def _by_class(r: Ranked, weights: Array) -> Iterator[tuple[int, slice, Array, Array]]:
-    """By class and some weightings: their rows, the weights of detections, the sum of those of objects."""
+    """For each class and chunk of weightings: class index, slice of detections, their weights, object
+    weights.
+    """
     for k in range(len(r.start) - 1):
         objects = r.object_image[r.object_start[k] : r.object_start[k + 1]]
         image = r.image[r.start[k] : r.start[k + 1]]

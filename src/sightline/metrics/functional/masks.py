@@ -1,4 +1,4 @@
-"""How masks overlap: the pairs that all metrics on masks share, and the measure for the COCO matching."""
+"""Mask IoU: pairs of overlapping masks, shared by all mask metrics, and as the measure of COCO matching."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ANY = 1e-12
 
 
 def by_masks(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
-    """The measure by which masks overlap, for `matching.matches`."""
+    """Mask IoU as the measure for `matching.matches`."""
     prediction = evaluation.prediction
     areas = prediction.masks.areas() if prediction.areas is None else prediction.areas
     return placed(mask_pairs(evaluation), shown.row), array(areas)[shown.row].astype(np.float64)
 
 
 def mask_pairs(evaluation: Evaluation) -> Pairs:
-    """All pairs of one image and class whose masks overlap by at least 0.5, found once for all metrics.
+    """All pairs of one image and class with a mask IoU of at least 0.5, computed once for all metrics.
 
     Args:
         evaluation: `Outlines` of N images, beside those that are there.
@@ -39,7 +39,7 @@ def mask_pairs(evaluation: Evaluation) -> Pairs:
 
 
 def placed(pairs: Pairs, rows: Array) -> Pairs:
-    """The pairs of some rows of the prediction, with the place of each in `rows` instead of the row."""
+    """Pairs restricted to some rows of the prediction, with indices into `rows`."""
     of, other, iou = pairs
     place = np.full(max(rows.max(initial=-1), of.max(initial=-1)) + 1, -1)
     place[rows] = np.arange(len(rows))
@@ -56,6 +56,7 @@ def checked(prediction: Any, truth: Any) -> None:
 
 
 def _pairs(prediction: Any, truth: Any) -> Pairs:
+    """`mask_pairs` without the cache: (P,), (P,) int64 rows and (P,) float64 IoU."""
     checked(prediction, truth)
     labels, others = array(prediction.labels), array(truth.labels)
     classes = int(max(labels.max(initial=0), others.max(initial=0))) + 1

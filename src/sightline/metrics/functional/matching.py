@@ -1,8 +1,8 @@
-"""Which detection finds which object: the matching that all metrics on boxes and on masks share.
+"""COCO matching: greedy assignment of detections to objects, shared by all metrics on boxes and masks.
 
-Written over all images at once: only pairs that overlap by at least 0.5 can match, and those of
-equal rank in their image and class are decided in one step. With 500,000 detections in 5,000 images
-this takes 0.4 s; faster-coco-eval 1.8, which is C++ but wants a Python object for each box, takes 9.4 s.
+It handles all images at once. Only pairs with an IoU of at least 0.5 can match, and pairs of equal rank
+within their image and class are decided in one step. With 500,000 detections in 5,000 images
+this takes 0.4 s; faster-coco-eval 1.8, which is C++ but needs a Python object for each box, takes 9.4 s.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CHUNK = 2**20  # pairs held at once
 
 
 def limit(truth: Instances) -> str:
-    """What more than `MOST` objects of a class in an image cost an average precision; see `Metric.limit`."""
+    """Warning about images with more than `MOST` objects of a class; see `Metric.limit`."""
     best = crowded(truth)[1]
     if best == 1:
         return ""
@@ -46,7 +46,7 @@ def limit(truth: Instances) -> str:
 
 @dataclass(frozen=True)
 class Detections:
-    """Detections by image, class and falling score; equal scores stay in the order given.
+    """Detections sorted by image, class and falling score; equal scores keep their order.
 
     Attributes:
         row: (D,) where each lies in the prediction.
@@ -63,13 +63,13 @@ class Detections:
 
 @dataclass(frozen=True)
 class Matches:
-    """What the COCO protocol says of each detection and object.
+    """Result of the COCO matching for each detection and object.
 
     Attributes:
-        shown: The detections looked at.
-        found: (D, 4) uint16; bit t says that the detection finds an object at THRESHOLDS[t], by AREAS.
-        ignored: (D, 4) uint16; bit t says that it is neither right nor wrong.
-        partner: (D,) row of the object that it takes at IoU 0.5, whatever the area; -1 where none.
+        shown: The detections that took part.
+        found: (D, 4) uint16; bit t is set if the detection matches an object at THRESHOLDS[t], by AREAS.
+        ignored: (D, 4) uint16; bit t is set if the detection counts neither as right nor as wrong.
+        partner: (D,) row of the object matched at IoU 0.5, whatever the area; -1 if there is none.
         counted: (M, 4) bool whether an object counts, by AREAS.
     """
 
@@ -88,7 +88,7 @@ first row being the place in these detections, and to the (D,) areas of the dete
 
 
 def by_boxes(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
-    """The measure by which boxes overlap."""
+    """Box IoU as the measure for `matches`."""
     truth = evaluation.truth
     boxes, (group, other_group) = array(evaluation.prediction.boxes)[shown.row], _groups(shown, truth)
     crowd = flags(truth)[0]
@@ -97,14 +97,14 @@ def by_boxes(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
 
 
 def matches(evaluation: Evaluation, measure: Measure = by_boxes) -> Matches:
-    """Match detections with objects, once for all metrics of the evaluation.
+    """Match detections with objects as COCO does, once for all metrics of the evaluation.
 
-    In each image and class the detections choose by falling score, at most 100 of them. Each takes
-    the free object that it overlaps most, of equals the later one, if the IoU reaches the threshold. An
-    object outside the area range, a crowd or a difficult object is chosen only where none else is
-    left; who takes it is ignored, and so is who takes none and is itself outside the range. A
-    crowd may be taken many times, and its overlap is measured in the area of the detection. Without
-    difficult objects this is `pycocotools.cocoeval.COCOeval.evaluate` with its own settings.
+    In each image and class, at most 100 detections choose by falling score. Each takes the free object with
+    the highest IoU (of equal ones the later) if the IoU reaches the threshold. Objects outside the area
+    range, crowds and difficult objects are chosen only if no other object is left. A detection is ignored if
+    it matches one of these, or if it matches nothing and lies outside the range itself. A crowd can be
+    matched many times, and its overlap is the share of the detection's area. Without difficult objects this
+    is `pycocotools.cocoeval.COCOeval.evaluate` with its default settings.
 
     Args:
         evaluation: `Instances` of N images with scores, beside the `Instances` that are there.
@@ -119,7 +119,7 @@ def matches(evaluation: Evaluation, measure: Measure = by_boxes) -> Matches:
 
 
 def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
-    """The detections by image, class and falling score, at most `most` for each image and class.
+    """Detections sorted by image, class and falling score, at most `most` for each image and class.
 
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
@@ -137,7 +137,7 @@ def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
 
 
 def ranks(*keys: Array) -> Array:
-    """(D,) place, from 0, of each entry among those with the same keys, which lie together."""
+    """(D,) rank, from 0, of each entry among adjacent entries with the same keys."""
     start, at = np.zeros(len(keys[0]), dtype=np.int64), np.arange(len(keys[0]))
     for key in keys:
         start[1:] |= key[1:] != key[:-1]
@@ -147,15 +147,16 @@ def ranks(*keys: Array) -> Array:
 def overlaps(
     boxes: Array, groups: Array, others: Array, other_groups: Array, crowd: Array | None, least: float
 ) -> tuple[Array, Array, Array]:
-    """All pairs of a box and another of the same group that overlap.
+    """All overlapping pairs of boxes within a group.
 
     Args:
-        boxes: (D, 4) x1, y1, x2, y2.
-        groups: (D,) int group that each may find its like in.
+        boxes: (D, 4) xyxy in pixels.
+        groups: (D,) int group of each box; only boxes of one group are compared.
         others: (M, 4) the other boxes.
         other_groups: (M,) their groups.
-        crowd: (M,) bool which of the others are crowds, where the overlap is that with `boxes` only.
-        least: Least IoU of a pair, above 0.
+        crowd: (M,) bool which of the others are crowds; there the overlap is the share of the area of
+            `boxes`.
+        least: Minimum IoU of a pair, above 0.
 
     Returns:
         (P,) rows of boxes, rising; rows of others; and their IoU.
@@ -186,17 +187,17 @@ def overlaps(
 def greedy(
     pairs: tuple[Array, Array, Array], groups: Array, counted: Array, crowd: Array, thresholds: Array
 ) -> tuple[Array, Array]:
-    """Let boxes choose, in each group one after the other, the free other one that they overlap most.
+    """Greedy matching: in each group, boxes choose in turn the free other box with the highest IoU.
 
     Args:
-        pairs: What `overlaps` gave.
-        groups: (D,) group of each box; those of one group lie together, in the order in which they choose.
+        pairs: Result of `overlaps`.
+        groups: (D,) group of each box; boxes of one group are adjacent, in the order in which they choose.
         counted: (M,) bool which of the others are preferred, whatever the overlap.
-        crowd: (M,) bool which of the others can be taken more than once.
-        thresholds: (T,) least IoU.
+        crowd: (M,) bool which of the others can be matched more than once.
+        thresholds: (T,) minimum IoU.
 
     Returns:
-        (C,) rows of the boxes that have a choice, rising, and (C, T) what each takes; -1 for nothing.
+        (C,) rows of the boxes that have a choice, rising, and (C, T) row that each matches; -1 for none.
     """
     of, other, iou = pairs
     chooser, place = np.unique(of, return_inverse=True)
@@ -222,25 +223,26 @@ def greedy(
 
 
 def flags(truth: Any) -> tuple[Array, Array]:
-    """(M,) bool each: which objects are crowds, and which are crowds or difficult and do not count."""
+    """(M,) bool crowds, and (M,) bool objects that do not count (crowd or difficult)."""
     none = np.zeros(len(truth.labels), dtype=bool)
     crowd = none if truth.crowd is None else array(truth.crowd)
     return crowd, crowd if truth.difficult is None else crowd | array(truth.difficult)
 
 
 def keys(image: Array, label: Array, classes: int) -> Array:
-    """(D,) one number for image and class."""
+    """(D,) int64 key of image and class."""
     return np.asarray(image.astype(np.int64) * classes + label)
 
 
 def _groups(shown: Detections, truth: Any) -> tuple[Array, Array]:
-    """(D,) and (M,) one number for image and class of each detection and object."""
+    """(D,) and (M,) int64 keys of image and class of detections and objects."""
     labels = array(truth.labels)
     classes = int(max(labels.max(initial=0), shown.label.max(initial=0))) + 1
     return keys(shown.image, shown.label, classes), keys(array(truth.image), labels, classes)
 
 
 def _matched(evaluation: Evaluation, measure: Measure) -> Matches:
+    """`matches` without the cache."""
     truth = evaluation.truth
     shown = ordered(evaluation.prediction, truth, MOST)
     labels, area = array(truth.labels), array(truth.area()).astype(np.float64)
@@ -264,16 +266,17 @@ def _matched(evaluation: Evaluation, measure: Measure) -> Matches:
 
 
 def _bits(flags: Array) -> Array:
-    """(D,) uint16 with bit t set where flags[:, t] is."""
+    """Pack flags (D, T) bool into (D,) uint16 bit masks, bit t from flags[:, t]."""
     return np.asarray((flags << np.arange(flags.shape[1])).sum(1).astype(np.uint16))
 
 
 def _areas(boxes: Array) -> Array:
+    """(D,) areas of (D, 4) xyxy boxes."""
     return np.asarray((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
 
 
 def _chunks(count: Array) -> Iterator[Array]:
-    """Rows with a count above 0, in parts whose counts add up to about a chunk."""
+    """Split rows with a count above 0 into chunks of about equal total count."""
     rows = np.flatnonzero(count)
     part = np.cumsum(count[rows]) // _CHUNK
     yield from np.split(rows, np.flatnonzero(part[1:] != part[:-1]) + 1)

@@ -1,4 +1,4 @@
-"""Which object said finds which true one, where confidence only says which objects count."""
+"""Object matching without a ranking by score: the score only selects which predicted objects take part."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ CONFIDENCE = 0.5
 
 @dataclass(frozen=True)
 class Taken:
-    """Objects said and the true ones they take, at T least overlaps.
+    """Matches of D predicted and M target objects at T IoU thresholds.
 
     Attributes:
-        image: (D,) image of each object said.
+        image: (D,) image of each predicted object.
         label: (D,) its class.
-        right: (D, T) bool whether it finds an object.
-        wrong: (D, T) bool whether it finds nothing; neither is so where it takes a crowd or difficult object.
-        overlap: (D, T) IoU with what it takes, or 0.
-        found: (M, T) bool which true objects are found.
-        counted: (M,) bool which true objects count.
+        right: (D, T) bool true positives.
+        wrong: (D, T) bool false positives; both are False where it matches a crowd or difficult object.
+        overlap: (D, T) IoU with the matched object, or 0.
+        found: (M, T) bool whether the target object is matched.
+        counted: (M,) bool whether the target object counts.
     """
 
     image: Array
@@ -40,17 +40,17 @@ class Taken:
 
 
 def confident(prediction: Any) -> Array:
-    """Rows of the objects with at least CONFIDENCE; all, where none has any."""
+    """Rows of the objects with a score of at least CONFIDENCE; all rows if there are no scores."""
     if prediction.scores is None:
         return np.arange(len(prediction.labels))
     return np.flatnonzero(array(prediction.scores) >= CONFIDENCE)
 
 
 def taken(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
-    """Let each object said take the free true one of its image and class that it overlaps most.
+    """Match each predicted object with the free target object of its image and class with the highest IoU.
 
-    They choose by falling confidence. Where masks of one picture do not overlap each other, at most one
-    pair fits at all. Crowds and difficult objects are taken only where none else is left.
+    Objects choose by falling score. If the masks of an image do not overlap each other, at most one pair can
+    match. Crowds and difficult objects are matched only if no other object is left.
 
     Args:
         evaluation: `Outlines` of N images, beside those that are there.
@@ -82,11 +82,14 @@ def taken(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
 
 
 def tallies(evaluation: Evaluation) -> Stats:
-    """{"right", "wrong": (N, 10) objects said at each of `THRESHOLDS`, "objects": (N,) true ones}."""
+    """Counts for each image: {"right", "wrong": (N, 10) predicted objects by threshold, "objects": (N,)
+    targets}.
+    """
     return evaluation.once("tallies", lambda: _tallies(evaluation))
 
 
 def _tallies(evaluation: Evaluation) -> Stats:
+    """`tallies` without the cache."""
     truth = evaluation.truth
     t, n = taken(evaluation), len(truth)
 
@@ -100,7 +103,7 @@ def _tallies(evaluation: Evaluation) -> Stats:
 
 
 def _overlap(pairs: tuple[Array, Array, Array], of: Array, other: Array, objects: int) -> Array:
-    """Overlaps of some of the pairs."""
+    """(D, T) IoU of the matched pairs, from (P,) pairs."""
     keys = pairs[0] * objects + pairs[1]
     order = np.argsort(keys)
     return np.asarray(pairs[2][order[np.searchsorted(keys[order], of * objects + other)]])

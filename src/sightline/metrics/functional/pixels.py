@@ -1,4 +1,4 @@
-"""What the metrics of class maps share: for each image and class the pixels that are right, true and said."""
+"""Pixel counts of class maps: true positives, target and predicted pixels of each image and class."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from sightline.metrics.functional.weighted import Array
 
 
 def confusion(truth: Array, predicted: Array) -> Array:
-    """(256, 256) int64 pixels by true (row) and predicted value (column) of two (H, W) uint8 maps."""
+    """Confusion matrix (256, 256) int64 of two (H, W) uint8 maps: rows are targets, columns predictions."""
     cells = truth.astype(np.uint16) << 8 | predicted
     return np.bincount(cells.ravel(), minlength=2**16).reshape(2**8, 2**8)
 
 
 def maps(prediction: Any, truth: Any, i: int) -> tuple[Array, Array]:
-    """The predicted and the true map of image i.
+    """The predicted and the target map of image i, (H, W) uint8 each.
 
     Raises:
         ValueError: If they differ in size.
@@ -38,7 +38,7 @@ def paired(prediction: Any, truth: Any) -> None:
 
 
 def regions(evaluation: Evaluation) -> Stats:
-    """{"right", "truth", "predicted": (N, 255) uint32 pixels} of each image and class.
+    """Pixel counts {"right", "truth", "predicted": (N, 255) uint32} of each image and class.
 
     They are as wide whatever the number of classes, so that batches can be joined. Pixels that are void
     in the truth are left out; those that are so only in the prediction are right for no class. Counted
@@ -54,14 +54,14 @@ def regions(evaluation: Evaluation) -> Stats:
 
 
 def sums(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:
-    """(B, K) weighted pixels right, true and predicted of the classes that occur in the truth."""
+    """(B, K) weighted counts of right, target and predicted pixels of the classes in the targets."""
     present = stats["truth"].any(0)
     right, truth, predicted = (weights @ stats[k][:, present].astype(np.float64) for k in _NAMES)
     return right, truth, predicted
 
 
 def image_ious(stats: Stats) -> tuple[Array, Array]:
-    """(N, K) IoU, and bool whether the class is in the image's truth, of the classes that occur there."""
+    """(N, K) IoU, and (N, K) bool whether the class is in the image's target; K classes of the targets."""
     present = stats["truth"].any(0)
     right, truth, predicted = (stats[k][:, present].astype(np.float64) for k in _NAMES)
     return np.divide(right, truth + predicted - right, out=np.zeros_like(right), where=truth > 0), truth > 0
@@ -71,6 +71,7 @@ _NAMES = ("right", "truth", "predicted")
 
 
 def _counted(prediction: Any, truth: Any) -> Stats:
+    """`regions` without the cache."""
     paired(prediction, truth)
     counts = {name: np.zeros((len(truth), VOID), dtype=np.uint32) for name in _NAMES}
     for i in range(len(truth)):

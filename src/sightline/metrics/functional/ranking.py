@@ -1,4 +1,4 @@
-"""What the metrics on ranked scores share: one class against the rest, averaged."""
+"""Ranking metrics (AUROC, average precision): scores of one class against the rest, and their mean."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def one_against_rest(
 
 
 def _by_score(stats: Stats, weights: Array) -> Iterator[tuple[Array, Array]]:
-    """For each class the weights of its positives and negatives at each distinct score, falling."""
+    """For each class, the weights of positives and negatives at each distinct score, by falling score."""
     scores, truth = stats["scores"], stats["truth"]
     for k in range(scores.shape[1]):
         label = truth[:, k] if truth.ndim == 2 else truth == k

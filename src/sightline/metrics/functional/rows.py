@@ -1,4 +1,4 @@
-"""Rows of bytes, one an image: statistics of any length that are joined, chosen and compared like numbers."""
+"""Rows of bytes, one for each image: statistics of any length that are joined, selected and compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Array = np.ndarray
 
 
 def pack(records: Array, image: Array, images: int) -> Array:
-    """(N,) bytes of the records of each image.
+    """Pack (R,) records into (N,) byte strings, one for each image.
 
     Args:
         records: (R,) of a structured type.
@@ -24,7 +24,7 @@ def pack(records: Array, image: Array, images: int) -> Array:
 
 
 def unpack(rows: Array, kind: np.dtype[Any]) -> tuple[Array, Array]:
-    """The (R,) records of all images, and the image of each."""
+    """Inverse of `pack`: the (R,) records of all images, and the (R,) image of each."""
     parts = rows.tolist()
     lengths = np.fromiter(map(len, parts), np.int64, len(parts)) // kind.itemsize
     return np.frombuffer(b"".join(parts), kind), np.repeat(np.arange(len(parts)), lengths)

@@ -1,4 +1,4 @@
-"""What the metrics share: values for many weightings at once, and sums by class."""
+"""Base class of weighted metrics: values for many weightings of the images at once (for the jackknife)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Array = np.ndarray
 
 
 class Weighted(Metric):
-    """A metric whose value is computed for many weightings of the images at once.
+    """A metric that is computed for many weightings of the images at once (for jackknife and permutations).
 
     Attributes:
-        several: Whether it is defined where an image may have several labels.
-        scale: On what scale an interval is made: "share" for values in [0, 1]; "ratio" for those
-            whose distance from the best value is positive and has no upper limit (errors, losses).
-        rises: Whether it is too high on few images, as one that takes the best of the precisions to the
-            right is; its interval then lies about the value without that.
+        several: Whether it is defined for images with several labels.
+        scale: Scale of the interval: "share" for values in [0, 1]; "ratio" for values whose distance from the
+            best value is positive and has no upper limit (errors, losses).
+        rises: Whether it is biased upwards on few images, for example because it takes the highest precision
+            to the right; the interval then lies about the value with the bias removed.
     """
 
     several: ClassVar[bool] = True
@@ -49,7 +49,7 @@ class Weighted(Metric):
             return float(self.values(stats, w)[0])
 
     def interval(self, stats: Stats, units: Array, level: float) -> tuple[float, float] | None:
-        """The metric's own interval, for one whose value is biased by noise; None for all others.
+        """Confidence interval of a metric whose value is biased by noise; None for all others.
 
         Args:
             stats: What `per_image` gave, for all N images.
@@ -107,7 +107,7 @@ def by_class(labels: Array, weights: Array, classes: int) -> Array:
 
 
 def confusion(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:
-    """(B, K) weight of right, true and predicted images of each class, from `decisions`."""
+    """(B, K) weighted counts of right, target and predicted images of each class, from `decisions`."""
     truth, predicted = stats["truth"], stats["predicted"]
     if truth.ndim == 2:
         return tuple(by_class(x, weights, 0) for x in (truth & predicted, truth, predicted))  # type: ignore[return-value]
@@ -117,17 +117,17 @@ def confusion(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:
 
 
 def decisions(prediction: Any, truth: Any) -> Stats:
-    """Truth and decision of each image: (N,) class indices or (N, K) bool."""
+    """Targets and decisions of each image: (N,) class indices or (N, K) bool."""
     return {"truth": array(truth.value), "predicted": array(prediction.value)}
 
 
 def errors(prediction: Any, truth: Any) -> Array:
-    """(N, M) predicted minus true numbers, float64."""
+    """(N, M) predicted minus target values, float64."""
     return np.asarray(array(prediction.value).astype(np.float64) - array(truth.value).astype(np.float64))
 
 
 def average(values: Array, defined: Array) -> Array:
-    """(B,) means over the classes where a value is defined; nan where that is none.
+    """(B,) means over the classes where a value is defined; nan if it is defined for none.
 
     Args:
         values: (B, K); what stands where it is not defined does not matter.

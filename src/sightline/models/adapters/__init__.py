@@ -1,0 +1,1 @@
+"""Adapters: networks of other libraries (torchvision) behind the interfaces of this package."""

@@ -1,4 +1,4 @@
-"""A library's network as a backbone, so that freezing and loading weights work on it as on ours."""
+"""Wrapper that makes a library's network a `Backbone`, so that freezing and loading of weights work on it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tensors = Mapping[str, Tensor]
 
 
 class LibraryNetwork(Backbone):
-    """A library's detector, split in its body (what looks at the picture) and the rest (neck and heads).
+    """A library's detector, split into its body (the backbone) and the rest (neck and heads).
 
     Args:
         net: The library's module.
@@ -32,7 +32,7 @@ class LibraryNetwork(Backbone):
 
     @property
     def body(self) -> nn.Module:
-        """What turns a picture into feature maps."""
+        """The backbone: (B, C, H, W) images to feature maps."""
         return self.net.get_submodule(self._body)
 
     @property
@@ -46,7 +46,7 @@ class LibraryNetwork(Backbone):
         return nn.ModuleList(modules)
 
     def train(self, mode: bool = True) -> LibraryNetwork:
-        """Training mode, but for the batch norms that stand still."""
+        """Set training mode; batch norms of the body stay in eval mode if `still`."""
         super().train(mode)
         if self._still:
             for module in self.body.modules():
@@ -55,7 +55,7 @@ class LibraryNetwork(Backbone):
         return self
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D): the last feature map of the body, averaged."""
+        """(B, C, H, W) to (B, D): global average pooling of the last feature map of the body."""
         maps = self.body(x)
         if isinstance(maps, dict):
             maps = list(maps.values())
@@ -63,7 +63,7 @@ class LibraryNetwork(Backbone):
         return last.mean((2, 3))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same as `features`: a detector's head gives more than scores."""
+        """The same as `features`, because a detector's head returns more than one tensor of scores."""
         return self.features(x)
 
     def blocks(self) -> list[nn.Module]:
@@ -77,23 +77,23 @@ class LibraryNetwork(Backbone):
 
 
 def padded(images: Tensor, multiple: int) -> Tensor:
-    """Normalised images with zeros at the right and below, so that strided maps fit on one another."""
+    """Pad normalized images (B, C, H, W) with zeros at the right and bottom to a multiple of the stride."""
     height, width = images.shape[2:]
     return F.pad(images, (0, -width % multiple, 0, -height % multiple))
 
 
 def see(module: nn.Module, channels: int) -> None:
-    """Make a fresh network take pictures of 1 or 3 channels."""
+    """Replace the first convolution of a network with fresh weights, for images of 1 or 3 channels."""
     name, conv = next((n, m) for n, m in module.named_modules() if isinstance(m, nn.Conv2d))
     holder, _, leaf = name.rpartition(".")
     setattr(module.get_submodule(holder), leaf, take_channels(conv, channels, keep=False))
 
 
 def map_sizes(body: nn.Module, channels: int, size: tuple[int, int]) -> list[tuple[int, int]]:
-    """Heights and widths of a network's feature maps, without computing them.
+    """(height, width) of each feature map of a network, by shape inference on the meta device.
 
     Raises:
-        RuntimeError: If pictures of this size are too small for it.
+        RuntimeError: If images of this size are too small for it.
     """
     shapes = {name: tensor.to("meta") for name, tensor in body.state_dict().items()}
     picture = torch.zeros(1, channels, *size, device="meta")
@@ -110,7 +110,7 @@ def map_sizes(body: nn.Module, channels: int, size: tuple[int, int]) -> list[tup
 
 @contextmanager
 def seeded(rng: torch.Generator) -> Iterator[None]:
-    """Make torch's own generators, which libraries draw from, follow from `rng`; then put them back."""
+    """Seed torch's global generators from `rng`, because libraries draw from them; restore them on exit."""
     seed = int(torch.randint(2**62, (), generator=rng, device=rng.device))
     devices = [torch.cuda.current_device()] if rng.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
@@ -119,11 +119,11 @@ def seeded(rng: torch.Generator) -> Iterator[None]:
 
 
 def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
-    """Put published tensors into a network; heads for other classes stay fresh, which is said.
+    """Load published tensors into a network; heads for other classes keep fresh weights, with a message.
 
     Args:
         net: The network.
-        tensors: Tensors by their names in it. The first kernel is summed over colours for grey pictures.
+        tensors: Tensors by their names in it. The first kernel is summed over colours for grey images.
         body: Name of the part that must be found whole.
 
     Raises:
@@ -146,7 +146,7 @@ def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
 
 
 def _grey(tensor: Tensor, target: Tensor) -> Tensor:
-    """The first kernel for grey pictures: grey is equal in all three colours."""
+    """Sum the first kernel (O, 3, h, w) over RGB for gray images: (O, 1, h, w)."""
     if tensor.ndim == target.ndim == 4 and (tensor.shape[1], target.shape[1]) == (3, 1):
         return tensor.sum(1, keepdim=True)
     return tensor

@@ -1,4 +1,4 @@
-"""Models that are fitted once: what they learn is kept in tensors, whatever library learnt it."""
+"""Base class of models that are fitted once (scikit-learn and others), with their state in tensors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST = 5000
 
 
 class _Tensors(nn.Module):
-    """Tensors by name; takes whatever a file holds."""
+    """Tensors by name; accepts whatever a file contains."""
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         for key, value in state_dict.items():
@@ -40,7 +40,7 @@ class _Tensors(nn.Module):
 
 
 class FittedModel(Model):
-    """A model whose state is what `fit` learnt: tensors whose names and shapes follow from the data.
+    """A model whose state is the result of `fit`: tensors whose names and shapes depend on the data.
 
     They lie in `model.safetensors` as "fitted.NAME", and no code is run to read them.
 
@@ -53,7 +53,7 @@ class FittedModel(Model):
         self.fitted = _Tensors()
 
     def learn(self, state: Mapping[str, Any]) -> None:
-        """Keep what was learnt.
+        """Store the result of a fit.
 
         Args:
             state: Tensors or arrays of any shape, by names without a dot.
@@ -63,12 +63,12 @@ class FittedModel(Model):
 
     @property
     def learned(self) -> dict[str, Tensor]:
-        """What was learnt, by name; empty before."""
+        """The stored tensors, by name; empty before a fit."""
         return dict(self.fitted.named_buffers())
 
 
 class BaselineModel(FittedModel):
-    """A task's baseline as a model: kept in a file, it predicts, is tested and timed as any other.
+    """A task's baseline as a model: it is saved, predicts, is tested and timed like any other model.
 
     Args:
         settings: See `Model`.
@@ -88,7 +88,7 @@ class BaselineModel(FittedModel):
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: Any) -> dict[str, Any]:
-        """Settings that follow from the data: images no larger than the baseline looks at."""
+        """Settings from the data: the input is no larger than the baseline needs."""
         del options
         height, width = info.size
         scale = 1.0 if cls.baseline.frozen else min(1.0, cls.baseline.side / max(height, width))
@@ -102,7 +102,7 @@ class BaselineModel(FittedModel):
 
     @torch.no_grad()
     def fit(self, batches: Iterable[Batch], seed: int) -> str:
-        """Fit the baseline, to some of the images where there are very many."""
+        """Fit the baseline, on a sample of the images if there are very many."""
         self.eval()
         images, targets, count = _sample(batches, MOST * 64**2 // self.baseline.side**2, seed)
         self.learn(self.baseline.learn(self._seen(images), targets))
@@ -110,7 +110,7 @@ class BaselineModel(FittedModel):
         return f"{self.baseline.summary}, to {len(images)} images{of}"
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What `Model.answer` is to give, for (B, C, H, W) images."""
+        """Tensors for `Model.answer`, for (B, C, H, W) images."""
         graph = self.baseline.graph
         if graph is not None:
             x = self.network.features(self.normalise(images)) if self.baseline.frozen else images
@@ -123,7 +123,7 @@ class BaselineModel(FittedModel):
         return {name: value.to(images.device) for name, value in answer.items()}
 
     def _seen(self, images: Tensor) -> Any:
-        """What the baseline looks at: (B, H, W, C) uint8, or (B, D) features."""
+        """Input of the baseline: (B, H, W, C) uint8, or (B, D) features."""
         if self.baseline.frozen:
             parts = torch.split(images, 32)
             return np.concatenate([self.network.features(self.normalise(p)).cpu().numpy() for p in parts])
@@ -132,7 +132,7 @@ class BaselineModel(FittedModel):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """The prediction that the tensors stand for."""
+        """Prediction from the tensors."""
         if "value" in answer:
             return Number(answer["value"])
         if "boxes" in answer:
@@ -148,7 +148,7 @@ class BaselineModel(FittedModel):
 
 
 def _sample(batches: Iterable[Batch], most: int, seed: int) -> tuple[Tensor, Any, int]:
-    """At most so many images and their targets, each with the same chance, in order; and how many there are.
+    """Random sample of images and targets, in order; and the total number.
 
     Source: Vitter, Random sampling with a reservoir, ACM TOMS 11, 1985, algorithm R.
     """
@@ -166,7 +166,7 @@ def _sample(batches: Iterable[Batch], most: int, seed: int) -> tuple[Tensor, Any
 
 
 def _tensors(prediction: Any) -> dict[str, Tensor]:
-    """A prediction in the form of `Model.answer`."""
+    """Convert a prediction to the tensors of `Model.answer`."""
     if isinstance(prediction, Label):
         assert prediction.scores is not None
         return {"scores": prediction.scores.float()}

@@ -1,7 +1,7 @@
-"""torchvision's detectors by their parts, which are called one by one, for two reasons.
+"""torchvision's one-stage detectors: their parts (backbone, head, anchors) are called one by one.
 
-torchvision resizes pictures itself, where ours come letterboxed; and it computes losses in training mode
-only, where validation wants the loss of the very outputs that are scored.
+There are two reasons. torchvision resizes images itself, but our images are already letterboxed. And
+torchvision computes losses in training mode only, but validation needs the loss of the scored outputs.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ MULTIPLE = 32
 
 @dataclass(frozen=True)
 class DetectorVariant:
-    """One network that a method can be built on.
+    """One network (backbone and published weights) of a detection method.
 
     Attributes:
         build: torchvision's function; takes weights, weights_backbone, num_classes.
-        body: Dotted name of what looks at the picture.
+        body: Dotted name of what looks at the image.
         weights: Published weights (COCO), or None.
         pixels: Mean and deviation that those were trained with.
     """
@@ -55,7 +55,7 @@ class DetectorVariant:
 
 @dataclass(frozen=True)
 class Place:
-    """Anchors on images of one size.
+    """Anchor boxes for images of one size.
 
     Attributes:
         size: Height and width of the images.
@@ -75,7 +75,7 @@ def network(
     pretrained: Pretrained,
     background: int = 1,
 ) -> LibraryNetwork:
-    """One of a method's networks.
+    """Build one network of a detection method.
 
     Args:
         model: Name of the method.
@@ -108,7 +108,7 @@ def network(
 
 
 def laid(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> Place:
-    """Where the anchors lie on images (B, C, H, W) of this size.
+    """Compute the anchor boxes for images (B, C, H, W) of this size.
 
     Args:
         net: torchvision's detector.
@@ -136,7 +136,7 @@ def laid(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> Plac
 
 
 def small(*, dense: bool) -> nn.Module:
-    """ResNet-18 with a narrow feature pyramid and fresh weights, for small data and small machines.
+    """ResNet-18 with a narrow feature pyramid (FPN) and fresh weights, for small data and small machines.
 
     Args:
         dense: Strides 8 to 128, as dense detectors want them, rather than 4 to 64.
@@ -152,7 +152,7 @@ def small(*, dense: bool) -> nn.Module:
 
 
 def _fetch(variant: DetectorVariant) -> Callable[[], Tensors] | None:
-    """How to get the published tensors. torchvision renames those of older files while it loads them."""
+    """A function that downloads the published tensors. torchvision renames old keys while it loads them."""
     if variant.weights is None:
         return None
     return lambda: variant.build(weights=variant.weights, progress=False).state_dict()

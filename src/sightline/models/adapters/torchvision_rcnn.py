@@ -1,7 +1,7 @@
-"""Parts of torchvision's two-stage detectors: what proposes boxes, and what looks into each of them.
+"""Two-stage detectors of torchvision: region proposal network (RPN), RoI pooling and box head, in batches.
 
-The same arithmetic as torchvision's, for all images at once and without questions that hang on what is found:
-so it can be exported.
+The arithmetic is that of torchvision, for all images at once and without branches that depend on the data.
+So it can be exported.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SAME = 1e-6
 
 
 def maps_of(raw: dict[str, Tensor]) -> Maps:
-    """The feature maps among named outputs, under torchvision's names."""
+    """Select the feature maps from named outputs, under torchvision's names."""
     return {name.removeprefix("map_"): value for name, value in raw.items() if name.startswith("map_")}
 
 
 def proposed(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Proposals of B images, P of each, and what they are made of.
+    """Run the region proposal network: P proposals for each of B images, and the raw RPN outputs.
 
     Returns:
         (B, P, 4) boxes, best first; (B, P) which are real, the rest being padding; and (B A, 1) objectness
@@ -48,7 +48,7 @@ def proposed(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor, Tensor
 
 
 def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: Place) -> tuple[Tensor, Tensor]:
-    """The best of each level that do not suppress each other, as torchvision's `filter_proposals` has it."""
+    """Best boxes of each level after NMS, like torchvision's `filter_proposals`."""
     most, parts, start = rpn.pre_nms_top_n(), [], 0
     for count in place.counts:
         parts.append(logits[:, start : start + count].topk(min(most, count), 1).indices + start)
@@ -68,12 +68,12 @@ def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: Place) -> tuple[Tensor
 
 
 def listed(boxes: Tensor, real: Tensor) -> list[Tensor]:
-    """The real boxes of each image."""
+    """Split (B, P, 4) padded boxes into a list with the real boxes of each image, (P', 4) each."""
     return [b[r] for b, r in zip(boxes, real, strict=True)]
 
 
 def joined(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    """All boxes of a list, and which image each of them is of."""
+    """Concatenate a list of boxes: (R, 4) boxes, and (R,) int64 image of each."""
     image = [
         torch.full((len(boxes_of_image),), i, device=boxes_of_image.device)
         for i, boxes_of_image in enumerate(boxes)
@@ -82,7 +82,8 @@ def joined(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 
 def looked(real: Tensor) -> tuple[Tensor, Tensor]:
-    """(image, row) of what is looked into, of (B, P): what is real, and the first of each image in any case.
+    """(image, row) indices of proposals that get pooled: all real ones of (B, P), and the first of each
+    image.
 
     Several runtimes stumble over layers that are given nothing at all.
     """
@@ -92,7 +93,7 @@ def looked(real: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def pooled(pool: Any, maps: Maps, boxes: Tensor, image: Tensor, size: tuple[int, int]) -> Tensor:
-    """(R, C, S, S): what the maps hold in boxes, each of the level that its size says.
+    """Multi-scale RoIAlign: (R, C, S, S) features of boxes; the size of a box chooses its level.
 
     Source: Lin et al., Feature Pyramid Networks, CVPR 2017, equation 1; as torchvision's MultiScaleRoIAlign.
 
@@ -122,14 +123,14 @@ def pooled(pool: Any, maps: Maps, boxes: Tensor, image: Tensor, size: tuple[int,
 
 
 def judged(net: Any, maps: Maps, boxes: Tensor, image: Tensor, place: Place) -> tuple[Tensor, Tensor]:
-    """(R, K + 1) class logits and (R, 4 (K + 1)) offsets of (R, 4) boxes of these images."""
+    """Box head: (R, K + 1) class logits and (R, 4 (K + 1)) offsets of (R, 4) boxes."""
     parts = pooled(net.roi_heads.box_roi_pool, maps, boxes, image, place.size)
     logits, offsets = net.roi_heads.box_predictor(net.roi_heads.box_head(parts))
     return logits.float(), offsets.float()
 
 
 def scored(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor]:
-    """(B, P K, 4) boxes and (B, P, K) scores, of each class of each proposal; missing proposals score 0."""
+    """Score proposals: (B, P K, 4) boxes and (B, P, K) scores of each class; padding has score 0."""
     proposals, real, _, _ = proposed(net, maps, place)
     image, row = looked(real)
     mine = proposals[image, row]

@@ -1,4 +1,4 @@
-"""Networks of our own, one file each; timm and torchvision through one wrapper."""
+"""Backbones: our own networks, one file each; timm and torchvision through one wrapper."""
 
 from sightline.core.folder import Folder
 

@@ -1,4 +1,4 @@
-"""Backbone: a whole classifier network, split in features and head."""
+"""`Backbone`: the base class of classification networks, split into features and head."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from sightline.errors import UsageError
 
 
 class Backbone(nn.Module, ABC):
-    """A network that turns pictures into features, and features into outputs.
+    """Base class of networks: images to features, and features to outputs.
 
     Input is float (B, C, H, W), already normalised. A subclass sets `head`, its last layer.
 
     Attributes:
         head: The last layer, (B, D) to (B, outputs). A new task replaces it.
         origin: Where the weights come from, in words: "scratch", or the place they were fetched from.
-        pixels: Per-channel (mean, std) of pictures in [0, 1] that the weights were trained with, or
+        pixels: Per-channel (mean, std) of images in [0, 1] that the weights were trained with, or
             None for weights that were not trained yet.
     """
 
@@ -28,15 +28,15 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) normalised pictures to (B, D) features, D being what the head takes."""
+        """(B, C, H, W) normalised images to (B, D) features, D being what the head takes."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) normalised pictures to (B, outputs) scores before any softmax."""
+        """(B, C, H, W) normalised images to (B, outputs) scores before any softmax."""
         scores: Tensor = self.head(self.features(x))
         return scores
 
     def blocks(self) -> list[nn.Module]:
-        """The parts with weights, from input to output, without the head: what is frozen and freed."""
+        """Modules with weights, from input to output, without the head: the units of freezing."""
         return [b for name, m in self.named_children() if name != "head" for b in _unrolled(m)]
 
     def first_conv(self) -> nn.Conv2d | None:
@@ -45,14 +45,14 @@ class Backbone(nn.Module, ABC):
 
 
 def _unrolled(module: nn.Module) -> list[nn.Module]:
-    """Parts of plain containers, containers within containers too; parts without weights are left out."""
+    """Flatten nested containers into their parts; parts without weights are left out."""
     if type(module) in (nn.Sequential, nn.ModuleList):
         return [b for child in module.children() for b in _unrolled(child)]
     return [module] if any(True for _ in module.parameters()) else []
 
 
 def flat(name: str, channels: int, size: tuple[int, int]) -> int:
-    """How many numbers are left of a picture, for layers that flatten it.
+    """Number of features after flattening an image (C * H * W).
 
     Raises:
         UsageError: If nothing is left.
@@ -63,7 +63,7 @@ def flat(name: str, channels: int, size: tuple[int, int]) -> int:
 
 
 def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
-    """A first convolution like this one, for pictures of 1 or 3 channels.
+    """Copy of a first convolution for images of 1 or 3 channels.
 
     Args:
         conv: Convolution of an RGB network.

@@ -1,4 +1,4 @@
-"""The door to timm: any of its classifiers by name, as a backbone. Imported only when needed: it is slow."""
+"""timm backbones: any classifier of timm by name. This is the only file that imports timm, and it is slow."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ B = TypeVar("B", bound=Backbone)
 
 @dataclass(frozen=True)
 class TimmOptions:
-    """What is handed on to timm; None leaves it as the network likes it.
+    """Options that are passed to timm; None keeps the default of the network.
 
     Args:
         drop_rate: Dropout before the head.
@@ -49,17 +49,17 @@ class TimmBackbone(Backbone):
         self.head = head if isinstance(head, nn.Linear) else nn.Linear(width, outputs)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D), pooled."""
+        """(B, C, H, W) to (B, D): pooled features."""
         features: Tensor = self.net(x)
         return features
 
     def blocks(self) -> list[nn.Module]:
-        """As the network lists its parts."""
+        """Modules in the order of the network's own list."""
         return [b for m in self.net.children() for b in _unrolled(m)]
 
 
 class TimmPyramid(Backbone):
-    """A timm network that is read at several depths.
+    """A timm network with feature maps at several strides (`features_only`).
 
     Args:
         net: What `timm.create_model` gave with `features_only`.
@@ -80,11 +80,11 @@ class TimmPyramid(Backbone):
         return [m.permute(0, 3, 1, 2) for m in maps] if last else list(maps)
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D): the mean of each channel of the last map."""
+        """(B, C, H, W) to (B, D): global average pooling of the last feature map."""
         return self.maps(x)[-1].mean((2, 3))
 
     def blocks(self) -> list[nn.Module]:
-        """As the network lists its parts."""
+        """Modules in the order of the network's own list."""
         return [b for m in self.net.children() for b in _unrolled(m)]
 
 
@@ -136,13 +136,13 @@ def elsewhere(name: str) -> str:
 
 
 def facts(name: str) -> tuple[str, str]:
-    """Tag and licence of the weights that a network takes; "" where timm does not say."""
+    """Tag and license of the default weights of a network; "" where timm does not say."""
     config = timm.get_pretrained_cfg(name)
     return ("", "") if config is None else (config.tag or "", config.license or "")
 
 
 def weigh(name: str) -> int:
-    """Bytes of the tensors of a network, which is built without any memory."""
+    """Bytes of the tensors of a network; it is built on the meta device, without memory."""
     with torch.device("meta"):
         net = timm.create_model(name)
     return sum(t.numel() * t.element_size() for t in net.state_dict().values())
@@ -171,7 +171,7 @@ def fill(net: nn.Module, name: str) -> None:
 
 
 def card(name: str) -> ModelCard:
-    """What timm says of a network without building it."""
+    """Model card of a timm network, without building it."""
     config = timm.get_pretrained_cfg(name)
     size = tuple(config.input_size[-2:]) if config is not None else None
     family = timm.models.model_entrypoint(name).__module__.rsplit(".", 1)[-1]
@@ -192,7 +192,7 @@ def build(
     pretrained: bool = False,
     **options: Any,
 ) -> Backbone:
-    """A timm network for pictures of this size.
+    """Build a timm classifier for images of this size.
 
     Raises:
         UsageError: If the network cannot be built so.
@@ -214,7 +214,7 @@ def pyramid(
     pretrained: bool = False,
     **options: Any,
 ) -> TimmPyramid:
-    """A timm network for pictures of this size, read at these strides.
+    """Build a timm feature extractor for images of this size, with maps at these strides.
 
     Raises:
         UsageError: If the network cannot be built so, or has no maps at these strides.
@@ -236,7 +236,7 @@ def pyramid(
 
 
 def _fetched(name: str) -> dict[str, Any]:
-    """What has timm put published weights in: from a file that our own door fetched, if the hub has it."""
+    """Keyword arguments that make timm load published weights from a file that our hub module downloaded."""
     where = hosted(name)
     if where is None:
         return {"pretrained": True}
@@ -244,7 +244,7 @@ def _fetched(name: str) -> dict[str, Any]:
 
 
 def _net(name: str, size: tuple[int, int], options: dict[str, Any], **more: Any) -> Any:
-    """What timm makes of a name; an error in words where it cannot."""
+    """Call timm's factory; an error of timm becomes a `UsageError` in words."""
     config = timm.get_pretrained_cfg(name)
     options = {k: v for k, v in options.items() if v is not None}
     if config is not None and config.fixed_input_size:
@@ -263,7 +263,7 @@ def _net(name: str, size: tuple[int, int], options: dict[str, Any], **more: Any)
 
 
 def _signed(backbone: B, name: str, channels: int, pretrained: bool) -> B:
-    """The backbone with the origin of its weights, where they were fetched."""
+    """Set `origin` (where the weights come from) on a backbone, if weights were downloaded."""
     config, installed = timm.get_pretrained_cfg(name), embedded.CARDS.get(name)
     if pretrained and installed is not None and not embedded.trouble(name):
         backbone.origin = f"installed: {installed.requirement}, SHA-256 {installed.sha256}"

@@ -1,4 +1,4 @@
-"""AlexNet, as torchvision has it."""
+"""AlexNet (Krizhevsky et al. 2012), built by torchvision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.models.backbones._backbone import Backbone, take_channels
 
 CARD = ModelCard(
     name="alexnet",
-    summary="AlexNet in one tower, from torchvision; pictures of 63x63 and more.",
+    summary="AlexNet in one tower, from torchvision; images of 63x63 and more.",
     paper="Krizhevsky, One weird trick for parallelizing convolutional neural networks, 2014; after "
     "Krizhevsky, Sutskever, Hinton, ImageNet classification with deep CNNs, NeurIPS 2012",
     parameters=61_100_840,
@@ -50,11 +50,11 @@ class AlexNet(Backbone):
 def build(
     *, outputs: int, channels: int, size: tuple[int, int], dropout: float = 0.5, pretrained: bool = False
 ) -> Backbone:
-    """AlexNet for pictures of any size from 63x63 on.
+    """AlexNet for images of any size from 63x63 on.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width); the network is the same for all.
         dropout: Share of dense units that is switched off in training.
         pretrained: Fetch torchvision's weights.

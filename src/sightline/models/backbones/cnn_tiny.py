@@ -1,4 +1,4 @@
-"""A very small convolutional network, for digits in seconds."""
+"""Tiny convolutional network: two convolutions and a dense layer; trains on digits in seconds."""
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ from sightline.models.backbones._backbone import Backbone, flat
 
 CARD = ModelCard(
     name="cnn-tiny",
-    summary="Two convolutions and a dense layer with batch norm: digits in seconds on a processor.",
+    summary="Two convolutions and a dense layer with batch norm: trains on digits in seconds on a CPU.",
     paper="LeNet-5 (LeCun et al. 1998) with batch norm (Ioffe, Szegedy, Batch normalization, ICML 2015)",
     parameters=109_050,
     counted="10 classes, 1x28x28",
@@ -24,7 +24,7 @@ class CNNTiny(Backbone):
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         width: Maps of the first convolution; the second has twice as many.
     """
@@ -52,11 +52,11 @@ class CNNTiny(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], width: int = 16) -> Backbone:
-    """The network for pictures of exactly this size, from 12x12 on.
+    """The network for images of exactly this size, from 12x12 on.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         width: Maps of the first convolution.
     """

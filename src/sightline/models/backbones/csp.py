@@ -1,4 +1,4 @@
-"""Our own network for detection and its kin: few dense convolutions, early small maps, three levels."""
+"""CSP backbone for dense tasks: a stem and three cross-stage partial stages, maps at strides 8, 16, 32."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ Scale = Literal["n", "s", "m", "l"]
 
 
 class CspNet(Backbone):
-    """A stem that quarters the picture, and three stages that halve it.
+    """CSP backbone: a stem of stride 4, and three stages of stride 2.
 
     The stem is one wide-stepped convolution: on a processor, two steps with a map of half the picture's
     size between them cost as much as a whole stage.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         widths: Channels at strides 4, 8, 16 and 32.
         depths: Residual units of the three stages.
     """
@@ -68,16 +68,16 @@ class CspNet(Backbone):
         return maps
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D): the mean of each channel of the last map."""
+        """(B, C, H, W) to (B, D): global average pooling of the last feature map."""
         return self.maps(x)[-1].mean((2, 3))
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], scale: Scale = "n") -> Backbone:
-    """The network for pictures of any size.
+    """The network for images of any size.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width); the network is the same for all.
         scale: How large the network is: n, s, m or l.
     """

@@ -1,4 +1,4 @@
-"""GoogLeNet (Inception v1 with batch norm), as torchvision has it."""
+"""GoogLeNet (Inception v1 with batch norm), built by torchvision."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Inception(Backbone):
 def build(
     *, outputs: int, channels: int, size: tuple[int, int], dropout: float = 0.2, pretrained: bool = False
 ) -> Backbone:
-    """GoogLeNet for pictures of any size from 15x15 on.
+    """GoogLeNet for images of any size from 15x15 on.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width); the network is the same for all.
         dropout: Share of features that is switched off in training.
         pretrained: Fetch torchvision's weights.

@@ -1,4 +1,4 @@
-"""The convolutional network that courses begin with."""
+"""The introductory CNN of courses: two convolutions, pooling, dropout, two dense layers."""
 
 from typing import Literal
 
@@ -25,7 +25,7 @@ class LectureCNN(Backbone):
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         pooling: Layer that halves the maps.
         left: (height, width) after it.
     """
@@ -55,11 +55,11 @@ def build(
     size: tuple[int, int],
     pool: Literal["max", "stochastic", "fractional"] = "max",
 ) -> Backbone:
-    """The network for pictures of exactly this size, from 6x6 on.
+    """The network for images of exactly this size, from 6x6 on.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         pool: max, stochastic or fractional (by the square root of two).
     """

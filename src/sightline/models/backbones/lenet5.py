@@ -1,4 +1,4 @@
-"""LeNet-5, the network that read bank cheques."""
+"""LeNet-5 (LeCun et al. 1998), the network that read bank checks."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from sightline.models.backbones._backbone import Backbone, flat
 
 CARD = ModelCard(
     name="lenet5",
-    summary="LeNet-5 with tanh and average pooling; every map of C3 sees all maps of S2.",
+    summary="LeNet-5 with tanh and average pooling; C3 is connected to all maps of S2.",
     paper="LeCun, Bottou, Bengio, Haffner, Gradient-based learning applied to document recognition, "
     "Proc. IEEE 1998",
     parameters=61_706,
@@ -23,7 +23,7 @@ class LeNet5(Backbone):
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
     """
 
@@ -46,5 +46,5 @@ class LeNet5(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int]) -> Backbone:
-    """LeNet-5 for pictures of exactly this size, from 12x12 on."""
+    """LeNet-5 for images of exactly this size, from 12x12 on."""
     return LeNet5(outputs, channels, size)

@@ -1,4 +1,4 @@
-"""Multi-layer perceptron: fully connected layers on the pixels."""
+"""Multi-layer perceptron (MLP): fully connected layers on the pixels."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from sightline.models.backbones._backbone import Backbone
 
 CARD = ModelCard(
     name="mlp",
-    summary="Fully connected layers on the pixels; knows nothing of neighbourhood.",
+    summary="Multi-layer perceptron: fully connected layers on the pixels.",
     paper="Rumelhart, Hinton, Williams, Learning representations by back-propagating errors, Nature 1986",
     parameters=669_706,
     counted="10 classes, 1x28x28, hidden layers of 512 and 512",
@@ -51,7 +51,7 @@ def build(
     depth: int = 2,
     dropout: float = 0.2,
 ) -> Backbone:
-    """An MLP for pictures of exactly this size, with `depth` hidden layers of `width` units."""
+    """An MLP for images of exactly this size, with `depth` hidden layers of `width` units."""
     if width < 1 or depth < 1 or not 0 <= dropout < 1:
         raise UsageError(
             "mlp takes width >= 1, depth >= 1 and dropout in [0, 1). "

@@ -1,4 +1,4 @@
-"""The perceptron: one linear layer on the pixels."""
+"""Perceptron: one linear layer on the pixels (softmax regression)."""
 
 from torch import Tensor, nn
 
@@ -7,7 +7,7 @@ from sightline.models.backbones._backbone import Backbone
 
 CARD = ModelCard(
     name="perceptron",
-    summary="One linear layer on the pixels: the simplest network there is.",
+    summary="One linear layer on the pixels: the simplest network.",
     paper="Rosenblatt, The perceptron, Psychological Review 65, 1958",
     parameters=7_850,
     counted="10 classes, 1x28x28",
@@ -29,5 +29,5 @@ class Perceptron(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int]) -> Backbone:
-    """A perceptron for pictures of exactly this size."""
+    """A perceptron for images of exactly this size."""
     return Perceptron(outputs, channels * size[0] * size[1])

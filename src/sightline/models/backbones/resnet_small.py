@@ -1,4 +1,4 @@
-"""A small residual network that is quick on a processor, for small pictures."""
+"""Small residual network (ResNet) for small images; fast on a CPU."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ LARGEST = 64  # pixels that the stages work on; larger pictures are halved befor
 
 CARD = ModelCard(
     name="resnet-small",
-    summary="Small fast residual network for small pictures; the one to start with.",
+    summary="Small, fast residual network for small images; the one to start with.",
     paper="He, Zhang, Ren, Sun, Deep residual learning for image recognition, CVPR 2016; layout after "
     "Page, How to train your ResNet, 2018, and Jordan, 94 % on CIFAR-10 in 3.29 seconds, 2024",
     parameters=1_089_754,
@@ -22,18 +22,19 @@ CARD = ModelCard(
 
 
 def _norm(channels: int) -> list[nn.Module]:
+    """Batch norm over (B, channels, H, W) and ReLU."""
     return [nn.BatchNorm2d(channels), nn.ReLU(inplace=True)]
 
 
 class Stage(nn.Module):
-    """Widen, halve, and refine by one residual branch.
+    """A ResNet stage: convolution, 2x2 max pooling, and one residual branch.
 
     Pooling comes before batch norm and ReLU, which then have a quarter of the work.
 
     Args:
         inputs: Channels that come in.
         outputs: Channels that go out.
-        ceil: Whether an odd side is rounded up, so that tiny pictures last through all stages.
+        ceil: Whether an odd side is rounded up, so that tiny images last through all stages.
     """
 
     def __init__(self, inputs: int, outputs: int, ceil: bool) -> None:
@@ -53,12 +54,12 @@ class Stage(nn.Module):
 
 
 class ResNetSmall(Backbone):
-    """A stem, three stages (four for larger pictures), and the mean of each channel.
+    """A stem, three stages (four for larger images), and the mean of each channel.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
-        halvings: How often the stem halves the picture before anything else.
+        channels: Channels of the image.
+        halvings: How often the stem halves the image before anything else.
         widths: Channels after each stage.
         ceil: Whether stages round odd sides up.
     """
@@ -81,11 +82,11 @@ class ResNetSmall(Backbone):
 
 
 def build(*, outputs: int, channels: int, size: tuple[int, int], width: int = 32) -> Backbone:
-    """The network for pictures of about this size, from 8x8 on; those above 64 pixels are halved first.
+    """The network for images of about this size, from 8x8 on; those above 64 pixels are halved first.
 
     Args:
         outputs: Numbers that come out.
-        channels: Channels of the picture.
+        channels: Channels of the image.
         size: Its (height, width).
         width: Channels of the first stage; the last has eight times as many.
     """

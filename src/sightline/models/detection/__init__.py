@@ -1,0 +1,1 @@
+"""Object detection: dense detectors, label assignment, postprocessing, non-maximum suppression."""

@@ -1,8 +1,8 @@
-"""Which places answer for which objects: task-aligned assignment.
+"""Task-aligned assigner (TOOD): which anchor points are positive samples for which objects.
 
-A place answers for an object the better, the more sure it is of the object's class and the nearer its
-box comes: t = s^alpha * u^beta, with class score s and overlap u. The k best places whose centre lies in
-the object are taken.
+The alignment of an anchor point and an object is t = s^alpha * u^beta, with the predicted score s of the
+object's class and the IoU u of the predicted box. The k anchor points with the highest t whose center lies
+in the object are positive.
 
 Source: Feng et al., TOOD: Task-aligned One-stage Object Detection, ICCV 2021, section 3.2; with k = 1 the
 one-to-one assignment of Wang et al., YOLOv10, 2024, section 3.1.
@@ -29,13 +29,14 @@ LEAST = 1e-9
 
 @dataclass(frozen=True)
 class Assigned:
-    """Places that answer for objects: P of them, none twice.
+    """Assignment: P positive anchor points, each of one object.
 
     Attributes:
-        truth: (P,) int64 number of the object.
-        image: (P,) int64 number of its image.
-        place: (P,) int64 number of the place.
-        weight: (P,) how well it does, the best place of an object its own overlap: the target of the score.
+        truth: (P,) int64 row of the object.
+        image: (P,) int64 index of its image.
+        place: (P,) int64 index of the anchor point.
+        weight: (P,) target of the score: the alignment, scaled so that the best anchor point of an object has
+            its own IoU.
     """
 
     truth: Tensor
@@ -48,18 +49,18 @@ class Assigned:
 def assign(
     places: Tensor, boxes: Tensor, logits: Tensor, truths: Tensor, labels: Tensor, image: Tensor, most: int
 ) -> Assigned:
-    """Find the places that answer for objects.
+    """Assign anchor points to objects.
 
-    A place that several objects want goes to the one that its box overlaps most, then to the first.
+    If several objects select an anchor point, it goes to the object with the highest IoU, then to the first.
 
     Args:
-        places: (A, 3) centre x, centre y, stride.
-        boxes: (B, A, 4) predicted boxes.
+        places: (A, 3) center x, center y, stride of the anchor points, in pixels.
+        boxes: (B, A, 4) predicted boxes, xyxy in pixels.
         logits: (B, A, K) predicted class scores before the sigmoid.
-        truths: (M, 4) boxes of the objects of all images.
-        labels: (M,) int64 their classes.
-        image: (M,) int64 their images.
-        most: Places an object gets, at most.
+        truths: (M, 4) target boxes of all images, xyxy in pixels.
+        labels: (M,) int64 target classes.
+        image: (M,) int64 image of each target.
+        most: Maximum number of anchor points for an object.
     """
     candidates = []
     for rows in torch.split(torch.arange(len(truths), device=truths.device), max(1, PAIRS // len(places))):
@@ -85,13 +86,13 @@ def assign(
 
 
 def inside(places: Tensor, boxes: Tensor) -> Tensor:
-    """(M, A) whether the centre of each place lies in each box.
+    """(M, A) bool: whether the center of each anchor point lies in each box.
 
-    Boxes smaller than the finest stride count as that large: every object in the picture has a place.
+    Boxes smaller than the finest stride are enlarged to it: every object in the image gets an anchor point.
 
     Args:
-        places: (A, 3) centre x, centre y, stride.
-        boxes: (M, 4).
+        places: (A, 3) center x, center y, stride, in pixels.
+        boxes: (M, 4) xyxy in pixels.
     """
     least = places[:, 2].min() / 2
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
@@ -103,7 +104,7 @@ def inside(places: Tensor, boxes: Tensor) -> Tensor:
 
 @torch.no_grad()
 def covered(places: Tensor, boxes: Tensor, image: Tensor, images: int) -> Tensor:
-    """(B, A) bool: which places of which image lie in one of its boxes.
+    """(B, A) bool: whether an anchor point lies in any of the boxes of its image.
 
     Args:
         places: (A, 3) centre x, centre y, stride.

@@ -1,4 +1,4 @@
-"""A network that says something of every place of a picture: backbone, neck and head in one."""
+"""Anchor-free dense detector: backbone, PAN neck and a multi-branch head."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sightline.models.necks.pan import Pan
 
 
 class Dense(nn.Module):
-    """Backbone, path aggregation and a head with any branches.
+    """Anchor-free dense detector: backbone, path aggregation neck, and a head with any branches.
 
     Args:
-        backbone: A `zoo.Pyramid`.
+        backbone: A `registry.Pyramid`.
         widths: Channels of each level between neck and head.
         depth: Residual units of each block of the neck.
-        branches: What the head says, by name.
-        most: Most channels of the head's hidden maps.
-        finest: What is said of the finest map of the neck as a whole, by name.
+        branches: Output branches of the head, by name.
+        most: Maximum channels of the head's hidden maps.
+        finest: Modules on the finest map of the neck, by name of their output.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class Dense(nn.Module):
         self.finest = nn.ModuleDict(dict(finest or {}))
 
     def forward(self, x: Tensor, wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """(B, C, H, W) normalised pictures to (B, A, outputs) by branch, and "places" (1, A, 3).
+        """(B, C, H, W) normalized images to (B, A, outputs) by branch, and anchor points "places" (1, A, 3).
 
         Args:
-            x: Pictures.
+            x: Images.
             wanted: Branches, and names in `finest`, that are needed; None for all.
         """
         maps = self.neck(self.backbone.maps(x))

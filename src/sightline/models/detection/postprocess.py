@@ -1,4 +1,4 @@
-"""Candidates: the boxes a method hands out, in one shape whatever the method, and how they are read."""
+"""Detection postprocessing: a common format of candidates, score-threshold calibration, and NMS."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ Kind = TypeVar("Kind", bound=Instances)
 
 
 class Wanted(Protocol):
-    """What methods that find objects read in their task's options."""
+    """Options of a task that detection methods read."""
 
     @property
     def backbone(self) -> str:
-        """Network whose feature maps are used; own (and auto, left as it is) is the method's."""
+        """Name of the backbone; "own" (and "auto") is the default of the method."""
 
     @property
     def variant(self) -> str | None:
-        """Which of a method's networks."""
+        """Name of the network, for methods that have several."""
 
     @property
     def conf(self) -> float:
-        """Least confidence of a predicted object."""
+        """Score threshold of predicted objects."""
 
     @property
     def nms(self) -> float:
-        """Overlap above which the worse of two boxes of a class goes; at 1 none goes."""
+        """IoU threshold of non-maximum suppression (NMS) within a class; 1 turns it off."""
 
     @property
     def max_objects(self) -> int:
-        """Most objects predicted in an image."""
+        """Maximum number of predicted objects in an image."""
 
 
 def best(boxes: Tensor, scores: Tensor, counts: Sequence[int], most: int) -> dict[str, Tensor]:
-    """The best pairs of box and class of each level, as many for every image: Q in all.
+    """Top-k candidates: the (box, class) pairs with the highest scores of each level, Q for each image.
 
     Args:
         boxes: (B, A, 4) a box for all classes, or (B, A * K, 4) a box for each class.
@@ -78,7 +78,7 @@ def best(boxes: Tensor, scores: Tensor, counts: Sequence[int], most: int) -> dic
 def settings_for(
     info: DataInfo, options: Wanted, card: ModelCard, variant: str, overlap: float
 ) -> dict[str, Any]:
-    """Settings of a library's method that follow from the data and the options.
+    """Model settings of a library's detector, from the data and the options.
 
     Args:
         info: What is known of the data.
@@ -107,7 +107,7 @@ def settings_for(
 
 
 def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instances, Tensor]:
-    """Predictions from candidates: cut at the picture's edge, suppressed where they overlap, best first.
+    """Predictions from candidates: clip boxes to the image, apply the score threshold and NMS, sort by score.
 
     Args:
         outputs: What `best` gives; a score of 0 is padding.
@@ -134,7 +134,7 @@ def select(outputs: dict[str, Tensor], settings: dict[str, Any]) -> tuple[Instan
 
 
 def learnable(target: Instances) -> Instances:
-    """The objects that methods learn from: no groups (crowd), and no boxes without an area."""
+    """Training targets: the objects without crowds and without boxes of area 0."""
     keep = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)
     if target.crowd is not None:
         keep &= ~target.crowd
@@ -142,7 +142,7 @@ def learnable(target: Instances) -> Instances:
 
 
 def centred(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
-    """Objects with other scores: from 0.5 on they are shown, whatever was the best cut of their class.
+    """Rescale scores by class so that the calibrated threshold of every class becomes 0.5.
 
     Scores below and above the cut are stretched evenly, so that those of a class keep their order.
 
@@ -158,7 +158,7 @@ def centred(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
 
 
 def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:
-    """(boxes, labels) of the learnable objects of each image, in the pixels of the batch's images."""
+    """Training targets of each image: (M, 4) boxes in pixels of the batch's images, and (M,) labels."""
     target = learnable(batch.targets)
     parts = [x.split(target.counts.tolist()) for x in (target.boxes.float(), target.labels)]  # type: ignore[no-untyped-call]
     return list(zip(*parts, strict=True))

@@ -1,6 +1,6 @@
-"""Objects without further work: suppression and a limit on their number, in fixed shapes.
+"""Non-maximum suppression (NMS) and a limit on the number of objects, with output shapes that are fixed.
 
-So both can lie in an exported graph; in that of methods that look into what they found they must.
+Fixed shapes let both be part of an exported graph. Two-stage detectors need this inside the graph.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ OBJECTS = ("boxes", "scores", "labels", "coefficients")
     schema="(Tensor boxes, Tensor scores, Tensor labels, int classes, float least, float overlap) -> Tensor",
 )
 def kept(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
-    """Which candidates stay: 1 for those, else 0. A file has its own operator in place of this one.
+    """NMS in a batch: 1 for candidates that stay, else 0. An exported file uses its own operator instead.
 
     Args:
-        boxes: (B, N, 4).
-        scores: (B, N); those up to `least` go.
+        boxes: (B, N, 4) xyxy in pixels.
+        scores: (B, N); candidates with a score up to `least` are removed.
         labels: (B, N) int64.
-        classes: How many there are.
-        least: Of the scores.
-        overlap: Of two of a class that overlap by more, the worse one goes.
+        classes: Number of classes.
+        least: Score threshold.
+        overlap: IoU threshold: of two boxes of a class with a higher IoU, the one with the lower score goes.
 
     Returns:
         (B, N) float32.
@@ -48,7 +48,7 @@ def _(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float,
 
 
 def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-    """The objects among the candidates of `Model.answer`: M of them, best first, padded with zeros.
+    """Final objects among the candidates of `Model.answer`: M of them, best first, padded with zeros.
 
     Returns:
         What was given, with M = `max_objects` rows in place of the N of the candidates (or N, if these are
@@ -72,7 +72,7 @@ def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Ten
 
 
 def _rows(values: Tensor, index: Tensor, real: Tensor) -> Tensor:
-    """Of (B, N) or (B, N, P) those rows; zeros where they are not real."""
+    """Gather rows of (B, N) or (B, N, P) by (B, M) indices; rows that are not real become zeros."""
     if values.dim() == 3:
         index, real = index[..., None].expand(-1, -1, values.shape[2]), real[..., None]
     return torch.where(real, values.gather(1, index), torch.zeros((), dtype=values.dtype))

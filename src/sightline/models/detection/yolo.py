@@ -1,9 +1,10 @@
-"""Our networks of the YOLO kind: anchor-free, one pass, and no suppression needed.
+"""YOLO-style detectors: anchor-free, single-stage, with one-to-one (NMS-free) and one-to-many scores.
 
-Every place of three maps says how far the sides of its object lie, as distributions (generalised focal
-loss), and how sure it is of each class. Training assigns places to objects by task alignment, twice: ten
-places an object for scores "many", and one place an object for "scores", which are read in the end, so
-that no box comes twice (dual assignment, YOLOv10). The boxes are shared. Tasks add what else is said.
+Every anchor point of three feature maps predicts the distances to the four sides of its object as
+distributions (distribution focal loss), and a score for each class. Training assigns anchor points to
+objects by task alignment, twice (dual assignment, YOLOv10): ten for an object for the output "many", and
+one for an object for the output "scores". Prediction reads "scores", so no object is detected twice. Both
+share the boxes. Tasks can add outputs of their own.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ Scale = Literal["n", "s", "m", "l"]
 
 @dataclass(frozen=True)
 class Size:
-    """How large a network is, beside its backbone.
+    """Size of a network, apart from its backbone.
 
     Attributes:
         summary: For its card.
@@ -85,7 +86,7 @@ SIZES: Mapping[Scale, Size] = {
 
 
 def card(scale: Scale, parameters: int, paper: str = PAPER) -> ModelCard:
-    """The card of a network of one size, which a task gives that many parameters."""
+    """Model card of a network of one size."""
     return ModelCard(
         name=f"yolo-{scale}",
         summary=SIZES[scale].summary,
@@ -107,7 +108,7 @@ def network(
     more: Mapping[str, Branch] | None = None,
     finest: Mapping[str, nn.Module] | None = None,
 ) -> Dense:
-    """A network of one size.
+    """Build a detector of one size.
 
     Args:
         scale: Its size.
@@ -139,7 +140,7 @@ def network(
 
 
 def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:
-    """Settings that follow from the data and the options.
+    """Model settings from the data and the options.
 
     `nms` is the overlap above which the worse of two boxes goes; at 1 there is no suppression and the
     scores of the one-to-one assignment are read, below 1 those of the other.
@@ -172,11 +173,11 @@ def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:
 def forward(
     net: Dense, pictures: Tensor, settings: dict[str, Any], more: Sequence[str] = ()
 ) -> dict[str, Tensor]:
-    """What is said of A places, for (B, C, H, W) normalised pictures.
+    """Outputs at A anchor points, for (B, C, H, W) normalized images.
 
     Args:
         net: See `network`.
-        pictures: Normalised.
+        images: Normalised.
         settings: `nms`.
         more: What is read beside boxes and scores.
 
@@ -196,7 +197,7 @@ def forward(
 
 
 def best(outputs: dict[str, Tensor], settings: dict[str, Any], more: Sequence[str] = ()) -> dict[str, Tensor]:
-    """The best pairs of place and class: the candidates that `candidates.select` reads.
+    """Top-k candidates of anchor point and class, for `postprocess.select`.
 
     Args:
         outputs: See `forward`.
@@ -220,5 +221,5 @@ def best(outputs: dict[str, Tensor], settings: dict[str, Any], more: Sequence[st
 
 
 def _read(settings: dict[str, Any]) -> str:
-    """Which scores are read: one place an object where nothing is suppressed, else many."""
+    """Name of the scores that are read: one-to-one ("scores") without NMS, else one-to-many ("many")."""
     return "scores" if settings["nms"] >= 1 else "many"

@@ -1,1 +1,1 @@
-"""Heads: what reads the maps, and how they are matched with truths."""
+"""Heads: layers that turn the feature maps of a neck into outputs."""

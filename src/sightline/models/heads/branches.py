@@ -1,4 +1,4 @@
-"""A head: branches that read the maps of a neck, each on every level."""
+"""Multi-branch dense head: output branches on every level of a feature pyramid."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from sightline.models.layers.conv import ConvNorm, Separable
 
 @dataclass(frozen=True)
 class Branch:
-    """One thing that a head says of every place.
+    """One output branch of a dense head.
 
     Attributes:
-        outputs: Numbers for each place.
-        light: Whether its layers are separable convolutions; else full ones.
+        outputs: Numbers for each anchor point.
+        light: Whether its layers are depthwise separable convolutions; else full ones.
         depth: 3x3 layers before the last one.
-        bias: (outputs,) what the last layer begins with, or None: zeros.
-        after: An earlier branch whose last hidden maps it reads, cut off from their gradient; None reads
-            the neck's.
+        bias: (outputs,) initial bias of the last layer, or None for zeros.
+        after: Name of an earlier branch whose last hidden maps are the input, detached from their gradient;
+            None uses the maps of the neck.
     """
 
     outputs: int
@@ -33,12 +33,12 @@ class Branch:
 
 
 class Head(nn.Module):
-    """Branches over all levels; what they say comes in one row for each place.
+    """A dense head: branches on all levels, concatenated over the anchor points.
 
     Args:
         channels: Channels of each level's map, finest first; hidden maps have as many, up to `most`.
-        branches: What is said, by name, in the order in which it is computed.
-        most: Most channels of hidden maps.
+        branches: Output branches by name, in the order of computation.
+        most: Maximum channels of hidden maps.
     """
 
     def __init__(self, channels: Sequence[int], branches: Mapping[str, Branch], most: int) -> None:
@@ -53,7 +53,7 @@ class Head(nn.Module):
             self.last[name] = nn.ModuleList(_last(branch, o) for o in wide)
 
     def forward(self, maps: Sequence[Tensor], wanted: Sequence[str] | None = None) -> dict[str, Tensor]:
-        """What the branches say.
+        """Outputs of the branches at all anchor points.
 
         Args:
             maps: (B, C, H, W) of each level.
@@ -74,7 +74,7 @@ class Head(nn.Module):
         return outputs
 
     def _needed(self, names: Sequence[str]) -> list[str]:
-        """These branches and those that they read, each before those that read it."""
+        """These branches and the branches that they read, in the order of computation."""
         needed = set(names)
         for name, source in reversed(self.after.items()):
             if name in needed and source is not None:
@@ -83,16 +83,18 @@ class Head(nn.Module):
 
 
 def _each(layers: Any, maps: Sequence[Tensor]) -> list[Tensor]:
-    """Each level's layer on its map."""
+    """Apply the layer of each level to its map (B, C, H, W)."""
     return [layer(x) for layer, x in zip(layers, maps, strict=True)]
 
 
 def _layers(branch: Branch, inputs: int, outputs: int) -> nn.Sequential:
+    """Hidden 3x3 layers of a branch: (B, inputs, H, W) to (B, outputs, H, W)."""
     layer = Separable if branch.light else ConvNorm
     return nn.Sequential(*(layer(outputs if i else inputs, outputs) for i in range(branch.depth)))
 
 
 def _last(branch: Branch, inputs: int) -> nn.Conv2d:
+    """Last 1x1 convolution of a branch: (B, inputs, H, W) to (B, branch.outputs, H, W), bias set."""
     conv = nn.Conv2d(inputs, branch.outputs, 1)
     nn.init.normal_(conv.weight, std=0.01)
     with torch.no_grad():
@@ -102,7 +104,7 @@ def _last(branch: Branch, inputs: int) -> nn.Conv2d:
 
 
 def places(maps: Sequence[Tensor], strides: Sequence[int]) -> Tensor:
-    """(A, 3) centre x, centre y and stride, in pixels, of all places of these maps, in the head's order."""
+    """Anchor points of these maps: (A, 3) center x, center y, stride, in pixels, in the order of the head."""
     rows = []
     for x, stride in zip(maps, strides, strict=True):
         height, width = x.shape[-2:]

@@ -1,4 +1,4 @@
-"""Distances as distributions over whole numbers: their mean, and their loss.
+"""Distribution focal loss (DFL): distances as distributions over whole numbers, with their mean and loss.
 
 Source: Li et al., Generalized Focal Loss, NeurIPS 2020, section 3.
 """
@@ -38,12 +38,12 @@ def distribution_focal_loss(logits: Tensor, distances: Tensor) -> Tensor:
 
 
 def peaked(n: int, at: float, width: float = 2.0) -> Tensor:
-    """(n,) logits of a bell around `at`, for a network's boxes to begin there and not at mid-range."""
+    """(n,) logits of a Gaussian around `at`: the initial bias, so that boxes start near that distance."""
     return -((torch.arange(n) - at).square() / (2 * width**2))
 
 
 def decoded(places: Tensor, bins: Tensor) -> Tensor:
-    """Boxes in pixels, float32, from distributions of the distances to their sides.
+    """Decode boxes (..., A, 4) xyxy in pixels, float32, from distributions of the distances to their sides.
 
     Args:
         places: (..., A, 3) centre x, centre y, stride.

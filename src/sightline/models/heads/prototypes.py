@@ -1,8 +1,8 @@
-"""Masks as sums of prototypes: maps of a whole picture, of which every object says how much of each it is.
+"""YOLACT masks: each mask is a weighted sum of prototype maps; each object has coefficients.
 
-Source: Bolya et al., YOLACT: Real-time Instance Segmentation, ICCV 2019, sections 3.1 to 3.3. Prototypes
-may be negative here; masks are cut a cell wider than the box, in training too, so that what lies beside
-an edge has been learnt when a mask is enlarged; and they are enlarged before the sigmoid.
+Source: Bolya et al., YOLACT: Real-time Instance Segmentation, ICCV 2019, sections 3.1 to 3.3. There are
+three differences. Prototypes may be negative. Masks are cropped one cell wider than the box, in training
+too, so that pixels beside an edge are learned. Masks are upsampled before the sigmoid.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ GAIN = 2.5
 
 
 class Prototypes(nn.Sequential):
-    """Prototypes from the finest map: (B, C, H, W) to (B, COUNT, 2 H, 2 W).
+    """Prototype network on the finest map: (B, C, H, W) to (B, COUNT, 2 H, 2 W).
 
     Full convolutions stay at the coarser stride: there they cost a quarter.
 
@@ -51,12 +51,12 @@ class Prototypes(nn.Sequential):
 
 
 def coefficients() -> Branch:
-    """What a head says of every place beside its box; a hyperbolic tangent follows (section 3.1)."""
+    """Branch of the mask coefficients at every anchor point; a hyperbolic tangent follows (section 3.1)."""
     return Branch(COUNT, light=True, depth=2)
 
 
 def shares(masks: Bitmaps, height: int, width: int) -> Tensor:
-    """(M, height, width) float32 share of each cell that M objects cover, in [0, 1].
+    """Downsampled masks: (M, height, width) float32, the share of each cell that the object covers.
 
     Shares, not yes or no: a threshold would move edges by up to half a cell, and whether any pixel is the
     object by up to a whole one. So an edge within a cell comes back when masks are enlarged.
@@ -74,9 +74,9 @@ def shares(masks: Bitmaps, height: int, width: int) -> Tensor:
 
 
 def window(boxes: Tensor, height: int, width: int) -> Tensor:
-    """(M, 4) int64 first and last-but-one columns and rows of the cells that belong to (M, 4) boxes.
+    """Crop windows: (M, 4) int64 x1, y1, x2, y2 in cells, from (M, 4) boxes in pixels.
 
-    They are x1, y1, x2, y2 in cells: all that the box touches, and `MARGIN` around.
+    The far edge is outside. A window holds all cells that the box touches, and `MARGIN` cells around them.
     """
     far = torch.tensor([width, height], device=boxes.device)
     near = (boxes[:, :2] / STRIDE).floor().long() - MARGIN
@@ -87,7 +87,7 @@ def window(boxes: Tensor, height: int, width: int) -> Tensor:
 def mask_loss(
     outputs: dict[str, Tensor], truth: Instances, assigned: Assigned, rng: torch.Generator
 ) -> Tensor:
-    """Binary cross-entropy within the windows of true boxes, the mean of each, over the assigned places.
+    """Mask loss: binary cross-entropy within the windows of target boxes, mean over positive anchor points.
 
     Where an image has more than `MOST` of them, some are drawn.
 
@@ -109,7 +109,7 @@ def mask_loss(
 
 
 def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -> Tensor:
-    """(n,) what n masks of one image cost: (P, h, w), (n, P), and (n,) their objects."""
+    """(n,) loss of n masks of one image, from prototypes (P, h, w), coefficients (n, P), target rows (n,)."""
     assert truth.masks is not None
     height, width = prototypes.shape[-2:]
     logits = (weights @ prototypes.flatten(1)).float().view(len(rows), height, width)
@@ -125,7 +125,7 @@ def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -
 
 @torch.no_grad()
 def cut(prototypes: Tensor, weights: Tensor, detections: Instances) -> Bitmaps:
-    """The masks of objects: what their box touches, enlarged to pixels after it was cut out.
+    """Masks of detections: prototypes times coefficients, cropped to the box, then upsampled to pixels.
 
     A pixel with a sigmoid above 0.5 belongs to an object. What is enlarged are the logits: between cells of
     0 and 1 it is the same, but corners and small objects keep more. From the exact shares of 150 drawn discs
@@ -135,7 +135,7 @@ def cut(prototypes: Tensor, weights: Tensor, detections: Instances) -> Bitmaps:
     Args:
         prototypes: (B, P, h, w).
         weights: (M, P) coefficients of M objects.
-        detections: The objects; their boxes in pixels, `sizes` of the pictures.
+        detections: The objects; their boxes in pixels, `sizes` of the images.
 
     Returns:
         M masks; one of which no pixel is sure enough is empty.

@@ -1,1 +1,1 @@
-"""Layers of our own, one file each."""
+"""Layers, one file each."""

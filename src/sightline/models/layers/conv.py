@@ -1,4 +1,4 @@
-"""A convolution with batch norm and activation; and its light form."""
+"""Convolution with batch norm and activation, and its depthwise separable form."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ConvNorm(nn.Sequential):
 
 
 class Separable(nn.Sequential):
-    """A 3x3 convolution of each channel, then a mixing of the channels (Howard et al., MobileNets, 2017).
+    """Depthwise separable convolution, 3x3 (Howard et al., MobileNets, 2017).
 
     About a fifth of the time of a full 3x3 convolution, on a processor too.
 

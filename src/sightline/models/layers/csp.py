@@ -1,4 +1,4 @@
-"""Cross-stage partial block: half of the channels are worked on, and every step is kept."""
+"""Cross-stage partial (CSP) block with ELAN connections, and spatial pyramid pooling (SPP)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sightline.models.layers.conv import ConvNorm
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside a shortcut (He et al., CVPR 2016).
+    """Residual unit: two 3x3 convolutions beside a shortcut (He et al., CVPR 2016).
 
     Args:
         channels: Channels that come in and go out.
@@ -29,7 +29,7 @@ class Residual(nn.Module):
 
 
 class Csp(nn.Module):
-    """The second half of the channels goes through residual units; all that arises is mixed in the end.
+    """CSP block: half of the channels pass through residual units; all maps are concatenated and mixed.
 
     Sources: Wang et al., CSPNet, CVPR Workshops 2020 (the partial path); Wang et al., Designing network
     design strategies through gradient path analysis (ELAN), 2022 (keeping every step).
@@ -59,7 +59,7 @@ class Csp(nn.Module):
 
 
 class Context(nn.Module):
-    """Maxima over 5, 9 and 13 pixels around each place, beside the place itself, mixed.
+    """Spatial pyramid pooling: max pooling over 5, 9 and 13 pixels, concatenated with the input and mixed.
 
     Source: He et al., Spatial pyramid pooling, ECCV 2014, in the form of Bochkovskiy et al., YOLOv4, 2020;
     a maximum over 9 pixels is one over 5 of one over 5.

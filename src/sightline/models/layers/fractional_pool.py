@@ -1,4 +1,4 @@
-"""Fractional max-pooling: shrink by a ratio between one and two, with windows drawn at random."""
+"""Fractional max pooling: downsampling by a ratio between one and two, with random windows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 
 class FractionalPool(nn.Module):
-    """Max pooling over 2x2 windows whose places are drawn anew for each picture in training.
+    """Fractional max pooling over 2x2 windows; training draws new windows for each image.
 
-    At inference the windows are spread evenly, so that equal pictures give equal outputs.
+    At inference the windows are spread evenly, so that equal images give equal outputs.
 
     Source: Graham, Fractional max-pooling, 2014. torch's layer draws the places.
 

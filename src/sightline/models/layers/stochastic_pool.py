@@ -1,4 +1,4 @@
-"""Stochastic pooling: one activation of each window, drawn in proportion to its size."""
+"""Stochastic pooling: each window passes on one activation, drawn in proportion to its size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class StochasticPool(nn.Module):
-    """Pooling over windows that do not overlap.
+    """Stochastic pooling over windows that do not overlap.
 
     In training each window passes on one activation, drawn with probability a_i / sum(a). At
     inference it passes on the mean under these probabilities, sum(a_i^2) / sum(a). A window of

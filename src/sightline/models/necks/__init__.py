@@ -1,1 +1,1 @@
-"""Necks: what mixes the maps of a backbone, one file each."""
+"""Necks: modules that combine the feature maps of a backbone, one file each."""

@@ -1,4 +1,4 @@
-"""Path aggregation: what is coarse is told to what is fine, then back."""
+"""Path aggregation network (PAN): top-down, then bottom-up feature fusion (Liu et al. 2018)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.models.layers.csp import Csp
 
 
 class Block(nn.Module):
-    """Narrow two joined maps and work on them.
+    """Fusion of two maps: concatenation, 1x1 convolution and a CSP block.
 
     Args:
         inputs: Channels of both together.
@@ -33,7 +33,7 @@ class Block(nn.Module):
 
 
 class Pan(nn.Module):
-    """Path aggregation over any number of levels.
+    """Path aggregation network over any number of levels.
 
     Source: Liu et al., Path Aggregation Network, CVPR 2018, with joined instead of added maps as in
     Bochkovskiy et al., YOLOv4, 2020.
@@ -55,7 +55,7 @@ class Pan(nn.Module):
         self.up = nn.ModuleList(Block(2 * o, wide, depth) for o, wide in zip(finer, coarser, strict=True))
 
     def forward(self, maps: Sequence[Tensor]) -> list[Tensor]:
-        """Maps of the backbone, finest first, to as many of the same heights and widths."""
+        """Fuse feature maps (B, C, H, W), finest first, to maps of the same heights and widths."""
         above = maps[-1]
         narrow_maps: list[Tensor] = []
         for i in reversed(range(len(maps) - 1)):

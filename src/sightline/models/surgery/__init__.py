@@ -1,0 +1,1 @@
+"""Changes of trained networks: structured pruning, and the dependency graph of channels behind it."""

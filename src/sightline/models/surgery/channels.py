@@ -1,9 +1,9 @@
-"""Which channels of a network hang together: those that can only be taken away at once.
+"""Dependency graph of channels: which channels of a network can only be removed together.
 
-One picture goes through the network, and every tensor carries the names of its channels along. A convolution
-makes new ones; what works on each channel by itself keeps them; adding two tensors makes their channels one;
-joining, splitting and flattening move them. Channels that meet anything else stay: what is not known is left
-alone. The idea is that of Fang et al., DepGraph, CVPR 2023, for single channels instead of whole layers.
+One image runs through the network, and every tensor carries ids of its channels. A convolution makes new
+ids; an elementwise function keeps them; adding two tensors joins their ids; concatenation, split and flatten
+move them. Channels that meet any other function are fixed: what is not known stays unchanged. The idea is
+that of Fang et al., DepGraph, CVPR 2023, for single channels instead of whole layers.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ Layers = dict[int, tuple[str, nn.Module]]
 
 @dataclass
 class Seat:
-    """What a layer does with channels.
+    """Channel ids at the inputs and outputs of one layer.
 
     Attributes:
         outputs: (n,) names of what comes out, or None where they must stay.
@@ -63,7 +63,7 @@ class Seat:
 
 @dataclass
 class Channels:
-    """All channels of a network.
+    """Union-find over the channels of a network.
 
     Attributes:
         above: Each channel's parent among those it is one with; a root is its own.
@@ -76,39 +76,39 @@ class Channels:
     seats: dict[str, Seat] = field(default_factory=dict)
 
     def fresh(self, n: int) -> Names:
-        """Names of n new channels."""
+        """Ids of n new channels, (n,) int64."""
         start = len(self.above)
         self.above.extend(range(start, start + n))
         return np.arange(start, start + n)
 
     def root(self, name: int) -> int:
-        """The one that stands for all that a channel is one with."""
+        """Representative of the set that a channel belongs to."""
         while self.above[name] != name:
             self.above[name] = self.above[self.above[name]]
             name = self.above[name]
         return name
 
     def roots(self, names: Names) -> Names:
-        """The same of many."""
+        """Representatives of many channels, elementwise."""
         return np.array([self.root(int(n)) for n in names], dtype=np.int64)
 
     def join(self, first: Names, second: Names) -> None:
-        """Make pairs of channels one."""
+        """Merge the sets of pairs of channels, (n,) and (n,)."""
         for a, b in zip(first.tolist(), second.tolist(), strict=True):
             self.above[self.root(a)] = self.root(b)
 
     def fix(self, names: Names | None) -> None:
-        """They must stay."""
+        """Mark channels as fixed: they are never removed."""
         if names is not None:
             self.fixed.update(names.tolist())
 
 
 def channels_of(network: nn.Module, run: Callable[[], Any]) -> Channels:
-    """The channels of a network, as they are seen while it runs.
+    """Trace the channels of a network while it runs.
 
     Args:
         network: Any network.
-        run: Runs it on pictures, as often and in such modes as matter; gives all that comes out.
+        run: Runs it on images, as often and in such modes as matter; gives all that comes out.
     """
     channels = Channels()
     with torch.no_grad(), _marked(network) as layers:
@@ -133,7 +133,7 @@ def tensors(tree: Any) -> Iterator[Tensor]:
 
 @contextmanager
 def _marked(network: nn.Module) -> Iterator[Layers]:
-    """Layer by the identity of its weight."""
+    """Map the identity of each layer's weight to the layer, while the mode is active."""
     layers: Layers = {}
     for name, module in network.named_modules():
         if isinstance(module, LAYERS) and module.weight is not None:
@@ -142,7 +142,7 @@ def _marked(network: nn.Module) -> Iterator[Layers]:
 
 
 def _names(tensor: Any) -> tuple[int, Names | None]:
-    """(dimension, names) of the channels that a tensor carries."""
+    """(dimension, ids) of the channels that a tensor carries."""
     names: tuple[int, Names | None] = getattr(tensor, "_channels", (0, None))
     return names
 
@@ -152,7 +152,7 @@ def _carry(tensor: Tensor, dim: int, names: Names | None) -> None:
 
 
 class _Names(TorchFunctionMode):
-    """Carries the names of channels from input to output of each function, as an attribute."""
+    """`TorchFunctionMode` that propagates channel ids from the inputs to the output of each function."""
 
     def __init__(self, channels: Channels, layers: Layers) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class _Names(TorchFunctionMode):
         return result
 
     def _layer(self, name: str, result: Tensor, args: Any, kwargs: Any) -> bool:
-        """Note what a layer does. False where it is none of the network's."""
+        """Record the inputs and outputs of a layer; False if the function is no layer of the network."""
         given = list(args)
         picture = given[0] if given else kwargs["input"]
         weights = [*given[1:], *kwargs.values()]
@@ -208,7 +208,7 @@ class _Names(TorchFunctionMode):
         return True
 
     def _seat(self, where: str, before: Seat | None, now: Seat) -> Seat:
-        """A layer that is called again does the same with other channels: they are one."""
+        """Merge the channels of a layer that is called twice."""
         if before is None:
             self.found.seats[where] = now
             return now
@@ -223,7 +223,7 @@ class _Names(TorchFunctionMode):
     def _moved(
         self, name: str, before: list[Any], shapes: Shapes, result: Any, args: Any, kwargs: Any
     ) -> bool:
-        """Carry names through a function without weights. False where it is not known what it does."""
+        """Propagate ids through a function without weights; False where no rule is known."""
         tensor, dim, names = before[0]
         shape = shapes[id(tensor)]
         if any(isinstance(t, nn.Parameter) for t in tensors([args, kwargs])):
@@ -249,7 +249,7 @@ class _Names(TorchFunctionMode):
         return name in SHAPING and _shaped(shape, dim, names, result)
 
     def _join(self, before: list[Any], shapes: Shapes, result: Any, args: Any) -> bool:
-        """Two tensors, of which one may have no channels but numbers that hold for all of them."""
+        """Elementwise function of two tensors; one may broadcast over the channels."""
         _, dim, names = before[0]
         back = len(shapes[id(before[0][0])]) - dim  # counted from the end, as broadcasting does
         for other in tensors(args):
@@ -289,7 +289,7 @@ class _Names(TorchFunctionMode):
         return True
 
     def _still(self, n: int) -> Names:
-        """Channels that must stay, such as those of the picture itself."""
+        """n new fixed channels, for example those of the input image."""
         names = self.found.fresh(n)
         self.found.fix(names)
         return names
@@ -297,7 +297,7 @@ class _Names(TorchFunctionMode):
     def _cut(
         self, name: str, tensor: Tensor, dim: int, names: Names, result: Any, args: Any, kwargs: Any
     ) -> bool:
-        """Parts of a tensor. Cutting in equal parts asks that as many of each stay."""
+        """Split or slice of a tensor. An equal split requires that the same number remains in each part."""
         if name == "__getitem__":
             index = args[1] if isinstance(args[1], tuple) else (args[1],)
             if not all(isinstance(i, slice) for i in index) or len(index) > tensor.ndim:
@@ -345,7 +345,7 @@ def _permuted(name: str, ndim: int, dim: int, names: Names, result: Tensor, args
 
 
 def _shaped(shape: tuple[int, ...], dim: int, names: Names, result: Tensor) -> bool:
-    """Another shape of the same numbers: channels stay, or all that lies behind each of them joins it."""
+    """Reshape: channels stay, or the dimensions behind a channel are flattened into it."""
     before = prod(shape[:dim])
     for axis in range(result.ndim):
         if prod(result.shape[:axis]) != before:

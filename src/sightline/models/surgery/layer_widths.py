@@ -1,4 +1,4 @@
-"""Networks whose layers are narrower than their builders make them: the widths are kept in the settings."""
+"""Channel counts of pruned networks: the settings store them, and `build` restores the narrower layers."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LAYERS = (*CONVOLUTIONS, nn.Linear, *NORMS)
 
 
 def build(kind: type[Model], settings: dict[str, Any], **more: Any) -> Model:
-    """A model as its settings say, with the widths that they hold."""
+    """Build a model from its settings, with the stored channel counts."""
     model = kind(settings, **more)
     reshape(model, settings.get(KEY) or {})
     return model
 
 
 def reshape(network: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
-    """Give layers other widths. Their weights are fresh: others are to be loaded.
+    """Change channel counts of layers. Their weights are fresh; load trained ones afterwards.
 
     Args:
         network: Any network.
@@ -51,7 +51,7 @@ def reshape(network: nn.Module, shapes: Mapping[str, Sequence[int]]) -> None:
 
 
 def resize(layer: nn.Module, weight: Tensor, stay: Tensor | None) -> None:
-    """Put another weight into a layer; what it has for each output goes with it.
+    """Replace the weight of a layer, and adapt its bias and running statistics.
 
     Args:
         layer: One of `LAYERS`.

@@ -1,7 +1,7 @@
-"""Whole channels taken out of a trained network, those with the smallest weights first.
+"""Structured pruning: remove whole channels of a trained network, the smallest weights first.
 
-Sources: Li et al., Pruning filters for efficient ConvNets, ICLR 2017 (by the size of weights); Fang et al.,
-DepGraph: Towards any structural pruning, CVPR 2023 (by that of all weights that hang together).
+Sources: Li et al., Pruning filters for efficient ConvNets, ICLR 2017 (magnitude of weights); Fang et al.,
+DepGraph: Towards any structural pruning, CVPR 2023 (magnitude over all coupled weights).
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ FEW = 0.01
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was taken from a network.
+    """Result of pruning: sizes before and after.
 
     Attributes:
         share: Of the channels that was asked for.
         channels: Before and after, of all layers that could be made narrower.
         parameters: Before and after.
-        macs: Multiply-adds of convolutions and matrix products for one picture, before and after.
+        macs: Multiply-adds of convolutions and matrix products for one image, before and after.
     """
 
     share: float
@@ -55,7 +55,7 @@ class Pruned:
 
 
 def prune(model: Model, share: float) -> Pruned:
-    """Take channels out of a model, and write the widths that are left into its settings.
+    """Remove channels of a model, and write the remaining channel counts into its settings.
 
     Of each set of channels that play the same part, the same share goes. The outputs are checked against
     those of the whole network that does not listen to what was taken.
@@ -106,20 +106,20 @@ def prune(model: Model, share: float) -> Pruned:
 
 
 def _run(model: Model, images: Tensor, training: bool) -> Any:
-    """Outputs in one mode; in training mode more may be said."""
+    """Outputs of the model in eval or in training mode."""
     model.train(training)
     return model(images)
 
 
 def _costs(model: Model, images: Tensor) -> tuple[int, int]:
-    """(parameters, multiply-adds of one picture)."""
+    """(parameters, multiply-adds of one image)."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model.eval()(images[:1])
     return sum(p.numel() for p in model.parameters()), counter.get_total_flops() // 2
 
 
 def _chosen(model: nn.Module, channels: Channels, share: float) -> set[int]:
-    """Roots of the channels that go: of each set with the same layers at the same sides, the smallest."""
+    """Representatives of the channels to remove: the smallest of each set with the same layers and sides."""
     fixed = {channels.root(n) for n in channels.fixed}
     layers: dict[int, list[tuple[str, str]]] = defaultdict(list)
     sizes: dict[int, list[float]] = defaultdict(list)
@@ -144,7 +144,7 @@ def _chosen(model: nn.Module, channels: Channels, share: float) -> set[int]:
 
 
 def _left(n: int, share: float) -> int:
-    """How many of n channels stay."""
+    """Number of channels that remain of n."""
     left = n * (1 - share)
     if n >= 4 * ROUND and share:
         return min(n, max(ROUND, ROUND * round(left / ROUND)))
@@ -152,7 +152,7 @@ def _left(n: int, share: float) -> int:
 
 
 def _sides(layer: nn.Module, seat: Seat) -> list[tuple[str, np.ndarray, int]]:
-    """(side, names, dimension of the weight) of what a layer does with channels."""
+    """(side, ids, dimension of the weight) for the inputs and outputs of a layer."""
     turned = isinstance(layer, nn.ConvTranspose2d)
     sides = [] if seat.outputs is None else [("out", seat.outputs, int(turned))]
     if seat.inputs is not None and not seat.deep:
@@ -161,7 +161,7 @@ def _sides(layer: nn.Module, seat: Seat) -> list[tuple[str, np.ndarray, int]]:
 
 
 def _cut(model: nn.Module, channels: Channels, gone: set[int]) -> dict[str, list[int]]:
-    """Make the layers narrower; the shapes of the weights of those that changed."""
+    """Remove channels from the layers; returns the new weight shapes of the layers that changed."""
     shapes = {}
     for where, seat in channels.seats.items():
         layer: Any = model.get_submodule(where)
@@ -179,7 +179,7 @@ def _cut(model: nn.Module, channels: Channels, gone: set[int]) -> dict[str, list
 
 @torch.no_grad()
 def _deaf(model: Model, channels: Channels, gone: set[int]) -> Model:
-    """The whole network, but no layer listens to the channels that go."""
+    """Reference for the check: the whole network with zero input weights for the removed channels."""
     trial: Model = copy.deepcopy(model)
     for where, seat in channels.seats.items():
         layer: Any = trial.get_submodule(where)
@@ -194,7 +194,7 @@ def _deaf(model: Model, channels: Channels, gone: set[int]) -> Model:
 
 @torch.no_grad()
 def _agree(whole: Model, narrow: Model, images: Tensor) -> None:
-    """Check that two models say the same, and that the second can be trained.
+    """Check that two models give the same outputs, and that the second can be trained.
 
     Raises:
         AssertionError: If they do not.

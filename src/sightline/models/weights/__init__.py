@@ -1,0 +1,1 @@
+"""Pretrained weights: installed packages, downloads, and loading into a network."""

@@ -1,4 +1,4 @@
-"""Published weights: fetched where they are wanted and can be had."""
+"""Policy for published weights (`pretrained` = no, auto, yes): download, fall back, or raise."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fetched(
     saying: str | None = None,
     lost: str = "",
 ) -> T | None:
-    """What `fetch` gives, or None if it goes on without.
+    """Result of `fetch`, or None if training starts from scratch.
 
     Args:
         model: The model, in words.
@@ -77,7 +77,7 @@ def fetched(
 
 @contextmanager
 def _patience() -> Iterator[None]:
-    """Where a library sets no time limit of its own (torch.hub), a silent server is given up all the same."""
+    """Set a socket timeout for libraries that set none (torch.hub)."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(timeout())
     try:

@@ -1,4 +1,4 @@
-"""Weights that are installed with the toolkit, as packages that hold nothing but data: no network is needed.
+"""Pretrained weights that are installed as data-only packages: no network access is needed.
 
 A package is found, not imported, so that no code of it runs; the SHA-256 of its file is pinned here and
 compared before anything is read. Why these: `docs/decisions/010-weights-that-are-installed.md`.
@@ -28,7 +28,7 @@ IMAGENET = "ImageNet-1k, whose photographs are licensed for research: ask a lawy
 
 @dataclass(frozen=True)
 class WeightsCard:
-    """What is known of a set of installed weights.
+    """Metadata of a set of installed weights.
 
     Attributes:
         model: Name of the network in timm.
@@ -39,9 +39,9 @@ class WeightsCard:
         bytes: Its size.
         license: Licence of the weights.
         source: Who trained and converted them.
-        trained_on: The pictures, and their licence.
+        trained_on: The images, and their licence.
         top1: Share of the ImageNet validation images that are named right, as published.
-        mean: Per channel, of pictures in [0, 1], what the network was trained with.
+        mean: Per channel, of images in [0, 1], what the network was trained with.
         std: Likewise.
     """
 
@@ -65,7 +65,7 @@ class WeightsCard:
 
     @property
     def requirement(self) -> str:
-        """What pip is to install."""
+        """Requirement for pip, "package==version"."""
         return f"{self.package}=={self.version}"
 
 
@@ -123,7 +123,7 @@ def locate(model: str) -> Path:
 
 
 def trouble(model: str, *, thorough: bool = False) -> str:
-    """Why the installed weights of a network cannot be had, or "".
+    """Reason why the installed weights of a network cannot be used, or "".
 
     Args:
         model: Name of a network.
@@ -177,14 +177,14 @@ def load(model: str, names: Sequence[str]) -> dict[str, Tensor]:
 
 
 def _state(file: Path) -> tuple[int, int]:
-    """What changes with the file."""
+    """(size, modification time) of a file, a key for caching its digest."""
     stat = file.stat()
     return stat.st_size, stat.st_mtime_ns
 
 
 @lru_cache
 def _verify(card: WeightsCard, file: Path, size: int, changed: int) -> None:
-    """Refuse a file that is not the pinned one. Looked at anew when it changes (`size`, `changed`)."""
+    """Raise if a file does not have the pinned digest. `size` and `changed` are the cache key."""
     del changed
     advice = f"Install it anew: pip install --force-reinstall --no-cache-dir '{card.requirement}'."
     if size != card.bytes:

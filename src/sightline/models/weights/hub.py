@@ -1,7 +1,7 @@
-"""The door to the Hugging Face hub: a file of weights is said before it is fetched, and compared after.
+"""Hugging Face Hub client for weights: announces each download, and verifies its SHA-256.
 
-Files lie in the hub library's own cache, which other programs share. What lies there is used without asking
-the hub anything. Only safetensors are taken: they hold no code.
+Files are stored in the cache of huggingface_hub, which other programs share. A file in the cache is used
+without any request. Only safetensors are accepted, because they contain no code.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EVERY = 10.0
 
 @dataclass(frozen=True)
 class Weights:
-    """Where a file of weights lies on the hub.
+    """Location of a weights file on the hub.
 
     Attributes:
         repo: Name of the repository ("timm/resnet50.a1_in1k").
@@ -52,7 +52,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Cached:
-    """A file in the cache.
+    """A file in the local cache of the hub.
 
     Attributes:
         path: Where it lies.
@@ -69,7 +69,7 @@ def endpoint() -> str:
 
 
 def host() -> str:
-    """The hub as messages name it."""
+    """Host name of the hub, for messages."""
     parts = urlsplit(endpoint())
     return parts.netloc or endpoint()
 
@@ -85,14 +85,14 @@ def repositories() -> list[str]:
 
 
 def forbidden() -> str:
-    """The variable that forbids the network, or ""."""
+    """Name of the environment variable that forbids network access, or ""."""
     if os.environ.get("SIGHTLINE_OFFLINE", "0") not in ("", "0"):
         return "SIGHTLINE_OFFLINE"
     return "HF_HUB_OFFLINE" if _library().constants.HF_HUB_OFFLINE else ""
 
 
 def timeout() -> float:
-    """How many seconds a silent server is waited for.
+    """Timeout in seconds for a silent server.
 
     Raises:
         UsageError: If a variable says something else than a number of seconds.
@@ -128,7 +128,7 @@ def described(weights: Weights) -> str:
 
 
 def fetch(weights: Weights) -> Path:
-    """The file, from the cache or else from the hub; its digest is what the hub announced.
+    """Path of the file, from the cache or downloaded; its digest is the one that the hub announced.
 
     Raises:
         UsageError: If SIGHTLINE_HUB_TIMEOUT is no number.
@@ -159,7 +159,7 @@ def _library() -> Any:
 
 
 def _download(weights: Weights, seconds: float) -> Path:
-    """Ask what the file is, say it, fetch and compare it."""
+    """Request the metadata, announce the download, download, and verify the digest."""
     library, where = _library(), {"revision": weights.revision}
     # Instead of the library's own, which names this machine's Python; a token is sent by those who logged in.
     headers = {"user-agent": f"sightline/{__version__}"}
@@ -200,7 +200,7 @@ def _download(weights: Weights, seconds: float) -> Path:
 
 
 def _announce(weights: Weights, size: int | None) -> None:
-    """What is fetched, from where, how large, under which licence and into which folder."""
+    """Print what is downloaded: source, size, license and destination folder."""
     large = "of unknown size" if size is None else f"{size / 1e6:.1f} MB"
     licence = f"licence {weights.license}" if weights.license else "licence not known: see its page there"
     sent = (
@@ -215,7 +215,7 @@ def _announce(weights: Weights, size: int | None) -> None:
 
 
 class _Progress:
-    """Counts bytes for the hub's library: a line now and then, and an end to beginning over and over.
+    """Progress bar for huggingface_hub: logs a line now and then, and stops endless retries.
 
     Args:
         total: Bytes of the file.
@@ -250,7 +250,7 @@ class _Progress:
 
 @contextmanager
 def _bounded(seconds: float) -> Iterator[None]:
-    """Have the hub's library give up after so many seconds of silence, and leave the talking to us."""
+    """Set the timeout of huggingface_hub, and silence its own messages."""
     from huggingface_hub import constants, file_download
 
     log = logging.getLogger("huggingface_hub")
@@ -271,7 +271,7 @@ def _bounded(seconds: float) -> Iterator[None]:
 
 
 def _explained(error: Exception, weights: Weights, seconds: float) -> str:
-    """Why a file cannot be had, in words. Kinds go by name: the library has changed its HTTP client."""
+    """Explain a download error in words. Class names are compared: the library changed its HTTP client."""
     chain = list(_chain(error))
     kinds = {kind.__name__ for e in chain for kind in type(e).__mro__}
     first = (str(error).strip().splitlines() or [""])[0]
@@ -304,7 +304,7 @@ def _explained(error: Exception, weights: Weights, seconds: float) -> str:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and what it came from."""
+    """An exception and its causes."""
     visited: set[int] = set()
     while error is not None and id(error) not in visited:
         visited.add(id(error))
@@ -313,7 +313,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _state(file: Path) -> tuple[int, int]:
-    """What changes with the file."""
+    """(size, modification time) of a file, a key for caching its digest."""
     stat = file.stat()
     return stat.st_size, stat.st_mtime_ns
 
@@ -327,7 +327,7 @@ def _digest(file: Path, size: int, changed: int) -> str:
 
 
 def _delete(file: Path) -> None:
-    """Take a file out of the cache, and what its link leads to."""
+    """Delete a file from the cache, and the blob that its link points to."""
     if file.is_symlink():
         (file.parent / file.readlink()).unlink(missing_ok=True)
     file.unlink(missing_ok=True)
@@ -335,7 +335,7 @@ def _delete(file: Path) -> None:
 
 @contextmanager
 def patient(repo: str = "") -> Iterator[None]:
-    """Where the hub need not, may not or cannot be asked, have its library look into its cache only.
+    """Make huggingface_hub read its cache only, where the hub is not needed, forbidden or unreachable.
 
     It would try for a minute.
 

@@ -1,4 +1,4 @@
-"""Weights from a file or a run into a network, and freezing parts of it."""
+"""Load weights from a file or a run into a network, and freeze parts of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WRAPPINGS = ("", "network.", "net.", "network.net.", "module.", "backbone.", "ne
 
 @dataclass(frozen=True)
 class Loaded:
-    """What came of loading weights, by names of tensors.
+    """Report of loading weights, by names of tensors.
 
     Attributes:
         source: The file.
@@ -82,14 +82,14 @@ def find(source: Path) -> Path:
 
 
 def card_beside(source: Path) -> dict[str, Any]:
-    """What model.json says beside the weights; empty where there is none."""
+    """Contents of model.json beside the weights; empty if there is none."""
     file = find(source).with_name("model.json")
     record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
     return record
 
 
 def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> Loaded:
-    """Put weights from a file into a network, by name and shape, and say what came of it.
+    """Load weights from a file into a network by name and shape, and report the result.
 
     The head of another number of outputs stays fresh. Prefixes that only say what the network was
     part of when it was saved are looked through.
@@ -130,7 +130,7 @@ def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> L
 
 
 def _renamed(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors under the network's names: with the change of prefix that makes most of them fit."""
+    """Rename tensors by the change of prefix that makes most of them fit the network."""
 
     def changed(old: str, new: str) -> dict[str, Tensor]:
         return {(new + n.removeprefix(old) if n.startswith(old) else n): t for n, t in tensors.items()}
@@ -182,7 +182,7 @@ def freeze(backbone: Backbone, what: str) -> int:
 
 
 def unfreeze_stage(backbone: Backbone, fraction: float) -> None:
-    """Free the last blocks of a frozen network, for freeing it little by little from the head down.
+    """Gradual unfreezing: make the last blocks of a frozen network trainable.
 
     Args:
         backbone: The network.

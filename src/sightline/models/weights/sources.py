@@ -1,4 +1,4 @@
-"""Where the published weights of each network lie: installed, in a cache, or with a hub. Fetches nothing."""
+"""List of published weights for each network: installed, cached, or on a hub. Downloads nothing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ DATA = {
 
 @dataclass(frozen=True)
 class Source:
-    """What is known here of a set of weights.
+    """Metadata of one set of weights.
 
     Attributes:
         model: The network, as --model takes it.
@@ -77,7 +77,7 @@ def listed(all: bool = False) -> list[Source]:
 
 
 def here(name: str) -> str:
-    """Where the weights of a network lie on this machine, in words; "" if they must be fetched."""
+    """Where the weights of a network lie on this machine, in words; "" if they must be downloaded."""
     if description := embedded.described(name):
         return description
     if name in BACKBONES or _timm().elsewhere(name):
@@ -88,7 +88,7 @@ def here(name: str) -> str:
 
 
 def saying(name: str) -> str:
-    """What is said before the weights of a network are fetched; "" where the door to the hub does so."""
+    """Message before the weights of a network are downloaded; "" if the hub module prints it."""
     address = _address(name)
     if not address:
         return ""
@@ -102,7 +102,7 @@ def saying(name: str) -> str:
 
 
 def lost(name: str) -> str:
-    """What is missing where the weights of a network should be installed, and the way out; "" elsewhere."""
+    """What is missing if the weights of a network should be installed, and the way out; else ""."""
     return embedded.trouble(name) if name in embedded.CARDS else ""
 
 

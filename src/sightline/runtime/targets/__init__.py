@@ -1,6 +1,5 @@
-"""Targets of one image as numpy arrays: decoded from outputs, told as rows, drawn, joined. No torch.
-
-Each kind is a file here and one of the same name in `core/targets/`; both are found by listing the folder.
+"""Targets of one image as numpy arrays: decoding from outputs, records, drawing, merging of tiles. No
+torch.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ def target_type(kind: str) -> type[TargetArrays]:
 
 
 def arrays_of(targets: Any, i: int = 0) -> TargetArrays:
-    """Image i of targets of the toolkit (`core/targets/`), which know torch."""
+    """Convert image i of targets of the toolkit (`core/targets/`, with torch) to arrays."""
     return target_type(targets.kind)(**targets.arrays(i))
 
 
 def records(targets: Any, names: Sequence[str], outputs: Sequence[str] = ()) -> list[Row]:
-    """The flat row of each image of targets of the toolkit; see `TargetArrays.record`."""
+    """Flat row of each image of targets of the toolkit; see `TargetArrays.record`."""
     return [arrays_of(targets, i).record(names, outputs) for i in range(len(targets))]

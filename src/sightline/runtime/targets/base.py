@@ -1,4 +1,4 @@
-"""What every kind of target can do for one image, with numpy and Pillow alone."""
+"""Base class of targets of one image, with numpy and Pillow alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rule = Callable[[Any], bool]
 
 
 class TargetArrays(ABC):
-    """The target of one image: what is annotated, or what is predicted.
+    """Target of one image: an annotation, or a prediction.
 
     A kind is this class in `runtime/targets/KIND.py`, whose module says `TARGET`, beside
     `core/targets/KIND.py`. Its fields are what `Targets.arrays` gives.
@@ -47,19 +47,19 @@ class TargetArrays(ABC):
 
     @classmethod
     def needed(cls, names: Collection[str]) -> tuple[str, ...]:
-        """Those of the outputs that it is decoded from, given the names of all that a file has."""
+        """Names of the outputs for decoding, given the names of all outputs of a file."""
         del names
         return cls.outputs
 
     @classmethod
     def rules(cls) -> Mapping[str, Rule]:
-        """What must hold of the settings that `decode` reads, by name."""
+        """Conditions on the settings that `decode` reads, by name."""
         return {}
 
     @classmethod
     @abstractmethod
     def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Self:
-        """The prediction for one image, in the pixels of the stored image.
+        """Decode the prediction for one image, in pixels of the stored image.
 
         Args:
             outputs: Of the network, for this image.
@@ -77,26 +77,28 @@ class TargetArrays(ABC):
         """
 
     def details(self, names: Sequence[str]) -> Row:
-        """What a line of JSON says beside the row: lists, such as the boxes."""
+        """Lists for a JSON line beside the row, such as the boxes."""
         del names
         return {}
 
     def codes(self) -> Row:
-        """What a line of JSON says last, since it is long: such as the masks of objects."""
+        """Long lists at the end of a JSON line, such as the masks of objects."""
         return {}
 
     @classmethod
     def columns(cls, row: Row) -> list[str]:
-        """Of a table, given the row of an image with its path."""
+        """Columns of a table, given the row of an image with its path."""
         return list(row)
 
     def table(self, row: Row, names: Sequence[str]) -> list[Row]:
-        """The rows of a table, given the row of the image with its path: one an image, or one an object."""
+        """Rows of a table, given the row of the image with its path: one for each image, or for each
+        object.
+        """
         del names
         return [row]
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image | None:
-        """The image with what lies in it drawn in, as large as it is; None where nothing lies in it.
+        """Draw the target on the image at its size; None if the target has no position.
 
         Args:
             image: (H, W, C) uint8.
@@ -107,7 +109,7 @@ class TargetArrays(ABC):
         return None
 
     def annotate(self, image: Image, row: Row, names: Sequence[str]) -> Image:
-        """The image with all that is said of it; left as it is, the row is written under it.
+        """Annotate the image; by default the row is written below it.
 
         Returns:
             (H', W', 3) uint8; small images are enlarged so that words fit.
@@ -117,27 +119,27 @@ class TargetArrays(ABC):
         return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in values))
 
     def legend(self, names: Sequence[str]) -> list[tuple[str, Colour]]:
-        """Words and colours that explain `draw`."""
+        """Words and colors that explain `draw`."""
         del names
         return []
 
     def mistakes(self, image: Image, target: Self) -> Image | None:
-        """The image with what differs from the target drawn in; None where that cannot be drawn."""
+        """Draw the differences from the target; None if they cannot be drawn."""
         del image, target
         return None
 
     def least(self, score: float | NDArray[np.float32]) -> Self:
-        """Of objects those whose score is at least so high: one for all, or (K,) of each class."""
+        """Objects with at least this score: one threshold for all, or (K,) for each class."""
         del score
         return self
 
     def compressed(self) -> Any:
-        """The same in as little memory as can be, for `join_tiles`."""
+        """A compressed copy, for `join_tiles`."""
         return self
 
     @classmethod
     def join_tiles(cls, parts: Sequence[Any], tiles: Sequence[Window], size: tuple[int, int]) -> Self:
-        """The prediction for an image from those for its tiles.
+        """Merge the predictions of tiles to the prediction of an image.
 
         Args:
             parts: `compressed` of each tile.
@@ -152,5 +154,5 @@ class TargetArrays(ABC):
 
 
 def way_back(settings: Settings, stored: tuple[int, int]) -> NDArray[np.float64]:
-    """(2, 3) affine matrix from the pixels of the input to those of the stored image."""
+    """(2, 3) affine matrix from pixels of the input to those of the stored image."""
     return resize.back(stored, tuple(settings["size"]), settings["fit"])

@@ -1,8 +1,4 @@
-"""Objects of an image, each with a box and a class.
-
-The same arithmetic as the toolkit's: `models/detection/postprocess.py` (which boxes stay) and `moved` of the
-targets (back to the stored image).
-"""
+"""Instances of one image: objects with a box and a class."""
 
 from __future__ import annotations
 
@@ -58,7 +54,7 @@ class InstanceArrays(TargetArrays):
 
     @classmethod
     def rules(cls) -> Mapping[str, Rule]:
-        """Of which objects stay."""
+        """Conditions on the settings of score threshold and NMS."""
         return {
             "conf": lambda v: 0 <= v <= 1,
             "nms": lambda v: 0 <= v <= 1,
@@ -67,13 +63,13 @@ class InstanceArrays(TargetArrays):
 
     @classmethod
     def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> Self:
-        """The candidates that stay, in the pixels of the stored image."""
+        """Detections after score threshold and NMS, in pixels of the stored image."""
         objects, _ = cls.select(outputs, settings)
         return objects.as_stored(settings, stored)
 
     @classmethod
     def select(cls, outputs: Outputs, settings: Settings) -> tuple[Self, NDArray[np.int64]]:
-        """The candidates of one picture that stay, best first.
+        """Detections of one image after score threshold and NMS, best first.
 
         Boxes are cut at the edge of the input; those with scores up to `conf` or without an area go, and of
         two of a class that overlap by more than `nms` the worse one (at 1 none does); `max_objects` stay.
@@ -95,7 +91,7 @@ class InstanceArrays(TargetArrays):
         return objects, rows
 
     def as_stored(self, settings: Settings, stored: tuple[int, int]) -> Self:
-        """These objects of the input as those of the stored picture; what lies outside is cut off."""
+        """Map objects from the input to the stored image; parts outside are cut off."""
         place = way_back(settings, stored)
         scale, shift = np.diag(place).astype(np.float32), place[:, 2].astype(np.float32)
         far = np.array(stored[::-1], dtype=np.float32)
@@ -104,14 +100,14 @@ class InstanceArrays(TargetArrays):
         return replace(self, size=stored, boxes=corners.reshape(-1, 4), parts=parts)
 
     def at(self, rows: NDArray[Any]) -> Self:
-        """Some of the objects: their numbers, or an (M,) mask."""
+        """Some of the objects: (R,) indices, or an (M,) mask."""
         chosen = np.arange(len(self.labels))[rows]
         parts = [self.parts[i] for i in chosen] if self.parts else []
         scores = None if self.scores is None else self.scores[chosen]
         return replace(self, boxes=self.boxes[chosen], labels=self.labels[chosen], scores=scores, parts=parts)
 
     def least(self, score: float | NDArray[np.float32]) -> Self:
-        """Those whose score is at least so high: one for all, or (K,) of each class."""
+        """Objects with at least this score: one threshold for all, or (K,) for each class."""
         if self.scores is None:
             return self
         each = np.asarray(score, dtype=np.float32)
@@ -127,7 +123,9 @@ class InstanceArrays(TargetArrays):
         return {"objects": len(self.labels), "found": words or "nothing", "highest confidence": top}
 
     def details(self, names: Sequence[str]) -> Row:
-        """One row an object: class, score (None for an annotation), and corners in pixels to a thousandth."""
+        """One row for each object: class, score (None for an annotation), and corners in pixels to a
+        thousandth.
+        """
         scores = (
             itertools.repeat(None) if self.scores is None else (round(s, 5) for s in self.scores.tolist())
         )
@@ -136,16 +134,16 @@ class InstanceArrays(TargetArrays):
         return {"boxes": [dict(zip(OBJECT, row, strict=True)) for row in rows]}
 
     def codes(self) -> Row:
-        """COCO's run-length code of the mask of each object: {"size": [h, w], "counts": text}."""
+        """COCO's RLE of the mask of each object: {"size": [h, w], "counts": text}."""
         return {"masks": [rle.code(part, *self.size) for part in self.parts]} if self.parts else {}
 
     @classmethod
     def columns(cls, row: Row) -> list[str]:
-        """Those of an object, behind the image's path."""
+        """Columns of an object, after the image's path."""
         return [*_where(row), *OBJECT]
 
     def table(self, row: Row, names: Sequence[str]) -> list[Row]:
-        """One row an object."""
+        """One row for each object."""
         return [{**_where(row), **entry} for entry in self.details(names)["boxes"]]
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
@@ -154,14 +152,14 @@ class InstanceArrays(TargetArrays):
         return draw_boxes(image, self.boxes, self.labels, self.scores, names if named else None)
 
     def annotate(self, image: Image, row: Row, names: Sequence[str]) -> Image:
-        """Boxes in an image that is large enough for their words."""
+        """Draw boxes on an image that is large enough for their labels."""
         del row
         large, factor = enlarged(image)
         return draw_boxes(large, factor * self.boxes, self.labels, self.scores, names)
 
     @classmethod
     def join_tiles(cls, parts: Sequence[Self], tiles: Sequence[Window], size: tuple[int, int]) -> Self:
-        """The objects of all tiles, each told once."""
+        """Merge the objects of all tiles; duplicates are removed."""
         far = np.array(size[::-1] * 2, np.float32)
         corners = [np.array([x, y, x, y], np.float32) for x, y, _, _ in tiles]
         boxes = np.concatenate([np.minimum(t.boxes + c, far) for t, c in zip(parts, corners, strict=True)])
@@ -177,14 +175,14 @@ class InstanceArrays(TargetArrays):
 
 
 def thresholds(settings: Settings) -> NDArray[np.float32]:
-    """(K,) lowest score at which an object of each class counts, as chosen on the validation images."""
+    """(K,) score threshold of each class, as chosen on the validation images."""
     names = settings.get("classes") or ()
     values = np.asarray(settings.get("thresholds", THRESHOLD), dtype=np.float32)
     return np.broadcast_to(values, (len(names),))
 
 
 def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, most: int) -> NDArray[np.int64]:
-    """Numbers of the boxes that stay, of boxes from the best to the worst; `most` at most."""
+    """NMS: indices of the boxes that stay, of boxes (M, 4) from best to worst; at most `most`."""
     keep = np.ones(len(boxes), dtype=bool)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
     for start in range(0, len(boxes), _BOXES):
@@ -204,6 +202,7 @@ def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, mos
 
 
 def _where(row: Row) -> Row:
+    """The columns path and seconds of a row, if present."""
     return {k: row[k] for k in ("path", "seconds") if k in row}
 
 

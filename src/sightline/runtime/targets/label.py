@@ -1,4 +1,4 @@
-"""Class labels of an image."""
+"""Class labels of one image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .base import Outputs, Settings, TargetArrays
 
 @dataclass(frozen=True, eq=False)
 class LabelArrays(TargetArrays):
-    """Class of an image.
+    """Class of an image, or its classes.
 
     Attributes:
         value: Index of the class, or (K,) bool where an image may have several.
@@ -29,7 +29,7 @@ class LabelArrays(TargetArrays):
 
     @classmethod
     def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> LabelArrays:
-        """The most probable class, or all of at least even odds."""
+        """The most probable class; for several labels, all with a probability of at least 0.5."""
         del stored
         scores = outputs["scores"]
         return cls(scores > 0.5 if settings.get("multi") else int(scores.argmax()), scores)

@@ -1,4 +1,4 @@
-"""A class for each pixel of an image."""
+"""Semantic mask of one image: a class for each pixel."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class MaskArrays(TargetArrays):
 
     @classmethod
     def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> MaskArrays:
-        """The map as large as the stored image."""
+        """The class map at the size of the stored image."""
         place = way_back(settings, stored)
         if outputs["classes"].shape == stored and np.array_equal(place, np.eye(2, 3)):
             return cls(outputs["classes"])
@@ -52,18 +52,18 @@ class MaskArrays(TargetArrays):
         return {"found": words or "nothing known", **{f"share({name})": round(v, 6) for name, v in shares}}
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
-        """Each pixel tinted by its class."""
+        """Tint each pixel by its class."""
         del names, most
         return regions(image, self.map, VOID)
 
     def annotate(self, image: Image, row: Row, names: Sequence[str]) -> Image:
-        """Each pixel tinted by its class, and what the colours stand for."""
+        """Tint each pixel by its class, with a legend."""
         del row
         large, _ = enlarged(self.draw(image, names))
         return legend(large, self.legend(names))
 
     def legend(self, names: Sequence[str]) -> list[tuple[str, Colour]]:
-        """The classes in the map, with their colours."""
+        """The classes in the map, with their colors."""
         classes = [int(k) for k in np.unique(self.map) if k != VOID]
         return [(names[k], colour_of(k)) for k in classes if k < len(names)]
 
@@ -72,12 +72,12 @@ class MaskArrays(TargetArrays):
         return difference(image, self.map, target.map, VOID)
 
     def compressed(self) -> bytes:
-        """The map's rows, by zlib."""
+        """The map's rows, compressed by zlib."""
         return zlib.compress(np.ascontiguousarray(self.map).data, 1)
 
     @classmethod
     def join_tiles(cls, parts: Sequence[bytes], tiles: Sequence[Window], size: tuple[int, int]) -> MaskArrays:
-        """The map that tiles vote for where they overlap."""
+        """Merge the maps of tiles; overlapping tiles vote."""
 
         def read(i: int) -> Map:
             _, _, width, height = tiles[i]

@@ -1,4 +1,4 @@
-"""An image that nothing is known of."""
+"""One image without annotations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers that belong to an image."""
+"""Numbers of one image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NumberArrays(TargetArrays):
         return cls(outputs["value"])
 
     def record(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:
-        """One column a number."""
+        """One column for each number."""
         del names
         return dict(zip(outputs, self.value.tolist(), strict=True))
 

@@ -1,7 +1,4 @@
-"""Objects of an image with the pixels of each.
-
-The same arithmetic as the toolkit's `models/heads/prototypes.py` and `ops/grids.py`.
-"""
+"""Instances of one image with masks."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ STRIDE, MARGIN = 4, 1
 
 @dataclass(frozen=True, eq=False)
 class OutlineArrays(InstanceArrays):
-    """Objects of which each has a mask in `parts`; see there."""
+    """Objects with a mask each in `parts`; see `InstanceArrays`."""
 
     kind = "outlines"
     outputs: ClassVar[tuple[str, ...]] = ("boxes", "scores", "labels", "coefficients", "prototypes")
@@ -33,12 +30,12 @@ class OutlineArrays(InstanceArrays):
 
     @classmethod
     def needed(cls, names: Collection[str]) -> tuple[str, ...]:
-        """Masks are sums of prototypes, or grids over their boxes."""
+        """Outputs for boxes, and for masks: prototypes with coefficients, or grids over boxes."""
         return (*InstanceArrays.outputs, "masks") if "masks" in names else cls.outputs
 
     @classmethod
     def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> OutlineArrays:
-        """The candidates that stay and have a pixel, in the pixels of the stored image."""
+        """Detections with at least one mask pixel, in pixels of the stored image."""
         objects, rows = cls.select(outputs, settings)
         if "masks" in outputs:
             grids = zip(outputs["masks"][rows], objects.boxes.astype(np.float64), strict=True)
@@ -52,23 +49,24 @@ class OutlineArrays(InstanceArrays):
         return centred(objects, settings.get("cuts")).as_stored(settings, stored)
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
-        """Masks, each object in a colour of its own; boxes with their names only where there are few."""
+        """Draw masks, each object in its own color; boxes with labels only if there are few."""
         tinted = self._tinted(image)
         few = most is None or 0 < len(self.labels) <= most
         return super().draw(tinted, names, most) if few else tinted
 
     def annotate(self, image: Image, row: Row, names: Sequence[str]) -> Image:
-        """Masks and boxes in an image that is large enough for their words."""
+        """Draw masks and boxes on an image that is large enough for their labels."""
         return super().annotate(self._tinted(image), row, names)
 
     def _tinted(self, image: Image) -> Image:
+        """Draw the masks on (H, W, C) uint8, each object in its own color."""
         return draw_masks(image, self.parts, np.arange(len(self.parts)))
 
 
 def cut_out(
     weights: NDArray[np.float32], prototypes: NDArray[np.float32], box: Any, size: tuple[int, int]
 ) -> Part:
-    """The mask of an object: what its box touches of a weighted sum of prototypes, enlarged to pixels.
+    """Mask of an object: weighted sum of prototypes, cropped to its box, upsampled to pixels.
 
     A pixel above 0 belongs to it; the reference is `cut` in `models/heads/prototypes.py`.
 
@@ -90,7 +88,7 @@ def cut_out(
 
 
 def _trimmed(x: int, y: int, mask: NDArray[np.bool_]) -> Part:
-    """An object as the smallest part of a picture that it lies in; (0, 0) pixels where there is none."""
+    """Crop a mask to its bounding rectangle; (0, 0) pixels for an empty one."""
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     if not len(rows):
         return x, y, np.zeros((0, 0), dtype=np.uint8)
@@ -99,7 +97,7 @@ def _trimmed(x: int, y: int, mask: NDArray[np.bool_]) -> Part:
 
 
 def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> NDArray[np.float32]:
-    """Pixels from `first` to `last` along an axis of cells that are `STRIDE` of them wide, bilinear."""
+    """Bilinear upsampling by `STRIDE` along an axis, pixels `first` to `last`."""
     last = min(last, STRIDE * cells.shape[axis])
     place = np.maximum((np.arange(first, last, dtype=np.float32) + 0.5) / STRIDE - 0.5, 0)
     low = place.astype(int)
@@ -110,7 +108,7 @@ def _enlarged(cells: NDArray[np.float32], axis: int, first: int, last: int) -> N
 
 
 def centred(objects: OutlineArrays, cuts: Any) -> OutlineArrays:
-    """Objects with other scores: from 0.5 on they are shown, whatever was the best cut of their class."""
+    """Rescale scores by class so that the calibrated threshold of every class becomes 0.5."""
     scores = objects.scores
     if cuts is None or scores is None:
         return objects

@@ -1,11 +1,11 @@
-"""Image classification: which of the classes an image shows, one or several."""
+"""Image classification: the class of an image, single-label or multi-label."""
 
 from sightline.core.card import TaskCard
 from sightline.core.folder import Folder
 
 CARD = TaskCard(
     name="classify",
-    summary="Which class an image shows, or which classes (multi-label).",
+    summary="The class of an image, or its classes (multi-label).",
     input="image",
     truth="label",
     prediction="label",

@@ -1,4 +1,4 @@
-"""Labels that a trained classifier speaks against, by confident learning."""
+"""Label issues of classification, by confident learning."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIE = 1e-9
 def doubts(
     prediction: Label, truth: Label, ids: Sequence[str], names: Sequence[str], trained: Collection[str]
 ) -> list[Finding]:
-    """Labels that are probably wrong: those of pictures that the network has not seen in training first.
+    """Findings of label issues; images that the network was not trained on come first.
 
     The two kinds are counted apart, since a network is too sure of what it was trained on. Within each the
     largest margin, by which the other class is likelier than the label, comes first. Where an image may have
@@ -62,7 +62,7 @@ def doubts(
 
 
 def confident(scores: Array, labels: Array) -> Array:
-    """(N,) class that each item probably is of, by confident learning; where none is likely, its label.
+    """(N,) probable class of each item by confident learning; its label if there is none.
 
     An item counts as of class j if its probability of j reaches the mean that the items labelled j have
     there; if several classes are reached, as of the likeliest, where two are equal as of its label. Those
@@ -84,7 +84,7 @@ def confident(scores: Array, labels: Array) -> Array:
 
 
 def _one(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Doubted items where each has one label."""
+    """Label issues of single-label data."""
     predicted, rows = confident(scores, labels), np.arange(len(labels))
     margin = scores[rows, predicted] - scores[rows, labels]
     return [
@@ -94,7 +94,7 @@ def _one(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str])
 
 
 def _several(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str]) -> list[str]:
-    """Doubted items where each may have several labels: for each class, is it there or not."""
+    """Label issues of multi-label data: each class is a yes-or-no label."""
     margin = np.full(scores.shape, -np.inf)
     for k, items in enumerate(labels.T.astype(np.int64)):
         predicted = confident(np.stack([1 - scores[:, k], scores[:, k]], 1), items)
@@ -111,7 +111,7 @@ def _several(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[s
 
 
 def _largest(margin: Array, doubted: Array) -> list[int]:
-    """Rows that are doubted, by falling margin."""
+    """Rows with label issues, by falling margin."""
     rows = np.flatnonzero(doubted)
     prediction: list[int] = rows[np.argsort(-margin[rows], kind="stable")].tolist()
     return prediction

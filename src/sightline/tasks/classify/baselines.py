@@ -1,4 +1,4 @@
-"""Cheap answers: the commonest class, linear models on small pictures and on features, near neighbors."""
+"""Baselines: the most frequent class, linear models on small images and on features, nearest neighbors."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _answer(state: State, images: Any, features: Callable[[Any], Any] = lambda x
 
 
 def _graph(state: State, features: Tensor) -> dict[str, Tensor]:
-    """The same as arithmetic on tensors: {"scores": (B, K)}."""
+    """The same by tensor arithmetic: {"scores": (B, K)}."""
     share = state["shares"].float()
     if "weight" not in state:
         return {"scores": share.expand(features.shape[0], -1)}
@@ -109,7 +109,7 @@ def _nearest(features: Any, truth: Label, classes: int) -> State:
 
 
 def _neighbors(state: State, new: Any) -> Label:
-    """The mean truth of the nearest training images by cosine."""
+    """k nearest neighbors by cosine: the mean target of the nearest training images."""
     features = state["features"].numpy()
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
     shares = state["classes"][torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)

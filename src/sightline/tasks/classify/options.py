@@ -1,4 +1,4 @@
-"""Settings that only classification has."""
+"""Options of classification."""
 
 from __future__ import annotations
 

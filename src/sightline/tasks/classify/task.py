@@ -1,4 +1,4 @@
-"""Classification: its metrics, baselines, mixing, calibration and what its report shows."""
+"""Classification: metrics, baselines, mixup, calibration and report items."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHOWN = 12
 
 
 class Classify(Task):
-    """Which class, or classes, an image shows."""
+    """Image classification, single-label or multi-label."""
 
     card = CARD
     Options: ClassVar[type] = ClassifyOptions
@@ -50,7 +50,7 @@ class Classify(Task):
         return tiny(CARD.truth, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
-        """Accuracy first; what has no meaning for the data at hand is left out."""
+        """Accuracy first; metrics that are not defined for the data are left out."""
         chosen: list[Metric] = [Accuracy()]
         if self.info.multi:
             chosen += [Hamming(), F1("micro"), F1("macro"), F1("weighted")]
@@ -63,11 +63,13 @@ class Classify(Task):
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """Majority, and a linear model on small pictures."""
+        """Majority, and a linear model on small images."""
         return baselines(len(self.info.classes or ()))
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """The standard changes, then mixup or CutMix where asked for; both: either, at even odds."""
+        """Standard augmentation, then mixup or CutMix if requested; with both, one of them at equal
+        probability.
+        """
         del strength, progress
         k, options = len(self.info.classes or ()), self.options
         mixes = [
@@ -76,7 +78,7 @@ class Classify(Task):
         return chain(standard, either(mixes))
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """The temperature that makes validation probabilities true (Guo et al., ICML 2017)."""
+        """Temperature scaling on validation (Guo et al., ICML 2017)."""
         fitted, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
         return {"temperature": fitted, "calibration": why}
 
@@ -95,7 +97,9 @@ class Classify(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """Confusion, per-class table, reliability, most confident mistakes, right ones."""
+        """Confusion matrix, per-class table, reliability diagram, most confident errors, right
+        predictions.
+        """
         if self.info.multi:
             return [self._per_class(prediction.value, truth.value)]
         names = self.info.classes.names if self.info.classes else ()
@@ -113,7 +117,7 @@ class Classify(Task):
     def doubts(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
-        """Labels that are probably wrong, by confident learning."""
+        """Label issues by confident learning."""
         names = self.info.classes.names if self.info.classes else ()
         return doubts(prediction, truth, ids, names, settings.get("trained", ()))
 

@@ -1,4 +1,4 @@
-"""Object detection: what is where in an image, a box and a class for each object."""
+"""Object detection: a box and a class for each object in an image."""
 
 from sightline.core.card import TaskCard
 from sightline.core.folder import Folder

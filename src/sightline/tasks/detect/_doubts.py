@@ -1,4 +1,4 @@
-"""Boxes that a trained detector speaks against: probably missing, of a wrong class, or around nothing."""
+"""Label issues of detection: boxes that are probably missing, of a wrong class, or around nothing."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ which it lies beside it (as in TIDE: background)."""
 def doubts(
     prediction: Instances, truth: Instances, ids: Sequence[str], names: Sequence[str], least: Sequence[float]
 ) -> list[Finding]:
-    """What detections say against boxes that people drew.
+    """Findings of label issues: annotated boxes that detections contradict.
 
     A sure detection that overlaps no box of any class points at a missing box. One that overlaps a box of
     another class by an IoU of 0.5, and none of its own, doubts the class of that box, unless a surer
@@ -79,7 +79,7 @@ def doubts(
 
 
 def _once(prediction: Instances, rows: Array) -> Array:
-    """The surest detection of each object among some of them, by falling score."""
+    """Detection with the highest score for each object, by falling score."""
     assert prediction.scores is not None
     boxes, scores = prediction.boxes[rows].double(), prediction.scores[rows].double()
     keep: Tensor = batched_nms(boxes, scores, prediction.image[rows], SAME)
@@ -89,7 +89,7 @@ def _once(prediction: Instances, rows: Array) -> Array:
 def _against(
     pairs: tuple[Array, Array, Array], label: Array, score: Array, sure: Array, true: Array, crowd: Array
 ) -> tuple[Array, Array]:
-    """Rows of detections that speak against a class, by falling score, and of the boxes they are about."""
+    """Rows of detections that contradict a class, by falling score, and rows of their boxes."""
     close = pairs[2] >= SAME
     of, other, iou = (x[close] for x in pairs)
     alike = label[of] == true[other]
@@ -108,7 +108,7 @@ def _against(
 def _named(
     boxes: Instances, corners: Tensor, rows: Array, ids: Sequence[str], names: Sequence[str]
 ) -> list[str]:
-    """Picture, class and corners of some boxes, as the check of boxes names them."""
+    """Image, class and corners of some boxes, in the words of the check of boxes."""
     images, labels = boxes.image[rows].tolist(), boxes.labels[rows].tolist()
     return [
         f"{ids[i]}: {names[k]} {' '.join(f'{v:g}' for v in box)}"

@@ -1,4 +1,4 @@
-"""What a report shows of detections: curves, confusions, kinds of mistakes and where they are."""
+"""Report items of detection: precision-recall curves, confusion matrix, kinds of errors."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _mistakes(wrong: Mistakes) -> list[Exhibit]:
 
 
 def _galleries(shown: Instances, truth: Instances, ids: list[str], names: Sequence[str]) -> list[Exhibit]:
-    """Truth and prediction side by side: the images with most mistakes, then some by kind, then at random."""
+    """Targets and predictions side by side: images with most errors, then some by kind, then at random."""
     of_shown = mistakes(Evaluation(shown, truth))
     errors = np.zeros(len(ids), dtype=int)
     for kind in KINDS:
@@ -160,7 +160,7 @@ def _gallery(
 
 
 def _boxes(truth: Instances) -> list[Exhibit]:
-    """How large the objects are, and where they lie."""
+    """Sizes and positions of the objects."""
     sides = truth.area().sqrt().numpy()
     edges = [0, *SIZES, np.inf]
     words = [

@@ -1,4 +1,4 @@
-"""Cheap answers: the most frequent box of each class, linear models on sliding windows and on frozen maps."""
+"""Baselines: the most frequent box of each class, linear models on sliding windows and on frozen maps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def baselines(classes: int) -> list[Baseline]:
 
 
 def _commonest(truth: Instances, classes: int) -> State:
-    """For each class the box that meets one of that class, at IoU 0.5, in most images."""
+    """For each class, the box that matches objects of that class, at IoU 0.5, in most images."""
     size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
     boxes, labels, scores = [], [], []
     for k in range(classes):
@@ -83,7 +83,7 @@ def _crowd(truth: Instances) -> Tensor:
 
 
 def _windows(images: Images, truth: Instances, classes: int) -> State:
-    """A linear model tells each class, and background, from a window's features."""
+    """Linear classifier of window features: each class and background."""
     truth = truth.only(~_crowd(truth) & (truth.area() > 0))
     if not len(truth.boxes):
         return _commonest(truth, classes)
@@ -103,7 +103,7 @@ def _in_windows(state: State, images: Images, classes: int) -> Instances:
 
 
 def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
-    """(S, 2) widths and heights: for each class those of the boxes at evenly spaced quantiles of area."""
+    """(S, 2) widths and heights of windows: for each class, box shapes at evenly spaced quantiles of area."""
     sides_by_class = []
     for k in range(classes):
         sides = (truth.boxes[:, 2:] - truth.boxes[:, :2])[truth.labels == k]
@@ -117,7 +117,7 @@ def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
 def _examples(
     images: Images, truth: Instances, windows: NDArray[np.float32], classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Features and class of the true boxes, of windows that fit one well, and of background."""
+    """Training samples: features and class of target boxes, of windows that fit one, and of background."""
     rng, each = np.random.default_rng(0), max(20, EXAMPLES // len(images))
     features, labels = [], []
     for i, image in enumerate(images):
@@ -134,7 +134,7 @@ def _examples(
 
 
 def _detect(image: Images, state: State, classes: int) -> Instances:
-    """The best windows of one image, neighbors suppressed."""
+    """Detections of one image: the best windows after NMS."""
     boxes, trained = state["windows"], state["classes"]
     features = window_features(cell_sums(image[None])[0], boxes.numpy())
     chance = torch.from_numpy(linear.probabilities(state, features, trained.numpy()))

@@ -1,4 +1,4 @@
-"""Settings that only detection has."""
+"""Options of detection."""
 
 from __future__ import annotations
 

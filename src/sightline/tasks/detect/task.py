@@ -1,4 +1,4 @@
-"""Detection: its metrics, baselines, mosaics, threshold and what its report shows."""
+"""Detection: metrics, baselines, mosaic, score threshold and report items."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ THRESHOLD = 0.25
 
 
 class Detect(Task):
-    """What is where in an image: a box, a class and a confidence for each object."""
+    """Object detection: a box, a class and a confidence for each object."""
 
     card = CARD
     Options: ClassVar[type] = DetectOptions
@@ -37,7 +37,7 @@ class Detect(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """Bright squares and bars on a dark ground, in pictures of six times the size."""
+        """Bright squares and bars on a dark ground, in images of six times the size."""
         return tiny(CARD.truth, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
@@ -55,11 +55,11 @@ class Detect(Task):
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """The commonest box, and sliding windows."""
+        """Most frequent box, and sliding windows."""
         return baselines(len(self._names))
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """Mosaics until near the end, the standard changes, and another size for each batch."""
+        """Mosaic until near the end, standard augmentation, and multi-scale batches."""
         options = self.options
         if standard is None:
             return None
@@ -69,12 +69,12 @@ class Detect(Task):
         return chain(four, standard, mixup, other)
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """For each class the confidence at which F1 is best on validation: people are shown these boxes."""
+        """Score threshold of each class with the best F1 on validation, for display."""
         fitted = best_thresholds(Evaluation(prediction, truth), len(self._names), THRESHOLD)
         return {"thresholds": [round(t, 4) for t in fitted]}
 
     def captions(self, targets: Any) -> list[str]:
-        """How many of each class."""
+        """Number of objects of each class."""
         return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
@@ -84,13 +84,13 @@ class Detect(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """Curves, confusions, kinds of errors with their price, and the worst images."""
+        """Precision-recall curves, confusion matrix, cost of kinds of errors, and the worst images."""
         return exhibits(prediction, truth, ids, self._names, self._thresholds(settings))
 
     def doubts(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
-        """Boxes that are probably missing, of a wrong class, or around nothing."""
+        """Label issues: boxes that are probably missing, of a wrong class, or around nothing."""
         return doubts(prediction, truth, ids, self._names, self._thresholds(settings))
 
     @property
@@ -98,7 +98,7 @@ class Detect(Task):
         return self.info.classes.names if self.info.classes else ()
 
     def _thresholds(self, settings: Mapping[str, Any]) -> list[float]:
-        """Of each class, as chosen on validation."""
+        """Score threshold of each class, as chosen on validation."""
         thresholds: list[float] = settings.get("thresholds", [THRESHOLD] * len(self._names))
         return thresholds
 

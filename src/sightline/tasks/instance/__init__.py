@@ -1,4 +1,4 @@
-"""Instance segmentation: the objects in an image, each with its pixels."""
+"""Instance segmentation: a mask for each object in an image."""
 
 from sightline.core.card import TaskCard
 from sightline.core.folder import Folder

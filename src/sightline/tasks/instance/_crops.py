@@ -1,4 +1,4 @@
-"""Masks as grids over boxes, which is how methods that look into boxes learn and say them."""
+"""Masks as grids over boxes: targets and predictions of two-stage methods."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIDE = 28
 
 
 def cells(masks: Bitmaps, boxes: Tensor, side: int = SIDE) -> Tensor:
-    """How much of each cell of a grid over a box its object covers; exact, without sampling.
+    """(M, S, S) share of each grid cell over a box that the object covers; exact, without sampling.
 
     Args:
         masks: M objects.
@@ -37,7 +37,7 @@ def cells(masks: Bitmaps, boxes: Tensor, side: int = SIDE) -> Tensor:
 
 
 def _shares(low: float, high: float, side: int, start: int, length: int) -> Floats:
-    """(side, length): the share of each cell between low and high that lies in each pixel from `start` on."""
+    """(side, length) share of each cell between low and high that lies in each pixel from `start` on."""
     edges = np.linspace(low, high, side + 1)
     pixel = start + np.arange(length)
     both = np.minimum(edges[1:, None], pixel + 1) - np.maximum(edges[:-1, None], pixel)
@@ -45,12 +45,12 @@ def _shares(low: float, high: float, side: int, start: int, length: int) -> Floa
 
 
 def pasted(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Bitmaps:
-    """Objects from grids over their boxes; see `grids.pasted`.
+    """Masks from grids over boxes; see `grids.pasted`.
 
     Args:
         masks: (M, S, S) in [0, 1].
-        boxes: (M, 4) in pixels of the picture, with an area.
-        size: Height and width of the picture.
+        boxes: (M, 4) in pixels of the image, with an area.
+        size: Height and width of the image.
     """
     values, where = masks.detach().float().cpu().numpy(), boxes.detach().cpu().double().numpy()
     parts = [grids.pasted(grid, box, size) for grid, box in zip(values, where, strict=True)]

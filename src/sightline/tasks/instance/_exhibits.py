@@ -1,4 +1,4 @@
-"""What a report shows of objects with masks: scores a class, kinds of mistakes, sizes, the worst images."""
+"""Report items of instance segmentation: scores by class, kinds of errors, sizes, the worst images."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _kinds(wrong: Mistakes) -> list[Exhibit]:
 
 
 def _fit(wrong: Mistakes) -> Lines:
-    """How much of the finding is a matter of how well masks must fit."""
+    """Detection rate over mask IoU thresholds: how much depends on mask quality."""
     objects = max(int(wrong.counted.sum()), 1)
     best = np.sort(wrong.overlap[wrong.right])
     above = len(best) - np.searchsorted(best, FITS - 1e-9)
@@ -105,7 +105,7 @@ def _fit(wrong: Mistakes) -> Lines:
 
 
 def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
-    """How large the objects are, and how many of each size are found."""
+    """Object sizes, and the share of each size that is found."""
     sides = truth.area().sqrt().numpy()
     edges = [0, *SIZES, np.inf]
     words = [f"under {SIZES[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(SIZES)), f"{SIZES[-1]} on"]
@@ -122,7 +122,7 @@ def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
 def _galleries(
     shown: Outlines, truth: Outlines, wrong: Mistakes, ids: list[str], names: Sequence[str]
 ) -> list[Exhibit]:
-    """Truth and prediction side by side: the images with most mistakes, then some by kind, then at random."""
+    """Targets and predictions side by side: images with most errors, then some by kind, then at random."""
     each = {kind: np.bincount(wrong.where[kind], minlength=len(ids)) for kind in KINDS}
     errors = np.sum(list(each.values()), axis=0)
     worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]

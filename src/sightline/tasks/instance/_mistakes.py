@@ -1,4 +1,4 @@
-"""What becomes of each object, said or true: found, of a wrong class, merged, split, missed, or nothing."""
+"""Error analysis of instances: found, wrong class, merged, split, missed, or false positive."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Mistakes:
-    """What became of D predictions and M objects.
+    """Kind of each of D predictions and M target objects.
 
     Attributes:
         partner: (D,) the object that each prediction has found, whatever its class; -1 for none.
@@ -53,7 +53,7 @@ class Mistakes:
 
 
 def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
-    """Compare predictions with objects, pixel by pixel.
+    """Error analysis of instances, pixel by pixel.
 
     Of the pairs with an IoU of 0.5 or more those of one class are taken first, then by falling score.
     What is left is explained, if it can be: an object of which half lies in a prediction that covers others
@@ -110,7 +110,7 @@ def _apart(truth: Outlines) -> Flags:
 
 
 def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
-    """(P,) rows of predictions and of objects of the same image whose rectangles overlap."""
+    """(P,) rows of predictions and of targets of the same image whose bounding boxes overlap."""
     rows: list[Array] = [np.empty(0, dtype=np.int64)]
     others: list[Array] = [np.empty(0, dtype=np.int64)]
     start = other_start = 0
@@ -127,14 +127,14 @@ def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
 
 
 def _boxes(masks: Bitmaps, start: int, count: int) -> Array:
-    """(count, 4) the rectangles of some masks."""
+    """(count, 4) bounding boxes of some masks."""
     corner = masks.corners[start : start + count].numpy()
     shape = np.array([c.shape[::-1] for c in masks.crops[start : start + count]], dtype=np.int64)
     return np.concatenate([corner, corner + shape.reshape(-1, 2)], 1)
 
 
 def _matched(of: Array, other: Array, overlap: NDArray[np.float64], order: Array) -> Array:
-    """The pairs that are taken, one after the other, of those that fit."""
+    """Greedy matching of pairs that fit."""
     free, open_, chosen = set(of.tolist()), set(other.tolist()), []
     for p in order[overlap[order] >= FITS].tolist():
         if of[p] in free and other[p] in open_:

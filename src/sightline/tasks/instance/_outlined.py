@@ -1,7 +1,7 @@
-"""Objects with their pixels from maps of features: a linear model tells an object's pixels within its box.
+"""Mask prediction with a linear model on feature maps: which pixels of a box are the object.
 
-It sees the maps at a pixel and where in the box that lies, so that what belongs to a neighbour, or to the
-corners of the box, is left out.
+Its inputs are the features at a pixel and the position within the box, so that pixels of neighbors and in the
+corners of the box are left out.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PENALTY, ROUNDS = 10.0, 100
 
 @dataclass(frozen=True)
 class Pixels:
-    """Which pixels are the object's, as a linear function of maps and place.
+    """Linear classifier of pixels: object or not, from features and position in the box.
 
     Attributes:
         maps: (D,) weights of the maps, one after the other.
@@ -50,7 +50,7 @@ class Pixels:
 
 
 def outliner(maps: Maps, truth: Outlines, classes: int) -> Callable[[Maps], Outlines]:
-    """Learn to find objects, and their pixels, in the maps of images.
+    """Fit a detector with masks on feature maps of images.
 
     Args:
         maps: Of each image its maps, (D, h, w) each, finest first; gone through once.
@@ -83,7 +83,7 @@ def outliner(maps: Maps, truth: Outlines, classes: int) -> Callable[[Maps], Outl
 def _passing(
     maps: Maps, truth: Outlines, examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 ) -> Iterator[list[Tensor]]:
-    """The maps again, and of each image features of pixels and whether they are their object's."""
+    """Yield the maps unchanged, and collect pixel features and labels of each image."""
     rng = np.random.default_rng(0)
     for i, levels in enumerate(maps):
         target = truth[i]
@@ -100,25 +100,25 @@ def _passing(
 
 
 def _around(boxes: Tensor) -> Tensor:
-    """(M, 4) boxes about the same centres, larger by `AROUND`."""
+    """(M, 4) boxes with the same centers, enlarged by `AROUND`."""
     middle, half = (boxes[:, :2] + boxes[:, 2:]) / 2, (boxes[:, 2:] - boxes[:, :2]) * AROUND / 2
     return torch.cat([middle - half, middle + half], 1)
 
 
 def _points(boxes: Tensor, places: Tensor) -> Tensor:
-    """(M, P, 2) pixels of (M, P, 2) places in boxes, which are -0.5 to 0.5 of their width and height."""
+    """(M, P, 2) pixels from (M, P, 2) relative positions in boxes, -0.5 to 0.5 of width and height."""
     middle, side = (boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2]
     return middle[:, None] + places * side[:, None]
 
 
 def _places(places: Tensor) -> Tensor:
-    """(..., 5) what a linear model sees of places in boxes: an ellipse is linear in it."""
+    """(..., 5) features of a relative position in a box; an ellipse is linear in them."""
     x, y = places.unbind(-1)
     return torch.stack([x, y, x * x, y * y, x * y], -1)
 
 
 def _sampled(levels: list[Tensor], points: Tensor, size: list[int]) -> Tensor:
-    """(n, D) maps at (n, 2) pixels x, y of a picture (height, width), bilinear."""
+    """(n, D) bilinear samples of feature maps at (n, 2) pixels x, y of an image (height, width)."""
     grid = (points / torch.tensor(size[::-1]) * 2 - 1)[None, None].float()
     parts = [
         F.grid_sample(m[None].float(), grid, padding_mode="border", align_corners=False)[0, :, 0]
@@ -128,7 +128,7 @@ def _sampled(levels: list[Tensor], points: Tensor, size: list[int]) -> Tensor:
 
 
 def _within(masks: Bitmaps, points: Tensor) -> NDArray[np.bool_]:
-    """(M * P,) whether each of the (M, P, 2) points lies on its object."""
+    """(M * P,) bool: whether each of the (M, P, 2) points lies on its object."""
     inside = np.zeros(points.shape[:2], dtype=bool)
     where = np.floor(points.numpy()).astype(int)
     for values, (x, y, crop), at in zip(inside, masks, where, strict=True):
@@ -139,7 +139,7 @@ def _within(masks: Bitmaps, points: Tensor) -> NDArray[np.bool_]:
 
 
 def _fitted(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pixels:
-    """Logistic regression; where there is nothing to tell apart, every pixel is the object's."""
+    """Fit logistic regression; without negatives, every pixel belongs to the object."""
     y = np.concatenate([e[1] for e in examples]) if examples else np.ones(1, dtype=bool)
     if y.all() or not y.any():
         return Pixels(torch.zeros(0), torch.zeros(5), 1.0)
@@ -156,7 +156,7 @@ def _fitted(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pi
 
 
 def _chances(levels: list[Tensor], boxes: Tensor, size: list[int], pixels: Pixels) -> Tensor:
-    """(M, S, S) chance that each cell of a grid around a box is the object's.
+    """(M, S, S) probability that each grid cell of a box belongs to the object.
 
     What is linear may be interpolated afterwards: the weighted sum is worked out in the maps' own grids.
     """

@@ -1,6 +1,6 @@
-"""Objects by brightness and shape alone: a threshold, the distance to its edge, and a watershed between.
+"""Watershed segmentation: threshold, distance transform, watershed.
 
-Nothing is learnt but a handful of parameters, which `chosen` takes from a few pictures.
+Only a few parameters are learned; `chosen` selects them on a few images.
 
 Source: Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE Trans. SMC 1979; Vincent and
 Soille, Watersheds in Digital Spaces, IEEE Trans. PAMI 1991; Grimaud, A New Measure of Contrast: the Dynamics,
@@ -32,12 +32,12 @@ STEPS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 @dataclass(frozen=True)
 class Way:
-    """The parameters.
+    """Parameters of the watershed.
 
     Attributes:
-        side: What objects are: bright, dark, or what takes the smaller part of each picture.
+        side: What objects are: bright, dark, or what takes the smaller part of each image.
         power: Of grey levels in [0, 1] before the threshold is found; below 1 keeps faint objects.
-        smooth: Width in pixels of the Gaussian over the picture, and of that over distances, at least 1.
+        smooth: Width in pixels of the Gaussian over the image, and of that over distances, at least 1.
         local: Width in pixels of the Gaussian whose mean objects must exceed too, which parts those that lie
             close; 0 for none.
         neck: Parts are one object where the passage between them is wider than this share of the thinner
@@ -55,7 +55,7 @@ class Way:
 
 @dataclass(frozen=True)
 class Hills:
-    """A picture as hills of distance to the background.
+    """Basins of an image: regions of the distance transform, and their saddles.
 
     Attributes:
         hill: (H, W) number of the hill that each pixel lies on, from 1; 0 is background.
@@ -73,7 +73,7 @@ class Hills:
 
 
 def hills(picture: Picture, way: Way) -> Hills:
-    """What does not depend on `neck` and `least`."""
+    """Compute basins; they do not depend on the parameters `neck` and `least`."""
     place = _inner(picture)
     foreground, clear = np.zeros(picture.shape[:2], dtype=bool), np.zeros(picture.shape[:2], dtype=np.float32)
     foreground[place], clear[place] = _foreground(picture[place], way)
@@ -88,7 +88,7 @@ def hills(picture: Picture, way: Way) -> Hills:
 
 
 def _inner(picture: Picture) -> tuple[slice, slice]:
-    """The picture within its frame of padding, if it has one."""
+    """The image without its padding, if it has any."""
     grey = (picture == PAD_GREY).all(2)
     slices = []
     for axis in (1, 0):
@@ -98,7 +98,7 @@ def _inner(picture: Picture) -> tuple[slice, slice]:
 
 
 def _foreground(picture: Picture, way: Way) -> tuple[NDArray[np.bool_], Floats]:
-    """Which pixels are objects, holes filled, and by how much they are beyond the threshold."""
+    """Foreground pixels with holes filled, and their distance from the threshold."""
     grey = picture.astype(np.float32).mean(2) / 255
     if way.side == "dark":
         grey = 1 - grey
@@ -114,7 +114,7 @@ def _foreground(picture: Picture, way: Way) -> tuple[NDArray[np.bool_], Floats]:
 
 
 def _otsu(grey: Floats) -> float:
-    """The level that parts values into two most unlike groups (Otsu, equation 18)."""
+    """Otsu's threshold (equation 18)."""
     low, high = float(grey.min()), float(grey.max())
     if high <= low:
         return high
@@ -127,7 +127,7 @@ def _otsu(grey: Floats) -> float:
 
 
 def _climbed(far: Floats, foreground: NDArray[np.bool_]) -> Labels:
-    """(H, W) the hill that each pixel of the foreground comes to by steepest ascent; 0 elsewhere."""
+    """(H, W) basin of each foreground pixel by steepest ascent; 0 elsewhere."""
     height, width = far.shape
     # A slope too small to matter, so that no two neighbours are level.
     sure = np.pad(far.astype(np.float64), 1, constant_values=-1)
@@ -148,7 +148,7 @@ def _climbed(far: Floats, foreground: NDArray[np.bool_]) -> Labels:
 
 
 def _saddles(far: Floats, hill: Labels) -> tuple[NDArray[np.int64], Floats]:
-    """Neighbouring hills, and the highest passage between them."""
+    """Pairs of adjacent basins, and the height of the saddle between them."""
     keys, heights = [np.empty(0, dtype=np.int64)], [np.empty(0, dtype=np.float32)]
     count = int(hill.max()) + 1
     h, w = hill.shape
@@ -167,7 +167,7 @@ def _saddles(far: Floats, hill: Labels) -> tuple[NDArray[np.int64], Floats]:
 
 
 def objects(basins: Hills, way: Way) -> Labels:
-    """(H, W) number of the object that each pixel belongs to, from 1; 0 is background."""
+    """(H, W) label map: number of the object of each pixel, from 1; 0 is background."""
     root = np.arange(len(basins.peak))
     peak = basins.peak.copy()
 
@@ -191,10 +191,10 @@ def objects(basins: Hills, way: Way) -> Labels:
 
 
 def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
-    """The parameters by which most objects are found: one after the other, those before held fixed.
+    """Fit the parameters one after the other, by the number of matched objects.
 
     Args:
-        pictures: (H, W, C) uint8.
+        images: (H, W, C) uint8.
         truths: (H, W) numbers of the true objects, as `objects` gives them.
     """
     areas = np.concatenate([np.bincount(t.ravel())[1:] for t in truths])
@@ -220,7 +220,7 @@ def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
 def _f1(
     way: Way, pictures: Sequence[Picture], truths: Sequence[Labels], cache: dict[Way, list[Hills]]
 ) -> float:
-    """F1 of objects over all pictures, mean over `FITS`."""
+    """F1 of objects over all images, mean over `FITS`."""
     base = replace(way, neck=Way.neck, least=Way.least)
     if base not in cache:
         cache[base] = [hills(picture, base) for picture in pictures]
@@ -234,7 +234,7 @@ def _f1(
 
 
 def ious(labels1: Labels, labels2: Labels) -> NDArray[np.float64]:
-    """(A, B) intersection over union of the objects of two maps."""
+    """(A, B) IoU of the objects of two label maps."""
     a, b = int(labels1.max()) + 1, int(labels2.max()) + 1
     both = np.bincount(labels1.ravel().astype(np.int64) * b + labels2.ravel(), minlength=a * b).reshape(a, b)
     either = both.sum(1, keepdims=True) + both.sum(0, keepdims=True) - both

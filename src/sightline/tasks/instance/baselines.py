@@ -1,4 +1,4 @@
-"""Cheap answers: the most frequent object of each class, a watershed, and linear models on frozen maps."""
+"""Baselines: the most frequent object of each class, a watershed, and linear models on frozen maps."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def baselines(classes: int) -> list[Baseline]:
 
 
 def _counted(truth: Outlines) -> Outlines:
-    """The objects that are neither groups nor without a pixel."""
+    """The objects without crowds and without empty masks."""
     keep = truth.bitmaps.areas() > 0
     keep &= (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
     counted = truth.only(keep if truth.crowd is None else keep & ~truth.crowd)
@@ -53,7 +53,9 @@ def _counted(truth: Outlines) -> Outlines:
 
 
 def _commonest(truth: Outlines, classes: int) -> Callable[[Any], Outlines]:
-    """For each class the box that meets one of that class, at IoU 0.5, in most images, and its mean mask."""
+    """For each class, the box that matches objects of that class, at IoU 0.5, in most images, and its mean
+    mask.
+    """
     size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
     objects = _counted(truth)
     boxes, grids, labels, scores = [torch.zeros(0, 4)], [torch.zeros(0, 28, 28)], [], []
@@ -89,7 +91,7 @@ def _same_for_all(n: int, size: Tensor, masks: Bitmaps, labels: Tensor, scores: 
 
 
 def _watershed(images: Images, truth: Outlines) -> Callable[[Images], Outlines]:
-    """Parameters that find most objects; all are of the class that they mostly touch."""
+    """Watershed with fitted parameters; all objects get the most frequent class."""
     counted = _counted(truth)
     some = np.random.default_rng(0).permutation(len(images))[:LEARNT].tolist()
     maps = [_numbered(counted[i]) for i in some]
@@ -103,7 +105,7 @@ def _watershed(images: Images, truth: Outlines) -> Callable[[Images], Outlines]:
 
 
 def _numbered(truth: Outlines) -> Labels:
-    """(H, W) number of the object, from 1, that each pixel of one image belongs to, all having a pixel."""
+    """(H, W) label map of one image: number of the object of each pixel, from 1."""
     height, width = truth.sizes[0].tolist()
     numbered = np.zeros((height, width), dtype=np.int32)
     for number, (x, y, crop) in enumerate(truth.bitmaps, 1):
@@ -113,7 +115,7 @@ def _numbered(truth: Outlines) -> Labels:
 
 
 def _found(image: Images, way: Way, label: int) -> Outlines:
-    """The objects of one picture; the further they stand out from the threshold, the surer."""
+    """Objects of one image; the score is the distance from the threshold."""
     basins = hills(image, way)
     numbers = objects(basins, way)
     count = int(numbers.max())

@@ -1,4 +1,4 @@
-"""Settings that only instance segmentation has."""
+"""Options of instance segmentation."""
 
 from __future__ import annotations
 

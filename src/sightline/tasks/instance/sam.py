@@ -1,4 +1,4 @@
-"""Segment Anything: the object that a point or a box means. It is not trained here.
+"""Segment Anything (SAM): the object at a point or in a box. It is not trained here.
 
 Source: Kirillov et al., Segment Anything, ICCV 2023.
 """
@@ -42,10 +42,10 @@ EXAMPLE = "box 10,20,110,220; point 40,50"
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked for; each point and each box means one object.
+    """Points and boxes; each means one object.
 
     Attributes:
-        points: (P, 2) float32 x, y in pixels of the stored picture.
+        points: (P, 2) float32 x, y in pixels of the stored image.
         boxes: (B, 4) float32 x1, y1, x2, y2, likewise.
     """
 
@@ -54,7 +54,7 @@ class Prompt:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Each in words, the points first, as they are numbered in predictions."""
+        """Names of points, then boxes, in the order of the predictions."""
         both = [("point", row) for row in self.points.tolist()] + [
             ("box", row) for row in self.boxes.tolist()
         ]
@@ -62,7 +62,7 @@ class Prompt:
 
 
 def parse_prompt(text: str) -> Prompt:
-    """A prompt from what a user wrote: "box 10,20,110,220; point 40,50".
+    """Parse a prompt such as "box 10,20,110,220; point 40,50".
 
     Raises:
         UsageError: If it cannot be understood.
@@ -133,7 +133,7 @@ class Sam:
     def prompted(
         self, image: NDArray[np.uint8], points: Tensor | None = None, boxes: Tensor | None = None
     ) -> Outlines:
-        """The object that each point or box means.
+        """Masks of the objects at points or in boxes.
 
         A point may mean a part, a part of it, or the whole: of the three masks that the network gives the
         one that it thinks best is taken. A box means one object.
@@ -148,7 +148,7 @@ class Sam:
             points first; the score is the IoU that the network expects of the mask, cut to [0, 1].
 
         Raises:
-            UsageError: If there is no prompt, or one lies outside the picture.
+            UsageError: If there is no prompt, or one lies outside the image.
         """
         prompt = Prompt(
             torch.zeros(0, 2) if points is None else points.float().reshape(-1, 2),
@@ -183,14 +183,14 @@ class Sam:
         return Outlines.of(sizes, torch.tensor([len(order)]), bitmaps[order], order, score[order])
 
     def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
-        """(1, 3, side, side) normalised, with zeros at the right and below."""
+        """(1, 3, side, side) normalized, padded with zeros at the right and bottom."""
         tensor = torch.from_numpy(image).permute(2, 0, 1).float() / 255
         tensor = (tensor - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
         height, width = image.shape[:2]
         return F.pad(tensor, (0, self.side - width, 0, self.side - height))[None].to(self.device)
 
     def _full(self, logits: Tensor, inner: tuple[int, int], size: tuple[int, int]) -> NDArray[np.bool_]:
-        """(H, W) bool: a low mask, enlarged to the network's picture, cut, and brought to the stored one."""
+        """(H, W) bool: low-resolution mask, upsampled, cropped, and resized to the stored image."""
         large = F.interpolate(logits[None, None].float(), (self.side, self.side), mode="bilinear")
         large = F.interpolate(large[..., : inner[0], : inner[1]], size, mode="bilinear")
         return np.asarray((large[0, 0] > 0).cpu().numpy())
@@ -208,7 +208,7 @@ def _reachable(weights: str) -> AbstractContextManager[None]:
 
 
 def _check(prompt: Prompt, height: int, width: int) -> None:
-    """Refuse what lies outside the picture, which the network would answer all the same."""
+    """Refuse prompts outside the image, for which the network would still return a mask."""
     if not prompt.names:
         raise UsageError(f"A prompt is needed: points or boxes. With --prompt: {EXAMPLE}")
     x, y = prompt.points.unbind(1)
@@ -222,7 +222,7 @@ def _check(prompt: Prompt, height: int, width: int) -> None:
 
 
 class SamPredictor:
-    """Answers one prompt on every picture; what a command needs of a predictor.
+    """Predictor that applies one prompt to every image.
 
     Attributes:
         settings: As those of a trained model; the classes are the prompts, in words.
@@ -247,7 +247,7 @@ class SamPredictor:
         self.task: Task = Instance(info, InstanceOptions())
 
     def outcome(self, name: str, image: NDArray[np.uint8]) -> Outcome:
-        """What comes of one picture (H, W, C) uint8; a prompt outside of it is its error."""
+        """Prediction for one image (H, W, C) uint8; a prompt outside of it is an error."""
         try:
             outlines = self.sam.prompted(image, self.prompt.points, self.prompt.boxes)
         except UsageError as error:

@@ -1,4 +1,4 @@
-"""Instance segmentation: its metrics, baselines, mosaics, threshold and what its report shows."""
+"""Instance segmentation: metrics, baselines, mosaic, score threshold and report items."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ THRESHOLD = 0.25
 
 
 class Instance(Task):
-    """Which objects are in an image: the pixels, the class and a confidence of each."""
+    """Instance segmentation: mask, class and confidence of each object."""
 
     card = CARD
     Options: ClassVar[type] = InstanceOptions
@@ -43,7 +43,7 @@ class Instance(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """A bright square and a bright disc on a dark ground, in pictures of six times the size."""
+        """A bright square and a bright disc on a dark ground, in images of six times the size."""
         return tiny(CARD.truth, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
@@ -61,11 +61,11 @@ class Instance(Task):
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """The commonest object, and a watershed."""
+        """Most frequent object, and a watershed."""
         return baselines(len(self._names))
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """Mosaics until near the end, the standard changes, and another size for each batch."""
+        """Mosaic until near the end, standard augmentation, and multi-scale batches."""
         options = self.options
         if standard is None:
             return None
@@ -74,14 +74,15 @@ class Instance(Task):
         return chain(four, standard, other)
 
     def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
-        """For each class the confidence at which F1 is best on validation; it becomes 0.5, from which on
-        objects are shown and counted."""
+        """Score threshold of each class with the best F1 on validation; scores are rescaled so that it
+        becomes 0.5, the threshold for display and counting.
+        """
         evaluation = Evaluation(prediction, truth)
         thresholds = best_thresholds(evaluation, len(self._names), THRESHOLD, by_masks)
         return {"cuts": [round(t, 4) for t in thresholds], "thresholds": [0.5] * len(thresholds)}
 
     def captions(self, targets: Any) -> list[str]:
-        """How many of each class."""
+        """Number of objects of each class."""
         return [row["found"] for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
@@ -91,7 +92,7 @@ class Instance(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """Scores a class, kinds of mistakes, and the worst images."""
+        """Scores by class, kinds of errors, and the worst images."""
         thresholds = settings.get("thresholds", [THRESHOLD] * len(self._names))
         return exhibits(prediction, truth, ids, self._names, thresholds)
 

@@ -1,4 +1,4 @@
-"""Cheap answers: the mean, a ridge regression on small pictures, and on features of a frozen network."""
+"""Baselines: the mean, and ridge regression on small images and on features of a frozen network."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _mean(images: Any, truth: Number) -> State:
 
 
 def _ridge(features: Any, truth: Number) -> State:
-    """Ridge regression on standardized features, its penalty by leaving one out."""
+    """Ridge regression on standardized features, with its penalty by leave-one-out."""
     scaler, machine = StandardScaler(), RidgeCV(np.logspace(0, 5, 11))
     machine.fit(scaler.fit_transform(features), truth.value.double().numpy())
     return linear.scaled_state(scaler, machine)
@@ -56,7 +56,7 @@ def _nearest(features: Any, truth: Number) -> State:
 
 
 def _neighbors(state: State, new: Any) -> Number:
-    """The mean truth of the nearest training images by cosine."""
+    """k nearest neighbors by cosine: the mean target of the nearest training images."""
     features = state["features"].numpy()
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
     indices = torch.from_numpy(near.kneighbors(new, return_distance=False))

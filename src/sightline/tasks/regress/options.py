@@ -1,4 +1,4 @@
-"""Settings that only regression has."""
+"""Options of regression."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Regression: its metrics, baselines and what its report shows."""
+"""Regression: metrics, baselines and report items."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = 12
 
 
 class Regress(Task):
-    """Which numbers belong to an image."""
+    """Image regression: numbers of an image."""
 
     card = CARD
     Options: ClassVar[type] = RegressOptions
@@ -43,11 +43,11 @@ class Regress(Task):
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """Mean, and a linear model on small pictures."""
+        """Mean, and a linear model on small images."""
         return baselines()
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
-        """The standard changes, then mixup where asked for."""
+        """Standard augmentation, then mixup if requested."""
         del strength, progress
         return chain(standard, mixup(self.options.mixup) if self.options.mixup else None)
 
@@ -62,7 +62,7 @@ class Regress(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """Prediction against truth for each number, and the largest errors as pictures."""
+        """Predictions against targets for each number, and the images with the largest errors."""
         items: list[Exhibit] = []
         for m, name in enumerate(self.info.outputs):
             pairs = list(zip(truth.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""Semantic segmentation: what each pixel of an image belongs to; scene labelling is the same."""
+"""Semantic segmentation: a class for each pixel; scene labeling is the same."""
 
 from sightline.core.card import TaskCard
 from sightline.core.folder import Folder

@@ -1,4 +1,4 @@
-"""What a report shows of class maps: IoU a class, confusions, edges, areas, the worst images."""
+"""Report items of semantic segmentation: IoU by class, confusion matrix, borders, areas, the worst images."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _confusion(counts: np.ndarray, names: Sequence[str]) -> Matrix:
 
 
 def _edges(prediction: Masks, truth: Masks) -> Lines:
-    """How many of the mistakes lie near a border between classes."""
+    """Share of the errors near borders between classes."""
     wrong, pixels = np.zeros(len(REACH) + 1), np.zeros(len(REACH) + 1)
     for i in range(len(truth)):
         predicted, target = prediction.map(i), truth.map(i)
@@ -79,7 +79,7 @@ def _edges(prediction: Masks, truth: Masks) -> Lines:
 
 
 def _distance(class_map: np.ndarray) -> np.ndarray:
-    """(H, W): distance in pixels to the nearest pixel of another class, less one."""
+    """(H, W) distance in pixels to the nearest pixel of another class, minus one."""
     edge = np.zeros(class_map.shape, dtype=bool)
     across, down = class_map[:, 1:] != class_map[:, :-1], class_map[1:] != class_map[:-1]
     edge[:, 1:] |= across

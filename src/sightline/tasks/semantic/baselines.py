@@ -1,4 +1,4 @@
-"""Cheap answers: the commonest class at each place, clusters of colours, a threshold, a random forest."""
+"""Baselines: the most frequent class at each pixel, color clusters, a threshold, a random forest."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def baselines(classes: int) -> list[Baseline]:
 
 
 def _place(truth: Masks) -> State:
-    """The commonest class of each pixel; where none is known, that of the whole picture."""
+    """Most frequent class of each pixel position; where none is known, of the whole image."""
     height, width = (int(v) for v in truth.sizes.max(0).values) if len(truth) else (1, 1)
     counts: dict[int, NDArray[np.int64]] = {}
     for i in range(len(truth)):
@@ -87,7 +87,7 @@ def _everywhere(state: State, images: Any) -> Masks:
 
 
 def _known(truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Number of each picture, and places of pixels with a class: PIXELS over all pictures."""
+    """Image index and position of sampled pixels with a class: PIXELS over all images."""
     rng = np.random.default_rng(0)
     each = max(50, PIXELS // max(1, len(truth)))
     for i in range(len(truth)):
@@ -97,7 +97,7 @@ def _known(truth: Masks) -> Iterator[tuple[int, NDArray[np.int64]]]:
 
 
 def _colours(images: Images, truth: Masks) -> State:
-    """Each colour of a palette has the class that it mostly has in training."""
+    """k-means colors: each color of a palette gets its most frequent class in training."""
     chosen = list(_known(truth))
     if not chosen:
         return _place(truth)
@@ -111,7 +111,7 @@ def _colours(images: Images, truth: Masks) -> State:
 
 
 def _by_color(state: State, images: Images) -> Masks:
-    """The class of the nearest cluster of each pixel's color."""
+    """Class of each pixel by its nearest color cluster."""
     if "centers" not in state:
         return _everywhere(state, images)
     centers, classes = state["centers"].numpy(), state["classes"].numpy()
@@ -126,7 +126,7 @@ def _flat(image: Images) -> NDArray[np.float32]:
 
 
 def _otsu(images: Images, truth: Masks) -> State:
-    """Whether bright pixels are class 1 or class 0 is learnt; the threshold is each picture's own."""
+    """Otsu's threshold of each image; whether bright pixels are class 1 or 0 is learned."""
     bright_is_one = sum(int(_agrees(_bright(p), truth.map(i))) for i, p in enumerate(images)) >= 0
     return {"bright_is_one": torch.tensor(bright_is_one)}
 
@@ -142,7 +142,7 @@ def _agrees(bright: NDArray[np.bool_], class_map: NDArray[np.uint8]) -> int:
 
 
 def _bright(image: Images) -> NDArray[np.bool_]:
-    """(H, W): above the threshold that parts the grey levels into two most unlike groups.
+    """(H, W) bool: above Otsu's threshold of the gray levels.
 
     Source:
         Otsu, A Threshold Selection Method from Gray-Level Histograms, IEEE Trans. SMC 1979, equation 18.
@@ -156,7 +156,7 @@ def _bright(image: Images) -> NDArray[np.bool_]:
 
 
 def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
-    """A random forest that sees each pixel through filters."""
+    """Random forest on filter responses of each pixel."""
     chosen = list(_known(truth))
     if not chosen:
         return partial(_everywhere, _place(truth))
@@ -169,7 +169,7 @@ def _forest(images: Images, truth: Masks) -> Callable[[Images], Masks]:
 
 
 def _logistic(maps: Maps, truth: Masks) -> Callable[[Maps], Masks]:
-    """Logistic regression on the frozen maps at each pixel, brought there by bilinear interpolation.
+    """Logistic regression on frozen feature maps at each pixel, by bilinear interpolation.
 
     What is linear may be interpolated afterwards: the scores are worked out in the maps' own grids.
     """
@@ -198,7 +198,7 @@ def _logistic(maps: Maps, truth: Masks) -> Callable[[Maps], Masks]:
 
 
 def _sampled(levels: list[Tensor], where: NDArray[np.int64], size: tuple[int, ...]) -> NDArray[np.float32]:
-    """(n, D) maps of one image at some of its pixels, by their numbers."""
+    """(n, D) features of one image at some pixels, by index."""
     rows, columns = np.divmod(where, size[1])
     places = np.stack([(2 * columns + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], 1)
     grid = torch.from_numpy(places).float()[None, None]
@@ -222,7 +222,9 @@ def _scores(
 
 
 def _filtered(image: Images) -> NDArray[np.float32]:
-    """(H * W, F): colour, place, and at three widths the mean, edge strength, curvature and spread."""
+    """(H * W, F) pixel features: color, position, and at three scales mean, edge strength, curvature,
+    spread.
+    """
     height, width = image.shape[:2]
     grey = image.astype(np.float32).mean(2)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)

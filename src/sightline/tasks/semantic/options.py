@@ -1,4 +1,4 @@
-"""Settings that only semantic segmentation has."""
+"""Options of semantic segmentation."""
 
 from __future__ import annotations
 

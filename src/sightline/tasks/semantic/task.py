@@ -1,4 +1,4 @@
-"""Semantic segmentation: its metrics, baselines, and what its report shows."""
+"""Semantic segmentation: metrics, baselines, and report items."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sightline.tasks.semantic.options import SemanticOptions
 
 
 class Semantic(Task):
-    """What each pixel of an image belongs to."""
+    """Semantic segmentation: a class for each pixel."""
 
     card = CARD
     Options: ClassVar[type] = SemanticOptions
@@ -42,18 +42,18 @@ class Semantic(Task):
 
     @staticmethod
     def toy(n: int, size: int, seed: int) -> Dataset:
-        """A bright square and a red bar on a dark ground, in pictures of four times the size."""
+        """A bright square and a red bar on a dark ground, in images of four times the size."""
         return tiny(CARD.truth, n, 4 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
-        """The mean IoU of ONE confusion over the whole set first; the mean over images has another name."""
+        """mIoU of ONE confusion matrix over the whole set first; the mean over images has another name."""
         chosen: list[Metric] = [
             MeanIoU(), DiceScore(), PixelAccuracy(), ClassAccuracy(), ImageIoU(), BoundaryF1(),
         ]  # fmt: skip
         return {m.card.name: m for m in chosen}
 
     def baselines(self) -> list[Baseline]:
-        """Place, colours, a forest; and one threshold where there are two classes."""
+        """Position, colors, a random forest; and Otsu's threshold for two classes."""
         return baselines(len(self._names))
 
     def captions(self, targets: Any) -> list[str]:
@@ -67,7 +67,7 @@ class Semantic(Task):
     def exhibits(
         self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Exhibit]:
-        """IoU a class, confusions, where the mistakes lie, and the worst images."""
+        """IoU by class, confusion matrix, errors at borders, and the worst images."""
         del settings
         return exhibits(prediction, truth, ids, self._names)
 

@@ -1,4 +1,4 @@
-"""Callbacks: one file each. The loop calls their hooks and knows nothing of what they do."""
+"""Base class of callbacks. The training loop calls their hooks and does not depend on what they do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from sightline.training.state import Training
 
 
 class Callback:
-    """Something that happens beside training. Override what is needed."""
+    """Base class of callbacks. Override what is needed."""
 
     def start(self, training: Training) -> None:
         """Before the first step, also of a resumed run."""
@@ -18,10 +18,10 @@ class Callback:
         return False
 
     def end(self, training: Training) -> None:
-        """After the last epoch, also when stopped early or broken off."""
+        """After the last epoch, also if training stopped early or was interrupted."""
 
     def state(self) -> dict[str, Any]:
-        """What must be kept to go on exactly; JSON-able."""
+        """State for an exact resume; JSON-able."""
         return {}
 
     def restore(self, state: dict[str, Any]) -> None:

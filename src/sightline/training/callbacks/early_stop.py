@@ -1,4 +1,4 @@
-"""Stop when validation has not improved for some epochs."""
+"""Early stopping: stop when validation has not improved for some epochs."""
 
 from __future__ import annotations
 

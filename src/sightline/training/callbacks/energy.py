@@ -1,4 +1,4 @@
-"""Energy of training, where the machine counts it (Linux RAPL); else it is said to be unknown."""
+"""Energy use of training, where the machine measures it (Linux RAPL); otherwise reported as unknown."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Energy(Callback):
-    """Sum up the energy counters of the processor packages.
+    """Sum of the energy counters of the CPU packages.
 
     The boundary is the whole package, idle share and other programs included.
 
@@ -48,16 +48,16 @@ class Energy(Callback):
         self.last = now
 
     def start(self, training: Training) -> None:
-        """Note where the counters stand."""
+        """Read the counters."""
         self.last = self._read()
 
     def epoch(self, training: Training, logs: dict[str, Any]) -> bool:
-        """Add what was used since; counters may have wrapped around once."""
+        """Add the energy since the last reading; a counter may have wrapped around once."""
         self._add()
         return False
 
     def end(self, training: Training) -> None:
-        """Keep the sum."""
+        """Store the sum."""
         joules = round(self.joules, 1) if self.last else None
         self.run.record = replace(self.run.record, joules=joules)
 

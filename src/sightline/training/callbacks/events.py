@@ -1,4 +1,4 @@
-"""One line per epoch: for people on stderr, for programs in events.jsonl."""
+"""Log of one line per epoch: for people on stderr, for programs in events.jsonl."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Events(Callback):
         self.run = run
 
     def epoch(self, training: Training, logs: dict[str, Any]) -> bool:
-        """Log and say the epoch."""
+        """Log and print the epoch."""
         if training.devices.first:
             self.run.log(**logs)
         numbers = [

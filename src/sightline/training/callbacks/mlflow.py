@@ -1,4 +1,4 @@
-"""Epoch numbers for MLflow (extra: mlflow), with its usage reporting switched off."""
+"""MLflow logging of the values of each epoch (extra: mlflow), with its usage reporting switched off."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Tracker(Callback):
-    """Log to MLflow: where MLFLOW_TRACKING_URI says, else to a database file beside the run.
+    """MLflow tracker: writes to MLFLOW_TRACKING_URI, else to a database file beside the run.
 
     Args:
         run: The run that is tracked; its folder name is the run's name there.

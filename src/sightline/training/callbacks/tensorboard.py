@@ -1,4 +1,4 @@
-"""Epoch numbers for TensorBoard (extra: tensorboard)."""
+"""TensorBoard logging of the values of each epoch (extra: tensorboard)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ways of training, one file each with CARD and train; a model's card names one."""
+"""Trainers: ways of training, one file each with CARD and `train`; a model's card names one."""
 
 from sightline.core.folder import Folder
 

@@ -1,4 +1,4 @@
-"""Groups of parameters that take turns, each with a loss of its own: generative adversarial networks.
+"""Adversarial training (GAN): groups of parameters take turns, each with its own loss.
 
 Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, algorithm 1.
 """
@@ -24,7 +24,7 @@ CARD = TrainerCard(
 
 
 def train(job: Job) -> Training:
-    """Train in turns; see `Job`. In each step every turn sees the same batch.
+    """Train in turns; see `Job`. In each step, every turn uses the same batch.
 
     Raises:
         UsageError: If there is one turn only.

@@ -1,4 +1,4 @@
-"""Fit once to all training images, without steps and epochs: linear models, neighbors, clusters."""
+"""Fit once to all training images, without steps and epochs: linear models, nearest neighbors, clusters."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CARD = TrainerCard(
 
 
 def train(job: Job) -> Training:
-    """Fit the model; see `Job`. A run that was stopped before it was fitted begins anew.
+    """Fit the model; see `Job`. A run that was stopped before the fit starts again.
 
     Raises:
         UsageError: If several processes were started.

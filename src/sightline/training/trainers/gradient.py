@@ -1,4 +1,4 @@
-"""Gradient descent on one loss: all groups of parameters share each step."""
+"""Gradient descent on one loss: all parameter groups share each step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CARD = TrainerCard(
 
 
 def train(job: Job) -> Training:
-    """Train by gradients; see `Job`.
+    """Train by gradient descent; see `Job`.
 
     Raises:
         UsageError: If the model's groups take turns.

@@ -1,4 +1,4 @@
-"""Nothing to train: interpolation, filters, stereo by matching, trackers. The model is validated as it is."""
+"""No training: interpolation, filters, stereo matching, trackers. The model is validated as it is."""
 
 from __future__ import annotations
 

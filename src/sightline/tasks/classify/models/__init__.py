@@ -1,1 +1,1 @@
-"""Ways to classify: one file each."""
+"""Classification methods, one file each."""

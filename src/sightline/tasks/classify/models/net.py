@@ -1,4 +1,4 @@
-"""A network with one output a class, trained on cross-entropy."""
+"""Classifier: a backbone with one output for each class, trained with cross-entropy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sightline.tasks.classify.options import ClassifyOptions
 
 CARD = ModelCard(
     name="net",
-    summary="Any backbone with one output a class; cross-entropy (single-label) or binary (multi-label).",
+    summary="Any backbone with one output per class; cross-entropy (single-label) or binary (multi-label).",
     paper="",
 )
 
@@ -78,7 +78,7 @@ class Net(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Label:
-        """The likeliest class; of several labels all above one half."""
+        """The most probable class; for several labels, all above one half."""
         scores = answer["scores"]
         return Label(scores > 0.5 if settings["multi"] else scores.argmax(1), scores)
 
@@ -102,14 +102,14 @@ class Net(Model):
         return {"loss": _cross_entropy(logits, goal.to(logits.dtype), self.weights, smooth)}
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"taught": divergence from the teacher's softened classes, or from each of its labels}."""
+        """{"taught": KL divergence from the teacher's softened classes, or from each of its labels}."""
         distillation.same(outputs, goal, ("logits",))
         if self.settings["multi"]:
             return {"taught": distillation.labels(outputs["logits"], goal["logits"]).mean()}
         return {"taught": distillation.classes(outputs["logits"], goal["logits"], distillation.TEMPERATURE)}
 
     def fit_head(self, features: Tensor, target: Label, val_features: Tensor, val_target: Label) -> str:
-        """Logistic regression: of the classes, or of each label."""
+        """Fit logistic regression: of the classes, or of each label."""
         x, y, val_x, val_y = (t.numpy() for t in (features, target.value, val_features, val_target.value))
         if self.settings["multi"]:
             head = linear_probe.multilabel_head(x, y, val_x, val_y, self.settings["class_weights"])
@@ -119,12 +119,13 @@ class Net(Model):
         return f"logistic regression ({head.penalty})"
 
     def backbone(self) -> nn.Module:
-        """The network that gives the outputs."""
+        """The backbone with its head."""
         return self.network
 
 
 def _cross_entropy(logits: Tensor, goal: Tensor, weights: Tensor, smooth: float) -> Tensor:
-    """Mean over images, each with the weight of its true class; a mixed one has that of its classes by share.
+    """Mean over images, weighted by the class of each image; a mixed image has the weights of its classes by
+    share.
 
     PyTorch's own weights what smoothing spreads over the classes as well, so that a rare class with a great
     weight is what the network learns to answer always; and divides by the images where targets are soft.

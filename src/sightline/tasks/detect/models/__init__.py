@@ -1,1 +1,1 @@
-"""Ways to detect, one file each."""
+"""Detection methods, one file each."""

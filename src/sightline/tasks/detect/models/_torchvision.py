@@ -1,4 +1,4 @@
-"""What all of torchvision's detectors share as methods of the task."""
+"""Base class of torchvision's detectors as methods of this task."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class TorchvisionDetector(Model):
         self.place(torch.zeros(1, settings["channels"], *settings["size"]))
 
     def place(self, images: Tensor) -> Place:
-        """Where the anchors lie on images of this size.
+        """Anchor boxes for images of this size.
 
         Raises:
             UsageError: If they are too small for the network.
@@ -79,18 +79,18 @@ class TorchvisionDetector(Model):
         return candidates if torch.compiler.is_exporting() else {**raw, **candidates}
 
     def raw(self, images: Tensor) -> dict[str, Tensor]:
-        """What the network says, in full precision: boxes in half of it would be pixels off."""
+        """Outputs of the network in float32: in half precision, boxes would be off by pixels."""
         net: Any = self.network.net
         maps = net.backbone(padded(self.normalise(images), self.multiple))
         return {name: value.float() for name, value in self.said(net, maps).items()}
 
     def said(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The head's outputs for feature maps."""
+        """Outputs of the head for feature maps."""
         outputs: dict[str, Tensor] = net.head(list(maps.values()))
         return outputs
 
     def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
-        """The best boxes of each level."""
+        """Top-k candidates of each level."""
         return candidates.best(*self.scored(self.network.net, raw, place), place.counts, MOST)
 
     @abstractmethod
@@ -99,7 +99,7 @@ class TorchvisionDetector(Model):
 
     @abstractmethod
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
-        """Named losses; their sum is minimised."""
+        """Named losses; their sum is minimized."""
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
@@ -108,7 +108,7 @@ class TorchvisionDetector(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """See `candidates.select`."""
+        """Score threshold and NMS; see `postprocess.select`."""
         return candidates.select(answer, settings)[0]
 
     def loss(
@@ -130,5 +130,5 @@ class TorchvisionDetector(Model):
     imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
-        """The whole detector; `--freeze` holds its body."""
+        """The whole detector; `--freeze` freezes its body."""
         return self.network

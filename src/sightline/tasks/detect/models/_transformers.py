@@ -1,8 +1,8 @@
-"""The door to the detection transformers of Hugging Face, which are imported only when one is built.
+"""Detection transformers of Hugging Face; the library is imported only when one is built.
 
-The terms of the loss are put together here. The library's own sum lets the queries of denoising into the
-main term in older versions (huggingface/transformers, pull request 48528), and pairs D-FINE's boxes with
-the distributions of the layer after.
+The terms of the loss are added here. In older versions, the library's own sum includes the denoising queries
+in the main term (huggingface/transformers, pull request 48528), and pairs D-FINE's boxes with
+the distributions of the next layer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class DetrVariant:
 
 
 class TransformersDetector(Model):
-    """A detection transformer: a fixed number of queries, each of which is one object or none.
+    """A detection transformer: a fixed number of queries; each predicts one object or none.
 
     Args:
         settings: See `settings_for`; `variant` names the size of the network.
@@ -108,7 +108,7 @@ class TransformersDetector(Model):
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: DetectOptions) -> dict[str, Any]:
-        """Settings that follow from the data and the options. Boxes do not compete: no suppression."""
+        """Settings from the data and the options. There is no NMS."""
         return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
@@ -125,7 +125,7 @@ class TransformersDetector(Model):
         return best if torch.compiler.is_exporting() else {**raw, **best}
 
     def _said(self, images: Tensor, truths: Any = None) -> tuple[dict[str, Tensor], Any]:
-        """The outputs of all layers in full precision; with truths, what the queries of denoising are."""
+        """Outputs of all layers in float32; with targets, also those of the denoising queries."""
         net: Any = self.network.net
         pixels = padded(self.normalise(images), MULTIPLE)
         height, width = pixels.shape[2:]
@@ -149,7 +149,7 @@ class TransformersDetector(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """See `candidates.select`."""
+        """Score threshold; see `postprocess.select`."""
         return postprocess.select(answer, settings)[0]
 
     def loss(
@@ -180,7 +180,7 @@ class TransformersDetector(Model):
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: terms[v] for k, v in named.items()}}
 
     def _nothing(self, raw: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The class term of a batch without any object, which the library cannot match."""
+        """Class loss of a batch without any object, which the library cannot match."""
         net: Any = self.network.net
         alpha, gamma = net.config.focal_loss_alpha, net.config.focal_loss_gamma
         logits = [*raw["layer_logits"].unbind(1), raw["first_logits"]]
@@ -192,12 +192,12 @@ class TransformersDetector(Model):
     imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
-        """The whole detector; `--freeze` holds its body."""
+        """The whole detector; `--freeze` freezes its body."""
         return self.network
 
 
 def _goal(raw: Mapping[str, Tensor], noise: Any) -> dict[str, Any]:
-    """Outputs as the library's criterion wants them: last layer, other layers, denoising."""
+    """Outputs in the layout of the library's criterion: last layer, other layers, denoising."""
     start = noise["dn_num_split"][0] if noise else 0
     layers = _layers(raw, slice(start, None))
     first = {"logits": raw["first_logits"], "pred_boxes": raw["first_boxes"].clamp(0, 1)}
@@ -237,7 +237,7 @@ def _library(model: str) -> Any:
 
 
 def _mend(net: Any) -> None:
-    """Make a fresh network one that can be trained."""
+    """Fix the initial weights of a fresh network so that it can be trained."""
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):  # the library draws RT-DETR's scales around 0
             nn.init.ones_(module.weight)
@@ -248,7 +248,7 @@ def _mend(net: Any) -> None:
 
 
 def _fetch(kind: Any, variant: DetrVariant) -> Callable[[], Tensors] | None:
-    """How to get the published tensors."""
+    """A function that downloads the published tensors."""
 
     def fetch() -> Tensors:
         with patient(variant.hub):

@@ -1,4 +1,4 @@
-"""D-FINE: a detection transformer that refines a distribution over each side of a box, layer by layer."""
+"""D-FINE: a detection transformer that refines a distribution for each side of a box, layer by layer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sightline.tasks.detect.models._transformers import DetrVariant, Transformer
 
 CARD = ModelCard(
     name="dfine",
-    summary="Transformer that refines distributions (extra 'transformers'; variants nano to xlarge, tiny).",
+    summary="Transformer refining box distributions (extra 'transformers'; variants nano to xlarge, tiny).",
     paper="Peng et al., D-FINE: Redefine Regression Task in DETRs as Fine-grained ... Refinement, ICLR 2025",
     parameters=10_321_875,
     counted="small, 80 classes",

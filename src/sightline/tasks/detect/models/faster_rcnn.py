@@ -1,4 +1,4 @@
-"""Faster R-CNN: propose boxes, then look into each of them."""
+"""Faster R-CNN: two-stage detector, region proposals and classification of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Trut
 
 CARD = ModelCard(
     name="faster-rcnn",
-    summary="Proposes boxes, then classifies and corrects each (torchvision; variants resnet50, resnet18).",
+    summary="Two-stage detector: proposals and a box head (torchvision; variants resnet50, resnet18).",
     paper="Ren, He, Girshick, Sun, Faster R-CNN, NeurIPS 2015; FPN: Lin et al., CVPR 2017",
     parameters=43_661_028,
     counted="resnet50, 80 classes",
@@ -53,7 +53,7 @@ class FasterRCNN(TorchvisionDetector):
     }
 
     def said(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:
-        """The feature maps: both scores and losses are computed from them."""
+        """The feature maps: scores and losses are computed from them."""
         return {f"map_{name}": value for name, value in maps.items()}
 
     def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
@@ -66,7 +66,7 @@ class FasterRCNN(TorchvisionDetector):
         return postprocess.best(boxes, scores, [scores.shape[1]], MOST)
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
-        """Equations 1 and 2 of the paper, for the proposals and again for what is made of them."""
+        """Equations 1 and 2 of the paper, for the proposals and for the final boxes."""
         maps, rpn, heads = maps_of(raw), net.rpn, net.roi_heads
         boxes, real, logits, offsets = proposed(net, maps, place)
         anchors = [place.anchors] * len(truths)

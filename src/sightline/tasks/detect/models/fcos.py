@@ -1,4 +1,4 @@
-"""FCOS: every place of a feature map says how far the four sides of its object are; no anchor boxes."""
+"""FCOS: anchor-free one-stage detector; every position predicts the distances to the sides of its object."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Trut
 
 CARD = ModelCard(
     name="fcos",
-    summary="Each place tells its distance to the object's sides (torchvision; variants resnet50, resnet18).",
+    summary="Anchor-free, one stage: distances to the box sides (torchvision; variants resnet50, resnet18).",
     paper="Tian, Shen, Chen, He, FCOS: Fully Convolutional One-Stage Object Detection, ICCV 2019",
     parameters=32_297_365,
     counted="resnet50, 80 classes",
@@ -30,7 +30,7 @@ def _small(*, num_classes: int, **no_weights: None) -> nn.Module:
 
 
 class FCOS(TorchvisionDetector):
-    """FCOS. Its anchors are squares as large as the stride; only their centres count."""
+    """FCOS. Its anchors are squares as large as the stride; only their centers count."""
 
     card: ClassVar[ModelCard] = CARD
     variants: ClassVar[Mapping[str, DetectorVariant]] = {

@@ -1,4 +1,4 @@
-"""RetinaNet: every anchor is scored at once; the focal loss keeps the many empty ones from deciding."""
+"""RetinaNet: one-stage detector with anchors; the focal loss balances the many negatives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Trut
 
 CARD = ModelCard(
     name="retinanet",
-    summary="Anchors on a feature pyramid, trained on focal loss (torchvision; variants resnet50, resnet18).",
+    summary="One-stage detector with anchors and focal loss (torchvision; variants resnet50, resnet18).",
     paper="Lin, Goyal, Girshick, He, Dollár, Focal Loss for Dense Object Detection, ICCV 2017",
     parameters=37_970_740,
     counted="resnet50, 80 classes",
@@ -48,7 +48,7 @@ class RetinaNet(TorchvisionDetector):
         return boxes, raw["cls_logits"].sigmoid()
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
-        """Focal loss (equation 5) and the overlap of boxes with their objects."""
+        """Focal loss (equation 5) and box regression loss."""
         terms = net.compute_loss(truths, raw, [place.anchors] * len(truths))
         return {"class": terms["classification"], "box": terms["bbox_regression"]}
 

@@ -1,4 +1,4 @@
-"""RT-DETRv2: a detection transformer fast enough for video; no suppression afterwards."""
+"""RT-DETRv2: a real-time detection transformer; no NMS."""
 
 from __future__ import annotations
 

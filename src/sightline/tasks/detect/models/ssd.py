@@ -1,4 +1,4 @@
-"""SSD: default boxes of many shapes on maps of many scales, scored in one pass."""
+"""SSD: one-stage detector with default boxes on feature maps of several scales."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sightline.tasks.detect.options import DetectOptions
 
 CARD = ModelCard(
     name="ssd",
-    summary="Default boxes on six scales, scored in one pass (torchvision; variants vgg16, mobilenet).",
+    summary="One-stage detector with default boxes on six scales (torchvision; variants vgg16, mobilenet).",
     paper="Liu et al., SSD: Single Shot MultiBox Detector, ECCV 2016; SSDLite: Sandler et al., CVPR 2018",
     parameters=34_305_206,
     counted="vgg16, 80 classes",
@@ -60,7 +60,7 @@ class SSD(TorchvisionDetector):
         """Settings that follow from the data and the options.
 
         Raises:
-            UsageError: If changes of size from batch to batch can make pictures too small for the network.
+            UsageError: If changes of size from batch to batch can make images too small for the network.
         """
         settings = super().settings_for(info, options)
         least = LEAST.get(settings["variant"], 0)
@@ -82,7 +82,7 @@ class SSD(TorchvisionDetector):
         return boxes, F.softmax(raw["cls_logits"], 2)[:, :, 1:]
 
     def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
-        """Equations 1 to 3 of the paper with its hard negatives: an image without objects adds nothing."""
+        """Equations 1 to 3 of the paper with hard negative mining: an image without objects adds nothing."""
         matches = [
             net.proposal_matcher(box_iou(t["boxes"], place.anchors))
             if len(t["boxes"])

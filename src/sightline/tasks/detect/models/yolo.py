@@ -1,4 +1,4 @@
-"""Our own detectors of the YOLO kind; see `sightline.models.detection.yolo`."""
+"""YOLO-style detectors as methods of this task; see `sightline.models.detection.yolo`."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ class YoloDetector(Model):
         return yolo.settings_for(info, options)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What is said of A places, for (B, C, H, W) images; see `yolo.forward`."""
+        """Outputs at A anchor points, for (B, C, H, W) images; see `yolo.forward`."""
         return yolo.forward(self.network, self.normalise(images), self.settings)
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The best pairs of place and class; see `yolo.best`."""
+        """Top-k candidates of anchor point and class; see `yolo.best`."""
         return yolo.best(outputs, settings)
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """Those above `conf`, at most `max_objects` an image, best first."""
+        """Detections above `conf`, at most `max_objects` per image, best first."""
         return postprocess.select(answer, settings)[0]
 
     def loss(
@@ -64,11 +64,11 @@ class YoloDetector(Model):
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `teaching.places`."""
+        """Distillation losses; see `losses/distillation.py`, `places`."""
         return distillation.places(outputs, goal)
 
     def backbone(self) -> nn.Module:
-        """The network that gives the maps."""
+        """The backbone of the detector."""
         backbone: nn.Module = self.network.backbone
         return backbone
 

@@ -1,4 +1,4 @@
-"""YOLO as it was first published: a grid of cells, each answering for the objects whose centre it holds."""
+"""YOLO v1: a grid of cells; each cell predicts the objects whose center it contains."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sightline.tasks.detect.options import DetectOptions
 
 CARD = ModelCard(
     name="yolo1",
-    summary="The first YOLO, for study: 7x7 cells with two boxes each (variants small, full with 24 layers).",
+    summary="YOLO v1, for study: 7x7 cells with two boxes each (variants small, full with 24 layers).",
     paper="Redmon, Divvala, Girshick, Farhadi, You Only Look Once, CVPR 2016",
     parameters=271_703_550,
     counted="20 classes, 3x448x448, variant full",
@@ -58,7 +58,7 @@ class Yolo1Network(Backbone):
         self.layers, self.head = layers, head
 
     def features(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) normalised pictures to (B, D): the maps, row by row."""
+        """(B, C, H, W) normalized images to (B, D): the flattened feature map."""
         maps: Tensor = self.layers(x)
         if maps.shape[-2:] != (GRID, GRID):  # pictures of another size than the network was made for
             maps = F.adaptive_avg_pool2d(maps, GRID)
@@ -115,18 +115,18 @@ class Yolo1(Model):
         }
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What each cell says.
+        """Outputs of each cell.
 
         Returns:
             "cells" (B, 7, 7, 10 + K), row by row: for each of the two boxes x and y of the centre within
-            the cell, in cells, the square roots of width and height as shares of the picture, and the
+            the cell, in cells, the square roots of width and height as shares of the image, and the
             confidence; then the score of each class.
         """
         outputs: Tensor = self.network(self.normalise(images))
         return {"cells": outputs.view(len(outputs), GRID, GRID, -1)}
 
     def backbone(self) -> nn.Module:
-        """The whole network; `--freeze` holds its convolutional layers."""
+        """The whole network; `--freeze` freezes its convolutional layers."""
         return self.network
 
     @classmethod
@@ -144,7 +144,7 @@ class Yolo1(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        """Those above `conf`, suppressed, best first."""
+        """Detections above `conf` after NMS, best first."""
         return postprocess.select(answer, settings)[0]
 
     def loss(
@@ -170,7 +170,7 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
     Args:
         cells: (B, S, S, 5 * boxes + K) float32, see `Yolo1.forward`.
         truth: The objects.
-        size: (height, width) of the pictures in pixels.
+        size: (height, width) of the images in pixels.
     """
     images, grid = cells.shape[:2]
     truth = truth.only(_largest(truth, grid, size))
@@ -200,7 +200,9 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
 
 
 def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
-    """(M,) which objects are the largest whose centre lies in their cell; groups and empty boxes are not."""
+    """(M,) bool: the largest object of each cell that contains its center; crowds and empty boxes are left
+    out.
+    """
     real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
     if truth.crowd is not None:
         real = real & ~truth.crowd
@@ -214,12 +216,12 @@ def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
 
 
 def _said(cells: Tensor) -> Tensor:
-    """(..., 5 * boxes + K) to (..., boxes, 5): what is said of each box."""
+    """Reshape (..., 5 * boxes + K) to (..., boxes, 5): the outputs of each box."""
     return cells[..., : 5 * BOXES].reshape(*cells.shape[:-1], BOXES, 5)
 
 
 def _boxes(cells: Tensor) -> Tensor:
-    """(B, S, S, boxes, 4) x1, y1, x2, y2 as shares of the picture."""
+    """(B, S, S, boxes, 4) xyxy relative to the image."""
     grid = cells.shape[1]
     predicted = _said(cells)
     steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
@@ -243,7 +245,7 @@ def _full(channels: int) -> nn.Sequential:
 
 
 def _small(channels: int, size: tuple[int, int]) -> nn.Sequential:
-    """Six layers with batch norm, of which as many halve the picture as leave 7 pixels of its short side."""
+    """Six layers with batch norm; strides are chosen so that 7 pixels remain of the short side."""
     layers: list[nn.Module] = []
     left = min(size)
     for outputs in _SMALL:

@@ -1,1 +1,1 @@
-"""Ways to find objects and their pixels: one file each."""
+"""Instance segmentation methods, one file each."""

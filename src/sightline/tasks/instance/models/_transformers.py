@@ -1,4 +1,4 @@
-"""The door to the segmentation networks of Hugging Face, which are imported only when one is built."""
+"""Segmentation networks of Hugging Face; the library is imported only when one is built."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def library(what: str) -> Any:
 
 
 def fetch(kind: Any, hub: str) -> Callable[[], Tensors] | None:
-    """How to get the published tensors of a network of class `kind`; None where there are none."""
+    """A function that downloads the published tensors of a network of class `kind`; None if there are
+    none.
+    """
 
     def tensors() -> Tensors:
         with patient(hub):

@@ -1,4 +1,4 @@
-"""Mask2Former: a fixed number of queries, each of which is one mask with its class, or none."""
+"""Mask2Former: a fixed number of queries; each predicts one mask and its class, or nothing."""
 
 from __future__ import annotations
 
@@ -140,11 +140,11 @@ class Mask2Former(Model):
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: InstanceOptions) -> dict[str, Any]:
-        """Settings that follow from the data and the options. Masks do not compete: no suppression."""
+        """Settings from the data and the options. There is no NMS."""
         return postprocess.settings_for(info, options, cls.card, next(iter(cls.variants)), 1.0)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What each of Q queries says of (B, C, H, W) images.
+        """Outputs of Q queries for (B, C, H, W) images.
 
         Returns:
             "class_logits" (B, Q, K + 1), the last class being none, and "mask_logits" (B, Q, h, w), a quarter
@@ -160,7 +160,7 @@ class Mask2Former(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
-        """Each query's masks with its likeliest classes.
+        """Mask of each query with its most probable classes.
 
         A pair of query and class scores the chance of the class times the mean chance of the pixels of the
         mask, as in section 4.1 of MaskFormer (Cheng et al., NeurIPS 2021) and in the library.
@@ -230,12 +230,12 @@ class Mask2Former(Model):
     imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
-        """The whole network; `--freeze` holds its body."""
+        """The whole network; `--freeze` freezes its body."""
         return self.network
 
 
 def _enlarged(logits: Tensor, size: list[int]) -> tuple[Bitmaps, Tensor]:
-    """Masks (Q, h, w) at the size of the picture, and (Q,) the mean chance of their pixels; 0 if none."""
+    """Masks (Q, h, w) resized to the image, and (Q,) mean probability of their pixels; 0 if none."""
     parts, sure = [Bitmaps.of([])], [logits.new_zeros(0)]
     step = max(1, AT_ONCE // (logits.shape[1] * logits.shape[2] * STRIDE**2))
     for some in logits.split(step):  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Mask R-CNN: propose boxes, look into each of them, and say which of its pixels are the object."""
+"""Mask R-CNN: two-stage instance segmentation, Faster R-CNN with a mask head."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from sightline.tasks.instance.options import InstanceOptions
 
 CARD = ModelCard(
     name="mask-rcnn",
-    summary="Proposes boxes and finds the object in each (torchvision; variants resnet50, resnet18).",
+    summary="Two stages: Faster R-CNN with a mask head (torchvision; variants resnet50, resnet18).",
     paper="He, Gkioxari, Dollár, Girshick, Mask R-CNN, ICCV 2017; FPN: Lin et al., CVPR 2017",
     parameters=46_305_589,
     counted="resnet50, 80 classes",
@@ -101,7 +101,7 @@ class MaskRCNN(Model):
         self.place(torch.zeros(1, settings["channels"], *settings["size"]))
 
     def place(self, images: Tensor) -> Place:
-        """Where the anchors lie on images of this size.
+        """Anchor boxes for images of this size.
 
         Raises:
             UsageError: If they are too small for the network.
@@ -118,7 +118,7 @@ class MaskRCNN(Model):
         return candidates.settings_for(info, options, cls.card, next(iter(cls.variants)), NMS)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """The objects of (B, C, H, W) images, Q = `max_objects` of each; those that are none score 0.
+        """Detections of (B, C, H, W) images, Q = `max_objects` of each; padding has score 0.
 
         Returns:
             "boxes" (B, Q, 4) in their pixels, "scores" (B, Q), "labels" (B, Q), and "masks" (B, Q, 28, 28):
@@ -130,13 +130,13 @@ class MaskRCNN(Model):
         return candidates if torch.compiler.is_exporting() else {**raw, **candidates}
 
     def raw(self, images: Tensor) -> dict[str, Tensor]:
-        """Feature maps in full precision: scores, masks and losses are computed from them."""
+        """Feature maps in float32: scores, masks and losses are computed from them."""
         net: Any = self.network.net
         maps = net.backbone(padded(self.normalise(images), MULTIPLE))
         return {f"map_{name}": value.float() for name, value in maps.items()}
 
     def found(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
-        """The best boxes that do not suppress each other, and what lies in them."""
+        """Boxes after NMS, and their masks."""
         net, maps = self.network.net, maps_of(raw)
         boxes, scores = scored(net, maps, place)
         best = candidates.best(boxes, scores, [scores.shape[1]], MOST)
@@ -151,13 +151,13 @@ class MaskRCNN(Model):
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The objects, without what the loss is computed from; "count" (B,): how many rows are objects."""
+        """The detections, without the inputs of the loss; "count" (B,): how many rows are objects."""
         answers = {name: outputs[name] for name in (*OBJECTS, "masks")}
         return {**answers, "count": (answers["scores"] > 0).sum(1)}
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
-        """Objects with their pixels; those without a pixel are dropped."""
+        """Objects with their masks; those with an empty mask are dropped."""
         detections, row = candidates.select(answer, settings)
         masks = pasted(answer["masks"][detections.image, row], detections.boxes, settings["size"])
         areas = masks.areas().to(detections.boxes.device)
@@ -183,7 +183,7 @@ class MaskRCNN(Model):
     def losses(
         self, maps: dict[str, Tensor], truths: list[dict[str, Any]], place: Place
     ) -> dict[str, Tensor]:
-        """Section 3 of the paper: the terms of Faster R-CNN, and one for the masks of what was found."""
+        """Section 3 of the paper: the terms of Faster R-CNN, and the mask loss."""
         net: Any = self.network.net
         rpn, heads = net.rpn, net.roi_heads
         proposals_given, counts_given, logits, offsets = proposed(net, maps, place)
@@ -205,7 +205,7 @@ class MaskRCNN(Model):
     imitate = distillation.unordered
 
     def backbone(self) -> nn.Module:
-        """The whole detector; `--freeze` holds its body."""
+        """The whole detector; `--freeze` freezes its body."""
         return self.network
 
 
@@ -220,7 +220,7 @@ def _truths(targets: Instances) -> list[dict[str, Any]]:
 
 
 def _masked(net: Any, maps: dict[str, Tensor], boxes: Tensor, image: Tensor, place: Place) -> Tensor:
-    """(R, K + 1, 28, 28) mask logits of what lies in (R, 4) boxes of these images."""
+    """(R, K + 1, 28, 28) mask logits of (R, 4) boxes."""
     heads = net.roi_heads
     parts = pooled(heads.mask_roi_pool, maps, boxes, image, place.size)
     logits: Tensor = heads.mask_predictor(heads.mask_head(parts))

@@ -1,4 +1,4 @@
-"""Masks on our own detectors of the YOLO kind: `models/detection/yolo.py`, `models/heads/prototypes.py`."""
+"""YOLO-style instance segmentation: `models/detection/yolo.py` with `models/heads/prototypes.py`."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class YoloSegmenter(Model):
         return yolo.settings_for(info, options)
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """What is said of A places, for (B, C, H, W) images; see `yolo.forward`.
+        """Outputs at A anchor points, for (B, C, H, W) images; see `yolo.forward`.
 
         Returns:
             What is said there; and "coefficients" (B, A, P) in [-1, 1] of "prototypes" (B, P, h, w), which
@@ -57,12 +57,12 @@ class YoloSegmenter(Model):
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The best pairs of place and class with their "coefficients" (B, N, P), and the "prototypes"."""
+        """Top-k candidates with their "coefficients" (B, N, P), and the "prototypes"."""
         return {**yolo.best(outputs, settings, ["coefficients"]), "prototypes": outputs["prototypes"]}
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
-        """The pairs above `conf`, at most `max_objects` an image, best first.
+        """Detections above `conf`, at most `max_objects` per image, best first.
 
         Boxes are those of the detector; masks lie in the pixels that they touch. What has not one pixel
         is no object, and is left out.
@@ -94,11 +94,11 @@ class YoloSegmenter(Model):
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `teaching.places`."""
+        """Distillation losses; see `losses/distillation.py`, `places`."""
         return distillation.places(outputs, goal)
 
     def backbone(self) -> nn.Module:
-        """The network that gives the maps."""
+        """The backbone of the detector."""
         backbone: nn.Module = self.network.backbone
         return backbone
 

@@ -1,1 +1,1 @@
-"""Ways to predict numbers: one file each."""
+"""Regression methods, one file each."""

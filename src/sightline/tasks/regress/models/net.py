@@ -1,4 +1,4 @@
-"""A network with one output a number, trained on standardised truths."""
+"""Regressor: a backbone with one output for each number, trained on standardized targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sightline.tasks.regress.options import RegressOptions
 
 CARD = ModelCard(
     name="net",
-    summary="Any backbone with one output a number; truths are standardised inside.",
+    summary="Any backbone with one output per number; targets are standardized.",
     paper="",
 )
 
@@ -73,12 +73,12 @@ class Net(Model):
         part: str = "all",
         outputs: dict[str, Tensor] | None = None,
     ) -> dict[str, Tensor]:
-        """{"loss": mean over images and numbers, of errors in training deviations}."""
+        """{"loss": mean error over images and numbers, in standard deviations of the training targets}."""
         error = ((outputs or self(batch.images))["value"].float() - batch.targets.value) / self.scale
         return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"taught": mean square of the distance to the teacher's numbers, in training deviations}."""
+        """{"taught": mean squared distance to the teacher's numbers, in standard deviations}."""
         apart = (outputs["value"] - goal["value"].view_as(outputs["value"])).float() / self.scale
         return {"taught": apart.square().mean()}
 
@@ -91,7 +91,7 @@ class Net(Model):
         return f"ridge regression ({head.penalty})"
 
     def backbone(self) -> nn.Module:
-        """The network that gives the outputs."""
+        """The backbone with its head."""
         return self.network
 
 

@@ -1,1 +1,1 @@
-"""Methods of semantic segmentation: one file each, with CARD and MODEL."""
+"""Semantic segmentation methods, one file each with CARD and MODEL."""

@@ -1,4 +1,4 @@
-"""What all networks of the task share: settings, padding to whole strides, reading the outputs, the loss."""
+"""Base class of the networks: settings, padding to the stride, reading of outputs, loss."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class SegmentationModel(Model):
 
     @abstractmethod
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
-        """The network that `settings` say."""
+        """Build the network from `settings`."""
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: SemanticOptions) -> dict[str, Any]:
@@ -101,7 +101,7 @@ class SegmentationModel(Model):
 
     @classmethod
     def check_backbone(cls, name: str) -> None:
-        """Refuse, before anything is built, a backbone that the method cannot be built on.
+        """Refuse an unsuitable backbone before anything is built.
 
         Raises:
             UnknownName: If there is no such network; suggests the nearest.
@@ -128,12 +128,12 @@ class SegmentationModel(Model):
         return {name: value[:, :, :height, :width] for name, value in outputs.items()}
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """The outputs at each pixel of normalised pictures whose sides are multiples of `multiple`."""
+        """Class scores at each pixel of normalized images whose sides are multiples of `multiple`."""
         return {"logits": self.network.net(pixels)}
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-        """The class with the highest score at each pixel."""
+        """Argmax: the class with the highest score at each pixel."""
         return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
 
     @classmethod
@@ -158,7 +158,7 @@ class SegmentationModel(Model):
         return {**terms, "loss": terms["loss"] + aux, "aux": aux}
 
     def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
-        """{"taught": mean over pixels of the divergence from the teacher's classes}."""
+        """{"taught": KL divergence from the teacher's class probabilities, mean over pixels}."""
         return {
             "taught": distillation.classes(
                 outputs["logits"], distillation.enlarged(goal["logits"], outputs["logits"])
@@ -166,7 +166,7 @@ class SegmentationModel(Model):
         }
 
     def backbone(self) -> base.LibraryNetwork:
-        """The whole network; `--freeze` holds its encoder."""
+        """The whole network; `--freeze` freezes its encoder."""
         return self.network
 
 
@@ -177,28 +177,28 @@ def truth(batch: Batch) -> Tensor:
 
 
 def padded(pixels: Tensor, multiple: int, value: float = 0.0) -> Tensor:
-    """Maps (..., H, W) with a value at the right and below, where their sides are no multiples."""
+    """Pad maps (..., H, W) with a value at the right and bottom to a multiple."""
     height, width = pixels.shape[-2:]
     right, below = -width % multiple, -height % multiple
     return F.pad(pixels, (0, right, 0, below), value=value) if right or below else pixels
 
 
 def enlarged(maps: Tensor, size: torch.Size | tuple[int, ...]) -> Tensor:
-    """Maps (B, K, h, w) brought to (B, K, *size) by bilinear interpolation."""
+    """Bilinear upsampling of maps (B, K, h, w) to (B, K, *size)."""
     return F.interpolate(maps, size=tuple(size), mode="bilinear", align_corners=False)
 
 
 def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> None:
-    """One empty picture through a network, so that a misfit is an error in words, and now.
+    """Run one empty image through a network: a misfit becomes an error in words.
 
     Args:
         net: The network.
-        channels: Channels of the pictures.
+        channels: Channels of the images.
         size: Their (height, width).
         what: The network, in words.
 
     Raises:
-        UsageError: If it cannot take such pictures.
+        UsageError: If it cannot take such images.
     """
     picture = padded(torch.zeros(1, channels, *size), 32)
     training = net.training
@@ -215,6 +215,8 @@ def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> 
 
 
 def _balanced(info: DataInfo) -> list[float]:
-    """Weights in inverse proportion to the pixels of each class, 1 on average over pixels; unseen ones 1."""
+    """Class weights in inverse proportion to pixel counts, 1 on average over pixels; missing classes get
+    1.
+    """
     class_count = sum(c > 0 for c in info.counts)
     return [sum(info.counts) / (class_count * c) if c else 1.0 for c in info.counts]

@@ -1,6 +1,6 @@
-"""The door to segmentation-models-pytorch: its decoders on any encoder of timm.
+"""segmentation-models-pytorch: its decoders on any encoder of timm.
 
-Weights of encoders are never fetched by it, but by our own door to timm, where its file is known and said.
+It never downloads weights of encoders itself. Our timm module loads them, announced and from a known file.
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class EncoderDecoder(SegmentationModel):
 
     @classmethod
     def check_backbone(cls, name: str) -> None:
-        """It must be one of timm: the decoders read maps at stride 2 and 4 too, which ours do not give."""
+        """The backbone must be one of timm: the decoders need maps at strides 2 and 4, which our backbones
+        lack.
+        """
         registry.card(name)
         if name in BACKBONES:
             raise UsageError(
@@ -52,7 +54,7 @@ class EncoderDecoder(SegmentationModel):
             )
 
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
-        """The library's network with the weights of the encoder where they are wanted."""
+        """The library's network, with weights of the encoder if requested."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         size: tuple[int, int] = tuple(self.settings["size"])  # type: ignore[assignment]
         net = self._net(name, channels)
@@ -96,7 +98,7 @@ class EncoderDecoder(SegmentationModel):
 
 
 def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) -> Backbone:
-    """Put installed or timm's published weights into an encoder; the network that they came with."""
+    """Load installed or published weights into an encoder; returns the network that they came with."""
     from sightline.models.backbones import _timm  # slow to import
 
     info: Any = body.feature_info
@@ -109,7 +111,7 @@ def _filled(body: nn.Module, name: str, channels: int, size: tuple[int, int]) ->
 
 
 def _without(name: str) -> str:
-    """Why published weights need not be tried for, or ""."""
+    """Reason for not trying to get published weights, or ""."""
     from sightline.models.backbones import _timm
 
     return "" if _timm.published(name) else "timm lists none"

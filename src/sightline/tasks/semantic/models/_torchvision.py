@@ -1,4 +1,4 @@
-"""The door to torchvision's segmentation networks, whose encoder and heads are called one by one."""
+"""torchvision's segmentation networks: encoder and heads are called one by one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = "backbone"
 
 @dataclass(frozen=True)
 class SegmenterVariant:
-    """One network that a method can be built on.
+    """One network (backbone and published weights) of a method.
 
     Attributes:
         build: Takes weights, weights_backbone and num_classes.
@@ -54,7 +54,7 @@ class TorchvisionSegmenter(SegmentationModel):
         return network
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Scores of the head; in training also those of the auxiliary head, where there is one."""
+        """Scores of the head; in training also those of the auxiliary head, if there is one."""
         net: Any = self.network.net
         maps = net.backbone(pixels)
         outputs = {"logits": net.classifier(maps.get("out", maps))}
@@ -64,7 +64,7 @@ class TorchvisionSegmenter(SegmentationModel):
 
 
 def _fetch(variant: SegmenterVariant) -> Callable[[], base.Tensors] | None:
-    """How to get the published tensors."""
+    """A function that downloads the published tensors."""
     if variant.weights is None:
         return None
     return lambda: variant.build(weights=variant.weights, progress=False).state_dict()

@@ -1,4 +1,4 @@
-"""The door to the segmentation transformers of Hugging Face, which are imported only when one is built."""
+"""Segmentation transformers of Hugging Face; the library is imported only when one is built."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TransformersSegmenter(SegmentationModel):
 
     @abstractmethod
     def config(self, variant: HubVariant) -> dict[str, Any]:
-        """Settings of the library's configuration, for the channels of the pictures."""
+        """Settings of the library's configuration, for the number of image channels."""
 
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The library's network, for this many classes and channels."""
@@ -78,7 +78,7 @@ def _library(model: str) -> Any:
 
 
 def _fetch(kind: Any, variant: HubVariant) -> Callable[[], base.Tensors] | None:
-    """How to get the published tensors."""
+    """A function that downloads the published tensors."""
 
     def fetch() -> base.Tensors:
         with patient(variant.hub):

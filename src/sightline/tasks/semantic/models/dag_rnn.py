@@ -1,8 +1,9 @@
-"""DAG-RNN: scene labelling in which each place hears of all the others.
+"""DAG-RNN: a recurrent network over the feature map, so that each position has context from all others.
 
-A network gives local features at stride 8. Then context is swept over their map in four directions, each
-place's state following from those of its three neighbours that were reached before it: that is a recurrent
-network on a directed acyclic graph. Scores are read from the four states of a place together, and enlarged.
+A backbone gives local features at stride 8. Then four sweeps pass over the map, one for each diagonal
+direction. The state of a position follows from those of its three neighbors that come before it: this is a
+recurrent network on a directed acyclic graph. A linear layer reads class scores from the four states, and
+the scores are upsampled.
 
 Source:
     Shuai, Zuo, Wang, Wang, DAG-Recurrent Neural Networks For Scene Labeling, CVPR 2016, equations 5 to 7.
@@ -28,7 +29,7 @@ from sightline.tasks.semantic.models._network import SegmentationModel, enlarged
 
 CARD = ModelCard(
     name="dag-rnn",
-    summary="Context swept over the feature map in four directions, own code; any pyramid, every --up.",
+    summary="Recurrent context over the feature map in four directions, own code; any pyramid, every --up.",
     paper="Shuai, Zuo, Wang, Wang, DAG-Recurrent Neural Networks For Scene Labeling, CVPR 2016",
     parameters=584_757,
     counted="own backbone, 21 classes",
@@ -45,7 +46,7 @@ north-east."""
 
 
 class Sweep(nn.Module):
-    """States of all places of a map, from four sweeps over it.
+    """Recurrent layer: states of all positions of a map, from four sweeps.
 
     In each direction d the state of place v is h = relu(U_d x + b_d + W_d (sum of the states of the three
     neighbours from which v is reached: beside, above or below, and across)). Places of one anti-diagonal
@@ -91,7 +92,9 @@ class Sweep(nn.Module):
 
 
 def _skewed(maps: Tensor) -> Tensor:
-    """(..., H, W) to (..., H, H + W - 1): row i moved i places to the right, zeros around."""
+    """Skew (..., H, W) to (..., H, H + W - 1): row i is shifted i positions to the right, padded with
+    zeros.
+    """
     height, width = maps.shape[-2:]
     flat = F.pad(maps, (0, height)).flatten(-2)
     return flat[..., : height * (height + width - 1)].reshape(*maps.shape[:-1], height + width - 1)
@@ -105,10 +108,10 @@ def _straight(maps: Tensor, width: int) -> Tensor:
 
 
 class Local(nn.Sequential):
-    """A small network that sees 55 x 55 pixels for each place, at stride 8.
+    """Small backbone with a receptive field of 55 x 55 pixels, at stride 8.
 
     Args:
-        channels: Channels of the pictures.
+        channels: Channels of the images.
     """
 
     levels = ((WIDTH, STRIDE),)
@@ -129,7 +132,7 @@ class Local(nn.Sequential):
 
 
 class Labeller(nn.Module):
-    """Local features, sweeps, scores.
+    """Backbone, sweeps, class scores.
 
     Args:
         body: A `zoo.Pyramid` whose finest map has stride 8.
@@ -171,14 +174,14 @@ def _tent(side: int) -> Tensor:
 
 
 class DAGRNN(SegmentationModel):
-    """The labeller on a small network of our own, or on any that `zoo.pyramid` knows."""
+    """DAG-RNN on our small backbone, or on any network of `registry.pyramid`."""
 
     card: ClassVar[ModelCard] = CARD
     own: ClassVar[str | None] = "own"
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
 
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
-        """The labeller, with published weights of its backbone where they are wanted."""
+        """Build the network, with published weights of its backbone if requested."""
         name, channels = self.settings["backbone"], self.settings["channels"]
         body: Any
         if name == self.own:

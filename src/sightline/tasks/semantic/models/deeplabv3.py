@@ -1,4 +1,4 @@
-"""DeepLabV3: dilated convolutions at several rates beside each other."""
+"""DeepLabV3: atrous spatial pyramid pooling (ASPP), parallel dilated convolutions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sightline.tasks.semantic.models._torchvision import DEFAULTS, SegmenterVari
 
 CARD = ModelCard(
     name="deeplabv3",
-    summary="Dilated convolutions at several rates (torchvision; variants resnet50, resnet101, mobilenet).",
+    summary="ASPP, parallel dilated convolutions (torchvision; variants resnet50, resnet101, mobilenet).",
     paper="Chen et al., Rethinking Atrous Convolution for Semantic Image Segmentation, 2017",
     parameters=42_004_074,
     counted="resnet50, 21 classes",

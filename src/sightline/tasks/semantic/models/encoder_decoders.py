@@ -1,4 +1,4 @@
-"""Decoders of segmentation-models-pytorch on any encoder of timm: U-Net, FPN, DeepLabV3+ and their like."""
+"""Decoders of segmentation-models-pytorch on any encoder of timm: U-Net, FPN, DeepLabV3+ and others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FCN: a classifier made convolutional, whose coarse scores are enlarged."""
+"""FCN: a fully convolutional classifier whose coarse scores are upsampled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sightline.tasks.semantic.models._torchvision import DEFAULTS, SegmenterVari
 
 CARD = ModelCard(
     name="fcn",
-    summary="Coarse scores of a classifier, enlarged (torchvision; variants resnet50, resnet101, resnet18).",
+    summary="Fully convolutional network (torchvision; variants resnet50, resnet101, resnet18).",
     paper="Long, Shelhamer, Darrell, Fully Convolutional Networks for Semantic Segmentation, CVPR 2015",
     parameters=35_322_218,
     counted="resnet50, 21 classes",

@@ -1,4 +1,4 @@
-"""Mask2Former: a set of masks, each with a class, from which the class of each pixel is voted."""
+"""Mask2Former: a set of masks with classes, combined to a class for each pixel."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sightline.tasks.semantic.options import SemanticOptions
 
 CARD = ModelCard(
     name="mask2former",
-    summary="Masks that vote (extra 'transformers'; variants swin-t, swin-s, tiny); has a loss of its own.",
+    summary="Transformer, class masks (extra 'transformers'; variants swin-t, swin-s, tiny), own loss.",
     paper="Cheng et al., Masked-attention Mask Transformer for Universal Image Segmentation, CVPR 2022",
     parameters=47_406_480,
     counted="swin-t, 21 classes",
@@ -37,12 +37,12 @@ SURE = 20.0
 
 
 def _swin(**changed: Any) -> dict[str, Any]:
-    """Swin-T with what differs from it; all of its four maps are wanted."""
+    """Swin-T with changed settings; all four feature maps are used."""
     return {"model_type": "swin", "drop_path_rate": 0.3, "out_indices": [1, 2, 3, 4], **changed}
 
 
 class Mask2Former(TransformersSegmenter):
-    """Mask2Former, read as the paper reads it for semantic segmentation (section 3 of MaskFormer)."""
+    """Mask2Former, with semantic inference as in the paper (section 3 of MaskFormer)."""
 
     card: ClassVar[ModelCard] = CARD
     kinds: ClassVar[tuple[str, str]] = ("Mask2FormerConfig", "Mask2FormerForUniversalSegmentation")
@@ -73,7 +73,7 @@ class Mask2Former(TransformersSegmenter):
 
     @classmethod
     def settings_for(cls, info: DataInfo, options: SemanticOptions) -> dict[str, Any]:
-        """Settings that follow from the data and the options; its loss is a part of the method."""
+        """Settings from the data and the options; the loss is part of the method."""
         if options.loss != SemanticOptions.loss or options.class_weights != SemanticOptions.class_weights:
             raise UsageError(
                 "Model 'mask2former' has a loss of its own, over masks that are matched to classes. "
@@ -82,7 +82,7 @@ class Mask2Former(TransformersSegmenter):
         return super().settings_for(info, options)
 
     def config(self, variant: HubVariant) -> dict[str, Any]:
-        """With the channels of the pictures."""
+        """With the channels of the images."""
         body = {**variant.config["backbone_config"], "num_channels": self.settings["channels"]}
         return {**variant.config, "backbone_config": body}
 
@@ -95,7 +95,7 @@ class Mask2Former(TransformersSegmenter):
         return network
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Votes for each class at each pixel, as logarithms: {"logits": (B, K, H, W)}.
+        """{"logits": (B, K, H, W)}: logarithms of the votes for each class at each pixel.
 
         Also what the loss is computed from, but for an exported model: "classes" (B, L, Q, K + 1) and "masks"
         (B, L, Q, H / 4, W / 4) of Q queries after each of L layers, before softmax and sigmoid.
@@ -109,7 +109,7 @@ class Mask2Former(TransformersSegmenter):
         return {"logits": logits} if torch.compiler.is_exporting() else {"logits": logits, **raw}
 
     def _raw(self, images: Tensor) -> dict[str, Tensor]:
-        """What each layer says of each query, in full precision."""
+        """Outputs of each layer for each query, in float32."""
         net: Any = self.network.net
         out = net(pixel_values=padded(self.normalise(images), self.multiple))
         layers = [(a["class_queries_logits"], a["masks_queries_logits"]) for a in out.auxiliary_logits]
@@ -126,7 +126,7 @@ class Mask2Former(TransformersSegmenter):
     ) -> dict[str, Tensor]:
         """{"loss": the sum over all layers, "class", "mask" and "dice" of the last}; section 3.3.
 
-        Each class of a picture is one mask. At pixels without a class all masks are taken for right, so that
+        Each class of an image is one mask. At pixels without a class all masks are taken for right, so that
         nothing is learnt there; the authors' program counts them as ground.
         """
         raw = self._raw(batch.images) if outputs is None else outputs

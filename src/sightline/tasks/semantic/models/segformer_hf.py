@@ -1,4 +1,6 @@
-"""SegFormer: a transformer whose maps have four sizes, and a decoder of 1x1 convolutions."""
+"""SegFormer: a hierarchical transformer with feature maps at four strides, and a decoder of 1x1
+convolutions.
+"""
 
 from __future__ import annotations
 
@@ -55,11 +57,11 @@ class SegFormer(TransformersSegmenter):
     }
 
     def config(self, variant: HubVariant) -> dict[str, Any]:
-        """With the channels of the pictures."""
+        """With the channels of the images."""
         return {"num_channels": self.settings["channels"], **variant.config}
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Scores at a quarter of the size, enlarged."""
+        """Scores at a quarter of the size, upsampled."""
         scores: Tensor = self.network.net(pixel_values=pixels).logits
         return {"logits": enlarged(scores, pixels.shape[2:])}
 

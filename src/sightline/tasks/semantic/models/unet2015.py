@@ -1,17 +1,17 @@
-"""U-Net as it was published: what is seen on the way down is joined to what is made of it on the way up.
+"""U-Net as published in 2015: encoder-decoder with concatenated skip connections.
 
 Ronneberger, Fischer, Brox, U-Net: Convolutional Networks for Biomedical Image Segmentation, MICCAI 2015: two
 3x3 convolutions with ReLU at each of five depths, 64 to 1024 channels, no batch norm, dropout at the end of
-the way down, weights drawn from a normal distribution of deviation sqrt(2 / N) (He et al., ICCV 2015).
+the encoder, weights drawn from a normal distribution of deviation sqrt(2 / N) (He et al., ICCV 2015).
 
-The way up offers three ways to double a map (`--up`), all with as many parameters:
+The decoder offers three kinds of upsampling (`--up`), all with as many parameters:
 
-* `transposed`: a 2x2 transposed convolution, as the authors' program has it. Cheap and learnt; but each of
-  the four pixels that come of one has weights of its own, so that flat regions may show a checkerboard
-  (Odena, Dumoulin, Olah, Deconvolution and Checkerboard Artifacts, Distill 2016). As the kernel is a multiple
-  of the stride nothing overlaps unevenly, which is the worse cause of it.
-* `bilinear`, `nearest`: the map is enlarged, then goes through a 2x2 convolution, as the paper's text has it.
-  No checkerboard, smoother borders; that convolution costs four times as much.
+* `transposed`: a 2x2 transposed convolution, as in the authors' program. It is cheap and learned. But each of
+  the four pixels from one has its own weights, so flat regions may show a checkerboard
+  (Odena, Dumoulin, Olah, Deconvolution and Checkerboard Artifacts, Distill 2016). The kernel is a multiple
+  of the stride, so nothing overlaps unevenly, which is the worse cause of it.
+* `bilinear`, `nearest`: the map is enlarged, then passes through a 2x2 convolution, as in the paper's text.
+  There is no checkerboard, and borders are smoother; that convolution costs four times as much.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from sightline.tasks.semantic.models._network import SegmentationModel
 
 CARD = ModelCard(
     name="unet2015",
-    summary="U-Net as published, own code (variants same, valid: mirrored outwards, small); every --up.",
+    summary="U-Net as published, own code (variants same, valid: mirrored padding, small); every --up.",
     paper="Ronneberger, Fischer, Brox, U-Net, MICCAI 2015",
     parameters=31_033_045,
     counted="same, 21 classes",
@@ -49,11 +49,11 @@ REST = 4
 
 @dataclass(frozen=True)
 class UNetVariant:
-    """One form of the network.
+    """One variant of the network.
 
     Attributes:
         widths: Channels at each depth.
-        padded: Whether convolutions are padded with zeros, rather than the picture mirrored outwards.
+        padded: Whether convolutions are padded with zeros, rather than the image mirrored outwards.
     """
 
     widths: tuple[int, ...] = (64, 128, 256, 512, 1024)
@@ -80,7 +80,7 @@ class Double(nn.Sequential):
 
 
 class Doubled(nn.Module):
-    """A map of twice the size and half the channels.
+    """Upsampling by 2 with half the channels.
 
     Args:
         inputs: Channels that come in.
@@ -108,7 +108,7 @@ class UNet(nn.Module):
     Without padding, sides of n pixels become n - 184, and n - 12 must be a multiple of 16, n at least 188.
 
     Args:
-        channels: Channels of the pictures.
+        channels: Channels of the images.
         classes: Scores for each pixel.
         widths: Channels at each depth.
         padded: Whether convolutions are padded; sides must be multiples of 16 then, and stay as they are.
@@ -157,7 +157,7 @@ class UNet(nn.Module):
 
 
 class UNet2015(SegmentationModel):
-    """U-Net on pictures of any size."""
+    """U-Net on images of any size."""
 
     card: ClassVar[ModelCard] = CARD
     ups: ClassVar[tuple[str, ...]] = ("bilinear", "nearest", "transposed")
@@ -184,14 +184,14 @@ class UNet2015(SegmentationModel):
         return base.LibraryNetwork(net, "down", still=False)
 
     def said(self, pixels: Tensor) -> dict[str, Tensor]:
-        """Scores at each pixel; without padding, of the picture mirrored outwards (figure 2)."""
+        """Scores at each pixel; without padding, of the reflected image (figure 2)."""
         if not self._padded:
             pixels = mirrored(pixels)
         return {"logits": self.network.net(pixels)}
 
 
 def mirrored(pixels: Tensor) -> Tensor:
-    """Pictures mirrored at their sides as far as the unpadded network looks.
+    """Reflection padding by the margin of the unpadded network.
 
     Args:
         pixels: (B, C, H, W).
@@ -210,7 +210,7 @@ def mirrored(pixels: Tensor) -> Tensor:
 
 
 def _centre(beside: Tensor, x: Tensor) -> Tensor:
-    """The middle of a map, as large as another one."""
+    """Center crop of a map to the size of another one."""
     top, left = ((beside.shape[d] - x.shape[d]) // 2 for d in (2, 3))
     return beside[:, :, top : top + x.shape[2], left : left + x.shape[3]]
 
