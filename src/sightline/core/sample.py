@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from sightline.core.geometry import invert_affine
+
+IMAGE = "image"
+"""Name of the input that is looked at, where there is one."""
 
 
 class Targets(Protocol):
@@ -28,8 +33,8 @@ class Targets(Protocol):
         """The same in as little memory as can be, to be kept."""
 
     def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Any:
-        """The same after the images were moved by (B, 2, 3) affine matrices, in pixels, and cut to
-        (B, 2) heights and widths; parts of which no more than the share `least` is left are dropped."""
+        """The same after the images were moved by (B, d, d + 1) affine maps, in pixels, and cut to (B, d)
+        sizes (height and width); parts of which no more than the share `least` is left are dropped."""
 
     def summary(self, classes: int) -> dict[str, Any]:
         """What `DataInfo` says of them: some of `multi`, `counts` and `range`."""
@@ -53,38 +58,64 @@ class Sample:
     id: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Batch:
-    """B pictures with their truths.
+    """B inputs with their truths.
 
     Attributes:
-        images: (B, C, H, W), uint8 in [0, 255] or float in [0, 1].
-        targets: Truth of B images.
+        inputs: What the model is given, by name: {"image": (B, C, H, W)}; a clip or volume is (B, C, T, H, W)
+            or (B, C, D, H, W), a pair has two names. uint8 in [0, 255], or float in [0, 1].
+        targets: Truth of B items, or None.
         ids: Their names.
-        places: (B, 2, 3) affine matrices from the pixels of the stored pictures to those of
-            `images`, or None: as stored.
-        sizes: (B, 2) height and width of the stored pictures, or None: those of `images`.
+        affine: (B, d, d + 1) maps from the pixels of the stored items to those of the inputs, or None: as
+            stored. See `core.geometry`.
+        original_sizes: (B, d) sizes of the stored items (height and width), or None: those of the inputs.
     """
 
-    images: Tensor
+    inputs: Mapping[str, Tensor]
     targets: Any
     ids: Sequence[str]
-    places: Tensor | None = None
-    sizes: Tensor | None = None
+    affine: Tensor | None
+    original_sizes: Tensor | None
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Tensor] | Tensor,
+        targets: Any,
+        ids: Sequence[str],
+        affine: Tensor | None = None,
+        original_sizes: Tensor | None = None,
+    ) -> None:
+        """See the class; a lone tensor is the input "image"."""
+        named = {IMAGE: inputs} if isinstance(inputs, Tensor) else dict(inputs)
+        values = (named, targets, ids, affine, original_sizes)
+        for name, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, name, value)
+
+    @property
+    def images(self) -> Tensor:
+        """The input "image"; where no input has that name, the first."""
+        return self.inputs[IMAGE] if IMAGE in self.inputs else next(iter(self.inputs.values()))
 
     def __len__(self) -> int:
         return len(self.images)
 
+    def with_images(self, images: Tensor, **changes: Any) -> Batch:
+        """The same with other images, and other changes as for `dataclasses.replace`."""
+        name = IMAGE if IMAGE in self.inputs else next(iter(self.inputs))
+        return replace(self, inputs={**self.inputs, name: images}, **changes)
+
     def to(self, device: torch.device | str) -> Batch:
         """The same on another device."""
         targets = None if self.targets is None else self.targets.to(device)
-        return replace(self, images=self.images.to(device, non_blocking=True), targets=targets)
+        inputs = {name: value.to(device, non_blocking=True) for name, value in self.inputs.items()}
+        return replace(self, inputs=inputs, targets=targets)
 
     def back(self, prediction: Any) -> Any:
-        """A prediction for `images`, in the pixels of the stored pictures."""
-        if self.places is None or self.sizes is None:
+        """A prediction for `inputs`, in the pixels of the stored items."""
+        if self.affine is None or self.original_sizes is None:
             return prediction
-        return prediction.moved(inverse(self.places), self.sizes)
+        return prediction.moved(invert_affine(self.affine), self.original_sizes)
 
 
 def told(targets: Any) -> list[Any]:
@@ -92,9 +123,3 @@ def told(targets: Any) -> list[Any]:
     # Compressed maps are told by digests: their bytes differ from build to build of the library.
     entries: list[Any] = getattr(targets, "digests", targets.to_json)()
     return entries
-
-
-def inverse(places: Tensor) -> Tensor:
-    """(B, 2, 3) affine matrices that undo others."""
-    turned = torch.linalg.inv(places[:, :, :2])
-    return torch.cat([turned, -turned @ places[:, :, 2:]], 2)

@@ -81,7 +81,7 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
     for batch in loader.epoch(0):
         moved = batch.to(devices.device)
         with devices.autocast():
-            outputs = model(moved.images)
+            outputs = model(*moved.inputs.values())
             total += float(model.loss(moved, rng, outputs=outputs)["loss"]) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
         predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).packed())

@@ -118,6 +118,6 @@ class ModelPredictor:
     def _forward(self, images: torch.Tensor, stored: torch.Tensor) -> Any:
         places = placed(stored, tuple(self.settings["size"]), self.settings["fit"])
         batch = Batch(images, None, (), places, stored)
-        outputs = self.model(batch.to(self.devices.device).images)
+        outputs = self.model(*batch.to(self.devices.device).inputs.values())
         outputs = {k: v.float() for k, v in outputs.items()}
         return batch.back(self.model.decode(outputs, self.settings).to("cpu"))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -304,7 +303,7 @@ def _step(training: Training, module: nn.Module, batch: Batch, batches: int, bou
     moved = batch.to(devices.device)
     if recipe.channels_last and moved.images.ndim == 4:
         images = moved.images.contiguous(memory_format=torch.channels_last)
-        moved = replace(moved, images=images)
+        moved = moved.with_images(images)
     number = training.epoch * batches + training.batch
     devices.seed(_mixed(training.seed, number, devices.rank))
     rng = torch.Generator(devices.device).manual_seed(_mixed(training.seed + 1, number, devices.rank))
