@@ -28,7 +28,7 @@ LAYERS = [
     {"api"},
     {"cli"},
 ]
-CORE_NAMES = 265
+CORE_NAMES = 300
 """Public names in core/ at most; one more needs two tasks that want it."""
 DOORS = {
     "simplejpeg": {"data/io/images.py"},

@@ -100,12 +100,13 @@ def run(
     out: Path | None = None,
 ) -> Checked:
     """See `sightline.api.check`."""
-    truth = None if task is None else TASKS.load(task).CARD.truth
+    card = None if task is None else TASKS.load(task).CARD
     if run is not None:
         pixel_range = pixel_range or Run.open(run).facts.get("asked", {}).get("pixel_range")
     dataset = open_data(
         data,
-        truth=truth,
+        truth=None if card is None else card.truth,
+        input=None if card is None else card.input,
         format=format,
         target=target,
         pixel_range=pixel_range,

@@ -97,11 +97,12 @@ def _opened(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        truth = TASKS.load(run.facts["settings"]["task"]).CARD.truth
+        card = TASKS.load(run.facts["settings"]["task"]).CARD
         span, exif = run.facts["settings"].get("pixel_range"), run.facts["asked"].get("exif")
         return open_data(
             str(data),
-            truth=truth,
+            truth=card.truth,
+            input=card.input,
             format=format,
             target=target,
             pixel_range=span,

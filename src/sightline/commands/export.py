@@ -20,7 +20,7 @@ from sightline.console import say
 from sightline.core.dataset import Dataset
 from sightline.core.report import Exhibit, Table
 from sightline.core.run import Run
-from sightline.data.io.pixels import picture
+from sightline.data.inputs import input_kind, view_item
 from sightline.data.loading.tiles import tiled
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import data_of
@@ -140,7 +140,7 @@ def run(
         if int8:  # for which runtimes have code of their own for each processor, the least proved of all
             n = BATCH if part is None else len(part)
             shapes = [tuple(graph.example(k).shape) for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
-            crash_check.check(to, file, "uint8" if inside != "none" else "float32", shapes)
+            crash_check.check(to, file, graph.spec.dtype if inside != "none" else "float32", shapes)
 
         def open_with(taps: Sequence[str]) -> Runner:
             opened: Runner = exporter.runner(file, taps=taps)
@@ -292,9 +292,8 @@ def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
     if settings.get("tile"):  # which is what the network sees
         dataset, _ = tiled(dataset, settings["tile"])
     chosen = np.random.default_rng(0).permutation(len(dataset))[:CALIBRATION]
-    size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
-    images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
-    batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+    images = [view_item(dataset.pixels, int(i), graph.spec, settings["fit"]) for i in sorted(chosen)]
+    batch = next(iter(input_kind(graph.spec.kind).tensors(np.stack(images)).values())).contiguous()
     pixels: Array = graph.prepared(batch).numpy()
     return pixels
 

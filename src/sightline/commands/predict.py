@@ -52,7 +52,7 @@ def run(
     summary = Predicted(out=None if out is None else Path(out), without=0 if kind.objects else None)
     form = form_of(summary.out, as_, kind)
     chosen = chosen_of(kind, names, classes, min_score)
-    sources = Sources(source, stream, settings.get("pixel_range"))
+    sources = Sources.for_model(source, settings, stream)
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
     wish = Wish(kind, names, top, least_of(settings, min_score), chosen, sources.films)
     measured = replace(wish, least=0.0) if form in ALL_SCORES and min_score is None else None

@@ -14,7 +14,7 @@ class TaskCard:
     Attributes:
         name: The task's name, which is its folder's name.
         summary: One line for lists.
-        input: What a sample holds: "image", "clip", "volume" or "pair".
+        input: Kind of input that data are read as, a file of `data/inputs/`: "image", "clip", "volume".
         truth: Name of the target type of the annotations ("label").
         prediction: Name of the target type of the predictions.
         score: Name of the metric that choosing and stopping go by.

@@ -24,7 +24,7 @@ class Pixels(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, i: int) -> np.ndarray:
-        """Picture i, (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
+        """Item i, the channels last: of an image (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
         ...
 
     def subset(self, indices: np.ndarray) -> Pixels:
@@ -106,7 +106,7 @@ class Dataset:
         return len(self.ids)
 
     def __getitem__(self, i: int) -> Sample:
-        image = torch.from_numpy(np.ascontiguousarray(self.pixels.read(i).transpose(2, 0, 1)))
+        image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(self.pixels.read(i), -1, 0)))
         return Sample(image, self.targets[i], self.ids[i])
 
     @property
@@ -114,6 +114,12 @@ class Dataset:
         """Name of the target type."""
         targets: Targets = self.targets
         return targets.kind
+
+    @property
+    def input(self) -> str:
+        """Kind of input that an item is, as the source of its pixels says: "image" where it says nothing."""
+        kind: str = getattr(self.pixels, "input", "image")
+        return kind
 
     def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
         """The items at `indices`, in that order."""

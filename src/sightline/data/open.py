@@ -10,7 +10,9 @@ from pathlib import Path
 
 from sightline.core.dataset import Dataset
 from sightline.data.formats import FORMATS
+from sightline.data.inputs import input_kind
 from sightline.data.io.exif_frames import turned
+from sightline.data.io.items import ItemFiles
 from sightline.data.io.levels import Span
 from sightline.data.io.pixels import Files, Pages
 from sightline.data.io.walk import home
@@ -37,6 +39,7 @@ def open_data(
     truth: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    input: str | None = None,
     pixel_range: str | Sequence[float] | None = None,
     exif: str | None = None,
     data_dir: Path | None = None,
@@ -49,6 +52,7 @@ def open_data(
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: How the data lie on disk; recognised if left out.
         target: Column of a table that holds the truth.
+        input: Kind of input that an item is read as; an image if left out, unless the data are of a kind.
         pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
             "LOW,HIGH" or a pair. Their type's own range if left out.
         exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
@@ -89,8 +93,9 @@ def open_data(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
     dataset = replace(dataset, notes=(why, *dataset.notes))
+    dataset = replace(dataset, pixels=input_kind(input or dataset.input).pixels(dataset.pixels))
     if span is not None:
-        if not isinstance(dataset.pixels, Files | Pages):
+        if not isinstance(dataset.pixels, Files | Pages | ItemFiles):
             raise UsageError(f"'{source}' has pixels of 8 bits; leave out --pixel-range.")
         dataset = replace(dataset, pixels=dataset.pixels.spanned(span))
     return dataset if exif is None else _framed(dataset, exif)

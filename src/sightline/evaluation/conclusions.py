@@ -7,6 +7,7 @@ import math
 import time
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,12 +17,13 @@ import torch
 
 from sightline.console import say, track
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding, Results, Score
 from sightline.core.run import Run
 from sightline.core.sample import Batch
 from sightline.core.task import Baseline, Task
-from sightline.data.io.pixels import picture
+from sightline.data.inputs import view_item
 from sightline.data.loading.preprocess import seen
 from sightline.errors import Interrupted, SightlineError
 from sightline.evaluation.frozen_features import Frozen
@@ -170,18 +172,19 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
     return type(parts[0]).cat(parts)
 
 
-def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
-    """(height, width) of the pictures that a baseline looks at, and how many of them at once."""
-    h, w = settings["size"]
-    scale = min(1.0, baseline.side / max(h, w))
-    return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
+def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Size of the items that a baseline looks at, and how many of them at once."""
+    size = settings["size"]
+    scale = min(1.0, baseline.side / max(size, default=1))
+    return tuple(round(side * scale) for side in size), LOOKED_AT * 64**2 // baseline.side**2
 
 
 def _mapped(
     baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
 ) -> Any:
     """What a baseline on frozen maps says of the test items, in the pixels of the stored pictures."""
-    size, most = _looks(baseline, settings)
+    (height, width), most = _looks(baseline, settings)
+    size = height, width
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
     started = time.monotonic()
     answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
@@ -192,10 +195,10 @@ def _mapped(
 
 
 def _small(
-    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, int]
+    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, ...]
 ) -> np.ndarray:
-    fit, channels = settings["fit"], settings["channels"]
-    look = (picture(dataset.pixels, int(i), size, fit, channels) for i in where)
+    spec, fit = replace(InputSpec.of(settings), spatial_shape=size), settings["fit"]
+    look = (view_item(dataset.pixels, int(i), spec, fit) for i in where)
     return np.stack(list(track(look, "pictures for the baselines", len(where))))
 
 
@@ -363,9 +366,9 @@ def cost(model: torch.nn.Module, settings: Mapping[str, Any], run: Run, elapsed:
     from torch.utils.flop_counter import FlopCounterMode
 
     device = next(model.parameters()).device
-    image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
+    inputs = [value.float().to(device) for value in InputSpec.of(settings).zeros(1).values()]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model.eval()(image)
+        model.eval()(*inputs)
     return {
         "seconds": round(elapsed, 1),
         "joules": run.facts.get("joules"),

@@ -44,6 +44,7 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
         DataError: If they cannot be found or read.
     """
     arguments, at = run.facts["asked"], data
+    card = TASKS.load(run.facts["settings"]["task"]).CARD
     data_dir = arguments["data_dir"]
     if at is None:
         at = next((str(p) for p in _places(run, arguments["data"]) if p.exists()), arguments["data"])
@@ -54,7 +55,8 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     try:
         return open_data(
             at,
-            truth=TASKS.load(run.facts["settings"]["task"]).CARD.truth,
+            truth=card.truth,
+            input=card.input,
             format=arguments["format"],
             target=arguments["target"],
             exif=arguments.get("exif"),

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.errors import UsageError
 from sightline.models.detection.suppression import final
@@ -49,6 +50,11 @@ class Graph(nn.Module):
     def __init__(self, model: Model, inside: Inside = "all") -> None:
         super().__init__()
         self.model, self.inside = model, inside
+        if len(self.spec.names) > 1:
+            raise UsageError(
+                f"Model '{model.card.name}' takes a {self.spec.kind} for each item, as the inputs "
+                f"{' and '.join(self.spec.names)}; what is exported takes one."
+            )
         self.names: tuple[str, ...] = ()
         self._told = SimpleNamespace(names=())  # attributes that are set while tracing are set back
         if inside != "none":
@@ -77,6 +83,12 @@ class Graph(nn.Module):
 
     def _plain(self, answer: dict[str, Tensor]) -> bool:
         """Whether nothing is to be dropped of what is said of a stored picture; checked."""
+        if self.spec.kind != "image" or self.spec.dtype != "uint8" or self.spec.channels not in (1, 3):
+            raise UsageError(
+                "--inside picture is for images of 8 bits, grey or in colors; model "
+                f"'{self.model.card.name}' takes a {self.spec.kind} of {self.spec.channels} channels "
+                f"({self.spec.dtype}). Take --inside all."
+            )
         tiles = bool(self.model.settings.get("tile"))
         if tiles or set(answer) not in WHOLE:
             why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
@@ -98,15 +110,19 @@ class Graph(nn.Module):
 
     def example(self, n: int) -> Tensor:
         """Pictures of noise, as the graph takes them."""
-        generator = torch.Generator().manual_seed(0)
-        settings = self.model.settings
-        shape = (n, settings["channels"], *settings["size"])
-        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        return self.prepared(images)
+        return self.prepared(next(iter(self.spec.noise(n).values())))
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the model takes of one item."""
+        return InputSpec.of(self.model.settings)
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Pictures (B, C, H, W) uint8 as the graph takes them."""
-        return images if self.inside != "none" else (images.float() / 255 - self.model.mean) / self.model.std
+        """Pictures (B, C, H, W) uint8, or float in [0, 1], as the graph takes them."""
+        if self.inside != "none":
+            return images
+        full = 255 if images.dtype == torch.uint8 else 1
+        return (images.float() / full - self.model.mean) / self.model.std
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import IOBase
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -15,10 +16,15 @@ import numpy as np
 import torch
 
 from sightline.console import say
+from sightline.core.dataset import Pixels
+from sightline.core.inputs import InputSpec
 from sightline.core.predictor import Outcome
+from sightline.core.sample import IMAGE
+from sightline.data.inputs import in_memory, input_kind, item_source, shown
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
 from sightline.data.io.images import full_pages, probe
+from sightline.data.io.items import ItemFiles
 from sightline.data.io.levels import Cuts, Span, Watched
 from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
 from sightline.data.io.video import Video
@@ -47,13 +53,14 @@ class Input:
 
     id: str
     name: str
-    pixels: Files | Pages | Arrays
+    pixels: Pixels
     film: Video | None = None
     seconds: float | None = None
     error: str = ""
 
-    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, int]]:
-        """What a model sees of it, whole or tile by tile, and height and width of the stored picture.
+    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, ...]]:
+        """What a model sees of it, whole or tile by tile, and height and width of the stored picture; of
+        a volume depth, height and width.
 
         The picture is opened at once, its tiles are read when they are asked for.
 
@@ -62,6 +69,11 @@ class Input:
         """
         if self.error:
             raise UnreadableImage(self.id, "unreadable", self.error)
+        spec = InputSpec.of(settings)
+        if spec.kind != IMAGE or isinstance(self.pixels, ItemFiles):
+            kind, item = input_kind(spec.kind), self.pixels.read(0)
+            return iter([kind.view(item, spec, settings["fit"])]), kind.stored_size(item)
+        assert isinstance(self.pixels, Files | Pages | Arrays)
         size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
         span, pixels = settings.get("pixel_range"), self.pixels
         if span and not isinstance(pixels, Arrays) and pixels.span is None:
@@ -81,8 +93,9 @@ class Input:
         return views, (facts.height, facts.width)
 
     def full(self) -> np.ndarray:
-        """(H, W, C) uint8, as stored; scaled by the span that the model sees it by."""
-        return self.pixels.read(0)
+        """(H, W, C) uint8, as stored; scaled by the span that the model sees it by. Of a clip or volume, and
+        of other bands, what stands for it; see `data.inputs.shown`."""
+        return self.pixels.read(0) if isinstance(self.pixels, Files | Pages) else shown(self.pixels, 0)
 
     def file(self, ending: str) -> str:
         """Name of a file about it: that of the picture with this ending instead; after it for a part."""
@@ -135,8 +148,10 @@ class Sources:
         MissingExtra: If a video is named and PyAV is not installed.
     """
 
-    def __init__(self, source: Any, stream: bool = False, span: Span | None = None) -> None:
-        self._stream, self._span, self.cuts = stream, span, Cuts()
+    def __init__(
+        self, source: Any, stream: bool = False, span: Span | None = None, spec: InputSpec | None = None
+    ) -> None:
+        self._stream, self._span, self.cuts, self._spec = stream, span, Cuts(), spec
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
         self.root: Path | None = None
@@ -146,7 +161,7 @@ class Sources:
         several = list(source) if many else [source]
         for item in several:
             named = isinstance(item, str | os.PathLike | int) and not isinstance(item, bool)
-            self._items.extend(self._found(str(item)) if named else held(item))
+            self._items.extend(self._found(str(item)) if named else self._held(item))
         if self._folders:
             self.root = Path(os.path.commonpath(self._folders))
         if not self._items:
@@ -154,10 +169,15 @@ class Sources:
         self._say_left_out()
 
     @classmethod
+    def for_model(cls, source: Any, settings: Mapping[str, Any], stream: bool = False) -> Sources:
+        """What a model of these settings is to predict, read as its kind of input."""
+        return cls(source, stream, settings.get("pixel_range"), InputSpec.of(settings))
+
+    @classmethod
     def of(cls, files: Iterable[Path]) -> Sources:
         """These files, found before; one that is not there any more is an input without a picture."""
         sources = cls.__new__(cls)
-        sources._stream, sources._span, sources.cuts = False, None, Cuts()
+        sources._stream, sources._span, sources.cuts, sources._spec = False, None, Cuts(), None
         sources.left_out, sources.hidden = Counter(), []
         sources.root, sources._folders = None, set()
         sources._items = [_Film(file) if _is_film(file) else file for file in files]
@@ -190,12 +210,42 @@ class Sources:
 
     def __iter__(self) -> Iterator[Input]:
         for number, item in enumerate(self._items):
-            if isinstance(item, _Film):
+            if self._of_kind:
+                yield self._item(number, item)
+            elif isinstance(item, _Film):
                 yield from self._frames(item.source)
             elif isinstance(item, Path):
                 yield from self._pages(item)
             else:
                 yield _in_memory(str(number), item, self._watched())
+
+    @property
+    def _of_kind(self) -> bool:
+        """Whether items are read by their kind of input, each file whole, and not as images of 8 bits."""
+        spec = self._spec
+        return spec is not None and (spec.kind != IMAGE or spec.dtype != "uint8" or spec.channels > 3)
+
+    def _item(self, number: int, item: Held | Path | _Film) -> Input:
+        """One file, or one array, of the model's kind of input."""
+        assert self._spec is not None
+        file = item.source if isinstance(item, _Film) else item
+        if isinstance(file, str):
+            raise UsageError(
+                f"{file} has no end: the model takes a {self._spec.kind} for each item. Give files."
+            )
+        if isinstance(file, Held):
+            array = file.pixels(self._span)
+            return Input(str(number), str(number), Arrays(array[None], self._spec.kind))
+        pixels = item_source(Files([file]), self._spec, self._span)
+        return Input(str(file), self.name(file), pixels)
+
+    def _held(self, value: Any) -> list[Held]:
+        """What is in memory, by the model's kind of input."""
+        if self._spec is None or not self._of_kind:
+            return held(value)
+        spec = self._spec
+        arrays = input_kind(spec.kind).of_array(value)
+        return [Held(partial(in_memory, array, spec)) for array in arrays]
 
     def _watched(self) -> Watched | None:
         """The span, for one picture."""

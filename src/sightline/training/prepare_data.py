@@ -67,6 +67,7 @@ def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         truth=None if wanted is None else wanted.truth,
         format=arguments.format,
         target=arguments.target,
+        input=None if wanted is None else wanted.input,
         pixel_range=arguments.pixel_range,
         exif=arguments.exif,
         data_dir=None if arguments.data_dir is None else Path(arguments.data_dir),
@@ -76,7 +77,7 @@ def _task_and_data(arguments: Asked) -> tuple[Any, Dataset, dict[str, str]]:
         why["task"] = f"{wanted.name}, as asked"
         return wanted, dataset, why
     cards = [TASKS.load(name).CARD for name in TASKS.names()]
-    fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
+    fitting = [c for c in cards if (c.truth, c.input) == (dataset.truth, dataset.input) and c.recognised]
     if len(fitting) != 1:
         names = ", ".join(c.name for c in fitting) or "none"
         raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.report import (
     Bars,
@@ -24,7 +25,7 @@ from sightline.core.report import (
     Table,
 )
 from sightline.core.run import Run, scoreboard
-from sightline.data.io.pixels import picture
+from sightline.data.inputs import input_kind, shown, view_item
 from sightline.evaluation import conclusions
 from sightline.report import page
 from sightline.report.page import Page, Section
@@ -75,7 +76,7 @@ def beside(results: Results, name: str, percent: bool) -> Intervals:
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
     """A function from the id of an item to its picture."""
     where = {item: i for i, item in enumerate(dataset.ids)}
-    return lambda item: picture(dataset.pixels, where[item])
+    return lambda item: shown(dataset.pixels, where[item])
 
 
 def asked(run: Run, plan: Plan) -> Section:
@@ -159,15 +160,15 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
     if conv is None:
         return None
     test = plan.part("test")
-    size, fit, channels = (plan.settings[k] for k in ("size", "fit", "channels"))
-    image = picture(test.pixels, 0, tuple(size), fit, channels)
+    spec = InputSpec.of(plan.settings)
+    inputs = input_kind(spec.kind).tensors(view_item(test.pixels, 0, spec, plan.settings["fit"])[None])
     maps_of_layer: list[torch.Tensor] = []
     hook = conv.register_forward_hook(
         lambda module, given, answer: maps_of_layer.append(answer.detach().float().cpu())
     )
     device = next(model.parameters()).device
     with torch.no_grad():
-        model.eval()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device))
+        model.eval()(*(value.contiguous().to(device) for value in inputs.values()))
     hook.remove()
     weights = conv.weight.detach().float().cpu()
     filters = [_scaled(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())

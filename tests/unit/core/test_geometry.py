@@ -68,7 +68,9 @@ def test_a_batch_brings_predictions_back_to_the_stored_items() -> None:
 def test_a_batch_of_two_named_inputs_keeps_both_on_their_way() -> None:
     left, right = torch.zeros(2, 1, 4, 4), torch.ones(2, 1, 4, 4)
     batch = Batch({"left": left, "right": right}, None, ["a", "b"]).to("cpu")
-    assert list(batch.inputs) == ["left", "right"] and len(batch) == 2
+    assert list(batch.inputs) == ["left", "right"]
+    assert len(batch) == 2
     assert batch.images is batch.inputs["left"]
     changed = batch.with_images(left + 2)
-    assert changed.inputs["left"].mean() == 2 and changed.inputs["right"].mean() == 1
+    assert changed.inputs["left"].mean() == 2
+    assert changed.inputs["right"].mean() == 1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sightline.core.dataset import Dataset, Pixels
+from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.targets.bitmaps import Packed
 from sightline.core.targets.instances import Instances
@@ -126,7 +127,7 @@ def batches(
     parts, tiles = dataset, None
     if settings.get("tile"):
         parts, tiles = tiled(dataset, settings["tile"])
-    options |= {name: settings[name] for name in ("fit", "channels")}
+    options |= {"fit": settings["fit"], "spec": InputSpec.of(settings)}
     lone = 0 < len(parts) % options["batch_size"] < least < len(parts)
     train = bool(options.get("train"))
     loader = Loader(parts, size=tuple(settings["size"]), drop_last=train and lone, **options)
