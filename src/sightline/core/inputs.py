@@ -49,6 +49,11 @@ class InputSpec:
         """Pixels or voxels of all inputs of one item, at least 1."""
         return math.prod(self.shape[1:]) * len(self.names)
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is an image of 8 bits, grey or in colors."""
+        return self.kind == IMAGE and self.dtype == "uint8" and self.channels in (1, 3)
+
     def zeros(self, n: int) -> dict[str, Tensor]:
         """n items that hold nothing."""
         return {name: torch.zeros(n, *self.shape, dtype=self._dtype) for name in self.names}

@@ -163,11 +163,13 @@ def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
         workers: Threads that decode; as many as there are cores if left out.
     """
     result = Scan.empty(len(dataset))
-    if dataset.input == "image" and isinstance(dataset.pixels, Arrays) and dataset.pixels.array.size:
-        _array(dataset.pixels.array, result)
+    array = dataset.pixels.array if isinstance(dataset.pixels, Arrays) else np.empty(0)
+    plain = dataset.input == "image" and array.dtype == np.uint8 and array.shape[-1] in (1, 3)
+    if plain and array.size:
+        _array(array, result)
         return result
 
-    if dataset.input != "image" or isinstance(dataset.pixels, ItemFiles):
+    if dataset.input != "image" or isinstance(dataset.pixels, ItemFiles) or (array.size and not plain):
         _widen(dataset, result)
 
         def look(i: int) -> None:

@@ -83,7 +83,7 @@ class Graph(nn.Module):
 
     def _plain(self, answer: dict[str, Tensor]) -> bool:
         """Whether nothing is to be dropped of what is said of a stored picture; checked."""
-        if self.spec.kind != "image" or self.spec.dtype != "uint8" or self.spec.channels not in (1, 3):
+        if not self.spec.is_plain:
             raise UsageError(
                 "--inside picture is for images of 8 bits, grey or in colors; model "
                 f"'{self.model.card.name}' takes a {self.spec.kind} of {self.spec.channels} channels "

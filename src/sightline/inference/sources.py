@@ -19,12 +19,10 @@ from sightline.console import say
 from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
 from sightline.core.predictor import Outcome
-from sightline.core.sample import IMAGE
-from sightline.data.inputs import in_memory, input_kind, item_source, shown
+from sightline.data.inputs import in_memory, input_kind, item_source, read_for, shown
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
 from sightline.data.io.images import full_pages, probe
-from sightline.data.io.items import ItemFiles
 from sightline.data.io.levels import Cuts, Span, Watched
 from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
 from sightline.data.io.video import Video
@@ -70,8 +68,8 @@ class Input:
         if self.error:
             raise UnreadableImage(self.id, "unreadable", self.error)
         spec = InputSpec.of(settings)
-        if spec.kind != IMAGE or isinstance(self.pixels, ItemFiles):
-            kind, item = input_kind(spec.kind), self.pixels.read(0)
+        if not spec.is_plain:
+            kind, item = input_kind(spec.kind), read_for(self.pixels, spec)
             return iter([kind.view(item, spec, settings["fit"])]), kind.stored_size(item)
         assert isinstance(self.pixels, Files | Pages | Arrays)
         size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
@@ -222,8 +220,7 @@ class Sources:
     @property
     def _of_kind(self) -> bool:
         """Whether items are read by their kind of input, each file whole, and not as images of 8 bits."""
-        spec = self._spec
-        return spec is not None and (spec.kind != IMAGE or spec.dtype != "uint8" or spec.channels > 3)
+        return self._spec is not None and not self._spec.is_plain
 
     def _item(self, number: int, item: Held | Path | _Film) -> Input:
         """One file, or one array, of the model's kind of input."""

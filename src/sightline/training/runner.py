@@ -214,7 +214,7 @@ def frozen_for(plan: Plan, devices: Devices, failed: list[str]) -> Frozen | None
     """
     if not any(b.frozen for b in plan.task.baselines()) or unsuited(plan.dataset, plan.scan):
         return None
-    if plan.settings["channels"] not in (1, 3) or plan.settings.get("dtype", "uint8") != "uint8":
+    if not InputSpec.of(plan.settings).is_plain:
         return None
     if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
         say(f"baseline  frozen: left out. {lack}")

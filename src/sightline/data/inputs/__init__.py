@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from sightline.data.inputs._kind import cover, displayed
 from sightline.data.io.items import ItemFiles, scaled_item
 from sightline.data.io.levels import Span
 from sightline.data.io.pixels import picture
-from sightline.errors import UsageError
+from sightline.errors import UnreadableImage, UsageError
 
 if TYPE_CHECKING:
     from sightline.core.dataset import Pixels
@@ -39,7 +39,7 @@ def view_item(pixels: Pixels, i: int, spec: InputSpec, fit: Fit) -> np.ndarray:
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    if spec.kind == IMAGE and spec.dtype == "uint8" and spec.channels in (1, 3):
+    if spec.is_plain:
         height, width = spec.spatial_shape
         return picture(pixels, i, (height, width), fit, spec.channels)
     return input_kind(spec.kind).view(pixels.read(i), spec, fit)
@@ -57,7 +57,27 @@ def shown(pixels: Pixels, i: int) -> np.ndarray:
 def item_source(files: Pixels, spec: InputSpec, span: Span | None) -> Pixels:
     """Files as a model of this input takes them, whatever the type of their numbers."""
     pixels = input_kind(spec.kind).pixels(files)
-    return pixels.spanned(span) if span is not None and isinstance(pixels, ItemFiles) else pixels
+    deep = spec.dtype != "uint8" and isinstance(pixels, ItemFiles) and pixels.dtype == spec.dtype
+    return pixels.spanned(span) if deep and span is not None else pixels  # type: ignore[attr-defined]
+
+
+def read_for(pixels: Pixels, spec: InputSpec) -> np.ndarray:
+    """Item 0 of a source, if a model of this input takes such items.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded, or has other bands or values of another type.
+    """
+    item, name = pixels.read(0), getattr(pixels, "path", lambda i: "the given array")(0)
+    bands, colors = item.shape[-1], (1, 3)
+    same = bands == spec.channels or (item.dtype == np.uint8 and bands in colors and spec.channels in colors)
+    if not same or item.dtype != spec.dtype:
+        text = f"has {bands} bands of {_bits(item.dtype)}; the model takes {spec.channels} bands of "
+        raise UnreadableImage(name, "unsupported", text + _bits(np.dtype(spec.dtype)))
+    return item
+
+
+def _bits(dtype: np.dtype[Any]) -> str:
+    return "8 bits" if dtype == np.uint8 else "more than 8 bits"
 
 
 def in_memory(item: np.ndarray, spec: InputSpec, span: Span | None) -> np.ndarray:

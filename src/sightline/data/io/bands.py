@@ -85,7 +85,7 @@ def read_bands(source: Source, limit: int) -> np.ndarray:
     """
     facts = band_facts(source)
     if facts is None:
-        raise UnreadableImage(name_of(source), "unsupported", "is no image of many bands")
+        raise UnreadableImage(name_of(source), "unsupported", "is cut off, or no image of many bands")
     if facts.height * facts.width > limit:
         text = f"is {facts.width} x {facts.height} pixels, more than the limit of {limit:,}. "
         raise UnreadableImage(name_of(source), "bomb", text + "Set SIGHTLINE_MAX_PIXELS if it is meant")

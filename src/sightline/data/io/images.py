@@ -294,6 +294,15 @@ def full_pages(source: Source) -> list[int]:
     Raises:
         UnreadableImage: If the header cannot be read.
     """
+    try:
+        return _full_pages(source)
+    except UnreadableImage:
+        if band_facts(source) is None:
+            raise
+        return [0]
+
+
+def _full_pages(source: Source) -> list[int]:
     with _opened(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
         if kind != "tiff":
             return [0]

@@ -126,16 +126,18 @@ class Arrays:
     """Items in memory.
 
     Args:
-        array: (N, H, W, C) uint8, C is 3 or 1; of other kinds (N, F, H, W, C) uint8, or float32 in [0, 1].
+        array: (N, H, W, C) uint8, C is 3 or 1 (or more than 4 bands), or float32 in [0, 1]; of other kinds
+            (N, F, H, W, C).
         input: The kind of input that an item is.
     """
 
     def __init__(self, array: np.ndarray, input: str = "image") -> None:
-        image = input == "image"
-        if image and (array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3)):
+        if array.dtype not in (np.uint8, np.float32):
+            raise ValueError(f"Arrays are uint8 or float32. Received {array.shape} {array.dtype}.")
+        if input == "image" and (
+            array.ndim != 4 or (array.dtype == np.uint8 and array.shape[3] not in (1, 3, *range(5, 33)))
+        ):
             raise ValueError(f"Arrays takes (N, H, W, 1 or 3) uint8. Received {array.shape} {array.dtype}.")
-        if not image and array.dtype not in (np.uint8, np.float32):
-            raise ValueError(f"Arrays of {input} are uint8 or float32. Received {array.shape} {array.dtype}.")
         self.array, self.input = array, input
 
     def __len__(self) -> int:
