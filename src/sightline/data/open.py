@@ -205,7 +205,7 @@ def _another(source: str, dataset: Dataset, truth: str, why: str) -> str:
     """Why data that were read hold another truth than the task needs."""
     path = Path(source)
     way = told(unread(path), path) if path.is_dir() else ""
-    text = f"{source}: the task needs {_NEEDS[truth]}. {why} That gives {dataset.targets.says}. {way}"
+    text = f"{source}: the task needs {_needs(truth)}. {why} That gives {dataset.targets.says}. {way}"
     return f"{text.strip()} {_looked_for(truth)} Lay the data out so, or name another task."
 
 
@@ -213,7 +213,12 @@ def _looked_for(truth: str) -> str:
     """What the formats that hold a truth look like."""
     cards = [FORMATS.load(name).CARD for name in FORMATS.names()]
     looks = "; ".join(f"{c.name}: {c.looks_like}" for c in cards if truth in c.truths)
-    return f"Looked for {_NEEDS[truth]} as {looks}."
+    return f"Looked for {_needs(truth)} as {looks}."
+
+
+def _needs(truth: str) -> str:
+    """What a task needs that has this kind of target."""
+    return _NEEDS.get(truth, f"{truth} for each item")
 
 
 def is_name(source: str) -> bool:

@@ -48,6 +48,10 @@ def choose_input(
         kind = input_kind(dataset.input)
         if recipe.tile:
             raise UsageError(f"--tile cuts images; the task takes a {kind.item} for each item. Leave it out.")
+        if recipe.fit not in (None, *kind.fits):
+            raise UsageError(
+                f"A {kind.item} is brought to size by --fit {' or '.join(kind.fits)}, not {recipe.fit}."
+            )
         typical = scan.typical(dataset.where("train"), dtype)
         return kind.spec(typical, recipe.size, getattr(options, "frames", None), card.stride)
     bands = int(scan.channels[scan.readable].max())

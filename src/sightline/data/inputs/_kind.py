@@ -48,6 +48,7 @@ class InputKind(ABC):
         name: Its file's name, and what `TaskCard.input` says.
         inputs: Names of the tensors that a batch holds.
         item: What one of them is called, for people: "clip".
+        fits: How an item may be brought to size.
         limits_side: Whether large items are brought to a smaller size unless one is asked for.
     """
 
@@ -55,6 +56,7 @@ class InputKind(ABC):
     item: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = (IMAGE,)
     limits_side: ClassVar[bool] = True
+    fits: ClassVar[tuple[str, ...]] = ("squash", "crop", "pad")
 
     @abstractmethod
     def pixels(self, pixels: Pixels) -> Pixels:

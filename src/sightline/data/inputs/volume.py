@@ -17,7 +17,6 @@ from sightline.data.io.stacks import read_stack, stack_dtype
 from sightline.data.loading.preprocess import view
 from sightline.data.transforms.flips import flips
 from sightline.data.transforms.steps import Step
-from sightline.errors import UsageError
 from sightline.ops.fitting import Fit
 
 
@@ -27,6 +26,7 @@ class VolumeInput(InputKind):
     name: ClassVar[str] = "volume"
     item: ClassVar[str] = "volume"
     limits_side: ClassVar[bool] = False
+    fits: ClassVar[tuple[str, ...]] = ("squash",)
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """One file a volume."""
@@ -44,13 +44,7 @@ class VolumeInput(InputKind):
         return (*spec.spatial_shape, spec.channels)
 
     def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
-        """Slices brought to size with antialias, then the depth linearly between slices.
-
-        Raises:
-            UsageError: If the volume is to be cut or padded rather than stretched.
-        """
-        if fit != "squash":
-            raise UsageError(f"--fit {fit} is for images and clips; volumes are stretched: --fit squash.")
+        """Slices brought to size with antialias, then the depth linearly between slices."""
         depth, height, width = spec.spatial_shape
         sized = np.stack([view(plane, (height, width), fit, spec.channels) for plane in item])
         return sized if len(sized) == depth else _deepened(sized, depth)
