@@ -50,8 +50,8 @@ class BandFacts:
 
 
 def band_facts(source: Source) -> BandFacts | None:
-    """What the header of an array of NumPy says, or of a TIFF that has more than four bands, or two to four
-    of more than 8 bits that are no colors; None for all others, which `images.decode` reads.
+    """What the header of an array of NumPy says, or of a TIFF that has more than three bands (but for a
+    transparency), or two of more than 8 bits; None for all others, which `images.decode` reads.
 
     Raises:
         UnreadableImage: If it is such a file, and cannot be read.
@@ -132,9 +132,9 @@ def _tags(file: Any) -> Any:
 
 def _is_banded(tags: Any) -> bool:
     samples, bits = int(tags.get(_SAMPLES, 1)), max(tags.get(_BITS, (1,)))
-    if samples > 4:
-        return True
     extra = tags.get(_EXTRA, ())
+    if samples > 4 or (samples == 4 and extra and not any(extra)):  # a fourth band that is no transparency
+        return True
     colors = samples == 3 or (samples == 4 and any(extra))  # three colors, or with a transparency
     return samples > 1 and bits > 8 and not (tags.get(_PHOTOMETRIC) == _RGB and colors)
 
