@@ -8,7 +8,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from sightline.core.dataset import Dataset
+from sightline.core.sample import IMAGE
+from sightline.core.targets.unlabelled import Unlabelled
 from sightline.data.formats import FORMATS
 from sightline.data.inputs import input_kind
 from sightline.data.io.exif_frames import turned
@@ -22,6 +26,7 @@ from sightline.data.parsing.unread import told, unread
 from sightline.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "is_name", "named", "open_data"]
+UNLABELLED = Unlabelled.kind
 LIKELY = 0.5
 """How sure a format must be of data of which another is surer."""
 _NEEDS = {
@@ -30,6 +35,7 @@ _NEEDS = {
     "instances": "boxes around objects",
     "outlines": "a mask for each object",
     "masks": "a class map for each picture",
+    "unlabelled": "images without labels",
 }
 
 
@@ -86,6 +92,7 @@ def open_data(
         if truth is None or truth in FORMATS.load(format).CARD.truths:
             raise
         raise DataError(f"{error} {_looked_for(truth)}") from error
+    dataset = _without_labels(dataset) if truth == UNLABELLED else dataset
     if truth is not None and dataset.truth != truth:
         raise DataError(_another(source, dataset, truth, why))
     if len(set(dataset.ids)) < len(dataset):
@@ -93,12 +100,32 @@ def open_data(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
     dataset = replace(dataset, notes=(why, *dataset.notes))
-    dataset = replace(dataset, pixels=input_kind(input or dataset.input).pixels(dataset.pixels))
+    dataset = _as_input(dataset, input or dataset.input)
     if span is not None:
         if not isinstance(dataset.pixels, Files | Pages | ItemFiles):
             raise UsageError(f"'{source}' has pixels of 8 bits; leave out --pixel-range.")
         dataset = replace(dataset, pixels=dataset.pixels.spanned(span))
     return dataset if exif is None else _framed(dataset, exif)
+
+
+def _as_input(dataset: Dataset, name: str) -> Dataset:
+    """The data with items of a kind of input; files that belong to other items of the kind go with them."""
+    kind, pixels = input_kind(name), dataset.pixels
+    if name != IMAGE and isinstance(pixels, Files):
+        keep = np.flatnonzero([kind.is_item(pixels.path(i)) for i in range(len(pixels))])
+        if len(keep) < len(dataset):
+            note = f"{len(dataset) - len(keep):,} files are read with the {kind.item} that they belong to."
+            dataset = replace(dataset.subset(keep), notes=(*dataset.notes, note))
+    return replace(dataset, pixels=kind.pixels(dataset.pixels))
+
+
+def _without_labels(dataset: Dataset) -> Dataset:
+    """The same images for a task that needs no labels."""
+    if dataset.truth == UNLABELLED:
+        return dataset
+    note = f"The task needs no labels: those that there are ({dataset.targets.says}) are left aside."
+    targets = Unlabelled.of(len(dataset))
+    return replace(dataset, targets=targets, classes=None, outputs=(), notes=(*dataset.notes, note))
 
 
 def _framed(dataset: Dataset, exif: str) -> Dataset:

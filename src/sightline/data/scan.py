@@ -215,7 +215,7 @@ def _widen(dataset: Dataset, result: Scan) -> None:
     """Room for the statistics of as many bands as the first readable item has."""
     for i in range(len(dataset)):
         try:
-            bands = dataset.pixels.read(i).shape[-1]
+            bands = input_kind(dataset.input).planes(dataset.pixels.read(i)).shape[-1]
         except UnreadableImage:
             continue
         if bands not in (1, 3):

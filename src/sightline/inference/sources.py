@@ -3,107 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from io import IOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from sightline.console import say
-from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
-from sightline.core.predictor import Outcome
-from sightline.data.inputs import in_memory, input_kind, item_source, read_for, shown
+from sightline.data.inputs import in_memory, input_kind, item_source
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
-from sightline.data.io.images import full_pages, probe
+from sightline.data.io.images import full_pages
 from sightline.data.io.levels import Cuts, Span, Watched
-from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
+from sightline.data.io.pixels import Arrays, Files, Pages
 from sightline.data.io.video import Video
 from sightline.data.io.walk import files_below, globbed, home, told
-from sightline.data.loading.preprocess import view
-from sightline.data.loading.tiles import cut
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
 from sightline.inference.arrays import Held, held
+from sightline.inference.input_item import Answer, Input
 
+__all__ = ["Answer", "Input", "Sources"]
 HELD = 2**27
 """Bytes of frames that one batch may hold."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """One picture on its way to the model, not yet decoded if it is a file.
-
-    Attributes:
-        id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
-        name: The same below the folder that all files lie in.
-        pixels: Where it comes from: one picture.
-        film: The video that it is a frame of, or None.
-        seconds: When the frame is shown, or None.
-        error: Why there is no picture, or "".
-    """
-
-    id: str
-    name: str
-    pixels: Pixels
-    film: Video | None = None
-    seconds: float | None = None
-    error: str = ""
-
-    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, ...]]:
-        """What a model sees of it, whole or tile by tile, and height and width of the stored picture; of
-        a volume depth, height and width.
-
-        The picture is opened at once, its tiles are read when they are asked for.
-
-        Raises:
-            UnreadableImage: If there is no picture.
-        """
-        if self.error:
-            raise UnreadableImage(self.id, "unreadable", self.error)
-        spec = InputSpec.of(settings)
-        if not spec.is_plain:
-            kind, item = input_kind(spec.kind), read_for(self.pixels, spec)
-            return iter([kind.view(item, spec, settings["fit"])]), kind.stored_size(item)
-        assert isinstance(self.pixels, Files | Pages | Arrays)
-        size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
-        span, pixels = settings.get("pixel_range"), self.pixels
-        if span and not isinstance(pixels, Arrays) and pixels.span is None:
-            pixels = pixels.spanned((span[0], span[1]))
-        if settings.get("tile"):
-            image = windows(pixels, 0)
-            tiles = cut(torch.tensor([image.size]), settings["tile"])
-            parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
-            return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
-        if isinstance(pixels, Pages):
-            page = pixels.read(0)
-            return iter([view(page, size, fit, channels)]), page.shape[:2]
-        views = iter([picture(pixels, 0, size, fit, channels)])
-        if isinstance(pixels, Arrays):
-            return views, pixels.array.shape[1:3]
-        facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
-        return views, (facts.height, facts.width)
-
-    def full(self) -> np.ndarray:
-        """(H, W, C) uint8, as stored; scaled by the span that the model sees it by. Of a clip or volume, and
-        of other bands, what stands for it; see `data.inputs.shown`."""
-        return self.pixels.read(0) if isinstance(self.pixels, Files | Pages) else shown(self.pixels, 0)
-
-    def file(self, ending: str) -> str:
-        """Name of a file about it: that of the picture with this ending instead; after it for a part."""
-        part = re.search(r"#\d{6}$", self.name)
-        return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
-
-    @property
-    def held(self) -> int:
-        """Bytes that wait with it."""
-        return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0
 
 
 @dataclass(frozen=True)
@@ -111,19 +35,6 @@ class _Film:
     """Something that has frames: a file, or the number of a webcam or an address as text."""
 
     source: Path | str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of one picture, and the picture.
-
-    Attributes:
-        input: The picture.
-        outcome: Its prediction, or why there is none.
-    """
-
-    input: Input
-    outcome: Outcome
 
 
 class Sources:
@@ -159,7 +70,7 @@ class Sources:
         several = list(source) if many else [source]
         for item in several:
             named = isinstance(item, str | os.PathLike | int) and not isinstance(item, bool)
-            self._items.extend(self._found(str(item)) if named else self._held(item))
+            self._items.extend(self._named_items(str(item)) if named else self._held(item))
         if self._folders:
             self.root = Path(os.path.commonpath(self._folders))
         if not self._items:
@@ -235,6 +146,17 @@ class Sources:
             return Input(str(number), str(number), Arrays(array[None], self._spec.kind))
         pixels = item_source(Files([file]), self._spec, self._span)
         return Input(str(file), self.name(file), pixels)
+
+    def _named_items(self, name: str) -> Iterable[Held | Path | _Film]:
+        """What a name stands for: files, or what the model's kind of input makes of it."""
+        if self._spec is None or not self._of_kind:
+            return self._found(name)
+        kind, spec = input_kind(self._spec.kind), self._spec
+        drawn = kind.drawn(name)
+        if drawn is not None:
+            return [Held(partial(in_memory, item, spec)) for item in drawn]
+        files = self._found(name)
+        return [f for f in files if not isinstance(f, Path) or f == Path(name) or kind.is_item(f)]
 
     def _held(self, value: Any) -> list[Held]:
         """What is in memory, by the model's kind of input."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -97,6 +98,16 @@ class InputKind(ABC):
         """Size of a stored item along the axes of `InputSpec.spatial_shape`."""
         planes = self.planes(item)
         return planes.shape[1], planes.shape[2]
+
+    def is_item(self, path: Path) -> bool:
+        """Whether a file of a folder is one item; False of those that belong to another's."""
+        del path
+        return True
+
+    def drawn(self, text: str) -> Sequence[np.ndarray] | None:
+        """Items that `predict` is given by a word rather than a file; None where it means nothing."""
+        del text
+        return None
 
     def augment(self, strength: str, flip: bool, spec: InputSpec) -> Step | None:
         """What changes training batches: none unless the kind says otherwise."""

@@ -135,7 +135,7 @@ class Arrays:
         if array.dtype not in (np.uint8, np.float32):
             raise ValueError(f"Arrays are uint8 or float32. Received {array.shape} {array.dtype}.")
         if input == "image" and (
-            array.ndim != 4 or (array.dtype == np.uint8 and array.shape[3] not in (1, 3, *range(5, 33)))
+            array.ndim != 4 or (array.dtype == np.uint8 and array.shape[3] not in range(1, 33))
         ):
             raise ValueError(f"Arrays takes (N, H, W, 1 or 3) uint8. Received {array.shape} {array.dtype}.")
         self.array, self.input = array, input
