@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -71,6 +71,9 @@ class Dataset:
         classes: Class table, or None where the truth has none.
         splits: (N,) "train", "val", "test" or "" (not given), as the data say.
         groups: (N,) name of the group each item belongs to, or None where unknown.
+        sequences: (N,) name of the video or series that each item is a part of, or None where unknown.
+        frames: (N,) int64 place of each item in its sequence, or None where there are no sequences.
+        columns: Further columns of the table that the data were read from, by name: (N,) text of each item.
         root: Folder or file it was read from; None for what lives in memory.
         outputs: Names of the numbers, for regression.
         problems: What could not be used or looks wrong; nothing is dropped without one of these.
@@ -85,6 +88,9 @@ class Dataset:
     classes: Classes | None = None
     splits: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
     groups: np.ndarray | None = None
+    sequences: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     root: Path | None = None
     outputs: tuple[str, ...] = ()
     problems: tuple[Finding, ...] = ()
@@ -94,8 +100,10 @@ class Dataset:
         if len(self.splits) == 0 and len(self.ids):
             object.__setattr__(self, "splits", np.full(len(self.ids), "", dtype=object))
         lengths = {"pixels": len(self.pixels), "targets": len(self.targets), "splits": len(self.splits)}
-        if self.groups is not None:
-            lengths["groups"] = len(self.groups)
+        lengths |= {f"column '{name}'": len(values) for name, values in self.columns.items()}
+        for name in ("groups", "sequences", "frames"):
+            if getattr(self, name) is not None:
+                lengths[name] = len(getattr(self, name))
         wrong = {k: n for k, n in lengths.items() if n != len(self.ids)}
         if wrong:
             raise ValueError(
@@ -130,8 +138,15 @@ class Dataset:
             pixels=self.pixels.subset(where),
             targets=self.targets[torch.from_numpy(where)],
             splits=self.splits[where],
-            groups=None if self.groups is None else self.groups[where],
+            **self.of_items(where),
         )
+
+    def of_items(self, where: np.ndarray) -> dict[str, Any]:
+        """What else is known of some items: groups, sequences, frames and columns, as fields."""
+        names = ("groups", "sequences", "frames")
+        values = {name: getattr(self, name) for name in names}
+        chosen = {name: None if value is None else value[where] for name, value in values.items()}
+        return {**chosen, "columns": {name: column[where] for name, column in self.columns.items()}}
 
     def where(self, split: str) -> np.ndarray:
         """Indices of the items of one split."""

@@ -83,10 +83,10 @@ class Sources:
         return cls(source, stream, settings.get("pixel_range"), InputSpec.of(settings))
 
     @classmethod
-    def of(cls, files: Iterable[Path]) -> Sources:
+    def of(cls, files: Iterable[Path], spec: InputSpec | None = None) -> Sources:
         """These files, found before; one that is not there any more is an input without a picture."""
         sources = cls.__new__(cls)
-        sources._stream, sources._span, sources.cuts, sources._spec = False, None, Cuts(), None
+        sources._stream, sources._span, sources.cuts, sources._spec = False, None, Cuts(), spec
         sources.left_out, sources.hidden = Counter(), []
         sources.root, sources._folders = None, set()
         sources._items = [_Film(file) if _is_film(file) else file for file in files]

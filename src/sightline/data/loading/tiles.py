@@ -106,10 +106,9 @@ def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
     owner = tiles.owner.numpy()
     names = [f"{dataset.ids[i]}@{x},{y}" for i, (x, y) in zip(owner, tiles.corner.tolist(), strict=True)]
     targets = dataset.targets[tiles.owner].moved(tiles.places(), tiles.sizes, LEAST)
-    groups = None if dataset.groups is None else dataset.groups[owner]
     pixels = _Parts(dataset.pixels, tiles)
-    splits = dataset.splits[owner]
-    tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, groups=groups)
+    splits, further = dataset.splits[owner], dataset.of_items(owner)
+    tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, **further)
     return tiles_dataset, tiles
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ def labelled(
     splits: Sequence[str],
     labels: Truths,
     notes: Sequence[str] = (),
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Dataset:
     """The data set of all pictures that are there and have a truth; what is wrong with others is found.
 
@@ -53,6 +54,7 @@ def labelled(
         splits: Split of each picture.
         labels: Truth of each picture.
         notes: What was found out.
+        columns: What else is said of each picture, by name.
 
     Raises:
         DataError: If none can be used.
@@ -95,6 +97,7 @@ def labelled(
         targets=targets,
         classes=labels.classes,
         splits=parts,
+        columns={name: np.array(v, dtype=object)[used] for name, v in (columns or {}).items()},
         root=source,
         outputs=labels.outputs,
         problems=tuple(problems),
