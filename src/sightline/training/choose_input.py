@@ -88,6 +88,20 @@ def with_range(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
     return scaled, scan.rescaled(pixels.scale, span), [note]
 
 
+def shown_in_words(spec: InputSpec) -> list[str]:
+    """How items that are no plain images are shown in reports and drawings."""
+    if spec.is_plain:
+        return []
+    parts = []
+    if spec.kind != IMAGE:
+        parts.append("by four of their planes, two by two")
+    if spec.channels not in (1, 3):
+        parts.append("by bands 1, 2 and 3" if spec.channels > 3 else "by the first band")
+    if spec.dtype != "uint8":
+        parts.append("stretched between percentiles 2 and 98 of each band")
+    return [f"Reports and drawings show the items {', '.join(parts)}."] if parts else []
+
+
 def input_in_words(spec: InputSpec, fit: str) -> str:
     """What the model is given, for people."""
     sides = "x".join(map(str, spec.spatial_shape)) or "no"
@@ -104,6 +118,6 @@ def adapted_bands(spec: InputSpec) -> str:
     if spec.channels in (1, 3):
         return ""
     return (
-        f"; the images have {spec.channels} bands: the first convolution takes the kernels of the three "
-        "colors in turn, scaled so that their sum stays"
+        f"; the images have {spec.channels} bands: the first convolution spreads the kernels of the three "
+        "colors over them, so that their sum stays"
     )

@@ -23,7 +23,13 @@ from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import registry
 from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import Asked
-from sightline.training.choose_input import adapted_bands, choose_input, input_in_words, with_range
+from sightline.training.choose_input import (
+    adapted_bands,
+    choose_input,
+    input_in_words,
+    shown_in_words,
+    with_range,
+)
 from sightline.training.initial_weights import (
     GRAY,
     SMALL_SIDE,
@@ -119,6 +125,7 @@ def make_plan(arguments: Asked, prepared: Looked | None = None, *, splits: np.nd
     notes += range_notes
     spec = choose_input(dataset, scan, recipe, model_card, task_options, body, start)
     info = _info(dataset, scan, spec)
+    notes += shown_in_words(spec)
     task = task_type(card.name)(info, task_options)
     span = getattr(dataset.pixels, "span", None)
     settings = {

@@ -63,12 +63,13 @@ def flat(name: str, channels: int, size: tuple[int, int]) -> int:
 
 
 def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
-    """A first convolution like this one, for pictures of 1 or 3 channels.
+    """A first convolution like this one, for pictures of other channels.
 
     Args:
         conv: Convolution of an RGB network.
         channels: Channels it shall take.
-        keep: Whether its weights are worth keeping: summed over colours, as grey is equal in all three.
+        keep: Whether its weights are worth keeping: summed over colours, as grey is equal in all three, and
+            spread evenly over the channels.
     """
     if conv.in_channels == channels:
         return conv
