@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
-from sightline.models.backbones._backbone import Backbone, _unrolled
+from sightline.models.backbones._backbone import Backbone, _unrolled, for_channels
 from sightline.models.weights import embedded, hub
 
 B = TypeVar("B", bound=Backbone)
@@ -166,18 +166,8 @@ def fill(net: nn.Module, name: str) -> None:
         if key.startswith("classifier."):
             continue
         weight = tensors[key]
-        taken[key] = _for_bands(weight, tensor)
+        taken[key] = for_channels(weight, tensor)
     net.load_state_dict(taken, strict=False)
-
-
-def _for_bands(weight: Tensor, wanted: Tensor) -> Tensor:
-    """The weights of a first convolution of three colors for as many bands as are wanted; others stay."""
-    if not weight.ndim == wanted.ndim == 4 or weight.shape[1] != 3 or wanted.shape[1] == 3:
-        return weight
-    bands = wanted.shape[1]
-    if bands == 1:
-        return weight.sum(1, keepdim=True)
-    return weight[:, torch.arange(bands) % 3] * (3 / bands)
 
 
 def card(name: str) -> ModelCard:
