@@ -30,7 +30,7 @@ LAYERS = [
     {"api"},
     {"cli"},
 ]
-CORE_NAMES = 380
+CORE_NAMES = 420
 """Public names in core/ at most; one more needs two tasks that want it."""
 DOORS = {
     "simplejpeg": {"data/io/images.py"},

@@ -110,6 +110,11 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
         UsageError: If the model calls an output as one of our own columns.
     """
     settings = predictor.settings
+    if not predictor.spec.is_plain:
+        raise UsageError(
+            f"--ray takes images of 8 bits, grey or in colors; the model takes a {predictor.spec.kind} of "
+            f"{predictor.spec.channels} channels ({predictor.spec.dtype}). Predict without --ray."
+        )
     wish = Wish(kind_of(predictor.task.card.prediction), settings.get("classes", []), None, 0.0, None, films)
     grey = np.full((64, 64, 3), 128, dtype=np.uint8)
     (answer,) = predictor.answers(Sources(grey), 1)

@@ -127,7 +127,8 @@ class Worker:
 
     def _rows(self, names: Mapping[str, str]) -> Iterator[Row]:
         """Rows of files, under the names of their inputs."""
-        for answer in self.predictor.answers(Sources.of([Path(at) for at in names]), self.order.batch_size):
+        sources = Sources.of([Path(at) for at in names], self.predictor.spec)
+        for answer in self.predictor.answers(sources, self.order.batch_size):
             mine = kept(self.predictor.task, answer, self.wish)
             yield self._row(mine, names)
 

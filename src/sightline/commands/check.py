@@ -49,17 +49,22 @@ def check(
     from sightline.core.run import Run
     from sightline.data.open import open_data
     from sightline.evaluation.check_report import check_data
-    from sightline.tasks import TASKS, wanted_truth, without_labels
+    from sightline.tasks import TASKS
 
     card = None if task is None else TASKS.load(task).CARD
-    truth = None if card is None else wanted_truth(card)
+    truth = None if card is None else card.truth
     if run is not None:
         pixel_range = pixel_range or Run.open(run).record.arguments.get("pixel_range")
     dataset = open_data(
-        data, truth=truth, format=format, target=target, pixel_range=pixel_range, exif=exif, data_dir=data_dir
+        data,
+        truth=truth,
+        input=None if card is None else card.input,
+        format=format,
+        target=target,
+        pixel_range=pixel_range,
+        exif=exif,
+        data_dir=data_dir,
     )
-    if card is not None:
-        dataset = without_labels(card, dataset)
     checked = check_data(dataset, run, accept, exif)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)

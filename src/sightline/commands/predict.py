@@ -74,7 +74,7 @@ def predict(
     summary = Predicted(out=out, without=0 if kind.objects else None)
     form = writers.form_of(out, as_, kind)
     chosen = filters.chosen_of(kind, names, classes, min_score)
-    sources = Sources(source, stream, settings.get("pixel_range"))
+    sources = Sources.for_model(source, settings, stream)
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
     wish = filters.Wish(kind, names, top, filters.least_of(settings, min_score), chosen, sources.films)
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None

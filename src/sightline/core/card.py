@@ -14,7 +14,7 @@ class TaskCard:
     Attributes:
         name: The task's name, which is its folder's name.
         summary: One line for lists.
-        input: What a sample holds: "image", "clip", "volume" or "pair".
+        input: Kind of input that data are read as, a file of `data/inputs/`: "image", "clip", "volume".
         truth: Name of the target type of the annotations ("label"); "none" where none are needed: data that
             have some are taken without them.
         prediction: Name of the target type of the predictions.

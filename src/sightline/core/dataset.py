@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -27,7 +27,7 @@ class Pixels(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, i: int) -> np.ndarray:
-        """Image i, (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
+        """Item i, the channels last: of an image (H, W, C) uint8, C is 3 or 1. Raises UnreadableImage."""
         ...
 
     def subset(self, indices: np.ndarray) -> Pixels:
@@ -74,6 +74,9 @@ class Dataset:
         classes: Class table, or None where the truth has none.
         splits: (N,) "train", "val", "test" or "" (not given), as the data say.
         groups: (N,) name of the group each item belongs to, or None where unknown.
+        sequences: (N,) name of the video or series that each item is a part of, or None where unknown.
+        frames: (N,) int64 place of each item in its sequence, or None where there are no sequences.
+        columns: Further columns of the table that the data were read from, by name: (N,) text of each item.
         root: Folder or file it was read from; None for what lives in memory.
         outputs: Names of the numbers, for regression.
         problems: What could not be used or looks wrong; nothing is dropped without one of these.
@@ -88,6 +91,9 @@ class Dataset:
     classes: Classes | None = None
     splits: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=object))
     groups: np.ndarray | None = None
+    sequences: np.ndarray | None = None
+    frames: np.ndarray | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     root: Path | None = None
     outputs: tuple[str, ...] = ()
     problems: tuple[Finding, ...] = ()
@@ -97,8 +103,10 @@ class Dataset:
         if len(self.splits) == 0 and len(self.ids):
             object.__setattr__(self, "splits", np.full(len(self.ids), "", dtype=object))
         lengths = {"pixels": len(self.pixels), "targets": len(self.targets), "splits": len(self.splits)}
-        if self.groups is not None:
-            lengths["groups"] = len(self.groups)
+        lengths |= {f"column '{name}'": len(values) for name, values in self.columns.items()}
+        for name in ("groups", "sequences", "frames"):
+            if getattr(self, name) is not None:
+                lengths[name] = len(getattr(self, name))
         wrong = {k: n for k, n in lengths.items() if n != len(self.ids)}
         if wrong:
             raise ValueError(
@@ -109,7 +117,7 @@ class Dataset:
         return len(self.ids)
 
     def __getitem__(self, i: int) -> Sample:
-        image = torch.from_numpy(np.ascontiguousarray(self.pixels.read(i).transpose(2, 0, 1)))
+        image = torch.from_numpy(np.ascontiguousarray(np.moveaxis(self.pixels.read(i), -1, 0)))
         return Sample(image, self.targets[i], self.ids[i])
 
     @property
@@ -127,6 +135,12 @@ class Dataset:
             raise DataError(f"{self.name} has {self.targets.says}; '{wanted.kind}' is wanted here.")
         return self.targets
 
+    @property
+    def input(self) -> str:
+        """Kind of input that an item is, as the source of its pixels says: "image" where it says nothing."""
+        kind: str = getattr(self.pixels, "input", "image")
+        return kind
+
     def subset(self, indices: Sequence[int] | np.ndarray) -> Dataset:
         """The items at `indices`, in that order."""
         where = np.asarray(indices, dtype=np.int64)
@@ -136,8 +150,15 @@ class Dataset:
             pixels=self.pixels.subset(where),
             targets=self.targets[torch.from_numpy(where)],
             splits=self.splits[where],
-            groups=None if self.groups is None else self.groups[where],
+            **self.of_items(where),
         )
+
+    def of_items(self, where: np.ndarray) -> dict[str, Any]:
+        """What else is known of some items: groups, sequences, frames and columns, as fields."""
+        names = ("groups", "sequences", "frames")
+        values = {name: getattr(self, name) for name in names}
+        chosen = {name: None if value is None else value[where] for name, value in values.items()}
+        return {**chosen, "columns": {name: column[where] for name, column in self.columns.items()}}
 
     def where(self, split: str) -> np.ndarray:
         """Indices of the items of one split."""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
+from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.errors import UsageError
 
@@ -41,7 +42,8 @@ class Model(nn.Module, ABC):
 
     Args:
         settings: All that is needed to build it and to read its outputs, JSON-able. At least
-            `mean` and `std` (per channel, of images in [0, 1]) and `size` (height, width).
+            `mean` and `std` (per channel, of images in [0, 1]), `channels`, `size` (height, width), and
+            what `InputSpec.settings` gives.
     """
 
     card: ClassVar[ModelCard]
@@ -51,8 +53,9 @@ class Model(nn.Module, ABC):
     def __init__(self, settings: dict[str, Any]) -> None:
         super().__init__()
         self.settings = settings
+        axes = len(InputSpec.of(settings).shape) - 1
         for name in ("mean", "std"):
-            values = torch.tensor(settings[name]).reshape(1, -1, 1, 1)
+            values = torch.tensor(settings[name]).reshape(1, -1, *[1] * axes)
             self.register_buffer(name, values, persistent=False)
 
     def set_pixels(self, mean: Sequence[float], std: Sequence[float]) -> None:
@@ -62,10 +65,12 @@ class Model(nn.Module, ABC):
         self.std.copy_(torch.tensor(std).reshape_as(self.std))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Normalize (B, C, H, W) uint8, or float in [0, 1], to zero mean and unit standard deviation."""
-        full, width = 255 if images.dtype == torch.uint8 else 1, images.shape[3]
+        """(B, C, *S) uint8, or float in [0, 1], to zero mean and unit deviation; S of any rank."""
+        full, width = 255 if images.dtype == torch.uint8 else 1, images.shape[-1]
         shift, scale = -self.mean / self.std, 1 / (full * self.std)
-        if torch.compiler.is_exporting():  # what follows is for PyTorch; other runtimes take longer for it
+        if (
+            torch.compiler.is_exporting() or images.ndim != 4
+        ):  # what follows is for PyTorch; other runtimes take longer for it
             return images.float() * scale + shift
         # In rows of width x channels: broadcasting over three channels is not vectorised on a CPU.
         rows = images.float().permute(0, 2, 3, 1).flatten(2)
@@ -77,7 +82,11 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Named outputs for (B, C, H, W) images, uint8 or float in [0, 1]. Exportable."""
+        """Named outputs for (B, C, H, W) images, uint8 or float in [0, 1]. Exportable.
+
+        A clip or volume is (B, C, T or D, H, W); of several inputs, each is an argument, in the order of
+        `InputSpec.names`.
+        """
 
     @classmethod
     def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:

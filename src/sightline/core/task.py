@@ -15,7 +15,7 @@ from sightline.core.card import TaskCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
 from sightline.core.report import Exhibit, Finding
-from sightline.core.sample import Batch
+from sightline.core.sample import IMAGE, Batch
 from sightline.core.targets.base import Targets
 
 Augment = Callable[[Batch, torch.Generator], Batch]
@@ -28,8 +28,8 @@ class DataInfo:
     Attributes:
         classes: Class table, or None.
         outputs: Names of the numbers, for regression.
-        channels: 3 or 1.
-        size: Input (height, width) in pixels.
+        channels: 3 or 1, or the bands that there are.
+        size: Input (height, width) in pixels; of a volume (depth, height, width).
         mean: Mean of each channel over the training images, in [0, 1].
         std: Standard deviation of each channel, likewise.
         images: Training images.
@@ -37,12 +37,15 @@ class DataInfo:
         counts: Training images, or objects in them, of each class (empty without classes).
         range: Per output (mean, std) of the training truths, for regression.
         statistics: What else a kind of target says of them (`Targets.summary`), by name.
+        input: Kind of input; see `core.inputs.InputSpec`.
+        frames: Of a clip, else None.
+        spacing: Millimeters between voxels, where it is known.
     """
 
     classes: Classes | None
     outputs: tuple[str, ...]
     channels: int
-    size: tuple[int, int]
+    size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     images: int
@@ -50,6 +53,9 @@ class DataInfo:
     counts: tuple[int, ...] = ()
     range: tuple[tuple[float, float], ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
+    input: str = IMAGE
+    frames: int | None = None
+    spacing: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)

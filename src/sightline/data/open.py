@@ -8,10 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from sightline.core.dataset import Dataset
+from sightline.core.sample import IMAGE
 from sightline.core.targets import target_type
+from sightline.core.targets.none import Unlabeled
 from sightline.data.formats import FORMATS
+from sightline.data.inputs import input_kind
 from sightline.data.io.exif_frames import turned
+from sightline.data.io.items import ItemFiles
 from sightline.data.io.levels import Span
 from sightline.data.io.pixels import Files, Pages
 from sightline.data.io.walk import home
@@ -21,6 +27,7 @@ from sightline.data.parsing.unread import told, unread
 from sightline.errors import DataError, UsageError
 
 __all__ = ["ReadOptions", "is_name", "named", "open_data"]
+UNLABELED = Unlabeled.kind
 LIKELY = 0.5
 """How sure a format must be of data of which another is surer."""
 
@@ -31,6 +38,7 @@ def open_data(
     truth: str | None = None,
     format: str | None = None,
     target: str | None = None,
+    input: str | None = None,
     pixel_range: str | Sequence[float] | None = None,
     exif: str | None = None,
     data_dir: Path | None = None,
@@ -43,6 +51,7 @@ def open_data(
         truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: Data format; recognized by default.
         target: Label column of a table.
+        input: Kind of input that an item is read as; an image if left out, unless the data are of a kind.
         pixel_range: Values, lowest and highest, of grey pictures of more than 8 bits that become 0 and 255;
             "LOW,HIGH" or a pair. Their type's own range if left out.
         exif: "ignore" where annotations were drawn on stored pixels: they are turned with the pictures.
@@ -76,6 +85,7 @@ def open_data(
         if truth is None or truth in FORMATS.load(format).CARD.truths:
             raise
         raise DataError(f"{error} {_looked_for(truth)}") from error
+    dataset = _without_labels(dataset) if truth == UNLABELED else dataset
     if truth is not None and dataset.truth != truth:
         raise DataError(_another(source, dataset, truth, why))
     if len(set(dataset.ids)) < len(dataset):
@@ -83,11 +93,32 @@ def open_data(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
     dataset = replace(dataset, notes=(why, *dataset.notes))
+    dataset = _as_input(dataset, input or dataset.input)
     if span is not None:
-        if not isinstance(dataset.pixels, Files | Pages):
+        if not isinstance(dataset.pixels, Files | Pages | ItemFiles):
             raise UsageError(f"'{source}' has pixels of 8 bits; leave out --pixel-range.")
         dataset = replace(dataset, pixels=dataset.pixels.spanned(span))
     return dataset if exif is None else _framed(dataset, exif)
+
+
+def _as_input(dataset: Dataset, name: str) -> Dataset:
+    """The data with items of a kind of input; files that belong to other items of the kind go with them."""
+    kind, pixels = input_kind(name), dataset.pixels
+    if name != IMAGE and isinstance(pixels, Files):
+        keep = np.flatnonzero([kind.is_item(pixels.path(i)) for i in range(len(pixels))])
+        if len(keep) < len(dataset):
+            note = f"{len(dataset) - len(keep):,} files are read with the {kind.item} that they belong to."
+            dataset = replace(dataset.subset(keep), notes=(*dataset.notes, note))
+    return replace(dataset, pixels=kind.pixels(dataset.pixels))
+
+
+def _without_labels(dataset: Dataset) -> Dataset:
+    """The same images for a task that needs no labels."""
+    if dataset.truth == UNLABELED:
+        return dataset
+    note = f"The task asks for no labels: those of the data are left aside ({dataset.targets.says})."
+    targets = Unlabeled(len(dataset))
+    return replace(dataset, targets=targets, classes=None, outputs=(), notes=(*dataset.notes, note))
 
 
 def _framed(dataset: Dataset, exif: str) -> Dataset:

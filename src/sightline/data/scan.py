@@ -9,13 +9,18 @@ import hashlib
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from sightline.console import track
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import Dtype
+from sightline.data.inputs import input_kind
+from sightline.data.inputs._kind import StoredShape, cover
 from sightline.data.io.images import ImageFacts, probe
+from sightline.data.io.items import ItemFiles
+from sightline.data.io.levels import Span
 from sightline.data.io.pixels import Arrays, Files, Pages
 from sightline.data.io.raw_values import raw
 from sightline.errors import UnreadableImage
@@ -33,13 +38,15 @@ class Scan:
         pixels: (N,) digest of shape and decoded pixels; "" where unreadable.
         width: (N,) pixels, after any EXIF rotation.
         height: (N,) pixels.
-        channels: (N,) 3 or 1.
+        depth: (N,) frames of a clip, slices of a volume; 1 of an image.
+        channels: (N,) 3 or 1; of values of more than 8 bits the bands.
         low: (N,) smallest value, in [0, 255].
         high: (N,) largest value.
         raw: (N, 6) of files: lowest and highest value as stored, the value that becomes 255, least and most
             opacity, share of half opaque pixels; NaN where there is none. See `_raw.Raw`.
-        mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey picture has four equal ones.
-        square: (N, 4) mean of their squares.
+        mean: (N, 4) mean of red, green, blue and grey, in [0, 1]; a grey picture has four equal ones. Of
+            C bands of more than 8 bits (N, C + 1), the last being the mean of all.
+        square: Of the same shape, mean of their squares.
         thumbs: (N, SIDE, SIDE) uint8 grey, stretched to a square.
         facts: What the header of each file says; None in memory and where unreadable.
         reasons: (N,) "" or the kind of trouble ("truncated").
@@ -51,6 +58,7 @@ class Scan:
     pixels: np.ndarray
     width: np.ndarray
     height: np.ndarray
+    depth: np.ndarray
     channels: np.ndarray
     low: np.ndarray
     high: np.ndarray
@@ -71,6 +79,7 @@ class Scan:
             pixels=np.full(n, "", dtype=object),
             width=np.zeros(n, np.int32),
             height=np.zeros(n, np.int32),
+            depth=np.ones(n, np.int32),
             channels=np.zeros(n, np.int8),
             low=np.zeros(n, np.uint8),
             high=np.zeros(n, np.uint8),
@@ -94,7 +103,7 @@ class Scan:
     @property
     def std(self) -> np.ndarray:
         """(N,) standard deviation of the grey values of each picture, in [0, 1]."""
-        return np.asarray(np.sqrt(np.maximum(self.square[:, 3] - self.mean[:, 3] ** 2, 0)))
+        return np.asarray(np.sqrt(np.maximum(self.square[:, -1] - self.mean[:, -1] ** 2, 0)))
 
     def subset(self, indices: np.ndarray) -> Scan:
         """The rows of some pictures."""
@@ -116,14 +125,32 @@ class Scan:
 
         Args:
             indices: Which pictures.
-            channels: 3 for red, green, blue; 1 for grey.
+            channels: 3 for red, green, blue; 1 for grey; or all the bands that there are.
         """
         keep = np.asarray(indices)[self.readable[indices]]
-        columns = slice(0, 3) if channels == 3 else slice(3, 4)
+        bands = self.mean.shape[1] - 1
+        columns = slice(0, channels) if channels == bands else slice(bands, bands + 1)
         mean = self.mean[keep, columns].mean(0, dtype=np.float64)
         square = self.square[keep, columns].mean(0, dtype=np.float64)
         std = np.sqrt(np.maximum(square - mean**2, 0))
         return tuple(map(float, mean)), tuple(map(float, std))
+
+    def typical(self, indices: np.ndarray, dtype: Dtype = "uint8") -> StoredShape:
+        """What some items are like: the median along each axis, and the channels of most."""
+        keep = np.asarray(indices)[self.readable[indices]]
+        depth, height, width = (int(np.median(v[keep])) for v in (self.depth, self.height, self.width))
+        return StoredShape(depth, height, width, int(self.channels[keep].max()), dtype)
+
+    def rescaled(self, old: Span, new: Span) -> Scan:
+        """The same, of values that were scaled so that `old` is [0, 1], as if `new` were."""
+        gain = (old[1] - old[0]) / max(new[1] - new[0], 1e-12)
+        shift = (old[0] - new[0]) / max(new[1] - new[0], 1e-12)
+        mean, square = self.mean.astype(np.float64), self.square.astype(np.float64)
+        return replace(
+            self,
+            mean=(gain * mean + shift).astype(np.float32),
+            square=(gain**2 * square + 2 * gain * shift * mean + shift**2).astype(np.float32),
+        )
 
 
 def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
@@ -136,12 +163,22 @@ def scan(dataset: Dataset, *, workers: int | None = None) -> Scan:
         workers: Threads that decode; as many as there are cores if left out.
     """
     result = Scan.empty(len(dataset))
-    if isinstance(dataset.pixels, Arrays) and dataset.pixels.array.size:
-        _array(dataset.pixels.array, result)
+    array = dataset.pixels.array if isinstance(dataset.pixels, Arrays) else np.empty(0)
+    plain = dataset.input == "image" and array.dtype == np.uint8 and array.shape[-1] in (1, 3)
+    if plain and array.size:
+        _array(array, result)
         return result
 
-    def look(i: int) -> None:
-        _picture(dataset, i, result)
+    if dataset.input != "image" or isinstance(dataset.pixels, ItemFiles) or (array.size and not plain):
+        _widen(dataset, result)
+
+        def look(i: int) -> None:
+            _item(dataset, i, result)
+
+    else:
+
+        def look(i: int) -> None:
+            _picture(dataset, i, result)
 
     with ThreadPoolExecutor(workers or os.cpu_count() or 1) as pool:
         for block in track(list(_blocks(len(dataset), 64)), "looking at the pictures"):
@@ -172,6 +209,49 @@ def _picture(dataset: Dataset, i: int, result: Scan) -> None:
         return
     result.pixels[i] = _digest(image)
     _measure(image[None], slice(i, i + 1), result)
+
+
+def _widen(dataset: Dataset, result: Scan) -> None:
+    """Room for the statistics of as many bands as the first readable item has."""
+    for i in range(len(dataset)):
+        try:
+            bands = input_kind(dataset.input).planes(dataset.pixels.read(i)).shape[-1]
+        except UnreadableImage:
+            continue
+        if bands not in (1, 3):
+            result.mean, result.square = (np.zeros((len(dataset), bands + 1), np.float32) for _ in range(2))
+        return
+
+
+def _item(dataset: Dataset, i: int, result: Scan) -> None:
+    """Fill row i from one item of any kind and type."""
+    pixels = dataset.pixels
+    try:
+        result.bytes[i] = pixels.digest(i)
+        stored = pixels.read_stored(i) if isinstance(pixels, ItemFiles) else pixels.read(i)
+    except UnreadableImage as error:
+        result.reasons[i], result.details[i] = error.reason, error.detail
+        return
+    item = pixels.scaled(stored) if isinstance(pixels, ItemFiles) else stored
+    planes = input_kind(dataset.input).planes(item)
+    bands, room = planes.shape[-1], result.mean.shape[1] - 1
+    if bands != room and not (bands == 1 and room == 3):
+        result.reasons[i], result.details[i] = "unsupported", f"has {bands} bands; the others have {room}"
+        return
+    result.depth[i], result.height[i], result.width[i], result.channels[i] = planes.shape
+    result.raw[i, :2] = float(stored.min()), float(stored.max())
+    result.pixels[i] = _digest(stored)
+    unit = planes.astype(np.float32) / 255 if planes.dtype == np.uint8 else planes
+    mean = unit.mean((0, 1, 2), dtype=np.float64)
+    square = np.einsum("fhwc,fhwc->c", unit, unit, dtype=np.float64) / (unit.size / bands)
+    result.mean[i], result.square[i] = (
+        np.append(v, v.mean()) if bands == room else v for v in (mean, square)
+    )
+    low, high = float(unit.min()), float(unit.max())
+    result.low[i], result.high[i] = 0, 255 * (high > low)
+    grey_cover = cover(unit).mean(2)
+    stretched = (grey_cover - low) * (255 / max(high - low, 1e-12))
+    result.thumbs[i] = np.rint(thumbnails(stretched[None]))[0].clip(0, 255).astype(np.uint8)
 
 
 def _array(array: np.ndarray, result: Scan) -> None:

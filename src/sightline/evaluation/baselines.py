@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,10 @@ import torch
 
 from sightline.console import say, track
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.task import Baseline, Task
-from sightline.data.io.pixels import picture
+from sightline.data.inputs import view_item
 from sightline.data.loading.preprocess import seen
 from sightline.evaluation.attempt import attempt
 from sightline.evaluation.frozen_features import Frozen
@@ -104,18 +106,19 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
     return type(parts[0]).cat(parts)
 
 
-def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, int], int]:
-    """Input size (height, width) of a baseline, and its batch size."""
-    h, w = settings["size"]
-    scale = min(1.0, baseline.side / max(h, w))
-    return (round(h * scale), round(w * scale)), LOOKED_AT * 64**2 // baseline.side**2
+def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, ...], int]:
+    """Input size of a baseline, and its batch size."""
+    size = settings["size"]
+    scale = min(1.0, baseline.side / max(size, default=1))
+    return tuple(round(side * scale) for side in size), LOOKED_AT * 64**2 // baseline.side**2
 
 
 def _mapped(
     baseline: Baseline, train: Dataset, test: Dataset, settings: Mapping[str, Any], frozen: Frozen
 ) -> Any:
     """Predictions of a baseline on frozen maps for the test items, in pixels of the stored images."""
-    size, most = _looks(baseline, settings)
+    (height, width), most = _looks(baseline, settings)
+    size = height, width
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
     started = time.monotonic()
     answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
@@ -126,8 +129,8 @@ def _mapped(
 
 
 def _small(
-    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, int]
+    dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, ...]
 ) -> np.ndarray:
-    fit, channels = settings["fit"], settings["channels"]
-    look = (picture(dataset.pixels, int(i), size, fit, channels) for i in where)
+    spec, fit = replace(InputSpec.of(settings), spatial_shape=size), settings["fit"]
+    look = (view_item(dataset.pixels, int(i), spec, fit) for i in where)
     return np.stack(list(track(look, "pictures for the baselines", len(where))))

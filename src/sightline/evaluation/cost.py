@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.run import Run
 
@@ -16,9 +17,9 @@ def measure_cost(model: Model, settings: Mapping[str, Any], run: Run, elapsed: f
     from torch.utils.flop_counter import FlopCounterMode
 
     device = model.mean.device
-    image = torch.zeros(1, settings["channels"], *settings["size"], device=device)
+    inputs = [value.float().to(device) for value in InputSpec.of(settings).zeros(1).values()]
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        model.eval()(image)
+        model.eval()(*inputs)
     return {
         "seconds": round(elapsed, 1),
         "joules": run.record.joules,

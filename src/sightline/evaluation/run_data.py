@@ -16,7 +16,7 @@ from sightline.core.run import Run
 from sightline.data.open import is_name, open_data
 from sightline.data.split import SPLITS_FILE, read_splits, splits_from_json
 from sightline.errors import DataError
-from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
+from sightline.tasks import TASKS, task_type
 
 ABOVE = 4
 """Folders above a run that its data are looked for in, where they are not in their place."""
@@ -54,14 +54,15 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
         card = TASKS.load(run.record.settings.task).CARD
         dataset = open_data(
             at,
-            truth=wanted_truth(card),
+            truth=card.truth,
+            input=card.input,
             format=arguments["format"],
             target=arguments["target"],
             exif=arguments.get("exif"),
             pixel_range=run.record.settings.pixel_range,
             data_dir=None if data_dir is None else Path(data_dir),
         )
-        return task_type(card.name).recast(without_labels(card, dataset))
+        return task_type(card.name).recast(dataset)
     except DataError as error:
         if data is not None or Path(at).exists():
             raise

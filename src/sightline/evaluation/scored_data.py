@@ -21,7 +21,7 @@ from sightline.errors import DataError, UsageError
 from sightline.evaluation.run_data import as_trained, open_own, same_question
 from sightline.report import page
 from sightline.report.page import Page, Section
-from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
+from sightline.tasks import TASKS, task_type
 
 
 @dataclass(frozen=True)
@@ -90,14 +90,15 @@ def open_for(
         span, exif = run.record.settings.pixel_range, run.record.arguments.get("exif")
         dataset = open_data(
             str(data),
-            truth=wanted_truth(card),
+            truth=card.truth,
+            input=card.input,
             format=format,
             target=target,
             pixel_range=span,
             exif=exif,
             data_dir=data_dir,
         )
-        return task_type(card.name).recast(without_labels(card, dataset))
+        return task_type(card.name).recast(dataset)
     for name, value in (("format", format), ("target", target)):
         if value is not None:
             raise UsageError(f"--{name} says how other data are read. Name them: evaluate RUN DATA.")

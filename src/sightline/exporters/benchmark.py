@@ -150,8 +150,9 @@ def benchmark_run(
         answers = _runner(opened_run.path, file)
         inside: Any = "all" if file is None else _document(file).get("inside", "all")
         judged = gate(Graph(model, inside), _given(answers), part, task, math.inf, exact=False)
-        shape = (batch_size, graph.model.settings["channels"], *graph.model.settings["size"])
-        how = (str(opened_run.path), None if file is None else str(file), shape, inside, threads, seconds)
+        shape = (batch_size, *graph.spec.shape)
+        place, dtype = None if file is None else str(file), graph.spec.dtype
+        how = (str(opened_run.path), place, shape, inside, threads, seconds, dtype)
         times, memory, joules = _apart(how)
         lines.append(_line(file, opened_run.path, judged.after, times, batch_size, memory, joules))
     lines = _marked(lines, metric.higher_is_better)
@@ -229,7 +230,13 @@ def _network(run: Path) -> Runner:
 
 
 def _timed(
-    run: str, file: str | None, shape: tuple[int, ...], inside: str, threads: int, seconds: float
+    run: str,
+    file: str | None,
+    shape: tuple[int, ...],
+    inside: str,
+    threads: int,
+    seconds: float,
+    dtype: str = "uint8",
 ) -> tuple[list[float], float, float | None]:
     """Seconds of each prediction, MiB of added memory, and joules in total; in a child process."""
     torch.set_num_threads(threads)
@@ -239,7 +246,9 @@ def _timed(
     answer = _runner(Path(run), None if file is None else Path(file), threads)
     rng = np.random.default_rng(0)
     images: Array = rng.integers(0, 256, shape, dtype=np.uint8)
-    if inside == "none":
+    if dtype != "uint8":
+        images = images.astype(np.float32) / 255
+    elif inside == "none":
         images = images.astype(np.float32) / 128 - 1
     for _ in range(WARM):
         answer(images)

@@ -21,7 +21,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Exhibit, Table
 from sightline.core.run import Run
 from sightline.core.task import Task
-from sightline.data.io.pixels import picture
+from sightline.data.inputs import input_kind, view_item
 from sightline.data.loading.tiles import tiled
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import load_run_dataset
@@ -334,9 +334,8 @@ def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
     if settings.get("tile"):  # which is what the network sees
         dataset, _ = tiled(dataset, settings["tile"])
     chosen = np.random.default_rng(0).permutation(len(dataset))[:CALIBRATION]
-    size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
-    images = [picture(dataset.pixels, int(i), size, fit, channels) for i in sorted(chosen)]
-    batch = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy())
+    images = [view_item(dataset.pixels, int(i), graph.spec, settings["fit"]) for i in sorted(chosen)]
+    batch = next(iter(input_kind(graph.spec.kind).tensors(np.stack(images)).values())).contiguous()
     pixels: Array = graph.prepared(batch).numpy()
     return pixels
 

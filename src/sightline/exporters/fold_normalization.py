@@ -75,6 +75,8 @@ def folded(model: Any) -> Any:
 def _linear(graph: Any, fixed: dict[str, Any], after: dict[str, list[Any]]) -> _Linear | None:
     """Find the chain of multiplications and additions on the input images; None if there is none."""
     (images,) = graph.input
+    if len(images.type.tensor_type.shape.dim) != 4:  # clips and volumes stay as they are
+        return None
     value, channels = images.name, images.type.tensor_type.shape.dim[1].dim_value
     factor, term = np.ones(channels), np.zeros(channels)
     nodes, source = list[Any](), value

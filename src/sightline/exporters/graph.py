@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.errors import UsageError
 from sightline.models.detection.suppression import final
@@ -47,6 +48,11 @@ class Graph(nn.Module):
     def __init__(self, model: Model, inside: Inside = "all") -> None:
         super().__init__()
         self.model, self.inside = model, inside
+        if len(self.spec.names) > 1:
+            raise UsageError(
+                f"Model '{model.card.name}' takes a {self.spec.kind} for each item, as the inputs "
+                f"{' and '.join(self.spec.names)}; what is exported takes one."
+            )
         self.names: tuple[str, ...] = ()
         self._told = SimpleNamespace(names=())  # attributes that are set while tracing are set back
         if inside != "none":
@@ -74,7 +80,13 @@ class Graph(nn.Module):
         return final(answer, self.model.settings)
 
     def _plain(self, answer: dict[str, Tensor]) -> bool:
-        """Whether no NMS is needed for predictions of a stored image; validated."""
+        """Whether nothing is to be dropped of what is said of a stored picture; checked."""
+        if not self.spec.is_plain:
+            raise UsageError(
+                "--inside picture is for images of 8 bits, grey or in colors; model "
+                f"'{self.model.card.name}' takes a {self.spec.kind} of {self.spec.channels} channels "
+                f"({self.spec.dtype}). Take --inside all."
+            )
         tiles = bool(self.model.settings.get("tile"))
         if tiles or set(answer) not in _placed():
             why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
@@ -95,16 +107,20 @@ class Graph(nn.Module):
         return {**self.model.settings, "nms": 1.0} if "count" in self.names else self.model.settings
 
     def example(self, n: int) -> Tensor:
-        """Example input: images of noise, in the graph's input format."""
-        generator = torch.Generator().manual_seed(0)
-        settings = self.model.settings
-        shape = (n, settings["channels"], *settings["size"])
-        images = torch.randint(0, 256, shape, dtype=torch.uint8, generator=generator)
-        return self.prepared(images)
+        """Pictures of noise, as the graph takes them."""
+        return self.prepared(next(iter(self.spec.noise(n).values())))
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the model takes of one item."""
+        return InputSpec.of(self.model.settings)
 
     def prepared(self, images: Tensor) -> Tensor:
-        """Images (B, C, H, W) uint8 in the graph's input format."""
-        return images if self.inside != "none" else (images.float() / 255 - self.model.mean) / self.model.std
+        """Pictures (B, C, H, W) uint8, or float in [0, 1], as the graph takes them."""
+        if self.inside != "none":
+            return images
+        full = 255 if images.dtype == torch.uint8 else 1
+        return (images.float() / full - self.model.mean) / self.model.std
 
 
 def _placed() -> list[set[str]]:

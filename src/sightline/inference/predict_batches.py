@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.devices import Devices
@@ -58,9 +59,9 @@ class Predicted:
         return Predicted(self.prediction[order], self.truth[order], list(ids), self.loss)
 
 
-def at_once(size: Sequence[int], most: int = 64) -> int:
-    """Batch size for images of a size (height, width): 4 million pixels, at most `most`."""
-    return max(1, min(most, PIXELS // (size[0] * size[1])))
+def at_once(spec: InputSpec, most: int = 64) -> int:
+    """Items that are predicted at a time: 4 million pixels or voxels, `most` at most."""
+    return max(1, min(most, PIXELS // spec.cells))
 
 
 @torch.no_grad()
@@ -81,7 +82,7 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
     for batch in loader.epoch(0):
         moved = batch.to(devices.device)
         with devices.autocast():
-            outputs = model(moved.images)
+            outputs = model(*moved.inputs.values())
             loss = model.loss(moved, rng, outputs=outputs).get("loss")
             total = None if loss is None or total is None else total + float(loss) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}

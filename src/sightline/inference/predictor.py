@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.predictor import BATCH_SIZE, Outcome
 from sightline.core.sample import Batch
+from sightline.data.inputs import input_kind
 from sightline.data.loading.preprocess import placed
 from sightline.data.loading.tiles import cut
 from sightline.devices import Devices, pick
@@ -28,6 +30,7 @@ class ModelPredictor:
 
     Attributes:
         settings: What the model was built from.
+        spec: What the model takes of one item.
         task: Its task.
         model: The network, in evaluation mode.
     """
@@ -35,6 +38,7 @@ class ModelPredictor:
     def __init__(self, path: Path, device: str) -> None:
         self.model, self.task, card = restore(path)
         self.settings: dict[str, Any] = card["settings"]
+        self.spec = InputSpec.of(self.settings)
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
 
@@ -69,19 +73,19 @@ class ModelPredictor:
         kind, names = kind_of(self.task.card.prediction), self.settings.get("classes", [])
         chosen_of(kind, names, (), min_score)
         wish = Wish(kind, names, None, least_of(self.settings, min_score), None, False)
-        for answer in self.answers(Sources(source, stream, self.settings.get("pixel_range")), batch_size):
+        for answer in self.answers(Sources.for_model(source, self.settings, stream), batch_size):
             yield counted(self.task, answer.outcome, wish)
 
     def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:
         """All predictions, also weak ones, each with its image."""
-        batch_size = at_once(self.settings["size"], batch_size)
+        batch_size = at_once(self.spec, batch_size)
         tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
         for batch in sources.batches(1 if tiled else batch_size):
             yield from self._batch(batch, batch_size)
         sources.say_cut()
 
     def _batch(self, inputs: Sequence[Input], batch_size: int) -> Iterator[Answer]:
-        stored: list[tuple[int, int]] = []
+        stored: list[tuple[int, ...]] = []
         parts: list[Iterator[np.ndarray]] = []
         readable: list[int] = []
         errors: dict[int, str] = {}
@@ -114,15 +118,17 @@ class ModelPredictor:
         predictions = []
         for start in range(0, len(sizes), batch_size):
             some = list(islice(parts, batch_size))
-            images = torch.from_numpy(np.stack(some).transpose(0, 3, 1, 2).copy())
-            predictions.append(self._forward(images, sizes[start : start + batch_size]).packed())
+            tensors = input_kind(self.spec.kind).tensors(np.stack(some))
+            inputs = {name: value.contiguous() for name, value in tensors.items()}
+            predictions.append(self._forward(inputs, sizes[start : start + batch_size]).packed())
         whole = type(predictions[0]).cat(predictions)
         return whole if tiles is None else tiles.join(whole)
 
     @torch.no_grad()
-    def _forward(self, images: torch.Tensor, stored: torch.Tensor) -> Any:
-        places = placed(stored, tuple(self.settings["size"]), self.settings["fit"])
-        batch = Batch(images, None, (), places, stored)
-        outputs = self.model(batch.to(self.devices.device).images)
+    def _forward(self, inputs: dict[str, torch.Tensor], stored: torch.Tensor) -> Any:
+        size = self.spec.spatial_shape
+        affine = placed(stored, size, self.settings["fit"]) if size else None
+        batch = Batch(inputs, None, (), affine, stored)
+        outputs = self.model(*batch.to(self.devices.device).inputs.values())
         outputs = {k: v.float() for k, v in outputs.items()}
         return batch.back(self.model.decode(outputs, self.settings).to("cpu"))

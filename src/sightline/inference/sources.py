@@ -3,98 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import IOBase
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
 from sightline.console import say
-from sightline.core.predictor import Outcome
+from sightline.core.inputs import InputSpec
+from sightline.data.inputs import in_memory, input_kind, item_source
 from sightline.data.io import video
 from sightline.data.io.file_types import ALL_EXTENSIONS, open_file
-from sightline.data.io.images import full_pages, probe
+from sightline.data.io.images import full_pages
 from sightline.data.io.levels import Cuts, Span, Watched
-from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
+from sightline.data.io.pixels import Arrays, Files, Pages
 from sightline.data.io.video import Video
 from sightline.data.io.walk import files_below, globbed, home, told
-from sightline.data.loading.preprocess import view
-from sightline.data.loading.tiles import cut
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
 from sightline.inference.arrays import Held, held
+from sightline.inference.input_item import Answer, Input
 
+__all__ = ["Answer", "Input", "Sources"]
 HELD = 2**27
 """Bytes of frames that one batch may hold."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """One image to predict; a file is not decoded yet.
-
-    Attributes:
-        id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
-        name: The same below the folder that all files lie in.
-        pixels: Where it comes from: one picture.
-        film: The video that it is a frame of, or None.
-        seconds: When the frame is shown, or None.
-        error: Why there is no picture, or "".
-    """
-
-    id: str
-    name: str
-    pixels: Files | Pages | Arrays
-    film: Video | None = None
-    seconds: float | None = None
-    error: str = ""
-
-    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, int]]:
-        """The model's input, whole or tile by tile, and (height, width) of the stored image.
-
-        The picture is opened at once, its tiles are read when they are asked for.
-
-        Raises:
-            UnreadableImage: If there is no picture.
-        """
-        if self.error:
-            raise UnreadableImage(self.id, "unreadable", self.error)
-        size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
-        span, pixels = settings.get("pixel_range"), self.pixels
-        if span and not isinstance(pixels, Arrays) and pixels.span is None:
-            pixels = pixels.spanned((span[0], span[1]))
-        if settings.get("tile"):
-            image = windows(pixels, 0)
-            tiles = cut(torch.tensor([image.size]), settings["tile"])
-            parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
-            return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
-        if isinstance(pixels, Pages):
-            page = pixels.read(0)
-            return iter([view(page, size, fit, channels)]), page.shape[:2]
-        views = iter([picture(pixels, 0, size, fit, channels)])
-        if isinstance(pixels, Arrays):
-            return views, pixels.array.shape[1:3]
-        facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
-        return views, (facts.height, facts.width)
-
-    def full(self) -> np.ndarray:
-        """(H, W, C) uint8, as stored; scaled by the model's value range."""
-        return self.pixels.read(0)
-
-    def file(self, ending: str) -> str:
-        """Name of an output file: the image's name with this extension; after the part's number for a
-        part.
-        """
-        part = re.search(r"#\d{6}$", self.name)
-        return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
-
-    @property
-    def held(self) -> int:
-        """Bytes in memory while the image waits."""
-        return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0
 
 
 @dataclass(frozen=True)
@@ -102,19 +35,6 @@ class _Film:
     """A source of frames: a file, the number of a webcam, or an address as text."""
 
     source: Path | str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Prediction or error of one image, and the image.
-
-    Attributes:
-        input: The picture.
-        outcome: Its prediction, or why there is none.
-    """
-
-    input: Input
-    outcome: Outcome
 
 
 class Sources:
@@ -137,8 +57,10 @@ class Sources:
         MissingExtra: If a video is named and PyAV is not installed.
     """
 
-    def __init__(self, source: Any, stream: bool = False, span: Span | None = None) -> None:
-        self._stream, self._span, self.cuts = stream, span, Cuts()
+    def __init__(
+        self, source: Any, stream: bool = False, span: Span | None = None, spec: InputSpec | None = None
+    ) -> None:
+        self._stream, self._span, self.cuts, self._spec = stream, span, Cuts(), spec
         self.left_out: Counter[str] = Counter()
         self.hidden: list[Path] = []
         self.root: Path | None = None
@@ -148,7 +70,7 @@ class Sources:
         several = list(source) if many else [source]
         for item in several:
             named = isinstance(item, str | os.PathLike | int) and not isinstance(item, bool)
-            self._items.extend(self._found(str(item)) if named else held(item))
+            self._items.extend(self._named_items(str(item)) if named else self._held(item))
         if self._folders:
             self.root = Path(os.path.commonpath(self._folders))
         if not self._items:
@@ -156,12 +78,15 @@ class Sources:
         self._say_left_out()
 
     @classmethod
-    def of(cls, files: Iterable[Path]) -> Sources:
-        """Inputs from files that were discovered before; a file that no longer exists is an input without
-        an image.
-        """
+    def for_model(cls, source: Any, settings: Mapping[str, Any], stream: bool = False) -> Sources:
+        """What a model of these settings is to predict, read as its kind of input."""
+        return cls(source, stream, settings.get("pixel_range"), InputSpec.of(settings))
+
+    @classmethod
+    def of(cls, files: Iterable[Path], spec: InputSpec | None = None) -> Sources:
+        """These files, found before; one that is not there any more is an input without a picture."""
         sources = cls.__new__(cls)
-        sources._stream, sources._span, sources.cuts = False, None, Cuts()
+        sources._stream, sources._span, sources.cuts, sources._spec = False, None, Cuts(), spec
         sources.left_out, sources.hidden = Counter(), []
         sources.root, sources._folders = None, set()
         sources._items = [_Film(file) if _is_film(file) else file for file in files]
@@ -194,12 +119,52 @@ class Sources:
 
     def __iter__(self) -> Iterator[Input]:
         for number, item in enumerate(self._items):
-            if isinstance(item, _Film):
+            if self._of_kind:
+                yield self._item(number, item)
+            elif isinstance(item, _Film):
                 yield from self._frames(item.source)
             elif isinstance(item, Path):
                 yield from self._pages(item)
             else:
                 yield _in_memory(str(number), item, self._watched())
+
+    @property
+    def _of_kind(self) -> bool:
+        """Whether items are read by their kind of input, each file whole, and not as images of 8 bits."""
+        return self._spec is not None and not self._spec.is_plain
+
+    def _item(self, number: int, item: Held | Path | _Film) -> Input:
+        """One file, or one array, of the model's kind of input."""
+        assert self._spec is not None
+        file = item.source if isinstance(item, _Film) else item
+        if isinstance(file, str):
+            raise UsageError(
+                f"{file} has no end: the model takes a {self._spec.kind} for each item. Give files."
+            )
+        if isinstance(file, Held):
+            array = file.pixels(self._span)
+            return Input(str(number), str(number), Arrays(array[None], self._spec.kind))
+        pixels = item_source(Files([file]), self._spec, self._span)
+        return Input(str(file), self.name(file), pixels)
+
+    def _named_items(self, name: str) -> Iterable[Held | Path | _Film]:
+        """What a name stands for: files, or what the model's kind of input makes of it."""
+        if self._spec is None or not self._of_kind:
+            return self._found(name)
+        kind, spec = input_kind(self._spec.kind), self._spec
+        drawn = kind.drawn(name)
+        if drawn is not None:
+            return [Held(partial(in_memory, item, spec)) for item in drawn]
+        files = self._found(name)
+        return [f for f in files if not isinstance(f, Path) or f == Path(name) or kind.is_item(f)]
+
+    def _held(self, value: Any) -> list[Held]:
+        """What is in memory, by the model's kind of input."""
+        if self._spec is None or not self._of_kind:
+            return held(value)
+        spec = self._spec
+        arrays = input_kind(spec.kind).of_array(value)
+        return [Held(partial(in_memory, array, spec)) for array in arrays]
 
     def _watched(self) -> Watched | None:
         """The span, for one picture."""

@@ -39,6 +39,7 @@ def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -
 def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     """The model's settings, if this version can read its outputs."""
     kind, settings = card["prediction"], dict(card["settings"])
+    _refuse_other_inputs(settings, file)
     if kind not in TARGETS:
         kinds = ", ".join(TARGETS.names())
         raise DataError(f"{file} predicts '{kind}'; this runtime reads {kinds}. Update sightline-runtime.")
@@ -74,6 +75,23 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     settings["pixel_range"] = None if span is None else (float(span[0]), float(span[1]))
     settings["size"] = tuple(settings["size"])
     return settings
+
+
+def _refuse_other_inputs(settings: dict[str, Any], file: Path) -> None:
+    """Pass if the model takes images of 8 bits, grey or in colors."""
+    item, bands = settings.get("input", "image"), settings.get("channels", 3)
+    if item != "image":
+        what = f"takes a {item} for each item"
+    elif settings.get("dtype", "uint8") != "uint8":
+        what = "takes images of more than 8 bits"
+    elif isinstance(bands, int) and 3 < bands <= 32:
+        what = f"takes images of {bands} bands"
+    else:
+        return
+    raise DataError(
+        f"{file} {what}. This runtime reads images of 8 bits, grey or in colors. Predict with the run "
+        "(sightline predict RUN), or give the file arrays with ONNX Runtime."
+    )
 
 
 def network(data: bytes, file: Path, threads: int, providers: Sequence[str] | None) -> Any:

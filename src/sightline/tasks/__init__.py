@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import replace
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,6 @@ from sightline.config import build
 from sightline.core.folder import Folder
 
 if TYPE_CHECKING:
-    from sightline.core.card import TaskCard
-    from sightline.core.dataset import Dataset
     from sightline.core.task import Task
 
 TASKS = Folder(__name__, "task")
@@ -24,22 +21,6 @@ def task_type(name: str) -> type[Task]:
 
     task_class: type[Task] = importlib.import_module(f"{TASKS.load(name).__name__}.task").TASK
     return task_class
-
-
-def without_labels(card: TaskCard, dataset: Dataset) -> Dataset:
-    """The data as a task wants them: where it asks for no annotations, without those that are there."""
-    from sightline.core.targets.none import Unlabeled
-
-    if card.truth != "none" or dataset.truth == "none":
-        return dataset
-    note = f"Task '{card.name}' asks for no annotations: those of the data are left aside."
-    notes = (*dataset.notes, note)
-    return replace(dataset, targets=Unlabeled(len(dataset)), classes=None, outputs=(), notes=notes)
-
-
-def wanted_truth(card: TaskCard) -> str | None:
-    """The target type that data are to be read with; None where any will do."""
-    return None if card.truth == "none" else card.truth
 
 
 def load_method(card: Mapping[str, Any]) -> ModuleType:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.errors import TrainingFailed
@@ -42,12 +43,12 @@ def on_gpu(model: Model, targets: Callable[[int], object], start: int, device: t
         start: The largest size that is wanted.
         device: A CUDA device.
     """
-    settings = model.settings
+    spec = InputSpec.of(model.settings)
     rng = torch.Generator(device)
 
     def attempt(n: int) -> None:
-        images = torch.zeros(n + n // 3, settings["channels"], *settings["size"], dtype=torch.uint8)
-        batch = Batch(images, targets(len(images)), []).to(device)
+        count = n + n // 3
+        batch = Batch(spec.zeros(count), targets(count), []).to(device)
         try:
             model.train()
             for turn in turns_of(model.optimizer_groups()):

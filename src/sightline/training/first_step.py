@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.data.loading.preprocess import seen
@@ -57,10 +58,10 @@ def tried(plan: Plan, world: int = 1) -> None:
         ways.append(f"--size {side}")
     if not ways:
         return  # it is not the batch and not the size: training says what it is
-    height, width = least["size"]
+    sides = "x".join(map(str, least["size"]))
     name = plan.why["model"].partition(":")[0]
     raise UsageError(
-        f"{name} cannot be trained with a batch of {images} at {height}x{width} pixels ({reason}). "
+        f"{name} cannot be trained with a batch of {images} at {sides} pixels ({reason}). "
         f"The smallest that works: {', or '.join(ways)}."
     )
 
@@ -84,10 +85,10 @@ def _trouble(plan: Plan, settings: Settings, images: int) -> str | None:
         model = _model(plan, settings)
         where = torch.from_numpy(plan.dataset.where("train"))[torch.arange(images)]
         targets, *_ = seen(plan.dataset.targets[where], tuple(settings["size"]), settings["fit"])
-        pictures = torch.zeros(images, settings["channels"], *settings["size"], dtype=torch.uint8)
+        inputs = InputSpec.of(settings).zeros(images)
         with torch.no_grad():
             for turn in turns_of(model.optimizer_groups()):
-                model.loss(Batch(pictures, targets, []), torch.Generator().manual_seed(0), turn)
+                model.loss(Batch(inputs, targets, []), torch.Generator().manual_seed(0), turn)
     except SightlineError:
         raise
     except (ValueError, RuntimeError) as error:

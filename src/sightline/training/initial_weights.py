@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sightline.core.card import ModelCard
+from sightline.core.sample import IMAGE
 from sightline.data.scan import Scan
 from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
@@ -97,6 +98,8 @@ def unsuited(dataset: Dataset, scan: Scan) -> str:
     """Reason why features of photographs do not help for these images, or ""."""
     if dataset.root is None:
         return "the images are no photographs but come with the toolkit"
+    if dataset.input != IMAGE:
+        return f"the installed weights are of images, and each item is a {dataset.input}"
     side = typical_side(scan)
     gray = bool((scan.channels == 1).all())
     least = MIN_GRAY_SIDE if gray else MIN_COLOR_SIDE

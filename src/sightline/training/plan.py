@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from types import ModuleType
@@ -14,14 +13,23 @@ import torch
 from sightline.config import build
 from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.report import Finding
 from sightline.core.task import Baseline, DataInfo, Task
 from sightline.data.checks._report import silent_parts
+from sightline.data.inputs import input_kind
 from sightline.data.scan import Scan
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import registry
 from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import TrainArguments
+from sightline.training.choose_input import (
+    adapted_bands,
+    choose_input,
+    input_in_words,
+    shown_in_words,
+    with_range,
+)
 from sightline.training.effective import effective, refuse_idle
 from sightline.training.initial_weights import (
     GRAY,
@@ -31,7 +39,6 @@ from sightline.training.initial_weights import (
     choose_model,
     choose_start,
     elongation,
-    takes_gray,
     tuned_defaults,
     untrained,
 )
@@ -128,7 +135,11 @@ def make_plan(
     recipe = effective(trainer, _resolved(recipe_given, model_card, card, dataset, scan, arguments, start))
     notes += untrained(recipe, start, arguments)
     body = backbone or getattr(task_options, "backbone", None)
-    info = _info(dataset, scan, recipe, model_card, body, start)
+    dataset, scan, range_notes = with_range(dataset, scan)
+    notes += range_notes
+    spec = choose_input(dataset, scan, recipe, model_card, task_options, body, start)
+    info = _info(dataset, scan, spec)
+    notes += shown_in_words(spec)
     task = task_type(card.name)(info, task_options)
     span = getattr(dataset.pixels, "span", None)
     settings = {
@@ -143,18 +154,19 @@ def make_plan(
         "tile": recipe.tile or 0,
         "mean": list(info.mean),
         "std": list(info.std),
+        **spec.settings(),
         **method.MODEL.settings_for(info, task_options),
     }
-    colour = "grey" if info.channels == 1 else "colour"
-    height, width = settings["size"]
-    why["input"] = f"{height}x{width} pixels, {colour}, brought to size by '{recipe.fit}'"
-    if span is not None:
+    why["input"] = input_in_words(InputSpec.of(settings), recipe.fit or "squash")
+    if span is not None and spec.dtype == "uint8":
         why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
     if recipe.fit == "crop":
         why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
     if start.tuned and card.tuned_options:
         why["options"] = ", ".join(f"{name} {getattr(task_options, name)}" for name in card.tuned_options)
-    why["start"] = start.reason + (GRAY if start.tuned and info.channels == 1 else "")
+    why["start"] = start.reason
+    if start.tuned:
+        why["start"] += GRAY if info.channels == 1 else adapted_bands(spec)
     return Plan(
         arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
     )
@@ -245,7 +257,7 @@ def _resolved(
         "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
         "lr": 0.05 if recipe.optimizer == "sgd" else 1e-3,
         "workers": 2 if photos and dataset.root is not None else 0,
-        "size": side if photos else None,
+        "size": side if photos and input_kind(dataset.input).limits_side else None,
     }
     tuned = tuned_defaults(start, card, n, scan, timed=recipe.time is not None)
     check_name(recipe.optimizer or DEFAULTS["optimizer"])
@@ -266,25 +278,24 @@ def _resolved(
     return filled
 
 
-def _info(
-    dataset: Dataset, scan: Scan, recipe: Recipe, card: ModelCard, backbone: str | None, start: Start
-) -> DataInfo:
-    """`DataInfo` of the training part, for task and model."""
+def _info(dataset: Dataset, scan: Scan, spec: InputSpec) -> DataInfo:
+    """What task and model must know of the training part."""
     train = dataset.where("train")
-    grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
-    channels = 1 if grey else 3
-    data_size = int(np.median(scan.height)), int(np.median(scan.width))
-    if recipe.tile:
-        data_size = recipe.tile, recipe.tile
-    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
-    if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
-        scale = max(size) / max(data_size)
-        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
-        size = height, width
-    mean, std = scan.mean_std(train, channels)
-    targets = dataset.targets[torch.from_numpy(train)]
-    return DataInfo(dataset.classes, dataset.outputs, channels, size, mean, tuple(max(s, 1e-3) for s in std),
-                    len(train), **targets.summary(len(dataset.classes or ())))  # fmt: skip
+    mean, std = scan.mean_std(train, spec.channels)
+    targets: Any = dataset.targets[torch.from_numpy(train)]
+    return DataInfo(
+        dataset.classes,
+        dataset.outputs,
+        spec.channels,
+        spec.spatial_shape,
+        mean,
+        tuple(max(s, 1e-3) for s in std),
+        len(train),
+        input=spec.kind,
+        frames=spec.frames,
+        spacing=spec.spacing,
+        **targets.summary(len(dataset.classes or ())),
+    )
 
 
 def accepted(findings: Sequence[Finding], names: Sequence[str]) -> list[Finding]:

@@ -15,7 +15,7 @@ from sightline.data.open import open_data
 from sightline.data.scan import Scan
 from sightline.errors import UsageError
 from sightline.evaluation import label_issues
-from sightline.tasks import TASKS, task_type, wanted_truth, without_labels
+from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import TrainArguments
 
 
@@ -64,21 +64,20 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
     wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
     dataset = open_data(
         arguments.data,
-        truth=None if wanted is None else wanted_truth(wanted),
+        truth=None if wanted is None else wanted.truth,
         format=arguments.format,
         target=arguments.target,
+        input=None if wanted is None else wanted.input,
         pixel_range=arguments.pixel_range,
         exif=arguments.exif,
         data_dir=arguments.data_dir,
     )
-    if wanted is not None:
-        dataset = without_labels(wanted, dataset)
     why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
     if wanted is not None:
         why["task"] = f"{wanted.name}, as asked"
         return wanted, dataset, why
     cards = [TASKS.load(name).CARD for name in TASKS.names()]
-    fitting = [c for c in cards if c.truth == dataset.truth and c.recognised]
+    fitting = [c for c in cards if (c.truth, c.input) == (dataset.truth, dataset.input) and c.recognised]
     if len(fitting) != 1:
         names = ", ".join(c.name for c in fitting) or "none"
         raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "

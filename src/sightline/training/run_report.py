@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.report import (
     Bars,
@@ -22,7 +23,8 @@ from sightline.core.report import (
     Table,
 )
 from sightline.core.run import Run, scoreboard
-from sightline.data.io.pixels import finder, picture
+from sightline.data.inputs import input_kind, view_item
+from sightline.data.io.pixels import finder
 from sightline.evaluation import conclusions
 from sightline.evaluation.attempt import attempt
 from sightline.report import page
@@ -154,15 +156,15 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
     if conv is None:
         return None
     test = plan.part("test")
-    size, fit, channels = (plan.settings[k] for k in ("size", "fit", "channels"))
-    image = picture(test.pixels, 0, tuple(size), fit, channels)
+    spec = InputSpec.of(plan.settings)
+    inputs = input_kind(spec.kind).tensors(view_item(test.pixels, 0, spec, plan.settings["fit"])[None])
     maps_of_layer: list[torch.Tensor] = []
     hook = conv.register_forward_hook(
         lambda module, given, answer: maps_of_layer.append(answer.detach().float().cpu())
     )
     device = next(model.parameters()).device
     with torch.no_grad():
-        model.eval()(torch.from_numpy(image.transpose(2, 0, 1).copy())[None].to(device))
+        model.eval()(*(value.contiguous().to(device) for value in inputs.values()))
     hook.remove()
     weights = conv.weight.detach().float().cpu()
     filters = [_scaled(w.numpy() if w.shape[0] in (1, 3) else w.mean(0, keepdim=True).numpy())

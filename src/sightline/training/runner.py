@@ -20,14 +20,15 @@ import torch
 
 from sightline.console import say
 from sightline.core.dataset import SPLITS, Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.model_config import ModelConfig
 from sightline.core.run import Run
 from sightline.core.run_record import DataRecord, RunRecord
+from sightline.data.inputs import input_kind
 from sightline.data.loading.loader import Augment, Loader
 from sightline.data.loading.preprocess import seen
 from sightline.data.loading.tiles import Joined, batches
-from sightline.data.transforms.standard import standard
 from sightline.devices import Devices
 from sightline.evaluation.frozen_features import Frozen
 from sightline.evaluation.run_data import placed
@@ -119,12 +120,8 @@ def loader(
 def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
     """Augmentation of training batches: the standard one, adapted by the task."""
     recipe, strength = plan.recipe, plan.recipe.augment or "none"
-    pictures = standard(
-        strength,
-        flip=recipe.flip == "yes",
-        size=tuple(plan.settings["size"]),
-        grey=plan.settings["channels"] == 1,
-    )
+    spec = InputSpec.of(plan.settings)
+    pictures = input_kind(spec.kind).augment(strength, recipe.flip == "yes", spec)
     return lambda progress: plan.task.augment(strength, pictures, progress) if mix else pictures
 
 
@@ -172,7 +169,7 @@ def fit(
         changes["weights"] = getattr(model.backbone(), "origin", "scratch")
     if devices.first:
         run.update(settings=ModelConfig.from_json(plan.settings), **changes)
-    if plan.recipe.channels_last:
+    if plan.recipe.channels_last and len(InputSpec.of(plan.settings).shape) == 3:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = TRAINERS.load(plan.method.CARD.trainer)
     train: Any = loader(plan, plan.part("train"), devices, train=trainer.CARD.steps)
@@ -225,6 +222,8 @@ def frozen_for(plan: Plan, devices: Devices, failed: list[str]) -> Frozen | None
         failed: Gets a sentence on why it is left out, where it could have been there.
     """
     if not any(b.frozen for b in plan.task.baselines()) or unsuited(plan.dataset, plan.scan):
+        return None
+    if not InputSpec.of(plan.settings).is_plain:
         return None
     if lack := embedded.trouble(embedded.DEFAULT, thorough=True):
         say(f"baseline  frozen: left out. {lack}")

@@ -9,9 +9,9 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.run import Run
 from sightline.devices import Devices
 from sightline.errors import DataError, UsageError
@@ -120,6 +120,5 @@ def tried(plan: Plan) -> None:
     teacher = opened(plan, Devices(torch.device("cpu")))
     if teacher is None:
         return
-    shape = (2, plan.settings["channels"], *plan.settings["size"])
-    images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8))
+    images = next(iter(InputSpec.of(plan.settings).noise(2).values()))
     teacher.check(layer_widths.build(plan.method.MODEL, plan.settings), images)

@@ -7,7 +7,7 @@ take turns: the generator's gradients go through the discriminator and leave non
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -114,7 +114,7 @@ class Steps:
         moved = batch.to(devices.device)
         if recipe.channels_last and moved.images.ndim == 4:
             images = moved.images.contiguous(memory_format=torch.channels_last)
-            moved = replace(moved, images=images)
+            moved = moved.with_images(images)
         number = training.epoch * batches + training.batch
         devices.seed(_mixed(training.seed, number, devices.rank))
         rng = torch.Generator(devices.device).manual_seed(_mixed(training.seed + 1, number, devices.rank))

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.core.sample import inverse
+from sightline.core.geometry import invert_affine
 from sightline.core.targets.instances import Instances
 
 
@@ -69,7 +69,7 @@ def test_moving_there_and_back(found: Instances, sx: float, sy: float, tx: float
     wide = torch.full((len(found), 2), 1000)
     there = found.moved(places, wide)
     assert torch.allclose(there.area(), found.area() * sx * sy, rtol=1e-3, atol=1e-3)
-    back = there.moved(inverse(places), found.sizes)
+    back = there.moved(invert_affine(places), found.sizes)
     assert torch.allclose(back.boxes, found.boxes, atol=1e-3)
     assert torch.equal(back.sizes, found.sizes)
 

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.core.sample import inverse
+from sightline.core.geometry import invert_affine
 from sightline.core.targets import target_type
 from sightline.core.targets.bitmaps import Bitmaps, Packed
 from sightline.core.targets.masks import VOID, Masks
@@ -137,7 +137,7 @@ def test_enlarged_by_a_whole_factor_and_back_is_the_same(seed: int) -> None:
     found = outlines(np.random.default_rng(seed))
     matrix = place(3, 2, 5, 7).expand(2, 2, 3)
     big = found.moved(matrix, torch.full((2, 2), 90))
-    again = big.moved(inverse(matrix), found.sizes)
+    again = big.moved(invert_affine(matrix), found.sizes)
     assert torch.equal(again.bitmaps.dense(24, 24), found.bitmaps.dense(24, 24))
 
 

@@ -143,7 +143,7 @@ def test_a_second_run_reads_from_the_disk(
     photos: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     batches = list(loader(photos, tmp_path / "c").epoch(0))
-    monkeypatch.setattr("sightline.data.loading.loader.picture", None)  # whoever decodes now breaks off
+    monkeypatch.setattr("sightline.data.loading.loader.view_item", None)  # whoever decodes now breaks off
     shuffled = photos.subset(np.random.default_rng(0).permutation(len(photos)))
     assert same(batches, list(loader(photos, tmp_path / "c").epoch(0)))
     assert len(list(loader(shuffled, tmp_path / "c", train=False).epoch(0))) == 5

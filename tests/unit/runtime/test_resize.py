@@ -11,7 +11,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from sightline.core.sample import inverse
+from sightline.core.geometry import invert_affine
 from sightline.data.loading import preprocess as torch_view
 from sightline.runtime import resize
 
@@ -73,7 +73,7 @@ def test_places_lead_back_as_the_toolkits_do(
     height: int, width: int, to_height: int, to_width: int, fit: Any
 ) -> None:
     places = torch_view.placed(torch.tensor([[height, width]]), (to_height, to_width), fit)
-    wanted = inverse(places)[0].numpy()
+    wanted = invert_affine(places)[0].numpy()
     assert np.array_equal(resize.back((height, width), (to_height, to_width), fit), wanted)
 
 

@@ -10,6 +10,7 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.checks._report import found
+from sightline.data.io.items import ItemFiles
 from sightline.data.scan import Scan
 
 FEW, SOME = 48, 128
@@ -32,7 +33,9 @@ CARD = CheckCard(
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
-    """What is lost on the way to 8 bits. Nothing for pictures in memory."""
+    """What is lost on the way to 8 bits. Nothing for pictures in memory, and where all values are kept."""
+    if isinstance(dataset.pixels, ItemFiles):
+        return []
     span = getattr(dataset.pixels, "span", None)
     low, high, top = np.where(scan.readable[:, None], scan.raw[:, :3], np.nan).T
     if span is not None:

@@ -200,10 +200,16 @@ def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadO
     if labels.classes is not None:
         labels.classes, more = _classes(top, list(labels.classes.names))
         notes += more
-    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes)
+    further = {c: [_text(row.get(c)) for row in rows.cells] for c in columns if c not in names}
+    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes, further)
     into = Gathered(top)
     _broken(into, rows)
     return replace(dataset, problems=(*dataset.problems, *into.problems))
+
+
+def _text(value: Any) -> str:
+    """A cell of a column that is kept as it is; records as JSON."""
+    return json.dumps(value) if isinstance(value, dict | list) else _cell(value)
 
 
 def _cell(value: Any) -> str:

@@ -16,7 +16,15 @@ from sightline.core.report import Finding, Severity
 from sightline.core.targets.label import Label
 from sightline.core.targets.number import Number
 from sightline.data.io.pixels import Files
-from sightline.data.parsing.columns import GROUPS, SPLITS, named, path_column, target_columns
+from sightline.data.parsing.columns import (
+    FRAMES,
+    GROUPS,
+    SEQUENCES,
+    SPLITS,
+    named,
+    path_column,
+    target_columns,
+)
 from sightline.data.parsing.content import content
 from sightline.data.parsing.csv import Columns, is_spaced, read_text
 from sightline.data.parsing.findings import unseen
@@ -104,10 +112,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
     targets = labels.targets[torch.from_numpy(used)]
     if labels.classes is not None and not getattr(targets, "multi", False):
         rows_kept.problems += unseen(labels.classes.names, targets.value.numpy(), splits[used])
+    further, places = _further(table, {where, split, group, *columns}), _sequences(table, where)
+    if places is not None and group is None:  # frames of one sequence are alike: no split may part them
+        group = places.name
     roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
     roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
-    rest = [n for n in table.names if n not in (where, split, group, *columns)]
-    roles += [f"not used {', '.join(map(repr, rest))}"] if rest else []
+    roles += [f"sequence '{places.name}' in the order of '{places.frame}'"] if places else []
+    rest = [name for name in further if places is None or name not in (places.name, places.frame)]
+    roles += [f"kept and not used {', '.join(map(repr, rest))}"] if rest else []
     return Dataset(
         name=path.stem,
         format=CARD.name,
@@ -117,11 +129,41 @@ def read(source: str, options: ReadOptions) -> Dataset:
         classes=labels.classes,
         splits=splits[used],
         groups=None if group is None else np.array(table.column(group), dtype=object)[used],
+        sequences=None if places is None else places.sequences[used],
+        frames=None if places is None else places.frames[used],
+        columns={name: values[used] for name, values in further.items()},
         root=path,
         outputs=labels.outputs,
         problems=tuple(rows_kept.problems),
         notes=("Columns: " + ", ".join(roles) + ".", *rows.notes, *table.notes, *labels.notes, *notes),
     )
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Columns that say where each row lies in a sequence, by name, and what they hold."""
+
+    name: str
+    frame: str
+    sequences: np.ndarray
+    frames: np.ndarray
+
+
+def _sequences(table: Columns, where: str) -> _Places | None:
+    """The sequences of a table that has a column of these and one of whole numbers for the frames."""
+    name, frame = named(table, SEQUENCES, where), named(table, FRAMES, where)
+    if name is None or frame is None:
+        return None
+    cells = table.column(frame)
+    if not all(cell.isdecimal() for cell in cells):
+        return None
+    sequences = np.array(table.column(name), dtype=object)
+    return _Places(name, frame, sequences, np.array(cells, dtype=np.int64))
+
+
+def _further(table: Columns, taken: set[str | None]) -> dict[str, np.ndarray]:
+    """Columns that say something else of each row, as text."""
+    return {n: np.array(table.column(n), dtype=object) for n in table.names if n not in taken}
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -139,6 +181,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     header = ["path", *_header(dataset)]
     header += ["split"] if any(dataset.splits) else []
     header += ["group"] if dataset.groups is not None else []
+    header += (further := [name for name in dataset.columns if name not in header])
     with (folder / "labels.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
@@ -148,7 +191,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
             (folder / name).write_bytes(data)
             split = [dataset.splits[i]] if any(dataset.splits) else []
             group = [] if dataset.groups is None else [str(dataset.groups[i])]
-            writer.writerow([name, *cells, *split, *group])
+            more = [dataset.columns[column][i] for column in further]
+            writer.writerow([name, *cells, *split, *group, *more])
     return folder / "labels.csv"
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from sightline._version import __version__
 from sightline.console import say
 
-Shape = tuple[int, int, int]
+Shape = tuple[int, ...]
 
 _RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
 _SUFFIX = ".pictures"
@@ -40,13 +40,14 @@ class MemoryCache:
 
     Args:
         items: Pictures in the data set.
-        shape: (H, W, C) of each.
+        shape: (H, W, C) of each; of clips and volumes there are more axes.
         room: Bytes it may take; pictures beyond are not kept.
+        dtype: Of their numbers.
     """
 
-    def __init__(self, items: int, shape: Shape, room: int) -> None:
-        capacity = min(items, room // int(np.prod(shape)))
-        self._pixels = np.zeros((capacity, *shape), dtype=np.uint8)
+    def __init__(self, items: int, shape: Shape, room: int, dtype: str = "uint8") -> None:
+        capacity = min(items, room // (int(np.prod(shape)) * np.dtype(dtype).itemsize))
+        self._pixels = np.zeros((capacity, *shape), dtype=dtype)
         self._there = np.zeros(items, dtype=bool)
 
     def has(self, where: np.ndarray) -> np.ndarray:
@@ -54,7 +55,7 @@ class MemoryCache:
         return np.asarray(self._there[where])
 
     def get(self, where: np.ndarray) -> np.ndarray:
-        """Cached items, (B, H, W, C) uint8."""
+        """Items that are kept, (B, H, W, C)."""
         return np.asarray(self._pixels[where])
 
     def put(self, i: int, picture: np.ndarray) -> None:
@@ -69,16 +70,25 @@ class DiskCache:
 
     Args:
         paths: File of each item.
-        shape: (H, W, C) of each picture.
-        made: How pictures are made from files (size, fit): equal text, equal pixels.
+        shape: (H, W, C) of each picture; of clips and volumes there are more axes.
+        decoding: How pictures are made from files (size, fit): equal text, equal pixels.
         room: Bytes that all such files in `folder` may take; the longest unused ones are removed.
         folder: Where they lie.
+        dtype: Of their numbers.
 
     Raises:
         OSError: If the file cannot be made there.
     """
 
-    def __init__(self, paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> None:
+    def __init__(
+        self,
+        paths: Sequence[str],
+        shape: Shape,
+        decoding: str,
+        room: int,
+        folder: Path,
+        dtype: str = "uint8",
+    ) -> None:
         names = [os.path.abspath(p) for p in paths]  # noqa: PTH100 - no Path for each of a million files
         # Slots go by name, so that the order of the items does not matter.
         self._slots = np.empty(len(names), dtype=np.int64)
@@ -89,7 +99,7 @@ class DiskCache:
             [
                 _PIXELS,
                 decoding,
-                str(shape),
+                str(shape) if dtype == "uint8" else f"{shape} {dtype}",
                 __version__,
                 version("pillow"),
                 version("simplejpeg"),
@@ -97,7 +107,7 @@ class DiskCache:
             ]
         )
         self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
-        each = int(np.prod(shape)) + _RECORD.itemsize
+        each = int(np.prod(shape)) * np.dtype(dtype).itemsize + _RECORD.itemsize
         folder.mkdir(parents=True, exist_ok=True)
         self._kept = min(len(names), (room - _held(folder, self.path)) // each)
         if self._kept <= 0:
@@ -111,7 +121,7 @@ class DiskCache:
         self._file: BinaryIO | None = self.path.open("r+b", buffering=0)
         self._lock = Lock()
         self._records = np.memmap(self._file, _RECORD, "r", 0, (self._kept,))
-        self._pixels = np.memmap(self._file, np.uint8, "r", self._records.nbytes, (self._kept, *shape))
+        self._pixels = np.memmap(self._file, dtype, "r", self._records.nbytes, (self._kept, *shape))
         _open.add(self)
 
     def has(self, where: np.ndarray) -> np.ndarray:
@@ -123,7 +133,7 @@ class DiskCache:
         return np.asarray(self._checked[where])
 
     def get(self, where: np.ndarray) -> np.ndarray:
-        """Cached items, (B, H, W, C) uint8."""
+        """Items that are kept, (B, H, W, C)."""
         return np.asarray(self._pixels[self._slots[where]])
 
     def put(self, i: int, picture: np.ndarray) -> None:
@@ -159,10 +169,12 @@ def cache_folder() -> Path:
     return Path.home() / above / "sightline" / "pictures"
 
 
-def on_disk(paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path) -> DiskCache | None:
-    """A cache on disk; None, with a message, if the disk refuses or the limit is reached."""
+def on_disk(
+    paths: Sequence[str], shape: Shape, decoding: str, room: int, folder: Path, dtype: str = "uint8"
+) -> DiskCache | None:
+    """A cache on disk, or none where the disk refuses or the room is used up, which is said."""
     try:
-        return DiskCache(paths, shape, decoding, room, folder)
+        return DiskCache(paths, shape, decoding, room, folder, dtype)
     except OSError as error:
         say(
             f"{len(paths)} decoded pictures cannot be kept in {folder} ({error.strerror or error}) and are "

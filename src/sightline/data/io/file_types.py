@@ -24,7 +24,9 @@ EXTENSIONS: dict[str, tuple[str, ...]] = {
     "avif": (".avif",),
     "jp2": (".jp2", ".j2k", ".j2c", ".jpc", ".jpx", ".jpf"),
 }
-ALL_EXTENSIONS = frozenset(e for group in EXTENSIONS.values() for e in group)
+ARRAY_EXTENSIONS = (".npy", ".npz")
+"""Arrays of NumPy, whose first axes are height and width."""
+ALL_EXTENSIONS = frozenset(e for group in EXTENSIONS.values() for e in group) | {*ARRAY_EXTENSIONS}
 
 _STARTS: tuple[tuple[bytes, str], ...] = (
     (b"\xff\xd8\xff", "jpeg"),

@@ -26,6 +26,7 @@ from PIL import (
 
 from ...errors import UnreadableImage, UsageError
 from ...ops.fitting import Fit, shrunk
+from .bands import band_facts
 from .file_types import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from .headers import bits_of, ceiling, has_alpha, is_wide, orientation_of, upright_size
 from .levels import Span, on_white, scaled, upright
@@ -187,6 +188,20 @@ def probe(source: Source) -> ImageFacts:
     Raises:
         UnreadableImage: As `decode`, as far as the header shows it.
     """
+    try:
+        return _probe(source)
+    except UnreadableImage:
+        facts = band_facts(source)
+        if facts is None:
+            raise
+    bits = np.dtype(facts.dtype).itemsize * 8
+    return ImageFacts(
+        facts.width, facts.height, facts.format, True, "", bits, facts.bands, 1, 1, False, False,
+        facts.file_size, facts.bands,
+    )  # fmt: skip
+
+
+def _probe(source: Source) -> ImageFacts:
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
         orientation = orientation_of(image, kind)
         height, width = upright_size(image, kind, orientation)
@@ -216,6 +231,16 @@ def size_of(source: Source) -> tuple[int, int]:
     Raises:
         UnreadableImage: As `probe`.
     """
+    try:
+        return _size_of(source)
+    except UnreadableImage:
+        facts = band_facts(source)
+        if facts is None:
+            raise
+        return facts.height, facts.width
+
+
+def _size_of(source: Source) -> tuple[int, int]:
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
         return upright_size(image, kind, orientation_of(image, kind))
 
@@ -270,6 +295,15 @@ def full_pages(source: Source) -> list[int]:
     Raises:
         UnreadableImage: If the header cannot be read.
     """
+    try:
+        return _full_pages(source)
+    except UnreadableImage:
+        if band_facts(source) is None:
+            raise
+        return [0]
+
+
+def _full_pages(source: Source) -> list[int]:
     with _opened(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
         if kind != "tiff":
             return [0]
@@ -279,6 +313,16 @@ def full_pages(source: Source) -> list[int]:
             if not image.tag_v2.get(_SUBFILE, 0) & (_REDUCED | _MASK):
                 pages.append(page)
         return pages or [0]
+
+
+def frame_count(source: Source) -> int:
+    """Images in a file: frames of an animation, pages of a TIFF.
+
+    Raises:
+        UnreadableImage: As `probe`.
+    """
+    with _opened(source) as (image, kind, size), _trouble(source, kind, size):
+        return int(getattr(image, "n_frames", 1))
 
 
 def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:

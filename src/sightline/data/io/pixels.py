@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
@@ -124,27 +123,33 @@ class Pages:
 
 
 class Arrays:
-    """Images in memory.
+    """Items in memory.
 
     Args:
-        array: (N, H, W, C) uint8, C is 3 or 1.
+        array: (N, H, W, C) uint8, C is 3 or 1 (or more than 4 bands), or float32 in [0, 1]; of other kinds
+            (N, F, H, W, C).
+        input: The kind of input that an item is.
     """
 
-    def __init__(self, array: np.ndarray) -> None:
-        if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
+    def __init__(self, array: np.ndarray, input: str = "image") -> None:
+        if array.dtype not in (np.uint8, np.float32):
+            raise ValueError(f"Arrays are uint8 or float32. Received {array.shape} {array.dtype}.")
+        if input == "image" and (
+            array.ndim != 4 or (array.dtype == np.uint8 and array.shape[3] not in range(1, 33))
+        ):
             raise ValueError(f"Arrays takes (N, H, W, 1 or 3) uint8. Received {array.shape} {array.dtype}.")
-        self.array = array
+        self.array, self.input = array, input
 
     def __len__(self) -> int:
         return len(self.array)
 
     def read(self, i: int) -> np.ndarray:
-        """A copy of picture i, (H, W, C) uint8."""
+        """A copy of item i, the channels last."""
         return np.array(self.array[i])
 
     def subset(self, indices: np.ndarray) -> Arrays:
         """A copy of some of the pictures, in that order."""
-        return Arrays(self.array[np.asarray(indices, dtype=np.int64)])
+        return Arrays(self.array[np.asarray(indices, dtype=np.int64)], self.input)
 
     def digest(self, i: int) -> str:
         """Digest of shape and pixels of picture i."""
@@ -157,7 +162,7 @@ def picture(
     i: int,
     size: tuple[int, int] | None = None,
     fit: Fit = "squash",
-    channels: Literal[1, 3] = 3,
+    channels: int = 3,
 ) -> np.ndarray:
     """The input of a model for item i: the only function from a data set to a network's input.
 

@@ -19,6 +19,10 @@ _BAND = 2**20
 """Bytes of a band that uncompressed rows are read in."""
 
 
+Directory = TiffImagePlugin.ImageFileDirectory_v2
+"""The table of tags of one page."""
+
+
 class Tiff(TiffImagePlugin.TiffImageFile):
     """A TIFF whose size is already validated: Pillow would apply its global limit again."""
 

@@ -19,9 +19,12 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Dataset
+from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
+from sightline.data.inputs import input_kind, view_item
 from sightline.data.io.cache import DiskCache, MemoryCache, cache_folder, on_disk
-from sightline.data.io.pixels import Arrays, Files, picture
+from sightline.data.io.items import paths_of
+from sightline.data.io.pixels import Arrays
 from sightline.data.loading.preprocess import seen
 from sightline.errors import UsageError
 from sightline.ops.fitting import Fit
@@ -45,6 +48,7 @@ class Loader:
         size: (height, width) in pixels.
         fit: squash, crop or pad; see `images.view`.
         channels: 3 or 1.
+        spec: What the model takes, where that is said in full; then `size` and `channels` are the spec's.
         batch_size: Images a batch, over all processes.
         train: Shuffle and augment.
         seed: Seed of all draws.
@@ -68,9 +72,10 @@ class Loader:
         self,
         dataset: Dataset,
         *,
-        size: tuple[int, int],
+        size: tuple[int, ...],
         fit: Fit = "squash",
         channels: int = 3,
+        spec: InputSpec | None = None,
         batch_size: int = 32,
         train: bool = False,
         seed: int = 0,
@@ -89,8 +94,10 @@ class Loader:
                 f"A batch needs an image for each of {world} processes, and workers cannot be negative. "
                 f"Received a batch size of {batch_size} and {workers} workers."
             )
-        self._dataset, self._size, self._fit = dataset, (int(size[0]), int(size[1])), fit
-        self._channels: Literal[1, 3] = 1 if channels == 1 else 3
+        self._spec = spec or InputSpec((int(size[0]), int(size[1])), 1 if channels == 1 else 3)
+        self._kind = input_kind(self._spec.kind)
+        self._shape = self._kind.view_shape(self._spec)
+        self._dataset, self._size, self._fit = dataset, self._spec.spatial_shape, fit
         self._batch_size, self._train, self._seed, self._workers = batch_size, train, seed % 2**64, workers
         self._rank, self._world, self._drop_last = rank, world, drop_last
         self._augment = augment if train else None
@@ -130,7 +137,7 @@ class Loader:
             progress: How much of training is done as the epoch begins, in [0, 1].
 
         Yields:
-            Batches with images (B, C, H, W) uint8, channels innermost in memory. They are the caller's own.
+            Batches with images (B, C, H, W), channels innermost in memory. They are the caller's own.
 
         Raises:
             UnreadableImage: If a file cannot be decoded.
@@ -173,9 +180,9 @@ class Loader:
             # Equal shares, or gradients would be weighted wrongly: the first items fill up the last batch.
             short = -len(where) % self._world
             where = np.concatenate([where, np.resize(order, short)])[self._rank :: self._world]
-        images = torch.from_numpy(self._pixels(where)).permute(0, 3, 1, 2)
+        inputs = self._kind.tensors(self._pixels(where))
         targets, *places = seen(self._dataset.targets[torch.from_numpy(where)], self._size, self._fit)
-        batch = Batch(images, targets, [self._dataset.ids[i] for i in where], *places)
+        batch = Batch(inputs, targets, [self._dataset.ids[i] for i in where], *places)
         if augment is None:
             return batch
         entropy = np.random.SeedSequence([self._seed, epoch, number, self._rank])
@@ -183,41 +190,43 @@ class Loader:
         return augment(batch, rng)
 
     def _pixels(self, where: np.ndarray) -> np.ndarray:
-        """(B, H, W, C) uint8 of some items, the caller's own."""
+        """(B, H, W, C) of some items, the caller's own."""
         if self._stored is not None:
             return np.asarray(self._stored[where])
         cached = np.zeros(len(where), dtype=bool) if self._cache is None else self._cache.has(where)
         if self._cache is not None and cached.all():
             return self._cache.get(where)
-        pixels = np.empty((len(where), *self._size, self._channels), dtype=np.uint8)
+        pixels = np.empty((len(where), *self._shape), dtype=self._spec.dtype)
         if self._cache is not None and cached.any():
             pixels[cached] = self._cache.get(where[cached])
         for k in np.flatnonzero(~cached):
             i = int(where[k])
-            pixels[k] = picture(self._dataset.pixels, i, self._size, self._fit, self._channels)
+            pixels[k] = view_item(self._dataset.pixels, i, self._spec, self._fit)
             if self._cache is not None:
                 self._cache.put(i, pixels[k])
         return pixels
 
     def _as_stored(self) -> np.ndarray | None:
-        """All images, if they are in memory in the model's input size."""
+        """All items, where they lie in memory just as the model sees them."""
         pixels = self._dataset.pixels
-        if isinstance(pixels, Arrays) and pixels.array.shape[1:] == (*self._size, self._channels):
-            return pixels.array
-        return None
+        if not isinstance(pixels, Arrays) or pixels.array.dtype != self._spec.dtype:
+            return None
+        return pixels.array if pixels.array.shape[1:] == self._shape else None
 
     def _new_cache(self, room: int, folder: Path | None) -> MemoryCache | DiskCache | None:
-        """Cache for decoded images, if there is room for one."""
-        pixels, shape = self._dataset.pixels, (*self._size, self._channels)
-        if room < int(np.prod(shape)) or not len(pixels):
+        """Where decoded items are kept, if there is room for any."""
+        pixels, shape, dtype = self._dataset.pixels, self._shape, self._spec.dtype
+        if room < int(np.prod(shape)) * np.dtype(dtype).itemsize or not len(pixels):
             return None
-        if not isinstance(pixels, Files):
-            return MemoryCache(len(pixels), shape, room)
-        paths = [str(pixels.path(i)) for i in range(len(pixels))]
+        paths = paths_of(pixels)
+        if paths is None:
+            return MemoryCache(len(pixels), shape, room, dtype)
         decoding = (
             f"{self._fit} {span}" if (span := getattr(self._dataset.pixels, "span", None)) else self._fit
         )
-        return on_disk(paths, shape, decoding, room, folder or cache_folder())
+        if self._spec.kind != "image":
+            decoding = f"{self._spec.kind} {decoding}"
+        return on_disk(paths, shape, decoding, room, folder or cache_folder(), dtype)
 
 
 def _balance(dataset: Dataset) -> np.ndarray:

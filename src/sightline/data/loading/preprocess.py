@@ -4,7 +4,7 @@ matrix.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,21 +16,21 @@ PAD_GREY = 114
 
 
 def view(
-    image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: Literal[1, 3] = 3
+    image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: int = 3
 ) -> np.ndarray:
     """Resize an image to the input of a model; an image of that size and channels is returned unchanged.
 
     Args:
-        image: (H, W, C) uint8, C is 3 or 1.
+        image: (H, W, C) uint8, C is 3 or 1; or float32 in [0, 1] of any C.
         size: (height, width) wanted, or None for as it is.
         fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
             scales the long side and fills up with grey 114.
-        channels: 3, or 1 (grey by ITU-R 601).
+        channels: 3, or 1 (grey by ITU-R 601); of float32 those that there are.
 
     Returns:
-        (height, width, channels) uint8, scaled bilinearly with antialias.
+        (height, width, channels) of the same type, scaled bilinearly with antialias.
     """
-    if image.shape[2] == 3 and channels == 1:
+    if image.shape[2] == 3 and channels == 1 and image.dtype == np.uint8:
         image = _grey(image)
     if size is not None and image.shape[:2] != tuple(size):
         image = _FITS[fit](image, size)
@@ -61,7 +61,8 @@ def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     inner, (top, left) = fitted(image.shape[:2], size, "pad")
     image = _resized(image, inner) if inner != image.shape[:2] else image
-    out = np.full((*size, image.shape[2]), PAD_GREY, dtype=np.uint8)
+    grey = PAD_GREY if image.dtype == np.uint8 else PAD_GREY / 255
+    out = np.full((*size, image.shape[2]), grey, dtype=image.dtype)
     out[top : top + inner[0], left : left + inner[1]] = image
     return out
 
@@ -70,31 +71,31 @@ _FITS = {"squash": _resized, "crop": _cropped, "pad": _padded}
 
 
 def seen(
-    targets: Any, size: tuple[int, int], fit: Fit = "squash"
+    targets: Any, size: tuple[int, ...], fit: Fit = "squash"
 ) -> tuple[Any, Tensor | None, Tensor | None]:
-    """Transform targets of stored images to targets of the resized inputs.
+    """Truths of items as truths of their views.
 
     Returns:
-        The truths; (B, 2, 3) matrices as `placed` gives them and (B, 2) sizes of the pictures, or None
-        where the truths do not lie in the picture.
+        The truths; (B, d, d + 1) maps as `placed` gives them and (B, d) sizes of the items, or None
+        where the truths do not lie in the item.
     """
-    if not targets.located:
+    if not targets.located or not size:
         return targets, None, None
     stored = targets.sizes
-    places = placed(stored, size, fit)
-    return targets.moved(places, torch.tensor(size).expand_as(stored)), places, stored
+    affine = placed(stored, size, fit)
+    return targets.moved(affine, torch.tensor(size).expand_as(stored)), affine, stored
 
 
-def placed(stored: Tensor, size: tuple[int, int], fit: Fit = "squash") -> Tensor:
-    """Affine matrices of `view`: from pixels of the stored images to pixels of the input.
+def placed(stored: Tensor, size: tuple[int, ...], fit: Fit = "squash") -> Tensor:
+    """Where `view` puts the pixels of items.
 
     Args:
-        stored: (B, 2) height and width of the pictures.
-        size: (height, width) that they are brought to.
+        stored: (B, d) sizes of the items: height and width, or depth, height and width.
+        size: The size that they are brought to.
         fit: As in `view`.
 
     Returns:
-        (B, 2, 3) float64 affine matrices from pixel coordinates (x, y) of the picture to those of the view.
+        (B, d, d + 1) float64 affine maps from pixel coordinates (x, y[, z]) of the item to those of the view.
     """
     wanted, shape = torch.tensor(size, dtype=torch.float64), stored.double()
     if fit == "squash":
@@ -105,7 +106,7 @@ def placed(stored: Tensor, size: tuple[int, int], fit: Fit = "squash") -> Tensor
         inner = (shape * scale).round()
         inner = torch.maximum(inner, wanted) if fit == "crop" else inner.clamp(min=1).minimum(wanted)
     shift = ((wanted - inner) / 2).floor() if fit == "pad" else -((inner - wanted) / 2).floor()
-    places = torch.zeros(len(stored), 2, 3, dtype=torch.float64)
-    places[:, 0, 0], places[:, 1, 1] = (inner / shape).flip(1).unbind(1)
-    places[:, :, 2] = shift.flip(1)
-    return places
+    affine = torch.zeros(len(stored), len(size), len(size) + 1, dtype=torch.float64)
+    affine.diagonal(dim1=1, dim2=2).copy_((inner / shape).flip(1))
+    affine[:, :, -1] = shift.flip(1)
+    return affine

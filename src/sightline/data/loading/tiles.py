@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sightline.core.dataset import Dataset, Pixels
+from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.targets._windows import Window
 from sightline.core.targets.base import Targets
@@ -75,10 +76,9 @@ def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
     owner = tiles.owner.numpy()
     names = [f"{dataset.ids[i]}@{x},{y}" for i, (x, y) in zip(owner, tiles.corner.tolist(), strict=True)]
     targets = dataset.targets[tiles.owner].moved(tiles.places(), tiles.sizes, LEAST)
-    groups = None if dataset.groups is None else dataset.groups[owner]
     pixels = _Parts(dataset.pixels, tiles)
-    splits = dataset.splits[owner]
-    tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, groups=groups)
+    splits, further = dataset.splits[owner], dataset.of_items(owner)
+    tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, **further)
     return tiles_dataset, tiles
 
 
@@ -96,7 +96,7 @@ def batches(
     parts, tiles = dataset, None
     if settings.get("tile"):
         parts, tiles = tiled(dataset, settings["tile"])
-    options |= {name: settings[name] for name in ("fit", "channels")}
+    options |= {"fit": settings["fit"], "spec": InputSpec.of(settings)}
     lone = 0 < len(parts) % options["batch_size"] < least < len(parts)
     train = bool(options.get("train"))
     loader = Loader(parts, size=tuple(settings["size"]), drop_last=train and lone, **options)

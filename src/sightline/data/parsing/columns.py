@@ -25,6 +25,8 @@ TARGETS = (
 )  # fmt: skip
 SPLITS = ("split", "set", "subset", "partition")
 GROUPS = ("group", "group_id", "patient", "patient_id", "subject", "subject_id")
+SEQUENCES = ("sequence", "sequence_id", "video", "video_id", "clip", "clip_id", "film")
+FRAMES = ("frame", "frame_id", "frame_number", "frame_index")
 _FIRST = 50
 """Cells of a column that tell what it holds."""
 _RUNS = re.compile(r"\d+ \d+( \d+ \d+)*")

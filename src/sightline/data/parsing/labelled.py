@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ def labelled(
     splits: Sequence[str],
     labels: Truths,
     notes: Sequence[str] = (),
+    columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Dataset:
     """The data set of all existing images with a target; findings about the others.
 
@@ -53,6 +54,7 @@ def labelled(
         splits: Split of each image.
         labels: Truth of each image.
         notes: What was found out.
+        columns: What else is said of each picture, by name.
 
     Raises:
         DataError: If none can be used.
@@ -95,6 +97,7 @@ def labelled(
         targets=targets,
         classes=labels.classes,
         splits=parts,
+        columns={name: np.array(v, dtype=object)[used] for name, v in (columns or {}).items()},
         root=source,
         outputs=labels.outputs,
         problems=tuple(problems),

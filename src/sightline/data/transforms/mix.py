@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -37,7 +36,7 @@ def mixup(alpha: float, classes: int = 0) -> Step:
         mixed = torch.lerp(images[other.to(images.device)], images, weight)
         if batch.images.dtype == torch.uint8:
             mixed = mixed.round_().to(torch.uint8)
-        return replace(batch, images=mixed, targets=batch.targets.mix(other, share, classes))
+        return batch.with_images(mixed, targets=batch.targets.mix(other, share, classes))
 
     return step
 
@@ -65,7 +64,7 @@ def cutmix(alpha: float, classes: int = 0) -> Step:
         share = 1 - inside.flatten(1).float().mean(1)
         device = batch.images.device
         images = torch.where(inside[:, None].to(device), batch.images[other.to(device)], batch.images)
-        return replace(batch, images=images, targets=batch.targets.mix(other, share, classes))
+        return batch.with_images(images, targets=batch.targets.mix(other, share, classes))
 
     return step
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -49,7 +47,7 @@ def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
             part = batch.targets[other].moved(places, torch.stack([tall, wide], 1), LEAST)
             whole = torch.tensor([height, width]).expand(len(chosen), 2)
             parts.append(part.moved(_shift(left, top), whole))
-        return replace(batch, images=images, targets=_merged(parts, chosen), places=None, sizes=None)
+        return batch.with_images(images, targets=_merged(parts, chosen), affine=None, original_sizes=None)
 
     return step
 
@@ -77,7 +75,7 @@ def blended(share: float) -> Step:
         both = Instances.cat([batch.targets, batch.targets[other]])
         image = torch.cat([torch.arange(n), chosen])[both.image]
         targets = both.regrouped(image, batch.targets.sizes)
-        return replace(batch, images=images, targets=targets, places=None, sizes=None)
+        return batch.with_images(images, targets=targets, affine=None, original_sizes=None)
 
     return step
 
@@ -101,7 +99,7 @@ def rescaled(reach: float, stride: int) -> Step:
         places[:, 0, 0], places[:, 1, 1] = size[1] / before[1], size[0] / before[0]
         sizes = torch.tensor(size).expand(len(batch), 2)
         targets = batch.targets.moved(places, sizes)
-        return replace(batch, images=images, targets=targets, places=None, sizes=None)
+        return batch.with_images(images, targets=targets, affine=None, original_sizes=None)
 
     return step
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sightline import console
 from sightline.errors import SightlineError
-from sightline.models.backbones._backbone import Backbone, _unrolled, take_channels
+from sightline.models.backbones._backbone import Backbone, _unrolled, for_channels, take_channels
 
 Tensors = Mapping[str, Tensor]
 
@@ -123,14 +123,14 @@ def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
 
     Args:
         net: The network.
-        tensors: Tensors by their names in it. The first kernel is summed over colours for grey images.
+        tensors: Tensors by their names in it. The first kernel is adapted to other channels.
         body: Name of the part that must be found whole.
 
     Raises:
         SightlineError: If it is not; nothing was changed then.
     """
     state = net.state_dict()
-    matching = {n: _grey(t, state[n]) for n, t in tensors.items() if n in state}
+    matching = {n: for_channels(t, state[n]) for n, t in tensors.items() if n in state}
     fits = {n: t for n, t in matching.items() if t.shape == state[n].shape}
     fresh = [n for n in state if n not in fits and not n.endswith("num_batches_tracked")]
     lacking = [n for n in fresh if n.startswith(body + ".")]
@@ -143,10 +143,3 @@ def fill(net: nn.Module, tensors: Tensors, body: str) -> None:
     if fresh:
         more = f" and {len(fresh) - 5} more" if len(fresh) > 5 else ""
         console.say(f"{len(fits)} tensors were taken; fresh are {', '.join(fresh[:5])}{more}.")
-
-
-def _grey(tensor: Tensor, target: Tensor) -> Tensor:
-    """Sum the first kernel (O, 3, h, w) over RGB for gray images: (O, 1, h, w)."""
-    if tensor.ndim == target.ndim == 4 and (tensor.shape[1], target.shape[1]) == (3, 1):
-        return tensor.sum(1, keepdim=True)
-    return tensor

@@ -62,13 +62,32 @@ def flat(name: str, channels: int, size: tuple[int, int]) -> int:
     return channels * size[0] * size[1]
 
 
+def for_channels(weight: Tensor, wanted: Tensor) -> Tensor:
+    """The weight of a first convolution of three colors for the channels of another; others as they are.
+
+    Grey takes the sum over the colors, since it is equal in all three. Other bands take the kernels of the
+    colors in turn, scaled so that their sum stays.
+
+    Args:
+        weight: (O, 3, k, k), or of any other layer.
+        wanted: What it is to replace.
+    """
+    if not weight.ndim == wanted.ndim == 4 or weight.shape[1] != 3 or wanted.shape[1] == 3:
+        return weight
+    channels = wanted.shape[1]
+    if channels == 1:
+        return weight.sum(1, keepdim=True)
+    return weight[:, torch.arange(channels) % 3] * (3 / channels)
+
+
 def take_channels(conv: nn.Conv2d, channels: int, *, keep: bool) -> nn.Conv2d:
-    """Copy of a first convolution for images of 1 or 3 channels.
+    """A first convolution like this one, for pictures of other channels.
 
     Args:
         conv: Convolution of an RGB network.
         channels: Channels it shall take.
-        keep: Whether its weights are worth keeping: summed over colours, as grey is equal in all three.
+        keep: Whether its weights are worth keeping: summed over colours, as grey is equal in all three, and
+            spread evenly over the channels.
     """
     if conv.in_channels == channels:
         return conv

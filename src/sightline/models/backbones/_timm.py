@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from sightline.core.card import ModelCard
 from sightline.errors import UsageError
-from sightline.models.backbones._backbone import Backbone, _unrolled
+from sightline.models.backbones._backbone import Backbone, _unrolled, for_channels
 from sightline.models.weights import embedded, hub
 
 B = TypeVar("B", bound=Backbone)
@@ -152,7 +152,8 @@ def fill(net: nn.Module, name: str) -> None:
     """Put the installed weights of a network into it, or into the part of it that gives feature maps.
 
     The classifier stays fresh. A first convolution of one channel takes the sum over the colours: the
-    weights were trained with the same mean and deviation for each, so that grey gives the same maps.
+    weights were trained with the same mean and deviation for each, so that grey gives the same maps. One of
+    other bands takes the kernels of the colors in turn, scaled so that their sum stays.
 
     Raises:
         SightlineError: If they cannot be had, or do not fit this version of timm.
@@ -165,8 +166,7 @@ def fill(net: nn.Module, name: str) -> None:
         if key.startswith("classifier."):
             continue
         weight = tensors[key]
-        grey = weight.ndim == tensor.ndim == 4 and (weight.shape[1], tensor.shape[1]) == (3, 1)
-        taken[key] = weight.sum(1, keepdim=True) if grey else weight
+        taken[key] = for_channels(weight, tensor)
     net.load_state_dict(taken, strict=False)
 
 
@@ -267,7 +267,8 @@ def _signed(backbone: B, name: str, channels: int, pretrained: bool) -> B:
     config, installed = timm.get_pretrained_cfg(name), embedded.CARDS.get(name)
     if pretrained and installed is not None and not embedded.trouble(name):
         backbone.origin = f"installed: {installed.requirement}, SHA-256 {installed.sha256}"
-        backbone.pixels = installed.mean[:channels], installed.std[:channels]
+        if channels <= 3:  # of other bands the data's own mean and deviation are taken
+            backbone.pixels = installed.mean[:channels], installed.std[:channels]
     elif pretrained and config is not None:
         where = hosted(name)
         cached = hub.cached(where) if where is not None else None

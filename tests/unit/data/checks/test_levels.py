@@ -111,6 +111,18 @@ def test_a_range_for_pixels_of_8_bits_is_refused() -> None:
         open_data("shapes", pixel_range="0,4095")
 
 
+@pytest.mark.parametrize("bands", [4, 5])
+def test_further_bands_are_read(tmp_path: Path, bands: int) -> None:
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for i in range(3):
+            values = np.random.default_rng(i).integers(20, 200, (16, 16, bands)).astype(np.uint8)
+            tiff(tmp_path / label / f"{i}.tif", values, 0)
+    data = open_data(tmp_path)
+    assert data.pixels.read(0).shape == (16, 16, bands)
+    assert "extra-bands" not in findings(data)
+
+
 @pytest.mark.parametrize(
     ("bands", "extra", "finding"), [(4, 0, "extra-bands"), (5, 0, "extra-bands"), (4, 2, "alpha-is-data")]
 )
@@ -122,8 +134,10 @@ def test_further_bands_are_never_lost_without_a_word(
         for i in range(3):
             values = np.random.default_rng(i).integers(20, 200, (16, 16, bands)).astype(np.uint8)
             tiff(tmp_path / label / f"{i}.tif", values, extra)
+    if extra == 0:  # the first file has three bands, and so the data are read as colors
+        Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a" / "0.tif")
     found = findings(open_data(tmp_path))[finding]
-    assert (found.severity, found.count) == ("error", 6)
+    assert (found.severity, found.count) == ("error", 6 if extra else 5)
 
 
 def test_colours_of_12_bits_and_transparency_that_is_one(tmp_path: Path) -> None:

@@ -1,0 +1,91 @@
+"""Kinds of input: one file each, with INPUT, an instance of `_kind.InputKind`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sightline.core.folder import Folder
+from sightline.core.sample import IMAGE
+from sightline.data.inputs._kind import cover, displayed
+from sightline.data.io.items import ItemFiles, scaled_item
+from sightline.data.io.levels import Span
+from sightline.data.io.pixels import picture
+from sightline.errors import UnreadableImage, UsageError
+
+if TYPE_CHECKING:
+    from sightline.core.dataset import Pixels
+    from sightline.core.inputs import InputSpec
+    from sightline.data.inputs._kind import InputKind
+    from sightline.ops.fitting import Fit
+
+INPUTS = Folder(__name__, "kind of input")
+
+
+def input_kind(name: str) -> InputKind:
+    """The kind of a name.
+
+    Raises:
+        UnknownName: If there is none; suggests the nearest.
+    """
+    kind: InputKind = INPUTS.load(name).INPUT
+    return kind
+
+
+def view_item(pixels: Pixels, i: int, spec: InputSpec, fit: Fit) -> np.ndarray:
+    """What a model sees of item i: the one way from a data set to a network's input.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    if spec.is_plain:
+        height, width = spec.spatial_shape
+        return picture(pixels, i, (height, width), fit, spec.channels)
+    return input_kind(spec.kind).view(pixels.read(i), spec, fit)
+
+
+def shown(pixels: Pixels, i: int) -> np.ndarray:
+    """Item i for people, (H, W, 3 or 1) uint8: an image as it is, of a clip or volume four planes. Of values
+    of more than 8 bits percentiles 2 to 98 of the first three bands are shown, or of the first."""
+    item, kind = pixels.read(i), getattr(pixels, "input", IMAGE)
+    if kind == IMAGE and item.dtype == np.uint8 and item.shape[2] in (1, 3):
+        return item
+    return displayed(cover(input_kind(kind).planes(item)))
+
+
+def item_source(files: Pixels, spec: InputSpec, span: Span | None) -> Pixels:
+    """Files as a model of this input takes them, whatever the type of their numbers."""
+    pixels = input_kind(spec.kind).pixels(files)
+    deep = spec.dtype != "uint8" and isinstance(pixels, ItemFiles) and pixels.dtype == spec.dtype
+    return pixels.spanned(span) if deep and span is not None else pixels  # type: ignore[attr-defined]
+
+
+def read_for(pixels: Pixels, spec: InputSpec) -> np.ndarray:
+    """Item 0 of a source, if a model of this input takes such items.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded, or has other bands or values of another type.
+    """
+    item, name = pixels.read(0), getattr(pixels, "path", lambda i: "the given array")(0)
+    bands, colors = item.shape[-1], (1, 3)
+    same = bands == spec.channels or (item.dtype == np.uint8 and bands in colors and spec.channels in colors)
+    if not same or item.dtype != spec.dtype:
+        text = f"has {bands} bands of {_bits(item.dtype)}; the model takes {spec.channels} bands of "
+        raise UnreadableImage(name, "unsupported", text + _bits(np.dtype(spec.dtype)))
+    return item
+
+
+def _bits(dtype: np.dtype[Any]) -> str:
+    return "8 bits" if dtype == np.uint8 else "more than 8 bits"
+
+
+def in_memory(item: np.ndarray, spec: InputSpec, span: Span | None) -> np.ndarray:
+    """An item in memory, of the type that the model takes.
+
+    Raises:
+        UsageError: If its values are of more than 8 bits, and the model's are not.
+    """
+    if spec.dtype == "uint8" and item.dtype != np.uint8:
+        raise UsageError(f"The model takes values of 8 bits. Received an array of {item.dtype}.")
+    return item if spec.dtype == "uint8" else scaled_item(item, span)

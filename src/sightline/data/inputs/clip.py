@@ -1,0 +1,61 @@
+"""Clips: T frames in their order, (T, H, W, C); the model is given (B, C, T, H, W)."""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar
+
+import numpy as np
+
+from sightline.core.dataset import Pixels
+from sightline.core.inputs import InputSpec
+from sightline.data.inputs._kind import InputKind, StoredShape
+from sightline.data.io.items import item_files
+from sightline.data.io.stacks import read_stack, stack_dtype
+from sightline.data.loading.preprocess import view
+from sightline.data.transforms.flips import flips
+from sightline.data.transforms.steps import Step
+from sightline.ops.fitting import Fit
+
+MAX_FRAMES = 16
+"""Frames that a model is given where the task asks for no other number."""
+
+
+class ClipInput(InputKind):
+    """A clip, (T, H, W, C): a video, an animated GIF, a TIFF of several pages, or an array of NumPy."""
+
+    name: ClassVar[str] = "clip"
+    item: ClassVar[str] = "clip"
+
+    def pixels(self, pixels: Pixels) -> Pixels:
+        """One file a clip."""
+        return item_files(pixels, read_stack, self.name, stack_dtype)
+
+    def spec(self, stored: StoredShape, size: int | None, frames: int | None, stride: int) -> InputSpec:
+        """Frames as stored, up to `MAX_FRAMES`."""
+        sides = (size, size) if size is not None else (stored.height, stored.width)
+        height, width = (math.ceil(side / stride) * stride for side in sides)
+        count = frames or min(stored.depth, MAX_FRAMES)
+        return InputSpec((height, width), stored.channels, self.name, count, dtype=stored.dtype)
+
+    def view_shape(self, spec: InputSpec) -> tuple[int, ...]:
+        """(T, H, W, C)."""
+        return (spec.frames or 1, *spec.spatial_shape, spec.channels)
+
+    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+        """T frames, evenly spread over the clip, each brought to size as an image is."""
+        height, width = spec.spatial_shape
+        where = np.linspace(0, len(item) - 1, spec.frames or 1).round().astype(int)
+        sized = {i: view(item[i], (height, width), fit, spec.channels) for i in set(where.tolist())}
+        return np.stack([sized[i] for i in where.tolist()])
+
+    def planes(self, item: np.ndarray) -> np.ndarray:
+        """The frames."""
+        return item
+
+    def augment(self, strength: str, flip: bool, spec: InputSpec) -> Step | None:
+        """All frames of a clip are mirrored, or none."""
+        return flips((0,), len(spec.spatial_shape)) if flip and strength != "none" else None
+
+
+INPUT = ClipInput()

@@ -1,0 +1,68 @@
+"""Files that hold several images in an order: frames of a clip, slices of a volume."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from sightline.data.io.file_types import ALL_EXTENSIONS
+from sightline.data.io.images import decode, frame_count, full_pages, max_pixels
+from sightline.data.io.numpy_files import array_facts, is_array_file, read_array
+from sightline.data.io.video import Video
+from sightline.errors import DataError, UnreadableImage
+
+MAX_CHANNELS = 32
+"""Channels that an item may have at most."""
+
+
+def read_stack(path: Path) -> np.ndarray:
+    """(F, H, W, C) of a file: an array (F, H, W) or (F, H, W, C) of NumPy, an animated GIF or another file
+    of several pages, or a video.
+
+    Raises:
+        UnreadableImage: If it cannot be decoded.
+    """
+    if _is_array(path):
+        array = read_array(path, max_pixels())
+        if array.ndim == 3:
+            array = array[..., None]
+        if array.ndim != 4 or array.shape[3] > MAX_CHANNELS:
+            text = (
+                f"holds an array of shape {array.shape}. Expected (frames or slices, height, width), or four "
+            )
+            text += f"axes with up to {MAX_CHANNELS} channels last"
+            raise UnreadableImage(path, "unsupported", text)
+        return array
+    if path.suffix.lower() in ALL_EXTENSIONS:
+        pages = full_pages(path)
+        pages = pages if len(pages) > 1 else list(range(frame_count(path)))
+        return _stacked(path, [decode(path, page=page) for page in pages])
+    try:
+        with Video(path) as film:
+            return _stacked(path, [frame.pixels for frame in film])
+    except DataError as error:
+        raise UnreadableImage(path, "unreadable", str(error)) from error
+
+
+def stack_dtype(path: Path) -> str:
+    """Type of the numbers of a file; of one that cannot be read uint8: reading it says why."""
+    try:
+        return array_facts(path).dtype.name if _is_array(path) else "uint8"
+    except UnreadableImage:
+        return "uint8"
+
+
+def _is_array(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return is_array_file(file.read(8))
+    except OSError:
+        return False
+
+
+def _stacked(path: Path, images: list[np.ndarray]) -> np.ndarray:
+    if not images or len({image.shape for image in images}) > 1:
+        shapes = ", ".join(str(s) for s in sorted({image.shape for image in images})) or "none"
+        raise UnreadableImage(path, "unsupported", f"holds images of different shapes ({shapes})")
+    return np.stack(images)

@@ -1,0 +1,106 @@
+"""One input on its way to the model, and what came of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+import torch
+
+from sightline.core.dataset import Pixels
+from sightline.core.inputs import InputSpec
+from sightline.core.predictor import Outcome
+from sightline.data.inputs import input_kind, read_for, shown
+from sightline.data.io.images import probe
+from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
+from sightline.data.io.video import Video
+from sightline.data.loading.preprocess import view
+from sightline.data.loading.tiles import cut
+from sightline.errors import UnreadableImage
+
+
+@dataclass(frozen=True)
+class Input:
+    """One picture on its way to the model, not yet decoded if it is a file.
+
+    Attributes:
+        id: Path; number of an array; "film.mp4#000123" for a frame, "stack.tif#000012" for a page.
+        name: The same below the folder that all files lie in.
+        pixels: Where it comes from: one picture.
+        film: The video that it is a frame of, or None.
+        seconds: When the frame is shown, or None.
+        error: Why there is no picture, or "".
+    """
+
+    id: str
+    name: str
+    pixels: Pixels
+    film: Video | None = None
+    seconds: float | None = None
+    error: str = ""
+
+    def seen(self, settings: dict[str, Any]) -> tuple[Iterator[np.ndarray], tuple[int, ...]]:
+        """What a model sees of it, whole or tile by tile, and height and width of the stored picture; of
+        a volume depth, height and width.
+
+        The picture is opened at once, its tiles are read when they are asked for.
+
+        Raises:
+            UnreadableImage: If there is no picture.
+        """
+        if self.error:
+            raise UnreadableImage(self.id, "unreadable", self.error)
+        spec = InputSpec.of(settings)
+        if not spec.is_plain:
+            kind, item = input_kind(spec.kind), read_for(self.pixels, spec)
+            return iter([kind.view(item, spec, settings["fit"])]), kind.stored_size(item)
+        assert isinstance(self.pixels, Files | Pages | Arrays)
+        size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+        span, pixels = settings.get("pixel_range"), self.pixels
+        if span and not isinstance(pixels, Arrays) and pixels.span is None:
+            pixels = pixels.spanned((span[0], span[1]))
+        if settings.get("tile"):
+            image = windows(pixels, 0)
+            tiles = cut(torch.tensor([image.size]), settings["tile"])
+            parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
+            return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
+        if isinstance(pixels, Pages):
+            page = pixels.read(0)
+            return iter([view(page, size, fit, channels)]), page.shape[:2]
+        views = iter([picture(pixels, 0, size, fit, channels)])
+        if isinstance(pixels, Arrays):
+            return views, pixels.array.shape[1:3]
+        facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size
+        return views, (facts.height, facts.width)
+
+    def full(self) -> np.ndarray:
+        """(H, W, C) uint8, as stored; scaled by the span that the model sees it by. Of a clip or volume, and
+        of other bands, what stands for it; see `data.inputs.shown`."""
+        return self.pixels.read(0) if isinstance(self.pixels, Files | Pages) else shown(self.pixels, 0)
+
+    def file(self, ending: str) -> str:
+        """Name of a file about it: that of the picture with this ending instead; after it for a part."""
+        part = re.search(r"#\d{6}$", self.name)
+        return f"{self.name}{ending}" if part else str(PurePosixPath(self.name).with_suffix(ending))
+
+    @property
+    def held(self) -> int:
+        """Bytes that wait with it."""
+        return self.pixels.array.nbytes if isinstance(self.pixels, Arrays) else 0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of one picture, and the picture.
+
+    Attributes:
+        input: The picture.
+        outcome: Its prediction, or why there is none.
+    """
+
+    input: Input
+    outcome: Outcome

@@ -1,0 +1,123 @@
+"""What the model is given: decided from the task, the data and the recipe."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from sightline.core.card import ModelCard
+from sightline.core.dataset import Dataset
+from sightline.core.inputs import Dtype, InputSpec
+from sightline.core.sample import IMAGE
+from sightline.data.inputs import input_kind
+from sightline.data.io.items import ItemFiles
+from sightline.data.scan import Scan
+from sightline.errors import UsageError
+from sightline.training.initial_weights import Start, takes_gray
+from sightline.training.recipe import Recipe
+
+
+def choose_input(
+    dataset: Dataset,
+    scan: Scan,
+    recipe: Recipe,
+    card: ModelCard,
+    options: Any,
+    backbone: str | None,
+    start: Start,
+) -> InputSpec:
+    """Kind, size, channels and type of what the model takes.
+
+    Args:
+        dataset: The usable items, with their split.
+        scan: What was measured of them.
+        recipe: The resolved recipe.
+        card: Of the model.
+        options: Of the task; `frames` in it says how many of a clip are taken.
+        backbone: Name of the network, where it has one.
+        start: What training starts from.
+
+    Raises:
+        UsageError: If tiles are asked for of items that are not cut.
+    """
+    dtype: Dtype = getattr(dataset.pixels, "dtype", "uint8")
+    if dataset.input != IMAGE:
+        kind = input_kind(dataset.input)
+        if recipe.tile:
+            raise UsageError(f"--tile cuts images; the task takes a {kind.item} for each item. Leave it out.")
+        if recipe.fit not in (None, *kind.fits):
+            raise UsageError(
+                f"A {kind.item} is brought to size by --fit {' or '.join(kind.fits)}, not {recipe.fit}."
+            )
+        typical = scan.typical(dataset.where("train"), dtype)
+        return kind.spec(typical, recipe.size, getattr(options, "frames", None), card.stride)
+    bands = int(scan.channels[scan.readable].max())
+    grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
+    channels = bands if dtype == "float32" or bands > 3 else 1 if grey else 3
+    return InputSpec(_image_size(scan, recipe, card), channels, dtype=dtype)
+
+
+def _image_size(scan: Scan, recipe: Recipe, card: ModelCard) -> tuple[int, int]:
+    data_size = int(np.median(scan.height)), int(np.median(scan.width))
+    if recipe.tile:
+        data_size = recipe.tile, recipe.tile
+    size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
+    if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
+        scale = max(size) / max(data_size)
+        height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
+        size = height, width
+    return size
+
+
+def with_range(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
+    """The data with values of more than 8 bits scaled so that those of the training part are in [0, 1];
+    what was measured of them likewise; and a sentence on it. Others, and a range that was given, stay."""
+    pixels = dataset.pixels
+    if not isinstance(pixels, ItemFiles) or pixels.dtype == "uint8" or pixels.span is not None:
+        return dataset, scan, []
+    train = dataset.where("train")
+    span = float(scan.raw[train, 0].min()), float(scan.raw[train, 1].max())
+    scaled = replace(dataset, pixels=pixels.spanned(span))
+    note = (
+        f"Values of more than 8 bits are kept; the model sees {span[0]:g} to {span[1]:g}, the range of the "
+        "training part, as 0 to 1 (--pixel-range names another). Nothing is cut off."
+    )
+    return scaled, scan.rescaled(pixels.scale, span), [note]
+
+
+def shown_in_words(spec: InputSpec) -> list[str]:
+    """How items that are no plain images are shown in reports and drawings."""
+    if spec.is_plain:
+        return []
+    parts = []
+    if spec.kind != IMAGE:
+        parts.append("by four of their planes, two by two")
+    if spec.channels not in (1, 3):
+        parts.append("by bands 1, 2 and 3" if spec.channels > 3 else "by the first band")
+    if spec.dtype != "uint8":
+        parts.append("stretched between percentiles 2 and 98 of each band")
+    return [f"Reports and drawings show the items {', '.join(parts)}."] if parts else []
+
+
+def input_in_words(spec: InputSpec, fit: str) -> str:
+    """What the model is given, for people."""
+    sides = "x".join(map(str, spec.spatial_shape)) or "no"
+    bands = {1: "grey", 3: "colour"}.get(spec.channels, f"{spec.channels} bands")
+    text = f"{sides} pixels, {bands}, brought to size by '{fit}'"
+    if spec.kind != IMAGE:
+        frames = f" of {spec.frames} frames" if spec.frames else ""
+        text = f"{input_kind(spec.kind).item}s{frames} of {text}"
+    return text
+
+
+def adapted_bands(spec: InputSpec) -> str:
+    """What is to be said of weights of three colors where the items have other bands; "" where not."""
+    if spec.channels in (1, 3):
+        return ""
+    return (
+        f"; the images have {spec.channels} bands: the first convolution spreads the kernels of the three "
+        "colors over them, so that their sum stays"
+    )

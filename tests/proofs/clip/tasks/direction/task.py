@@ -1,0 +1,107 @@
+"""The direction of motion: metrics, baselines and what the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from sightline.tasks.direction import CARD
+from sightline.tasks.direction.options import Options
+
+from sightline.core.dataset import Classes, Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Exhibit, Gallery
+from sightline.core.targets.label import Label
+from sightline.core.task import Baseline, Task
+from sightline.data.io.pixels import Arrays
+from sightline.metrics.accuracy import Accuracy
+from sightline.metrics.log_loss import LogLoss
+from sightline.runtime import rows
+
+NAMES = ("left", "right")
+
+
+def moving_square(n: int, side: int, seed: int, frames: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    """n clips of a square that moves, and which way: half to the left, half to the right. A clip played
+    backwards is one of the other class, so that single frames say nothing."""
+    rng = np.random.default_rng(seed)
+    value = np.arange(n) % 2
+    clips = rng.integers(0, 40, (n, frames, side, side, 1), dtype=np.uint8)
+    for clip, right in zip(clips, value, strict=True):
+        top, size = int(rng.integers(0, side - 4)), side // 4
+        path = np.linspace(0, side - size, frames).round().astype(int)
+        for frame, left in zip(clip, path if right else path[::-1], strict=True):
+            frame[top : top + size, left : left + size] = 220
+    return clips, value
+
+
+class Direction(Task):
+    """Which way a shape moves."""
+
+    card = CARD
+    Options: ClassVar[type] = Options
+
+    @staticmethod
+    def toy(n: int, size: int, seed: int) -> Dataset:
+        """Squares that move left or right."""
+        clips, value = moving_square(n, size, seed)
+        ids = [f"toy/{i:03d}" for i in range(n)]
+        return Dataset(
+            "toy", "toy", ids, Arrays(clips, "clip"), Label(torch.from_numpy(value)), Classes(NAMES)
+        )
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """Accuracy first."""
+        chosen: list[Metric] = [Accuracy(), LogLoss()]
+        return {m.card.name: m for m in chosen}
+
+    def baselines(self) -> list[Baseline]:
+        """The commonest class, and brightness by place in the mean of the frames."""
+        return [
+            Baseline("majority", "the commonest class", _majority, looks=False),
+            Baseline("mean frame", "nearest mean of the frames", _nearest, side=16),
+        ]
+
+    def captions(self, targets: Any) -> list[str]:
+        """Names of the classes."""
+        return [NAMES[int(v)] for v in targets.value]
+
+    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+        """Label, confidence, and the probability of each class."""
+        return [
+            rows.label(NAMES, int(value), scores)
+            for value, scores in zip(prediction.value, prediction.scores.tolist(), strict=True)
+        ]
+
+    def exhibits(
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Exhibit]:
+        """Some clips with their prediction."""
+        return [Gallery("Predictions", ids[:4], self.captions(prediction)[:4])]
+
+    @staticmethod
+    def strata(targets: Any) -> np.ndarray | None:
+        """The class."""
+        return np.asarray(targets.value.numpy())
+
+
+def _majority(images: Any, truth: Label) -> Any:
+    del images
+    scores = torch.bincount(truth.value, minlength=len(NAMES)).double() / len(truth)
+    return lambda clips: Label(scores.argmax().expand(len(clips)), scores.expand(len(clips), -1))
+
+
+def _nearest(images: np.ndarray, truth: Label) -> Any:
+    means = np.stack([images[truth.value.numpy() == k].mean((0, 1)) for k in range(len(NAMES))])
+
+    def answer(clips: np.ndarray) -> Label:
+        far = ((clips.mean(1)[:, None] - means) ** 2).mean((2, 3, 4))
+        scores = torch.softmax(torch.from_numpy(-far), 1)
+        return Label(scores.argmax(1), scores)
+
+    return answer
+
+
+TASK = Direction

@@ -1,0 +1,70 @@
+"""Balls: metrics, baselines and what the report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+from sightline.core.targets.volumes import Volumes
+from sightline.tasks.balls import CARD
+from sightline.tasks.balls.options import Options
+
+from sightline.core.dataset import Dataset
+from sightline.core.metric import Metric
+from sightline.core.report import Exhibit, Gallery
+from sightline.core.task import Baseline, Task
+from sightline.metrics.miou import MeanIoU
+
+
+class Balls(Task):
+    """Where balls are in a volume."""
+
+    card = CARD
+    Options: ClassVar[type] = Options
+
+    @staticmethod
+    def toy(n: int, size: int, seed: int) -> Dataset:
+        """Volumes with a ball."""
+        from sightline.data.formats.balls import balls
+
+        return balls(n, size, seed)
+
+    def metrics(self) -> Mapping[str, Metric]:
+        """mIoU."""
+        return {"mIoU": MeanIoU()}
+
+    def baselines(self) -> list[Baseline]:
+        """Nothing but background, and what is bright."""
+        return [
+            Baseline("background", "no balls", _background, looks=False),
+            Baseline("bright", "voxels above the middle of the range", _bright, side=16),
+        ]
+
+    def captions(self, targets: Any) -> list[str]:
+        """Voxels of balls."""
+        return [f"{int((m == 1).sum())} voxels" for m in targets.maps]
+
+    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+        """Voxels of balls."""
+        return [{"voxels": int((m == 1).sum())} for m in prediction.maps]
+
+    def exhibits(
+        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Exhibit]:
+        """Some volumes."""
+        return [Gallery("Predictions", ids[:4], self.captions(prediction)[:4])]
+
+
+def _background(images: Any, truth: Volumes) -> Any:
+    del images
+    shape = tuple(truth.maps[0].shape)  # that of all, as the network sees them
+    return lambda volumes: Volumes.of(np.zeros(shape, np.uint8) for _ in volumes)
+
+
+def _bright(images: Any, truth: Volumes) -> Any:
+    del images, truth
+    return lambda volumes: Volumes.of((v[..., 0] > 100).astype(np.uint8) for v in volumes)
+
+
+TASK = Balls
