@@ -30,7 +30,6 @@ class ModelPredictor:
 
     Attributes:
         settings: What the model was built from.
-        spec: What the model takes of one item.
         task: Its task.
         model: The network, in evaluation mode.
     """
@@ -38,9 +37,13 @@ class ModelPredictor:
     def __init__(self, path: Path, device: str) -> None:
         self.model, self.task, card = restore(path)
         self.settings: dict[str, Any] = card["settings"]
-        self.spec = InputSpec.of(self.settings)
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
+
+    @property
+    def spec(self) -> InputSpec:
+        """What the model takes of one item."""
+        return InputSpec.of(self.settings)
 
     def predict(
         self,

@@ -79,8 +79,10 @@ class Sources:
 
     @classmethod
     def for_model(cls, source: Any, settings: Mapping[str, Any], stream: bool = False) -> Sources:
-        """What a model of these settings is to predict, read as its kind of input."""
-        return cls(source, stream, settings.get("pixel_range"), InputSpec.of(settings))
+        """What a model of these settings is to predict, read as its kind of input; one that says no size (a
+        promptable one) takes images."""
+        spec = InputSpec.of(settings) if "size" in settings else None
+        return cls(source, stream, settings.get("pixel_range"), spec)
 
     @classmethod
     def of(cls, files: Iterable[Path], spec: InputSpec | None = None) -> Sources:

@@ -316,11 +316,7 @@ def _full_pages(source: Source) -> list[int]:
 
 
 def frame_count(source: Source) -> int:
-    """Images in a file: frames of an animation, pages of a TIFF.
-
-    Raises:
-        UnreadableImage: As `probe`.
-    """
+    """Images in a file: frames of an animation, pages of a TIFF. Raises UnreadableImage as `probe`."""
     with _opened(source) as (image, kind, size), _trouble(source, kind, size):
         return int(getattr(image, "n_frames", 1))
 
