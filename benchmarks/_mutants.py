@@ -30,32 +30,32 @@ def seeds() -> dict[str, bytes]:
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (6, 6, 3), dtype=np.uint8))
     rgb = coarse.resize((SIDE, SIDE + 9))
-    grey, clear, few = rgb.convert("L"), rgb.convert("RGBA"), rgb.quantize(16)
-    clear.putalpha(grey)
-    deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    real = Image.fromarray(np.asarray(grey, dtype=np.float32) / 255)
+    gray, clear, few = rgb.convert("L"), rgb.convert("RGBA"), rgb.quantize(16)
+    clear.putalpha(gray)
+    deep = Image.fromarray(np.asarray(gray).astype(np.uint16) * 257)
+    real = Image.fromarray(np.asarray(gray, dtype=np.float32) / 255)
     exif = Image.Exif()
     exif[0x0112] = 6
-    pages = {"save_all": True, "append_images": [rgb.rotate(90), grey]}
+    pages = {"save_all": True, "append_images": [rgb.rotate(90), gray]}
     return {
-        "jpeg": saved(rgb, "JPEG", quality=85), "jpeg grey": saved(grey, "JPEG"),
+        "jpeg": saved(rgb, "JPEG", quality=85), "jpeg grey": saved(gray, "JPEG"),
         "jpeg progressive": saved(rgb, "JPEG", progressive=True, quality=60),
         "jpeg cmyk": saved(rgb.convert("CMYK"), "JPEG"), "jpeg turned": saved(rgb, "JPEG", exif=exif),
         "jpeg restarts": saved(rgb, "JPEG", restart_marker_rows=1),
         "png": saved(rgb, "PNG"), "png alpha": saved(clear, "PNG"), "png palette": saved(few, "PNG"),
-        "png deep": saved(deep, "PNG"), "png bits": saved(grey.convert("1"), "PNG"),
+        "png deep": saved(deep, "PNG"), "png bits": saved(gray.convert("1"), "PNG"),
         "png frames": saved(rgb, "PNG", **pages),
         "tiff": saved(rgb, "TIFF"), "tiff lzw": saved(rgb, "TIFF", compression="tiff_lzw"),
         "tiff deflate": saved(clear, "TIFF", compression="tiff_adobe_deflate"),
         "tiff jpeg": saved(rgb, "TIFF", compression="jpeg"), "tiff deep": saved(deep, "TIFF"),
-        "tiff real": saved(real, "TIFF"), "tiff fax": saved(grey.convert("1"), "TIFF", compression="group4"),
+        "tiff real": saved(real, "TIFF"), "tiff fax": saved(gray.convert("1"), "TIFF", compression="group4"),
         "tiff pages": saved(rgb, "TIFF", **pages), "tiff big": saved(rgb, "TIFF", big_tiff=True),
         "webp": saved(rgb, "WEBP"), "webp exact": saved(clear, "WEBP", lossless=True),
         "webp frames": saved(rgb, "WEBP", **pages),
         "gif": saved(few, "GIF"), "gif frames": saved(rgb, "GIF", **pages),
         "bmp": saved(rgb, "BMP"), "bmp palette": saved(few, "BMP"),
-        "bmp bits": saved(grey.convert("1"), "BMP"),
-        "ppm": saved(rgb, "PPM"), "pgm": saved(grey, "PPM"), "pgm deep": saved(deep, "PPM"),
+        "bmp bits": saved(gray.convert("1"), "BMP"),
+        "ppm": saved(rgb, "PPM"), "pgm": saved(gray, "PPM"), "pgm deep": saved(deep, "PPM"),
     }  # fmt: skip
 
 

@@ -124,11 +124,11 @@ def main() -> None:
     args = arguments(__doc__ or "", rounds=3, limit=100.0)
     results: dict[str, Any] = {"beside": " ".join(BUSY[1:]), "limit of four epochs, s": args.limit}
     with tempfile.TemporaryDirectory() as folder:
-        pictures = str(photographs(Path(folder) / "photographs"))
+        images = str(photographs(Path(folder) / "photographs"))
         for name, command in {
             "digits": ["digits"],
             "tf_efficientnet_lite0": [
-                pictures, "--model", "tf_efficientnet_lite0", "--size", "128", "--pretrained", "no",
+                images, "--model", "tf_efficientnet_lite0", "--size", "128", "--pretrained", "no",
                 "--batch-size", "32",
             ],
         }.items():  # fmt: skip

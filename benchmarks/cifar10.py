@@ -23,7 +23,7 @@ from sightline.data.open import open_data
 from sightline.metrics.intervals import exact
 
 
-class Pictures(torch.utils.data.Dataset[Any]):
+class ImageGrid(torch.utils.data.Dataset[Any]):
     """One part of the set as the usual script reads it."""
 
     def __init__(self, dataset: Any, transform: Any) -> None:
@@ -49,8 +49,10 @@ def plain(folder: Path, budget: float) -> dict[str, Any]:
     normal = transforms.Normalize((0.4914, 0.4822, 0.4465), (0.247, 0.2435, 0.2616))
     moved = [transforms.RandomCrop(32, padding=4), transforms.RandomHorizontalFlip()]
     moving = transforms.Compose([*moved, transforms.ToTensor(), normal])
-    train = Pictures(data.subset(data.where("train")), moving)
-    test = Pictures(data.subset(data.where("test")), transforms.Compose([transforms.ToTensor(), normal]))
+    train = ImageGrid(data.subset(data.indices_of("train")), moving)
+    test = ImageGrid(
+        data.subset(data.indices_of("test")), transforms.Compose([transforms.ToTensor(), normal])
+    )
     torch.manual_seed(0)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = resnet18(num_classes=10).to(device)

@@ -58,7 +58,7 @@ def made(images: int, objects: int, detections: int, classes: int) -> tuple[Inst
     share /= share.sum()
     place, box = np.sort(rng.integers(0, images, objects)), boxes(rng, objects)
     label = rng.choice(classes, objects, p=share)
-    truth = instances(images, place, box, label, crowd=rng.random(objects) < 0.01)
+    target = instances(images, place, box, label, crowd=rng.random(objects) < 0.01)
     near = detections // 4
     of = rng.integers(0, objects, near)
     off = rng.normal(size=(near, 4)) * np.exp(rng.uniform(np.log(0.01), np.log(0.5), near))[:, None]
@@ -74,7 +74,7 @@ def made(images: int, objects: int, detections: int, classes: int) -> tuple[Inst
     order = np.lexsort((-scores, image))
     whole = np.concatenate([moved, boxes(rng, far)])[order]
     label = np.r_[named, rng.choice(classes, far, p=share)][order]
-    return instances(images, image[order], whole, label, scores=scores[order]), truth
+    return instances(images, image[order], whole, label, scores=scores[order]), target
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -84,10 +84,10 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - started, result
 
 
-def judge(prediction: Instances, truth: Instances, classes: int) -> COCOeval:
+def judge(prediction: Instances, target: Instances, classes: int) -> COCOeval:
     """pycocotools with the same boxes, ready to evaluate."""
     sides = []
-    for side in (truth, prediction):
+    for side in (target, prediction):
         near, far = side.boxes.double().split(2, 1)
         box, area = torch.cat([near, far - near], 1), (far - near).prod(1)
         crowd = torch.zeros(len(area)) if side.crowd is None else side.crowd
@@ -98,21 +98,21 @@ def judge(prediction: Instances, truth: Instances, classes: int) -> COCOeval:
         lists = zip(*(c.tolist() for c in columns), strict=True)
         rows = [{"id": i + 1, **dict(zip(keys, row, strict=True))} for i, row in enumerate(lists)]
         coco = COCO()
-        coco.dataset = {"images": [{"id": i} for i in range(len(truth))], "annotations": rows,
+        coco.dataset = {"images": [{"id": i} for i in range(len(target))], "annotations": rows,
                         "categories": [{"id": k} for k in range(classes)]}  # fmt: skip
         coco.createIndex()
         sides.append(coco)
     return COCOeval(*sides, "bbox")
 
 
-def seven(prediction: Instances, truth: Instances) -> dict[str, float]:
+def seven(prediction: Instances, target: Instances) -> dict[str, float]:
     """The metrics that pycocotools has too."""
     metrics = MetricCollection({name: METRICS.load(name).METRIC() for name in SEVEN})
-    metrics.update(prediction, truth)
+    metrics.update(prediction, target)
     return metrics.compute()
 
 
-def twelve(prediction: Instances, truth: Instances, scores: dict[str, float]) -> list[float]:
+def twelve(prediction: Instances, target: Instances, scores: dict[str, float]) -> list[float]:
     """The numbers of pycocotools in its order."""
     image, label = prediction.image.numpy(), prediction.labels.numpy()
     order = np.lexsort((-prediction.scores.numpy(), label, image))
@@ -120,31 +120,31 @@ def twelve(prediction: Instances, truth: Instances, scores: dict[str, float]) ->
     for most in (1, 10):
         keep = np.zeros(len(order), dtype=bool)
         keep[order[ranks(image[order], label[order]) < most]] = True
-        stats = by_image(Evaluation(prediction.only(torch.from_numpy(keep)), truth))
-        recalls.append(average_recall(stats, np.ones((1, len(truth))))[0])
-    by_area = [average_recall(by_image(Evaluation(prediction, truth), area), np.ones((1, len(truth))))[0]
+        stats = by_image(Evaluation(prediction.select(torch.from_numpy(keep)), target))
+        recalls.append(average_recall(stats, np.ones((1, len(target))))[0])
+    by_area = [average_recall(by_image(Evaluation(prediction, target), area), np.ones((1, len(target))))[0]
                for area in ("small", "medium", "large")]  # fmt: skip
     return [*(scores[n] for n in SEVEN[:6]), *recalls, scores["ar100"], *by_area]
 
 
 def main() -> None:
     options = arguments(__doc__ or "", images=5000, objects=36000, detections=500000, classes=80)
-    prediction, truth = made(options.images, options.objects, options.detections, options.classes)
+    prediction, target = made(options.images, options.objects, options.detections, options.classes)
     warm = made(20, 100, 1000, 5)
     seven(*warm)
-    seconds = [timed(lambda: seven(prediction, truth)) for _ in range(3)]
+    seconds = [timed(lambda: seven(prediction, target)) for _ in range(3)]
     scores = seconds[0][1]
     ours = float(np.median([s for s, _ in seconds]))
     with contextlib.redirect_stdout(io.StringIO()):
-        other = judge(prediction, truth, options.classes)
+        other = judge(prediction, target, options.classes)
         theirs = timed(lambda: (other.evaluate(), other.accumulate()))[0]
         other.summarize()
-    mine = twelve(prediction, truth, scores)
+    mine = twelve(prediction, target, scores)
     ap = METRICS.load("ap").METRIC()
-    ap.update(prediction, truth)
+    ap.update(prediction, target)
     blocks = np.random.default_rng(0).permutation(options.images) * 250 // options.images
     weights = (blocks[None] != np.arange(250)[:, None]).astype(np.float64)
-    evaluation = Evaluation(prediction, truth)  # the first to ask pays for the matching
+    evaluation = Evaluation(prediction, target)  # the first to ask pays for the matching
     table = timed(lambda: average_precisions(evaluation, options.classes))[0]
     report(
         "coco_eval",
@@ -159,7 +159,7 @@ def main() -> None:
             "mAP50-95 with its interval (s)": timed(lambda: score(ap, ap.stats))[0],
             "AP by class and threshold (s)": table,
             "best threshold (s)": timed(lambda: best_threshold(evaluation))[0],
-            "confusion matrix (s)": timed(lambda: confusion(prediction, truth, options.classes, 0.3))[0],
+            "confusion matrix (s)": timed(lambda: confusion(prediction, target, options.classes, 0.3))[0],
             "kinds of mistakes (s)": timed(lambda: mistakes(evaluation))[0],
         },
         options.json,

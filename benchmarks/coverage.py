@@ -27,10 +27,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import torch
 
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, Statistics
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.metrics import METRICS
 from sightline.metrics.compare import paired
 from sightline.metrics.intervals import score, under
@@ -45,38 +45,40 @@ def classes(shares: list[float], skill: float) -> Answers:
     """Two equally good classifiers: the same evidence for each class, with noise of their own."""
     rng = np.random.default_rng(0)
     share = np.array(shares) / np.sum(shares)
-    truth = rng.choice(len(share), POPULATION, p=share)
+    target = rng.choice(len(share), POPULATION, p=share)
     signal = 0.9 * rng.normal(size=(POPULATION, len(share)))
-    signal[np.arange(POPULATION), truth] += skill
+    signal[np.arange(POPULATION), target] += skill
     models = []
     for _ in range(2):
         logits = 0.8 * skill * (signal + 0.45 * rng.normal(size=signal.shape)) + np.log(share)
         p = torch.tensor(logits).softmax(1)
-        models.append(Label(p.argmax(1), p))
-    return models[0], models[1], Label(torch.tensor(truth))
+        models.append(ClassLabels(p.argmax(1), p))
+    return models[0], models[1], ClassLabels(torch.tensor(target))
 
 
 def several() -> Answers:
     """Five labels of which an image may have several; the first is rare (3 %)."""
     rng = np.random.default_rng(0)
     common = np.linspace(-2.2, 0, 5)
-    truth = rng.normal(size=(POPULATION, 5)) + 0.5 * rng.normal(size=(POPULATION, 1)) + common > 0
-    signal = 2.0 * truth - 1 + common / 2 + 0.9 * rng.normal(size=truth.shape)
+    target = rng.normal(size=(POPULATION, 5)) + 0.5 * rng.normal(size=(POPULATION, 1)) + common > 0
+    signal = 2.0 * target - 1 + common / 2 + 0.9 * rng.normal(size=target.shape)
     models = []
     for _ in range(2):
-        p = torch.tensor(1.5 * (signal + 0.45 * rng.normal(size=truth.shape))).sigmoid()
-        models.append(Label(p > 0.5, p))
-    return models[0], models[1], Label(torch.tensor(truth))
+        p = torch.tensor(1.5 * (signal + 0.45 * rng.normal(size=target.shape))).sigmoid()
+        models.append(ClassLabels(p > 0.5, p))
+    return models[0], models[1], ClassLabels(torch.tensor(target))
 
 
 def numbers(freedom: float) -> Answers:
     """A number; errors follow Student's distribution (5 degrees of freedom: heavy tails)."""
     rng = np.random.default_rng(0)
-    truth = rng.normal(size=(POPULATION, 1))
-    shared = rng.standard_t(freedom, size=truth.shape)
-    a, b = (Number(torch.tensor(truth + 0.3 * (shared + rng.standard_t(freedom, size=truth.shape))))
-            for _ in range(2))  # fmt: skip
-    return a, b, Number(torch.tensor(truth))
+    target = rng.normal(size=(POPULATION, 1))
+    shared = rng.standard_t(freedom, size=target.shape)
+    a, b = (
+        RegressionValues(torch.tensor(target + 0.3 * (shared + rng.standard_t(freedom, size=target.shape))))
+        for _ in range(2)
+    )
+    return a, b, RegressionValues(torch.tensor(target))
 
 
 def boxes(objects: int, near: float, far: float, blur: float, right: float) -> Answers:
@@ -152,15 +154,15 @@ CASES: dict[str, Callable[[], Answers]] = {
 }
 
 
-def metrics_for(truth: Any, only: list[str] | None) -> Iterator[Metric]:
+def metrics_for(target: Any, only: list[str] | None) -> Iterator[Metric]:
     """The metrics named, or all of `CHOSEN`, that have a meaning for this truth."""
-    chosen = only or CHOSEN.get(truth.kind)
+    chosen = only or CHOSEN.get(target.kind)
     for name in METRICS.names():
         metric = METRICS.load(name).METRIC()
         if chosen and metric.card.name not in chosen:
             continue
-        multi = truth.kind == "label" and truth.multi
-        if truth.kind in metric.card.truths and (metric.several or not multi):
+        multi = target.kind == "label" and target.multilabel
+        if target.kind in metric.card.target_types and (metric.several or not multi):
             yield metric
 
 
@@ -171,7 +173,7 @@ def test_sets(sets: int, n: int) -> Iterator[np.ndarray]:
         yield rng.integers(0, POPULATION, n)
 
 
-def percentile(metric: Metric, stats: Stats, n: int, seed: int) -> tuple[float, float]:
+def percentile(metric: Metric, stats: Statistics, n: int, seed: int) -> tuple[float, float]:
     """The percentile bootstrap with 1,000 replicates, to compare with."""
     rng = np.random.default_rng(seed)
     step = max(1, 500_000 // n)
@@ -181,9 +183,9 @@ def percentile(metric: Metric, stats: Stats, n: int, seed: int) -> tuple[float, 
     return float(low), float(high)
 
 
-def coverage(metric: Metric, stats: Stats, n: int, sets: int, bootstrap: bool) -> dict[str, Any]:
+def coverage(metric: Metric, stats: Statistics, n: int, sets: int, bootstrap: bool) -> dict[str, Any]:
     """How often the interval of a test set of n images holds the true value, and where it misses."""
-    true, inside, below, above, undefined, boot, width = metric.value(stats), 0, 0, 0, 0, 0, 0.0
+    true, inside, below, above, undefined, boot, width = metric.compute_from(stats), 0, 0, 0, 0, 0, 0.0
     for seed, chosen in enumerate(test_sets(sets, n)):
         drawn = {k: v[chosen] for k, v in stats.items()}
         interval = score(metric, drawn, seed=seed)
@@ -203,7 +205,7 @@ def coverage(metric: Metric, stats: Stats, n: int, sets: int, bootstrap: bool) -
     return row | ({"percentile bootstrap": boot / defined} if bootstrap else {})
 
 
-def type_one(metric: Metric, a: Stats, b: Stats, n: int, sets: int) -> float:
+def type_one(metric: Metric, a: Statistics, b: Statistics, n: int, sets: int) -> float:
     """How often equally good models are called different at 5 %.
 
     Which of the two is called A is drawn for each image, so that they are equal in the population.
@@ -249,11 +251,11 @@ def main() -> None:
     for case, make in CASES.items():
         if args.cases and not case.startswith(tuple(args.cases)):
             continue
-        first, second, truth = make()
-        for metric in metrics_for(truth, args.only):
+        first, second, target = make()
+        for metric in metrics_for(target, args.only):
             name = metric.card.name
-            a, b = metric.per_image(first, truth), metric.per_image(second, truth)
-            if metric.value(a) == metric.card.best:
+            a, b = metric.sample_statistics(first, target), metric.sample_statistics(second, target)
+            if metric.compute_from(a) == metric.card.best:
                 continue  # top-5 of five classes
             for n in args.sizes:
                 started = time.perf_counter()

@@ -120,7 +120,7 @@ def rival(python: str, **options: Any) -> dict[str, Any]:
 def scores(answers: dict[str, Any], data: Path) -> dict[str, float]:
     """Our evaluation of the rival's boxes on the test part."""
     dataset = open_data(str(data))
-    test = dataset.subset(dataset.where("test"))
+    test = dataset.subset(dataset.indices_of("test"))
     by_name = dict(zip(answers["files"], answers["rows"], strict=True))
     sizes = test.targets.sizes.tolist()
     rows = [{"size": s, **by_name[Path(i).name]} for i, s in zip(test.ids, sizes, strict=True)]
@@ -164,7 +164,7 @@ def main() -> None:
         dataset = open_data(str(args.data))
         yolo.write(dataset, work / "yolo")
         (work / "pictures").mkdir()
-        for i in dataset.where("test"):
+        for i in dataset.indices_of("test"):
             name = Path(dataset.ids[i]).name
             (work / "pictures" / name).write_bytes((args.data / dataset.ids[i]).read_bytes())
         for size in map(int, args.sizes.split(",")):

@@ -137,22 +137,22 @@ def end_to_end(run: Path, data: Path, python: str, minutes: float, work: Path) -
     """Images a second of both sides, on the test pictures as they lie on disk."""
     dataset = open_data(str(data))
     yolo.write(dataset, work / "yolo")
-    pictures = work / "pictures"
-    pictures.mkdir()
-    for i in dataset.where("test"):
-        shutil.copy(data / dataset.ids[i], pictures / Path(dataset.ids[i]).name)
+    images = work / "pictures"
+    images.mkdir()
+    for i in dataset.indices_of("test"):
+        shutil.copy(data / dataset.ids[i], images / Path(dataset.ids[i]).name)
     alone(python, TRAIN, str(work / "yolo/data.yaml"), str(minutes), str(work))
     mine, theirs = run / "export" / f"{run.name}.onnx", work / "r/weights/best.onnx"
     rounds = [
         (
-            alone(sys.executable, OURS, str(mine), str(pictures), str(LEAST), one_core=True),
-            alone(python, THEIRS, str(theirs), str(pictures), str(LEAST), one_core=True),
+            alone(sys.executable, OURS, str(mine), str(images), str(LEAST), one_core=True),
+            alone(python, THEIRS, str(theirs), str(images), str(LEAST), one_core=True),
         )
         for _ in range(ROUNDS)
     ]
     ours, rival = (median(r[k] or 0.0 for r in rounds) for k in (0, 1))
     return {
-        "pictures": len(list(pictures.iterdir())), "ours, images/s": round(ours, 1),
+        "pictures": len(list(images.iterdir())), "ours, images/s": round(ours, 1),
         "rival, images/s": round(rival, 1), "ratio": round(ours / rival, 2), "rounds": rounds,
     }  # fmt: skip
 

@@ -66,12 +66,12 @@ def child(line: Connection, model: str, seed: int) -> None:
     """Answers pictures by their number, or their bytes, as the server's worker does: status, reason, seconds
     of the processor, and the most memory so far in MiB."""
     from sightline.runtime.session import Session
-    from sightline.server.jobs import Job, Spec
+    from sightline.server.jobs import Job, WorkerConfig
     from sightline.server.limits import Limits
     from sightline.server.worker import PIXELS, answers
 
     os.environ[PIXELS] = str(Limits.max_pixels)
-    session, spec, mutants = Session(model, threads=1), Spec("", model), Mutants(seed)
+    session, spec, mutants = Session(model, threads=1), WorkerConfig("", model), Mutants(seed)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # what decoders print of damaged pictures
     line.send(None)
@@ -93,7 +93,7 @@ class Worker:
         self._arguments = model, seed
         self._process: Any = None
 
-    def ask(self, picture: int | bytes) -> tuple[int, str, float, float]:
+    def ask(self, image: int | bytes) -> tuple[int, str, float, float]:
         """The answer; status 0 where the process ended or hung."""
         if self._process is None:
             context = multiprocessing.get_context("spawn")
@@ -104,7 +104,7 @@ class Worker:
             self._line.recv()
         started = time.perf_counter()
         try:
-            self._line.send(picture)
+            self._line.send(image)
             if self._line.poll(PATIENCE):
                 return self._line.recv()  # type: ignore[no-any-return]
             reason = "hung"

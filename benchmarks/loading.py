@@ -37,7 +37,7 @@ from sightline.core.model import Model
 from sightline.data.loading.loader import Loader
 from sightline.data.open import open_data
 from sightline.data.transforms.standard import standard
-from sightline.data.transforms.steps import resized_crop
+from sightline.data.transforms.steps import random_resized_crop
 
 SIDE, BATCH, CLASSES, AREA = 224, 64, 10, (0.35, 1.0)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -85,9 +85,9 @@ def ours(photos: Path, folder: Path, workers: int, cache: int = 2 * 1024**3) -> 
         workers=workers,
         cache=cache,
         cache_dir=folder,
-        augment=lambda progress: resized_crop(AREA, flip=True),
+        augment=lambda progress: random_resized_crop(AREA, flip=True),
     )
-    return lambda epoch: sum(len(Model.normalise(pixels, b.images)) for b in batches.epoch(epoch))  # type: ignore[arg-type]
+    return lambda epoch: sum(len(Model.normalize(pixels, b.images)) for b in batches.epoch(epoch))  # type: ignore[arg-type]
 
 
 def processor() -> float:
@@ -170,12 +170,12 @@ def mnist(folder: Path, rounds: int) -> dict[str, Any]:
     data = open_data(str(folder))
     size = (28, 28)
     batches = Loader(
-        data.subset(data.where("train")),
+        data.subset(data.indices_of("train")),
         size=size,
         channels=1,
         batch_size=256,
         train=True,
-        augment=lambda progress: standard("standard", flip=False, size=size, grey=True),
+        augment=lambda progress: standard("standard", flip=False, size=size, gray=True),
     )
     times = []
     for number in range(rounds + 1):

@@ -25,8 +25,8 @@ from pycocotools.cocoeval import COCOeval
 
 from _common import arguments, report
 from sightline.core.metric import Evaluation, MetricCollection
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.metrics import METRICS
 from sightline.metrics.functional.masks import mask_pairs
 from sightline.metrics.intervals import score
@@ -36,15 +36,15 @@ WIDTH, HEIGHT = 640, 480
 PACKED = 500
 
 
-def drawn(box: np.ndarray, wave: np.ndarray) -> Bitmaps:
+def drawn(box: np.ndarray, wave: np.ndarray) -> CroppedMasks:
     """One shape that fills a box: an ellipse whose rim has waves of some number, depth and phase."""
     x1, y1, x2, y2 = box.round().astype(int).clip(0, (WIDTH, HEIGHT, WIDTH, HEIGHT)).tolist()
     x2, y2 = max(x2, x1 + 1), max(y2, y1 + 1)
     y = (2 * np.arange(y1, y2) + 1 - y1 - y2)[:, None] / (y2 - y1)
     x = (2 * np.arange(x1, x2) + 1 - x1 - x2) / (x2 - x1)
     rim = 1 - wave[1] * (1 + np.sin(wave[0] * np.arctan2(y, x) + wave[2])) / 2
-    bitmaps = Bitmaps.of([np.hypot(x, y) <= rim])
-    return Bitmaps(bitmaps.corners + torch.tensor([x1, y1]), bitmaps.crops)
+    bitmaps = CroppedMasks.of([np.hypot(x, y) <= rim])
+    return CroppedMasks(bitmaps.corners + torch.tensor([x1, y1]), bitmaps.crops)
 
 
 def shapes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
@@ -56,23 +56,23 @@ def shapes(rng: np.random.Generator, n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([near, near + size], 1), np.stack(waves, 1)
 
 
-def outlines(images: int, image: np.ndarray, box: np.ndarray, wave: np.ndarray, **more: Any) -> Outlines:
+def outlines(images: int, image: np.ndarray, box: np.ndarray, wave: np.ndarray, **more: Any) -> InstanceMasks:
     """Shapes in the order of their images."""
-    masks = Bitmaps.cat([drawn(b, w) for b, w in zip(box, wave, strict=True)])
+    masks = CroppedMasks.cat([drawn(b, w) for b, w in zip(box, wave, strict=True)])
     values = {k: torch.from_numpy(v) for k, v in more.items()}
     counts = torch.from_numpy(np.bincount(image, minlength=images))
     sizes = torch.tensor([HEIGHT, WIDTH]).repeat(images, 1)
-    return Outlines(counts, sizes, masks.boxes(), areas=masks.areas(), masks=masks, **values)
+    return InstanceMasks(counts, sizes, masks.boxes(), areas=masks.areas(), masks=masks, **values)
 
 
-def made(images: int, objects: int, detections: int, classes: int) -> tuple[Outlines, Outlines]:
+def made(images: int, objects: int, detections: int, classes: int) -> tuple[InstanceMasks, InstanceMasks]:
     """(prediction, truth): half of the detections lie near an object, one object of 100 is a crowd."""
     rng = np.random.default_rng(0)
     share = 1 / np.arange(1, classes + 1) ** 0.7
     share /= share.sum()
     place, (box, wave) = np.sort(rng.integers(0, images, objects)), shapes(rng, objects)
     label = rng.choice(classes, objects, p=share)
-    truth = outlines(images, place, box, wave, labels=label, crowd=rng.random(objects) < 0.01)
+    target = outlines(images, place, box, wave, labels=label, crowd=rng.random(objects) < 0.01)
     near = detections // 2
     of = rng.integers(0, objects, near)
     off = rng.normal(size=(near, 4)) * np.exp(rng.uniform(np.log(0.01), np.log(0.3), near))[:, None]
@@ -94,7 +94,7 @@ def made(images: int, objects: int, detections: int, classes: int) -> tuple[Outl
         labels=np.r_[predicted, rng.choice(classes, detections - near, p=share)][order],
         scores=scores[order],
     )
-    return prediction, truth
+    return prediction, target
 
 
 def timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -104,10 +104,10 @@ def timed(work: Callable[[], Any]) -> tuple[float, Any]:
     return time.process_time() - started, result
 
 
-def judge(prediction: Outlines, truth: Outlines, classes: int) -> COCOeval:
+def judge(prediction: InstanceMasks, target: InstanceMasks, classes: int) -> COCOeval:
     """pycocotools with the same masks as run lengths, ready to evaluate."""
     sides = []
-    for side in (truth, prediction):
+    for side in (target, prediction):
         crowd = torch.zeros(len(side.labels)) if side.crowd is None else side.crowd
         score = torch.zeros(len(side.labels)) if side.scores is None else side.scores
         columns = (side.image, side.labels, side.area(), crowd.long(), score)
@@ -118,17 +118,17 @@ def judge(prediction: Outlines, truth: Outlines, classes: int) -> COCOeval:
             runs = coco_mask.encode(np.asfortranarray(whole.view(np.uint8)))
             rows.append({"id": i + 1, "segmentation": runs, **dict(zip(keys, row, strict=True))})
         coco = COCO()
-        coco.dataset = {"images": [{"id": i, "height": HEIGHT, "width": WIDTH} for i in range(len(truth))],
+        coco.dataset = {"images": [{"id": i, "height": HEIGHT, "width": WIDTH} for i in range(len(target))],
                         "annotations": rows, "categories": [{"id": k} for k in range(classes)]}  # fmt: skip
         coco.createIndex()
         sides.append(coco)
     return COCOeval(*sides, "segm")
 
 
-def three(prediction: Outlines, truth: Outlines) -> list[float]:
+def three(prediction: InstanceMasks, target: InstanceMasks) -> list[float]:
     """The metrics that pycocotools has too."""
     metrics = MetricCollection({name: METRICS.load(name).METRIC() for name in THREE})
-    metrics.update(prediction, truth)
+    metrics.update(prediction, target)
     return list(metrics.compute().values())
 
 
@@ -140,22 +140,22 @@ def alone(other: COCOeval, classes: int) -> float:
 
 def main() -> None:
     options = arguments(__doc__ or "", images=500, objects=3600, detections=20000, classes=80)
-    prediction, truth = made(options.images, options.objects, options.detections, options.classes)
+    prediction, target = made(options.images, options.objects, options.detections, options.classes)
     three(*made(20, 100, 1000, 5))
-    runs = [timed(lambda: three(prediction, truth)) for _ in range(3)]
+    runs = [timed(lambda: three(prediction, target)) for _ in range(3)]
     ours, mine = float(np.median([s for s, _ in runs])), runs[0][1]
-    seconds = [timed(lambda: mask_pairs(Evaluation(prediction, truth)))[0] for _ in range(3)]
+    seconds = [timed(lambda: mask_pairs(Evaluation(prediction, target)))[0] for _ in range(3)]
     overlaps = float(np.median(seconds))
     with contextlib.redirect_stdout(io.StringIO()):
-        other = judge(prediction, truth, options.classes)
+        other = judge(prediction, target, options.classes)
         theirs = timed(lambda: (other.evaluate(), other.accumulate()))[0]
         other.summarize()
     their_overlaps = alone(other, options.classes)
     whole = prediction.bitmaps[torch.arange(min(PACKED, len(prediction.labels)))].dense(HEIGHT, WIDTH).numpy()
-    pack = timed(lambda: Bitmaps.of(whole))[0] / len(whole)
+    pack = timed(lambda: CroppedMasks.of(whole))[0] / len(whole)
     encode = timed(lambda: [coco_mask.encode(np.asfortranarray(m)) for m in whole.view(np.uint8)])[0]
     ap = METRICS.load("mask-ap").METRIC()
-    ap.update(prediction, truth)
+    ap.update(prediction, target)
     report(
         "mask_eval",
         {

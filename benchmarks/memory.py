@@ -31,7 +31,7 @@ from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
 from sightline.training.recipe import Recipe
-from sightline.training.runner import card_of, fit, run_record
+from sightline.training.runner import fit, model_config, run_record
 
 STATUS = Path("/proc/self/status")
 WIDTH, HEIGHT, FPS = 640, 360, 25
@@ -61,7 +61,7 @@ def train(out: Path, data: str, size: int, epochs: int) -> list[float]:
     devices, watch = Devices.start("cpu", train_plan.recipe.precision), Watch()
     run = Run.create(out, run_record(train_plan, "train"))
     model, _ = fit(train_plan, run, devices, extra=[watch])
-    run.save_model(model.state_dict(), card_of(train_plan, model.settings))
+    run.save_model(model.state_dict(), model_config(train_plan, model.settings))
     return watch.memory
 
 

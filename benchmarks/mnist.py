@@ -23,7 +23,7 @@ from sightline.data.open import open_data
 GOAL = 0.99
 
 
-class Pictures(torch.utils.data.Dataset[Any]):
+class ImageGrid(torch.utils.data.Dataset[Any]):
     """One part of the set as the plain script reads it: a PIL picture, ToTensor, one at a time."""
 
     def __init__(self, dataset: Any) -> None:
@@ -46,7 +46,7 @@ def plain(folder: Path, most: int) -> dict[str, Any]:
     Only training is timed, not the looks.
     """
     data = open_data(folder)
-    train, test = (Pictures(data.subset(data.where(s))) for s in ("train", "test"))
+    train, test = (ImageGrid(data.subset(data.indices_of(s))) for s in ("train", "test"))
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3), nn.ReLU(), nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),

@@ -28,7 +28,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.check import look
 from sightline.data.checks import near_duplicates
 from sightline.data.io.pixels import Arrays
@@ -97,10 +97,10 @@ def cifar(data: Path, each: int, seed: int) -> tuple[dict[str, Any], np.ndarray,
     images = dataset.pixels.array  # type: ignore[attr-defined]
     copies, source, kind = plant(images, each, seed)
     n, everything = len(images), np.concatenate([images, copies])
-    truths = Label(torch.cat([dataset.targets.value, dataset.targets.value[source]]))
+    targets = ClassLabels(torch.cat([dataset.targets.value, dataset.targets.value[source]]))
     ids = [*dataset.ids, *(f"planted/{i}" for i in range(len(copies)))]
     blank = np.full(len(ids), "", dtype=object)
-    planted = replace(dataset, ids=ids, pixels=Arrays(everything), targets=truths, splits=blank)
+    planted = replace(dataset, ids=ids, pixels=Arrays(everything), targets=targets, splits=blank)
     before, _ = near_duplicates.search(scan(dataset))
     started = time.perf_counter()
     pairs, _ = near_duplicates.search(scan(planted))

@@ -20,7 +20,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.pixels import Arrays
 from sightline.data.loading.loader import Loader
 from sightline.devices import Devices
@@ -36,7 +36,7 @@ def data(n: int) -> Dataset:
     """Random pictures of the size of MNIST."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n, 28, 28, 1), dtype=np.uint8)
-    labels = Label(torch.from_numpy(rng.integers(0, 10, n)))
+    labels = ClassLabels(torch.from_numpy(rng.integers(0, 10, n)))
     names = tuple(map(str, range(10)))
     return Dataset("noise", "noise", [str(i) for i in range(n)], Arrays(images), labels, Classes(names))
 
@@ -46,14 +46,14 @@ def net() -> Net:
     torch.manual_seed(0)
     return Net({
         "backbone": "lenet5", "backbone_options": {}, "classes": [str(i) for i in range(10)], "channels": 1,
-        "size": [28, 28], "mean": [0.5], "std": [0.3], "multi": False, "class_weights": [1.0] * 10,
+        "size": [28, 28], "mean": [0.5], "std": [0.3], "multilabel": False, "class_weights": [1.0] * 10,
         "label_smoothing": 0.0, "temperature": 1.0,
     })  # fmt: skip
 
 
 def loader(dataset: Dataset) -> Loader:
     """The same batches for both loops."""
-    return Loader(dataset, size=(28, 28), fit="squash", channels=1, batch_size=BATCH, train=True)
+    return Loader(dataset, size=(28, 28), resize="stretch", channels=1, batch_size=BATCH, train=True)
 
 
 def by_hand(dataset: Dataset) -> float:

@@ -29,7 +29,7 @@ import sightline as sl
 from _common import arguments, report
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
-from sightline.core.targets.masks import Masks
+from sightline.core.targets.masks import SemanticMasks
 from sightline.data.open import open_data
 from sightline.data.split import splits_to_json
 from sightline.devices import Devices
@@ -84,40 +84,40 @@ def isbi(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     dataset = open_data(source)
     order = sorted(range(len(dataset)), key=lambda i: int("".join(c for c in dataset.ids[i] if c.isdigit())))
     folds = np.array_split(np.array(order), FOLDS)
-    predictions, truth = [], []
+    predictions, target = [], []
     for k in range(FOLDS):
         assignment = np.full(len(dataset), "train", dtype=object)
         assignment[folds[k]], assignment[folds[(k + 1) % FOLDS]] = "test", "val"
         splits = work / f"fold{k}.json"
         splits.write_text(json.dumps(splits_to_json(dataset, assignment)), encoding="utf-8")
         run = sl.train(source, model="unet", pretrained=start, time=f"{minutes / FOLDS}m", splits=splits,
-                       precision=PRECISION, loss="ce+jaccard", batch_size=2, flip="yes",
+                       precision=PRECISION, loss="ce+jaccard", batch_size=2, hflip="yes",
                        out=work / f"isbi{k}")  # fmt: skip
         _, prediction_of_fold, truth_of_fold = run.predictions("test")
         predictions.append(prediction_of_fold)
-        truth.append(truth_of_fold)
-    prediction, target = Masks.cat(predictions), Masks.cat(truth)
+        target.append(truth_of_fold)
+    prediction, folder = SemanticMasks.cat(predictions), SemanticMasks.cat(target)
     numbers: dict[str, Any] = {}
     for metric in (MeanIoU(), PixelAccuracy()):
-        metric.update(prediction, target)
+        metric.update(prediction, folder)
         score = intervals.score(metric, metric.stats)
         numbers[metric.card.name] = [round(v, 4) for v in (score.value, score.low, score.high)]
     numbers["pixel error"] = round(1 - numbers["pixel accuracy"][0], 4)
     inside = int(np.argmax([dataset.targets.pixels(2).sum(0)[k] for k in (0, 1)]))
-    pairs = [cells(target.map(i) == inside, prediction.map(i) == inside) for i in range(len(target))]
+    pairs = [cells(folder.map(i) == inside, prediction.map(i) == inside) for i in range(len(folder))]
     numbers["Rand, foreground-restricted"] = round(float(np.mean([p[0] for p in pairs])), 4)
     numbers["information, foreground-restricted"] = round(float(np.mean([p[1] for p in pairs])), 4)
     return numbers
 
 
-def cells(truth: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
+def cells(target: np.ndarray, predicted: np.ndarray) -> tuple[float, float]:
     """How well connected cells agree: Rand and information F-scores over the pixels of true cells.
 
     Arganda-Carreras et al., Crowdsourcing the creation of image segmentation algorithms for connectomics,
     Frontiers in Neuroanatomy 2015: both replace the warping and Rand errors of the 2012 challenge.
     """
-    t, s = ndimage.label(truth)[0], ndimage.label(predicted)[0]
-    joint = contingency_matrix(t[truth], s[truth]) / truth.sum()
+    t, s = ndimage.label(target)[0], ndimage.label(predicted)[0]
+    joint = contingency_matrix(t[target], s[target]) / target.sum()
     of_truth, of_said = joint.sum(1), joint.sum(0)
     rand = 2 * (joint**2).sum() / ((of_truth**2).sum() + (of_said**2).sum())
 
@@ -188,7 +188,13 @@ def large(data: Path, minutes: float, work: Path, start: str) -> dict[str, Any]:
     """Peak memory of predicting one picture by tiles, at several sizes."""
     del data, minutes, start
     run = sl.train(
-        "shapes:masks:60", model="unet", pretrained="no", tile=256, size=128, epochs=1, out=work / "tiles"
+        "shapes:masks:60",
+        model="unet",
+        pretrained="no",
+        tile_size=256,
+        size=128,
+        epochs=1,
+        out=work / "tiles",
     )
     results = {}
     for side in SIDES:

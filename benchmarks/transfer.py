@@ -57,7 +57,7 @@ def few_cifar(data: Path, work: Path, per_class: int) -> Path:
 
     dataset = open_data(data / "cifar10")
     names, value = dataset.classes.names, dataset.targets.value.numpy()
-    train, test = dataset.where("train"), dataset.where("test")[:2000]
+    train, test = dataset.indices_of("train"), dataset.indices_of("test")[:2000]
     chosen = [train[value[train] == k][:per_class] for k in range(len(names))]
     for part, where in (("train", np.concatenate(chosen)), ("test", test)):
         for i in where:
@@ -75,7 +75,7 @@ def choices(run: Run) -> dict[str, list[float]]:
         return {}
     model, task, _ = restore(run.path)
     test = open_own(run)
-    test = test.subset(test.where("test"))
+    test = test.subset(test.indices_of("test"))
     before = head[0]["model"]
     after = {name.removeprefix("module."): value for name, value in last[0]["ema"].items()}
     scores_by_name = {}
@@ -83,7 +83,7 @@ def choices(run: Run) -> dict[str, list[float]]:
         mixed = {k: v.lerp(after[k], share) if v.is_floating_point() else v for k, v in before.items()}
         model.load_state_dict(mixed)
         prediction = predict(model, batches(test, model.settings, batch_size=64), Devices.start("cpu"))
-        scores, _ = scoring.score(task, prediction.prediction, prediction.truth)
+        scores, _ = scoring.score(task, prediction.prediction, prediction.target)
         scores_by_name[name] = [round(scores[metric].value, 4) for metric in ("accuracy", "log loss")]
     return scores_by_name
 
@@ -215,7 +215,9 @@ def bccd40(data: Path, work: Path) -> dict[str, Any]:
     sl.check(str(data / "bccd"))
     from sightline.data.formats import coco
 
-    keep = np.concatenate([dataset.where("train")[:40], dataset.where("val"), dataset.where("test")])
+    keep = np.concatenate(
+        [dataset.indices_of("train")[:40], dataset.indices_of("val"), dataset.indices_of("test")]
+    )
     coco.write(dataset.subset(keep), few)
     seconds = SECONDS["bccd40"]
     backbones = {"installed weights": embedded.DEFAULT, "scratch": "own"}

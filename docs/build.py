@@ -20,9 +20,9 @@ import sightline.data.parsing
 from sightline import api
 from sightline.config import listed
 from sightline.data.checks import CHECKS
-from sightline.data.checks.broken import KINDS
+from sightline.data.checks.unreadable_files import KINDS
 from sightline.data.formats import FORMATS
-from sightline.data.open import named
+from sightline.data.open import list_named
 from sightline.declaration import Option, options_of, settings_of, summary_of
 from sightline.metrics import METRICS
 from sightline.models import registry
@@ -208,10 +208,10 @@ def formats() -> str:
     """Formats that are read and data sets by name."""
     cards = [FORMATS.load(n).CARD for n in FORMATS.names()]
     rows = [
-        [f"`{c.name}`", c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "no"]
+        [f"`{c.name}`", c.summary, c.recognized_by, ", ".join(c.target_types), "yes" if c.writes else "no"]
         for c in cards
     ]
-    names = [[f"`{name}`", text] for name, text in sorted(named().items())]
+    names = [[f"`{name}`", text] for name, text in sorted(list_named().items())]
     return (
         "# Formats and data sets\n\nThe same as `sightline datasets`.\n\n## Formats\n\n"
         + table(["`--format`", "what", "recognised by", "truth", "written too"], rows)
@@ -224,7 +224,13 @@ def metrics() -> str:
     """Every metric."""
     cards = [METRICS.load(n).METRIC().card for n in METRICS.names()]
     rows = [
-        [c.name, c.summary, "higher" if c.higher_is_better else "lower", f"{c.best:g}", ", ".join(c.truths)]
+        [
+            c.name,
+            c.summary,
+            "higher" if c.higher_is_better else "lower",
+            f"{c.best:g}",
+            ", ".join(c.target_types),
+        ]
         for c in cards
     ]
     return (
@@ -254,7 +260,7 @@ def models() -> str:
 def tasks() -> str:
     """Every task, and its settings."""
     cards = [TASKS.load(n).CARD for n in TASKS.names()]
-    rows = [[f"`{c.name}`", c.summary, c.truth, c.score, f"`{c.default_model}`"] for c in cards]
+    rows = [[f"`{c.name}`", c.summary, c.target_type, c.score, f"`{c.default_model}`"] for c in cards]
     parts = [part for c in cards for part in _settings(f"task `{c.name}`", task_type(c.name).Options)]
     columns = ["name", "what is asked", "truth", "main score", "default method"]
     return "# Tasks\n\n" + table(columns, rows) + "\n\n" + "\n\n".join(parts)

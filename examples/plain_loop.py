@@ -4,7 +4,7 @@ import torch
 from torch.nn import functional as F
 
 import sightline as sl
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.loading.loader import Loader
 from sightline.data.split import split
 from sightline.metrics import intervals
@@ -16,7 +16,7 @@ def main() -> None:
     torch.manual_seed(0)
     data = sl.open_data("digits")
     data = data.with_splits(split(data, strata=data.targets.value.numpy()).assignment)
-    train, test = (data.subset(data.where(part)) for part in ("train", "test"))
+    train, test = (data.subset(data.indices_of(part)) for part in ("train", "test"))
     network = registry.create("mlp", outputs=len(data.classes), channels=1, size=(8, 8))
     optimizer = torch.optim.AdamW(network.parameters(), 2e-3)
 
@@ -31,7 +31,7 @@ def main() -> None:
     metric = Accuracy()
     network.eval()
     for batch in Loader(test, size=(8, 8), channels=1, batch_size=64, train=False).epoch(0):
-        metric.update(Label(network(batch.images / 255).argmax(1)), batch.targets)
+        metric.update(ClassLabels(network(batch.images / 255).argmax(1)), batch.targets)
     print("accuracy", intervals.score(metric, metric.stats).text(percent=True))
 
 

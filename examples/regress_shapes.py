@@ -11,8 +11,8 @@ def main(folder: Path) -> None:
     run = sl.train("shapes:area:300", model="lenet5", recipe=recipe, loss="mae", out=folder / "area")
     for name, score in run.results.scores.items():
         print(name, score.text(), "- mean baseline", run.results.baselines["mean"][name].text())
-    ids, prediction, truth = run.predictions("test")
-    print("first test scene:", ids[0], "predicted", float(prediction.value[0]), "is", float(truth.value[0]))
+    ids, prediction, target = run.predictions("test")
+    print("first test scene:", ids[0], "predicted", float(prediction.value[0]), "is", float(target.value[0]))
 
 
 if __name__ == "__main__":

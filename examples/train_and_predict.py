@@ -9,7 +9,7 @@ import sightline as sl
 def main(folder: Path) -> None:
     run = sl.train("digits", model="mlp", epochs=3, out=folder / "digits")
     print("accuracy", run.results.scores["accuracy"].text(percent=True))
-    print(*run.results.verdicts, sep="\n")
+    print(*run.results.conclusions, sep="\n")
 
     digits = sl.open_data("digits")
     some = [digits.pixels.read(i) for i in range(5)]  # (8, 8, 1) uint8 each

@@ -20,7 +20,7 @@ from cyclopts import App, CycloptsError, Group, Parameter, Token, convert
 
 from sightline import api
 from sightline._version import __version__
-from sightline.config import fitted, is_number
+from sightline.config import convert_value, is_number
 from sightline.declaration import Option, hints_of, options_of, summary_of
 from sightline.errors import SightlineError
 
@@ -113,7 +113,7 @@ def _converted(kind: Any, tokens: Sequence[Token]) -> Any:
     """A value of the command line. Numbers as in Python: cyclopts would round fractions to whole numbers."""
     if not is_number(kind):
         return convert(kind, tokens)
-    return fitted(tokens[0].value, kind, (tokens[0].keyword or "the number").lstrip("-"))
+    return convert_value(tokens[0].value, kind, (tokens[0].keyword or "the number").lstrip("-"))
 
 
 def show(result: Any, *, as_json: bool) -> int:

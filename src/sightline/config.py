@@ -77,11 +77,11 @@ def build(cls: type[T], values: Mapping[str, Any], what: str) -> T:
         field = name.replace("-", "_")
         if field not in field_names:
             raise UnknownName(f"setting of {what}", name, field_names)
-        converted[field] = fitted(value, hints[field], name)
+        converted[field] = convert_value(value, hints[field], name)
     return cls(**converted)
 
 
-def fitted(value: Any, hint: Any, name: str) -> Any:
+def convert_value(value: Any, hint: Any, name: str) -> Any:
     """A loose value as a setting of this type: the one conversion of the command line and of Python.
 
     Nothing is made to fit: a fraction is no whole number, and yes is no number.
@@ -96,7 +96,7 @@ def fitted(value: Any, hint: Any, name: str) -> Any:
     """
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is Annotated:
-        value = fitted(value, arguments[0], name)
+        value = convert_value(value, arguments[0], name)
         for limit in arguments[1:]:
             if isinstance(limit, Range) and value is not None and value not in limit:
                 raise UsageError(f"--{name.replace('_', '-')} must be {limit}. Received {value}.")
@@ -105,7 +105,7 @@ def fitted(value: Any, hint: Any, name: str) -> Any:
         if value is None and type(None) in arguments:
             return None
         (hint,) = (a for a in arguments if a is not type(None))
-        return fitted(value, hint, name)
+        return convert_value(value, hint, name)
     option = f"--{name.replace('_', '-')}"
     if origin is Literal:
         if value not in arguments:

@@ -13,7 +13,7 @@ from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Annotated, Any, ParamSpec, Protocol, TypeVar, cast, overload
 
-from sightline.config import Heading, Range, choices, documented, fitted, is_number, marks
+from sightline.config import Heading, Range, choices, convert_value, documented, is_number, marks
 from sightline.data.io.walk import home
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -132,7 +132,7 @@ def _meant(given: Mapping[str, Any], hints: Mapping[str, Any]) -> dict[str, Any]
 
 def _value(name: str, value: Any, hint: Any) -> Any:
     if is_number(hint):
-        return fitted(value, hint, name)
+        return convert_value(value, hint, name)
     if Path in _kinds(hint) and isinstance(value, str | os.PathLike):
         return Path(_place(os.fspath(value)))
     if typing.get_origin(hint) is Sequence and isinstance(value, str):

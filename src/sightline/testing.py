@@ -27,9 +27,9 @@ from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import TrainArguments
 from sightline.training.distillation import Teacher
 from sightline.training.plan import Plan, make_plan
-from sightline.training.prepare_data import Looked
+from sightline.training.prepare_data import PreparedData
 from sightline.training.recipe import Recipe
-from sightline.training.runner import build_model, card_of
+from sightline.training.runner import build_model, model_config
 
 SIDE = 16
 
@@ -46,8 +46,8 @@ def toy_plan(
         options: Settings of task and method, such as a small variant.
     """
     card = TASKS.load(name).CARD
-    dataset = task_type(name).toy(n, SIDE, seed=0)
-    prepared = Looked(card, dataset, scan(dataset), [], {}, [])
+    dataset = task_type(name).synthetic_dataset(n, SIDE, seed=0)
+    prepared = PreparedData(card, dataset, scan(dataset), [], {}, [])
     splits = np.array([*["train"] * (n - 2), "val", "test"], dtype=object)
     recipe = Recipe(augment="none", batch_size=n)
     arguments = TrainArguments("toy", task=name, model=model, recipe=recipe, options=dict(options or {}))
@@ -64,22 +64,26 @@ def check_task(name: str) -> None:
     """A task's card, toy data, metrics, baselines, rows and exhibits."""
     card, kind = TASKS.load(name).CARD, task_type(name)
     assert card.name == name, f"the card says '{card.name}', the folder '{name}'"
-    toy_data, toy_again = kind.toy(8, SIDE, seed=0), kind.toy(8, SIDE, seed=0)
+    toy_data, toy_again = kind.synthetic_dataset(8, SIDE, seed=0), kind.synthetic_dataset(8, SIDE, seed=0)
     assert toy_data.fingerprint() == toy_again.fingerprint(), "toy must be the same for the same seed"
-    assert toy_data.truth == card.truth, f"toy gives a {toy_data.truth}, the card says {card.truth}"
+    assert toy_data.target_type == card.target_type, (
+        f"toy gives a {toy_data.target_type}, the card says {card.target_type}"
+    )
     toy = toy_plan(name)
     task = toy.task
-    assert card.score in task.metrics(), f"metrics() lacks the card's score '{card.score}'"
+    assert card.primary_metric in task.metrics(), f"metrics() lacks the card's score '{card.primary_metric}'"
     _check_best(task, toy_data)
     for baseline in task.baselines():
         images = np.stack([toy_data.pixels.read(i) for i in range(len(toy_data))])
         images_given = _as_seen(baseline, images)
-        prediction = baseline.fit(images_given if baseline.looks else None, toy_data.targets)(images_given)
-        assert prediction.kind == card.prediction, f"baseline {baseline.name} gives a {prediction.kind}"
+        prediction = baseline.fit(images_given if baseline.uses_images else None, toy_data.targets)(
+            images_given
+        )
+        assert prediction.kind == card.prediction_type, f"baseline {baseline.name} gives a {prediction.kind}"
         assert len(prediction) == len(toy_data), (
             f"baseline {baseline.name} answers {len(prediction)} of {len(toy_data)} images"
         )
-    assert not task.baselines()[0].looks, "the first baseline must not look at the pictures"
+    assert not task.baselines()[0].uses_images, "the first baseline must not look at the pictures"
 
 
 def _as_seen(baseline: Baseline, images: np.ndarray) -> Any:
@@ -93,10 +97,10 @@ def _as_seen(baseline: Baseline, images: np.ndarray) -> Any:
 
 def _check_best(task: Task, dataset: Dataset) -> None:
     """Truth given as prediction must score best, where truth and prediction are of one kind."""
-    if task.card.truth != task.card.prediction:
+    if task.card.target_type != task.card.prediction_type:
         return
     perfect = dataset.targets.as_prediction(len(dataset.classes or ()))
-    metric = task.metrics()[task.card.score]
+    metric = task.metrics()[task.card.primary_metric]
     metric.update(perfect, dataset.targets)
     assert metric.compute() == metric.card.best, f"{metric.card.name} of the truth is {metric.compute()}"
 
@@ -126,14 +130,14 @@ def check_model(
         outputs = model(batch.images)
     prediction = model.decode(outputs, model.settings)
     assert len(prediction) == len(dataset), "decode must give one prediction an image"
-    assert prediction.kind == toy.task.card.prediction, f"decode gives a {prediction.kind}"
+    assert prediction.kind == toy.task.card.prediction_type, f"decode gives a {prediction.kind}"
     _check_saved(toy, model, batch.images[:1], folder)
     _check_begun_from(toy, model, folder)
     rows = toy.task.rows(prediction)
     assert len(rows) == len(dataset), "rows() must give one row an image"
     json.dumps(prediction.to_json())
     json.dumps(rows)
-    toy.task.exhibits(prediction, dataset.targets, list(dataset.ids), model.settings)
+    toy.task.figures(prediction, dataset.targets, list(dataset.ids), model.settings)
 
 
 def check_learns(
@@ -161,7 +165,7 @@ def check_teachable(task: str, *, steps: int = 5) -> None:
     toy = toy_plan(task)
     batch = batch_of(toy.dataset)
     teacher = Teacher(build_model(toy).eval().requires_grad_(False), 1.0, "a teacher")
-    other = replace(toy, asked=replace(toy.asked, seed=1))
+    other = replace(toy, arguments=replace(toy.arguments, seed=1))
     student = build_model(other)
     teacher.check(student, batch.images)
     optimizer = torch.optim.Adam(student.parameters(), 2e-3)
@@ -175,7 +179,7 @@ def check_teachable(task: str, *, steps: int = 5) -> None:
     assert far[-1] < 0.9 * far[0], f"in {steps} steps the distance to the teacher does not fall: {far}"
     with torch.no_grad():
         outputs = student(batch.images)
-    distance = sum(float(value) for value in student.imitate(outputs, outputs).values())
+    distance = sum(float(value) for value in student.distillation_loss(outputs, outputs).values())
     assert abs(distance) < 1e-3, f"a network is {distance} from itself"
 
 
@@ -252,9 +256,9 @@ def _close(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 def _check_score(toy: Plan, prediction: Any, dataset: Dataset) -> None:
-    metric = toy.task.metrics()[toy.task.card.score]
+    metric = toy.task.metrics()[toy.task.card.primary_metric]
     metric.update(prediction, dataset.targets)
-    baseline = toy.task.metrics()[toy.task.card.score]
+    baseline = toy.task.metrics()[toy.task.card.primary_metric]
     dull = toy.task.baselines()[0].fit(None, dataset.targets)(dataset.ids)
     baseline.update(dull, dataset.targets)
     gap = abs(baseline.compute() - metric.card.best)
@@ -264,8 +268,8 @@ def _check_score(toy: Plan, prediction: Any, dataset: Dataset) -> None:
 
 def _check_begun_from(toy: Plan, model: Model, folder: Path) -> None:
     """A new run can begin with the weights of this one, with all of them."""
-    write_json(folder / "model.json", card_of(toy, model.settings))
-    begun = build_model(replace(toy, asked=replace(toy.asked, weights=str(folder), seed=1)))
+    write_json(folder / "model.json", model_config(toy, model.settings))
+    begun = build_model(replace(toy, arguments=replace(toy.arguments, weights=str(folder), seed=1)))
     others = [k for k, v in model.state_dict().items() if not torch.equal(v, begun.state_dict()[k])]
     assert not others, f"--weights RUN does not take {others[:3]} of a run of the same method"
 

@@ -34,10 +34,10 @@ def sizes(name: str) -> list[tuple[int, int]]:
 def test_gives_a_row_of_outputs_for_each_picture(name: str, channels: int, which: int) -> None:
     size = sizes(name)[which]
     network = build(name, channels, size).eval()
-    pictures = torch.rand(2, channels, *size)
+    images = torch.rand(2, channels, *size)
     with torch.no_grad():
-        features = network.features(pictures)
-        outputs = network(pictures)
+        features = network.features(images)
+        outputs = network(images)
     assert features.ndim == 2
     assert outputs.shape == (2, 3)
     assert torch.equal(network.head(features), outputs)
@@ -54,15 +54,15 @@ def test_the_seed_decides_the_weights_and_saved_ones_bring_back_the_outputs(
     name: str, tmp_path: Path
 ) -> None:
     network, again, other = (build(name, seed=seed).eval() for seed in (0, 0, 1))
-    pictures = torch.rand(2, 3, *sizes(name)[0])
+    images = torch.rand(2, 3, *sizes(name)[0])
     file = tmp_path / "model.safetensors"
     write_tensors(file, network.state_dict())
     with torch.no_grad():
-        expected = network(pictures)
-        assert torch.equal(again(pictures), expected)
-        assert not torch.equal(other(pictures), expected)
+        expected = network(images)
+        assert torch.equal(again(images), expected)
+        assert not torch.equal(other(images), expected)
         other.load_state_dict(read_tensors(file))
-        assert torch.equal(other(pictures), expected)
+        assert torch.equal(other(images), expected)
 
 
 def test_has_as_many_parameters_as_its_card_says(name: str) -> None:

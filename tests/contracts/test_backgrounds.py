@@ -14,14 +14,16 @@ from PIL import Image
 import sightline as sl
 from sightline.core.dataset import Dataset
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.masks import VOID, Masks
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.data.formats import coco, masks
 from sightline.errors import DataError
 from sightline.inference.model_folder import restore
 from sightline.tasks import TASKS, task_type
 
 PARTS = np.array(["train"] * 8 + ["val"] * 4 + ["test"] * 4, dtype=object)
-PLACED = [name for name in TASKS.names() if TASKS.load(name).CARD.truth in ("instances", "outlines", "masks")]
+PLACED = [
+    name for name in TASKS.names() if TASKS.load(name).CARD.target_type in ("instances", "outlines", "masks")
+]
 QUICK: dict[str, dict[str, Any]] = {
     "detect": {"model": "yolo-n", "size": 64},
     "instance": {"model": "yolo-n", "size": 64},
@@ -31,22 +33,25 @@ QUICK: dict[str, dict[str, Any]] = {
 
 def emptied(task: str, bare: set[int], crowds: set[int]) -> Dataset:
     """Toy data with pictures of nothing, and of crowds only (where pixels are told, of one class)."""
-    dataset = task_type(task).toy(len(PARTS), 16, seed=0).with_splits(PARTS)
+    dataset = task_type(task).synthetic_dataset(len(PARTS), 16, seed=0).with_splits(PARTS)
     targets = dataset.targets
-    if isinstance(targets, Masks):
+    if isinstance(targets, SemanticMasks):
         maps = [
-            np.full_like(targets.map(i), VOID) if i in bare else targets.map(i) for i in range(len(PARTS))
+            np.full_like(targets.map(i), IGNORE_INDEX) if i in bare else targets.map(i)
+            for i in range(len(PARTS))
         ]
-        return replace(dataset, targets=Masks.of([m * 0 if i in crowds else m for i, m in enumerate(maps)]))
+        return replace(
+            dataset, targets=SemanticMasks.of([m * 0 if i in crowds else m for i, m in enumerate(maps)])
+        )
     assert isinstance(targets, Instances)
-    left = targets.only(~torch.isin(targets.image, torch.tensor(sorted(bare))))
+    left = targets.select(~torch.isin(targets.image, torch.tensor(sorted(bare))))
     crowd = torch.isin(left.image, torch.tensor(sorted(crowds)))
     return replace(dataset, targets=replace(left, crowd=crowd))
 
 
 def written(dataset: Dataset, folder: Path) -> str:
     """The data as files."""
-    kind = masks if isinstance(dataset.targets, Masks) else coco
+    kind = masks if isinstance(dataset.targets, SemanticMasks) else coco
     return str(kind.write(dataset, folder))
 
 
@@ -68,18 +73,18 @@ def test_nothing_in_some_pictures(task: str, bare: set[int], crowds: set[int], t
     assert "no-masks-to-train" not in accept
     how = {**QUICK[task], "epochs": 1, "batch_size": 4, "accept": accept}
     run = sl.train(data, task=task, out=tmp_path / "run", **how)
-    said = "\n".join(run.results.verdicts)
-    assert "failed" not in said
+    outputs = "\n".join(run.results.conclusions)
+    assert "failed" not in outputs
     cheap = {b.name for b in restore(tmp_path / "run")[1].baselines() if not b.frozen}
     assert set(run.results.baselines) >= cheap
     assert (tmp_path / "run/report.html").is_file()
     again = sl.evaluate(tmp_path / "run")
-    assert "nan" not in "\n".join(again.verdicts)
-    assert again.exhibits
+    assert "nan" not in "\n".join(again.conclusions)
+    assert again.figures
     for i in range(12, 16):
         Image.fromarray(dataset.pixels.read(i)).save(tmp_path / f"{i}.png")
-    found = list(sl.load(tmp_path / "run").predict([tmp_path / f"{i}.png" for i in range(12, 16)]))
-    assert len(found) == 4
+    result = list(sl.load(tmp_path / "run").predict([tmp_path / f"{i}.png" for i in range(12, 16)]))
+    assert len(result) == 4
 
 
 @pytest.mark.parametrize("task", PLACED)
@@ -89,15 +94,15 @@ def test_a_part_of_nothing_is_refused_before_training(task: str, part: str, tmp_
     bare = set(np.flatnonzero(part == PARTS).tolist())
     lone = bare.pop() if task != "semantic" else -1
     data = written(emptied(task, bare, {lone}), tmp_path / "data")
-    found = {f.name: f for f in sl.check(data, task=task).findings}
+    result = {f.name: f for f in sl.check(data, task=task).findings}
     name = "no-masks-to-train" if task == "semantic" else "no-boxes-to-train"
-    assert found[name].severity == "error"
-    assert part in found[name].message
+    assert result[name].severity == "error"
+    assert part in result[name].message
     with pytest.raises(DataError, match=name):
         sl.train(data, task=task, out=tmp_path / "run")
     with pytest.raises(DataError, match=f"the {part} part has"):
         sl.train(
-            data, task=task, out=tmp_path / "run", accept=[f for f in found if found[f].severity == "error"]
+            data, task=task, out=tmp_path / "run", accept=[f for f in result if result[f].severity == "error"]
         )
     assert not (tmp_path / "run").exists()
 
@@ -115,5 +120,5 @@ def test_pictures_with_no_label_of_several(tmp_path: Path) -> None:
     accept = [f.name for f in sl.check(data).findings if f.severity == "error"]
     run = sl.train(data, epochs=1, accept=accept, out=tmp_path / "run")
     assert run.results.n == 4
-    assert "failed" not in "\n".join(run.results.verdicts)
-    assert "nan" not in "\n".join(run.results.verdicts)
+    assert "failed" not in "\n".join(run.results.conclusions)
+    assert "nan" not in "\n".join(run.results.conclusions)

@@ -11,8 +11,8 @@ import torch
 
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.data.check import run_checks
 from sightline.data.checks import CHECKS
 from sightline.data.io.pixels import Arrays
@@ -26,13 +26,13 @@ def sound(kind: str) -> Dataset:
     images = rng.integers(0, 256, (N, 8, 8, 3)).repeat(4, 1).repeat(4, 2).astype(np.uint8)
     ids = [f"{i:03d}" for i in range(N)]
     if kind == "number":
-        truth = Number(torch.linspace(0, 1, 2 * N).reshape(N, 2))
-        return Dataset("t", "toy", ids, Arrays(images), truth, outputs=("a", "b"))
+        target = RegressionValues(torch.linspace(0, 1, 2 * N).reshape(N, 2))
+        return Dataset("t", "toy", ids, Arrays(images), target, outputs=("a", "b"))
     value = torch.arange(N) % 2
     if kind == "multi":
         value = torch.stack([value == 0, value == 1, torch.arange(N) % 3 > 0], 1)
     names = ("cat", "dog", "emu")[: 3 if kind == "multi" else 2]
-    return Dataset("t", "toy", ids, Arrays(images), Label(value), Classes(names))
+    return Dataset("t", "toy", ids, Arrays(images), ClassLabels(value), Classes(names))
 
 
 def messy(kind: str) -> Dataset:
@@ -66,8 +66,8 @@ def test_finding_names_are_unique() -> None:
 @pytest.mark.parametrize("name", CHECKS.names())
 def test_sound_data_pass(name: str, kind: str) -> None:
     dataset = sound(kind)
-    found = CHECKS.load(name).run(dataset, scan(dataset))
-    assert [f for f in found if f.severity != "info"] == []
+    result = CHECKS.load(name).run(dataset, scan(dataset))
+    assert [f for f in result if f.severity != "info"] == []
 
 
 @pytest.mark.parametrize("kind", ["label", "multi", "number"])
@@ -107,11 +107,11 @@ def test_every_other_check_finds_what_is_wrong_here() -> None:
 @pytest.mark.parametrize("kind", ["label", "multi", "number"])
 def test_all_together_the_worst_come_first_and_each_once(kind: str) -> None:
     dataset = messy(kind)
-    found = run_checks(dataset, scan(dataset))
-    order = [("error", "warning", "info").index(f.severity) for f in found]
+    result = run_checks(dataset, scan(dataset))
+    order = [("error", "warning", "info").index(f.severity) for f in result]
     assert order == sorted(order)
-    assert len({f.name for f in found}) == len(found)
-    assert {"duplicates-across-splits", "groups-across-splits", "constant-images"} <= {f.name for f in found}
+    assert len({f.name for f in result}) == len(result)
+    assert {"duplicates-across-splits", "groups-across-splits", "constant-images"} <= {f.name for f in result}
 
 
 @pytest.mark.parametrize("kind", ["label", "multi", "number"])

@@ -38,14 +38,14 @@ def test_every_task_is_exported_here() -> None:
 @pytest.fixture(scope="session")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A small run of a task, trained once."""
-    made: dict[str, Path] = {}
+    result: dict[str, Path] = {}
 
     def get(task: str) -> Path:
-        if task not in made:
+        if task not in result:
             data, options = TASKS.get(task, ("shapes:40", {"size": 32}))
-            made[task] = tmp_path_factory.mktemp("runs") / task
-            sl.train(data, task=task, out=made[task], **{**QUICK, **options})
-        return made[task]
+            result[task] = tmp_path_factory.mktemp("runs") / task
+            sl.train(data, task=task, out=result[task], **{**QUICK, **options})
+        return result[task]
 
     return get
 
@@ -53,13 +53,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(scope="session")
 def plain(runs: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Any]:
     """What a run is exported to by default, and under a licence; written once."""
-    made: dict[str, Any] = {}
+    result: dict[str, Any] = {}
 
     def get(task: str) -> Any:
-        if task not in made:
+        if task not in result:
             out = tmp_path_factory.mktemp("plain") / task
-            made[task] = exported(runs(task), "onnx", out, licence="CC-BY-4.0", tolerance=100)
-        return made[task]
+            result[task] = exported(runs(task), "onnx", out, license="CC-BY-4.0", tolerance=100)
+        return result[task]
 
     return get
 
@@ -77,29 +77,29 @@ def test_the_file_answers_as_the_network_does(
     task: str, name: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     run = runs(task)
-    found = exported(run, name, tmp_path / "it", tolerance=5)  # after one epoch a detector's score is noise
+    result = exported(run, name, tmp_path / "it", tolerance=5)  # after one epoch a detector's score is noise
     module = EXPORTERS.load(name)
-    assert found.gate.passed
-    assert found.file == tmp_path / f"it{module.CARD.ending}"
-    assert max(found.gate.apart[k] for k in found.gate.apart if k not in ("boxes", "labels")) < 1e-3
+    assert result.gate.passed
+    assert result.file == tmp_path / f"it{module.CARD.ending}"
+    assert max(result.gate.apart[k] for k in result.gate.apart if k not in ("boxes", "labels")) < 1e-3
     model, _, _ = restore(run)
     graph = Graph(model.eval())
-    answer = module.runner(found.file)
+    answer = module.runner(result.file)
     for n in (1, 3):  # any number of pictures
         images = graph.example(n)
         with torch.no_grad():
-            truth = graph.said(images)
-        said = answer(images.numpy())
-        assert set(said) == set(truth)
-        for key in truth:
-            assert said[key].shape == tuple(truth[key].shape)
-            assert said[key].dtype == truth[key].numpy().dtype
+            target = graph.outputs_of(images)
+        outputs = answer(images.numpy())
+        assert set(outputs) == set(target)
+        for key in target:
+            assert outputs[key].shape == tuple(target[key].shape)
+            assert outputs[key].dtype == target[key].numpy().dtype
     assert json.loads((tmp_path / f"it{module.CARD.ending}.json").read_text())["passed"]
 
 
 def _channels(graph: Graph) -> None:
-    said = graph.said
-    graph.said = lambda images: said(images.flip(1))  # type: ignore[method-assign]
+    outputs = graph.said
+    graph.said = lambda images: outputs(images.flip(1))  # type: ignore[method-assign]
 
 
 def _mean(graph: Graph) -> None:
@@ -107,8 +107,8 @@ def _mean(graph: Graph) -> None:
 
 
 def _classes(graph: Graph) -> None:
-    said = graph.said
-    graph.said = lambda images: {k: v.roll(1, 1) for k, v in said(images).items()}  # type: ignore[method-assign]
+    outputs = graph.said
+    graph.said = lambda images: {k: v.roll(1, 1) for k, v in outputs(images).items()}  # type: ignore[method-assign]
 
 
 def _activation(graph: Graph) -> None:
@@ -138,21 +138,21 @@ def test_a_faulty_file_is_refused(
         write(Job(graph, job.document, job.precision, job.calibration), file)
 
     monkeypatch.setattr(module, "write", spoilt)
-    found = exported(run, name, tmp_path / "it")
-    assert found.exit_code == 1
-    assert found.gate.why
-    assert len(found.gate.worst) == 5
-    assert found.file.name.endswith(".rejected")
-    assert found.file.is_file()
+    result = exported(run, name, tmp_path / "it")
+    assert result.exit_code == 1
+    assert result.gate.why
+    assert len(result.gate.worst) == 5
+    assert result.file.name.endswith(".rejected")
+    assert result.file.is_file()
     assert not list(tmp_path.glob(f"*{module.CARD.ending}"))
     if fault is _activation and module.CARD.named:
-        assert found.gate.node
+        assert result.gate.node
 
 
 def test_a_file_that_is_mended_replaces_the_rejected_one(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    found = exported(runs("classify"), "onnx", tmp_path / "it", tolerance=-100)
-    assert found.exit_code == 1
-    assert "fell by 0.00 points, more than --tolerance -100" in found.gate.why
+    result = exported(runs("classify"), "onnx", tmp_path / "it", tolerance=-100)
+    assert result.exit_code == 1
+    assert "fell by 0.00 points, more than --tolerance -100" in result.gate.why
     assert exported(runs("classify"), "onnx", tmp_path / "it").exit_code == 0
     assert not list(tmp_path.glob("*.rejected"))
 
@@ -174,10 +174,10 @@ def test_eight_bits_are_a_quarter(
 
 
 def test_the_bare_network(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    found = exported(runs("detect"), "onnx", tmp_path / "bare", inside="none")
-    assert found.gate.passed
+    result = exported(runs("detect"), "onnx", tmp_path / "bare", inside="none")
+    assert result.gate.passed
     images = np.zeros((1, 3, 64, 64), np.float32)
-    assert EXPORTERS.load("onnx").runner(found.file)(images)
+    assert EXPORTERS.load("onnx").runner(result.file)(images)
     half = exported(runs("classify"), "onnx", tmp_path / "half", inside="none", fp16=True, tolerance=5)
     assert half.gate.passed
 
@@ -192,16 +192,16 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
     # After one epoch scores are all but equal, and the last bit decides which box drops which.
     monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)
     suppressed = exported(runs("detect"), "onnx", tmp_path / "final", inside="final", tolerance=100)
-    picture = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     whole, final = (
-        next(iter(runtime.Session(one.file, min_score=0.0).predict([picture])))
-        for one in (plain("detect"), suppressed)
+        next(iter(runtime.Session(first.file, min_score=0.0).predict([image])))
+        for first in (plain("detect"), suppressed)
     )
     assert len(whole.prediction.boxes)
     assert whole.row == final.row
     half = exported(runs("detect"), "onnx", tmp_path / "half", inside="final", fp16=True, tolerance=100)
-    (said,) = runtime.Session(half.file, min_score=0.0).predict([picture])
-    assert said.row["objects"] > 0  # which of them stay hangs on the last bit, see above
+    (outputs,) = runtime.Session(half.file, min_score=0.0).predict([image])
+    assert outputs.row["objects"] > 0  # which of them stay hangs on the last bit, see above
 
 
 @pytest.mark.parametrize("task", ["classify", "regress", "detect", "semantic"])
@@ -215,36 +215,38 @@ def test_a_stored_picture_is_answered_as_by_predict(
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)  # as above
-    found = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
+    result = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
     settings = restore(runs(task))[0].settings
     size, channels = settings["size"], settings["channels"]
     # Twice the size and even colours, so that rounding in scaling changes nothing.
     small = np.random.default_rng(0).integers(0, 256, (*size, 1), dtype=np.uint8)
-    picture = small.repeat(2, 0).repeat(2, 1).repeat(channels, 2)
-    opened = ort.InferenceSession(str(found.file), providers=["CPUExecutionProvider"])
-    names = [one.name for one in opened.get_outputs()]
-    said = dict(zip(names, opened.run(names, {"picture": picture}), strict=True))
+    image = small.repeat(2, 0).repeat(2, 1).repeat(channels, 2)
+    opened = ort.InferenceSession(str(result.file), providers=["CPUExecutionProvider"])
+    names = [first.name for first in opened.get_outputs()]
+    outputs = dict(zip(names, opened.run(names, {"picture": image}), strict=True))
     everything = 0.0 if task == "detect" else None
-    (truth,) = runtime.Session(plain(task).file, min_score=everything).predict([picture])
+    (target,) = runtime.Session(plain(task).file, min_score=everything).predict([image])
     if task == "detect":
-        n = int(said["count"][0])
-        assert n == len(truth.prediction.boxes) > 0
-        assert np.sort(said["boxes"][0, :n], 0) == pytest.approx(np.sort(truth.prediction.boxes, 0), abs=0.5)
+        n = int(outputs["count"][0])
+        assert n == len(target.prediction.boxes) > 0
+        assert np.sort(outputs["boxes"][0, :n], 0) == pytest.approx(
+            np.sort(target.prediction.boxes, 0), abs=0.5
+        )
     elif task == "semantic":
-        assert (said["classes"][0] == truth.prediction.map).mean() > 0.98
+        assert (outputs["classes"][0] == target.prediction.map).mean() > 0.98
     else:
-        answer = said["scores" if task == "classify" else "value"][0]
-        wanted = truth.prediction.scores if task == "classify" else truth.prediction.value
+        answer = outputs["scores" if task == "classify" else "value"][0]
+        wanted = target.prediction.scores if task == "classify" else target.prediction.value
         assert answer == pytest.approx(wanted, abs=0.01)
     with pytest.raises(SightlineError, match=r"--inside picture.*export it with --inside all"):
-        runtime.Session(found.file)
+        runtime.Session(result.file)
 
 
 def test_a_picture_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) -> None:
     for how in ({"fp16": True}, {"int8": True}, {"int8": True, "dynamic": True}):
-        found = exported(runs("classify"), "onnx", tmp_path / "it", inside="picture", tolerance=100, **how)
-        said = EXPORTERS.load("onnx").runner(found.file)(np.zeros((2, 3, 50, 70), np.uint8))
-        assert said["scores"].shape[0] == 2
+        result = exported(runs("classify"), "onnx", tmp_path / "it", inside="picture", tolerance=100, **how)
+        outputs = EXPORTERS.load("onnx").runner(result.file)(np.zeros((2, 3, 50, 70), np.uint8))
+        assert outputs["scores"].shape[0] == 2
 
 
 def test_a_mistake_in_scaling_is_caught(
@@ -259,17 +261,17 @@ def test_a_mistake_in_scaling_is_caught(
     from sightline.exporters import preprocess_graph
 
     def spoilt(model: Any, settings: Any) -> Any:
-        found = preprocess_graph.whole(model, settings)
-        node = next(n for n in found.graph.node if n.op_type == "Resize")
+        result = preprocess_graph.whole(model, settings)
+        node = next(n for n in result.graph.node if n.op_type == "Resize")
         node.input[0], turned = "turned", node.input[0]
-        at = list(found.graph.node).index(node)
+        at = list(result.graph.node).index(node)
         flip = onnx.helper.make_node("Sub", ["white", turned], ["turned"])
         white = onnx.helper.make_node(
             "Constant", [], ["white"], value=onnx.numpy_helper.from_array(np.array(255, np.uint8))
         )
-        found.graph.node.insert(at, flip)
-        found.graph.node.insert(at, white)
-        return found
+        result.graph.node.insert(at, flip)
+        result.graph.node.insert(at, white)
+        return result
 
     monkeypatch.setattr("sightline.exporters.formats.onnx.whole", spoilt)
     assert exported(run, "onnx", tmp_path / "it", inside="picture").exit_code == 1
@@ -277,8 +279,8 @@ def test_a_mistake_in_scaling_is_caught(
 
 def test_the_document_travels_in_the_file(runs: Callable[[str], Path], plain: Callable[[str], Any]) -> None:
     onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
-    found = plain("detect")
-    properties = {p.key: p.value for p in onnx.load(found.file).metadata_props}
+    result = plain("detect")
+    properties = {p.key: p.value for p in onnx.load(result.file).metadata_props}
     document = json.loads(properties["sightline"])
     assert document["task"] == "detect"
     assert document["prediction"] == "instances"
@@ -326,6 +328,6 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
 def test_sixteen_bits_are_written_for_every_task(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    found = exported(runs(task), "onnx", tmp_path / "half", fp16=True, tolerance=1e9)
-    assert found.gate.passed
-    assert EXPORTERS.load("onnx").runner(found.file)(Graph(restore(runs(task))[0].eval()).example(1).numpy())
+    result = exported(runs(task), "onnx", tmp_path / "half", fp16=True, tolerance=1e9)
+    assert result.gate.passed
+    assert EXPORTERS.load("onnx").runner(result.file)(Graph(restore(runs(task))[0].eval()).example(1).numpy())

@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from sightline.core.sample import Batch
-from sightline.data.loading.preprocess import seen
+from sightline.data.loading.preprocess import resize_targets
 from sightline.data.scan import scan
 from sightline.errors import UsageError
 from sightline.tasks import TASKS, task_type
 from sightline.training.arguments import TrainArguments
-from sightline.training.first_step import tried
+from sightline.training.first_step import dry_run
 from sightline.training.plan import Plan, make_plan
-from sightline.training.prepare_data import Looked
+from sightline.training.prepare_data import PreparedData
 from sightline.training.recipe import Recipe
 from sightline.training.runner import build_model
 from tests.user.conftest import sightline, write_photos  # noqa: F401
@@ -40,9 +40,9 @@ NETWORKS = [
 
 
 @cache
-def looked(task: str) -> Looked:
-    dataset = task_type(task).toy(8, 16, seed=0)
-    return Looked(TASKS.load(task).CARD, dataset, scan(dataset), [], {}, [])
+def looked(task: str) -> PreparedData:
+    dataset = task_type(task).synthetic_dataset(8, 16, seed=0)
+    return PreparedData(TASKS.load(task).CARD, dataset, scan(dataset), [], {}, [])
 
 
 def planned(task: str, model: str, size: int, batch: int) -> Plan:
@@ -55,12 +55,12 @@ def planned(task: str, model: str, size: int, batch: int) -> Plan:
     )
 
 
-def trains(made: Plan) -> None:
-    n, size = made.recipe.batch_size or 0, tuple(made.settings["size"])
-    targets = seen(made.dataset.targets[torch.arange(n)], size, made.settings["fit"])[0]
-    images = torch.zeros(n, made.settings["channels"], *size, dtype=torch.uint8)
+def trains(result: Plan) -> None:
+    n, size = result.recipe.batch_size or 0, tuple(result.settings["size"])
+    targets = resize_targets(result.dataset.targets[torch.arange(n)], size, result.settings["resize"])[0]
+    images = torch.zeros(n, result.settings["channels"], *size, dtype=torch.uint8)
     loss = (
-        build_model(made).train().loss(Batch(images, targets, []), torch.Generator().manual_seed(0))["loss"]
+        build_model(result).train().loss(Batch(images, targets, []), torch.Generator().manual_seed(0))["loss"]
     )
     assert bool(torch.isfinite(loss))
 
@@ -70,34 +70,34 @@ def trains(made: Plan) -> None:
 def test_a_small_batch_trains_or_is_refused_with_what_works(
     task: str, model: str, size: int, batch: int
 ) -> None:
-    made, refused = planned(task, model, size, batch), ""
+    result, refused = planned(task, model, size, batch), ""
     try:
-        tried(made)
+        dry_run(result)
     except UsageError as error:
         refused = str(error)
     if not refused:
-        trains(made)
+        trains(result)
         return
     ways = dict(re.findall(r"--(batch-size|size) (\d+)", refused))
     assert ways, refused
     for option, value in ways.items():
         other = {"size": size, "batch": batch, option.removesuffix("-size"): int(value)}
         trains(planned(task, model, **other))
-    if "size" in ways and made.method.CARD.stride == 1:
+    if "size" in ways and result.method.CARD.stride == 1:
         with pytest.raises(UsageError):
-            tried(planned(task, model, int(ways["size"]) - 1, batch))
+            dry_run(planned(task, model, int(ways["size"]) - 1, batch))
 
 
 def test_a_frozen_network_takes_one_image() -> None:
-    made = planned("classify", "resnet18", 32, 1)
-    tried(replace(made, recipe=replace(made.recipe, freeze="backbone")))
-    tried(replace(made, recipe=replace(made.recipe, freeze_bn=True)))
+    result = planned("classify", "resnet18", 32, 1)
+    dry_run(replace(result, recipe=replace(result.recipe, freeze="backbone")))
+    dry_run(replace(result, recipe=replace(result.recipe, freeze_bn=True)))
 
 
 def test_it_is_refused_before_anything_is_written(sightline: Callable, tmp_path: Path) -> None:  # noqa: F811
     data = write_photos(tmp_path / "photos", 20)
-    said = sightline("train", data, "--model", "cnn-tiny", "--batch-size", "1", "--out", "run")
-    assert said.code == 2
-    assert "cnn-tiny cannot be trained with a batch of 1" in said.err
-    assert "--batch-size 2" in said.err
+    completed = sightline("train", data, "--model", "cnn-tiny", "--batch-size", "1", "--out", "run")
+    assert completed.code == 2
+    assert "cnn-tiny cannot be trained with a batch of 1" in completed.err
+    assert "--batch-size 2" in completed.err
     assert not (tmp_path / "run").exists()

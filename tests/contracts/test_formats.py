@@ -12,12 +12,12 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.core.targets.masks import VOID, Masks
-from sightline.core.targets.number import Number
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
+from sightline.core.targets.number import RegressionValues
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.formats import FORMATS
 from sightline.data.io.pixels import Arrays
 from sightline.data.parsing.options import ReadOptions
@@ -26,14 +26,14 @@ from sightline.errors import DataError, SightlineError
 
 ALL = FORMATS.names()
 WRITING = [
-    pytest.param(name, truth, id=f"{name}-{truth}")
+    pytest.param(name, target_type, id=f"{name}-{target_type}")
     for name in ALL
-    for truth in FORMATS.load(name).CARD.truths
+    for target_type in FORMATS.load(name).CARD.target_types
     if FORMATS.load(name).CARD.writes
 ]
 
 
-def made(truth: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Dataset:
+def made(target_type: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Dataset:
     """Twelve grey pictures with splits, and with groups where numbers are the truth. Some have no box; masks
     of objects do not overlap."""
     rng, n = np.random.default_rng(0), 12
@@ -43,37 +43,42 @@ def made(truth: str, names: tuple[str, ...] = ("ant", "bee", "cat")) -> Dataset:
     owner = rng.integers(0, 4, (n, 7, 5))
     masks = np.stack([owner[i] == k for i, count in enumerate(counts.tolist()) for k in range(count)])
     targets = {
-        "outlines": Outlines.of(
-            torch.tensor([[7, 5]] * n), counts, Bitmaps.of(masks), torch.arange(len(boxes)) % len(names)
+        "outlines": InstanceMasks.of(
+            torch.tensor([[7, 5]] * n), counts, CroppedMasks.of(masks), torch.arange(len(boxes)) % len(names)
         ),
-        "label": Label(torch.arange(n) % 3),
-        "masks": Masks.of(rng.choice([0, 1, 2, VOID], (n, 7, 5))),
-        "number": Number(torch.from_numpy(rng.normal(size=(n, 1)).astype(np.float32))),
+        "label": ClassLabels(torch.arange(n) % 3),
+        "masks": SemanticMasks.of(rng.choice([0, 1, 2, IGNORE_INDEX], (n, 7, 5))),
+        "number": RegressionValues(torch.from_numpy(rng.normal(size=(n, 1)).astype(np.float32))),
         "instances": Instances(
             counts, torch.tensor([[7, 5]] * n), torch.from_numpy(boxes), torch.arange(len(boxes)) % 3
         ),
     }
-    if truth not in targets:  # a kind that has nothing to be careful of in files
-        return tiny(truth, n, 8, seed=0)
+    if target_type not in targets:  # a kind that has nothing to be careful of in files
+        return tiny(target_type, n, 8, seed=0)
     return Dataset(
         name="made",
         format="made",
         ids=[f"made/{i:02d}" for i in range(n)],
         pixels=Arrays(rng.integers(0, 255, (n, 7, 5, 1)).astype(np.uint8)),
-        targets=targets[truth],
-        classes=None if truth == "number" else Classes(names),
+        targets=targets[target_type],
+        classes=None if target_type == "number" else Classes(names),
         splits=np.array((["train"] * 6 + ["val"] * 3 + ["test"] * 3), dtype=object),
-        groups=np.array([f"g{i // 3}" for i in range(n)], dtype=object) if truth == "number" else None,
-        outputs=("weight",) if truth == "number" else (),
+        groups=np.array([f"g{i // 3}" for i in range(n)], dtype=object) if target_type == "number" else None,
+        outputs=("weight",) if target_type == "number" else (),
     )
 
 
 def rows(dataset: Dataset) -> dict[str, tuple[str, str, str, str]]:
     """Truth, split, group and pixels by id."""
-    truths = dataset.targets.to_json()
+    targets = dataset.targets.to_json()
     groups = ["" for _ in dataset.ids] if dataset.groups is None else dataset.groups.tolist()
     return {
-        item: (str(truths[i]), dataset.splits[i], groups[i], hashlib.sha1(dataset.pixels.read(i)).hexdigest())
+        item: (
+            str(targets[i]),
+            dataset.splits[i],
+            groups[i],
+            hashlib.sha1(dataset.pixels.read(i)).hexdigest(),
+        )
         for i, item in enumerate(dataset.ids)
     }
 
@@ -87,8 +92,8 @@ def test_has_a_card_and_the_functions(name: str) -> None:
     module = FORMATS.load(name)
     assert isinstance(module.CARD, FormatCard)
     assert module.CARD.name == name
-    assert module.CARD.truths
-    assert module.CARD.looks_like
+    assert module.CARD.target_types
+    assert module.CARD.recognized_by
     assert module.CARD.writes is hasattr(module, "write")
     assert callable(module.read)
 
@@ -112,53 +117,55 @@ def test_what_is_not_there_is_an_error_of_ours(name: str, tmp_path: Path) -> Non
         module.read(str(tmp_path / "gone"), ReadOptions(data_dir=tmp_path))
 
 
-def accepted(name: str, truth: str, folder: Path) -> Dataset | None:
+def accepted(name: str, target_type: str, folder: Path) -> Dataset | None:
     """What a format writes to a folder: three classes, else one; None where it refuses that truth."""
-    for names in (("ant", "bee", "cat"), ("object",)) if truth == "outlines" else (("ant", "bee", "cat"),):
-        original = made(truth, names)
+    for names in (
+        (("ant", "bee", "cat"), ("object",)) if target_type == "outlines" else (("ant", "bee", "cat"),)
+    ):
+        original = made(target_type, names)
         try:
             FORMATS.load(name).write(original, folder)
         except DataError as refusal:
-            said = str(refusal)
+            outputs = str(refusal)
         else:
             return original
-        assert f"The format '{name}' holds" in said
+        assert f"The format '{name}' holds" in outputs
         assert not folder.exists()
     return None
 
 
-@pytest.mark.parametrize(("name", "truth"), WRITING)
-def test_what_is_written_is_read_back(name: str, truth: str, tmp_path: Path) -> None:
-    module, options = FORMATS.load(name), ReadOptions(truth=truth)
-    original = accepted(name, truth, tmp_path / "trial")
+@pytest.mark.parametrize(("name", "target_type"), WRITING)
+def test_what_is_written_is_read_back(name: str, target_type: str, tmp_path: Path) -> None:
+    module, options = FORMATS.load(name), ReadOptions(target_type=target_type)
+    original = accepted(name, target_type, tmp_path / "trial")
     if original is None:  # it can be read out of what is written, as boxes can out of masks
-        assert truth != module.CARD.truths[0]
+        assert target_type != module.CARD.target_types[0]
         return
     first = module.write(original, tmp_path / "one")
     before = hashes(tmp_path / "one")
     assert module.sniff(str(first), options) > 0.5
-    one = module.read(str(first), options)
-    second = module.write(one, tmp_path / "two")
-    two = module.read(str(second), options)
-    assert rows(one) == rows(two)
-    assert sorted(list(rows(one).values())) == sorted(list(rows(original).values()))
-    assert one.classes == two.classes
+    item = module.read(str(first), options)
+    second = module.write(item, tmp_path / "two")
+    other = module.read(str(second), options)
+    assert rows(item) == rows(other)
+    assert sorted(list(rows(item).values())) == sorted(list(rows(original).values()))
+    assert item.classes == other.classes
     if original.classes is not None:
-        count, ids = len(original.classes), one.classes.ids
-        assert one.classes.names == original.classes.names
+        count, ids = len(original.classes), item.classes.ids
+        assert item.classes.names == original.classes.names
         assert ids == original.classes.ids or (name == "voc-objects" and ids == tuple(range(1, count + 1)))
-    assert one.outputs == two.outputs == original.outputs
-    assert one.fingerprint() == two.fingerprint()
-    assert not one.problems
+    assert item.outputs == other.outputs == original.outputs
+    assert item.fingerprint() == other.fingerprint()
+    assert not item.read_findings
     assert hashes(tmp_path / "one") == before
 
 
-@pytest.mark.parametrize(("name", "truth"), WRITING)
-def test_what_systems_leave_behind_is_nobodys_picture(name: str, truth: str, tmp_path: Path) -> None:
-    module, options = FORMATS.load(name), ReadOptions(truth=truth)
-    original = accepted(name, truth, tmp_path / "trial")
+@pytest.mark.parametrize(("name", "target_type"), WRITING)
+def test_what_systems_leave_behind_is_nobodys_picture(name: str, target_type: str, tmp_path: Path) -> None:
+    module, options = FORMATS.load(name), ReadOptions(target_type=target_type)
+    original = accepted(name, target_type, tmp_path / "trial")
     if original is None:
-        assert truth != module.CARD.truths[0]
+        assert target_type != module.CARD.target_types[0]
         return
     source = str(module.write(original, tmp_path / "out"))
     before = module.read(source, options)
@@ -168,4 +175,4 @@ def test_what_systems_leave_behind_is_nobodys_picture(name: str, truth: str, tmp
             shutil.copy(file, file.parent / left)
     after = module.read(source, options)
     assert rows(after) == rows(before)
-    assert [f.name for f in after.problems] == [f.name for f in before.problems]
+    assert [f.name for f in after.read_findings] == [f.name for f in before.read_findings]

@@ -112,9 +112,9 @@ def test_weights_of_three_colors_are_adapted_to_more_bands() -> None:
         registry.create(embedded.DEFAULT, outputs=2, channels=n, size=(64, 64), pretrained="yes").eval()
         for n in (3, 6)
     ]
-    grey = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
+    gray = torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        three, six = (net.features(grey.expand(-1, n, -1, -1)) for net, n in zip(nets, (3, 6), strict=True))
+        three, six = (net.features(gray.expand(-1, n, -1, -1)) for net, n in zip(nets, (3, 6), strict=True))
     torch.testing.assert_close(three, six, rtol=1e-4, atol=1e-4)  # where all bands are alike, so are the maps
     assert nets[1].pixels is None  # they are normalized by their own mean and deviation
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from sightline.core.metric import Metric
 from sightline.core.targets import TARGETS, target_type
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.core.targets.masks import VOID, Masks
-from sightline.core.targets.number import Number
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
+from sightline.core.targets.number import RegressionValues
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.metrics import METRICS
 from sightline.metrics.intervals import score, under
 
@@ -42,19 +42,21 @@ def answers(kind: str, n: int, seed: int = 0) -> tuple[Any, Any]:
     if kind == "masks":
         return maps(n, rng)
     if kind == "number":
-        truth = rng.normal(size=(n, 2))
-        return Number(torch.tensor(truth + 0.3 * rng.normal(size=(n, 2)))), Number(torch.tensor(truth))
+        target = rng.normal(size=(n, 2))
+        return RegressionValues(torch.tensor(target + 0.3 * rng.normal(size=(n, 2)))), RegressionValues(
+            torch.tensor(target)
+        )
     if kind not in ("label", "labels"):  # kinds that no answers are drawn for here: without mistakes
         data = target_type(kind).synthetic(n, 32, seed)
         return data.targets.as_prediction(len(data.classes)), data.targets
     logits = np.round(2 * rng.normal(size=(n, 7)), 1)
     if kind == "labels":
         p = torch.tensor(logits).sigmoid()
-        return Label(p > 0.5, p), Label(torch.tensor(logits + rng.normal(size=(n, 7)) > 1))
-    truth = rng.choice(7, n, p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.04, 0.01])
-    logits[np.arange(n), truth] += 2
+        return ClassLabels(p > 0.5, p), ClassLabels(torch.tensor(logits + rng.normal(size=(n, 7)) > 1))
+    target = rng.choice(7, n, p=[0.4, 0.2, 0.2, 0.1, 0.05, 0.04, 0.01])
+    logits[np.arange(n), target] += 2
     p = torch.tensor(logits).softmax(1)
-    return Label(p.argmax(1), p), Label(torch.tensor(truth))
+    return ClassLabels(p.argmax(1), p), ClassLabels(torch.tensor(target))
 
 
 def boxes(n: int, rng: np.random.Generator) -> tuple[Instances, Instances]:
@@ -65,7 +67,7 @@ def boxes(n: int, rng: np.random.Generator) -> tuple[Instances, Instances]:
     counts = rng.integers(0, 6, n)
     m = int(counts.sum())
     near, side = rng.uniform(0, 300, (m, 2)), np.exp(rng.uniform(np.log(10), np.log(200), (m, 1)))
-    truth = Instances(
+    target = Instances(
         torch.tensor(counts),
         torch.full((n, 2), 600),
         torch.tensor(np.concatenate([near, near + side], 1)).float(),
@@ -74,56 +76,56 @@ def boxes(n: int, rng: np.random.Generator) -> tuple[Instances, Instances]:
     )
     each = torch.arange(m).repeat_interleave(3)
     shift = torch.tensor(rng.normal(size=(3 * m, 4)) * 0.1 * side.repeat(3, 0)).float()
-    labels = torch.where(torch.tensor(rng.random(3 * m) < 0.8), truth.labels[each], 0)
+    labels = torch.where(torch.tensor(rng.random(3 * m) < 0.8), target.labels[each], 0)
     scores = torch.tensor((1 + rng.permutation(3 * m)) / (3 * m + 1))
-    return Instances(truth.counts * 3, truth.sizes, truth.boxes[each] + shift, labels, scores), truth
+    return Instances(target.counts * 3, target.sizes, target.boxes[each] + shift, labels, scores), target
 
 
-def maps(n: int, rng: np.random.Generator) -> tuple[Masks, Masks]:
+def maps(n: int, rng: np.random.Generator) -> tuple[SemanticMasks, SemanticMasks]:
     """Maps of several sizes with five classes in patches; some pixels void, a fifth of them wrong."""
-    said, there = [], []
+    outputs, present = [], []
     for _ in range(n):
         rows, columns = rng.integers(2, 5, 2)
-        one = np.kron(rng.integers(0, 5, (rows, columns)), np.ones((4, 4), dtype=np.uint8)).astype(np.uint8)
-        wrong = rng.random(one.shape) < 0.2
-        said.append(np.where(wrong, rng.integers(0, 5, one.shape), one))
-        there.append(np.where(rng.random(one.shape) < 0.05, VOID, one))
-    return Masks.of(said), Masks.of(there)
+        first = np.kron(rng.integers(0, 5, (rows, columns)), np.ones((4, 4), dtype=np.uint8)).astype(np.uint8)
+        wrong = rng.random(first.shape) < 0.2
+        outputs.append(np.where(wrong, rng.integers(0, 5, first.shape), first))
+        present.append(np.where(rng.random(first.shape) < 0.05, IGNORE_INDEX, first))
+    return SemanticMasks.of(outputs), SemanticMasks.of(present)
 
 
-def outlines(n: int, rng: np.random.Generator) -> tuple[Outlines, Outlines]:
+def outlines(n: int, rng: np.random.Generator) -> tuple[InstanceMasks, InstanceMasks]:
     """Round objects, some of them crowds; two detections each, shifted, with no equal scores."""
     side, grid = 40, np.arange(40)
     counts = rng.integers(0, 5, n)
     m = int(counts.sum())
     near, size = rng.uniform(8, 32, (m, 2)), rng.uniform(3, 7, m)
 
-    def discs(centres: np.ndarray, radii: np.ndarray) -> Bitmaps:
-        far = (grid[:, None] - centres[:, 1, None, None]) ** 2 + (grid - centres[:, 0, None, None]) ** 2
-        return Bitmaps.of(far <= radii[:, None, None] ** 2)
+    def discs(centers: np.ndarray, radii: np.ndarray) -> CroppedMasks:
+        far = (grid[:, None] - centers[:, 1, None, None]) ** 2 + (grid - centers[:, 0, None, None]) ** 2
+        return CroppedMasks.of(far <= radii[:, None, None] ** 2)
 
     sizes = torch.full((n, 2), side)
     label = torch.tensor(rng.integers(0, 3, m))
-    truth = Outlines.of(sizes, torch.tensor(counts), discs(near, size), label)
-    truth = replace(truth, crowd=torch.tensor(rng.random(m) < 0.05))
+    target = InstanceMasks.of(sizes, torch.tensor(counts), discs(near, size), label)
+    target = replace(target, crowd=torch.tensor(rng.random(m) < 0.05))
     each = np.arange(m).repeat(2)
     shifted = discs(near[each] + rng.normal(size=(2 * m, 2)), size[each] * rng.uniform(0.8, 1.2, 2 * m))
     scores = torch.tensor((1 + rng.permutation(2 * m)) / (2 * m + 1))
-    return Outlines.of(sizes, 2 * truth.counts, shifted, label[torch.tensor(each)], scores), truth
+    return InstanceMasks.of(sizes, 2 * target.counts, shifted, label[torch.tensor(each)], scores), target
 
 
 def perfect(kind: str) -> tuple[Any, Any]:
-    truth = answers(kind, 60)[1]
+    target = answers(kind, 60)[1]
     if kind == "masks":
-        return truth, truth
+        return target, target
     if kind == "outlines":
-        return replace(truth, crowd=None, scores=torch.linspace(0.5, 0.9, len(truth.labels))), truth
+        return replace(target, crowd=None, scores=torch.linspace(0.5, 0.9, len(target.labels))), target
     if kind == "instances":
-        return replace(truth, crowd=None, scores=torch.linspace(0.1, 0.9, len(truth.labels))), truth
+        return replace(target, crowd=None, scores=torch.linspace(0.1, 0.9, len(target.labels))), target
     if kind not in ("label", "labels"):
-        return truth.as_prediction(7), truth
-    scores = truth.value if kind == "labels" else torch.nn.functional.one_hot(truth.value, 7)
-    return Label(truth.value, scores.double()), truth
+        return target.as_prediction(7), target
+    scores = target.value if kind == "labels" else torch.nn.functional.one_hot(target.value, 7)
+    return ClassLabels(target.value, scores.double()), target
 
 
 def made(name: str) -> Metric:
@@ -133,8 +135,8 @@ def made(name: str) -> Metric:
 
 def applies(name: str, kind: str) -> bool:
     metric = made(name)
-    truth = "label" if kind == "labels" else kind
-    return truth in metric.card.truths and (kind != "labels" or getattr(metric, "several", True))
+    target = "label" if kind == "labels" else kind
+    return target in metric.card.target_types and (kind != "labels" or getattr(metric, "several", True))
 
 
 CASES = [(name, kind) for name in METRICS.names() for kind in KINDS if applies(name, kind)]
@@ -156,7 +158,7 @@ def test_card_is_complete(name: str) -> None:
     card = made(name).card
     assert card.name
     assert card.summary
-    assert card.truths
+    assert card.target_types
     if not name.startswith("top"):
         assert card.name == CALLED[name] if name in CALLED else card.name.lower().replace(" ", "-") == name
 
@@ -165,15 +167,15 @@ def test_card_is_complete(name: str) -> None:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_parts_merge_in_any_order(name: str, kind: str, data: st.DataObject) -> None:
-    prediction, truth = answers(kind, 40)
+    prediction, target = answers(kind, 40)
     whole = made(name)
-    whole.update(prediction, truth)
+    whole.update(prediction, target)
     cuts = sorted(data.draw(st.lists(st.integers(1, 39), unique=True, max_size=5)))
     bounds = list(zip([0, *cuts], [*cuts, 40], strict=True))
     merged = made(name)
     for start, end in data.draw(st.permutations(bounds)):
         part = made(name)
-        part.update(prediction[start:end], truth[start:end])
+        part.update(prediction[start:end], target[start:end])
         merged.merge(part)
     assert merged.compute() == pytest.approx(whole.compute(), rel=1e-12, abs=1e-12)
 
@@ -187,43 +189,43 @@ def test_perfect_prediction_scores_best(name: str, kind: str) -> None:
 
 @each
 def test_no_image_is_nan_and_no_crash(name: str, kind: str) -> None:
-    prediction, truth = answers(kind, 3)
+    prediction, target = answers(kind, 3)
     metric = made(name)
     assert math.isnan(metric.compute())
-    metric.update(prediction[:0], truth[:0])
+    metric.update(prediction[:0], target[:0])
     assert math.isnan(metric.compute())
     assert score(metric, metric.stats).n == 0
 
 
 @each
 def test_weights_count_images(name: str, kind: str) -> None:
-    prediction, truth = answers(kind, 50)
+    prediction, target = answers(kind, 50)
     metric = made(name)
-    stats = metric.per_image(prediction, truth)
-    plain = metric.value(stats)
-    assert metric.value(stats, np.ones(50)) == pytest.approx(plain, rel=1e-12)
-    assert metric.value(stats, np.full(50, 7.0)) == pytest.approx(plain, rel=1e-12)
+    stats = metric.sample_statistics(prediction, target)
+    plain = metric.compute_from(stats)
+    assert metric.compute_from(stats, np.ones(50)) == pytest.approx(plain, rel=1e-12)
+    assert metric.compute_from(stats, np.full(50, 7.0)) == pytest.approx(plain, rel=1e-12)
     times = np.random.default_rng(1).integers(0, 4, 50)
     index = torch.tensor(np.repeat(np.arange(50), times))
-    repeated = metric.value(metric.per_image(prediction[index], truth[index]))
-    assert metric.value(stats, times.astype(float)) == pytest.approx(repeated, rel=1e-9)
+    repeated = metric.compute_from(metric.sample_statistics(prediction[index], target[index]))
+    assert metric.compute_from(stats, times.astype(float)) == pytest.approx(repeated, rel=1e-9)
     both = under(metric, stats, np.stack([np.ones(50), times.astype(float)]))
     assert both == pytest.approx([plain, repeated], rel=1e-9)
 
 
 @each
 def test_interval_holds_the_value_and_one_image_has_none_beyond_its_share(name: str, kind: str) -> None:
-    prediction, truth = answers(kind, 80)
+    prediction, target = answers(kind, 80)
     metric = made(name)
-    stats = metric.per_image(prediction, truth)
-    found = score(metric, stats)
-    assert found.low <= found.value <= found.high
-    assert found.high - found.low > 0.001
-    assert found.n == 80
-    assert found == score(metric, stats)
+    stats = metric.sample_statistics(prediction, target)
+    interval = score(metric, stats)
+    assert interval.low <= interval.value <= interval.high
+    assert interval.high - interval.low > 0.001
+    assert interval.n == 80
+    assert interval == score(metric, stats)
     alone = score(metric, {k: v[:1] for k, v in stats.items()})
     assert alone.n == 1
-    if metric.card.binomial:
+    if metric.card.is_proportion:
         assert alone.high - alone.low > 0.9
     else:
         assert math.isnan(alone.low)

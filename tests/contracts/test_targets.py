@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 import torch
 
-from sightline.core.report import Gallery
+from sightline.core.report import PredictionGallery
 from sightline.core.run import Run
 from sightline.core.sample import inverse
 from sightline.core.targets import TARGETS, target_type
 from sightline.core.targets.base import Synthetic, Targets
 from sightline.data.checks import CHECKS
-from sightline.data.loading.tiles import cut
+from sightline.data.loading.tiles import tile_windows
 from sightline.data.scan import scan
 from sightline.data.synthetic.tiny import tiny
-from sightline.report.scenes import scene
+from sightline.report.gallery import scene
 from sightline.runtime import targets as arrays
 from sightline.runtime.targets.base import TargetArrays
 
@@ -64,7 +64,7 @@ def test_a_kind_says_the_same_of_itself_in_both(kind: str) -> None:
     assert torch_type.located == numpy_type.located
     data = sample(kind)
     assert isinstance(data.targets, torch_type)
-    assert data.targets.says
+    assert data.targets.description
     assert data.targets.needs
     assert len(data.images) == len(data.targets) == N
     assert data.images.dtype == np.uint8
@@ -93,20 +93,20 @@ def test_indexing_chooses_and_cat_is_its_inverse(kind: str) -> None:
         assert targets[index].to_json() == wanted
     assert type(targets).cat([targets[:2], targets[2:]]).to_json() == rows
     assert targets.to("cpu").to_json() == rows
-    assert told(targets.packed().packed()) == told(targets.packed())
+    assert told(targets.compressed().compressed()) == told(targets.compressed())
     assert len(targets.scorable()) == N
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_moving_nowhere_changes_nothing_and_back_is_the_inverse(kind: str) -> None:
-    targets = prediction(kind).packed()
+    targets = prediction(kind).compressed()
     sizes = torch.full((N, 2), SIDE)
     still = torch.eye(2, 3, dtype=torch.float64).repeat(N, 1, 1)
-    assert told(targets.moved(still, sizes)) == told(targets)
+    assert told(targets.warp(still, sizes)) == told(targets)
     twice = still * 2
-    large = targets.moved(twice, 2 * sizes)
+    large = targets.warp(twice, 2 * sizes)
     assert (told(large) != told(targets)) == targets.located
-    assert told(large.moved(inverse(twice), sizes).packed()) == told(targets)
+    assert told(large.warp(inverse(twice), sizes).compressed()) == told(targets)
     if targets.located:
         assert large.sizes.tolist() == [[2 * SIDE] * 2] * N
 
@@ -124,13 +124,13 @@ def test_other_images_differ_and_an_image_does_not_differ_from_itself(kind: str)
 def test_classes_are_counted_and_called_otherwise(kind: str) -> None:
     data = sample(kind)
     classes = len(data.classes)
-    present = data.targets.present(classes)
+    present = data.targets.class_presence(classes)
     assert present.shape == (N, classes)
     assert bool(present.any()) == (classes > 0)
     for totals in data.targets.class_totals(classes).values():
         assert (totals >= present.sum(0).numpy()).all()
-    turned = data.targets.renumbered(torch.arange(classes).flip(0), classes)
-    assert torch.equal(turned.present(classes), present.flip(1))
+    turned = data.targets.map_classes(torch.arange(classes).flip(0), classes)
+    assert torch.equal(turned.class_presence(classes), present.flip(1))
     strata = data.targets.stratify_labels()
     assert strata is None or strata.shape == (N,)
     json.dumps(data.targets.summary(classes))
@@ -142,23 +142,23 @@ def test_the_arrays_of_an_image_are_told_drawn_and_compressed(kind: str) -> None
     data, targets = sample(kind), prediction(kind)
     rows = arrays.records(targets, data.classes, data.outputs)
     assert len(json.loads(json.dumps(rows))) == N
-    one = arrays.arrays_of(targets, 1)
-    same(one, arrays.arrays_of(targets[1]))
+    first = arrays.arrays_of(targets, 1)
+    same(first, arrays.arrays_of(targets[1]))
     row = {"path": "a.png", **rows[1]}
-    columns = one.columns(row)
-    for entry in one.table(row, data.classes):
+    columns = first.columns(row)
+    for entry in first.table(row, data.classes):
         assert list(entry) == columns
-    json.dumps([one.details(data.classes), one.codes()])
-    assert set(one.codes()) <= set(one.lists)
+    json.dumps([first.details(data.classes), first.codes()])
+    assert set(first.codes()) <= set(first.lists)
     image = data.images[1]
     before = image.copy()
-    drawn = one.draw(image, data.classes)
-    assert (drawn is not None) == one.located
+    drawn = first.draw(image, data.classes)
+    assert (drawn is not None) == first.located
     if drawn is not None:
         rgb = np.broadcast_to(image, drawn.shape)
         assert (drawn != rgb).any()
-        assert (drawn == rgb).any() or one.maps
-    assert one.annotate(image, row, data.classes).shape[1] >= SIDE
+        assert (drawn == rgb).any() or first.maps
+    assert first.annotate(image, row, data.classes).shape[1] >= SIDE
     assert np.array_equal(image, before), "drawing must not change the image itself"
 
 
@@ -181,9 +181,9 @@ def test_a_run_keeps_predictions_and_a_report_shows_those_that_lie_in_images(
     ids = [f"{i}.png" for i in range(N)]
     run = Run.create(tmp_path / "run", {"data": {"classes": list(data.classes)}})
     run.save_predictions("test", ids, predicted, data.targets)
-    names, again, truth = run.predictions("test")
-    assert (names, told(again), told(truth)) == (ids, told(predicted), told(data.targets))
-    gallery = Gallery("all", ids, [""] * N, "", data.targets, predicted, data.classes)
+    names, again, target = run.predictions("test")
+    assert (names, told(again), told(target)) == (ids, told(predicted), told(data.targets))
+    gallery = PredictionGallery("all", ids, [""] * N, "", data.targets, predicted, data.classes)
     drawn = scene(gallery, 0, data.images[0])
     assert (drawn is not None) == predicted.located
     assert drawn is None or drawn.shape[1] > 1.8 * drawn.shape[0], "annotation and prediction, side by side"
@@ -193,7 +193,14 @@ def test_a_run_keeps_predictions_and_a_report_shows_those_that_lie_in_images(
 def test_outputs_are_decoded_to_what_was_predicted(kind: str) -> None:
     """Where outputs are called as the fields; the others have tests/unit/runtime/test_answers.py."""
     targets, numpy_type = prediction(kind), arrays.target_type(kind)
-    settings = {"size": (SIDE, SIDE), "fit": "pad", "conf": 0.1, "nms": 1.0, "max_objects": 9, "multi": False}
+    settings = {
+        "size": (SIDE, SIDE),
+        "resize": "letterbox",
+        "conf": 0.1,
+        "nms": 1.0,
+        "max_objects": 9,
+        "multilabel": False,
+    }
     assert all(rule(settings[name]) for name, rule in numpy_type.rules().items())
     for i in range(N):
         fields = targets.arrays(i)
@@ -204,11 +211,11 @@ def test_outputs_are_decoded_to_what_was_predicted(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if target_type(k).located])
 def test_tiles_are_joined_to_what_they_were_cut_from(kind: str) -> None:
-    targets = prediction(kind).packed()
-    tiles = cut(targets.sizes, 30)
+    targets = prediction(kind).compressed()
+    tiles = tile_windows(targets.sizes, 30)
     assert len(tiles.owner) > N
     windows = tiles.windows(torch.arange(len(tiles.owner)))
-    parts = targets[tiles.owner].moved(tiles.places(), tiles.sizes, 0.999)  # what is cut is seen by none
+    parts = targets[tiles.owner].warp(tiles.places(), tiles.sizes, 0.999)  # what is cut is seen by none
     whole = targets if arrays.target_type(kind).maps else None
     joined = parts.join_tiles(tiles.owner, windows, targets.sizes)
     assert len(joined) == N
@@ -218,15 +225,15 @@ def test_tiles_are_joined_to_what_they_were_cut_from(kind: str) -> None:
     for i in range(N):
         mine = [t for t in range(len(windows)) if tiles.owner[t] == i]
         each = [arrays.arrays_of(parts, t).compressed() for t in mine]
-        one = arrays.target_type(kind).join_tiles(each, [windows[t] for t in mine], (SIDE, SIDE))
-        same(one, arrays.arrays_of(joined, i))
-        assert one.record(sample(kind).classes)
+        first = arrays.target_type(kind).join_tiles(each, [windows[t] for t in mine], (SIDE, SIDE))
+        same(first, arrays.arrays_of(joined, i))
+        assert first.record(sample(kind).classes)
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if not target_type(k).located])
 def test_what_does_not_lie_in_an_image_says_so_instead_of_joining_tiles(kind: str) -> None:
     targets: Any = prediction(kind)
-    with pytest.raises(Exception, match="tile"):
+    with pytest.raises(Exception, match="tile_size"):
         targets.join_tiles(torch.zeros(N), [], torch.zeros(1, 2))
-    with pytest.raises(Exception, match="tile"):
+    with pytest.raises(Exception, match="tile_size"):
         arrays.target_type(kind).join_tiles([], [], (SIDE, SIDE))

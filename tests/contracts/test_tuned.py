@@ -51,17 +51,17 @@ def _weights() -> None:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A task's small data, as files: what comes with the toolkit is trained from scratch."""
-    made: dict[str, Path] = {}
+    result: dict[str, Path] = {}
 
     def get(task: str) -> Path:
-        if task not in made:
+        if task not in result:
             source, form = DATA[task]
-            made[task] = tmp_path_factory.mktemp("data") / task
+            result[task] = tmp_path_factory.mktemp("data") / task
             if form is None:
-                write_large(made[task])
-                return made[task]
-            form.write(open_data(source), made[task])
-        return made[task]
+                write_large(result[task])
+                return result[task]
+            form.write(open_data(source), result[task])
+        return result[task]
 
     return get
 
@@ -69,13 +69,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
 @pytest.fixture(scope="module")
 def runs(folder: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A run of a task with the defaults, from installed weights, trained once."""
-    made: dict[str, Path] = {}
+    result: dict[str, Path] = {}
 
     def get(task: str) -> Path:
-        if task not in made:
-            made[task] = tmp_path_factory.mktemp("runs") / task
-            sl.train(str(folder(task)), task=task, out=made[task], pretrained="yes", **QUICK)
-        return made[task]
+        if task not in result:
+            result[task] = tmp_path_factory.mktemp("runs") / task
+            sl.train(str(folder(task)), task=task, out=result[task], pretrained="yes", **QUICK)
+        return result[task]
 
     return get
 
@@ -89,18 +89,18 @@ def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
     task: str, runs: Callable[[str], Path]
 ) -> None:
     run = Run.open(runs(task))
-    card = TASKS.load(task).MODELS.load(run.record.settings.method).CARD
-    assert run.record.settings.backbone == run.record.task_options["backbone"] == BACKBONE
-    assert "installed (efficientnet-lite0" in run.record.why["start"]
+    card = TASKS.load(task).MODELS.load(run.record.model_config.method).CARD
+    assert run.record.model_config.backbone == run.record.task_config["backbone"] == BACKBONE
+    assert "installed (efficientnet-lite0" in run.record.decisions["start"]
     assert card.tuned_defaults.items() <= run.record.recipe.items()
-    assert run.record.settings.mean == (0.5,) * 3
+    assert run.record.model_config.mean == (0.5,) * 3
     tensors = read_tensors(runs(task) / "model/model.safetensors")
-    there = {k: v for k, v in tensors.items() if k.endswith("blocks.2.0.bn1.running_mean")}
-    assert len(there) == 1
-    (name,) = there
+    present = {k: v for k, v in tensors.items() if k.endswith("blocks.2.0.bn1.running_mean")}
+    assert len(present) == 1
+    (name,) = present
     model, _, _ = restore(runs(task))
     fresh = type(model)({**model.settings}, pretrained="yes").state_dict()
-    assert torch.equal(there[name], fresh[name])
+    assert torch.equal(present[name], fresh[name])
     kernel = name.replace("bn1.running_mean", "conv_pw.weight")
     assert not torch.equal(tensors[kernel], fresh[kernel])
 
@@ -108,13 +108,13 @@ def test_the_backbone_is_the_installed_one_and_keeps_its_statistics(
 @pytest.mark.parametrize("task", PLACES)
 def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Callable[[str], Path]) -> None:
     data = folder(task)
-    own = "resnet18" if task == "semantic" else "own"
+    default = "resnet18" if task == "semantic" else "own"
     fresh = planned(data, task, pretrained="no")
-    assert fresh.settings["backbone"] == own
+    assert fresh.settings["backbone"] == default
     assert not fresh.recipe.freeze_bn
     assert planned(data, task, pretrained="yes").settings["backbone"] == BACKBONE
     usual = planned(data, task)
-    assert usual.settings["backbone"] == (BACKBONE if task == "semantic" else own)
+    assert usual.settings["backbone"] == (BACKBONE if task == "semantic" else default)
     assert ("from scratch: from installed weights yolo-n comes no further" in usual.why["start"]) == (
         task != "semantic"
     )
@@ -122,7 +122,7 @@ def test_what_auto_stands_for(task: str, folder: Callable[[str], Path], runs: Ca
     assert named.settings["backbone"] == "resnet18"
     assert not named.start.tuned
     mine = planned(data, task, pretrained="auto", options={"backbone": "own"})
-    assert mine.settings["backbone"] == own
+    assert mine.settings["backbone"] == default
     again = planned(data, task, weights=str(runs(task)))
     assert again.settings["backbone"] == BACKBONE
     assert not again.start.tuned
@@ -133,9 +133,9 @@ def test_without_the_package_it_is_the_methods_own(
     folder: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "trouble", lambda model, **_: "not installed")
-    made = planned(folder("semantic"), "semantic", pretrained="auto")
-    assert made.settings["backbone"] == "resnet18"
-    assert not made.start.tuned
+    result = planned(folder("semantic"), "semantic", pretrained="auto")
+    assert result.settings["backbone"] == "resnet18"
+    assert not result.start.tuned
 
 
 def test_gray_images_go_in_with_one_channel(folder: Callable[[str], Path], tmp_path: Path) -> None:
@@ -147,9 +147,9 @@ def test_gray_images_go_in_with_one_channel(folder: Callable[[str], Path], tmp_p
             Image.open(file).convert("L").save(copy)
         else:
             copy.write_bytes(file.read_bytes())
-    made = planned(gray, "semantic", pretrained="yes")
-    assert made.settings["channels"] == 1
-    assert "the images are gray: the first convolution takes the sum" in made.why["start"]
+    result = planned(gray, "semantic", pretrained="yes")
+    assert result.settings["channels"] == 1
+    assert "the images are gray: the first convolution takes the sum" in result.decisions["start"]
 
 
 def cut_short(training: Training) -> None:
@@ -176,8 +176,8 @@ def test_resumed_it_ends_with_the_same_weights(
         sl.train(str(folder(task)), task=task, out=tmp_path / "broken", pretrained="yes", **how)
     monkeypatch.setattr(Training, "save", kept)
     broken = sl.train(str(folder(task)), resume=tmp_path / "broken")
-    one, two = (p / "model" / "model.safetensors" for p in (whole.path, broken.path))
-    assert one.read_bytes() == two.read_bytes()
+    first, second = (p / "model" / "model.safetensors" for p in (whole.path, broken.path))
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("task", ["classify", "semantic", "detect", "instance"])
@@ -185,18 +185,18 @@ def test_the_exported_file_answers_as_the_network_does(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
-    found = exported(runs(task), "onnx", tmp_path / "it", tolerance=5)
-    assert found.gate.passed
+    result = exported(runs(task), "onnx", tmp_path / "it", tolerance=5)
+    assert result.gate.passed
     graph = Graph(restore(runs(task))[0].eval())
-    answer = EXPORTERS.load("onnx").runner(found.file)
+    answer = EXPORTERS.load("onnx").runner(result.file)
     for n in (1, 3):
         images = graph.example(n)
         with torch.no_grad():
-            truth = graph.said(images)
-        said = answer(images.numpy())
-        assert {k: v.shape for k, v in said.items()} == {k: tuple(v.shape) for k, v in truth.items()}
-    picture = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)  # of another shape
-    assert len(list(runtime.Session(found.file).predict([picture, picture]))) == 2
+            target = graph.outputs_of(images)
+        outputs = answer(images.numpy())
+        assert {k: v.shape for k, v in outputs.items()} == {k: tuple(v.shape) for k, v in target.items()}
+    image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)  # of another shape
+    assert len(list(runtime.Session(result.file).predict([image, image]))) == 2
 
 
 def test_eight_bits_are_a_quarter(runs: Callable[[str], Path], tmp_path: Path) -> None:
@@ -223,4 +223,4 @@ def test_the_frozen_baseline_finds_objects(
     assert set(results.baselines) == {*others, "frozen"}
     values = {name: scores[score].value for name, scores in results.baselines.items()}
     assert max(values, key=lambda name: values[name]) == "frozen", values
-    assert any("the frozen baseline" in v for v in results.verdicts)
+    assert any("the frozen baseline" in v for v in results.conclusions)

@@ -27,12 +27,12 @@ CLASSES = 3
 SIDE = 640
 
 
-def theirs(prediction: Instances, truth: Instances) -> COCOeval:
+def theirs(prediction: Instances, target: Instances) -> COCOeval:
     """pycocotools on the same boxes."""
-    images = [{"id": i} for i in range(len(truth))]
+    images = [{"id": i} for i in range(len(target))]
     classes = [{"id": k} for k in range(CLASSES)]
     sides = []
-    for boxes in (truth, prediction):
+    for boxes in (target, prediction):
         rows = []
         box, area = boxes.boxes.double(), boxes.area().tolist()
         for m, (i, k) in enumerate(zip(boxes.image.tolist(), boxes.labels.tolist(), strict=True)):
@@ -63,24 +63,24 @@ def first(prediction: Instances, most: int) -> Instances:
     order = np.lexsort((-score, label, image))
     keep = np.zeros(len(order), dtype=bool)
     keep[order[ranks(image[order], label[order]) < most]] = True
-    return prediction.only(torch.from_numpy(keep))
+    return prediction.select(torch.from_numpy(keep))
 
 
-def ours(prediction: Instances, truth: Instances) -> list[float]:
+def ours(prediction: Instances, target: Instances) -> list[float]:
     """The twelve numbers of COCO in their order."""
 
-    def value(name: str, said: Instances) -> float:
+    def value(name: str, outputs: Instances) -> float:
         metric = METRICS.load(name).METRIC()
-        metric.update(said, truth)
+        metric.update(outputs, target)
         return metric.compute()
 
-    found = [value(n, prediction) for n in ("ap", "ap50", "ap75", "ap-small", "ap-medium", "ap-large")]
-    found += [value("ar100", first(prediction, most)) for most in (1, 10, 100)]
+    result = [value(n, prediction) for n in ("ap", "ap50", "ap75", "ap-small", "ap-medium", "ap-large")]
+    result += [value("ar100", first(prediction, most)) for most in (1, 10, 100)]
     with np.errstate(invalid="ignore", divide="ignore"):
         for area in ("small", "medium", "large"):
-            stats = by_image(Evaluation(prediction, truth), area)
-            found.append(float(average_recall(stats, np.ones((1, len(truth))))[0]))
-    return [-1.0 if math.isnan(x) else x for x in found]
+            stats = by_image(Evaluation(prediction, target), area)
+            result.append(float(average_recall(stats, np.ones((1, len(target))))[0]))
+    return [-1.0 if math.isnan(x) else x for x in result]
 
 
 def scene(
@@ -103,20 +103,20 @@ def scene(
         objects["areas"] = torch.tensor(rng.choice([10.0, 32.0**2, 50.0**2, 96.0**2, 2e5], n)).float()
     if crowds:
         objects["crowd"] = torch.tensor(rng.random(n) < crowds)
-    truth = Instances(**objects)
-    said = boxes(rng.integers(0, shown + 1, images), CLASSES)
-    m = len(said["labels"])
-    said["scores"] = torch.tensor(rng.integers(0, step + 1, m) / step).float()
-    prediction = Instances(**said)
+    target = Instances(**objects)
+    outputs = boxes(rng.integers(0, shown + 1, images), CLASSES)
+    m = len(outputs["labels"])
+    outputs["scores"] = torch.tensor(rng.integers(0, step + 1, m) / step).float()
+    prediction = Instances(**outputs)
     # Some detections repeat an object, else few would be right on a fine grid.
-    start = np.cumsum(truth.counts.numpy()) - truth.counts.numpy()
+    start = np.cumsum(target.counts.numpy()) - target.counts.numpy()
     for j in np.flatnonzero(rng.random(m) < 0.5):
         i = int(prediction.image[j])
-        if truth.counts[i]:
-            g = int(start[i] + rng.integers(0, int(truth.counts[i])))
-            prediction.boxes[j], prediction.labels[j] = truth.boxes[g], truth.labels[g]
+        if target.counts[i]:
+            g = int(start[i] + rng.integers(0, int(target.counts[i])))
+            prediction.boxes[j], prediction.labels[j] = target.boxes[g], target.labels[g]
             prediction.boxes[j, 2:] += float(rng.choice([0.0, 0.0, 4.0, 30.0]))
-    return prediction, truth
+    return prediction, target
 
 
 scenes = st.builds(
@@ -162,29 +162,29 @@ def test_more_than_one_hundred_of_a_class_in_an_image_are_cut() -> None:
     n = 130
     box = torch.tensor([[10.0, 10, 50, 50]])
     away = torch.tensor([[100.0, 100, 150, 150]])
-    truth = Instances(torch.tensor([1]), torch.full((1, 2), SIDE), box, torch.tensor([0]))
+    target = Instances(torch.tensor([1]), torch.full((1, 2), SIDE), box, torch.tensor([0]))
     scores = torch.linspace(0.9, 0.1, n)
     for place, right in ((99, True), (100, False)):
         boxes = away.repeat(n, 1)
         boxes[place] = box
-        said = Instances(torch.tensor([n]), truth.sizes, boxes, torch.zeros(n).long(), scores)
-        assert (ours(said, truth)[8] == 1) is right
-        assert ours(said, truth) == pytest.approx(list(theirs(said, truth).stats), abs=1e-6)
+        outputs = Instances(torch.tensor([n]), target.sizes, boxes, torch.zeros(n).long(), scores)
+        assert (ours(outputs, target)[8] == 1) is right
+        assert ours(outputs, target) == pytest.approx(list(theirs(outputs, target).stats), abs=1e-6)
 
 
 def test_a_difficult_object_is_as_one_outside_the_area_range() -> None:
-    prediction, truth = scene(7, 10, 6, 12, 20, 10**6, 0.0, False)
-    hard = torch.rand(len(truth.labels), generator=torch.Generator().manual_seed(0)) < 0.3
-    marked = replace(truth, difficult=hard)
-    huge = replace(truth, areas=torch.where(hard, 1e11, truth.area()))  # above the range of all
+    prediction, target = scene(7, 10, 6, 12, 20, 10**6, 0.0, False)
+    hard = torch.rand(len(target.labels), generator=torch.Generator().manual_seed(0)) < 0.3
+    marked = replace(target, difficult=hard)
+    huge = replace(target, areas=torch.where(hard, 1e11, target.area()))  # above the range of all
     assert ours(prediction, marked)[:3] == pytest.approx(list(theirs(prediction, huge).stats[:3]), abs=1e-6)
 
 
 @pytest.mark.parametrize("order", [[0, 1], [1, 0]])
 def test_of_two_objects_overlapped_alike_the_later_one_is_taken(order: list[int]) -> None:
     objects = torch.tensor([[0.0, 0, 10, 10], [4.0, 0, 14, 10]])[order]
-    truth = Instances(torch.tensor([2]), torch.full((1, 2), SIDE), objects, torch.zeros(2).long())
+    target = Instances(torch.tensor([2]), torch.full((1, 2), SIDE), objects, torch.zeros(2).long())
     between = torch.tensor([[2.0, 0, 12, 10], [4.0, 0, 14, 10]])  # IoU 2 / 3 with both; the second one
-    said = replace(truth, boxes=between, scores=torch.tensor([0.9, 0.8]))
-    assert ours(said, truth) == pytest.approx(list(theirs(said, truth).stats), abs=1e-6)
-    assert ours(said, truth)[1] == pytest.approx(1.0 if order == [1, 0] else 51 / 101, abs=1e-6)
+    prediction = replace(target, boxes=between, scores=torch.tensor([0.9, 0.8]))
+    assert ours(prediction, target) == pytest.approx(list(theirs(prediction, target).stats), abs=1e-6)
+    assert ours(prediction, target)[1] == pytest.approx(1.0 if order == [1, 0] else 51 / 101, abs=1e-6)

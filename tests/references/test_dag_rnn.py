@@ -16,9 +16,9 @@ AWAY = ((1, 1), (1, -1), (-1, -1), (-1, 1))
 
 def plain(sweep: Sweep, x: Tensor) -> Tensor:
     height, width = x.shape[2:]
-    own = sweep.inputs(x)
-    wide = own.shape[1] // 4
-    out = torch.zeros_like(own)
+    default = sweep.inputs(x)
+    wide = default.shape[1] // 4
+    out = torch.zeros_like(default)
     for d, (down, right) in enumerate(AWAY):
         part = slice(d * wide, (d + 1) * wide)
         rows = range(height) if down > 0 else reversed(range(height))
@@ -28,7 +28,7 @@ def plain(sweep: Sweep, x: Tensor) -> Tensor:
             for y, c in ((i - down, j), (i, j - right), (i - down, j - right)):
                 if 0 <= y < height and 0 <= c < width:
                     heard = heard + out[:, part, y, c]
-            out[:, part, i, j] = (own[:, part, i, j] + heard @ sweep.states[d]).relu()
+            out[:, part, i, j] = (default[:, part, i, j] + heard @ sweep.states[d]).relu()
     return out
 
 

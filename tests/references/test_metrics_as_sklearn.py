@@ -11,8 +11,8 @@ import sklearn.metrics as sk
 import torch
 from sklearn.preprocessing import label_binarize
 
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.metrics import METRICS
 from sightline.metrics.ece import Ece
 from sightline.metrics.top_k import TopK
@@ -24,10 +24,10 @@ weightings = pytest.mark.parametrize("weights", WEIGHTS, ids=["plain", "counts",
 
 
 def _single() -> tuple[np.ndarray, np.ndarray]:
-    truth = RNG.choice(K, N, p=[0.4, 0.3, 0.15, 0.1, 0.04, 0.01])
+    target = RNG.choice(K, N, p=[0.4, 0.3, 0.15, 0.1, 0.04, 0.01])
     logits = np.round(RNG.normal(size=(N, K)), 1)  # rounded, so that scores tie
-    logits[np.arange(N), truth] += 1.5
-    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True), truth
+    logits[np.arange(N), target] += 1.5
+    return np.exp(logits) / np.exp(logits).sum(1, keepdims=True), target
 
 
 P, Y = _single()
@@ -37,9 +37,9 @@ Y_SEVERAL = RNG.random((N, K)) < P_SEVERAL * 0.8
 NUMBERS, NUMBERS_TRUE = RNG.normal(size=(2, N, 2))
 
 
-def _ours(name: str, prediction: Any, truth: Any, weights: np.ndarray | None) -> float:
+def _ours(name: str, prediction: Any, target: Any, weights: np.ndarray | None) -> float:
     metric = METRICS.load(name).METRIC()
-    return float(metric.value(metric.per_image(prediction, truth), weights))
+    return float(metric.compute_from(metric.sample_statistics(prediction, target), weights))
 
 
 SINGLE = {
@@ -85,8 +85,8 @@ NUMBER = {
 @weightings
 @pytest.mark.parametrize("name", SINGLE)
 def test_single_label_is_as_in_sklearn(name: str, weights: np.ndarray | None) -> None:
-    prediction = Label(torch.tensor(PREDICTED), torch.tensor(P))
-    ours = _ours(name, prediction, Label(torch.tensor(Y)), weights)
+    prediction = ClassLabels(torch.tensor(PREDICTED), torch.tensor(P))
+    ours = _ours(name, prediction, ClassLabels(torch.tensor(Y)), weights)
     assert ours == pytest.approx(SINGLE[name](weights), abs=1e-9)
 
 
@@ -94,22 +94,24 @@ def test_single_label_is_as_in_sklearn(name: str, weights: np.ndarray | None) ->
 @pytest.mark.parametrize("name", SEVERAL)
 def test_several_labels_are_as_in_sklearn(name: str, weights: np.ndarray | None) -> None:
     p = torch.tensor(P_SEVERAL)
-    ours = _ours(name, Label(p > 0.5, p), Label(torch.tensor(Y_SEVERAL)), weights)
+    ours = _ours(name, ClassLabels(p > 0.5, p), ClassLabels(torch.tensor(Y_SEVERAL)), weights)
     assert ours == pytest.approx(SEVERAL[name](weights), abs=1e-9)
 
 
 @weightings
 @pytest.mark.parametrize("name", NUMBER)
 def test_numbers_are_as_in_sklearn(name: str, weights: np.ndarray | None) -> None:
-    ours = _ours(name, Number(torch.tensor(NUMBERS)), Number(torch.tensor(NUMBERS_TRUE)), weights)
+    ours = _ours(
+        name, RegressionValues(torch.tensor(NUMBERS)), RegressionValues(torch.tensor(NUMBERS_TRUE)), weights
+    )
     assert ours == pytest.approx(NUMBER[name](weights), abs=1e-9)
 
 
 def test_two_classes_have_the_binary_auroc() -> None:
     p = torch.tensor(np.stack([1 - P[:, 0], P[:, 0]], 1))
-    truth = (Y == 0).astype(np.int64)
-    ours = _ours("auroc", Label(p.argmax(1), p), Label(torch.tensor(truth)), None)
-    assert ours == pytest.approx(sk.roc_auc_score(truth, P[:, 0]), abs=1e-9)
+    target = (Y == 0).astype(np.int64)
+    ours = _ours("auroc", ClassLabels(p.argmax(1), p), ClassLabels(torch.tensor(target)), None)
+    assert ours == pytest.approx(sk.roc_auc_score(target, P[:, 0]), abs=1e-9)
 
 
 @weightings
@@ -117,11 +119,11 @@ def test_two_classes_have_the_binary_auroc() -> None:
 def test_top_k_is_as_in_sklearn_without_ties(k: int, weights: np.ndarray | None) -> None:
     scores = P + np.random.default_rng(5).random(P.shape) * 1e-6
     metric = TopK(k)
-    stats = metric.per_image(
-        Label(torch.tensor(scores.argmax(1)), torch.tensor(scores)), Label(torch.tensor(Y))
+    stats = metric.sample_statistics(
+        ClassLabels(torch.tensor(scores.argmax(1)), torch.tensor(scores)), ClassLabels(torch.tensor(Y))
     )
     theirs = sk.top_k_accuracy_score(Y, scores, k=k, labels=range(K), sample_weight=weights)
-    assert metric.value(stats, weights) == pytest.approx(theirs, abs=1e-9)
+    assert metric.compute_from(stats, weights) == pytest.approx(theirs, abs=1e-9)
 
 
 def test_calibration_error_is_as_in_torchmetrics() -> None:
@@ -130,9 +132,9 @@ def test_calibration_error_is_as_in_torchmetrics() -> None:
         functional = pytest.importorskip("torchmetrics.functional.classification")
     p = torch.tensor(P)
     ours = Ece()
-    ours.update(Label(p.argmax(1), p), Label(torch.tensor(Y)))
+    ours.update(ClassLabels(p.argmax(1), p), ClassLabels(torch.tensor(Y)))
     theirs = functional.multiclass_calibration_error(p, torch.tensor(Y), num_classes=K, n_bins=15)
     assert ours.compute() == pytest.approx(float(theirs), abs=1e-6)  # torchmetrics counts in float32
     auroc = functional.multiclass_auroc(p, torch.tensor(Y), num_classes=K, average="macro")
-    label = Label(p.argmax(1), p)
-    assert _ours("auroc", label, Label(torch.tensor(Y)), None) == pytest.approx(float(auroc), abs=1e-6)
+    label = ClassLabels(p.argmax(1), p)
+    assert _ours("auroc", label, ClassLabels(torch.tensor(Y)), None) == pytest.approx(float(auroc), abs=1e-6)

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from pycocotools import mask as theirs
 
-from sightline.ops.outlines import Part, fill, from_rle, rle, rle_counts, rle_text
+from sightline.ops.contours import Part, fill, from_rle, rle, rle_counts, rle_text
 
 HEIGHT, WIDTH = 60, 70
 

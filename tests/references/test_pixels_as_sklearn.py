@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
-from sightline.core.targets.masks import VOID, Masks
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.metrics import METRICS
 from sightline.metrics.pixels import confusion
 
@@ -18,23 +18,23 @@ from sightline.metrics.pixels import confusion
 def test_all_pixels_at_once(seed: int, classes: int, images: int) -> None:
     rng = np.random.default_rng(seed)
     shapes = [tuple(rng.integers(2, 9, 2)) for _ in range(images)]
-    truth = [np.where(rng.random(s) < 0.1, VOID, rng.integers(0, classes, s)) for s in shapes]
-    truth[0][0, 0] = 0
-    said = [np.where(rng.random(s) < 0.4, rng.integers(0, classes + 1, s), t % VOID)
-            for s, t in zip(shapes, truth, strict=True)]  # fmt: skip
-    y, p = (np.concatenate([m.ravel() for m in maps]) for maps in (truth, said))
-    y, p = y[y != VOID], p[y != VOID]
-    there = np.unique(y)
+    target = [np.where(rng.random(s) < 0.1, IGNORE_INDEX, rng.integers(0, classes, s)) for s in shapes]
+    target[0][0, 0] = 0
+    outputs = [np.where(rng.random(s) < 0.4, rng.integers(0, classes + 1, s), t % IGNORE_INDEX)
+            for s, t in zip(shapes, target, strict=True)]  # fmt: skip
+    y, p = (np.concatenate([m.ravel() for m in maps]) for maps in (target, outputs))
+    y, p = y[y != IGNORE_INDEX], p[y != IGNORE_INDEX]
+    present = np.unique(y)
     expected = {
-        "miou": sk.jaccard_score(y, p, labels=there, average="macro"),
-        "dice-score": sk.f1_score(y, p, labels=there, average="macro"),
+        "miou": sk.jaccard_score(y, p, labels=present, average="macro"),
+        "dice-score": sk.f1_score(y, p, labels=present, average="macro"),
         "pixel-accuracy": sk.accuracy_score(y, p),
-        "class-accuracy": sk.recall_score(y, p, labels=there, average="macro"),
+        "class-accuracy": sk.recall_score(y, p, labels=present, average="macro"),
     }
     for name, value in expected.items():
         metric = METRICS.load(name).METRIC()
-        for a, b in zip(said, truth, strict=True):
-            metric.update(Masks.of([a]), Masks.of([b]))
+        for a, b in zip(outputs, target, strict=True):
+            metric.update(SemanticMasks.of([a]), SemanticMasks.of([b]))
         assert metric.compute() == pytest.approx(value), name
-    counts = confusion(Masks.of(said), Masks.of(truth), classes + 1)
+    counts = confusion(SemanticMasks.of(outputs), SemanticMasks.of(target), classes + 1)
     assert np.array_equal(counts, sk.confusion_matrix(y, p, labels=np.arange(classes + 1)))

@@ -136,9 +136,9 @@ def test_imports_point_down(file: Path) -> None:
     for module, _ in imports(file):
         if not module.startswith("sightline.") or here is None:
             continue
-        there, other = layer(module), module.split(".")[1]
-        assert there is not None, f"{file} imports {module}, which is in no layer"
-        assert there < here or other == part, f"{file} imports {module}, which does not lie below it"
+        present, other = layer(module), module.split(".")[1]
+        assert present is not None, f"{file} imports {module}, which is in no layer"
+        assert present < here or other == part, f"{file} imports {module}, which does not lie below it"
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
@@ -156,8 +156,8 @@ def test_plugins_do_not_import_each_other(folder: str) -> None:
     for file in (ROOT / folder).glob("[!_]*.py"):
         for module, _ in imports(file):
             last = module.removeprefix(package + ".").split(".")[0]
-            own = module.startswith(package + ".") and not last.startswith("_")
-            assert not own or last in shared or file.stem in shared, (
+            default = module.startswith(package + ".") and not last.startswith("_")
+            assert not default or last in shared or file.stem in shared, (
                 f"{file.name} imports its sibling {module}"
             )
 
@@ -174,8 +174,10 @@ def test_tasks_do_not_import_each_other_and_nobody_names_them() -> None:
             text = ast.parse(file.read_text(encoding="utf-8"))
             for node in ast.walk(text):
                 if isinstance(node, ast.Compare):
-                    said = [c.value for c in node.comparators if isinstance(c, ast.Constant)]
-                    assert not set(said) & set(tasks), f"{file} line {node.lineno} branches on a task's name"
+                    outputs = [c.value for c in node.comparators if isinstance(c, ast.Constant)]
+                    assert not set(outputs) & set(tasks), (
+                        f"{file} line {node.lineno} branches on a task's name"
+                    )
 
 
 def public_names(body: list[ast.stmt]) -> Iterator[str]:
@@ -195,8 +197,8 @@ def public_names(body: list[ast.stmt]) -> Iterator[str]:
 
 def test_core_stays_small() -> None:
     """Everything rests on these names, so that there are few of them."""
-    found = [n for f in (ROOT / "core").glob("*.py") for n in public_names(ast.parse(f.read_text()).body)]
-    assert len(found) <= CORE_NAMES, f"{len(found)} public names"
+    result = [n for f in (ROOT / "core").glob("*.py") for n in public_names(ast.parse(f.read_text()).body)]
+    assert len(result) <= CORE_NAMES, f"{len(result)} public names"
     for file in (ROOT / "core" / "targets").glob("*.py"):
         assert len(file.read_text(encoding="utf-8").splitlines()) <= 300, file.name
 

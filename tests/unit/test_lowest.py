@@ -23,15 +23,15 @@ def written(folder: Path, dependencies: str) -> Path:
 
 
 def test_every_dependency_of_ours_states_one_lowest_version() -> None:
-    said = lowest(ROOT / "pyproject.toml")
-    assert said.returncode == 0, said.stderr
-    assert any(line.startswith("torch==") for line in said.stdout.splitlines())
-    assert "sightline" not in said.stdout
+    outputs = lowest(ROOT / "pyproject.toml")
+    assert outputs.returncode == 0, outputs.stderr
+    assert any(line.startswith("torch==") for line in outputs.stdout.splitlines())
+    assert "sightline" not in outputs.stdout
 
 
 def test_floors_of_the_package_and_its_extras(tmp_path: Path) -> None:
-    said = lowest(written(tmp_path, '"a>=1.2,!=1.3", "c-c==4"'))
-    assert said.stdout.split() == ["a==1.2", "c-c==4", "b==2.1"]
+    outputs = lowest(written(tmp_path, '"a>=1.2,!=1.3", "c-c==4"'))
+    assert outputs.stdout.split() == ["a==1.2", "c-c==4", "b==2.1"]
 
 
 def test_none_or_two_of_them_are_an_error(tmp_path: Path) -> None:
@@ -39,6 +39,6 @@ def test_none_or_two_of_them_are_an_error(tmp_path: Path) -> None:
         ('"a"', "'a' states no lowest"),
         ('"b>=2"', "b has two lowest versions, 2 and 2.1"),
     ):
-        said = lowest(written(tmp_path, dependencies))
-        assert said.returncode == 1
-        assert what in said.stderr
+        outputs = lowest(written(tmp_path, dependencies))
+        assert outputs.returncode == 1
+        assert what in outputs.stderr

@@ -37,29 +37,29 @@ def good_rows() -> list[str]:
 
 
 def test_missing_folder(sightline: Callable) -> None:
-    said = sightline("train", "fotos/")
-    assert said.code in (2, 3)
-    assert "fotos" in said.err
+    completed = sightline("train", "fotos/")
+    assert completed.code in (2, 3)
+    assert "fotos" in completed.err
 
 
 def test_empty_folder(sightline: Callable, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    said = sightline("train", "empty")
-    assert said.code == 3
-    assert "empty" in said.err
+    completed = sightline("train", "empty")
+    assert completed.code == 3
+    assert "empty" in completed.err
 
 
 def test_one_class_only(sightline: Callable, tmp_path: Path) -> None:
     write_photos(tmp_path / "one", n=10, names=("cat",))
-    said = sightline("train", "one", *QUICK)
-    assert said.code == 3
-    assert "class" in said.err
+    completed = sightline("train", "one", *QUICK)
+    assert completed.code == 3
+    assert "class" in completed.err
 
 
 def test_one_image_per_class(sightline: Callable, tmp_path: Path) -> None:
     write_photos(tmp_path / "few", n=2)
-    said = sightline("train", "few", *QUICK)
-    assert said.code == 3
+    completed = sightline("train", "few", *QUICK)
+    assert completed.code == 3
 
 
 @pytest.mark.parametrize(
@@ -76,10 +76,10 @@ def test_one_image_per_class(sightline: Callable, tmp_path: Path) -> None:
 def test_unknown_names_are_refused_with_the_nearest(
     sightline: Callable, photos: Path, arguments: tuple[str, ...], found: str, near: str
 ) -> None:
-    said = sightline("train", photos, *arguments)
-    assert said.code == 2
-    assert found in said.err
-    assert near in said.err.replace("-", "_")
+    completed = sightline("train", photos, *arguments)
+    assert completed.code == 2
+    assert found in completed.err
+    assert near in completed.err.replace("-", "_")
     assert not Path("runs").exists()
 
 
@@ -90,78 +90,90 @@ def test_values_of_the_wrong_kind(sightline: Callable, photos: Path) -> None:
         ("--cache", "big"),
         ("--schedule", "cosinus"),
     ):
-        said = sightline("train", photos, *arguments)
-        assert said.code == 2, arguments
-        assert arguments[1] in said.err
+        completed = sightline("train", photos, *arguments)
+        assert completed.code == 2, arguments
+        assert arguments[1] in completed.err
 
 
 @pytest.mark.parametrize(
     ("option", "value"),
-    [("lr", -1), ("batch-size", 0), ("epochs", -1), ("warmup", 2), ("clip", -1), ("size", -5), ("ema", 1.5),
-     ("momentum", 5), ("label-smoothing", 2), ("mixup", -3), ("time", "0s"), ("patience", -1),
-     ("unfreeze", 7)],
-)  # fmt: skip
+    [
+        ("lr", -1),
+        ("batch-size", 0),
+        ("epochs", -1),
+        ("warmup", 2),
+        ("clip_grad", -1),
+        ("size", -5),
+        ("ema", 1.5),
+        ("momentum", 5),
+        ("label-smoothing", 2),
+        ("mixup", -3),
+        ("time", "0s"),
+        ("patience", -1),
+        ("unfreeze", 7),
+    ],
+)
 def test_numbers_out_of_range(sightline: Callable, photos: Path, option: str, value: object) -> None:
-    said = sightline("train", photos, "--model", "perceptron", f"--{option}", value)
-    assert said.code == 2
-    assert str(value) in said.err
+    completed = sightline("train", photos, "--model", "perceptron", f"--{option}", value)
+    assert completed.code == 2
+    assert str(value) in completed.err
     assert not Path("runs").exists()
 
 
 def test_table_without_the_column(sightline: Callable, tmp_path: Path) -> None:
     file = write_table(tmp_path, good_rows())
-    said = sightline("train", file, "--target", "prize")
-    assert said.code == 2
-    assert "price" in said.err
+    completed = sightline("train", file, "--target", "prize")
+    assert completed.code == 2
+    assert "price" in completed.err
 
 
 def test_table_with_missing_files_and_nan_and_duplicates(sightline: Callable, tmp_path: Path) -> None:
     rows = [*good_rows(), "pictures/99.png,3", "pictures/1.png,nan", "pictures/2.png,3.0"]
-    said = sightline("--json", "check", write_table(tmp_path, rows), "--target", "price")
-    assert said.code == 1
-    names = {f["name"] for f in said.json()["findings"]}
+    completed = sightline("--json", "check", write_table(tmp_path, rows), "--target", "price")
+    assert completed.code == 1
+    names = {f["name"] for f in completed.json()["findings"]}
     assert len(names) >= 3
-    assert "99.png" in said.out
+    assert "99.png" in completed.out
 
 
 def test_table_in_latin_1(sightline: Callable, tmp_path: Path) -> None:
     rows = ["path,class", *(f"pictures/{i}.png,{'größe' if i % 2 else 'länge'}" for i in range(30))]
-    said = sightline("check", write_table(tmp_path, rows, encoding="latin-1"))
-    assert said.code in (0, 1, 3)
-    assert "Latin-1" in said.err + said.out or "größe" in said.out
+    completed = sightline("check", write_table(tmp_path, rows, encoding="latin-1"))
+    assert completed.code in (0, 1, 3)
+    assert "Latin-1" in completed.err + completed.out or "größe" in completed.out
 
 
 def test_class_folder_without_images(sightline: Callable, photos: Path) -> None:
     (photos / "dusk").mkdir()
-    said = sightline("check", photos)
-    assert said.code == 1
-    assert "dusk" in said.out
+    completed = sightline("check", photos)
+    assert completed.code == 1
+    assert "dusk" in completed.out
 
 
 def test_label_in_test_that_train_never_saw(sightline: Callable, tmp_path: Path) -> None:
     write_photos(tmp_path / "d" / "train", n=20)
     write_photos(tmp_path / "d" / "test", n=9, names=("day", "night", "dawn"), seed=1)
-    said = sightline("train", "d", *QUICK)
-    assert said.code == 3
-    assert "dawn" in said.err
+    completed = sightline("train", "d", *QUICK)
+    assert completed.code == 3
+    assert "dawn" in completed.err
 
 
 def test_output_folder_that_exists(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("precious")
-    said = sightline("train", photos, "--out", "mine", *QUICK)
-    assert said.code == 2
-    assert "--overwrite" in said.err
-    said = sightline("train", photos, "--out", "mine", "--overwrite", *QUICK)
-    assert said.code == 2
+    completed = sightline("train", photos, "--out", "mine", *QUICK)
+    assert completed.code == 2
+    assert "--overwrite" in completed.err
+    completed = sightline("train", photos, "--out", "mine", "--overwrite", *QUICK)
+    assert completed.code == 2
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "precious"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions")
 def test_unwritable_output(sightline: Callable, photos: Path) -> None:
-    said = sightline("train", photos, "--out", "/proc/nowhere/run", *QUICK)
-    assert said.code != 0
-    assert "/proc/nowhere" in said.err
+    completed = sightline("train", photos, "--out", "/proc/nowhere/run", *QUICK)
+    assert completed.code != 0
+    assert "/proc/nowhere" in completed.err
 
 
 def test_full_disk_keeps_the_last_checkpoint(
@@ -179,30 +191,46 @@ def test_full_disk_keeps_the_last_checkpoint(
         real(tensors, file)
 
     monkeypatch.setattr(storage, "save_file", full)
-    said = sightline("train", photos, "--out", "run", *QUICK[:2], "--epochs", "9")
-    assert said.code == 1
-    assert "No space left" in said.err
+    completed = sightline("train", photos, "--out", "run", *QUICK[:2], "--epochs", "9")
+    assert completed.code == 1
+    assert "No space left" in completed.err
     monkeypatch.setattr(storage, "save_file", real)
-    said = sightline("train", photos, "--resume", "run")
-    assert said.code == 0, said.err
-    assert "Resumed" in said.err
+    completed = sightline("train", photos, "--resume", "run")
+    assert completed.code == 0, completed.err
+    assert "Resumed" in completed.err
 
 
 def test_cuda_asked_for_and_absent(sightline: Callable, photos: Path) -> None:
     if torch.cuda.is_available():
         pytest.skip("CUDA is here")
-    said = sightline("train", photos, "--device", "cuda", *QUICK)
-    assert said.code == 2
-    assert "--device cpu" in said.err
+    completed = sightline("train", photos, "--device", "cuda", *QUICK)
+    assert completed.code == 2
+    assert "--device cpu" in completed.err
 
 
 def test_nan_loss_stops_and_names_the_batch(sightline: Callable, photos: Path) -> None:
-    said = sightline("train", photos, "--out", "run", "--model", "mlp", "--optimizer", "sgd", "--lr", "1e30",
-                     "--clip", "0", "--epochs", "30", "--batch-size", "8")  # fmt: skip
-    assert said.code == 1
-    assert "batch" in said.err
-    assert "--lr" in said.err
-    assert "Traceback" not in said.err
+    completed = sightline(
+        "train",
+        photos,
+        "--out",
+        "run",
+        "--model",
+        "mlp",
+        "--optimizer",
+        "sgd",
+        "--lr",
+        "1e30",
+        "--clip-grad",
+        "0",
+        "--epochs",
+        "30",
+        "--batch-size",
+        "8",
+    )
+    assert completed.code == 1
+    assert "batch" in completed.err
+    assert "--lr" in completed.err
+    assert "Traceback" not in completed.err
 
 
 def test_damaged_and_foreign_models(sightline: Callable, photos: Path, tmp_path: Path) -> None:
@@ -210,19 +238,19 @@ def test_damaged_and_foreign_models(sightline: Callable, photos: Path, tmp_path:
     weights = tmp_path / "run" / "model" / "model.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[: len(whole) // 2])
-    said = sightline("predict", "run", photos)
-    assert said.code == 3
-    assert "damaged" in said.err
+    completed = sightline("predict", "run", photos)
+    assert completed.code == 3
+    assert "damaged" in completed.err
     weights.write_bytes(pickle.dumps({"a": 1}))
-    said = sightline("predict", "run", photos)
-    assert said.code == 3
-    assert "pickle" in said.err
+    completed = sightline("predict", "run", photos)
+    assert completed.code == 3
+    assert "pickle" in completed.err
     weights.write_bytes(whole)
     card = tmp_path / "run" / "model" / "model.json"
     card.write_text(card.read_text().replace('"format": 1', '"format": 99', 1))
-    said = sightline("predict", "run", photos)
-    assert said.code == 3
-    assert "99" in said.err
+    completed = sightline("predict", "run", photos)
+    assert completed.code == 3
+    assert "99" in completed.err
     facts = tmp_path / "run" / "run.json"
     facts.write_text(facts.read_text().replace('"format": 1', '"format": 99', 1))
     assert sightline("evaluate", "run").code == 3
@@ -232,9 +260,9 @@ def test_damaged_and_foreign_models(sightline: Callable, photos: Path, tmp_path:
 
 def test_pickled_weights_are_refused(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     torch.save({"a": torch.zeros(1)}, tmp_path / "weights.pt")
-    said = sightline("train", photos, "--weights", "weights.pt", *QUICK)
-    assert said.code == 3
-    assert "safetensors" in said.err
+    completed = sightline("train", photos, "--weights", "weights.pt", *QUICK)
+    assert completed.code == 3
+    assert "safetensors" in completed.err
 
 
 def test_out_of_memory_says_which_batch_size(
@@ -248,9 +276,9 @@ def test_out_of_memory_says_which_batch_size(
         )
 
     monkeypatch.setattr(Net, "loss", hungry)
-    said = sightline("train", photos, *QUICK)
-    assert said.code == 1
-    assert "--batch-size 4" in said.err
+    completed = sightline("train", photos, *QUICK)
+    assert completed.code == 1
+    assert "--batch-size 4" in completed.err
 
 
 def test_resume_with_changed_data_is_refused(
@@ -267,17 +295,17 @@ def test_resume_with_changed_data_is_refused(
             sightline("train", photos, "--out", "run", *QUICK)
     file = next(photos.rglob("*.png"))
     Image.fromarray(255 - np.asarray(Image.open(file))).save(file)
-    said = sightline("train", photos, "--resume", "run")
-    assert said.code == 3
-    assert "changed" in said.err
+    completed = sightline("train", photos, "--resume", "run")
+    assert completed.code == 3
+    assert "changed" in completed.err
 
 
 def test_predict_reports_bad_files_and_goes_on(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     assert sightline("train", photos, "--out", "run", *QUICK).code == 0
     (photos / "day" / "bad.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
-    said = sightline("predict", "run", photos, "--out", "p.csv")
-    assert said.code == 1
-    assert "bad.png" in said.err
+    completed = sightline("predict", "run", photos, "--out", "p.csv")
+    assert completed.code == 1
+    assert "bad.png" in completed.err
     rows = (tmp_path / "p.csv").read_text().splitlines()
     assert len(rows) == 42
     assert sightline("predict", "run", "nothing-*.jpg").code == 2
@@ -292,10 +320,10 @@ def test_json_says_an_error_on_stdout_in_any_encoding(
         (("train", photos, "--epochs", "-1"), 2),
         (("such",), 2),
     ):
-        said = sightline("--json", *command)
-        assert said.code == code
-        assert said.json()["exit_code"] == code
-        assert said.json()["error"] in said.err
+        completed = sightline("--json", *command)
+        assert completed.code == code
+        assert completed.json()["exit_code"] == code
+        assert completed.json()["error"] in completed.err
     shutil.move(photos / "day", photos / "\u65e5")
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding="cp1252", write_through=True))
     with pytest.raises(SystemExit) as ended:
@@ -319,7 +347,7 @@ def test_a_run_that_broke_off_at_its_first_file_is_overwritten(
 
 def test_freezing_what_nobody_has_trained_is_said(sightline: Callable, photos: Path) -> None:
     small = ("--model", "lenet5", "--size", 32, "--epochs", 1)
-    said = sightline("train", photos, *small, "--freeze", "backbone", "--out", "a")
-    assert "keeps features as chance made them" in said.err
-    kept = sightline("train", photos, *small, "--freeze", "backbone", "--weights", "a", "--out", "b")
-    assert "keeps features as chance made them" not in kept.err
+    completed = sightline("train", photos, *small, "--freeze", "backbone", "--out", "a")
+    assert "keeps features as chance made them" in completed.err
+    selected = sightline("train", photos, *small, "--freeze", "backbone", "--weights", "a", "--out", "b")
+    assert "keeps features as chance made them" not in selected.err

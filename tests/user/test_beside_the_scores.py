@@ -21,18 +21,18 @@ def test_a_baseline_and_a_figure_that_fail(
         raise ValueError("cannot reshape array of size 0")
 
     usual = classify.baselines
-    odd = Baseline("odd", "one that fails", broken, looks=False)
+    odd = Baseline("odd", "one that fails", broken, uses_images=False)
     monkeypatch.setattr(classify, "baselines", lambda classes: [*usual(classes), odd])
-    monkeypatch.setattr(classify.Classify, "exhibits", broken)
+    monkeypatch.setattr(classify.Classify, "figures", broken)
     monkeypatch.setattr("sightline.report.page.svg", broken)
     write_photos(tmp_path / "photos", 30)
-    said = sightline("train", "photos", "--model", "mlp", "--epochs", "1", "--out", "run")
-    assert said.code == 0, said.err
+    completed = sightline("train", "photos", "--model", "mlp", "--epochs", "1", "--out", "run")
+    assert completed.code == 0, completed.err
     run = Run.open(tmp_path / "run")
     assert run.record.status == "done"
     assert set(run.results.baselines) == {"majority", "linear"}
-    told = "\n".join(run.results.verdicts)
-    assert "The baseline odd failed and is left out (ValueError in test_beside_the_scores.py" in told
-    assert "The closer look failed" in told
+    message = "\n".join(run.results.conclusions)
+    assert "The baseline odd failed and is left out (ValueError in test_beside_the_scores.py" in message
+    assert "The closer look failed" in message
     assert "cannot reshape array of size 0" in (tmp_path / "run/report.html").read_text(encoding="utf-8")
     assert sightline("evaluate", "run").code == 0

@@ -65,10 +65,10 @@ def test_two_processes_tune_installed_weights_as_one_does(tmp_path: Path) -> Non
     write_large(tmp_path / "photos")
     plain = ("--size", "32", "--epochs", "1", "--batch-size", "8", "--augment", "none", "--device", "cpu")
     runs = trained(tmp_path, *plain)
-    kept = [run.checkpoint("best") for run in runs]
-    assert kept[0] is not None
-    assert kept[1] is not None
-    assert kept[0][1] == kept[1][1]  # the same epoch, or the mean
-    weights = [one[0]["model"] for one in kept if one is not None]
+    selected = [run.checkpoint("best") for run in runs]
+    assert selected[0] is not None
+    assert selected[1] is not None
+    assert selected[0][1] == selected[1][1]  # the same epoch, or the mean
+    weights = [first[0]["model"] for first in selected if first is not None]
     for name, value in weights[0].items():
         assert torch.allclose(value, weights[1][name], atol=1e-3), name

@@ -48,19 +48,19 @@ def named(paths: list[Path]) -> list[Any]:
 
 def blocks(page: Path, language: str) -> list[str]:
     """Fenced blocks of a language, but for those marked no-run."""
-    found = FENCE.findall(page.read_text(encoding="utf-8"))
-    return [code for name, marks, code in found if name == language and "no-run" not in marks]
+    result = FENCE.findall(page.read_text(encoding="utf-8"))
+    return [code for name, marks, code in result if name == language and "no-run" not in marks]
 
 
 def commands(page: Path) -> list[list[str]]:
     """Arguments of every `sightline ...` line of a page, without the word itself."""
-    found = []
+    result = []
     for block in blocks(page, "bash"):
         for line in block.replace("\\\n", " ").splitlines():
             words = shlex.split(line, comments=True)
             if "sightline" in words[:12]:
-                found.append(words[words.index("sightline") + 1 :])
-    return found
+                result.append(words[words.index("sightline") + 1 :])
+    return result
 
 
 COMMANDS = [
@@ -182,10 +182,10 @@ def maker() -> ModuleType:
 
 
 def test_generated_pages_are_up_to_date(maker: ModuleType) -> None:
-    made = maker.pages()
-    there = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "docs/reference").glob("*.md")}
-    assert sorted(made) == sorted(there)
-    stale = [name for name in made if made[name] != there[name]]
+    result = maker.pages()
+    present = {p.name: p.read_text(encoding="utf-8") for p in (ROOT / "docs/reference").glob("*.md")}
+    assert sorted(result) == sorted(present)
+    stale = [name for name in result if result[name] != present[name]]
     assert not stale, f"docs/reference is stale ({', '.join(stale)}): run `make docs` and commit"
 
 
@@ -241,11 +241,11 @@ def test_readme_is_short_and_says_what_matters() -> None:
 def test_pages_of_errors_and_variables_are_complete() -> None:
     import sightline.errors as errors
 
-    said = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
+    outputs = (ROOT / "docs/errors.md").read_text(encoding="utf-8")
     for name, kind in vars(errors).items():
         if isinstance(kind, type) and issubclass(kind, errors.SightlineError):
-            assert name in said
-            assert f"| {kind.exit_code} |" in said
+            assert name in outputs
+            assert f"| {kind.exit_code} |" in outputs
     variables = (ROOT / "docs/environment.md").read_text(encoding="utf-8")
     source = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py"))
     for name in set(re.findall(r"\bSIGHTLINE_[A-Z_]+\b", source)):

@@ -17,7 +17,7 @@ NET = ("--model", "perceptron", "--batch-size", "8")
 
 
 @pytest.fixture
-def mislabelled(tmp_path: Path) -> Path:
+def mislabeled(tmp_path: Path) -> Path:
     """Plain and less plain pictures with given parts; four plain ones of val and of test lie in the folder of
     the other class."""
     root, rng = tmp_path / "photos", np.random.default_rng(0)
@@ -35,21 +35,21 @@ def mislabelled(tmp_path: Path) -> Path:
 
 
 def test_wrong_labels_are_found_and_the_test_part_stays_closed(
-    sightline: Callable, mislabelled: Path, tmp_path: Path
+    sightline: Callable, mislabeled: Path, tmp_path: Path
 ) -> None:
     # Pictures so small and plain are alike; the check names pairs, which are shown to the model all the same.
     leaks = ("--accept", "near-duplicates-across-splits")
-    assert sightline("train", mislabelled, *NET, "--epochs", "40", "--out", "run", *leaks).code == 0
+    assert sightline("train", mislabeled, *NET, "--epochs", "40", "--out", "run", *leaks).code == 0
     ledger = (tmp_path / "run/ledger.jsonl").read_text()
-    said = sightline("check", mislabelled, "--run", "run", "--out", "findings.json")
-    assert said.code == 1
-    assert "doubtful-labels" in said.out
-    assert "night, probably day (" in said.out
+    completed = sightline("check", mislabeled, "--run", "run", "--out", "findings.json")
+    assert completed.code == 1
+    assert "label-issues" in completed.out
+    assert "night, probably day (" in completed.out
     stored = json.loads((tmp_path / "findings.json").read_text())
-    assert stored["doubts"] == ["doubtful-labels"]
-    (found,) = [f for f in stored["findings"] if f["name"] == "doubtful-labels"]
+    assert stored["doubts"] == ["label-issues"]
+    (result,) = [f for f in stored["findings"] if f["name"] == "label-issues"]
     wrong = {f"val/night/wrong{i}.png" for i in range(4)}
-    named = [item.partition(":")[0] for item in found["items"]]
+    named = [item.partition(":")[0] for item in result["items"]]
     assert named[0] in wrong
     assert len(wrong & set(named)) >= 2
     assert not any(item.startswith("test/") for item in named)
@@ -58,15 +58,15 @@ def test_wrong_labels_are_found_and_the_test_part_stays_closed(
     assert (tmp_path / "run/ledger.jsonl").read_text() == ledger
     warnings = [f["name"] for f in stored["findings"] if f["severity"] != "info"]
     accepted = [word for name in warnings for word in ("--accept", name)]
-    assert sightline("check", mislabelled, "--run", "run", *accepted).code == 0
-    assert "doubtful-labels" not in sightline("check", mislabelled).out
+    assert sightline("check", mislabeled, "--run", "run", *accepted).code == 0
+    assert "label-issues" not in sightline("check", mislabeled).out
 
 
 def test_names_of_doubts_can_be_accepted_where_nothing_is_doubted(sightline: Callable, photos: Path) -> None:
-    assert sightline("check", photos, "--accept", "missing-boxes", "--accept", "doubtful-labels").code == 0
-    said = sightline("check", photos, "--accept", "missing-box")
-    assert said.code == 2
-    assert "missing-boxes" in said.err
+    assert sightline("check", photos, "--accept", "missing-boxes", "--accept", "label-issues").code == 0
+    completed = sightline("check", photos, "--accept", "missing-box")
+    assert completed.code == 2
+    assert "missing-boxes" in completed.err
 
 
 def test_pictures_that_the_run_tests_with_are_not_shown_even_if_the_data_have_changed(
@@ -77,7 +77,9 @@ def test_pictures_that_the_run_tests_with_are_not_shown_even_if_the_data_have_ch
     (photos / "day" / "empty.png").write_bytes(b"")
     (photos / "day" / "000.png").rename(photos / "day" / "new.png")
     shown: list[str] = []
-    monkeypatch.setattr(Classify, "doubts", lambda self, said, truth, ids, settings: shown.extend(ids) or [])
+    monkeypatch.setattr(
+        Classify, "label_issues", lambda self, said, target, ids, settings: shown.extend(ids) or []
+    )
     said = sightline("check", photos, "--run", "run")
     assert said.code == 1
     assert "empty-files" in said.out
@@ -89,30 +91,30 @@ def test_pictures_that_the_run_tests_with_are_not_shown_even_if_the_data_have_ch
 
 def test_a_run_that_does_not_fit_is_refused(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     assert sightline("train", photos, *NET, "--epochs", "1", "--out", "run").code == 0
-    said = sightline("check", "shapes:boxes:20", "--run", "run")
-    assert said.code == 3
-    assert all(word in said.err for word in ("--run run", "classify", "label", "boxes around objects"))
+    completed = sightline("check", "shapes:boxes:20", "--run", "run")
+    assert completed.code == 3
+    assert all(word in completed.err for word in ("--run run", "classify", "label", "boxes around objects"))
     write_photos(tmp_path / "foreign", n=20, names=("dusk", "night"), seed=7)
-    said = sightline("check", "foreign", "--run", "run")
-    assert said.code == 3
-    assert "dusk" in said.err
-    said = sightline("check", photos, "--run", "nowhere")
-    assert said.code == 3
-    assert "nowhere" in said.err
+    completed = sightline("check", "foreign", "--run", "run")
+    assert completed.code == 3
+    assert "dusk" in completed.err
+    completed = sightline("check", photos, "--run", "nowhere")
+    assert completed.code == 3
+    assert "nowhere" in completed.err
     assert sightline("train", "shapes:count:40", *NET, "--epochs", "1", "--out", "count").code == 0
-    said = sightline("check", "shapes:count:40", "--run", "count")
-    assert said.code == 2
-    assert all(word in said.err for word in ("--run count", "regress", "classify, detect"))
+    completed = sightline("check", "shapes:count:40", "--run", "count")
+    assert completed.code == 2
+    assert all(word in completed.err for word in ("--run count", "regress", "classify, detect"))
 
 
 def test_boxes(sightline: Callable, tmp_path: Path) -> None:
     assert sightline("train", "shapes:boxes:24", "--epochs", "1", "--size", "64", "--out", "run").code == 0
-    said = sightline("--json", "check", "shapes:boxes:24", "--run", "run", "--out", "findings.json")
-    assert said.code in (0, 1), said.err
-    assert said.json() == json.loads((tmp_path / "findings.json").read_text())
+    completed = sightline("--json", "check", "shapes:boxes:24", "--run", "run", "--out", "findings.json")
+    assert completed.code in (0, 1), completed.err
+    assert completed.json() == json.loads((tmp_path / "findings.json").read_text())
     shown = 24 - len(json.loads((tmp_path / "run/splits.json").read_text())["test"])
-    assert f"asked about {shown} pictures" in said.json()["notes"][-1]
+    assert f"asked about {shown} pictures" in completed.json()["notes"][-1]
     # After one epoch it finds next to nothing, so that it supports few of the boxes.
-    (found,) = [f for f in said.json()["findings"] if f["name"] == "doubtful-boxes"]
-    assert found["severity"] == "info"
-    assert len(found["items"]) == len(set(found["items"])) == found["count"] > 0
+    (result,) = [f for f in completed.json()["findings"] if f["name"] == "box-issues"]
+    assert result["severity"] == "info"
+    assert len(result["items"]) == len(set(result["items"])) == result["count"] > 0

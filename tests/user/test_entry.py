@@ -35,9 +35,9 @@ from tests.user.conftest import Said
 def test_numbers_that_cannot_be_are_refused(
     sightline: Callable[..., Said], arguments: tuple[str, ...], words: str
 ) -> None:
-    said = sightline(*arguments)
-    assert (said.code, said.out) == (2, "")
-    assert words in said.err
+    completed = sightline(*arguments)
+    assert (completed.code, completed.out) == (2, "")
+    assert words in completed.err
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_python_refuses_the_same(call: Callable[[], Any], words: str) -> None:
 
 
 def test_whole_numbers_may_be_written_with_a_point(sightline: Callable[..., Said]) -> None:
-    said = sightline("train", "digits", "--epochs", "1.0", "--model", "mlp", "--out", "a")
-    assert said.code == 0, said.err
+    completed = sightline("train", "digits", "--epochs", "1.0", "--model", "mlp", "--out", "a")
+    assert completed.code == 0, completed.err
     assert sl.train("digits", epochs=1.0, model="mlp", out="b").record.recipe["epochs"] == 1
 
 
@@ -68,34 +68,34 @@ def test_a_tilde_is_the_home_folder_wherever_a_path_stands(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / "home").mkdir()
     photos.rename(tmp_path / "home" / "pics")
-    said = sightline("train", "~/pics", "--model", "mlp", "--epochs", 1, "--size", 16, "--out=~/runs/a")
-    assert said.code == 0, said.err
+    completed = sightline("train", "~/pics", "--model", "mlp", "--epochs", 1, "--size", 16, "--out=~/runs/a")
+    assert completed.code == 0, completed.err
     again = sl.train("~/pics", model="mlp", epochs=1, size=16, splits="~/runs/a", out="~/runs/b")
     assert again.path == tmp_path / "home/runs/b"
-    said = sightline("predict", "~/runs/a", "~/pics/*/*", "--out=~/p.csv")
-    assert said.code == 0, said.err
+    completed = sightline("predict", "~/runs/a", "~/pics/*/*", "--out=~/p.csv")
+    assert completed.code == 0, completed.err
     assert (tmp_path / "home/p.csv").is_file()
     assert len(list(sl.load("~/runs/a").predict("~/pics"))) > 0
     assert len(sl.open_data("~/pics")) > 0
     assert not (tmp_path / "~").exists()
-    said = sightline("check", "~nobody-is-called-this/pics")
-    assert said.code == 2
-    assert "no home folder of ~nobody-is-called-this" in said.err
+    completed = sightline("check", "~nobody-is-called-this/pics")
+    assert completed.code == 2
+    assert "no home folder of ~nobody-is-called-this" in completed.err
 
 
 def test_a_tilde_behind_the_name_of_a_model_or_program(
     sightline: Callable[..., Said], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    said = sightline("serve", "street-1=~/none.onnx")
-    assert f"{tmp_path / 'home/none.onnx'} is not there" in said.err
+    completed = sightline("serve", "street-1=~/none.onnx")
+    assert f"{tmp_path / 'home/none.onnx'} is not there" in completed.err
 
 
 @pytest.mark.parametrize("arguments", [("help",), ("help", "predict")])
 def test_help_in_words(sightline: Callable[..., Said], arguments: tuple[str, ...]) -> None:
-    said = sightline(*arguments)
-    assert said.code == 0
-    assert said.out == sightline(*arguments[1:], "--help").out != ""
+    completed = sightline(*arguments)
+    assert completed.code == 0
+    assert completed.out == sightline(*arguments[1:], "--help").out != ""
 
 
 def test_the_version_by_a_letter(sightline: Callable[..., Said]) -> None:

@@ -19,16 +19,16 @@ def test_a_run_is_exported_measured_and_run_without_it(sightline: Callable, tmp_
         "train", "shapes:one:60", "--model", "lenet5", "--size", "32", "--epochs", "1", "--out", "run"
     )
     assert trained.code == 0, trained.err
-    said = sightline("export", "run", "--tolerance", "5")
-    assert said.code == 0, said.err
-    assert "run/export/run.onnx: checked on" in said.err
-    assert "accuracy of the file" in said.out
+    completed = sightline("export", "run", "--tolerance", "5")
+    assert completed.code == 0, completed.err
+    assert "run/export/run.onnx: checked on" in completed.err
+    assert "accuracy of the file" in completed.out
     assert sightline("export", "run", "--to", "torch", "--tolerance", "5").code == 0
-    found = sightline("--json", "benchmark", "run", "--seconds", "0.1").json()
-    assert [line["name"] for line in found["lines"]] == ["network", "run.onnx", "run.pt2"]
-    assert all(line["p95"] >= line["p50"] > 0 for line in found["lines"])
-    assert any(line["best"] for line in found["lines"])
-    assert json.loads((tmp_path / "run/benchmark.json").read_text()) == found
+    result = sightline("--json", "benchmark", "run", "--seconds", "0.1").json()
+    assert [line["name"] for line in result["lines"]] == ["network", "run.onnx", "run.pt2"]
+    assert all(line["p95"] >= line["p50"] > 0 for line in result["lines"])
+    assert any(line["best"] for line in result["lines"])
+    assert json.loads((tmp_path / "run/benchmark.json").read_text()) == result
     page = (tmp_path / "run/benchmark.html").read_text()
     assert "What a better score costs" in page
     assert "run.pt2 at" in page
@@ -42,10 +42,10 @@ def test_a_run_whose_data_are_gone_is_exported_only_where_this_is_accepted(
     quick = ("--model", "perceptron", "--epochs", 1, "--size", 12)
     assert sightline("train", photos, *quick, "--out", "run").code == 0
     accepted = ("export", "run", "--accept", "unchecked")
-    there = sightline(*accepted, "--tolerance", "-100")
-    assert there.code == 1, "what can be checked is checked, and refused"
-    assert "the file is checked" in there.err
-    picture = photos.rename(tmp_path / "away") / "day" / "000.png"
+    present = sightline(*accepted, "--tolerance", "-100")
+    assert present.code == 1, "what can be checked is checked, and refused"
+    assert "the file is checked" in present.err
+    image = photos.rename(tmp_path / "away") / "day" / "000.png"
     refused = sightline("export", "run")
     assert refused.code == 3
     assert "--accept unchecked" in refused.err
@@ -53,15 +53,15 @@ def test_a_run_whose_data_are_gone_is_exported_only_where_this_is_accepted(
     ranges = sightline(*accepted, "--int8")
     assert ranges.code == 2
     assert "--dynamic" in ranges.err
-    said = sightline(*accepted)
-    assert said.code == 0, said.err
-    assert "run-unchecked.onnx: NOT CHECKED" in said.err
-    assert "NOT CHECKED" in said.out
-    assert "photos" in said.out, "and why"
+    completed = sightline(*accepted)
+    assert completed.code == 0, completed.err
+    assert "run-unchecked.onnx: NOT CHECKED" in completed.err
+    assert "NOT CHECKED" in completed.out
+    assert "photos" in completed.out, "and why"
     file = tmp_path / "run/export/run-unchecked.onnx"
     assert onnx_file.load(file)[1]["unchecked"] == onnx_file.UNCHECKED
     assert json.loads(Path(f"{file}.json").read_text())["passed"] is None
-    assert runtime.main([str(file), str(picture), "--json"]) == 0
+    assert runtime.main([str(file), str(image), "--json"]) == 0
     out, err = capfd.readouterr()
     assert "is NOT CHECKED" in err
     assert json.loads(out)["unchecked"] == onnx_file.UNCHECKED
@@ -76,9 +76,9 @@ def test_a_rejected_file_fails_the_command(sightline: Callable, tmp_path: Path) 
         "train", "shapes:one:60", "--model", "lenet5", "--size", "32", "--epochs", "1", "--out", "run"
     )
     assert trained.code == 0, trained.err
-    said = sightline("export", "run", "--tolerance", "-100")
-    assert said.code == 1
-    assert "REJECTED on" in said.err
+    completed = sightline("export", "run", "--tolerance", "-100")
+    assert completed.code == 1
+    assert "REJECTED on" in completed.err
     assert (tmp_path / "run/export/run.onnx.rejected").is_file()
     assert not (tmp_path / "run/export/run.onnx").exists()
     _full_disk(sightline, tmp_path)
@@ -94,12 +94,12 @@ def _full_disk(sightline: Callable, tmp_path: Path) -> None:
         before = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
         try:
-            said = sightline("export", "run", "--to", to)
+            completed = sightline("export", "run", "--to", to)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        assert said.code == 1, said.err
-        assert "could not be written" in said.err
-        assert "Make room" in said.err
+        assert completed.code == 1, completed.err
+        assert "could not be written" in completed.err
+        assert "Make room" in completed.err
     assert file.read_bytes() == b"of yesterday"
     left = sorted(p.name for p in file.parent.iterdir())
     assert left == ["run.onnx", "run.onnx.rejected", "run.onnx.rejected.json"]

@@ -31,10 +31,10 @@ QUICK = ("--model", "perceptron", "--epochs", "2", "--batch-size", "8")
 
 def test_the_installed_command(installed: Callable, tmp_path: Path) -> None:
     write_photos(tmp_path / "photos")
-    said = installed("train", "photos", *QUICK, cwd=tmp_path)
-    assert said.code == 0, said.err
+    outputs = installed("train", "photos", *QUICK, cwd=tmp_path)
+    assert outputs.code == 0, outputs.err
     for word in ("data", "task", "split", "model", "input", "recipe", "baseline"):
-        assert re.search(f"^{word} ", said.err, re.MULTILINE), word
+        assert re.search(f"^{word} ", outputs.err, re.MULTILINE), word
     run = tmp_path / "runs" / "photos-1"
     for name in ("run.json", "splits.json", "events.jsonl", "results.json", "report.html", "ledger.jsonl"):
         assert (run / name).is_file(), name
@@ -50,19 +50,19 @@ def test_the_installed_command(installed: Callable, tmp_path: Path) -> None:
 def test_evaluate_compare_and_the_ledger(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     for _ in range(2):
         assert sightline("train", photos, *QUICK).code == 0
-    said = sightline("--json", "evaluate", "runs/photos-1")
-    assert said.code == 0
-    again = said.json()["scores"]["accuracy"]
+    completed = sightline("--json", "evaluate", "runs/photos-1")
+    assert completed.code == 0
+    again = completed.json()["scores"]["accuracy"]
     assert again == json.loads((tmp_path / "runs/photos-1/results.json").read_text())["scores"]["accuracy"]
     ledger = (tmp_path / "runs/photos-1/ledger.jsonl").read_text().splitlines()
     assert [json.loads(line)["verb"] for line in ledger] == ["train", "evaluate"]
     assert json.loads((tmp_path / "runs/photos-2/results.json").read_text())["extra"]["test looks"] == 2
     other = write_photos(tmp_path / "other", n=20, seed=5)
-    said = sightline("--json", "evaluate", "runs/photos-1", other)
-    assert said.json()["n"] == 20
-    said = sightline("compare", "runs/photos-1", "runs/photos-2")
-    assert said.code == 0
-    assert "not" in said.out
+    completed = sightline("--json", "evaluate", "runs/photos-1", other)
+    assert completed.json()["n"] == 20
+    completed = sightline("compare", "runs/photos-1", "runs/photos-2")
+    assert completed.code == 0
+    assert "not" in completed.out
 
 
 def test_other_data_are_matched_by_class_name(sightline: Callable, photos: Path, tmp_path: Path) -> None:
@@ -71,8 +71,8 @@ def test_other_data_are_matched_by_class_name(sightline: Callable, photos: Path,
     for file in (only / "x").iterdir():
         file.unlink()
     (only / "x").rmdir()
-    said = sightline("--json", "evaluate", "runs/photos-1", only)
-    assert said.json()["scores"]["accuracy"]["value"] > 0.9
+    completed = sightline("--json", "evaluate", "runs/photos-1", only)
+    assert completed.json()["scores"]["accuracy"]["value"] > 0.9
     write_photos(tmp_path / "foreign", n=20, names=("dusk", "night"), seed=7)
     assert sightline("evaluate", "runs/photos-1", "foreign").code == 3
 
@@ -129,11 +129,11 @@ def test_folds_that_were_stopped_go_on(
 
 def test_tune_leaves_the_test_set_closed(sightline: Callable, photos: Path, tmp_path: Path) -> None:
     pytest.importorskip("optuna")
-    said = sightline(
+    completed = sightline(
         "--json", "tune", photos, "--trials", 3, "--model", "perceptron", "--epochs", 2, "--out", "t"
     )
-    assert said.code == 0, said.err
-    assert len(said.json()["rows"]) == 3
+    assert completed.code == 0, completed.err
+    assert len(completed.json()["rows"]) == 3
     assert not list(tmp_path.glob("t/*/ledger.jsonl"))
     assert not list(tmp_path.glob("t/*/predictions/test*"))
 
@@ -142,9 +142,9 @@ def test_weights_of_a_run_and_freezing(sightline: Callable, photos: Path, tmp_pa
     assert sightline("train", photos, "--model", "lenet5", "--epochs", 2, "--out", "a").code == 0
     wide = write_photos(tmp_path / "wide", n=45, names=("day", "night", "dawn"), seed=3)
     same_net = ("--model", "lenet5", "--epochs", 2, "--weights", "a", "--freeze", "backbone")
-    said = sightline("train", wide, *same_net, "--out", "b")
-    assert said.code == 0, said.err
-    assert "weights" in said.err
+    completed = sightline("train", wide, *same_net, "--out", "b")
+    assert completed.code == 0, completed.err
+    assert "weights" in completed.err
     a, b = (read_tensors(tmp_path / out / "model/model.safetensors") for out in "ab")
     same = [k for k in a if a[k].shape == b[k].shape and torch.equal(a[k], b[k])]
     assert same
@@ -160,9 +160,11 @@ def test_time_budget_is_kept(sightline: Callable, photos: Path, tmp_path: Path) 
 
 
 def test_early_stop_keeps_the_best_epoch(sightline: Callable, photos: Path, tmp_path: Path) -> None:
-    said = sightline("train", photos, "--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a")
-    assert said.code == 0
-    assert "Stopped early" in said.err
+    completed = sightline(
+        "train", photos, "--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a"
+    )
+    assert completed.code == 0
+    assert "Stopped early" in completed.err
     assert len(list(Run.open(tmp_path / "a").events())) < 200
 
 
@@ -171,8 +173,8 @@ def test_a_run_that_stopped_early_and_was_broken_off_trains_no_further(
 ) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(session, "_tested", stopped)
-        asked = ("--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a")
-        assert sightline("train", photos, *asked).code == 130
+        requested = ("--model", "perceptron", "--epochs", 200, "--patience", 2, "--out", "a")
+        assert sightline("train", photos, *requested).code == 130
     before = len(list(Run.open(tmp_path / "a").events()))
     assert before < 200
     assert sightline("train", photos, "--resume", "a").code == 0
@@ -193,11 +195,11 @@ def test_regression_from_a_table(sightline: Callable, tmp_path: Path) -> None:
         )
         lines.append(f"{i}.png,{level / 10}")
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
-    said = sightline(
+    completed = sightline(
         "--json", "train", "labels.csv", "--target", "brightness", "--model", "mlp", "--epochs", 30
     )
-    assert said.code == 0, said.err
-    scores = said.json()["results"]
+    assert completed.code == 0, completed.err
+    scores = completed.json()["results"]
     assert scores["task"] == "regress"
     assert scores["scores"]["MAE"]["high"] < scores["baselines"]["mean"]["MAE"]["low"]
 
@@ -214,9 +216,9 @@ def test_several_labels_an_image(sightline: Callable, tmp_path: Path) -> None:
         Image.fromarray(image).save(tmp_path / f"{i}.png")
         lines.append(f"{i}.png,{'|'.join(names) or 'dark'}")
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
-    said = sightline("--json", "train", "labels.csv", "--model", "mlp", "--epochs", 30)
-    assert said.code == 0, said.err
-    assert said.json()["results"]["scores"]["hamming"]["value"] < 0.2
+    completed = sightline("--json", "train", "labels.csv", "--model", "mlp", "--epochs", 30)
+    assert completed.code == 0, completed.err
+    assert completed.json()["results"]["scores"]["hamming"]["value"] < 0.2
 
 
 def test_python_as_in_the_readme(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -238,7 +240,7 @@ def test_training_and_prediction_see_the_same_pixels(
     """The stored test predictions and those of `predict` on the same files are the same numbers."""
     import sightline as sl
 
-    assert sightline("train", photos, *QUICK, "--size", 9, "--fit", "crop", "--out", "a").code == 0
+    assert sightline("train", photos, *QUICK, "--size", 9, "--resize", "crop", "--out", "a").code == 0
     ids, prediction, _ = Run.open(tmp_path / "a").predictions()
     model = sl.load(tmp_path / "a")
     for i, outcome in enumerate(model.predict([photos / item for item in ids])):
@@ -286,9 +288,9 @@ def test_ctrl_c_leaves_a_usable_run(photos: Path, tmp_path: Path) -> None:
 
 def test_resume_takes_no_other_settings(sightline: Callable, photos: Path) -> None:
     assert sightline("train", photos, *QUICK, "--out", "a").code == 0
-    said = sightline("train", photos, "--resume", "a", "--lr", "0.1")
-    assert said.code == 2
-    assert "--lr" in said.err
+    completed = sightline("train", photos, "--resume", "a", "--lr", "0.1")
+    assert completed.code == 2
+    assert "--lr" in completed.err
     assert sightline("train", photos, "--resume", "a").code == 2
 
 
@@ -302,25 +304,25 @@ def test_overwriting_a_run_does_not_clear_its_ledger(
 
 def test_scoring_on_training_images_is_said(sightline: Callable, photos: Path) -> None:
     assert sightline("train", photos, *QUICK, "--out", "a").code == 0
-    said = sightline("evaluate", "a", photos)  # the run's own data, split as they were
-    assert said.code == 0
-    assert "trained on" not in said.out
-    said = sightline("evaluate", "a", photos, "--split", "all")
-    assert said.code == 0
-    assert "trained on" in said.out
+    completed = sightline("evaluate", "a", photos)  # the run's own data, split as they were
+    assert completed.code == 0
+    assert "trained on" not in completed.out
+    completed = sightline("evaluate", "a", photos, "--split", "all")
+    assert completed.code == 0
+    assert "trained on" in completed.out
 
 
 def test_a_lone_last_image_does_not_break_batch_norm(sightline: Callable, tmp_path: Path) -> None:
     write_photos(tmp_path / "photos", n=46)
-    said = sightline(
+    completed = sightline(
         "train", "photos", "--model", "cnn-tiny", "--epochs", 1, "--batch-size", 31, "--out", "a"
     )
-    assert said.code == 0, said.err
+    assert completed.code == 0, completed.err
 
 
 def test_json_is_json_where_a_score_is_not_defined(sightline: Callable, photos: Path) -> None:
-    said = sightline("--json", "train", photos, *QUICK, "--out", "a")
-    json.loads(said.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    completed = sightline("--json", "train", photos, *QUICK, "--out", "a")
+    json.loads(completed.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def test_a_table_of_bad_files_lists_them_all(sightline: Callable, photos: Path, tmp_path: Path) -> None:
@@ -345,7 +347,7 @@ def test_the_command_in_the_report_repeats_the_run(sightline: Callable, photos: 
     page = html.unescape((tmp_path / "a/report.html").read_text())
     command = re.search(r"sightline train [^<\n]+", page)
     assert command is not None
-    said = sightline(*shlex.split(command[0])[1:], "--out", "b")
-    assert said.code == 0, said.err
+    completed = sightline(*shlex.split(command[0])[1:], "--out", "b")
+    assert completed.code == 0, completed.err
     a, b = (read_tensors(tmp_path / out / "model/model.safetensors") for out in "ab")
     assert all(torch.equal(a[k], b[k]) for k in a)

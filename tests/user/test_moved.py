@@ -24,19 +24,19 @@ def test_a_run_finds_its_data_from_anywhere_and_no_others(
 ) -> None:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     assert sightline("train", "photos", *QUICK, "--out", "run").code == 0
-    own = sightline("--json", "evaluate", "run").json()
+    default = sightline("--json", "evaluate", "run").json()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    assert sightline("--json", "evaluate", "../run").json()["scores"] == own["scores"]
+    assert sightline("--json", "evaluate", "../run").json()["scores"] == default["scores"]
     shutil.move(photos, tmp_path / "elsewhere/moved")
     lost = sightline("export", "../run")
     assert lost.code == 3
     assert "--data" in lost.err
     assert sightline("export", "../run", "--data", "moved", "--tolerance", 5).code == 0
     # The same data at another place are split as they were; the score is that of the test part.
-    said = sightline("--json", "evaluate", "../run", "moved", "--split", "test").json()
-    assert said["scores"] == own["scores"]
-    assert said["split"] == "test"
+    outputs = sightline("--json", "evaluate", "../run", "moved", "--split", "test").json()
+    assert outputs["scores"] == default["scores"]
+    assert outputs["split"] == "test"
     # Other pictures of the same names are not what the run knows.
     write_photos(tmp_path / "photos", seed=1)
     for verb in ("export", "benchmark"):
@@ -54,9 +54,9 @@ def test_a_run_and_its_data_move_together(sightline: Callable, photos: Path, tmp
     (tmp_path / "disk").mkdir()
     for name in ("photos", "runs"):
         shutil.move(tmp_path / name, tmp_path / "disk" / name)
-    said = sightline("evaluate", "disk/runs/run")
-    assert said.code == 0, said.err
-    assert "not there any more; taken from" in said.err
+    completed = sightline("evaluate", "disk/runs/run")
+    assert completed.code == 0, completed.err
+    assert "not there any more; taken from" in completed.err
 
 
 def test_options_beside_resume_are_obeyed_or_refused(
@@ -67,11 +67,11 @@ def test_options_beside_resume_are_obeyed_or_refused(
     for option in (
         ("--seed", 5), ("--seed", 0), ("--pretrained", "auto"),
         ("--weights", "run"), ("--pretrained", "no"), ("--splits", "run"), ("--overwrite",),
-        ("--accept", "class-small"), ("--format", "folder"), ("--target", "x"),
+        ("--accept", "class-few-images"), ("--format", "folder"), ("--target", "x"),
     ):  # fmt: skip
-        said = sightline("train", photos, "--resume", "run", *option)
-        assert said.code == 2, option
-        assert f"leave out {option[0]}" in said.err
+        completed = sightline("train", photos, "--resume", "run", *option)
+        assert completed.code == 2, option
+        assert f"leave out {option[0]}" in completed.err
     (tmp_path / "below").mkdir()
     shutil.move(photos, tmp_path / "below" / "photos")
     with pytest.raises(UsageError, match="leave out --seed"):  # its default is given all the same
@@ -88,13 +88,15 @@ def test_images_that_the_weights_were_trained_on_are_no_test(
     for i in range(20):
         Image.fromarray(picture(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
     for more in (("--seed", 3), ("--seed", 3, "--folds", 3)):
-        said = sightline("train", photos, *QUICK, "--weights", "first", *more)
-        assert said.code == 2
-        assert "was trained on" in said.err
-        assert "--splits" in said.err
-    said = sightline("train", photos, *QUICK, "--weights", "first", "--splits", "first", "--out", "second")
-    assert said.code == 0, said.err
-    assert "20 images are not in that split and were put to train" in said.err
+        completed = sightline("train", photos, *QUICK, "--weights", "first", *more)
+        assert completed.code == 2
+        assert "was trained on" in completed.err
+        assert "--splits" in completed.err
+    completed = sightline(
+        "train", photos, *QUICK, "--weights", "first", "--splits", "first", "--out", "second"
+    )
+    assert completed.code == 0, completed.err
+    assert "20 images are not in that split and were put to train" in completed.err
     splits = [json.loads((tmp_path / name / "splits.json").read_text()) for name in ("first", "second")]
     assert splits[0]["test"] == splits[1]["test"]
     # What the second run began with counts too, for a third: by the pictures, whatever they are called.
@@ -111,10 +113,10 @@ def test_images_that_the_weights_were_trained_on_are_no_test(
 def test_classes_of_other_names_are_not_taken_by_number(sightline: Callable, photos: Path) -> None:
     assert sightline("train", photos, *QUICK, "--out", "first").code == 0
     others = write_photos(photos.parent / "others", names=("cat", "dog"), seed=3)
-    said = sightline("train", others, *QUICK, "--weights", "first", "--out", "second")
-    assert said.code == 0, said.err
-    assert "starts fresh" in said.err
-    assert "Loaded(" not in said.err
+    completed = sightline("train", others, *QUICK, "--weights", "first", "--out", "second")
+    assert completed.code == 0, completed.err
+    assert "starts fresh" in completed.err
+    assert "Loaded(" not in completed.err
 
 
 def test_copies_across_the_split_that_were_accepted_do_not_close_the_way_on(
@@ -128,8 +130,8 @@ def test_copies_across_the_split_that_were_accepted_do_not_close_the_way_on(
     shutil.copy(tmp_path / "parts/train/day/0.png", tmp_path / "parts/test/day/copy.png")
     first = ("train", "parts", *QUICK, "--accept", "duplicates-across-splits")
     assert sightline(*first, "--out", "one").code == 0
-    said = sightline(*first, "--weights", "one", "--splits", "one", "--out", "two")
-    assert said.code == 0, said.err
+    completed = sightline(*first, "--weights", "one", "--splits", "one", "--out", "two")
+    assert completed.code == 0, completed.err
 
 
 def test_data_that_have_grown_are_scored_as_they_were_or_whole(
@@ -141,10 +143,10 @@ def test_data_that_have_grown_are_scored_as_they_were_or_whole(
     for i in range(6):
         Image.fromarray(picture(i % 2, rng)).save(photos / ("day", "night")[i % 2] / f"new{i}.png")
     for again in (("evaluate", "run"), ("evaluate", "run", photos)):
-        said = sightline("--json", *again)
-        assert said.code == 0, said.err
-        assert said.json()["scores"] == before["scores"]
-        assert "6 images" in said.err
+        completed = sightline("--json", *again)
+        assert completed.code == 0, completed.err
+        assert completed.json()["scores"] == before["scores"]
+        assert "6 images" in completed.err
     assert sightline("--json", "evaluate", "run", photos, "--split", "all").json()["n"] == 46
 
 
@@ -152,8 +154,8 @@ def test_the_folder_of_named_data_is_no_data(sightline: Callable, photos: Path, 
     shutil.move(photos, tmp_path / "store" / "photos")
     assert sightline("train", "photos", *QUICK, "--data-dir", "store", "--out", "run").code == 0
     shutil.move(tmp_path / "store", tmp_path / "moved")
-    said = sightline("evaluate", "run", "--data-dir", "moved")
-    assert said.code == 0, said.err
+    completed = sightline("evaluate", "run", "--data-dir", "moved")
+    assert completed.code == 0, completed.err
 
 
 def test_images_that_the_weights_were_chosen_by_are_told_apart(
@@ -165,14 +167,14 @@ def test_images_that_the_weights_were_chosen_by_are_told_apart(
     few = parts["test"]
     turned = {"train": parts["train"], "val": few[1:], "test": [*parts["val"], few[0]]}
     (tmp_path / "turned.json").write_text(json.dumps(turned))
-    said = sightline(
+    completed = sightline(
         "train", photos, *QUICK, "--weights", "first", "--splits", "turned.json", "--out", "second"
     )
-    assert said.code == 0, said.err
+    assert completed.code == 0, completed.err
     n = len(parts["val"])
-    assert f"{n} of the {n + 1} test images" in said.err
-    assert "--splits" in said.err
-    verdicts = Run.open(tmp_path / "second").results.verdicts
+    assert f"{n} of the {n + 1} test images" in completed.err
+    assert "--splits" in completed.err
+    verdicts = Run.open(tmp_path / "second").results.conclusions
     assert any(f"{n} test images chose the weights that this run began with; without" in v for v in verdicts)
     same = sightline("train", photos, *QUICK, "--weights", "first", "--splits", "first", "--out", "third")
     assert "chosen by" not in same.err
@@ -184,5 +186,5 @@ def test_images_that_the_weights_were_chosen_by_are_told_apart(
     assert more.code == 0, more.err
     assert f"{n} of the {n} test images" in more.err
     assert any(
-        "All" in v and "chose the weights" in v for v in Run.open(tmp_path / "fourth").results.verdicts
+        "All" in v and "chose the weights" in v for v in Run.open(tmp_path / "fourth").results.conclusions
     )

@@ -62,8 +62,8 @@ class Watched:
         self.folder, self.home, self.trace = folder, folder / "home", folder / "trace"
         self.home.mkdir()
         ours = ("XDG_", "ORT_", "MPL", "HF_", "NNCF", "SIGHTLINE_OFFLINE")
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        self.env = {**kept, "HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
+        selected = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
+        self.env = {**selected, "HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
         self.watch = [
             "strace",
             "-f",
@@ -90,8 +90,8 @@ class Watched:
 
     def run(self, *arguments: object) -> None:
         process = self.start(*arguments)
-        said, _ = process.communicate()
-        assert process.returncode == 0, said
+        outputs, _ = process.communicate()
+        assert process.returncode == 0, outputs
         self.nothing_left(*arguments)
 
     def nothing_left(self, *what: object) -> None:
@@ -105,8 +105,8 @@ def test_the_runtimes_below_do_not_report_either(sightline: Callable, photos: Pa
     """ONNX Runtime and OpenVINO would write a number of the machine into the home folder and send it."""
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     small = ("--model", "lenet5", "--size", 32, "--epochs", 1)
-    made = sightline("train", "shapes:one:60", *small, "--out", "run")
-    assert made.code == 0, made.err
+    result = sightline("train", "shapes:one:60", *small, "--out", "run")
+    assert result.code == 0, result.err
     watched = Watched(tmp_path)
     calls = ['sightline.export("run", tolerance=100)', 'sightline.benchmark("run", seconds=0.01)']
     if find_spec("openvino"):

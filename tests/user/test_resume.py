@@ -100,8 +100,8 @@ def test_killed_at_ten_random_moments(photos: Path, tmp_path: Path, workers: int
         if Run.open(broken).record.status == "done":
             break
     assert kills >= 10
-    one, two = (p / "model" / "model.safetensors" for p in (whole, broken))
-    assert one.read_bytes() == two.read_bytes()
+    first, second = (p / "model" / "model.safetensors" for p in (whole, broken))
+    assert first.read_bytes() == second.read_bytes()
     drop = ("seconds", "progress")
     curves = [
         [{k: v for k, v in e.items() if k not in drop} for e in Run.open(p).events()] for p in (whole, broken)

@@ -19,9 +19,9 @@ QUICK = ("--epochs", "1", "--size", "32")
 
 
 def train(sightline: Callable, *words: object, code: int = 0) -> str:
-    said = sightline("train", *words)
-    assert said.code == code, said.err
-    return str(said.err)
+    completed = sightline("train", *words)
+    assert completed.code == code, completed.err
+    return str(completed.err)
 
 
 def test_what_a_teacher_says_is_learnt_without_the_truth(sightline: Callable, tmp_path: Path) -> None:
@@ -36,9 +36,9 @@ def test_what_a_teacher_says_is_learnt_without_the_truth(sightline: Callable, tm
     assert first["train_truth"] > 0
     assert len(run.record.teacher["weights"]) == 64
     ids, theirs, _ = Run.open("teacher").predictions("test")
-    same, own, _ = run.predictions("test")
+    same, default, _ = run.predictions("test")
     assert ids == same
-    assert float((theirs.value == own.value).float().mean()) > 0.7  # chance: 0.1
+    assert float((theirs.value == default.value).float().mean()) > 0.7  # chance: 0.1
     assert not any("teacher" in name for name in read_tensors(tmp_path / "student/model/model.safetensors"))
 
 
@@ -49,9 +49,9 @@ def test_a_teacher_that_does_not_fit_is_refused(sightline: Callable, tmp_path: P
                        ("shapes:multi:60", "was made for other several labels"),
                        ("digits", "was made for other classes")):  # fmt: skip
         assert says in train(sightline, data, *shapes, code=2)
-    said = train(sightline, "shapes:one:60", *shapes, "--seed", "1", code=2)
-    assert "images held out here" in said
-    assert "--splits" in said
+    outputs = train(sightline, "shapes:one:60", *shapes, "--seed", "1", code=2)
+    assert "images held out here" in outputs
+    assert "--splits" in outputs
     assert "name it: --teacher" in train(sightline, "digits", "--distill", "0.5", code=2).lower()
     assert "holds no model" in train(sightline, "digits", "--teacher", tmp_path / "none", code=3)
     assert "--folds" in train(sightline, "shapes:one:60", *shapes, "--folds", "3", code=2)
@@ -62,19 +62,19 @@ def test_a_teacher_that_does_not_fit_is_refused(sightline: Callable, tmp_path: P
 def test_outputs_of_other_sizes_are_no_teacher(sightline: Callable, tmp_path: Path) -> None:
     boxes = ("shapes:boxes:20", "--model", "yolo-n", "--epochs", "1", "--batch-size", "4")
     train(sightline, *boxes, "--size", "64", "--out", "teacher")
-    said = train(sightline, *boxes, "--size", "96", "--teacher", "teacher", "--out", "student", code=2)
-    assert "cannot be compared" in said
-    assert "--size" in said
+    outputs = train(sightline, *boxes, "--size", "96", "--teacher", "teacher", "--out", "student", code=2)
+    assert "cannot be compared" in outputs
+    assert "--size" in outputs
     assert not (tmp_path / "student").exists()
 
 
 def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) -> None:
     """Smaller, resumed bit for bit (with a teacher and mixed pictures), exported, pruned again."""
     train(sightline, "shapes:one:60", "--model", "resnet-small", "--width", "8", *QUICK, "--out", "whole")
-    said = train(sightline, "shapes:one:60", "--weights", "whole", "--prune", "0.5", "--teacher", "whole",
+    outputs = train(sightline, "shapes:one:60", "--weights", "whole", "--prune", "0.5", "--teacher", "whole",
                  "--mixup", "0.3", "--epochs", "2", "--out", "pruned")  # fmt: skip
     taken = Run.open("pruned").record.pruned
-    assert taken["text"] in said
+    assert taken["text"] in outputs
     assert taken["parameters"][1] < 0.4 * taken["parameters"][0]
     tensors = read_tensors(tmp_path / "pruned/model/model.safetensors")
     assert Run.open("pruned").results.extra["cost"]["parameters"] == taken["parameters"][1]
@@ -89,8 +89,8 @@ def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) 
     again = read_tensors(broken / "model/model.safetensors")
     assert all(torch.equal(again[name], tensors[name]) for name in tensors)
 
-    picture = np.zeros((1, 32, 32, 3), dtype=np.uint8)
-    assert len(list(sl.load(tmp_path / "pruned").predict(picture))) == 1
+    image = np.zeros((1, 32, 32, 3), dtype=np.uint8)
+    assert len(list(sl.load(tmp_path / "pruned").predict(image))) == 1
     assert sightline("evaluate", "pruned", "--split", "val").code == 0
     assert "total" in sightline("inspect", "pruned").out
     train(sightline, "shapes:one:60", "--weights", "pruned", "--prune", "0.2", *QUICK, "--out", "thin")

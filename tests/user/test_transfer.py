@@ -57,8 +57,8 @@ def test_photographs_start_from_installed_weights(sightline: Callable, large: Pa
     run = Run.open(tmp_path / "run")
     assert [e["epoch"] for e in run.events()] == [0, 1]
     assert {"majority", "linear", "frozen", "frozen-knn"} == set(run.results.baselines)
-    assert any("beat the frozen baseline" in v or "frozen baseline by" in v for v in run.results.verdicts)
-    assert any("With --folds 5 each of the 24 images" in v for v in run.results.verdicts)
+    assert any("beat the frozen baseline" in v or "frozen baseline by" in v for v in run.results.conclusions)
+    assert any("With --folds 5 each of the 24 images" in v for v in run.results.conclusions)
     body = "network.net.blocks.0.0.conv_dw.weight"
     trained = read_tensors(tmp_path / "run/model/model.safetensors")[body]
     network = _published()
@@ -68,7 +68,7 @@ def test_photographs_start_from_installed_weights(sightline: Callable, large: Pa
 
 
 def _verdicts(run: str) -> str:
-    return " ".join(Run.open(Path(run)).results.verdicts)
+    return " ".join(Run.open(Path(run)).results.conclusions)
 
 
 def _published() -> dict[str, torch.Tensor]:
@@ -82,9 +82,9 @@ def _published() -> dict[str, torch.Tensor]:
 def test_from_scratch_where_asked_or_where_it_does_not_pay(
     sightline: Callable, large: Path, photos: Path
 ) -> None:
-    asked = sightline("train", large, *SMALL, "--pretrained", "no", "--out", "asked")
-    assert "from scratch, as asked" in asked.err
-    assert "resnet-small: our default" in asked.err
+    requested = sightline("train", large, *SMALL, "--pretrained", "no", "--out", "asked")
+    assert "from scratch, as asked" in requested.err
+    assert "resnet-small: our default" in requested.err
     assert "frozen" in Run.open(Path("asked")).results.baselines  # the bar for a network from scratch too
     small = sightline("train", photos, "--epochs", "1", "--out", "small")
     assert "features of photographs do not pay for color images of about 12 pixels" in small.err
@@ -98,11 +98,11 @@ def test_what_beats_the_head_alone_or_the_head_is_the_model(
     done = sightline("train", large, "--size", "32", "--epochs", "2", "--lr", "3", "--out", "run")
     assert done.code == 0, done.err
     run = Run.open(tmp_path / "run")
-    assert any("did not beat the head alone" in v for v in run.results.verdicts)
-    published, kept = _published(), read_tensors(tmp_path / "run/model/model.safetensors")
+    assert any("did not beat the head alone" in v for v in run.results.conclusions)
+    published, selected = _published(), read_tensors(tmp_path / "run/model/model.safetensors")
     for name, tensor in published.items():
         if not name.startswith("classifier."):
-            assert torch.equal(kept[f"network.net.{name}"], tensor), name
+            assert torch.equal(selected[f"network.net.{name}"], tensor), name
 
 
 @pytest.mark.parametrize(
@@ -117,18 +117,18 @@ def test_the_mean_of_before_and_after_is_the_model_unless_another_is_better(
     values = {"val_accuracy": 0.5, "val_score": 0.5}
     monkeypatch.setattr(runner, "validation", lambda *_: {"val_loss": next(coming), **values})
     run = sl.train(str(large), size=32, epochs=1, batch_size=6, device="cpu", out=tmp_path / "run")
-    head, last, kept = (run.checkpoint(kind) for kind in ("head", "last", "best"))
+    head, last, selected = (run.checkpoint(kind) for kind in ("head", "last", "best"))
     assert head is not None
     assert last is not None
-    assert kept is not None
+    assert selected is not None
     moved = 0.0
-    for name, value in kept[0]["model"].items():
+    for name, value in selected[0]["model"].items():
         before, after = head[0]["model"][name], last[0]["ema"][f"module.{name}"]
         if value.is_floating_point():
             torch.testing.assert_close(value, before.lerp(after, share))
             moved += float((after - before).abs().sum())
     assert moved > 0
-    assert any("mean of the weights" in v for v in run.results.verdicts) == (share == 0.5)
+    assert any("mean of the weights" in v for v in run.results.conclusions) == (share == 0.5)
 
 
 def test_a_missing_package_is_said_and_training_goes_on(
@@ -185,7 +185,7 @@ def test_other_depths_and_bands(sightline: Callable, tmp_path: Path, mode: str) 
 
 def test_one_image_a_class_and_uneven_classes(sightline: Callable, tmp_path: Path) -> None:
     lone = write_large(tmp_path / "lone", n=4, names=("a", "b", "c", "d"))
-    done = sightline("train", lone, *SMALL, "--out", "run", "--accept", "class-too-small")
+    done = sightline("train", lone, *SMALL, "--out", "run", "--accept", "class-too-few-images")
     assert done.code in (0, 1, 3)
     assert "Traceback" not in done.err
     uneven = write_large(tmp_path / "uneven", n=60)
@@ -202,12 +202,12 @@ def test_sizes_below_the_stride(sightline: Callable, large: Path) -> None:
 
 def test_two_starts_are_refused(sightline: Callable, large: Path) -> None:
     sightline("train", large, *SMALL, "--pretrained", "no", "--model", "lenet5", "--out", "first")
-    said = sightline("train", large, *SMALL, "--weights", "first", "--pretrained", "yes")
-    assert said.code == 2
-    assert "both say where training starts" in said.err
-    said = sightline("train", large, *SMALL, "--freeze", "all")
-    assert said.code == 2
-    assert "none, backbone or all-but-N" in said.err
+    completed = sightline("train", large, *SMALL, "--weights", "first", "--pretrained", "yes")
+    assert completed.code == 2
+    assert "both say where training starts" in completed.err
+    completed = sightline("train", large, *SMALL, "--freeze", "all")
+    assert completed.code == 2
+    assert "none, backbone or all-but-N" in completed.err
 
 
 def test_folds_and_tune(sightline: Callable, large: Path, tmp_path: Path) -> None:
@@ -225,9 +225,9 @@ def test_where_the_test_images_came_from_is_said(sightline: Callable, tmp_path: 
     write_photos(tmp_path / "set/val", n=20, seed=1)
     done = sightline("train", "set", "--model", "perceptron", "--epochs", "1", "--out", "run")
     assert done.code == 0, done.err
-    said = " ".join(Run.open(tmp_path / "run").results.verdicts)
-    assert "name no test part" in said
-    assert "those of val (20) chose the weights" in said
+    outputs = " ".join(Run.open(tmp_path / "run").results.conclusions)
+    assert "name no test part" in outputs
+    assert "those of val (20) chose the weights" in outputs
 
 
 def test_a_signal_while_the_mean_is_tried_ends_the_run(
@@ -241,10 +241,10 @@ def test_a_signal_while_the_mean_is_tried_ends_the_run(
             signal.raise_signal(signal.SIGTERM)
         return {"val_loss": 1.0, "val_accuracy": 0.5, "val_score": 0.5}
 
-    asked: dict[str, Any] = {"size": 32, "epochs": 1, "batch_size": 6, "device": "cpu"}
+    requested: dict[str, Any] = {"size": 32, "epochs": 1, "batch_size": 6, "device": "cpu"}
     with monkeypatch.context() as patch:
         patch.setattr(runner, "validation", slow)
         with pytest.raises(Interrupted):
-            sl.train(str(large), out=tmp_path / "run", **asked)
+            sl.train(str(large), out=tmp_path / "run", **requested)
     assert Run.open(tmp_path / "run").record.status == "interrupted"
     assert sl.train(str(large), resume=tmp_path / "run").record.status == "done"

@@ -48,8 +48,8 @@ def work(photos: str, out: str, resume: bool, killed_in: int, at: str) -> None:
 
 def lines(folder: Path) -> list[dict[str, Any]]:
     """The trials, but for where they lie."""
-    found = json.loads((folder / "tune.json").read_text())["trials"]
-    return [{k: v for k, v in row.items() if k != "run"} for row in found]
+    result = json.loads((folder / "tune.json").read_text())["trials"]
+    return [{k: v for k, v in row.items() if k != "run"} for row in result]
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
@@ -89,10 +89,10 @@ def test_ctrl_c_ranks_what_there_is_and_says_how_to_go_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(search._Report, "epoch", stopped)
-        said = sightline("--json", "tune", photos, *quick, "--out", "search")
-    assert said.code == 130
-    assert len(said.json()["rows"]) == 1
-    assert "--resume search" in said.json()["note"]
+        completed = sightline("--json", "tune", photos, *quick, "--out", "search")
+    assert completed.code == 130
+    assert len(completed.json()["rows"]) == 1
+    assert "--resume search" in completed.json()["note"]
     assert Run.open(tmp_path / "search").record.status == "interrupted"
     for option in (
         ("--seed", 0),
@@ -118,13 +118,13 @@ def test_ctrl_c_ranks_what_there_is_and_says_how_to_go_on(
 
 def test_the_best_settings_are_taken_by_train_as_they_are(photos: Path, tmp_path: Path) -> None:
     """And trial 1 has the recommended ones; a fixed setting is not searched."""
-    found = sl.tune(str(photos), model="perceptron", epochs=1, trials=2, augment="none", out=tmp_path / "s")
+    result = sl.tune(str(photos), model="perceptron", epochs=1, trials=2, augment="none", out=tmp_path / "s")
     first = Run.open(tmp_path / "s" / "trial-1").record.recipe
-    assert {name: found.trials[0][name] for name in ("lr", "weight_decay", "batch_size")} == {
+    assert {name: result.trials[0][name] for name in ("lr", "weight_decay", "batch_size")} == {
         name: first[name] for name in ("lr", "weight_decay", "batch_size")
     }
-    assert "augment" not in found.best
+    assert "augment" not in result.best
     trained = sl.train(
-        str(photos), model="perceptron", epochs=1, augment="none", out=tmp_path / "r", **found.best
+        str(photos), model="perceptron", epochs=1, augment="none", out=tmp_path / "r", **result.best
     )
-    assert trained.record.recipe["lr"] == found.best["lr"]
+    assert trained.record.recipe["lr"] == result.best["lr"]

@@ -18,12 +18,12 @@ def test_they_do_not_disturb_each_other(tmp_path: Path) -> None:
 
     def weights(name: str) -> torch.Tensor:
         run = sl.train(data, model="cnn-tiny", epochs=3, batch_size=4, out=tmp_path / name)
-        kept = Run.open(run.path).checkpoint("last")
-        assert kept is not None
-        return torch.cat([v.flatten().double() for v in kept[0]["model"].values()])
+        selected = Run.open(run.path).checkpoint("last")
+        assert selected is not None
+        return torch.cat([v.flatten().double() for v in selected[0]["model"].values()])
 
     with ThreadPoolExecutor(2) as pool:
-        one, two = pool.map(weights, ("one", "two"))
+        first, second = pool.map(weights, ("one", "two"))
     alone = weights("alone")
-    assert torch.equal(one, alone)
-    assert torch.equal(two, alone)
+    assert torch.equal(first, alone)
+    assert torch.equal(second, alone)

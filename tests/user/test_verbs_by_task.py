@@ -40,23 +40,23 @@ def test_the_whole_way(task: str, sightline: Callable, pictures: Path, tmp_path:
     checked = sightline("--json", "check", data).json()
     assert checked["n"] == 40
     for out, seed in (("a", "0"), ("b", "1")):
-        said = sightline(
+        completed = sightline(
             "train", *quick, "--seed", seed, "--out", out, *(("--splits", "a") if out == "b" else ())
         )
-        assert said.code == 0, said.err
-    assert f"task      {task}" in said.err
+        assert completed.code == 0, completed.err
+    assert f"task      {task}" in completed.err
     page = (tmp_path / "a/report.html").read_text(encoding="utf-8")
     assert "A sample of the images" in page
     again = sightline("--json", "evaluate", "a").json()["scores"]
-    kept = json.loads((tmp_path / "a/results.json").read_text())["scores"]
+    selected = json.loads((tmp_path / "a/results.json").read_text())["scores"]
     assert {k: s["value"] for k, s in again.items()} == pytest.approx(
-        {k: s["value"] for k, s in kept.items()}, abs=1e-6, nan_ok=True
+        {k: s["value"] for k, s in selected.items()}, abs=1e-6, nan_ok=True
     )
     both = sightline("compare", "a", "b")
     assert both.code == 0, both.err
     for out in ("seen", "rows.csv", "rows.jsonl"):
-        said = sightline("predict", "a", pictures, "--out", out)
-        assert said.code == 0, said.err
+        completed = sightline("predict", "a", pictures, "--out", out)
+        assert completed.code == 0, completed.err
     assert len(list((tmp_path / "seen").glob("*.png"))) == 3
     assert len((tmp_path / "rows.jsonl").read_text().splitlines()) == 3
     tuned = sightline("tune", *quick, "--trials", "1", "--out", "tuned")
@@ -71,12 +71,12 @@ def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Pa
     for file in pictures.iterdir():
         (tmp_path / "set/images" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "set/masks/classes.json").rename(tmp_path / "set/classes.json")
-    found = open_data(tmp_path / "set")
-    assert found.truth == "masks"
-    assert found.classes is not None
-    assert found.classes.names == open_data(data).classes.names
+    dataset = open_data(tmp_path / "set")
+    assert dataset.target_type == "masks"
+    assert dataset.classes is not None
+    assert dataset.classes.names == open_data(data).classes.names
     with Image.open(tmp_path / "set/masks/0.png") as stored:
-        assert (found.targets.map(0) == np.asarray(stored)).all()
+        assert (dataset.targets.map(0) == np.asarray(stored)).all()
     assert sightline("predict", "run", pictures, "--out", "set/masks", "--as", "masks").code == 2
 
 
@@ -84,7 +84,7 @@ def test_tiles_of_large_pictures(
     sightline: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, how = WAYS["semantic"]
-    assert sightline("train", data, *how, "--tile", "64", "--epochs", "1", "--out", "run").code == 0
+    assert sightline("train", data, *how, "--tile-size", "64", "--epochs", "1", "--out", "run").code == 0
     rng = np.random.default_rng(0)
     large = Image.fromarray(rng.integers(0, 255, (300, 410, 3), dtype=np.uint8))
     large.save(tmp_path / "large.tif")
@@ -117,31 +117,34 @@ def test_pages_and_frames_are_pictures_with_a_number(sightline: Callable, tmp_pa
     first.save(tmp_path / "stack.tif", save_all=True, append_images=others)
     first.save(tmp_path / "one.png")
     others[1].save(tmp_path / "three.png")
-    said = sightline("predict", "run", "stack.tif", "one.png", "three.png", "--out", "maps", "--as", "masks")
-    assert said.code == 0, said.err
+    completed = sightline(
+        "predict", "run", "stack.tif", "one.png", "three.png", "--out", "maps", "--as", "masks"
+    )
+    assert completed.code == 0, completed.err
     maps = {file.name: np.asarray(Image.open(file)) for file in (tmp_path / "maps").glob("*.png")}
     assert set(maps) == {*(f"stack.tif#{k:06d}.png" for k in range(3)), "one.png", "three.png"}
     assert np.array_equal(maps["stack.tif#000000.png"], maps["one.png"])
     assert np.array_equal(maps["stack.tif#000002.png"], maps["three.png"])
     film(tmp_path / "drive.mp4", 4)
-    said = sightline("predict", "run", "drive.mp4", "--out", "frames", "--as", "masks")
-    assert said.code == 0, said.err
+    completed = sightline("predict", "run", "drive.mp4", "--out", "frames", "--as", "masks")
+    assert completed.code == 0, completed.err
     assert len(list((tmp_path / "frames").glob("drive.mp4#*.png"))) == 4
     assert sightline("predict", "run", "drive.mp4", "stack.tif", "--out", "seen").code == 0
     assert {file.name for file in (tmp_path / "seen").iterdir()} == {
-        "drive.mp4", *(f"stack.tif#{k:06d}.png" for k in range(3)),
-    }  # fmt: skip
+        "drive.mp4",
+        *(f"stack.tif#{k:06d}.png" for k in range(3)),
+    }
 
 
 def test_masks_of_objects_go_out_as_coco_codes(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
     data, how = WAYS["instance"]
     assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
-    said = sightline("predict", "run", pictures, "--out", "found.json", "--min-score", "0.01")
-    assert said.code == 0, said.err
-    found = json.loads((tmp_path / "found.json").read_text())
-    assert found["annotations"]
-    for entry in found["annotations"]:
-        assert entry["segmentation"]["size"] == [found["images"][0]["height"], found["images"][0]["width"]]
+    completed = sightline("predict", "run", pictures, "--out", "found.json", "--min-score", "0.01")
+    assert completed.code == 0, completed.err
+    result = json.loads((tmp_path / "found.json").read_text())
+    assert result["annotations"]
+    for entry in result["annotations"]:
+        assert entry["segmentation"]["size"] == [result["images"][0]["height"], result["images"][0]["width"]]
         assert entry["area"] >= 0
 
 
@@ -150,12 +153,12 @@ def test_a_prompt_cuts_out_what_it_means(sightline: Callable, pictures: Path, tm
     small_sam().save_pretrained(tmp_path / "tiny")
     (pictures / "broken.png").write_bytes(b"no picture")
     ask = ("predict", "sam:tiny", pictures, "--out", "cut.json")
-    said = sightline(*ask, "--prompt", "box 5,5,60,60; point 40,50")
-    assert said.code == 1, said.err
-    assert "broken.png" in said.err
-    found = json.loads((tmp_path / "cut.json").read_text())
-    assert [c["name"] for c in found["categories"]] == ["point 40,50", "box 5,5,60,60"]
-    assert len(found["images"]) == 3
+    completed = sightline(*ask, "--prompt", "box 5,5,60,60; point 40,50")
+    assert completed.code == 1, completed.err
+    assert "broken.png" in completed.err
+    result = json.loads((tmp_path / "cut.json").read_text())
+    assert [c["name"] for c in result["categories"]] == ["point 40,50", "box 5,5,60,60"]
+    assert len(result["images"]) == 3
     assert sightline(*ask).code == 2
     assert sightline(*ask, "--prompt", "circle 5").code == 2
     assert sightline("predict", "nothing-here", pictures, "--prompt", "point 4,5").code == 2

@@ -81,24 +81,24 @@ def cells(levels: list[Tensor], size: tuple[int, int]) -> Cells:
     return Cells(whole[0].flatten(1).T, points, step, size)
 
 
-def finder(maps: Maps, truth: Instances, classes: int) -> Callable[[Maps], Instances]:
+def finder(maps: Maps, target: Instances, classes: int) -> Callable[[Maps], Instances]:
     """Fit a detector on feature maps.
 
     Args:
         maps: Feature maps of each image, as `cells` takes them; iterated once.
-        truth: Targets of the images; crowds are neither objects nor background.
+        target: Targets of the images; crowds are neither objects nor background.
         classes: Number of classes K.
 
     Returns:
         A function from feature maps of images of the same size to their detections. It returns none if the
         targets hold no objects, or only objects and no background.
     """
-    size = (int(truth.sizes[0, 0]), int(truth.sizes[0, 1])) if len(truth) else (1, 1)
-    rng, each = np.random.default_rng(0), max(20, CELLS // (2 * max(1, len(truth))))
+    size = (int(target.sizes[0, 0]), int(target.sizes[0, 1])) if len(target) else (1, 1)
+    rng, each = np.random.default_rng(0), max(20, CELLS // (2 * max(1, len(target))))
     features, labels, boxes = [], [], []
     for i, levels in enumerate(maps):
         grid = cells(levels, size)
-        x, y, b = _examples(grid, truth[i], classes, each, rng)
+        x, y, b = _examples(grid, target[i], classes, each, rng)
         features.append(x)
         labels.append(y)
         boxes.append(b)
@@ -114,7 +114,7 @@ def finder(maps: Maps, truth: Instances, classes: int) -> Callable[[Maps], Insta
         chance.fit(x, y)
     ends = {k: Ridge(PENALTY).fit(x[y == k], b[y == k]) for k in np.unique(y[y < classes]).tolist()}
     return lambda new: Instances.cat(
-        [_found(cells(m, size), scale, chance, ends) for m in new] or [_none(size)[:0]]
+        [_merged_objects(cells(m, size), scale, chance, ends) for m in new] or [_none(size)[:0]]
     )
 
 
@@ -126,7 +126,7 @@ def _none(size: tuple[int, int]) -> Instances:
     )  # fmt: skip
 
 
-def assigned(grid: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tensor]:
+def assigned(grid: Cells, target: Instances, classes: int) -> tuple[Tensor, Tensor]:
     """Training target of each cell of an image.
 
     Returns:
@@ -135,10 +135,13 @@ def assigned(grid: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tenso
     """
     classes_of_cells = torch.full((len(grid.points),), classes, dtype=torch.int64)
     which = torch.zeros_like(classes_of_cells)
-    centres, sides = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2, truth.boxes[:, 2:] - truth.boxes[:, :2]
-    crowd = torch.zeros(len(centres), dtype=torch.bool) if truth.crowd is None else truth.crowd
+    centers, sides = (
+        (target.boxes[:, :2] + target.boxes[:, 2:]) / 2,
+        target.boxes[:, 2:] - target.boxes[:, :2],
+    )
+    crowd = torch.zeros(len(centers), dtype=torch.bool) if target.crowd is None else target.crowd
     rows = (~crowd & (sides > 0).all(1)).nonzero()[:, 0]
-    away = ((grid.points[:, None] - centres) / sides.clamp(min=1e-6)).abs().amax(2)
+    away = ((grid.points[:, None] - centers) / sides.clamp(min=1e-6)).abs().amax(2)
     classes_of_cells[(away[:, crowd] < 0.5).any(1)] = -1
     if not len(rows):
         return classes_of_cells, which
@@ -147,27 +150,27 @@ def assigned(grid: Cells, truth: Instances, classes: int) -> tuple[Tensor, Tenso
     middle = near < MIDDLE / 2
     which[middle] = rows[place[middle]]
     # However small an object is, the cell next to its centre is its own.
-    next_to = (((grid.points[:, None] - centres[rows]) / grid.step) ** 2).sum(2).argmin(0)
+    next_to = (((grid.points[:, None] - centers[rows]) / grid.step) ** 2).sum(2).argmin(0)
     which[next_to] = rows
     middle[next_to] = True
-    classes_of_cells[middle] = truth.labels[which[middle]]
+    classes_of_cells[middle] = target.labels[which[middle]]
     return classes_of_cells, which
 
 
 def _examples(
-    grid: Cells, truth: Instances, classes: int, each: int, rng: np.random.Generator
+    grid: Cells, target: Instances, classes: int, each: int, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.float32]]:
     """Training samples (features (n, D), class (n,), box (n, 4)): up to `each` cells on objects, as many
     others.
     """
-    classes_of_cells, which = assigned(grid, truth, classes)
+    classes_of_cells, which = assigned(grid, target, classes)
     on = ((classes_of_cells >= 0) & (classes_of_cells < classes)).nonzero()[:, 0]
     on = on[torch.from_numpy(rng.permutation(len(on)))]
     on = on[_turn(which[on]) < OF_ONE][:each]
     rest = (classes_of_cells >= classes).nonzero()[:, 0]
     rest = rest[torch.from_numpy(rng.permutation(len(rest))[:each])]
     box = torch.zeros(len(on) + len(rest), 4)
-    low, high = truth.boxes[which[on], :2], truth.boxes[which[on], 2:]
+    low, high = target.boxes[which[on], :2], target.boxes[which[on], 2:]
     middle = ((low + high) / 2 - grid.points[on]) / grid.step
     box[: len(on)] = torch.cat([middle, ((high - low) / grid.step).clamp(min=1e-3).log()], 1)
     at = torch.cat([on, rest])
@@ -184,7 +187,7 @@ def _turn(which: Tensor) -> Tensor:
     return turn
 
 
-def _found(grid: Cells, scale: Any, chance: Any, ends: dict[int, Any]) -> Instances:
+def _merged_objects(grid: Cells, scale: Any, chance: Any, ends: dict[int, Any]) -> Instances:
     """Detections of one image: NMS, with the mean of each group of overlapping boxes."""
     x = scale.transform(grid.features.double().numpy())
     has_ends = torch.tensor([k in ends for k in chance.classes_.tolist()])

@@ -30,8 +30,8 @@ def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.fl
     """(N, D) features of one chunk of images (N, H, W, C)."""
     n, h, w, _ = images.shape
     x = images.astype(np.float32) / np.float32(255)
-    grey = x.mean(3)
-    gy, gx = np.gradient(grey, axis=(1, 2))
+    gray = x.mean(3)
+    gy, gx = np.gradient(gray, axis=(1, 2))
     strength = np.hypot(gx, gy).astype(np.float32)
     nearest = ((np.arctan2(gy, gx) % np.pi) / np.pi * bins).astype(int) % bins
     votes = [_pooled(np.where(nearest == b, strength, np.float32(0)), cells) for b in range(bins)]
@@ -42,10 +42,10 @@ def _features(images: NDArray[np.uint8], cells: int, bins: int) -> NDArray[np.fl
     return np.concatenate([thumbnail, histogram], 1).astype(np.float32)
 
 
-def _pooled(grey: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
+def _pooled(gray: NDArray[np.float32], cells: int) -> NDArray[np.float32]:
     """Average pooling over a grid: (N, H, W) to (N, cells, cells), for any H and W at least `cells`."""
-    rows = np.linspace(0, grey.shape[1], cells + 1).astype(int)
-    columns = np.linspace(0, grey.shape[2], cells + 1).astype(int)
-    sums = np.add.reduceat(np.add.reduceat(grey, rows[:-1], axis=1), columns[:-1], axis=2)
+    rows = np.linspace(0, gray.shape[1], cells + 1).astype(int)
+    columns = np.linspace(0, gray.shape[2], cells + 1).astype(int)
+    sums = np.add.reduceat(np.add.reduceat(gray, rows[:-1], axis=1), columns[:-1], axis=2)
     area = np.diff(rows)[:, None] * np.diff(columns)[None, :]
     return np.asarray(sums / area, dtype=np.float32)

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
-from sightline.cluster.start import Cluster, hush, library
+from sightline.cluster.start import Cluster, import_ray, silence_ray
 from sightline.console import say
 
 TRIES = 3
@@ -44,7 +44,7 @@ class _Host:
     def __init__(
         self, make: Callable[..., Worker], shared: list[Any], settings: dict[str, Any], ledger: Any, most: int
     ) -> None:
-        self._ray, self._ledger, self._most = library(), ledger, most
+        self._ray, self._ledger, self._most = import_ray(), ledger, most
         self._worker = make(self._ray.get(shared[0]), **settings)
 
     def __call__(self, table: Any) -> Any:
@@ -75,12 +75,12 @@ def run(
         settings: Small arguments of `make`.
         gpu: Whether each worker has a GPU of its own.
     """
-    ray = library()
+    ray = import_ray()
     import pyarrow as pa
 
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = context.print_on_execution_start = False
-    hush()
+    silence_ray()
     tables = [pa.Table.from_pylist([{"number": i, "inputs": block}]) for i, block in enumerate(blocks)]
     most = min(max(1, cluster.gpus if gpu else cluster.cpus), len(tables))
     ledger = ray.remote(num_cpus=0)(_Ledger).remote()

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sightline.cluster.parts import located
-from sightline.cluster.stores import Found, is_address, is_table, listed, table
+from sightline.cluster.parts import resolve_path
+from sightline.cluster.stores import RemoteInput, is_address, is_table, listed, table
 from sightline.console import say
 from sightline.errors import DataError, UsageError
 from sightline.inference.sources import Sources
@@ -19,7 +19,7 @@ class Inputs:
     """All inputs.
 
     Attributes:
-        found: By `located` id, in order.
+        found: By `resolve_path` id, in order.
         base: Folder that ids are paths from; empty where they come from tables.
         column: Column of the tables that holds bytes; empty where it holds paths.
         tables: Where the tables lie.
@@ -28,7 +28,7 @@ class Inputs:
         hidden: Files and folders that are left out as hidden or foreign.
     """
 
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, RemoteInput] = field(default_factory=dict)
     base: str = ""
     column: str = ""
     tables: list[str] = field(default_factory=list)
@@ -75,7 +75,7 @@ def _of_tables(places: Iterable[str]) -> Inputs:
 def _of_files(texts: Sequence[str]) -> Inputs:
     inputs = Inputs(base=str(Path.cwd()))
     near = [text for text in texts if not is_address(text)]
-    several: list[Found] = []
+    several: list[RemoteInput] = []
     if near or not texts:
         sources = Sources(near)
         if sources.live:
@@ -83,7 +83,7 @@ def _of_files(texts: Sequence[str]) -> Inputs:
         inputs.left_out += sources.left_out
         inputs.hidden = len(sources.hidden)
         inputs.films = sources.films
-        several = [Found(str(file), str(file.absolute())) for file in sources.all_files]
+        several = [RemoteInput(str(file), str(file.absolute())) for file in sources.all_files]
     for text in texts:
         if is_address(text):
             entries, left = listed(text)
@@ -92,7 +92,7 @@ def _of_files(texts: Sequence[str]) -> Inputs:
             if left:
                 say(f"{text}: {left.total()} files that are no pictures were left out.")
     for entry in several:
-        inputs.found.setdefault(located(entry.id, inputs.base), entry)
+        inputs.found.setdefault(resolve_path(entry.id, inputs.base), entry)
     if again := len(several) - len(inputs.found):
         say(f"{again} inputs were named more than once; each is predicted once.")
     return inputs

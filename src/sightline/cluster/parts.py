@@ -40,7 +40,7 @@ class Parts:
         base: Folder that paths among the ids start from; empty where the ids are no paths.
 
     Attributes:
-        done: `located` id to error ("" for none) of every row in the parts.
+        done: `resolve_path` id to error ("" for none) of every row in the parts.
         written: Parts written by this writer.
 
     Raises:
@@ -129,7 +129,7 @@ class Parts:
                 f"{file} is damaged ({_first(error)}). Delete it: its inputs are predicted again."
             ) from error
         for name, said_error in zip(rows["id"].to_pylist(), rows["error"].to_pylist(), strict=True):
-            if (name := located(name, metadata["base"])) in self.done:
+            if (name := resolve_path(name, metadata["base"])) in self.done:
                 raise DataError(
                     f"{file} says {name} again. The folder was changed by others: choose another --out."
                 )
@@ -147,7 +147,7 @@ class Parts:
             raise UsageError(f"{file} has other columns than this model's answers. Choose another --out.")
 
 
-def located(name: str, base: str) -> str:
+def resolve_path(name: str, base: str) -> str:
     """Canonical name of an input: an absolute path, or the name itself."""
     return name if not base or "://" in name else os.path.normpath(Path(base, name))
 
@@ -172,7 +172,7 @@ def schema(fields: Mapping[str, str]) -> Any:
     return pa.schema([(name, types[kind]) for name, kind in fields.items()])
 
 
-def packed(rows: Sequence[Mapping[str, Any]], columns: Any) -> bytes:
+def to_arrow(rows: Sequence[Mapping[str, Any]], columns: Any) -> bytes:
     """Serialize rows as an Arrow stream; missing columns are null."""
     table = pa.Table.from_pylist(list(rows), schema=columns)
     sink = pa.BufferOutputStream()
@@ -181,6 +181,6 @@ def packed(rows: Sequence[Mapping[str, Any]], columns: Any) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def unpacked(data: bytes) -> Any:
-    """Inverse of `packed`: the Arrow table."""
+def from_arrow(data: bytes) -> Any:
+    """Inverse of `to_arrow`: the Arrow table."""
     return pa.ipc.open_stream(data).read_all()

@@ -15,19 +15,19 @@ import numpy as np
 
 from sightline.cluster import batch
 from sightline.cluster.inputs import Inputs, inputs_of
-from sightline.cluster.parts import Parts, packed, schema, unpacked
-from sightline.cluster.predict_worker import Order, Worker
+from sightline.cluster.parts import Parts, from_arrow, schema, to_arrow
+from sightline.cluster.predict_worker import PredictWorker, WorkerConfig
 from sightline.cluster.start import Cluster, cluster
-from sightline.cluster.stores import Found
+from sightline.cluster.stores import RemoteInput
 from sightline.console import say, track
 from sightline.data.io.video import EXTENSIONS as FILMS
 from sightline.errors import DataError, SightlineError, UsageError
-from sightline.inference.filters import Wish, chosen_of, kept
+from sightline.inference.filters import OutputFilter, apply_filter, filter_from_options
 from sightline.inference.model_folder import read_card
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Sources
-from sightline.inference.summary import SHOWN, Predicted
+from sightline.inference.summary import MAX_SHOWN, Predicted
 from sightline.inference.writers.jsonl import full_row
 from sightline.runtime.rows import Row
 
@@ -68,10 +68,10 @@ def predict(
     files = model_files(run)
     predictor = ModelPredictor(run, "cpu")
     names = predictor.settings.get("classes", [])
-    chosen = chosen_of(kind_of(predictor.task.card.prediction), names, classes, min_score)
+    chosen = filter_from_options(kind_of(predictor.task.card.prediction_type), names, classes, min_score)
     inputs = inputs_of(source)
     columns = columns_of(predictor, inputs.films)
-    order = Order(device, batch_size, top, min_score, chosen, columns, inputs.column,
+    order = WorkerConfig(device, batch_size, top, min_score, chosen, columns, inputs.column,
                   os.environ.get("SIGHTLINE_MAX_PIXELS", ""))  # fmt: skip
     facts = {"model": fingerprint(files), "--top": str(top or "none"),
              "--min-score": "the model's own" if min_score is None else str(min_score),
@@ -115,10 +115,12 @@ def columns_of(predictor: ModelPredictor, films: bool) -> dict[str, str]:
             f"--ray takes images of 8 bits, grey or in colors; the model takes a {predictor.spec.kind} of "
             f"{predictor.spec.channels} channels ({predictor.spec.dtype}). Predict without --ray."
         )
-    wish = Wish(kind_of(predictor.task.card.prediction), settings.get("classes", []), None, 0.0, None, films)
-    grey = np.full((64, 64, 3), 128, dtype=np.uint8)
-    (answer,) = predictor.answers(Sources(grey), 1)
-    row = full_row(kept(predictor.task, answer, wish))
+    wish = OutputFilter(
+        kind_of(predictor.task.card.prediction_type), settings.get("classes", []), None, 0.0, None, films
+    )
+    gray = np.full((64, 64, 3), 128, dtype=np.uint8)
+    (answer,) = predictor.answers(Sources(gray), 1)
+    row = full_row(apply_filter(predictor.task, answer, wish))
     row |= {key: [] for key in wish.kind.lists}
     own_columns = {"id": "text", "error": "text"}
     output_columns = {name: _type(name, value) for name, value in row.items() if name != "path"}
@@ -141,7 +143,7 @@ def _type(name: str, value: object) -> str:
     return next((column_type for kind, column_type in kinds if isinstance(value, kind)), "text")
 
 
-def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[Found]:
+def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[RemoteInput]:
     """Inputs that are in no part yet; the others are counted."""
     pages = {name.rpartition("#")[0] for name in parts.done if re.search(r"#\d{6}$", name)}
     todo = [f for key, f in inputs.found.items() if key not in parts.done and key not in pages]
@@ -153,9 +155,13 @@ def _todo(inputs: Inputs, parts: Parts, summary: Predicted) -> list[Found]:
 
 
 def _work(
-    todo: Sequence[Found], ray_cluster: Cluster, files: Mapping[str, bytes], order: Order, parts: Parts,
+    todo: Sequence[RemoteInput],
+    ray_cluster: Cluster,
+    files: Mapping[str, bytes],
+    order: WorkerConfig,
+    parts: Parts,
     summary: Predicted,
-) -> None:  # fmt: skip
+) -> None:
     """Predict the inputs, and write the results. Blocks that kill their workers are tried again, one input
     at a time; inputs that are still lost become rows with an error.
     """
@@ -169,10 +175,10 @@ def _work(
     say(f"Predicting {len(todo)} inputs with {workers} workers.")
     waiting = {entry.id: entry for entry in todo}
     for at_once in (size, 1):
-        answers = batch.run(_blocks(list(waiting.values()), at_once), ray_cluster, Worker, files,
+        answers = batch.run(_blocks(list(waiting.values()), at_once), ray_cluster, PredictWorker, files,
                             {"order": order}, gpu=gpu)  # fmt: skip
         for name in track(
-            _written(answers, parts, summary, waiting, len(todo)), "predicting", total=len(todo)
+            _write_answers(answers, parts, summary, waiting, len(todo)), "predicting", total=len(todo)
         ):
             del waiting[name]
         if not waiting:
@@ -184,10 +190,10 @@ def _work(
     _keep(rows, parts, summary, order)
 
 
-def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
+def _blocks(todo: Sequence[RemoteInput], size: int) -> Iterator[list[dict[str, Any]]]:
     """Blocks of inputs: rows of one row group; a video alone."""
 
-    def home(item: tuple[int, Found]) -> tuple[str, int, int]:
+    def home(item: tuple[int, RemoteInput]) -> tuple[str, int, int]:
         number, entry = item
         alone = PurePosixPath(entry.at).suffix.lower() in FILMS and entry.row < 0
         return (entry.at if entry.row >= 0 else "", entry.group, number if alone else -1)
@@ -198,11 +204,11 @@ def _blocks(todo: Sequence[Found], size: int) -> Iterator[list[dict[str, Any]]]:
             yield some[start : start + size]
 
 
-def _written(
+def _write_answers(
     answers: Iterator[dict[str, Any]],
     parts: Parts,
     summary: Predicted,
-    waiting: Mapping[str, Found],
+    waiting: Mapping[str, RemoteInput],
     total: int,
 ) -> Iterator[str]:
     """Write each result into the parts; returns ids of the completed inputs."""
@@ -217,7 +223,7 @@ def _written(
                 f"{answer['host']} does not see {missing}. Put the pictures where all machines of the "
                 "cluster see them under the same path, or into an object store."
             )
-        table, before = unpacked(answer["rows"]), len(parts.written)
+        table, before = from_arrow(answer["rows"]), len(parts.written)
         _note(table, summary)
         parts.add(table)
         yield from answer["inputs"]
@@ -225,8 +231,8 @@ def _written(
             say(f"{total - len(waiting)} of {total} inputs are predicted.")
 
 
-def _keep(rows: Sequence[Row], parts: Parts, summary: Predicted, order: Order) -> None:
-    table = unpacked(packed(rows, schema(order.columns)))
+def _keep(rows: Sequence[Row], parts: Parts, summary: Predicted, order: WorkerConfig) -> None:
+    table = from_arrow(to_arrow(rows, schema(order.columns)))
     _note(table, summary)
     parts.add(table)
 
@@ -238,7 +244,7 @@ def _note(table: Any, summary: Predicted) -> None:
         if error:
             summary.errors.append((name, error))
             say(f"{name}: {error}")
-    if (lacking := SHOWN - len(summary.rows)) > 0:
+    if (lacking := MAX_SHOWN - len(summary.rows)) > 0:
         for row in table.slice(0, lacking).to_pylist():
             if row.pop("error"):
                 continue

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sightline._version import __version__
-from sightline.cluster.parts import packed, schema
+from sightline.cluster.parts import schema, to_arrow
 from sightline.cluster.stores import is_address, pictures, read
 from sightline.errors import UsageError
-from sightline.inference.filters import Wish, kept, least_of
+from sightline.inference.filters import OutputFilter, apply_filter, least_of
 from sightline.inference.predictor import ModelPredictor
 from sightline.inference.presenters import kind_of
 from sightline.inference.sources import Answer, Sources
@@ -27,7 +27,7 @@ _PIXELS = "SIGHTLINE_MAX_PIXELS"
 
 
 @dataclass(frozen=True)
-class Order:
+class WorkerConfig:
     """Settings of a worker besides the model.
 
     Attributes:
@@ -53,7 +53,7 @@ class Order:
     version: str = __version__
 
 
-class Worker:
+class PredictWorker:
     """Predicts blocks of inputs, in a process of the cluster.
 
     Args:
@@ -64,7 +64,7 @@ class Worker:
         UsageError: If another version of Sightline is installed there.
     """
 
-    def __init__(self, files: Mapping[str, bytes], order: Order) -> None:
+    def __init__(self, files: Mapping[str, bytes], order: WorkerConfig) -> None:
         if order.version != __version__:
             here = socket.gethostname()
             raise UsageError(
@@ -78,9 +78,14 @@ class Worker:
                 (Path(folder) / name).write_bytes(content)
             self.predictor = ModelPredictor(Path(folder), order.device)
         settings = self.predictor.settings
-        self.wish = Wish(kind_of(self.predictor.task.card.prediction), settings.get("classes", []), order.top,
-                         least_of(settings, order.min_score), order.classes,
-                         "seconds" in order.columns)  # fmt: skip
+        self.wish = OutputFilter(
+            kind_of(self.predictor.task.card.prediction_type),
+            settings.get("classes", []),
+            order.top,
+            least_of(settings, order.min_score),
+            order.classes,
+            "seconds" in order.columns,
+        )
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
         """Rows of all inputs of a block, as bytes; or the reason for their absence."""
@@ -88,7 +93,7 @@ class Worker:
                                 "rows": b"", "failure": "", "unseen": []}  # fmt: skip
         try:
             rows = [row for some in self._fetched(block, reply["unseen"]) for row in some]
-            reply["rows"] = packed(rows, schema(self.order.columns))
+            reply["rows"] = to_arrow(rows, schema(self.order.columns))
         except Exception as error:  # told, not raised: it is no fault of one picture, and must end the work
             reply["failure"] = f"{type(error).__name__}: {error}"
         return reply
@@ -129,7 +134,7 @@ class Worker:
         """Rows of files, under the names of their inputs."""
         sources = Sources.of([Path(at) for at in names], self.predictor.spec)
         for answer in self.predictor.answers(sources, self.order.batch_size):
-            mine = kept(self.predictor.task, answer, self.wish)
+            mine = apply_filter(self.predictor.task, answer, self.wish)
             yield self._row(mine, names)
 
     def _row(self, answer: Answer, names: Mapping[str, str]) -> Row:

@@ -18,16 +18,16 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sightline.cluster.start import LOCAL, Cluster, cluster, hush, library
+from sightline.cluster.start import LOCAL, Cluster, cluster, import_ray, silence_ray
 from sightline.console import say
 from sightline.errors import DataError, UsageError
-from sightline.server.guard import App, Message, Receive, Send, is_loopback
-from sightline.server.jobs import Spec
+from sightline.server.access_control import App, Message, Receive, Send, is_loopback
+from sightline.server.jobs import WorkerConfig
 from sightline.server.limits import Limits
 from sightline.server.listener import bound, guarded
 from sightline.server.logs import set_up
 from sightline.server.service import Service
-from sightline.server.worker import named
+from sightline.server.worker import import_name
 
 NAME = "sightline"
 """Of the application in the cluster."""
@@ -36,7 +36,7 @@ _LOOK = 0.1  # seconds between looks at a model that is being loaded
 
 
 @dataclass(frozen=True)
-class Door:
+class AccessPolicyMiddleware:
     """Address of the server.
 
     Attributes:
@@ -52,7 +52,9 @@ class Door:
     origins: tuple[str, ...] = ()
 
 
-def serve_at(address: str, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
+def serve_at(
+    address: str, specs: Mapping[str, WorkerConfig], limits: Limits, door: AccessPolicyMiddleware
+) -> None:
     """Serve on the cluster at an address. The models are loaded here first, to report their errors.
 
     Args:
@@ -67,7 +69,7 @@ def serve_at(address: str, specs: Mapping[str, Spec], limits: Limits, door: Door
     """
     host, port = door.host, door.port
     for spec in specs.values():
-        named(spec.session)(spec.file, threads=1)
+        import_name(spec.session)(spec.file, threads=1)
     if address == LOCAL:
         with bound(host, port) as sock:
             port = sock.getsockname()[1]
@@ -81,7 +83,11 @@ def serve_at(address: str, specs: Mapping[str, Spec], limits: Limits, door: Door
 
 
 def serve(
-    specs: Mapping[str, Spec], limits: Limits, door: Door, cluster: Cluster, started: Callable[[], None]
+    specs: Mapping[str, WorkerConfig],
+    limits: Limits,
+    door: AccessPolicyMiddleware,
+    cluster: Cluster,
+    started: Callable[[], None],
 ) -> None:
     """Serve on a connected cluster until SIGTERM or SIGINT. Blocks.
 
@@ -96,7 +102,7 @@ def serve(
         UsageError: If there are not enough processors, or the cluster serves already, elsewhere or ours.
         DataError: If a model cannot be loaded.
     """
-    library()
+    import_ray()
     from ray import serve as library_serve
 
     each = sum(spec.threads for spec in specs.values())
@@ -105,7 +111,7 @@ def serve(
             f"--workers {limits.workers} of {each} threads need {each * limits.workers} processors; the "
             f"cluster has {cluster.cpus}. Take fewer workers, or --threads 1."
         )
-    hush()
+    silence_ray()
     library_serve.start(
         proxy_location="EveryNode",
         http_options={
@@ -127,7 +133,9 @@ def serve(
             library_serve.shutdown()
 
 
-def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, door: Door) -> None:
+def _deploy(
+    library_serve: Any, specs: Mapping[str, WorkerConfig], limits: Limits, door: AccessPolicyMiddleware
+) -> None:
     """Start the replicas, and wait until each has predicted once."""
     own_limits, specs_by_name = replace(limits, workers=1), dict(specs)
 
@@ -153,7 +161,9 @@ def _deploy(library_serve: Any, specs: Mapping[str, Spec], limits: Limits, door:
         ) from None
 
 
-def application(specs: Mapping[str, Spec], limits: Limits, token: str, origins: tuple[str, ...] = ()) -> App:
+def application(
+    specs: Mapping[str, WorkerConfig], limits: Limits, token: str, origins: tuple[str, ...] = ()
+) -> App:
     """The guarded application of a replica: ready when its models have predicted once."""
     set_up(sys.stderr)
     service = Service.of(specs, limits)
@@ -185,7 +195,7 @@ def _reason(library_serve: Any, error: Exception) -> str:
     return str(error)
 
 
-def _answers(door: Door) -> None:
+def _answers(door: AccessPolicyMiddleware) -> None:
     """Check that requests are answered at the expected address: a reused cluster has its own proxy.
 
     Raises:

@@ -57,7 +57,7 @@ class Cluster:
     ours: bool
 
 
-def library(address: str = "") -> Any:
+def import_ray(address: str = "") -> Any:
     """Ray, with its usage reports off.
 
     Args:
@@ -104,16 +104,16 @@ def cluster(address: str, cpus: int | None = None) -> Iterator[Cluster]:
         UsageError: If nobody answers at the address, or it is none.
         SightlineError: If Ray cannot be started.
     """
-    ray = library(address)
+    ray = import_ray(address)
     if ray.is_initialized():
-        hush()
+        silence_ray()
         yield _size(ray, ours=False)
         return
     folder = tempfile.mkdtemp(prefix="sightline-ray-") if address == LOCAL else None
     with _environment(_ours if folder else {}):
         try:
             _connect(ray, address, folder, cpus)
-            hush()
+            silence_ray()
             yield _size(ray, ours=folder is not None)
         finally:
             ray.shutdown()
@@ -184,7 +184,7 @@ def _first(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
 
 
-def hush() -> None:
+def silence_ray() -> None:
     """Set Ray's loggers to errors only: we report what matters."""
     for name in ("ray", "ray.data", "ray.serve"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

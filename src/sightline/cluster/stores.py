@@ -27,7 +27,7 @@ _OFFLINE = "SIGHTLINE_OFFLINE"
 
 
 @dataclass(frozen=True)
-class Found:
+class RemoteInput:
     """An input: one image, film, or row of a table.
 
     Attributes:
@@ -53,7 +53,7 @@ def is_table(source: str) -> bool:
     return source.rstrip("/").lower().endswith((".parquet", ".pq"))
 
 
-def opened(place: str) -> tuple[Any, str]:
+def open_filesystem(place: str) -> tuple[Any, str]:
     """pyarrow file system, and the path in it.
 
     Raises:
@@ -79,12 +79,12 @@ def read(place: str) -> bytes:
     Raises:
         OSError: If it cannot be read.
     """
-    system, path = opened(place)
+    system, path = open_filesystem(place)
     with system.open_input_file(path) as file:
         return bytes(file.read())
 
 
-def listed(address: str) -> tuple[list[Found], Counter[str]]:
+def listed(address: str) -> tuple[list[RemoteInput], Counter[str]]:
     """Images below an address, sorted, and the others counted by their ending.
 
     Raises:
@@ -92,11 +92,11 @@ def listed(address: str) -> tuple[list[Found], Counter[str]]:
     """
     from pyarrow import fs
 
-    system, path = opened(address)
+    system, path = open_filesystem(address)
     try:
         info = system.get_file_info(path)
         if info.type == fs.FileType.File:
-            return [Found(address, address)], Counter()
+            return [RemoteInput(address, address)], Counter()
         entries = system.get_file_info(fs.FileSelector(path, recursive=True))
     except OSError as error:
         raise UsageError(f"{address} cannot be listed: {_first(error)}.") from error
@@ -108,7 +108,7 @@ def listed(address: str) -> tuple[list[Found], Counter[str]]:
         if any(map(foreign, PurePosixPath(below).parts)):
             left["hidden or foreign"] += 1
         elif ending in ALL_EXTENSIONS:
-            files.append(Found(f"{top}/{below}", f"{top}/{below}"))
+            files.append(RemoteInput(f"{top}/{below}", f"{top}/{below}"))
         else:
             left[ending or "no ending"] += 1
     if not files:
@@ -126,7 +126,7 @@ class Table:
         repeated: Rows without an id of their own that name an image again, and are left out.
     """
 
-    inputs: list[Found]
+    inputs: list[RemoteInput]
     column: str
     repeated: int = 0
 
@@ -144,7 +144,7 @@ def table(place: str) -> Table:
     import pyarrow as pa
 
     try:
-        system, path = opened(place)
+        system, path = open_filesystem(place)
         files = _files(system, path)
         if not files:
             raise DataError(f"There is no table {place}.")
@@ -169,7 +169,7 @@ def _files(system: Any, path: str) -> list[str]:
 def _table(system: Any, place: str, path: str, files: Sequence[str]) -> Table:
     import pyarrow.parquet as pq
 
-    inputs: list[Found] = []
+    inputs: list[RemoteInput] = []
     ids: set[str] = set()
     column = repeated = None
     for name in files:
@@ -192,7 +192,9 @@ def _table(system: Any, place: str, path: str, files: Sequence[str]) -> Table:
                         repeated = (repeated or 0) + 1
                         continue
                     ids.add(row_id)
-                    inputs.append(Found(row_id, at, group, row) if column else Found(row_id, where))
+                    inputs.append(
+                        RemoteInput(row_id, at, group, row) if column else RemoteInput(row_id, where)
+                    )
     if not inputs:
         raise DataError(f"{place} has no rows.")
     return Table(inputs, column or "", repeated or 0)
@@ -273,7 +275,7 @@ def pictures(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    system, path = opened(at)
+    system, path = open_filesystem(at)
     wanted, first = set(rows), 0
     with system.open_input_file(path) as stream:
         for batch in pq.ParquetFile(stream).iter_batches(at_once, row_groups=[group], columns=[column]):

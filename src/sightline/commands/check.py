@@ -52,12 +52,12 @@ def check(
     from sightline.tasks import TASKS
 
     card = None if task is None else TASKS.load(task).CARD
-    truth = None if card is None else card.truth
+    target_type = None if card is None else card.target_type
     if run is not None:
         pixel_range = pixel_range or Run.open(run).record.arguments.get("pixel_range")
     dataset = open_data(
         data,
-        truth=truth,
+        target_type=target_type,
         input=None if card is None else card.input,
         format=format,
         target=target,

@@ -15,13 +15,14 @@ def list_datasets() -> list[Table]:
     """List the data formats, and the data sets with a name."""
     from sightline.core.report import Table
     from sightline.data.formats import FORMATS
-    from sightline.data.open import named
+    from sightline.data.open import list_named
 
     cards = [FORMATS.load(n).CARD for n in FORMATS.names()]
     formats = [
-        [c.name, c.summary, c.looks_like, ", ".join(c.truths), "yes" if c.writes else "-"] for c in cards
+        [c.name, c.summary, c.recognized_by, ", ".join(c.target_types), "yes" if c.writes else "-"]
+        for c in cards
     ]
     return [
         Table("Formats", ["name", "what", "recognised by", "truth", "written"], formats),
-        Table("Data sets by name", ["name", "what"], [list(pair) for pair in named().items()]),
+        Table("Data sets by name", ["name", "what"], [list(pair) for pair in list_named().items()]),
     ]

@@ -58,14 +58,16 @@ def evaluate(
     devices = Devices.start(device)
     loader = batches(part, settings, batch_size=BATCH_SIZE)
     model = model.to(devices.device)
-    with threads.few([model], BATCH_SIZE, devices):
+    with threads.few_threads([model], BATCH_SIZE, devices):
         prediction = predict(model, loader, devices)
-    scores, metrics = scoring.score(task, prediction.prediction, prediction.truth, part.groups)
+    scores, metrics = scoring.score(task, prediction.prediction, prediction.target, part.groups)
     results = Results(task.card.name, scored.dataset.name, name, len(part), scores)
-    results.verdicts = conclusions.verdicts(task, results, metrics, {}, part.groups, prediction.truth)
-    results.verdicts += scored_data.doubts(opened, scored, looks)
-    results.exhibits = exhibits(
-        task, prediction.prediction, prediction.truth, prediction.ids, settings, results.verdicts
+    results.conclusions = conclusions.draw_conclusions(
+        task, results, metrics, {}, part.groups, prediction.target
+    )
+    results.conclusions += scored_data.label_issues(opened, scored, looks)
+    results.figures = exhibits(
+        task, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
     )
     results.extra = {"run": str(opened.path), "looks": looks}
     scored_data.write(results, part, opened, out)

@@ -25,7 +25,7 @@ def export(
     data: str | None = None,
     tolerance: float | None = None,
     accept: Sequence[str] = (),
-    licence: str = "",
+    license: str = "",
 ) -> Exported:
     """Write a file for other programs. It is validated on the validation images, and refused if its score is
     worse.
@@ -44,13 +44,13 @@ def export(
         tolerance: Allowed drop of the score in points; by default 0.1, and 1 with int8.
         accept: unchecked: where the run's data cannot be had, write a file all the same, which says in its
             card that it was not checked.
-        licence: License of the weights, written into the file (such as CC-BY-4.0).
+        license: License of the weights, written into the file (such as CC-BY-4.0).
     """
     from sightline.core.run import Run
-    from sightline.exporters.export_run import Wish, export_run, precision_of
+    from sightline.exporters.export_run import OutputFilter, export_run, precision_of
     from sightline.exporters.formats import EXPORTERS
 
     exporter = EXPORTERS.load(to)
     precision = precision_of(exporter, int8, dynamic, fp16)
-    wish = Wish(exporter, precision, inside, tolerance, licence)
+    wish = OutputFilter(exporter, precision, inside, tolerance, license)
     return export_run(Run.open(run), wish, data, accept, out)

@@ -70,25 +70,27 @@ def predict(
                        min_score=min_score, classes=classes)  # fmt: skip
     predictor = promptable.predictor(run, prompt, device)
     settings = predictor.settings
-    kind, names = presenters.kind_of(predictor.task.card.prediction), settings.get("classes", [])
+    kind, names = presenters.kind_of(predictor.task.card.prediction_type), settings.get("classes", [])
     summary = Predicted(out=out, without=0 if kind.objects else None)
     form = writers.form_of(out, as_, kind)
-    chosen = filters.chosen_of(kind, names, classes, min_score)
+    chosen = filters.filter_from_options(kind, names, classes, min_score)
     sources = Sources.for_model(source, settings, stream)
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
-    wish = filters.Wish(kind, names, top, filters.least_of(settings, min_score), chosen, sources.films)
+    wish = filters.OutputFilter(
+        kind, names, top, filters.least_of(settings, min_score), chosen, sources.films
+    )
     measured = replace(wish, least=0.0) if writers.unfiltered(form) and min_score is None else None
     ids = settings.get("class_ids") or list(range(len(names)))
     writer: Any = nullcontext(lambda answer: None)
     if form is not None and out is not None:
         writer = writers.open_writer(form, writers.WriterContext(out, kind, names, ids, sources, str(run)))
     cutter = cutting.cut_out(crops, kind, sources, names)
-    with output_paths.named(out or crops), cutter as cut, writer as write:
+    with output_paths.add_file_name(out or crops), cutter as cut, writer as write:
         try:
             for answer in track(predictor.answers(sources, batch_size), "predicting"):
-                mine = filters.kept(predictor.task, answer, wish)
+                mine = filters.apply_filter(predictor.task, answer, wish)
                 summary.add(mine.outcome, sources.live)
-                write(mine if measured is None else filters.kept(predictor.task, answer, measured))
+                write(mine if measured is None else filters.apply_filter(predictor.task, answer, measured))
                 cut(mine)
         except KeyboardInterrupt:
             if not sources.live:
@@ -106,9 +108,9 @@ def _require_none(options: Mapping[str, bool]) -> None:
 
 
 def _on_ray(run: Path, source: Sequence[str], ray: str, **options: Any) -> Predicted:
-    from sightline.cluster.start import library
+    from sightline.cluster.start import import_ray
 
-    library(ray)  # else what follows could not be imported
+    import_ray(ray)  # else what follows could not be imported
     from sightline.cluster.predict import predict as predict_on_cluster
 
     return predict_on_cluster(run, source, ray, **options)

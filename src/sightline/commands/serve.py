@@ -53,12 +53,12 @@ def serve(
         timeout: Timeout to receive a request, to wait in the queue, and to predict, each.
         queue: Queue size of each model; further images are refused.
     """
-    from sightline.cluster.start import library
+    from sightline.cluster.start import import_ray
     from sightline.config import build
     from sightline.console import say, silent
     from sightline.data.io.images import max_pixels
     from sightline.errors import MissingExtra
-    from sightline.server.jobs import Spec
+    from sightline.server.jobs import WorkerConfig
     from sightline.server.limits import origins_of, seconds_of, size_of
     from sightline.server.model_files import models
     from sightline.server.token import require_token, secret
@@ -81,12 +81,12 @@ def serve(
     token, origins = secret(token_file), origins_of(allow_origin)
     require_token(token, host)
     each = threads or max(1, (os.cpu_count() or 1) // (workers * len(files)))
-    specs = {name: Spec(SESSION, str(file.absolute()), each) for name, file in files.items()}
+    specs = {name: WorkerConfig(SESSION, str(file.absolute()), each) for name, file in files.items()}
     if ray is not None:
-        library(ray)  # else what follows could not be imported
-        from sightline.cluster.serving import Door, serve_at
+        import_ray(ray)  # else what follows could not be imported
+        from sightline.cluster.serving import AccessPolicyMiddleware, serve_at
 
-        serve_at(ray, specs, limits, Door(host, port, token, origins))
+        serve_at(ray, specs, limits, AccessPolicyMiddleware(host, port, token, origins))
         return
     sock = bound(host, port)
     set_up(sys.stderr, level=30 if silent() else 20)

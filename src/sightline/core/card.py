@@ -15,14 +15,14 @@ class TaskCard:
         name: The task's name, which is its folder's name.
         summary: One line for lists.
         input: Kind of input that data are read as, a file of `data/inputs/`: "image", "clip", "volume".
-        truth: Name of the target type of the annotations ("label"); "none" where none are needed: data that
-            have some are taken without them.
-        prediction: Name of the target type of the predictions.
-        score: Name of the metric that choosing and stopping go by.
+        target_type: Name of the target type of the annotations ("label"); "none" where none are needed: data
+            that have some are taken without them.
+        prediction_type: Name of the target type of the predictions.
+        primary_metric: Name of the metric that choosing and stopping go by.
         default_model: Method in the task's `models/` used when none is named.
-        recognised: Whether data with this truth are taken for this task when none is named.
-        side: Longest side in pixels that larger pictures are brought to, where models need sides that are
-            multiples of a stride and no size is asked for.
+        auto_detect: Whether data with this truth are taken for this task when none is named.
+        default_max_size: Longest side in pixels that larger pictures are brought to, where models need sides
+            that are multiples of a stride and no size is asked for.
         defaults: Recipe values that suit the task where the model's card has none.
         tuned_options: Its own options where published weights are fine-tuned, unless they are given.
     """
@@ -30,12 +30,12 @@ class TaskCard:
     name: str
     summary: str
     input: str
-    truth: str
-    prediction: str
-    score: str
+    target_type: str
+    prediction_type: str
+    primary_metric: str
     default_model: str
-    recognised: bool = True
-    side: int = 320
+    auto_detect: bool = True
+    default_max_size: int = 320
     defaults: Mapping[str, Any] = field(default_factory=dict)
     tuned_options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -80,15 +80,15 @@ class FormatCard:
     Attributes:
         name: The name a user writes after --format.
         summary: One line for lists.
-        looks_like: The files that it is recognised by, in words.
-        truths: Target types it can hold.
+        recognized_by: The files that it is recognised by, in words.
+        target_types: Target types it can hold.
         writes: Whether it can be written too.
     """
 
     name: str
     summary: str
-    looks_like: str
-    truths: tuple[str, ...]
+    recognized_by: str
+    target_types: tuple[str, ...]
     writes: bool = False
 
 
@@ -101,8 +101,8 @@ class MetricCard:
         summary: Its definition in one line, with the source where there is one.
         higher_is_better: Direction.
         best: The value that a perfect prediction gets.
-        truths: Target types it applies to.
-        binomial: Whether it is a share of images that are right, so that the exact interval applies.
+        target_types: Target types it applies to.
+        is_proportion: Whether it is a share of images that are right, so that the exact interval applies.
         percent: Whether tables print it in per cent.
         unit: What is independent: image, sequence, case, pair or identity. For all but image, intervals leave
             out whole units: those that the statistics name, else the groups of the data.
@@ -114,8 +114,8 @@ class MetricCard:
     summary: str
     higher_is_better: bool
     best: float
-    truths: tuple[str, ...]
-    binomial: bool = False
+    target_types: tuple[str, ...]
+    is_proportion: bool = False
     percent: bool = False
     unit: Literal["image", "sequence", "case", "pair", "identity"] = "image"
     paired: bool = True

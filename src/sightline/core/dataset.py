@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sightline.core.report import Finding
-from sightline.core.sample import Sample, told
+from sightline.core.sample import Sample, canonical_json
 from sightline.core.targets.base import Targets
 from sightline.errors import DataError
 
@@ -79,8 +79,8 @@ class Dataset:
         columns: Further columns of the table that the data were read from, by name: (N,) text of each item.
         root: Folder or file it was read from; None for what lives in memory.
         outputs: Names of the numbers, for regression.
-        problems: What could not be used or looks wrong; nothing is dropped without one of these.
-        notes: What was recognised and why, for the user to read.
+        read_findings: What could not be used or looks wrong; nothing is dropped without one of these.
+        messages: What was recognised and why, for the user to read.
     """
 
     name: str
@@ -96,8 +96,8 @@ class Dataset:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
     root: Path | None = None
     outputs: tuple[str, ...] = ()
-    problems: tuple[Finding, ...] = ()
-    notes: tuple[str, ...] = ()
+    read_findings: tuple[Finding, ...] = ()
+    messages: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.splits) == 0 and len(self.ids):
@@ -121,7 +121,7 @@ class Dataset:
         return Sample(image, self.targets[i], self.ids[i])
 
     @property
-    def truth(self) -> str:
+    def target_type(self) -> str:
         """Name of the target type."""
         return self.targets.kind
 
@@ -132,7 +132,7 @@ class Dataset:
             DataError: If they are of another kind.
         """
         if not isinstance(self.targets, wanted):
-            raise DataError(f"{self.name} has {self.targets.says}; '{wanted.kind}' is wanted here.")
+            raise DataError(f"{self.name} has {self.targets.description}; '{wanted.kind}' is wanted here.")
         return self.targets
 
     @property
@@ -160,7 +160,7 @@ class Dataset:
         chosen = {name: None if value is None else value[where] for name, value in values.items()}
         return {**chosen, "columns": {name: column[where] for name, column in self.columns.items()}}
 
-    def where(self, split: str) -> np.ndarray:
+    def indices_of(self, split: str) -> np.ndarray:
         """Indices of the items of one split."""
         return np.flatnonzero(self.splits == split)
 
@@ -173,9 +173,9 @@ class Dataset:
 
         The order of items and the split do not matter.
         """
-        truths = told(self.targets)
+        targets = canonical_json(self.targets)
         rows = sorted(
-            f"{self.ids[i]}\0{json.dumps(truths[i])}\0{self.pixels.digest(i)}" for i in range(len(self))
+            f"{self.ids[i]}\0{json.dumps(targets[i])}\0{self.pixels.digest(i)}" for i in range(len(self))
         )
         names = self.classes.names if self.classes else self.outputs
         whole = hashlib.blake2b(json.dumps(list(names)).encode(), digest_size=16)

@@ -15,7 +15,7 @@ import numpy as np
 
 from sightline.core.card import MetricCard
 
-Stats = dict[str, np.ndarray]
+Statistics = dict[str, np.ndarray]
 UNIT = "unit"
 """Statistics of this name say which unit (sequence, pair, identity) each row is of."""
 _T = TypeVar("_T")
@@ -26,15 +26,15 @@ class Evaluation:
 
     Args:
         prediction: Of N images.
-        truth: Of the same images.
+        target: Of the same images.
         groups: (N,) name of the sequence, case or identity of each image; None where the data name none.
 
     Attributes:
         computed: How often each piece of shared work was done, by its name.
     """
 
-    def __init__(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
-        self.prediction, self.truth, self.groups = prediction, truth, groups
+    def __init__(self, prediction: Any, target: Any, groups: np.ndarray | None = None) -> None:
+        self.prediction, self.target, self.groups = prediction, target, groups
         self.computed: Counter[Hashable] = Counter()
         self._results: dict[Hashable, Any] = {}
 
@@ -58,60 +58,60 @@ class Metric(ABC):
     card: MetricCard
 
     def __init__(self) -> None:
-        self._parts: list[Stats] = []
+        self._parts: list[Statistics] = []
 
     @abstractmethod
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """Sufficient statistics of a batch, one row for each image. An unpaired metric has features: some
         with a row for each prediction, others with a row for each target.
         """
 
-    def per_unit(self, prediction: Any, truth: Any, groups: np.ndarray | None) -> Stats:
+    def per_unit(self, prediction: Any, target: Any, groups: np.ndarray | None) -> Statistics:
         """Statistics if the card's unit is not the image: any number of rows; `UNIT` can name their units. By
         default, those of each image, with its group as the unit.
 
         Args:
             prediction: Of whole units, in the order of the data.
-            truth: Their targets.
+            target: Their targets.
             groups: (N,) name of the sequence, case or identity of each image; None where the data name none.
         """
-        stats = self.per_image(prediction, truth)
+        stats = self.sample_statistics(prediction, target)
         return stats if groups is None else {**stats, UNIT: np.asarray(groups)}
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
         """Statistics of a batch with intermediate results that other metrics share; override to share
         some.
         """
-        return self.per_image(evaluation.prediction, evaluation.truth)
+        return self.sample_statistics(evaluation.prediction, evaluation.target)
 
     @abstractmethod
-    def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         """The metric over these images.
 
         Args:
-            stats: What `per_image` gave, for all images.
+            stats: What `sample_statistics` gave, for all images.
             weights: (N,) how often each image counts, or None for once each.
 
         Returns:
             The value; nan where it is not defined (no positives, no images).
         """
 
-    def limit(self, truth: Any) -> str:
+    def limit(self, target: Any) -> str:
         """Reason why a perfect prediction cannot reach the best value on these items, in words; "" if it
         can.
         """
-        del truth
+        del target
         return ""
 
-    def statistics(self, evaluation: Evaluation) -> Stats:
+    def statistics(self, evaluation: Evaluation) -> Statistics:
         """Statistics of each image, or of each unit if the card says so."""
         if self.card.unit == "image":
             return self.from_evaluation(evaluation)
-        return self.per_unit(evaluation.prediction, evaluation.truth, evaluation.groups)
+        return self.per_unit(evaluation.prediction, evaluation.target, evaluation.groups)
 
-    def update(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
+    def update(self, prediction: Any, target: Any, groups: np.ndarray | None = None) -> None:
         """Add a batch; see `statistics`."""
-        self.add(Evaluation(prediction, truth, groups))
+        self.add(Evaluation(prediction, target, groups))
 
     def add(self, evaluation: Evaluation) -> None:
         """Add a batch with shared intermediate results."""
@@ -122,7 +122,7 @@ class Metric(ABC):
         self._parts.extend(other._parts)
 
     @property
-    def stats(self) -> Stats:
+    def stats(self) -> Statistics:
         """Statistics of all images so far."""
         if not self._parts:
             return {}
@@ -131,7 +131,7 @@ class Metric(ABC):
     def compute(self) -> float:
         """The value over all that was added; nan if that is nothing."""
         stats = self.stats
-        return self.value(stats) if stats else float("nan")
+        return self.compute_from(stats) if stats else float("nan")
 
 
 class MetricCollection(Mapping[str, Metric]):
@@ -148,9 +148,9 @@ class MetricCollection(Mapping[str, Metric]):
         self._metrics = dict(metrics)
         self.computed: Counter[Hashable] = Counter()
 
-    def update(self, prediction: Any, truth: Any, groups: np.ndarray | None = None) -> None:
+    def update(self, prediction: Any, target: Any, groups: np.ndarray | None = None) -> None:
         """Add a batch to every metric; `groups` as in `Evaluation`."""
-        evaluation = Evaluation(prediction, truth, groups)
+        evaluation = Evaluation(prediction, target, groups)
         for metric in self.values():
             metric.add(evaluation)
         self.computed += evaluation.computed

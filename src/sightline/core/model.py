@@ -58,13 +58,13 @@ class Model(nn.Module, ABC):
             values = torch.tensor(settings[name]).reshape(1, -1, *[1] * axes)
             self.register_buffer(name, values, persistent=False)
 
-    def set_pixels(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def set_normalization(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Set mean and standard deviation of the input normalization, as loaded weights need them."""
         self.settings["mean"], self.settings["std"] = list(mean), list(std)
         self.mean.copy_(torch.tensor(mean).reshape_as(self.mean))
         self.std.copy_(torch.tensor(std).reshape_as(self.std))
 
-    def normalise(self, images: Tensor) -> Tensor:
+    def normalize(self, images: Tensor) -> Tensor:
         """(B, C, *S) uint8, or float in [0, 1], to zero mean and unit deviation; S of any rank."""
         full, width = 255 if images.dtype == torch.uint8 else 1, images.shape[-1]
         shift, scale = -self.mean / self.std, 1 / (full * self.std)
@@ -89,7 +89,7 @@ class Model(nn.Module, ABC):
         """
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """Postprocessing with tensors only, which exported files contain. It has one form for each prediction
         type.
 
@@ -105,12 +105,12 @@ class Model(nn.Module, ABC):
     @classmethod
     @abstractmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """Predictions from the result of `answer`. Needs no weights."""
+        """Predictions from the result of `postprocess`. Needs no weights."""
 
     @classmethod
     def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        """Predictions from outputs: `answer`, then `read`."""
-        return cls.read(cls.answer(outputs, settings), settings)
+        """Predictions from outputs: `postprocess`, then `read`."""
+        return cls.read(cls.postprocess(outputs, settings), settings)
 
     def loss(
         self,
@@ -143,7 +143,7 @@ class Model(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has trainer 'fit' and no method fit")
 
-    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """Distillation losses: named distances of outputs from a teacher's; by default the mean squared
         errors. Raises RuntimeError if their shapes cannot be compared, UsageError if no outputs can.
         """

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 _KEYS: dict[str, str] = {"class_names": "classes"}
 """Attributes whose key in model.json is another."""
-_LATER = ("class_names", "class_ids", "outputs", "multi", "conf", "nms", "max_objects", "thresholds",
+_LATER = ("class_names", "class_ids", "outputs", "multilabel", "conf", "nms", "max_objects", "thresholds",
           "temperature")  # fmt: skip
 """What only some models have; it is not in model.json where it is empty or None."""
 
@@ -24,15 +24,15 @@ class ModelConfig:
         backbone_options: What that network is built with.
         channels: 3 (RGB) or 1 (grey), or as many bands as the images have.
         size: Height and width in pixels that it sees; of a volume depth too, first.
-        fit: How images are brought to that size.
+        resize: How images are brought to that size.
         pixel_range: Values that become 0 and 255; None where images have 8 bits.
-        tile: Side in pixels of the tiles that images are cut into; 0 for whole images.
+        tile_size: Side in pixels of the tiles that images are cut into; 0 for whole images.
         mean: Of each channel in training, from 0 to 1.
         std: Standard deviation of each channel in training.
         class_names: In index order; empty for numbers.
         class_ids: Id of each class as annotated.
         outputs: Names of the numbers; empty for classes.
-        multi: Whether an image may have several labels; None where it has none.
+        multilabel: Whether an image may have several labels; None where it has none.
         conf: Lowest score of an object that is looked at at all.
         nms: Overlap (IoU) above which the worse of two objects goes; 1 for no suppression.
         max_objects: In one image.
@@ -47,15 +47,15 @@ class ModelConfig:
     backbone_options: Mapping[str, Any] = field(default_factory=dict)
     channels: int = 3
     size: tuple[int, ...] = ()
-    fit: str = ""
+    resize: str = ""
     pixel_range: tuple[float, float] | None = None
-    tile: int = 0
+    tile_size: int = 0
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     class_names: tuple[str, ...] = ()
     class_ids: tuple[int, ...] = ()
     outputs: tuple[str, ...] = ()
-    multi: bool | None = None
+    multilabel: bool | None = None
     conf: float | None = None
     nms: float | None = None
     max_objects: int | None = None

@@ -84,7 +84,7 @@ class Matrix:
 
 
 @dataclass(frozen=True)
-class Lines:
+class LinePlot:
     """Curves over one axis. `series` maps a name to points (x, y); `diagonal` draws y = x."""
 
     title: str
@@ -97,7 +97,7 @@ class Lines:
 
 
 @dataclass(frozen=True)
-class Bars:
+class BarPlot:
     """One bar per name."""
 
     title: str
@@ -122,10 +122,10 @@ class Scatter:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class PredictionGallery:
     """Images of items of the data, by id, each with a caption.
 
-    `truth` and `prediction` are targets of these items; those that lie in the image are drawn into
+    `target` and `prediction` are targets of these items; those that lie in the image are drawn into
     it, side by side where both are there. `names` are the names of the classes.
     """
 
@@ -133,13 +133,13 @@ class Gallery:
     ids: Sequence[str]
     captions: Sequence[str]
     note: str = ""
-    truth: Any = None
+    target: Any = None
     prediction: Any = None
     names: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageGrid:
     """Images that are in no data set (filters, activations): arrays (H, W, 3) uint8."""
 
     title: str
@@ -150,7 +150,7 @@ class Pictures:
 
 
 @dataclass(frozen=True)
-class Intervals:
+class IntervalPlot:
     """Scores as points with their 95 % intervals: the network and its baselines."""
 
     title: str
@@ -160,7 +160,7 @@ class Intervals:
     note: str = ""
 
 
-Exhibit = Table | Matrix | Lines | Bars | Scatter | Gallery | Pictures | Intervals
+Figure = Table | Matrix | LinePlot | BarPlot | Scatter | PredictionGallery | ImageGrid | IntervalPlot
 
 
 @dataclass
@@ -174,8 +174,8 @@ class Results:
         n: Images in it.
         scores: Metric name to score, for the network.
         baselines: Baseline name to its scores.
-        verdicts: Sentences the numbers allow, and no more.
-        exhibits: What the report shows, in order. Not stored.
+        conclusions: Sentences the numbers allow, and no more.
+        figures: What the report shows, in order. Not stored.
         extra: Whatever else is worth keeping (temperature, cost).
     """
 
@@ -185,8 +185,8 @@ class Results:
     n: int
     scores: dict[str, Score]
     baselines: dict[str, dict[str, Score]] = field(default_factory=dict)
-    verdicts: list[str] = field(default_factory=list)
-    exhibits: list[Exhibit] = field(default_factory=list)
+    conclusions: list[str] = field(default_factory=list)
+    figures: list[Figure] = field(default_factory=list)
     extra: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:

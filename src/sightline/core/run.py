@@ -25,7 +25,7 @@ import psutil
 from torch import Tensor
 
 from sightline import storage
-from sightline.core.report import Exhibit, Results, Table
+from sightline.core.report import Figure, Results, Table
 from sightline.core.run_record import FORMAT, RunRecord
 from sightline.core.targets import target_type
 from sightline.errors import DataError, SightlineError, UsageError
@@ -97,7 +97,7 @@ class Run:
         return cls(path, record)
 
     @staticmethod
-    def free(name: str, root: Path = Path("runs")) -> Path:
+    def next_path(name: str, root: Path = Path("runs")) -> Path:
         """The next free folder `root/name-N`."""
         name = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "data"
         pattern = re.compile(re.escape(name) + r"-(\d+)")
@@ -181,20 +181,20 @@ class Run:
         storage.write_json(folder / "model.json", {"format": FORMAT, **settings})
 
     def save_predictions(
-        self, split: str, ids: Sequence[str], prediction: Any, truth: Any, groups: Any = None
+        self, split: str, ids: Sequence[str], prediction: Any, target: Any, groups: Any = None
     ) -> None:
         """Write predictions/split.jsonl; `groups` holds the group of each image, where known."""
         (self.path / "predictions").mkdir(exist_ok=True)
-        rows = zip(ids, prediction.to_json(), truth.to_json(), strict=True)
+        rows = zip(ids, prediction.to_json(), target.to_json(), strict=True)
         head: dict[str, Any] = {
             "prediction": prediction.kind,
-            "truth": truth.kind,
+            "target": target.kind,
             "classes": len(self.classes),
         }
         if groups is not None:
             head["groups"] = dict(zip(ids, map(str, groups), strict=True))
         lines = [json.dumps(head)]
-        lines += [json.dumps({"id": i, "prediction": p, "truth": t}) for i, p, t in rows]
+        lines += [json.dumps({"id": i, "prediction": p, "target": t}) for i, p, t in rows]
         storage.write_text(self.path / "predictions" / f"{split}.jsonl", "\n".join(lines) + "\n")
 
     def predictions(self, split: str = "test") -> tuple[list[str], Any, Any]:
@@ -207,11 +207,11 @@ class Run:
         if not file.is_file():
             raise DataError(f"{self.path} has no predictions on '{split}': it did not get that far.")
         head, *rows = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
-        prediction, truth = (
+        prediction, target = (
             target_type(head[k]).from_json([r[k] for r in rows], head["classes"])
-            for k in ("prediction", "truth")
+            for k in ("prediction", "target")
         )
-        return [r["id"] for r in rows], prediction, truth
+        return [r["id"] for r in rows], prediction, target
 
     def groups(self, split: str = "test") -> dict[str, str] | None:
         """Map from id to group for the images of a split, or None if no group is known."""
@@ -245,13 +245,13 @@ class Run:
         results = self.results.to_json() if done else None
         return {"run": str(self.path), "state": self.record.status, "results": results}
 
-    def exhibits(self) -> list[Exhibit]:
+    def figures(self) -> list[Figure]:
         """The score table, for the terminal."""
         return [scoreboard(self.results)]
 
     def summary(self) -> str:
         """Conclusions, and the location of report and model."""
-        return "\n".join([*self.results.verdicts, "", f"Report: {self.path / 'report.html'}"])
+        return "\n".join([*self.results.conclusions, "", f"Report: {self.path / 'report.html'}"])
 
 
 def _owner(path: Path) -> int:

@@ -27,7 +27,7 @@ class DataRecord:
         classes: Class names, in index order; empty for numbers.
         outputs: Names of the numbers; empty for classes.
         fingerprint: Of ids, targets and sizes; equal only for the same data.
-        parts: Images in train, val and test.
+        splits: Images in train, val and test.
     """
 
     name: str = ""
@@ -37,7 +37,7 @@ class DataRecord:
     classes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
     fingerprint: str = ""
-    parts: Mapping[str, int] = field(default_factory=dict)
+    splits: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class RunRecord:
         command: "train" or "tune".
         arguments: What was asked on the command line.
         recipe: Every setting of training, as resolved.
-        settings: What the model is built from, as in model.json.
-        info: The data as the task is told of them (`DataInfo`).
-        task_options: The task's own options.
-        why: The reason of each decision, by its name.
-        notes: What was said to the user.
+        model_config: What the model is built from, as in model.json.
+        data_info: The data as the task is told of them (`DataInfo`).
+        task_config: The task's own options.
+        decisions: The reason of each decision, by its name.
+        messages: What was said to the user.
         data: What it was trained on.
         seed: Of split, weights and batches.
         teacher: Run, model and weights (SHA-256) that it learns from.
@@ -79,11 +79,11 @@ class RunRecord:
     command: str = "train"
     arguments: dict[str, Any] = field(default_factory=dict)
     recipe: dict[str, Any] = field(default_factory=dict)
-    settings: ModelConfig = field(default_factory=ModelConfig)
-    info: dict[str, Any] = field(default_factory=dict)
-    task_options: dict[str, Any] = field(default_factory=dict)
-    why: dict[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    model_config: ModelConfig = field(default_factory=ModelConfig)
+    data_info: dict[str, Any] = field(default_factory=dict)
+    task_config: dict[str, Any] = field(default_factory=dict)
+    decisions: dict[str, str] = field(default_factory=dict)
+    messages: tuple[str, ...] = ()
     data: DataRecord = DataRecord()
     seed: int = 0
     teacher: dict[str, str] | None = None
@@ -105,13 +105,17 @@ class RunRecord:
     @property
     def card(self) -> dict[str, Any]:
         """What model.json says too: settings, info and task_options."""
-        return {"settings": self.settings.to_json(), "info": self.info, "task_options": self.task_options}
+        return {
+            "settings": self.model_config.to_json(),
+            "info": self.data_info,
+            "task_options": self.task_config,
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The content of run.json; None values are left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("data", "extra")}
         values["data"] = {f.name: getattr(self.data, f.name) for f in fields(self.data)}
-        values["settings"] = self.settings.to_json()
+        values["settings"] = self.model_config.to_json()
         order = [f.name for f in fields(self) if f.name != "extra"]
         rows = {_KEYS.get(name, name): values[name] for name in order if values[name] is not None}
         return {**rows, **self.extra}

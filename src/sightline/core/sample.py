@@ -88,9 +88,9 @@ class Batch:
         """Map a prediction from pixels of `images` to pixels of the stored images."""
         if self.affine is None or self.original_sizes is None:
             return prediction
-        return prediction.moved(invert_affine(self.affine), self.original_sizes)
+        return prediction.warp(invert_affine(self.affine), self.original_sizes)
 
 
-def told(targets: Targets) -> list[Any]:
+def canonical_json(targets: Targets) -> list[Any]:
     """Canonical JSON: one entry for each image, the same for equal targets on every machine."""
     return targets.digests()

@@ -14,7 +14,7 @@ import torch
 from sightline.core.card import TaskCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Finding
+from sightline.core.report import Figure, Finding
 from sightline.core.sample import IMAGE, Batch
 from sightline.core.targets.base import Targets
 
@@ -32,10 +32,10 @@ class DataInfo:
         size: Input (height, width) in pixels; of a volume (depth, height, width).
         mean: Mean of each channel over the training images, in [0, 1].
         std: Standard deviation of each channel, likewise.
-        images: Training images.
-        multi: Whether an image may have several labels.
-        counts: Training images, or objects in them, of each class (empty without classes).
-        range: Per output (mean, std) of the training truths, for regression.
+        num_images: Training images.
+        multilabel: Whether an image may have several labels.
+        class_counts: Training images, or objects in them, of each class (empty without classes).
+        output_stats: Per output (mean, std) of the training truths, for regression.
         statistics: What else a kind of target says of them (`Targets.summary`), by name.
         input: Kind of input; see `core.inputs.InputSpec`.
         frames: Of a clip, else None.
@@ -48,10 +48,10 @@ class DataInfo:
     size: tuple[int, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    images: int
-    multi: bool = False
-    counts: tuple[int, ...] = ()
-    range: tuple[tuple[float, float], ...] = ()
+    num_images: int
+    multilabel: bool = False
+    class_counts: tuple[int, ...] = ()
+    output_stats: tuple[tuple[float, float], ...] = ()
     statistics: Mapping[str, Any] = field(default_factory=dict)
     input: str = IMAGE
     frames: int | None = None
@@ -66,9 +66,9 @@ class Baseline:
         name: As the table prints it.
         summary: What it does, in a line.
         learn: `(images, truth) -> state`, with images (N, H, W, C) uint8, and tensors by name.
-            `images` is None for one that does not look.
-        looks: Whether it looks at the pictures at all.
-        frozen: Whether `images` are features (N, D) of the installed network rather than pixels; such a
+            `num_images` is None for one that does not look.
+        uses_images: Whether it looks at the pictures at all.
+        frozen: Whether `num_images` are features (N, D) of the installed network rather than pixels; such a
             baseline is left out where the images are no photographs or the weights are not installed.
         maps: Whether a frozen one gets, in place of features, the maps of that network: of each image a list
             of (D, h, w), finest first, which are made as they are asked for.
@@ -83,16 +83,16 @@ class Baseline:
     name: str
     summary: str
     learn: Callable[[Any, Any], Any]
-    looks: bool = True
+    uses_images: bool = True
     frozen: bool = False
     maps: bool = False
     side: int = 64
     answer: Callable[[Any, Any], Any] | None = None
     graph: Callable[[Any, Any], dict[str, Any]] | None = None
 
-    def fit(self, images: Any, truth: Any) -> Callable[[Any], Any]:
+    def fit(self, images: Any, target: Any) -> Callable[[Any], Any]:
         """A function from images to predictions."""
-        learned = self.learn(images, truth)
+        learned = self.learn(images, target)
         return learned if self.answer is None else partial(self.answer, learned)  # type: ignore[no-any-return]
 
 
@@ -107,14 +107,14 @@ class Task(ABC):
     card: ClassVar[TaskCard]
     Options: ClassVar[type]
     findings: ClassVar[tuple[str, ...]] = ()
-    """Names of the findings that `doubts` may give: what --accept takes."""
+    """Names of the findings that `label_issues` may give: what --accept takes."""
 
     def __init__(self, info: DataInfo, options: Any) -> None:
         self.info, self.options = info, options
 
     @staticmethod
     @abstractmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """A tiny synthetic data set that a working model can overfit."""
 
     @abstractmethod
@@ -143,36 +143,36 @@ class Task(ABC):
         del strength, progress
         return standard
 
-    def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
+    def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:
         """Fit settings for `Model.decode` on validation predictions; empty if there are none. The entry
         "calibration" may be a sentence that describes the fit; it is printed.
         """
-        del prediction, truth
+        del prediction, target
         return {}
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Report items for the predictions on one split; `settings` are those of the model."""
-        del prediction, truth, ids, settings
+        del prediction, target, ids, settings
         return []
 
-    def doubts(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    def label_issues(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
         """Label issues: targets that a trained model contradicts. They are hints and never stop training.
 
         Args:
             prediction: What the model says of some items.
-            truth: Their truths.
+            target: Their truths.
             ids: Their names.
             settings: Those of the model; and `trained`, the names of the items it was trained on.
         """
-        del prediction, truth, ids, settings
+        del prediction, target, ids, settings
         return []
 
     @abstractmethod
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """Short description of each target."""
 
     @abstractmethod
@@ -180,6 +180,6 @@ class Task(ABC):
         """One flat row for each image, for CSV and tables."""
 
     @staticmethod
-    def strata(targets: Targets) -> np.ndarray | None:
+    def stratify_labels(targets: Targets) -> np.ndarray | None:
         """(N,) int labels for a stratified split, or None; the kind of target decides."""
         return targets.stratify_labels()

@@ -22,7 +22,7 @@ def run_checks(dataset: Dataset, measured: Scan) -> list[Finding]:
     for name in CHECKS.names():
         findings |= {f.name: f for f in CHECKS.load(name).run(dataset, measured)}
     mine = set(findings)
-    extra = [f for f in dataset.problems if f.name not in mine]
+    extra = [f for f in dataset.read_findings if f.name not in mine]
     return sorted([*extra, *findings.values()], key=lambda f: ORDER.index(f.severity))
 
 

@@ -23,10 +23,10 @@ from sightline.data.io.pixels import Files, Pages
 from sightline.data.io.walk import home
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.ties import difference
-from sightline.data.parsing.unread import told, unread
+from sightline.data.parsing.unread import describe_unread, unread
 from sightline.errors import DataError, UsageError
 
-__all__ = ["ReadOptions", "is_name", "named", "open_data"]
+__all__ = ["ReadOptions", "is_name", "list_named", "open_data"]
 UNLABELED = Unlabeled.kind
 LIKELY = 0.5
 """How sure a format must be of data of which another is surer."""
@@ -35,7 +35,7 @@ LIKELY = 0.5
 def open_data(
     data: str | Path,
     *,
-    truth: str | None = None,
+    target_type: str | None = None,
     format: str | None = None,
     target: str | None = None,
     input: str | None = None,
@@ -48,7 +48,7 @@ def open_data(
     Args:
         data: Path, or the name of a data set. A path that exists is taken before a name; what is neither
             is looked for below `data_dir`.
-        truth: Target kind that is wanted ("label", "number"); what the data hold if left out.
+        target_type: Target kind that is wanted ("label", "number"); what the data hold if left out.
         format: Data format; recognized by default.
         target: Label column of a table.
         input: Kind of input that an item is read as; an image if left out, unless the data are of a kind.
@@ -70,29 +70,29 @@ def open_data(
         raise UsageError(f"--exif is apply or ignore. Received {exif!r}.")
     span = None if pixel_range is None else _span(pixel_range)
     near = None if data_dir is None else Path(home(str(data_dir)))
-    options = ReadOptions(truth=truth, target=target, exif=exif, data_dir=near)
+    options = ReadOptions(target_type=target_type, target=target, exif=exif, data_dir=near)
     source = home(str(data))
     if options.data_dir and not is_name(source) and not Path(source).exists():
         below = options.data_dir / source
         source = str(below) if below.exists() else source
     if format is None:
-        format, why = _recognise(source, options)
+        format, why = _recognize(source, options)
     else:
         why = f"Read as format '{format}', as asked."
     try:
         dataset = _read(format, source, options)
     except DataError as error:
-        if truth is None or truth in FORMATS.load(format).CARD.truths:
+        if target_type is None or target_type in FORMATS.load(format).CARD.target_types:
             raise
-        raise DataError(f"{error} {_looked_for(truth)}") from error
-    dataset = _without_labels(dataset) if truth == UNLABELED else dataset
-    if truth is not None and dataset.truth != truth:
-        raise DataError(_another(source, dataset, truth, why))
+        raise DataError(f"{error} {_looked_for(target_type)}") from error
+    dataset = _without_labels(dataset) if target_type == UNLABELED else dataset
+    if target_type is not None and dataset.target_type != target_type:
+        raise DataError(_another(source, dataset, target_type, why))
     if len(set(dataset.ids)) < len(dataset):
         raise DataError(
             f"{source}: {len(dataset) - len(set(dataset.ids))} items share their name with another."
         )
-    dataset = replace(dataset, notes=(why, *dataset.notes))
+    dataset = replace(dataset, messages=(why, *dataset.messages))
     dataset = _as_input(dataset, input or dataset.input)
     if span is not None:
         if not isinstance(dataset.pixels, Files | Pages | ItemFiles):
@@ -108,27 +108,27 @@ def _as_input(dataset: Dataset, name: str) -> Dataset:
         keep = np.flatnonzero([kind.is_item(pixels.path(i)) for i in range(len(pixels))])
         if len(keep) < len(dataset):
             note = f"{len(dataset) - len(keep):,} files are read with the {kind.item} that they belong to."
-            dataset = replace(dataset.subset(keep), notes=(*dataset.notes, note))
+            dataset = replace(dataset.subset(keep), messages=(*dataset.messages, note))
     return replace(dataset, pixels=kind.pixels(dataset.pixels))
 
 
 def _without_labels(dataset: Dataset) -> Dataset:
     """The same images for a task that needs no labels."""
-    if dataset.truth == UNLABELED:
+    if dataset.target_type == UNLABELED:
         return dataset
-    note = f"The task asks for no labels: those of the data are left aside ({dataset.targets.says})."
+    note = f"The task asks for no labels: those of the data are left aside ({dataset.targets.description})."
     targets = Unlabeled(len(dataset))
-    return replace(dataset, targets=targets, classes=None, outputs=(), notes=(*dataset.notes, note))
+    return replace(dataset, targets=targets, classes=None, outputs=(), messages=(*dataset.messages, note))
 
 
 def _framed(dataset: Dataset, exif: str) -> Dataset:
     """The data with annotations in the upright frame, once it is known how they were drawn."""
-    notes = dataset.notes
+    notes = dataset.messages
     if exif == "ignore":
         dataset, n = turned(dataset)
         notes += (f"Annotations of {n:,} pictures with an EXIF rotation were turned with them.",)
-    rest = tuple(f for f in dataset.problems if f.name != "exif-and-positions")
-    return replace(dataset, problems=rest, notes=notes)
+    rest = tuple(f for f in dataset.read_findings if f.name != "exif-and-positions")
+    return replace(dataset, read_findings=rest, messages=notes)
 
 
 def _span(given: str | Sequence[float]) -> Span:
@@ -145,7 +145,7 @@ def _span(given: str | Sequence[float]) -> Span:
     return low, high
 
 
-def named() -> dict[str, str]:
+def list_named() -> dict[str, str]:
     """Names of all data sets without a path, each with a description."""
     names: dict[str, str] = {}
     for format in FORMATS.names():
@@ -165,7 +165,7 @@ def _read(format: str, source: str, options: ReadOptions) -> Dataset:
     return place.dress(dataset)  # type: ignore[no-any-return]
 
 
-def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
+def _recognize(source: str, options: ReadOptions) -> tuple[str, str]:
     """Name of the format with the highest score, and the reason in a sentence."""
     path = Path(source)
     _must_be_something(path, source)
@@ -175,14 +175,14 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
         card = FORMATS.load(chosen).CARD
         return (
             chosen,
-            f"Read as '{card.name}' ({card.summary}), which holds {_needed(options.truth)}.",
+            f"Read as '{card.name}' ({card.summary}), which holds {_needed(options.target_type)}.",
         )
     winners = [name for name, value in sure.items() if value == best]
     if best == 0:
-        raise DataError(_unrecognised(path))
+        raise DataError(_unrecognized(path))
     chosen, same = _of_several(source, winners, options) if len(winners) > 1 else (winners[0], "")
     card = FORMATS.load(chosen).CARD
-    why = f"{same}Read as '{card.name}' ({card.summary}): it looks like {card.looks_like}."
+    why = f"{same}Read as '{card.name}' ({card.summary}): it looks like {card.recognized_by}."
     if path.exists() and is_name(source):
         why += f" It is the path '{path}'; for the data set of that name go to another folder."
     return chosen, why
@@ -190,8 +190,12 @@ def _recognise(source: str, options: ReadOptions) -> tuple[str, str]:
 
 def _of_that_truth(source: str, sure: dict[str, float], best: float, options: ReadOptions) -> str | None:
     """A likely format that holds the truth that is wanted, where the likeliest of all do not; None else."""
-    fit = {n: v for n, v in sure.items() if v >= LIKELY and options.truth in FORMATS.load(n).CARD.truths}
-    if options.truth is None or not fit or max(fit.values()) == best:
+    fit = {
+        n: v
+        for n, v in sure.items()
+        if v >= LIKELY and options.target_type in FORMATS.load(n).CARD.target_types
+    }
+    if options.target_type is None or not fit or max(fit.values()) == best:
         return None
     chosen = max(fit, key=lambda name: fit[name])
     try:
@@ -221,36 +225,39 @@ def _of_several(source: str, winners: list[str], options: ReadOptions) -> tuple[
     return chosen, f"It could be read as {others} too, which says the same. "
 
 
-def _another(source: str, dataset: Dataset, truth: str, why: str) -> str:
+def _another(source: str, dataset: Dataset, target_type: str, why: str) -> str:
     """Why data that were read hold another truth than the task needs."""
     path = Path(source)
-    way = told(unread(path), path) if path.is_dir() else ""
-    text = f"{source}: the task needs {_needed(truth)}. {why} That gives {dataset.targets.says}. {way}"
-    return f"{text.strip()} {_looked_for(truth)} Lay the data out so, or name another task."
+    way = describe_unread(unread(path), path) if path.is_dir() else ""
+    text = (
+        f"{source}: the task needs {_needed(target_type)}. {why} That gives "
+        f"{dataset.targets.description}. {way}"
+    )
+    return f"{text.strip()} {_looked_for(target_type)} Lay the data out so, or name another task."
 
 
-def _needed(truth: str | None) -> str:
+def _needed(kind: str | None) -> str:
     """What is asked for where this kind of target is wanted, in words."""
-    return "" if truth is None else target_type(truth).needs
+    return "" if kind is None else target_type(kind).needs
 
 
-def _looked_for(truth: str) -> str:
+def _looked_for(target_type: str) -> str:
     """What the formats that hold a truth look like."""
     cards = [FORMATS.load(name).CARD for name in FORMATS.names()]
-    looks = "; ".join(f"{c.name}: {c.looks_like}" for c in cards if truth in c.truths)
-    return f"Looked for {_needed(truth)} as {looks}."
+    looks = "; ".join(f"{c.name}: {c.recognized_by}" for c in cards if target_type in c.target_types)
+    return f"Looked for {_needed(target_type)} as {looks}."
 
 
 def is_name(source: str) -> bool:
     """Whether a named data set is meant, however it is written: Fashion-MNIST, shapes:multi."""
-    return source.lower().split(":")[0].replace("-", "").replace("_", "") in named()
+    return source.lower().split(":")[0].replace("-", "").replace("_", "") in list_named()
 
 
 def _must_be_something(path: Path, source: str) -> None:
     """Refuse what is neither a path nor a name."""
     if path.exists() or is_name(source):
         return
-    names = named()
+    names = list_named()
     near = difflib.get_close_matches(source.lower(), names, n=3, cutoff=0.5)
     try:
         beside = difflib.get_close_matches(
@@ -268,12 +275,12 @@ def _must_be_something(path: Path, source: str) -> None:
     )
 
 
-def _unrecognised(path: Path) -> str:
+def _unrecognized(path: Path) -> str:
     """Error text for an existing path that no format reads."""
-    examples = "; ".join(FORMATS.load(n).CARD.looks_like for n in FORMATS.names())
+    examples = "; ".join(FORMATS.load(n).CARD.recognized_by for n in FORMATS.names())
     if path.is_dir() and not any(path.iterdir()):
         return f"{path}: the folder is empty. Expected one of: {examples}."
-    unread_text = told(unread(path), path)
+    unread_text = describe_unread(unread(path), path)
     if unread_text:
         return f"{path}: no known format. {unread_text}"
     return (

@@ -24,7 +24,7 @@ from sightline.data.io.levels import Span
 from sightline.data.io.pixels import Arrays, Files, Pages
 from sightline.data.io.raw_values import raw
 from sightline.errors import UnreadableImage
-from sightline.ops.similarity import SIDE, grey, thumbnails
+from sightline.ops.near_duplicates import SIDE, gray, thumbnails
 
 BLOCK = 2048
 
@@ -249,8 +249,8 @@ def _item(dataset: Dataset, i: int, result: Scan) -> None:
     )
     low, high = float(unit.min()), float(unit.max())
     result.low[i], result.high[i] = 0, 255 * (high > low)
-    grey_cover = cover(unit).mean(2)
-    stretched = (grey_cover - low) * (255 / max(high - low, 1e-12))
+    gray_cover = cover(unit).mean(2)
+    stretched = (gray_cover - low) * (255 / max(high - low, 1e-12))
     result.thumbs[i] = np.rint(thumbnails(stretched[None]))[0].clip(0, 255).astype(np.uint8)
 
 
@@ -275,12 +275,12 @@ def _digest(image: np.ndarray) -> str:
 def _measure(images: np.ndarray, rows: slice, result: Scan) -> None:
     """Statistics and thumbnails of pictures of one size, (B, H, W, C) uint8."""
     result.low[rows], result.high[rows] = images.min((1, 2, 3)), images.max((1, 2, 3))
-    greys = grey(images)
+    grays = gray(images)
     flat = (
         [images[..., c].astype(np.float32) for c in range(images.shape[-1])] if images.shape[-1] == 3 else []
     )
-    planes = [*flat, greys] if flat else [greys] * 4
+    planes = [*flat, grays] if flat else [grays] * 4
     for c, plane in enumerate(planes):
         result.mean[rows, c] = plane.mean((1, 2), dtype=np.float64) / 255
         result.square[rows, c] = np.einsum("nhw,nhw->n", plane, plane) / (plane[0].size * 255.0**2)
-    result.thumbs[rows] = np.rint(thumbnails(greys)).clip(0, 255).astype(np.uint8)
+    result.thumbs[rows] = np.rint(thumbnails(grays)).clip(0, 255).astype(np.uint8)

@@ -27,11 +27,11 @@ class Split:
 
     Attributes:
         assignment: (N,) "train", "val" or "test".
-        notes: What was decided and why, for the user to read.
+        messages: What was decided and why, for the user to read.
     """
 
     assignment: np.ndarray
-    notes: tuple[str, ...] = ()
+    messages: tuple[str, ...] = ()
 
 
 def split(

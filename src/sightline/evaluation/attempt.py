@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sightline.console import say
-from sightline.core.report import Exhibit
+from sightline.core.report import Figure
 from sightline.core.task import Task
 from sightline.errors import Interrupted
 
@@ -44,11 +44,11 @@ def attempt(what: str, make: Callable[[], T], otherwise: T, failed: list[str]) -
 def exhibits(
     task: Task,
     prediction: Any,
-    truth: Any,
+    target: Any,
     ids: list[str],
     settings: Mapping[str, Any],
     failed: list[str],
-) -> list[Exhibit]:
+) -> list[Figure]:
     """Report items of the predictions; none, and a sentence in `failed`, if the task raises."""
-    make = partial(task.exhibits, prediction, truth, ids, settings)
+    make = partial(task.figures, prediction, target, ids, settings)
     return attempt("The closer look", make, [], failed)

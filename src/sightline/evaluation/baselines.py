@@ -17,11 +17,11 @@ from sightline.core.inputs import InputSpec
 from sightline.core.sample import Batch
 from sightline.core.task import Baseline, Task
 from sightline.data.inputs import view_item
-from sightline.data.loading.preprocess import seen
+from sightline.data.loading.preprocess import resize_targets
 from sightline.evaluation.attempt import attempt
 from sightline.evaluation.frozen_features import Frozen
 
-LOOKED_AT = 5000
+MAX_TRAIN_IMAGES = 5000
 """Images of 64 x 64 that a baseline looks at, in training and at once: enough for a baseline, in seconds."""
 
 
@@ -58,7 +58,7 @@ def predict_baselines(
     waiting = [b for b in task.baselines() if b.frozen and not b.maps]
     if frozen is None or not waiting:
         return predictions
-    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:LOOKED_AT]))
+    part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:MAX_TRAIN_IMAGES]))
     look = partial(_features, frozen, part, test)
     features = attempt("The look through the frozen network", look, None, failed)
     if features is None:
@@ -88,17 +88,17 @@ def _answers(baseline: Baseline, train: Dataset, test: Dataset, settings: Mappin
     """Predictions of a baseline for the test items, in pixels of the stored images."""
     size, most = _looks(baseline, settings)
     order = np.random.default_rng(0).permutation(len(train))
-    chosen = np.sort(order[:most] if baseline.looks else order)
-    truth = seen(train.targets[torch.from_numpy(chosen)], size, settings["fit"])[0]
-    images = _small(train, settings, chosen, size) if baseline.looks else None
+    chosen = np.sort(order[:most] if baseline.uses_images else order)
+    target = resize_targets(train.targets[torch.from_numpy(chosen)], size, settings["resize"])[0]
+    images = _small(train, settings, chosen, size) if baseline.uses_images else None
     started, taken = time.monotonic(), 0.0
-    answer = baseline.fit(images, truth)
+    answer = baseline.fit(images, target)
     taken += time.monotonic() - started
     parts = []
     for start in range(0, len(test), most):
         where = np.arange(start, min(start + most, len(test)))
         pictures = _small(test, settings, where, size)
-        _, *places = seen(test.targets[torch.from_numpy(where)], size, settings["fit"])
+        _, *places = resize_targets(test.targets[torch.from_numpy(where)], size, settings["resize"])
         started = time.monotonic()
         parts.append(Batch(torch.empty(0), None, (), *places).back(answer(pictures)))
         taken += time.monotonic() - started
@@ -110,7 +110,7 @@ def _looks(baseline: Baseline, settings: Mapping[str, Any]) -> tuple[tuple[int, 
     """Input size of a baseline, and its batch size."""
     size = settings["size"]
     scale = min(1.0, baseline.side / max(size, default=1))
-    return tuple(round(side * scale) for side in size), LOOKED_AT * 64**2 // baseline.side**2
+    return tuple(round(side * scale) for side in size), MAX_TRAIN_IMAGES * 64**2 // baseline.side**2
 
 
 def _mapped(
@@ -121,8 +121,8 @@ def _mapped(
     size = height, width
     part = train.subset(np.sort(np.random.default_rng(0).permutation(len(train))[:most]))
     started = time.monotonic()
-    answer = baseline.fit(frozen.maps(part, size), seen(part.targets, size, settings["fit"])[0])
-    _, *places = seen(test.targets, size, settings["fit"])
+    answer = baseline.fit(frozen.maps(part, size), resize_targets(part.targets, size, settings["resize"])[0])
+    _, *places = resize_targets(test.targets, size, settings["resize"])
     prediction = Batch(torch.empty(0), None, (), *places).back(answer(frozen.maps(test, size)))
     say(f"baseline  {baseline.name}: {baseline.summary} ({time.monotonic() - started:.1f} s)")
     return prediction
@@ -131,6 +131,6 @@ def _mapped(
 def _small(
     dataset: Dataset, settings: Mapping[str, Any], where: np.ndarray, size: tuple[int, ...]
 ) -> np.ndarray:
-    spec, fit = replace(InputSpec.of(settings), spatial_shape=size), settings["fit"]
-    look = (view_item(dataset.pixels, int(i), spec, fit) for i in where)
+    spec, resize = replace(InputSpec.of(settings), spatial_shape=size), settings["resize"]
+    look = (view_item(dataset.pixels, int(i), spec, resize) for i in where)
     return np.stack(list(track(look, "pictures for the baselines", len(where))))

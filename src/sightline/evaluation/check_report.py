@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.core.dataset import SPLITS, Dataset
-from sightline.core.report import Exhibit, Finding, Table
+from sightline.core.report import Figure, Finding, Table
 from sightline.data.check import ORDER, look, require_known
 from sightline.data.checks._report import class_counts
 from sightline.evaluation import label_issues
@@ -26,27 +26,27 @@ class Checked:
         format: How it lies on disk.
         root: Where it lies, or None.
         n: Pictures.
-        truth: Kind of its truth ("label").
+        target_type: Kind of its truth ("label").
         splits: Pictures in each given split ("" where none is given).
         classes: One row a class: index, id, name, pictures in each split, and its boxes, objects or pixels
             where there are any.
-        notes: What was recognised and why.
+        messages: What was recognised and why.
         findings: What is wrong or worth knowing, the worst first.
         accepted: Names of findings that the user knows and means.
-        doubts: Names of the findings that come from a model.
+        label_issues: Names of the findings that come from a model.
     """
 
     name: str
     format: str
     root: str | None
     n: int
-    truth: str
+    target_type: str
     splits: dict[str, int]
     classes: list[dict[str, Any]]
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
     findings: list[Finding]
     accepted: tuple[str, ...] = field(default=())
-    doubts: tuple[str, ...] = field(default=())
+    label_issues: tuple[str, ...] = field(default=())
 
     @property
     def exit_code(self) -> int:
@@ -57,22 +57,24 @@ class Checked:
         """Everything, with all items of all findings, as plain dicts and lists."""
         return asdict(self)
 
-    def exhibits(self) -> list[Exhibit]:
+    def figures(self) -> list[Figure]:
         """Tables for the terminal and the report."""
         where = f" in {self.root}" if self.root else ""
-        shown: list[Exhibit] = []
+        shown: list[Figure] = []
         if self.classes:
             columns = list(self.classes[0])
             rows = [[row[c] for c in columns] for row in self.classes]
             shown.append(Table("Classes", columns, rows))
         mark = {name: " (accepted)" for name in self.accepted}
         rows = [[f.severity + mark.get(f.name, ""), f.name, f.count, f.message, f.fix] for f in self.findings]
-        note = " ".join(self.notes)
+        note = " ".join(self.messages)
         title = f"Findings on '{self.name}': {self.n:,} pictures, format '{self.format}'{where}"
         if not rows:
             note = f"Nothing was found. {note}".strip()
         shown.append(Table(title, ["severity", "name", "count", "what", "what to do"], rows, note))
-        first = [[f.name, item] for f in self.findings if f.name in self.doubts for item in f.items[:LISTED]]
+        first = [
+            [f.name, item] for f in self.findings if f.name in self.label_issues for item in f.items[:LISTED]
+        ]
         if first:
             note = f"The first {LISTED} of each at most. All: --out findings.json."
             shown.append(Table("What the model doubts most", ["name", "item"], first, note))
@@ -98,7 +100,7 @@ def check_data(dataset: Dataset, run: Path | None, accept: Sequence[str], exif: 
     doubted, note = label_issues.ask(witness, dataset, scanned, findings)
     findings = sorted([*doubted, *findings], key=lambda f: ORDER.index(f.severity))
     checked = describe(dataset, findings, accept)
-    return replace(checked, notes=(*checked.notes, note), doubts=tuple(f.name for f in doubted))
+    return replace(checked, messages=(*checked.messages, note), label_issues=tuple(f.name for f in doubted))
 
 
 def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = ()) -> Checked:
@@ -111,7 +113,7 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
     given = [s for s in ("", *SPLITS) if (dataset.splits == s).any()]
     classes: list[dict[str, Any]] = []
     if dataset.classes is not None:
-        counts = {s or "pictures": class_counts(dataset, dataset.where(s)) for s in given}
+        counts = {s or "pictures": class_counts(dataset, dataset.indices_of(s)) for s in given}
         counts |= dataset.targets.class_totals(len(dataset.classes))
         classes = [
             {
@@ -127,10 +129,10 @@ def describe(dataset: Dataset, findings: list[Finding], accept: Sequence[str] = 
         format=dataset.format,
         root=None if dataset.root is None else str(dataset.root),
         n=len(dataset),
-        truth=dataset.truth,
+        target_type=dataset.target_type,
         splits={s: int((dataset.splits == s).sum()) for s in given},
         classes=classes,
-        notes=dataset.notes,
+        messages=dataset.messages,
         findings=findings,
         accepted=tuple(accept),
     )

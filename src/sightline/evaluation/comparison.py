@@ -11,10 +11,10 @@ import numpy as np
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Metric, MetricCollection, Stats
+from sightline.core.metric import Metric, MetricCollection, Statistics
 from sightline.core.report import Score, Table
 from sightline.core.run import Run
-from sightline.core.sample import told
+from sightline.core.sample import canonical_json
 from sightline.core.task import Task
 from sightline.errors import UsageError
 from sightline.metrics import intervals
@@ -86,18 +86,18 @@ class Comparison:
     Attributes:
         task: Name of the task.
         pairs: The first run against each other one.
-        notes: What else there is to know.
+        messages: What else there is to know.
     """
 
     task: str
     pairs: tuple[Pair, ...]
-    notes: tuple[str, ...]
+    messages: tuple[str, ...]
 
     def summary(self) -> str:
         """One sentence for each pair, then the notes."""
-        return "\n".join([*(pair.sentence() for pair in self.pairs), *self.notes])
+        return "\n".join([*(pair.sentence() for pair in self.pairs), *self.messages])
 
-    def exhibits(self) -> list[Table]:
+    def figures(self) -> list[Table]:
         """One table for each pair."""
         return [_table(pair) for pair in self.pairs]
 
@@ -116,7 +116,7 @@ class Comparison:
                 for name, line in pair.lines.items()
             }
             pairs.append({**names, "n": pair.n, "alone": list(pair.alone), "metrics": metrics})
-        return {"task": self.task, "pairs": pairs, "notes": list(self.notes), "summary": self.summary()}
+        return {"task": self.task, "pairs": pairs, "notes": list(self.messages), "summary": self.summary()}
 
 
 def compare_runs(runs: Sequence[Path]) -> Comparison:
@@ -144,7 +144,7 @@ def compare_runs(runs: Sequence[Path]) -> Comparison:
 
 def _same_question(first: Run, other: Run, a: str, b: str) -> None:
     """Refuse runs that were asked different things."""
-    tasks = [r.record.settings.task for r in (first, other)]
+    tasks = [r.record.model_config.task for r in (first, other)]
     if tasks[0] != tasks[1]:
         raise UsageError(f"{a} is a run of {tasks[0]} and {b} of {tasks[1]}: they cannot be compared.")
     for what, x, y in (
@@ -168,8 +168,8 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
             f"Train one with the split of the other: --splits {first.path}."
         )
     in_a, in_b = (torch.tensor(i) for i in zip(*common, strict=True))
-    truth, same = truth_a[in_a], truth_b[in_b]
-    differ = sum(x != y for x, y in zip(told(truth), told(same), strict=True))
+    target, same = truth_a[in_a], truth_b[in_b]
+    differ = sum(x != y for x, y in zip(canonical_json(target), canonical_json(same), strict=True))
     if differ:
         raise UsageError(
             f"{a} and {b} do not agree on the truth of {differ} of {len(common)} test images of the same "
@@ -178,8 +178,8 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
     groups_by_id = first.groups("test")
     groups = None if groups_by_id is None else np.array([groups_by_id[ids_a[i]] for i, _ in common])
     first_scores, other_scores = MetricCollection(task.metrics()), MetricCollection(task.metrics())
-    first_scores.update(said_a[in_a], truth, groups)
-    other_scores.update(said_b[in_b], truth, groups)
+    first_scores.update(said_a[in_a], target, groups)
+    other_scores.update(said_b[in_b], target, groups)
     lines = {
         name: _line(metric, metric.stats, other_scores[name].stats, groups)
         for name, metric in first_scores.items()
@@ -187,7 +187,7 @@ def _pair(task: Task, first: Run, other: Run, a: str, b: str) -> Pair:
     return Pair(a, b, len(common), (len(ids_a) - len(common), len(ids_b) - len(common)), lines)
 
 
-def _line(metric: Metric, stats_a: Stats, stats_b: Stats, groups: np.ndarray | None) -> Line:
+def _line(metric: Metric, stats_a: Statistics, stats_b: Statistics, groups: np.ndarray | None) -> Line:
     a, b = (intervals.score(metric, stats, groups=groups) for stats in (stats_a, stats_b))
     return Line(metric.card, a, b, paired(metric, stats_a, stats_b, groups=groups))
 

@@ -17,27 +17,27 @@ from sightline.inference.predict_batches import Predicted
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
 
-FEW = 100
+FEW_IMAGES = 100
 """Test images below which the report says that they are few."""
 VERY_FEW, FOLDS = 50, 5
 """Test images below which so many folds are offered."""
 
 
-def verdicts(
+def draw_conclusions(
     task: Task,
     results: Results,
     network: Mapping[str, Metric],
     beside: Mapping[str, Mapping[str, Metric]],
     groups: np.ndarray | None,
-    truth: Any,
+    target: Any,
 ) -> list[str]:
     """Conclusions in sentences: the network against each baseline, and the number of images."""
-    main = task.card.score
+    main = task.card.primary_metric
     metric = network[main]
     card = metric.card
     part = "all images" if results.split == "all" else results.split
     sentences = [f"{capitalized(main)} on {part}: {results.scores[main].text(card.percent)}."]
-    if limit := metric.limit(truth):
+    if limit := metric.limit(target):
         sentences.append(f"{capitalized(main)} {limit}.")
     for name, metrics in beside.items():
         pair = paired(metric, metric.stats, metrics[main].stats, groups=groups)
@@ -62,7 +62,7 @@ def verdicts(
                 f"{k * d.value:+.3g}{unit} ({ends}; {pair.method}). "
                 "These data do not show that the network is worth its cost."
             )
-    if results.n < FEW:
+    if results.n < FEW_IMAGES:
         kind = "" if results.split == "all" else f"{results.split} "
         sentences.append(
             f"The {kind}images are few ({results.n}), so the intervals are wide: "
@@ -97,9 +97,9 @@ def without(
     if not clean.any():
         return [f"All {len(clean)} test images {says}: there is no score without them."]
     keep = torch.from_numpy(np.flatnonzero(clean))
-    metric = task.metrics()[task.card.score]
+    metric = task.metrics()[task.card.primary_metric]
     rest = None if groups is None else groups[clean]
-    metric.update(prediction.prediction[keep], prediction.truth[keep], rest)
+    metric.update(prediction.prediction[keep], prediction.target[keep], rest)
     score = intervals.score(metric, metric.stats, groups=rest)
     return [
         f"{int((~clean).sum())} test images {says}; without them {metric.card.name} is "

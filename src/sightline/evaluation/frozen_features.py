@@ -29,14 +29,14 @@ class Frozen:
     Args:
         size: (height, width) that images are brought to for features.
         channels: 1 or 3.
-        fit: How images of another shape are brought to size.
+        resize: How images of another shape are brought to size.
         device: Where it runs.
     """
 
     def __init__(
-        self, size: tuple[int, int], channels: int, fit: str, device: torch.device | str = "cpu"
+        self, size: tuple[int, int], channels: int, resize: str, device: torch.device | str = "cpu"
     ) -> None:
-        self._settings: Mapping[str, Any] = {"size": size, "fit": fit, "channels": channels}
+        self._settings: Mapping[str, Any] = {"size": size, "resize": resize, "channels": channels}
         self._device = device
 
     @cached_property

@@ -62,10 +62,11 @@ def witness(path: Path, dataset: Dataset) -> Witness:
             f"--run {path} is of task '{name}', whose models cannot tell doubtful truths (those of {able} "
             "can). Leave out --run."
         )
-    if dataset.truth != task.card.truth:
+    if dataset.target_type != task.card.target_type:
         raise DataError(
-            f"--run {path} is of task '{name}', whose truth is of the kind '{task.card.truth}'; "
-            f"{dataset.name} has {dataset.targets.says}. Name a run of this kind of data, or have the data "
+            f"--run {path} is of task '{name}', whose truth is of the kind '{task.card.target_type}'; "
+            f"{dataset.name} has {dataset.targets.description}. Name a run of this kind of data, or have "
+            "the data "
             f"read otherwise with --task {name}."
         )
     return Witness(run, model, task)
@@ -102,10 +103,10 @@ def ask(
     say(f"Asking {witness.run.path} about {len(shown):,} pictures.")
     devices = Devices.start()
     model = witness.model.to(devices.device)
-    with threads.few([model], 64, devices):
+    with threads.few_threads([model], 64, devices):
         prediction = predict(model, batches(shown, model.settings, batch_size=64), devices)
-    doubted = witness.task.doubts(
-        prediction.prediction, prediction.truth, prediction.ids, {**model.settings, "trained": trained}
+    doubted = witness.task.label_issues(
+        prediction.prediction, prediction.target, prediction.ids, {**model.settings, "trained": trained}
     )
     note = (
         f"{witness.run.path} was asked about {len(shown):,} pictures; it was trained on {len(trained):,} of "

@@ -23,7 +23,7 @@ ABOVE = 4
 _PATHS = ("data", "data_dir", "splits", "weights", "teacher")
 
 
-def placed(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def absolute_arguments(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Arguments with absolute paths, so that they hold from any working folder. Names are not changed."""
     return {k: _whole(v) if k in _PATHS and v is not None else v for k, v in arguments.items()}
 
@@ -51,15 +51,15 @@ def open_own(run: Run, data: str | None = None) -> Dataset:
     elif is_name(arguments["data"]) or _below(Path(data or ""), arguments["data"]):
         at, data_dir = arguments["data"], data
     try:
-        card = TASKS.load(run.record.settings.task).CARD
+        card = TASKS.load(run.record.model_config.task).CARD
         dataset = open_data(
             at,
-            truth=card.truth,
+            target_type=card.target_type,
             input=card.input,
             format=arguments["format"],
             target=arguments["target"],
             exif=arguments.get("exif"),
-            pixel_range=run.record.settings.pixel_range,
+            pixel_range=run.record.model_config.pixel_range,
             data_dir=None if data_dir is None else Path(data_dir),
         )
         return task_type(card.name).recast(dataset)
@@ -105,7 +105,7 @@ def load_run_dataset(run: Run, data: str | None = None) -> Dataset:
             "name changed, or is gone. What is said of a file holds only on the run's own validation images. "
             "Name them: --data."
         )
-    if not len(trained_dataset.where("val")):
+    if not len(trained_dataset.indices_of("val")):
         raise DataError(f"{run.path} has no validation images to check a file on.")
     return trained_dataset
 
@@ -134,8 +134,8 @@ def same_question(dataset: Dataset, run: Run) -> Dataset:
     Raises:
         DataError: If the truths are of another kind, or the numbers have other names.
     """
-    multi = bool(getattr(dataset.targets, "multi", False))
-    if multi != bool(run.record.settings.multi):
+    multi = bool(getattr(dataset.targets, "multilabel", False))
+    if multi != bool(run.record.model_config.multilabel):
         several = "one label" if multi else "several labels"
         raise DataError(f"{dataset.name} does not fit: the model gives {several} an image, these data not.")
     names = tuple(run.record.data.outputs)
@@ -162,5 +162,5 @@ def _same_classes(dataset: Dataset, names: tuple[str, ...]) -> Dataset:
             f"It knows {', '.join(names)}. Rename or leave them out."
         )
     to = torch.tensor([names.index(name) for name in dataset.classes.names])
-    targets = dataset.targets.renumbered(to, len(names))
+    targets = dataset.targets.map_classes(to, len(names))
     return replace(dataset, targets=targets, classes=replace(dataset.classes, names=names, ids=()))

@@ -73,7 +73,7 @@ def images_to_score(run: Run, dataset: Dataset, settings: Any, split: str | None
     if mine is not None and (is_own or split != "all"):
         is_own, dataset = True, mine
     part, name = part_of(dataset, split)
-    held = mine.subset(mine.where("test")) if mine is not None and name == "all" else part
+    held = mine.subset(mine.indices_of("test")) if mine is not None and name == "all" else part
     return Scored(dataset, part, name, held, is_own)
 
 
@@ -86,11 +86,11 @@ def open_for(
         UsageError: If the data are the run's own and are to be read otherwise.
     """
     if data is not None:
-        card = TASKS.load(run.record.settings.task).CARD
-        span, exif = run.record.settings.pixel_range, run.record.arguments.get("exif")
+        card = TASKS.load(run.record.model_config.task).CARD
+        span, exif = run.record.model_config.pixel_range, run.record.arguments.get("exif")
         dataset = open_data(
             str(data),
-            truth=card.truth,
+            target_type=card.target_type,
             input=card.input,
             format=format,
             target=target,
@@ -115,7 +115,7 @@ def warn(dataset: Dataset, findings: list[Finding]) -> None:
         say(f"The scores are those on {dataset.name} as the data are, errors included.")
 
 
-def doubts(run: Run, scored: Scored, looks: int) -> list[str]:
+def label_issues(run: Run, scored: Scored, looks: int) -> list[str]:
     """Known reasons why the scores look better than they are."""
     sentences = []
     trained = read_splits(run.path)["train"]
@@ -144,7 +144,7 @@ def part_of(dataset: Dataset, split: str | None) -> tuple[Dataset, str]:
             f"byte differs), so --split {split} means nothing in it. Leave it out to score all of it."
         )
     split = split or "test"
-    part = dataset.subset(dataset.where(split))
+    part = dataset.subset(dataset.indices_of(split))
     if not len(part):
         raise DataError(
             f"{dataset.name} has no {split} part. It has {', '.join(sorted(set(dataset.splits)))}."
@@ -158,11 +158,11 @@ def write(results: Results, part: Dataset, run: Run, out: Path | None) -> None:
     lead = f"{run.path.name} evaluated on {results.data}, {results.split}."
     facts = [(k, s.text()) for k, s in list(results.scores.items())[:1]] + [("images", str(results.n))]
     sections = [
-        Section("Scores", exhibits=[replace(scoreboard(results), title="")]),
-        Section("A closer look", exhibits=results.exhibits),
+        Section("Scores", figures=[replace(scoreboard(results), title="")]),
+        Section("A closer look", figures=results.figures),
     ]
     file.parent.mkdir(parents=True, exist_ok=True)
     title = f"{run.path.name}: {results.data}"
     storage.write_json(file.with_suffix(".json"), results.to_json())
-    page.write(Page(title, lead, facts, results.verdicts, sections), finder(part), file)
+    page.write(Page(title, lead, facts, results.conclusions, sections), finder(part), file)
     say(f"Report: {file}")

@@ -13,10 +13,10 @@ from sightline.metrics import intervals
 
 
 def score(
-    task: Task, prediction: Any, truth: Any, groups: np.ndarray | None = None
+    task: Task, prediction: Any, target: Any, groups: np.ndarray | None = None
 ) -> tuple[dict[str, Score], dict[str, Metric]]:
     """Compute every metric of the task with its interval; also the metrics with their statistics."""
     metrics = MetricCollection(task.metrics())
-    metrics.update(prediction, truth, groups)
+    metrics.update(prediction, target, groups)
     scores = {name: intervals.score(metric, metric.stats, groups=groups) for name, metric in metrics.items()}
     return scores, dict(metrics)

@@ -20,7 +20,7 @@ import torch
 
 from sightline import storage
 from sightline.console import say, track
-from sightline.core.report import Exhibit, Scatter, Score, Table
+from sightline.core.report import Figure, Scatter, Score, Table
 from sightline.core.run import Run
 from sightline.errors import SightlineError
 from sightline.evaluation.run_data import load_run_dataset
@@ -34,7 +34,7 @@ from sightline.report.page import Page, Section
 
 WARM = 5
 """Answers that are not timed: the first ones lay out memory."""
-LEAST = 20
+MIN_TIMINGS = 20
 """Answers that are timed at least, however long they take."""
 ENERGY = "/sys/class/powercap/intel-rapl:0/energy_uj"
 """Where Linux counts what the processor uses, in millionths of a joule; often for root only."""
@@ -91,7 +91,7 @@ class Benchmarked:
         """Everything."""
         return asdict(self)
 
-    def exhibits(self) -> list[Exhibit]:
+    def figures(self) -> list[Figure]:
         """One table and one plot; the Pareto front of accuracy and speed is marked."""
         columns = ["file", self.metric, "p50", "p95", "images/s", "memory", "size", "J / 1,000", "best trade"]
         rows = [
@@ -140,12 +140,12 @@ def benchmark_run(
     model, task, _ = restore(opened_run.path)
     graph = Graph(model.eval())
     dataset = load_run_dataset(opened_run, data)
-    part = dataset.subset(dataset.where("val"))
+    part = dataset.subset(dataset.indices_of("val"))
     files = _files(opened_run.path / "export")
     if not files:
         path = opened_run.path
         say(f"Nothing was exported from {path} yet (sightline export {path}): the network alone.")
-    lines, metric = [], task.metrics()[task.card.score].card
+    lines, metric = [], task.metrics()[task.card.primary_metric].card
     for file in track([None, *files], "benchmark"):
         answers = _runner(opened_run.path, file)
         inside: Any = "all" if file is None else _document(file).get("inside", "all")
@@ -153,7 +153,7 @@ def benchmark_run(
         shape = (batch_size, *graph.spec.shape)
         place, dtype = None if file is None else str(file), graph.spec.dtype
         how = (str(opened_run.path), place, shape, inside, threads, seconds, dtype)
-        times, memory, joules = _apart(how)
+        times, memory, joules = _timed_in_process(how)
         lines.append(_line(file, opened_run.path, judged.after, times, batch_size, memory, joules))
     lines = _marked(lines, metric.higher_is_better)
     result = Benchmarked(metric.name, metric.higher_is_better, len(part), batch_size, threads, lines)
@@ -165,7 +165,7 @@ def benchmark_run(
 def _write_page(result: Benchmarked, run: Path) -> None:
     """Write the table and the plot as RUN/benchmark.html."""
     facts = [(line.name, f"{1000 * line.p50:.2f} ms") for line in result.lines if line.best]
-    section = Section("Accuracy and speed", exhibits=result.exhibits())
+    section = Section("Accuracy and speed", figures=result.figures())
     lead = f"What was exported from {run.name}, on its validation images."
     file = run / "benchmark.html"
     page.write(Page(f"{run.name}: exported files", lead, facts, [], [section]), _no_picture, file)
@@ -176,7 +176,7 @@ def _no_picture(item: str) -> Any:
     raise KeyError(item)
 
 
-def _apart(how: tuple[Any, ...]) -> tuple[list[float], float, float | None]:
+def _timed_in_process(how: tuple[Any, ...]) -> tuple[list[float], float, float | None]:
     """Run `_timed` in a child process."""
     context = multiprocessing.get_context("spawn")
     try:
@@ -224,7 +224,7 @@ def _network(run: Path) -> Runner:
 
     @torch.no_grad()
     def answer(images: Array) -> dict[str, Array]:
-        return {name: value.numpy() for name, value in graph.said(torch.from_numpy(images)).items()}
+        return {name: value.numpy() for name, value in graph.outputs_of(torch.from_numpy(images)).items()}
 
     return answer
 
@@ -254,7 +254,7 @@ def _timed(
         answer(images)
     times: list[float] = []
     energy, started = _energy(), time.perf_counter()
-    while time.perf_counter() - started < seconds or len(times) < LEAST:
+    while time.perf_counter() - started < seconds or len(times) < MIN_TIMINGS:
         times.append(_seconds(answer, images))
     used = None if energy is None else (_energy() or energy) - energy
     return times, max(0, psutil.Process().memory_info().rss - before) / 2**20, used

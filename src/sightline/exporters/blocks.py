@@ -65,7 +65,7 @@ def _split(graph: Any, cut: Any) -> None:
     names = []
     for span in spans:
         names.append(cut.output[0] if span == part else f"{value}{_mark(span)}")
-        _own(graph, conv, way, span, names[-1], fixed)
+        _split_convolution(graph, conv, way, span, names[-1], fixed)
     for node in joins:
         parts = [n for name_in in node.input for n in (names if name_in == value else [name_in])]
         del node.input[:]
@@ -98,7 +98,7 @@ def _mark(span: tuple[int, int]) -> str:
     return f"_from_{span[0]}_to_{span[1]}"
 
 
-def _own(
+def _split_convolution(
     graph: Any, conv: Any, way: list[Any], span: tuple[int, int], out: str, fixed: dict[str, Any]
 ) -> None:
     """Insert a convolution of some of the channels, and the layers after it, before the convolution of

@@ -41,14 +41,14 @@ def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor
         open_with: Opens the file so that values of these names are given too.
         images: Images as the graph takes them.
     """
-    truth = values(traced(graph), images)
-    outputs = open_with(list(truth))(images.numpy())
+    target = values(traced(graph), images)
+    outputs = open_with(list(target))(images.numpy())
     before = ""
-    for name, value in truth.items():
+    for name, value in target.items():
         got = outputs.get(name)
         if got is None or tuple(got.shape) != tuple(value.shape) or not value.is_floating_point():
             continue
-        off = apart(value.numpy(), got)
+        off = max_abs_diff(value.numpy(), got)
         if off > LIMIT:
             after = f", after {before}" if before else ""
             return f"{name} (by {100 * off:.2g} % of its greatest value{after})"
@@ -56,9 +56,9 @@ def first(graph: Graph, open_with: Callable[[list[str]], Runner], images: Tensor
     return ""
 
 
-def apart(truth: np.ndarray, other: np.ndarray) -> float:
+def max_abs_diff(target: np.ndarray, other: np.ndarray) -> float:
     """Maximum absolute difference relative to the maximum value; infinite if a value is not finite."""
-    a, b = truth.astype(np.float64), other.astype(np.float64)
+    a, b = target.astype(np.float64), other.astype(np.float64)
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         return float("inf")
     return float(np.abs(a - b).max(initial=0.0) / max(np.abs(a).max(initial=0.0), 1e-6))

@@ -18,11 +18,11 @@ from sightline import storage
 from sightline._version import __version__
 from sightline.console import say
 from sightline.core.dataset import Dataset
-from sightline.core.report import Exhibit, Table
+from sightline.core.report import Figure, Table
 from sightline.core.run import Run
 from sightline.core.task import Task
 from sightline.data.inputs import input_kind, view_item
-from sightline.data.loading.tiles import tiled
+from sightline.data.loading.tiles import tile_dataset
 from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters import crash_check
@@ -75,7 +75,7 @@ class Exported:
             **({"unchecked": self.unchecked} if self.gate is None else asdict(self.gate)),
         }
 
-    def exhibits(self) -> list[Exhibit]:
+    def figures(self) -> list[Figure]:
         """The comparison, and the conclusion."""
         g, size = self.gate, f"{self.bytes / 2**20:.1f} MiB"
         if g is None:
@@ -100,7 +100,7 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class Wish:
+class OutputFilter:
     """Export options.
 
     Attributes:
@@ -108,14 +108,14 @@ class Wish:
         precision: fp32, fp16, int8 or int8-dynamic.
         inside: What lies in the file.
         tolerance: Points that the score may fall by, or None for the usual.
-        licence: Of the weights.
+        license: Of the weights.
     """
 
     exporter: ModuleType
     precision: str
     inside: Inside
     tolerance: float | None
-    licence: str
+    license: str
 
     @property
     def limit(self) -> float:
@@ -135,7 +135,9 @@ class Wish:
             raise UsageError(f"--to {name} has no --inside {self.inside}. These have it: {', '.join(can)}.")
 
 
-def export_run(run: Run, wish: Wish, data: str | None, accept: Sequence[str], out: Path | None) -> Exported:
+def export_run(
+    run: Run, wish: OutputFilter, data: str | None, accept: Sequence[str], out: Path | None
+) -> Exported:
     """Write the file, compare its predictions with those of the network, and reject it if they are worse.
 
     Args:
@@ -155,21 +157,21 @@ def export_run(run: Run, wish: Wish, data: str | None, accept: Sequence[str], ou
     model.eval()
     dataset, lacking = _images(run, model.settings, data, accept)
     graph = Graph(model, wish.inside)
-    document = _document(run, graph.settings, graph, wish.licence)
+    document = _document(run, graph.settings, graph, wish.license)
     if dataset is None:
         document["unchecked"] = UNCHECKED
-    pictures = _calibration(dataset, graph) if wish.precision == "int8" else None
+    images = _calibration(dataset, graph) if wish.precision == "int8" else None
     place = _place(run.path, out, wish, dataset is not None)
-    if model.settings.get("tile"):
+    if model.settings.get("tile_size"):
         say("The file sees one tile at a time; sightline-run and serve join them, as predict does.")
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix=".") as folder:
         file = Path(folder) / place.name
         with _room(place):
-            wish.exporter.write(Job(graph, document, wish.precision, pictures), file)
-        part = None if dataset is None else dataset.subset(dataset.where("val"))
+            wish.exporter.write(Job(graph, document, wish.precision, images), file)
+        part = None if dataset is None else dataset.subset(dataset.indices_of("val"))
         passed = _compared(wish, graph, task, part, file, place)
-        file = _placed(Path(folder), place, passed is None or passed.passed)
+        file = _move_into_place(Path(folder), place, passed is None or passed.passed)
     size = sum(f.stat().st_size for f in files_of(file))
     result = Exported(file, size, wish.precision, wish.inside, passed, lacking)
     storage.write_json(Path(f"{file}.json"), result.to_json())
@@ -178,7 +180,7 @@ def export_run(run: Run, wish: Wish, data: str | None, accept: Sequence[str], ou
 
 
 def _compared(
-    wish: Wish, graph: Graph, task: Task, part: Dataset | None, file: Path, place: Path
+    wish: OutputFilter, graph: Graph, task: Task, part: Dataset | None, file: Path, place: Path
 ) -> Gate | None:
     """Result of the validation; None without validation images (then only noise is predicted)."""
     if wish.precision.startswith("int8"):  # for it runtimes have code of their own for each processor,
@@ -239,8 +241,8 @@ def _answers(graph: Graph, run: Runner, place: Path) -> None:
         SightlineError: If it does not.
     """
     images = graph.example(1)
-    truth, outputs = graph.said(images), run(images.numpy())
-    for name, value in truth.items():
+    target, outputs = graph.outputs_of(images), run(images.numpy())
+    for name, value in target.items():
         got = outputs.get(name)
         if got is None or got.shape != tuple(value.shape) or not np.isfinite(got).all():
             raise SightlineError(
@@ -261,7 +263,7 @@ def _room(place: Path) -> Iterator[None]:
         ) from error
 
 
-def _place(run: Path, out: Path | None, wish: Wish, checked: bool) -> Path:
+def _place(run: Path, out: Path | None, wish: OutputFilter, checked: bool) -> Path:
     """Path of the file; options that change the content change the name."""
     precision, inside, ending = wish.precision, wish.inside, wish.exporter.CARD.ending
     if out is not None:
@@ -291,7 +293,7 @@ def precision_of(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) ->
     return precision
 
 
-def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) -> dict[str, Any]:
+def _document(run: Run, settings: dict[str, Any], graph: Graph, license: str) -> dict[str, Any]:
     """Metadata in the file: everything that is needed to use it, and its origin."""
     data, card = run.record.data, graph.model.card
     scores = (run.results.scores if (run.path / "results.json").is_file() else {}) or {}
@@ -307,7 +309,7 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) ->
         "settings": settings,
         "outputs": list(data.outputs),
         "metric": metric,
-        "licence": licence,
+        "licence": license,
         "data": data.fingerprint,
         "run": run.path.name,
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),
@@ -315,7 +317,7 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, licence: str) ->
 
 
 def _prediction(task: str) -> str:
-    prediction: str = TASKS.load(task).CARD.prediction
+    prediction: str = TASKS.load(task).CARD.prediction_type
     return prediction
 
 
@@ -330,17 +332,17 @@ def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
             "--int8 measures ranges on training images, and these cannot be had: name them with --data, or "
             "leave it at --int8 --dynamic or --fp16."
         )
-    settings, dataset = graph.model.settings, dataset.subset(dataset.where("train"))
-    if settings.get("tile"):  # which is what the network sees
-        dataset, _ = tiled(dataset, settings["tile"])
+    settings, dataset = graph.model.settings, dataset.subset(dataset.indices_of("train"))
+    if settings.get("tile_size"):  # which is what the network sees
+        dataset, _ = tile_dataset(dataset, settings["tile_size"])
     chosen = np.random.default_rng(0).permutation(len(dataset))[:CALIBRATION]
-    images = [view_item(dataset.pixels, int(i), graph.spec, settings["fit"]) for i in sorted(chosen)]
+    images = [view_item(dataset.pixels, int(i), graph.spec, settings["resize"]) for i in sorted(chosen)]
     batch = next(iter(input_kind(graph.spec.kind).tensors(np.stack(images)).values())).contiguous()
     pixels: Array = graph.prepared(batch).numpy()
     return pixels
 
 
-def _placed(folder: Path, place: Path, passed: bool) -> Path:
+def _move_into_place(folder: Path, place: Path, passed: bool) -> Path:
     """Move the written file to its place; a rejected file gets a name that nothing opens."""
     rejected = Path(f"{place}.rejected")
     for old in (*files_of(rejected), Path(f"{rejected}.json")):

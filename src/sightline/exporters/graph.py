@@ -56,18 +56,18 @@ class Graph(nn.Module):
         self.names: tuple[str, ...] = ()
         self._told = SimpleNamespace(names=())  # attributes that are set while tracing are set back
         if inside != "none":
-            self.names = tuple(self.said(self.example(1)))
+            self.names = tuple(self.outputs_of(self.example(1)))
         else:  # networks say less when they are exported: what only the loss wants is left out
             traced(self)
             self.names = self._told.names
 
-    def said(self, images: Tensor) -> dict[str, Tensor]:
+    def outputs_of(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs by name."""
         if self.inside == "none":
             mean, std = self.model.mean, self.model.std
             outputs: dict[str, Tensor] = self.model(images * std + mean)
             return {name: value.float() for name, value in outputs.items() if name in (self.names or outputs)}
-        answer = self.model.answer(self.model(images), self.model.settings)
+        answer = self.model.postprocess(self.model(images), self.model.settings)
         if self.inside == "all" or (self.inside == "picture" and self._plain(answer)):
             return answer
         if "count" in answer:  # the model has dropped them itself
@@ -87,7 +87,7 @@ class Graph(nn.Module):
                 f"'{self.model.card.name}' takes a {self.spec.kind} of {self.spec.channels} channels "
                 f"({self.spec.dtype}). Take --inside all."
             )
-        tiles = bool(self.model.settings.get("tile"))
+        tiles = bool(self.model.settings.get("tile_size"))
         if tiles or set(answer) not in _placed():
             why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
             raise UsageError(
@@ -97,7 +97,7 @@ class Graph(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """The outputs in the order of `names`."""
-        outputs = self.said(images)
+        outputs = self.outputs_of(images)
         self._told.names = self.names or tuple(outputs)
         return tuple(outputs[name] for name in self._told.names)
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from sightline.models.detection.suppression import kept  # noqa: F401  registers the operator
+from sightline.models.detection.suppression import keep_mask  # noqa: F401  registers the operator
 
 KEPT = torch.ops.sightline.kept.default
 
@@ -26,7 +26,8 @@ def plain(program: torch.export.ExportedProgram) -> torch.export.ExportedProgram
 def _by_torchvision(
     boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float
 ) -> Tensor:
-    """`kept` by torchvision's NMS; weak boxes are removed afterwards, since they suppress no better box."""
+    """`keep_mask` by torchvision's NMS; weak boxes are removed afterwards, since they suppress no "
+    "better box."""
     image = torch.arange(boxes.shape[0], device=boxes.device)[:, None]
     far = boxes.double().flatten(0, 1)
     groups = (image * classes + labels).flatten()  # those of different groups lie far from each other
@@ -37,7 +38,7 @@ def _by_torchvision(
 
 
 def translated() -> dict[Any, Any]:
-    """ONNX translation of the operator `kept`."""
+    """ONNX translation of the operator `keep_mask`."""
     from onnxscript import opset20 as op
 
     def say(boxes: Any, scores: Any, labels: Any, classes: int, least: float, overlap: float) -> Any:

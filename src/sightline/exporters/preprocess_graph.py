@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from sightline.core.targets._sampled import EDGE, VOID
-from sightline.data.loading.preprocess import PAD_GREY
+from sightline.core.targets._sampled import EDGE, IGNORE_INDEX
+from sightline.data.loading.preprocess import PAD_GRAY
 from sightline.exporters.graph import INPUT
 from sightline.exporters.onnx_proto import library
 
@@ -29,13 +29,13 @@ def whole(model: Any, settings: Mapping[str, Any]) -> Any:
     """
     graph, onnx = model.graph, library()
     nodes, kind, value_info = _Nodes(onnx), onnx.TensorProto.UINT8, onnx.helper.make_tensor_value_info
-    size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+    size, resize, channels = tuple(settings["size"]), settings["resize"], settings["channels"]
     output_names = {output.name for output in graph.output}
     inside = list(graph.node)
     for name in ("boxes", "classes"):
         if name in output_names:
             _rename(inside, name)
-    place = _scaled(nodes, size, fit, channels)
+    place = _scaled(nodes, size, resize, channels)
     before = nodes.taken()
     if "boxes" in output_names:
         _boxes(nodes, place)
@@ -85,7 +85,7 @@ class _Nodes:
         return nodes
 
 
-class _Place(NamedTuple):
+class _View(NamedTuple):
     """Affine map of the resize: names of (2,) float64 values for y and x.
 
     Attributes:
@@ -99,41 +99,41 @@ class _Place(NamedTuple):
     shift: str
 
 
-def _scaled(nodes: _Nodes, size: tuple[int, int], fit: str, channels: int) -> _Place:
+def _scaled(nodes: _Nodes, size: tuple[int, int], resize: str, channels: int) -> _View:
     """Nodes that resize the image to the network's input, as "images", like the preprocessing in training."""
     view, wanted = np.array(size, dtype=np.int64), np.array(size, dtype=np.float64)
     sides = nodes.cast(nodes("Shape", PICTURE, start=0, end=2), "DOUBLE")
-    if fit == "squash":
+    if resize == "stretch":
         inner = nodes.fixed(wanted)
     else:
         ratio = nodes("Div", wanted, sides)
-        scale = nodes("ReduceMax" if fit == "crop" else "ReduceMin", ratio)
+        scale = nodes("ReduceMax" if resize == "crop" else "ReduceMin", ratio)
         near = nodes("Max", nodes("Round", nodes("Mul", sides, scale)), np.float64(1))
-        inner = nodes("Max" if fit == "crop" else "Min", near, wanted)
+        inner = nodes("Max" if resize == "crop" else "Min", near, wanted)
     pixels = nodes.cast(inner, "INT64")
     rows = nodes("Unsqueeze", nodes("Transpose", PICTURE, perm=[2, 0, 1]), np.array([0]))
     sizes = nodes("Concat", np.array([1, channels]), pixels, axis=0)
     resized = nodes("Resize", rows, "", "", sizes, mode="linear", antialias=1, exclude_outside=1,
                 coordinate_transformation_mode="half_pixel")  # fmt: skip
     shift: str | np.ndarray = np.zeros(2)
-    if fit == "crop":
+    if resize == "crop":
         first = nodes("Div", nodes("Sub", pixels, view), np.int64(2))
         nodes("Slice", resized, first, nodes("Add", first, view), np.array([2, 3]), out=INPUT)
         shift = nodes.cast(first, "DOUBLE")
-    elif fit == "pad":
+    elif resize == "letterbox":
         empty = nodes("Sub", view, pixels)
         first = nodes("Div", empty, np.int64(2))
         none = np.zeros(2, dtype=np.int64)
         edges = nodes("Concat", none, first, none, nodes("Sub", empty, first), axis=0)
-        nodes("Pad", resized, edges, np.uint8(PAD_GREY), out=INPUT)
+        nodes("Pad", resized, edges, np.uint8(PAD_GRAY), out=INPUT)
         shift = nodes("Neg", nodes.cast(first, "DOUBLE"))
     else:
         nodes("Identity", resized, out=INPUT)
     each = nodes("Div", np.float64(1), nodes("Div", inner, sides))
-    return _Place(sides, each, nodes("Mul", each, shift))
+    return _View(sides, each, nodes("Mul", each, shift))
 
 
-def _boxes(nodes: _Nodes, place: _Place) -> None:
+def _boxes(nodes: _Nodes, place: _View) -> None:
     """Map box corners from the input to the stored image; rows without an object stay zero."""
 
     def corners(name: str) -> str:
@@ -146,16 +146,16 @@ def _boxes(nodes: _Nodes, place: _Place) -> None:
     nodes("Where", real, cut, np.float32(0), out="boxes")
 
 
-def _classes(nodes: _Nodes, place: _Place, size: tuple[int, int]) -> None:
+def _classes(nodes: _Nodes, place: _View, size: tuple[int, int]) -> None:
     """Map class maps to the stored image by nearest neighbor, with pixel centers."""
     class_map, matches = "classes_seen", []
     for axis, most in enumerate(size):
         pick = np.array(axis)
         count = nodes.cast(nodes("Gather", place.sides, pick), "INT64")
         number = nodes.cast(nodes("Range", np.int64(0), count, np.int64(1)), "DOUBLE")
-        centre = nodes("Sub", nodes("Add", number, np.float64(0.5)), nodes("Gather", place.shift, pick))
+        center = nodes("Sub", nodes("Add", number, np.float64(0.5)), nodes("Gather", place.shift, pick))
         at = nodes(
-            "Floor", nodes("Add", nodes("Div", centre, nodes("Gather", place.scale, pick)), np.float64(EDGE))
+            "Floor", nodes("Add", nodes("Div", center, nodes("Gather", place.scale, pick)), np.float64(EDGE))
         )
         at = nodes.cast(at, "INT64")
         last = np.int64(most - 1)
@@ -166,7 +166,7 @@ def _classes(nodes: _Nodes, place: _Place, size: tuple[int, int]) -> None:
         nodes("Unsqueeze", matches[0], np.array([1])),
         nodes("Unsqueeze", matches[1], np.array([0])),
     )
-    nodes("Where", nodes("And", rows, columns), class_map, np.uint8(VOID), out="classes")
+    nodes("Where", nodes("And", rows, columns), class_map, np.uint8(IGNORE_INDEX), out="classes")
 
 
 def _rename(nodes: list[Any], name: str) -> None:

@@ -16,14 +16,14 @@ WEIGHTED = ("Conv", "MatMul", "Gemm")
 ACTIVATIONS = ("Sigmoid", "HardSigmoid", "Relu", "Clip", "LeakyRelu")
 POOLING = ("MaxPool", "AveragePool", "GlobalAveragePool", "Resize", "Slice", "Split")
 """What has one input of pixels; the others say how."""
-COLOURS = 3
-FEW = 32
+COLORS = 3
+FEW_IMAGES = 32
 """Maps that a first convolution gives where 32 bits are no slower: with 32, `yolo-n` took 4 % less time and
 EfficientNet-Lite0 as much; with 64, ResNet-18 took 1.6 times as much (one core with AVX512-VNNI)."""
 JOINING = ("Add", "Mul", "Concat")
 
 
-def quantised(model: Any, job: Job, file: Path) -> Any:
+def quantized(model: Any, job: Job, file: Path) -> Any:
     """Quantize weights and most activations to int8. Postprocessing of scores (boxes, top k) stays in
     float32.
 
@@ -116,7 +116,7 @@ def slight(graph: Any) -> set[str]:
         if node.op_type == "Conv" and node.input[1] in dims:
             outputs, channels = dims[node.input[1]][:2]
             groups = next((a.i for a in node.attribute if a.name == "group"), 1)
-            mine = groups == 1 and channels <= COLOURS and outputs <= FEW
+            mine = groups == 1 and channels <= COLORS and outputs <= FEW_IMAGES
         else:
             mine = node.op_type in (*ACTIVATIONS, "Mul") and values.issuperset(
                 name for name in node.input if name not in dims

@@ -18,9 +18,9 @@ from sightline.console import say, track
 from sightline.core.dataset import Dataset
 from sightline.core.report import Score
 from sightline.core.task import Task
-from sightline.data.loading.preprocess import view
-from sightline.data.loading.tiles import batches, tiled
-from sightline.exporters.drift import LIMIT, apart, first
+from sightline.data.loading.preprocess import resize_to_input
+from sightline.data.loading.tiles import batches, tile_dataset
+from sightline.exporters.drift import LIMIT, first, max_abs_diff
 from sightline.exporters.graph import Array, Graph, Runner, traced
 from sightline.exporters.nms_graph import suppresses
 from sightline.metrics import intervals
@@ -30,7 +30,7 @@ FLOAT, INTEGER = 0.1, 1.0
 """Points that the score may fall by, with numbers of 32 or 16 bits and with whole numbers of 8 bits."""
 BATCH = 16
 """Images that file and network answer at a time."""
-WORST = 5
+MAX_LISTED = 5
 """Images that are named when a file is rejected."""
 ROUNDING = 1e-5
 """Share that outputs of a file are off from the network's by rounding alone, over many layers."""
@@ -53,7 +53,7 @@ class Gate:
         after: Score of the file on the same images.
         fell: Drop of the score in points (of 100); for a score that is no share, in per cent of its value.
         tolerance: Drop that is allowed.
-        apart: Maximum difference of each output, as a share of its maximum value.
+        max_abs_diff: Maximum difference of each output, as a share of its maximum value.
         changed: Images with another prediction: class, classes of objects, classes of pixels, or number.
         n: Number of validation images.
         why: Reason for rejecting the file, or "".
@@ -97,12 +97,12 @@ def gate(
         tolerance: Points that the score may fall by.
         exact: Whether the outputs must be the same too, but for rounding: with numbers of 32 bits.
     """
-    comparison = _Seen(graph, open_with([]), part)
+    comparison = _Comparison(graph, open_with([]), part)
     loader = batches(part, graph.model.settings, batch_size=BATCH)
     for batch in track(loader.epoch(0), "checking the file"):
         comparison.add(batch)
     before, after = (loader.whole(type(p[0]).cat(p)) for p in (comparison.before, comparison.after))
-    name = task.card.score
+    name = task.card.primary_metric
     card = task.metrics()[name].card
     score, other = (_main_score(task, p, loader.targets, part.groups) for p in (before, after))
     fell = (score.value - other.value) * (1 if card.higher_is_better else -1)
@@ -114,20 +114,20 @@ def gate(
         why = _drifted(graph, comparison, part)
     if not why:
         return result
-    order = np.argsort(-np.array(comparison.drift), kind="stable")[:WORST]
+    order = np.argsort(-np.array(comparison.drift), kind="stable")[:MAX_LISTED]
     worst = [comparison.ids[i] for i in order if comparison.drift[i] > 0]
     node = first(graph, lambda taps: open_with(taps), comparison.sample)
     return replace(result, why=why, worst=worst, node=node)
 
 
-def _main_score(task: Task, prediction: Any, truth: Any, groups: np.ndarray | None) -> Score:
+def _main_score(task: Task, prediction: Any, target: Any, groups: np.ndarray | None) -> Score:
     """The task's main score alone: the others would cost as much again, each."""
-    metric = task.metrics()[task.card.score]
-    metric.update(prediction, truth)
+    metric = task.metrics()[task.card.primary_metric]
+    metric.update(prediction, target)
     return intervals.score(metric, metric.stats, groups=groups)
 
 
-def _why(result: Gate, comparison: _Seen) -> str:
+def _why(result: Gate, comparison: _Comparison) -> str:
     if not np.isfinite(list(comparison.apart.values())).all():
         return "it says numbers that are not finite"
     if np.isnan(result.before.value):
@@ -137,7 +137,7 @@ def _why(result: Gate, comparison: _Seen) -> str:
     return ""
 
 
-def _drifted(graph: Graph, comparison: _Seen, part: Dataset) -> str:
+def _drifted(graph: Graph, comparison: _Comparison, part: Dataset) -> str:
     """Reason if the outputs of a float32 file differ by more than rounding explains, or ""."""
     if comparison.final:
         return _others_stay(graph, comparison, part)
@@ -150,7 +150,7 @@ def _drifted(graph: Graph, comparison: _Seen, part: Dataset) -> str:
     return f"'{name}' differs by {100 * off:.2g} % of its greatest value: more than rounding explains"
 
 
-def _others_stay(graph: Graph, comparison: _Seen, part: Dataset) -> str:
+def _others_stay(graph: Graph, comparison: _Comparison, part: Dataset) -> str:
     """Reason for rejecting a file with NMS inside, or "".
 
     With two boxes of almost equal scores, one bit decides which of them suppresses the other. If the network
@@ -189,8 +189,8 @@ def _some(rows: list[int], ids: Sequence[str]) -> list[int]:
 
 def _rows(part: Dataset, rows: list[int], settings: dict[str, Any]) -> Any:
     """Batches of some images, or of some tiles, by their row numbers."""
-    whole = tiled(part, settings["tile"])[0] if settings.get("tile") else part
-    return batches(whole.subset(np.array(rows)), {**settings, "tile": 0}, batch_size=BATCH)
+    whole = tile_dataset(part, settings["tile_size"])[0] if settings.get("tile_size") else part
+    return batches(whole.subset(np.array(rows)), {**settings, "tile_size": 0}, batch_size=BATCH)
 
 
 def _sure(graph: Graph, loader: Any, rows: list[int], seed: int) -> list[int]:
@@ -204,14 +204,14 @@ def _sure(graph: Graph, loader: Any, rows: list[int], seed: int) -> list[int]:
 def _unsure(graph: Graph, shaken: Graph, batch: Any, seed: int) -> list[bool]:
     """(B,) bool: whether NMS keeps other objects when weights and scores are perturbed."""
     images = graph.prepared(batch.images)
-    a, b = graph.said(images), shaken.said(images)
+    a, b = graph.outputs_of(images), shaken.outputs_of(images)
     if "count" in a:
         model = shaken.model
-        answer = model.answer(model(images), model.settings)
+        answer = model.postprocess(model(images), model.settings)
         if "count" not in answer:  # else the model has dropped them itself, before its second stage
             b = final({**answer, "scores": _moved(answer["scores"], seed)}, model.settings)
     pairs = [(a[name].numpy(), b[name].numpy(), name in CANDIDATES) for name in a]
-    return [any(_apart(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
+    return [any(_difference(x[i], y[i], loose) > LIMIT for x, y, loose in pairs) for i in range(len(images))]
 
 
 @torch.no_grad()
@@ -228,7 +228,7 @@ def _moved(values: Tensor, seed: int) -> Tensor:
     return values * (1 + ROUNDING * noise)
 
 
-class _Seen:
+class _Comparison:
     """Accumulated outputs and predictions of network and file."""
 
     def __init__(self, graph: Graph, run: Runner, part: Dataset) -> None:
@@ -251,28 +251,32 @@ class _Seen:
         images = graph.prepared(batch.images)
         if not len(self.sample):
             self.sample = images[:1].clone()
-        truth = graph.said(images)
+        target = graph.outputs_of(images)
         outputs = self._run(images.numpy())
-        got = {name: torch.from_numpy(outputs[name]).to(value.dtype) for name, value in truth.items()}
+        got = {name: torch.from_numpy(outputs[name]).to(value.dtype) for name, value in target.items()}
         each = [
-            {name: _apart(truth[name][i].numpy(), got[name][i].numpy(), name in self.loose) for name in truth}
+            {
+                name: _difference(target[name][i].numpy(), got[name][i].numpy(), name in self.loose)
+                for name in target
+            }
             for i in range(len(images))
         ]
         for differences in each:
             self.apart = {name: max(self.apart[name], differences[name]) for name in differences}
-        if self.loose and "scores" in truth:
+        if self.loose and "scores" in target:
             self.ranked += [differences["scores"] for differences in each]
             best = [
-                (truth["scores"][i].amax().numpy(), got["scores"][i].amax().numpy()) for i in range(len(each))
+                (target["scores"][i].amax().numpy(), got["scores"][i].amax().numpy())
+                for i in range(len(each))
             ]
-            self.best += [apart(a, b) for a, b in best]
+            self.best += [max_abs_diff(a, b) for a, b in best]
         self.drift += [max(differences.values()) for differences in each]
         first = len(self.ids)
         self.ids += list(batch.ids)
         read = model.decode if graph.inside == "none" else model.read
         # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
         whole = model.decode(model(images), model.settings) if self.final else None
-        self.before.append(batch.back(read(truth, model.settings) if whole is None else whole).packed())
+        self.before.append(batch.back(read(target, model.settings) if whole is None else whole).packed())
         if graph.inside == "picture":  # and is judged by what it says of the pictures as they are stored
             self.after += [self._stored(i) for i in range(first, len(self.ids))]
         else:
@@ -281,20 +285,20 @@ class _Seen:
     def _stored(self, i: int) -> Any:
         """Prediction of the file for image i, in pixels of the stored image."""
         settings = self._graph.settings
-        image = view(self._part.pixels.read(i), None, channels=settings["channels"])
+        image = resize_to_input(self._part.pixels.read(i), None, channels=settings["channels"])
         outputs = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
         answer = {name: torch.from_numpy(value) for name, value in outputs.items()}
         return self._graph.model.read(answer, {**settings, "size": image.shape[:2]}).packed()
 
 
-def _apart(truth: Array, outputs: Array, loose: bool) -> float:
+def _difference(target: Array, outputs: Array, loose: bool) -> float:
     """Difference of one image's output, in any order if loose; for integers the share of values that
     differ.
     """
-    if truth.shape != outputs.shape:
+    if target.shape != outputs.shape:
         return float("inf")
     if loose:
-        truth, outputs = np.sort(truth, axis=0), np.sort(outputs, axis=0)
-    if truth.dtype.kind in "iub":
-        return float((truth != outputs).mean()) if truth.size else 0.0
-    return apart(truth, outputs)
+        target, outputs = np.sort(target, axis=0), np.sort(outputs, axis=0)
+    if target.dtype.kind in "iub":
+        return float((target != outputs).mean()) if target.size else 0.0
+    return max_abs_diff(target, outputs)

@@ -32,7 +32,7 @@ class Held:
     pixels: Callable[[Span | None], np.ndarray]
 
 
-def held(value: Any) -> list[Held]:
+def images_of(value: Any) -> list[Held]:
     """The images in a value: one, or several of a batch.
 
     Files of the same content give the same pixels: numbers of 16 bits are scaled, transparency is laid on
@@ -101,8 +101,8 @@ def _array(value: np.ndarray) -> Held:
     def pixels(span: Span | None) -> np.ndarray:
         array = value if value.ndim == 3 else value[..., None]
         if array.dtype != np.uint8:  # as decoders do it: grey is scaled, of colours the upper byte is taken
-            grey = array.shape[2] == 1
-            array = scaled(array[..., 0], 65535, span)[..., None] if grey else (array >> 8).astype(np.uint8)
+            gray = array.shape[2] == 1
+            array = scaled(array[..., 0], 65535, span)[..., None] if gray else (array >> 8).astype(np.uint8)
         return on_white(array) if array.shape[2] == 4 else np.ascontiguousarray(array)
 
     return Held(pixels)

@@ -9,14 +9,14 @@ from typing import Any
 from sightline.core.predictor import Outcome
 from sightline.core.task import Task
 from sightline.errors import UnknownName, UsageError
-from sightline.inference.presenters import Kind, details, only
+from sightline.inference.presenters import Kind, details, select_objects
 from sightline.inference.sources import Answer
 from sightline.runtime.rows import Row
 from sightline.runtime.targets.instances import THRESHOLD
 
 
 @dataclass(frozen=True)
-class Wish:
+class OutputFilter:
     """Filter of predictions: what is kept.
 
     Attributes:
@@ -36,7 +36,7 @@ class Wish:
     seconds: bool
 
 
-def chosen_of(
+def filter_from_options(
     kind: Kind, names: Sequence[str], classes: Sequence[str], min_score: float | None
 ) -> list[int] | None:
     """Indices of the requested classes."""
@@ -60,17 +60,17 @@ def least_of(settings: Mapping[str, Any], min_score: float | None) -> float | li
     return chosen if min_score is None else min_score
 
 
-def counted(task: Task, outcome: Outcome, wish: Wish) -> Outcome:
+def counted(task: Task, outcome: Outcome, wish: OutputFilter) -> Outcome:
     """The outcome with the objects that count, and the row that counts them."""
     if outcome.error or not wish.kind.objects:
         return outcome
-    prediction, row = only(outcome.prediction, wish.least, wish.classes), outcome.row
+    prediction, row = select_objects(outcome.prediction, wish.least, wish.classes), outcome.row
     if len(prediction.labels) < len(outcome.prediction.labels):
         (row,) = task.rows(prediction)
     return replace(outcome, prediction=prediction, row=row)
 
 
-def kept(task: Task, answer: Answer, wish: Wish) -> Answer:
+def apply_filter(task: Task, answer: Answer, wish: OutputFilter) -> Answer:
     """Apply the filter to a prediction; its row gets the path."""
     outcome = counted(task, answer.outcome, wish)
     prediction, row = outcome.prediction, outcome.row

@@ -16,10 +16,10 @@ from sightline.core.inputs import InputSpec
 from sightline.core.predictor import Outcome
 from sightline.data.inputs import input_kind, read_for, shown
 from sightline.data.io.images import probe
-from sightline.data.io.pixels import Arrays, Files, Pages, picture, windows
+from sightline.data.io.pixels import Arrays, Files, Pages, read_image, windows
 from sightline.data.io.video import Video
-from sightline.data.loading.preprocess import view
-from sightline.data.loading.tiles import cut
+from sightline.data.loading.preprocess import resize_to_input
+from sightline.data.loading.tiles import tile_windows
 from sightline.errors import UnreadableImage
 
 
@@ -57,21 +57,23 @@ class Input:
         spec = InputSpec.of(settings)
         if not spec.is_plain:
             kind, item = input_kind(spec.kind), read_for(self.pixels, spec)
-            return iter([kind.view(item, spec, settings["fit"])]), kind.stored_size(item)
+            return iter([kind.view(item, spec, settings["resize"])]), kind.stored_size(item)
         assert isinstance(self.pixels, Files | Pages | Arrays)
-        size, fit, channels = tuple(settings["size"]), settings["fit"], settings["channels"]
+        size, resize, channels = tuple(settings["size"]), settings["resize"], settings["channels"]
         span, pixels = settings.get("pixel_range"), self.pixels
         if span and not isinstance(pixels, Arrays) and pixels.span is None:
             pixels = pixels.spanned((span[0], span[1]))
-        if settings.get("tile"):
+        if settings.get("tile_size"):
             image = windows(pixels, 0)
-            tiles = cut(torch.tensor([image.size]), settings["tile"])
+            tiles = tile_windows(torch.tensor([image.size]), settings["tile_size"])
             parts = zip(tiles.corner.tolist(), tiles.sizes.tolist(), strict=True)
-            return (view(image.read(x, y, w, h), size, fit, channels) for (x, y), (h, w) in parts), image.size
+            return (
+                resize_to_input(image.read(x, y, w, h), size, resize, channels) for (x, y), (h, w) in parts
+            ), image.size
         if isinstance(pixels, Pages):
             page = pixels.read(0)
-            return iter([view(page, size, fit, channels)]), page.shape[:2]
-        views = iter([picture(pixels, 0, size, fit, channels)])
+            return iter([resize_to_input(page, size, resize, channels)]), page.shape[:2]
+        views = iter([read_image(pixels, 0, size, resize, channels)])
         if isinstance(pixels, Arrays):
             return views, pixels.array.shape[1:3]
         facts = probe(pixels.path(0))  # a JPEG may have been decoded at a fraction of its size

@@ -63,15 +63,15 @@ def layers_of(model: str, size: int | None, classes: int, channels: int) -> Tabl
             settings |= {"size": list(side), "mean": info.mean, "std": info.std}
             settings |= method.MODEL.settings_for(info, task_type(method.__name__.split(".")[2]).Options())
     with torch.device("meta"):
-        picture = torch.empty(1, settings["channels"], *side)
+        image = torch.empty(1, settings["channels"], *side)
         if method is not None and not getattr(method, "TAKES_BACKBONE", False):
-            return table(method.CARD.name, layer_widths.build(method.MODEL, settings), picture)
+            return table(method.CARD.name, layer_widths.build(method.MODEL, settings), image)
         outputs = len(settings.get("classes") or settings["outputs"])
         base_options = {"outputs": outputs, "channels": settings["channels"], "size": side}
         network = registry.create(name, **base_options, **settings["backbone_options"])
         narrow = {k.removeprefix("network."): v for k, v in settings.get(layer_widths.KEY, {}).items()}
         layer_widths.reshape(network, narrow)
-        return table(name, network, picture)
+        return table(name, network, image)
 
 
 def _method(name: str) -> ModuleType | None:
@@ -84,14 +84,14 @@ def _method(name: str) -> ModuleType | None:
     return None
 
 
-def table(name: str, backbone: nn.Module, picture: torch.Tensor) -> Table:
+def table(name: str, backbone: nn.Module, image: torch.Tensor) -> Table:
     """The layers of a network as a table, the totals last."""
-    layers = trace(backbone, picture)
+    layers = trace(backbone, image)
     rows: list[list[Any]] = [_row(layer) for layer in layers]
     trainable = sum(p.numel() for p in backbone.parameters() if p.requires_grad)
     parameters = sum(layer.parameters for layer in layers)
     rows.append(["total", "", "", parameters, sum(layer.flops for layer in layers), ""])
-    _, channels, height, width = picture.shape
+    _, channels, height, width = image.shape
     text = f"{trainable:,} of {parameters:,} parameters are trainable. " if trainable < parameters else ""
     return Table(f"{name} on {channels}x{height}x{width}", COLUMNS, rows, text + NOTE)
 

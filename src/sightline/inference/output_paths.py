@@ -45,7 +45,7 @@ class Places:
 
 
 @contextmanager
-def named(out: Path | None) -> Iterator[None]:
+def add_file_name(out: Path | None) -> Iterator[None]:
     """Add the file name to an error of the system: a full disk does not name it."""
     try:
         yield

@@ -42,13 +42,13 @@ class Predicted:
 
     Attributes:
         prediction: Predictions for all images, on the CPU, in the pixels of the stored pictures.
-        truth: Their truths.
+        target: Their truths.
         ids: Their names.
         loss: Mean loss over the images; None for a model without a loss.
     """
 
     prediction: Any
-    truth: Any
+    target: Any
     ids: list[str]
     loss: float | None
 
@@ -56,7 +56,7 @@ class Predicted:
         """Reorder by `ids`: several processes return theirs one after the other."""
         where = {item: i for i, item in enumerate(self.ids)}
         order = torch.tensor([where[item] for item in ids], dtype=torch.int64)
-        return Predicted(self.prediction[order], self.truth[order], list(ids), self.loss)
+        return Predicted(self.prediction[order], self.target[order], list(ids), self.loss)
 
 
 def at_once(spec: InputSpec, most: int = 64) -> int:

@@ -14,11 +14,11 @@ from sightline.core.inputs import InputSpec
 from sightline.core.predictor import BATCH_SIZE, Outcome
 from sightline.core.sample import Batch
 from sightline.data.inputs import input_kind
-from sightline.data.loading.preprocess import placed
-from sightline.data.loading.tiles import cut
+from sightline.data.loading.preprocess import input_affine
+from sightline.data.loading.tiles import tile_windows
 from sightline.devices import Devices, pick
 from sightline.errors import UnreadableImage
-from sightline.inference.filters import Wish, chosen_of, counted, least_of
+from sightline.inference.filters import OutputFilter, counted, filter_from_options, least_of
 from sightline.inference.model_folder import restore
 from sightline.inference.predict_batches import at_once
 from sightline.inference.presenters import kind_of
@@ -73,16 +73,16 @@ class ModelPredictor:
                 `min_score` is given to a model that does not look for objects.
             MissingExtra: If a video is named and PyAV is not installed.
         """
-        kind, names = kind_of(self.task.card.prediction), self.settings.get("classes", [])
-        chosen_of(kind, names, (), min_score)
-        wish = Wish(kind, names, None, least_of(self.settings, min_score), None, False)
+        kind, names = kind_of(self.task.card.prediction_type), self.settings.get("classes", [])
+        filter_from_options(kind, names, (), min_score)
+        wish = OutputFilter(kind, names, None, least_of(self.settings, min_score), None, False)
         for answer in self.answers(Sources.for_model(source, self.settings, stream), batch_size):
             yield counted(self.task, answer.outcome, wish)
 
     def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:
         """All predictions, also weak ones, each with its image."""
         batch_size = at_once(self.spec, batch_size)
-        tiled = bool(self.settings.get("tile"))  # one large picture at a time, and many of its tiles
+        tiled = bool(self.settings.get("tile_size"))  # one large picture at a time, and many of its tiles
         for batch in sources.batches(1 if tiled else batch_size):
             yield from self._batch(batch, batch_size)
         sources.say_cut()
@@ -116,7 +116,7 @@ class ModelPredictor:
 
     def _answer(self, parts: Iterator[np.ndarray], stored: torch.Tensor, batch_size: int) -> Any:
         """Predictions for whole images, from all their tiles or from themselves."""
-        tiles = cut(stored, self.settings["tile"]) if self.settings.get("tile") else None
+        tiles = tile_windows(stored, self.settings["tile_size"]) if self.settings.get("tile_size") else None
         sizes = stored if tiles is None else tiles.sizes
         predictions = []
         for start in range(0, len(sizes), batch_size):
@@ -130,7 +130,7 @@ class ModelPredictor:
     @torch.no_grad()
     def _forward(self, inputs: dict[str, torch.Tensor], stored: torch.Tensor) -> Any:
         size = self.spec.spatial_shape
-        affine = placed(stored, size, self.settings["fit"]) if size else None
+        affine = input_affine(stored, size, self.settings["resize"]) if size else None
         batch = Batch(inputs, None, (), affine, stored)
         outputs = self.model(*batch.to(self.devices.device).inputs.values())
         outputs = {k: v.float() for k, v in outputs.items()}

@@ -37,7 +37,7 @@ class Kind:
 
     @property
     def lists(self) -> tuple[str, ...]:
-        """Names of the lists that `codes` returns."""
+        """Names of the lists that `rle_codes` returns."""
         return self.target.lists
 
     def columns(self, row: Row) -> list[str]:
@@ -58,7 +58,9 @@ def kind_of(name: str) -> Kind:
     return Kind(target_type(name))
 
 
-def only(prediction: Instances, least: float | Sequence[float], classes: Iterable[int] | None) -> Instances:
+def select_objects(
+    prediction: Instances, least: float | Sequence[float], classes: Iterable[int] | None
+) -> Instances:
     """Select the objects with a score of at least a threshold (for each class or all), and of some
     classes.
     """
@@ -68,7 +70,7 @@ def only(prediction: Instances, least: float | Sequence[float], classes: Iterabl
         keep &= prediction.scores >= (each[prediction.labels] if each.ndim else each)
     if classes is not None:
         keep &= (prediction.labels[:, None] == prediction.labels.new_tensor(list(classes))).any(1)
-    return prediction.only(keep)
+    return prediction.select(keep)
 
 
 def details(prediction: Targets, names: Sequence[str]) -> Row:
@@ -76,6 +78,6 @@ def details(prediction: Targets, names: Sequence[str]) -> Row:
     return arrays_of(prediction).details(names)
 
 
-def codes(prediction: Targets) -> Row:
+def rle_codes(prediction: Targets) -> Row:
     """Long details of one image: "masks", COCO's RLE of each object."""
     return arrays_of(prediction).codes()

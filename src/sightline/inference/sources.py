@@ -20,13 +20,13 @@ from sightline.data.io.images import full_pages
 from sightline.data.io.levels import Cuts, Span, Watched
 from sightline.data.io.pixels import Arrays, Files, Pages
 from sightline.data.io.video import Video
-from sightline.data.io.walk import files_below, globbed, home, told
+from sightline.data.io.walk import describe_skipped, files_below, globbed, home
 from sightline.errors import DataError, MissingExtra, UnreadableImage, UsageError
-from sightline.inference.arrays import Held, held
+from sightline.inference.arrays import Held, images_of
 from sightline.inference.input_item import Answer, Input
 
 __all__ = ["Answer", "Input", "Sources"]
-HELD = 2**27
+QUEUE_BYTES = 2**27
 """Bytes of frames that one batch may hold."""
 
 
@@ -163,7 +163,7 @@ class Sources:
     def _held(self, value: Any) -> list[Held]:
         """What is in memory, by the model's kind of input."""
         if self._spec is None or not self._of_kind:
-            return held(value)
+            return images_of(value)
         spec = self._spec
         arrays = input_kind(spec.kind).of_array(value)
         return [Held(partial(in_memory, array, spec)) for array in arrays]
@@ -188,7 +188,7 @@ class Sources:
         for item in self:
             batch.append(item)
             held += item.held
-            if len(batch) >= most or held >= HELD or (item.film is not None and item.film.live):
+            if len(batch) >= most or held >= QUEUE_BYTES or (item.film is not None and item.film.live):
                 yield batch
                 batch, held = [], 0
         if batch:
@@ -248,7 +248,7 @@ class Sources:
         matches = globbed(str(path), skipped)
         self.hidden += skipped
         if not matches:
-            others = f" {told(skipped)}" if skipped else ""
+            others = f" {describe_skipped(skipped)}" if skipped else ""
             raise UsageError(
                 f"{source}: there is no such file or folder, and as a glob it matches no file.{others}"
             )
@@ -275,7 +275,9 @@ class Sources:
         self.hidden += skipped
         if not paths:
             others = f", only {self._listed()}" if self.left_out else ""
-            raise UsageError(f"The folder {folder} has no pictures in it{others}. {told(skipped)}".strip())
+            raise UsageError(
+                f"The folder {folder} has no pictures in it{others}. {describe_skipped(skipped)}".strip()
+            )
         self._folders.add(_plain(folder))
         return paths
 
@@ -284,7 +286,7 @@ class Sources:
 
     def _say_left_out(self) -> None:
         if self.hidden:
-            say(told(self.hidden))
+            say(describe_skipped(self.hidden))
         if not self.left_out:
             return
         n = self.left_out.total()

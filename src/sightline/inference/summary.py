@@ -8,10 +8,10 @@ from typing import Any
 
 from sightline.console import say
 from sightline.core.predictor import Outcome
-from sightline.core.report import Exhibit, Table
+from sightline.core.report import Figure, Table
 from sightline.runtime.rows import Row
 
-SHOWN = 20
+MAX_SHOWN = 20
 """Rows that the terminal shows."""
 
 
@@ -58,9 +58,9 @@ class Predicted:
             return
         if self.without is not None and not len(outcome.prediction.labels):
             self.without += 1
-        if len(self.rows) < SHOWN or (self.out is None and not live):
+        if len(self.rows) < MAX_SHOWN or (self.out is None and not live):
             self.rows.append(outcome.row)
-        if len(self.shown) < SHOWN:
+        if len(self.shown) < MAX_SHOWN:
             cells = outcome.row.items()
             plain = {k: v for k, v in cells if not k.startswith("p(") and not isinstance(v, list | dict)}
             self.shown.append(plain)
@@ -77,9 +77,9 @@ class Predicted:
         }
         return document if self.without is None else {**document, "without_objects": self.without}
 
-    def exhibits(self) -> list[Exhibit]:
+    def figures(self) -> list[Figure]:
         """The first rows and the errors, for the terminal."""
-        items: list[Exhibit] = []
+        items: list[Figure] = []
         if self.shown:
             columns = list(self.shown[0])
             note = f"{len(self.shown)} of {self.total} pictures"

@@ -22,7 +22,7 @@ SMALL = 400_000_000
 
 
 @contextmanager
-def few(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
+def few_threads(models: list[Model], images: int, devices: Devices) -> Iterator[None]:
     """Use one CPU thread inside this block if operations are small; the previous number is restored.
 
     The number of threads changes the last bits of results, so that it follows from the networks and the
@@ -51,8 +51,8 @@ def _operations(model: Model) -> int:
     from torch.utils.flop_counter import FlopCounterMode  # not before: it takes 0.1 s
 
     training = model.training
-    picture = torch.zeros(1, model.mean.numel(), *model.settings["size"])
+    image = torch.zeros(1, model.mean.numel(), *model.settings["size"])
     with FlopCounterMode(display=False) as counter:
-        model.eval()(picture)
+        model.eval()(image)
     model.train(training)
     return int(counter.get_total_flops())

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, array, mean
 
 
@@ -23,18 +23,18 @@ class Accuracy(Weighted):
         summary="share of images that are right (all labels, for images with several)",
         higher_is_better=True,
         best=1.0,
-        truths=("label",),
-        binomial=True,
+        target_types=("label",),
+        is_proportion=True,
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"right": (N,) 0 or 1}."""
-        right = array(prediction.value) == array(truth.value)
+        right = array(prediction.value) == array(target.value)
         return {"right": (right if right.ndim == 1 else right.all(1)).astype(np.float64)}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return mean(stats["right"], weights)
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
-from sightline.metrics.functional.masks import ANY, checked
+from sightline.core.metric import Statistics
+from sightline.metrics.functional.masks import ANY, require_masks
 from sightline.metrics.functional.matching import flags, overlaps
 from sightline.metrics.functional.objects import confident
 from sightline.metrics.functional.weighted import Array, Weighted, array, mean
@@ -34,18 +34,18 @@ class Aji(Weighted):
         summary="aggregated Jaccard index of objects with a confidence of 0.5 or more, mean over the images",
         higher_is_better=True,
         best=1.0,
-        truths=("outlines",),
+        target_types=("outlines",),
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"shared", "union": (N,) pixels}."""
-        checked(prediction, truth)
-        row, apart = confident(prediction), flags(truth)[1]
-        image, true_image = array(prediction.image)[row], array(truth.image)
-        boxes, true_boxes = array(prediction.masks.boxes())[row], array(truth.masks.boxes())
+        require_masks(prediction, target)
+        row, apart = confident(prediction), flags(target)[1]
+        image, true_image = array(prediction.image)[row], array(target.image)
+        boxes, true_boxes = array(prediction.masks.boxes())[row], array(target.masks.boxes())
         of, other, _ = overlaps(boxes, image, true_boxes, true_image, None, ANY)
-        both, first, second = shared(prediction.masks, truth.masks, row[of], other)
+        both, first, second = shared(prediction.masks, target.masks, row[of], other)
         either = first + second - both
         fits = (both > 0) & ~apart[other]
         # By true object; of its pairs the best last, of equal ones the one said first.
@@ -57,16 +57,16 @@ class Aji(Weighted):
         spare[of[best]] = False
         lonely = ~apart
         lonely[other[best]] = False
-        areas, true_areas = (array(x.masks.areas()).astype(np.float64) for x in (prediction, truth))
+        areas, true_areas = (array(x.masks.areas()).astype(np.float64) for x in (prediction, target))
 
         def total(where: Array, pixels: Array) -> Array:
-            return np.bincount(where, weights=pixels, minlength=len(truth)).astype(np.float64)
+            return np.bincount(where, weights=pixels, minlength=len(target)).astype(np.float64)
 
         matched = true_image[other[best]]
         alone = total(true_image[lonely], true_areas[lonely]) + total(image[spare], areas[row[spare]])
         return {"shared": total(matched, both[best]), "union": total(matched, either[best]) + alone}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         nonempty = stats["union"] > 0
         return mean(stats["shared"][nonempty] / stats["union"][nonempty], weights[:, nonempty])

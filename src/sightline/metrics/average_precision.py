@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
-from sightline.metrics.functional.ranking import one_against_rest, ranked
+from sightline.core.metric import Statistics
+from sightline.metrics.functional.ranking import one_against_rest, ranking_statistics
 from sightline.metrics.functional.weighted import Array, Weighted
 
 
@@ -28,15 +28,15 @@ class AveragePrecision(Weighted):
         summary="area under the precision-recall curve, mean over the classes",
         higher_is_better=True,
         best=1.0,
-        truths=("label",),
+        target_types=("label",),
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"scores": (N, K), "truth": (N,) class or (N, K) bool}."""
-        return ranked(prediction, truth)
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"scores": (N, K), "target": (N,) class or (N, K) bool}."""
+        return ranking_statistics(prediction, target)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return one_against_rest(stats, weights, _average_precision, negatives=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, average, confusion, decisions
 
 
@@ -25,19 +25,19 @@ class BalancedAccuracy(Weighted):
         summary="recall of each class, mean over the classes",
         higher_is_better=True,
         best=1.0,
-        truths=("label",),
+        target_types=("label",),
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"truth", "predicted": (N,) class, or (N, K) bool}."""
-        return decisions(prediction, truth)
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"target", "predicted": (N,) class, or (N, K) bool}."""
+        return decisions(prediction, target)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         right, true, predicted = confusion(stats, weights)
-        if stats["truth"].ndim == 1:
+        if stats["target"].ndim == 1:
             return average(right / true, true > 0)
         without = weights.sum(1)[:, None] - true
         rejected = without - (predicted - right)

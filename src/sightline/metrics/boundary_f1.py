@@ -9,8 +9,8 @@ import numpy as np
 from scipy import ndimage
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
-from sightline.core.targets.masks import VOID
+from sightline.core.metric import Statistics
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.metrics.functional.pixels import maps, paired
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -34,19 +34,19 @@ class BoundaryF1(Weighted):
         summary="F1 of the borders of classes within 0.75 % of the image's diagonal, mean over the images",
         higher_is_better=True,
         best=1.0,
-        truths=("masks",),
+        target_types=("masks",),
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"f1": (N,) sum over classes, "classes": (N,) number of classes with a border}."""
-        paired(prediction, truth)
-        scores_by_image = [_scores(*maps(prediction, truth, i)) for i in range(len(truth))]
+        paired(prediction, target)
+        scores_by_image = [_scores(*maps(prediction, target, i)) for i in range(len(target))]
         f1 = np.array([sum(scores) for scores in scores_by_image], dtype=np.float64)
         return {"f1": f1, "classes": np.array([len(scores) for scores in scores_by_image], dtype=np.int64)}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         defined = stats["classes"] > 0
         return mean(stats["f1"][defined] / stats["classes"][defined], weights[:, defined])
@@ -54,7 +54,7 @@ class BoundaryF1(Weighted):
 
 def _scores(predicted: Array, target: Array) -> list[float]:
     """F1 of each class that has a border in the truth."""
-    valid = target != VOID
+    valid = target != IGNORE_INDEX
     edge, true = _border(predicted, valid), _border(target, valid)
     reach = TOLERANCE * math.hypot(*target.shape)
     return [_f1(edge & (predicted == k), true & (target == k), reach) for k in np.unique(target[true])]

@@ -39,7 +39,7 @@ class Point:
     count: int
 
 
-def temperature(scores: Array, truth: Array) -> float:
+def temperature(scores: Array, target: Array) -> float:
     """The temperature that makes probabilities true: the least log loss on validation images.
 
     Above 1 the model was too sure of itself, below 1 not sure enough. Dividing the logits by it
@@ -57,20 +57,20 @@ def temperature(scores: Array, truth: Array) -> float:
 
     Source: Guo et al., On calibration of modern neural networks, ICML 2017.
     """
-    if len(scores) != len(truth) or (truth.ndim == 2 and truth.shape != scores.shape):
-        raise ValueError(f"Scores {scores.shape} and truth {truth.shape} do not fit together.")
+    if len(scores) != len(target) or (target.ndim == 2 and target.shape != scores.shape):
+        raise ValueError(f"Scores {scores.shape} and truth {target.shape} do not fit together.")
     if np.isnan(scores).any():
         raise ValueError("Some scores are nan, so no temperature can be fitted.")
     if len(scores) == 0:
         return 1.0
-    several = truth.ndim == 2
+    several = target.ndim == 2
     z = _logits(scores) if several else _logs(scores)
-    sign = np.where(truth, 1.0, -1.0) if several else np.empty(0)
+    sign = np.where(target, 1.0, -1.0) if several else np.empty(0)
 
     def loss(sharpness: float) -> float:
         if several:
             return -float(log_expit(sign * z * sharpness).mean())
-        log_likelihood = np.take_along_axis(log_softmax(z * sharpness, axis=1), truth[:, None], 1)
+        log_likelihood = np.take_along_axis(log_softmax(z * sharpness, axis=1), target[:, None], 1)
         return -float(log_likelihood.mean())
 
     # In 1 / T the loss is convex, so that the bounded search finds the one minimum.
@@ -79,21 +79,21 @@ def temperature(scores: Array, truth: Array) -> float:
     return 1 / float(result.x) if result.fun < loss(1.0) else 1.0
 
 
-def supported(scores: Array, truth: Array) -> tuple[float, str]:
+def supported(scores: Array, target: Array) -> tuple[float, str]:
     """A temperature that the images support, and in a sentence why it is what it is.
 
     Args:
         scores: As `temperature` takes them.
-        truth: Likewise.
+        target: Likewise.
 
     Returns:
         What `temperature` gives; or 1.0 where there are fewer than `LEAST` images, where all are right (the
         best would be without end), where it would make surer with fewer than `WRONG` of them wrong, and at
         the lower of `LIMITS`.
     """
-    predicted = scores > 0.5 if truth.ndim == 2 else scores.argmax(1)
-    n, wrong = len(truth), int((predicted != truth).sum())
-    what = "labels" if truth.ndim == 2 else "images"
+    predicted = scores > 0.5 if target.ndim == 2 else scores.argmax(1)
+    n, wrong = len(target), int((predicted != target).sum())
+    what = "labels" if target.ndim == 2 else "images"
     as_it_was = "confidences are left as the network gives them"
     if n < LEAST:
         return 1.0, f"{n} validation images are too few ({LEAST} are needed): {as_it_was}."
@@ -102,7 +102,7 @@ def supported(scores: Array, truth: Array) -> tuple[float, str]:
             1.0,
             f"All {n} validation images are right, which tells nothing of how sure to be: {as_it_was}.",
         )
-    fitted = temperature(scores, truth)
+    fitted = temperature(scores, target)
     if fitted < 1 and wrong < WRONG:
         return (
             1.0,
@@ -152,7 +152,7 @@ def apply(scores: Array, temperature: float, *, several: bool = False) -> Array:
     return np.asarray(scaled)
 
 
-def reliability(scores: Array, truth: Array, bins: int = 15) -> list[Point]:
+def reliability(scores: Array, target: Array, bins: int = 15) -> list[Point]:
     """How often images of each confidence are right: the reliability diagram.
 
     Args:
@@ -166,10 +166,10 @@ def reliability(scores: Array, truth: Array, bins: int = 15) -> list[Point]:
 
     Source: Niculescu-Mizil & Caruana, Predicting good probabilities with supervised learning, ICML 2005.
     """
-    if truth.ndim == 2:
-        confidence, right = scores.ravel().astype(np.float64), truth.ravel()
+    if target.ndim == 2:
+        confidence, right = scores.ravel().astype(np.float64), target.ravel()
     elif len(scores):
-        confidence, right = scores.max(1).astype(np.float64), scores.argmax(1) == truth
+        confidence, right = scores.max(1).astype(np.float64), scores.argmax(1) == target
     else:
         confidence, right = np.empty(0), np.empty(0, dtype=bool)
     where = bin_of(confidence, bins)

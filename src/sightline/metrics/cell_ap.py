@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Evaluation, Stats
+from sightline.core.metric import Evaluation, Statistics
 from sightline.metrics.functional.objects import tallies
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -29,19 +29,19 @@ class CellAp(Weighted):
         summary="TP / (TP + FP + FN) of objects of confidence 0.5 or more, mean over IoU 0.5:0.95 and images",
         higher_is_better=True,
         best=1.0,
-        truths=("outlines",),
+        target_types=("outlines",),
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"right", "wrong": (N, 10), "objects": (N,)}; see `objects.tallies`."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; counted once for all metrics."""
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; counted once for all metrics."""
         return tallies(evaluation)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         right, size = stats["right"], stats["wrong"] + stats["objects"][:, None]
         defined = size.any(1)

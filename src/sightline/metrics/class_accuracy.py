@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Evaluation, Stats
+from sightline.core.metric import Evaluation, Statistics
 from sightline.metrics.functional.pixels import regions, sums
 from sightline.metrics.functional.weighted import Array, Weighted, average
 
@@ -24,23 +24,23 @@ class ClassAccuracy(Weighted):
         summary="recall of the pixels of each class, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
-        truths=("masks",),
+        target_types=("masks",),
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"right", "truth", "predicted": (N, 255)}; see `pixels.regions`."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; counted once for all metrics."""
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; counted once for all metrics."""
         return regions(evaluation)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
-        right, truth, _ = sums(stats, weights)
-        return average(right / truth, truth > 0)
+        right, target, _ = sums(stats, weights)
+        return average(right / target, target > 0)
 
 
 METRIC = ClassAccuracy

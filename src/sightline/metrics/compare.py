@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, norm, t
 
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, Statistics
 from sightline.core.report import Score
 from sightline.metrics.functional.weighted import size
 from sightline.metrics.intervals import jackknife, left_out, under, units_of
@@ -33,7 +33,7 @@ class Paired:
 
 
 def paired(
-    metric: Metric, stats_a: Stats, stats_b: Stats, *, groups: Array | None = None, seed: int = 0
+    metric: Metric, stats_a: Statistics, stats_b: Statistics, *, groups: Array | None = None, seed: int = 0
 ) -> Paired:
     """The difference of two models in one metric.
 
@@ -65,29 +65,29 @@ def paired(
     if not metric.card.paired:
         return _unpaired(metric, stats_a, stats_b, seed)
     units = units_of(stats_a, groups, metric.card)
-    if metric.card.binomial and int(units.max()) + 1 == len(units):
+    if metric.card.is_proportion and int(units.max()) + 1 == len(units):
         return _mcnemar(metric, stats_a, stats_b)
     return _jackknife(metric, stats_a, stats_b, units, "" if groups is None else " over groups", seed)
 
 
-def _mcnemar(metric: Metric, stats_a: Stats, stats_b: Stats) -> Paired:
+def _mcnemar(metric: Metric, stats_a: Statistics, stats_b: Statistics) -> Paired:
     a, b = (next(iter(s.values())) > 0.5 for s in (stats_a, stats_b))
     n, only_a, only_b = len(a), int((a & ~b).sum()), int((b & ~a).sum())
     fewer, either = min(only_a, only_b), only_a + only_b
     twice = 2 * binom.cdf(fewer, either, 0.5) - binom.pmf(fewer, either, 0.5)
     p = 1.0 if only_a == only_b else min(1.0, float(twice))
     # Half an image in each of the four cells keeps the interval from closing at none or all.
-    centre = (only_a - only_b) / (n + 2)
-    error = math.sqrt((either + 1) / (n + 2) - centre**2) / math.sqrt(n + 2)
+    center = (only_a - only_b) / (n + 2)
+    error = math.sqrt((either + 1) / (n + 2) - center**2) / math.sqrt(n + 2)
     z = float(norm.ppf(0.975))
-    low, high = max(-1.0, centre - z * error), min(1.0, centre + z * error)
+    low, high = max(-1.0, center - z * error), min(1.0, center + z * error)
     difference = Score((only_a - only_b) / n, low, high, n, "Agresti-Min")
     return Paired(difference, p, "exact McNemar (mid-P)")
 
 
-def _unpaired(metric: Metric, stats_a: Stats, stats_b: Stats, seed: int) -> Paired:
+def _unpaired(metric: Metric, stats_a: Statistics, stats_b: Statistics, seed: int) -> Paired:
     """Difference of two unpaired values, with the same blocks left out of both."""
-    value = metric.value(stats_a) - metric.value(stats_b)
+    value = metric.compute_from(stats_a) - metric.compute_from(stats_b)
     differences = left_out(metric, stats_a, seed) - left_out(metric, stats_b, seed)
     n, blocks = min(len(rows) for rows in stats_a.values()), len(differences)
     error = math.sqrt((blocks - 1) * float(differences.var()))
@@ -99,12 +99,14 @@ def _unpaired(metric: Metric, stats_a: Stats, stats_b: Stats, seed: int) -> Pair
     return Paired(Score(value, value - half, value + half, n, method), p, method)
 
 
-def _jackknife(metric: Metric, stats_a: Stats, stats_b: Stats, units: Array, over: str, seed: int) -> Paired:
+def _jackknife(
+    metric: Metric, stats_a: Statistics, stats_b: Statistics, units: Array, over: str, seed: int
+) -> Paired:
     def values(weights: Array) -> Array:
         return np.asarray(under(metric, stats_a, weights) - under(metric, stats_b, weights))
 
     n, method = int(units.max()) + 1, f"paired jackknife{over}"
-    value = metric.value(stats_a) - metric.value(stats_b)
+    value = metric.compute_from(stats_a) - metric.compute_from(stats_b)
     error, blocks = jackknife(values, units, seed)
     if all(np.array_equal(stats_a[k], stats_b[k]) for k in stats_a):
         return Paired(Score(0.0, 0.0, 0.0, n, method), 1.0, method + ": the same predictions")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.metric import Evaluation
-from sightline.metrics.functional.boxes import RECALLS, by_image, precisions, ranked, sort
+from sightline.metrics.functional.boxes import RECALLS, by_image, precisions, rank_detections, sort
 from sightline.metrics.functional.matching import (
     THRESHOLDS,
     Measure,
@@ -74,14 +74,14 @@ def curves(evaluation: Evaluation, classes: int, measure: Measure = by_boxes) ->
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
-    m, truth = matches(evaluation, measure), evaluation.truth
+    m, target = matches(evaluation, measure), evaluation.target
     keep, counted = m.ignored[:, 0] & 1 == 0, m.counted[:, 0]
     shown = (m.shown.image[keep], m.shown.label[keep], m.shown.score[keep])
     r = sort(
         shown,
         m.found[keep, 0],
         m.ignored[keep, 0],
-        (array(truth.image)[counted], array(truth.labels)[counted]),
+        (array(target.image)[counted], array(target.labels)[counted]),
         classes,
     )
     result = []
@@ -128,7 +128,7 @@ def best_threshold(evaluation: Evaluation, otherwise: float = 0.25, measure: Mea
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
     classes = 1 + max(
-        int(x.labels.max()) if len(x.labels) else -1 for x in (evaluation.prediction, evaluation.truth)
+        int(x.labels.max()) if len(x.labels) else -1 for x in (evaluation.prediction, evaluation.target)
     )
     score, f1 = mean_f1(curves(evaluation, classes, measure))
     if not (f1 > 0).any():
@@ -162,13 +162,13 @@ def average_precisions(evaluation: Evaluation, classes: int) -> Array:
 
     Their mean is mAP50-95, that of the first column mAP50.
     """
-    r = ranked(by_image(evaluation), classes)
+    r = rank_detections(by_image(evaluation), classes)
     with np.errstate(divide="ignore", invalid="ignore"):
-        values, defined = precisions(r, np.ones((1, len(evaluation.truth))))
+        values, defined = precisions(r, np.ones((1, len(evaluation.target))))
     return np.where(defined[0, :classes, None], values[0, :classes], np.nan)
 
 
-def confusion(prediction: Any, truth: Any, classes: int, threshold: float, iou: float = FOUND) -> Array:
+def confusion(prediction: Any, target: Any, classes: int, threshold: float, iou: float = FOUND) -> Array:
     """Confusion matrix of detections. Boxes are matched by position alone, whatever the class.
 
     In each image the detections choose by falling score, each the free object that it overlaps
@@ -189,13 +189,13 @@ def confusion(prediction: Any, truth: Any, classes: int, threshold: float, iou: 
     Raises:
         ValueError: If the prediction has no scores, or not as many images as the truth.
     """
-    d = ordered(prediction, truth)
+    d = ordered(prediction, target)
     keep = np.flatnonzero(d.score >= threshold)
     keep = keep[np.lexsort((-d.score[keep], d.image[keep]))]
-    image, label, true = d.image[keep], d.label[keep], array(truth.labels)
-    crowd, apart = flags(truth)
+    image, label, true = d.image[keep], d.label[keep], array(target.labels)
+    crowd, apart = flags(target)
     boxes = array(prediction.boxes)[d.row[keep]]
-    of, other, overlap = overlaps(boxes, image, array(truth.boxes), array(truth.image), crowd, iou)
+    of, other, overlap = overlaps(boxes, image, array(target.boxes), array(target.image), crowd, iou)
     alike = label[of] == true[other]
     fits = alike | ~apart[other]
     pairs = of[fits], other[fits], (overlap + 1e-9 * alike)[fits]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Evaluation, Stats
+from sightline.core.metric import Evaluation, Statistics
 from sightline.metrics.functional.pixels import regions, sums
 from sightline.metrics.functional.weighted import Array, Weighted, average
 
@@ -23,23 +23,23 @@ class DiceScore(Weighted):
         summary="Dice coefficient (F1) over all pixels of the set, mean over the classes in the targets",
         higher_is_better=True,
         best=1.0,
-        truths=("masks",),
+        target_types=("masks",),
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"right", "truth", "predicted": (N, 255)}; see `pixels.regions`."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; counted once for all metrics."""
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; counted once for all metrics."""
         return regions(evaluation)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
-        right, truth, predicted = sums(stats, weights)
-        return average(2 * right / (truth + predicted), truth > 0)
+        right, target, predicted = sums(stats, weights)
+        return average(2 * right / (target + predicted), target > 0)
 
 
 METRIC = DiceScore

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import norm
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, array, probabilities
 
 
@@ -32,7 +32,7 @@ class Ece(Weighted):
         summary="mean difference of confidence and accuracy, over 15 bins of equal width",
         higher_is_better=False,
         best=0.0,
-        truths=("label",),
+        target_types=("label",),
     )
     scale = "share"
 
@@ -42,9 +42,9 @@ class Ece(Weighted):
             raise ValueError(f"bins must be at least 1. Received {bins}.")
         self.bins, self.mass = bins, mass
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"confidence", "right": (N, 1), or (N, K) where an image may have several labels}."""
-        scores, label = probabilities(prediction), array(truth.value)
+        scores, label = probabilities(prediction), array(target.value)
         if label.ndim == 2:
             return {"confidence": scores.astype(np.float64), "right": label.astype(np.float64)}
         named = array(prediction.value)
@@ -54,14 +54,14 @@ class Ece(Weighted):
             "right": (named == label)[:, None].astype(np.float64),
         }
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         if self.mass:
             return np.array([self._by_mass(stats, w) for w in weights])
         by_bin = self._gaps(stats, bin_of(stats["confidence"], self.bins))
         return np.asarray(np.abs(weights @ by_bin).sum(1) / weights.sum(1))
 
-    def interval(self, stats: Stats, units: Array, level: float) -> tuple[float, float]:
+    def interval(self, stats: Statistics, units: Array, level: float) -> tuple[float, float]:
         """Interval of the error without the noise, from the spread of each bin's gap.
 
         The value is the sum of the sizes of the gaps, each of which is the true gap and normal
@@ -82,14 +82,14 @@ class Ece(Weighted):
         stated = np.bincount(where.ravel(), (p * (1 - p)).ravel(), self.bins) / (n * p.shape[1]) ** 2
         return _undo_noise(gaps, np.sqrt(np.maximum(observed, stated)), level)
 
-    def _gaps(self, stats: Stats, where: Array) -> Array:
+    def _gaps(self, stats: Statistics, where: Array) -> Array:
         """(N, bins) right minus confidence of each image in its bin, over the labels of an image."""
         gap = (stats["right"] - stats["confidence"]) / where.shape[1]
         by_bin = np.zeros((len(gap), self.bins))
         np.add.at(by_bin, (np.arange(len(gap))[:, None], where), gap)
         return by_bin
 
-    def _by_mass(self, stats: Stats, weight: Array) -> float:
+    def _by_mass(self, stats: Statistics, weight: Array) -> float:
         by_bin = self._gaps(stats, _mass_bins(stats["confidence"], weight, self.bins))
         return float(np.abs(weight @ by_bin).sum() / weight.sum())
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, average, confusion, decisions
 
 SUMMARIES = {
@@ -35,14 +35,14 @@ class F1(Weighted):
         super().__init__()
         self.mean = mean
         self.card = MetricCard(
-            f"{mean} F1", SUMMARIES[mean], higher_is_better=True, best=1.0, truths=("label",)
+            f"{mean} F1", SUMMARIES[mean], higher_is_better=True, best=1.0, target_types=("label",)
         )
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"truth", "predicted": (N,) class, or (N, K) bool}."""
-        return decisions(prediction, truth)
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"target", "predicted": (N,) class, or (N, K) bool}."""
+        return decisions(prediction, target)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         right, true, predicted = confusion(stats, weights)
         if self.mean == "macro":

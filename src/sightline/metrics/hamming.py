@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, array, mean
 
 
@@ -22,17 +22,17 @@ class Hamming(Weighted):
         summary="share of wrong decisions among all pairs of image and label (Hamming loss)",
         higher_is_better=False,
         best=0.0,
-        truths=("label",),
+        target_types=("label",),
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"wrong": (N,) share of the decisions of each image}."""
-        wrong = array(prediction.value) != array(truth.value)
+        wrong = array(prediction.value) != array(target.value)
         return {"wrong": wrong.astype(np.float64) if wrong.ndim == 1 else wrong.mean(1)}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return mean(stats["wrong"], weights)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Evaluation, Stats
+from sightline.core.metric import Evaluation, Statistics
 from sightline.metrics.functional.pixels import image_ious, regions
 from sightline.metrics.functional.weighted import Array, Weighted, mean
 
@@ -26,20 +26,20 @@ class ImageIoU(Weighted):
         summary="intersection over union in each image, mean over its classes, then over the images",
         higher_is_better=True,
         best=1.0,
-        truths=("masks",),
+        target_types=("masks",),
         percent=True,
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"right", "truth", "predicted": (N, 255)}; see `pixels.regions`."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"right", "target", "predicted": (N, 255)}; see `pixels.regions`."""
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; counted once for all metrics."""
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; counted once for all metrics."""
         return regions(evaluation)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         iou, present = image_ious(stats)
         defined = present.any(1)

@@ -17,7 +17,7 @@ from scipy.optimize import brentq
 from scipy.stats import beta, norm, t
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import UNIT, Metric, Stats
+from sightline.core.metric import UNIT, Metric, Statistics
 from sightline.core.report import Score
 from sightline.metrics.functional.weighted import Weighted, size
 
@@ -25,7 +25,7 @@ Array = np.ndarray
 Values = Callable[[Array], Array]
 
 _CHUNK = 2**19  # weights held at once, 4 MB: small enough for the cache
-_MOST = math.log(1e6)  # a loss that may be a million times as large or small is not known at all
+_MAX_LOGIT = math.log(1e6)  # a loss that may be a million times as large or small is not known at all
 _HALVES = 20  # times that images are parted in two
 _SHARE = 1 / (2**0.7 - 1)  # of the step from all images to half of them
 _UNPAIRED_BLOCKS = 20  # each is a whole evaluation, with the covariance of many features
@@ -34,7 +34,7 @@ _BLOCKS = 250  # most values the jackknife takes; more do not make its error est
 
 
 def score(
-    metric: Metric, stats: Stats, *, groups: Array | None = None, level: float = 0.95, seed: int = 0
+    metric: Metric, stats: Statistics, *, groups: Array | None = None, level: float = 0.95, seed: int = 0
 ) -> Score:
     """Value of a metric with its interval.
 
@@ -70,8 +70,8 @@ def score(
     if not metric.card.paired:
         return _unpaired(metric, stats, level, seed)
     units = units_of(stats, groups, metric.card)
-    value, count = metric.value(stats), int(units.max()) + 1
-    if metric.card.binomial and count == len(units):
+    value, count = metric.compute_from(stats), int(units.max()) + 1
+    if metric.card.is_proportion and count == len(units):
         low, high = exact(round(value * count), count, level)
         return Score(value, low, high, count, "exact binomial (mid-P)")
     if isinstance(metric, Weighted) and count > 1 and (own_interval := metric.interval(stats, units, level)):
@@ -85,17 +85,17 @@ def score(
     if scale == "share":
         narrow = norm.ppf((1 + level) / 2) / quantile  # few blocks: the error itself is uncertain
         rise = _rise(metric, stats, units, seed) if isinstance(metric, Weighted) and metric.rises else 0.0
-        centre = max(0.0, value - rise)
-        inside = error > 0 and 0 < centre < 1
-        effective = centre * (1 - centre) / error**2 * narrow**2 if inside else float(count)
-        low, high = clopper_pearson(centre * effective, effective, level)
+        center = max(0.0, value - rise)
+        inside = error > 0 and 0 < center < 1
+        effective = center * (1 - center) / error**2 * narrow**2 if inside else float(count)
+        low, high = clopper_pearson(center * effective, effective, level)
         method = f"{what}, effective sample size" + (", rise on few images removed" if rise else "")
         return Score(value, min(low, value), max(high, value), count, method)
     if error == 0:
         return Score(value, math.nan, math.nan, count, f"{what}: all images alike")
     if scale == "ratio":
         best, far_off = metric.card.best, quantile * error / abs(value - metric.card.best)
-        if far_off > _MOST:
+        if far_off > _MAX_LOGIT:
             return Score(value, math.nan, math.nan, count, f"{what}, log scale: not defined, too far apart")
         near, far = (abs(value - best) * math.exp(sign * far_off) for sign in (-1, 1))
         low, high = (best - far, best - near) if metric.card.higher_is_better else (best + near, best + far)
@@ -103,7 +103,7 @@ def score(
     return Score(value, value - quantile * error, value + quantile * error, count, what)
 
 
-def _rise(metric: Weighted, stats: Stats, units: Array, seed: int) -> float:
+def _rise(metric: Weighted, stats: Statistics, units: Array, seed: int) -> float:
     """How much too high a value is on so many images, from how much higher it is on half of them.
 
     The rise falls with the images to a power near -0.7 in the populations of benchmarks/coverage.py, so
@@ -123,7 +123,7 @@ def _rise(metric: Weighted, stats: Stats, units: Array, seed: int) -> float:
     rows = np.array(halves, dtype=np.float64)
     values = np.concatenate([under(metric, stats, rows[i : i + step]) for i in range(0, len(rows), step)])
     values = values[np.isfinite(values)]
-    return max(0.0, _SHARE * float(values.mean() - metric.value(stats))) if len(values) else 0.0
+    return max(0.0, _SHARE * float(values.mean() - metric.compute_from(stats))) if len(values) else 0.0
 
 
 def _over(card: MetricCard, groups: Array | None) -> str:
@@ -133,9 +133,9 @@ def _over(card: MetricCard, groups: Array | None) -> str:
     return "" if groups is None else " over groups"
 
 
-def _unpaired(metric: Metric, stats: Stats, level: float, seed: int) -> Score:
+def _unpaired(metric: Metric, stats: Statistics, level: float, seed: int) -> Score:
     """Unpaired metrics: blocks of predictions and of targets are left out together."""
-    value, count = metric.value(stats), min(len(rows) for rows in stats.values())
+    value, count = metric.compute_from(stats), min(len(rows) for rows in stats.values())
     without = left_out(metric, stats, seed)
     error = math.sqrt((len(without) - 1) * float(without.var())) if len(without) > 1 else math.nan
     what = "jackknife over blocks of predictions and targets"
@@ -145,15 +145,17 @@ def _unpaired(metric: Metric, stats: Stats, level: float, seed: int) -> Score:
     return Score(value, value - half, value + half, count, what)
 
 
-def left_out(metric: Metric, stats: Stats, seed: int) -> Array:
+def left_out(metric: Metric, stats: Statistics, seed: int) -> Array:
     """(B,) values of an unpaired metric, each without one block of predictions and one of targets."""
     blocks = min(_UNPAIRED_BLOCKS, *(len(rows) for rows in stats.values()))
     rng = np.random.default_rng(seed)
     numbers = {k: rng.permutation(len(rows)) * blocks // len(rows) for k, rows in stats.items()}
-    return np.array([metric.value({k: v[numbers[k] != b] for k, v in stats.items()}) for b in range(blocks)])
+    return np.array(
+        [metric.compute_from({k: v[numbers[k] != b] for k, v in stats.items()}) for b in range(blocks)]
+    )
 
 
-def units_of(stats: Stats, groups: Array | None, card: MetricCard | None = None) -> Array:
+def units_of(stats: Statistics, groups: Array | None, card: MetricCard | None = None) -> Array:
     """(N,) index of the independent unit of each row: named by the statistics, its group, or itself.
 
     Raises:
@@ -235,9 +237,9 @@ def jackknife(values: Values, units: Array, seed: int = 0) -> tuple[float, int]:
     return (error if error > 1e-12 * float(np.abs(differences).max()) else 0.0), len(differences)
 
 
-def under(metric: Metric, stats: Stats, weights: Array) -> Array:
+def under(metric: Metric, stats: Statistics, weights: Array) -> Array:
     """(B,) values of any metric under each of (B, N) weightings."""
     if not isinstance(metric, Weighted):
-        return np.array([metric.value(stats, w) for w in weights])
+        return np.array([metric.compute_from(stats, w) for w in weights])
     with np.errstate(divide="ignore", invalid="ignore"):
         return metric.values(stats, weights)

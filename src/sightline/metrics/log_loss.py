@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, array, mean, probabilities
 
 
@@ -27,13 +27,13 @@ class LogLoss(Weighted):
         summary="mean negative log-likelihood of the target class (nats)",
         higher_is_better=False,
         best=0.0,
-        truths=("label",),
+        target_types=("label",),
     )
     scale = "ratio"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"loss": (N,)}."""
-        scores, label = probabilities(prediction), array(truth.value)
+        scores, label = probabilities(prediction), array(target.value)
         least = float(np.finfo(scores.dtype).eps)
         p = scores.astype(np.float64)
         likelihood = (
@@ -42,7 +42,7 @@ class LogLoss(Weighted):
         # The sum with 0.0 turns -0.0 into 0.0.
         return {"loss": -np.log(np.maximum(likelihood, least)).mean(1) + 0.0}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return mean(stats["loss"], weights)
 

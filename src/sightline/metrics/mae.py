@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, errors, mean
 
 
@@ -22,15 +22,15 @@ class Mae(Weighted):
         summary="mean absolute error, in the unit of the target",
         higher_is_better=False,
         best=0.0,
-        truths=("number",),
+        target_types=("number",),
     )
     scale = "ratio"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"error": (N, M) absolute}."""
-        return {"error": np.abs(errors(prediction, truth))}
+        return {"error": np.abs(errors(prediction, target))}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return np.asarray(mean(stats["error"], weights).mean(1))
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, Literal
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Evaluation, Stats
+from sightline.core.metric import Evaluation, Statistics
 from sightline.metrics.functional.boxes import EVERY, average_precision, average_recall, by_image
 from sightline.metrics.functional.masks import by_masks
 from sightline.metrics.functional.matching import THRESHOLDS, by_boxes, limit
@@ -51,19 +51,19 @@ class MeanAveragePrecision(Weighted):
         self.places = EVERY if iou is None else (THRESHOLDS.round(2).tolist().index(iou),)
         self.card = _card(iou, area, on)
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; objects are matched once for all metrics."""
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; objects are matched once for all metrics."""
         return by_image(evaluation, self.area, self.measure)
 
-    def limit(self, truth: Any) -> str:
+    def limit(self, target: Any) -> str:
         """See `Metric.limit`; empty for metrics of one object size."""
-        return limit(truth) if self.area == "all" else ""
+        return limit(target) if self.area == "all" else ""
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return average_precision(stats, weights, self.places)
 
@@ -82,19 +82,19 @@ class AverageRecall(Weighted):
         summary="share of objects found by 100 boxes a class and image, mean over classes and IoU 0.5:0.95",
         higher_is_better=True,
         best=1.0,
-        truths=("instances",),
+        target_types=("instances",),
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"detections", "objects": (N,) bytes}; see `boxes.by_image`."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; objects are matched once for all metrics."""
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; objects are matched once for all metrics."""
         return by_image(evaluation)
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return average_recall(stats, weights)
 
@@ -111,8 +111,10 @@ def _card(iou: float | None, area: Area, on: str) -> MetricCard:
     else:
         summary += f" at IoU {iou}, mean over the classes"
     both = (iou, area, on) == (None, "all", "boxes")
-    truths = ("instances", "outlines") if both else ("outlines",) if kind else ("instances",)
-    return MetricCard(f"{kind}{name}", f"{summary} (COCO)", higher_is_better=True, best=1.0, truths=truths)
+    targets = ("instances", "outlines") if both else ("outlines",) if kind else ("instances",)
+    return MetricCard(
+        f"{kind}{name}", f"{summary} (COCO)", higher_is_better=True, best=1.0, target_types=targets
+    )
 
 
 METRICS = {

@@ -83,20 +83,20 @@ def mistakes(evaluation: Evaluation) -> Mistakes:
     Source: Bolya et al., TIDE: a general toolbox for identifying object detection errors, ECCV 2020,
     sections 2.2 and 2.3, with the order and the ties of its own code.
     """
-    prediction, truth = evaluation.prediction, evaluation.truth
+    prediction, target = evaluation.prediction, evaluation.target
     case = _case(evaluation)
-    kind, target = _kinds(case, prediction, truth)
-    fixable = np.flatnonzero((target >= 0) & np.r_[case.free, False][target])
+    kind, partner = _kinds(case, prediction, target)
+    fixable = np.flatnonzero((partner >= 0) & np.r_[case.free, False][partner])
     missed = case.free.copy()
-    missed[target[fixable]] = False
+    missed[partner[fixable]] = False
     # The detection with the highest score that points at an object not found.
-    order = fixable[np.lexsort((case.row[fixable], -case.score[fixable], target[fixable]))]
+    order = fixable[np.lexsort((case.row[fixable], -case.score[fixable], partner[fixable]))]
     first = np.zeros(len(kind), dtype=bool)
-    first[order[np.unique(target[order], return_index=True)[1]]] = True
+    first[order[np.unique(partner[order], return_index=True)[1]]] = True
     plain, cost = _ap50(case), {}
     for i, name in enumerate(KINDS[:-1]):
         mended = first & (kind == i)
-        label = np.where(mended, np.r_[case.true, 0][target], case.label)
+        label = np.where(mended, np.r_[case.true, 0][partner], case.label)
         fixed = replace(case, label=label, right=case.right | mended)
         cost[name] = _ap50(fixed, (kind != i) | mended) - plain
     left = _ap50(case, objects=~missed) if not missed.all() else 1.0
@@ -105,24 +105,24 @@ def mistakes(evaluation: Evaluation) -> Mistakes:
     where = {
         name: _within(prediction, case.row[falling[kind[falling] == i]]) for i, name in enumerate(KINDS[:-1])
     }
-    where["missed"] = _within(truth, case.there[missed])
+    where["missed"] = _within(target, case.there[missed])
     return Mistakes(plain, {k: max(0.0, v) if v == v else v for k, v in cost.items()}, where)
 
 
 def _case(evaluation: Evaluation) -> _Case:
     """Match at IoU 0.5, and collect the detections and objects that count."""
-    m, truth = matches(evaluation), evaluation.truth
+    m, target = matches(evaluation), evaluation.target
     keep, objects = m.ignored[:, 0] & 1 == 0, np.flatnonzero(m.counted[:, 0])
     right = m.found[keep, 0] & 1 == 1
     free = np.ones(len(m.counted), dtype=bool)
     free[m.partner[keep][right]] = False
-    d, true = m.shown, array(truth.labels)[objects]
+    d, true = m.shown, array(target.labels)[objects]
     return _Case(
         d.row[keep], d.image[keep], d.label[keep], d.score[keep], right, objects, true, free[objects]
     )
 
 
-def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
+def _kinds(case: _Case, prediction: Any, target: Any) -> tuple[Array, Array]:
     """(D,) index into `KINDS` of each false positive, -1 for right ones; (D,) object that it points at, or
     -1.
     """
@@ -130,8 +130,8 @@ def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
     of, other, iou = overlaps(
         array(prediction.boxes)[case.row[wrong]],
         case.image[wrong],
-        array(truth.boxes)[case.there],
-        array(truth.image)[case.there],
+        array(target.boxes)[case.there],
+        array(target.image)[case.there],
         None,
         BACKGROUND,
     )
@@ -149,8 +149,8 @@ def _kinds(case: _Case, prediction: Any, truth: Any) -> tuple[Array, Array]:
     both = np.full(len(case.row), KINDS.index("both"))
     kind = np.select(list(rules.values()), [KINDS.index(name) for name in rules], both)
     kind[case.right] = -1
-    target = np.select([kind == KINDS.index(name) for name in rules], [own_object, else_object, -1, -1], -1)
-    return kind, target
+    partner = np.select([kind == KINDS.index(name) for name in rules], [own_object, else_object, -1, -1], -1)
+    return kind, partner
 
 
 def _best(of: Array, other: Array, iou: Array, rows: int) -> tuple[Array, Array]:

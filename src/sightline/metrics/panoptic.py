@@ -8,8 +8,8 @@ import numpy as np
 from scipy import sparse
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Evaluation, Stats
-from sightline.metrics.functional.objects import taken
+from sightline.core.metric import Evaluation, Statistics
+from sightline.metrics.functional.objects import match_objects
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, Weighted, array, average
 
@@ -35,20 +35,20 @@ class PanopticQuality(Weighted):
         summary="panoptic quality of objects with a confidence of 0.5 or more, mean over the classes",
         higher_is_better=True,
         best=1.0,
-        truths=("outlines",),
+        target_types=("outlines",),
     )
     scale = "share"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"classes": (N,) bytes}: label, sum of IoU, TP, FP and FN of the classes in each image."""
-        return self.from_evaluation(Evaluation(prediction, truth))
+        return self.from_evaluation(Evaluation(prediction, target))
 
-    def from_evaluation(self, evaluation: Evaluation) -> Stats:
-        """See `per_image`; the overlaps of masks are found once for all metrics."""
-        t, truth = taken(evaluation, ABOVE), evaluation.truth
+    def from_evaluation(self, evaluation: Evaluation) -> Statistics:
+        """See `sample_statistics`; the overlaps of masks are found once for all metrics."""
+        t, target = match_objects(evaluation, ABOVE), evaluation.target
         missed = t.counted & ~t.found[:, 0]
-        image = np.r_[t.image, array(truth.image)[missed]].astype(np.int64)
-        label = np.r_[t.label, array(truth.labels)[missed]].astype(np.int64)
+        image = np.r_[t.image, array(target.image)[missed]].astype(np.int64)
+        label = np.r_[t.label, array(target.labels)[missed]].astype(np.int64)
         predicted_count, more = len(t.image), int(missed.sum())
         columns = {
             "overlap": np.r_[np.where(t.right[:, 0], t.overlap[:, 0], 0.0), np.zeros(more)],
@@ -62,9 +62,9 @@ class PanopticQuality(Weighted):
         records["label"] = cell % wide
         for name, values in columns.items():
             records[name] = np.bincount(place, weights=values, minlength=len(cell))
-        return {"classes": pack(records, cell // wide, len(truth))}
+        return {"classes": pack(records, cell // wide, len(target))}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         records, image = unpack(stats["classes"], _RECORD)
         shape = (weights.shape[1], int(records["label"].max(initial=0)) + 1)

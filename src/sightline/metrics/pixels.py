@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.metrics.functional import pixels as _pixels
 from sightline.metrics.functional.weighted import Array
 
@@ -31,25 +31,28 @@ class PerClass:
     recall: Array
 
 
-def confusion(prediction: Any, truth: Any, classes: int) -> Array:
+def confusion(prediction: Any, target: Any, classes: int) -> Array:
     """Confusion matrix (K, K) int64 of pixels over all images: rows are targets, columns predictions.
 
     Pixels without a class in the truth are left out, and so are those without one in the prediction.
 
     Args:
-        prediction: `Masks` of N images.
-        truth: `Masks` of the same images, in the same sizes.
+        prediction: `SemanticMasks` of N images.
+        truth: `SemanticMasks` of the same images, in the same sizes.
         classes: K.
 
     Raises:
         ValueError: If the images or their sizes differ, or a map holds a class beyond K.
     """
-    _pixels.paired(prediction, truth)
-    counts = np.zeros((VOID + 1, VOID + 1), dtype=np.int64)
-    for i in range(len(truth)):
-        predicted, target = _pixels.maps(prediction, truth, i)
-        counts += _pixels.confusion(target, predicted)
-    beyond = [*np.flatnonzero(counts[classes:VOID].any(1)), *np.flatnonzero(counts[:, classes:VOID].any(0))]
+    _pixels.paired(prediction, target)
+    counts = np.zeros((IGNORE_INDEX + 1, IGNORE_INDEX + 1), dtype=np.int64)
+    for i in range(len(target)):
+        predicted, expected = _pixels.maps(prediction, target, i)
+        counts += _pixels.confusion(expected, predicted)
+    beyond = [
+        *np.flatnonzero(counts[classes:IGNORE_INDEX].any(1)),
+        *np.flatnonzero(counts[:, classes:IGNORE_INDEX].any(0)),
+    ]
     if beyond:
         most = classes + int(max(beyond))
         raise ValueError(f"Maps of {classes} classes hold 0 to {classes - 1}. Received {most}.")
@@ -66,8 +69,8 @@ def class_ious(counts: Array) -> Array:
 
 def per_class(counts: Array) -> PerClass:
     """All scores of each class from a confusion matrix (K, K)."""
-    right, truth, predicted = np.diag(counts).astype(np.float64), counts.sum(1), counts.sum(0)
+    right, target, predicted = np.diag(counts).astype(np.float64), counts.sum(1), counts.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        iou = np.where(truth > 0, right / (truth + predicted - right), np.nan)
-        dice = np.where(truth > 0, 2 * right / (truth + predicted), np.nan)
-        return PerClass(truth, iou, dice, right / predicted, right / truth)
+        iou = np.where(target > 0, right / (target + predicted - right), np.nan)
+        dice = np.where(target > 0, 2 * right / (target + predicted), np.nan)
+        return PerClass(target, iou, dice, right / predicted, right / target)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, array, average, errors, mean
 
 
@@ -23,21 +23,21 @@ class R2(Weighted):
         summary="share of the variance of the targets that is explained; 0 is what their mean gets",
         higher_is_better=True,
         best=1.0,
-        truths=("number",),
+        target_types=("number",),
     )
     scale = "ratio"
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        """{"square": (N, M), "truth": (N, M)}."""
-        return {"square": errors(prediction, truth) ** 2, "truth": array(truth.value).astype(np.float64)}
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        """{"square": (N, M), "target": (N, M)}."""
+        return {"square": errors(prediction, target) ** 2, "target": array(target.value).astype(np.float64)}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
-        truth = stats["truth"] - stats["truth"].mean(0)  # the same variance with fewer lost digits
-        centre = mean(truth, weights)
-        spread = mean(truth**2, weights) - centre**2
+        target = stats["target"] - stats["target"].mean(0)  # the same variance with fewer lost digits
+        center = mean(target, weights)
+        spread = mean(target**2, weights) - center**2
         # Rounding can leave a spread of about 1e-16 where there is none.
-        defined = spread > 1e-12 * (truth**2).max(0)
+        defined = spread > 1e-12 * (target**2).max(0)
         return average(1 - mean(stats["square"], weights) / spread, defined)
 
 

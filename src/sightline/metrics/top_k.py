@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, Weighted, array, mean, probabilities
 
 
@@ -28,8 +28,8 @@ class TopK(Weighted):
         summary="share of images whose class is among the k with the highest scores",
         higher_is_better=True,
         best=1.0,
-        truths=("label",),
-        binomial=True,
+        target_types=("label",),
+        is_proportion=True,
         percent=True,
     )
     scale = "share"
@@ -43,9 +43,9 @@ class TopK(Weighted):
         # The card belongs to the class; only its name depends on k.
         vars(self)["card"] = replace(self.card, name=f"top-{k} accuracy")
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"right": (N,) 0 or 1}."""
-        scores, label = probabilities(prediction), array(truth.value)
+        scores, label = probabilities(prediction), array(target.value)
         if label.ndim == 2:
             raise ValueError("Top-k accuracy needs one label an image. Received several.")
         true_scores = np.take_along_axis(scores, label[:, None], 1)
@@ -54,7 +54,7 @@ class TopK(Weighted):
         )
         return {"right": (before.sum(1) < self.k).astype(np.float64)}
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
         return mean(stats["right"], weights)
 

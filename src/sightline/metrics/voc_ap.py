@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Stats
-from sightline.metrics.functional.boxes import packed, precisions, ranked
-from sightline.metrics.functional.matching import NEVER, flags, keys, ordered, overlaps
+from sightline.core.metric import Statistics
+from sightline.metrics.functional.boxes import pack_matches, precisions, rank_detections
+from sightline.metrics.functional.matching import NO_MATCH, flags, keys, ordered, overlaps
 from sightline.metrics.functional.weighted import Array, Weighted, array, average
 
 RECALLS = np.arange(11) / 10
@@ -32,20 +32,20 @@ class VocAp(Weighted):
         summary="mean over the classes of 11-point average precision of boxes at IoU 0.5 (VOC 2007)",
         higher_is_better=True,
         best=1.0,
-        truths=("instances",),
+        target_types=("instances",),
     )
     scale = "share"
     rises = True
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         """{"detections", "objects": (N,) bytes}; see `boxes.packed`."""
-        shown, label, place = ordered(prediction, truth), array(truth.labels), array(truth.image)
-        apart = flags(truth)[1]
+        shown, label, place = ordered(prediction, target), array(target.labels), array(target.image)
+        apart = flags(target)[1]
         classes = int(max(label.max(initial=0), shown.label.max(initial=0))) + 1
         of, other, iou = overlaps(
             array(prediction.boxes)[shown.row],
             keys(shown.image, shown.label, classes),
-            array(truth.boxes),
+            array(target.boxes),
             keys(place, label, classes),
             None,
             0.5,
@@ -58,13 +58,13 @@ class VocAp(Weighted):
         matched = np.zeros(len(shown.row), dtype=np.uint16)
         matched[of[first]] = 1
         ignored = np.zeros_like(matched)
-        ignored[of[apart[best]]] = NEVER
+        ignored[of[apart[best]]] = NO_MATCH
         detections = (shown.image, shown.label, shown.score)
-        return packed(len(truth), detections, matched, ignored, (place[~apart], label[~apart]))
+        return pack_matches(len(target), detections, matched, ignored, (place[~apart], label[~apart]))
 
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """See `Weighted.values`."""
-        r = ranked(stats)
+        r = rank_detections(stats)
         values, defined = precisions(r, weights, (0,), RECALLS)
         return np.where(np.isnan(r.score).any(), np.nan, average(values[:, :, 0], defined))
 

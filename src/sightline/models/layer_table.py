@@ -60,7 +60,7 @@ class Layer:
     field: Field | None
 
 
-def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
+def trace(network: nn.Module, image: Tensor) -> list[Layer]:
     """Run an image through the network and list the layers in the order of the calls.
 
     Listed are the layers without parts of their own (identities left out), and those that have
@@ -73,7 +73,7 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
     """
     counter = FlopCounterMode(display=False)
     recorder = _Recorder(counter)
-    picture._field = Field((1, 1))  # type: ignore[attr-defined]
+    image._field = Field((1, 1))  # type: ignore[attr-defined]
     training = network.training
     trainable = [p for p in network.parameters() if p.requires_grad]
     handles = [
@@ -89,7 +89,7 @@ def trace(network: nn.Module, picture: Tensor) -> list[Layer]:
         for parameter in trainable:
             parameter.requires_grad_(False)
         with torch.no_grad(), counter, _Fields():
-            network.eval()(picture)
+            network.eval()(image)
     finally:
         for handle in handles:
             handle.remove()

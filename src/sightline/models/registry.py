@@ -19,7 +19,7 @@ from sightline.errors import UnknownName, UsageError
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import embedded, sources
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 
 DEFAULT = "resnet-small"
 """What is trained where no network is named."""
@@ -110,8 +110,8 @@ def create(
         UsageError: If a value is of the wrong kind or the images are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
-    checked = _checked(name, settings)
-    backbone = _wanted(
+    checked = _validate_options(name, settings)
+    backbone = _with_weights(
         name,
         pretrained,
         lambda published: _built(name, published, outputs=outputs, channels=channels, size=size, **checked),
@@ -142,10 +142,10 @@ def pyramid(
         UsageError: If it has no maps at these strides, or the images are too small.
         SightlineError: If published weights were asked for and cannot be had.
     """
-    checked = _checked(name, settings)
+    checked = _validate_options(name, settings)
     if name not in BACKBONES:
         build = partial(_known(name).pyramid, name, channels=channels, size=size, **checked)
-        network = _wanted(name, pretrained, lambda published: build(pretrained=published))
+        network = _with_weights(name, pretrained, lambda published: build(pretrained=published))
     else:
         network = create(name, outputs=1, channels=channels, size=size, pretrained=pretrained, **settings)
         network.head = nn.Identity()
@@ -189,7 +189,7 @@ def _timm() -> Any:
 
 def _known(name: str) -> Any:
     door = _timm()
-    if not door.known(name):
+    if not door.is_model(name):
         raise UnknownName("model", name, names(all=True), HINT)
     return door
 
@@ -203,11 +203,11 @@ def _built(name: str, pretrained: bool, **arguments: Any) -> Backbone:
     return typing.cast(Backbone, build(**arguments))
 
 
-def _wanted(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
+def _with_weights(name: str, pretrained: Pretrained, build: Callable[[bool], Backbone]) -> Backbone:
     """Build with published weights if they are requested and available, else without."""
     if pretrained == "no":
         return build(False)
-    weights = fetched(
+    weights = fetch_or_skip(
         f"'{name}'",
         pretrained,
         lambda: build(True),
@@ -229,7 +229,7 @@ def _without(name: str) -> str:
     return ""
 
 
-def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _validate_options(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
     """Complete and type-checked settings of a network."""
     kind = options(name)
     if settings and not fields(kind):
@@ -240,11 +240,11 @@ def _checked(name: str, settings: Mapping[str, Any]) -> dict[str, Any]:
 def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple[int, int]) -> None:
     """Run one empty image (1, C, H, W) through the network: a wrong size becomes an error in words."""
     first: nn.Parameter = next(backbone.parameters())
-    picture = torch.zeros(1, channels, *size, device=first.device)
+    image = torch.zeros(1, channels, *size, device=first.device)
     training = backbone.training
     try:
         with torch.no_grad():
-            shape = tuple(backbone.eval()(picture).shape)
+            shape = tuple(backbone.eval()(image).shape)
     except (RuntimeError, AssertionError, ValueError) as error:
         made_for = card(name).size
         hint = " Try a larger --size."
@@ -262,11 +262,11 @@ def _try(name: str, backbone: Backbone, outputs: int, channels: int, size: tuple
 
 def _try_maps(name: str, backbone: Any, channels: int, size: tuple[int, int]) -> None:
     """Run one empty image through the network, and check the sizes of the maps against the strides."""
-    picture = torch.zeros(1, channels, *size, device=next(backbone.parameters()).device)
+    image = torch.zeros(1, channels, *size, device=next(backbone.parameters()).device)
     training = backbone.training
     try:
         with torch.no_grad():
-            shapes: list[Any] = [tuple(x.shape[1:]) for x in backbone.eval().maps(picture)]
+            shapes: list[Any] = [tuple(x.shape[1:]) for x in backbone.eval().maps(image)]
     except (RuntimeError, AssertionError, ValueError) as error:
         shapes = [str(error).splitlines()[0]]
     finally:

@@ -101,13 +101,13 @@ def from_distances(points: Tensor, distances: Tensor) -> Tensor:
     return torch.cat([points - distances[..., :2], points + distances[..., 2:]], -1)
 
 
-def to_centres(boxes: Tensor) -> Tensor:
+def to_centers(boxes: Tensor) -> Tensor:
     """x1, y1, x2, y2 to centre x, centre y, width, height."""
     near, far = boxes[..., :2], boxes[..., 2:]
     return torch.cat([(near + far) / 2, far - near], -1)
 
 
-def from_centres(boxes: Tensor) -> Tensor:
+def from_centers(boxes: Tensor) -> Tensor:
     """Centre x, centre y, width, height to x1, y1, x2, y2."""
     middle, half = boxes[..., :2], boxes[..., 2:] / 2
     return torch.cat([middle - half, middle + half], -1)

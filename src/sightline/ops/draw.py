@@ -11,19 +11,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-LEAST = 160
+MIN_WIDTH_PX = 160
 """Pictures narrower than this are enlarged by a whole factor, so that the words fit."""
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 Edges = tuple[int, int, int, int]
 
-PALETTE: tuple[Colour, ...] = (
+PALETTE: tuple[Color, ...] = (
     (230, 159, 0), (86, 180, 233), (0, 158, 115), (240, 228, 66), (0, 114, 178), (213, 94, 0),
     (204, 121, 167),
 )  # fmt: skip
 """Colours that colour-blind eyes tell apart (Okabe and Ito, Color Universal Design, 2008), without black."""
 
-_MORE: tuple[Colour, ...] = (
+_MORE: tuple[Color, ...] = (
     (120, 120, 120), (136, 34, 85), (51, 34, 136), (170, 255, 195), (140, 86, 75), (255, 0, 0), (0, 255, 255),
     (255, 0, 255), (255, 179, 186), (20, 70, 70), (153, 153, 51), (60, 20, 20), (0, 0, 255),
 )  # fmt: skip
@@ -31,7 +31,7 @@ _MORE: tuple[Colour, ...] = (
 _SIDE = 640  # pixels of the longer side at which a line is two pixels wide
 
 
-def enlarged(image: NDArray[np.uint8], least: int = LEAST) -> tuple[NDArray[np.uint8], int]:
+def enlarged(image: NDArray[np.uint8], least: int = MIN_WIDTH_PX) -> tuple[NDArray[np.uint8], int]:
     """Enlarge an image by a whole factor to at least `least` pixels wide: (RGB image, factor).
 
     Args:
@@ -66,7 +66,7 @@ def boxes(
     labels: ArrayLike,
     scores: ArrayLike | None = None,
     names: Sequence[str] | None = None,
-    colours: Sequence[Colour] = PALETTE,
+    colors: Sequence[Color] = PALETTE,
     dashed: bool = False,
 ) -> NDArray[np.uint8]:
     """Draw boxes and their classes on a copy of an image; the box with the highest score is on top.
@@ -80,7 +80,7 @@ def boxes(
         labels: (M,) class index; it chooses the colour, always the same one.
         scores: (M,) in [0, 1], written behind the name, or None.
         names: Name of each class, or None to write nothing.
-        colours: RGB of class 0, 1, ...; begun again after the last. One colour gives all classes the same.
+        colors: RGB of class 0, 1, ...; begun again after the last. One colour gives all classes the same.
         dashed: Broken lines, to tell truth from prediction.
 
     Returns:
@@ -95,13 +95,13 @@ def boxes(
     thick = max(2, round(2 * max(out.shape[:2]) / _SIDE))
     frames = {i: _outside(where[i], thick, out.shape[:2]) for i in order}
     for i in order:
-        _outline(out, frames[i], thick, colours[classes[i] % len(colours)], dashed)
+        _outline(out, frames[i], thick, colors[classes[i] % len(colors)], dashed)
     if names is None or not order:
         return out
     drawn = Image.fromarray(out)
     for i in order:
         text = names[classes[i]] + ("" if sure is None else f" {sure[i]:.2f}")
-        _tag(drawn, frames[i], text, colours[classes[i] % len(colours)], thick)
+        _tag(drawn, frames[i], text, colors[classes[i] % len(colors)], thick)
     return np.array(drawn)
 
 
@@ -115,7 +115,7 @@ def _outside(box: NDArray[np.float64], thick: int, size: Sequence[int]) -> Edges
 
 
 def _outline(
-    out: NDArray[np.uint8], frame: tuple[int, int, int, int], thick: int, colour: Colour, dashed: bool
+    out: NDArray[np.uint8], frame: tuple[int, int, int, int], thick: int, color: Color, dashed: bool
 ) -> None:
     """Draw the frame of a box in place on (H, W, 3) uint8."""
     x1, y1, x2, y2 = frame
@@ -123,15 +123,15 @@ def _outline(
     gap = 3 * thick if dashed else 0
     for at in range(x1, x2, dash + gap):
         end = min(at + dash, x2)
-        out[y1 : min(y1 + thick, y2), at:end] = colour
-        out[max(y2 - thick, y1) : y2, at:end] = colour
+        out[y1 : min(y1 + thick, y2), at:end] = color
+        out[max(y2 - thick, y1) : y2, at:end] = color
     for at in range(y1, y2, dash + gap):
         end = min(at + dash, y2)
-        out[at:end, x1 : min(x1 + thick, x2)] = colour
-        out[at:end, max(x2 - thick, x1) : x2] = colour
+        out[at:end, x1 : min(x1 + thick, x2)] = color
+        out[at:end, max(x2 - thick, x1) : x2] = color
 
 
-def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> None:
+def _tag(drawn: Any, frame: Edges, text: str, color: Color, thick: int) -> None:
     """Draw a label strip in the box's color above, below or inside the box, where there is room."""
     size = 6 * thick
     font, draw = _font(size), ImageDraw.Draw(drawn)
@@ -141,8 +141,8 @@ def _tag(drawn: Any, frame: Edges, text: str, colour: Colour, thick: int) -> Non
     top = y1 - height
     if top < 0:
         top = y2 if y2 - y1 < 2 * height and y2 + height <= drawn.height else y1
-    draw.rectangle((left, top, left + width - 1, top + height - 1), fill=colour)
-    bright = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2] > 128  # luma of ITU-R 601
+    draw.rectangle((left, top, left + width - 1, top + height - 1), fill=color)
+    bright = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2] > 128  # luma of ITU-R 601
     draw.text(
         (left + thick, top + height / 2), text, fill="black" if bright else "white", font=font, anchor="lm"
     )
@@ -154,7 +154,7 @@ def _font(size: int) -> Any:
     return ImageFont.load_default(size)
 
 
-def colour_of(k: int) -> Colour:
+def color_of(k: int) -> Color:
     """Color of class k: from the palette, then further distinct colors, then generated hues."""
     if k < len(PALETTE) + len(_MORE):
         return (*PALETTE, *_MORE)[k]
@@ -178,7 +178,7 @@ def regions(
         (H, W, 3) uint8, a new array.
     """
     rgb = np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
-    table = np.array([colour_of(k) for k in range(256)], dtype=np.float32)
+    table = np.array([color_of(k) for k in range(256)], dtype=np.float32)
     valid = (classes != void)[..., None]
     mixed = (1 - strength) * rgb + strength * table[classes]
     border = np.zeros(classes.shape, dtype=bool)
@@ -190,13 +190,13 @@ def regions(
 
 
 def difference(
-    image: NDArray[np.uint8], predicted: NDArray[np.uint8], truth: NDArray[np.uint8], void: int
+    image: NDArray[np.uint8], predicted: NDArray[np.uint8], target: NDArray[np.uint8], void: int
 ) -> NDArray[np.uint8]:
     """Grayed image with pixels in red where two class maps (H, W) differ."""
     pale = 128 + image.mean(2, keepdims=True) / 2
-    grey: NDArray[np.uint8] = pale.repeat(3, axis=2).astype(np.uint8)
-    grey[(predicted != truth) & (truth != void)] = (213, 30, 30)
-    return grey
+    gray: NDArray[np.uint8] = pale.repeat(3, axis=2).astype(np.uint8)
+    gray[(predicted != target) & (target != void)] = (213, 30, 30)
+    return gray
 
 
 def objects(
@@ -220,15 +220,15 @@ def objects(
     for (x, y, mask), label in zip(parts, np.asarray(labels).tolist(), strict=True):
         window = out[y : y + mask.shape[0], x : x + mask.shape[1]]
         inside = mask[: window.shape[0], : window.shape[1]] != 0
-        colour = np.array(colour_of(int(label)), dtype=np.float32)
+        color = np.array(color_of(int(label)), dtype=np.float32)
         wide = np.pad(inside, 1)
         inner = wide[:-2, 1:-1] & wide[2:, 1:-1] & wide[1:-1, :-2] & wide[1:-1, 2:]
-        window[inside] = ((1 - strength) * window[inside] + strength * colour).astype(np.uint8)
-        window[inside & ~inner] = colour.astype(np.uint8)
+        window[inside] = ((1 - strength) * window[inside] + strength * color).astype(np.uint8)
+        window[inside & ~inner] = color.astype(np.uint8)
     return out
 
 
-def legend(image: NDArray[np.uint8], entries: Sequence[tuple[str, Colour]]) -> NDArray[np.uint8]:
+def legend(image: NDArray[np.uint8], entries: Sequence[tuple[str, Color]]) -> NDArray[np.uint8]:
     """Add a legend of colors in a white strip below an image.
 
     Args:
@@ -240,20 +240,20 @@ def legend(image: NDArray[np.uint8], entries: Sequence[tuple[str, Colour]]) -> N
     size = max(12, image.shape[1] // 36)
     font, gap = _font(size), size // 2
     x = gap
-    rows: list[list[tuple[int, str, Colour]]] = [[]]
-    for word, colour in entries:
+    rows: list[list[tuple[int, str, Color]]] = [[]]
+    for word, color in entries:
         width = size + gap // 2 + int(np.ceil(font.getlength(word))) + gap
         if x + width > image.shape[1] and rows[-1]:
             x = gap
             rows.append([])
-        rows[-1].append((x, word, colour))
+        rows[-1].append((x, word, color))
         x += width
     high = int(size * 1.5)
     strip = Image.new("RGB", (image.shape[1], high * len(rows) + gap), "white")
     pen = ImageDraw.Draw(strip)
     for k, row in enumerate(rows):
         top = k * high + gap // 2
-        for x, word, colour in row:
-            pen.rectangle((x, top, x + size - 1, top + size - 1), fill=colour)
+        for x, word, color in row:
+            pen.rectangle((x, top, x + size - 1, top + size - 1), fill=color)
             pen.text((x + size + gap // 2, top + size / 2), word, fill="black", font=font, anchor="lm")
     return np.concatenate([image, np.asarray(strip)], axis=0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 
-LEAST = 0.5
+MIN_SCALE = 0.5
 """What a pixel of an object must have at least."""
 
 
@@ -31,7 +31,7 @@ def pasted(grid: Floats, box: Sequence[Any], size: Sequence[int]) -> tuple[int, 
     x1, y1, x2, y2 = box
     rows, top = _between(y1, y2, grid.shape[0], size[0])
     columns, left = _between(x1, x2, grid.shape[1], size[1])
-    return left, top, rows @ grid @ columns.T >= LEAST
+    return left, top, rows @ grid @ columns.T >= MIN_SCALE
 
 
 def _between(low: float, high: float, side: int, length: int) -> tuple[Floats, int]:

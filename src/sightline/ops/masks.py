@@ -13,15 +13,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 
 Array = NDArray[Any]
 
-_HELD = 2**26
+_BUFFER_BYTES = 2**26
 """Pixels of unpacked masks that are kept for further pairs: 64 MB."""
 
 
-def iou(a: Bitmaps, b: Bitmaps, crowd: Tensor | None = None) -> Tensor:
+def iou(a: CroppedMasks, b: CroppedMasks, crowd: Tensor | None = None) -> Tensor:
     """IoU of all pairs of masks in one image, in [0, 1]; 0 where both are empty.
 
     Args:
@@ -46,7 +46,7 @@ def iou(a: Bitmaps, b: Bitmaps, crowd: Tensor | None = None) -> Tensor:
 
 
 def ious(
-    a: Bitmaps, b: Bitmaps, of: Array, other: Array, crowd: Array | None = None, least: float = 0.0
+    a: CroppedMasks, b: CroppedMasks, of: Array, other: Array, crowd: Array | None = None, least: float = 0.0
 ) -> Array:
     """IoU of some pairs of masks.
 
@@ -69,7 +69,7 @@ def ious(
 
 
 def shared(
-    a: Bitmaps, b: Bitmaps, of: Array, other: Array, crowd: Array | None = None, least: float = 0.0
+    a: CroppedMasks, b: CroppedMasks, of: Array, other: Array, crowd: Array | None = None, least: float = 0.0
 ) -> tuple[Array, Array, Array]:
     """Intersection of some pairs of masks, and the areas of both; arguments as for `ious`.
 
@@ -104,7 +104,7 @@ class _Masks:
             memory: fresh memory for the next takes longer than what has just been used.
     """
 
-    def __init__(self, masks: Bitmaps, first_ids: Array) -> None:
+    def __init__(self, masks: CroppedMasks, first_ids: Array) -> None:
         self.corners, self.crops = masks.corners.tolist(), masks.crops
         self.last = dict(zip(first_ids.tolist(), range(len(first_ids)), strict=True))
         self.known: dict[int, tuple[int, int, int, int, NDArray[np.bool_], int]] = {}
@@ -119,7 +119,7 @@ class _Masks:
             entry = (x, y, x + width, y + height, crop, int(np.count_nonzero(crop)))
             if self.last[i] == p:
                 return entry
-            if self.held > _HELD:
+            if self.held > _BUFFER_BYTES:
                 self.known, self.held = {}, 0
             self.known[i] = entry
             self.held += crop.size

@@ -10,7 +10,7 @@ OVERLAP = 0.2
 """Share of a tile's side that its neighbour shows too: what is smaller is whole in one of them."""
 
 
-def cut(height: int, width: int, side: int) -> list[Window]:
+def tile_windows(height: int, width: int, side: int) -> list[Window]:
     """Tiles of `side` pixels that cover an image, row by row; a smaller image is one tile."""
     return [
         (x, y, min(side, width), min(side, height))

@@ -20,17 +20,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from sightline import storage
-from sightline.core.report import Exhibit, Finding, Gallery, Matrix, Pictures, Score, Table
+from sightline.core.report import Figure, Finding, ImageGrid, Matrix, PredictionGallery, Score, Table
 from sightline.data.io.encode import encode_jpeg, encode_png
-from sightline.data.loading.preprocess import view
-from sightline.report import scenes
-from sightline.report.figures import COUNTED, Drawn, svg
-from sightline.report.words import clean, number
+from sightline.data.loading.preprocess import resize_to_input
+from sightline.report.figures import COUNTED, RenderedFigure, svg
+from sightline.report.gallery import SIDE as SCENE_SIDE
+from sightline.report.gallery import scene
+from sightline.report.text import escape_text, format_number
 
 Fetch = Callable[[str], np.ndarray]
 
 SIDE = 160  # longest side of a picture in pixels
-SHOWN = 60  # most pictures of one exhibit
+MAX_SHOWN = 60  # most pictures of one exhibit
 LISTED = 5  # files named under a finding at once
 MORE = 200  # files named when one asks for more
 ROWS = 1000  # most rows of a table
@@ -44,13 +45,13 @@ class Section:
     Attributes:
         title: Its heading.
         text: Plain text. A blank line ends a paragraph; lines indented by four spaces are code.
-        exhibits: What it shows, in order.
+        figures: What it shows, in order.
         findings: What checks have found.
     """
 
     title: str
     text: str = ""
-    exhibits: Sequence[Exhibit] = ()
+    figures: Sequence[Figure] = ()
     findings: tuple[Finding, ...] = ()
 
 
@@ -62,14 +63,14 @@ class Page:
         title: Its title.
         lead: What was asked, in a sentence or two.
         facts: Headline tiles (name, value), as "accuracy" and `Score.text()`.
-        verdicts: Sentences the numbers allow; they stand on top.
+        conclusions: Sentences the numbers allow; they stand on top.
         sections: The parts, in order.
     """
 
     title: str
     lead: str
     facts: Sequence[tuple[str, str]]
-    verdicts: Sequence[str]
+    conclusions: Sequence[str]
     sections: Sequence[Section]
 
 
@@ -95,7 +96,7 @@ class Shown:
     error: str = ""
 
 
-def write(page: Page, picture: Fetch, path: Path) -> None:
+def write(page: Page, image: Fetch, path: Path) -> None:
     """Render a report and write it atomically.
 
     Args:
@@ -106,10 +107,10 @@ def write(page: Page, picture: Fetch, path: Path) -> None:
     Raises:
         SightlineError: If the disk refuses.
     """
-    storage.write_text(path, render(page, picture))
+    storage.write_text(path, render(page, image))
 
 
-def render(page: Page, picture: Fetch) -> str:
+def render(page: Page, image: Fetch) -> str:
     """Render a report as one HTML document. Equal pages give equal text.
 
     Args:
@@ -122,7 +123,7 @@ def render(page: Page, picture: Fetch) -> str:
     html = environment.get_template("page.html.j2").render(
         page=page,
         facts=[(name, *_headline(value)) for name, value in page.facts],
-        sections=[_section(i, s, cache(picture)) for i, s in enumerate(page.sections)],
+        sections=[_section(i, s, cache(image)) for i, s in enumerate(page.sections)],
         style=Markup(source(environment, "page.css")[0]),
         script=Markup(script),
         script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
@@ -145,7 +146,7 @@ def _environment() -> Environment:
 
 def _legal(text: object) -> str:
     """Remove control characters that HTML forbids; line breaks stay."""
-    return "\n".join(clean(line) for line in str(text).splitlines())
+    return "\n".join(escape_text(line) for line in str(text).splitlines())
 
 
 def _headline(value: str) -> tuple[str, str]:
@@ -154,11 +155,11 @@ def _headline(value: str) -> tuple[str, str]:
     return (head, rest.removesuffix(")")) if bracket and rest.endswith(")") else (str(value), "")
 
 
-def _section(index: int, section: Section, picture: Fetch) -> dict[str, Any]:
+def _section(index: int, section: Section, image: Fetch) -> dict[str, Any]:
     blocks = [
         block
-        for j, exhibit in enumerate(section.exhibits)
-        for block in _blocks(exhibit, f"e{index}-{j}-", picture)
+        for j, exhibit in enumerate(section.figures)
+        for block in _blocks(exhibit, f"e{index}-{j}-", image)
     ]
     return {
         "id": f"part-{index + 1}",
@@ -202,7 +203,7 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
             rows = [
                 {
                     "finding": f,
-                    "count": number(f.count),
+                    "count": format_number(f.count),
                     "first": f.items[:LISTED],
                     "more": f.items[LISTED : LISTED + MORE],
                     "rest": max(0, len(f.items) - LISTED - MORE),
@@ -216,22 +217,22 @@ def _findings(findings: Sequence[Finding]) -> list[dict[str, Any]]:
 # --- exhibits -------------------------------------------------------------------------------
 
 
-def _blocks(exhibit: Exhibit, prefix: str, picture: Fetch) -> Iterator[dict[str, Any]]:
+def _blocks(exhibit: Figure, prefix: str, picture: Fetch) -> Iterator[dict[str, Any]]:
     """Template blocks of a report item."""
     if isinstance(exhibit, Table):
         yield _table(exhibit)
-    elif isinstance(exhibit, Gallery):
-        shown = [_fetch(picture, exhibit, i) for i in range(min(SHOWN, len(exhibit.ids)))]
+    elif isinstance(exhibit, PredictionGallery):
+        shown = [_fetch(picture, exhibit, i) for i in range(min(MAX_SHOWN, len(exhibit.ids)))]
         yield _gallery(exhibit, shown, len(exhibit.ids))
-    elif isinstance(exhibit, Pictures):
+    elif isinstance(exhibit, ImageGrid):
         pairs = zip(exhibit.images, exhibit.captions, strict=True)
-        shown = [_shown(image, c, "", exhibit.pixelated) for image, c in list(pairs)[:SHOWN]]
+        shown = [_thumbnail(image, c, "", exhibit.pixelated) for image, c in list(pairs)[:MAX_SHOWN]]
         yield _gallery(exhibit, shown, len(exhibit.images))
     else:
         yield from _figure(exhibit, prefix)
 
 
-def _figure(exhibit: Drawn, prefix: str) -> Iterator[dict[str, Any]]:
+def _figure(exhibit: RenderedFigure, prefix: str) -> Iterator[dict[str, Any]]:
     try:
         drawing, note = Markup(svg(exhibit, prefix)), exhibit.note
     except Exception as error:  # as for pictures: no figure may cost the user the rest of the report
@@ -292,7 +293,7 @@ def _cell(value: Any) -> Cell:
     if isinstance(value, bool | np.bool_):
         return Cell("yes" if value else "no")
     if isinstance(value, int | float | np.number):
-        return Cell(number(float(value)), sort=f"{float(value):.9g}", numeric=True)
+        return Cell(format_number(float(value)), sort=f"{float(value):.9g}", numeric=True)
     head, small = _headline(str(value))
     amount = _amount(head)
     return Cell(str(value)) if amount is None else Cell(head, small, f"{amount:.9g}", True)
@@ -308,14 +309,14 @@ def _amount(text: str) -> float | None:
 
 
 def _some(note: str, shown: int, whole: int, what: str) -> str:
-    cut = f"The first {shown} of {number(whole)} {what} are shown." if shown < whole else ""
+    cut = f"The first {shown} of {format_number(whole)} {what} are shown." if shown < whole else ""
     return f"{note} {cut}".strip()
 
 
-def _gallery(exhibit: Gallery | Pictures, shown: list[Shown], whole: int) -> dict[str, Any]:
+def _gallery(exhibit: PredictionGallery | ImageGrid, shown: list[Shown], whole: int) -> dict[str, Any]:
     note = _some(exhibit.note, len(shown), whole, "pictures")
     widest = max((p.width for p in shown), default=0)
-    size = "pairs" if widest > 1.5 * scenes.SIDE else "scenes" if widest > SIDE else ""
+    size = "pairs" if widest > 1.5 * SCENE_SIDE else "scenes" if widest > SIDE else ""
     return {
         "kind": "gallery",
         "title": exhibit.title,
@@ -326,19 +327,19 @@ def _gallery(exhibit: Gallery | Pictures, shown: list[Shown], whole: int) -> dic
     }
 
 
-def _fetch(picture: Fetch, gallery: Gallery, i: int) -> Shown:
+def _fetch(picture: Fetch, gallery: PredictionGallery, i: int) -> Shown:
     id, caption = gallery.ids[i], gallery.captions[i]
     try:
         image = picture(id)
-        drawn = scenes.scene(gallery, i, image)
+        drawn = scene(gallery, i, image)
     except Exception as error:  # the report comes last: no picture may cost the user the rest of it
         return Shown("", SIDE, False, caption, id, error=str(error) or type(error).__name__)
     if drawn is not None:
-        return _shown(drawn, caption, id, pixelated=False, side=max(drawn.shape[:2]))
-    return _shown(image, caption, id, pixelated=None)
+        return _thumbnail(drawn, caption, id, pixelated=False, side=max(drawn.shape[:2]))
+    return _thumbnail(image, caption, id, pixelated=None)
 
 
-def _shown(image: Any, caption: str, id: str, pixelated: bool | None, side: int = SIDE) -> Shown:
+def _thumbnail(image: Any, caption: str, id: str, pixelated: bool | None, side: int = SIDE) -> Shown:
     """Image as a data URI, reduced to the size of the page; `pixelated` None enlarges small ones
     unsmoothed.
     """
@@ -351,7 +352,7 @@ def _shown(image: Any, caption: str, id: str, pixelated: bool | None, side: int 
     h, w = array.shape[:2]
     if max(h, w) > side:
         k = side / max(h, w)
-        array = view(array, (max(1, round(h * k)), max(1, round(w * k))), channels=array.shape[2])
+        array = resize_to_input(array, (max(1, round(h * k)), max(1, round(w * k))), channels=array.shape[2])
     small = max(h, w) <= 64
     coded = encode_png(array) if small else encode_jpeg(array, 85)
     uri = f"data:image/{'png' if small else 'jpeg'};base64,{base64.b64encode(coded).decode()}"

@@ -76,7 +76,7 @@ def _tag(tag: str, prefix: str, used: set[str]) -> str:
     tag = tag.replace("xlink:href", "href")
     tag = re.sub(r' id="([^"]*)"', lambda m: f' id="{prefix}{m[1]}"' if m[1] in used else "", tag)
     tag = re.sub(r'(href="#|url\(#)', rf"\g<1>{prefix}", tag)
-    for colour, name in NAMES.items():
-        tag = tag.replace(colour, f"var(--{name},{colour})")
+    for color, name in NAMES.items():
+        tag = tag.replace(color, f"var(--{name},{color})")
     tag = re.sub(r"'DejaVu Sans'(, sans-serif)?", "system-ui, sans-serif", tag)
     return re.sub(r"\s*\n\s*", " ", tag)

@@ -18,7 +18,7 @@ from sightline.core.report import Finding, Results, Score, Table
 
 PIPED = 100_000  # columns where no terminal says how many: nothing is cut
 CELL = 200  # columns after which a cell goes on in the next line, there
-COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+COLORS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 LISTED = 5  # files named under a finding
 
 
@@ -105,12 +105,12 @@ def _results(console: Console, results: Results) -> None:
         for metric, score in results.scores.items()
     ]
     _table(console, Table("", ["score", "network", *names], rows, "With 95 % intervals."))
-    for verdict in results.verdicts:
+    for verdict in results.conclusions:
         console.print(Text(visible(verdict)))
 
 
 def _finding(console: Console, finding: Finding) -> None:
-    head = Text(f"{finding.severity}: ", COLOURS[finding.severity])
+    head = Text(f"{finding.severity}: ", COLORS[finding.severity])
     console.print(head.append(visible(finding.message), "default"))
     names = "; ".join(visible(item) for item in finding.items[:LISTED])
     more = f" and {len(finding.items) - LISTED} more" if len(finding.items) > LISTED else ""

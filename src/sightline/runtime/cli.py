@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TextIO
 
+from ..data.io.walk import describe_skipped as hidden_told
 from ..data.io.walk import home
-from ..data.io.walk import told as hidden_told
 from ..errors import SightlineError, UsageError
 
 EVERY = 5.0
 """Seconds between lines on how fast a film or camera goes."""
-SHOWN = 20
+MAX_SHOWN = 20
 """Rows that --json holds where --out holds them all."""
 
 
@@ -90,7 +90,7 @@ def _run(wish: argparse.Namespace) -> int:
             wish.out.parent.mkdir(parents=True, exist_ok=True)
             mode = "a" if sources.live else "w"  # a camera that is started again must not lose what it saw
             out = stack.enter_context(wish.out.open(mode, encoding="utf-8", newline=""))
-        printer = _Told(out, SHOWN if wish.out else None, sources.films)
+        printer = _Told(out, MAX_SHOWN if wish.out else None, sources.films)
         batch = 1 if sources.live else wish.batch  # what is live must not wait
         try:
             for answer in session.predict(sources, batch):

@@ -90,10 +90,10 @@ def card(data: bytes, name: object) -> dict[str, Any]:
             f"{name} holds no card: it says neither what it was trained for nor how it is read. "
             "Only files of `sightline export` can be run."
         )
-    return _judged(bytes(values[0]), name)
+    return _validate_card(bytes(values[0]), name)
 
 
-def _judged(text: bytes, name: object) -> dict[str, Any]:
+def _validate_card(text: bytes, name: object) -> dict[str, Any]:
     """Validate the card."""
     try:
         document = json.loads(text)

@@ -15,12 +15,12 @@ from .targets import TARGETS, target_type
 _SIDE = 2**15
 _RULES: dict[str, Callable[[Any], bool]] = {
     "size": lambda v: len(v) == 2 and all(isinstance(n, int) and 0 < n <= _SIDE for n in v),
-    "fit": lambda v: v in ("squash", "crop", "pad"),
+    "resize": lambda v: v in ("stretch", "crop", "letterbox"),
     "channels": lambda v: v in (1, 3),
 }
 
 
-def least(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -> float | None:
+def min_score(score: float | None, card: dict[str, Any], settings: dict[str, Any]) -> float | None:
     """Validate the score threshold, and raise `conf` in the settings to it if weaker objects change
     nothing.
     """
@@ -54,13 +54,13 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
             f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
             "is not in it. Export it with --inside all."
         )
-    if settings.get("tile") and not target.located:
+    if settings.get("tile_size") and not target.located:
         raise DataError(
             f"{file} predicts '{kind}' by tiles, which cannot be joined. Update sightline-runtime."
         )
     rules = {**_RULES, **target.rules()}
-    if settings.get("tile"):
-        rules["tile"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
+    if settings.get("tile_size"):
+        rules["tile_size"] = lambda v: isinstance(v, int) and 0 < v <= _SIDE
     for name, rule in rules.items():
         try:
             good = rule(settings[name])

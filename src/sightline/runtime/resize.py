@@ -13,16 +13,16 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..ops.fitting import Fit, fitted
+from ..ops.resize_shape import ResizeMode, resized_shape
 
 Floats = NDArray[np.floating]
 Span = tuple[int, int]
-Seen = tuple[Span, Span]
+VisibleSpans = tuple[Span, Span]
 
-PAD_GREY = 114
+PAD_GRAY = 114
 _BLOCK = 16
 """Places along a side that are computed by one product."""
-_HELD = 2**19
+_BUFFER_BYTES = 2**19
 """Numbers of a band of rows that are there as floats at a time."""
 _LONG = 2**14
 """Sides beyond it are scaled place by place: weights of whole blocks would take more than the picture."""
@@ -30,15 +30,18 @@ _MOST, _BITS = 22, 15
 """Bits behind the point, at most; and bits of a weight."""
 
 
-def view(
-    image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: Literal[1, 3] = 3
+def resize_to_input(
+    image: np.ndarray,
+    size: tuple[int, int] | None,
+    resize: ResizeMode = "stretch",
+    channels: Literal[1, 3] = 3,
 ) -> np.ndarray:
     """Resize an image to the input of a model; an image of that size and channels is returned unchanged.
 
     Args:
         image: (H, W, C) uint8, C is 3 or 1.
         size: (height, width) wanted, or None for as it is.
-        fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
+        fit: stretch scales each side by itself; crop scales the short side and cuts the middle out; letterbox
             scales the long side and fills up with grey 114.
         channels: 3, or 1 (grey by ITU-R 601).
 
@@ -46,20 +49,20 @@ def view(
         (height, width, channels) uint8, scaled bilinearly with antialias.
     """
     if image.shape[2] == 3 and channels == 1:
-        image = _grey(image)
+        image = _gray(image)
     if size is not None and image.shape[:2] != tuple(size):
-        image = _FITS[fit](image, size)
+        image = _RESIZERS[resize](image, size)
     return np.repeat(image, 3, axis=2) if image.shape[2] == 1 and channels == 3 else image
 
 
-def back(stored: tuple[int, int], size: tuple[int, int], fit: Fit) -> NDArray[np.float64]:
+def to_stored(stored: tuple[int, int], size: tuple[int, int], resize: ResizeMode) -> NDArray[np.float64]:
     """(2, 3) affine matrix from pixels (x, y) of the input to those of the stored image."""
-    inner, (top, left) = fitted(stored, size, fit)
+    inner, (top, left) = resized_shape(stored, size, resize)
     across, down = 1 / (inner[1] / stored[1]), 1 / (inner[0] / stored[0])
     return np.array([[across, 0, -(across * left)], [0, down, -(down * top)]])
 
 
-def resized(image: np.ndarray, size: tuple[int, int], window: Seen | None = None) -> np.ndarray:
+def resized(image: np.ndarray, size: tuple[int, int], window: VisibleSpans | None = None) -> np.ndarray:
     """(H, W, C) uint8 scaled to (height, width): first rows, then columns, like torch.
 
     Args:
@@ -97,30 +100,30 @@ class _Filter(NamedTuple):
     weights: Floats
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def _gray(image: np.ndarray) -> np.ndarray:
     """(H, W, 1) of (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, as Pillow."""
     flat = image.reshape(-1, 3)
     out = np.empty((len(flat), 1), dtype=np.uint8)
-    for i in range(0, len(flat), _HELD):
-        red, green, blue = (flat[i : i + _HELD, k].astype(np.uint32) for k in range(3))
-        out[i : i + _HELD, 0] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
+    for i in range(0, len(flat), _BUFFER_BYTES):
+        red, green, blue = (flat[i : i + _BUFFER_BYTES, k].astype(np.uint32) for k in range(3))
+        out[i : i + _BUFFER_BYTES, 0] = (19595 * red + 38470 * green + 7471 * blue + 0x8000) >> 16
     return out.reshape(*image.shape[:2], 1)
 
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    inner, (top, left) = fitted(image.shape[:2], size, "crop")
+    inner, (top, left) = resized_shape(image.shape[:2], size, "crop")
     window = (-top, size[0] - top), (-left, size[1] - left)
     return np.ascontiguousarray(resized(image, inner, window))
 
 
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    inner, (top, left) = fitted(image.shape[:2], size, "pad")
-    out = np.full((*size, image.shape[2]), PAD_GREY, dtype=np.uint8)
+    inner, (top, left) = resized_shape(image.shape[:2], size, "letterbox")
+    out = np.full((*size, image.shape[2]), PAD_GRAY, dtype=np.uint8)
     out[top : top + inner[0], left : left + inner[1]] = resized(image, inner)
     return out
 
 
-_FITS = {"squash": resized, "crop": _cropped, "pad": _padded}
+_RESIZERS = {"stretch": resized, "crop": _cropped, "letterbox": _padded}
 
 
 def _across(image: np.ndarray, width: int, wanted: Span) -> np.ndarray:
@@ -129,7 +132,7 @@ def _across(image: np.ndarray, width: int, wanted: Span) -> np.ndarray:
     filters = _filters(old, width, channels, wanted)
     rows = image.reshape(height, old * channels)
     out = np.empty((height, (wanted[1] - wanted[0]) * channels), dtype=np.uint8)
-    step = max(1, _HELD // rows.shape[1])
+    step = max(1, _BUFFER_BYTES // rows.shape[1])
     for y in range(0, height, step):
         band = rows[y : y + step].astype(filters[0].weights.dtype)
         sums = np.empty(
@@ -167,7 +170,7 @@ def _along(source: Callable[[int, int], np.ndarray], old: int, new: int, wanted:
         first = int(start[0])
         exact = _whole(shares[0], bits)[: old - first] * 2.0**-bits
         total: Any = 0.0
-        step = max(1, _HELD // max(1, source(first, first + 1).size))
+        step = max(1, _BUFFER_BYTES // max(1, source(first, first + 1).size))
         for i in range(0, len(exact), step):
             part = source(first + i, first + min(i + step, len(exact)))
             total = total + np.tensordot(exact[i : i + step], part.astype(np.float64), 1)
@@ -212,11 +215,11 @@ def _weights(old: int, new: int, places: NDArray[np.int64]) -> tuple[NDArray[np.
     scale = old / new
     reach = max(scale, 1.0)
     most = 2 * int(np.ceil(reach)) + 1
-    centre = scale * (places + 0.5)
-    first = np.maximum((centre - reach + 0.5).astype(np.int64), 0)
-    count = np.minimum(np.minimum((centre + reach + 0.5).astype(np.int64), old) - first, most)
+    center = scale * (places + 0.5)
+    first = np.maximum((center - reach + 0.5).astype(np.int64), 0)
+    count = np.minimum(np.minimum((center + reach + 0.5).astype(np.int64), old) - first, most)
     place = np.arange(most)
-    far = np.abs((place + first[:, None] - centre[:, None] + 0.5) * (1 / reach))
+    far = np.abs((place + first[:, None] - center[:, None] + 0.5) * (1 / reach))
     weights = np.where((far < 1) & (place < count[:, None]), 1 - far, 0.0)
     weights /= np.cumsum(weights, 1)[:, -1:]  # added up in order: the last bit counts
     return first, weights
@@ -227,7 +230,7 @@ def _top(old: int, new: int) -> float:
     """The greatest weight."""
     if new >= old:
         return 1.0  # that of the first place, which lies before the middle of the first pixel
-    step = max(1, _HELD * new // (2 * old))
+    step = max(1, _BUFFER_BYTES * new // (2 * old))
     parts = (np.arange(k, min(k + step, new)) for k in range(0, new, step))
     return max(float(_weights(old, new, part)[1].max()) for part in parts)
 

@@ -17,10 +17,10 @@ from ..data.io.walk import home
 from ..errors import DataError, SightlineError, UnreadableImage, UsageError
 from ..ops import tiling
 from . import onnx_file, resize
-from .opening import first_line, least, network, settings_of
+from .opening import first_line, min_score, network, settings_of
 from .targets import target_type
 from .targets.instances import thresholds
-from .tiles import Joined, windows_of
+from .tiles import MergedTiles, windows_of
 
 PIXELS = 2**22
 """Pixels of the model's inputs that are predicted at a time, at most."""
@@ -116,7 +116,7 @@ class Session:
         self._target = target_type(self.card["prediction"])
         self._wanted = _wanted(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
-        self.tile: int = self._settings.get("tile") or 0
+        self.tile: int = self._settings.get("tile_size") or 0
         self._network = network(data, self._file, threads, providers)
         self._check()
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
@@ -132,7 +132,7 @@ class Session:
             UnreadableImage: If it cannot be decoded, or a side is longer than `SIDE`.
             UsageError: If an array has another shape or type.
         """
-        size, fit, channels = (self._settings[name] for name in ("size", "fit", "channels"))
+        size, mode, channels = (self._settings[name] for name in ("size", "resize", "channels"))
         span = self._settings["pixel_range"]
         if isinstance(source, np.ndarray):
             _check_pixels(source)
@@ -142,12 +142,12 @@ class Session:
             stored = size_of(source)
             _check_sides(stored, source)
             # A JPEG perhaps at a fraction of its size.
-            image = decode(source, at_least=size, fit=fit, span=span)
+            image = decode(source, at_least=size, resize=mode, span=span)
         else:
             image = decode(source, page=page, span=span)
             stored = image.shape[:2]
             _check_sides(stored, source)
-        resized = resize.view(image, size, fit, channels)
+        resized = resize.resize_to_input(image, size, mode, channels)
         return Prepared(np.ascontiguousarray(resized.transpose(2, 0, 1)), (int(stored[0]), int(stored[1])))
 
     def infer(self, pixels: NDArray[np.uint8]) -> dict[str, NDArray[Any]]:
@@ -265,12 +265,12 @@ class Session:
             UnreadableImage: If it cannot be decoded.
         """
         with self._clock("prepare"):
-            picture = windows_of(source, page, self._settings["pixel_range"])
-        tiles, most = tiling.cut(*picture.size, self.tile), self._most(batch_size)
-        merged = Joined(tiles, picture.size)
+            image = windows_of(source, page, self._settings["pixel_range"])
+        tiles, most = tiling.tile_windows(*image.size, self.tile), self._most(batch_size)
+        merged = MergedTiles(tiles, image.size)
         for start in range(0, len(tiles), most):
             with self._clock("prepare"):
-                ready = [self.prepare(picture.read(*part)) for part in tiles[start : start + most]]
+                ready = [self.prepare(image.read(*part)) for part in tiles[start : start + most]]
             with self._clock("infer"):
                 outputs = self.infer(np.stack([part.pixels for part in ready]))
             with self._clock("read"):
@@ -334,7 +334,7 @@ def _wanted(
     limits = thresholds(mine)
     if score is not None:
         limits = np.full_like(limits, score)
-    least(float(limits.min(initial=1)) if score is None else score, card, mine)
+    min_score(float(limits.min(initial=1)) if score is None else score, card, mine)
     return mine, limits
 
 

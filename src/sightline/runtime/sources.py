@@ -10,7 +10,7 @@ from pathlib import Path
 from ..data.io.file_types import ALL_EXTENSIONS, open_file
 from ..data.io.images import full_pages
 from ..data.io.video_probe import EXTENSIONS, is_video
-from ..data.io.walk import files_below, globbed, home, told
+from ..data.io.walk import describe_skipped, files_below, globbed, home
 from ..errors import UnreadableImage, UsageError
 from .frames import MissingOpenCV, NoFrames, frames, library
 from .session import Item
@@ -67,7 +67,7 @@ class Sources:
         paths: list[Path | int] = [*globbed(str(path), skipped)]
         self.hidden += skipped
         if not paths:
-            others = f" {told(skipped)}" if skipped else ""
+            others = f" {describe_skipped(skipped)}" if skipped else ""
             raise UsageError(
                 f"{source}: there is no such file or folder, and as a glob it matches no file.{others}"
             )
@@ -85,7 +85,7 @@ class Sources:
                 self.left_out[path.suffix.lower() or "no ending"] += 1
         self.hidden += skipped
         if not paths:
-            others = f"{self._others()}. {told(skipped)}".strip()
+            others = f"{self._others()}. {describe_skipped(skipped)}".strip()
             raise UsageError(f"The folder {folder} has no pictures in it{others}")
         return paths
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..core.targets._windows import Window
 from ..data.io.images import decode
 from ..data.io.levels import Span
-from ..data.io.regions import Whole, Windows, opened
+from ..data.io.regions import Whole, Windows, open_regions
 from .targets.base import TargetArrays
 
 
@@ -29,11 +29,11 @@ def windows_of(source: Path | bytes | NDArray[np.uint8], page: int = 0, span: Sp
     """
     if isinstance(source, np.ndarray):
         return Whole(source)
-    reader = opened(source, page, span) if isinstance(source, Path) else None
+    reader = open_regions(source, page, span) if isinstance(source, Path) else None
     return reader or Whole(decode(source, page=page, span=span))
 
 
-class Joined:
+class MergedTiles:
     """Predictions of the tiles of one image, and finally of the image.
 
     Args:

@@ -19,8 +19,8 @@ from sightline.server.engine import Engine
 from sightline.server.jobs import Job
 from sightline.server.logs import log
 from sightline.server.metrics import TYPE
-from sightline.server.refusal import Refused
-from sightline.server.replies import MEDIA, checked, document, wish_of
+from sightline.server.replies import MEDIA, to_document, validate, wish_of
+from sightline.server.request_error import RequestError
 from sightline.server.service import Service, finds_objects
 from sightline.server.uploads import uploads
 
@@ -54,7 +54,7 @@ def build(service: Service, *, closed: bool = False) -> FastAPI:
     app.state.service = service
     app.include_router(router)
     app.include_router(kserve.router)
-    app.add_exception_handler(Refused, _refused)
+    app.add_exception_handler(RequestError, _refused)
     app.add_exception_handler(HTTPException, _no_route)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _failed)
@@ -73,7 +73,7 @@ async def predict(request: Request) -> Response:
     """Send files as multipart/form-data, or one image as the body. An image that cannot be used is an
     entry with "error"; where none can, the status says why."""
     service: Service = request.app.state.service
-    name, least = _asked(request, "model", "min_score")
+    name, least = _query_values(request, "model", "min_score")
     engine = service.engine(name)
     min_score = _min_score(least, service, engine)
     wish = wish_of(request.headers.get("accept"))
@@ -82,11 +82,13 @@ async def predict(request: Request) -> Response:
     sent = uploads(*arguments) if len(body) < _LARGE else await asyncio.to_thread(uploads, *arguments)
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(sent)}
     if wish != "row" and len(sent) > 1:
-        raise Refused(406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON.")
+        raise RequestError(
+            406, "accept", "A drawn picture is of one picture; several were sent. Accept JSON."
+        )
     answers = await engine.predict([Job(upload.content, wish, min_score) for upload in sent])
-    checked(answers)
+    validate(answers)
     if wish == "row":
-        return Response(document(engine.name, sent, answers), media_type="application/json")
+        return Response(to_document(engine.name, sent, answers), media_type="application/json")
     media = next(kind for kind, name in MEDIA.items() if name == wish)
     return Response(answers[0].content, media_type=media)
 
@@ -96,7 +98,7 @@ async def predict(request: Request) -> Response:
 async def model_card(request: Request) -> Any:
     """Names of all models are in "models"."""
     service: Service = request.app.state.service
-    (name,) = _asked(request, "model")
+    (name,) = _query_values(request, "model")
     return _json(service.told(service.engine(name)))
 
 
@@ -112,7 +114,7 @@ async def healthz() -> Any:
 async def readyz(request: Request) -> Any:
     """Readiness: 503 until the models have predicted once, without a worker, and while the server stops."""
     if not request.app.state.service.ready:
-        raise Refused(503, "not-ready", "A model is being loaded, or the server is stopping.")
+        raise RequestError(503, "not-ready", "A model is being loaded, or the server is stopping.")
     return _json({"status": "ready"})
 
 
@@ -143,13 +145,13 @@ def _json(document: Any) -> Response:
     return JSONResponse(document)
 
 
-def _asked(request: Request, *known_names: str) -> list[str | None]:
+def _query_values(request: Request, *known_names: str) -> list[str | None]:
     """Values of these query parameters. Other parameters are refused instead of ignored."""
     given = request.query_params.multi_items()
     names = [name for name, _ in given]
     if len(set(names)) < len(names) or not set(names) <= set(known_names):
         listed = " and ".join(f"'{name}'" for name in known_names)
-        raise Refused(400, "query", f"The query may hold {listed} once, and nothing else.")
+        raise RequestError(400, "query", f"The query may hold {listed} once, and nothing else.")
     return [dict(given).get(name) for name in known_names]
 
 
@@ -158,19 +160,20 @@ def _min_score(text: str | None, service: Service, engine: Engine) -> float | No
     if text is None:
         return None
     if not finds_objects(service.loaded(engine).card):
-        raise Refused(400, "query", "'min_score' chooses among objects; this model says one thing of the "
-                                    "whole picture.")  # fmt: skip
+        raise RequestError(
+            400, "query", "'min_score' chooses among objects; this model says one thing of the whole picture."
+        )
     try:
         score = float(text)
     except ValueError:
         score = math.nan
     if not 0 <= score <= 1:
-        raise Refused(400, "query", "'min_score' must be a number in [0, 1], such as 0.5.")
+        raise RequestError(400, "query", "'min_score' must be a number in [0, 1], such as 0.5.")
     return score
 
 
 async def _refused(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Refused)
+    assert isinstance(error, RequestError)
     request.scope["state"]["refused"] = error.reason
     return Response(error.body(request.url.path), error.status, error.headers, "application/json")
 
@@ -178,14 +181,16 @@ async def _refused(request: Request, error: Exception) -> Response:
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     reason = {404: "no-such-path", 405: "method"}.get(error.status_code, "http")
-    refusal = Refused(error.status_code, reason, f"{error.detail}. See /docs.", error.headers)
+    refusal = RequestError(error.status_code, reason, f"{error.detail}. See /docs.", error.headers)
     return await _refused(request, refusal)
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    return await _refused(request, Refused(422, "query", "A parameter of the request is not as /docs says."))
+    return await _refused(
+        request, RequestError(422, "query", "A parameter of the request is not as /docs says.")
+    )
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     log("failed", logging.ERROR, exc_info=error, path=request.url.path)
-    return await _refused(request, Refused(500, "failed", "The server failed; its log says more."))
+    return await _refused(request, RequestError(500, "failed", "The server failed; its log says more."))

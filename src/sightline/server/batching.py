@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sightline.server.jobs import Answer, Job
+from sightline.server.jobs import Job, JobResult
 
 
 class QueueFull(Exception):
@@ -21,10 +21,10 @@ class Waiting:
     """
 
     job: Job
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[JobResult]
     since: float
 
-    def settle(self, answer: Answer) -> None:
+    def settle(self, answer: JobResult) -> None:
         """Set the answer, unless it is set already."""
         if not self.answer.done():
             self.answer.set_result(answer)
@@ -69,7 +69,7 @@ class Queue:
         """Return jobs that were taken but not started to the front, even if the queue is full."""
         self._waiting.extendleft(reversed(batch))
 
-    def withdraw(self, given: Iterable[Waiting], answer: Answer) -> None:
+    def withdraw(self, given: Iterable[Waiting], answer: JobResult) -> None:
         """Answer jobs that still wait; jobs that a worker has are not changed."""
         still = set(self._waiting)
         for job in given:

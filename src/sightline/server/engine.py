@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from sightline.errors import DataError, SightlineError
 from sightline.runtime.onnx_file import UNCHECKED
 from sightline.server.batching import Queue, QueueFull, Waiting
-from sightline.server.jobs import Answer, Job, Ready, Spec
+from sightline.server.jobs import Job, JobResult, WorkerConfig, WorkerReady
 from sightline.server.limits import Limits
 from sightline.server.logs import log
 from sightline.server.metrics import Metrics
 from sightline.server.process import Process, WorkerLost
-from sightline.server.refusal import Refused
+from sightline.server.request_error import RequestError
 
 START = 300.0
 """Seconds a worker may take to load its model and predict once."""
@@ -31,22 +31,22 @@ _TRIES = 3  # of the first start
 _PAUSE = (0.1, 5.0)  # seconds before a worker is tried again, doubled each time up to the second
 
 _LOST = {
-    "crashed": Answer(
+    "crashed": JobResult(
         status=500,
         reason="worker-crashed",
         message="The process that held this picture ended; it is replaced. Try again; if it happens again, "
         "it is the picture.",
     ),
-    "timeout": Answer(
+    "timeout": JobResult(
         status=504,
         reason="too-slow",
         message="Prediction took longer than --timeout; its process was ended and is replaced.",
     ),
 }
-_WAITED = Answer(
+_WAITED = JobResult(
     status=503, reason="overloaded", message="The picture waited longer than --timeout. Try again later."
 )
-_STOPPED = Answer(status=503, reason="stopping", message="The server is stopping.")
+_STOPPED = JobResult(status=503, reason="stopping", message="The server is stopping.")
 
 
 @dataclass(eq=False)
@@ -83,7 +83,7 @@ class Engine:
     def __init__(
         self,
         name: str,
-        spec: Spec,
+        spec: WorkerConfig,
         limits: Limits,
         metrics: Metrics,
         failed: Callable[[SightlineError], None],
@@ -91,7 +91,7 @@ class Engine:
         self.name, self.limits, self.metrics = name, limits, metrics
         self.spec = replace(spec, batch=limits.batch, max_pixels=limits.max_pixels)
         self.queue = Queue(limits.queue, limits.batch, limits.wait)
-        self.ready: Ready | None = None
+        self.ready: WorkerReady | None = None
         self._failed = failed
         self._able: set[_Worker] = set()
         self._all: set[Process] = set()
@@ -127,11 +127,11 @@ class Engine:
             process.reap()
             self._all.discard(process)
 
-    async def predict(self, jobs: Sequence[Job]) -> list[Answer]:
+    async def predict(self, jobs: Sequence[Job]) -> list[JobResult]:
         """Predict: an answer for each job, in order. Every job gets one, whatever happens to the workers.
 
         Raises:
-            Refused: With 503 if the model is not ready yet, or the queue has no room.
+            RequestError: With 503 if the model is not ready yet, or the queue has no room.
         """
         if self.ready is None:
             raise starting(self.name)
@@ -259,16 +259,18 @@ class Engine:
         self._hand_out()
 
 
-def starting(name: str) -> Refused:
+def starting(name: str) -> RequestError:
     """Refusal (503) by a model that is not ready yet."""
-    return Refused(503, "starting", f"The model '{name}' is being loaded. Try again in a moment.")
+    return RequestError(503, "starting", f"The model '{name}' is being loaded. Try again in a moment.")
 
 
-def overloaded() -> Refused:
+def overloaded() -> RequestError:
     """Refusal (503) by a server whose queue is full."""
-    return Refused(503, "overloaded", "The queue is full. Try again later, or give the server more workers.")
+    return RequestError(
+        503, "overloaded", "The queue is full. Try again later, or give the server more workers."
+    )
 
 
-def _settle(batch: Sequence[Waiting], answers: Sequence[Answer]) -> None:
+def _settle(batch: Sequence[Waiting], answers: Sequence[JobResult]) -> None:
     for job, answer in zip(batch, answers, strict=True):
         job.settle(answer)

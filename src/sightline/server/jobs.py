@@ -14,7 +14,7 @@ Form = Literal["row", "jpeg", "png", "tensors"]
 
 
 @dataclass(frozen=True)
-class Spec:
+class WorkerConfig:
     """What a worker process needs in order to start.
 
     Attributes:
@@ -50,7 +50,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Answer:
+class JobResult:
     """Result of one image: a prediction or an error.
 
     Attributes:
@@ -76,7 +76,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Ready:
+class WorkerReady:
     """Message of a worker: the model is loaded and has predicted once.
 
     Attributes:
@@ -91,7 +91,7 @@ class Ready:
 
 
 @dataclass(frozen=True)
-class Failed:
+class JobFailed:
     """Message of a worker: it cannot start; with the reason and its exit code."""
 
     message: str

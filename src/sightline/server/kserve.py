@@ -19,9 +19,9 @@ from fastapi import APIRouter, Request, Response
 from sightline._version import __version__
 from sightline.server import schema
 from sightline.server.engine import Engine
-from sightline.server.jobs import Job, Ready
-from sightline.server.refusal import Refused
-from sightline.server.replies import checked
+from sightline.server.jobs import Job, WorkerReady
+from sightline.server.replies import validate
+from sightline.server.request_error import RequestError
 from sightline.server.service import Service
 
 router = APIRouter(prefix="/v2")
@@ -52,7 +52,7 @@ async def live() -> Response:
 async def ready(request: Request) -> Response:
     """Readiness, the same as /readyz."""
     if not request.app.state.service.ready:
-        raise Refused(503, "not-ready", "A model is being loaded, or the server is stopping.")
+        raise RequestError(503, "not-ready", "A model is being loaded, or the server is stopping.")
     return _json({"ready": True})
 
 
@@ -61,9 +61,16 @@ async def ready(request: Request) -> Response:
 async def model(request: Request, name: str) -> Response:
     """Metadata of a model; shapes have -1 for the number of images."""
     engine, ready = _model(request, name)
-    outputs = [_told(t.name, t.dtype, list(t.shape)) for t in ready.outputs]
-    return _json({"name": engine.name, "versions": ["1"], "platform": "onnxruntime_onnx",
-                  "inputs": [_told(INPUT, "uint8", [-1, *ready.shape])], "outputs": outputs})  # fmt: skip
+    outputs = [_output_entry(t.name, t.dtype, list(t.shape)) for t in ready.outputs]
+    return _json(
+        {
+            "name": engine.name,
+            "versions": ["1"],
+            "platform": "onnxruntime_onnx",
+            "inputs": [_output_entry(INPUT, "uint8", [-1, *ready.shape])],
+            "outputs": outputs,
+        }
+    )
 
 
 @router.get("/models/{name}/ready", summary="Whether a model can predict",
@@ -72,7 +79,7 @@ async def model_ready(request: Request, name: str) -> Response:
     """Readiness of one model."""
     engine, _ = _model(request, name)
     if not engine.able or request.app.state.service.draining:
-        raise Refused(503, "not-ready", "The model is being loaded, or the server is stopping.")
+        raise RequestError(503, "not-ready", "The model is being loaded, or the server is stopping.")
     return _json({"name": engine.name, "ready": True})
 
 
@@ -84,12 +91,12 @@ async def infer(request: Request, name: str) -> Response:
     engine, ready = _model(request, name)
     body, most = await request.body(), request.app.state.service.limits.max_images
     # Large JSON is read and written by threads: other requests go on.
-    request_body = await asyncio.to_thread(_asked, body, request.headers.get(HEADER))
+    request_body = await asyncio.to_thread(_parse_request, body, request.headers.get(HEADER))
     pixels = await asyncio.to_thread(_pixels, request_body, ready, most)
-    wanted = _wanted(request_body, [t.name for t in ready.outputs])
+    wanted = _requested_outputs(request_body, [t.name for t in ready.outputs])
     request.scope["state"]["facts"] = {"model": engine.name, "images": len(pixels)}
     answers = await engine.predict([Job(np.ascontiguousarray(image), "tensors") for image in pixels])
-    checked(answers)
+    validate(answers)
     parts = [a.content for a in answers if isinstance(a.content, dict)]
     outputs = {name: np.concatenate([part[name] for part in parts]) for name in wanted}
     head = {"model_name": engine.name, "model_version": "1"}
@@ -99,7 +106,7 @@ async def infer(request: Request, name: str) -> Response:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _InferRequest:
     """A request: its JSON, and the binary data behind it."""
 
     head: dict[str, Any]
@@ -110,21 +117,21 @@ def _json(document: Any) -> Response:
     return Response(json.dumps(document), media_type="application/json")
 
 
-def _bad(what: str) -> Refused:
-    return Refused(400, "request", what)
+def _bad(what: str) -> RequestError:
+    return RequestError(400, "request", what)
 
 
-def _told(name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
+def _output_entry(name: str, dtype: str, shape: list[int]) -> dict[str, Any]:
     return {"name": name, "datatype": TYPES.get(dtype, dtype.upper()), "shape": shape}
 
 
-def _model(request: Request, name: str) -> tuple[Engine, Ready]:
+def _model(request: Request, name: str) -> tuple[Engine, WorkerReady]:
     service: Service = request.app.state.service
     engine = service.engine(name)
     return engine, service.loaded(engine)
 
 
-def _asked(body: bytes, length: str | None) -> _Asked:
+def _parse_request(body: bytes, length: str | None) -> _InferRequest:
     """Parse a request: JSON up to the length in the header, then binary data."""
     if length is not None and (not length.isdecimal() or len(length) > 12 or int(length) > len(body)):
         raise _bad("Inference-Header-Content-Length must be the number of bytes of the JSON in the body.")
@@ -135,10 +142,10 @@ def _asked(body: bytes, length: str | None) -> _Asked:
         raise _bad("The body, up to Inference-Header-Content-Length if it is given, must be JSON.") from None
     if not isinstance(head, dict):
         raise _bad("The JSON must be an object with 'inputs'.")
-    return _Asked(head, body[cut:])
+    return _InferRequest(head, body[cut:])
 
 
-def _pixels(request: _Asked, ready: Ready, most: int) -> np.ndarray:
+def _pixels(request: _InferRequest, ready: WorkerReady, most: int) -> np.ndarray:
     """(N, C, H, W) uint8 of the one input."""
     inputs = request.head.get("inputs")
     if not isinstance(inputs, list) or len(inputs) != 1 or not isinstance(inputs[0], dict):
@@ -152,7 +159,7 @@ def _pixels(request: _Asked, ready: Ready, most: int) -> np.ndarray:
     if tuple(shape[1:]) != ready.shape or shape[0] < 1:
         raise _bad(f"The shape must be [N, {', '.join(map(str, ready.shape))}] with N of at least 1.")
     if shape[0] > most:
-        raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+        raise RequestError(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
     size = (tensor.get("parameters") or {}) if isinstance(tensor.get("parameters"), dict | None) else {}
     if "binary_data_size" in size:
         if size["binary_data_size"] != len(request.tail) or len(request.tail) != math.prod(shape):
@@ -175,7 +182,7 @@ def _from_json(data: Any, shape: list[int]) -> np.ndarray:
     return values.astype(np.uint8).reshape(shape)
 
 
-def _wanted(request: _Asked, known_names: list[str]) -> dict[str, bool]:
+def _requested_outputs(request: _InferRequest, known_names: list[str]) -> dict[str, bool]:
     """Requested outputs (all if none is named), and whether each is returned as binary data."""
     settings = request.head.get("parameters")
     binary = isinstance(settings, dict) and settings.get("binary_data_output") is True
@@ -203,7 +210,7 @@ def _reply(head: dict[str, Any], outputs: dict[str, np.ndarray], binary: dict[st
     """Response: JSON, then the binary data (little endian, row-major) of the outputs requested so."""
     entries, tail = [], []
     for name, value in outputs.items():
-        entry = _told(name, str(value.dtype), list(value.shape))
+        entry = _output_entry(name, str(value.dtype), list(value.shape))
         if binary[name]:
             tail.append(np.ascontiguousarray(value, dtype=value.dtype.newbyteorder("<")).tobytes())
             entry["parameters"] = {"binary_data_size": len(tail[-1])}

@@ -22,8 +22,8 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from sightline.errors import UsageError
+from sightline.server.access_control import Guard, Policy
 from sightline.server.app import build
-from sightline.server.guard import Guard, Policy
 from sightline.server.logs import log
 from sightline.server.service import Service
 
@@ -39,7 +39,7 @@ _FULL = (b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nConnection: clo
          b"Content-Length: 0\r\n\r\n")  # fmt: skip
 
 
-class Gathered:
+class CoalescingTransport:
     """Transport that joins all writes of one round of the event loop: head and body of a response become one
     packet and one system call, which is the most expensive part of a small response.
     """
@@ -86,7 +86,7 @@ class Timed(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept the connection, or refuse it."""
-        super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(CoalescingTransport(transport, self.loop))  # type: ignore[arg-type]
         if len(self.connections) > CONNECTIONS:
             transport.write(_FULL)
             transport.close()

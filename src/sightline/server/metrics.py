@@ -55,7 +55,7 @@ class Metrics:
         """Register a function that returns the current value of a gauge."""
         self._gauges[name][tuple(labels.items())] = value
 
-    def value(self, name: str, **labels: str) -> float:
+    def compute_from(self, name: str, **labels: str) -> float:
         """Current value of a counter, for exactly these labels."""
         return self._counts[name].get(tuple(labels.items()), 0.0)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sightline.errors import DataError, SightlineError, UsageError
 from sightline.server import worker
-from sightline.server.jobs import Answer, Failed, Job, Ready, Spec
+from sightline.server.jobs import Job, JobFailed, JobResult, WorkerConfig, WorkerReady
 
 _ERRORS: dict[int, type[SightlineError]] = {2: UsageError, 3: DataError}
 
@@ -31,7 +31,7 @@ class Process:
         spec: What it is to load.
     """
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: WorkerConfig) -> None:
         context = multiprocessing.get_context("spawn")  # a forked copy of threads and locks is unsound
         self._pipe, far = context.Pipe()
         self._process = context.Process(target=worker.main, args=(far, spec), daemon=True)
@@ -46,7 +46,7 @@ class Process:
         """Process id."""
         return self._process.pid
 
-    async def started(self, limit: float) -> Ready:
+    async def started(self, limit: float) -> WorkerReady:
         """Wait until the worker is ready.
 
         Raises:
@@ -58,22 +58,22 @@ class Process:
             message = await self._received()
         finally:
             timer.cancel()
-        if isinstance(message, Failed):
+        if isinstance(message, JobFailed):
             raise _ERRORS.get(message.exit_code, SightlineError)(message.message)
-        assert isinstance(message, Ready)
+        assert isinstance(message, WorkerReady)
         return message
 
     def give(self, jobs: Sequence[Job]) -> None:
         """Send jobs to the worker; they are predicted in order."""
         self._writer.submit(self._send, list(jobs))
 
-    async def answers(self) -> list[Answer]:
+    async def answers(self) -> list[JobResult]:
         """Wait for the answers to the oldest jobs that are not answered yet.
 
         Raises:
             WorkerLost: If the process ends.
         """
-        answers: list[Answer] = await self._received()
+        answers: list[JobResult] = await self._received()
         return answers
 
     def overdue(self, limit: float) -> None:

@@ -6,21 +6,21 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from sightline.server.jobs import Answer
-from sightline.server.refusal import Refused
+from sightline.server.jobs import JobResult
+from sightline.server.request_error import RequestError
 from sightline.server.uploads import Upload
 
-Wish = Literal["row", "jpeg", "png"]
-MEDIA: dict[str, Wish] = {"application/json": "row", "image/jpeg": "jpeg", "image/png": "png"}
+OutputFilter = Literal["row", "jpeg", "png"]
+MEDIA: dict[str, OutputFilter] = {"application/json": "row", "image/jpeg": "jpeg", "image/png": "png"}
 
 
-def wish_of(accept: str | None) -> Wish:
+def wish_of(accept: str | None) -> OutputFilter:
     """Content negotiation: the available format that the Accept header prefers; JSON by default.
 
     Raises:
         Refused: 406 if it takes none of them.
     """
-    best: tuple[float, Wish | None] = (0.0, None)
+    best: tuple[float, OutputFilter | None] = (0.0, None)
     for part in (accept or "*/*").split(","):
         kind, *settings = (text.strip().lower() for text in part.split(";"))
         weight = 1.0
@@ -28,7 +28,7 @@ def wish_of(accept: str | None) -> Wish:
             name, _, value = setting.partition("=")
             if name.strip() == "q":
                 weight = _number(value)
-        wish: Wish | None = MEDIA.get(kind)
+        wish: OutputFilter | None = MEDIA.get(kind)
         if kind in ("*/*", "application/*", ""):
             wish = "row"
         elif kind == "image/*":
@@ -36,7 +36,9 @@ def wish_of(accept: str | None) -> Wish:
         if wish and weight > best[0]:
             best = weight, wish
     if best[1] is None:
-        raise Refused(406, "accept", f"There is {', '.join(MEDIA)}; the Accept header takes none of them.")
+        raise RequestError(
+            406, "accept", f"There is {', '.join(MEDIA)}; the Accept header takes none of them."
+        )
     return best[1]
 
 
@@ -47,22 +49,22 @@ def _number(text: str) -> float:
         return 0.0
 
 
-def checked(answers: Sequence[Answer]) -> None:
+def validate(answers: Sequence[JobResult]) -> None:
     """Return if at least one image was predicted and no server error occurred.
 
     Raises:
-        Refused: With the status of the failure; or of the first image, if none could be used.
+        RequestError: With the status of the failure; or of the first image, if none could be used.
     """
     for answer in answers:
         if answer.status >= 500:
-            raise Refused(answer.status, answer.reason, answer.message)
+            raise RequestError(answer.status, answer.reason, answer.message)
     if all(answer.status != 200 for answer in answers):
         first, n = answers[0], len(answers)
         text = first.message if n == 1 else f"None of {n} pictures can be used. The first: {first.message}"
-        raise Refused(first.status, first.reason, text)
+        raise RequestError(first.status, first.reason, text)
 
 
-def document(model: str, sent: Sequence[Upload], answers: Sequence[Answer]) -> bytes:
+def to_document(model: str, sent: Sequence[Upload], answers: Sequence[JobResult]) -> bytes:
     """JSON text: {"model", "predictions": [{"path", ...} or {"path", "error"}]}, in their order.
 
     The rows are JSON already, written by the workers, and only put together here.

@@ -10,10 +10,10 @@ from sightline.errors import SightlineError
 from sightline.runtime.targets import TARGETS, target_type
 from sightline.runtime.targets.instances import thresholds
 from sightline.server.engine import Engine, starting
-from sightline.server.jobs import Ready, Spec
+from sightline.server.jobs import WorkerConfig, WorkerReady
 from sightline.server.limits import Limits
 from sightline.server.metrics import Metrics
-from sightline.server.refusal import Refused
+from sightline.server.request_error import RequestError
 
 
 @dataclass
@@ -35,7 +35,7 @@ class Service:
     failure: SightlineError | None = None
 
     @classmethod
-    def of(cls, models: Mapping[str, Spec], limits: Limits) -> Service:
+    def of(cls, models: Mapping[str, WorkerConfig], limits: Limits) -> Service:
         """Create a service of these models; nothing is started."""
         service = cls(limits)
         for name, spec in models.items():
@@ -65,10 +65,12 @@ class Service:
         if name is None:
             return next(iter(self.engines.values()))
         if name not in self.engines:
-            raise Refused(404, "unknown-model", f"There is no such model. Known: {', '.join(self.engines)}.")
+            raise RequestError(
+                404, "unknown-model", f"There is no such model. Known: {', '.join(self.engines)}."
+            )
         return self.engines[name]
 
-    def loaded(self, engine: Engine) -> Ready:
+    def loaded(self, engine: Engine) -> WorkerReady:
         """Metadata of a loaded model.
 
         Raises:
@@ -99,7 +101,7 @@ class Service:
             "name": engine.name,
             **{key: card[key] for key in keys if key in card},
             "classes": settings.get("classes") or [],
-            **_least(card),
+            **_min_scores(card),
             "input": dict(zip(("channels", "height", "width"), ready.shape, strict=True)),
             "models": list(self.engines),
         }
@@ -126,7 +128,7 @@ def finds_objects(card: Mapping[str, Any]) -> bool:
     return kind in TARGETS and target_type(kind).objects
 
 
-def _least(card: Mapping[str, Any]) -> dict[str, Any]:
+def _min_scores(card: Mapping[str, Any]) -> dict[str, Any]:
     """Score threshold of each class, by name; empty for models without objects."""
     if not finds_objects(card):
         return {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sightline.console import say
 from sightline.errors import UsageError
-from sightline.server.guard import is_loopback
+from sightline.server.access_control import is_loopback
 
 _TOKEN = "SIGHTLINE_TOKEN"
 _SHORTEST = 16

@@ -11,7 +11,7 @@ from typing import Any
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from sightline.server.refusal import Refused
+from sightline.server.request_error import RequestError
 
 WANTED = (
     "Send multipart/form-data with files, one picture as image/* or application/octet-stream, or "
@@ -41,7 +41,7 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
             no image is.
     """
     if headers.get("content-encoding", "identity").lower() not in ("", "identity"):
-        raise Refused(
+        raise RequestError(
             415, "content-encoding", "Compressed requests are not taken; send pictures as they are."
         )
     kind, options = parse_options_header(headers.get("content-type", "").encode("latin-1", "replace"))
@@ -53,15 +53,15 @@ def uploads(headers: Mapping[str, str], body: bytes, most: int) -> list[Upload]:
     elif kind == b"application/json":
         files = _encoded(body, most)
     else:
-        raise Refused(415, "content-type", WANTED, {
+        raise RequestError(415, "content-type", WANTED, {
             "Accept-Post": "multipart/form-data, image/*, application/octet-stream, application/json",
         })  # fmt: skip
     if not files:
-        raise Refused(422, "no-picture", f"The request holds no picture. {WANTED}")
+        raise RequestError(422, "no-picture", f"The request holds no picture. {WANTED}")
     for upload in files:
         if not upload.content:
             which = f" '{upload.name}'" if upload.name else ""
-            raise Refused(422, "empty", f"The picture{which} is empty: 0 bytes were sent.")
+            raise RequestError(422, "empty", f"The picture{which} is empty: 0 bytes were sent.")
     return files
 
 
@@ -96,7 +96,9 @@ class _Reader:
 
     def begin(self) -> None:
         if len(self.found) >= self.most:
-            raise Refused(413, "too-many", f"A request holds at most {self.most} pictures (--max-images).")
+            raise RequestError(
+                413, "too-many", f"A request holds at most {self.most} pictures (--max-images)."
+            )
         self._part = _Part()
 
     def header_name(self, data: bytes, start: int, end: int) -> None:
@@ -116,7 +118,9 @@ class _Reader:
         _, disposition = parse_options_header(self._part.headers.get(b"content-disposition", b""))
         if b"filename" not in disposition:
             field_name = disposition.get(b"name", b"").decode("utf-8", "replace")[:_NAME]
-            raise Refused(422, "no-file", f"The part '{field_name}' of the form is no file. Send only files.")
+            raise RequestError(
+                422, "no-file", f"The part '{field_name}' of the form is no file. Send only files."
+            )
         name = disposition[b"filename"].decode("utf-8", "replace")[:_NAME]
         self.found.append(Upload(name, b"".join(self._part.pieces)))
 
@@ -126,18 +130,18 @@ class _Reader:
 
 def _form(body: bytes, boundary: bytes, most: int) -> list[Upload]:
     if not boundary:
-        raise Refused(400, "form", "The content type multipart/form-data names no boundary.")
+        raise RequestError(400, "form", "The content type multipart/form-data names no boundary.")
     reader = _Reader(most)
     try:
         parser = MultipartParser(boundary, reader.callbacks())
         parser.write(body)
         parser.finalize()
     except FormParserError as error:
-        raise Refused(
+        raise RequestError(
             400, "form", "The form is damaged: it is not multipart/form-data as RFC 7578 says."
         ) from error
     if not reader.ended:
-        raise Refused(400, "form", "The form is cut off: its last boundary is missing.")
+        raise RequestError(400, "form", "The form is cut off: its last boundary is missing.")
     return reader.found
 
 
@@ -145,20 +149,20 @@ def _encoded(body: bytes, most: int) -> list[Upload]:
     """Images of a JSON document, as base64 (RFC 4648) or as data URLs (RFC 2397)."""
     # Before it is parsed: objects and short texts would take many times the memory of the body.
     if body.count(b"{") + body.count(b"[") > 2:
-        raise Refused(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
+        raise RequestError(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
     if body.count(b",") > 2 * most + 2:  # one between pictures, one in a data URL
-        raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+        raise RequestError(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
     try:
         document = json.loads(body)
     except (ValueError, RecursionError):
-        raise Refused(400, "json", f"The body is no JSON. {WANTED}") from None
+        raise RequestError(400, "json", f"The body is no JSON. {WANTED}") from None
     if not isinstance(document, dict) or list(document) not in (["image"], ["images"]):
-        raise Refused(422, "json", f"The JSON holds one of 'image' and 'images', and no more. {WANTED}")
+        raise RequestError(422, "json", f"The JSON holds one of 'image' and 'images', and no more. {WANTED}")
     texts = document["images"] if "images" in document else [document["image"]]
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-        raise Refused(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
+        raise RequestError(422, "json", f"A picture in JSON is a text in base64. {WANTED}")
     if len(texts) > most:
-        raise Refused(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
+        raise RequestError(413, "too-many", f"A request holds at most {most} pictures (--max-images).")
     return [Upload("", _decoded(text, n)) for n, text in enumerate(texts)]
 
 
@@ -169,4 +173,4 @@ def _decoded(text: str, number: int) -> bytes:
     try:
         return base64.b64decode(text.encode("ascii").translate(None, b" \t\r\n"), validate=True)
     except ValueError:
-        raise Refused(422, "base64", f"Picture {number} is no base64 as RFC 4648 says it.") from None
+        raise RequestError(422, "base64", f"Picture {number} is no base64 as RFC 4648 says it.") from None

@@ -18,7 +18,7 @@ import numpy as np
 
 from sightline.errors import SightlineError, UnreadableImage
 from sightline.runtime.rows import full
-from sightline.server.jobs import Answer, Failed, Job, Ready, Spec, Tensor
+from sightline.server.jobs import Job, JobFailed, JobResult, Tensor, WorkerConfig, WorkerReady
 
 STATUS = {"bomb": 413, "not-an-image": 415, "unsupported": 415}
 """HTTP status by the reason of an UnreadableImage; 422 for all others."""
@@ -29,20 +29,20 @@ PIXELS_AT_ONCE = 2**22
 """Of the model's input, in a batch; the memory of a network's inner values grows with them."""
 
 
-def main(connection: Connection, spec: Spec) -> None:
-    """Main function of the process. Sends `Ready` or `Failed`, then answers one list of jobs after
+def main(connection: Connection, spec: WorkerConfig) -> None:
+    """Main function of the process. Sends `WorkerReady` or `JobFailed`, then answers one list of jobs after
     another.
     """
     for name in ("SIGINT", "SIGTERM"):  # both reach all processes of a terminal or a systemd unit
         signal.signal(getattr(signal, name), signal.SIG_IGN)
     os.environ[PIXELS] = str(spec.max_pixels)
     try:
-        session = named(spec.session)(spec.file, threads=spec.threads)
+        session = import_name(spec.session)(spec.file, threads=spec.threads)
         connection.send(warmed(session, spec.batch))
     except Exception as error:  # whatever a damaged file makes the runtime raise is told, not lost
         code = error.exit_code if isinstance(error, SightlineError) else 3
         text = str(error) if isinstance(error, SightlineError) else f"{spec.file} cannot be loaded: {error}"
-        connection.send(Failed(text, code))
+        connection.send(JobFailed(text, code))
         return
     _hush()
     while True:
@@ -61,13 +61,13 @@ def _hush() -> None:
     os.close(nowhere)
 
 
-def named(path: str) -> Any:
+def import_name(path: str) -> Any:
     """Import the object that "module:name" names."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 
 
-def warmed(session: Any, batch: int) -> Ready:
+def warmed(session: Any, batch: int) -> WorkerReady:
     """Warm-up: predict a gray image alone and in a full batch, and return the shapes of input and outputs."""
     prepared = session.prepare(np.full((64, 64, 3), 128, dtype=np.uint8))
     session.read(session.infer(prepared.pixels[None]), [prepared.stored])
@@ -75,17 +75,19 @@ def warmed(session: Any, batch: int) -> Ready:
     largest = max(1, min(batch, PIXELS_AT_ONCE // (height * width)))
     outputs = session.infer(np.stack([prepared.pixels] * largest))
     tensors = (Tensor(name, str(v.dtype), (-1, *v.shape[1:])) for name, v in outputs.items())
-    return Ready(dict(session.card), (channels, height, width), tuple(tensors))
+    return WorkerReady(dict(session.card), (channels, height, width), tuple(tensors))
 
 
-def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
+def answers(session: Any, jobs: Sequence[Job], spec: WorkerConfig) -> list[JobResult]:
     """One answer for each job, whatever happens to the others."""
-    answers: list[Answer | None] = [None] * len(jobs)
+    answers: list[JobResult | None] = [None] * len(jobs)
     groups: dict[tuple[int, ...], list[tuple[int, np.ndarray, tuple[int, int]]]] = {}
     for i, job in enumerate(jobs):
         try:
-            if isinstance(job.content, bytes) and getattr(session, "tile", False):
-                answers[i] = _said(session, session.joined(job.content, **_least(job)), job, spec)
+            if isinstance(job.content, bytes) and getattr(session, "tile_size", False):
+                answers[i] = _render_prediction(
+                    session, session.joined(job.content, **_min_score(job)), job, spec
+                )
                 continue
             if isinstance(job.content, bytes):
                 prepared = session.prepare(job.content)
@@ -101,27 +103,30 @@ def answers(session: Any, jobs: Sequence[Job], spec: Spec) -> list[Answer]:
         predicted = [answer for part in parts for answer in _predicted(session, part, jobs, spec)]
         for i, answer in zip([g[0] for g in group], predicted, strict=True):
             answers[i] = answer
-    return [a or Answer(status=500, reason="lost", message="No answer was made.") for a in answers]
+    return [a or JobResult(status=500, reason="lost", message="No answer was made.") for a in answers]
 
 
-def trouble(error: Exception) -> Answer:
-    """Convert an exception to an `Answer`."""
+def trouble(error: Exception) -> JobResult:
+    """Convert an exception to an `JobResult`."""
     if isinstance(error, UnreadableImage):
         message = f"The picture {error.detail}."[:400]
-        return Answer(status=STATUS.get(error.reason, 422), reason=error.reason, message=message)
+        return JobResult(status=STATUS.get(error.reason, 422), reason=error.reason, message=message)
     if isinstance(error, MemoryError):
-        return Answer(status=413, reason="memory", message="There is not enough memory for this picture.")
+        return JobResult(status=413, reason="memory", message="There is not enough memory for this picture.")
     what = f"The model could not be run on this picture ({type(error).__name__})."
-    return Answer(status=500, reason="failed", message=what)
+    return JobResult(status=500, reason="failed", message=what)
 
 
 def _predicted(
-    session: Any, group: list[tuple[int, np.ndarray, tuple[int, int]]], jobs: Sequence[Job], spec: Spec
-) -> list[Answer]:
+    session: Any,
+    group: list[tuple[int, np.ndarray, tuple[int, int]]],
+    jobs: Sequence[Job],
+    spec: WorkerConfig,
+) -> list[JobResult]:
     """Predict images of one shape in a batch; if the batch fails, predict each alone."""
     try:
         outputs = session.infer(np.stack([pixels for _, pixels, _ in group]))
-        return [_told(session, {k: v[n : n + 1] for k, v in outputs.items()}, stored, jobs[i], spec)
+        return [_render_output(session, {k: v[n : n + 1] for k, v in outputs.items()}, stored, jobs[i], spec)
                 for n, (i, _, stored) in enumerate(group)]  # fmt: skip
     except Exception as error:
         if len(group) == 1:
@@ -129,37 +134,37 @@ def _predicted(
         return [_predicted(session, [item], jobs, spec)[0] for item in group]
 
 
-def _told(
-    session: Any, outputs: dict[str, np.ndarray], stored: tuple[int, int], job: Job, spec: Spec
-) -> Answer:
+def _render_output(
+    session: Any, outputs: dict[str, np.ndarray], stored: tuple[int, int], job: Job, spec: WorkerConfig
+) -> JobResult:
     """Outputs of one image in the requested format."""
     if job.form == "tensors":
-        return Answer({name: np.ascontiguousarray(value) for name, value in outputs.items()})
-    (answer,) = session.read(outputs, [stored], **_least(job))
-    return _said(session, answer, job, spec)
+        return JobResult({name: np.ascontiguousarray(value) for name, value in outputs.items()})
+    (answer,) = session.read(outputs, [stored], **_min_score(job))
+    return _render_prediction(session, answer, job, spec)
 
 
-def _least(job: Job) -> dict[str, float]:
+def _min_score(job: Job) -> dict[str, float]:
     """Keyword arguments with the requested score threshold, if there is one."""
     return {} if job.min_score is None else {"min_score": job.min_score}
 
 
-def _said(session: Any, answer: Any, job: Job, spec: Spec) -> Answer:
+def _render_prediction(session: Any, answer: Any, job: Job, spec: WorkerConfig) -> JobResult:
     """A prediction as a JSON row or as a drawn image."""
     if answer.error:
-        return Answer(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
+        return JobResult(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
     if job.form == "row":
         record = full(
             "", answer.row, answer.prediction, session.card.get("settings", {}).get("classes") or []
         )
         del record["path"]  # the sender's name for it, which does not come here
-        return Answer(json.dumps(finite(record), ensure_ascii=False).encode("utf-8", "replace"))
+        return JobResult(json.dumps(finite(record), ensure_ascii=False).encode("utf-8", "replace"))
     from sightline.data.io.encode import encode_jpeg, encode_png
     from sightline.data.io.images import decode
 
     assert isinstance(job.content, bytes)
-    drawn = named(spec.draw)(decode(job.content), answer, session.card)
-    return Answer(encode_jpeg(drawn) if job.form == "jpeg" else encode_png(drawn))
+    drawn = import_name(spec.draw)(decode(job.content), answer, session.card)
+    return JobResult(encode_jpeg(drawn) if job.form == "jpeg" else encode_png(drawn))
 
 
 def finite(value: Any) -> Any:

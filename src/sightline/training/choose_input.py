@@ -46,26 +46,30 @@ def choose_input(
     dtype: Dtype = getattr(dataset.pixels, "dtype", "uint8")
     if dataset.input != IMAGE:
         kind = input_kind(dataset.input)
-        if recipe.tile:
-            raise UsageError(f"--tile cuts images; the task takes a {kind.item} for each item. Leave it out.")
-        if recipe.fit not in (None, *kind.fits):
+        if recipe.tile_size:
             raise UsageError(
-                f"A {kind.item} is brought to size by --fit {' or '.join(kind.fits)}, not {recipe.fit}."
+                f"--tile-size cuts images; the task takes a {kind.item} for each item. Leave it out."
             )
-        typical = scan.typical(dataset.where("train"), dtype)
+        if recipe.resize not in (None, *kind.fits):
+            raise UsageError(
+                f"A {kind.item} is brought to size by --resize {' or '.join(kind.fits)}, not {recipe.resize}."
+            )
+        typical = scan.typical(dataset.indices_of("train"), dtype)
         return kind.spec(typical, recipe.size, getattr(options, "frames", None), card.stride)
     bands = int(scan.channels[scan.readable].max())
-    grey = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
-    channels = bands if dtype == "float32" or bands > 3 else 1 if grey else 3
+    gray = bool((scan.channels == 1).all()) and takes_gray(start, backbone)
+    channels = bands if dtype == "float32" or bands > 3 else 1 if gray else 3
     return InputSpec(_image_size(scan, recipe, card), channels, dtype=dtype)
 
 
 def _image_size(scan: Scan, recipe: Recipe, card: ModelCard) -> tuple[int, int]:
     data_size = int(np.median(scan.height)), int(np.median(scan.width))
-    if recipe.tile:
-        data_size = recipe.tile, recipe.tile
+    if recipe.tile_size:
+        data_size = recipe.tile_size, recipe.tile_size
     size = (recipe.size, recipe.size) if recipe.size is not None else card.size or data_size
-    if card.stride > 1 and recipe.fit == "pad":  # the long side as asked, in the shape of most pictures
+    if (
+        card.stride > 1 and recipe.resize == "letterbox"
+    ):  # the long side as asked, in the shape of most pictures
         scale = max(size) / max(data_size)
         height, width = (math.ceil(scale * side / card.stride) * card.stride for side in data_size)
         size = height, width
@@ -78,7 +82,7 @@ def with_range(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
     pixels = dataset.pixels
     if not isinstance(pixels, ItemFiles) or pixels.dtype == "uint8" or pixels.span is not None:
         return dataset, scan, []
-    train = dataset.where("train")
+    train = dataset.indices_of("train")
     span = float(scan.raw[train, 0].min()), float(scan.raw[train, 1].max())
     scaled = replace(dataset, pixels=pixels.spanned(span))
     note = (
@@ -102,11 +106,11 @@ def shown_in_words(spec: InputSpec) -> list[str]:
     return [f"Reports and drawings show the items {', '.join(parts)}."] if parts else []
 
 
-def input_in_words(spec: InputSpec, fit: str) -> str:
+def input_in_words(spec: InputSpec, resize: str) -> str:
     """What the model is given, for people."""
     sides = "x".join(map(str, spec.spatial_shape)) or "no"
     bands = {1: "grey", 3: "colour"}.get(spec.channels, f"{spec.channels} bands")
-    text = f"{sides} pixels, {bands}, brought to size by '{fit}'"
+    text = f"{sides} pixels, {bands}, brought to size by '{resize}'"
     if spec.kind != IMAGE:
         frames = f" of {spec.frames} frames" if spec.frames else ""
         text = f"{input_kind(spec.kind).item}s{frames} of {text}"

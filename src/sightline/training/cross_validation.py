@@ -13,7 +13,7 @@ from sightline import storage
 from sightline.console import say
 from sightline.core.report import Results, Table
 from sightline.core.run import Run, scoreboard
-from sightline.data.checks.duplicates import together
+from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.io.pixels import finder
 from sightline.data.split import SPLITS_FILE, folds, split
 from sightline.errors import UsageError
@@ -25,9 +25,9 @@ from sightline.report.page import Page, Section
 from sightline.training import seen_images, session
 from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan, make_plan
-from sightline.training.prepare_data import Looked, look_at
+from sightline.training.prepare_data import PreparedData, look_at
 from sightline.training.resumed_arguments import Resumed, same_data
-from sightline.training.run_report import asked as asked_section
+from sightline.training.run_report import command_section as asked_section
 from sightline.training.run_report import data as data_section
 from sightline.training.runner import run_record
 
@@ -51,7 +51,7 @@ def cross_validate(arguments: TrainArguments) -> Run:
     if arguments.splits is not None:
         raise UsageError("--folds makes splits of its own. Leave out --splits.")
     plans = _plans(arguments, k)
-    out = arguments.out or Run.free(f"{plans[0].dataset.name}-folds")
+    out = arguments.out or Run.next_path(f"{plans[0].dataset.name}-folds")
     whole = Run.create(out, run_record(plans[0], "train", folds=k), overwrite=arguments.overwrite)
     return _carry_out(plans, whole)
 
@@ -77,10 +77,10 @@ def resume(whole: Run, again: Resumed) -> Run:
 def _plans(arguments: TrainArguments, k: int) -> list[Plan]:
     """A plan for each fold; the same ones for the same data and seed."""
     prepared = look_at(arguments)
-    same = together(prepared.dataset, prepared.scan)
-    tests = folds(prepared.dataset, k, seed=arguments.seed, strata=prepared.strata, together=same)
+    same = group_duplicates(prepared.dataset, prepared.scan)
+    tests = folds(prepared.dataset, k, seed=arguments.seed, strata=prepared.stratify_labels, together=same)
     return [
-        seen_images.checked(make_plan(arguments, prepared, splits=_splits(prepared, test, arguments)))
+        seen_images.validate(make_plan(arguments, prepared, splits=_splits(prepared, test, arguments)))
         for test in tests
     ]
 
@@ -106,11 +106,11 @@ def _fold(fold_plan: Plan, folder: Path) -> Run:
     if run.record.status == "done":
         say(f"{folder} is done.")
         return run
-    arguments = fold_plan.asked
+    arguments = fold_plan.arguments
     return session.resume(run, Resumed(arguments.data, folder, arguments.device, arguments.data_dir))
 
 
-def _splits(prepared: Looked, test: np.ndarray, arguments: TrainArguments) -> np.ndarray:
+def _splits(prepared: PreparedData, test: np.ndarray, arguments: TrainArguments) -> np.ndarray:
     """The fold is the test part; validation is cut from the rest, grouped and stratified."""
     given = np.full(len(prepared.dataset), "train", dtype=object)
     given[test] = "test"
@@ -118,8 +118,8 @@ def _splits(prepared: Looked, test: np.ndarray, arguments: TrainArguments) -> np
     divided = split(
         dataset,
         seed=arguments.seed,
-        strata=prepared.strata,
-        together=together(prepared.dataset, prepared.scan),
+        strata=prepared.stratify_labels,
+        together=group_duplicates(prepared.dataset, prepared.scan),
     )
     return divided.assignment
 
@@ -137,30 +137,30 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
             type(predictions[0][2]).cat([f[2] for f in predictions]),
         )
 
-    ids, prediction, truth = all_of("test")
+    ids, prediction, target = all_of("test")
     where = {item: i for i, item in enumerate(dataset.ids)}
     groups = None if dataset.groups is None else dataset.groups[[where[i] for i in ids]]
-    scores, network = scoring.score(task, prediction, truth, groups)
+    scores, network = scoring.score(task, prediction, target, groups)
     results = Results(task.card.name, dataset.name, "out-of-fold", len(ids), scores)
     beside = {}
     everywhere = [n for n in runs[0].results.baselines if all(n in run.results.baselines for run in runs)]
     for name in everywhere:
         _, predicted, true = all_of(f"test.{name}")
         results.baselines[name], beside[name] = scoring.score(task, predicted, true, groups)
-    results.verdicts = conclusions.verdicts(task, results, network, beside, groups, truth)
-    sentences = (v for run in runs for v in run.results.verdicts)
-    results.verdicts += dict.fromkeys(
+    results.conclusions = conclusions.draw_conclusions(task, results, network, beside, groups, target)
+    sentences = (v for run in runs for v in run.results.conclusions)
+    results.conclusions += dict.fromkeys(
         v for v in sentences if "is left out" in v
     )  # why a baseline is not there
     settings = read_card(runs[0].path)[1]["settings"]
-    results.exhibits = exhibits(task, prediction, truth, ids, settings, results.verdicts)
+    results.figures = exhibits(task, prediction, target, ids, settings, results.conclusions)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
     results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
-    Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, truth, groups)
-    return results, [_spread(per_fold)]
+    Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, target, groups)
+    return results, [_mean_with_interval(per_fold)]
 
 
-def _spread(per_fold: dict[str, list[float]]) -> Table:
+def _mean_with_interval(per_fold: dict[str, list[float]]) -> Table:
     """Mean over folds with the t interval."""
     rows = []
     for name, values in per_fold.items():
@@ -174,13 +174,17 @@ def _spread(per_fold: dict[str, list[float]]) -> Table:
 
 
 def _report(run: Run, first: Plan, results: Results, parts: list[Table]) -> None:
-    main = results.scores[first.task.card.score]
+    main = results.scores[first.task.card.primary_metric]
     sections = [
         asked_section(run, first),
         data_section(first),
         Section("Scores", "Over all out-of-fold predictions.", [scoreboard(results), *parts]),
-        Section("A closer look", exhibits=results.exhibits),
+        Section("A closer look", figures=results.figures),
     ]
-    lead = f"{len(results.extra['runs'])}-fold cross-validation of {first.why['model'].partition(':')[0]}."
-    content = Page(run.path.name, lead, [(first.task.card.score, main.text())], results.verdicts, sections)
+    lead = (
+        f"{len(results.extra['runs'])}-fold cross-validation of {first.decisions['model'].partition(':')[0]}."
+    )
+    content = Page(
+        run.path.name, lead, [(first.task.card.primary_metric, main.text())], results.conclusions, sections
+    )
     page.write(content, finder(first.dataset), run.path / "report.html")

@@ -31,10 +31,10 @@ class Teacher:
         """As `Model.loss`, with a weighted mean of both losses as "loss"; the task's own is "truth"."""
         outputs = student(batch.images)
         terms = student.loss(batch, rng, part, outputs=outputs)
-        far = student.imitate(outputs, self.says(batch.images))
+        far = student.distillation_loss(outputs, self.says(batch.images))
         taught = torch.stack([value.float() for value in far.values()]).sum()
         loss = (1 - self.share) * terms["loss"] + self.share * taught
-        return {**terms, **far, "truth": terms["loss"], "loss": loss}
+        return {**terms, **far, "target": terms["loss"], "loss": loss}
 
     @torch.no_grad()
     def says(self, images: Tensor) -> dict[str, Tensor]:
@@ -57,7 +57,7 @@ class Teacher:
         """
         student_outputs, goal = student.train()(images), self.says(images)
         try:
-            student.imitate(student_outputs, goal)
+            student.distillation_loss(student_outputs, goal)
         except (KeyError, RuntimeError) as error:
             shapes = [
                 ", ".join(f"{name} {list(value.shape[1:])}" for name, value in outputs.items())

@@ -50,7 +50,7 @@ def not_finite(training: Training, where: str) -> TrainingFailed:
     return TrainingFailed(
         f"The loss is no longer finite in epoch {training.epoch}, {where}, at learning rate "
         f"{training.lr:.2g}. The last good weights are kept in {training.run.path}. "
-        "Try a lower --lr, --clip 1, or --precision fp32."
+        "Try a lower --lr, --clip-grad 1, or --precision fp32."
     )
 
 
@@ -71,7 +71,7 @@ def memory(training: Training, doing: str) -> Iterator[None]:
         size = training.recipe.batch_size or 2
         raise TrainingFailed(
             f"Not enough memory for {doing} with batches of {size} images. Try --batch-size "
-            f"{max(1, size // 2)} (with --accumulate 2 the steps stay the same). The run is kept in "
+            f"{max(1, size // 2)} (with --grad-accum-steps 2 the steps stay the same). The run is kept in "
             f"{training.run.path}."
         ) from error
 

@@ -11,7 +11,7 @@ import torch
 from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.data.loading.preprocess import seen
+from sightline.data.loading.preprocess import resize_targets
 from sightline.errors import SightlineError, UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.surgery import layer_widths
@@ -28,7 +28,7 @@ LARGEST = 512
 Settings = Mapping[str, Any]
 
 
-def tried(plan: Plan, world: int = 1) -> None:
+def dry_run(plan: Plan, world: int = 1) -> None:
     """Refuse a batch or an input size that the network cannot be trained with.
 
     Batch norm needs two values a channel, which a single image whose maps have shrunk to one pixel does not
@@ -44,7 +44,7 @@ def tried(plan: Plan, world: int = 1) -> None:
     if not plan.trainer.steps:
         return
     images = max(1, (plan.recipe.batch_size or 32) // world)
-    least = _least(plan)
+    least = _smallest_settings(plan)
     if images > 1 and min(least["size"]) >= SAFE:
         return
     images = min(images, 2)
@@ -59,14 +59,14 @@ def tried(plan: Plan, world: int = 1) -> None:
     if not ways:
         return  # it is not the batch and not the size: training says what it is
     sides = "x".join(map(str, least["size"]))
-    name = plan.why["model"].partition(":")[0]
+    name = plan.decisions["model"].partition(":")[0]
     raise UsageError(
         f"{name} cannot be trained with a batch of {images} at {sides} pixels ({reason}). "
         f"The smallest that works: {', or '.join(ways)}."
     )
 
 
-def _least(plan: Plan) -> dict[str, Any]:
+def _smallest_settings(plan: Plan) -> dict[str, Any]:
     """Settings with the smallest batch size that can occur in training."""
     reach, stride = getattr(plan.task.options, "multiscale", 0.0), plan.method.CARD.stride
     size = plan.settings["size"]
@@ -83,8 +83,8 @@ def _trouble(plan: Plan, settings: Settings, images: int) -> str | None:
     """
     try:
         model = _model(plan, settings)
-        where = torch.from_numpy(plan.dataset.where("train"))[torch.arange(images)]
-        targets, *_ = seen(plan.dataset.targets[where], tuple(settings["size"]), settings["fit"])
+        where = torch.from_numpy(plan.dataset.indices_of("train"))[torch.arange(images)]
+        targets, *_ = resize_targets(plan.dataset.targets[where], tuple(settings["size"]), settings["resize"])
         inputs = InputSpec.of(settings).zeros(images)
         with torch.no_grad():
             for turn in turns_of(model.optimizer_groups()):

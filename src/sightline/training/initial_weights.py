@@ -316,6 +316,6 @@ def tuning_defaults(images: int, scan: Scan, *, timed: bool) -> dict[str, Any]:
         "patience": 0 if timed or few else 5,
         "monitor": "loss" if few else "score",
         "augment": "standard",
-        "fit": "crop" if elongation(scan) <= MAX_CROPPED_RATIO else "pad",
+        "resize": "crop" if elongation(scan) <= MAX_CROPPED_RATIO else "letterbox",
         "size": tuned_side(scan),
     }

@@ -26,7 +26,7 @@ def start_run(arguments: TrainArguments) -> Run:
         return cross_validation.cross_validate(arguments)
     _require_room(arguments)
     plan = _plan(arguments)
-    out = arguments.out or Run.free(plan.dataset.name)
+    out = arguments.out or Run.next_path(plan.dataset.name)
     return session.execute_plan(plan, out, overwrite=arguments.overwrite)
 
 
@@ -44,11 +44,11 @@ def resume_run(again: Resumed) -> Run:
 
 def _plan(arguments: TrainArguments) -> Plan:
     """The plan, after its teacher or its pruned run was validated."""
-    plan = seen_images.checked(
-        teacher_run.checked(pruned_run.checked(make_plan(pruned_run.asked_for(arguments))))
+    plan = seen_images.validate(
+        teacher_run.validate(pruned_run.validate(make_plan(pruned_run.asked_for(arguments))))
     )
-    pruned_run.tried(plan)
-    teacher_run.tried(plan)
+    pruned_run.dry_run(plan)
+    teacher_run.dry_run(plan)
     return plan
 
 

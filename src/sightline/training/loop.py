@@ -49,7 +49,7 @@ def run_epochs(job: Job) -> Training:
     if job.resume:
         _resume(training, len(job.train))
     models = [model] if job.teacher is None else [model, job.teacher.model]
-    few_threads = threads.few(models, recipe.batch_size or 32, devices)
+    few_threads = threads.few_threads(models, recipe.batch_size or 32, devices)
     with job.called_back(training), few_threads, interruptible(training):
         if job.prepare is not None and not training.step:
             _prepare(training, job.prepare, job.validate)
@@ -206,5 +206,5 @@ def _train_epoch(training: Training, steps: Steps, train: Batches) -> None:
 
 def _boundary(training: Training, batches: int) -> bool:
     """Whether the optimizer steps after this batch (gradient accumulation)."""
-    every = training.recipe.accumulate or 1
+    every = training.recipe.grad_accum_steps or 1
     return (training.batch + 1) % every == 0 or training.batch + 1 == batches

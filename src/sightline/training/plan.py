@@ -43,7 +43,7 @@ from sightline.training.initial_weights import (
     untrained,
 )
 from sightline.training.optimizers import check_name
-from sightline.training.prepare_data import Looked, look_at
+from sightline.training.prepare_data import PreparedData, look_at
 from sightline.training.recipe import DEFAULTS, Recipe, seconds, size_in_bytes
 from sightline.training.splits import divide
 from sightline.training.trainer import TrainerCard
@@ -55,7 +55,7 @@ class Plan:
     """All decisions of a training.
 
     Attributes:
-        asked: What the user asked for.
+        arguments: What the user asked for.
         dataset: The usable items, with their split.
         scan: What was measured of them.
         findings: What the check found, on all items.
@@ -65,11 +65,11 @@ class Plan:
         recipe: Resolved recipe.
         start: What training starts from.
         given: The parts that the data name themselves.
-        why: Decision to the reason for it, in words.
-        notes: Further things the user should know.
+        decisions: Decision to the reason for it, in words.
+        messages: Further things the user should know.
     """
 
-    asked: TrainArguments
+    arguments: TrainArguments
     dataset: Dataset
     scan: Scan
     findings: list[Finding]
@@ -79,8 +79,8 @@ class Plan:
     recipe: Recipe
     start: Start
     given: frozenset[str]
-    why: dict[str, str]
-    notes: tuple[str, ...]
+    decisions: dict[str, str]
+    messages: tuple[str, ...]
 
     @property
     def trainer(self) -> TrainerCard:
@@ -89,16 +89,20 @@ class Plan:
 
     def part(self, name: str) -> Dataset:
         """The items of one split."""
-        return self.dataset.subset(self.dataset.where(name))
+        return self.dataset.subset(self.dataset.indices_of(name))
 
     def lines(self) -> list[str]:
         """The plan as text: every decision with its reason, every setting."""
         recipe = ", ".join(f"{k} {v}" for k, v in asdict(self.recipe).items() if v is not None)
-        return [*(f"{k:<9} {v}" for k, v in self.why.items()), f"{'recipe':<9} {recipe}", *self.notes]
+        return [
+            *(f"{k:<9} {v}" for k, v in self.decisions.items()),
+            f"{'recipe':<9} {recipe}",
+            *self.messages,
+        ]
 
 
 def make_plan(
-    arguments: TrainArguments, prepared: Looked | None = None, *, splits: np.ndarray | None = None
+    arguments: TrainArguments, prepared: PreparedData | None = None, *, splits: np.ndarray | None = None
 ) -> Plan:
     """Make all decisions.
 
@@ -113,15 +117,17 @@ def make_plan(
     """
     prepared = prepared or look_at(arguments)
     card, dataset, scan, findings = prepared.card, prepared.dataset, prepared.scan, prepared.findings
-    why, notes = dict(prepared.why), list(prepared.notes)
+    why, notes = dict(prepared.decisions), list(prepared.messages)
     package = TASKS.load(card.name)
     given: frozenset[str] = frozenset()
     if splits is None:
         given = frozenset(s for s in dataset.splits.tolist() if s and arguments.splits is None)
-        splits, split_notes = divide(dataset, scan, arguments.splits, arguments.seed, prepared.strata)
+        splits, split_notes = divide(
+            dataset, scan, arguments.splits, arguments.seed, prepared.stratify_labels
+        )
         notes += split_notes
     dataset = dataset.with_splits(splits)
-    shares = [f"{len(dataset.where(s))} {s}" for s in ("train", "val", "test")]
+    shares = [f"{len(dataset.indices_of(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
     _enough(dataset)
     start = choose_start(arguments, dataset, scan)
@@ -149,18 +155,18 @@ def make_plan(
         "backbone_options": rest,
         "channels": info.channels,
         "size": list(info.size),
-        "fit": recipe.fit,
+        "resize": recipe.resize,
         "pixel_range": None if span is None else list(span),
-        "tile": recipe.tile or 0,
+        "tile_size": recipe.tile_size or 0,
         "mean": list(info.mean),
         "std": list(info.std),
         **spec.settings(),
         **method.MODEL.settings_for(info, task_options),
     }
-    why["input"] = input_in_words(InputSpec.of(settings), recipe.fit or "squash")
+    why["input"] = input_in_words(InputSpec.of(settings), recipe.resize or "stretch")
     if span is not None and spec.dtype == "uint8":
         why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
-    if recipe.fit == "crop":
+    if recipe.resize == "crop":
         why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
     if start.tuned and card.tuned_options:
         why["options"] = ", ".join(f"{name} {getattr(task_options, name)}" for name in card.tuned_options)
@@ -190,14 +196,16 @@ def trainer_of(method: ModuleType) -> TrainerCard:
 
 def _enough(dataset: Dataset) -> None:
     for name, least in (("train", 2), ("val", 1), ("test", 1)):
-        if len(dataset.where(name)) < least:
+        if len(dataset.indices_of(name)) < least:
             raise DataError(
-                f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, at least {least} "
+                f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, at least "
+                f"{least} "
                 f"are needed. The whole set has {len(dataset)}. Add images, or give a split of your own."
             )
     for name in silent_parts(dataset):
         raise DataError(
-            f"{dataset.name}: the {name} part has {len(dataset.where(name))} images, and none has an object "
+            f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "
+            "object "
             "or a pixel with a class that counts. Annotate more images, or give a split of your own in which "
             "that part has some."
         )
@@ -246,12 +254,12 @@ def _resolved(
     start: Start,
 ) -> Recipe:
     """Fill every None of the recipe: from the card, the task, the data, our defaults."""
-    n = len(dataset.where("train"))
+    n = len(dataset.indices_of("train"))
     largest = int(max(scan.height.max(), scan.width.max()))
     photos = largest > SMALL_SIDE
     side = 128
     if card.stride > 1:  # things in the picture must stay large enough to be found
-        side = recipe.tile or min(largest, task_card.side)
+        side = recipe.tile_size or min(largest, task_card.default_max_size)
     follows: dict[str, Any] = {
         "epochs": 100_000 if recipe.time else int(np.clip(round(300_000 / n), 8, 60)),
         "batch_size": 16 if n < 500 else 32 if n < 5000 else 64 if n < 20_000 else 128,
@@ -270,17 +278,17 @@ def _resolved(
     if recipe.optimizer not in (None, liked.get("optimizer", DEFAULTS["optimizer"])):
         liked.pop("lr", None)  # a learning rate goes with its optimiser
     filled = recipe.filled(liked, task_card.defaults, follows, DEFAULTS)
-    if filled.tile and not dataset.targets.located:
-        says = dataset.targets.says
-        raise UsageError(f"--tile is for tasks that say where things are; the data give {says}.")
-    if filled.flip == "auto":
-        filled = replace(filled, flip="no" if (scan.channels == 1).all() else "yes")
+    if filled.tile_size and not dataset.targets.located:
+        says = dataset.targets.description
+        raise UsageError(f"--tile-size is for tasks that say where things are; the data give {says}.")
+    if filled.hflip == "auto":
+        filled = replace(filled, hflip="no" if (scan.channels == 1).all() else "yes")
     return filled
 
 
 def _info(dataset: Dataset, scan: Scan, spec: InputSpec) -> DataInfo:
     """What task and model must know of the training part."""
-    train = dataset.where("train")
+    train = dataset.indices_of("train")
     mean, std = scan.mean_std(train, spec.channels)
     targets: Any = dataset.targets[torch.from_numpy(train)]
     return DataInfo(

@@ -20,7 +20,7 @@ from sightline.training.arguments import TrainArguments
 
 
 @dataclass(frozen=True)
-class Looked:
+class PreparedData:
     """Data that were opened, scanned and checked; several plans can share them.
 
     Attributes:
@@ -28,24 +28,24 @@ class Looked:
         dataset: The usable items.
         scan: What was measured of them.
         findings: What the check found, on all items.
-        why: Decision to the reason for it.
-        notes: What was left out.
+        decisions: Decision to the reason for it.
+        messages: What was left out.
     """
 
     card: TaskCard
     dataset: Dataset
     scan: Scan
     findings: list[Finding]
-    why: dict[str, str]
-    notes: list[str]
+    decisions: dict[str, str]
+    messages: list[str]
 
     @property
-    def strata(self) -> np.ndarray | None:
+    def stratify_labels(self) -> np.ndarray | None:
         """(N,) labels for a stratified split."""
-        return task_type(self.card.name).strata(self.dataset.targets)
+        return task_type(self.card.name).stratify_labels(self.dataset.targets)
 
 
-def look_at(arguments: TrainArguments) -> Looked:
+def look_at(arguments: TrainArguments) -> PreparedData:
     """Open the data, scan and check them.
 
     Raises:
@@ -56,7 +56,7 @@ def look_at(arguments: TrainArguments) -> Looked:
     refuse(findings, arguments.accept, label_issues.names())
     dataset, scan, notes = _usable(dataset, scan)
     dataset = task_type(card.name).recast(dataset)
-    return Looked(card, dataset, scan, findings, why, notes)
+    return PreparedData(card, dataset, scan, findings, why, notes)
 
 
 def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, str]]:
@@ -64,7 +64,7 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
     wanted = None if arguments.task is None else TASKS.load(arguments.task).CARD
     dataset = open_data(
         arguments.data,
-        truth=None if wanted is None else wanted.truth,
+        target_type=None if wanted is None else wanted.target_type,
         format=arguments.format,
         target=arguments.target,
         input=None if wanted is None else wanted.input,
@@ -72,17 +72,21 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
         exif=arguments.exif,
         data_dir=arguments.data_dir,
     )
-    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.notes)}"}
+    why = {"data": f"{dataset.name}: {len(dataset)} images. {' '.join(dataset.messages)}"}
     if wanted is not None:
         why["task"] = f"{wanted.name}, as asked"
         return wanted, dataset, why
     cards = [TASKS.load(name).CARD for name in TASKS.names()]
-    fitting = [c for c in cards if (c.truth, c.input) == (dataset.truth, dataset.input) and c.recognised]
+    fitting = [
+        c for c in cards if (c.target_type, c.input) == (dataset.target_type, dataset.input) and c.auto_detect
+    ]
     if len(fitting) != 1:
         names = ", ".join(c.name for c in fitting) or "none"
-        raise UsageError(f"{arguments.data} has a {dataset.truth} for each image; tasks for it: {names}. "
-                         "Say which with --task.")  # fmt: skip
-    why["task"] = f"{fitting[0].name}: the data give {dataset.targets.says}"
+        raise UsageError(
+            f"{arguments.data} has a {dataset.target_type} for each image; tasks for it: {names}. "
+            "Say which with --task."
+        )
+    why["task"] = f"{fitting[0].name}: the data give {dataset.targets.description}"
     return fitting[0], dataset, why
 
 

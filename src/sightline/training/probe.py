@@ -65,7 +65,7 @@ def extract(
     for batch in track(batches.epoch(epoch), "features", len(batches)):
         images = batch.images.to(devices.device, non_blocking=True)
         with devices.autocast():
-            features.append(backbone.features(model.normalise(images)).float().cpu())
+            features.append(backbone.features(model.normalize(images)).float().cpu())
         targets.append(batch.targets)
     model.train(was_training)
     shares = devices.gather((torch.cat(features), type(targets[0]).cat(targets)))

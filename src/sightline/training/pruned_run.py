@@ -17,7 +17,7 @@ from sightline.training import teacher_run
 from sightline.training.arguments import TrainArguments
 from sightline.training.plan import Plan
 
-SEEN = ("size", "fit", "tile")
+INPUT_SETTINGS = ("size", "resize", "tile_size")
 """Settings of the recipe that say how pictures are seen; the run's own where none are asked for."""
 
 
@@ -40,7 +40,7 @@ def asked_for(arguments: TrainArguments) -> TrainArguments:
             f"Received {arguments.weights}."
         )
     settings, record = read_card(path)[1]["settings"], Run.open(path).record
-    name = teacher_run.named(read_card(path)[1])
+    name = teacher_run.describe(read_card(path)[1])
     if arguments.model not in (None, name):
         raise UsageError(
             f"--weights {path} is a '{name}', which --prune keeps. Leave out --model {arguments.model}."
@@ -48,7 +48,9 @@ def asked_for(arguments: TrainArguments) -> TrainArguments:
     if arguments.pretrained == "yes":
         raise UsageError("--prune begins with the weights of the run. Leave out --pretrained.")
     given = arguments.settings
-    recipe = {n: record.recipe[n] for n in SEEN if n not in given and record.recipe.get(n) is not None}
+    recipe = {
+        n: record.recipe[n] for n in INPUT_SETTINGS if n not in given and record.recipe.get(n) is not None
+    }
     options = {
         k: v for k, v in (record.arguments["options"] or {}).items() if k.replace("-", "_") not in given
     }
@@ -61,19 +63,19 @@ def asked_for(arguments: TrainArguments) -> TrainArguments:
     )
 
 
-def checked(plan: Plan) -> Plan:
+def validate(plan: Plan) -> Plan:
     """The plan with messages about pruning; unchanged without pruning.
 
     Raises:
         UsageError: If the run was made for something else.
     """
-    arguments = plan.asked
+    arguments = plan.arguments
     if arguments.prune is None or arguments.weights is None:
         return plan
     path = Path(arguments.weights)
     teacher_run.fits(plan, path, read_card(path)[1], "--weights")
     description = f"{arguments.prune:.0%} of the channels of {path}, those with the smallest weights"
-    return replace(plan, why={**plan.why, "prune": description})
+    return replace(plan, decisions={**plan.decisions, "prune": description})
 
 
 def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
@@ -82,9 +84,9 @@ def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
     Raises:
         UsageError: If its weights do not fit the plan, or it cannot be pruned.
     """
-    assert plan.asked.weights is not None
-    assert plan.asked.prune is not None
-    path = Path(plan.asked.weights)
+    assert plan.arguments.weights is not None
+    assert plan.arguments.prune is not None
+    path = Path(plan.arguments.weights)
     whole = restore(path)[0]
     theirs: Mapping[str, Any] = whole.settings
     plan.settings.pop(layer_widths.KEY, None)
@@ -99,16 +101,16 @@ def build(plan: Plan) -> tuple[Model, dict[str, Any]]:
             f"--weights {path} does not fit this model ({first}). Give the --size and the options that it "
             "was trained with."
         ) from error
-    model.set_pixels(theirs["mean"], theirs["std"])
-    taken = pruning.prune(model, plan.asked.prune)
+    model.set_normalization(theirs["mean"], theirs["std"])
+    taken = pruning.prune(model, plan.arguments.prune)
     return model, {"from": str(path), **vars(taken), "text": taken.text()}
 
 
-def tried(plan: Plan) -> None:
+def dry_run(plan: Plan) -> None:
     """Prune once before anything is written, and print the sizes.
 
     Raises:
         UsageError: As `build`.
     """
-    if plan.asked.prune is not None:
+    if plan.arguments.prune is not None:
         say(f"pruned    {build(plan)[1]['text']}")

@@ -34,12 +34,12 @@ class Recipe:
         weight_decay: Weight decay (not on biases and norms).
         momentum: Momentum of SGD, first beta of Adam.
         l1: L1 penalty on weights.
-        clip: Gradient clipping: maximum norm; 0 is off.
-        accumulate: Gradient accumulation: batches per optimizer step.
+        clip_grad: Gradient clipping: maximum norm; 0 is off.
+        grad_accum_steps: Gradient accumulation: batches per optimizer step.
         ema: Decay of the exponential moving average of weights, which is evaluated and kept; 0 is off.
-        fit: How an image is resized to the input size when the aspect ratio differs.
-        tile: Side in pixels of overlapping tiles, for small objects in large images; 0 is off.
-        flip: Random horizontal flip; auto: only for color images.
+        resize: How an image is resized to the input size when the aspect ratio differs.
+        tile_size: Side in pixels of overlapping tiles, for small objects in large images; 0 is off.
+        hflip: Random horizontal flip; auto: only for color images.
         sampler: balanced: draw every class equally often.
         freeze: Frozen layers: backbone, all-but-N (the last N blocks are trained) or none.
         unfreeze: Gradual unfreezing: share of training after which frozen blocks are trained; 1 is never.
@@ -70,13 +70,13 @@ class Recipe:
     weight_decay: Annotated[float | None, Range()] = None
     momentum: Annotated[float | None, Range(0, 1, below=True)] = None
     l1: Annotated[float | None, Range()] = None
-    clip: Annotated[float | None, Range()] = None
-    accumulate: Annotated[int | None, Range(1)] = None
+    clip_grad: Annotated[float | None, Range()] = None
+    grad_accum_steps: Annotated[int | None, Range(1)] = None
     ema: Annotated[float | None, Range(0, 1, below=True)] = None
-    fit: Annotated[Literal["squash", "crop", "pad"] | None, Heading("Images")] = None
-    tile: Annotated[int | None, Range()] = None
-    flip: Literal["yes", "no", "auto"] | None = None
-    sampler: Literal["shuffled", "balanced"] | None = None
+    resize: Annotated[Literal["stretch", "crop", "letterbox"] | None, Heading("Images")] = None
+    tile_size: Annotated[int | None, Range()] = None
+    hflip: Literal["yes", "no", "auto"] | None = None
+    sampler: Literal["random", "balanced"] | None = None
     freeze: Annotated[str | None, Heading("Fine-tuning")] = None
     unfreeze: Annotated[float | None, Range(0, 1)] = None
     probe: bool | None = None
@@ -120,8 +120,8 @@ DEFAULTS: dict[str, Any] = {
     "warmup": 0.15,
     "weight_decay": 0.01,
     "l1": 0.0,
-    "clip": 1.0,
-    "accumulate": 1,
+    "clip_grad": 1.0,
+    "grad_accum_steps": 1,
     "ema": 0.0,
     "precision": "auto",
     "compile": False,
@@ -133,11 +133,11 @@ DEFAULTS: dict[str, Any] = {
     "freeze_bn": False,
     "patience": 0,
     "monitor": "score",
-    "sampler": "shuffled",
+    "sampler": "random",
     "augment": "standard",
-    "flip": "auto",
-    "tile": 0,
-    "fit": "squash",
+    "hflip": "auto",
+    "tile_size": 0,
+    "resize": "stretch",
     "cache": "2GB",
     "checkpoint_every": "5m",
     "tracker": "none",

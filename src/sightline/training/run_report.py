@@ -13,12 +13,12 @@ import torch
 from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.core.report import (
-    Bars,
-    Exhibit,
-    Gallery,
-    Intervals,
-    Lines,
-    Pictures,
+    BarPlot,
+    Figure,
+    ImageGrid,
+    IntervalPlot,
+    LinePlot,
+    PredictionGallery,
     Results,
     Table,
 )
@@ -38,45 +38,45 @@ MAPS = 16
 
 def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
     """Write report.html into the run folder."""
-    card = plan.task.metrics()[plan.task.card.score].card
-    main = results.scores[plan.task.card.score]
-    facts = [(plan.task.card.score, main.text(card.percent))]
+    card = plan.task.metrics()[plan.task.card.primary_metric].card
+    main = results.scores[plan.task.card.primary_metric]
+    facts = [(plan.task.card.primary_metric, main.text(card.percent))]
     facts += [
-        (f"{name} baseline", scores[plan.task.card.score].text(card.percent))
+        (f"{name} baseline", scores[plan.task.card.primary_metric].text(card.percent))
         for name, scores in results.baselines.items()
     ]
     looks = results.extra["test looks"]
     opened = "once" if looks == 1 else f"{looks} times"
     facts += [("test images", str(results.n)), ("test set opened", opened)]
     sections = [
-        asked(run, plan),
+        command_section(run, plan),
         data(plan),
         curves(run),
         Section("Scores", "Each with its 95 % interval, beside the baselines, on the same test images.",
-                [beside(results, card.name, card.percent), replace(scoreboard(results), title="")]),
-        Section("A closer look", exhibits=results.exhibits),
-        attempt("The first layer", lambda: first_layer(model, plan), None, results.verdicts),
+                [score_comparison(results, card.name, card.percent), replace(scoreboard(results), title="")]),
+        Section("A closer look", figures=results.figures),
+        attempt("The first layer", lambda: first_layer(model, plan), None, results.conclusions),
         costs(results),
         how_to_load(run, results),
     ]  # fmt: skip
-    name, seed = plan.why["model"].partition(":")[0], plan.asked.seed
+    name, seed = plan.decisions["model"].partition(":")[0], plan.arguments.seed
     lead = f"{name} for {plan.task.card.name} on {plan.dataset.name}, seed {seed}."
-    content = Page(run.path.name, lead, facts, results.verdicts, [s for s in sections if s is not None])
+    content = Page(run.path.name, lead, facts, results.conclusions, [s for s in sections if s is not None])
     file = run.path / "report.html"
     page.write(content, finder(plan.dataset), file)
     return file
 
 
-def beside(results: Results, name: str, percent: bool) -> Intervals:
+def score_comparison(results: Results, name: str, percent: bool) -> IntervalPlot:
     """Main score of network and baselines, as points with intervals."""
     scores = {"network": results.scores[name], **{b: s[name] for b, s in results.baselines.items()}}
-    return Intervals(f"{conclusions.capitalized(name)}, network and baselines", name, scores, percent)
+    return IntervalPlot(f"{conclusions.capitalized(name)}, network and baselines", name, scores, percent)
 
 
-def asked(run: Run, plan: Plan) -> Section:
+def command_section(run: Run, plan: Plan) -> Section:
     """Section: the command that repeats the run, and every decision with its reason."""
-    words = ["sightline", "train", plan.asked.data]
-    for name, value in plan.asked.given().items():
+    words = ["sightline", "train", plan.arguments.data]
+    for name, value in plan.arguments.given().items():
         option = name.replace("_", "-")
         if isinstance(value, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
@@ -84,8 +84,8 @@ def asked(run: Run, plan: Plan) -> Section:
             several = value if isinstance(value, list | tuple) else [value]
             words += [word for single in several for word in (f"--{option}", str(single))]
     words += ["--folds", str(run.record.folds)] if run.record.folds is not None else []
-    text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.notes)
-    rows = [[k, v] for k, v in plan.why.items()]
+    text = "    " + shlex.join(words) + "\n\n" + "\n\n".join(plan.messages)
+    rows = [[k, v] for k, v in plan.decisions.items()]
     recipe = [[k, str(v)] for k, v in vars(plan.recipe).items() if v is not None]
     record = run.record
     machine = [["machine", ", ".join(f"{k} {v}" for k, v in record.environment.items())],
@@ -100,27 +100,32 @@ def asked(run: Run, plan: Plan) -> Section:
 def data(plan: Plan) -> Section:
     """Section: a sample of the training images, counts per class and split, and the findings."""
     dataset, info = plan.dataset, plan.task.info
-    train = dataset.where("train")
+    train = dataset.indices_of("train")
     shown = train[np.random.default_rng(0).permutation(len(train))[:SAMPLES]]
-    truths = dataset.targets[torch.from_numpy(shown)]
+    targets = dataset.targets[torch.from_numpy(shown)]
     names = info.classes.names if info.classes is not None else ()
-    exhibits: list[Exhibit] = [
-        Gallery("A sample of the training images", [dataset.ids[i] for i in shown],
-                plan.task.captions(truths), truth=truths, names=names)
+    exhibits: list[Figure] = [
+        PredictionGallery("A sample of the training images", [dataset.ids[i] for i in shown],
+                plan.task.describe_targets(targets), target=targets, names=names)
     ]  # fmt: skip
     if info.classes is not None:
-        counts = dict(zip(names, map(float, info.counts), strict=True))
-        exhibits.append(Bars("Training examples of each class", "class", "examples", counts))
+        counts = dict(zip(names, map(float, info.class_counts), strict=True))
+        exhibits.append(BarPlot("Training examples of each class", "class", "examples", counts))
     doubt = [i for f in plan.findings if f.name == "exif-and-positions" for i in f.items]
     turned = np.flatnonzero(np.isin(np.array(dataset.ids, dtype=object), doubt))[:SAMPLES]
     if len(turned):
-        truths = dataset.targets[torch.from_numpy(turned)]
+        targets = dataset.targets[torch.from_numpy(turned)]
         exhibits.append(
-            Gallery("Do the annotations follow the EXIF rotation?", [dataset.ids[i] for i in turned],
-                    plan.task.captions(truths), "Where they lie beside their objects: --exif ignore.",
-                    truth=truths, names=names)
-        )  # fmt: skip
-    parts = [[s, len(dataset.where(s))] for s in ("train", "val", "test")]
+            PredictionGallery(
+                "Do the annotations follow the EXIF rotation?",
+                [dataset.ids[i] for i in turned],
+                plan.task.describe_targets(targets),
+                "Where they lie beside their objects: --exif ignore.",
+                target=targets,
+                names=names,
+            )
+        )
+    parts = [[s, len(dataset.indices_of(s))] for s in ("train", "val", "test")]
     exhibits.append(Table("Split", ["part", "images"], parts))
     summary = f"{len(plan.findings)} findings." if plan.findings else "The check found nothing."
     return Section("The data", summary, exhibits, tuple(plan.findings))
@@ -143,10 +148,10 @@ def curves(run: Run) -> Section:
     if not losses:
         return Section("Learning curves", "The model takes no steps: there is nothing to draw.")
     note = "Training loss is measured on augmented images with dropout on, so it may lie above."
-    loss = Lines("Loss", "epoch", "loss", losses, note=note)
-    drawn: list[Exhibit] = [loss]
-    drawn += [Lines(f"Validation {n[4:]}", "epoch", n[4:], {"validation": series(n)}) for n in scores]
-    return Section("Learning curves", exhibits=drawn)
+    loss = LinePlot("Loss", "epoch", "loss", losses, note=note)
+    drawn: list[Figure] = [loss]
+    drawn += [LinePlot(f"Validation {n[4:]}", "epoch", n[4:], {"validation": series(n)}) for n in scores]
+    return Section("Learning curves", figures=drawn)
 
 
 def first_layer(model: Model, plan: Plan) -> Section | None:
@@ -157,7 +162,7 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
         return None
     test = plan.part("test")
     spec = InputSpec.of(plan.settings)
-    inputs = input_kind(spec.kind).tensors(view_item(test.pixels, 0, spec, plan.settings["fit"])[None])
+    inputs = input_kind(spec.kind).tensors(view_item(test.pixels, 0, spec, plan.settings["resize"])[None])
     maps_of_layer: list[torch.Tensor] = []
     hook = conv.register_forward_hook(
         lambda module, given, answer: maps_of_layer.append(answer.detach().float().cpu())
@@ -173,8 +178,8 @@ def first_layer(model: Model, plan: Plan) -> Section | None:
     numbers = [str(i) for i in range(len(filters))]
     return Section("The first layer", f"{weights.shape[0]} filters of "
                    f"{weights.shape[2]}x{weights.shape[3]} pixels; the first {len(filters)} are shown.", [
-        Pictures("Filters", filters, numbers, "Each scaled to its own range."),
-        Pictures(f"Their answers to {test.ids[0]}", maps, numbers, "Bright: strong positive answer."),
+        ImageGrid("Filters", filters, numbers, "Each scaled to its own range."),
+        ImageGrid(f"Their answers to {test.ids[0]}", maps, numbers, "Bright: strong positive answer."),
     ])  # fmt: skip
 
 
@@ -182,8 +187,8 @@ def _scaled(values: np.ndarray) -> np.ndarray:
     """(C, H, W) of any range to (H, W, 3) uint8."""
     low, high = float(values.min()), float(values.max())
     unit = (values - low) / (high - low) if high > low else np.zeros_like(values)
-    grey = (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)
-    return np.repeat(grey, 3, axis=2) if grey.shape[2] == 1 else grey
+    gray = (unit * 255).round().astype(np.uint8).transpose(1, 2, 0)
+    return np.repeat(gray, 3, axis=2) if gray.shape[2] == 1 else gray
 
 
 def costs(results: Results) -> Section:
@@ -201,7 +206,7 @@ def costs(results: Results) -> Section:
     ]
     if "pruned" in results.extra:
         rows.append(["pruned", f"{results.extra['pruned']['text']}; from {results.extra['pruned']['from']}"])
-    return Section("Cost", exhibits=[Table("", ["what", "how much"], rows)])
+    return Section("Cost", figures=[Table("", ["what", "how much"], rows)])
 
 
 def how_to_load(run: Run, results: Results) -> Section:

@@ -27,11 +27,11 @@ from sightline.core.run import Run
 from sightline.core.run_record import DataRecord, RunRecord
 from sightline.data.inputs import input_kind
 from sightline.data.loading.loader import Augment, Loader
-from sightline.data.loading.preprocess import seen
-from sightline.data.loading.tiles import Joined, batches
+from sightline.data.loading.preprocess import resize_targets
+from sightline.data.loading.tiles import TileMergingLoader, batches
 from sightline.devices import Devices
 from sightline.evaluation.frozen_features import Frozen
-from sightline.evaluation.run_data import placed
+from sightline.evaluation.run_data import absolute_arguments
 from sightline.inference import threads
 from sightline.inference.predict_batches import Predicted, predict
 from sightline.models.surgery import layer_widths
@@ -48,7 +48,7 @@ from sightline.training.recipe import size_in_bytes
 from sightline.training.trainer import Job
 from sightline.training.trainers import TRAINERS
 
-_ONE = threading.RLock()
+_LOCK = threading.RLock()
 
 MAX_PROBE_IMAGES = 10_000
 """Training images that the head is fitted on before training; with more, training itself does better."""
@@ -65,15 +65,15 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
         plan: What to build.
         bare: Leave out weights that are fetched or read, since others will replace them.
     """
-    torch.manual_seed(plan.asked.seed)
+    torch.manual_seed(plan.arguments.seed)
     if bare:
         return layer_widths.build(plan.method.MODEL, plan.settings)
     model: Model = plan.method.MODEL(plan.settings, pretrained=plan.start.pretrained)
     pixels = getattr(model.backbone(), "pixels", None)
     if pixels is not None:
-        model.set_pixels(*pixels)
-    if plan.asked.weights:
-        _begin(model, plan, Path(plan.asked.weights))
+        model.set_normalization(*pixels)
+    if plan.arguments.weights:
+        _begin(model, plan, Path(plan.arguments.weights))
     return model
 
 
@@ -82,7 +82,9 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
     backbone, card = model.backbone(), load.card_beside(source)
     settings = card.get("settings", {})
     same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
-    theirs, ours = ((info or {}).get("classes") for info in (card.get("info"), card_of(plan, {})["info"]))
+    theirs, ours = (
+        (info or {}).get("classes") for info in (card.get("info"), model_config(plan, {})["info"])
+    )
     names = [list((class_info or {}).get("names", ())) for class_info in (theirs, ours)]
     other = bool(card) and names[0] != names[1]
     into = model if same or backbone is None else backbone
@@ -97,7 +99,7 @@ def _begin(model: Model, plan: Plan, source: Path) -> None:
 
 def loader(
     plan: Plan, dataset: Dataset, devices: Devices, *, train: bool = False, mix: bool = True
-) -> Loader | Joined:
+) -> Loader | TileMergingLoader:
     """Data loader with the plan's preprocessing; for training augmented, and mixed if `mix`."""
     recipe = plan.recipe
     return batches(
@@ -107,8 +109,8 @@ def loader(
         least=2 * devices.world,
         batch_size=recipe.batch_size or 32,
         train=train,
-        seed=plan.asked.seed,
-        sampler=recipe.sampler or "shuffled",
+        seed=plan.arguments.seed,
+        sampler=recipe.sampler or "random",
         workers=recipe.workers or 0,
         cache=size_in_bytes(recipe.cache or "0"),
         augment=_augment(plan, mix) if train else None,
@@ -121,8 +123,8 @@ def _augment(plan: Plan, mix: bool) -> Callable[[float], Augment | None]:
     """Augmentation of training batches: the standard one, adapted by the task."""
     recipe, strength = plan.recipe, plan.recipe.augment or "none"
     spec = InputSpec.of(plan.settings)
-    pictures = input_kind(spec.kind).augment(strength, recipe.flip == "yes", spec)
-    return lambda progress: plan.task.augment(strength, pictures, progress) if mix else pictures
+    images = input_kind(spec.kind).augment(strength, recipe.hflip == "yes", spec)
+    return lambda progress: plan.task.augment(strength, images, progress) if mix else images
 
 
 def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
@@ -130,7 +132,7 @@ def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
     if not plan.recipe.probe:
         return None
     part = plan.part("train")
-    order = np.random.default_rng(plan.asked.seed).permutation(len(part))
+    order = np.random.default_rng(plan.arguments.seed).permutation(len(part))
     part = part.subset(np.sort(order[:MAX_PROBE_IMAGES]))
     plain: Any = loader(plan, part, devices)
     val: Any = loader(plan, plan.part("val"), devices)
@@ -143,13 +145,13 @@ def _probe(plan: Plan, devices: Devices) -> Callable[[Model], None] | None:
 @contextmanager
 def _alone() -> Iterator[None]:
     """One training at a time in a process: all use PyTorch's one generator and thread settings."""
-    if not _ONE.acquire(blocking=False):
+    if not _LOCK.acquire(blocking=False):
         say("Another training of this process is under way; this one waits for its end.")
-        _ONE.acquire()
+        _LOCK.acquire()
     try:
         yield
     finally:
-        _ONE.release()
+        _LOCK.release()
 
 
 @_alone()
@@ -159,10 +161,10 @@ def fit(
     """Train the plan's model: the model with its best weights, and seconds of training over all resumes."""
     bare = resume and run.checkpoint("last") is not None
     changes: dict[str, Any] = {}
-    if plan.asked.prune is None or bare:
+    if plan.arguments.prune is None or bare:
         model = build_model(plan, bare=bare).to(devices.device)
     else:
-        torch.manual_seed(plan.asked.seed)
+        torch.manual_seed(plan.arguments.seed)
         pruned, changes["pruned"] = pruned_run.build(plan)
         model = pruned.to(devices.device)
     if not bare:
@@ -181,26 +183,28 @@ def fit(
         plan.recipe,
         run,
         devices,
-        plan.asked.seed,
+        plan.arguments.seed,
         callbacks=[*_callbacks(plan, run, devices), *extra],
         resume=resume,
-        teacher=teacher_run.opened(plan, devices),
+        teacher=teacher_run.open_teacher(plan, devices),
         prepare=_probe(plan, devices),
         doubt=len(plan.part("val")) ** -0.5,  # the log loss of an image varies by about its own size
     )
     return model, trainer.train(job).elapsed
 
 
-def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices) -> dict[str, float]:
+def validation(
+    model: Model, val: Loader | TileMergingLoader, plan: Plan, devices: Devices
+) -> dict[str, float]:
     """Loss, if there is one, and main score on validation; "val_score" is turned so that higher is better."""
     prediction = predict(model, val, devices)
-    main = plan.task.card.score
+    main = plan.task.card.primary_metric
     metric = plan.task.metrics()[main]
     groups = None
     if metric.card.unit != "image":  # of whole units, in the order of the data
         part = plan.part("val")
         prediction, groups = prediction.in_order(part.ids), part.groups
-    metric.update(prediction.prediction, prediction.truth, groups)
+    metric.update(prediction.prediction, prediction.target, groups)
     value = metric.compute()
     turned = value if metric.card.higher_is_better else -value
     loss = {} if prediction.loss is None else {"val_loss": prediction.loss}
@@ -209,7 +213,7 @@ def validation(model: Model, val: Loader | Joined, plan: Plan, devices: Devices)
 
 def predict_part(model: Model, plan: Plan, dataset: Dataset, devices: Devices) -> Predicted:
     """Predictions of the trained model on some items, in their order."""
-    with threads.few([model], plan.recipe.batch_size or 32, devices):
+    with threads.few_threads([model], plan.recipe.batch_size or 32, devices):
         return predict(model, loader(plan, dataset, devices), devices)
 
 
@@ -231,7 +235,7 @@ def frozen_for(plan: Plan, devices: Devices, failed: list[str]) -> Frozen | None
         return None
     side = tuned_side(plan.scan)
     channels = 1 if (plan.scan.channels == 1).all() else 3
-    return Frozen((side, side), channels, plan.settings["fit"], devices.device)
+    return Frozen((side, side), channels, plan.settings["resize"], devices.device)
 
 
 def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
@@ -245,10 +249,10 @@ def _callbacks(plan: Plan, run: Run, devices: Devices) -> list[Callback]:
     return callbacks
 
 
-def sized(plan: Plan, devices: Devices) -> Plan:
+def with_auto_batch_size(plan: Plan, devices: Devices) -> Plan:
     """The plan with an automatic batch size for its GPU, if none was given; unchanged on a CPU."""
     device = devices.device
-    given = plan.asked.settings.get("batch_size")
+    given = plan.arguments.settings.get("batch_size")
     if device.type != "cuda" or given is not None or not plan.trainer.steps:
         return plan
     train = plan.part("train")
@@ -256,7 +260,9 @@ def sized(plan: Plan, devices: Devices) -> Plan:
 
     def targets(n: int) -> Any:
         settings = plan.settings
-        return seen(train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), settings["fit"])[0]
+        return resize_targets(
+            train.targets[torch.arange(n) % len(train)], tuple(settings["size"]), settings["resize"]
+        )[0]
 
     model: Model = plan.method.MODEL(plan.settings).to(device)
     most_that_fit = devices.gather(auto_batch_size.on_gpu(model, targets, start, device))[0]
@@ -264,7 +270,7 @@ def sized(plan: Plan, devices: Devices) -> Plan:
     return replace(plan, recipe=replace(plan.recipe, batch_size=most_that_fit))
 
 
-def card_of(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
+def model_config(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
     """Content of model.json: everything that is needed to use the weights."""
     return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
 
@@ -274,22 +280,22 @@ def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
     dataset = plan.dataset
     return RunRecord(
         command=command,
-        arguments=placed(plan.asked.to_json()),
+        arguments=absolute_arguments(plan.arguments.to_json()),
         recipe=asdict(plan.recipe),
-        **{**card_of(plan, {}), "settings": ModelConfig.from_json(plan.settings)},
-        why=plan.why,
-        notes=tuple(plan.notes),
+        **{**model_config(plan, {}), "settings": ModelConfig.from_json(plan.settings)},
+        decisions=plan.decisions,
+        messages=tuple(plan.messages),
         data=DataRecord(
             name=dataset.name,
-            source=plan.asked.data,
+            source=plan.arguments.data,
             format=dataset.format,
             images=len(dataset),
             classes=tuple(dataset.classes.names) if dataset.classes else (),
             outputs=tuple(dataset.outputs),
             fingerprint=dataset.fingerprint(),
-            parts={s: len(dataset.where(s)) for s in SPLITS},
+            splits={s: len(dataset.indices_of(s)) for s in SPLITS},
         ),
-        seed=plan.asked.seed,
+        seed=plan.arguments.seed,
         teacher=teacher_run.record(plan),
         **environment(),
         **more,

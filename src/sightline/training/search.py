@@ -24,7 +24,7 @@ from sightline.training import first_step, seen_images
 from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import Plan, make_plan
-from sightline.training.prepare_data import Looked
+from sightline.training.prepare_data import PreparedData
 from sightline.training.runner import fit, run_record
 from sightline.training.state import Training
 
@@ -39,15 +39,15 @@ class Search:
     """State of a hyperparameter search.
 
     Attributes:
-        asked: Arguments of the command.
+        arguments: Arguments of the command.
         prepared: The data, opened and checked once for all trials.
         first: Plan of the recommended recipe.
         whole: The run that is the search's folder.
         rows: A record of each trial that is done.
     """
 
-    asked: TrainArguments
-    prepared: Looked
+    arguments: TrainArguments
+    prepared: PreparedData
     first: Plan
     whole: Run
     rows: list[dict[str, Any]]
@@ -55,7 +55,7 @@ class Search:
     @property
     def fixed(self) -> set[str]:
         """Settings that were given."""
-        return set(self.asked.settings)
+        return set(self.arguments.settings)
 
     def add(self, row: dict[str, Any]) -> None:
         """One more trial is done."""
@@ -64,7 +64,7 @@ class Search:
         storage.write_json(self.whole.path / FILE, content)
 
 
-def library() -> Any:
+def import_optuna() -> Any:
     """The library optuna, which speaks only of trouble.
 
     Raises:
@@ -80,7 +80,7 @@ def library() -> Any:
 
 def version() -> str:
     """Of Optuna: another may propose other settings."""
-    return str(library().__version__)
+    return str(import_optuna().__version__)
 
 
 def check_searchable(first: Plan) -> None:
@@ -106,11 +106,11 @@ def run_trials(search: Search) -> bool:
         Interrupted: If it was interrupted before.
         UsageError: If other settings are proposed for a trial that is done.
     """
-    optuna, whole = library(), search.whole
+    optuna, whole = import_optuna(), search.whole
     pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=3)
-    sampler = optuna.samplers.TPESampler(seed=search.asked.seed)
+    sampler = optuna.samplers.TPESampler(seed=search.arguments.seed)
     study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
-    study.enqueue_trial(_told(_recommended(search)))
+    study.enqueue_trial(_within_ranges(_recommended(search)))
     with _state(whole):
         try:
             for number in range(whole.record.trials or 0):
@@ -158,7 +158,7 @@ def _recommended(search: Search) -> dict[str, Any]:
     return {name: getattr(search.first.recipe, name) for name in names if name not in search.fixed}
 
 
-def _told(recommended: dict[str, Any]) -> dict[str, Any]:
+def _within_ranges(recommended: dict[str, Any]) -> dict[str, Any]:
     """Clip the recommended settings to the ranges of the search."""
     decay = recommended.get("weight_decay")
     if decay is None:
@@ -206,7 +206,7 @@ def _report(trial: Any, scores: Sequence[Sequence[Any]]) -> None:
 
 def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any]:
     """Train with sampled settings; returns the entry for tune.json."""
-    arguments, first, number = search.asked, search.first, trial.number + 1
+    arguments, first, number = search.arguments, search.first, trial.number + 1
     folder, report = search.whole.path / f"trial-{number}", _Report(trial)
     row = {"trial": number, **drawn}
     say(f"Trial {number}: " + ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}"
@@ -217,7 +217,7 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
             search.prepared,
             splits=first.dataset.splits,
         )
-        first_step.tried(trial_plan)
+        first_step.dry_run(trial_plan)
         run, begun = _begun(trial_plan, folder)
         fit(
             trial_plan,
@@ -232,7 +232,7 @@ def _trained(trial: Any, drawn: dict[str, Any], search: Search) -> dict[str, Any
         return {**row, "failed": str(error), "run": str(folder), "said": report.said}
     best = max(events, key=lambda e: e["val_score"])
     run.update(status="tuned")
-    main = trial_plan.task.card.score
+    main = trial_plan.task.card.primary_metric
     return {**row, main: best[f"val_{main}"], "val loss": best.get("val_loss"), "epochs": len(events),
             "run": str(folder), "said": report.said}  # fmt: skip
 
@@ -273,7 +273,7 @@ class _Report(Callback):
 
 def score_of(row: Mapping[str, Any], search: Search) -> float | None:
     """Objective of a trial: higher is better; None if it failed."""
-    main = search.first.task.card.score
+    main = search.first.task.card.primary_metric
     if "failed" in row:
         return None
     return float(row[main] if search.first.task.metrics()[main].card.higher_is_better else -row[main])

@@ -24,10 +24,10 @@ def write(plan: Plan, run: Path) -> None:
     before: set[str] = set()
     chosen = set(_digests(plan.part("val")).values())
     digests: list[str] = []
-    for source in (plan.asked.weights, plan.asked.teacher):
+    for source in (plan.arguments.weights, plan.arguments.teacher):
         if source is not None and (folder := _run_of(Path(source))) is not None:
             before |= _learnt(folder)
-            chosen |= set(_kept(folder).get("chosen", ()))
+            chosen |= set(_read_file(folder).get("chosen", ()))
             digests += _chosen(plan.part("test"), folder)
     trained = set(_digests(plan.part("train")).values())
     content = {
@@ -39,20 +39,20 @@ def write(plan: Plan, run: Path) -> None:
     storage.write_json(run / FILE, {name: sorted(part) for name, part in content.items()})
 
 
-def told(run: Path) -> set[str]:
+def test_images_seen(run: Path) -> set[str]:
     """Test images of a run that were used to choose its initial weights, or its teacher's."""
-    return set(_kept(run).get("told", ()))
+    return set(_read_file(run).get("told", ()))
 
 
-def checked(plan: Plan) -> Plan:
+def validate(plan: Plan) -> Plan:
     """The plan with messages about its initial weights; unchanged if there are none.
 
     Raises:
         UsageError: If they have learnt images that are held out here.
     """
-    if plan.asked.weights is None:
+    if plan.arguments.weights is None:
         return plan
-    return replace(plan, notes=(*plan.notes, *unseen(plan, Path(plan.asked.weights), "--weights")))
+    return replace(plan, messages=(*plan.messages, *unseen(plan, Path(plan.arguments.weights), "--weights")))
 
 
 def unseen(plan: Plan, source: Path, option: str) -> list[str]:
@@ -111,7 +111,7 @@ def _digests(dataset: Dataset) -> dict[str, str]:
     return {item: dataset.pixels.digest(i) for i, item in enumerate(dataset.ids)}
 
 
-def _kept(run: Path) -> dict[str, list[str]]:
+def _read_file(run: Path) -> dict[str, list[str]]:
     """Content of a run's record; empty if there is none."""
     file = run / FILE
     record: dict[str, list[str]] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
@@ -120,13 +120,13 @@ def _kept(run: Path) -> dict[str, list[str]]:
 
 def _learnt(run: Path) -> set[str]:
     """Digests of the training images of a run and of its initial weights; empty if not recorded."""
-    record = _kept(run)
+    record = _read_file(run)
     return {digest for part in ("train", "before") for digest in record.get(part, ())}
 
 
 def _chosen(part: Dataset, run: Path) -> list[str]:
     """Items by which a run, or its initial weights, chose weights: by digest, or by name for older runs."""
-    record = _kept(run)
+    record = _read_file(run)
     if "chosen" not in record:
         names = _names(run, "val")
         return [item for item in part.ids if item in names]

@@ -25,14 +25,21 @@ from sightline.training import first_step, run_report, seen_images, teacher_run
 from sightline.training.plan import Plan, make_plan
 from sightline.training.recipe import Recipe
 from sightline.training.resumed_arguments import Resumed, same_data
-from sightline.training.runner import card_of, fit, frozen_for, predict_part, run_record, sized
+from sightline.training.runner import (
+    fit,
+    frozen_for,
+    model_config,
+    predict_part,
+    run_record,
+    with_auto_batch_size,
+)
 
 
 def execute_plan(plan: Plan, out: Path, *, overwrite: bool = False) -> Run:
     """Create the run folder and execute all steps of the plan."""
-    devices = Devices.start(plan.asked.device, plan.recipe.precision)
-    plan = sized(plan, devices)
-    first_step.tried(plan, devices.world)
+    devices = Devices.start(plan.arguments.device, plan.recipe.precision)
+    plan = with_auto_batch_size(plan, devices)
+    first_step.dry_run(plan, devices.world)
     for line in plan.lines():
         say(line)
     out = devices.gather(out)[0]
@@ -64,8 +71,8 @@ def resume(run: Run, again: Resumed) -> Run:
     same_data(run, plan.dataset, data)
     record = run.record
     plan = replace(
-        plan, asked=arguments, recipe=Recipe(**record.recipe), settings=record.settings.to_json(),
-        why=record.why, notes=record.notes,
+        plan, arguments=arguments, recipe=Recipe(**record.recipe), settings=record.model_config.to_json(),
+        decisions=record.decisions, messages=record.messages,
     )  # fmt: skip
     teacher_run.unchanged(plan, run)
     began = (run.record.weights or "scratch") != "scratch" and arguments.weights is None
@@ -78,7 +85,7 @@ def resume(run: Run, again: Resumed) -> Run:
 
 def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
     with _state(run, devices):
-        model, elapsed = _fitted(plan, run, devices, resume)
+        model, elapsed = _fit_model(plan, run, devices, resume)
         results = _tested(plan, run, model, devices, elapsed)
         if devices.first:
             storage.write_json(run.path / "results.json", results.to_json())
@@ -88,20 +95,20 @@ def _train(plan: Plan, run: Run, devices: Devices, *, resume: bool) -> Run:
     return run
 
 
-def _fitted(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
+def _fit_model(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Model, float]:
     """The trained and calibrated model, written to model/, and the seconds of training."""
     model, elapsed = fit(plan, run, devices, resume=resume)
     part = plan.part("val")
     val = predict_part(model, plan, part, devices)
-    model.settings.update(plan.task.calibrate(val.prediction, val.truth))
+    model.settings.update(plan.task.calibrate(val.prediction, val.target))
     if calibration := model.settings.get("calibration"):
         say(f"calibrate {calibration}")
     val = predict_part(model, plan, part, devices)
     if devices.first:
         run.update(settings=ModelConfig.from_json(model.settings))  # with what was fitted on validation
-        run.save_model(model.state_dict(), card_of(plan, model.settings))
+        run.save_model(model.state_dict(), model_config(plan, model.settings))
         val = val.in_order(part.ids)
-        run.save_predictions("val", val.ids, val.prediction, val.truth, part.groups)
+        run.save_predictions("val", val.ids, val.prediction, val.target, part.groups)
     return model, elapsed
 
 
@@ -114,42 +121,44 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         return Results(plan.task.card.name, "", "test", 0, {})
     prediction = prediction.in_order(test.ids)
     groups = test.groups
-    scores, network = scoring.score(plan.task, prediction.prediction, prediction.truth, groups)
+    scores, network = scoring.score(plan.task, prediction.prediction, prediction.target, groups)
     results = Results(plan.task.card.name, plan.dataset.name, "test", len(test), scores)
-    run.save_predictions("test", prediction.ids, prediction.prediction, prediction.truth, groups)
+    run.save_predictions("test", prediction.ids, prediction.prediction, prediction.target, groups)
     storage.write_json(run.path / "results.json", results.to_json())  # what follows takes time and may fail
     failed: list[str] = []
-    beside = _beside(plan, run, results, frozen_for(plan, devices, failed), failed)
-    results.verdicts = conclusions.verdicts(plan.task, results, network, beside, groups, prediction.truth)
-    results.verdicts += failed
-    results.verdicts += conclusions.scores_without_leaks(plan.task, plan.findings, prediction, groups)
-    results.verdicts += conclusions.diagnose_training(run)
-    chosen, says = seen_images.told(run.path), "chose the weights that this run began with"
-    results.verdicts += conclusions.without(plan.task, chosen, prediction, groups, says)
-    results.verdicts += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
+    beside = _score_baselines(plan, run, results, frozen_for(plan, devices, failed), failed)
+    results.conclusions = conclusions.draw_conclusions(
+        plan.task, results, network, beside, groups, prediction.target
+    )
+    results.conclusions += failed
+    results.conclusions += conclusions.scores_without_leaks(plan.task, plan.findings, prediction, groups)
+    results.conclusions += conclusions.diagnose_training(run)
+    chosen, says = seen_images.test_images_seen(run.path), "chose the weights that this run began with"
+    results.conclusions += conclusions.without(plan.task, chosen, prediction, groups, says)
+    results.conclusions += conclusions.advise(run, results, len(plan.dataset), elapsed) + _test_origin(plan)
     if looks > 1:
-        results.verdicts.append(
+        results.conclusions.append(
             f"These test images have now been looked at {looks} times by runs in {run.path.parent}: "
             "choosing among runs by them makes the numbers optimistic."
         )
-    results.exhibits = exhibits(
+    results.figures = exhibits(
         plan.task,
         prediction.prediction,
-        prediction.truth,
+        prediction.target,
         prediction.ids,
         model.settings,
-        results.verdicts,
+        results.conclusions,
     )
     results.extra = {"test looks": looks, "cost": cost.measure_cost(model, plan.settings, run, elapsed)}
     results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
-        results.verdicts.append(f"Confidence: {model.settings['calibration']}")
+        results.conclusions.append(f"Confidence: {model.settings['calibration']}")
     if run.record.pruned is not None:
         results.extra["pruned"] = run.record.pruned
     return results
 
 
-def _beside(
+def _score_baselines(
     plan: Plan, run: Run, results: Results, frozen: Frozen | None, failed: list[str]
 ) -> dict[str, dict[str, Metric]]:
     """Score the baselines into `results` and store their predictions; returns metrics with statistics."""
@@ -169,7 +178,7 @@ def _test_origin(plan: Plan) -> list[str]:
     """Message about a test part that was cut from train although a val part exists."""
     if plan.given != {"train", "val"}:
         return []
-    test, val = (len(plan.dataset.where(s)) for s in ("test", "val"))
+    test, val = (len(plan.dataset.indices_of(s)) for s in ("test", "val"))
     return [
         f"The data name no test part: the test images ({test}) were set aside from train, and those of val "
         f"({val}) chose the weights. Name that folder test to be scored on it; val is then cut from train."

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from sightline.core.dataset import Dataset
-from sightline.data.checks.duplicates import together
+from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.scan import Scan
 from sightline.data.split import SPLITS_FILE, grown, read_splits, split
 from sightline.errors import DataError
@@ -28,14 +28,14 @@ def divide(
     Raises:
         DataError: If a split cannot be read, or names items that are not there.
     """
-    alike = together(dataset, scan)
+    alike = group_duplicates(dataset, scan)
     if splits is None:
         assignment = split(dataset, seed=seed, strata=strata, together=alike)
-        return assignment.assignment, list(assignment.notes)
+        return assignment.assignment, list(assignment.messages)
     file = splits / SPLITS_FILE if splits.is_dir() else splits
     try:
         stored = read_splits(file)
     except DataError as error:
         raise DataError(f"--splits {error}") from error
     assignment = grown(dataset, stored, together=alike)
-    return assignment.assignment, [f"Split replayed from {file}.", *assignment.notes]
+    return assignment.assignment, [f"Split replayed from {file}.", *assignment.messages]

@@ -25,31 +25,31 @@ SHARE = 0.5
 """Of the loss that is the distance to the teacher, where none is asked for."""
 
 
-def checked(plan: Plan) -> Plan:
+def validate(plan: Plan) -> Plan:
     """The plan with messages about its teacher; unchanged without one.
 
     Raises:
         UsageError: If the teacher was made for something else, or has learnt images that are held out here.
         DataError: If it holds no model.
     """
-    arguments, share = plan.asked, plan.recipe.distill
+    arguments, share = plan.arguments, plan.recipe.distill
     if arguments.teacher is None:
         return plan
     share = SHARE if share is None else share
     path = arguments.teacher
     card = read_card(path)[1]
     fits(plan, path, card, "--teacher")
-    description = f"{path}: {named(card)}; {share:.0%} of the loss is the distance to what it says"
-    notes = (*plan.notes, *seen_images.unseen(plan, path, "--teacher"))
+    description = f"{path}: {describe(card)}; {share:.0%} of the loss is the distance to what it says"
+    notes = (*plan.messages, *seen_images.unseen(plan, path, "--teacher"))
     return replace(
         plan,
         recipe=replace(plan.recipe, distill=share),
-        why={**plan.why, "teacher": description},
-        notes=notes,
+        decisions={**plan.decisions, "teacher": description},
+        messages=notes,
     )
 
 
-def named(card: Mapping[str, Any]) -> str:
+def describe(card: Mapping[str, Any]) -> str:
     """The network of a model.json, in words."""
     settings = card["settings"]
     return str(settings.get("backbone") if settings["method"] == "net" else settings["method"])
@@ -68,7 +68,7 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
             f"'{plan.task.card.name}'. Name a run of this task."
         )
     for name, what in (("classes", "classes"), ("outputs", "numbers"), ("channels", "channels of pictures"),
-                       ("multi", "several labels an image")):  # fmt: skip
+                       ("multilabel", "several labels an image")):  # fmt: skip
         if theirs[name] != own_info[name]:
             names_of_both = [
                 (x or {}).get("names") if name == "classes" else x for x in (theirs[name], own_info[name])
@@ -81,11 +81,11 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
 
 def record(plan: Plan) -> dict[str, Any] | None:
     """Record of the teacher: its location, and the SHA-256 of its weights; None without one."""
-    if plan.asked.teacher is None:
+    if plan.arguments.teacher is None:
         return None
-    folder, card = read_card(plan.asked.teacher)
+    folder, card = read_card(plan.arguments.teacher)
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
-    return {"run": str(plan.asked.teacher), "model": named(card), "weights": digest}
+    return {"run": str(plan.arguments.teacher), "model": describe(card), "weights": digest}
 
 
 def unchanged(plan: Plan, run: Run) -> None:
@@ -102,22 +102,22 @@ def unchanged(plan: Plan, run: Run) -> None:
         )
 
 
-def opened(plan: Plan, devices: Devices) -> Teacher | None:
+def open_teacher(plan: Plan, devices: Devices) -> Teacher | None:
     """The teacher of a plan on the device; None without one."""
-    if plan.asked.teacher is None:
+    if plan.arguments.teacher is None:
         return None
-    path = plan.asked.teacher
+    path = plan.arguments.teacher
     model = restore(path)[0].to(devices.device).eval().requires_grad_(False)
     return Teacher(model, plan.recipe.distill or 0.0, str(path))
 
 
-def tried(plan: Plan) -> None:
+def dry_run(plan: Plan) -> None:
     """Check with two empty images that student and teacher can be compared.
 
     Raises:
         UsageError: If it cannot.
     """
-    teacher = opened(plan, Devices(torch.device("cpu")))
+    teacher = open_teacher(plan, Devices(torch.device("cpu")))
     if teacher is None:
         return
     images = next(iter(InputSpec.of(plan.settings).noise(2).values()))

@@ -28,7 +28,7 @@ from sightline.training.search import (
     FILE,
     Search,
     check_searchable,
-    library,
+    import_optuna,
     run_trials,
     score_of,
     version,
@@ -58,15 +58,15 @@ def start(called: TuneArguments) -> Searched:
     Raises:
         UsageError: If the folder is there, or this is one of several processes.
     """
-    library()
+    import_optuna()
     _one_process()
     arguments = called.each()
     prepared = look_at(arguments)
-    first = seen_images.checked(make_plan(arguments, prepared))
+    first = seen_images.validate(make_plan(arguments, prepared))
     check_searchable(first)
-    for line in first.notes:
+    for line in first.messages:
         say(line)
-    folder = called.out or Run.free(f"{prepared.dataset.name}-tune")
+    folder = called.out or Run.next_path(f"{prepared.dataset.name}-tune")
     if folder.exists():
         raise UsageError(f"{folder} exists. Choose another --out, or go on with it: --resume {folder}.")
     record = run_record(first, "tune", trials=called.trials, began=_digest(arguments), optuna=version())
@@ -82,7 +82,7 @@ def resume(again: Resumed) -> Searched:
         UsageError: If there is nothing to resume.
         DataError: If the data, or the weights that trials begin with, have changed.
     """
-    library()
+    import_optuna()
     _one_process()
     whole = Run.open(again.path)
     if whole.record.command != "tune":
@@ -135,7 +135,7 @@ def _searched(search: Search) -> Searched:
     best = {k: v for k, v in ranked[0].items() if k in Recipe.names() and k != "epochs"}
     command = " ".join(f"--{k.replace('_', '-')} {v:.4g}" if isinstance(v, float)
                        else f"--{k.replace('_', '-')} {v}" for k, v in best.items())  # fmt: skip
-    n = len(search.first.dataset.where("val"))
+    n = len(search.first.dataset.indices_of("val"))
     note = (
         f"Scores on {n} validation images; the test images stayed closed. Trial 1 is the recommended recipe. "
         f"The best of many is optimistic: train anew with {command}"
@@ -143,7 +143,7 @@ def _searched(search: Search) -> Searched:
     if failed := [str(row["trial"]) for row in search.rows if "failed" in row]:
         note += f". Failed, for the reasons in {folder / FILE}: trial {', '.join(failed)}"
     if interrupted:
-        data = search.asked.data
+        data = search.arguments.data
         note += f". Interrupted after {len(search.rows)} of {wanted} trials; the rest: "
         note += f"sightline tune {data} --resume {folder}"
     columns = [c for c in ranked[0] if c not in ("run", "said")]

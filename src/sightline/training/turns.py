@@ -144,21 +144,21 @@ def _take(turn: Turn, training: Training, batch: Batch, rng: torch.Generator, bo
     loss = losses["loss"]
     if recipe.l1:
         loss = loss + recipe.l1 * optimizers.l1(training.model)
-    devices.backward(loss * (len(batch) / _planned(recipe)) if recipe.accumulate != 1 else loss)
+    devices.backward(loss * (len(batch) / _planned(recipe)) if recipe.grad_accum_steps != 1 else loss)
     for name, value in losses.items():
         key = turn.prefix + name
         training.sums[key] = training.sums.get(key, 0.0) + _number(value, devices) * len(batch)
     check_finite(training, loss, batch, turn.prefix + "loss")
     if boundary:
         _mean_over_window(training, optimizer, training.window + len(batch))
-        devices.step(optimizer, recipe.clip or 0.0)
+        devices.step(optimizer, recipe.clip_grad or 0.0)
 
 
 def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, images: int) -> None:
     """Rescale accumulated gradients to the mean over the window: the last window of an epoch may have
     fewer batches, and its last batch fewer images.
     """
-    if training.recipe.accumulate == 1 or images == _planned(training.recipe):
+    if training.recipe.grad_accum_steps == 1 or images == _planned(training.recipe):
         return
     for parameter in (p for group in optimizer.param_groups for p in group["params"]):
         if parameter.grad is not None:
@@ -167,7 +167,7 @@ def _mean_over_window(training: Training, optimizer: torch.optim.Optimizer, imag
 
 def _planned(recipe: Recipe) -> int:
     """Number of images in a full accumulation window."""
-    return (recipe.batch_size or 32) * (recipe.accumulate or 1)
+    return (recipe.batch_size or 32) * (recipe.grad_accum_steps or 1)
 
 
 def _number(value: Tensor, devices: Devices) -> Any:

@@ -26,7 +26,7 @@ def test_it_learns_to_draw_and_draws_again_from_the_file(tmp_path: Path) -> None
     assert min(distances) < 0.6 * distances[0]
     score = run.results.scores["Frechet distance"]
     assert score.low < score.value < score.high
-    assert "those of the data are left aside" in " ".join(run.record.why.values())
+    assert "those of the data are left aside" in " ".join(run.record.decisions.values())
 
     noise = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 1), dtype=np.uint8)
     drawn = np.array([outcome.row["pixels"] for outcome in sl.load(tmp_path / "run").predict(noise)])

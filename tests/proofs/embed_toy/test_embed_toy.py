@@ -67,20 +67,20 @@ def test_it_is_trained_evaluated_predicted_with_and_exported(tmp_path: Path) -> 
     )
     assert run.results.scores["recall@1"].n > 0
     assert (run.path / "report.html").is_file()
-    assert run.results.verdicts[0].startswith("Recall@1 on test")
+    assert run.results.conclusions[0].startswith("Recall@1 on test")
     evaluated = sightline.evaluate(run.path, split="val", out=tmp_path / "val.html")
     assert set(evaluated.scores) == {"recall@1"}
-    _, prediction, truth = run.predictions()
-    assert (prediction.kind, truth.kind) == ("vector", "label")
+    _, prediction, target = run.predictions()
+    assert (prediction.kind, target.kind) == ("vector", "label")
     image = np.random.default_rng(0).integers(0, 256, (40, 50, 3), dtype=np.uint8)
     (tmp_path / "a.png").write_bytes(encode_png(image))
-    lines, pictures, table = tmp_path / "a.jsonl", tmp_path / "drawn", tmp_path / "a.csv"
-    for out in (lines, pictures, table):
+    lines, images, table = tmp_path / "a.jsonl", tmp_path / "drawn", tmp_path / "a.csv"
+    for out in (lines, images, table):
         sightline.predict(run.path, [str(tmp_path / "a.png")], out=out)
     row = json.loads(lines.read_text())
     assert np.linalg.norm([row[f"e{k}"] for k in range(4)]) == pytest.approx(1, abs=1e-4)
     assert table.read_text().splitlines()[0] == "path,e0,e1,e2,e3,error"
-    assert (pictures / "a.png").is_file()
+    assert (images / "a.png").is_file()
     exported = sightline.export(run.path, to="onnx")
     from sightline.runtime.session import Session
 

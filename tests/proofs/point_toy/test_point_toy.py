@@ -59,11 +59,11 @@ def test_the_task_keeps_the_contract(tmp_path: Path) -> None:
     check_model("point-toy", "net", tmp_path)
 
 
-@pytest.mark.parametrize("tile", [None, 32])
+@pytest.mark.parametrize("tile_size", [None, 32])
 def test_it_is_trained_predicted_with_and_exported(tile: int | None, tmp_path: Path) -> None:
-    options = {"size": 48} if tile is None else {"tile": tile}
+    options = {"size": 48} if tile is None else {"tile_size": tile}
     run = sightline.train("spots", out=tmp_path / "run", epochs=2, augment="light", seed=1, **options)
-    assert run.record.settings.task == "point-toy", "the task is taken by what the data hold"
+    assert run.record.model_config.task == "point-toy", "the task is taken by what the data hold"
     assert '"distance"' in (run.path / "results.json").read_text()
     evaluated = sightline.evaluate(run.path, split="val", out=tmp_path / "val.html")
     assert 0 < evaluated.scores["distance"].value < 48

@@ -48,9 +48,9 @@ def test_predictions_are_in_the_voxels_of_the_stored_volume(run: Path, tmp_path:
         np.save(tmp_path / f"{i}.npy", other.pixels.read(i)[..., 0])
     outcomes = list(sl.load(run).predict(str(tmp_path)))
     assert [o.prediction.sizes.tolist() for o in outcomes] == [[[12, 24, 24]]] * 3
-    truth = torch.stack([m == 1 for m in other.targets.maps])
-    hits = torch.stack([o.prediction.maps[0] == 1 for o in outcomes]) & truth
-    assert hits.sum() >= 0.6 * truth.sum()
+    target = torch.stack([m == 1 for m in other.targets.maps])
+    hits = torch.stack([o.prediction.maps[0] == 1 for o in outcomes]) & target
+    assert hits.sum() >= 0.6 * target.sum()
 
 
 def test_it_is_exported_and_the_light_runtime_names_the_kind(run: Path) -> None:
@@ -64,7 +64,7 @@ def test_it_is_exported_and_the_light_runtime_names_the_kind(run: Path) -> None:
 
 
 def test_what_is_for_images_is_refused_in_words(plugins: None, tmp_path: Path) -> None:
-    for options, words in (({"tile": 8}, "takes a volume"), ({"fit": "crop"}, "--fit squash")):
+    for options, words in (({"tile_size": 8}, "takes a volume"), ({"fit": "crop"}, "--resize stretch")):
         with pytest.raises(UsageError, match=words):
             sl.train("balls", out=tmp_path / "run", epochs=1, device="cpu", **options)
 

@@ -55,6 +55,6 @@ def ray(_extra: None) -> Iterator[str]:
     """Address of a cluster of this machine, which this process is connected to."""
     from sightline.cluster import start
 
-    library = start.library(start.LOCAL)
+    library = start.import_ray(start.LOCAL)
     with start.cluster(start.LOCAL, cpus=2):
         yield library.get_runtime_context().gcs_address

@@ -15,7 +15,7 @@ class Light:
         self.factor, self.once = factor, Path(once)
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
-        numbers = [one["n"] for one in block]
+        numbers = [item["n"] for item in block]
         first = 7 in numbers and not self.once.exists()
         if first:
             self.once.touch()

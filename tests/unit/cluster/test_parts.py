@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sightline.cluster import parts
-from sightline.cluster.parts import Parts, packed, schema, unpacked
+from sightline.cluster.parts import Parts, from_arrow, schema, to_arrow
 from sightline.errors import DataError, UsageError
 
 COLUMNS = {"id": "text", "error": "text", "n": "whole", "boxes": "objects", "masks": "codes"}
@@ -21,8 +21,8 @@ FACTS = {"model": "abc", "--min-score": "none"}
 def rows(*names: str) -> Any:
     box = {"class": "cell", "score": 0.5, "x1": 1.0, "y1": 2.0, "x2": 3.0, "y2": 4.0}
     code = {"size": [4, 5], "counts": "11"}
-    told = [{"id": name, "n": 3, "boxes": [box], "masks": [code]} for name in names]
-    return unpacked(packed(told, schema(COLUMNS)))
+    message = [{"id": name, "n": 3, "boxes": [box], "masks": [code]} for name in names]
+    return from_arrow(to_arrow(message, schema(COLUMNS)))
 
 
 def opened(folder: Path, base: str = "/photos", **facts: str) -> Parts:
@@ -30,10 +30,10 @@ def opened(folder: Path, base: str = "/photos", **facts: str) -> Parts:
 
 
 def test_what_was_added_is_done_and_read_again_as_it_was(tmp_path: Path) -> None:
-    with opened(tmp_path / "out") as one:
-        one.add(rows("a.png", "s3://b/c.png"))
-        one.flush()
-        one.add(rows("d.png"))
+    with opened(tmp_path / "out") as first:
+        first.add(rows("a.png", "s3://b/c.png"))
+        first.flush()
+        first.add(rows("d.png"))
     with opened(tmp_path / "out") as again:
         assert set(again.done) == {"/photos/a.png", "s3://b/c.png", "/photos/d.png"}
         again.add(rows("e.png"))
@@ -44,15 +44,15 @@ def test_what_was_added_is_done_and_read_again_as_it_was(tmp_path: Path) -> None
 
 
 def test_an_input_is_the_same_from_another_folder_and_under_another_spelling(tmp_path: Path) -> None:
-    with opened(tmp_path, base="/data/photos") as one:
-        one.add(rows("../photos/a.png"))
+    with opened(tmp_path, base="/data/photos") as first:
+        first.add(rows("../photos/a.png"))
     with opened(tmp_path, base="/elsewhere") as again:
-        assert list(again.done) == [parts.located("a.png", "/data/photos")] == ["/data/photos/a.png"]
+        assert list(again.done) == [parts.resolve_path("a.png", "/data/photos")] == ["/data/photos/a.png"]
 
 
 def test_ids_of_tables_are_no_paths(tmp_path: Path) -> None:
-    with opened(tmp_path, base="") as one:
-        one.add(rows("17"))
+    with opened(tmp_path, base="") as first:
+        first.add(rows("17"))
     with opened(tmp_path, base="") as again:
         assert list(again.done) == ["17"]
 
@@ -64,11 +64,11 @@ def test_a_part_that_was_being_written_counts_for_nothing(
         Path(file).write_bytes(b"PAR1")
         raise KeyboardInterrupt
 
-    with opened(tmp_path) as one:
-        one.add(rows("a.png"))
+    with opened(tmp_path) as first:
+        first.add(rows("a.png"))
     monkeypatch.setattr(pq, "write_table", half)
-    with pytest.raises(KeyboardInterrupt), opened(tmp_path) as one:
-        one.add(rows("b.png"))
+    with pytest.raises(KeyboardInterrupt), opened(tmp_path) as first:
+        first.add(rows("b.png"))
     monkeypatch.undo()
     with opened(tmp_path) as again:
         assert list(again.done) == ["/photos/a.png"]
@@ -88,15 +88,15 @@ def test_two_writers_do_not_share_a_folder(tmp_path: Path) -> None:
 def test_parts_of_another_model_or_setting_are_refused(
     tmp_path: Path, facts: dict[str, str], said: str
 ) -> None:
-    with opened(tmp_path) as one:
-        one.add(rows("a.png"))
+    with opened(tmp_path) as first:
+        first.add(rows("a.png"))
     with pytest.raises(UsageError, match=said):
         opened(tmp_path, **facts)
 
 
 def test_other_columns_are_refused(tmp_path: Path) -> None:
-    with opened(tmp_path) as one:
-        one.add(rows("a.png"))
+    with opened(tmp_path) as first:
+        first.add(rows("a.png"))
     with pytest.raises(UsageError, match="other columns"):
         Parts(tmp_path, schema({"id": "text", "error": "text"}), FACTS, "/photos")
 
@@ -115,8 +115,8 @@ def test_what_is_not_ours_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_a_damaged_part_is_named_with_the_way_out(tmp_path: Path) -> None:
-    with opened(tmp_path) as one:
-        one.add(rows("a.png"))
+    with opened(tmp_path) as first:
+        first.add(rows("a.png"))
     file = tmp_path / "part-000000.parquet"
     os.truncate(file, 100)
     with pytest.raises(DataError, match=r"part-000000\.parquet is damaged.*Delete it"):
@@ -124,8 +124,8 @@ def test_a_damaged_part_is_named_with_the_way_out(tmp_path: Path) -> None:
 
 
 def test_a_part_that_was_copied_is_seen(tmp_path: Path) -> None:
-    with opened(tmp_path) as one:
-        one.add(rows("a.png"))
+    with opened(tmp_path) as first:
+        first.add(rows("a.png"))
     (tmp_path / "part-000001.parquet").write_bytes((tmp_path / "part-000000.parquet").read_bytes())
     with pytest.raises(DataError, match=r"a\.png again"):
         opened(tmp_path)

@@ -19,8 +19,8 @@ TOKEN = "a-token-of-more-than-16-letters"
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as first:
+        return int(first.getsockname()[1])
 
 
 def start(ray: str, port: int, log: Path, model: str = "quick", token: str = "") -> subprocess.Popen[str]:
@@ -45,7 +45,7 @@ def test_the_same_server_with_the_same_rules(ray: str, tmp_path: Path) -> None:
         assert server.get("/readyz").status == 200
         assert server.predict(png(200)).json["predictions"][0]["label"] == "bright"
         several = server.send(("a.png", png(200)), ("b.png", png(10))).json["predictions"]
-        assert [one["label"] for one in several] == ["bright", "dark"]
+        assert [first["label"] for first in several] == ["bright", "dark"]
         assert server.get("/v1/model", Host="elsewhere.example").reason == "host"
         assert server.get("/v1/model", Origin="http://elsewhere.example").reason == "origin"
         assert server.predict(b"\0" * 200_000).status == 413
@@ -61,7 +61,7 @@ def strangers_are_turned_away() -> bool:
     """Whether all that Ray opened answers this machine only, or those who know the cluster's token."""
     import grpc
 
-    tree = {one.pid: one.cmdline()[0] for one in psutil.Process().children(recursive=True)}
+    tree = {first.pid: first.cmdline()[0] for first in psutil.Process().children(recursive=True)}
     wide = {
         c.laddr.port: tree[c.pid] for c in psutil.net_connections("tcp")
         if c.pid in tree and c.status == psutil.CONN_LISTEN

@@ -14,9 +14,9 @@ import pytest
 import sightline as sl
 from sightline.cluster import predict_worker
 from sightline.cluster.inputs import Inputs, inputs_of
-from sightline.cluster.parts import unpacked
+from sightline.cluster.parts import from_arrow
 from sightline.cluster.predict import _blocks, columns_of, model_files
-from sightline.cluster.predict_worker import Order, Worker
+from sightline.cluster.predict_worker import PredictWorker, WorkerConfig
 from sightline.errors import DataError, UsageError
 from tests.unit.commands.finder import predictor as finder
 
@@ -24,14 +24,16 @@ from tests.unit.commands.finder import predictor as finder
 def answered(run: Path, inputs: Inputs, **order: Any) -> dict[str, dict[str, Any]]:
     """Rows by id, as a worker says them."""
     columns = columns_of(sl.load(run, device="cpu"), inputs.films)  # type: ignore[arg-type]
-    worker = Worker(model_files(run), Order("cpu", 4, None, 0.0, None, columns, inputs.column, **order))
-    found = {}
+    worker = PredictWorker(
+        model_files(run), WorkerConfig("cpu", 4, None, 0.0, None, columns, inputs.column, **order)
+    )
+    result = {}
     for block in _blocks(list(inputs.found.values()), 6):
-        said = worker(block)
-        assert not said["failure"]
-        assert said["inputs"] == [one["id"] for one in block]
-        found.update({row["id"]: row for row in unpacked(said["rows"]).to_pylist()})
-    return found
+        outputs = worker(block)
+        assert not outputs["failure"]
+        assert outputs["inputs"] == [first["id"] for first in block]
+        result.update({row["id"]: row for row in from_arrow(outputs["rows"]).to_pylist()})
+    return result
 
 
 def table(file: Path, columns: dict[str, Any], rows_in_a_group: int = 3) -> str:
@@ -40,13 +42,13 @@ def table(file: Path, columns: dict[str, Any], rows_in_a_group: int = 3) -> str:
 
 
 @pytest.mark.parametrize("kind", ["folder", "address", "paths", "bytes", "records"])
-def test_all_kinds_of_source_give_the_same_rows(run: Path, pictures: Path, tmp_path: Path, kind: str) -> None:
-    files = sorted(p for p in pictures.rglob("*") if p.is_file() and p.suffix != ".txt")
+def test_all_kinds_of_source_give_the_same_rows(run: Path, images: Path, tmp_path: Path, kind: str) -> None:
+    files = sorted(p for p in images.rglob("*") if p.is_file() and p.suffix != ".txt")
     ids = [f"n{i}{file.suffix}" for i, file in enumerate(files)]
     content = [file.read_bytes() for file in files]
     source = {
-        "folder": lambda: str(pictures),
-        "address": lambda: pictures.as_uri(),
+        "folder": lambda: str(images),
+        "address": lambda: images.as_uri(),
         "paths": lambda: table(
             tmp_path / "t.parquet", {"path": [os.path.relpath(f, tmp_path) for f in files], "y": ids}
         ),
@@ -57,15 +59,15 @@ def test_all_kinds_of_source_give_the_same_rows(run: Path, pictures: Path, tmp_p
     }[kind]()
     inputs = inputs_of([source])
     names = dict(zip(files, ids, strict=True))
-    found = answered(run, inputs)
-    plain = list(sl.load(run, device="cpu").predict(str(pictures)))
-    assert len(found) == len(plain) == 14
+    result = answered(run, inputs)
+    plain = list(sl.load(run, device="cpu").predict(str(images)))
+    assert len(result) == len(plain) == 14
     for outcome in plain:
         file, mark, page = outcome.id.partition("#")
         name = {"folder": file, "address": Path(file).as_uri(), "paths": os.path.relpath(file, tmp_path)}.get(
             kind, names[Path(file)]
         )
-        row = found[f"{name}{mark}{page}"]
+        row = result[f"{name}{mark}{page}"]
         assert (row["error"] or "") == outcome.error
         assert row["label"] == outcome.row.get("label")
         assert row["confidence"] == pytest.approx(outcome.row.get("confidence"), abs=1e-5)
@@ -81,49 +83,49 @@ def test_hidden_and_foreign_files_are_left_out_of_folders_and_stores(tmp_path: P
 
 
 def test_objects_are_lists_of_records_above_the_wished_score(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pictures: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, images: Path
 ) -> None:
     monkeypatch.setattr(predict_worker, "ModelPredictor", lambda path, device: finder())
     columns = columns_of(finder(), films=False)
     assert columns["boxes"] == "objects"
-    block = [asdict(one) for one in inputs_of([str(pictures / "00.png")]).found.values()]
+    block = [asdict(first) for first in inputs_of([str(images / "00.png")]).found.values()]
     for least, scores in ((0.0, [0.9, 0.1]), (0.5, [0.9])):
-        said = Worker({}, Order("cpu", 4, None, least, None, columns))(block)
-        (row,) = unpacked(said["rows"]).to_pylist()
+        outputs = PredictWorker({}, WorkerConfig("cpu", 4, None, least, None, columns))(block)
+        (row,) = from_arrow(outputs["rows"]).to_pylist()
         assert [box["score"] for box in row["boxes"]] == scores
         assert row["objects"] == len(scores)
 
 
-def test_only_the_likeliest_classes_are_kept(run: Path, pictures: Path) -> None:
+def test_only_the_likeliest_classes_are_kept(run: Path, images: Path) -> None:
     columns = columns_of(sl.load(run, device="cpu"), films=False)  # type: ignore[arg-type]
-    block = [asdict(one) for one in inputs_of([str(pictures / "00.png")]).found.values()]
-    said = Worker(model_files(run), Order("cpu", 4, 1, 0.0, None, columns))(block)
-    (row,) = unpacked(said["rows"]).to_pylist()
+    block = [asdict(first) for first in inputs_of([str(images / "00.png")]).found.values()]
+    outputs = PredictWorker(model_files(run), WorkerConfig("cpu", 4, 1, 0.0, None, columns))(block)
+    (row,) = from_arrow(outputs["rows"]).to_pylist()
     assert sorted(row) == ["confidence", "error", "id", "label", "p(day)", "p(night)"]
     assert (row["p(day)"] is None) != (row["p(night)"] is None)
 
 
-def test_a_file_that_is_gone_is_a_row_and_is_told_apart(run: Path, pictures: Path) -> None:
-    inputs = inputs_of([str(pictures / "00.png")])
-    (pictures / "00.png").unlink()
+def test_a_file_that_is_gone_is_a_row_and_is_told_apart(run: Path, images: Path) -> None:
+    inputs = inputs_of([str(images / "00.png")])
+    (images / "00.png").unlink()
     (row,) = answered(run, inputs).values()
     assert row["error"]
-    block = [asdict(one) for one in inputs.found.values()]
+    block = [asdict(first) for first in inputs.found.values()]
     columns = columns_of(sl.load(run, device="cpu"), films=False)  # type: ignore[arg-type]
-    said = Worker(model_files(run), Order("cpu", 4, None, 0.0, None, columns))(block)
-    assert said["unseen"] == [str(pictures / "00.png")]
+    outputs = PredictWorker(model_files(run), WorkerConfig("cpu", 4, None, 0.0, None, columns))(block)
+    assert outputs["unseen"] == [str(images / "00.png")]
 
 
 def test_another_version_is_refused(run: Path) -> None:
     with pytest.raises(UsageError, match="install the same"):
-        Worker(model_files(run), Order("cpu", 4, None, 0.0, None, {}, version="0.0.1"))
+        PredictWorker(model_files(run), WorkerConfig("cpu", 4, None, 0.0, None, {}, version="0.0.1"))
 
 
 def test_each_input_is_taken_once(
-    pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(pictures.parent)
-    assert len(inputs_of(["pictures", "./pictures/00.png", str(pictures)]).found) == 13
+    monkeypatch.chdir(images.parent)
+    assert len(inputs_of(["pictures", "./pictures/00.png", str(images)]).found) == 13
     assert "more than once" in capfd.readouterr().err
     twice = table(tmp_path / "t.parquet", {"path": ["a.png", "b.png", "a.png"]})
     assert list(inputs_of([twice]).found) == ["a.png", "b.png"]
@@ -148,14 +150,14 @@ def test_tables_that_do_not_say_what_is_what_are_refused(
         inputs_of([table(tmp_path / "t.parquet", columns)])
 
 
-def test_sources_that_cannot_be_are_refused(pictures: Path, tmp_path: Path) -> None:
+def test_sources_that_cannot_be_are_refused(images: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     (tmp_path / "empty").mkdir()
     good = table(tmp_path / "t.parquet", {"path": ["a.png"]})
     cases: list[tuple[list[str], type[Exception], str]] = [
         ([str(tmp_path / "broken.parquet")], DataError, "cannot be read as Parquet"),
         ([str(tmp_path / "none.parquet")], DataError, "no table"),
-        ([good, str(pictures)], UsageError, "not both at once"),
+        ([good, str(images)], UsageError, "not both at once"),
         ([good, good], DataError, "in another table too"),
         (["s3://bucket/folder"], UsageError, "SIGHTLINE_OFFLINE"),
         (["http://host/a.png"], UsageError, "address"),
@@ -163,6 +165,6 @@ def test_sources_that_cannot_be_are_refused(pictures: Path, tmp_path: Path) -> N
         ([(tmp_path / "nowhere").as_uri()], UsageError, "cannot be listed"),
         ([], UsageError, "nothing to predict"),
     ]
-    for source, kind, said in cases:
-        with pytest.raises(kind, match=said):
+    for source, kind, outputs in cases:
+        with pytest.raises(kind, match=outputs):
             inputs_of(source)

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sightline.cluster.predict_worker import Worker
+from sightline.cluster.predict_worker import PredictWorker
 
 
-class Slow(Worker):
+class Slow(PredictWorker):
     """Takes half a second for each block."""
 
     def __call__(self, block: list[dict[str, Any]]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ if __name__ == "__main__":
     from sightline.commands.predict import predict
     from tests.unit.cluster import workers
 
-    model, pictures, out, address = sys.argv[1:]
+    model, images, out, address = sys.argv[1:]
     parts.SECONDS = 0  # a part for each block
     _ray.Worker = workers.Slow  # type: ignore[misc]
-    predict(Path(model), [pictures], out=Path(out), ray=address, batch_size=1, device="cpu")
+    predict(Path(model), [images], out=Path(out), ray=address, batch_size=1, device="cpu")

@@ -23,23 +23,23 @@ class Finder(Model):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         height, width = images.shape[2:]
         whole = torch.tensor([0.0, 0, width, height])
-        found, there = [], []
+        result, present = [], []
         for image in images.float():
             ys, xs = torch.nonzero(image[0] - image[2] > 110, as_tuple=True)
-            there.append(len(xs) > 0 or "says" in self.settings)
+            present.append(len(xs) > 0 or "says" in self.settings)
             box = torch.tensor(self.settings.get("says", [0.0] * 4))
             if len(xs) and "says" not in self.settings:
                 box = torch.stack([xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]).float()
-            found.append(torch.stack([box, whole]))
-        return {"boxes": torch.stack(found), "there": torch.tensor(there)}
+            result.append(torch.stack([box, whole]))
+        return {"boxes": torch.stack(result), "there": torch.tensor(present)}
 
     @classmethod
     def read(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
-        there = outputs["there"].bool()
-        keep = torch.stack([there, torch.ones_like(there)], 1).flatten()
-        n = len(there)
+        present = outputs["there"].bool()
+        keep = torch.stack([present, torch.ones_like(present)], 1).flatten()
+        n = len(present)
         return Instances(
-            1 + there.long(),
+            1 + present.long(),
             torch.tensor(settings["size"]).expand(n, 2),
             outputs["boxes"].view(-1, 4)[keep],
             torch.tensor([0, 1]).repeat(n)[keep],
@@ -50,15 +50,15 @@ class Finder(Model):
         raise NotImplementedError
 
 
-def predictor(size: tuple[int, int] = (96, 128), fit: str = "pad", **settings: Any) -> ModelPredictor:
+def predictor(size: tuple[int, int] = (96, 128), fit: str = "letterbox", **settings: Any) -> ModelPredictor:
     """A predictor that needs no run folder."""
-    given = {"size": size, "fit": fit, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3}
-    made = ModelPredictor.__new__(ModelPredictor)
-    made.settings = {**given, "classes": NAMES, "class_ids": [7, 3], "thresholds": [0.3, 0.3], **settings}
-    made.model = Finder(made.settings).eval()
-    made.devices = Devices(torch.device("cpu"))
-    made.task = SimpleNamespace(  # type: ignore[assignment]
+    given = {"size": size, "resize": fit, "channels": 3, "mean": [0.5] * 3, "std": [0.5] * 3}
+    result = ModelPredictor.__new__(ModelPredictor)
+    result.settings = {**given, "classes": NAMES, "class_ids": [7, 3], "thresholds": [0.3, 0.3], **settings}
+    result.model = Finder(result.settings).eval()
+    result.devices = Devices(torch.device("cpu"))
+    result.task = SimpleNamespace(  # type: ignore[assignment]
         card=SimpleNamespace(prediction="instances"),
         rows=lambda prediction: [{"objects": n} for n in prediction.counts.tolist()],
     )
-    return made
+    return result

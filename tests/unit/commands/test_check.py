@@ -31,7 +31,7 @@ def test_sound_folder(photos: Path) -> None:
     assert checked.exit_code == 0
     assert checked.n == 50
     assert [(c["name"], c["pictures"]) for c in checked.classes] == [("cat", 25), ("dog", 25)]
-    assert checked.exhibits()[0].rows[1][:3] == [1, 1, "dog"]  # type: ignore[union-attr]
+    assert checked.figures()[0].rows[1][:3] == [1, 1, "dog"]  # type: ignore[union-attr]
 
 
 def test_findings_are_written_whole_and_can_be_accepted(photos: Path, tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_findings_are_written_whole_and_can_be_accepted(photos: Path, tmp_path: 
     assert [f["items"] for f in stored["findings"] if f["name"] == "empty-files"] == [["cat/void.png"]]
     accepted = sl.check(str(photos), accept=["empty-files"])
     assert accepted.exit_code == 0
-    assert any("accepted" in row[0] for row in accepted.exhibits()[-1].rows)  # type: ignore[union-attr]
+    assert any("accepted" in row[0] for row in accepted.figures()[-1].rows)  # type: ignore[union-attr]
 
 
 def test_unknown_finding_is_refused_with_the_nearest_name(photos: Path) -> None:

@@ -13,8 +13,8 @@ import torch
 from sightline.core.dataset import Classes
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
 from sightline.errors import DataError, UsageError
 from sightline.evaluation.comparison import compare_runs
@@ -30,11 +30,11 @@ def made(
     skill: float = 2.0,
     seed: int = 1,
     ids: list[str] | None = None,
-    truth: np.ndarray = TRUTH,
+    target: np.ndarray = TRUTH,
     classes: tuple[str, ...] = ("cat", "dog", "owl"),
 ) -> Path:
     """A run folder with test predictions of a model of this skill."""
-    rng, n = np.random.default_rng(seed), len(truth)
+    rng, n = np.random.default_rng(seed), len(target)
     number = task == "regress"
     info = DataInfo(None if number else Classes(classes), ("price",) if number else (), False, 3, (8, 8),
                     (0.5,) * 3, (0.2,) * 3, (), ((0.0, 1.0),) if number else (), 100)  # fmt: skip
@@ -43,32 +43,35 @@ def made(
     run = Run.create(path, RunRecord.from_json(facts))
     ids = ids or [f"img/{i:03d}.png" for i in range(n)]
     if number:
-        value = torch.tensor(truth[:, None], dtype=torch.float32)
+        value = torch.tensor(target[:, None], dtype=torch.float32)
         run.save_predictions(
-            "test", ids, Number(value + torch.tensor(rng.normal(size=(n, 1)) / skill)), Number(value)
+            "test",
+            ids,
+            RegressionValues(value + torch.tensor(rng.normal(size=(n, 1)) / skill)),
+            RegressionValues(value),
         )
     else:
-        p = torch.tensor(rng.normal(size=(n, 3)) + skill * np.eye(3)[truth]).softmax(1)
-        run.save_predictions("test", ids, Label(p.argmax(1), p), Label(torch.tensor(truth)))
+        p = torch.tensor(rng.normal(size=(n, 3)) + skill * np.eye(3)[target]).softmax(1)
+        run.save_predictions("test", ids, ClassLabels(p.argmax(1), p), ClassLabels(torch.tensor(target)))
     return path
 
 
 def test_the_better_run_is_named(tmp_path: Path) -> None:
-    found = compare_runs([made(tmp_path / "weak", skill=1.0), made(tmp_path / "strong", skill=3.0, seed=2)])
-    assert found.summary().startswith("strong is better than weak")
-    (table,) = found.exhibits()
+    result = compare_runs([made(tmp_path / "weak", skill=1.0), made(tmp_path / "strong", skill=3.0, seed=2)])
+    assert result.summary().startswith("strong is better than weak")
+    (table,) = result.figures()
     assert table.rows[0][0] == "accuracy"
     assert [row[5] for row in table.rows][:2] == ["strong", "strong"]
-    said = json.loads(json.dumps(found.to_json()))
-    accuracy = said["pairs"][0]["metrics"]["accuracy"]
+    outputs = json.loads(json.dumps(result.to_json()))
+    accuracy = outputs["pairs"][0]["metrics"]["accuracy"]
     assert accuracy["better"] == "strong"
     assert accuracy["difference"]["high"] < 0
     assert accuracy["method"] == "exact McNemar (mid-P)"
 
 
 def test_no_winner_is_named_where_the_data_do_not_tell(tmp_path: Path) -> None:
-    found = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", seed=2)])
-    assert "do not allow to say which is better" in found.summary()
+    result = compare_runs([made(tmp_path / "a"), made(tmp_path / "b", seed=2)])
+    assert "do not allow to say which is better" in result.summary()
 
 
 def test_images_are_paired_by_name_not_by_place(tmp_path: Path) -> None:
@@ -76,20 +79,20 @@ def test_images_are_paired_by_name_not_by_place(tmp_path: Path) -> None:
     names = [f"img/{i:03d}.png" for i in range(N)]
     a = made(tmp_path / "a")
     b = made(tmp_path / "b", skill=30.0)
-    ids, prediction, truth = Run.open(b).predictions("test")
-    Run.open(b).save_predictions("test", [ids[i] for i in order], prediction[order], truth[order])
+    ids, prediction, target = Run.open(b).predictions("test")
+    Run.open(b).save_predictions("test", [ids[i] for i in order], prediction[order], target[order])
     line = compare_runs([a, b]).pairs[0].lines["accuracy"]
     assert line.b.value == 1.0
     assert names == ids
 
 
 def test_only_common_images_count_and_the_rest_is_said(tmp_path: Path) -> None:
-    a = made(tmp_path / "a", truth=TRUTH[:200])
-    b = made(tmp_path / "b", truth=TRUTH[50:], ids=[f"img/{i:03d}.png" for i in range(50, N)])
-    found = compare_runs([a, b])
-    assert found.pairs[0].n == 150
-    assert found.pairs[0].lines["accuracy"].a.n == 150
-    assert "150 test images that both have; 50 of the first and 100 of the other" in found.summary()
+    a = made(tmp_path / "a", target=TRUTH[:200])
+    b = made(tmp_path / "b", target=TRUTH[50:], ids=[f"img/{i:03d}.png" for i in range(50, N)])
+    result = compare_runs([a, b])
+    assert result.pairs[0].n == 150
+    assert result.pairs[0].lines["accuracy"].a.n == 150
+    assert "150 test images that both have; 50 of the first and 100 of the other" in result.summary()
 
 
 def test_several_runs_are_corrected(tmp_path: Path) -> None:
@@ -103,19 +106,19 @@ def test_several_runs_are_corrected(tmp_path: Path) -> None:
 
 
 def test_regression_runs_compare_by_their_errors(tmp_path: Path) -> None:
-    truth = np.random.default_rng(0).normal(size=N)
-    a = made(tmp_path / "a", task="regress", truth=truth, skill=1.0)
-    b = made(tmp_path / "b", task="regress", truth=truth, skill=5.0, seed=2)
+    target = np.random.default_rng(0).normal(size=N)
+    a = made(tmp_path / "a", task="regress", target=target, skill=1.0)
+    b = made(tmp_path / "b", task="regress", target=target, skill=5.0, seed=2)
     assert compare_runs([a, b]).summary().startswith("b is better than a")
 
 
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"task": "regress", "truth": TRUTH.astype(float)}, "a run of classify and b of regress"),
+        ({"task": "regress", "target": TRUTH.astype(float)}, "a run of classify and b of regress"),
         ({"classes": ("cat", "dog", "eel")}, r"different classes \(eel, owl\)"),
         ({"ids": [f"other/{i}" for i in range(N)]}, "no test image in common"),
-        ({"truth": (TRUTH + (np.arange(N) < 7)) % 3}, "truth of 7 of 300"),
+        ({"target": (TRUTH + (np.arange(N) < 7)) % 3}, "truth of 7 of 300"),
     ],
 )
 def test_what_cannot_be_compared_is_refused(tmp_path: Path, change: dict[str, object], says: str) -> None:

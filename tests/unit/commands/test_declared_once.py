@@ -78,7 +78,7 @@ def test_a_record_has_every_option_of_a_training(command: str) -> None:
 def test_arguments_come_back_from_json() -> None:
     given = TrainArguments(
         "photos/", task="classify", splits=Path("runs/a"), data_dir=Path("data"), teacher=Path("/b"),
-        seed=3, accept=("duplicates",), recipe=Recipe(epochs=2, flip="no"), prune=0.5,
+        seed=3, accept=("duplicates",), recipe=Recipe(epochs=2, hflip="no"), prune=0.5,
         options={"label-smoothing": "0.1"}, pretrained="no",
     )  # fmt: skip
     record = json.loads(json.dumps(given.to_json()))
@@ -175,6 +175,8 @@ def test_no_default_of_an_option_stands_anywhere_else() -> None:
 
 
 def test_train_and_tune_share_their_options() -> None:
-    shared, *own = (set(kind.__annotations__) for kind in (LearningArguments, TrainArguments, TuneArguments))
-    assert not shared & own[0]
-    assert not (shared | own[0]) & own[1]
+    shared, *default = (
+        set(kind.__annotations__) for kind in (LearningArguments, TrainArguments, TuneArguments)
+    )
+    assert not shared & default[0]
+    assert not (shared | default[0]) & default[1]

@@ -21,9 +21,9 @@ from sightline.training.runner import build_model
 def judged() -> Callable[[float], Gate]:
     """The gate's word on a detector that is not trained and a file that rounds: its scores are all but equal,
     and rounding says which boxes stay. The scores of the file are so many times those of the network."""
-    made = toy_plan("detect", model="yolo-n")
-    model = build_model(made).eval()
-    graph, rounded = Graph(model, "final"), Graph(build_model(made).eval(), "final")
+    result = toy_plan("detect", model="yolo-n")
+    model = build_model(result).eval()
+    graph, rounded = Graph(model, "final"), Graph(build_model(result).eval(), "final")
     with torch.no_grad():
         for value in rounded.model.parameters():
             value.mul_(1 + 1e-6 * torch.randn(value.shape, generator=torch.Generator().manual_seed(5)))
@@ -31,36 +31,36 @@ def judged() -> Callable[[float], Gate]:
     def judge(factor: float) -> Gate:
         @torch.no_grad()
         def run(images: Array) -> dict[str, Array]:
-            said = {k: v.numpy() for k, v in rounded.said(torch.from_numpy(images)).items()}
-            return {**said, "scores": (said["scores"] * factor).astype(np.float32)}
+            outputs = {k: v.numpy() for k, v in rounded.said(torch.from_numpy(images)).items()}
+            return {**outputs, "scores": (outputs["scores"] * factor).astype(np.float32)}
 
         def opened(taps: object) -> Runner:
             return run
 
-        return gate(graph, opened, made.dataset, made.task, 0.1, exact=True)
+        return gate(graph, opened, result.dataset, result.task, 0.1, exact=True)
 
     return judge
 
 
 def test_ties_are_no_drift_and_other_scores_are(judged: Callable[[float], Gate]) -> None:
-    found = judged(1.0)
-    assert max(found.apart.values()) > 0.01, "these boxes are to be told apart by rounding only"
-    assert found.passed, found.why
+    result = judged(1.0)
+    assert max(result.apart.values()) > 0.01, "these boxes are to be told apart by rounding only"
+    assert result.passed, result.why
     assert "other objects stay" in judged(0.9).why
 
 
 def test_rounding_does_not_excuse_other_scores_of_two_stages() -> None:
     """Faster R-CNN drops overlapping boxes between its stages, so that rounding may choose others."""
-    made = toy_plan("detect", model="faster-rcnn")
-    graph = Graph(build_model(made).eval())
+    result = toy_plan("detect", model="faster-rcnn")
+    graph = Graph(build_model(result).eval())
 
     def judged(factor: float) -> Gate:
         @torch.no_grad()
         def run(images: Array) -> dict[str, Array]:
-            said = {k: v.numpy() for k, v in graph.said(torch.from_numpy(images)).items()}
-            return {**said, "scores": (said["scores"] * factor).astype(np.float32)}
+            outputs = {k: v.numpy() for k, v in graph.outputs_of(torch.from_numpy(images)).items()}
+            return {**outputs, "scores": (outputs["scores"] * factor).astype(np.float32)}
 
-        return gate(graph, lambda taps: run, made.dataset, made.task, 0.1, exact=True)
+        return gate(graph, lambda taps: run, result.dataset, result.task, 0.1, exact=True)
 
     assert judged(1.0).passed
     assert "other objects stay" in judged(0.9).why
@@ -70,25 +70,25 @@ def test_networks_are_shaken_only_where_it_can_tell(
     judged: Callable[[float], Gate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Images in doubt, once more only while they are, and of many a fixed part: the decision is the same."""
-    seen: list[tuple[int, list[str]]] = []
+    viewed: list[tuple[int, list[str]]] = []
     usual = validation._unsure
 
     def counted(graph: Graph, shaken: Any, batch: Any, seed: int) -> list[bool]:
-        seen.append((seed, list(batch.ids)))
+        viewed.append((seed, list(batch.ids)))
         return usual(graph, shaken, batch, seed)
 
     monkeypatch.setattr(validation, "_unsure", counted)
     assert judged(1.0).passed
-    rounds = [{i for s, ids in seen if s == seed for i in ids} for seed in range(validation.SHAKES)]
+    rounds = [{i for s, ids in viewed if s == seed for i in ids} for seed in range(validation.SHAKES)]
     assert all(later <= sooner for sooner, later in pairwise(rounds))
     assert len(rounds[-1]) < len(rounds[0])
-    seen.clear()
+    viewed.clear()
     assert not judged(0.9).passed
-    assert not seen, "the best object has another score: no shaking explains that"
+    assert not viewed, "the best object has another score: no shaking explains that"
     monkeypatch.setattr(validation, "SHAKEN", 3)
     assert judged(1.0).passed
-    few = {i for _, ids in seen for i in ids}
+    few = {i for _, ids in viewed for i in ids}
     assert len(few) == 3
     assert few < rounds[0]
-    seen.clear()
+    viewed.clear()
     assert not judged(0.9).passed

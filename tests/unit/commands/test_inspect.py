@@ -70,9 +70,9 @@ def test_models_lists_ours_with_their_cards() -> None:
 
 
 def test_models_by_pattern() -> None:
-    found = [row[0] for row in api.list_models("ResNet1?", all=True).rows]
-    assert {"resnet10t", "resnet14t", "resnet18"} & set(found) >= {"resnet18"}
-    assert all(name.startswith("resnet1") for name in found)
+    result = [row[0] for row in api.list_models("ResNet1?", all=True).rows]
+    assert {"resnet10t", "resnet14t", "resnet18"} & set(result) >= {"resnet18"}
+    assert all(name.startswith("resnet1") for name in result)
     none = api.list_models("nothing*")
     assert not none.rows
     assert "nothing*" in none.note

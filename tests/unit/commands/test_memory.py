@@ -20,12 +20,12 @@ from tests.unit.commands.finder import predictor
 
 RGB = np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8)
 ALPHA = np.random.default_rng(1).integers(0, 256, (8, 6, 4), dtype=np.uint8)
-GREY = RGB[..., 0].copy()
+GRAY = RGB[..., 0].copy()
 DEEP = np.random.default_rng(2).integers(0, 65536, (8, 6), dtype=np.uint16)
 
 
 def seen(value: Any) -> list[np.ndarray]:
-    return [one.full() for one in Sources(value)]
+    return [first.full() for first in Sources(value)]
 
 
 def png(array: np.ndarray) -> bytes:
@@ -34,7 +34,7 @@ def png(array: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def deep_colours(array: np.ndarray) -> bytes:
+def deep_colors(array: np.ndarray) -> bytes:
     """A PNG of 16 bits a channel, which Pillow does not write."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
@@ -44,7 +44,7 @@ def deep_colours(array: np.ndarray) -> bytes:
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in array)
     head = struct.pack(">IIBBBBB", width, height, 16, 2, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        chunk(*one) for one in ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
+        chunk(*first) for first in ((b"IHDR", head), (b"IDAT", zlib.compress(lines)), (b"IEND", b""))
     )
 
 
@@ -54,11 +54,11 @@ def test_a_range_of_values_holds_in_memory_as_in_a_file() -> None:
     wanted = decode(content, span=(low, high))
     assert not np.array_equal(wanted, decode(content))
     for value in (DEEP // 16, content, Image.fromarray(DEEP // 16)):
-        (pixels,) = (one.full() for one in Sources(value, span=(low, high)))
+        (pixels,) = (first.full() for first in Sources(value, span=(low, high)))
         assert np.array_equal(pixels, wanted), type(value)
 
 
-@pytest.mark.parametrize("array", [RGB, ALPHA, GREY, DEEP], ids=["rgb", "rgba", "grey", "16 bits"])
+@pytest.mark.parametrize("array", [RGB, ALPHA, GRAY, DEEP], ids=["rgb", "rgba", "grey", "16 bits"])
 def test_an_array_a_pillow_picture_and_bytes_are_what_the_file_is(array: np.ndarray) -> None:
     content = png(array)
     wanted = decode(content)
@@ -69,15 +69,15 @@ def test_an_array_a_pillow_picture_and_bytes_are_what_the_file_is(array: np.ndar
 
 
 def test_numbers_of_32_bits_in_pillow_are_scaled_as_in_a_tiff(tmp_path: Path) -> None:
-    image = Image.fromarray(GREY).convert("I")
+    image = Image.fromarray(GRAY).convert("I")
     image.save(tmp_path / "a.tif")
     assert np.array_equal(seen(image)[0], decode(tmp_path / "a.tif"))
 
 
-def test_colours_of_16_bits_are_what_the_file_is() -> None:
+def test_colors_of_16_bits_are_what_the_file_is() -> None:
     array = np.random.default_rng(3).integers(0, 65536, (5, 4, 3), dtype=np.uint16)
     (pixels,) = seen(array)
-    assert np.array_equal(pixels, decode(deep_colours(array)))
+    assert np.array_equal(pixels, decode(deep_colors(array)))
 
 
 def test_tensors_have_their_channels_first() -> None:
@@ -85,7 +85,7 @@ def test_tensors_have_their_channels_first() -> None:
     assert np.array_equal(seen(tensor)[0], RGB)
     assert len(seen(torch.stack([tensor, tensor]))) == 2
     assert np.array_equal(seen(tensor[:1])[0], RGB[..., :1])
-    assert np.array_equal(seen(torch.from_numpy(GREY))[0], GREY[..., None])
+    assert np.array_equal(seen(torch.from_numpy(GRAY))[0], GRAY[..., None])
 
 
 def test_exif_of_a_pillow_picture_is_applied(tmp_path: Path) -> None:
@@ -102,9 +102,16 @@ def test_exif_of_a_pillow_picture_is_applied(tmp_path: Path) -> None:
 def test_a_list_may_hold_all_of_them_and_a_bad_one_costs_only_itself(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(png(RGB))
     mixed = [RGB, str(tmp_path / "a.png"), tmp_path / "a.png", png(RGB), b"no picture", Image.fromarray(RGB)]
-    found = list(predictor().predict(mixed))
-    assert [bool(one.error) for one in found] == [False, False, False, False, True, False]
-    assert [one.id for one in found] == ["0", str(tmp_path / "a.png"), str(tmp_path / "a.png"), "3", "4", "5"]
+    result = list(predictor().predict(mixed))
+    assert [bool(first.error) for first in result] == [False, False, False, False, True, False]
+    assert [first.id for first in result] == [
+        "0",
+        str(tmp_path / "a.png"),
+        str(tmp_path / "a.png"),
+        "3",
+        "4",
+        "5",
+    ]
     assert len(seen(np.stack([RGB, RGB]))) == len(seen(iter([RGB, RGB]))) == 2
 
 
@@ -112,7 +119,7 @@ def test_a_list_may_hold_all_of_them_and_a_bad_one_costs_only_itself(tmp_path: P
     ("value", "words"),
     [
         (RGB / 255, r"array \(8, 6, 3\) of float64.*astype\('uint8'\)"),
-        (GREY > 9, "of bool.*Where True is white"),
+        (GRAY > 9, "of bool.*Where True is white"),
         (RGB.astype(np.int64), "of int64"),
         (RGB.transpose(2, 0, 1), r"Received an array \(3, 8, 6\).*transpose\(1, 2, 0\)"),
         (RGB[..., :2], r"\(8, 6, 2\)"),

@@ -48,13 +48,13 @@ def rows(file: Path) -> list[dict[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("fit", "stored", "wanted"),
+    ("resize", "stored", "wanted"),
     [
-        ("pad", (100, 200), (50, 25, 150, 75)),
-        ("pad", (200, 100), (25, 75, 75, 125)),
-        ("squash", (100, 200), (50, 37.5, 150, 62.5)),
+        ("letterbox", (100, 200), (50, 25, 150, 75)),
+        ("letterbox", (200, 100), (25, 75, 75, 125)),
+        ("stretch", (100, 200), (50, 37.5, 150, 62.5)),
         ("crop", (100, 200), (75, 37.5, 125, 62.5)),
-        ("pad", (64, 64), (16, 24, 48, 40)),
+        ("letterbox", (64, 64), (16, 24, 48, 40)),
     ],
 )
 def test_boxes_come_back_in_the_pixels_of_the_array(
@@ -94,8 +94,8 @@ def test_arrays_of_several_sizes() -> None:
 def test_a_table_has_a_row_for_each_object(run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "p", 5, None, 40)
     (tmp_path / "p" / "bad.png").write_bytes(b"nothing")
-    found = run("p", out=Path("o.csv"))
-    assert (found.total, found.without, found.exit_code) == (4, 1, 1)
+    result = run("p", out=Path("o.csv"))
+    assert (result.total, result.without, result.exit_code) == (4, 1, 1)
     table = rows(tmp_path / "o.csv")
     assert list(table[0]) == ["path", "class", "score", "x1", "y1", "x2", "y2", "error"]
     assert [Path(r["path"]).name for r in table] == ["0.png", "2.png", "bad.png"]
@@ -142,27 +142,27 @@ def test_objects_are_counted_alike_in_every_door(run: Callable[..., Any], tmp_pa
     assert [(line["objects"], len(line["boxes"])) for line in lines] == [(1, 1), (0, 0)]
     assert [row["objects"] for row in run("p", out=Path("o.json")).rows] == [1, 0]
     assert len(json.loads((tmp_path / "o.json").read_text())["annotations"]) == 3
-    for asked, counts in ((None, [1, 0]), (0.0, [2, 1]), (0.95, [0, 0])):
-        found = list(predictor().predict(tmp_path / "p", min_score=asked))
-        assert [one.row["objects"] for one in found] == counts
-        assert [len(one.prediction.labels) for one in found] == counts
+    for requested, counts in ((None, [1, 0]), (0.0, [2, 1]), (0.95, [0, 0])):
+        result = list(predictor().predict(tmp_path / "p", min_score=requested))
+        assert [first.row["objects"] for first in result] == counts
+        assert [len(first.prediction.labels) for first in result] == counts
 
 
 def test_coco(run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "p" / "a", 5, None)
     photos(tmp_path / "p" / "b", 40)
     run("p", out=Path("o.json"))
-    made = json.loads((tmp_path / "o.json").read_text())
-    assert made["categories"] == [{"id": 7, "name": "square"}, {"id": 3, "name": "anything"}]
-    assert [i["file_name"] for i in made["images"]] == ["a/0.png", "a/1.png", "b/0.png"]
-    assert {(i["width"], i["height"]) for i in made["images"]} == {(2 * WIDTH, 2 * HEIGHT)}
-    assert len({a["id"] for a in made["annotations"]}) == len(made["annotations"]) == 5
-    square = [a for a in made["annotations"] if a["category_id"] == 7]
+    result = json.loads((tmp_path / "o.json").read_text())
+    assert result["categories"] == [{"id": 7, "name": "square"}, {"id": 3, "name": "anything"}]
+    assert [i["file_name"] for i in result["images"]] == ["a/0.png", "a/1.png", "b/0.png"]
+    assert {(i["width"], i["height"]) for i in result["images"]} == {(2 * WIDTH, 2 * HEIGHT)}
+    assert len({a["id"] for a in result["annotations"]}) == len(result["annotations"]) == 5
+    square = [a for a in result["annotations"] if a["category_id"] == 7]
     assert [a["image_id"] for a in square] == [1, 3]
     assert square[0]["bbox"] == pytest.approx([10, 60, 40, 40], abs=3)
     assert square[0]["score"] == pytest.approx(0.9)
     assert square[0]["area"] == pytest.approx(square[0]["bbox"][2] * square[0]["bbox"][3], abs=0.01)
-    assert Path(made["info"]["folder"]) == tmp_path / "p"
+    assert Path(result["info"]["folder"]) == tmp_path / "p"
 
 
 def test_yolo(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_labels_that_are_there_are_not_overwritten(run: Callable[..., Any], tmp_
 
 def test_a_film_is_pictures_with_a_number(run: Callable[..., Any], tmp_path: Path) -> None:
     film(tmp_path / "film.mp4")
-    found = run("film.mp4", out=Path("o.csv"))
-    assert (found.total, found.errors) == (60, [])
+    result = run("film.mp4", out=Path("o.csv"))
+    assert (result.total, result.errors) == (60, [])
     table = rows(tmp_path / "o.csv")
     assert [r["path"] for r in table] == [f"film.mp4#{i:06d}" for i in range(60)]
     assert [float(r["seconds"]) for r in table] == pytest.approx([i / 25 for i in range(60)], abs=1e-3)
@@ -207,8 +207,8 @@ def test_a_film_is_pictures_with_a_number(run: Callable[..., Any], tmp_path: Pat
 def test_a_damaged_film_gives_its_frames_and_an_error(run: Callable[..., Any], tmp_path: Path) -> None:
     cut(film(tmp_path / "film.mkv"))
     photos(tmp_path / "p", 3)
-    found = run("film-cut.mkv", "p", out=Path("o.jsonl"))
-    assert found.exit_code == 1
+    result = run("film-cut.mkv", "p", out=Path("o.jsonl"))
+    assert result.exit_code == 1
     lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     frames = [line for line in lines if "#" in line["path"] and "error" not in line]
     (broken,) = [line for line in lines if "error" in line]
@@ -245,8 +245,8 @@ def test_drawn_pictures_keep_the_folders_of_their_sources(run: Callable[..., Any
     Image.new("RGB", (9, 9)).save(tmp_path / "s" / "b" / "0.bmp")
     film(tmp_path / "s" / "b" / "film.mkv", 3)
     run("s", out=Path("drawn"))
-    made = sorted(str(f.relative_to(tmp_path / "drawn")) for f in (tmp_path / "drawn").rglob("*.*"))
-    assert made == ["a/0.png", "b/0.bmp.png", "b/0.png.png", "b/film.mp4"]
+    result = sorted(str(f.relative_to(tmp_path / "drawn")) for f in (tmp_path / "drawn").rglob("*.*"))
+    assert result == ["a/0.png", "b/0.bmp.png", "b/0.png.png", "b/film.mp4"]
     run("s/a", "s/b/0.png", out=Path("two"))
     assert (tmp_path / "two/a/0.png").read_bytes() == (tmp_path / "drawn/a/0.png").read_bytes()
     assert (tmp_path / "two/b/0.png").is_file()
@@ -256,8 +256,8 @@ def test_objects_are_cut_out_by_class(run: Callable[..., Any], tmp_path: Path) -
     photos(tmp_path / "s" / "a", 5, None)
     photos(tmp_path / "s" / "b", 40)
     run("s", out=Path("o.csv"), crops=Path("cut"))
-    made = sorted(str(f.relative_to(tmp_path / "cut")) for f in (tmp_path / "cut").rglob("*.png"))
-    assert made == ["square/a/0-1.png", "square/b/0-1.png"]
+    result = sorted(str(f.relative_to(tmp_path / "cut")) for f in (tmp_path / "cut").rglob("*.png"))
+    assert result == ["square/a/0-1.png", "square/b/0-1.png"]
     with Image.open(tmp_path / "cut/square/b/0-1.png") as crop:
         assert crop.size == pytest.approx((2 * SIDE, 2 * SIDE), abs=4)
         red, _, blue = np.asarray(crop.convert("RGB"))[SIDE, SIDE].tolist()
@@ -283,11 +283,11 @@ def test_what_is_left_out_is_said(
     for name in ("a.txt", "b.txt", "c.json", ".DS_Store", "._0.png", ".ipynb_checkpoints/0-checkpoint.png"):
         (tmp_path / "p" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "p" / name).write_text("x")
-    found = run("p")
-    assert (found.total, found.exit_code, found.hidden) == (1, 0, 3)
-    assert found.left_out == {".txt": 2, ".json": 1}
+    result = run("p")
+    assert (result.total, result.exit_code, result.hidden) == (1, 0, 3)
+    assert result.left_out == {".txt": 2, ".json": 1}
     assert "3 files that are no pictures were left out (2 .txt, 1 .json)" in capsys.readouterr().err
-    assert found.to_json()["left_out"] == {".txt": 2, ".json": 1}
+    assert result.to_json()["left_out"] == {".txt": 2, ".json": 1}
 
 
 def test_films_without_the_library(
@@ -331,18 +331,18 @@ def test_ctrl_c_ends_a_camera_and_keeps_what_is_there(
             self.name, self.live = "webcam-0", True
 
     batches = []
-    kept = filters.kept
+    selected = filters.apply_filter
 
     def stopped(*arguments: Any) -> Any:
         batches.append(1)
         if len(batches) > 5:
             raise KeyboardInterrupt
-        return kept(*arguments)
+        return selected(*arguments)
 
     monkeypatch.setattr(_sources, "Video", Camera)
-    monkeypatch.setattr(filters, "kept", stopped)
-    found = run("0", out=Path("o.json"), min_score=0.0)
-    assert (found.total, found.exit_code) == (5, 0)
+    monkeypatch.setattr(filters, "apply_filter", stopped)
+    result = run("0", out=Path("o.json"), min_score=0.0)
+    assert (result.total, result.exit_code) == (5, 0)
     assert len(json.loads((tmp_path / "o.json").read_text())["images"]) == 5
     batches.clear()
     run("0", out=Path("drawn"))
@@ -356,7 +356,7 @@ def test_frames_of_a_large_film_are_not_all_held(tmp_path: Path, monkeypatch: py
     from sightline.inference import sources as _sources
 
     film(tmp_path / "film.mp4")
-    monkeypatch.setattr(_sources, "HELD", 3 * HEIGHT * WIDTH * 3)
+    monkeypatch.setattr(_sources, "QUEUE_BYTES", 3 * HEIGHT * WIDTH * 3)
     sizes = [len(batch) for batch in _sources.Sources(tmp_path / "film.mp4").batches(64)]
     assert sizes == [3] * 20
 
@@ -395,9 +395,9 @@ def test_a_model_without_boxes_refuses_what_is_for_boxes(
 def test_a_full_disk_is_told_with_the_file(name: str, run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "p", 5)
     (tmp_path / name).symlink_to("/dev/full")
-    with pytest.raises(OSError, match="No space left") as told:
+    with pytest.raises(OSError, match="No space left") as message:
         run("p", out=Path(name))
-    assert told.value.filename == name
+    assert message.value.filename == name
 
 
 def test_twelve_bits_are_drawn_by_the_range_of_the_run_and_what_lies_beyond_it_is_said_once(
@@ -411,8 +411,8 @@ def test_twelve_bits_are_drawn_by_the_range_of_the_run_and_what_lies_beyond_it_i
     predict(Path("model"), [str(tmp_path)], out=tmp_path / "drawn")
     drawn = np.asarray(Image.open(tmp_path / "drawn/a.png"))
     assert drawn[-20:].mean() > 150  # as the model sees it, and not black
-    said = capsys.readouterr().err
-    assert "2 images hold values from 0 to 12285, which were cut" in said
-    assert said.count("were cut to the range of the training, 0 to 4095") == 1
+    outputs = capsys.readouterr().err
+    assert "2 images hold values from 0 to 12285, which were cut" in outputs
+    assert outputs.count("were cut to the range of the training, 0 to 4095") == 1
     list(ranged.predict([(ramp * 3).astype(np.uint16), ramp.astype(np.uint16)]))
     assert "1 images hold values from 0 to 12285" in capsys.readouterr().err

@@ -16,7 +16,7 @@ import torch
 from sightline.commands.predict import predict
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
@@ -38,18 +38,18 @@ class Oracle:
 
     def __init__(self, dataset: Dataset) -> None:
         assert dataset.classes is not None
-        self.truth = dataset.targets
-        if hasattr(self.truth, "scores"):
-            self.truth = replace(self.truth, scores=torch.full((len(self.truth.labels),), 0.9))
+        self.target = dataset.targets
+        if hasattr(self.target, "scores"):
+            self.target = replace(self.target, scores=torch.full((len(self.target.labels),), 0.9))
         names, ids = list(dataset.classes.names), [3 + 2 * i for i in dataset.classes.ids]
         self.settings = {"classes": names, "class_ids": ids}
         self.task = SimpleNamespace(
-            card=SimpleNamespace(prediction=dataset.truth), rows=lambda p: [{"n": len(p)}] * len(p)
+            card=SimpleNamespace(prediction=dataset.target_type), rows=lambda p: [{"n": len(p)}] * len(p)
         )
 
     def answers(self, sources: Sources, batch_size: int) -> Iterator[Answer]:
-        for i, one in enumerate(sources):
-            yield Answer(one, Outcome(one.id, self.truth[i], {"n": 1}))
+        for i, first in enumerate(sources):
+            yield Answer(first, Outcome(first.id, self.target[i], {"n": 1}))
 
 
 @pytest.fixture
@@ -74,13 +74,13 @@ def answer(tmp_path: Path, form: str, **options: Any) -> Predicted:
 
 @pytest.mark.parametrize("form", OBJECTS)
 def test_objects_with_masks(form: str, scenes: Callable, tmp_path: Path) -> None:
-    truth = scenes("outlines").targets
+    target = scenes("outlines").targets
     answer(tmp_path, form)
     where = "labels/tasks.json" if form == "label-studio" else "labels"
-    found = open_data(tmp_path / where, truth="outlines").targets
-    assert found.counts.tolist() == truth.counts.tolist()
+    result = open_data(tmp_path / where, target_type="outlines").targets
+    assert result.counts.tolist() == target.counts.tolist()
     for i in range(N):
-        same = iou(found[i].bitmaps, truth[i].bitmaps).amax(1)
+        same = iou(result[i].bitmaps, target[i].bitmaps).amax(1)
         assert (same > 0.9).all()
 
 
@@ -94,14 +94,14 @@ def called(dataset: Dataset) -> list[str]:
 def test_coco_is_read_where_it_lies_and_has_the_scores(kind: str, scenes: Callable, tmp_path: Path) -> None:
     dataset = scenes(kind)
     predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
-    found = open_data(tmp_path / "found.json", truth=dataset.truth)
-    assert called(found) == called(dataset)
-    assert found.classes is not None
-    assert found.classes.ids == tuple(3 + 2 * i for i in range(len(found.classes)))
-    assert found.targets.boxes.tolist() == dataset.targets.boxes.tolist()
-    assert [Path(item).name for item in found.ids] == [f"{i}.png" for i in range(N)]
+    data = open_data(tmp_path / "found.json", target_type=dataset.target_type)
+    assert called(data) == called(dataset)
+    assert data.classes is not None
+    assert data.classes.ids == tuple(3 + 2 * i for i in range(len(data.classes)))
+    assert data.targets.boxes.tolist() == dataset.targets.boxes.tolist()
+    assert [Path(item).name for item in data.ids] == [f"{i}.png" for i in range(N)]
     if kind == "outlines":
-        assert found.targets.bitmaps.tolist() == dataset.targets.bitmaps.tolist()
+        assert data.targets.bitmaps.tolist() == dataset.targets.bitmaps.tolist()
     entries = json.loads((tmp_path / "found.json").read_text())["annotations"]
     assert entries
     assert all(entry["score"] == 0.9 for entry in entries)
@@ -113,8 +113,8 @@ def test_a_mask_without_a_pixel_is_measured_too(
     """It is an object that was found where there is none."""
     dataset = scenes("outlines")
     oracle = Oracle(dataset)
-    nothing = Bitmaps.of(np.zeros((len(dataset.targets.labels), 4, 4)))  # no pixel is sure
-    oracle.truth = replace(oracle.truth, masks=nothing)
+    nothing = CroppedMasks.of(np.zeros((len(dataset.targets.labels), 4, 4)))  # no pixel is sure
+    oracle.target = replace(oracle.target, masks=nothing)
     monkeypatch.setattr(promptable, "predictor", lambda *a: oracle)
     predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
     entries = json.loads((tmp_path / "found.json").read_text())["annotations"]
@@ -130,13 +130,15 @@ def test_yolo_is_read_beside_its_images(kind: str, scenes: Callable, tmp_path: P
     (tmp_path / "scenes").rename(tmp_path / "set/images")
     predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/labels", as_="yolo")
     for source in ("set", "set/labels/data.yaml"):
-        found = open_data(tmp_path / source, truth=dataset.truth)
-        assert found.format == "yolo"
-        assert found.targets.labels.tolist() == dataset.targets.labels.tolist()
-        assert torch.allclose(found.targets.boxes, dataset.targets.boxes, atol=1e-3)
+        data = open_data(tmp_path / source, target_type=dataset.target_type)
+        assert data.format == "yolo"
+        assert data.targets.labels.tolist() == dataset.targets.labels.tolist()
+        assert torch.allclose(data.targets.boxes, dataset.targets.boxes, atol=1e-3)
         if kind == "outlines":
-            assert found.targets.bitmaps.tolist() == dataset.targets.bitmaps.tolist()
-    assert called(open_data(tmp_path / "set/labels/data.yaml", truth=dataset.truth)) == called(dataset)
+            assert data.targets.bitmaps.tolist() == dataset.targets.bitmaps.tolist()
+    assert called(open_data(tmp_path / "set/labels/data.yaml", target_type=dataset.target_type)) == called(
+        dataset
+    )
 
 
 def test_class_maps_are_read_beside_their_images(scenes: Callable, tmp_path: Path) -> None:
@@ -144,10 +146,10 @@ def test_class_maps_are_read_beside_their_images(scenes: Callable, tmp_path: Pat
     (tmp_path / "set").mkdir()
     (tmp_path / "scenes").rename(tmp_path / "set/images")
     predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/masks", as_="masks")
-    found = open_data(tmp_path / "set", truth="masks")
-    assert found.classes is not None
-    assert found.classes.ids == tuple(3 + 2 * i for i in range(len(found.classes)))
-    assert all((found.targets.map(i) == dataset.targets.map(i)).all() for i in range(N))
+    data = open_data(tmp_path / "set", target_type="masks")
+    assert data.classes is not None
+    assert data.classes.ids == tuple(3 + 2 * i for i in range(len(data.classes)))
+    assert all((data.targets.map(i) == dataset.targets.map(i)).all() for i in range(N))
 
 
 @pytest.mark.parametrize("form", ["cvat", "labelme", "voc", "yolo"])
@@ -163,16 +165,16 @@ def test_scores_that_have_no_place_are_said(
 def test_boxes(form: str, scenes: Callable, tmp_path: Path) -> None:
     dataset = scenes("boxes")
     answer(tmp_path, form)
-    found = open_data(tmp_path / "labels", truth="instances")
-    assert torch.allclose(found.targets.boxes, dataset.targets.boxes, atol=0.51)
-    assert called(found) == called(dataset)
+    data = open_data(tmp_path / "labels", target_type="instances")
+    assert torch.allclose(data.targets.boxes, dataset.targets.boxes, atol=0.51)
+    assert called(data) == called(dataset)
 
 
 def test_class_maps_with_their_pictures(scenes: Callable, tmp_path: Path) -> None:
-    truth = scenes("masks").targets
+    target = scenes("masks").targets
     answer(tmp_path, "voc-segmentation")
-    found = open_data(tmp_path / "labels", truth="masks").targets
-    assert all((found.map(i) == truth.map(i)).all() for i in range(N))
+    result = open_data(tmp_path / "labels", target_type="masks").targets
+    assert all((result.map(i) == target.map(i)).all() for i in range(N))
 
 
 def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> None:

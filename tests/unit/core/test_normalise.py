@@ -16,8 +16,8 @@ MEAN, STD = (torch.tensor(values).view(1, 3, 1, 1) for values in ((0.4, 0.5, 0.3
 PIXELS = SimpleNamespace(mean=MEAN, std=STD)
 
 
-def normalised(images: Tensor) -> Tensor:
-    return Model.normalise(PIXELS, images)  # type: ignore[arg-type]
+def normalized(images: Tensor) -> Tensor:
+    return Model.normalize(PIXELS, images)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -25,16 +25,16 @@ def normalised(images: Tensor) -> Tensor:
     [BYTES, LAST, BYTES[:, :, ::2, 1:], BYTES.float() / 255, LAST.float() / 255],
     ids=["rows", "channels-last", "part", "floats", "floats-channels-last"],
 )
-def test_pictures_are_normalised_and_stay_as_they_are(images: Tensor) -> None:
+def test_pictures_are_normalized_and_stay_as_they_are(images: Tensor) -> None:
     before = images.clone()
     share = images.double() / (255 if images.dtype == torch.uint8 else 1)
     expected = (share - MEAN.double()) / STD.double()
-    assert torch.allclose(normalised(images).double(), expected, atol=1e-5)
+    assert torch.allclose(normalized(images).double(), expected, atol=1e-5)
     assert torch.equal(images, before)
 
 
 def test_gradients_reach_pictures_given_as_floats() -> None:
     images = (BYTES.float() / 255).requires_grad_()
-    normalised(images).sum().backward()
+    normalized(images).sum().backward()
     assert images.grad is not None
     assert torch.allclose(images.grad, (1 / STD).expand_as(images))

@@ -22,14 +22,14 @@ def test_a_checkpoint_stays_until_the_next_of_its_step_is_whole(
         patch.setattr(storage, "save", full)
         with pytest.raises(SightlineError):
             run.save_checkpoint("best", 7, {"model": {"w": torch.ones(2)}}, {"epoch": 2}, keep=1)
-    kept = run.checkpoint("best")
-    assert kept is not None
-    assert kept[1] == {"epoch": 1}
+    selected = run.checkpoint("best")
+    assert selected is not None
+    assert selected[1] == {"epoch": 1}
     for epoch in (2, 3):
         run.save_checkpoint("best", 7, {"model": {"w": torch.ones(2)}}, {"epoch": epoch}, keep=1)
-        kept = run.checkpoint("best")
-        assert kept is not None
-        assert kept[1] == {"epoch": epoch}
+        selected = run.checkpoint("best")
+        assert selected is not None
+        assert selected[1] == {"epoch": epoch}
         assert len(list((run.path / "checkpoints").iterdir())) == 1
 
 

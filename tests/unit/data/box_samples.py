@@ -41,18 +41,18 @@ def sure(format: str, source: Path) -> float:
 def boxes(data: Dataset) -> dict[str, list[Box]]:
     """Class name and corners of each box, by the picture's name without folder and ending."""
     assert data.classes is not None
-    found = {}
+    result = {}
     for i, item in enumerate(data.ids):
-        one = data.targets[i]
-        names = [data.classes.names[k] for k in one.labels.tolist()]
-        found[Path(item).stem] = [(n, *b) for n, b in zip(names, one.boxes.tolist(), strict=True)]
-    return found
+        first = data.targets[i]
+        names = [data.classes.names[k] for k in first.labels.tolist()]
+        result[Path(item).stem] = [(n, *b) for n, b in zip(names, first.boxes.tolist(), strict=True)]
+    return result
 
 
 def problems(data: Dataset) -> dict[str, Finding]:
     """Findings of reading, by name; each only once."""
-    assert len({f.name for f in data.problems}) == len(data.problems)
-    return {f.name: f for f in data.problems}
+    assert len({f.name for f in data.read_findings}) == len(data.read_findings)
+    return {f.name: f for f in data.read_findings}
 
 
 def made(

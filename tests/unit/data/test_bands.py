@@ -18,9 +18,14 @@ from tests.unit.data.band_files import write_tiff
 
 LIMIT = 10**6
 PACKINGS: list[dict[str, object]] = [
-    {}, {"deflate": True}, {"apart": True}, {"tile": 16}, {"tile": 16, "deflate": True}, {"big_endian": True},
+    {},
+    {"deflate": True},
+    {"apart": True},
+    {"tile_size": 16},
+    {"tile_size": 16, "deflate": True},
+    {"big_endian": True},
     {"big_endian": True, "deflate": True},
-]  # fmt: skip
+]
 
 
 def bands(dtype: str, channels: int = 5, height: int = 37, width: int = 50) -> np.ndarray:
@@ -37,8 +42,8 @@ def bands(dtype: str, channels: int = 5, height: int = 37, width: int = 50) -> n
         {},
         {"deflate": True},
         {"apart": True},
-        {"tile": 16},
-        {"tile": 16, "deflate": True},
+        {"tile_size": 16},
+        {"tile_size": 16, "deflate": True},
         {"big_endian": True},
     ],
     ids=str,
@@ -51,7 +56,7 @@ def test_tiffs_are_read_to_the_last_bit(dtype: str, packing: dict[str, object], 
     np.testing.assert_array_equal(read, image)
 
 
-def test_differences_of_neighbours_are_undone(tmp_path: Path) -> None:
+def test_differences_of_neighbors_are_undone(tmp_path: Path) -> None:
     image = bands("uint16")
     write_tiff(tmp_path / "a.tif", image, deflate=True, predictor=True)
     np.testing.assert_array_equal(read_bands(tmp_path / "a.tif", LIMIT), image)
@@ -86,11 +91,11 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     write_tiff(tmp_path / "cut.tif", bands("uint16"))
     data = (tmp_path / "cut.tif").read_bytes()
     (tmp_path / "cut.tif").write_bytes(data[: len(data) // 2])
-    told = {
+    message = {
         "pickle.npy": "type object", "many.npy": "up to 32 channels", "nan.npy": "NaN", "two.npz": "2 arrays",
         "cut.tif": "is cut off",
     }  # fmt: skip
-    for name, words in told.items():
+    for name, words in message.items():
         with pytest.raises(UnreadableImage, match=words):
             read_image(tmp_path / name)
 

@@ -56,12 +56,12 @@ def test_boxes_that_cannot_be_used_are_left_out_and_named(tmp_path: Path) -> Non
     rows = [box(1, corners) for corners in [[2, 2, 5, 5], *bad]]
     data = opened("coco", coco(tmp_path, [image(1, "a.png")], rows))
     assert boxes(data) == {"a": [("dog", 2, 2, 7, 7)]}
-    found = problems(data)
-    assert said(found["boxes-zero-size"]) == ("warning", ("a.png: 7 1 1 1 6",))
-    assert said(found["boxes-swapped"]) == ("error", ("a.png: 7 1 1 6 -4",))
-    assert found["boxes-not-finite"].severity == "error"
-    assert found["boxes-not-finite"].count == 3
-    assert all("a.png" in item for item in found["boxes-not-finite"].items)
+    reported = problems(data)
+    assert said(reported["degenerate-boxes"]) == ("warning", ("a.png: 7 1 1 1 6",))
+    assert said(reported["boxes-inverted-corners"]) == ("error", ("a.png: 7 1 1 6 -4",))
+    assert reported["boxes-not-finite"].severity == "error"
+    assert reported["boxes-not-finite"].count == 3
+    assert all("a.png" in item for item in reported["boxes-not-finite"].items)
 
 
 def test_pictures_that_are_not_there_and_boxes_of_pictures_that_are_not_listed(tmp_path: Path) -> None:
@@ -72,12 +72,12 @@ def test_pictures_that_are_not_there_and_boxes_of_pictures_that_are_not_listed(t
     path = coco(tmp_path, images, rows)
     data = opened("coco", path)
     assert list(data.ids) == ["a.png"]
-    found = problems(data)
-    assert said(found["files-missing"]) == ("error", ("gone.png",))
-    assert "2 boxes" in found["files-missing"].message
-    assert said(found["boxes-of-no-picture"]) == ("error", ("boxes.json annotation 4 (image 99)",))
-    assert "pictures-not-listed" not in found
-    beside = problems(opened("coco", tmp_path))["pictures-not-listed"]
+    reported = problems(data)
+    assert said(reported["files-missing"]) == ("error", ("gone.png",))
+    assert "2 boxes" in reported["files-missing"].message
+    assert said(reported["boxes-without-image"]) == ("error", ("boxes.json annotation 4 (image 99)",))
+    assert "images-not-listed" not in reported
+    beside = problems(opened("coco", tmp_path))["images-not-listed"]
     assert said(beside) == ("info", ("sub/b.png",))
     (tmp_path / "a.png").unlink()
     with pytest.raises(DataError, match=r"none of the 2 pictures .* is there .*a\.png"):
@@ -93,12 +93,12 @@ def test_coco_ids_that_repeat_or_are_unknown(tmp_path: Path) -> None:
     rows += [box(3, [1, 2, 3]), box(3, None), box(3, [1, 2, 3, "x"]), box(3, [1, 2, 3, True])]
     data = opened("coco", coco(tmp_path, images, rows))
     assert boxes(data) == {"a": [("dog", 1, 1, 6, 6)], "c": [("dog", 1, 1, 6, 6), ("dog", 2, 2, 7, 7)]}
-    found = problems(data)
-    assert said(found["image-ids-repeated"]) == ("error", ("b.png (id 1)",))
-    assert said(found["pictures-repeated"]) == ("warning", ("c.png", "c.png"))
-    assert said(found["boxes-of-no-class"]) == ("error", ("c.png: 8 1 1 6 6",))
-    assert (found["boxes-missing"].severity, found["boxes-missing"].count) == ("error", 4)
-    assert said(found["entries-broken"]) == ("error", ("boxes.json images[4]", "boxes.json images[5]"))
+    reported = problems(data)
+    assert said(reported["image-ids-repeated"]) == ("error", ("b.png (id 1)",))
+    assert said(reported["images-listed-twice"]) == ("warning", ("c.png", "c.png"))
+    assert said(reported["boxes-of-no-class"]) == ("error", ("c.png: 8 1 1 6 6",))
+    assert (reported["boxes-missing"].severity, reported["boxes-missing"].count) == ("error", 4)
+    assert said(reported["entries-broken"]) == ("error", ("boxes.json images[4]", "boxes.json images[5]"))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_picture_in_two_splits_is_told_and_used_once(tmp_path: Path) -> None:
         coco(tmp_path, [image(1, name)], [box(1, [1, 1, 5, 5])]).rename(tmp_path / f"{split}.json")
     data = opened("coco", tmp_path)
     assert dict(zip(data.ids, data.splits.tolist(), strict=True)) == {"a.png": "train", "b.png": "test"}
-    assert said(problems(data)["pictures-in-two-splits"]) == ("error", ("a.png (train and val)",))
+    assert said(problems(data)["images-in-two-splits"]) == ("error", ("a.png (train and val)",))
 
 
 def test_of_several_files_none_is_taken_by_guess(tmp_path: Path) -> None:
@@ -186,13 +186,13 @@ def test_voc_files_that_are_cut_or_point_nowhere(tmp_path: Path) -> None:
     picture(tmp_path / "JPEGImages/bare.png")
     data = open_data(tmp_path)
     assert boxes(data) == {"good": [("cat", 0, 1, 8, 9)], "text": [], "none": [], "bare": []}
-    found = problems(data)
-    assert found["annotations-broken"].count == 2
-    assert "cut.xml: the file is cut off" in found["annotations-broken"].items[0]
-    assert said(found["files-missing"]) == ("error", ("JPEGImages/alone.jpg",))
-    assert said(found["annotations-missing"]) == ("warning", ("JPEGImages/bare.png",))
-    assert said(found["boxes-missing"]) == ("error", ("Annotations/none.xml: cat",))
-    assert found["boxes-not-finite"].count == 1
+    reported = problems(data)
+    assert reported["annotations-broken"].count == 2
+    assert "cut.xml: the file is cut off" in reported["annotations-broken"].items[0]
+    assert said(reported["files-missing"]) == ("error", ("JPEGImages/alone.jpg",))
+    assert said(reported["annotations-missing"]) == ("warning", ("JPEGImages/bare.png",))
+    assert said(reported["boxes-missing"]) == ("error", ("Annotations/none.xml: cat",))
+    assert reported["boxes-not-finite"].count == 1
 
 
 @pytest.mark.parametrize(
@@ -211,14 +211,14 @@ def test_voc_files_that_are_cut_or_point_nowhere(tmp_path: Path) -> None:
         ("0 20 15 10 10", "lines-in-pixels", "labels/a.txt line 2 (0 20 15 10 10)"),
         ("0 nan 0.5 0.1 0.1", "boxes-not-finite", "images/a.png: 0 nan 0.45 nan 0.55"),
         ("5 0.5 0.5 0.1 0.1", "boxes-of-no-class", "images/a.png: 5 0.45 0.45 0.55 0.55"),
-        ("0 0.5 0.5 -0.1 0.1", "boxes-swapped", "images/a.png: 0 0.55 0.45 0.45 0.55"),
+        ("0 0.5 0.5 -0.1 0.1", "boxes-inverted-corners", "images/a.png: 0 0.55 0.45 0.45 0.55"),
     ],
 )
 def test_yolo_lines_that_cannot_be_used(tmp_path: Path, line: str, finding: str, item: str) -> None:
     data = open_data(yolo(tmp_path, f"1 0.5 0.5 1 1\n{line}\n"))
     assert boxes(data) == {"a": [("dog", 0, 0, 40, 30)]}
     assert said(problems(data)[finding]) == ("error", (item,))
-    assert len(data.problems) == 1
+    assert len(data.read_findings) == 1
 
 
 def test_yolo_labels_without_pictures_and_pictures_without_labels(tmp_path: Path) -> None:
@@ -230,11 +230,11 @@ def test_yolo_labels_without_pictures_and_pictures_without_labels(tmp_path: Path
     (tmp_path / "labels/x.txt").write_text("1 0.5 0.5 1 1\n")
     data = open_data(tmp_path)
     assert data.targets.counts.tolist() == [1, 0, 0]
-    found = problems(data)
-    assert said(found["labels-without-picture"]) == ("error", ("labels/x.txt",))
+    reported = problems(data)
+    assert said(reported["labels-without-image"]) == ("error", ("labels/x.txt",))
     # An empty file is the way to say "nothing" here, so that c's was lost.
-    assert said(found["annotations-missing"]) == ("error", ("images/c.png",))
-    assert said(found["pictures-not-listed"]) == ("info", ("more/d.png",))
+    assert said(reported["annotations-missing"]) == ("error", ("images/c.png",))
+    assert said(reported["images-not-listed"]) == ("info", ("more/d.png",))
 
 
 def test_yolo_files_that_are_no_text_and_pictures_that_cannot_be_read(tmp_path: Path) -> None:
@@ -242,9 +242,9 @@ def test_yolo_files_that_are_no_text_and_pictures_that_cannot_be_read(tmp_path: 
     (tmp_path / "images/b.png").write_bytes(b"no picture")
     (tmp_path / "labels/b.txt").write_text("1 0.5 0.5 1 1\n")
     data = open_data(tmp_path)
-    found = problems(data)
-    assert found["lines-broken"].items[0].startswith("labels/a.txt (")
-    assert said(found["sizes-unknown"])[0] == "error"
+    reported = problems(data)
+    assert reported["lines-broken"].items[0].startswith("labels/a.txt (")
+    assert said(reported["sizes-unknown"])[0] == "error"
     assert boxes(data) == {"a": [], "b": []}
 
 
@@ -291,12 +291,12 @@ def test_lost_label_files_are_a_warning_and_those_of_a_whole_part_an_error(tmp_p
         (tmp_path / f"labels/{name}.txt").parent.mkdir(parents=True, exist_ok=True)
     for name in ("train/a", "val/c"):
         (tmp_path / f"labels/{name}.txt").write_text("0 0.5 0.5 1 1\n")
-    found = problems(open_data(tmp_path))
-    assert said(found["annotations-missing"]) == ("warning", ("images/train/b.png",))
+    reported = problems(open_data(tmp_path))
+    assert said(reported["annotations-missing"]) == ("warning", ("images/train/b.png",))
     (tmp_path / "labels/val/c.txt").unlink()
-    found = problems(open_data(tmp_path))
-    assert said(found["annotations-missing"])[0] == "error"
-    assert "no picture of val has one" in found["annotations-missing"].message
+    reported = problems(open_data(tmp_path))
+    assert said(reported["annotations-missing"])[0] == "error"
+    assert "no picture of val has one" in reported["annotations-missing"].message
 
 
 def test_yolo_folders_are_found_in_any_case_and_hidden_ones_are_not_read(tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_yolo_folders_are_found_in_any_case_and_hidden_ones_are_not_read(tmp_pat
     (tmp_path / "data.yaml").write_text("names: [cat, dog]\ntrain: images/train\n")
     data = open_data(tmp_path)
     assert boxes(data) == {"a": [("dog", 0, 0, 40, 30)]}
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_rows_of_a_table_that_cannot_be_used(tmp_path: Path) -> None:
@@ -317,14 +317,14 @@ def test_rows_of_a_table_that_cannot_be_used(tmp_path: Path) -> None:
             "gone.png,1,1,5,5,dog,test", "b.png,9,1,5,5,cat,holdout", "a.png,1,1,6,6,cat,test"]  # fmt: skip
     (tmp_path / "t.csv").write_text("path,xmin,ymin,xmax,ymax,class,split\n" + "\n".join(rows) + "\n")
     data = open_data(tmp_path / "t.csv")
-    found = problems(data)
+    reported = problems(data)
     assert boxes(data) == {"a": [("cat", 1, 1, 5, 5), ("cat", 1, 1, 6, 6)], "b": []}
-    assert said(found["rows-broken"]) == ("error", ("t.csv line 5",))
-    assert said(found["target-missing"]) == ("error", ("t.csv line 3",))
-    assert said(found["split-unknown"]) == ("error", ("t.csv line 7 (holdout)",))
-    assert said(found["files-missing"]) == ("error", ("gone.png",))
-    assert said(found["pictures-in-two-splits"])[0] == "error"
-    assert found["boxes-not-finite"].count == found["boxes-swapped"].count == 1
+    assert said(reported["rows-broken"]) == ("error", ("t.csv line 5",))
+    assert said(reported["target-missing"]) == ("error", ("t.csv line 3",))
+    assert said(reported["split-unknown"]) == ("error", ("t.csv line 7 (holdout)",))
+    assert said(reported["files-missing"]) == ("error", ("gone.png",))
+    assert said(reported["images-in-two-splits"])[0] == "error"
+    assert reported["boxes-not-finite"].count == reported["boxes-inverted-corners"].count == 1
 
 
 def test_tables_that_contradict_themselves_or_hold_no_boxes(tmp_path: Path) -> None:
@@ -362,14 +362,17 @@ def test_label_studio_tasks_that_cannot_be_used(tmp_path: Path) -> None:
     (tmp_path / "t.json").write_text(json.dumps(tasks))
     data = open_data(tmp_path / "t.json")
     assert boxes(data) == {"a": [("cat", 0, 0, 20, 15)]}
-    found = problems(data)
-    assert said(found["boxes-rotated"]) == ("error", ("a.png result 1",))
+    reported = problems(data)
+    assert said(reported["boxes-rotated"]) == ("error", ("a.png result 1",))
     bare = ("a.png result 2: rectanglelabels without a label", "a.png result 3: cat")
-    assert said(found["boxes-missing"]) == ("error", (*bare, "a.png result 4: polygonlabels without a label"))
-    assert said(found["tasks-not-annotated"]) == ("warning", ("b.png",))
-    assert said(found["annotations-several"]) == ("warning", ("a.png",))
-    assert said(found["entries-broken"]) == ("error", ("task 3", "task 4"))
-    assert said(found["files-missing"])[0] == "error"
+    assert said(reported["boxes-missing"]) == (
+        "error",
+        (*bare, "a.png result 4: polygonlabels without a label"),
+    )
+    assert said(reported["tasks-not-annotated"]) == ("warning", ("b.png",))
+    assert said(reported["annotations-several"]) == ("warning", ("a.png",))
+    assert said(reported["entries-broken"]) == ("error", ("task 3", "task 4"))
+    assert said(reported["files-missing"])[0] == "error"
     (tmp_path / "t.json").write_text(json.dumps([{"picture": "a.png", "label": []}]))
     with pytest.raises(DataError, match="JSON-MIN"):
         opened("label_studio", tmp_path / "t.json")
@@ -385,10 +388,10 @@ def test_cvat_shapes_that_are_no_boxes_and_videos(tmp_path: Path) -> None:
     (tmp_path / "annotations.xml").write_text(text)
     data = open_data(tmp_path)
     assert boxes(data) == {"a": [("cat", 1, 1, 5, 5)]}
-    found = problems(data)
-    assert said(found["boxes-rotated"]) == ("error", ("a.png box 2 (cat)",))
-    assert found["outlines-broken"].items == ("a.png polygon 3 (): a polygon of fewer than three points",)
-    assert said(found["boxes-of-no-class"]) == ("error", ("a.png: emu 1 1 5 5",))
+    reported = problems(data)
+    assert said(reported["boxes-rotated"]) == ("error", ("a.png box 2 (cat)",))
+    assert reported["polygons-broken"].items == ("a.png polygon 3 (): a polygon of fewer than three points",)
+    assert said(reported["boxes-of-no-class"]) == ("error", ("a.png: emu 1 1 5 5",))
     (tmp_path / "annotations.xml").write_text("<annotations><track id='0'/></annotations>")
     with pytest.raises(DataError, match="tracks of a video"):
         open_data(tmp_path)
@@ -402,11 +405,11 @@ def test_a_picture_with_5000_boxes(tmp_path: Path) -> None:
     data = open_data(yolo(tmp_path, "".join(lines)))
     assert data.targets.counts.tolist() == [5000]
     assert torch.bincount(data.targets.labels).tolist() == [2500, 2500]
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_no_box_at_all(tmp_path: Path) -> None:
     data = open_data(yolo(tmp_path, ""))
     assert (data.targets.counts.tolist(), tuple(data.targets.boxes.shape)) == ([0], (0, 4))
     assert data.classes == Classes(("cat", "dog"))
-    assert data.targets.present(2).tolist() == [[False, False]]
+    assert data.targets.class_presence(2).tolist() == [[False, False]]

@@ -73,28 +73,28 @@ def test_findings_are_whole_and_no_picture_is_no_trouble(name: str) -> None:
         ((0, -3.0, 20.0, 13.0, 25.0), "boxes-partly-outside", "warning"),
         ((0, 41.0, 20.0, 53.0, 25.0), "boxes-outside", "error"),
         ((0, 1.0, -9.0, 12.0, -2.0), "boxes-outside", "error"),
-        ((1, 5.0, 5.0, 5.0, 9.0), "boxes-zero-size", "warning"),
-        ((1, 9.0, 5.0, 5.0, 9.0), "boxes-swapped", "error"),
+        ((1, 5.0, 5.0, 5.0, 9.0), "degenerate-boxes", "warning"),
+        ((1, 9.0, 5.0, 5.0, 9.0), "boxes-inverted-corners", "error"),
         ((1, float("nan"), 5.0, 5.0, 9.0), "boxes-not-finite", "error"),
-        ((1, 0.25, 0.25, 0.75, 0.5), "boxes-normalised", "error"),
-        ((1, 5.0, 5.0, 5.5, 25.0), "boxes-tiny", "info"),
-        ((1, 5.0, 5.0, 6.0, 26.0), "boxes-long", "warning"),
-        ((0, 4.0, 4.05, 20.0, 20.0), "boxes-repeated", "warning"),
+        ((1, 0.25, 0.25, 0.75, 0.5), "boxes-in-relative-coordinates", "error"),
+        ((1, 5.0, 5.0, 5.5, 25.0), "tiny-boxes", "info"),
+        ((1, 5.0, 5.0, 6.0, 26.0), "boxes-extreme-aspect", "warning"),
+        ((0, 4.0, 4.05, 20.0, 20.0), "duplicate-boxes", "warning"),
     ],
 )
 def test_a_box_that_cannot_be_right(
     box: tuple[int, float, float, float, float], name: str, severity: str
 ) -> None:
-    found = planted(box)
-    assert (found[name].severity, found[name].count) == (severity, 1)
-    assert found[name].items[0].startswith(f"p00: {('cat', 'dog')[box[0]]} ")
-    extra = {"boxes-tiny", "boxes-long"} if name == "boxes-tiny" else {name}
-    assert {n for n in found if n.startswith("boxes")} <= extra
+    result = planted(box)
+    assert (result[name].severity, result[name].count) == (severity, 1)
+    assert result[name].items[0].startswith(f"p00: {('cat', 'dog')[box[0]]} ")
+    extra = {"tiny-boxes", "boxes-extreme-aspect"} if name == "tiny-boxes" else {name}
+    assert {n for n in result if n.startswith("boxes")} <= extra
 
 
 def test_boxes_at_the_edge_and_of_other_classes_are_sound() -> None:
-    found = planted((0, 0.0, 0.0, 40.0, 30.0), (0, -0.9, 1.0, 40.9, 30.0), (1, 4.0, 4.0, 20.0, 20.0))
-    assert not [n for n in found if n.startswith("box")]
+    result = planted((0, 0.0, 0.0, 40.0, 30.0), (0, -0.9, 1.0, 40.9, 30.0), (1, 4.0, 4.0, 20.0, 20.0))
+    assert not [n for n in result if n.startswith("box")]
 
 
 def test_the_same_picture_with_other_boxes() -> None:
@@ -103,37 +103,40 @@ def test_the_same_picture_with_other_boxes() -> None:
     data = made(rows, TWO)
     assert isinstance(data.pixels, Arrays)
     data.pixels.array[7] = data.pixels.array[9] = data.pixels.array[3]
-    found = findings(data)["conflicting-truths"]
-    assert (found.severity, found.items) == ("error", ("p03 = p07 = p09",))
-    assert "different boxes around objects (3 files" in found.message
-    assert "multi-label" not in found.fix
+    result = findings(data)["conflicting-labels"]
+    assert (result.severity, result.items) == ("error", ("p03 = p07 = p09",))
+    assert "different boxes around objects (3 files" in result.message
+    assert "multi-label" not in result.fix
     data.pixels.array[7] = 255 - data.pixels.array[3]
-    assert "conflicting-truths" not in findings(data)
+    assert "conflicting-labels" not in findings(data)
     assert findings(data)["duplicates"].items == ("p03 = p09",)
 
 
 def test_many_tiny_boxes_are_a_warning() -> None:
     small = made([[*GOOD, (0, 5.0, 5.0, 5.9, 6.0)]] * 60, TWO)
-    found = findings(small)["boxes-tiny"]
-    assert (found.severity, found.count) == ("warning", 60)
-    assert "(33.3%)" in found.message
+    result = findings(small)["tiny-boxes"]
+    assert (result.severity, result.count) == ("warning", 60)
+    assert "(33.3%)" in result.message
 
 
 def test_pictures_of_another_size_than_annotated() -> None:
     data = sound()
     sizes = data.targets.sizes.clone()
     sizes[3], sizes[5] = torch.tensor([40, 30]), torch.tensor([60, 80])
-    found = findings(replace(data, targets=replace(data.targets, sizes=sizes)))
-    assert (found["box-sizes-swapped"].severity, found["box-sizes-swapped"].items) == ("error", ("p03",))
-    assert "EXIF" in found["box-sizes-swapped"].message
-    assert (found["box-sizes-differ"].severity, found["box-sizes-differ"].items) == ("error", ("p05",))
+    reported = findings(replace(data, targets=replace(data.targets, sizes=sizes)))
+    assert (reported["box-size-transposed"].severity, reported["box-size-transposed"].items) == (
+        "error",
+        ("p03",),
+    )
+    assert "EXIF" in reported["box-size-transposed"].message
+    assert (reported["box-sizes-differ"].severity, reported["box-sizes-differ"].items) == ("error", ("p05",))
 
 
 def test_no_box_to_train_with_is_an_error() -> None:
     splits = ["train"] * 40 + ["val"] * 20
-    found = findings(made([[]] * 40 + [GOOD] * 20, TWO, splits))
-    assert (found["no-boxes-to-train"].severity, found["no-boxes-to-train"].count) == ("error", 40)
-    assert found["images-without-boxes"].severity == "info"
+    reported = findings(made([[]] * 40 + [GOOD] * 20, TWO, splits))
+    assert (reported["no-boxes-to-train"].severity, reported["no-boxes-to-train"].count) == ("error", 40)
+    assert reported["images-without-boxes"].severity == "info"
     assert "no-boxes-to-train" in findings(made([[]] * 5, TWO))
     assert "no-boxes-to-train" not in findings(made([[]] * 39 + [GOOD] * 21, TWO, splits))
     chosen_by = findings(made([GOOD] * 40 + [[]] * 20, TWO, splits))["no-boxes-to-train"]
@@ -144,9 +147,9 @@ def test_no_box_to_train_with_is_an_error() -> None:
 def test_more_objects_than_the_score_judges_are_told_with_what_it_costs() -> None:
     """240 of one class in each picture: a perfect answer scores 42 of 101 recalls."""
     dense = [(0, 2 * (k % 20), 2 * (k // 20), 2 * (k % 20) + 2, 2 * (k // 20) + 2) for k in range(240)]
-    found = findings(made([dense] * 4, TWO))["boxes-beyond-score"]
-    assert (found.severity, found.count) == ("warning", 4)
-    assert f"{42 / 101:.3f}" in found.message
+    result = findings(made([dense] * 4, TWO))["boxes-beyond-score"]
+    assert (result.severity, result.count) == ("warning", 4)
+    assert f"{42 / 101:.3f}" in result.message
     assert "boxes-beyond-score" not in findings(made([dense[:100]] * 4, TWO))
     halves = [[(k % 2, *row[1:]) for k, row in enumerate(dense[:200])]] * 4
     assert "boxes-beyond-score" not in findings(made(halves, TWO))
@@ -154,10 +157,10 @@ def test_more_objects_than_the_score_judges_are_told_with_what_it_costs() -> Non
 
 def test_a_picture_with_5000_boxes_is_told_and_checked_quickly() -> None:
     grid = [(0, x / 5, y / 5, x / 5 + 4, y / 5 + 4) for x in range(100) for y in range(50)]
-    found = planted(*grid)
-    assert (found["boxes-many"].severity, found["boxes-many"].items) == ("info", ("p00",))
-    assert "5,002" in found["boxes-many"].message
-    assert "boxes-repeated" not in found
+    result = planted(*grid)
+    assert (result["many-boxes"].severity, result["many-boxes"].items) == ("info", ("p00",))
+    assert "5,002" in result["many-boxes"].message
+    assert "duplicate-boxes" not in result
 
 
 _corner = st.integers(0, 12)
@@ -198,25 +201,25 @@ def test_classes_are_counted_by_picture_and_by_box() -> None:
         {"index": 1, "id": 4, "name": "dog", "train": 10, "test": 10, "boxes": 20},
         {"index": 2, "id": 8, "name": "emu", "train": 0, "test": 0, "boxes": 0},
     ]
-    assert checked.exhibits()[0].columns == ["index", "id", "name", "train", "test", "boxes"]  # type: ignore[union-attr]
-    found = {f.name: f for f in checked.findings}
-    assert (found["class-without-images"].severity, found["class-without-images"].items) == (
+    assert checked.figures()[0].columns == ["index", "id", "name", "train", "test", "boxes"]  # type: ignore[union-attr]
+    result = {f.name: f for f in checked.findings}
+    assert (result["class-without-images"].severity, result["class-without-images"].items) == (
         "warning",
         ("emu",),
     )
-    assert found["class-small"].items == ("dog",)
-    assert found["class-ids"].items == ("2: cat", "4: dog", "8: emu")
+    assert result["class-few-images"].items == ("dog",)
+    assert result["non-contiguous-class-ids"].items == ("2: cat", "4: dog", "8: emu")
 
 
 def test_classes_that_a_part_never_sees() -> None:
     cat, dog = [GOOD[0]], [GOOD[1]]
     splits = ["train"] * 40 + ["val"] * 10 + ["test"] * 10
-    found = findings(made([cat] * 50 + [dog] * 10, TWO, splits))
-    unseen = found["class-unseen-in-training"]
+    reported = findings(made([cat] * 50 + [dog] * 10, TWO, splits))
+    unseen = reported["class-missing-in-train"]
     assert (unseen.severity, unseen.items) == ("error", tuple(f"p{i}" for i in range(50, 60)))
     assert "'dog'" in unseen.message
-    found = findings(made([cat] * 20 + [dog] * 20 + [cat] * 20, TWO, splits))
-    assert (found["class-not-tested"].severity, found["class-not-tested"].items) == (
+    reported = findings(made([cat] * 20 + [dog] * 20 + [cat] * 20, TWO, splits))
+    assert (reported["class-missing-in-test"].severity, reported["class-missing-in-test"].items) == (
         "warning",
         ("dog (val)", "dog (test)"),
     )
@@ -224,14 +227,14 @@ def test_classes_that_a_part_never_sees() -> None:
 
 def test_imbalance_one_class_and_labels_beyond_the_table() -> None:
     cat = [GOOD[0]]
-    found = findings(made([cat] * 55 + [GOOD] * 5, TWO))
-    assert found["imbalance"].items == ("dog",)
-    assert "accuracy" not in found["imbalance"].fix
-    assert "one-class" not in findings(made([cat] * 60, Classes(("cat",))))
-    found = findings(made([GOOD] * 59 + [[(7, 1.0, 1.0, 9.0, 9.0), (-1, 1.0, 1.0, 9.0, 9.0)]], TWO))
-    assert (found["labels-unknown"].severity, found["labels-unknown"].items) == ("error", ("p59",))
+    reported = findings(made([cat] * 55 + [GOOD] * 5, TWO))
+    assert reported["imbalance"].items == ("dog",)
+    assert "accuracy" not in reported["imbalance"].fix
+    assert "single-class" not in findings(made([cat] * 60, Classes(("cat",))))
+    reported = findings(made([GOOD] * 59 + [[(7, 1.0, 1.0, 9.0, 9.0), (-1, 1.0, 1.0, 9.0, 9.0)]], TWO))
+    assert (reported["labels-unknown"].severity, reported["labels-unknown"].items) == ("error", ("p59",))
 
 
 def test_generated_scenes_have_neither_error_nor_trouble_with_boxes() -> None:
-    found = look(open_data("shapes:boxes:60"))[1]
-    assert not [f for f in found if f.severity == "error" or f.name.startswith("box")]
+    result = look(open_data("shapes:boxes:60"))[1]
+    assert not [f for f in result if f.severity == "error" or f.name.startswith("box")]

@@ -69,7 +69,7 @@ def test_coco_as_given_out(tmp_path: Path) -> None:
     assert data.targets.areas.tolist() == [12.5, 900, 12.5, 900]
     assert data.targets.crowd.tolist() == [False, True, False, True]
     assert data.targets.sizes.tolist() == [[30, 40]] * 2
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_coco_with_the_file_in_each_split_folder_or_named_alone(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_coco_takes_the_folder_that_the_file_is_named_after(tmp_path: Path) -> N
         picture(tmp_path / folder / "1.png")
     file = coco(tmp_path / "annotations/instances_val2017.json", [image(1, "1.png")], [], CATS)
     assert list(open_data(file).ids) == ["../val2017/1.png"]
-    assert any("val2017" in note for note in open_data(file).notes)
+    assert any("val2017" in note for note in open_data(file).messages)
 
 
 def test_voc_counts_from_1_as_its_kit_does(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_voc_counts_from_1_as_its_kit_does(tmp_path: Path) -> None:
     assert (data.format, data.splits.tolist()) == ("voc", ["train", "val", "test"])
     assert boxes(data)["a"] == [("cat", 7, 8, 10, 12), ("dog", 0, 0, 40, 30)]
     assert data.targets.difficult.tolist() == [False, True] * 3
-    assert any("counted from 1" in note for note in data.notes)
-    assert not data.problems
+    assert any("counted from 1" in note for note in data.messages)
+    assert not data.read_findings
 
 
 def test_voc_with_a_coordinate_of_0_counts_from_0(tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_voc_with_a_coordinate_of_0_counts_from_0(tmp_path: Path) -> None:
     voc(picture(tmp_path / "b.png").with_suffix(".xml"), thing("cat", 3, 0, 9, 8))
     data = open_data(tmp_path)
     assert boxes(data) == {"a": [("cat", 5, 6, 40, 30)], "b": [("cat", 3, 0, 9, 8)]}
-    assert any("counted from 0" in note for note in data.notes)
-    said = "<source><annotation>PASCAL VOC2007</annotation></source>"
+    assert any("counted from 0" in note for note in data.messages)
+    outputs = "<source><annotation>PASCAL VOC2007</annotation></source>"
     for name in "ab":
-        voc(tmp_path / f"{name}.xml", thing("cat", 0, 6, 9, 8), source=said)
+        voc(tmp_path / f"{name}.xml", thing("cat", 0, 6, 9, 8), source=outputs)
     assert boxes(open_data(tmp_path))["a"] == [("cat", -1, 5, 9, 8)]
 
 
@@ -137,8 +137,8 @@ def test_voc_with_trainval_only_and_pictures_that_no_list_names(tmp_path: Path) 
     assert dict(zip(data.ids, data.splits.tolist(), strict=True)) == {
         "JPEGImages/a.png": "train", "JPEGImages/b.png": "test",
     }  # fmt: skip
-    found = problems(data)["pictures-not-listed"]
-    assert (found.severity, found.items) == ("info", ("JPEGImages/c.png",))
+    result = problems(data)["images-not-listed"]
+    assert (result.severity, result.items) == ("info", ("JPEGImages/c.png",))
 
 
 @pytest.mark.parametrize("names", ["[cat, 'no']", "{0: cat, 1: 'no'}", "\n  0: cat\n  1: no"])
@@ -157,7 +157,7 @@ def test_yolo_with_data_yaml(tmp_path: Path, names: str, layout: str) -> None:
         assert data.classes == Classes(("cat", "no"))
         assert boxes(data)["train"] == [("no", 15, 12, 25, 18), ("cat", 0, 0, 8, 6)]
         assert data.splits.tolist() == ["train", "val"]
-        assert not data.problems
+        assert not data.read_findings
 
 
 def test_yolo_with_holes_in_the_ids_lists_of_pictures_and_a_test_part(tmp_path: Path) -> None:
@@ -215,7 +215,7 @@ def test_tables_of_boxes(tmp_path: Path, header: str, row: str) -> None:
     assert data.format == "boxes"
     assert boxes(data) == {"a": [("dog", 1, 2, 11.5, 22)] * 2}
     assert data.targets.sizes.tolist() == [[30, 40]]
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_tables_with_splits_groups_flags_ids_and_pictures_without_boxes(tmp_path: Path) -> None:
@@ -240,9 +240,9 @@ def test_boxes_stay_in_the_order_of_their_rows_also_where_pictures_take_turns(tm
         picture(tmp_path / f"{name}.png")
     rows = [f"{'ab'[i % 2]}.png,{i},0,{i + 1},9,cat\n" for i in range(200)]
     (tmp_path / "t.csv").write_text("path,xmin,ymin,xmax,ymax,class\n" + "".join(rows))
-    found = boxes(open_data(tmp_path / "t.csv"))
-    assert [box[1] for box in found["a"]] == list(range(0, 200, 2))
-    assert [box[1] for box in found["b"]] == list(range(1, 200, 2))
+    result = boxes(open_data(tmp_path / "t.csv"))
+    assert [box[1] for box in result["a"]] == list(range(0, 200, 2))
+    assert [box[1] for box in result["b"]] == list(range(1, 200, 2))
 
 
 def test_tables_in_split_folders_and_classes_by_number(tmp_path: Path) -> None:
@@ -272,7 +272,7 @@ def test_label_studio(tmp_path: Path) -> None:
     assert data.format == "label-studio"
     assert boxes(data) == {"0a1b2c3d-cat": [("cat", 10, 15, 30, 18)], "dog": []}
     assert data.targets.sizes.tolist() == [[30, 40], [30, 40]]
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_cvat(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ def test_cvat(tmp_path: Path) -> None:
         assert boxes(data) == {"a": [("cat", 1.5, 2, 11.25, 22)], "b": []}
         assert data.targets.difficult.tolist() == [True]
         assert data.splits.tolist() == ["train", ""]
-        assert not data.problems
+        assert not data.read_findings
 
 
 def test_classification_data_are_left_to_their_formats(tmp_path: Path) -> None:
@@ -312,28 +312,32 @@ def test_classification_data_are_left_to_their_formats(tmp_path: Path) -> None:
 
 def test_shapes_with_boxes() -> None:
     data = open_data("shapes:boxes:30")
-    assert (data.truth, len(data), data.pixels.read(0).shape) == ("instances", 30, (128, 128, 3))
-    assert data.fingerprint() == open_data("shapes:30", truth="instances").fingerprint()
+    assert (data.target_type, len(data), data.pixels.read(0).shape) == ("instances", 30, (128, 128, 3))
+    assert data.fingerprint() == open_data("shapes:30", target_type="instances").fingerprint()
     box = data.targets.boxes
     assert bool(((box[:, 2:] > box[:, :2]).all(1) & (box >= 0).all(1) & (box <= 128).all(1)).all())
-    own = (box[:, 2:] - box[:, :2]).prod(1)
-    assert bool(((data.targets.areas > 0) & (data.targets.areas <= own)).all())
+    default = (box[:, 2:] - box[:, :2]).prod(1)
+    assert bool(((data.targets.areas > 0) & (data.targets.areas <= default)).all())
 
 
 def test_bccd_as_it_is_given_out(data_folder: Callable[[str], Path]) -> None:
     data = open_data(data_folder("bccd"))
     assert data.format == "voc"
-    assert {s: len(data.where(s)) for s in ("train", "val", "test")} == {"train": 205, "val": 87, "test": 72}
+    assert {s: len(data.indices_of(s)) for s in ("train", "val", "test")} == {
+        "train": 205,
+        "val": 87,
+        "test": 72,
+    }
     assert data.classes == Classes(("Platelets", "RBC", "WBC"))
     assert torch.bincount(data.targets.labels).tolist() == [361, 4155 - 2, 372]
-    found = problems(data)
-    assert set(found) == {"boxes-zero-size"}
-    zero = found["boxes-zero-size"]
+    reported = problems(data)
+    assert set(reported) == {"degenerate-boxes"}
+    zero = reported["degenerate-boxes"]
     assert (zero.severity, zero.count) == ("warning", 2)
     assert [item.split(":")[0] for item in zero.items] == [
         "JPEGImages/BloodImage_00338.jpg", "JPEGImages/BloodImage_00343.jpg",
     ]  # fmt: skip
-    assert any("counted from 1" in note for note in data.notes)
+    assert any("counted from 1" in note for note in data.messages)
     assert float(data.targets.boxes.min()) == 0
     assert boxes(data)["BloodImage_00000"][0] == ("WBC", 259, 176, 491, 376)
 
@@ -342,7 +346,7 @@ def test_coco_mini_as_it_is_given_out(data_folder: Callable[[str], Path]) -> Non
     root = data_folder("coco_mini")
     data = open_data(root / "test_coco.json")
     assert (len(data), int(data.targets.counts.sum()), data.classes) == (4, 14, Classes(("person",), (1,)))
-    assert not data.problems
+    assert not data.read_findings
     first = data.targets[data.ids.index("images/000000000785.jpg")]
     np.testing.assert_allclose(first.boxes[0], [280.79, 44.73, 280.79 + 218.7, 44.73 + 346.68], rtol=1e-6)
     np.testing.assert_allclose(first.areas, [27789.11055], rtol=1e-6)
@@ -366,9 +370,9 @@ def test_written_files_keep_their_names_and_flags_that_cannot_be_held_are_told(
     back = open_data(tmp_path / "coco")
     assert (back.targets.crowd.tolist(), back.targets.areas.tolist()) == ([True], [5.0])
     other.write(data, tmp_path / "voc")
-    said = capsys.readouterr().err
-    assert "crowd" in said
-    assert "areas" in said
+    outputs = capsys.readouterr().err
+    assert "crowd" in outputs
+    assert "areas" in outputs
     assert open_data(tmp_path / "voc").targets.difficult.tolist() == [True]
 
 
@@ -381,7 +385,7 @@ def test_open_images_counts_by_parts_of_the_picture_and_names_classes_by_codes(t
     data = open_data(tmp_path / "boxes.csv")
     assert boxes(data) == {"a1": [("Car", 10, 3, 20, 27), ("Tree", 0, 0, 40, 30)]}
     assert data.targets.crowd.tolist() == [True, False]
-    assert any("width and height of a picture as 1" in note for note in data.notes)
+    assert any("width and height of a picture as 1" in note for note in data.messages)
 
 
 def test_a_box_in_one_cell_and_no_class(tmp_path: Path) -> None:
@@ -411,9 +415,9 @@ def test_corners_where_coco_has_sizes_are_an_error(tmp_path: Path) -> None:
     rows = [annotation(n, 1, 3, list(box)) for n, box in enumerate(CORNERS)]
     picture(tmp_path / "1.png")
     coco(tmp_path / "a.json", [image(1, "1.png")], rows, CATS)
-    found = problems(open_data(tmp_path))["boxes-in-another-manner"]
-    assert found.severity == "error"
-    assert "corners x1, y1, x2, y2" in found.message
+    result = problems(open_data(tmp_path))["boxes-in-another-manner"]
+    assert result.severity == "error"
+    assert "corners x1, y1, x2, y2" in result.message
 
 
 def test_corners_that_stay_in_the_picture_are_known_by_their_areas(tmp_path: Path) -> None:
@@ -451,8 +455,8 @@ def test_boxes_that_are_not_around_their_polygons_are_an_error(tmp_path: Path) -
     drawn = {"segmentation": [[2, 3, 11, 3, 11, 21]]}
     rows = [annotation(1, 1, 3, [2, 3, 9, 18], **drawn), annotation(2, 1, 3, [20, 3, 9, 18], **drawn)]
     coco(tmp_path / "a.json", [image(1, "1.png")], [*rows, annotation(3, 1, 3, [21, 3, 9, 9], **drawn)], CATS)
-    found = problems(open_data(tmp_path))["boxes-not-around-masks"]
-    assert found.items == ("a.json annotation 2", "a.json annotation 3")
+    result = problems(open_data(tmp_path))["boxes-not-around-masks"]
+    assert result.items == ("a.json annotation 2", "a.json annotation 3")
 
 
 def test_numbers_as_text_and_as_fractions_are_read_and_told(tmp_path: Path) -> None:

@@ -51,16 +51,18 @@ def passed_through(data: Dataset, *formats: str) -> Dataset:
     return data
 
 
-def assert_same(one: Dataset, two: Dataset, exact: bool) -> None:
+def assert_same(first: Dataset, second: Dataset, exact: bool) -> None:
     """The same pictures with the same boxes in the same order, and the same splits."""
-    a, b = boxes(one), boxes(two)
+    a, b = boxes(first), boxes(second)
     assert a.keys() == b.keys()
     for item in a:
         assert [box[0] for box in a[item]] == [box[0] for box in b[item]]
         corners = [v for box in a[item] for v in box[1:]]
         given = [v for box in b[item] for v in box[1:]]
         assert given == (corners if exact else pytest.approx(corners, abs=1e-5))
-    splits = [{Path(i).stem: s for i, s in zip(d.ids, d.splits.tolist(), strict=True)} for d in (one, two)]
+    splits = [
+        {Path(i).stem: s for i, s in zip(d.ids, d.splits.tolist(), strict=True)} for d in (first, second)
+    ]
     assert splits[0] == splits[1]
 
 
@@ -70,7 +72,7 @@ def assert_same(one: Dataset, two: Dataset, exact: bool) -> None:
 def test_what_is_written_is_read_back(format: str, data: Dataset) -> None:
     back = passed_through(data, format)
     assert_same(data, back, exact=format not in SHARES)
-    assert not back.problems
+    assert not back.read_findings
     assert back.targets.sizes.tolist() == [[13, 17]] * len(data)
     if format in ("coco", "yolo"):
         assert back.classes == data.classes

@@ -32,7 +32,7 @@ def test_columns_that_are_not_used_are_kept_by_item(tmp_path: Path) -> None:
     assert data.columns["sex"].tolist() == ["m", "m", "f", "f"]
     part = data.subset([3, 0])
     assert part.columns["site"].tolist() == ["site 3", "site 0"]
-    assert any("kept and not used 'sex', 'site'" in note for note in data.notes)
+    assert any("kept and not used 'sex', 'site'" in note for note in data.messages)
     assert data.sequences is None
 
 

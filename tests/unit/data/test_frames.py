@@ -59,10 +59,10 @@ def bright(data: Dataset) -> np.ndarray:
 
 
 def in_box(data: Dataset) -> np.ndarray:
-    found = np.zeros(tuple(data.targets.sizes[0].tolist()), bool)
+    result = np.zeros(tuple(data.targets.sizes[0].tolist()), bool)
     x1, y1, x2, y2 = data.targets.boxes[0].round().int().tolist()
-    found[y1:y2, x1:x2] = True
-    return found
+    result[y1:y2, x1:x2] = True
+    return result
 
 
 @pytest.mark.parametrize("make", [yolo, coco])
@@ -74,11 +74,11 @@ def test_boxes_on_stored_pixels_come_to_lie_on_their_objects(tmp_path: Path, mak
 
 @pytest.mark.parametrize("way", [3, 5, 6, 8])
 def test_masks_of_objects_are_turned_too(tmp_path: Path, way: int) -> None:
-    data = open_data(coco(tmp_path, way), truth="outlines", exif="ignore")
+    data = open_data(coco(tmp_path, way), target_type="outlines", exif="ignore")
     ((x, y, crop),) = data.targets.bitmaps
-    found = np.zeros(bright(data).shape, bool)
-    found[y : y + crop.shape[0], x : x + crop.shape[1]] = crop > 0
-    assert np.array_equal(found, bright(data))
+    result = np.zeros(bright(data).shape, bool)
+    result[y : y + crop.shape[0], x : x + crop.shape[1]] = crop > 0
+    assert np.array_equal(result, bright(data))
 
 
 @pytest.mark.parametrize("way", range(1, 9))
@@ -95,18 +95,18 @@ def test_class_maps_are_turned_too(tmp_path: Path, way: int) -> None:
 
 
 def doubts(data: Dataset, exif: str | None = None) -> list[str]:
-    return [f.name for f in look(data, exif)[1] if f.name in ("exif-and-positions", "box-sizes-swapped")]
+    return [f.name for f in look(data, exif)[1] if f.name in ("exif-and-positions", "box-size-transposed")]
 
 
 def test_where_sizes_cannot_tell_there_is_a_warning_until_it_is_said(tmp_path: Path) -> None:
     tall, square = yolo(tmp_path / "tall", 6), coco(tmp_path / "square", 6, (40, 40))
-    upright, told = yolo(tmp_path / "upright", 1), coco(tmp_path / "told", 6)
+    upright, message = yolo(tmp_path / "upright", 1), coco(tmp_path / "told", 6)
     assert doubts(open_data(tall)) == ["exif-and-positions"]
     assert doubts(open_data(square)) == ["exif-and-positions"]
     assert doubts(open_data(square, exif="apply"), "apply") == []
     assert doubts(open_data(upright)) == []
-    assert doubts(open_data(told)) == ["box-sizes-swapped"]  # the sizes tell
-    assert doubts(open_data(told, exif="ignore"), "ignore") == []
+    assert doubts(open_data(message)) == ["box-size-transposed"]  # the sizes tell
+    assert doubts(open_data(message, exif="ignore"), "ignore") == []
 
 
 def test_labels_have_no_place_in_the_picture(tmp_path: Path) -> None:

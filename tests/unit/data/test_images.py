@@ -26,10 +26,10 @@ from PIL import Image, ImageOps
 from sightline.data.io import levels
 from sightline.data.io.encode import encode_jpeg, encode_png
 from sightline.data.io.images import decode, probe
-from sightline.data.io.pixels import Arrays, Files, picture
-from sightline.data.loading.preprocess import placed, view
+from sightline.data.io.pixels import Arrays, Files, read_image
+from sightline.data.loading.preprocess import input_affine, resize_to_input
 from sightline.errors import UnreadableImage
-from sightline.ops.fitting import fitted, shrunk
+from sightline.ops.resize_shape import jpeg_draft_scale, resized_shape
 
 RNG = np.random.default_rng(0)
 BLOCKS = np.kron(RNG.integers(0, 255, (6, 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -89,7 +89,7 @@ def test_12_bits_in_16_are_scaled_by_what_the_header_says() -> None:
     np.testing.assert_array_equal(decode(data).ravel(), [0, 255, 128, 1])
 
 
-def test_16_bit_colour_png_keeps_its_range() -> None:
+def test_16_bit_color_png_keeps_its_range() -> None:
     rows = b"".join(b"\0" + np.array([[v, 65535 - v, v]] * 4, ">u2").tobytes() for v in (0, 20000, 65535))
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 3, 16, 2, 0, 0, 0))
     data = b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
@@ -127,9 +127,9 @@ def test_transparency_is_laid_on_white() -> None:
     np.testing.assert_array_equal(image[0, 0], [127, 127, 127])
 
 
-def test_grey_with_alpha_and_marked_colours_are_laid_on_white() -> None:
-    grey = Image.new("LA", (4, 4), (0, 0))
-    image = decode(stored(grey, "PNG"))
+def test_gray_with_alpha_and_marked_colors_are_laid_on_white() -> None:
+    gray = Image.new("LA", (4, 4), (0, 0))
+    image = decode(stored(gray, "PNG"))
     assert image.shape == (4, 4, 1)
     assert (image == 255).all()
     marked = decode(stored(Image.new("L", (4, 4), 7), "PNG", transparency=7))
@@ -147,7 +147,7 @@ def test_one_bit_pictures_become_black_and_white() -> None:
     assert set(np.unique(image)) == {0, 255}
 
 
-def test_print_colours_are_converted_with_the_right_polarity() -> None:
+def test_print_colors_are_converted_with_the_right_polarity() -> None:
     """Adobe stores CMYK inverted; reading it plainly gives a negative."""
     data = stored(PICTURE.convert("CMYK"), "JPEG", quality=98)
     assert b"Adobe" in data
@@ -165,7 +165,7 @@ def test_of_several_pictures_the_first_is_taken_and_the_rest_counted(kind: str) 
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000"])
-def test_cut_files_are_errors_and_never_grey_pixels(kind: str) -> None:
+def test_cut_files_are_errors_and_never_gray_pixels(kind: str) -> None:
     data = stored(Image.fromarray(RNG.integers(0, 255, (64, 64, 3)).astype(np.uint8)), kind)
     for part in (0.9, 0.5, 0.1):
         assert reason(data[: int(len(data) * part)]) == "truncated"
@@ -275,19 +275,19 @@ def test_the_extension_is_compared_with_the_content(tmp_path: Path) -> None:
 def test_odd_sizes_and_names(tmp_path: Path) -> None:
     for size in ((1, 1), (4000, 1), (1, 400)):
         image = decode(stored(Image.new("RGB", size), "PNG"))
-        for fit in ("squash", "crop", "pad"):
-            assert view(image, (16, 24), fit).shape == (16, 24, 3)
+        for resize in ("stretch", "crop", "letterbox"):
+            assert resize_to_input(image, (16, 24), resize).shape == (16, 24, 3)
     for name in ("new\nline.png", "a b.png", "\N{GRINNING FACE}.png", "\u202eabc.png", "x" * 250 + ".png"):
         (tmp_path / name).write_bytes(PNG)
         assert decode(tmp_path / name).shape == (48, 64, 3)
 
 
-def test_grey_files_stay_grey_until_asked() -> None:
+def test_gray_files_stay_gray_until_asked() -> None:
     data = stored(PICTURE.convert("L"), "JPEG")
     assert decode(data).shape == (48, 64, 1)
-    assert view(decode(data), None, channels=3).shape == (48, 64, 3)
-    grey = view(BLOCKS, None, channels=1)
-    np.testing.assert_array_equal(grey[..., 0], np.asarray(PICTURE.convert("L")))
+    assert resize_to_input(decode(data), None, channels=3).shape == (48, 64, 3)
+    gray = resize_to_input(BLOCKS, None, channels=1)
+    np.testing.assert_array_equal(gray[..., 0], np.asarray(PICTURE.convert("L")))
 
 
 def test_jpegs_are_decoded_small_but_never_too_small() -> None:
@@ -300,28 +300,32 @@ def test_jpegs_are_decoded_small_but_never_too_small() -> None:
     turned = stored(PICTURE.resize((800, 600)), "JPEG", exif=exif)
     assert decode(turned, at_least=(400, 10)).shape == (400, 300, 3)
     assert decode(big, at_least=(200, 200)).shape == (300, 400, 3)
-    assert decode(big, at_least=(200, 200), fit="pad").shape == (150, 200, 3)  # which is what it becomes
-    assert decode(big, at_least=(151, 202), fit="pad").shape == (300, 400, 3)
-    near = view(decode(big, at_least=(120, 160)), (120, 160)).astype(int)
-    assert np.abs(near - view(decode(big), (120, 160))).mean() < 2
+    assert decode(big, at_least=(200, 200), resize="letterbox").shape == (
+        150,
+        200,
+        3,
+    )  # which is what it becomes
+    assert decode(big, at_least=(151, 202), resize="letterbox").shape == (300, 400, 3)
+    near = resize_to_input(decode(big, at_least=(120, 160)), (120, 160)).astype(int)
+    assert np.abs(near - resize_to_input(decode(big), (120, 160))).mean() < 2
 
 
 @settings(max_examples=300, deadline=None)
 @given(
     stored=st.tuples(st.integers(1, 900), st.integers(1, 900)),
     size=st.tuples(st.integers(1, 300), st.integers(1, 300)),
-    fit=st.sampled_from(["squash", "crop", "pad"]),
+    resize=st.sampled_from(["stretch", "crop", "letterbox"]),
 )
 def test_a_jpeg_decoded_small_lies_where_a_whole_one_would(
-    stored: tuple[int, int], size: tuple[int, int], fit: Any
+    stored: tuple[int, int], size: tuple[int, int], resize: Any
 ) -> None:
     """Whatever part of its size it was decoded at, it is scaled to the very same sides and never enlarged."""
-    by = shrunk(stored, size, fit)
+    by = jpeg_draft_scale(stored, size, resize)
     less = -(-stored[0] // by), -(-stored[1] // by)
-    assert fitted(less, size, fit) == fitted(stored, size, fit)
-    inner, _ = fitted(stored, size, fit)
+    assert resized_shape(less, size, resize) == resized_shape(stored, size, resize)
+    inner, _ = resized_shape(stored, size, resize)
     assert by == 1 or (less[0] >= inner[0] and less[1] >= inner[1])
-    if fit == "squash" and stored[0] >= 2 * size[0] and stored[1] >= 2 * size[1]:
+    if resize == "stretch" and stored[0] >= 2 * size[0] and stored[1] >= 2 * size[1]:
         assert by > 1
 
 
@@ -329,29 +333,29 @@ def test_a_jpeg_decoded_small_lies_where_a_whole_one_would(
 @given(
     size=st.tuples(st.integers(1, 60), st.integers(1, 60)),
     want=st.tuples(st.integers(1, 60), st.integers(1, 60)),
-    fit=st.sampled_from(["squash", "crop", "pad"]),
+    resize=st.sampled_from(["stretch", "crop", "letterbox"]),
     channels=st.sampled_from([1, 3]),
     stored_channels=st.sampled_from([1, 3]),
 )
 def test_views_have_the_size_asked_for_and_stay_in_range(
-    size: tuple[int, int], want: tuple[int, int], fit: Any, channels: Any, stored_channels: int
+    size: tuple[int, int], want: tuple[int, int], resize: Any, channels: Any, stored_channels: int
 ) -> None:
     image = np.full((*size, stored_channels), 200, np.uint8)
-    out = view(image, want, fit, channels)
+    out = resize_to_input(image, want, resize, channels)
     assert out.shape == (*want, channels)
     assert out.dtype == np.uint8
     assert out.flags["C_CONTIGUOUS"]
-    assert set(np.unique(out)) <= ({200, 114} if fit == "pad" else {200})
+    assert set(np.unique(out)) <= ({200, 114} if resize == "letterbox" else {200})
 
 
 def test_a_picture_of_the_right_size_is_unchanged() -> None:
-    for fit in ("squash", "crop", "pad"):
-        np.testing.assert_array_equal(view(BLOCKS, (48, 64), fit), BLOCKS)
+    for resize in ("stretch", "crop", "letterbox"):
+        np.testing.assert_array_equal(resize_to_input(BLOCKS, (48, 64), resize), BLOCKS)
 
 
 def test_the_resize_is_pillows_to_within_one_level() -> None:
     image = RNG.integers(0, 255, (375, 500, 3)).astype(np.uint8)
-    ours = view(image, (224, 224)).astype(int)
+    ours = resize_to_input(image, (224, 224)).astype(int)
     pillow = np.asarray(Image.fromarray(image).resize((224, 224), Image.Resampling.BILINEAR))
     assert np.abs(ours - pillow).max() <= 1
 
@@ -359,8 +363,8 @@ def test_the_resize_is_pillows_to_within_one_level() -> None:
 def test_crop_takes_the_middle_and_pad_keeps_all() -> None:
     image = np.zeros((40, 80, 1), np.uint8)
     image[:, 20:60] = 255
-    assert (view(image, (40, 40), "crop", 1) == 255).all()
-    padded = view(image, (80, 80), "pad", 1)
+    assert (resize_to_input(image, (40, 40), "crop", 1) == 255).all()
+    padded = resize_to_input(image, (80, 80), "letterbox", 1)
     assert (padded[:20] == 114).all()
     np.testing.assert_array_equal(padded[20:60], image)
 
@@ -369,9 +373,9 @@ def test_the_same_picture_in_threads_processes_and_by_bytes(tmp_path: Path) -> N
     path = tmp_path / "a.jpg"
     path.write_bytes(stored(PICTURE.resize((640, 480)), "JPEG"))
     files = Files([path])
-    here = picture(files, 0, (64, 64)).tobytes()
+    here = read_image(files, 0, (64, 64)).tobytes()
     with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(lambda _: picture(files, 0, (64, 64)).tobytes(), range(40))) == {here}
+        assert set(pool.map(lambda _: read_image(files, 0, (64, 64)).tobytes(), range(40))) == {here}
     code = (
         "import sys, hashlib; from pathlib import Path; from sightline.data.io.pixels import Files, picture;"
         "print(hashlib.sha1(picture(Files([Path(sys.argv[1])]), 0, (64, 64)).tobytes()).hexdigest())"
@@ -442,18 +446,18 @@ def test_a_phone_picture_with_a_second_one_inside_is_one_picture() -> None:
     assert decode(data).shape == (48, 64, 3)
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
 @pytest.mark.parametrize("stored", [(60, 100), (100, 60), (33, 47), (64, 64)])
-def test_points_go_where_the_view_puts_them(stored: tuple[int, int], fit: Any) -> None:
-    """A bright block in the middle is found where `placed` says."""
+def test_points_go_where_the_view_puts_them(stored: tuple[int, int], resize: Any) -> None:
+    """A bright block in the middle is found where `input_affine` says."""
     h, w = stored
     image = np.zeros((h, w, 3), dtype=np.uint8)
     top, left, bottom, right = h // 3, w // 3, 2 * h // 3, 2 * w // 3
     image[top:bottom, left:right] = 255
-    seen = view(image, (64, 80), fit)
-    (matrix,) = placed(torch.tensor([stored]), (64, 80), fit).numpy()
+    viewed = resize_to_input(image, (64, 80), resize)
+    (matrix,) = input_affine(torch.tensor([stored]), (64, 80), resize).numpy()
     corners = np.array([[left, top, 1], [right, bottom, 1]]) @ matrix.T
-    lit = seen[..., 0] > 160
+    lit = viewed[..., 0] > 160
     ys, xs = np.flatnonzero(lit.any(1)), np.flatnonzero(lit.any(0))
     assert [xs[0], ys[0]] == pytest.approx(corners[0], abs=1.5)
     assert [xs[-1] + 1, ys[-1] + 1] == pytest.approx(corners[1], abs=1.5)

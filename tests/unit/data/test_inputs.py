@@ -49,7 +49,7 @@ def test_an_item_becomes_what_the_model_takes(name: str) -> None:
     spec = kind.spec(STORED[name], None, None, 1)
     assert spec.kind == kind.name == name
     assert InputSpec.of({"size": spec.spatial_shape, "channels": spec.channels, **spec.settings()}) == spec
-    view = kind.view(item_of(name), spec, "squash")
+    view = kind.view(item_of(name), spec, "stretch")
     assert (view.shape, view.dtype) == (kind.view_shape(spec), spec.dtype)
     tensors = kind.tensors(np.stack([view, view]))
     assert tuple(tensors) == spec.names
@@ -61,7 +61,7 @@ def test_an_item_becomes_what_the_model_takes(name: str) -> None:
 def test_items_are_brought_to_another_size(name: str) -> None:
     kind = input_kind(name)
     spec = kind.spec(STORED[name], 8, 4 if name == "clip" else None, 4)
-    view = kind.view(item_of(name), spec, "squash")
+    view = kind.view(item_of(name), spec, "stretch")
     assert view.shape == kind.view_shape(spec)
     assert set(spec.spatial_shape) == {8}
     assert abs(float(view.mean()) - 127) < 15
@@ -71,7 +71,7 @@ def test_frames_are_spread_over_the_clip() -> None:
     clip = np.arange(10, dtype=np.uint8)[:, None, None, None] * np.ones((1, 4, 4, 1), np.uint8)
     kind = input_kind("clip")
     spec = kind.spec(StoredShape(10, 4, 4, 1), None, 4, 1)
-    assert kind.view(clip, spec, "squash")[:, 0, 0, 0].tolist() == [0, 3, 6, 9]
+    assert kind.view(clip, spec, "stretch")[:, 0, 0, 0].tolist() == [0, 3, 6, 9]
 
 
 def test_clips_are_read_from_gifs_and_pages_in_order(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def pairs(folder: Path, n: int = 6) -> None:
 def test_two_files_are_one_pair(tmp_path: Path) -> None:
     pairs(tmp_path)
     data = open_data(tmp_path, input="pair")
-    assert (len(data), data.input, data.truth) == (6, "pair", "label")
-    assert any("6 files are read with the pair" in note for note in data.notes)
+    assert (len(data), data.input, data.target_type) == (6, "pair", "label")
+    assert any("6 files are read with the pair" in note for note in data.messages)
     spec = input_kind("pair").spec(StoredShape(2, 10, 12, 3), None, None, 1)
     (batch,) = Loader(data, size=(10, 12), spec=spec, batch_size=6, cache=0).epoch(0)
     assert list(batch.inputs) == ["left", "right"]
@@ -132,15 +132,15 @@ def test_images_without_labels_are_read_for_tasks_that_need_none(tmp_path: Path)
         (tmp_path / part).mkdir()
         for i in range(3):
             Image.fromarray(np.full((8, 8), 40 * i, np.uint8)).save(tmp_path / part / f"{i}.png")
-    data = open_data(tmp_path, truth="none")
-    assert (data.truth, len(data), data.classes) == ("none", 6, None)
+    data = open_data(tmp_path, target_type="none")
+    assert (data.target_type, len(data), data.classes) == ("none", 6, None)
     assert sorted(set(data.splits)) == ["train", "val"]
     assert data.subset([1, 2]).fingerprint() != data.fingerprint()
     with pytest.raises(DataError):  # without a task they are still refused: labels may have been forgotten
         open_data(tmp_path)
-    labelled = open_data("digits", truth="none")
-    assert labelled.truth == "none"
-    assert any("left aside" in note for note in labelled.notes)
+    labeled = open_data("digits", target_type="none")
+    assert labeled.target == "none"
+    assert any("left aside" in note for note in labeled.messages)
 
 
 def test_what_a_kind_does_not_take_is_told(tmp_path: Path) -> None:
@@ -155,12 +155,14 @@ def test_what_a_kind_does_not_take_is_told(tmp_path: Path) -> None:
 
 
 def test_an_image_goes_the_way_it_went(tmp_path: Path) -> None:
-    from sightline.data.io.pixels import picture
+    from sightline.data.io.pixels import read_image
 
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)).save(
         tmp_path / "a.png"
     )
     pixels = input_kind("image").pixels(Files([tmp_path / "a.png"]))
     spec = InputSpec((24, 32), 3)
-    assert np.array_equal(view_item(pixels, 0, spec, "pad"), picture(pixels, 0, (24, 32), "pad", 3))
+    assert np.array_equal(
+        view_item(pixels, 0, spec, "letterbox"), read_image(pixels, 0, (24, 32), "letterbox", 3)
+    )
     assert spec.settings() == {}

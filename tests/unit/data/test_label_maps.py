@@ -35,7 +35,7 @@ def chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def grey_png(pixels: np.ndarray, bits: int) -> bytes:
+def gray_png(pixels: np.ndarray, bits: int) -> bytes:
     """A grey PNG of 1, 2, 4 or 8 bits, written by hand."""
     rows = b""
     for row in pixels:
@@ -51,17 +51,17 @@ def grey_png(pixels: np.ndarray, bits: int) -> bytes:
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
-def test_grey_levels_of_few_bits_are_not_spread(bits: int) -> None:
+def test_gray_levels_of_few_bits_are_not_spread(bits: int) -> None:
     pixels = (np.arange(60) % 2**bits).reshape(6, 10)
-    np.testing.assert_array_equal(stored(grey_png(pixels, bits)).values, pixels)
+    np.testing.assert_array_equal(stored(gray_png(pixels, bits)).values, pixels)
 
 
 def test_a_palette_is_not_resolved() -> None:
     data = encode_png(INDEX, [(9, 9, 9), (200, 0, 0), (9, 9, 9)])
-    found = stored(data)
-    np.testing.assert_array_equal(found.values, INDEX)
-    assert found.palette is not None
-    assert found.palette[:3].tolist() == [[9, 9, 9], [200, 0, 0], [9, 9, 9]]
+    result = stored(data)
+    np.testing.assert_array_equal(result.values, INDEX)
+    assert result.palette is not None
+    assert result.palette[:3].tolist() == [[9, 9, 9], [200, 0, 0], [9, 9, 9]]
     for kind in ("GIF", "BMP", "TIFF"):
         np.testing.assert_array_equal(stored(saved(Image.open(io.BytesIO(data)), kind)).values, INDEX)
 
@@ -103,13 +103,13 @@ def test_three_channels_of_16_bits_are_refused() -> None:
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.uint16, st.tuples(st.integers(1, 9), st.integers(1, 40)), elements=st.integers(0, 65535)))
 def test_numbers_come_back_whatever_they_are(values: np.ndarray) -> None:
-    found = look(encode_png(values))
+    result = look(encode_png(values))
     keys, counts = np.unique(values, return_counts=True)
-    np.testing.assert_array_equal(found.keys, keys)
-    np.testing.assert_array_equal(found.counts, counts)
-    assert found.runs >= 1
+    np.testing.assert_array_equal(result.keys, keys)
+    np.testing.assert_array_equal(result.counts, counts)
+    assert result.runs >= 1
     for modulus in (2, 7):
-        mapped = found.mapped((found.keys % modulus).astype(np.uint8))
+        mapped = result.mapped((result.keys % modulus).astype(np.uint8))
         np.testing.assert_array_equal(mapped.read(), values % modulus)
 
 
@@ -119,13 +119,13 @@ def test_numbers_come_back_whatever_they_are(values: np.ndarray) -> None:
         np.uint8, st.tuples(st.integers(1, 5), st.integers(1, 9), st.just(3)), elements=st.integers(0, 255)
     )
 )
-def test_colours_come_back(values: np.ndarray) -> None:
-    found = look(encode_png(values))
-    assert found.coloured
-    assert found.grey == bool((values == values[..., :1]).all())
+def test_colors_come_back(values: np.ndarray) -> None:
+    result = look(encode_png(values))
+    assert result.colored
+    assert result.gray == bool((values == values[..., :1]).all())
     codes = codes_of(values.reshape(-1, 3))
-    np.testing.assert_array_equal(found.keys, np.unique(codes))
-    np.testing.assert_array_equal(found.mapped((found.keys % 5).astype(np.uint8)).read().ravel(), codes % 5)
+    np.testing.assert_array_equal(result.keys, np.unique(codes))
+    np.testing.assert_array_equal(result.mapped((result.keys % 5).astype(np.uint8)).read().ravel(), codes % 5)
 
 
 @settings(max_examples=60, deadline=None)
@@ -133,11 +133,11 @@ def test_colours_come_back(values: np.ndarray) -> None:
     arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.integers(0, 255)), st.data()
 )
 def test_small_numbers_come_back(values: np.ndarray, data: st.DataObject) -> None:
-    found = look(encode_png(values))
-    np.testing.assert_array_equal(found.mapped(found.keys.astype(np.uint8)).read(), values)
+    result = look(encode_png(values))
+    np.testing.assert_array_equal(result.mapped(result.keys.astype(np.uint8)).read(), values)
     step = data.draw(st.integers(1, 255))
     np.testing.assert_array_equal(
-        found.mapped(((found.keys + step) % 256).astype(np.uint8)).read(), (values + np.uint8(step))
+        result.mapped(((result.keys + step) % 256).astype(np.uint8)).read(), (values + np.uint8(step))
     )
 
 
@@ -155,15 +155,15 @@ def test_damaged_files_give_our_errors_only(data: st.DataObject) -> None:
 
 
 def test_maps_of_single_classes_put_together() -> None:
-    one, two = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
-    one[:, :2], two[:, 1:3] = 255, 1
-    parts = [(1, look(encode_png(one))), (2, look(encode_png(two)))]
+    first, second = np.zeros((2, 4), np.uint8), np.zeros((2, 4), np.uint8)
+    first[:, :2], second[:, 1:3] = 255, 1
+    parts = [(1, look(encode_png(first))), (2, look(encode_png(second)))]
     whole, several, none = composed(parts, (2, 4), 0)
     assert whole.mapped(whole.keys.astype(np.uint8)).read()[0].tolist() == [1, 255, 2, 0]
     assert (several, none) == (2, 2)
 
 
-def test_the_nearest_colour() -> None:
+def test_the_nearest_color() -> None:
     assert nearest(0x7F0102, [0x000000, 0x800000, 0xFFFFFF]) == 1
 
 

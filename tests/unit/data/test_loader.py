@@ -19,10 +19,10 @@ import torch
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.data.io.encode import encode_jpeg
-from sightline.data.io.pixels import Arrays, Files, picture
+from sightline.data.io.pixels import Arrays, Files, read_image
 from sightline.data.loading.loader import Loader, cache_folder
 from sightline.data.transforms.standard import standard
 from sightline.errors import UnreadableImage, UsageError
@@ -51,10 +51,10 @@ def make_photos(folder: Path, n: int) -> Dataset:
     return dataset(Files(paths))
 
 
-def dataset(pixels: Files | Arrays, targets: Label | Number | None = None) -> Dataset:
+def dataset(pixels: Files | Arrays, targets: ClassLabels | RegressionValues | None = None) -> Dataset:
     n = len(pixels)
-    truths = Label(torch.arange(n) % 3) if targets is None else targets
-    return Dataset("photos", "folder", [f"{i:03d}" for i in range(n)], pixels, truths)
+    labels = ClassLabels(torch.arange(n) % 3) if targets is None else targets
+    return Dataset("photos", "folder", [f"{i:03d}" for i in range(n)], pixels, labels)
 
 
 def digits(n: int = 50) -> Dataset:
@@ -67,19 +67,21 @@ def loader(data: Dataset, folder: Path, **options: object) -> Loader:
     return Loader(data, **settings)  # type: ignore[arg-type]
 
 
-def same(one: list[Batch], other: list[Batch]) -> bool:
-    return len(one) == len(other) and all(
+def same(first: list[Batch], other: list[Batch]) -> bool:
+    return len(first) == len(other) and all(
         list(a.ids) == list(b.ids)
         and torch.equal(a.images, b.images)
         and torch.equal(a.targets.value, b.targets.value)
-        for a, b in zip(one, other, strict=True)
+        for a, b in zip(first, other, strict=True)
     )
 
 
 def expected(data: Dataset, ids: list[str]) -> torch.Tensor:
     """What prediction gives the model for these items."""
     where = [data.ids.index(i) for i in ids]
-    return torch.stack([torch.from_numpy(picture(data.pixels, i, SIZE)) for i in where]).permute(0, 3, 1, 2)
+    return torch.stack([torch.from_numpy(read_image(data.pixels, i, SIZE)) for i in where]).permute(
+        0, 3, 1, 2
+    )
 
 
 def right(data: Dataset, batches: list[Batch]) -> bool:
@@ -105,7 +107,7 @@ def test_truths_and_ids_go_with_their_pictures(photos: Dataset, tmp_path: Path) 
 
 @pytest.mark.parametrize("cache", [0, 2**20])
 def test_resumed_epochs_are_the_same_with_any_workers(photos: Dataset, tmp_path: Path, cache: int) -> None:
-    augment = standard("strong", flip=True, size=(80, 80), grey=False)
+    augment = standard("strong", flip=True, size=(80, 80), gray=False)
     whole = list(loader(photos, tmp_path / "a", augment=lambda progress: augment).epoch(1))
     for start in (0, 3, 5):
         for workers in (0, 2):
@@ -129,13 +131,13 @@ def test_training_sees_what_prediction_sees(photos: Dataset, tmp_path: Path) -> 
             assert right(photos, list(loader(photos, tmp_path / f"{workers}{cache}", cache=cache).epoch(0)))
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
-def test_arrays_are_brought_to_size_like_files(fit: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+def test_arrays_are_brought_to_size_like_files(resize: str, tmp_path: Path) -> None:
     data = dataset(Arrays(np.stack([photograph(i) for i in range(6)])))
-    batches = Loader(data, size=(30, 20), fit=fit, channels=1, batch_size=4)  # type: ignore[arg-type]
+    batches = Loader(data, size=(30, 20), resize=resize, channels=1, batch_size=4)  # type: ignore[arg-type]
     for _ in range(2):
         images = torch.cat([b.images for b in batches.epoch(0)])
-        wanted = [picture(data.pixels, i, (30, 20), fit, 1) for i in range(6)]  # type: ignore[arg-type]
+        wanted = [read_image(data.pixels, i, (30, 20), resize, 1) for i in range(6)]  # type: ignore[arg-type]
         assert np.array_equal(images.permute(0, 2, 3, 1).numpy(), np.stack(wanted))
 
 
@@ -150,12 +152,12 @@ def test_a_second_run_reads_from_the_disk(
 
 
 def test_the_cache_stays_within_its_bound(tmp_path: Path) -> None:
-    folder, room, kept = tmp_path / "cache", 30 * EACH, []
+    folder, room, selected = tmp_path / "cache", 30 * EACH, []
     for n in (20, 25, 40):
-        kept.append(loader(make_photos(tmp_path / str(n), n), folder, cache=room))  # held: shares the room
-        assert len(list(kept[-1].epoch(0))) == n // 5
+        selected.append(loader(make_photos(tmp_path / str(n), n), folder, cache=room))  # shares the room
+        assert len(list(selected[-1].epoch(0))) == n // 5
         assert sum(p.stat().st_size for p in caches(folder)) <= room
-    kept.clear()
+    selected.clear()
     data = make_photos(tmp_path / "other", 28)
     list(loader(data, folder, cache=room).epoch(0))
     assert [p.stat().st_size for p in caches(folder)] == [28 * EACH]  # the unused ones have gone
@@ -299,12 +301,12 @@ def test_processes_draw_different_augmentations() -> None:
     assert len(set(drawn)) == 4
 
 
-def draw(targets: Label | Number, **options: object) -> np.ndarray:
+def draw(targets: ClassLabels | RegressionValues, **options: object) -> np.ndarray:
     """How often each item comes in 20 epochs."""
     n = len(targets)
     data = dataset(Arrays(np.zeros((n, 2, 2, 1), dtype=np.uint8)), targets)
-    if isinstance(targets, Label):
-        k = targets.value.shape[1] if targets.multi else int(targets.value.max()) + 1
+    if isinstance(targets, ClassLabels):
+        k = targets.value.shape[1] if targets.multilabel else int(targets.value.max()) + 1
         data = replace(data, classes=Classes(tuple(map(str, range(k)))))
     settings = {"size": (2, 2), "channels": 1, "train": True} | options
     batches = Loader(data, **settings)  # type: ignore[arg-type]
@@ -315,7 +317,7 @@ def draw(targets: Label | Number, **options: object) -> np.ndarray:
 
 def test_balanced_draws_every_class_equally_often() -> None:
     value = torch.tensor([0] * 180 + [1] * 15 + [2] * 5)
-    often = draw(Label(value), sampler="balanced")
+    often = draw(ClassLabels(value), sampler="balanced")
     shares = [often[value == k].sum() / often.sum() for k in range(3)]
     assert shares == pytest.approx([1 / 3] * 3, abs=0.02)
     assert often.min() > 0
@@ -326,19 +328,19 @@ def test_balanced_goes_by_the_rarest_of_several_labels() -> None:
     value = torch.zeros(100, 2, dtype=torch.bool)
     value[:80, 0] = True
     value[75:80, 1] = True  # both, and the second is rare; the last 20 have none
-    often = draw(Label(value), sampler="balanced")
+    often = draw(ClassLabels(value), sampler="balanced")
     assert often[75:80].mean() == pytest.approx(16 * often[:75].mean(), rel=0.1)
     assert often[80:].mean() == pytest.approx(4 * often[:75].mean(), rel=0.1)
 
 
 def test_weights_of_the_users_own() -> None:
-    often = draw(Label(torch.zeros(4, dtype=torch.int64)), weights=np.array([0.0, 1.0, 1.0, 2.0]))
+    often = draw(ClassLabels(torch.zeros(4, dtype=torch.int64)), weights=np.array([0.0, 1.0, 1.0, 2.0]))
     assert often.tolist() == [0, 20, 20, 40]
 
 
 def test_what_cannot_be_is_refused() -> None:
-    with pytest.raises(UsageError, match="shuffled"):
-        draw(Number(torch.rand(5, 1)), sampler="balanced")
+    with pytest.raises(UsageError, match="random"):
+        draw(RegressionValues(torch.rand(5, 1)), sampler="balanced")
     with pytest.raises(UsageError, match="batch size of 1"):
         Loader(digits(), size=(8, 8), batch_size=1, world=2)
     with pytest.raises(UsageError, match="-1 workers"):
@@ -350,12 +352,12 @@ def test_a_file_that_breaks_during_training_is_named(photos: Dataset, tmp_path: 
     batches = loader(photos, tmp_path / "c", workers=workers, train=False)
     path = photos.pixels.path(12)  # type: ignore[attr-defined]
     path.write_bytes(path.read_bytes()[:200])
-    seen: list[Batch] = []
+    viewed: list[Batch] = []
     with pytest.raises(UnreadableImage) as caught:
-        seen.extend(batches.epoch(0))
+        viewed.extend(batches.epoch(0))
     assert caught.value.path == path
-    assert right(photos, seen)
-    assert len(seen) == 2
+    assert right(photos, viewed)
+    assert len(viewed) == 2
 
 
 def test_workers_are_no_processes_and_go_when_left(photos: Dataset, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from PIL import Image
 
 from sightline.data.formats import torchvision
 from sightline.data.io.encode import encode_png
-from sightline.data.open import ReadOptions, named, open_data
+from sightline.data.open import ReadOptions, list_named, open_data
 from sightline.data.parsing.ties import difference
 from sightline.errors import DataError, UnknownName, UsageError
 
@@ -31,21 +31,21 @@ def test_built_in_names() -> None:
     assert len(digits) == 1797
     assert digits.pixels.read(0).shape == (8, 8, 1)
     assert max(int(digits.pixels.read(i).max()) for i in range(20)) == 255
-    assert {"digits", "shapes", "mnist", "cifar10"} <= set(named())
+    assert {"digits", "shapes", "mnist", "cifar10"} <= set(list_named())
 
 
-def test_what_was_recognised_is_said(tmp_path: Path) -> None:
+def test_what_was_recognized_is_said(tmp_path: Path) -> None:
     data = open_data(photos(tmp_path, "cat/1.png", "dog/1.png"))
     assert data.format == "folder"
-    assert "Read as 'folder'" in data.notes[0]
-    assert "as asked" in open_data(tmp_path, format="folder").notes[0]
+    assert "Read as 'folder'" in data.messages[0]
+    assert "as asked" in open_data(tmp_path, format="folder").messages[0]
 
 
 def test_the_same_data_have_the_same_fingerprint_wherever_they_lie(tmp_path: Path) -> None:
-    one = open_data(photos(tmp_path / "a", "cat/1.png", "dog/1.png"))
+    first = open_data(photos(tmp_path / "a", "cat/1.png", "dog/1.png"))
     other = open_data(photos(tmp_path / "b", "cat/1.png", "dog/1.png"))
     more = open_data(photos(tmp_path / "c", "cat/1.png", "dog/1.png", "dog/2.png"))
-    assert one.fingerprint() == other.fingerprint() != more.fingerprint()
+    assert first.fingerprint() == other.fingerprint() != more.fingerprint()
 
 
 def test_a_missing_path_names_what_is_near(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_a_folder_named_like_a_data_set_is_taken_and_told(
     monkeypatch.chdir(tmp_path)
     data = open_data("digits")
     assert len(data) == 2
-    assert "It is the path" in data.notes[0]
+    assert "It is the path" in data.messages[0]
 
 
 def test_a_path_is_looked_for_below_the_data_folder(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_named_sets_are_read_from_local_copies(data_folder: Any) -> None:
     assert (data.name, data.format, len(data)) == ("cifar10", "cifar", 17_000)
     assert data.classes is not None
     assert data.classes.names[:2] == ("airplane", "automobile")
-    assert any(str(folder) in note for note in data.notes)
+    assert any(str(folder) in note for note in data.messages)
 
 
 def test_a_named_set_does_not_take_another_ones_files(tmp_path: Path) -> None:
@@ -185,7 +185,7 @@ def boxes_twice(root: Path, right: int) -> Path:
 def test_two_formats_that_say_the_same_are_one_and_that_is_told(tmp_path: Path) -> None:
     data = open_data(boxes_twice(tmp_path, right=3))
     assert data.targets.boxes.tolist() == [[1.0, 1.0, 3.0, 3.0]]
-    assert "which says the same" in data.notes[0]
+    assert "which says the same" in data.messages[0]
 
 
 def test_two_formats_that_differ_show_where(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def test_two_formats_that_differ_show_where(tmp_path: Path) -> None:
 def test_data_that_hold_another_truth_than_the_task_needs_say_what_was_looked_for(tmp_path: Path) -> None:
     photos(tmp_path, "cat/1.png", "dog/1.png")
     with pytest.raises(DataError, match=r"needs boxes around objects.*gives a class.*coco: annotations/inst"):
-        open_data(tmp_path, truth="instances")
+        open_data(tmp_path, target_type="instances")
 
 
 def test_class_folders_with_boxes_beside_them_are_read_by_the_task(tmp_path: Path) -> None:
@@ -205,10 +205,10 @@ def test_class_folders_with_boxes_beside_them_are_read_by_the_task(tmp_path: Pat
     images = [{"id": 1, "file_name": "cat/1.png"}, {"id": 2, "file_name": "dog/2.png"}]
     text = json.dumps({"images": images, "annotations": boxes, "categories": [{"id": 1, "name": "tail"}]})
     (tmp_path / "tails.json").write_text(text)
-    labels = open_data(tmp_path, truth="label")
+    labels = open_data(tmp_path, target_type="label")
     assert labels.classes is not None
     assert (labels.format, labels.classes.names) == ("folder", ("cat", "dog"))
-    assert open_data(tmp_path, truth="instances").format == "coco"
+    assert open_data(tmp_path, target_type="instances").format == "coco"
     assert open_data(tmp_path).format == "coco"
 
 
@@ -223,9 +223,9 @@ def test_two_formats_of_the_same_boxes_may_round_and_sort_them_otherwise(tmp_pat
              for k, (x, y, a, b) in enumerate(corners)]  # fmt: skip
     text = {"images": [{"id": 1, "file_name": "a.png"}], "categories": [{"id": 1, "name": "cup"}]}
     (tmp_path / "a.json").write_text(json.dumps({**text, "annotations": boxes}))
-    one, other = open_data(tmp_path, format="coco"), open_data(tmp_path, format="yolo")
-    assert not torch.equal(one.targets.boxes, other.targets.boxes)
-    assert difference(one, other) == ""
+    first, other = open_data(tmp_path, format="coco"), open_data(tmp_path, format="yolo")
+    assert not torch.equal(first.targets.boxes, other.targets.boxes)
+    assert difference(first, other) == ""
     boxes[0]["bbox"][2] += 4
     (tmp_path / "a.json").write_text(json.dumps({**text, "annotations": boxes}))
     assert "a.png shows" in difference(open_data(tmp_path, format="coco"), other)

@@ -18,14 +18,14 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.formats import FORMATS
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
-from sightline.ops.outlines import fill, rle, rle_text
+from sightline.ops.contours import fill, rle, rle_text
 from tests.unit.data.box_samples import opened, picture, problems, sure
 
 WRITTEN = ("coco", "cvat", "label-studio", "yolo")
@@ -48,9 +48,9 @@ def data_sets(draw: st.DrawFn) -> Dataset:
         draw(st.lists(st.integers(0, 1), min_size=total, max_size=total)), dtype=torch.int64
     )
     sizes = torch.tensor([[9, 11]] * len(stacks))
-    targets = Outlines.of(sizes, counts, Bitmaps.of(np.concatenate(stacks)), labels)
+    targets = InstanceMasks.of(sizes, counts, CroppedMasks.of(np.concatenate(stacks)), labels)
     if crowd.any():
-        targets = Outlines(
+        targets = InstanceMasks(
             counts, sizes, targets.boxes, labels, areas=targets.areas, crowd=crowd, masks=targets.masks
         )
     pixels = Arrays(np.zeros((len(stacks), 9, 11, 3), dtype=np.uint8))
@@ -61,15 +61,15 @@ def data_sets(draw: st.DrawFn) -> Dataset:
 
 def dense(data: Dataset) -> dict[str, list[tuple[str, Any]]]:
     """Class name and mask (H, W) of each object, by the picture's name without folder and ending."""
-    assert isinstance(data.targets, Outlines)
+    assert isinstance(data.targets, InstanceMasks)
     assert data.classes is not None
-    found = {}
+    result = {}
     for i, item in enumerate(data.ids):
-        one = data.targets[i]
-        masks = one.bitmaps.dense(*one.sizes[0].tolist()).int().tolist()
-        names = [data.classes.names[k] for k in one.labels.tolist()]
-        found[Path(item).stem] = list(zip(names, masks, strict=True))
-    return found
+        first = data.targets[i]
+        masks = first.bitmaps.dense(*first.sizes[0].tolist()).int().tolist()
+        names = [data.classes.names[k] for k in first.labels.tolist()]
+        result[Path(item).stem] = list(zip(names, masks, strict=True))
+    return result
 
 
 @pytest.mark.parametrize("format", WRITTEN)
@@ -79,16 +79,16 @@ def test_masks_are_written_and_read_back_pixel_by_pixel(format: str, data: Datas
     module = FORMATS.load(format)
     with tempfile.TemporaryDirectory() as folder:
         place = module.write(data, Path(folder) / "new")
-        assert module.sniff(str(place), ReadOptions(truth="outlines")) > 0.95
-        back = module.read(str(place), ReadOptions(truth="outlines"))
+        assert module.sniff(str(place), ReadOptions(target_type="outlines")) > 0.95
+        back = module.read(str(place), ReadOptions(target_type="outlines"))
         assert dense(back) == dense(data)
-        assert not back.problems
+        assert not back.read_findings
         assert back.targets.area().tolist() == data.targets.area().tolist()
         assert back.targets.boxes.tolist() == data.targets.boxes.tolist()
         if format == "coco":
             assert (back.targets.crowd is None) == (data.targets.crowd is None)
             boxes = module.read(str(place), ReadOptions())
-            assert boxes.truth == "instances"
+            assert boxes.target_type == "instances"
             assert boxes.targets.boxes.tolist() == data.targets.boxes.tolist()
 
 
@@ -105,7 +105,7 @@ def coco(root: Path, *drawn: Any, size: tuple[int, int] = (30, 40), text: bool =
 
 
 def outlined(format: str, source: Path) -> Dataset:
-    return opened(format, source, truth="outlines")
+    return opened(format, source, target_type="outlines")
 
 
 def areas(data: Dataset) -> list[float]:
@@ -121,53 +121,53 @@ def test_coco_polygons_and_run_lengths(tmp_path: Path) -> None:
     data = outlined("coco", coco(tmp_path, [SQUARE], parts, plain, short))
     assert areas(data) == [100, 116, 60, 60]
     assert data.targets.boxes.tolist()[1:3] == [[5, 5, 24, 24], [30, 3, 40, 9]]
-    assert not data.problems
-    assert opened("coco", tmp_path / "masks.json").truth == "instances"
+    assert not data.read_findings
+    assert opened("coco", tmp_path / "masks.json").target_type == "instances"
 
 
 @pytest.mark.parametrize(
     ("drawn", "name", "severity"),
     [
-        ([[5, 5, 9, 9]], "outlines-short", "warning"),
-        ([], "outlines-missing", "error"),
-        (None, "outlines-missing", "error"),
-        ([[35, 5, 55, 5, 55, 15, 35, 15]], "outlines-outside", "warning"),
-        ([[-30, 5, -20, 5, -20, 15]], "outlines-empty", "warning"),
-        ([[5.1, 5.1, 5.2, 5.1, 5.2, 5.2]], "outlines-empty", "warning"),
-        ([[5, 5, 15, 15, 15, 5, 5, 15]], "outlines-crossing", "warning"),
-        ([[5, 5, 15, 5, 15]], "outlines-broken", "error"),
-        ([[5, 5, 15, 5, "x", 15]], "outlines-broken", "error"),
-        ([["5", "5", "15", "5", "15", "15"]], "outlines-broken", "error"),
-        ([5, 5, 15, 5, 15, 15], "outlines-broken", "error"),
-        ("mask", "outlines-broken", "error"),
-        ({"size": [30, 40], "counts": [10, 10]}, "outlines-broken", "error"),
-        ({"size": [30, 40], "counts": [1190, -10, 20]}, "outlines-broken", "error"),
-        ({"size": [30, 40], "counts": "0 0"}, "outlines-broken", "error"),
-        ({"size": [30], "counts": []}, "outlines-broken", "error"),
-        ({"counts": [1200]}, "outlines-broken", "error"),
-        ({"size": [10**6, 10**6], "counts": [10**12]}, "outlines-broken", "error"),
+        ([[5, 5, 9, 9]], "polygons-too-short", "warning"),
+        ([], "instance-masks-missing", "error"),
+        (None, "instance-masks-missing", "error"),
+        ([[35, 5, 55, 5, 55, 15, 35, 15]], "instance-masks-outside", "warning"),
+        ([[-30, 5, -20, 5, -20, 15]], "instance-masks-empty", "warning"),
+        ([[5.1, 5.1, 5.2, 5.1, 5.2, 5.2]], "instance-masks-empty", "warning"),
+        ([[5, 5, 15, 15, 15, 5, 5, 15]], "polygons-self-intersecting", "warning"),
+        ([[5, 5, 15, 5, 15]], "polygons-broken", "error"),
+        ([[5, 5, 15, 5, "x", 15]], "polygons-broken", "error"),
+        ([["5", "5", "15", "5", "15", "15"]], "polygons-broken", "error"),
+        ([5, 5, 15, 5, 15, 15], "polygons-broken", "error"),
+        ("mask", "polygons-broken", "error"),
+        ({"size": [30, 40], "counts": [10, 10]}, "polygons-broken", "error"),
+        ({"size": [30, 40], "counts": [1190, -10, 20]}, "polygons-broken", "error"),
+        ({"size": [30, 40], "counts": "0 0"}, "polygons-broken", "error"),
+        ({"size": [30], "counts": []}, "polygons-broken", "error"),
+        ({"counts": [1200]}, "polygons-broken", "error"),
+        ({"size": [10**6, 10**6], "counts": [10**12]}, "polygons-broken", "error"),
         ({"size": [40, 30], "counts": [0, 1200]}, "mask-sizes-differ", "error"),
-        ({"size": [30, 40], "counts": [1200]}, "outlines-empty", "warning"),
+        ({"size": [30, 40], "counts": [1200]}, "instance-masks-empty", "warning"),
         ([[5, 5, 15, 5, 1e400, 15]], "boxes-not-finite", "error"),
-        ([[5, 5, 15, 5, 9, 5]], "boxes-zero-size", "warning"),
+        ([[5, 5, 15, 5, 9, 5]], "degenerate-boxes", "warning"),
     ],
 )
 def test_masks_that_are_not_right_are_said(tmp_path: Path, drawn: Any, name: str, severity: str) -> None:
     data = outlined("coco", coco(tmp_path, [SQUARE], drawn))
-    found = problems(data)
-    assert list(found) == [name]
-    assert (found[name].severity, found[name].count) == (severity, 1)
-    assert found[name].items[0].startswith(("masks.json annotation 11", "a.png: 7"))
-    kept = 2 if name in ("outlines-outside", "outlines-crossing") else 1
-    assert len(data.targets.labels) == kept
+    reported = problems(data)
+    assert list(reported) == [name]
+    assert (reported[name].severity, reported[name].count) == (severity, 1)
+    assert reported[name].items[0].startswith(("masks.json annotation 11", "a.png: 7"))
+    selected = 2 if name in ("instance-masks-outside", "polygons-self-intersecting") else 1
+    assert len(data.targets.labels) == selected
     assert areas(data)[0] == 100
-    if name == "outlines-outside":
+    if name == "instance-masks-outside":
         assert data.targets.boxes.tolist()[1] == [35, 5, 40, 15]
 
 
 def test_run_lengths_that_do_not_add_up_are_said_with_annotation_and_sums(tmp_path: Path) -> None:
     data = outlined("coco", coco(tmp_path, [SQUARE], {"size": [30, 40], "counts": [10, 10]}))
-    (item,) = problems(data)["outlines-broken"].items
+    (item,) = problems(data)["polygons-broken"].items
     assert item == (
         "masks.json annotation 11 (run-length code: the run lengths add up to 20, not to 30 x 40 = 1,200)"
     )
@@ -176,7 +176,7 @@ def test_run_lengths_that_do_not_add_up_are_said_with_annotation_and_sums(tmp_pa
 def test_a_short_ring_leaves_the_others_of_its_object(tmp_path: Path) -> None:
     data = outlined("coco", coco(tmp_path, [SQUARE, [1, 1, 2, 2]]))
     assert areas(data) == [100]
-    assert list(problems(data)) == ["outlines-short"]
+    assert list(problems(data)) == ["polygons-too-short"]
 
 
 def test_json_that_is_cut_or_has_no_masks(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_json_that_is_cut_or_has_no_masks(tmp_path: Path) -> None:
 
 def test_a_picture_without_objects(tmp_path: Path) -> None:
     data = outlined("coco", coco(tmp_path))
-    assert data.truth == "outlines"
+    assert data.target_type == "outlines"
     assert data.targets.counts.tolist() == [0]
     assert dense(data) == {"a": []}
 
@@ -223,12 +223,12 @@ def test_yolo_polygons(tmp_path: Path) -> None:
     data = outlined("yolo", yolo(tmp_path, "\n".join(lines)))
     assert areas(data) == [100, 1200]
     assert data.targets.labels.tolist() == [1, 0]
-    found = problems(data)
-    assert found["lines-with-boxes"].items == ("labels/a.txt line 2",)
-    assert found["lines-broken"].count == 2
-    assert "polygon" in found["lines-broken"].message
-    assert found["lines-in-pixels"].count == 1
-    assert len(found) == 3
+    reported = problems(data)
+    assert reported["lines-with-boxes"].items == ("labels/a.txt line 2",)
+    assert reported["lines-broken"].count == 2
+    assert "polygon" in reported["lines-broken"].message
+    assert reported["lines-in-pixels"].count == 1
+    assert len(reported) == 3
     assert problems(opened("yolo", tmp_path))["shapes-as-boxes"].count == 2
 
 
@@ -251,11 +251,11 @@ def test_cvat_polygons_and_masks(tmp_path: Path) -> None:
     masks = dense(data)["a"]
     assert [(name, int(np.sum(mask))) for name, mask in masks] == [("cat", 100), ("dog", 4), ("dog", 4)]
     assert np.argwhere(masks[1][1]).tolist() == [[20, 31], [20, 32], [21, 31], [21, 32]]
-    found = problems(data)
-    assert found["outlines-broken"].count == 4
-    assert "a.png mask 5 (dog): the run lengths add up to 3" in found["outlines-broken"].items[1]
-    assert found["shapes-not-outlines"].items == ("a.png box 3 (dog): a box",)
-    assert found["outlines-outside"].items == ("a.png mask 8 (dog)",)
+    reported = problems(data)
+    assert reported["polygons-broken"].count == 4
+    assert "a.png mask 5 (dog): the run lengths add up to 3" in reported["polygons-broken"].items[1]
+    assert reported["shapes-not-polygons"].items == ("a.png box 3 (dog): a box",)
+    assert reported["instance-masks-outside"].items == ("a.png mask 8 (dog)",)
     assert problems(opened("cvat", tmp_path))["shapes-as-boxes"].count == 3
 
 
@@ -302,13 +302,13 @@ def test_label_studio_polygons_and_brushes(tmp_path: Path) -> None:
     masks = dense(data)["a"]
     assert [(name, int(np.sum(m))) for name, m in masks] == [("cat", 100), ("dog", 100), ("dog", 61)]
     assert masks[2][1] == mask.tolist()
-    found = problems(data)
-    assert [item.split(":")[0] for item in found["outlines-broken"].items] == [
+    reported = problems(data)
+    assert [item.split(":")[0] for item in reported["polygons-broken"].items] == [
         f"a.png result {name}" for name in ("r2", "r3", "r4", "r5", "r6", "turned")
     ]
-    assert "cut off" in found["outlines-broken"].items[0]
-    assert "4,800" in found["outlines-broken"].items[1]
-    assert found["shapes-not-outlines"].items == ("a.png result r7: a box",)
+    assert "cut off" in reported["polygons-broken"].items[0]
+    assert "4,800" in reported["polygons-broken"].items[1]
+    assert reported["shapes-not-polygons"].items == ("a.png result r7: a box",)
 
 
 def nuclei(root: Path, ids: list[str], split: str = "") -> Path:
@@ -336,15 +336,15 @@ def test_one_mask_file_an_object(tmp_path: Path) -> None:
     root = nuclei(nuclei(tmp_path, ["a", "b"], "train"), ["c"], "test")
     nuclei(tmp_path, ["not-listed"])
     data = open_data(root)
-    assert (data.format, data.truth) == ("instance-masks", "outlines")
+    assert (data.format, data.target_type) == ("instance-masks", "outlines")
     splits = {Path(i).stem: s for i, s in zip(data.ids, data.splits, strict=True)}
     assert splits == {"a": "train", "b": "train", "c": "test"}
     assert data.targets.boxes.tolist() == [[3, 5, 9, 10], [3, 13, 9, 18]] * 3
-    assert list(problems(data)) == ["pictures-not-listed"]
-    boxes = open_data(root, truth="instances")
-    assert boxes.truth == "instances"
+    assert list(problems(data)) == ["images-not-listed"]
+    boxes = open_data(root, target_type="instances")
+    assert boxes.target_type == "instances"
     assert boxes.targets.boxes.tolist() == data.targets.boxes.tolist()
-    maps = open_data(root, truth="masks", format="instance-masks")
+    maps = open_data(root, target_type="masks", format="instance-masks")
     assert maps.classes == Classes(("background", "object"))
     assert (maps.targets.map(0) > 0).sum() == 60
     assert sure("instance-masks", tmp_path / "a") == 0
@@ -352,12 +352,12 @@ def test_one_mask_file_an_object(tmp_path: Path) -> None:
 
 def test_mask_files_that_are_not_right(tmp_path: Path) -> None:
     root = nuclei(tmp_path, list("abcdef"), "train")
-    grey = np.zeros((30, 40), dtype=np.uint8)
-    grey[3:9, 3:9], grey[4:8, 4:8] = 90, 200
-    png(root / "a/masks/grey.png", grey)
-    png(root / "a/masks/one.png", np.minimum(grey, 1))
-    png(root / "b/masks/empty.png", grey * 0)
-    png(root / "b/masks/other.png", grey.T.copy())
+    gray = np.zeros((30, 40), dtype=np.uint8)
+    gray[3:9, 3:9], gray[4:8, 4:8] = 90, 200
+    png(root / "a/masks/grey.png", gray)
+    png(root / "a/masks/one.png", np.minimum(gray, 1))
+    png(root / "b/masks/empty.png", gray * 0)
+    png(root / "b/masks/other.png", gray.T.copy())
     (root / "c/masks/cut.png").write_bytes((root / "c/masks/0.png").read_bytes()[:60])
     for file in (root / "d/masks").iterdir():
         file.unlink()
@@ -369,14 +369,14 @@ def test_mask_files_that_are_not_right(tmp_path: Path) -> None:
     counts = {Path(i).stem: n for i, n in zip(data.ids, data.targets.counts.tolist(), strict=True)}
     assert counts == {"a": 4, "b": 2, "c": 2, "d": 0}
     assert areas(data)[2:4] == [16, 36]
-    found = problems(data)
-    assert found["masks-not-binary"].items == ("a/masks/grey.png", "b/masks/other.png")
-    assert found["outlines-empty"].items == ("b/masks/empty.png",)
-    assert found["mask-sizes-differ"].items == ("b/masks/other.png ((40, 30) in a picture of (30, 40))",)
-    assert "c/masks/cut.png" in found["annotations-broken"].items[0]
-    assert found["annotations-missing"].items == ("e/images/e.png",)
-    assert found["entries-broken"].items == ("f",)
-    assert found["files-missing"].items == ("gone",)
+    reported = problems(data)
+    assert reported["masks-not-binary"].items == ("a/masks/grey.png", "b/masks/other.png")
+    assert reported["instance-masks-empty"].items == ("b/masks/empty.png",)
+    assert reported["mask-sizes-differ"].items == ("b/masks/other.png ((40, 30) in a picture of (30, 40))",)
+    assert "c/masks/cut.png" in reported["annotations-broken"].items[0]
+    assert reported["annotations-missing"].items == ("e/images/e.png",)
+    assert reported["entries-broken"].items == ("f",)
+    assert reported["files-missing"].items == ("gone",)
 
 
 def test_maps_of_object_numbers(tmp_path: Path) -> None:
@@ -397,31 +397,31 @@ def test_maps_of_object_numbers(tmp_path: Path) -> None:
         opened("instance-masks", tmp_path / "images")
 
 
-@pytest.mark.parametrize("coloured", [False, True])
-def test_voc_maps_of_objects_and_classes(tmp_path: Path, coloured: bool) -> None:
-    colours = np.zeros((256, 3), dtype=np.uint8)
-    colours[[1, 2, 12, 15, 255]] = [128, 0, 0], [0, 128, 0], [64, 0, 128], [192, 128, 128], [224, 224, 192]
+@pytest.mark.parametrize("colored", [False, True])
+def test_voc_maps_of_objects_and_classes(tmp_path: Path, colored: bool) -> None:
+    colors = np.zeros((256, 3), dtype=np.uint8)
+    colors[[1, 2, 12, 15, 255]] = [128, 0, 0], [0, 128, 0], [64, 0, 128], [192, 128, 128], [224, 224, 192]
     objects, classes = np.zeros((2, 30, 40), dtype=np.uint8)
     objects[2:8, 2:8], objects[10:14, 5:9], objects[2:8, 8] = 1, 2, 255
     classes[2:8, 2:8], classes[10:14, 5:9], classes[2:8, 8] = 12, 15, 255
     picture(tmp_path / "JPEGImages/a.png")
     for folder, values in (("SegmentationObject", objects), ("SegmentationClass", classes)):
-        shown = colours[values] if coloured else values
-        png(tmp_path / folder / "a.png", shown, None if coloured else colours.ravel().tolist())
+        shown = colors[values] if colored else values
+        png(tmp_path / folder / "a.png", shown, None if colored else colors.ravel().tolist())
     (tmp_path / "ImageSets/Segmentation").mkdir(parents=True)
     (tmp_path / "ImageSets/Segmentation/val.txt").write_text("a\nb\n")
-    data = open_data(tmp_path, truth="outlines")
+    data = open_data(tmp_path, target_type="outlines")
     assert data.format == "voc-objects"
-    found = {(name, int(np.sum(mask))) for name, mask in dense(data)["a"]}
-    assert found == {("dog", 36), ("person", 16)}
+    result = {(name, int(np.sum(mask))) for name, mask in dense(data)["a"]}
+    assert result == {("dog", 36), ("person", 16)}
     assert data.classes is not None
     assert (len(data.classes), data.classes.ids[0], data.splits.tolist()) == (20, 1, ["val"])
     assert problems(data)["annotations-missing"].items == ("b",)
     (tmp_path / "labelmap.txt").write_text(
         "# label:color_rgb:parts:actions\nhund:64,0,128::\nbackground:0,0,0::\n"
     )
-    if coloured:
-        renamed = open_data(tmp_path, truth="outlines")
+    if colored:
+        renamed = open_data(tmp_path, target_type="outlines")
         assert [name for name, _ in dense(renamed)["a"]] == ["hund"]
         assert "object 32768 has no class" in problems(renamed)["annotations-broken"].items[0]
 
@@ -431,7 +431,7 @@ def test_nuclei(data_folder: Callable[[str], Path]) -> None:
     assert data.format == "instance-masks"
     assert (len(data), len(data.targets.labels)) == (72, 2667)
     assert {s: int((data.splits == s).sum()) for s in ("train", "test")} == {"train": 54, "test": 18}
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_real_coco_masks_are_those_of_pycocotools(data_folder: Callable[[str], Path]) -> None:
@@ -443,8 +443,8 @@ def test_real_coco_masks_are_those_of_pycocotools(data_folder: Callable[[str], P
     for entry in judge.dataset["annotations"]:
         name = Path(judge.imgs[entry["image_id"]]["file_name"]).stem
         expected.setdefault(name, []).append(judge.annToMask(entry).tolist())
-    found = {name: [mask for _, mask in masks] for name, masks in dense(data).items() if masks}
-    assert found == expected
+    result = {name: [mask for _, mask in masks] for name, masks in dense(data).items() if masks}
+    assert result == expected
     assert len(data.targets.labels) == 14
 
 

@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from sightline.core.dataset import Dataset
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.pixels import Arrays, Files
 from sightline.data.scan import scan
 
 
 def dataset(pixels: Arrays | Files) -> Dataset:
     n = len(pixels)
-    return Dataset("t", "toy", [str(i) for i in range(n)], pixels, Label(torch.zeros(n, dtype=torch.int64)))
+    return Dataset(
+        "t", "toy", [str(i) for i in range(n)], pixels, ClassLabels(torch.zeros(n, dtype=torch.int64))
+    )
 
 
 @pytest.fixture
@@ -54,12 +56,12 @@ def test_bad_files_leave_a_reason_and_the_rest_is_measured(images: np.ndarray, t
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     Image.fromarray(images[0]).save(paths[0])
     paths[1].write_bytes(b"")
-    seen = scan(dataset(Files(paths)))
-    assert seen.readable.tolist() == [True, False, False]
-    assert seen.reasons.tolist()[:2] == ["", "empty"]
-    assert seen.reasons[2] != ""
-    assert set(seen.details) == {1, 2}
-    np.testing.assert_allclose(seen.mean_std(np.arange(3))[0], images[0].mean((0, 1)) / 255, rtol=1e-5)
+    viewed = scan(dataset(Files(paths)))
+    assert viewed.readable.tolist() == [True, False, False]
+    assert viewed.reasons.tolist()[:2] == ["", "empty"]
+    assert viewed.reasons[2] != ""
+    assert set(viewed.details) == {1, 2}
+    np.testing.assert_allclose(viewed.mean_std(np.arange(3))[0], images[0].mean((0, 1)) / 255, rtol=1e-5)
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="root may read everything")
@@ -77,10 +79,10 @@ def test_subset_is_the_scan_of_the_subset(images: np.ndarray) -> None:
         np.testing.assert_array_equal(getattr(part, name), getattr(again, name), err_msg=name)
 
 
-def test_grey_has_four_equal_means() -> None:
-    grey = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
-    seen = scan(dataset(Arrays(grey)))
-    np.testing.assert_allclose(seen.mean, np.repeat(grey.mean((1, 2)) / 255, 4, 1), rtol=1e-6)
+def test_gray_has_four_equal_means() -> None:
+    gray = np.random.default_rng(1).integers(0, 256, (2, 8, 8, 1), dtype=np.uint8)
+    viewed = scan(dataset(Arrays(gray)))
+    np.testing.assert_allclose(viewed.mean, np.repeat(gray.mean((1, 2)) / 255, 4, 1), rtol=1e-6)
 
 
 @settings(max_examples=30, deadline=None)
@@ -89,7 +91,7 @@ def test_pictures_of_any_size_have_a_thumbnail_of_their_own_brightness(
     height: int, width: int, channels: int, value: int
 ) -> None:
     image = np.full((1, height, width, channels), value, np.uint8)
-    seen = scan(dataset(Arrays(image)))
-    assert seen.thumbs.shape == (1, 32, 32)
-    assert np.abs(seen.thumbs.astype(int) - value).max() <= 1
-    assert (seen.width[0], seen.height[0], seen.channels[0]) == (width, height, channels)
+    viewed = scan(dataset(Arrays(image)))
+    assert viewed.thumbs.shape == (1, 32, 32)
+    assert np.abs(viewed.thumbs.astype(int) - value).max() <= 1
+    assert (viewed.width[0], viewed.height[0], viewed.channels[0]) == (width, height, channels)

@@ -47,34 +47,34 @@ def test_cvat_ellipses_polygons_and_masks_among_boxes_become_the_boxes_around_th
     ))  # fmt: skip
     around = [(1, 2, 5, 8), (4, 6, 20, 18), (10, 10, 30, 20), (15, 5, 25, 25), (31, 20, 33, 22)]
     assert boxes(data) == {"a": [("cat", *box) for box in around]}
-    assert (found := problems(data)["shapes-as-boxes"]).severity == "info"
-    assert found.items[1] == "a.png ellipse 3 (cat)"
-    assert found.count == 4
+    assert (result := problems(data)["shapes-as-boxes"]).severity == "info"
+    assert result.items[1] == "a.png ellipse 3 (cat)"
+    assert result.count == 4
 
 
 @pytest.mark.parametrize("shape", ["polyline", "points", "cuboid", "skeleton"])
 def test_cvat_shapes_without_a_box_stop_the_training(tmp_path: Path, shape: str) -> None:
-    found = problems(open_data(cvat(tmp_path, BOX, f'<{shape} label="cat" points="1,2;9,9"/>')))
-    assert (found["shapes-not-boxes"].severity, found["shapes-not-boxes"].count) == ("error", 1)
+    reported = problems(open_data(cvat(tmp_path, BOX, f'<{shape} label="cat" points="1,2;9,9"/>')))
+    assert (reported["shapes-not-boxes"].severity, reported["shapes-not-boxes"].count) == ("error", 1)
 
 
 def test_outlines_alone_are_masks_unless_boxes_are_asked_for(tmp_path: Path) -> None:
     root = cvat(tmp_path, '<polygon label="cat" points="4,6;20,6;20,18;4,18"/>')
     data = open_data(root)
-    assert data.truth == "outlines"
-    assert "--task detect" in data.notes[-1]
-    assert open_data(root, truth="instances").truth == "instances"
+    assert data.target_type == "outlines"
+    assert "--task detect" in data.messages[-1]
+    assert open_data(root, target_type="instances").target_type == "instances"
 
 
 def test_an_ellipse_is_a_mask_of_its_area_where_masks_are_wanted(tmp_path: Path) -> None:
     data = open_data(
         cvat(tmp_path, BOX, '<ellipse label="cat" cx="20" cy="15" rx="10" ry="5" rotation="30"/>'),
-        truth="outlines",
+        target_type="outlines",
     )
     assert data.targets.areas.tolist() == pytest.approx([157], abs=4)  # 10 x 5 x pi
-    found = problems(data)
-    assert found["shapes-not-outlines"].severity == "error"
-    assert found["ellipses-as-polygons"].count == 1
+    reported = problems(data)
+    assert reported["shapes-not-polygons"].severity == "error"
+    assert reported["ellipses-as-polygons"].count == 1
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_label_studio_turns_by_quarters_are_exact(
     value = {"x": x / 0.4, "y": y / 0.3, "width": w / 0.4, "height": h / 0.3, "rotation": rotation}
     data = open_data(label_studio(tmp_path, {**value, "rectanglelabels": ["cat"]}) / "tasks.json")
     assert boxes(data)["a"][0][1:] == pytest.approx((4, 6, 20, 18), abs=1e-4)
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_label_studio_slips_are_straightened_and_real_turns_refused(tmp_path: Path) -> None:
@@ -105,10 +105,10 @@ def test_label_studio_slips_are_straightened_and_real_turns_refused(tmp_path: Pa
     slip, round_ = boxes(data)["a"]
     assert slip[1:] == pytest.approx((4, 6, 20, 18), abs=0.1)
     assert round_ == ("dog", 14, 5, 26, 25)
-    found = problems(data)
-    assert found["boxes-straightened"].severity == "info"
-    assert found["boxes-rotated"].severity == "error"
-    assert found["shapes-not-boxes"].items == ("a.png result 3: keypoint",)
+    reported = problems(data)
+    assert reported["boxes-straightened"].severity == "info"
+    assert reported["boxes-rotated"].severity == "error"
+    assert reported["shapes-not-boxes"].items == ("a.png result 3: keypoint",)
 
 
 def test_label_studio_choices_short_exports_and_folders(tmp_path: Path) -> None:
@@ -124,12 +124,12 @@ def test_label_studio_choices_short_exports_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder/e.csv").write_text(f'annotation_id,image,label,rating\n1,a.png,"{cell}",\n')
     assert boxes(open_data(tmp_path / "folder/e.csv")) == {"a": [("cat", 4, 6, 20, 18)]}
     picture(whole / "b.png")
-    said = [[{"type": "choices", "value": {"choices": [c]}}] for c in ("sea", "wood")]
+    outputs = [[{"type": "choices", "value": {"choices": [c]}}] for c in ("sea", "wood")]
     tasks = [{"data": {"image": f"{n}.png"}, "annotations": [{"result": r}]}
-             for n, r in zip("ab", said, strict=True)]  # fmt: skip
+             for n, r in zip("ab", outputs, strict=True)]  # fmt: skip
     short.write_text(json.dumps(tasks))
     data = open_data(short)
-    assert data.truth == "label"
+    assert data.target_type == "label"
     assert [data.classes.names[k] for k in data.targets.value] == ["sea", "wood"]
     several = {"image": "b.png", "choice": {"choices": ["sea", "wood"]}, "annotator": 1}
     short.write_text(json.dumps([{"image": "a.png", "choice": "sea", "annotator": 1}, several]))
@@ -145,7 +145,7 @@ def test_a_rectangle_and_its_labels_in_two_results_are_one_box(tmp_path: Path) -
     (root / "tasks.json").write_text(json.dumps(tasks))
     data = open_data(root / "tasks.json")
     assert boxes(data) == {"a": [("cat", 4, 6, 20, 18)]}
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_yolo_lines_with_key_points_are_boxes_and_never_polygons(tmp_path: Path) -> None:
@@ -162,9 +162,9 @@ def test_yolo_lines_with_key_points_are_boxes_and_never_polygons(tmp_path: Path)
 
 def test_cvat_tags_are_labels_where_nothing_is_drawn(tmp_path: Path) -> None:
     data = open_data(cvat(tmp_path, '<tag label="sea"/><tag label="beach"/>'))
-    assert (data.truth, data.classes.names) == ("label", ("beach", "sea"))
+    assert (data.target_type, data.classes.names) == ("label", ("beach", "sea"))
     assert data.targets.value.tolist() == [[True, True]]
-    assert open_data(cvat(tmp_path, '<tag label="sea"/>', BOX)).truth == "instances"
+    assert open_data(cvat(tmp_path, '<tag label="sea"/>', BOX)).target_type == "instances"
 
 
 def test_yolo_polygons_among_boxes_become_boxes_and_polygons_alone_masks(tmp_path: Path) -> None:
@@ -177,4 +177,4 @@ def test_yolo_polygons_among_boxes_become_boxes_and_polygons_alone_masks(tmp_pat
     assert boxes(data)["a"][0][1:] == pytest.approx((4, 6, 20, 18), abs=1e-4)
     assert problems(data)["shapes-as-boxes"].items == ("labels/a.txt line 1",)
     (tmp_path / "labels/b.txt").write_text("")
-    assert open_data(tmp_path).truth == "outlines"
+    assert open_data(tmp_path).target_type == "outlines"

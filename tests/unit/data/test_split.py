@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.dataset import SPLITS, Classes, Dataset
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.pixels import Arrays
 from sightline.data.split import SPLITS_FILE, folds, read_splits, split, splits_from_json, splits_to_json
 from sightline.errors import DataError, UsageError
@@ -26,7 +26,7 @@ def dataset(labels: Any, splits: Any = None, groups: Any = None) -> Dataset:
         format="made",
         ids=[f"item/{i:04d}" for i in range(n)],
         pixels=Arrays(np.zeros((n, 1, 1, 1), np.uint8)),
-        targets=Label(torch.as_tensor(labels, dtype=torch.int64)),
+        targets=ClassLabels(torch.as_tensor(labels, dtype=torch.int64)),
         classes=Classes(tuple(str(k) for k in range(max(labels, default=0) + 1))),
         splits=np.array(splits if splits is not None else [""] * n, dtype=object),
         groups=None if groups is None else np.array(groups, dtype=object),
@@ -61,9 +61,9 @@ def test_the_order_of_the_items_does_not_matter(labels: list[int], seed: int, ra
     order = list(range(len(labels)))
     random.shuffle(order)
     shuffled = data.subset(order)
-    one = split(data, seed=seed, strata=np.array(labels)).assignment
+    first = split(data, seed=seed, strata=np.array(labels)).assignment
     other = split(shuffled, seed=seed, strata=np.array(labels)[order]).assignment
-    assert one[order].tolist() == other.tolist()
+    assert first[order].tolist() == other.tolist()
 
 
 @ANY
@@ -73,8 +73,8 @@ def test_groups_and_duplicates_are_never_torn_apart(data: Any) -> None:
     n = len(labels)
     groups = [f"g{k}" for k in data.draw(st.lists(st.integers(0, 12), min_size=n, max_size=n))]
     twins = np.array(data.draw(st.lists(st.integers(0, 40), min_size=n, max_size=n)))
-    made = dataset(labels, groups=groups)
-    parts = split(made, seed=1, strata=np.array(labels), together=twins).assignment
+    result = dataset(labels, groups=groups)
+    parts = split(result, seed=1, strata=np.array(labels), together=twins).assignment
     for keys in (np.array(groups), twins):
         for key in set(keys.tolist()):
             assert len(set(parts[keys == key])) == 1
@@ -84,9 +84,9 @@ def test_groups_and_duplicates_are_never_torn_apart(data: Any) -> None:
 
 def test_another_seed_is_another_split() -> None:
     labels = [i % 3 for i in range(90)]
-    one, other = (split(dataset(labels), seed=s, strata=np.array(labels)).assignment for s in (0, 1))
-    assert (one != other).any()
-    assert (one == split(dataset(labels), seed=0, strata=np.array(labels)).assignment).all()
+    first, other = (split(dataset(labels), seed=s, strata=np.array(labels)).assignment for s in (0, 1))
+    assert (first != other).any()
+    assert (first == split(dataset(labels), seed=0, strata=np.array(labels)).assignment).all()
 
 
 def test_parts_have_their_share_over_many_small_classes() -> None:
@@ -115,7 +115,7 @@ def test_only_train_and_test_given_leaves_the_test_set_alone() -> None:
     result = split(data, strata=np.array(labels))
     assert (result.assignment[100:] == "test").all()
     assert (result.assignment[:100] == "val").sum() == 15
-    assert any("val is 15%" in note for note in result.notes)
+    assert any("val is 15%" in note for note in result.messages)
 
 
 def test_only_train_and_val_given_sets_a_test_part_aside_and_says_so() -> None:
@@ -123,13 +123,13 @@ def test_only_train_and_val_given_sets_a_test_part_aside_and_says_so() -> None:
     result = split(data)
     assert (result.assignment[100:] == "val").all()
     assert (result.assignment[:100] == "test").sum() == 15
-    assert any("no test" in note for note in result.notes)
+    assert any("no test" in note for note in result.messages)
 
 
 def test_items_without_a_split_are_put_to_train_and_told() -> None:
     result = split(dataset([0] * 6, ["train", "train", "val", "test", "", ""]))
     assert result.assignment.tolist() == ["train", "train", "val", "test", "train", "train"]
-    assert any("2 items have no split" in note for note in result.notes)
+    assert any("2 items have no split" in note for note in result.messages)
 
 
 def test_data_without_a_training_part_are_refused() -> None:
@@ -141,7 +141,7 @@ def test_small_classes_go_to_train_and_are_told() -> None:
     labels = [0] * 20 + [1, 1, 2]
     result = split(dataset(labels), strata=np.array(labels))
     assert (result.assignment[20:] == "train").all()
-    assert any("2 classes have too few" in note for note in result.notes)
+    assert any("2 classes have too few" in note for note in result.messages)
 
 
 def test_a_part_can_be_left_out() -> None:

@@ -79,12 +79,12 @@ def test_a_film_cut_in_the_middle_gives_what_is_there(
     name: str, options: dict[str, str], tmp_path: Path
 ) -> None:
     video = Video(cut(film(tmp_path / name, **options)))
-    seen = []
-    with pytest.raises(DataError, match=r"cut off: it ends after \d+ frames of about 60") as said:
-        seen.extend(frame.number for frame in video)
-    assert seen == list(range(len(seen)))
-    assert 5 < len(seen) < 55
-    assert f"after {len(seen)} frames" in str(said.value)
+    viewed = []
+    with pytest.raises(DataError, match=r"cut off: it ends after \d+ frames of about 60") as outputs:
+        viewed.extend(frame.number for frame in video)
+    assert viewed == list(range(len(viewed)))
+    assert 5 < len(viewed) < 55
+    assert f"after {len(viewed)} frames" in str(outputs.value)
 
 
 def test_a_film_that_lost_its_index_is_told_at_once(tmp_path: Path) -> None:
@@ -116,9 +116,9 @@ def test_sound_that_is_longer_is_no_cut(tmp_path: Path) -> None:
 def test_what_is_no_video_is_told(content: bytes, says: str, tmp_path: Path) -> None:
     file = tmp_path / "film.mp4"
     file.write_bytes(content)
-    with pytest.raises(DataError, match=says) as said:
+    with pytest.raises(DataError, match=says) as outputs:
         Video(file)
-    assert "film.mp4" in str(said.value)
+    assert "film.mp4" in str(outputs.value)
 
 
 def test_a_playlist_leads_nowhere(tmp_path: Path) -> None:
@@ -202,16 +202,16 @@ def test_a_silent_address_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     times = np.cumsum(rng.uniform(0.02, 0.5, 12))
-    grey = [int(v) for v in rng.integers(30, 220, 12)]
+    gray = [int(v) for v in rng.integers(30, 220, 12)]
     with VideoWriter(tmp_path / "out.mp4", 29.97) as writer:
-        for t, level in zip(times, grey, strict=True):
+        for t, level in zip(times, gray, strict=True):
             writer.add(np.full((37, 51, 3), level, np.uint8), float(t - times[0]))
         assert writer.said
     video = Video(tmp_path / "out.mp4")
     assert (video.facts.height, video.facts.width) == (38, 52)
     frames = list(video)
     assert [f.seconds for f in frames] == pytest.approx(list(times - times[0]), abs=1e-4)
-    assert [float(f.pixels.mean()) for f in frames] == pytest.approx(grey, abs=3)
+    assert [float(f.pixels.mean()) for f in frames] == pytest.approx(gray, abs=3)
 
 
 def test_frames_at_the_same_time_are_kept(tmp_path: Path) -> None:

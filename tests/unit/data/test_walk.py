@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sightline.data.io.walk import files_below, foreign, globbed, home, told
+from sightline.data.io.walk import describe_skipped, files_below, foreign, globbed, home
 from sightline.errors import UsageError
 
 LEFT_BEHIND = (
@@ -28,8 +28,8 @@ def test_only_what_somebody_put_there_is_found_and_the_rest_is_counted(folder: P
     left: list[Path] = []
     assert files_below(folder, left) == [folder / "a.jpg", folder / "deep" / "b.jpg"]
     assert len(left) == len(LEFT_BEHIND)
-    assert told(left).startswith("8 hidden or foreign entries were left out (")
-    assert told([]) == ""
+    assert describe_skipped(left).startswith("8 hidden or foreign entries were left out (")
+    assert describe_skipped([]) == ""
 
 
 def test_a_hidden_folder_that_is_named_is_meant(folder: Path) -> None:

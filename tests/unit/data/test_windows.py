@@ -64,14 +64,14 @@ def test_windows_show_what_the_whole_picture_shows(
     monkeypatch.setattr("sightline.data.io.tiff._BAND", 1000)
     file = tmp_path / "a.tif"
     noise(mode).save(file, **how)
-    whole, found = decode(file), windows(Files([file]), 0)
-    assert isinstance(found, Parts)
-    assert found.size == (HEIGHT, WIDTH)
+    whole, result = decode(file), windows(Files([file]), 0)
+    assert isinstance(result, Parts)
+    assert result.size == (HEIGHT, WIDTH)
     rng = np.random.default_rng(1)
     for _ in range(12):
         x, y = int(rng.integers(0, WIDTH)), int(rng.integers(0, HEIGHT))
         w, h = int(rng.integers(1, WIDTH - x + 1)), int(rng.integers(1, HEIGHT - y + 1))
-        assert np.array_equal(found.read(x, y, w, h), whole[y : y + h, x : x + w])
+        assert np.array_equal(result.read(x, y, w, h), whole[y : y + h, x : x + w])
 
 
 def tiles(image: np.ndarray, side: int) -> bytes:
@@ -116,9 +116,9 @@ def test_windows_of_a_tiff_in_tiles(tmp_path_factory: Any, x: int, y: int, w: in
     file.write_bytes(tiles(image, 32))
     assert np.array_equal(decode(file), image)
     w, h = min(w, WIDTH - x), min(h, HEIGHT - y)
-    found = windows(Files([file]), 0)
-    assert isinstance(found, Parts)
-    assert np.array_equal(found.read(x, y, w, h), image[y : y + h, x : x + w])
+    result = windows(Files([file]), 0)
+    assert isinstance(result, Parts)
+    assert np.array_equal(result.read(x, y, w, h), image[y : y + h, x : x + w])
 
 
 def test_pictures_whose_parts_depend_on_the_whole_are_read_whole(tmp_path: Path) -> None:
@@ -129,10 +129,10 @@ def test_pictures_whose_parts_depend_on_the_whole_are_read_whole(tmp_path: Path)
     )
     noise().save(png)
     for file in (turned, fractions, png):
-        found = windows(Files([file]), 0)
-        assert isinstance(found, Whole)
-        assert found.size == decode(file).shape[:2]
-        assert np.array_equal(found.read(3, 5, 20, 30), decode(file)[5:35, 3:23])
+        result = windows(Files([file]), 0)
+        assert isinstance(result, Whole)
+        assert result.size == decode(file).shape[:2]
+        assert np.array_equal(result.read(3, 5, 20, 30), decode(file)[5:35, 3:23])
 
 
 def test_the_limit_on_pixels_is_one_on_a_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,21 +148,21 @@ def test_the_limit_on_pixels_is_one_on_a_block(tmp_path: Path, monkeypatch: pyte
 def test_memory_of_windows_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "a.tif"
     noise().save(file, compression="tiff_lzw", strip_size=STRIPS)
-    monkeypatch.setattr(module, "HELD", 3 * STRIPS)
-    found = windows(Files([file]), 0)
-    assert isinstance(found, Parts)
+    monkeypatch.setattr(module, "READ_BUFFER_BYTES", 3 * STRIPS)
+    result = windows(Files([file]), 0)
+    assert isinstance(result, Parts)
     for y in (0, 60, 20, 0):
-        assert np.array_equal(found.read(0, y, WIDTH, 23), decode(file)[y : y + 23])
-        assert sum(block.nbytes for block in found._held.values()) <= 4 * STRIPS  # what one window touches
+        assert np.array_equal(result.read(0, y, WIDTH, 23), decode(file)[y : y + 23])
+        assert sum(block.nbytes for block in result._held.values()) <= 4 * STRIPS  # what one window touches
 
 
 def test_a_damaged_block_is_named(tmp_path: Path) -> None:
     file = tmp_path / "a.tif"
     noise().save(file, compression="tiff_adobe_deflate", strip_size=STRIPS)
-    found = windows(Files([file]), 0)
-    assert isinstance(found, Parts)
+    result = windows(Files([file]), 0)
+    assert isinstance(result, Parts)
     data = bytearray(file.read_bytes())
-    offset = found._blocks.offsets[3]
+    offset = result._blocks.offsets[3]
     data[offset : offset + 40] = b"\xff" * 40
     file.write_bytes(data)
     whole = windows(Files([file]), 0)

@@ -13,7 +13,7 @@ from sightline.exporters.graph import Job
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
 ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
 
-from sightline.exporters.quantize import quantised, slight, trunk  # noqa: E402
+from sightline.exporters.quantize import quantized, slight, trunk  # noqa: E402
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.normal(0, 1, (20, 4, 12, 12)).astype(np.float32)
@@ -45,9 +45,9 @@ def run(model: Any, folder: Path) -> tuple[np.ndarray, list[str]]:
     options.optimized_model_filepath = str(folder / "optimised.onnx")
     options.log_severity_level = 3
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    (said,) = session.run(None, {"images": IMAGES})
-    made = onnx.load(folder / "optimised.onnx")
-    return said, [node.op_type for node in made.graph.node]
+    (outputs,) = session.run(None, {"images": IMAGES})
+    result = onnx.load(folder / "optimised.onnx")
+    return outputs, [node.op_type for node in result.graph.node]
 
 
 SWISH = [("HardSigmoid", ["a"], "h", {"alpha": 1 / 6, "beta": 0.5}), ("Mul", ["a", "h"], "z", {})]
@@ -65,11 +65,11 @@ def test_between_convolutions_numbers_stay_in_eight_bits(
     middle: Any, left: list[str], tmp_path: Path
 ) -> None:
     model = network(*middle)
-    truth, _ = run(model, tmp_path)
+    target, _ = run(model, tmp_path)
     job: Any = Job(None, {}, "int8", IMAGES)  # type: ignore[arg-type]
-    said, ops = run(quantised(model, job, tmp_path / "m.onnx"), tmp_path)
-    assert np.abs(said - truth).max() < 0.1
-    assert np.abs(said - truth).mean() < 0.01
+    outputs, ops = run(quantized(model, job, tmp_path / "m.onnx"), tmp_path)
+    assert np.abs(outputs - target).max() < 0.1
+    assert np.abs(outputs - target).mean() < 0.01
     between = ops[ops.index("QLinearConv") + 1 : len(ops) - ops[::-1].index("QLinearConv") - 1]
     floats = [op for op in between if not op.startswith("QLinear")]
     assert [op for op in floats if op not in ("QuantizeLinear", "DequantizeLinear")] == left
@@ -91,7 +91,7 @@ def test_what_is_no_plain_trunk_is_left_in_full() -> None:
 def test_a_first_convolution_to_few_maps_stays_in_full_with_its_activation() -> None:
     model = network(*SILU)
     assert slight(model.graph) == set()  # four channels are none of a picture
-    weights = next(one for one in model.graph.initializer if one.name == "w")
+    weights = next(first for first in model.graph.initializer if first.name == "w")
     for node, name in zip(model.graph.node, ("first", "sigmoid", "silu", "second", "answer"), strict=True):
         node.name = name
     weights.CopyFrom(onnx.numpy_helper.from_array(np.ones((8, 3, 3, 3), np.float32), "w"))

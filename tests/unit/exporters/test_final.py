@@ -40,32 +40,32 @@ class Last(nn.Module):
         self.settings = settings
 
     def forward(self, boxes: Tensor, scores: Tensor, labels: Tensor, coefficients: Tensor) -> Any:
-        said = {"boxes": boxes, "scores": scores, "labels": labels, "coefficients": coefficients}
-        found = final(said, self.settings)
-        return tuple(found[name] for name in (*said, "count"))
+        outputs = {"boxes": boxes, "scores": scores, "labels": labels, "coefficients": coefficients}
+        result = final(outputs, self.settings)
+        return tuple(result[name] for name in (*outputs, "count"))
 
 
-def same(found: dict[str, Tensor], said: dict[str, Tensor], settings: dict[str, Any]) -> None:
-    truth, row = postprocess.select(said, settings)
-    assert found["count"].tolist() == truth.counts.tolist()
-    assert found["scores"].shape == (3, min(settings["max_objects"], 200))
+def same(result: dict[str, Tensor], prediction: dict[str, Tensor], settings: dict[str, Any]) -> None:
+    target, row = postprocess.select(prediction, settings)
+    assert result["count"].tolist() == target.counts.tolist()
+    assert result["scores"].shape == (3, min(settings["max_objects"], 200))
     start = 0
-    for i, count in enumerate(truth.counts.tolist()):
+    for i, count in enumerate(target.counts.tolist()):
         mine = slice(start, start + count)
-        assert torch.equal(found["boxes"][i, :count], truth.boxes[mine])
-        assert torch.equal(found["labels"][i, :count], truth.labels[mine])
-        assert torch.equal(found["coefficients"][i, :count], said["coefficients"][i, row[mine]])
-        assert not found["scores"][i, count:].any()
-        assert not found["boxes"][i, count:].any()
+        assert torch.equal(result["boxes"][i, :count], target.boxes[mine])
+        assert torch.equal(result["labels"][i, :count], target.labels[mine])
+        assert torch.equal(result["coefficients"][i, :count], prediction["coefficients"][i, row[mine]])
+        assert not result["scores"][i, count:].any()
+        assert not result["boxes"][i, count:].any()
         start += count
 
 
 @pytest.mark.parametrize("change", [{}, {"nms": 1.0}, {"max_objects": 500}, {"conf": 0.9}])
 def test_the_objects_are_those_that_are_read_outside(change: dict[str, Any]) -> None:
-    said, settings = crowd(), {**SETTINGS, **change}
-    found = final(said, settings)
-    same(found, said, settings)
-    assert found["prototypes"] is said["prototypes"]
+    outputs, settings = crowd(), {**SETTINGS, **change}
+    result = final(outputs, settings)
+    same(result, outputs, settings)
+    assert result["prototypes"] is outputs["prototypes"]
 
 
 @pytest.mark.parametrize("change", [{}, {"nms": 1.0}, {"max_objects": 500}])
@@ -74,17 +74,17 @@ def test_so_they_are_in_onnx(change: dict[str, Any]) -> None:
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     from sightline.exporters.nms_graph import translated
 
-    said, settings = crowd(), {**SETTINGS, **change}
+    result, settings = crowd(), {**SETTINGS, **change}
     names = ["boxes", "scores", "labels", "coefficients"]
-    inputs = tuple(said[name] for name in names)
+    inputs = tuple(result[name] for name in names)
     batch = torch.export.Dim("batch", min=1)
     program = torch.export.export(
         Last(settings), inputs, dynamic_shapes={name: {0: batch} for name in names}, strict=False
     )
-    made: Any = torch.onnx.export(
+    built_value: Any = torch.onnx.export(
         program, input_names=names, opset_version=20, verbose=False, custom_translation_table=translated()
     )
-    session = ort.InferenceSession(made.model_proto.SerializeToString())
-    outputs = session.run(None, {name: said[name].numpy() for name in names})
-    found = dict(zip([*names, "count"], map(torch.from_numpy, outputs), strict=True))
-    same(found, said, settings)
+    session = ort.InferenceSession(built_value.model_proto.SerializeToString())
+    outputs = session.run(None, {name: result[name].numpy() for name in names})
+    actual = dict(zip([*names, "count"], map(torch.from_numpy, outputs), strict=True))
+    same(actual, result, settings)

@@ -68,8 +68,8 @@ def said(model: Any, images: np.ndarray) -> dict[str, np.ndarray]:
     return dict(zip(names, session.run(names, {"images": images}), strict=True))
 
 
-def alike(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
-    for name, value in one.items():
+def alike(first: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    for name, value in first.items():
         if value.dtype.kind == "f":
             most = np.abs(value).max(initial=1e-6)
             assert np.abs(value - other[name]).max() < 1e-5 * most, name
@@ -79,16 +79,16 @@ def alike(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
 
 def before_convolutions(model: Any) -> list[str]:
     """Operators that pixels go through before the first convolution."""
-    value, found = "images", list[str]()
+    value, result = "images", list[str]()
     while True:
         node = next(node for node in model.graph.node if value in node.input)
         if node.op_type == "Conv":
-            return found
-        found, value = [*found, node.op_type], node.output[0]
+            return result
+        result, value = [*result, node.op_type], node.output[0]
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_normalisation_is_in_the_weights_and_answers_stay_the_same(name: str) -> None:
+def test_the_normalization_is_in_the_weights_and_answers_stay_the_same(name: str) -> None:
     """At the border too, where zeros are padded after the normalisation: white pictures would tell."""
     plain, images = traced(name)
     lean = folded(copy.deepcopy(plain))
@@ -96,7 +96,7 @@ def test_the_normalisation_is_in_the_weights_and_answers_stay_the_same(name: str
     alike(said(plain, images), said(lean, images))
 
 
-def test_floats_that_are_normalised_outside_go_straight_to_the_network() -> None:
+def test_floats_that_are_normalized_outside_go_straight_to_the_network() -> None:
     plain, images = traced("resnet18", "none")
     lean = folded(copy.deepcopy(plain))
     assert before_convolutions(plain) == ["Mul", "Add", "Mul", "Add"]
@@ -128,9 +128,9 @@ def pixels(*middle: tuple[str, list[str], str], groups: int = 1) -> Any:
         number(np.float32([0.1, 0.2, 0.3]).reshape(1, 3, 1, 1), "each"),
         number(rng.normal(0, 1, (8, 8)).astype(np.float32), "places"),
     ]
-    told = helper.make_tensor_value_info
+    message = helper.make_tensor_value_info
     kind = onnx.TensorProto.FLOAT
-    ends = [[told(n, kind, ["batch", c, 8, 8])] for n, c in (("images", 3), ("y", 6))]
+    ends = [[message(n, kind, ["batch", c, 8, 8])] for n, c in (("images", 3), ("y", 6))]
     graph = helper.make_graph(nodes, "g", *ends, fixed)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
@@ -147,7 +147,7 @@ def pixels(*middle: tuple[str, list[str], str], groups: int = 1) -> Any:
 )
 def test_only_what_is_linear_in_each_channel_is_folded(model: Any, left: list[str]) -> None:
     images = np.random.default_rng(1).normal(0, 1, (2, 3, 8, 8)).astype(np.float32)
-    truth = said(model, images)
+    target = said(model, images)
     lean = folded(model)
     assert before_convolutions(lean) == left
-    alike(truth, said(lean, images))
+    alike(target, said(lean, images))

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sightline.core.targets._sampled import sampled
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.runtime import resize
 
 onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
@@ -34,12 +34,12 @@ def session(size: tuple[int, int], fit: str, channels: int) -> Any:
     ]
     of = {"shown": ("UINT8", shape), "classes": ("UINT8", ["batch", *size]),
           "boxes": ("FLOAT", [1, 3, 4]), "scores": ("FLOAT", [1, 3])}  # fmt: skip
-    told = [helper.make_tensor_value_info(k, getattr(onnx.TensorProto, t), s) for k, (t, s) in of.items()]
+    message = [helper.make_tensor_value_info(k, getattr(onnx.TensorProto, t), s) for k, (t, s) in of.items()]
     taken = [helper.make_tensor_value_info("images", onnx.TensorProto.UINT8, shape)]
     fixed = [number(np.array(0), "first"), number(BOXES, "b"), number(SCORES, "s")]
-    graph = helper.make_graph(nodes, "g", taken, told, fixed)
+    graph = helper.make_graph(nodes, "g", taken, message, fixed)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
-    model = whole(model, {"size": size, "fit": fit, "channels": channels})
+    model = whole(model, {"size": size, "resize": fit, "channels": channels})
     onnx.checker.check_model(model, full_check=True)
     return ort.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
 
@@ -49,17 +49,17 @@ sides = st.integers(1, 90)
 
 @settings(max_examples=150, deadline=None)
 @given(size=st.tuples(st.integers(2, 40), st.integers(2, 40)), stored=st.tuples(sides, sides),
-       fit=st.sampled_from(["squash", "crop", "pad"]), channels=st.sampled_from([1, 3]),
+       fit=st.sampled_from(["stretch", "crop", "letterbox"]), channels=st.sampled_from([1, 3]),
        seed=st.integers(0, 9))  # fmt: skip
 def test_a_picture_of_any_size(
     size: tuple[int, int], stored: tuple[int, int], fit: Any, channels: int, seed: int
 ) -> None:
-    picture = np.random.default_rng(seed).integers(0, 256, (*stored, channels), dtype=np.uint8)
+    image = np.random.default_rng(seed).integers(0, 256, (*stored, channels), dtype=np.uint8)
     names = ["shown", "classes", "boxes"]
-    shown, classes, boxes = session(size, fit, channels).run(names, {PICTURE: picture})
-    truth = view(picture, size, fit, channels).transpose(2, 0, 1)
-    assert np.abs(shown[0].astype(int) - truth.astype(int)).max() <= 1  # Pillow's rounding beside torch's
-    place = resize.back(stored, size, fit)
+    shown, classes, boxes = session(size, fit, channels).run(names, {PICTURE: image})
+    target = resize_to_input(image, size, fit, channels).transpose(2, 0, 1)
+    assert np.abs(shown[0].astype(int) - target.astype(int)).max() <= 1  # Pillow's rounding beside torch's
+    place = resize.to_stored(stored, size, fit)
     expected = sampled(shown[0, 0], place, (0, 0, stored[1], stored[0]), 255)
     assert classes.shape == (1, *stored)
     assert np.array_equal(classes[0], expected)
@@ -69,7 +69,7 @@ def test_a_picture_of_any_size(
 
 
 def test_a_picture_of_that_size_is_left_alone() -> None:
-    picture = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
-    for fit in ("squash", "crop", "pad"):
-        (shown,) = session((12, 16), fit, 3).run(["shown"], {PICTURE: picture})
-        assert np.array_equal(shown[0], picture.transpose(2, 0, 1))
+    image = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+    for fit in ("stretch", "crop", "letterbox"):
+        (shown,) = session((12, 16), fit, 3).run(["shown"], {PICTURE: image})
+        assert np.array_equal(shown[0], image.transpose(2, 0, 1))

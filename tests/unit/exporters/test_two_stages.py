@@ -31,7 +31,7 @@ def graph(method: str) -> Graph:
     """A network that tells boxes apart, so that rounding decides nothing; on one picture it finds nothing."""
     torch.manual_seed(0)
     models = DETECTORS if method == "faster-rcnn" else SEGMENTERS
-    model = models.load(method).MODEL(settings("resnet18", fit="squash", conf=0.0)).eval()
+    model = models.load(method).MODEL(settings("resnet18", fit="stretch", conf=0.0)).eval()
     net = model.network.net
     with torch.no_grad():
         net.rpn.head.cls_logits.weight *= 30
@@ -55,19 +55,19 @@ def written(method: str, name: str, file: Path, monkeypatch: pytest.MonkeyPatch)
     if name != "torch":  # translating takes long, and is the same for both
         onnx = pytest.importorskip("onnx", reason="the extra 'onnx' is not installed")
         pytest.importorskip(name if name != "onnx" else "onnxruntime", reason="the extra is not installed")
-        made = onnx.load_from_string(in_onnx(method))
-        monkeypatch.setattr(f"sightline.exporters.formats.{name}.proto", lambda graph: made)
+        result = onnx.load_from_string(in_onnx(method))
+        monkeypatch.setattr(f"sightline.exporters.formats.{name}.proto", lambda graph: result)
     module = EXPORTERS.load(name)
     document = {**exported.card(KINDS[method]), "settings": graph(method).settings}
     module.write(Job(graph(method), {**document, "answers": list(graph(method).names)}), file)
     return module.runner(file)
 
 
-def same(said: dict[str, np.ndarray], truth: dict[str, Tensor]) -> None:
-    assert set(said) == set(truth)
-    for key, value in truth.items():
-        assert said[key].dtype == value.numpy().dtype
-        np.testing.assert_allclose(said[key], value.numpy(), atol=2e-3, rtol=1e-3, err_msg=key)
+def same(prediction: dict[str, np.ndarray], target: dict[str, Tensor]) -> None:
+    assert set(prediction) == set(target)
+    for key, value in target.items():
+        assert prediction[key].dtype == value.numpy().dtype
+        np.testing.assert_allclose(prediction[key], value.numpy(), atol=2e-3, rtol=1e-3, err_msg=key)
 
 
 @pytest.mark.parametrize(
@@ -81,10 +81,10 @@ def test_the_file_answers_as_the_network_does(
     run = written(method, name, file, monkeypatch)
     for images in (IMAGES, IMAGES[:1], IMAGES[2:]):
         with torch.no_grad():
-            truth = graph(method).said(images)
-        same(run(images.numpy()), truth)
-    found = postprocess.select(graph(method).said(IMAGES), graph(method).settings)[0].counts
-    assert int(found.min()) == 0 < int(found.max())
+            target = graph(method).said(images)
+        same(run(images.numpy()), target)
+    result = postprocess.select(graph(method).said(IMAGES), graph(method).settings)[0].counts
+    assert int(result.min()) == 0 < int(result.max())
     if name == "torch":  # who runs it needs torchvision, and nothing of this toolkit
         called = {str(node.target).split(".")[0] for node in torch.export.load(file).graph.nodes}
         assert {"aten", "torchvision"} <= called
@@ -99,18 +99,18 @@ def test_the_light_runtime_answers_as_the_toolkit_does(
     written(method, "onnx", tmp_path / "it.onnx", monkeypatch)
     model = graph(method).model
     with torch.no_grad():
-        truth = model.decode(model(IMAGES), model.settings)
-    said = list(
+        target = model.decode(model(IMAGES), model.settings)
+    outputs = list(
         session.Session(tmp_path / "it.onnx", min_score=0.0).predict(list(IMAGES.permute(0, 2, 3, 1).numpy()))
     )
-    assert sum(len(one.prediction.labels) for one in said) == len(truth.labels) > 0
-    for one, wanted in zip(said, (truth[i] for i in range(3)), strict=True):
-        assert one.prediction.labels.tolist() == wanted.labels.tolist()
-        there = np.zeros((len(wanted.labels), 64, 64), bool)
-        for mask, (x, y, crop) in zip(there, one.prediction.parts, strict=True):
+    assert sum(len(first.prediction.labels) for first in outputs) == len(target.labels) > 0
+    for first, wanted in zip(outputs, (target[i] for i in range(3)), strict=True):
+        assert first.prediction.labels.tolist() == wanted.labels.tolist()
+        present = np.zeros((len(wanted.labels), 64, 64), bool)
+        for mask, (x, y, crop) in zip(present, first.prediction.parts, strict=True):
             mask[y : y + crop.shape[0], x : x + crop.shape[1]] = crop
         # A pixel may fall on the other side of a half by rounding.
-        assert (there != wanted.bitmaps.dense(64, 64).numpy()).sum() <= 2
+        assert (present != wanted.bitmaps.dense(64, 64).numpy()).sum() <= 2
 
 
 def test_what_a_format_has_no_operator_for_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.metrics.calibration import LIMITS, apply, reliability, supported, temperature
 from sightline.metrics.ece import Ece
 
@@ -76,26 +76,28 @@ def test_a_planted_temperature_is_found(true: float, several: bool) -> None:
     rng = np.random.default_rng(0)
     z = 2 * rng.normal(size=(20_000, 4))
     if several:
-        truth = rng.random(z.shape) < 1 / (1 + np.exp(-z))
-        said = 1 / (1 + np.exp(-z * true))
+        target = rng.random(z.shape) < 1 / (1 + np.exp(-z))
+        outputs = 1 / (1 + np.exp(-z * true))
     else:
-        truth = (z + rng.gumbel(size=z.shape)).argmax(1)
-        said = softmax(z * true)
-    assert temperature(said, truth) == pytest.approx(true, rel=0.05)
-    assert temperature(said.astype(np.float32), truth) == pytest.approx(true, rel=0.05)
+        target = (z + rng.gumbel(size=z.shape)).argmax(1)
+        outputs = softmax(z * true)
+    assert temperature(outputs, target) == pytest.approx(true, rel=0.05)
+    assert temperature(outputs.astype(np.float32), target) == pytest.approx(true, rel=0.05)
 
 
 def test_calibration_error_falls() -> None:
     rng = np.random.default_rng(0)
     z = 2 * rng.normal(size=(5000, 5))
-    truth, said = (z + rng.gumbel(size=z.shape)).argmax(1), softmax(3 * z)
-    found = []
-    for p in (said, apply(said, temperature(said, truth))):
+    target, outputs = (z + rng.gumbel(size=z.shape)).argmax(1), softmax(3 * z)
+    result = []
+    for p in (outputs, apply(outputs, temperature(outputs, target))):
         metric = Ece()
-        metric.update(Label(torch.tensor(p.argmax(1)), torch.tensor(p)), Label(torch.tensor(truth)))
-        found.append(metric.compute())
-    assert found[0] > 0.15
-    assert found[1] < 0.02
+        metric.update(
+            ClassLabels(torch.tensor(p.argmax(1)), torch.tensor(p)), ClassLabels(torch.tensor(target))
+        )
+        result.append(metric.compute())
+    assert result[0] > 0.15
+    assert result[1] < 0.02
 
 
 def test_edges() -> None:
@@ -114,16 +116,16 @@ def test_edges() -> None:
 def test_what_the_images_do_not_support_is_not_fitted() -> None:
     """Too few, all right, or too few wrong to be surer: as it was, and it is said."""
     rng = np.random.default_rng(0)
-    truth = rng.integers(0, 4, 400)
-    sure = softmax(3.0 * np.eye(4)[truth] + rng.normal(size=(400, 4)) * 0.2)
-    assert temperature(sure, truth) < 0.1
+    target = rng.integers(0, 4, 400)
+    sure = softmax(3.0 * np.eye(4)[target] + rng.normal(size=(400, 4)) * 0.2)
+    assert temperature(sure, target) < 0.1
     for n, word in ((12, "too few"), (400, "All 400 validation images are right")):
-        found, why = supported(sure[:n], truth[:n])
-        assert found == 1.0
+        result, why = supported(sure[:n], target[:n])
+        assert result == 1.0
         assert word in why
-    three = truth.copy()
+    three = target.copy()
     three[:3] = (three[:3] + 1) % 4
-    dull = softmax(0.5 * np.eye(4)[truth])
+    dull = softmax(0.5 * np.eye(4)[target])
     assert temperature(dull, three) < 1
     assert supported(dull, three)[0] == 1.0
     assert "Only 3" in supported(dull, three)[1]
@@ -132,28 +134,28 @@ def test_what_the_images_do_not_support_is_not_fitted() -> None:
 def test_what_the_images_support_is_fitted_and_a_limit_is_said() -> None:
     rng = np.random.default_rng(0)
     z = 2 * rng.normal(size=(500, 4))
-    truth, said = (z + rng.gumbel(size=z.shape)).argmax(1), softmax(3 * z)
-    found, why = supported(said, truth)
-    assert found == temperature(said, truth)
-    assert f"{found:.3g}" in why
-    wrong = (said.argmax(1) + 1) % 4
-    assert supported(said, wrong)[0] == pytest.approx(LIMITS[1], rel=1e-3)
-    assert "upper limit" in supported(said, wrong)[1]
+    target, outputs = (z + rng.gumbel(size=z.shape)).argmax(1), softmax(3 * z)
+    result, why = supported(outputs, target)
+    assert result == temperature(outputs, target)
+    assert f"{result:.3g}" in why
+    wrong = (outputs.argmax(1) + 1) % 4
+    assert supported(outputs, wrong)[0] == pytest.approx(LIMITS[1], rel=1e-3)
+    assert "upper limit" in supported(outputs, wrong)[1]
     labels = rng.random((300, 3)) < 0.5
     assert supported(np.where(labels, 0.9, 0.1), labels)[0] == 1.0
 
 
 def test_reliability_counts_every_image_once_and_agrees_with_the_calibration_error() -> None:
     rng = np.random.default_rng(0)
-    p, truth = softmax(2 * rng.normal(size=(500, 3))), rng.integers(0, 3, 500)
-    points = reliability(p, truth, bins=10)
+    p, target = softmax(2 * rng.normal(size=(500, 3))), rng.integers(0, 3, 500)
+    points = reliability(p, target, bins=10)
     assert len(points) == 10
     assert sum(q.count for q in points) == 500
     assert points[0].count == 0  # the highest of three is at least a third
     assert math.isnan(points[0].accuracy)
     gap = sum(q.count * abs(q.accuracy - q.confidence) for q in points if q.count) / 500
     metric = Ece(bins=10)
-    metric.update(Label(torch.tensor(p.argmax(1)), torch.tensor(p)), Label(torch.tensor(truth)))
+    metric.update(ClassLabels(torch.tensor(p.argmax(1)), torch.tensor(p)), ClassLabels(torch.tensor(target)))
     assert metric.compute() == pytest.approx(gap)
-    assert sum(q.count for q in reliability(p, truth[:, None] == np.arange(3))) == 1500
+    assert sum(q.count for q in reliability(p, target[:, None] == np.arange(3))) == 1500
     assert all(q.count == 0 for q in reliability(np.empty((0, 3)), np.empty(0, dtype=np.int64)))

@@ -11,12 +11,12 @@ def test_simulated_detectors_are_equally_good(
     case: str, low: float, high: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(coverage, "POPULATION", 3000)
-    one, two, truth = coverage.CASES[case]()
-    (metric,) = coverage.metrics_for(truth, None)
+    first, second, target = coverage.CASES[case]()
+    (metric,) = coverage.metrics_for(target, None)
     assert metric.card.name == "mAP50"
-    a, b = metric.per_image(one, truth), metric.per_image(two, truth)
-    assert low < metric.value(a) < high
-    assert metric.value(a) == pytest.approx(metric.value(b), abs=0.02)
+    a, b = metric.sample_statistics(first, target), metric.sample_statistics(second, target)
+    assert low < metric.compute_from(a) < high
+    assert metric.compute_from(a) == pytest.approx(metric.compute_from(b), abs=0.02)
     row = coverage.coverage(metric, a, 100, 20, bootstrap=False)
     assert row["coverage"] > 0.6
     assert 0 < row["width"] < 0.3

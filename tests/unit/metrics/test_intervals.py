@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, Statistics
 from sightline.core.report import Score
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.metrics.accuracy import Accuracy
 from sightline.metrics.balanced_accuracy import BalancedAccuracy
 from sightline.metrics.ece import Ece
@@ -54,45 +54,45 @@ def test_exact_interval_covers_as_it_says(n: int, shares: tuple[float, float]) -
     assert coverage.min() > 0.92
 
 
-def _right(share: float, n: int) -> tuple[Label, Label]:
+def _right(share: float, n: int) -> tuple[ClassLabels, ClassLabels]:
     wrong = round((1 - share) * n)
-    truth = torch.arange(n) % 4
-    value = truth.clone()
+    target = torch.arange(n) % 4
+    value = target.clone()
     value[:wrong] = (value[:wrong] + 1) % 4
-    return Label(value, torch.nn.functional.one_hot(value, 4).double()), Label(truth)
+    return ClassLabels(value, torch.nn.functional.one_hot(value, 4).double()), ClassLabels(target)
 
 
 def test_balanced_accuracy_of_equal_classes_is_as_uncertain_as_accuracy() -> None:
     answers = _right(0.9, 400)
     plain, balanced = Accuracy(), BalancedAccuracy()
-    a, b = (score(m, m.per_image(*answers)) for m in (plain, balanced))
+    a, b = (score(m, m.sample_statistics(*answers)) for m in (plain, balanced))
     assert a.value == pytest.approx(b.value)
     assert (b.low, b.high) == pytest.approx((a.low, a.high), abs=0.01)
 
 
 def test_no_mistake_seen_is_not_certainty() -> None:
     metric = BalancedAccuracy()
-    found = score(metric, metric.per_image(*_right(1.0, 40)))
-    assert found.value == found.high == 1.0
-    assert 0.88 < found.low < 0.95
+    interval = score(metric, metric.sample_statistics(*_right(1.0, 40)))
+    assert interval.value == interval.high == 1.0
+    assert 0.88 < interval.low < 0.95
 
 
 def test_images_alike_say_nothing_of_the_spread() -> None:
     metric = Mae()
-    same = Number(torch.ones(20, 1))
-    found = score(metric, metric.per_image(Number(torch.full((20, 1), 3.0)), same))
-    assert found.value == 2.0
-    assert math.isnan(found.low)
-    assert "alike" in found.method
+    same = RegressionValues(torch.ones(20, 1))
+    interval = score(metric, metric.sample_statistics(RegressionValues(torch.full((20, 1), 3.0)), same))
+    assert interval.value == 2.0
+    assert math.isnan(interval.low)
+    assert "alike" in interval.method
 
 
 def test_errors_have_positive_lower_ends_and_r2_stays_below_one() -> None:
     rng = np.random.default_rng(0)
-    truth = torch.tensor(rng.normal(size=(8, 1)))
-    prediction = Number(truth + 0.01 * torch.tensor(rng.standard_cauchy(size=(8, 1))))
+    target = torch.tensor(rng.normal(size=(8, 1)))
+    prediction = RegressionValues(target + 0.01 * torch.tensor(rng.standard_cauchy(size=(8, 1))))
     mae, r2 = Mae(), R2()
-    low = score(mae, mae.per_image(prediction, Number(truth)))
-    high = score(r2, r2.per_image(prediction, Number(truth)))
+    low = score(mae, mae.sample_statistics(prediction, RegressionValues(target)))
+    high = score(r2, r2.sample_statistics(prediction, RegressionValues(target)))
     assert 0 < low.low < low.value < low.high
     assert high.low < high.value < high.high < 1
 
@@ -102,9 +102,9 @@ def test_groups_are_the_units() -> None:
     rng = np.random.default_rng(0)
     right = np.repeat(rng.random(30) < 0.7, 10)
     groups = np.repeat([f"patient {i}" for i in range(30)], 10)
-    truth = Label(torch.zeros(300, dtype=torch.int64))
+    target = ClassLabels(torch.zeros(300, dtype=torch.int64))
     metric = Accuracy()
-    stats = metric.per_image(Label(torch.tensor((~right).astype(np.int64))), truth)
+    stats = metric.sample_statistics(ClassLabels(torch.tensor((~right).astype(np.int64))), target)
     plain, grouped = score(metric, stats), score(metric, stats, groups=groups)
     assert (plain.n, grouped.n) == (300, 30)
     assert grouped.value == plain.value
@@ -117,10 +117,10 @@ def test_groups_are_the_units() -> None:
 
 def test_one_group_has_no_interval() -> None:
     metric = LogLoss()
-    stats = metric.per_image(*_right(0.9, 40))
-    found = score(metric, stats, groups=np.zeros(40))
-    assert found.n == 1
-    assert math.isnan(found.low)
+    stats = metric.sample_statistics(*_right(0.9, 40))
+    interval = score(metric, stats, groups=np.zeros(40))
+    assert interval.n == 1
+    assert math.isnan(interval.low)
 
 
 class Range(Metric):
@@ -128,20 +128,20 @@ class Range(Metric):
 
     card = MetricCard("range", "mean of x", True, 1.0, ("number",))
 
-    def per_image(self, prediction: Number, truth: Number) -> Stats:
+    def sample_statistics(self, prediction: RegressionValues, target: RegressionValues) -> Statistics:
         return {"x": prediction.value[:, 0].numpy()}
 
-    def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         return float(np.average(stats["x"], weights=weights))
 
 
 def test_any_metric_gets_an_interval() -> None:
     x = np.random.default_rng(0).normal(size=100)
     metric = Range()
-    numbers = Number(torch.tensor(x[:, None]))
-    found = score(metric, metric.per_image(numbers, numbers))
+    numbers = RegressionValues(torch.tensor(x[:, None]))
+    interval = score(metric, metric.sample_statistics(numbers, numbers))
     half = 1.984 * x.std(ddof=1) / 10  # Student's interval of a mean
-    assert (found.low, found.high) == pytest.approx((x.mean() - half, x.mean() + half), rel=1e-3)
+    assert (interval.low, interval.high) == pytest.approx((x.mean() - half, x.mean() + half), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", ["log loss", "mae", "balanced"])
@@ -154,15 +154,15 @@ def test_coverage_is_near_what_it_says(name: str) -> None:
     elif name == "log loss":
         metric, population = LogLoss(), {"loss": rng.exponential(size=50_000)}
     else:
-        truth = rng.choice(3, 50_000, p=[0.6, 0.3, 0.1])
-        wrong = rng.random(50_000) < np.array([0.1, 0.2, 0.4])[truth]
+        target = rng.choice(3, 50_000, p=[0.6, 0.3, 0.1])
+        wrong = rng.random(50_000) < np.array([0.1, 0.2, 0.4])[target]
         metric = BalancedAccuracy()
-        population = {"truth": truth, "predicted": np.where(wrong, (truth + 1) % 3, truth)}
-    true, inside = metric.value(population), 0
+        population = {"target": target, "predicted": np.where(wrong, (target + 1) % 3, target)}
+    true, inside = metric.compute_from(population), 0
     for _ in range(300):
         drawn = rng.integers(0, 50_000, 300)
-        found = score(metric, {k: v[drawn] for k, v in population.items()})
-        inside += found.low <= true <= found.high
+        interval = score(metric, {k: v[drawn] for k, v in population.items()})
+        inside += interval.low <= true <= interval.high
     assert 0.912 <= inside / 300 <= 0.988
 
 
@@ -174,24 +174,24 @@ def test_calibration_error_is_told_from_noise(bias: float, mass: bool) -> None:
     for _ in range(100):
         sure = rng.uniform(0.5 + bias, 1, (200, 1))
         right = rng.random((200, 1)) < sure - bias
-        found = score(metric, {"confidence": sure, "right": right.astype(float)})
-        inside += found.low <= bias <= found.high
-        values.append(found.value)
-        assert found.low <= found.value <= found.high
+        interval = score(metric, {"confidence": sure, "right": right.astype(float)})
+        inside += interval.low <= bias <= interval.high
+        values.append(interval.value)
+        assert interval.low <= interval.value <= interval.high
     assert np.mean(values) > bias + 0.005
     assert inside >= 85
 
 
 def test_one_value_far_off_leaves_no_interval_rather_than_an_error() -> None:
     """Without the far one R2 is many thousand times worse: the images do not tell within what it lies."""
-    truth = Number(torch.tensor([[1.0], [1.0125], [1.025], [1.0375], [921.0]]))
-    said = Number(torch.full((5, 1), 200.0))
+    target = RegressionValues(torch.tensor([[1.0], [1.0125], [1.025], [1.0375], [921.0]]))
+    outputs = RegressionValues(torch.full((5, 1), 200.0))
     for metric in (R2(), Mae()):
-        found = score(metric, metric.per_image(said, truth))
-        assert math.isfinite(found.value)
-        assert not found.low > found.value
-        assert not found.high < found.value
-    far = score(R2(), R2().per_image(said, truth))
+        interval = score(metric, metric.sample_statistics(outputs, target))
+        assert math.isfinite(interval.value)
+        assert not interval.low > interval.value
+        assert not interval.high < interval.value
+    far = score(R2(), R2().sample_statistics(outputs, target))
     assert math.isnan(far.low)
     assert "not defined" in far.method
     assert "no interval" in far.text()

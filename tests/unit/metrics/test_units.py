@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import UNIT, Metric, Stats
-from sightline.core.targets.number import Number
+from sightline.core.metric import UNIT, Metric, Statistics
+from sightline.core.targets.number import RegressionValues
 from sightline.metrics import intervals
 from sightline.metrics.compare import paired
 from sightline.metrics.mae import Mae
@@ -27,15 +27,15 @@ class Pairs(Metric):
 
     card = MetricCard("pairs", "", True, 1.0, ("number",), unit="identity")
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         raise AssertionError("pairs are not of one image")
 
-    def per_unit(self, prediction: Any, truth: Any, groups: Array | None) -> Stats:
+    def per_unit(self, prediction: Any, target: Any, groups: Array | None) -> Statistics:
         assert groups is not None
-        rises = [np.diff(n.value[:, 0].numpy()) > 0 for n in (prediction, truth)]
+        rises = [np.diff(n.value[:, 0].numpy()) > 0 for n in (prediction, target)]
         return {"right": (rises[0] == rises[1]).astype(float), UNIT: groups[1:]}
 
-    def value(self, stats: Stats, weights: Array | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: Array | None = None) -> float:
         return float(np.average(stats["right"], weights=weights))
 
 
@@ -44,27 +44,27 @@ class Shift(Metric):
 
     card: ClassVar[MetricCard] = MetricCard("shift", "", False, 0.0, ("number",), paired=False)
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        return {"predictions": prediction.value[:, 0].numpy(), "targets": truth.value[:, 0].numpy()}
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        return {"predictions": prediction.value[:, 0].numpy(), "targets": target.value[:, 0].numpy()}
 
-    def value(self, stats: Stats, weights: Array | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: Array | None = None) -> float:
         return float(stats["predictions"].mean() - stats["targets"].mean())
 
 
-def numbers(n: int, seed: int, shift: float = 0.0) -> Number:
-    return Number(torch.from_numpy(np.random.default_rng(seed).normal(shift, 1, (n, 1))))
+def numbers(n: int, seed: int, shift: float = 0.0) -> RegressionValues:
+    return RegressionValues(torch.from_numpy(np.random.default_rng(seed).normal(shift, 1, (n, 1))))
 
 
 def test_a_metric_of_sequences_leaves_out_whole_sequences() -> None:
     sequences = np.repeat([f"s{i}" for i in range(12)], 10)
-    metric, per_image = BySequence(), Mae()
-    for each in (metric, per_image):
+    metric, sample_statistics = BySequence(), Mae()
+    for each in (metric, sample_statistics):
         each.update(numbers(120, 0), numbers(120, 1), sequences)
     score = intervals.score(metric, metric.stats)
     assert (score.n, score.method) == (12, "jackknife over sequences, log scale")
-    by_groups = intervals.score(per_image, per_image.stats, groups=sequences)
+    by_groups = intervals.score(sample_statistics, sample_statistics.stats, groups=sequences)
     assert (score.low, score.high) == (by_groups.low, by_groups.high)
-    assert per_image.stats.keys() == {"error"}
+    assert sample_statistics.stats.keys() == {"error"}
 
 
 def test_a_metric_of_sequences_needs_their_names() -> None:

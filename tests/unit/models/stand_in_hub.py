@@ -69,7 +69,7 @@ class Answer(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         hub = self._note()
-        body, told = hub.content, len(hub.content)
+        body, message = hub.content, len(hub.content)
         if hub.manner == "silent body":
             hub.over.wait(30)
             return
@@ -77,13 +77,13 @@ class Answer(BaseHTTPRequestHandler):
             body = body[:-1] + bytes([body[-1] ^ 1])
         if hub.manner in ("cut off", "short"):
             body = body[: len(body) // 2]
-            told = len(body) if hub.manner == "short" else told
+            message = len(body) if hub.manner == "short" else message
         self.send_response(200)
-        self.send_header("Content-Length", str(told))
+        self.send_header("Content-Length", str(message))
         self.end_headers()
         with contextlib.suppress(OSError):
             self.wfile.write(body)
-        self.close_connection = len(body) != told
+        self.close_connection = len(body) != message
 
     def _note(self) -> Hub:
         self.server.seen.append((self.command, self.path, {k.lower(): v for k, v in self.headers.items()}))

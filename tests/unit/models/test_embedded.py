@@ -75,11 +75,11 @@ def refused(capsys: pytest.CaptureFixture[str]) -> str:
         build("yes")
     capsys.readouterr()
     assert build("auto").origin == "scratch"
-    said = capsys.readouterr().err
-    assert said.endswith("Going on from scratch.\n")
+    outputs = capsys.readouterr().err
+    assert outputs.endswith("Going on from scratch.\n")
     why = str(caught.value).partition("cannot be had: ")[2].partition(" Give a file")[0]
     assert why
-    assert why in said
+    assert why in outputs
     return why
 
 
@@ -94,23 +94,25 @@ def test_features_are_those_of_the_published_network(
     card = embedded.CARDS[NAME]
     assert network.origin == f"installed: {PACKAGE}==0.1.0, SHA-256 {card.sha256}"
     assert network.pixels == (card.mean, card.std)
-    said = capsys.readouterr().err
-    assert said == f"Weights of '{NAME}': installed ({PACKAGE}==0.1.0, Apache-2.0, trained on ImageNet-1k).\n"
+    outputs = capsys.readouterr().err
+    assert (
+        outputs == f"Weights of '{NAME}': installed ({PACKAGE}==0.1.0, Apache-2.0, trained on ImageNet-1k).\n"
+    )
 
 
-def test_grey_photographs_give_what_they_give_in_three_equal_channels(file: Path) -> None:
-    grey = torch.rand(2, 1, 64, 64)
+def test_gray_photographs_give_what_they_give_in_three_equal_channels(file: Path) -> None:
+    gray = torch.rand(2, 1, 64, 64)
     with torch.no_grad():
-        one, three = build(channels=1).features(grey), build().features(grey.expand(2, 3, 64, 64))
-    assert torch.allclose(one, three, atol=1e-4, rtol=1e-4)
+        first, three = build(channels=1).features(gray), build().features(gray.expand(2, 3, 64, 64))
+    assert torch.allclose(first, three, atol=1e-4, rtol=1e-4)
 
 
 def test_maps_are_filled_too(file: Path, source: torch.nn.Module) -> None:
     maps = registry.pyramid(NAME, channels=3, size=(64, 64), pretrained="yes")
     published = source.state_dict()
-    kept = maps.net.state_dict()  # type: ignore[attr-defined]
-    assert all(torch.equal(tensor, published[name]) for name, tensor in kept.items())
-    assert "conv_stem.weight" in kept
+    selected = maps.net.state_dict()  # type: ignore[attr-defined]
+    assert all(torch.equal(tensor, published[name]) for name, tensor in selected.items())
+    assert "conv_stem.weight" in selected
 
 
 def test_scratch_stays_scratch(file: Path) -> None:

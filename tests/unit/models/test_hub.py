@@ -37,15 +37,15 @@ def content() -> bytes:
 
 @pytest.fixture
 def server(content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    with serving(REPO, content) as there:
+    with serving(REPO, content) as present:
         monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
         monkeypatch.delenv("SIGHTLINE_OFFLINE")
         monkeypatch.delenv("HF_TOKEN", raising=False)
         monkeypatch.setenv("SIGHTLINE_HUB_TIMEOUT", "5")
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
         monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
-        point(monkeypatch, there.address)
-        yield there
+        point(monkeypatch, present.address)
+        yield present
         huggingface_hub.close_session()
 
 
@@ -83,16 +83,16 @@ def test_what_is_fetched_is_said_kept_and_used(
     assert torch.equal(first(network), weights_of(content))
     assert network.origin == f"timm: {REPO}, SHA-256 {digest}"
     assert network.pixels is not None
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
+    outputs = capsys.readouterr().err
+    assert outputs.count("\n") == 1
     for fact in (
         f"{REPO}/model.safetensors",
         f"{len(content) / 1e6:.1f} MB",
         "licence apache-2.0",
         server.address,
     ):
-        assert fact in said
-    assert f"into {tmp_path / 'hub'}. Only its name is sent." in said
+        assert fact in outputs
+    assert f"into {tmp_path / 'hub'}. Only its name is sent." in outputs
     assert {p.resolve().name for p in files(tmp_path)} == {digest}
 
 
@@ -110,8 +110,8 @@ def test_a_token_is_said(
     monkeypatch.setenv("HF_TOKEN", "hf_mine")
     build("yes")
     assert "Its name and your token for the hub are sent." in capsys.readouterr().err
-    asked = {path.split("/")[1]: headers.get("authorization") for _, path, headers in server.seen}
-    assert asked == {"timm": "Bearer hf_mine", "files": None}  # never to the host of the files
+    requested = {path.split("/")[1]: headers.get("authorization") for _, path, headers in server.seen}
+    assert requested == {"timm": "Bearer hf_mine", "files": None}  # never to the host of the files
 
 
 @pytest.mark.parametrize("offline", ["0", "1"])
@@ -140,8 +140,8 @@ def test_without_network_and_cache_it_goes_on_from_scratch(
     monkeypatch.setenv("SIGHTLINE_OFFLINE", "1")
     assert build("auto").origin == "scratch"
     assert build("no").origin == "scratch"
-    said = capsys.readouterr().err
-    assert said == (
+    outputs = capsys.readouterr().err
+    assert outputs == (
         f"Published weights of '{NAME}' cannot be had: SIGHTLINE_OFFLINE forbids the network. "
         "Going on from scratch.\n"
     )
@@ -188,9 +188,9 @@ def test_a_hub_that_misbehaves_is_named(
     began = time.monotonic()
     assert build("auto").origin == "scratch"
     assert time.monotonic() - began < 15
-    said = capsys.readouterr().err
+    outputs = capsys.readouterr().err
     assert re.search(
-        rf"Published weights of '{NAME}' cannot be had: .*{why}.*\. Going on from scratch\.\n$", said
+        rf"Published weights of '{NAME}' cannot be had: .*{why}.*\. Going on from scratch\.\n$", outputs
     )
     assert files(tmp_path) == []
     with pytest.raises(SightlineError, match=rf"{why}.*\. Give a file .*--weights.*--pretrained auto"):
@@ -214,24 +214,24 @@ def test_a_damaged_file_in_the_cache_is_fetched_anew(
     server: Hub, content: bytes, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     build("yes")
-    found = hub.cached(hub.Weights(REPO))
-    assert found is not None
+    result = hub.cached(hub.Weights(REPO))
+    assert result is not None
 
     def damage() -> None:
-        found.path.write_bytes(content[:-1] + b"x")
-        os.utime(found.path, ns=(1, 1))
+        result.path.write_bytes(content[:-1] + b"x")
+        os.utime(result.path, ns=(1, 1))
 
     damage()
     assert torch.equal(first(build("auto")), weights_of(content))
     assert "was damaged (expected SHA-256" in capsys.readouterr().err
-    assert found.path.read_bytes() == content
+    assert result.path.read_bytes() == content
     damage()
     monkeypatch.setenv("SIGHTLINE_OFFLINE", "1")
     assert build("auto").origin == "scratch"
     assert hub.cached(hub.Weights(REPO)) is None
 
 
-def test_grey_photographs_and_maps_take_them_too(server: Hub, content: bytes) -> None:
+def test_gray_photographs_and_maps_take_them_too(server: Hub, content: bytes) -> None:
     assert torch.allclose(
         first(build("yes", channels=1)), weights_of(content).sum(1, keepdim=True), atol=1e-6
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sightline.models.adapters.torchvision_rcnn import joined, listed, maps_of, pooled, proposed
+from sightline.models.adapters.torchvision_rcnn import concatenate_boxes, listed, maps_of, pooled, proposed
 from tests.unit.tasks._detectors import batch_for, build
 
 
@@ -16,12 +16,12 @@ def test_proposals_are_those_of_torchvision() -> None:
         net.rpn.head.cls_logits.weight *= 30  # else their scores are all but equal
         net.rpn.head.bbox_pred.weight *= 10
         maps = maps_of(model.raw(images))
-        found, real, logits, offsets = proposed(net, maps, place)
+        result, real, logits, offsets = proposed(net, maps, place)
         boxes = net.rpn.box_coder.decode(offsets, [place.anchors] * 4).view(4, -1, 4)
         theirs, _ = net.rpn.filter_proposals(boxes, logits, [place.size] * 4, place.counts)
-    mine = listed(found, real)
-    assert [len(one) for one in mine] == [len(one) for one in theirs]
-    assert 20 < min(len(one) for one in mine) < found.shape[1]
+    mine = listed(result, real)
+    assert [len(first) for first in mine] == [len(first) for first in theirs]
+    assert 20 < min(len(first) for first in mine) < result.shape[1]
     for a, b in zip(mine, theirs, strict=True):
         torch.testing.assert_close(a, b)
 
@@ -38,6 +38,6 @@ def test_boxes_are_looked_into_at_the_level_of_torchvision() -> None:
     sides = 2 ** (torch.rand(2, 60, 2, generator=generator) * 8)
     sides[:, :4] = torch.tensor([111.9, 112, 224, 448])[:, None]  # around where another level begins
     boxes = list(torch.cat([near, near + sides], 2))
-    mine = pooled(net.roi_heads.box_roi_pool, maps, *joined(boxes), size)
+    mine = pooled(net.roi_heads.box_roi_pool, maps, *concatenate_boxes(boxes), size)
     theirs = net.roi_heads.box_roi_pool(maps, boxes, [size, size])
     torch.testing.assert_close(mine, theirs)

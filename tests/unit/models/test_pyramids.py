@@ -18,9 +18,9 @@ NAMES = ["csp", "resnet18", "convnext_atto", "mobilenetv3_small_050", "test_resn
 @pytest.mark.parametrize("channels", [1, 3])
 def test_maps_have_the_channels_and_sizes_of_their_levels(name: str, channels: int) -> None:
     network: Any = registry.pyramid(name, channels=channels, size=(64, 96)).eval()
-    pictures = torch.rand(2, channels, 64, 96)
+    images = torch.rand(2, channels, 64, 96)
     with torch.no_grad():
-        maps, features = network.maps(pictures), network.features(pictures)
+        maps, features = network.maps(images), network.features(images)
     assert [stride for _, stride in network.levels] == [8, 16, 32]
     assert [tuple(x.shape) for x in maps] == [(2, c, 64 // s, 96 // s) for c, s in network.levels]
     assert features.shape == (2, network.levels[-1][0])
@@ -39,11 +39,11 @@ def test_maps_are_those_of_timm_and_no_weight_is_idle() -> None:
     ours: Any = registry.pyramid("resnet18", channels=3, size=(64, 64)).eval()
     theirs = timm.create_model("resnet18").eval()
     theirs.load_state_dict(ours.net.state_dict(), strict=False)
-    pictures = torch.rand(1, 3, 64, 64)
+    images = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
-        last = theirs.forward_features(pictures)
-        assert torch.equal(ours.maps(pictures)[-1], last)
-    sum(x.sum() for x in ours.train().maps(pictures.repeat(2, 1, 1, 1))).backward()
+        last = theirs.forward_features(images)
+        assert torch.equal(ours.maps(images)[-1], last)
+    sum(x.sum() for x in ours.train().maps(images.repeat(2, 1, 1, 1))).backward()
     assert all(p.grad is not None for p in ours.parameters())
 
 

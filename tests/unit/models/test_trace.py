@@ -11,20 +11,20 @@ from sightline.models.layer_table import Field, trace
 
 
 def fields(network: nn.Module, side: int = 32, channels: int = 3) -> list[str]:
-    picture = torch.zeros(1, channels, side, side)
-    return [layer.field.text() if layer.field else "-" for layer in trace(network, picture)]
+    image = torch.zeros(1, channels, side, side)
+    return [layer.field.text() if layer.field else "-" for layer in trace(network, image)]
 
 
 def test_lenet_by_hand() -> None:
     network = registry.create("lenet5", outputs=10, channels=1, size=(28, 28))
     layers = trace(network, torch.zeros(1, 1, 28, 28))
-    found = {x.name: (x.output, x.parameters, x.flops, x.field and x.field.text()) for x in layers}
-    assert found["convolutions.0"] == ((6, 28, 28), 156, 2 * 28 * 28 * 6 * 25, "5x5")
-    assert found["convolutions.2"] == ((6, 14, 14), 0, 0, "6x6")
-    assert found["convolutions.3"] == ((16, 10, 10), 2416, 2 * 100 * 16 * 6 * 25, "14x14")
-    assert found["convolutions.5"] == ((16, 5, 5), 0, 0, "16x16")
-    assert found["dense.0"] == ((120,), 48120, 2 * 400 * 120, "all")
-    assert found["head"] == ((10,), 850, 2 * 84 * 10, "all")
+    result = {x.name: (x.output, x.parameters, x.flops, x.field and x.field.text()) for x in layers}
+    assert result["convolutions.0"] == ((6, 28, 28), 156, 2 * 28 * 28 * 6 * 25, "5x5")
+    assert result["convolutions.2"] == ((6, 14, 14), 0, 0, "6x6")
+    assert result["convolutions.3"] == ((16, 10, 10), 2416, 2 * 100 * 16 * 6 * 25, "14x14")
+    assert result["convolutions.5"] == ((16, 5, 5), 0, 0, "16x16")
+    assert result["dense.0"] == ((120,), 48120, 2 * 400 * 120, "all")
+    assert result["head"] == ((10,), 850, 2 * 84 * 10, "all")
 
 
 def test_first_blocks_of_vgg_by_hand() -> None:
@@ -60,11 +60,11 @@ def test_receptive_field_is_what_the_gradient_reaches() -> None:
     network = Branches()
     for parameter in network.parameters():
         nn.init.uniform_(parameter, 0.5, 1.0)  # so that nothing cancels out
-    picture = torch.rand(1, 1, 41, 41, requires_grad=True)
-    out = network(picture)
+    image = torch.rand(1, 1, 41, 41, requires_grad=True)
+    out = network(image)
     out[0, 0, out.shape[2] // 2, out.shape[3] // 2].backward()
-    assert picture.grad is not None
-    rows, columns = picture.grad[0, 0].nonzero(as_tuple=True)
+    assert image.grad is not None
+    rows, columns = image.grad[0, 0].nonzero(as_tuple=True)
     reached = (int(rows.max() - rows.min()) + 1, int(columns.max() - columns.min()) + 1)
     last = trace(network, torch.zeros(1, 1, 41, 41))[-1]
     assert last.field is not None

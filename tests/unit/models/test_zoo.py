@@ -43,15 +43,15 @@ def test_timm_network_answers_as_timm_itself(name: str) -> None:
     torch.manual_seed(0)
     more = {"img_size": 64} if name == "test_vit" else {}
     theirs = timm.create_model(name, num_classes=7, **more).eval()
-    pictures = torch.rand(2, 3, 64, 64)
+    images = torch.rand(2, 3, 64, 64)
     with torch.no_grad():
-        assert torch.equal(ours(pictures), theirs(pictures))
-        assert ours.features(pictures).shape == (2, ours.head.in_features)
+        assert torch.equal(ours(images), theirs(images))
+        assert ours.features(images).shape == (2, ours.head.in_features)
     assert ours.blocks()
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_timm_network_takes_grey_pictures_of_another_size(channels: int) -> None:
+def test_timm_network_takes_gray_pictures_of_another_size(channels: int) -> None:
     network = registry.create("vit_tiny_patch16_224", outputs=5, channels=channels, size=(48, 32)).eval()
     assert network(torch.rand(1, channels, 48, 32)).shape == (1, 5)
 
@@ -116,8 +116,8 @@ def test_weights_that_cannot_be_had(name: str, capsys: pytest.CaptureFixture[str
     network = registry.create(name, **arguments, pretrained="auto")
     assert network.origin == "scratch"
     assert network.pixels is None
-    said = capsys.readouterr().err
-    assert said.count("Going on from scratch.") == 1
+    outputs = capsys.readouterr().err
+    assert outputs.count("Going on from scratch.") == 1
     with pytest.raises(UnknownName):
         registry.create(name, **arguments, pretrained="ja")
 
@@ -140,9 +140,9 @@ def test_cards_need_no_network_to_be_built(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(registry.names(all=True)) > 1000 + len(registry.names())
 
 
-def test_colour_filters_kept_for_grey_pictures_answer_alike() -> None:
+def test_color_filters_kept_for_gray_pictures_answer_alike() -> None:
     conv = torch.nn.Conv2d(3, 4, 3, stride=2, padding=1)
-    grey = torch.rand(2, 1, 9, 9)
-    kept = take_channels(conv, 1, keep=True)
-    assert torch.allclose(kept(grey), conv(grey.expand(2, 3, 9, 9)), atol=1e-6)
+    gray = torch.rand(2, 1, 9, 9)
+    selected = take_channels(conv, 1, keep=True)
+    assert torch.allclose(selected(gray), conv(gray.expand(2, 3, 9, 9)), atol=1e-6)
     assert take_channels(conv, 3, keep=True) is conv

@@ -47,9 +47,9 @@ def test_gradient_of_complete_overlap_is_as_in_torchvision(one: int, two: int) -
 def test_overlap_does_not_change_with_place_and_scale(seed: int, move: float, scale: float) -> None:
     a, b = some(seed).double(), some(seed + 1).double()
     for measure in (ops.iou, ops.giou, ops.ciou):
-        found = measure(a, b)
-        assert torch.allclose(found, measure(b, a), atol=1e-9)
-        assert torch.allclose(found, measure(a * scale + move, b * scale + move), atol=1e-6)
+        result = measure(a, b)
+        assert torch.allclose(result, measure(b, a), atol=1e-9)
+        assert torch.allclose(result, measure(a * scale + move, b * scale + move), atol=1e-6)
         assert torch.allclose(measure(a, a), torch.ones(len(a), dtype=torch.float64), atol=1e-6)
 
 
@@ -57,9 +57,9 @@ def test_overlap_does_not_change_with_place_and_scale(seed: int, move: float, sc
 def test_empty_boxes_have_finite_overlaps_and_gradients(measure: object) -> None:
     empty = torch.tensor([[5.0, 5, 5, 5], [0, 0, 0, 9], [5, 5, 5, 5], [3, 3, 2, 2]], requires_grad=True)
     other = torch.tensor([[5.0, 5, 5, 5], [1, 1, 4, 4], [7, 7, 7, 7], [3, 3, 2, 2]])
-    found = measure(empty, other)  # type: ignore[operator]
-    found.sum().backward()
-    assert found.isfinite().all()
+    result = measure(empty, other)  # type: ignore[operator]
+    result.sum().backward()
+    assert result.isfinite().all()
     assert empty.grad is not None
     assert empty.grad.isfinite().all()
 
@@ -69,9 +69,9 @@ def test_empty_boxes_have_finite_overlaps_and_gradients(measure: object) -> None
 def test_forms_lead_back(seed: int) -> None:
     boxes, points = some(seed), some(seed + 1)[:, :2]
     assert torch.allclose(ops.from_distances(points, ops.to_distances(points, boxes)), boxes, atol=1e-4)
-    assert torch.allclose(ops.from_centres(ops.to_centres(boxes)), boxes, atol=1e-4)
+    assert torch.allclose(ops.from_centers(ops.to_centers(boxes)), boxes, atol=1e-4)
     assert torch.allclose(ops.from_xywh(ops.to_xywh(boxes)), boxes, atol=1e-4)
-    assert torch.allclose(ops.to_centres(boxes), tv.box_convert(boxes, "xyxy", "cxcywh"), atol=1e-4)
+    assert torch.allclose(ops.to_centers(boxes), tv.box_convert(boxes, "xyxy", "cxcywh"), atol=1e-4)
     assert torch.allclose(ops.to_xywh(boxes), tv.box_convert(boxes, "xyxy", "xywh"), atol=1e-4)
 
 
@@ -82,12 +82,12 @@ def test_suppression_keeps_the_best_and_no_two_that_overlap(seed: int, overlap: 
     rng = torch.Generator().manual_seed(seed)
     scores = torch.rand(40, generator=rng)
     groups = torch.randint(0, 3, (40,), generator=rng)
-    kept = ops.nms(boxes, scores, groups, overlap)
-    assert (scores[kept].diff() <= 0).all()
-    alike = groups[kept][:, None] == groups[kept]
-    close = ops.iou(boxes[kept][:, None], boxes[kept]) > overlap + 1e-6
-    assert (alike & close).sum() == (close & torch.eye(len(kept), dtype=torch.bool)).sum()
-    gone = [i for i in range(40) if i not in kept.tolist()]
+    selected = ops.nms(boxes, scores, groups, overlap)
+    assert (scores[selected].diff() <= 0).all()
+    alike = groups[selected][:, None] == groups[selected]
+    close = ops.iou(boxes[selected][:, None], boxes[selected]) > overlap + 1e-6
+    assert (alike & close).sum() == (close & torch.eye(len(selected), dtype=torch.bool)).sum()
+    gone = [i for i in range(40) if i not in selected.tolist()]
     for i in gone:
-        better = kept[(scores[kept] >= scores[i]) & (groups[kept] == groups[i])]
+        better = selected[(scores[selected] >= scores[i]) & (groups[selected] == groups[i])]
         assert (ops.iou(boxes[i], boxes[better]) > overlap - 1e-6).any()

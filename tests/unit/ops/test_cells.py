@@ -49,81 +49,81 @@ def drawn(n: int, seed: int = 0, most: int = 3) -> tuple[list[list[Tensor]], Ins
     )
 
 
-def score(said: Instances, truth: Instances) -> float:
+def score(prediction: Instances, target: Instances) -> float:
     metric = MeanAveragePrecision(iou=0.5)
-    metric.update(said, truth)
+    metric.update(prediction, target)
     return metric.compute()
 
 
 def test_objects_of_new_images_are_found_the_same_ones_each_time() -> None:
-    maps, truth = drawn(40)
+    maps, target = drawn(40)
     others, true = drawn(20, seed=1)
-    said = finder(iter(maps), truth, 2)(iter(others))
-    assert score(said, true) > 0.8
-    assert torch.equal(said.ranked().boxes, said.boxes)
-    far = said.sizes.flip(1).repeat(1, 2)[said.image]
-    assert bool(((said.boxes >= 0) & (said.boxes <= far)).all())
-    again = finder(iter(maps), truth, 2)(iter(others))
-    torch.testing.assert_close(again.boxes, said.boxes)
-    torch.testing.assert_close(again.scores, said.scores)
+    outputs = finder(iter(maps), target, 2)(iter(others))
+    assert score(outputs, true) > 0.8
+    assert torch.equal(outputs.sorted_by_score().boxes, outputs.boxes)
+    far = outputs.sizes.flip(1).repeat(1, 2)[outputs.image]
+    assert bool(((outputs.boxes >= 0) & (outputs.boxes <= far)).all())
+    again = finder(iter(maps), target, 2)(iter(others))
+    torch.testing.assert_close(again.boxes, outputs.boxes)
+    torch.testing.assert_close(again.scores, outputs.scores)
 
 
 def test_no_more_cells_are_learnt_from_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    maps, truth = drawn(40)
+    maps, target = drawn(40)
     monkeypatch.setattr(cells, "CELLS", 40 * 2 * 25)
-    fit, seen = LogisticRegression.fit, []
+    resize, viewed = LogisticRegression.fit, []
 
     def spied(self: object, x: object, y: object) -> object:
-        seen.append(len(y))  # type: ignore[arg-type]
-        return fit(self, x, y)
+        viewed.append(len(y))  # type: ignore[arg-type]
+        return resize(self, x, y)
 
-    monkeypatch.setattr(LogisticRegression, "fit", spied)
-    finder(iter(maps), truth, 2)
-    assert 0 < seen[0] <= 40 * 2 * 25
+    monkeypatch.setattr(LogisticRegression, "resize", spied)
+    finder(iter(maps), target, 2)
+    assert 0 < viewed[0] <= 40 * 2 * 25
 
 
 def test_maps_are_gone_through_one_image_at_a_time() -> None:
     """They would not fit in memory."""
-    maps, truth = drawn(6)
+    maps, target = drawn(6)
 
     def passing() -> Iterator[list[Tensor]]:
-        for one in maps:
-            copy = [m.clone() for m in one]
+        for first in maps:
+            copy = [m.clone() for m in first]
             yield copy
             for m in copy:
                 m.fill_(torch.nan)  # as a buffer that is used again
 
-    said = finder(passing(), truth, 2)(passing())
-    assert len(said) == 6
-    assert bool(torch.isfinite(said.boxes).all())
+    outputs = finder(passing(), target, 2)(passing())
+    assert len(outputs) == 6
+    assert bool(torch.isfinite(outputs.boxes).all())
 
 
 def test_groups_are_neither_objects_nor_background() -> None:
-    maps, truth = drawn(1, seed=3)
-    one = cells.cells(maps[0], SIZE)
-    crowd = torch.ones(len(truth.labels), dtype=torch.bool)
-    plain = cells.assigned(one, truth, 2)[0]
-    group = Instances(truth.counts, truth.sizes, truth.boxes, truth.labels, crowd=crowd)
-    said = cells.assigned(one, group, 2)[0]
-    assert set(plain.tolist()) - {2, 3} == set(truth.labels.tolist())
-    assert set(said.tolist()) == {-1, 2}
+    maps, target = drawn(1, seed=3)
+    first = cells.cells(maps[0], SIZE)
+    crowd = torch.ones(len(target.labels), dtype=torch.bool)
+    plain = cells.assigned(first, target, 2)[0]
+    group = Instances(target.counts, target.sizes, target.boxes, target.labels, crowd=crowd)
+    outputs = cells.assigned(first, group, 2)[0]
+    assert set(plain.tolist()) - {2, 3} == set(target.labels.tolist())
+    assert set(outputs.tolist()) == {-1, 2}
 
 
 def test_an_object_smaller_than_a_cell_has_one() -> None:
-    one = cells.cells([torch.zeros(1, 16, 24), torch.zeros(1, 8, 12), torch.zeros(1, 4, 6)], SIZE)
+    first = cells.cells([torch.zeros(1, 16, 24), torch.zeros(1, 8, 12), torch.zeros(1, 4, 6)], SIZE)
     tiny = Instances(
         torch.tensor([1]), torch.tensor([SIZE]), torch.tensor([[31.0, 33, 33, 34]]), torch.tensor([1])
     )
-    assert (cells.assigned(one, tiny, 2)[0] == 1).sum() == 1
+    assert (cells.assigned(first, tiny, 2)[0] == 1).sum() == 1
 
 
 @pytest.mark.parametrize("kind", ["nothing", "groups only", "no image"])
 def test_where_nothing_is_to_be_learnt_nothing_is_found(kind: str) -> None:
-    maps, truth = drawn(4)
-    crowd = torch.ones(len(truth.labels), dtype=torch.bool)
-    empty = truth.only(~crowd)
-    group = Instances(truth.counts, truth.sizes, truth.boxes, truth.labels, crowd=crowd)
-    known = {"nothing": (maps, empty), "groups only": (maps, group), "no image": ([], empty[:0])}[kind]
-    said = finder(iter(known[0]), known[1], 2)(iter(maps))
-    assert said.counts.tolist() == [0] * 4
-    assert said.scores is not None
+    maps, target = drawn(4)
+    crowd = torch.ones(len(target.labels), dtype=torch.bool)
+    empty = target.select(~crowd)
+    group = Instances(target.counts, target.sizes, target.boxes, target.labels, crowd=crowd)
+    expected = {"nothing": (maps, empty), "groups only": (maps, group), "no image": ([], empty[:0])}[kind]
+    outputs = finder(iter(expected[0]), expected[1], 2)(iter(maps))
+    assert outputs.counts.tolist() == [0] * 4
+    assert outputs.scores is not None

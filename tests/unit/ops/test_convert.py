@@ -7,9 +7,9 @@ import sys
 import pytest
 import torch
 
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.errors import MissingExtra
 from sightline.ops.convert import to_supervision
 
@@ -24,11 +24,11 @@ TWO = Instances(
 
 def test_detections_of_supervision() -> None:
     pytest.importorskip("supervision", reason="supervision is not installed")
-    found = to_supervision(TWO, ["cat", "dog"])
-    assert found.xyxy.tolist() == TWO.boxes.tolist()
-    assert found[found.confidence > 0.5]["class_name"].tolist() == ["dog"]
-    assert found.class_id.tolist() == [1, 0]
-    empty = TWO.only(torch.zeros(2, dtype=torch.bool))
+    result = to_supervision(TWO, ["cat", "dog"])
+    assert result.xyxy.tolist() == TWO.boxes.tolist()
+    assert result[result.confidence > 0.5]["class_name"].tolist() == ["dog"]
+    assert result.class_id.tolist() == [1, 0]
+    empty = TWO.select(torch.zeros(2, dtype=torch.bool))
     assert len(to_supervision(empty, ["cat", "dog"])) == 0
 
 
@@ -36,11 +36,13 @@ def test_masks_go_along() -> None:
     pytest.importorskip("supervision", reason="supervision is not installed")
     dense = torch.zeros(2, 10, 12, dtype=torch.bool)
     dense[0, 2:5, 3:9], dense[1, 9, 0] = True, True
-    one = Outlines.of(torch.tensor([[10, 12]]), torch.tensor([2]), Bitmaps.of(dense), torch.tensor([1, 0]))
-    found = to_supervision(one)
-    assert (found.mask == dense.numpy()).all()
-    assert found.xyxy.tolist() == [[3, 2, 9, 5], [0, 9, 1, 10]]
-    assert len(to_supervision(one.only(torch.zeros(2, dtype=torch.bool)))) == 0
+    first = InstanceMasks.of(
+        torch.tensor([[10, 12]]), torch.tensor([2]), CroppedMasks.of(dense), torch.tensor([1, 0])
+    )
+    result = to_supervision(first)
+    assert (result.mask == dense.numpy()).all()
+    assert result.xyxy.tolist() == [[3, 2, 9, 5], [0, 9, 1, 10]]
+    assert len(to_supervision(first.select(torch.zeros(2, dtype=torch.bool)))) == 0
 
 
 def test_what_is_missing_or_too_much_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

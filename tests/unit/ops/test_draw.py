@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sightline.ops.draw import PALETTE, boxes, captioned, enlarged
 
-GREY = np.full((100, 140, 3), 77, dtype=np.uint8)
+GRAY = np.full((100, 140, 3), 77, dtype=np.uint8)
 
 
 def changed(image: np.ndarray, box: list[float], **options: object) -> np.ndarray:
@@ -22,7 +22,7 @@ def changed(image: np.ndarray, box: list[float], **options: object) -> np.ndarra
 @given(st.integers(-20, 150), st.integers(-20, 110), st.integers(0, 90), st.integers(0, 90))
 def test_the_line_straddles_the_edge_and_stays_inside(x: int, y: int, w: int, h: int) -> None:
     box = [x, y, x + w, y + h]
-    touched = changed(GREY, [float(v) for v in box])
+    touched = changed(GRAY, [float(v) for v in box])
     ys, xs = np.nonzero(touched)
     assert len(xs)
     assert xs.min() >= min(x - 1, 138)
@@ -35,7 +35,7 @@ def test_the_line_straddles_the_edge_and_stays_inside(x: int, y: int, w: int, h:
 
 @pytest.mark.parametrize("box", [(0, 0, 5, 5), (135, 95, 140, 100), (0, 95, 5, 100), (60, 40, 65, 45)])
 def test_a_box_of_five_pixels_is_seen_and_does_not_hide_what_is_in_it(box: tuple[int, ...]) -> None:
-    touched = changed(GREY, [float(v) for v in box])
+    touched = changed(GRAY, [float(v) for v in box])
     x1, y1, x2, y2 = box
     assert not touched[y1 + 2 : y2 - 2, x1 + 2 : x2 - 2].any()
     for line in (
@@ -54,40 +54,40 @@ def test_lines_grow_with_the_picture() -> None:
         assert row.sum() == 2 * width
 
 
-def test_a_class_has_its_own_colour_and_the_surest_lies_on_top() -> None:
+def test_a_class_has_its_own_color_and_the_surest_lies_on_top() -> None:
     box = [20.0, 20.0, 60.0, 60.0]
     for k in (0, 1, 6, 7):
-        assert tuple(boxes(GREY, [box], [k])[20, 40]) == PALETTE[k % 7]
-    assert tuple(boxes(GREY, [box, box], [0, 1], [0.9, 0.5])[20, 40]) == PALETTE[0]
-    assert tuple(boxes(GREY, [box], [5], colours=[(1, 2, 3)])[20, 40]) == (1, 2, 3)
+        assert tuple(boxes(GRAY, [box], [k])[20, 40]) == PALETTE[k % 7]
+    assert tuple(boxes(GRAY, [box, box], [0, 1], [0.9, 0.5])[20, 40]) == PALETTE[0]
+    assert tuple(boxes(GRAY, [box], [5], colors=[(1, 2, 3)])[20, 40]) == (1, 2, 3)
 
 
 def test_truth_is_dashed() -> None:
-    whole = changed(GREY, [20.0, 20.0, 120.0, 80.0])
-    dashed = changed(GREY, [20.0, 20.0, 120.0, 80.0], dashed=True)
+    whole = changed(GRAY, [20.0, 20.0, 120.0, 80.0])
+    dashed = changed(GRAY, [20.0, 20.0, 120.0, 80.0], dashed=True)
     assert (whole | ~dashed).all()
     assert 0.4 < dashed.sum() / whole.sum() < 0.8
 
 
 def test_names_are_written_inside_the_picture() -> None:
     for box in ([0.0, 0.0, 5.0, 5.0], [130.0, 90.0, 140.0, 100.0], [0.0, 50.0, 140.0, 100.0]):
-        plain = boxes(GREY, [box], [4])
-        named = boxes(GREY, [box], [4], [0.87], ["a", "b", "c", "d", "bus"])
+        plain = boxes(GRAY, [box], [4])
+        named = boxes(GRAY, [box], [4], [0.87], ["a", "b", "c", "d", "bus"])
         assert named.shape == plain.shape
         strip = (named == PALETTE[4]).all(2).sum() - (plain == PALETTE[4]).all(2).sum()
         assert strip > 300
         assert (named == 255).all(2).any()  # white words on blue
 
 
-def test_the_picture_is_not_changed_and_grey_becomes_rgb() -> None:
+def test_the_picture_is_not_changed_and_gray_becomes_rgb() -> None:
     image = np.zeros((40, 50, 1), dtype=np.uint8)
     drawn = boxes(image, [[5, 5, 20, 20]], [0])
     assert drawn.shape == (40, 50, 3)
     assert not image.any()
-    empty = boxes(GREY, np.zeros((0, 4)), [], [], ["a"])
-    assert np.array_equal(empty, GREY)
-    assert empty is not GREY
-    assert np.array_equal(boxes(GREY, [[np.nan, 0, 5, 5]], [0], [0.5], ["a"]), GREY)
+    empty = boxes(GRAY, np.zeros((0, 4)), [], [], ["a"])
+    assert np.array_equal(empty, GRAY)
+    assert empty is not GRAY
+    assert np.array_equal(boxes(GRAY, [[np.nan, 0, 5, 5]], [0], [0.5], ["a"]), GRAY)
 
 
 def test_small_pictures_grow_by_a_whole_factor() -> None:

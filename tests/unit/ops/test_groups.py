@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sightline.ops.groups import leading
+from sightline.ops.topk import leading
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(-3, 3))), st.integers(1, 5))
@@ -15,6 +15,6 @@ def test_gives_the_greatest_of_each_group_in_order(pairs: list[tuple[int, int]],
     values = torch.tensor([float(v) for _, v in pairs])
     expected = []
     for group in sorted({g for g, _ in pairs}):
-        own = [i for i, (g, _) in enumerate(pairs) if g == group]
-        expected += sorted(own, key=lambda i: (-pairs[i][1], i))[:most]
+        default = [i for i, (g, _) in enumerate(pairs) if g == group]
+        expected += sorted(default, key=lambda i: (-pairs[i][1], i))[:most]
     assert leading(groups, values, most).tolist() == expected

@@ -11,20 +11,20 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from sightline.ops.outlines import (
+from sightline.ops.contours import (
     Part,
     Polygon,
-    apart,
     crosses,
     cut_out,
     fill,
     from_rle,
-    joined,
+    join_polygons,
     rle,
     rle_counts,
     rle_text,
+    split_instances,
     trace,
-    united,
+    union,
 )
 
 Mask = NDArray[np.uint8]
@@ -79,8 +79,8 @@ def test_a_traced_mask_is_filled_to_itself(mask: Mask) -> None:
     polygons = trace(mask)
     assert (whole(fill(polygons, *mask.shape), mask.shape) == mask).all()
     if polygons:
-        assert (whole(fill([joined(polygons)], *mask.shape), mask.shape) == mask).all()
-        assert not crosses(joined(polygons))
+        assert (whole(fill([join_polygons(polygons)], *mask.shape), mask.shape) == mask).all()
+        assert not crosses(join_polygons(polygons))
     moved = trace(mask, 3, 5)
     assert all((b - a == (3, 5)).all() for a, b in zip(polygons, moved, strict=True))
 
@@ -128,18 +128,18 @@ def test_parts_are_cut_out_and_united() -> None:
     part = cut_out(mask)
     assert part[:2] == (0, 2)
     assert (whole(part, mask.shape) == (mask > 0)).all()
-    two = united([cut_out(mask * (mask == 5)), cut_out(mask * (mask == 1))])
-    assert (whole(two, mask.shape) == (mask > 0)).all()
+    second = union([cut_out(mask * (mask == 5)), cut_out(mask * (mask == 1))])
+    assert (whole(second, mask.shape) == (mask > 0)).all()
     assert cut_out(mask * 0)[2].size == 0
 
 
 def test_objects_of_a_numbered_map_with_any_numbers() -> None:
     numbers = np.zeros((9, 8), dtype=np.int64)
     numbers[1:3, 1:3], numbers[0, 7], numbers[8] = 70_000, 3, 3
-    found = dict(apart(numbers))
-    assert found.keys() == {3, 70_000}
-    assert all((whole(part, numbers.shape) == (numbers == key)).all() for key, part in found.items())
-    assert [key for key, _ in apart(np.ones((2, 2), dtype=np.uint16))] == [1]
+    result = dict(split_instances(numbers))
+    assert result.keys() == {3, 70_000}
+    assert all((whole(part, numbers.shape) == (numbers == key)).all() for key, part in result.items())
+    assert [key for key, _ in split_instances(np.ones((2, 2), dtype=np.uint16))] == [1]
 
 
 def test_edges_that_cross_are_told_from_those_that_touch() -> None:

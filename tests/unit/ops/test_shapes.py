@@ -13,26 +13,26 @@ from sightline.data.synthetic.shapes import SHAPES, Shape, clip, inside, scene
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10**6), st.integers(16, 90), st.integers(16, 90), st.integers(0, 5))
 def test_boxes_masks_and_points_agree(seed: int, h: int, w: int, n: int) -> None:
-    made = scene(np.random.default_rng(seed), (h, w), n)
-    assert made.image.shape == (h, w, 3)
-    assert made.masks.shape == (n, h, w)
-    assert (made.masks.sum(0) <= 1).all()
+    result = scene(np.random.default_rng(seed), (h, w), n)
+    assert result.image.shape == (h, w, 3)
+    assert result.masks.shape == (n, h, w)
+    assert (result.masks.sum(0) <= 1).all()
     for k in range(n):
-        ys, xs = np.nonzero(made.masks[k])
-        assert made.areas[k] == len(ys)
+        ys, xs = np.nonzero(result.masks[k])
+        assert result.areas[k] == len(ys)
         if len(ys):
-            assert made.boxes[k].tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
-        for x, y, seen in made.points[k]:
-            assert seen in (1, 2)
-            if seen == 2:
-                assert made.boxes[k][0] - 2 <= x <= made.boxes[k][2] + 2
-                assert made.boxes[k][1] - 2 <= y <= made.boxes[k][3] + 2
+            assert result.boxes[k].tolist() == [xs.min(), ys.min(), xs.max() + 1, ys.max() + 1]
+        for x, y, viewed in result.points[k]:
+            assert viewed in (1, 2)
+            if viewed == 2:
+                assert result.boxes[k][0] - 2 <= x <= result.boxes[k][2] + 2
+                assert result.boxes[k][1] - 2 <= y <= result.boxes[k][3] + 2
 
 
 def test_scenes_repeat_by_seed_and_differ_by_seed() -> None:
-    one, same, other = (scene(np.random.default_rng(s)).image for s in (1, 1, 2))
-    np.testing.assert_array_equal(one, same)
-    assert (one != other).any()
+    first, same, other = (scene(np.random.default_rng(s)).image for s in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
+    assert (first != other).any()
 
 
 def test_shapes_have_their_known_areas() -> None:
@@ -58,14 +58,14 @@ def test_clips_keep_ids_and_move_as_told() -> None:
 
 
 def test_the_data_sets_made_of_them() -> None:
-    one, multi, count = (open_data(f"shapes:{kind}:40") for kind in ("one", "multi", "count"))
-    assert one.classes is not None
-    assert one.classes.names == SHAPES
-    assert one.targets.value.shape == (40,)
+    first, multi, count = (open_data(f"shapes:{kind}:40") for kind in ("one", "multi", "count"))
+    assert first.classes is not None
+    assert first.classes.names == SHAPES
+    assert first.targets.value.shape == (40,)
     assert multi.targets.value.shape == (40, 5)
     assert count.outputs == ("count",)
     assert set(count.targets.value.ravel().tolist()) <= {1.0, 2.0, 3.0, 4.0}
     assert (multi.targets.value.sum(1) <= count.targets.value.ravel()).all()
     again = open_data("shapes:one:20")
-    np.testing.assert_array_equal(again.pixels.read(7), one.pixels.read(7))
-    assert open_data("shapes:5", truth="number").outputs == ("count",)
+    np.testing.assert_array_equal(again.pixels.read(7), first.pixels.read(7))
+    assert open_data("shapes:5", target_type="number").outputs == ("count",)

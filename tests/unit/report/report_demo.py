@@ -15,13 +15,13 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 
 from sightline.core.report import (
-    Bars,
+    BarPlot,
     Finding,
-    Gallery,
-    Intervals,
-    Lines,
+    ImageGrid,
+    IntervalPlot,
+    LinePlot,
     Matrix,
-    Pictures,
+    PredictionGallery,
     Scatter,
     Score,
     Table,
@@ -47,8 +47,8 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
     a, b, ya, yb = train_test_split(x, y, test_size=360, random_state=0, stratify=y)
     model = LogisticRegression(max_iter=300, C=0.01).fit(a / 16, ya)
     probability = model.predict_proba(b / 16)
-    found, sure = probability.argmax(1), probability.max(1)
-    right = found == yb
+    result, sure = probability.argmax(1), probability.max(1)
+    right = result == yb
     images = (b.reshape(-1, 8, 8, 1) * 15.9).astype(np.uint8)
     photo = np.linspace(0, 255, 300 * 400 * 3).reshape(300, 400, 3).astype(np.uint8)
 
@@ -58,7 +58,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
         return photo if id.startswith("photos/") else images[int(id.rpartition("/")[2])]
 
     counts = np.zeros((10, 10))
-    np.add.at(counts, (yb, found), 1)
+    np.add.at(counts, (yb, result), 1)
     accuracy = Score(right.mean(), right.mean() - 0.021, right.mean() + 0.017, len(yb), "exact")
     f1 = Score(right.mean() - 0.002, right.mean() - 0.023, right.mean() + 0.015, len(yb))
     majority, forest = Score(0.103, 0.073, 0.139, 360), Score(0.911, 0.877, 0.938, 360)
@@ -84,7 +84,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
     }
     wrong = np.flatnonzero(~right)[np.argsort(-sure[~right])]
     rng = np.random.default_rng(0)
-    truth = rng.normal(50, 20, 400)
+    target = rng.normal(50, 20, 400)
     findings = (
         Finding(
             "duplicates-across-splits",
@@ -110,18 +110,18 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
             "The data",
             "1,797 images, 10 classes, none left out.",
             [
-                Gallery(
+                PredictionGallery(
                     "Some of the training images",
                     [f"train/{i:05}" for i in range(20)],
                     [str(v) for v in yb[:20]],
                 ),
-                Bars(
+                BarPlot(
                     "Images of each class",
                     "class",
                     "images",
                     {str(d): int((y == d).sum()) for d in range(10)},
                 ),
-                Bars(
+                BarPlot(
                     "Images of each of 100 classes",
                     "classes",
                     "images",
@@ -133,13 +133,13 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
         Section(
             "Training",
             "It stopped after 30 epochs: validation loss had not fallen for 8.",
-            [Lines("Loss", "epoch", "loss", loss), Lines("Accuracy", "epoch", "accuracy", good)],
+            [LinePlot("Loss", "epoch", "loss", loss), LinePlot("Accuracy", "epoch", "accuracy", good)],
         ),
         Section(
             "Scores",
             "",
             [
-                Intervals(
+                IntervalPlot(
                     "Accuracy beside simple baselines",
                     "test accuracy",
                     {
@@ -150,7 +150,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
                     percent=True,
                     note="Points with 95 % intervals; 360 test images.",
                 ),
-                Lines(
+                LinePlot(
                     "Reliability",
                     "confidence",
                     "share that is right",
@@ -187,10 +187,10 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
                 ),
                 Matrix("Twenty classes", [f"species {i}" for i in range(20)], confusion(20).tolist()),
                 Matrix("A hundred classes", [f"category {i}" for i in range(100)], confusion(100).tolist()),
-                Gallery(
+                PredictionGallery(
                     "Surest mistakes",
                     [*(f"test/{i:05}" for i in wrong[:9]), "photos/a.jpg", "broken.jpg"],
-                    [*(f"{found[i]} ({sure[i]:.0%}), is {yb[i]}" for i in wrong[:9]), NASTY, "is 4"],
+                    [*(f"{result[i]} ({sure[i]:.0%}), is {yb[i]}" for i in wrong[:9]), NASTY, "is 4"],
                     "What the network was surest of, and wrong.",
                 ),
             ],
@@ -203,7 +203,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
                     "Predicted against true",
                     "true price",
                     "predicted price",
-                    [(float(t), float(t + rng.normal(0, 6))) for t in truth],
+                    [(float(t), float(t + rng.normal(0, 6))) for t in target],
                     diagonal=True,
                 ),
                 Scatter("Many points", "x", "y", rng.normal(size=(5000, 2)).tolist()),
@@ -213,7 +213,7 @@ def build() -> tuple[Page, Callable[[str], np.ndarray]]:
             "Inside",
             "",
             [
-                Pictures(
+                ImageGrid(
                     "Filters of the first layer",
                     [
                         np.kron(rng.integers(0, 255, (5, 5, 3)), np.ones((1, 1, 1))).astype(np.uint8)

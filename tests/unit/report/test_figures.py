@@ -11,23 +11,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sightline.core.report import Bars, Intervals, Lines, Matrix, Scatter, Score
-from sightline.report.figures import Drawn, svg
-from sightline.report.words import short
+from sightline.core.report import BarPlot, IntervalPlot, LinePlot, Matrix, Scatter, Score
+from sightline.report.figures import RenderedFigure, svg
+from sightline.report.text import truncate
 
 CURVES = {"training": [(1.0, 2.0), (2.0, 1.0)], "validation": [(1.0, 2.0), (2.0, 1.5)]}
-KINDS: dict[str, Drawn] = {
+KINDS: dict[str, RenderedFigure] = {
     "matrix": Matrix("Confusion", ["cat", "dog"], [[5, 1], [2, 9]]),
-    "lines": Lines("Loss", "epoch", "loss", CURVES),
-    "reliability": Lines(
+    "lines": LinePlot("Loss", "epoch", "loss", CURVES),
+    "reliability": LinePlot(
         "Reliability", "confidence", "right",
         {"found": [(0.3, 0.2), (0.7, 0.8)], "share": [(0.3, 0.4), (0.7, 0.6)]},
         diagonal=True, bars="share",
     ),
-    "bars": Bars("Images", "class", "images", {"cat": 10.0, "dog": 2500.0}),
+    "bars": BarPlot("Images", "class", "images", {"cat": 10.0, "dog": 2500.0}),
     "scatter": Scatter("Errors", "true", "predicted", [(1.0, 2.0), (3.0, 4.0)], diagonal=True),
     "names": Scatter("Trade", "ms", "score", [(1, 2), (3, 4)], names=["small", "large"], joined=[0, 1]),
-    "intervals": Intervals("Accuracy", "accuracy", {"net": Score(0.9, 0.8, 0.95, 50)}, percent=True),
+    "intervals": IntervalPlot("Accuracy", "accuracy", {"net": Score(0.9, 0.8, 0.95, 50)}, percent=True),
 }  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_a_class_without_images_leaves_its_row_empty() -> None:
 
 def test_bars_carry_their_values_and_many_are_summed_up() -> None:
     assert "2\N{NARROW NO-BREAK SPACE}500" in texts(svg(KINDS["bars"]))
-    many = svg(Bars("b", "class", "images", {f"c{i}": float(i) for i in range(400)}))
+    many = svg(BarPlot("b", "class", "images", {f"c{i}": float(i) for i in range(400)}))
     assert any("from c399 (399) to c0 (0)" in t for t in texts(many))
     assert len(many) < 60_000
 
@@ -108,13 +108,15 @@ def test_square_curves_with_bars_of_another_scale_are_drawn_without_complaints(
 ) -> None:
     """Matplotlib would say that it ignores the limits of one axis."""
     curve, counts = [(0.0, 0.0), (1.0, 1.0)], [(0.3, 400.0), (0.7, 600.0)]
-    svg(Lines("Reliability", "confidence", "right", {"found": curve, "n": counts}, diagonal=True, bars="n"))
+    svg(
+        LinePlot("Reliability", "confidence", "right", {"found": curve, "n": counts}, diagonal=True, bars="n")
+    )
     assert caplog.messages == []
 
 
 def test_bars_of_another_scale_get_an_axis_of_their_own() -> None:
     series = {"right": [(0.3, 0.2), (0.7, 0.8)], "images": [(0.3, 400.0), (0.7, 600.0)]}
-    drawn = svg(Lines("r", "confidence", "share right", series, diagonal=True, bars="images"))
+    drawn = svg(LinePlot("r", "confidence", "share right", series, diagonal=True, bars="images"))
     assert texts(drawn).count("images") == 2  # the legend and the axis
     assert "0.8" in texts(drawn)
 
@@ -122,23 +124,25 @@ def test_bars_of_another_scale_get_an_axis_of_their_own() -> None:
 @pytest.mark.parametrize(
     "exhibit",
     [
-        Lines("l", "x", "y", {}),
-        Lines("l", "x", "y", {"a": []}),
-        Lines("l", "x", "y", {"a": [(1.0, math.nan)]}),
-        Bars("b", "x", "y", {"a": math.nan}),
+        LinePlot("l", "x", "y", {}),
+        LinePlot("l", "x", "y", {"a": []}),
+        LinePlot("l", "x", "y", {"a": [(1.0, math.nan)]}),
+        BarPlot("b", "x", "y", {"a": math.nan}),
         Scatter("s", "x", "y", [(math.inf, 1.0)]),
         Matrix("m", [], []),
-        Intervals("i", "x", {"a": Score(math.nan, math.nan, math.nan, 0)}),
+        IntervalPlot("i", "x", {"a": Score(math.nan, math.nan, math.nan, 0)}),
     ],
 )
-def test_nothing_to_draw_is_said(exhibit: Drawn) -> None:
+def test_nothing_to_draw_is_said(exhibit: RenderedFigure) -> None:
     assert texts(svg(exhibit)) == ["nothing to draw"]
 
 
 def test_one_epoch_and_gaps_are_drawn() -> None:
-    one = svg(Lines("l", "epoch", "loss", {"a": [(1.0, 2.0)]}))
-    gaps = svg(Lines("l", "epoch", "loss", {"a": [(1.0, 2.0), (2.0, math.nan), (3.0, math.inf), (4.0, 1.0)]}))
-    assert "<use" in one
+    first = svg(LinePlot("l", "epoch", "loss", {"a": [(1.0, 2.0)]}))
+    gaps = svg(
+        LinePlot("l", "epoch", "loss", {"a": [(1.0, 2.0), (2.0, math.nan), (3.0, math.inf), (4.0, 1.0)]})
+    )
+    assert "<use" in first
     assert "nothing to draw" not in gaps
 
 
@@ -147,16 +151,16 @@ def test_one_epoch_and_gaps_are_drawn() -> None:
 )
 def test_any_name_can_stand_in_a_figure(name: str) -> None:
     shown = name.replace("\n", " ").replace("\udcff", "\\udcff")
-    assert shown in ["", *texts(svg(Bars("b", "x", "y", {name: 1.0})))]
-    assert shown in ["", *texts(svg(Lines("l", "x", "y", {name: [(1, 2)], "other": [(1, 3)]})))]
+    assert shown in ["", *texts(svg(BarPlot("b", "x", "y", {name: 1.0})))]
+    assert shown in ["", *texts(svg(LinePlot("l", "x", "y", {name: [(1, 2)], "other": [(1, 3)]})))]
     assert shown in ["", *texts(svg(Matrix("m", [name, "o"], [[1, 2], [3, 4]])))]
 
 
 @settings(deadline=None, max_examples=25)
 @given(st.text(max_size=60), st.integers(4, 30))
 def test_short_keeps_both_ends(text: str, most: int) -> None:
-    cut = short(text, most)
+    cut = truncate(text, most)
     assert len(cut) <= max(most, 1) or "\\u" in cut
     assert "\n" not in cut
     if "…" in cut and "…" not in text:
-        assert cut.endswith(short(text[-2:])[-1])
+        assert cut.endswith(truncate(text[-2:])[-1])

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from sightline.core.report import (
-    Bars,
-    Exhibit,
+    BarPlot,
+    Figure,
     Finding,
-    Gallery,
+    ImageGrid,
     Matrix,
-    Pictures,
+    PredictionGallery,
     Score,
     Table,
 )
@@ -24,7 +24,7 @@ from sightline.errors import SightlineError, UnreadableImage
 from sightline.report.page import Page, Section, render, write
 from tests.unit.report import report_demo
 
-VOID = {"meta", "img", "br", "link", "input", "hr"}
+IGNORE_INDEX = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Reader(HTMLParser):
@@ -46,12 +46,12 @@ class Reader(HTMLParser):
                 self.ids.append(value or "")
             if key in ("src", "href", "xlink:href", "action", "data", "srcset", "poster"):
                 self.references.append(value or "")
-        if tag not in VOID:
+        if tag not in IGNORE_INDEX:
             self.open.append(tag)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
-        if tag not in VOID:
+        if tag not in IGNORE_INDEX:
             self.open.pop()
 
     def handle_endtag(self, tag: str) -> None:
@@ -75,7 +75,7 @@ def picture(id: str) -> np.ndarray:
     return np.full((8, 8, 1), 100, np.uint8)
 
 
-def page(*exhibits: Exhibit, findings: tuple[Finding, ...] = ()) -> Page:
+def page(*exhibits: Figure, findings: tuple[Finding, ...] = ()) -> Page:
     return Page("A title", "A lead.", [], [], [Section("Part", "", exhibits, findings)])
 
 
@@ -85,10 +85,10 @@ def whole() -> str:
 
 
 def test_page_with_every_exhibit_is_well_formed_and_small(whole: str) -> None:
-    seen = read(whole)
-    assert seen.tags.count("h1") == 1
-    assert seen.tags.count("svg") == 12
-    assert len(seen.ids) == len(set(seen.ids))
+    viewed = read(whole)
+    assert viewed.tags.count("h1") == 1
+    assert viewed.tags.count("svg") == 12
+    assert len(viewed.ids) == len(set(viewed.ids))
     assert len(whole) < 2_000_000
 
 
@@ -103,10 +103,10 @@ def test_page_asks_for_nothing_from_outside(whole: str) -> None:
 
 
 def test_every_reference_inside_the_page_leads_somewhere(whole: str) -> None:
-    seen = read(whole)
-    wanted = {r[1:] for r in seen.references if r.startswith("#")}
+    viewed = read(whole)
+    wanted = {r[1:] for r in viewed.references if r.startswith("#")}
     wanted |= set(re.findall(r"url\(#([^)]+)\)", whole))
-    assert wanted <= set(seen.ids)
+    assert wanted <= set(viewed.ids)
 
 
 def test_only_our_own_script_may_run(whole: str) -> None:
@@ -129,20 +129,20 @@ def everywhere(text: str) -> Page:
     exhibits = [
         Table(text, [text, text], [[text, Score(0.5, 0.4, 0.6, 9)]], text),
         Matrix(text, [text, "b"], [[1, 2], [3, 4]], text),
-        Bars(text, text, text, {text: 3.0}, text),
-        Gallery(text, [text], [text], text),
-        Pictures(text, [np.zeros((4, 4, 3), np.uint8)], [text], text),
+        BarPlot(text, text, text, {text: 3.0}, text),
+        PredictionGallery(text, [text], [text], text),
+        ImageGrid(text, [np.zeros((4, 4, 3), np.uint8)], [text], text),
     ]
     return Page(text, text, [(text, text)], [text], [Section(text, text, exhibits, findings), Section(text)])
 
 
 def test_what_the_user_wrote_is_shown_and_never_run() -> None:
     html = render(everywhere(NASTY), picture)
-    seen = read(html)
-    assert seen.tags.count("script") == 1
-    assert seen.tags.count("img") == 2
-    assert seen.text.count("<script>alert(1)</script>") > 10
-    assert "{{ 7*7 }}" in seen.text
+    viewed = read(html)
+    assert viewed.tags.count("script") == 1
+    assert viewed.tags.count("img") == 2
+    assert viewed.text.count("<script>alert(1)</script>") > 10
+    assert "{{ 7*7 }}" in viewed.text
     assert "\x1b" not in html
     assert "\x00" not in html
     html.encode("utf-8")
@@ -150,7 +150,7 @@ def test_what_the_user_wrote_is_shown_and_never_run() -> None:
 
 def test_text_that_looks_like_our_markup_stays_text() -> None:
     text = 'id="x" href="#y" url(#z) #1f2328'
-    html = render(page(Bars("b", "x", "y", {text[:20]: 1.0, text[21:]: 2.0})), picture)
+    html = render(page(BarPlot("b", "x", "y", {text[:20]: 1.0, text[21:]: 2.0})), picture)
     assert text[:20] in read(html).text
     assert text[21:] in read(html).text
 
@@ -163,7 +163,7 @@ def test_a_picture_that_cannot_be_read_is_said_and_the_rest_is_shown() -> None:
             return np.zeros((4, 4), np.float64)[..., None]
         return picture(id)
 
-    html = render(page(Gallery("g", ["a.jpg", "bad.jpg", "odd.npy"], ["1", "2", "3"])), fetch)
+    html = render(page(PredictionGallery("g", ["a.jpg", "bad.jpg", "odd.npy"], ["1", "2", "3"])), fetch)
     assert read(html).tags.count("img") == 1
     assert "bad.jpg: the file ends too early." in html
     assert "found float64 (4, 4, 1)" in html
@@ -171,14 +171,14 @@ def test_a_picture_that_cannot_be_read_is_said_and_the_rest_is_shown() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (8, 8, 3), (2000, 10, 3), (300, 400, 1), (1, 5000, 3)])
 def test_pictures_of_any_shape_become_small_ones(shape: tuple[int, int, int]) -> None:
-    html = render(page(Gallery("g", ["a"], ["b"])), lambda _: np.zeros(shape, np.uint8))
+    html = render(page(PredictionGallery("g", ["a"], ["b"])), lambda _: np.zeros(shape, np.uint8))
     assert read(html).tags.count("img") == 1
     assert len(html) < 60_000
 
 
 def test_small_pictures_are_enlarged_without_smoothing_and_large_ones_with() -> None:
-    small = render(page(Gallery("g", ["a"], ["b"])), picture)
-    large = render(page(Gallery("g", ["a"], ["b"])), lambda _: np.zeros((300, 300, 3), np.uint8))
+    small = render(page(PredictionGallery("g", ["a"], ["b"])), picture)
+    large = render(page(PredictionGallery("g", ["a"], ["b"])), lambda _: np.zeros((300, 300, 3), np.uint8))
     assert 'class="px"' in small
     assert "data:image/png" in small
     assert 'class="px"' not in large
@@ -186,7 +186,7 @@ def test_small_pictures_are_enlarged_without_smoothing_and_large_ones_with() -> 
 
 
 def test_a_long_gallery_is_cut_and_says_so() -> None:
-    html = render(page(Gallery("g", [f"{i}" for i in range(500)], [""] * 500)), picture)
+    html = render(page(PredictionGallery("g", [f"{i}" for i in range(500)], [""] * 500)), picture)
     assert read(html).tags.count("img") == 60
     assert "The first 60 of 500 pictures are shown." in html
 
@@ -246,7 +246,7 @@ def test_fractions_of_a_column_get_the_same_digits() -> None:
 
 def test_narrow_figures_share_a_row_and_a_lone_one_takes_it_all() -> None:
     wide = Table("scores", ["a", "b"], [["x", Score(0.5, 0.4, 0.6, 9)]])
-    bars = [Bars(f"bars {i}", "x", "y", {"a": 1.0}) for i in range(3)]
+    bars = [BarPlot(f"bars {i}", "x", "y", {"a": 1.0}) for i in range(3)]
     html = render(page(bars[0], wide, bars[1], bars[2]), picture)
     heads = re.findall(r'<figure class="([^"]*)">\n<figcaption><h3>([^<]*)</h3>', html)
     assert [(title, "wide" in kind) for kind, title in heads] == [
@@ -266,7 +266,12 @@ def test_the_page_is_written_whole(tmp_path: Path) -> None:
 
 
 def test_empty_everything_still_makes_a_page() -> None:
-    exhibits = [Table("t", ["a"], []), Gallery("g", [], []), Bars("b", "x", "y", {}), Matrix("m", [], [])]
+    exhibits = [
+        Table("t", ["a"], []),
+        PredictionGallery("g", [], []),
+        BarPlot("b", "x", "y", {}),
+        Matrix("m", [], []),
+    ]
     text = read(render(page(*exhibits), picture)).text
     assert "Nothing to list." in text
     assert "No pictures." in text
@@ -274,12 +279,12 @@ def test_empty_everything_still_makes_a_page() -> None:
 
 
 def test_each_picture_is_fetched_once_a_section() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     def fetch(id: str) -> np.ndarray:
-        asked.append(id)
+        requested.append(id)
         return picture(id)
 
     fetcher: Callable[[str], np.ndarray] = fetch
-    render(page(Gallery("a", ["x", "y"], ["", ""]), Gallery("b", ["y"], [""])), fetcher)
-    assert asked == ["x", "y"]
+    render(page(PredictionGallery("a", ["x", "y"], ["", ""]), PredictionGallery("b", ["y"], [""])), fetcher)
+    assert requested == ["x", "y"]

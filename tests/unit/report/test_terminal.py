@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from sightline.core.report import Bars, Exhibit, Finding, Results, Score, Table
+from sightline.core.report import BarPlot, Figure, Finding, Results, Score, Table
 from sightline.report.terminal import print_result
 
 SCORE = Score(0.975, 0.951, 0.989, 360)
@@ -62,7 +62,7 @@ def test_a_very_long_cell_wraps_and_is_whole(capsys: pytest.CaptureFixture[str])
     assert max(map(len, out.splitlines())) < 260
 
 
-def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_color_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     class Terminal(io.StringIO):
         encoding = "utf-8"
 
@@ -74,10 +74,10 @@ def test_colour_only_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
     finding = Finding("leak", "error", "Leaks.", "Split again.", 2, ("a = b",))
-    for stream, coloured in ((Terminal(), True), (io.StringIO(), False)):
+    for stream, colored in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, "stdout", stream)
         print_result(finding)
-        assert ("\x1b[" in stream.getvalue()) == coloured
+        assert ("\x1b[" in stream.getvalue()) == colored
         assert "Split again." in stream.getvalue()
         assert "(leak)" in stream.getvalue()
 
@@ -98,8 +98,8 @@ class Outcome:
     def summary(self) -> str:
         return "Two things:\n  done"
 
-    def exhibits(self) -> list[Exhibit]:
-        return [Bars("b", "x", "y", {"a": 1.0}), Table("t", ["name"], [["inside"]])]
+    def figures(self) -> list[Figure]:
+        return [BarPlot("b", "x", "y", {"a": 1.0}), Table("t", ["name"], [["inside"]])]
 
 
 def test_objects_say_their_summary_and_their_tables(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,16 @@ CARD: dict[str, Any] = {
     "prediction": "instances",
     "inside": "all",
     "settings": {
-        "size": SIZE, "fit": "pad", "channels": 3, "classes": ["car", "bus", "dog"], "class_ids": [1, 2, 7],
-        "conf": 0.001, "nms": 0.5, "max_objects": 100, "multi": False, "temperature": 1.0,
+        "size": SIZE,
+        "resize": "letterbox",
+        "channels": 3,
+        "classes": ["car", "bus", "dog"],
+        "class_ids": [1, 2, 7],
+        "conf": 0.001,
+        "nms": 0.5,
+        "max_objects": 100,
+        "multilabel": False,
+        "temperature": 1.0,
     },
     "outputs": [],
     "metric": {"name": "ap", "value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "split": "validation"},
@@ -30,7 +38,7 @@ CARD: dict[str, Any] = {
     "data": "0123",
     "run": "street-1",
     "made": "2026-11-21",
-}  # fmt: skip
+}
 _FLOAT, _BYTE, _INT = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 
 
@@ -75,22 +83,25 @@ def model(kind: str) -> ModelProto:
 def _objects(nodes: list[Any], constants: dict[str, Any], masks: bool) -> dict[str, tuple[int, list[Any]]]:
     """The same candidates in every picture, more sure of in bright ones."""
     n, (height, width) = len(LABELS), SIZE
-    said: dict[str, Any] = {"boxes": np.array(CANDIDATES, dtype=np.float32)[None]}
+    outputs: dict[str, Any] = {"boxes": np.array(CANDIDATES, dtype=np.float32)[None]}
     shapes: dict[str, tuple[int, list[Any]]] = {"boxes": (_FLOAT, ["B", n, 4])}
     if masks:
         rows, columns = np.mgrid[0 : height // 4, 0 : width // 4].astype(np.float32)
-        said["coefficients"] = np.array([[1, -0.5], [1, 0.3], [0.2, 1], [1, 1], [-1, -1]], dtype=np.float32)[
-            None
-        ]
-        said["prototypes"] = np.stack([6 - np.hypot(rows - 5, columns - 5), columns - 7])[None]
+        outputs["coefficients"] = np.array(
+            [[1, -0.5], [1, 0.3], [0.2, 1], [1, 1], [-1, -1]], dtype=np.float32
+        )[None]
+        outputs["prototypes"] = np.stack([6 - np.hypot(rows - 5, columns - 5), columns - 7])[None]
         shapes["coefficients"] = (_FLOAT, ["B", n, 2])
         shapes["prototypes"] = (_FLOAT, ["B", 2, height // 4, width // 4])
-    constants |= {f"{name}_of_one": value for name, value in said.items()}
+    constants |= {f"{name}_of_one": value for name, value in outputs.items()}
     constants |= {
-        "all": np.array([1, 2, 3]), "third": np.array([1]), "zero": np.float32(0), "full": np.float32(255),
+        "all": np.array([1, 2, 3]),
+        "third": np.array([1]),
+        "zero": np.float32(0),
+        "full": np.float32(255),
         "scores_of_one": np.array(SCORES, dtype=np.float32)[None],
         "labels_of_one": np.array(LABELS, dtype=np.float32)[None],
-    }  # fmt: skip
+    }
     nodes += [
         helper.make_node("ReduceMean", ["x", "all"], ["level"], keepdims=0),
         helper.make_node("Div", ["level", "full"], ["share"]),
@@ -101,7 +112,7 @@ def _objects(nodes: list[Any], constants: dict[str, Any], masks: bool) -> dict[s
         helper.make_node("Cast", ["labels_as_float"], ["labels"], to=_INT),
     ]
     shapes |= {"scores": (_FLOAT, ["B", n]), "labels": (_INT, ["B", n])}
-    for name, value in said.items():
+    for name, value in outputs.items():
         inner = list(range(1, value.ndim))
         constants[f"{name}_axes"] = np.array(inner)
         nodes += [
@@ -112,9 +123,11 @@ def _objects(nodes: list[Any], constants: dict[str, Any], masks: bool) -> dict[s
     return shapes
 
 
-def write(file: Path, kind: str, said: Any = None, **settings: Any) -> Path:
-    """An exported file; `said` is another card, or None for that of the kind."""
-    made = model(kind)
-    helper.set_model_props(made, {"sightline": json.dumps(card(kind, **settings) if said is None else said)})
-    file.write_bytes(made.SerializeToString())
+def write(file: Path, kind: str, prediction: Any = None, **settings: Any) -> Path:
+    """An exported file; `prediction` is another card, or None for that of the kind."""
+    result = model(kind)
+    helper.set_model_props(
+        result, {"sightline": json.dumps(card(kind, **settings) if prediction is None else prediction)}
+    )
+    file.write_bytes(result.SerializeToString())
     return file

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from sightline.core.dataset import Classes
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
-from sightline.core.targets.masks import Masks
-from sightline.core.targets.number import Number
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.masks import SemanticMasks
+from sightline.core.targets.number import RegressionValues
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.core.task import DataInfo
-from sightline.data.loading.preprocess import placed
+from sightline.data.loading.preprocess import input_affine
 from sightline.inference import presenters
 from sightline.models.detection import postprocess
-from sightline.models.heads.prototypes import cut
+from sightline.models.heads.prototypes import crop_masks
 from sightline.ops import rle
-from sightline.ops.outlines import fill
+from sightline.ops.contours import fill
 from sightline.runtime import rows
 from sightline.runtime.targets import target_type
 from sightline.runtime.targets.instances import InstanceArrays
@@ -32,25 +32,27 @@ from sightline.tasks.instance.models.mask_rcnn import MaskRCNN
 
 SIZE, NAMES = (48, 64), ("car", "bus", "dog")
 SETTINGS: dict[str, Any] = {
-    "size": SIZE, "channels": 3, "classes": list(NAMES), "conf": 0.05, "max_objects": 20, "multi": False,
+    "size": SIZE, "channels": 3, "classes": list(NAMES), "conf": 0.05, "max_objects": 20, "multilabel": False,
 }  # fmt: skip
 STORED = [(48, 64), (100, 150), (31, 200), (480, 20)]
 cases = st.tuples(
-    st.integers(0, 2**32 - 1), st.sampled_from(["squash", "crop", "pad"]), st.sampled_from([0.3, 0.7, 1.0])
+    st.integers(0, 2**32 - 1),
+    st.sampled_from(["stretch", "crop", "letterbox"]),
+    st.sampled_from([0.3, 0.7, 1.0]),
 )
 
 
 def task(name: str, outputs: tuple[str, ...] = ()) -> Any:
     kind = TASKS.load(name)
-    made = __import__(f"{kind.__name__}.task", fromlist=["TASK"]).TASK
+    result = __import__(f"{kind.__name__}.task", fromlist=["TASK"]).TASK
     info = DataInfo(Classes(NAMES), outputs, 3, SIZE, (0.5,) * 3, (0.2,) * 3, 9)
-    return made(info, made.Options())
+    return result(info, result.Options())
 
 
-def moved(prediction: Any, fit: Any) -> Any:
+def moved(prediction: Any, resize: Any) -> Any:
     """Back to the stored pictures, as every part of the toolkit does it."""
     stored = torch.tensor(STORED)
-    batch = Batch(torch.zeros(len(STORED), 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
+    batch = Batch(torch.zeros(len(STORED), 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
     return batch.back(prediction)
 
 
@@ -62,11 +64,11 @@ def said(seed: int, count: int = 40, masks: bool = False) -> dict[str, np.ndarra
     boxes[:, 1::3] = boxes[:, ::3][:, : boxes[:, 1::3].shape[1]] + rng.normal(0, 2, boxes[:, 1::3].shape)
     scores = rng.uniform(0, 1, (n, count)).astype(np.float32).round(2)  # with ties
     scores[:, -5:] = 0
-    found = {"boxes": boxes, "scores": scores, "labels": rng.integers(0, 3, (n, count))}
+    result = {"boxes": boxes, "scores": scores, "labels": rng.integers(0, 3, (n, count))}
     if masks:
-        found["coefficients"] = rng.normal(0, 1, (n, count, 4)).astype(np.float32)
-        found["prototypes"] = rng.normal(0, 1, (n, 4, SIZE[0] // 4, SIZE[1] // 4)).astype(np.float32)
-    return found
+        result["coefficients"] = rng.normal(0, 1, (n, count, 4)).astype(np.float32)
+        result["prototypes"] = rng.normal(0, 1, (n, 4, SIZE[0] // 4, SIZE[1] // 4)).astype(np.float32)
+    return result
 
 
 def read(
@@ -83,29 +85,29 @@ def as_tensors(outputs: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:
     return {name: torch.from_numpy(value) for name, value in outputs.items()}
 
 
-def check(mine: InstanceArrays, theirs: Any, told: dict[str, Any]) -> None:
+def check(mine: InstanceArrays, theirs: Any, message: dict[str, Any]) -> None:
     assert np.array_equal(mine.labels, theirs.labels.numpy())
     assert np.array_equal(mine.scores, theirs.scores.numpy())
     np.testing.assert_allclose(mine.boxes, theirs.boxes.numpy(), atol=1e-4)
-    assert mine.record(NAMES) == told
+    assert mine.record(NAMES) == message
 
 
 @given(cases)
 @with_settings(max_examples=60, deadline=None)
 def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
-    seed, fit, nms = case
-    settings, outputs = {**SETTINGS, "fit": fit, "nms": nms}, said(seed)
+    seed, resize, nms = case
+    settings, outputs = {**SETTINGS, "resize": resize, "nms": nms}, said(seed)
     mine = read("instances", outputs, settings, STORED)
     # Picture by picture: torchvision moves boxes of other pictures apart, and rounds them then.
     parts = [
         postprocess.select({k: v[i : i + 1] for k, v in as_tensors(outputs).items()}, settings)[0]
         for i in range(len(STORED))
     ]
-    theirs = moved(type(parts[0]).cat(parts), fit)
-    told = task("detect").rows(theirs)
-    for i, one in enumerate(mine):
-        check(one, theirs[i], told[i])
-        line = rows.full("a.png", told[i], one, NAMES)
+    theirs = moved(type(parts[0]).cat(parts), resize)
+    message = task("detect").rows(theirs)
+    for i, first in enumerate(mine):
+        check(first, theirs[i], message[i])
+        line = rows.full("a.png", message[i], first, NAMES)
         wanted = presenters.details(theirs[i], NAMES)["boxes"]
         assert [b["class"] for b in line["boxes"]] == [b["class"] for b in wanted]
 
@@ -113,25 +115,25 @@ def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
 @given(cases)
 @with_settings(max_examples=25, deadline=None)
 def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
-    seed, fit, nms = case
-    settings = {**SETTINGS, "fit": fit, "nms": nms, "cuts": [0.2, 0.5, 0.9]}
+    seed, resize, nms = case
+    settings = {**SETTINGS, "resize": resize, "nms": nms, "cuts": [0.2, 0.5, 0.9]}
     outputs = said(seed, 16, masks=True)
     mine = read("outlines", outputs, settings, STORED)
-    for i, one in enumerate(mine):
-        there = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
-        found, place = postprocess.select(there, settings)
-        masks = cut(there["prototypes"], there["coefficients"][found.image, place], found)
+    for i, first in enumerate(mine):
+        present = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
+        result, place = postprocess.select(present, settings)
+        masks = crop_masks(present["prototypes"], present["coefficients"][result.image, place], result)
         areas = masks.areas()
-        whole = Outlines(
-            found.counts, found.sizes, found.boxes, found.labels, found.scores, areas, masks=masks
+        whole = InstanceMasks(
+            result.counts, result.sizes, result.boxes, result.labels, result.scores, areas, masks=masks
         )
-        whole = postprocess.centred(whole.only(areas > 0), settings["cuts"])
+        whole = postprocess.centerd(whole.select(areas > 0), settings["cuts"])
         stored = torch.tensor(STORED[i : i + 1])
-        batch = Batch(torch.zeros(1, 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
+        batch = Batch(torch.zeros(1, 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
         theirs = batch.back(whole)
-        check(one, theirs, task("instance").rows(theirs)[0])
-        wanted = presenters.codes(theirs).get("masks", [])
-        got = rows.full("a.png", {}, one, NAMES).get("masks", [])
+        check(first, theirs, task("instance").rows(theirs)[0])
+        wanted = presenters.rle_codes(theirs).get("masks", [])
+        got = rows.full("a.png", {}, first, NAMES).get("masks", [])
         # A pixel may fall on the other side of 0 where sums were added up in another order.
         different = sum(a != b for a, b in zip(got, wanted, strict=True))
         assert len(got) == len(wanted)
@@ -142,54 +144,54 @@ def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, floa
 @with_settings(max_examples=25, deadline=None)
 def test_masks_over_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
     """Of Mask R-CNN; some of the objects have not one pixel."""
-    seed, fit, nms = case
-    settings = {**SETTINGS, "fit": fit, "nms": nms, "cuts": [0.2, 0.5, 0.9]}
+    seed, resize, nms = case
+    settings = {**SETTINGS, "resize": resize, "nms": nms, "cuts": [0.2, 0.5, 0.9]}
     outputs = said(seed, 16)
     grids = np.random.default_rng(seed).uniform(0, 1, (len(STORED), 16, 28, 28)).astype(np.float32)
     grids[:, ::4] *= 0.4
     outputs["masks"] = grids
     mine = read("outlines", outputs, settings, STORED)
-    for i, one in enumerate(mine):
-        there = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
+    for i, first in enumerate(mine):
+        present = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
         stored = torch.tensor(STORED[i : i + 1])
-        batch = Batch(torch.zeros(1, 3, *SIZE), None, (), placed(stored, SIZE, fit), stored)
-        theirs = batch.back(MaskRCNN.read(there, settings))
-        check(one, theirs, task("instance").rows(theirs)[0])
-        assert one.codes() == presenters.codes(theirs)
+        batch = Batch(torch.zeros(1, 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
+        theirs = batch.back(MaskRCNN.read(present, settings))
+        check(first, theirs, task("instance").rows(theirs)[0])
+        assert first.codes() == presenters.rle_codes(theirs)
 
 
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
-def test_class_maps_are_those_of_the_toolkit(fit: str) -> None:
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+def test_class_maps_are_those_of_the_toolkit(resize: str) -> None:
     maps = np.random.default_rng(1).integers(0, 3, (len(STORED), *SIZE), dtype=np.uint8)
-    mine = read("masks", {"classes": maps}, {**SETTINGS, "fit": fit}, STORED)
-    theirs = moved(Masks.of(maps), fit)
-    for i, told in enumerate(task("semantic").rows(theirs)):
+    mine = read("masks", {"classes": maps}, {**SETTINGS, "resize": resize}, STORED)
+    theirs = moved(SemanticMasks.of(maps), resize)
+    for i, message in enumerate(task("semantic").rows(theirs)):
         assert np.array_equal(mine[i].map, theirs.map(i))
-        assert mine[i].record(NAMES) == told
+        assert mine[i].record(NAMES) == message
 
 
-@pytest.mark.parametrize("multi", [False, True])
+@pytest.mark.parametrize("multilabel", [False, True])
 def test_labels_and_numbers_are_those_of_the_toolkit(multi: bool) -> None:
     logits = torch.randn(len(STORED), 3, generator=torch.Generator().manual_seed(0))
     scores = torch.sigmoid(logits) if multi else torch.softmax(logits, 1)
-    theirs = Label(logits > 0 if multi else logits.argmax(1), scores)
-    settings = {**SETTINGS, "multi": multi, "fit": "squash"}
+    theirs = ClassLabels(logits > 0 if multi else logits.argmax(1), scores)
+    settings = {**SETTINGS, "multilabel": multi, "resize": "stretch"}
     mine = read("label", {"scores": scores.numpy()}, settings, STORED)
-    assert [one.record(NAMES) for one in mine] == task("classify").rows(theirs)
+    assert [first.record(NAMES) for first in mine] == task("classify").rows(theirs)
     outputs = ("red", "green", "blue")
     mine = read("number", {"value": logits.numpy()}, settings, STORED)
-    told = task("regress", outputs).rows(Number(logits))
-    assert [one.record(NAMES, outputs) for one in mine] == told
+    message = task("regress", outputs).rows(RegressionValues(logits))
+    assert [first.record(NAMES, outputs) for first in mine] == message
 
 
 def test_nothing_found_is_said_as_by_the_toolkit() -> None:
     outputs = said(0, 8, masks=True)
     outputs["scores"][:] = 0
-    settings = {**SETTINGS, "fit": "pad", "nms": 0.5}
+    settings = {**SETTINGS, "resize": "letterbox", "nms": 0.5}
     for kind in ("instances", "outlines"):
-        for one in read(kind, outputs, settings, STORED):
-            told = rows.full("a.png", one.record(NAMES), one, NAMES)
-            assert told == {"path": "a.png", "objects": 0, "found": "nothing", "highest confidence": 0.0,
+        for first in read(kind, outputs, settings, STORED):
+            message = rows.full("a.png", first.record(NAMES), first, NAMES)
+            assert message == {"path": "a.png", "objects": 0, "found": "nothing", "highest confidence": 0.0,
                             "boxes": []}  # fmt: skip
 
 

@@ -41,11 +41,11 @@ def lines(text: str) -> list[dict[str, Any]]:
 def test_a_folder_is_a_line_a_picture(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["outlines.onnx", "photos"]) == 0
     out, err = capsys.readouterr()
-    told = lines(out)
-    assert [row["path"] for row in told] == ["photos/a.png", "photos/b.jpg", "photos/deep/c.png"]
-    assert list(told[0]) == ["path", "objects", "found", "highest confidence", "boxes", "masks"]
-    assert len(told[0]["boxes"]) == len(told[0]["masks"]) == told[0]["objects"] > 0
-    assert told[0]["masks"][0]["size"] == [40, 60]
+    message = lines(out)
+    assert [row["path"] for row in message] == ["photos/a.png", "photos/b.jpg", "photos/deep/c.png"]
+    assert list(message[0]) == ["path", "objects", "found", "highest confidence", "boxes", "masks"]
+    assert len(message[0]["boxes"]) == len(message[0]["masks"]) == message[0]["objects"] > 0
+    assert message[0]["masks"][0]["size"] == [40, 60]
     assert "FPS" in err
     assert "1 .txt" in err
 
@@ -67,9 +67,9 @@ def test_out_globs_and_scores(place: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_bad_file_is_a_line_and_exit_code_1(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (place / "photos" / "b.jpg").write_bytes((place / "photos" / "b.jpg").read_bytes()[:200])
     assert cli.main(["label.onnx", "photos"]) == 1
-    told = lines(capsys.readouterr().out)
-    assert [sorted(row)[0] for row in told] == ["confidence", "error", "confidence"]
-    assert list(told[1]) == ["path", "error"]
+    message = lines(capsys.readouterr().out)
+    assert [sorted(row)[0] for row in message] == ["confidence", "error", "confidence"]
+    assert list(message[1]) == ["path", "error"]
     assert cli.main(["label.onnx", "photos", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["errors"][0]["file"] == "photos/b.jpg"
 
@@ -114,7 +114,7 @@ def test_without_opencv_the_way_out_is_told(
     assert "needs OpenCV: pip install opencv-python-headless" in capsys.readouterr().err
 
 
-def opencv(count: int, told: int, opened: bool = True) -> types.ModuleType:
+def opencv(count: int, message: int, opened: bool = True) -> types.ModuleType:
     """Stands in for OpenCV, which is not installed where these tests run: a film of `count` grey frames."""
 
     class VideoCapture:
@@ -125,7 +125,7 @@ def opencv(count: int, told: int, opened: bool = True) -> types.ModuleType:
             return opened
 
         def get(self, what: str) -> float:
-            return {"count": told, "msec": 40.0 * (self.at - 1)}.get(what, 64)
+            return {"count": message, "msec": 40.0 * (self.at - 1)}.get(what, 64)
 
         def set(self, what: str, value: float) -> None: ...
         def release(self) -> None: ...
@@ -133,14 +133,14 @@ def opencv(count: int, told: int, opened: bool = True) -> types.ModuleType:
             self.at += 1
             return self.at <= count, np.full((48, 64, 3), self.at, dtype=np.uint8)
 
-    made = types.ModuleType("cv2")
-    made.VideoCapture = VideoCapture  # type: ignore[attr-defined]
+    result = types.ModuleType("cv2")
+    result.VideoCapture = VideoCapture  # type: ignore[attr-defined]
     for name, value in {"CAP_PROP_FRAME_WIDTH": "w", "CAP_PROP_FRAME_HEIGHT": "h", "CAP_PROP_BUFFERSIZE": "b",
                         "CAP_PROP_FRAME_COUNT": "count", "CAP_PROP_POS_MSEC": "msec",
                         "COLOR_BGR2RGB": 4}.items():  # fmt: skip
-        setattr(made, name, value)
-    made.cvtColor = lambda pixels, code: pixels[..., ::-1].copy()  # type: ignore[attr-defined]
-    return made
+        setattr(result, name, value)
+    result.cvtColor = lambda pixels, code: pixels[..., ::-1].copy()  # type: ignore[attr-defined]
+    return result
 
 
 def test_frames_of_a_film_are_pictures(
@@ -149,9 +149,9 @@ def test_frames_of_a_film_are_pictures(
     (place / "film.mp4").write_bytes(b"\0\0\0\x18ftypisom")
     monkeypatch.setitem(sys.modules, "cv2", opencv(3, 3))
     assert cli.main(["label.onnx", "film.mp4", "photos/a.png"]) == 0
-    told = lines(capsys.readouterr().out)
+    message = lines(capsys.readouterr().out)
     wanted = [(f"film.mp4#00000{i}", 0.04 * i) for i in range(3)]
-    assert [(row["path"], row["seconds"]) for row in told] == [*wanted, ("photos/a.png", None)]
+    assert [(row["path"], row["seconds"]) for row in message] == [*wanted, ("photos/a.png", None)]
 
 
 def test_a_film_that_is_cut_off_and_a_camera_that_goes_away_end_with_an_error(
@@ -192,10 +192,10 @@ def test_ctrl_c_ends_it_cleanly(place: Path) -> None:
         assert running.stderr is not None
         json.loads(running.stdout.readline())
         running.send_signal(signal.SIGINT)
-        rest, said = running.stdout.read(), running.stderr.read()
+        rest, outputs = running.stdout.read(), running.stderr.read()
     assert running.returncode == 130
-    assert said.endswith("sightline-run: interrupted\n")
-    assert "Traceback" not in said
+    assert outputs.endswith("sightline-run: interrupted\n")
+    assert "Traceback" not in outputs
     assert all(json.loads(line) for line in rest.splitlines())
 
 

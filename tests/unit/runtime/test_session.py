@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from sightline.data.io.images import decode
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.errors import DataError, UnreadableImage, UsageError
 from sightline.runtime import onnx_file
 from sightline.runtime.session import SIDE, Item, Session
@@ -32,15 +32,15 @@ def picture(height: int = 60, width: int = 90, seed: int = 0) -> np.ndarray:
 def test_every_kind_answers(kind: str, tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", kind), threads=1)
     Image.fromarray(picture()).save(tmp_path / "a.png")
-    one, two = session.predict([tmp_path / "a.png", picture(48, 64)])
-    assert (one.id, two.id, one.error, two.error) == (str(tmp_path / "a.png"), "1", "", "")
-    assert json.loads(json.dumps(one.row)) == one.row != {}
-    assert one.prediction.kind == kind
+    first, second = session.predict([tmp_path / "a.png", picture(48, 64)])
+    assert (first.id, second.id, first.error, second.error) == (str(tmp_path / "a.png"), "1", "", "")
+    assert json.loads(json.dumps(first.row)) == first.row != {}
+    assert first.prediction.kind == kind
     if kind in ("instances", "outlines"):
-        assert one.prediction.boxes.max() > 64  # in the pixels of the picture, not of the input
-        assert [*one.prediction.labels[:2]] == [0, 1]  # the second car is the first one again
+        assert first.prediction.boxes.max() > 64  # in the pixels of the picture, not of the input
+        assert [*first.prediction.labels[:2]] == [0, 1]  # the second car is the first one again
     if kind == "masks":
-        assert one.prediction.map.shape == (60, 90)
+        assert first.prediction.map.shape == (60, 90)
 
 
 def test_the_range_of_values_that_a_model_was_trained_with_is_kept(tmp_path: Path) -> None:
@@ -48,18 +48,18 @@ def test_the_range_of_values_that_a_model_was_trained_with_is_kept(tmp_path: Pat
     Image.fromarray(deep).save(tmp_path / "deep.png")
     Image.fromarray(np.rint(deep * (255 / 4095)).astype(np.uint8)).save(tmp_path / "plain.png")
     session = Session(exported.write(tmp_path / "m.onnx", "number", pixel_range=[0, 4095]), threads=1)
-    one, two = session.predict([tmp_path / "deep.png", tmp_path / "plain.png"])
-    assert one.row == two.row
-    assert 50 < min(one.row.values()) < 200
+    first, second = session.predict([tmp_path / "deep.png", tmp_path / "plain.png"])
+    assert first.row == second.row
+    assert 50 < min(first.row.values()) < 200
     with pytest.raises(DataError, match="'pixel_range' is"):
         Session(exported.write(tmp_path / "w.onnx", "number", pixel_range=[4095, 0]), threads=1)
 
 
 def test_a_batch_says_what_single_pictures_do(tmp_path: Path) -> None:
     session = Session(exported.write(tmp_path / "m.onnx", "instances"), threads=1)
-    pictures = [picture(40 + i, 50, i) for i in range(5)]
-    alone = [answer.row for one in pictures for answer in session.predict([one])]
-    assert [answer.row for answer in session.predict(pictures, batch_size=3)] == alone
+    images = [picture(40 + i, 50, i) for i in range(5)]
+    alone = [answer.row for first in images for answer in session.predict([first])]
+    assert [answer.row for answer in session.predict(images, batch_size=3)] == alone
 
 
 def test_bad_files_are_answers_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -70,13 +70,13 @@ def test_bad_files_are_answers_and_the_rest_goes_on(tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture")
     sources: list[Any] = [tmp_path / name for name in ("cut.jpg", "a.jpg", "text.png", "none.png")]
     sources += [data, b"", Item("film.mp4#000003", None, error="is cut off")]
-    found = list(session.predict(sources, batch_size=4))
-    assert [bool(answer.error) for answer in found] == [True, False, True, True, False, True, True]
-    assert "is cut off" in found[0].error
-    assert "plain text" in found[2].error
-    assert "cannot be opened" in found[3].error
-    assert found[6].id == "film.mp4#000003"
-    assert found[1].row == found[4].row
+    result = list(session.predict(sources, batch_size=4))
+    assert [bool(answer.error) for answer in result] == [True, False, True, True, False, True, True]
+    assert "is cut off" in result[0].error
+    assert "plain text" in result[2].error
+    assert "cannot be opened" in result[3].error
+    assert result[6].id == "film.mp4#000003"
+    assert result[1].row == result[4].row
 
 
 def modes() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
@@ -98,14 +98,16 @@ def modes() -> dict[str, tuple[Image.Image, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize("name", modes())
-@pytest.mark.parametrize("fit", ["squash", "crop", "pad"])
-def test_pictures_are_seen_as_by_the_toolkit(name: str, fit: Any, tmp_path: Path) -> None:
-    session = Session(exported.write(tmp_path / "m.onnx", "label", fit=fit), threads=1)
+@pytest.mark.parametrize("resize", ["stretch", "crop", "letterbox"])
+def test_pictures_are_seen_as_by_the_toolkit(name: str, resize: Any, tmp_path: Path) -> None:
+    session = Session(exported.write(tmp_path / "m.onnx", "label", resize=resize), threads=1)
     image, options = modes()[name]
     image.save(tmp_path / name, **options)
     prepared = session.prepare(tmp_path / name)
     whole = decode(tmp_path / name)
-    wanted = view(decode(tmp_path / name, at_least=exported.SIZE, fit=fit), exported.SIZE, fit, 3)
+    wanted = resize_to_input(
+        decode(tmp_path / name, at_least=exported.SIZE, resize=resize), exported.SIZE, resize, 3
+    )
     assert np.array_equal(prepared.pixels, wanted.transpose(2, 0, 1))
     assert prepared.stored == whole.shape[:2]
     assert np.array_equal(session.prepare((tmp_path / name).read_bytes()).pixels, prepared.pixels)
@@ -126,9 +128,9 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
     card, tiled = exported.card("instances"), exported.card("label", tile=64)
 
     def with_card(text: str) -> bytes:
-        made = exported.model("instances")
-        onnx.helper.set_model_props(made, {"sightline": text})
-        return bytes(made.SerializeToString())
+        result = exported.model("instances")
+        onnx.helper.set_model_props(result, {"sightline": text})
+        return bytes(result.SerializeToString())
 
     def saying(**other: Any) -> bytes:
         return with_card(json.dumps({**card, **other}))
@@ -145,7 +147,7 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "no settings": (saying(settings=None), "'settings' is None"),
         "another kind": (saying(prediction="mesh"), "predicts 'mesh'"),
         "outside": (saying(inside="none"), "--inside none"),
-        "no side": (saying(settings={**card["settings"], "tile": -8}), "its 'tile' is -8"),
+        "no side": (saying(settings={**card["settings"], "tile_size": -8}), "its 'tile' is -8"),
         "tiles": (with_card(json.dumps(tiled)), "predicts 'label' by tiles"),
         "no size": (saying(settings={**card["settings"], "size": [0, 3]}), "its 'size' is [0, 3]"),
         "no conf": (saying(settings={**card["settings"], "conf": None}), "its 'conf' is None"),
@@ -161,10 +163,10 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
 def test_damaged_files_are_refused_in_words(name: str, tmp_path: Path) -> None:
     data, words = damaged(tmp_path)[name]
     (tmp_path / "x.onnx").write_bytes(data)
-    with pytest.raises(DataError) as told:
+    with pytest.raises(DataError) as message:
         Session(tmp_path / "x.onnx")
-    assert words in str(told.value)
-    assert "x.onnx" in str(told.value)
+    assert words in str(message.value)
+    assert "x.onnx" in str(message.value)
 
 
 def test_every_cut_is_told(tmp_path: Path) -> None:
@@ -178,23 +180,23 @@ def test_every_cut_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("inside", [False, True])
 def test_no_other_file_is_opened(where: str, inside: bool, tmp_path: Path) -> None:
     """Weights in another file are refused, in the graph and in a graph within a node."""
-    made = exported.model("label")
+    result = exported.model("label")
     (tmp_path / "secret.bin").write_bytes(bytes(16))
-    tensor = made.graph.initializer[0]
+    tensor = result.graph.initializer[0]
     if inside:
         branch = onnx.helper.make_graph([], "branch", [], [], [onnx.TensorProto()])
         tensor = branch.initializer[0]
-        tensor.CopyFrom(made.graph.initializer[0])
+        tensor.CopyFrom(result.graph.initializer[0])
     tensor.ClearField("raw_data")
     tensor.data_location = onnx.TensorProto.EXTERNAL
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", where
     if inside:
-        made.graph.node.append(
+        result.graph.node.append(
             onnx.helper.make_node("If", ["c"], ["o"], then_branch=branch, else_branch=branch)
         )
-    onnx.helper.set_model_props(made, {"sightline": json.dumps(exported.card("label"))})
-    (tmp_path / "x.onnx").write_bytes(made.SerializeToString())
+    onnx.helper.set_model_props(result, {"sightline": json.dumps(exported.card("label"))})
+    (tmp_path / "x.onnx").write_bytes(result.SerializeToString())
     with pytest.raises(DataError, match="in other files"):
         Session(tmp_path / "x.onnx")
 
@@ -259,9 +261,9 @@ def test_one_picture_needs_no_list_and_what_is_none_is_named(tmp_path: Path) -> 
     Image.fromarray(picture()).save(tmp_path / "a.png")
     named = str(tmp_path / "a.png")
     (wanted,) = session.predict([named])
-    for one in (named, Path(named), Path(named).read_bytes(), picture()):
-        (said,) = session.predict(one)
-        assert said.row == wanted.row
+    for first in (named, Path(named), Path(named).read_bytes(), picture()):
+        (outputs,) = session.predict(first)
+        assert outputs.row == wanted.row
     for odd in (3, None, Image.fromarray(picture()), [picture()]):
         with pytest.raises(UsageError, match=f"Received {type(odd).__name__}"):
             list(session.predict([odd]))
@@ -271,8 +273,8 @@ def test_objects_count_from_the_thresholds_of_their_class_on(tmp_path: Path) -> 
     """Which were chosen on the validation images, and travel in the file."""
     bright = np.full((48, 64, 3), 255, np.uint8)
     file = exported.write(tmp_path / "m.onnx", "instances", thresholds=[0.95, 0.55, 0.25])
-    (said,) = Session(file, threads=1).predict([bright])
-    assert (said.row["objects"], said.row["found"]) == (1, "1 bus")
+    (outputs,) = Session(file, threads=1).predict([bright])
+    assert (outputs.row["objects"], outputs.row["found"]) == (1, "1 bus")
     (all_of_them,) = Session(file, threads=1, min_score=0.0).predict([bright])
     assert all_of_them.row["found"] == "1 car, 1 bus, 1 dog"
     plain = exported.write(tmp_path / "p.onnx", "instances")
@@ -289,8 +291,8 @@ def test_objects_that_are_not_wanted_change_no_other(kind: str, cuts: Any, tmp_p
     scores = sorted(set(whole.prediction.scores.tolist()))
     for score in (0.0, *scores, 0.7, 1.0):
         wanted = whole.prediction.least(score)
-        (said,) = Session(file, threads=1, min_score=score).predict([picture()])
+        (outputs,) = Session(file, threads=1, min_score=score).predict([picture()])
         for name in ("boxes", "labels", "scores"):
-            assert np.array_equal(getattr(said.prediction, name), getattr(wanted, name))
-        assert len(said.prediction.parts) == len(wanted.parts)
-        assert said.row["objects"] == len(wanted.labels)
+            assert np.array_equal(getattr(outputs.prediction, name), getattr(wanted, name))
+        assert len(outputs.prediction.parts) == len(wanted.parts)
+        assert outputs.row["objects"] == len(wanted.labels)

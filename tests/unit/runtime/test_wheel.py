@@ -35,13 +35,13 @@ sys.meta_path.insert(0, Blocked())
 
 def reached() -> set[Path]:
     """Files of this tree that the runtime's imports lead to, by relative imports alone."""
-    found: set[Path] = set()
+    result: set[Path] = set()
     waiting = list((TREE / "runtime").rglob("*.py"))  # targets are found by listing their folder
     while waiting:
         file = waiting.pop()
-        if file in found:
+        if file in result:
             continue
-        found.add(file)
+        result.add(file)
         waiting += [p / "__init__.py" for p in file.parents if TREE in p.parents]
         tree = ast.parse(file.read_text(encoding="utf-8"))
         tests = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
@@ -63,7 +63,7 @@ def reached() -> set[Path]:
             for name in names:
                 top = name.split(".")[0]
                 assert top in ALLOWED or top in sys.stdlib_module_names, f"{file} imports {name}"
-    return found
+    return result
 
 
 def test_the_wheel_holds_exactly_what_is_imported() -> None:
@@ -113,22 +113,22 @@ def test_the_wheel_runs_where_nothing_else_is(tmp_path: Path) -> None:
     file = exported.write(tmp_path / "m.onnx", "outlines")
     Image.fromarray(picture()).save(tmp_path / "a.png")
     Image.fromarray(picture()).save(tmp_path / "a.jpg")
-    pictures = [str(tmp_path / "a.png"), str(tmp_path / "a.jpg")]
+    images = [str(tmp_path / "a.png"), str(tmp_path / "a.jpg")]
     code = (
         BLOCK
         + f"""
 sys.path.insert(0, {str(tmp_path / "alone")!r})
 from sightline_runtime.runtime.cli import main
-sys.exit(main({[str(file), *pictures, "--threads", "1"]!r}))
+sys.exit(main({[str(file), *images, "--threads", "1"]!r}))
 """
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
-    there = [json.loads(line) for line in done.stdout.splitlines()]
+    present = [json.loads(line) for line in done.stdout.splitlines()]
     session = Session(file, threads=1)
-    for told, answer in zip(there, session.predict(pictures), strict=True):
-        assert told.pop("path") == answer.id
-        assert len(told.pop("boxes")) == len(told.pop("masks")) == answer.row["objects"]
-        assert told == answer.row
+    for message, answer in zip(present, session.predict(images), strict=True):
+        assert message.pop("path") == answer.id
+        assert len(message.pop("boxes")) == len(message.pop("masks")) == answer.row["objects"]
+        assert message == answer.row

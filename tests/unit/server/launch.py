@@ -7,7 +7,7 @@ import sys
 
 if __name__ == "__main__":
     from sightline.errors import SightlineError
-    from sightline.server.jobs import Spec
+    from sightline.server.jobs import WorkerConfig
     from sightline.server.limits import Limits
     from sightline.server.listener import bound, listen
     from sightline.server.logs import set_up
@@ -15,7 +15,7 @@ if __name__ == "__main__":
 
     asked = json.loads(sys.argv[1])
     set_up(sys.stderr)
-    specs = {n: Spec("tests.unit.server.fake:Session", f, 1) for n, f in asked["models"].items()}
+    specs = {n: WorkerConfig("tests.unit.server.fake:Session", f, 1) for n, f in asked["models"].items()}
     service = Service.of(specs, Limits(**asked["limits"]))
     try:
         listen(service, bound("127.0.0.1", 0), token=asked["token"], origins=asked["origins"],

@@ -117,19 +117,27 @@ def serving(
     **limits: Any,
 ) -> Iterator[Running]:
     """A server of fake models; killed at the end if it still runs."""
-    asked = {"models": models or {"street": "quick"}, "limits": limits, "token": token, "origins": origins}
+    requested = {
+        "models": models or {"street": "quick"},
+        "limits": limits,
+        "token": token,
+        "origins": origins,
+    }
     log = folder / f"{secrets.token_hex(4)}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.unit.server.launch", json.dumps(asked)],
-            stdout=subprocess.PIPE, stderr=errors, text=True, cwd=ROOT,
+            [sys.executable, "-m", "tests.unit.server.launch", json.dumps(requested)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=ROOT,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
     try:
         assert process.stdout is not None
-        said = process.stdout.readline()
-        assert said, log.read_text()
-        running = Running(process, int(said), log)
+        outputs = process.stdout.readline()
+        assert outputs, log.read_text()
+        running = Running(process, int(outputs), log)
         if ready:
             running.until_ready()
         yield running

@@ -138,15 +138,15 @@ def raw(server: Running, *parts: bytes, pause: float = 0) -> bytes:
         except OSError:
             pass  # it may close under what is still being sent
         line.settimeout(LONG)
-        said = b""
+        outputs = b""
         with suppress(ConnectionResetError):
             while piece := line.recv(65536):
-                said += piece
-                head, _, body = said.partition(b"\r\n\r\n")
+                outputs += piece
+                head, _, body = outputs.partition(b"\r\n\r\n")
                 length = re.search(rb"content-length: (\d+)", head.lower())
                 if length and len(body) >= int(length[1]):
                     break
-        return said
+        return outputs
 
 
 @pytest.mark.parametrize("sent", [
@@ -161,8 +161,8 @@ def test_what_is_not_http(server: Running, sent: bytes) -> None:
 
 
 def test_endless_headers_are_cut_off(server: Running) -> None:
-    said = raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 2_000_000)
-    assert said == b"" or said.startswith(b"HTTP/1.1 4")  # or the connection was closed under it
+    outputs = raw(server, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 2_000_000)
+    assert outputs == b"" or outputs.startswith(b"HTTP/1.1 4")  # or the connection was closed under it
 
 
 @pytest.mark.parametrize("pieces", [1, 20], ids=["one piece", "many pieces"])
@@ -191,8 +191,8 @@ ASK = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\
 
 def test_spaces_around_a_header_are_not_part_of_it(server: Running) -> None:
     body = png()
-    said = raw(server, ASK + b"Content-Length: \t%d \t\r\n\r\n%s" % (len(body), body))
-    assert said.startswith(b"HTTP/1.1 200")
+    outputs = raw(server, ASK + b"Content-Length: \t%d \t\r\n\r\n%s" % (len(body), body))
+    assert outputs.startswith(b"HTTP/1.1 200")
 
 
 def chunked(body: bytes, *trailers: bytes) -> bytes:
@@ -215,19 +215,19 @@ def all_of(server: Running, sent: bytes) -> bytes:
     """What the server says until it closes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as line:
         line.sendall(sent)
-        said = b""
+        outputs = b""
         with suppress(ConnectionResetError):
             while piece := line.recv(65536):
-                said += piece
-        return said
+                outputs += piece
+        return outputs
 
 
 def test_damage_does_not_take_the_place_of_an_answer_under_way(server: Running) -> None:
     body = png()
     good = ASK + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
-    said = all_of(server, good + b"\r\n nonsense")
-    assert [said.count(b"HTTP/1.1 200"), said.count(b"HTTP/1.1 400")] == [1, 1]
-    assert said.startswith(b"HTTP/1.1 200")
+    outputs = all_of(server, good + b"\r\n nonsense")
+    assert [outputs.count(b"HTTP/1.1 200"), outputs.count(b"HTTP/1.1 400")] == [1, 1]
+    assert outputs.startswith(b"HTTP/1.1 200")
     probe = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
     assert all_of(server, good + probe * 3 + b"nonsense\r\n\r\n").count(b"HTTP/1.1 200") == 4
     many = all_of(server, probe * 2000)
@@ -236,8 +236,8 @@ def test_damage_does_not_take_the_place_of_an_answer_under_way(server: Running) 
 
 
 def test_an_old_client_that_asks_for_another_protocol_is_let_go(server: Running) -> None:
-    asked = b"GET /healthz HTTP/1.0\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
-    assert b"connection: close" in all_of(server, asked).lower()
+    requested = b"GET /healthz HTTP/1.0\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n"
+    assert b"connection: close" in all_of(server, requested).lower()
 
 
 def test_a_slow_head_is_given_up(tmp_path: Path) -> None:
@@ -262,17 +262,17 @@ def test_who_does_not_read_the_answers_is_cut_off(tmp_path: Path) -> None:
         line.settimeout(LONG)
         line.connect(("127.0.0.1", server.port))
         page = len(server.get("/docs").body)
-        asked = 10_000_000 // page
-        line.sendall(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * asked)
+        requested = 10_000_000 // page
+        line.sendall(b"GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n" * requested)
         served = -1
         while served < (served := len(server.events("request"))):
             time.sleep(3)  # until none has been answered for a time
-        said = b""
+        outputs = b""
         with suppress(ConnectionResetError):
             while piece := line.recv(2**20):
-                said += piece
-        assert said.startswith(b"HTTP/1.1 200")
-        assert len(said) < asked * page
+                outputs += piece
+        assert outputs.startswith(b"HTTP/1.1 200")
+        assert len(outputs) < requested * page
         assert server.predict(png()).status == 200
 
 

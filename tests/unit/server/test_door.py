@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from sightline.errors import UsageError
-from sightline.server.guard import Policy, is_loopback
+from sightline.server.access_control import Policy, is_loopback
 from sightline.server.limits import Limits, origins_of
-from sightline.server.refusal import Refused
+from sightline.server.request_error import RequestError
 from sightline.server.service import Service
 from tests.unit.server.running import Running, encoded, form, png, serving
 
@@ -94,17 +94,17 @@ def test_nothing_without_the_right_token(closed: Running, said: str | None) -> N
 
 
 def test_with_the_token_everything_and_from_any_host(closed: Running) -> None:
-    said = {"Authorization": f"Bearer {TOKEN}"}
-    assert closed.predict(png(), Host="vision.example", **said).status == 200
-    told = closed.get("/openapi.json", **said).json
-    assert told["paths"]["/v1/predict"]["post"]["security"] == [{"token": []}]
-    assert closed.predict(png(), Origin="http://evil.example", **said).status == 403
+    outputs = {"Authorization": f"Bearer {TOKEN}"}
+    assert closed.predict(png(), Host="vision.example", **outputs).status == 200
+    message = closed.get("/openapi.json", **outputs).json
+    assert message["paths"]["/v1/predict"]["post"]["security"] == [{"token": []}]
+    assert closed.predict(png(), Origin="http://evil.example", **outputs).status == 403
 
 
 def test_without_a_token_only_this_machine() -> None:
     headers = {"host": ["localhost"]}
     Policy().judge("/v1/model", headers, "127.0.0.1")
-    with pytest.raises(Refused):
+    with pytest.raises(RequestError):
         Policy().judge("/v1/model", headers, "10.0.0.7")
     assert not any(is_loopback(host) for host in ("0.0.0.0", "::", "10.0.0.1", "example.org", ""))
 
@@ -116,13 +116,13 @@ def test_a_forwarded_address_is_not_believed(closed: Running, server: Running) -
 
 def test_logs_say_what_happened_and_nothing_that_was_sent(tmp_path: Path) -> None:
     with serving(tmp_path, token=TOKEN) as server:
-        said = {"Authorization": f"Bearer {TOKEN}"}
+        outputs = {"Authorization": f"Bearer {TOKEN}"}
         content = encoded(np.full((30, 30, 3), 77, np.uint8), "BMP") + b"SECRETPIXELS"
         body, kind = form(("grandmother.png", content), ("b", b"SECRETTEXT"))
-        assert server.predict(body, kind, **said).status == 200
-        assert server.predict(b"SECRETTEXT", **said).status == 415
+        assert server.predict(body, kind, **outputs).status == 200
+        assert server.predict(b"SECRETTEXT", **outputs).status == 415
         assert server.predict(png(), Authorization="Bearer SECRETTRY").status == 401
-        id_ = server.get("/v1/model?model=SECRETQUERY", **said).headers["x-request-id"]
+        id_ = server.get("/v1/model?model=SECRETQUERY", **outputs).headers["x-request-id"]
         assert server.stop() == 0
         events = server.events("request")
         assert [(e["status"], e["reason"]) for e in events[-4:]] == [
@@ -137,17 +137,23 @@ def test_logs_say_what_happened_and_nothing_that_was_sent(tmp_path: Path) -> Non
 
 def test_the_token_is_compared_whole_whatever_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the function of the library that takes as long wherever two differ, on digests of one length."""
-    seen: list[tuple[int, int]] = []
+    viewed: list[tuple[int, int]] = []
 
     def compare(a: bytes, b: bytes) -> bool:
-        seen.append((len(a), len(b)))
+        viewed.append((len(a), len(b)))
         return a == b
 
-    monkeypatch.setattr("sightline.server.guard.hmac.compare_digest", compare)
-    for said in ([], ["Bearer x"], [f"Bearer {TOKEN}x"], [f"Basic {TOKEN}"], ["Bearer a", f"Bearer {TOKEN}"]):
-        with pytest.raises(Refused):
-            Policy(TOKEN).judge("/v1/model", {"host": ["h"], "authorization": said}, "10.0.0.7")
-    assert seen == [(32, 32)] * 5
+    monkeypatch.setattr("sightline.server.access_control.hmac.compare_digest", compare)
+    for outputs in (
+        [],
+        ["Bearer x"],
+        [f"Bearer {TOKEN}x"],
+        [f"Basic {TOKEN}"],
+        ["Bearer a", f"Bearer {TOKEN}"],
+    ):
+        with pytest.raises(RequestError):
+            Policy(TOKEN).judge("/v1/model", {"host": ["h"], "authorization": outputs}, "10.0.0.7")
+    assert viewed == [(32, 32)] * 5
 
 
 def test_fastapi_reports_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

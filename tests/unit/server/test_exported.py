@@ -28,13 +28,13 @@ CODE = "import sys; from sightline.commands.serve import serve; serve(sys.argv[1
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("exported")
+    result = tmp_path_factory.mktemp("exported")
     for kind in KINDS:
-        exported.write(made / f"{kind}.onnx", kind)
+        exported.write(result / f"{kind}.onnx", kind)
     for kind in TILED:
-        exported.write(made / f"tiled-{kind}.onnx", kind, tile=40)
-    exported.write(made / "unchecked.onnx", "label", {**exported.card("label"), "unchecked": UNCHECKED})
-    return made
+        exported.write(result / f"tiled-{kind}.onnx", kind, tile=40)
+    exported.write(result / "unchecked.onnx", "label", {**exported.card("label"), "unchecked": UNCHECKED})
+    return result
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +79,8 @@ def test_the_same_answers_as_the_runtime(real: Running, folder: Path, kind: str)
     session = Session(folder / f"{kind}.onnx", threads=1)
     wanted = []
     for name, content in sent.items():
-        (said,) = session.predict([content])
-        wanted.append(full(name, said.row, said.prediction, session.names))
+        (outputs,) = session.predict([content])
+        wanted.append(full(name, outputs.row, outputs.prediction, session.names))
     assert reply.json["predictions"] == json.loads(json.dumps(wanted))
 
 
@@ -89,8 +89,8 @@ def test_the_lowest_score_is_told_and_can_be_asked_for(real: Running, kind: str)
     sent = encoded(np.full((48, 64, 3), 255, np.uint8), "PNG")
     assert real.get(f"/v1/model?model={kind}").json["thresholds"] == {"car": 0.25, "bus": 0.25, "dog": 0.25}
     counts = []
-    for asked in ("", "&min_score=0", "&min_score=0.7", "&min_score=1"):
-        (row,) = real.predict(sent, path=f"/v1/predict?model={kind}{asked}").json["predictions"]
+    for requested in ("", "&min_score=0", "&min_score=0.7", "&min_score=1"):
+        (row,) = real.predict(sent, path=f"/v1/predict?model={kind}{requested}").json["predictions"]
         assert row["objects"] == len(row["boxes"])
         counts.append(row["objects"])
     assert counts[1] >= counts[0] > counts[2] > counts[3] == 0
@@ -122,9 +122,9 @@ def test_every_kind_is_drawn(real: Running, kind: str) -> None:
 
 
 def test_tensors(real: Running) -> None:
-    told = real.get("/v2/models/outlines").json
-    assert told["inputs"][0]["shape"] == [-1, 3, *exported.SIZE]
-    assert {one["name"]: one["datatype"] for one in told["outputs"]}["labels"] == "INT64"
+    message = real.get("/v2/models/outlines").json
+    assert message["inputs"][0]["shape"] == [-1, 3, *exported.SIZE]
+    assert {first["name"]: first["datatype"] for first in message["outputs"]}["labels"] == "INT64"
     shape = [2, 3, *exported.SIZE]
     data = np.full(shape, 255, np.uint8)
     tensor = {"name": "images", "datatype": "UINT8", "shape": shape, "data": data.ravel().tolist()}
@@ -136,8 +136,8 @@ def test_tensors(real: Running) -> None:
 def test_a_model_that_nobody_checked_is_told(real: Running) -> None:
     assert real.get("/v1/model?model=unchecked").json["unchecked"] == UNCHECKED
     assert "unchecked" not in real.get("/v1/model?model=label").json
-    said = [json.loads(line) for line in real.log.read_text().splitlines() if '"model-unchecked"' in line]
-    assert [(line["model"], line["level"]) for line in said] == [("unchecked", "warning")]
+    outputs = [json.loads(line) for line in real.log.read_text().splitlines() if '"model-unchecked"' in line]
+    assert [(line["model"], line["level"]) for line in outputs] == [("unchecked", "warning")]
 
 
 def test_a_damaged_file_is_an_error_that_names_it(folder: Path) -> None:

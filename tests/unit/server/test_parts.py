@@ -18,13 +18,13 @@ from sightline.runtime.targets.outlines import OutlineArrays
 from sightline.server.batching import Queue, QueueFull
 from sightline.server.drawing import draw
 from sightline.server.engine import Engine
-from sightline.server.jobs import Answer, Job, Ready, Spec
+from sightline.server.jobs import Job, JobResult, WorkerConfig, WorkerReady
 from sightline.server.kserve import _from_json
 from sightline.server.limits import Limits, seconds_of, size_of
 from sightline.server.metrics import Metrics
 from sightline.server.model_files import models
-from sightline.server.refusal import Refused
 from sightline.server.replies import wish_of
+from sightline.server.request_error import RequestError
 from sightline.server.token import secret
 
 
@@ -32,10 +32,10 @@ def test_a_full_batch_does_not_wait() -> None:
     async def main() -> list[object]:
         queue = Queue(10, 3, wait=3600)
         queue.put([Job(bytes([k])) for k in range(7)])
-        found: list[object] = [(queue.due(), len(queue.take())), (queue.due(), len(queue.take()))]
+        result: list[object] = [(queue.due(), len(queue.take())), (queue.due(), len(queue.take()))]
         left = queue.due()
         assert left is not None
-        return [*found, left > 3000, len(queue)]
+        return [*result, left > 3000, len(queue)]
 
     assert asyncio.run(main()) == [(0, 3), (0, 3), True, 1]
 
@@ -49,7 +49,7 @@ def test_a_part_of_a_batch_waits_for_others() -> None:
         queue.put([Job(b"b")])
         await asyncio.sleep(0.03)
         assert queue.due() == 0
-        return [bytes(one.job.content) for one in queue.take()]
+        return [bytes(first.job.content) for first in queue.take()]
 
     assert asyncio.run(main()) == [b"a", b"b"]
 
@@ -61,7 +61,7 @@ def test_what_is_put_back_is_next_and_in_order() -> None:
         taken = queue.take()
         queue.put([Job(b"3")])
         queue.put_back(taken)
-        return [bytes(one.job.content) for _ in range(2) for one in queue.take()]
+        return [bytes(first.job.content) for _ in range(2) for first in queue.take()]
 
     assert asyncio.run(main()) == [b"1", b"2", b"3"]
 
@@ -85,23 +85,23 @@ class Worker:
     made: ClassVar[list[Worker]] = []
     pid = 0
 
-    def __init__(self, spec: Spec) -> None:
+    def __init__(self, spec: WorkerConfig) -> None:
         self.made.append(self)
         self.jobs: list[list[Job]] = []
         self.through = asyncio.Event()
 
-    async def started(self, limit: float) -> Ready:
+    async def started(self, limit: float) -> WorkerReady:
         if len(self.made) == 1:
             raise ValueError("of no kind that is known")
-        return Ready({}, (3, 8, 8))
+        return WorkerReady({}, (3, 8, 8))
 
     def give(self, jobs: list[Job]) -> None:
         self.jobs.append(jobs)
 
-    async def answers(self) -> list[Answer]:
+    async def answers(self) -> list[JobResult]:
         await self.through.wait()
         self.through.clear()
-        return [Answer(b"{}") for _ in self.jobs[0]]
+        return [JobResult(b"{}") for _ in self.jobs[0]]
 
     def kill(self) -> None: ...
     def reap(self) -> None: ...
@@ -114,26 +114,28 @@ def test_batches_go_to_idle_workers_and_full_ones_ahead_to_busy_ones(monkeypatch
 
     async def main() -> None:
         limits = Limits(batch=2, wait=0, workers=2)
-        engine = Engine("street", Spec("", ""), limits, Metrics(), lambda error: None)
+        engine = Engine("street", WorkerConfig("", ""), limits, Metrics(), lambda error: None)
         engine.start()
         while len(engine._able) < 2:  # the failed one has been replaced
             await asyncio.sleep(0.01)
-        _, one, two = Worker.made
-        asked = []
+        _, item, other = Worker.made
+        requested = []
         for n, held in ((2, [1]), (2, [1, 1]), (1, [1, 1]), (1, [1, 2]), (1, [1, 2])):
-            asked.append(asyncio.create_task(engine.predict([Job(b"")] * n)))
+            requested.append(asyncio.create_task(engine.predict([Job(b"")] * n)))
             await asyncio.sleep(0.01)
-            first, second = (one, two) if len(asked) > 1 else sorted((one, two), key=lambda w: not w.jobs)
-            one, two = first, second
+            first, second = (
+                (item, other) if len(requested) > 1 else sorted((item, other), key=lambda w: not w.jobs)
+            )
+            item, other = first, second
             # The second was busy last: behind the first, which may be a slow one, nothing is put.
-            assert [len(w.jobs) for w in (one, two) if w.jobs] == held
+            assert [len(w.jobs) for w in (item, other) if w.jobs] == held
         assert len(engine.queue) == 1
         first.through.set()  # it takes what waits, though that is no full batch
-        await asyncio.wait({asked[0]})
+        await asyncio.wait({requested[0]})
         assert [len(first.jobs[-1]), len(engine.queue)] == [1, 0]
         await engine.stop()
-        told = [answer.status for answers in await asyncio.gather(*asked) for answer in answers]
-        assert told == [200, 200, 503, 503, 503, 503, 503]
+        message = [answer.status for answers in await asyncio.gather(*requested) for answer in answers]
+        assert message == [200, 200, 503, 503, 503, 503, 503]
 
     asyncio.run(main())
 
@@ -141,7 +143,7 @@ def test_batches_go_to_idle_workers_and_full_ones_ahead_to_busy_ones(monkeypatch
 def test_texts_in_place_of_numbers_take_no_memory() -> None:
     tracemalloc.start()
     try:
-        with pytest.raises(Refused, match="whole numbers"):
+        with pytest.raises(RequestError, match="whole numbers"):
             _from_json(["a" * 100_000, *["b"] * 191], [1, 3, 8, 8])
         assert tracemalloc.get_traced_memory()[1] < 1e6
     finally:
@@ -152,10 +154,10 @@ def test_what_is_withdrawn_is_answered_and_not_predicted() -> None:
     async def main() -> None:
         queue = Queue(9, 8, wait=0)
         first, second = queue.put([Job(b"1"), Job(b"2")])
-        queue.withdraw([first], Answer(status=503))
+        queue.withdraw([first], JobResult(status=503))
         assert first.answer.result().status == 503
-        assert [one is second for one in queue.take()] == [True]
-        queue.withdraw([second], Answer(status=503))
+        assert [item is second for item in queue.take()] == [True]
+        queue.withdraw([second], JobResult(status=503))
         assert not second.answer.done()
 
     asyncio.run(main())
@@ -195,13 +197,13 @@ def test_labels_of_metrics_are_escaped() -> None:
 
 def test_drawing_shows_the_objects_of_the_answer_and_no_others() -> None:
     image = np.full((200, 200, 3), 255, np.uint8)
-    found = OutlineArrays(
+    result = OutlineArrays(
         (200, 200), boxes=np.array([[10, 10, 60, 60], [110, 110, 160, 160]], np.float32),
         labels=np.array([0, 1]), scores=np.array([0.9, 0.1], np.float32),
         parts=[(10, 10, np.ones((50, 50), np.uint8)), (110, 110, np.ones((50, 50), np.uint8))],
     )  # fmt: skip
     card = {"prediction": "outlines", "settings": {"classes": ["a", "b"], "thresholds": [0.5, 0.5]}}
-    for shown, drawn_below in ((found, True), (found.least(0.5), False)):
+    for shown, drawn_below in ((result, True), (result.least(0.5), False)):
         drawn = draw(image, SimpleNamespace(row={}, prediction=shown), card)
         assert (drawn[10:60, 10:60] != 255).any()
         assert (drawn[100:] != 255).any() == drawn_below

@@ -20,9 +20,9 @@ def test_raw_bytes_are_predicted(server: Running) -> None:
     reply = server.predict(png(200, 12, 10))
     assert reply.status == 200, reply.body
     assert reply.headers["content-type"] == "application/json"
-    (one,) = reply.json["predictions"]
+    (first,) = reply.json["predictions"]
     assert reply.json["model"] == "street"
-    assert (one["path"], one["label"], one["width"], one["height"]) == ("0", "bright", 12, 10)
+    assert (first["path"], first["label"], first["width"], first["height"]) == ("0", "bright", 12, 10)
 
 
 @pytest.mark.parametrize("kind", ["application/octet-stream", "image/whatever", "IMAGE/JPEG; a=b"])
@@ -32,18 +32,18 @@ def test_the_content_says_what_it_is_not_its_type(server: Running, kind: str) ->
 
 def test_files_of_a_form_are_predicted_in_order(server: Running) -> None:
     reply = server.send(("a.png", png(250)), ("mädchen.png", png(3)), ("c.png", png(251)))
-    told = reply.json["predictions"]
-    assert [one["path"] for one in told] == ["a.png", "mädchen.png", "c.png"]
-    assert [one["label"] for one in told] == ["bright", "dark", "bright"]
+    message = reply.json["predictions"]
+    assert [first["path"] for first in message] == ["a.png", "mädchen.png", "c.png"]
+    assert [first["label"] for first in message] == ["bright", "dark", "bright"]
 
 
 def test_pictures_may_come_as_base64_in_json(server: Running) -> None:
     texts = [base64.b64encode(png(value)).decode() for value in (250, 3)]
-    for told in ({"images": texts}, {"images": [f"data:image/png;base64,{text}" for text in texts]}):
-        reply = server.predict(json.dumps(told).encode(), "application/json")
-        assert [one["label"] for one in reply.json["predictions"]] == ["bright", "dark"], reply.body
+    for message in ({"images": texts}, {"images": [f"data:image/png;base64,{text}" for text in texts]}):
+        reply = server.predict(json.dumps(message).encode(), "application/json")
+        assert [first["label"] for first in reply.json["predictions"]] == ["bright", "dark"], reply.body
     reply = server.predict(json.dumps({"image": texts[1]}).encode(), "application/json; charset=utf-8")
-    assert [one["path"] for one in reply.json["predictions"]] == ["0"]
+    assert [first["path"] for first in reply.json["predictions"]] == ["0"]
 
 
 @pytest.mark.parametrize(
@@ -136,10 +136,10 @@ def test_metrics_are_prometheus_text(server: Running) -> None:
 
 
 def test_the_description_names_every_route_and_the_page_loads_nothing(server: Running) -> None:
-    told = server.get("/openapi.json").json
-    assert told["openapi"].startswith("3.1")
+    message = server.get("/openapi.json").json
+    assert message["openapi"].startswith("3.1")
     assert {"/v1/predict", "/v1/model", "/healthz", "/readyz", "/metrics", "/v2",
-            "/v2/models/{name}/infer"} <= set(told["paths"])  # fmt: skip
+            "/v2/models/{name}/infer"} <= set(message["paths"])  # fmt: skip
     page = server.get("/docs")
     assert page.headers["content-security-policy"].startswith("default-src 'none'")
     text = page.body.decode()
@@ -150,9 +150,9 @@ def test_the_description_names_every_route_and_the_page_loads_nothing(server: Ru
 def test_kserve_tells_of_server_and_model(server: Running) -> None:
     assert server.get("/v2").json["extensions"] == ["binary_tensor_data"]
     assert server.get("/v2/models/night/ready").json == {"name": "night", "ready": True}
-    told = server.get("/v2/models/night").json
-    assert told["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 3, SIDE, SIDE]}]
-    assert {"name": "scores", "datatype": "FP32", "shape": [-1, 2]} in told["outputs"]
+    message = server.get("/v2/models/night").json
+    assert message["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 3, SIDE, SIDE]}]
+    assert {"name": "scores", "datatype": "FP32", "shape": [-1, 2]} in message["outputs"]
 
 
 @pytest.mark.parametrize("nested", [True, False])
@@ -160,8 +160,8 @@ def test_kserve_infers_json(server: Running, nested: bool) -> None:
     pixels = np.stack([np.full((3, SIDE, SIDE), v, np.uint8) for v in (0, 255)])
     data = pixels.tolist() if nested else pixels.ravel().tolist()
     tensor = {"name": "images", "shape": [2, 3, SIDE, SIDE], "datatype": "UINT8", "data": data}
-    asked = {"id": "42", "inputs": [tensor], "outputs": [{"name": "scores"}]}
-    reply = server.predict(json.dumps(asked).encode(), "application/json", "/v2/models/street/infer")
+    requested = {"id": "42", "inputs": [tensor], "outputs": [{"name": "scores"}]}
+    reply = server.predict(json.dumps(requested).encode(), "application/json", "/v2/models/street/infer")
     assert reply.status == 200, reply.body
     assert (reply.json["id"], reply.json["model_name"]) == ("42", "street")
     assert reply.json["outputs"] == [
@@ -186,15 +186,15 @@ def test_kserve_infers_bytes(server: Running) -> None:
 
 
 def test_pictures_of_all_kinds(server: Running) -> None:
-    grey = np.full((6, 9), 60000, np.uint16)
+    gray = np.full((6, 9), 60000, np.uint16)
     upright = np.zeros((20, 10, 3), np.uint8)
     exif = Image.Exif()
     exif[0x0112] = 6
     kinds = {
         "cmyk": encoded(np.full((6, 9, 3), 250, np.uint8), "JPEG", "CMYK"),
-        "16 bits": encoded(grey, "PNG"),
+        "16 bits": encoded(gray, "PNG"),
         "turned": encoded(upright, "JPEG", exif=exif.tobytes()),
     }
-    told = {name: server.predict(content).json["predictions"][0] for name, content in kinds.items()}
-    assert told["cmyk"]["label"] == told["16 bits"]["label"] == "bright"
-    assert (told["turned"]["height"], told["turned"]["width"]) == (10, 20)
+    message = {name: server.predict(content).json["predictions"][0] for name, content in kinds.items()}
+    assert message["cmyk"]["label"] == message["16 bits"]["label"] == "bright"
+    assert (message["turned"]["height"], message["turned"]["width"]) == (10, 20)

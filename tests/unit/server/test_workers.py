@@ -32,7 +32,7 @@ def test_what_waits_behind_a_crash_is_predicted_by_the_next_worker(tmp_path: Pat
         bad = clients.submit(server.predict, png() + CRASH)
         good = [clients.submit(server.predict, png()) for _ in range(6)]
         assert bad.result().status == 500
-        assert [one.result().status for one in good] == [200] * 6
+        assert [first.result().status for first in good] == [200] * 6
 
 
 def test_a_picture_that_hangs_is_given_up(tmp_path: Path) -> None:
@@ -120,13 +120,13 @@ def test_the_end_answers_all_that_was_accepted(tmp_path: Path, name: str) -> Non
             begun.release()
             return server.predict(png())
 
-        asked = [clients.submit(ask) for _ in range(24)]
-        for _ in asked:
+        requested = [clients.submit(ask) for _ in range(24)]
+        for _ in requested:
             begun.acquire()
         while 'sightline_queue_length{model="street"} 2' not in server.get("/metrics").body.decode():
             time.sleep(0.01)  # all have been sent; some twenty wait
         server.process.send_signal(getattr(signal, name))
-        assert [one.result().status for one in asked] == [200] * 24
+        assert [first.result().status for first in requested] == [200] * 24
         assert server.process.wait(LONG) == 0
         assert server.events("stopped")
         with pytest.raises(OSError):

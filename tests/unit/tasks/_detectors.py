@@ -29,12 +29,12 @@ SMALL = {
 TORCHVISION = [n for n in SMALL if n not in ("rtdetr", "dfine")]
 METHODS = [pytest.param(n, marks=() if n in TORCHVISION else NEEDS) for n in SMALL]
 CLASSES = ("red", "green", "blue")
-COLOURS = torch.tensor([[230, 30, 30], [30, 220, 40], [40, 60, 240]], dtype=torch.uint8)
+COLORS = torch.tensor([[230, 30, 30], [30, 220, 40], [40, 60, 240]], dtype=torch.uint8)
 
 
 def settings(method: str, **changed: Any) -> dict[str, Any]:
     side = SIDE.get(method, 64)
-    found = {
+    result = {
         "classes": list(CLASSES),
         "variant": SMALL[method],
         "size": [side, side],
@@ -45,7 +45,7 @@ def settings(method: str, **changed: Any) -> dict[str, Any]:
         "max_objects": 20,
         "nms": 1.0 if method in ("rtdetr", "dfine") else 0.5,
     }
-    return {**found, **changed}
+    return {**result, **changed}
 
 
 @cache
@@ -66,7 +66,7 @@ def pictures(side: int, objects: list[list[tuple[int, ...]]]) -> Batch:
     counts = torch.tensor([len(image) for image in objects])
     target = Instances(counts, torch.tensor([[side, side]] * len(objects)), boxes.float(), labels)
     for i, label, (x1, y1, x2, y2) in zip(target.image.tolist(), labels, boxes.tolist(), strict=True):
-        images[i, :, y1:y2, x1:x2] = COLOURS[label][:, None, None]
+        images[i, :, y1:y2, x1:x2] = COLORS[label][:, None, None]
     return Batch(images, target, [str(i) for i in range(len(objects))])
 
 
@@ -86,5 +86,5 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)

@@ -18,10 +18,10 @@ def test_global_generators_are_put_back() -> None:
     expected = torch.rand(2)
     torch.manual_seed(3)
     with seeded(rng(5)):
-        one = torch.rand(4)
+        first = torch.rand(4)
     assert torch.equal(torch.rand(2), expected)
     with seeded(rng(5)):
-        assert torch.equal(torch.rand(4), one)
+        assert torch.equal(torch.rand(4), first)
 
 
 READ = {"size": [40, 60], "conf": 0.1, "max_objects": 3, "nms": 0.5, "classes": ["a", "b"]}
@@ -34,12 +34,12 @@ def test_reading_candidates() -> None:
         "scores": torch.tensor([[0.8, 0.9, 0.7, 0.3, 0.05, 0.9], [0.0] * 6]),
         "labels": torch.tensor([[0, 0, 1, 1, 0, 0]] * 2),
     }
-    found = postprocess.select(outputs, READ)[0]
-    assert found.counts.tolist() == [3, 0]
-    assert found.sizes.tolist() == [[40, 60]] * 2
+    result = postprocess.select(outputs, READ)[0]
+    assert result.counts.tolist() == [3, 0]
+    assert result.sizes.tolist() == [[40, 60]] * 2
     # The better of two of a class; another class in the same place; cut at the edge; none from outside.
-    assert found.boxes.tolist() == [[1, 0, 21, 20], [1, 0, 21, 20], [50, 30, 60, 40]]
-    assert found.labels.tolist() == [0, 1, 1]
+    assert result.boxes.tolist() == [[1, 0, 21, 20], [1, 0, 21, 20], [50, 30, 60, 40]]
+    assert result.labels.tolist() == [0, 1, 1]
     together = postprocess.select(outputs, {**READ, "nms": 1.0, "max_objects": 9})[0]
     assert together.counts.tolist() == [4, 0]
 
@@ -50,7 +50,7 @@ def test_best_are_the_best_of_each_level(seed: int, classes: int, most: int, eac
     counts = [4, 2, 1]
     scores = torch.rand(2, 7, classes)
     boxes = torch.rand(2, 7 * classes if each else 7, 4)
-    found = postprocess.best(boxes, scores, counts, most)
+    result = postprocess.best(boxes, scores, counts, most)
     for image in range(2):
         start, expected = 0, []
         for count in counts:
@@ -61,18 +61,18 @@ def test_best_are_the_best_of_each_level(seed: int, classes: int, most: int, eac
             ]
             expected += sorted(pairs, reverse=True)[:most]
             start += count
-        said = zip(*(found[k][image].tolist() for k in ("scores", "labels", "boxes")), strict=True)
-        assert sorted(said) == sorted(expected)
+        outputs = zip(*(result[k][image].tolist() for k in ("scores", "labels", "boxes")), strict=True)
+        assert sorted(outputs) == sorted(expected)
 
 
 def test_scores_are_stretched_so_that_the_best_cut_is_one_half() -> None:
-    found = Instances(
+    result = Instances(
         torch.tensor([3, 1]), torch.full((2, 2), 9), torch.arange(16.0).view(4, 4),
         torch.tensor([0, 1, 0, 1]), torch.tensor([0.6, 0.5, 0.2, 0.9]),
     )  # fmt: skip
-    said = postprocess.centred(found, [0.2, 0.8])
-    assert said.scores is not None
-    assert said.scores.tolist() == pytest.approx([0.75, 0.5, 0.3125, 0.75])
-    assert said.labels.tolist() == [0, 0, 1, 1]
-    assert said.boxes[:, 0].tolist() == [0, 8, 4, 12]
-    assert postprocess.centred(found, None) is found
+    outputs = postprocess.centerd(result, [0.2, 0.8])
+    assert outputs.scores is not None
+    assert outputs.scores.tolist() == pytest.approx([0.75, 0.5, 0.3125, 0.75])
+    assert outputs.labels.tolist() == [0, 0, 1, 1]
+    assert outputs.boxes[:, 0].tolist() == [0, 8, 4, 12]
+    assert postprocess.centerd(result, None) is result

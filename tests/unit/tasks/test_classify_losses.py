@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.models.linear_probe import multilabel_head
 from sightline.tasks.classify.models.net import Net
 
@@ -30,13 +30,13 @@ pairs = pytest.mark.parametrize(
 def network(multi: bool, weights: list[float], smoothing: float) -> Net:
     settings = {
         "backbone": "mlp", "backbone_options": {}, "classes": ["a", "b", "c"], "class_ids": [0, 1, 2],
-        "channels": 3, "size": [4, 4], "mean": [0.5] * 3, "std": [0.25] * 3, "multi": multi,
+        "channels": 3, "size": [4, 4], "mean": [0.5] * 3, "std": [0.25] * 3, "multilabel": multi,
         "class_weights": weights, "label_smoothing": smoothing, "temperature": 1.0,
     }  # fmt: skip
     return Net(settings).train()
 
 
-def loss(model: Net, target: Label) -> float:
+def loss(model: Net, target: ClassLabels) -> float:
     batch = Batch(torch.zeros(4, 3, 4, 4), target, list("abcd"))
     return float(model.loss(batch, torch.Generator(), outputs={"logits": LOGITS})["loss"])
 
@@ -52,7 +52,7 @@ def test_one_label(weights: list[float], smoothing: float, mixed: bool) -> None:
             spread = -sum(log_p) / 3
             total += part * weights[k] * ((1 - smoothing) * -log_p[k] + smoothing * spread)
             weight += part * weights[k]
-    target = Label(TRUTH, SOFT if mixed else None)
+    target = ClassLabels(TRUTH, SOFT if mixed else None)
     assert loss(network(False, weights, smoothing), target) == pytest.approx(total / weight, rel=1e-5)
 
 
@@ -65,7 +65,7 @@ def test_several_labels(weights: list[float], smoothing: float, mixed: bool) -> 
             goal = part * (1 - smoothing) + smoothing / 2
             yes = 1 / (1 + math.exp(-value))
             total -= weights[k] * (goal * math.log(yes) + (1 - goal) * math.log(1 - yes))
-    target = Label(LABELS, SOFT if mixed else None)
+    target = ClassLabels(LABELS, SOFT if mixed else None)
     assert loss(network(True, weights, smoothing), target) == pytest.approx(
         total / 4 / sum(weights), rel=1e-5
     )
@@ -73,10 +73,10 @@ def test_several_labels(weights: list[float], smoothing: float, mixed: bool) -> 
 
 def test_smoothing_does_not_make_the_rare_class_the_best_answer() -> None:
     """19 images of one class and one of another that look alike: with balanced weights both are even odds."""
-    truth = torch.tensor([0] * 19 + [1])
+    target = torch.tensor([0] * 19 + [1])
     model = network(False, [20 / 38, 10.0, 1.0], 0.2)
     logits = torch.zeros(20, 3, requires_grad=True)
-    batch = Batch(torch.zeros(20, 3, 4, 4), Label(truth), [str(i) for i in range(20)])
+    batch = Batch(torch.zeros(20, 3, 4, 4), ClassLabels(target), [str(i) for i in range(20)])
     model.loss(batch, torch.Generator(), outputs={"logits": logits})["loss"].backward()
     assert logits.grad is not None
     pull = logits.grad.sum(0)

@@ -19,7 +19,7 @@ from sightline.models.weights.load import freeze, load_into
 from sightline.storage import write_tensors
 from sightline.tasks.detect import MODELS
 from sightline.tasks.detect.models import _torchvision
-from sightline.tasks.detect.models.ssd import LEAST
+from sightline.tasks.detect.models.ssd import MIN_SIZE
 from sightline.tasks.detect.options import DetectOptions
 from tests.unit.tasks._detectors import METHODS, SMALL, TORCHVISION, batch_for, build, rng, same, settings
 
@@ -50,9 +50,9 @@ def test_weights_of_a_run_with_other_classes(
     write_tensors(tmp_path / "m.safetensors", model.state_dict())
     other = MODELS.load(method).MODEL(settings(method, classes=["a", "b", "c", "d"]))
     loaded = load_into(other.backbone(), tmp_path / "m.safetensors")
-    own = other.state_dict()
-    assert all(torch.equal(own[k], v) for k, v in model.state_dict().items() if ".body." in k)
-    assert 0 < len(loaded.misfits) + len(loaded.fresh) < 0.1 * len(own)
+    default = other.state_dict()
+    assert all(torch.equal(default[k], v) for k, v in model.state_dict().items() if ".body." in k)
+    assert 0 < len(loaded.misfits) + len(loaded.fresh) < 0.1 * len(default)
     assert not loaded.missing
 
 
@@ -84,16 +84,16 @@ def test_published_weights(
         monkeypatch.setattr(kind, "variants", {SMALL[method]: small})
     pixels = {} if channels == 3 else {"mean": [0.4], "std": [0.2]}
     model = kind(settings(method, channels=channels, **pixels), pretrained="yes")
-    own = model.network.net.state_dict()
-    taken = [k for k, v in tensors.items() if torch.equal(own[k], v)] if channels == 3 else [
-        k for k, v in tensors.items() if own[k].shape == v.shape and torch.equal(own[k], v)
+    default = model.network.net.state_dict()
+    taken = [k for k, v in tensors.items() if torch.equal(default[k], v)] if channels == 3 else [
+        k for k, v in tensors.items() if default[k].shape == v.shape and torch.equal(default[k], v)
     ]  # fmt: skip
-    assert len(taken) > 0.9 * len(own)
+    assert len(taken) > 0.9 * len(default)
     assert (model.backbone().pixels is not None) == (channels == 3)
     assert model.settings["keep_statistics"] is True
     assert "fresh" in capsys.readouterr().err
     first = next(k for k, v in tensors.items() if v.ndim == 4)
-    assert torch.allclose(own[first].sum(1), tensors[first].sum(1), atol=1e-5)
+    assert torch.allclose(default[first].sum(1), tensors[first].sum(1), atol=1e-5)
     again = kind(json.loads(json.dumps(model.settings)))
     again.train()
     before = {k: v.clone() for k, v in again.network.body.state_dict().items()}
@@ -117,10 +117,10 @@ def test_plain_weights_of_a_classifier_go_into_the_body(
     network = build(method).backbone()
     before = {k: v.clone() for k, v in network.state_dict().items()}
     loaded = load_into(network, tmp_path / "resnet18.safetensors")
-    own = network.body.state_dict()
-    assert len(own) == 120
-    assert all(torch.equal(v, theirs[k]) for k, v in own.items())
-    assert set(loaded.loaded) == {f"net.backbone.body.{k}" for k in own}
+    default = network.body.state_dict()
+    assert len(default) == 120
+    assert all(torch.equal(v, theirs[k]) for k, v in default.items())
+    assert set(loaded.loaded) == {f"net.backbone.body.{k}" for k in default}
     rest = [k for k in before if ".body." not in k]
     assert all(torch.equal(before[k], network.state_dict()[k]) for k in rest)
     assert "120 of" in capsys.readouterr().err
@@ -160,20 +160,20 @@ def test_what_cannot_be_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_least_size_of_ssd_is_the_least() -> None:
     net = MODELS.load("ssd").MODEL(settings("ssd", variant="vgg16", size=[300, 300])).network.net
-    assert map_sizes(net.backbone, 3, (LEAST["vgg16"], 300))[-1] == (1, 1)
+    assert map_sizes(net.backbone, 3, (MIN_SIZE["vgg16"], 300))[-1] == (1, 1)
     with pytest.raises(RuntimeError):
-        map_sizes(net.backbone, 3, (LEAST["vgg16"] - 1, 300))
+        map_sizes(net.backbone, 3, (MIN_SIZE["vgg16"] - 1, 300))
 
 
 @pytest.mark.parametrize("method", SMALL)
 def test_settings_follow_from_data_and_options(method: str) -> None:
     info = DataInfo(Classes(("a", "b")), (), 3, (64, 64), (0.5,) * 3, (0.2,) * 3, 10)
     kind = MODELS.load(method).MODEL
-    found = kind.settings_for(info, DetectOptions(conf=0.1, max_objects=7))
-    assert found["classes"] == ["a", "b"]
-    assert (found["conf"], found["max_objects"]) == (0.1, 7)
-    assert found["variant"] in kind.variants
+    result = kind.settings_for(info, DetectOptions(conf=0.1, max_objects=7))
+    assert result["classes"] == ["a", "b"]
+    assert (result["conf"], result["max_objects"]) == (0.1, 7)
+    assert result["variant"] in kind.variants
     assert kind.settings_for(info, DetectOptions(variant=SMALL[method]))["variant"] == SMALL[method]
-    assert json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(result)) == result
     with pytest.raises(UsageError, match="--variant"):
         kind.settings_for(info, DetectOptions(backbone="resnet18"))

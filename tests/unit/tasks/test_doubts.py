@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from sightline.core.report import Finding
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.tasks.classify import _doubts as labels
-from sightline.tasks.detect import _doubts as boxes
+from sightline.core.targets.label import ClassLabels
+from sightline.tasks.classify import _label_issues as labels
+from sightline.tasks.detect import _label_issues as boxes
 
 NAMES = ("red", "green", "blue")
 LEAST = (0.2, 0.4, 0.6)
@@ -35,9 +35,9 @@ def instances(*images: list[tuple], **flags: list[bool]) -> Instances:
     )
 
 
-def asked(prediction: Instances, truth: Instances) -> dict[str, Finding]:
-    ids = [f"{i}.png" for i in range(len(truth))]
-    return {f.name: f for f in boxes.doubts(prediction, truth, ids, NAMES, LEAST)}
+def asked(prediction: Instances, target: Instances) -> dict[str, Finding]:
+    ids = [f"{i}.png" for i in range(len(target))]
+    return {f.name: f for f in boxes.label_issues(prediction, target, ids, NAMES, LEAST)}
 
 
 def scenes(seed: int, n: int = 50) -> tuple[list[list[tuple]], list[list[list[int]]]]:
@@ -61,38 +61,38 @@ def scenes(seed: int, n: int = 50) -> tuple[list[list[tuple]], list[list[list[in
 def test_planted_mistakes_in_boxes_are_found_and_nothing_else(seed: int) -> None:
     objects, free = scenes(seed)
     rng = np.random.default_rng(seed + 100)
-    truth: list[list[tuple]] = []
+    target: list[list[tuple]] = []
     missing, swapped, spurious = [], [], []
     for i, (image, places) in enumerate(zip(objects, free, strict=True)):
-        kept = []
+        selected = []
         for box, label, score in image:
             text, draw = " ".join(map(str, box)), rng.random()
             if draw < 0.05:
                 missing.append((score, f"{i}.png: {NAMES[label]} {text} ({score:.2f})"))
                 continue
-            said = (label + 1) % 3 if draw < 0.1 else label
-            kept.append((box, said))
-            if said != label:
-                shown = f"{i}.png: {NAMES[said]} {text}, probably {NAMES[label]} ({score:.2f})"
+            outputs = (label + 1) % 3 if draw < 0.1 else label
+            selected.append((box, outputs))
+            if outputs != label:
+                shown = f"{i}.png: {NAMES[outputs]} {text}, probably {NAMES[label]} ({score:.2f})"
                 swapped.append((score, shown))
         for place in places:
             if rng.random() < 0.15:
                 label = int(rng.integers(3))
-                kept.append((place, label))
+                selected.append((place, label))
                 spurious.append(f"{i}.png: {NAMES[label]} {' '.join(map(str, place))}")
-        truth.append(kept)
-    found = asked(instances(*objects), instances(*truth))
+        target.append(selected)
+    result = asked(instances(*objects), instances(*target))
     assert missing
     assert swapped
     assert spurious
-    for name, planted in (("missing-boxes", missing), ("doubtful-classes", swapped)):
-        assert list(found[name].items) == [text for _, text in sorted(planted, key=lambda p: -p[0])]
-        pictures = len({text.partition(":")[0] for _, text in planted})
-        assert f"{len(planted)} boxes in {pictures} pictures" in found[name].message
-    assert set(found["doubtful-boxes"].items) == set(spurious)
-    assert len(found["doubtful-boxes"].items) == len(spurious) == found["doubtful-boxes"].count
-    assert all(f.severity != "error" and "probably" in f.message for f in found.values())
-    assert set(found) == set(boxes.FINDINGS)
+    for name, planted in (("missing-boxes", missing), ("box-class-issues", swapped)):
+        assert list(result[name].items) == [text for _, text in sorted(planted, key=lambda p: -p[0])]
+        images = len({text.partition(":")[0] for _, text in planted})
+        assert f"{len(planted)} boxes in {images} pictures" in result[name].message
+    assert set(result["box-issues"].items) == set(spurious)
+    assert len(result["box-issues"].items) == len(spurious) == result["box-issues"].count
+    assert all(f.severity != "error" and "probably" in f.message for f in result.values())
+    assert set(result) == set(boxes.FINDINGS)
 
 
 def test_sound_boxes_are_not_doubted() -> None:
@@ -105,33 +105,33 @@ def test_sound_boxes_are_not_doubted() -> None:
 
 def test_only_sure_detections_speak_against_a_box() -> None:
     """Sure is half way from the class's threshold to 1: 0.6 for red, 0.8 for blue."""
-    said = instances([([0, 0, 50, 50], 0, 0.61), ([100, 0, 150, 50], 0, 0.59),
+    prediction = instances([([0, 0, 50, 50], 0, 0.61), ([100, 0, 150, 50], 0, 0.59),
                       ([200, 0, 250, 50], 2, 0.81), ([0, 100, 50, 150], 2, 0.79)])  # fmt: skip
-    found = asked(said, instances([]))
-    assert [item.split(": ")[1] for item in found["missing-boxes"].items] == [
+    result = asked(prediction, instances([]))
+    assert [item.split(": ")[1] for item in result["missing-boxes"].items] == [
         "blue 200 0 250 50 (0.81)", "red 0 0 50 50 (0.61)"
     ]  # fmt: skip
 
 
 def test_an_object_that_is_missing_is_named_once_whatever_it_was_taken_for() -> None:
-    said = instances([([0, 0, 50, 50], 0, 0.9), ([2, 0, 52, 50], 1, 0.95), ([0, 5, 50, 50], 0, 0.8)])
-    assert asked(said, instances([]))["missing-boxes"].items == ("0.png: green 2 0 52 50 (0.95)",)
+    prediction = instances([([0, 0, 50, 50], 0, 0.9), ([2, 0, 52, 50], 1, 0.95), ([0, 5, 50, 50], 0, 0.8)])
+    assert asked(prediction, instances([]))["missing-boxes"].items == ("0.png: green 2 0 52 50 (0.95)",)
 
 
 def test_who_touches_a_box_or_a_crowd_points_at_nothing_missing() -> None:
-    said = instances([([0, 0, 40, 40], 0, 0.9), ([500, 500, 520, 520], 0, 0.9)])
-    truth = instances([([20, 0, 60, 40], 1), ([450, 450, 600, 600], 0)], crowd=[False, True])
-    assert set(asked(said, truth)) == set()
-    assert set(asked(said, replace(truth, crowd=None))) == {"missing-boxes", "doubtful-boxes"}
+    prediction = instances([([0, 0, 40, 40], 0, 0.9), ([500, 500, 520, 520], 0, 0.9)])
+    target = instances([([20, 0, 60, 40], 1), ([450, 450, 600, 600], 0)], crowd=[False, True])
+    assert set(asked(prediction, target)) == set()
+    assert set(asked(prediction, replace(target, crowd=None))) == {"missing-boxes", "box-issues"}
 
 
 def test_a_class_is_doubted_once_and_not_against_a_surer_detection_of_it() -> None:
     box = [0, 0, 50, 50]
-    truth = instances([(box, 0)])
-    two = instances([(box, 1, 0.95), (box, 2, 0.9)])
-    assert asked(two, truth)["doubtful-classes"].items == ("0.png: red 0 0 50 50, probably green (0.95)",)
-    assert asked(instances([(box, 0, 0.97), (box, 1, 0.95)]), truth) == {}
-    assert "doubtful-classes" in asked(instances([(box, 1, 0.95), (box, 0, 0.3)]), truth)
+    target = instances([(box, 0)])
+    second = instances([(box, 1, 0.95), (box, 2, 0.9)])
+    assert asked(second, target)["box-class-issues"].items == ("0.png: red 0 0 50 50, probably green (0.95)",)
+    assert asked(instances([(box, 0, 0.97), (box, 1, 0.95)]), target) == {}
+    assert "box-class-issues" in asked(instances([(box, 1, 0.95), (box, 0, 0.3)]), target)
 
 
 def test_two_boxes_of_two_classes_on_one_object_are_no_doubt() -> None:
@@ -140,11 +140,11 @@ def test_two_boxes_of_two_classes_on_one_object_are_no_doubt() -> None:
 
 
 def test_unsure_detections_support_a_box_and_difficult_ones_may_be_missed() -> None:
-    truth = instances([([0, 0, 50, 50], 0), (FAR, 1)], difficult=[False, True])
-    assert asked(instances([([0, 0, 50, 20], 2, 0.02)]), truth) == {}  # IoU 0.4
+    target = instances([([0, 0, 50, 50], 0), (FAR, 1)], difficult=[False, True])
+    assert asked(instances([([0, 0, 50, 20], 2, 0.02)]), target) == {}  # IoU 0.4
     off = instances([([0, 0, 50, 10], 2, 0.02)])  # IoU 0.2
-    assert asked(off, truth)["doubtful-boxes"].items == ("0.png: red 0 0 50 50",)
-    both = asked(off, replace(truth, difficult=None))["doubtful-boxes"]
+    assert asked(off, target)["box-issues"].items == ("0.png: red 0 0 50 50",)
+    both = asked(off, replace(target, difficult=None))["box-issues"]
     assert [item.split()[1] for item in both.items] == ["green", "red"]  # the less overlapped first
 
 
@@ -163,28 +163,28 @@ def test_planted_wrong_labels_are_found_those_of_unseen_pictures_first(seed: int
     given_[wrong] = (true[wrong] + rng.integers(1, 3, 20)) % 3
     scores = probabilities(true, 3, rng)
     ids, trained = [f"{i}.png" for i in range(400)], {f"{i}.png" for i in range(300)}
-    said = Label(scores.argmax(1), scores)
-    (found,) = labels.doubts(said, Label(torch.from_numpy(given_)), ids, NAMES, trained)
-    order = [int(item.partition(".")[0]) for item in found.items]
+    outputs = ClassLabels(scores.argmax(1), scores)
+    (result,) = labels.label_issues(outputs, ClassLabels(torch.from_numpy(given_)), ids, NAMES, trained)
+    order = [int(item.partition(".")[0]) for item in result.items]
     # What reaches the mean of its class is found: the rest of the wrong ones is likely, not sure.
     assert set(order) <= set(wrong.tolist())
-    assert len(order) == len(set(order)) == found.count >= 10
+    assert len(order) == len(set(order)) == result.count >= 10
     assert sorted(order, key=lambda i: i < 300) == order
     margin = scores[torch.arange(400), torch.from_numpy(true)] - scores[torch.arange(400), given_]
     for part in ([i for i in order if i >= 300], [i for i in order if i < 300]):
         assert part == sorted(part, key=lambda i: -float(margin[i]))
     first = order[0]
-    assert found.items[0].startswith(f"{first}.png: {NAMES[given_[first]]}, probably {NAMES[true[first]]} (")
+    assert result.items[0].startswith(f"{first}.png: {NAMES[given_[first]]}, probably {NAMES[true[first]]} (")
     unseen = sum(i >= 300 for i in order)
-    assert f"{unseen} of the 100 that the model was not trained on" in found.message
-    assert "too sure" in found.message
+    assert f"{unseen} of the 100 that the model was not trained on" in result.message
+    assert "too sure" in result.message
 
 
 def test_confident_learning_by_hand() -> None:
     """Thresholds: (0.9 + 0.7 + 0.2) / 3 = 0.6 and (0.6 + 0.4) / 2 = 0.5."""
     first = np.array([0.9, 0.7, 0.2, 0.4, 0.6])
-    said = labels.confident(np.stack([first, 1 - first], 1), np.array([0, 0, 0, 1, 1]))
-    assert said.tolist() == [0, 0, 1, 1, 0]
+    outputs = labels.confident(np.stack([first, 1 - first], 1), np.array([0, 0, 0, 1, 1]))
+    assert outputs.tolist() == [0, 0, 1, 1, 0]
 
 
 def test_a_class_without_labels_and_a_model_that_cannot_tell_lead_to_no_doubt() -> None:
@@ -198,11 +198,11 @@ def test_a_class_without_labels_and_a_model_that_cannot_tell_lead_to_no_doubt() 
 def test_the_order_of_items_does_not_matter(seed: int, n: int, classes: int) -> None:
     rng = np.random.default_rng(seed)
     scores, given_ = rng.dirichlet(np.ones(classes), n), rng.integers(0, classes, n)
-    said, order = labels.confident(scores, given_), rng.permutation(n)
-    assert np.array_equal(labels.confident(scores[order], given_[order]), said[order])
+    outputs, order = labels.confident(scores, given_), rng.permutation(n)
+    assert np.array_equal(labels.confident(scores[order], given_[order]), outputs[order])
     # Who is counted as another class is surer of it than the items labelled so are on average.
-    for i in np.flatnonzero(said != given_):
-        assert scores[i, said[i]] >= scores[given_ == said[i], said[i]].mean() - 1e-6
+    for i in np.flatnonzero(outputs != given_):
+        assert scores[i, outputs[i]] >= scores[given_ == outputs[i], outputs[i]].mean() - 1e-6
 
 
 def test_planted_wrong_labels_where_an_image_has_several() -> None:
@@ -213,8 +213,10 @@ def test_planted_wrong_labels_where_an_image_has_several() -> None:
     value[[3, 50], [0, 2]] ^= True
     value[7] ^= True  # all three classes: named once
     ids = [f"{i}.png" for i in range(200)]
-    (found,) = labels.doubts(Label(scores > 0.5, scores), Label(torch.from_numpy(value)), ids, NAMES, ())
-    assert sorted(item.partition(":")[0] for item in found.items) == ["3.png", "50.png", "7.png"]
-    text = next(item for item in found.items if item.startswith("3.png"))
+    (result,) = labels.label_issues(
+        ClassLabels(scores > 0.5, scores), ClassLabels(torch.from_numpy(value)), ids, NAMES, ()
+    )
+    assert sorted(item.partition(":")[0] for item in result.items) == ["3.png", "50.png", "7.png"]
+    text = next(item for item in result.items if item.startswith("3.png"))
     assert text == ("3.png: without red, probably with it (0.95)" if true[3, 0]
                     else "3.png: with red, probably without it (0.95)")  # fmt: skip

@@ -12,7 +12,7 @@ from torch import nn
 
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
-from sightline.ops.boxes import iou, to_centres
+from sightline.ops.boxes import iou, to_centers
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.detect import MODELS
 from tests.unit.tasks._detectors import FOUR, METHODS, NEEDS, SIDE, batch_for, build, rng, same, settings
@@ -29,14 +29,14 @@ def test_candidates_and_predictions_have_one_form(method: str) -> None:
     assert 0 <= float(outputs["scores"].min()) <= float(outputs["scores"].max()) <= 1
     assert 0 <= int(outputs["labels"].min()) <= int(outputs["labels"].max()) < 3
     model.settings.update(conf=0.0)
-    found = model.decode(outputs, model.settings)
+    prediction = model.decode(outputs, model.settings)
     side = SIDE.get(method, 64)
-    assert found.sizes.tolist() == [[side, side]] * 4
-    assert 0 < int(found.counts.max()) <= 20
-    assert bool((found.boxes >= 0).all())
-    assert bool((found.boxes <= side).all())
+    assert prediction.sizes.tolist() == [[side, side]] * 4
+    assert 0 < int(prediction.counts.max()) <= 20
+    assert bool((prediction.boxes >= 0).all())
+    assert bool((prediction.boxes <= side).all())
     for i in range(4):
-        assert found[i].scores.tolist() == sorted(found[i].scores.tolist(), reverse=True)
+        assert prediction[i].scores.tolist() == sorted(prediction[i].scores.tolist(), reverse=True)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -64,9 +64,9 @@ def test_groups_and_boxes_without_area_are_not_learnt(method: str) -> None:
         crowd=torch.tensor([True, *[False] * (1 + len(target.labels))]),
     )
     with torch.no_grad():
-        one = model.loss(batch, rng())
-        two = model.loss(Batch(batch.images, more, batch.ids), rng())
-    assert same(one, two)
+        first = model.loss(batch, rng())
+        second = model.loss(Batch(batch.images, more, batch.ids), rng())
+    assert same(first, second)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -76,11 +76,11 @@ def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand(method: str)
     drawn = torch.get_rng_state()
     with torch.no_grad():
         outputs = model(batch.images)
-        one = model.loss(batch, rng(), outputs=outputs)
-        two = model.loss(batch, rng(), outputs=outputs)
+        first = model.loss(batch, rng(), outputs=outputs)
+        second = model.loss(batch, rng(), outputs=outputs)
         fresh = model.loss(batch, rng())
-    assert same(one, two)
-    assert float(one["loss"]) == pytest.approx(float(fresh["loss"]), rel=1e-5)
+    assert same(first, second)
+    assert float(first["loss"]) == pytest.approx(float(fresh["loss"]), rel=1e-5)
     assert same(before, model.state_dict())
     assert torch.equal(drawn, torch.get_rng_state())
     assert not any(m.training for m in model.modules())
@@ -131,7 +131,7 @@ HEADS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_no_class_is_taken_for_its_neighbour(method: str) -> None:
+def test_no_class_is_taken_for_its_neighbor(method: str) -> None:
     """Where the head says nothing but one class, it is that of the same place in the class table."""
     model = build(method).eval()
     where, background = HEADS[method]
@@ -144,9 +144,9 @@ def test_no_class_is_taken_for_its_neighbour(method: str) -> None:
             for module in last:
                 sides = module.bias.view(-1, 3 + background)
                 sides.fill_(-9.0)[:, label + background] = 9.0
-            found = model.decode(model(images), {**model.settings, "conf": 0.3})
-        assert len(found.labels) > 0
-        assert set(found.labels.tolist()) == {label}
+            prediction = model.decode(model(images), {**model.settings, "conf": 0.3})
+        assert len(prediction.labels) > 0
+        assert set(prediction.labels.tolist()) == {label}
 
 
 LESSONS = {
@@ -175,18 +175,18 @@ def test_four_pictures_are_learnt_by_heart(method: str) -> None:
         losses.append(float(loss.detach()))
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     with torch.no_grad():
-        found = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().decode(model(batch.images), model.settings)
     hits = []
     for i in range(4):
-        truth, said = batch.targets[i], found[i]
-        top = said.only(torch.arange(len(said.labels)) < len(truth.labels))
-        overlap = iou(truth.boxes[:, None], top.boxes) * (truth.labels[:, None] == top.labels)
+        target, outputs = batch.targets[i], prediction[i]
+        top = outputs.select(torch.arange(len(outputs.labels)) < len(target.labels))
+        overlap = iou(target.boxes[:, None], top.boxes) * (target.labels[:, None] == top.labels)
         hits += (overlap.amax(1) > 0.5).tolist()
     assert sum(hits) >= len(hits) - 1, f"{sum(hits)} of {len(hits)} objects found, loss {losses[-1]}"
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_pictures_of_another_size_and_grey_ones(method: str) -> None:
+def test_pictures_of_another_size_and_gray_ones(method: str) -> None:
     """The size may change from batch to batch in training (multiscale)."""
     model = (
         MODELS.load(method).MODEL(settings(method, channels=1, mean=[0.4], std=[0.2], size=[96, 128])).train()
@@ -206,11 +206,11 @@ def test_pictures_of_another_size_and_grey_ones(method: str) -> None:
 def test_card_counts_parameters(method: str) -> None:
     module = MODELS.load(method)
     variant, classes = module.CARD.counted.split(", ")
-    made = module.MODEL(
+    result = module.MODEL(
         settings(method, variant=variant, classes=[str(i) for i in range(80)], size=[320, 320])
     )
     assert classes == "80 classes"
-    assert sum(p.numel() for p in made.parameters() if p.requires_grad) == module.CARD.parameters
+    assert sum(p.numel() for p in result.parameters() if p.requires_grad) == module.CARD.parameters
     assert module.CARD.name == method
 
 
@@ -226,8 +226,8 @@ def test_exported_it_says_the_same(method: str) -> None:
     assert same_instances(model.decode(exported, model.settings), model.decode(expected, model.settings))
 
 
-def same_instances(one: Instances, two: Instances) -> bool:
-    return torch.equal(one.labels, two.labels) and torch.allclose(one.boxes, two.boxes, atol=1e-3)
+def same_instances(first: Instances, second: Instances) -> bool:
+    return torch.equal(first.labels, second.labels) and torch.allclose(first.boxes, second.boxes, atol=1e-3)
 
 
 @NEEDS
@@ -240,12 +240,12 @@ def test_loss_is_that_of_transformers() -> None:
     theirs = transformers.RTDetrV2ForObjectDetection(net.config).eval()
     theirs.model = net
     labels = [
-        {"boxes": to_centres(batch.targets[i].boxes) / 64, "class_labels": batch.targets[i].labels}
+        {"boxes": to_centers(batch.targets[i].boxes) / 64, "class_labels": batch.targets[i].labels}
         for i in range(3)
     ]
     with torch.no_grad():
         ours = float(model.loss(batch, rng())["loss"])  # first: it fits the number of queries to the size
-        expected = theirs(pixel_values=model.normalise(batch.images), labels=labels).loss
+        expected = theirs(pixel_values=model.normalize(batch.images), labels=labels).loss
     assert ours == pytest.approx(float(expected), rel=1e-5)
 
 

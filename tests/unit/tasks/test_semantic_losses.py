@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.errors import UnknownName, UsageError
 from sightline.losses.semantic import LOSSES, LossCard, parse
 from sightline.losses.semantic.ce import loss as ce
@@ -27,10 +27,10 @@ each = pytest.mark.parametrize("name", ALL)
 
 
 def value(name: str, logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
-    found: Tensor = LOSSES.load(name).loss(logits, target, weights)
-    assert found.shape == ()
-    assert found.dtype == torch.float32
-    return found
+    result: Tensor = LOSSES.load(name).loss(logits, target, weights)
+    assert result.shape == ()
+    assert result.dtype == torch.float32
+    return result
 
 
 def logits_of(*pixels: list[float]) -> Tensor:
@@ -46,13 +46,13 @@ def drawn(seed: int, classes: int = 3) -> tuple[Tensor, Tensor]:
     ]
     logits = torch.tensor(rng.normal(size=(2, classes, 5, 6))).float()
     logits += torch.nn.functional.one_hot(target, classes).movedim(-1, 1)
-    target[torch.tensor(rng.random((2, 5, 6)) < 0.15)] = VOID
+    target[torch.tensor(rng.random((2, 5, 6)) < 0.15)] = IGNORE_INDEX
     return logits, target
 
 
 def perfect(target: Tensor, classes: int) -> Tensor:
-    known = target.masked_fill(target == VOID, 0)
-    return 40.0 * torch.nn.functional.one_hot(known, classes).movedim(-1, 1)
+    expected = target.masked_fill(target == IGNORE_INDEX, 0)
+    return 40.0 * torch.nn.functional.one_hot(expected, classes).movedim(-1, 1)
 
 
 def test_all_losses_are_found_and_say_where_they_come_from() -> None:
@@ -67,7 +67,7 @@ def test_all_losses_are_found_and_say_where_they_come_from() -> None:
 
 # Two pixels, the first of class 0 (p 0.8), the second of class 1 (p 0.6); a third without a class.
 HAND = logits_of([0.8, 0.2], [0.4, 0.6], [0.5, 0.5])
-CLASSES = torch.tensor([[[0, 1, VOID]]])
+CLASSES = torch.tensor([[[0, 1, IGNORE_INDEX]]])
 
 
 @pytest.mark.parametrize(
@@ -98,18 +98,18 @@ def test_class_weights_by_hand() -> None:
 
 
 def test_label_smoothing_by_hand() -> None:
-    one = -(0.95 * math.log(0.8) + 0.05 * math.log(0.2))
-    two = -(0.95 * math.log(0.6) + 0.05 * math.log(0.4))
-    assert float(ce(HAND, CLASSES, smoothing=0.1)) == pytest.approx((one + two) / 2)
+    first = -(0.95 * math.log(0.8) + 0.05 * math.log(0.2))
+    second = -(0.95 * math.log(0.6) + 0.05 * math.log(0.4))
+    assert float(ce(HAND, CLASSES, smoothing=0.1)) == pytest.approx((first + second) / 2)
 
 
 def test_boundary_by_hand() -> None:
     target = torch.zeros(1, 9, 20, dtype=torch.int64)
     target[..., 10:] = 1
     for off, expected in ((0, 0.0), (2, 0.0), (3, 1.0)):
-        said = torch.zeros_like(target)
-        said[..., 10 + off :] = 1
-        assert float(value("boundary", perfect(said, 2), target)) == pytest.approx(expected, abs=1e-5)
+        outputs = torch.zeros_like(target)
+        outputs[..., 10 + off :] = 1
+        assert float(value("boundary", perfect(outputs, 2), target)) == pytest.approx(expected, abs=1e-5)
 
 
 @each
@@ -118,10 +118,10 @@ def test_boundary_by_hand() -> None:
 def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_something(name: str, seed: int) -> None:
     logits, target = drawn(seed)
     assert float(value(name, perfect(target, 3), target)) == pytest.approx(0, abs=1e-4)
-    found = float(value(name, logits, target))
-    assert found >= 0
+    result = float(value(name, logits, target))
+    assert result >= 0
     if name in REGIONS:
-        assert found <= 1 + 1e-6
+        assert result <= 1 + 1e-6
     wrong = value(name, -perfect(target, 3), target)
     assert float(wrong) > 0.3 or (name == "boundary" and (target == target.flatten()[0]).float().mean() > 0.4)
 
@@ -131,13 +131,15 @@ def test_a_perfect_prediction_costs_nothing_and_a_wrong_one_something(name: str,
 @given(seed=st.integers(0, 10**6))
 def test_void_pixels_change_nothing(name: str, seed: int) -> None:
     logits, target = drawn(seed)
-    other = torch.where((target == VOID)[:, None], torch.randn_like(logits) * 9, logits).requires_grad_()
-    found = value(name, other, target)
-    assert float(found.detach()) == pytest.approx(float(value(name, logits, target)), rel=1e-5, abs=1e-6)
-    found.backward()
+    other = torch.where(
+        (target == IGNORE_INDEX)[:, None], torch.randn_like(logits) * 9, logits
+    ).requires_grad_()
+    result = value(name, other, target)
+    assert float(result.detach()) == pytest.approx(float(value(name, logits, target)), rel=1e-5, abs=1e-6)
+    result.backward()
     assert other.grad is not None
     assert other.grad.isfinite().all()
-    assert not other.grad.movedim(1, -1)[target == VOID].any()
+    assert not other.grad.movedim(1, -1)[target == IGNORE_INDEX].any()
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if n != "touching"])  # class 0 is the ground there
@@ -148,9 +150,11 @@ def test_what_the_classes_are_called_changes_nothing(name: str, seed: int, order
     weights = torch.tensor([1.0, 2.0, 0.5])
     to = torch.tensor(order)
     back = to.argsort()
-    renamed = torch.where(target == VOID, VOID, to[target.masked_fill(target == VOID, 0)])
-    found = value(name, logits[:, back], renamed, weights[back])
-    assert float(found) == pytest.approx(float(value(name, logits, target, weights)), rel=1e-4, abs=1e-6)
+    renamed = torch.where(
+        target == IGNORE_INDEX, IGNORE_INDEX, to[target.masked_fill(target == IGNORE_INDEX, 0)]
+    )
+    result = value(name, logits[:, back], renamed, weights[back])
+    assert float(result) == pytest.approx(float(value(name, logits, target, weights)), rel=1e-4, abs=1e-6)
 
 
 @each
@@ -166,9 +170,9 @@ def test_equal_weights_are_none_at_all(name: str) -> None:
 def test_nothing_but_void_is_a_loss_of_zero_with_a_gradient(name: str) -> None:
     logits = torch.randn(2, 3, 8, 8, requires_grad=True)
     for weights in (None, torch.ones(3)):
-        found = value(name, logits, torch.full((2, 8, 8), VOID), weights)
-        assert float(found.detach()) == 0
-        found.backward()
+        result = value(name, logits, torch.full((2, 8, 8), IGNORE_INDEX), weights)
+        assert float(result.detach()) == 0
+        result.backward()
     assert logits.grad is not None
     assert not logits.grad.any()
 
@@ -183,9 +187,9 @@ def test_half_precision_gives_what_its_numbers_give_in_full(name: str, kind: tor
         if name != "touching"
         else torch.ones(1, 300, 300).long()
     )
-    found = value(name, logits, target)  # sums beyond 65504, the greatest number of float16
-    assert float(found.detach()) == pytest.approx(float(value(name, logits.detach().float(), target)))
-    found.backward()
+    result = value(name, logits, target)  # sums beyond 65504, the greatest number of float16
+    assert float(result.detach()) == pytest.approx(float(value(name, logits.detach().float(), target)))
+    result.backward()
     assert logits.grad is not None
     assert logits.grad.isfinite().all()
 
@@ -194,20 +198,20 @@ def test_half_precision_gives_what_its_numbers_give_in_full(name: str, kind: tor
 def test_following_the_gradient_mends_a_prediction(name: str) -> None:
     logits, target = drawn(5)
     logits = logits.requires_grad_()
-    optimiser = torch.optim.Adam([logits], lr=0.3)
+    optimizer = torch.optim.Adam([logits], lr=0.3)
     before = float(value(name, logits, target).detach())
     for _ in range(40):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         value(name, logits, target).backward()
-        optimiser.step()
+        optimizer.step()
     assert float(value(name, logits, target).detach()) < 0.3 * before
 
 
-def brute(errors: list[float], there: list[bool]) -> float:
+def brute(errors: list[float], present: list[bool]) -> float:
     """The Lovász extension by its definition, from the Jaccard loss of sets of wrong pixels."""
 
     def jaccard(wrong: set[int]) -> float:
-        return len(wrong) / len(wrong | {i for i, t in enumerate(there) if t})
+        return len(wrong) / len(wrong | {i for i, t in enumerate(present) if t})
 
     order = sorted(range(len(errors)), key=lambda i: -errors[i])
     sets = [set(order[:n]) for n in range(len(order) + 1)]
@@ -224,64 +228,64 @@ def test_lovasz_is_the_extension_by_its_definition(seed: int, pixels: int) -> No
     p, target = rng.dirichlet(np.ones(3), pixels), rng.integers(0, 3, pixels)
     expected = []
     for k in np.unique(target):
-        there = target == k
-        expected.append(brute(np.abs(there - p[:, k]).tolist(), there.tolist()))
+        present = target == k
+        expected.append(brute(np.abs(present - p[:, k]).tolist(), present.tolist()))
     logits = torch.tensor(np.log(p + 1e-12).T[None, :, None]).float()
-    found = float(value("lovasz", logits, torch.tensor(target)[None, None]))
-    assert found == pytest.approx(np.mean(expected), abs=1e-5)
+    result = float(value("lovasz", logits, torch.tensor(target)[None, None]))
+    assert result == pytest.approx(np.mean(expected), abs=1e-5)
 
 
 def test_lovasz_of_a_decided_prediction_is_one_minus_the_mean_iou() -> None:
     target = torch.tensor([[[0, 0, 1, 1, 1]]])
-    said = torch.tensor([[[0, 1, 1, 1, 0]]])
+    outputs = torch.tensor([[[0, 1, 1, 1, 0]]])
     expected = 1 - (1 / 3 + 2 / 4) / 2
-    assert float(value("lovasz", perfect(said, 2), target)) == pytest.approx(expected, abs=1e-5)
-    assert float(value("jaccard", perfect(said, 2), target)) == pytest.approx(expected, abs=1e-5)
+    assert float(value("lovasz", perfect(outputs, 2), target)) == pytest.approx(expected, abs=1e-5)
+    assert float(value("jaccard", perfect(outputs, 2), target)) == pytest.approx(expected, abs=1e-5)
 
 
 def test_gaps_between_objects_weigh_most() -> None:
-    one = np.zeros((40, 60), dtype=np.int64)
-    one[10:20, 10:20] = 1
-    one[10:20, 24:34] = 1
-    one[0, 50:] = VOID
-    found = gap_weights(one)
+    first = np.zeros((40, 60), dtype=np.int64)
+    first[10:20, 10:20] = 1
+    first[10:20, 24:34] = 1
+    first[0, 50:] = IGNORE_INDEX
+    result = gap_weights(first)
     # Columns 20 to 23 lie between: in column 20 the objects are 1 and 4 pixels away.
-    assert found[15, 20] == pytest.approx(10 * math.exp(-(5**2) / 50))
-    assert found[15, 21] == found[15, 22] == found[15, 20]
-    assert found[15, 5] == pytest.approx(10 * math.exp(-((5 + 19) ** 2) / 50), abs=1e-3)
-    assert not found[one != 0].any()
-    assert not gap_weights(np.where(one == 1, 1, 0) * (np.arange(60) < 22)).any()  # one object has no gap
-    two = np.where(one == 1, 1 + (np.arange(60) > 22), 0)
-    assert np.array_equal(gap_weights(two), gap_weights(np.where(one == 1, 1, 0)))  # whatever the classes
+    assert result[15, 20] == pytest.approx(10 * math.exp(-(5**2) / 50))
+    assert result[15, 21] == result[15, 22] == result[15, 20]
+    assert result[15, 5] == pytest.approx(10 * math.exp(-((5 + 19) ** 2) / 50), abs=1e-3)
+    assert not result[first != 0].any()
+    assert not gap_weights(np.where(first == 1, 1, 0) * (np.arange(60) < 22)).any()  # one object has no gap
+    second = np.where(first == 1, 1 + (np.arange(60) > 22), 0)
+    assert np.array_equal(gap_weights(second), gap_weights(np.where(first == 1, 1, 0)))
 
 
 def test_gaps_far_from_the_border_of_the_window_are_as_with_whole_distances() -> None:
     from scipy import ndimage
 
     rng = np.random.default_rng(0)
-    one = (ndimage.gaussian_filter(rng.normal(size=(90, 110)), 4) > 0.06).astype(np.int64)
-    regions, n = ndimage.label(one)
+    first = (ndimage.gaussian_filter(rng.normal(size=(90, 110)), 4) > 0.06).astype(np.int64)
+    regions, n = ndimage.label(first)
     assert n > 3
     distances = np.sort([ndimage.distance_transform_edt(regions != i + 1) for i in range(n)], axis=0)
-    expected = np.where(one == 0, 10 * np.exp(-((distances[0] + distances[1]) ** 2) / 50), 0)
-    assert gap_weights(one) == pytest.approx(expected, abs=0.004)
+    expected = np.where(first == 0, 10 * np.exp(-((distances[0] + distances[1]) ** 2) / 50), 0)
+    assert gap_weights(first) == pytest.approx(expected, abs=0.004)
 
 
 def test_sums_have_their_terms_by_name() -> None:
     logits, target = drawn(1)
-    found = parse("ce + 0.5*dice+1e-1 * Lovasz")(logits, target)
-    assert list(found) == ["loss", "ce", "dice", "lovasz"]
-    assert float(found["ce"]) == float(value("ce", logits, target))
-    assert float(found["dice"]) == pytest.approx(0.5 * float(value("dice", logits, target)))
-    assert float(found["loss"]) == pytest.approx(sum(float(v) for k, v in found.items() if k != "loss"))
+    result = parse("ce + 0.5*dice+1e-1 * Lovasz")(logits, target)
+    assert list(result) == ["loss", "ce", "dice", "lovasz"]
+    assert float(result["ce"]) == float(value("ce", logits, target))
+    assert float(result["dice"]) == pytest.approx(0.5 * float(value("dice", logits, target)))
+    assert float(result["loss"]) == pytest.approx(sum(float(v) for k, v in result.items() if k != "loss"))
     alone = parse("jaccard")(logits, target, torch.tensor([1.0, 2.0, 3.0]))
     assert float(alone["loss"]) == float(value("jaccard", logits, target, torch.tensor([1.0, 2.0, 3.0])))
 
 
 def test_sums_can_be_copied_and_stored() -> None:
-    made = parse("ce+0.5*dice")
-    assert copy.deepcopy(made) == made
-    assert pickle.loads(pickle.dumps(made)) == made
+    result = parse("ce+0.5*dice")
+    assert copy.deepcopy(result) == result
+    assert pickle.loads(pickle.dumps(result)) == result
 
 
 def test_unknown_losses_name_the_nearest() -> None:
@@ -302,8 +306,8 @@ def test_smoothed_cross_entropy_weighs_a_pixel_by_its_true_class_alone() -> None
     weights = torch.tensor([0.2, 1.0, 9.0])
     log_p = logits.log_softmax(1)
     total = weight = 0.0
-    for b, y, x in (target != VOID).nonzero().tolist():
-        k, one = int(target[b, y, x]), log_p[b, :, y, x]
-        total += float(weights[k]) * (0.9 * -float(one[k]) + 0.1 * -float(one.mean()))
+    for b, y, x in (target != IGNORE_INDEX).nonzero().tolist():
+        k, first = int(target[b, y, x]), log_p[b, :, y, x]
+        total += float(weights[k]) * (0.9 * -float(first[k]) + 0.1 * -float(first.mean()))
         weight += float(weights[k])
     assert float(ce(logits, target, weights, smoothing=0.1)) == pytest.approx(total / weight, rel=1e-5)

@@ -35,9 +35,9 @@ def info(size: tuple[int, int] = (SIDE, SIDE), classes: tuple[str, ...] = SHAPES
 
 def build(name: str, size: tuple[int, int] = (SIDE, SIDE), **options: Any) -> Model:
     torch.manual_seed(0)
-    kind, known = MODELS.load(name).MODEL, info(size)
+    kind, expected = MODELS.load(name).MODEL, info(size)
     settings = {"size": list(size), "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
-    model: Model = kind({**settings, **kind.settings_for(known, DetectOptions(**options))})
+    model: Model = kind({**settings, **kind.settings_for(expected, DetectOptions(**options))})
     return model
 
 
@@ -45,15 +45,15 @@ def batch_of(n: int = 8, most: int = 3) -> Batch:
     """Scenes of shapes, as images and truths."""
     rng = np.random.default_rng(0)
     scenes = [scene(rng, (SIDE, SIDE), most=most) for _ in range(n)]
-    truth = Instances(
+    target = Instances(
         torch.tensor([len(s.labels) for s in scenes]),
         torch.full((n, 2), SIDE),
         torch.from_numpy(np.concatenate([s.boxes for s in scenes])),
         torch.from_numpy(np.concatenate([s.labels for s in scenes])),
     )
-    truth = truth.only((truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1))
+    target = target.select((target.boxes[:, 2:] > target.boxes[:, :2]).all(1))
     images = torch.stack([torch.from_numpy(s.image).permute(2, 0, 1) for s in scenes])
-    return Batch(images, truth, [str(i) for i in range(n)])
+    return Batch(images, target, [str(i) for i in range(n)])
 
 
 def nothing(n: int) -> Instances:
@@ -62,9 +62,9 @@ def nothing(n: int) -> Instances:
     )
 
 
-def ap50(prediction: Instances, truth: Instances) -> float:
+def ap50(prediction: Instances, target: Instances) -> float:
     metric = MeanAveragePrecision(iou=0.5)
-    metric.update(prediction, truth)
+    metric.update(prediction, target)
     return metric.compute()
 
 
@@ -115,16 +115,16 @@ def test_predictions_are_sorted_bounded_and_inside(learnt: tuple[Model, Batch]) 
         outputs = model(batch.images)
     for nms in (1.0, 0.5):
         settings = {**model.settings, "nms": nms, "conf": 0.001, "max_objects": 7}
-        found = model.decode(outputs, settings)
-        assert found.counts.max() <= 7
-        assert found.sizes.tolist() == [[SIDE, SIDE]] * len(batch)
-        assert (found.boxes >= 0).all()
-        assert (found.boxes <= SIDE).all()
-        for i in range(len(found)):
-            one = found[i]
-            assert one.scores is not None
-            assert (one.scores.diff() <= 0).all()
-            assert (one.scores > 0.001).all()
+        prediction = model.decode(outputs, settings)
+        assert prediction.counts.max() <= 7
+        assert prediction.sizes.tolist() == [[SIDE, SIDE]] * len(batch)
+        assert (prediction.boxes >= 0).all()
+        assert (prediction.boxes <= SIDE).all()
+        for i in range(len(prediction)):
+            first = prediction[i]
+            assert first.scores is not None
+            assert (first.scores.diff() <= 0).all()
+            assert (first.scores > 0.001).all()
 
 
 @pytest.mark.parametrize("name", ["yolo-n", "yolo1"])
@@ -144,8 +144,8 @@ def test_saved_and_loaded_it_says_the_same(name: str, tmp_path: Path) -> None:
     again.load_state_dict(read_tensors(tmp_path / "model.safetensors"))
     images = batch_of(2).images
     with torch.no_grad():
-        one, two = model(images), again(images)
-    assert all(torch.equal(one[key], two[key]) for key in one)
+        first, second = model(images), again(images)
+    assert all(torch.equal(first[key], second[key]) for key in first)
 
 
 @pytest.mark.parametrize("name", ["yolo-n", "yolo1"])
@@ -171,10 +171,10 @@ def test_tiny_odd_and_empty_boxes_leave_the_loss_finite() -> None:
     boxes = torch.tensor(
         [[3.9, 3.9, 4.1, 4.1], [10, 10, 10, 30], [0, 0, 64, 64], [63.5, 63.5, 64, 64], [5, 40, 60, 40.01]]
     )
-    truth = Instances(torch.tensor([5]), torch.tensor([[SIDE, SIDE]]), boxes, torch.zeros(5).long())
+    target = Instances(torch.tensor([5]), torch.tensor([[SIDE, SIDE]]), boxes, torch.zeros(5).long())
     model = build("yolo-n").train()
     images = batch_of(1).images.repeat(2, 1, 1, 1)
-    losses = model.loss(Batch(images, Instances.cat([truth, nothing(1)]), ["a", "b"]), torch.Generator())
+    losses = model.loss(Batch(images, Instances.cat([target, nothing(1)]), ["a", "b"]), torch.Generator())
     losses["loss"].backward()  # type: ignore[no-untyped-call]
     assert losses["box"] > 0
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
@@ -198,66 +198,66 @@ def test_five_thousand_objects_in_an_image(learnt: tuple[Model, Batch]) -> None:
     model, batch = learnt
     rng = torch.Generator().manual_seed(0)
     near = torch.rand(5000, 2, generator=rng) * 50
-    truth = Instances(
+    target = Instances(
         torch.tensor([5000]),
         torch.tensor([[SIDE, SIDE]]),
         torch.cat([near, near + 14 * torch.rand(5000, 2, generator=rng) + 0.1], 1),
         torch.randint(0, 5, (5000,), generator=rng),
     )
     with torch.no_grad():
-        one = Batch(batch.images[:1], truth, ["a"])
-        assert model.loss(one, torch.Generator())["loss"].isfinite()
+        first = Batch(batch.images[:1], target, ["a"])
+        assert model.loss(first, torch.Generator())["loss"].isfinite()
 
 
 def test_bf16_is_finite_and_learns() -> None:
     model, batch = build("yolo-n").train(), batch_of(4)
     optimizer = torch.optim.Adam(model.parameters(), 2e-3)
-    found = []
+    result = []
     for _ in range(6):
         optimizer.zero_grad()
         with torch.autocast("cpu", torch.bfloat16):
             loss = model.loss(batch, torch.Generator())["loss"]
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        found.append(float(loss.detach()))
-    assert np.isfinite(found).all()
-    assert found[-1] < found[0]
+        result.append(float(loss.detach()))
+    assert np.isfinite(result).all()
+    assert result[-1] < result[0]
 
 
 @pytest.mark.parametrize("nms", [1.0, 0.6])
 def test_exported_it_says_only_what_is_read(learnt: tuple[Model, Batch], nms: float) -> None:
     model, batch = learnt
-    kept = model.settings
+    selected = model.settings
     try:
-        model.settings = {**kept, "nms": nms}
+        model.settings = {**selected, "nms": nms}
         program: Callable[..., Any] = torch.export.export(model, (batch.images[:1],)).module()
-        said, here = program(batch.images[:1]), model(batch.images[:1])
+        outputs, here = program(batch.images[:1]), model(batch.images[:1])
         read = "scores" if nms == 1 else "many"
-        assert set(said) == {"boxes", read}
-        assert torch.allclose(said["boxes"], here["boxes"], atol=1e-3)
-        assert torch.allclose(said[read], here[read], atol=1e-4)
-        one, two = (model.decode(x, model.settings) for x in (said, here))
-        assert one.counts.tolist() == two.counts.tolist()
+        assert set(outputs) == {"boxes", read}
+        assert torch.allclose(outputs["boxes"], here["boxes"], atol=1e-3)
+        assert torch.allclose(outputs[read], here[read], atol=1e-4)
+        first, second = (model.decode(x, model.settings) for x in (outputs, here))
+        assert first.counts.tolist() == second.counts.tolist()
     finally:
-        model.settings = kept
+        model.settings = selected
 
 
 def test_any_size_of_picture_is_taken_in_training() -> None:
     model = build("yolo-n").train()
     for height, width in ((96, 64), (50, 75)):
-        truth = nothing(2)
+        target = nothing(2)
         images = torch.randint(0, 255, (2, 3, height, width), dtype=torch.uint8)
-        assert model.loss(Batch(images, truth, ["a", "b"]), torch.Generator())["loss"].isfinite()
+        assert model.loss(Batch(images, target, ["a", "b"]), torch.Generator())["loss"].isfinite()
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_card_counts_parameters(name: str) -> None:
     card, kind = MODELS.load(name).CARD, MODELS.load(name).MODEL
     assert card.counted == "80 classes, 3x640x640, own backbone"
-    known = info((640, 640), tuple(str(i) for i in range(80)))
+    expected = info((640, 640), tuple(str(i) for i in range(80)))
     settings = {"size": [640, 640], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
     with torch.device("meta"):
-        model = kind({**settings, **kind.settings_for(known, DetectOptions())})
+        model = kind({**settings, **kind.settings_for(expected, DetectOptions())})
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
             model.eval().network(torch.zeros(1, 3, 640, 640), ("bins", "scores"))
     assert sum(p.numel() for p in model.parameters()) == card.parameters
@@ -285,9 +285,9 @@ def test_own_backbone_takes_weights_from_classification(tmp_path: Path) -> None:
     classifier = registry.create("csp", outputs=4, channels=3, size=(SIDE, SIDE))
     write_tensors(tmp_path / "w.safetensors", {f"network.{k}": v for k, v in classifier.state_dict().items()})
     model = build("yolo-n")
-    found = load_into(model.backbone(), tmp_path / "w.safetensors")  # type: ignore[arg-type]
-    assert not found.missing
-    assert set(found.unexpected) == {"head.weight", "head.bias"}
+    result = load_into(model.backbone(), tmp_path / "w.safetensors")  # type: ignore[arg-type]
+    assert not result.missing
+    assert set(result.unexpected) == {"head.weight", "head.bias"}
 
 
 def test_freezing_the_first_yolo_holds_its_convolutions() -> None:
@@ -325,10 +325,10 @@ def test_what_cannot_be_is_refused_in_words() -> None:
 def test_first_yolo_has_24_layers_as_published() -> None:
     card, kind = MODELS.load("yolo1").CARD, MODELS.load("yolo1").MODEL
     settings = {"size": [448, 448], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
-    known = info((448, 448), tuple(str(i) for i in range(20)))
+    expected = info((448, 448), tuple(str(i) for i in range(20)))
     with torch.device("meta"):
-        model = kind({**settings, **kind.settings_for(known, DetectOptions(variant="full"))})
-        said = model.eval()(torch.zeros(1, 3, 448, 448))["cells"]
-    assert said.shape == (1, 7, 7, 30)
+        model = kind({**settings, **kind.settings_for(expected, DetectOptions(variant="full"))})
+        outputs = model.eval()(torch.zeros(1, 3, 448, 448))["cells"]
+    assert outputs.shape == (1, 7, 7, 30)
     assert sum(isinstance(m, torch.nn.Conv2d) for m in model.modules()) == 24
     assert sum(p.numel() for p in model.parameters()) == card.parameters

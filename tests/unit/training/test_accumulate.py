@@ -13,16 +13,16 @@ from tests.user.conftest import write_photos
 
 HOW = {
     "model": "perceptron", "epochs": 1, "optimizer": "sgd", "lr": 0.01, "momentum": 0.0, "warmup": 0.0,
-    "schedule": "constant", "clip": 0.0, "weight_decay": 0.0, "augment": "none",
+    "schedule": "constant", "clip_grad": 0.0, "weight_decay": 0.0, "augment": "none",
     "precision": "fp32", "pretrained": "no",
 }  # fmt: skip
 
 
 def weights(data: Path, out: Path, batch: int, windows: int) -> torch.Tensor:
-    sl.train(str(data), out=out, batch_size=batch, accumulate=windows, **HOW)
-    kept = Run.open(out).checkpoint("last")
-    assert kept is not None
-    return torch.cat([v.flatten() for v in kept[0]["model"].values()]).double()
+    sl.train(str(data), out=out, batch_size=batch, grad_accum_steps=windows, **HOW)
+    selected = Run.open(out).checkpoint("last")
+    assert selected is not None
+    return torch.cat([v.flatten() for v in selected[0]["model"].values()]).double()
 
 
 @pytest.mark.parametrize(("batch", "windows"), [(21, 8), (16, 4)])

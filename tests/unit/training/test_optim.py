@@ -11,7 +11,7 @@ from sightline.training.recipe import Recipe
 
 
 @pytest.mark.parametrize("name", ["sgd", "Adam", "adamw", "adadelta", "rmsprop", "NAdam", "adagrad"])
-def test_every_optimiser_lowers_a_simple_loss(name: str) -> None:
+def test_every_optimizer_lowers_a_simple_loss(name: str) -> None:
     torch.manual_seed(0)
     net = nn.Linear(4, 1)
     x = torch.randn(32, 4)
@@ -38,7 +38,7 @@ def test_weight_decay_spares_biases_and_norms() -> None:
     assert [(len(g["params"]), g["weight_decay"]) for g in groups] == [(1, 0.3), (3, 0.0)]
 
 
-def test_unknown_optimiser_suggests_the_nearest() -> None:
+def test_unknown_optimizer_suggests_the_nearest() -> None:
     with pytest.raises(UnknownName, match="radam"):
         optimizers.build([], Recipe(optimizer="adamm", lr=0.1))
 

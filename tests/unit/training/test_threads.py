@@ -45,9 +45,9 @@ def two_threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def trained(out: Path, **recipe: Any) -> tuple[dict[str, Any], list[int]]:
     """Weights after an epoch of the digits, and the threads that did it."""
-    made = make_plan(TrainArguments("digits", device="cpu", recipe=Recipe(epochs=1, **recipe)))
+    result = make_plan(TrainArguments("digits", device="cpu", recipe=Recipe(epochs=1, **recipe)))
     watch = Watch()
-    model, _ = fit(made, Run.create(out, RunRecord()), Devices.start("cpu", "fp32"), extra=[watch])
+    model, _ = fit(result, Run.create(out, RunRecord()), Devices.start("cpu", "fp32"), extra=[watch])
     return model.state_dict(), watch.seen
 
 
@@ -65,9 +65,9 @@ def test_the_number_is_put_back_after_trouble(tmp_path: Path) -> None:
         def epoch(self, training: Any, logs: dict[str, Any]) -> bool:
             raise OSError("the disk is full")
 
-    made = make_plan(TrainArguments("digits", device="cpu", recipe=Recipe(epochs=1)))
+    result = make_plan(TrainArguments("digits", device="cpu", recipe=Recipe(epochs=1)))
     with pytest.raises(OSError, match="disk"):
-        fit(made, Run.create(tmp_path / "run", RunRecord()), Devices.start("cpu", "fp32"), extra=[Broken()])
+        fit(result, Run.create(tmp_path / "run", RunRecord()), Devices.start("cpu", "fp32"), extra=[Broken()])
     assert torch.get_num_threads() == 2
 
 
@@ -88,10 +88,12 @@ def test_the_cores_of_a_machine_do_not_change_the_weights_of_a_small_network(tmp
 def test_the_command_lets_threads_sleep_unless_the_user_says_otherwise(
     given: dict[str, str], policy: str
 ) -> None:
-    kept = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    selected = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
     done = subprocess.run(
         [sys.executable, "-m", "sightline", "inspect", "lenet5"],
-        env={**kept, "OMP_DISPLAY_ENV": "TRUE", **given}, capture_output=True, text=True, check=True,
+        env={**selected, "OMP_DISPLAY_ENV": "TRUE", **given}, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    said = [line.split("=")[1].strip(" '") for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line]
-    assert set(said) == {policy}
+    outputs = [
+        line.split("=")[1].strip(" '") for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line
+    ]
+    assert set(outputs) == {policy}

@@ -17,7 +17,7 @@ from sightline.core.model import Model, OptimizerGroup
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.devices import Devices
 from sightline.errors import Interrupted, UnknownName, UsageError
 from sightline.training.recipe import DEFAULTS, Recipe
@@ -25,7 +25,7 @@ from sightline.training.trainer import Job
 from sightline.training.trainers import adversarial, gradient
 from sightline.training.turns import Steps
 
-PLAIN = {"momentum": 0.0, "weight_decay": 0.0, "clip": 0.0, "schedule": "constant", "warmup": 0.0}
+PLAIN = {"momentum": 0.0, "weight_decay": 0.0, "clip_grad": 0.0, "schedule": "constant", "warmup": 0.0}
 
 
 class Duel(Model):
@@ -47,7 +47,7 @@ class Duel(Model):
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
-        return Label(answer["fake"][:, 0].round().long())
+        return ClassLabels(answer["fake"][:, 0].round().long())
 
     def loss(
         self, batch: Batch, rng: torch.Generator, part: str = "all", outputs: dict[str, Tensor] | None = None
@@ -84,7 +84,9 @@ class Numbers:
             if self.given == self.stop:
                 os.kill(os.getpid(), signal.SIGINT)
             value = self.images if self.images is not None else 0.3 * epoch + i
-            yield Batch(torch.full((2, 1, 1, 1), value), Label(torch.zeros(2, dtype=torch.int64)), ["a", "b"])
+            yield Batch(
+                torch.full((2, 1, 1, 1), value), ClassLabels(torch.zeros(2, dtype=torch.int64)), ["a", "b"]
+            )
 
 
 def job(run: Run, model: Model, batches: Numbers, **recipe: Any) -> Job:
@@ -160,9 +162,9 @@ def test_stopped_between_two_steps_it_resumes_bit_for_bit(
             adversarial.train(Job(**{**vars(again), "resume": True}))
         else:
             adversarial.train(first)
-        kept = run.checkpoint("last")
-        assert kept is not None
-        return {**kept[0]["model"], **{f"ema.{k}": v for k, v in kept[0]["ema"].items()}}
+        selected = run.checkpoint("last")
+        assert selected is not None
+        return {**selected[0]["model"], **{f"ema.{k}": v for k, v in selected[0]["ema"].items()}}
 
     whole, resumed = trained("whole", 0), trained("resumed", stop)
     assert float(whole["mean_of_critic"]) > 0

@@ -16,7 +16,7 @@ TARGETS = Folder(__name__, "kind of target", exclude=("base", "bitmaps"))
 
 
 def target_type(kind: str) -> type[Targets]:
-    """The target class of a kind: "label" is `Label` in label.py.
+    """The target class of a kind: "label" is `ClassLabels` in label.py.
 
     Raises:
         UnknownName: If there is no such kind.

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 Map = NDArray[np.uint8]
 
-VOID = 255
+IGNORE_INDEX = 255
 """What pixels hold that have no class: they are neither trained on nor scored."""
 EDGE = 1e-6
 """What a place is moved by before it is rounded down, so that 0.999... of arithmetic falls where 1 does."""
@@ -42,7 +42,7 @@ def sampled(pixels: Map, place: NDArray[Any], window: Sequence[int], outside: in
     return values if inside.all() else np.where(inside, values, np.uint8(outside))
 
 
-def moved(
+def visible_window(
     part: tuple[int, int, Map], place: NDArray[np.float64], size: Sequence[int]
 ) -> tuple[int, int, Map]:
     """Warp and clip the part of an image that an object lies in.

@@ -8,11 +8,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ._sampled import VOID, Map
+from ._sampled import IGNORE_INDEX, Map
 from ._windows import Window
 
 
-def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, width: int) -> Iterator[Map]:
+def vote_class_maps(
+    read: Callable[[int], Map], windows: Sequence[Window], height: int, width: int
+) -> Iterator[Map]:
     """Merge class maps of T tiles: each pixel gets the class with the highest weighted vote.
 
     A tile's vote weighs as much as the pixel's distance to the tile's border, since a network sees least
@@ -30,14 +32,14 @@ def blended(read: Callable[[int], Map], windows: Sequence[Window], height: int, 
     boxes = [(x, y, x + w, y + h) for x, y, w, h in windows]
     open_maps: dict[int, Map] = {}
     for top, bottom in _steps(v for b in [*boxes, (0, 0, width, height)] for v in (b[1], b[3])):
-        out = np.full((bottom - top, width), VOID, dtype=np.uint8)
+        out = np.full((bottom - top, width), IGNORE_INDEX, dtype=np.uint8)
         rows = [t for t, b in enumerate(boxes) if b[1] <= top and b[3] >= bottom]
         open_maps = {t: open_maps[t] if t in open_maps else read(t) for t in rows}
         for left, right in _steps(v for t in rows for v in (boxes[t][0], boxes[t][2])):
             here = [t for t in rows if boxes[t][0] <= left and boxes[t][2] >= right]
             window = (left, top, right, bottom)
             if here:
-                votes = [_cut(open_maps[t], boxes[t], window) for t in here]
+                votes = [_crop_tile(open_maps[t], boxes[t], window) for t in here]
                 weights = [_weight(boxes[t], window) for t in here] if len(here) > 1 else []
                 out[:, left:right] = _elected(votes, weights)
         yield out
@@ -48,7 +50,7 @@ def _steps(edges: Iterable[int]) -> list[tuple[int, int]]:
     return list(itertools.pairwise(sorted(set(edges))))
 
 
-def _cut(class_map: Map, box: Sequence[int], window: Sequence[int]) -> Map:
+def _crop_tile(class_map: Map, box: Sequence[int], window: Sequence[int]) -> Map:
     """The part of a tile's map that lies in a region of the image."""
     return class_map[window[1] - box[1] : window[3] - box[1], window[0] - box[0] : window[2] - box[0]]
 

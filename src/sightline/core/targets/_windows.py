@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 Window = tuple[int, int, int, int]
 """x and y of the top left pixel, width and height."""
-SAME = 0.7
+SAME_OBJECT_IOU = 0.7
 """Share of the smaller box inside the other from which on boxes of two tiles are one object."""
 
 
@@ -37,7 +37,7 @@ def distinct(
     rank[order] = np.arange(len(order))
     rows_of = [np.flatnonzero(tile == t) for t in range(len(windows))]
     pairs = [np.empty((0, 2), dtype=np.int64)]
-    for a, b, shared in _neighbours(windows):
+    for a, b, shared in _neighbors(windows):
         first, second = (rows[_touch(boxes[rows], shared)] for rows in (rows_of[a], rows_of[b]))
         i, j = np.nonzero(_same(boxes[first], boxes[second]) & (labels[first][:, None] == labels[second]))
         pairs.append(np.sort(np.column_stack([rank[first[i]], rank[second[j]]]), 1))
@@ -49,7 +49,7 @@ def distinct(
     return order[keep]
 
 
-def _neighbours(windows: Sequence[Window]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
+def _neighbors(windows: Sequence[Window]) -> Iterator[tuple[int, int, NDArray[np.int64]]]:
     """Pairs of overlapping tiles, and the x1, y1, x2, y2 that they share."""
     corners = np.array(windows, dtype=np.int64).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
@@ -72,5 +72,5 @@ def _same(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.bool_]:
     low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
     shared = np.maximum(high - low, np.float32(0)).prod(2)
     first, second = (np.maximum((v[:, 2:] - v[:, :2]).prod(1), np.float32(1e-9)) for v in (a, b))
-    same: NDArray[np.bool_] = shared / np.minimum(first[:, None], second) > np.float32(SAME)
+    same: NDArray[np.bool_] = shared / np.minimum(first[:, None], second) > np.float32(SAME_OBJECT_IOU)
     return same

@@ -54,7 +54,7 @@ class Targets(ABC):
 
     @property
     @abstractmethod
-    def says(self) -> str:
+    def description(self) -> str:
         """Description of each image's target, for people."""
 
     @property
@@ -102,7 +102,7 @@ class Targets(ABC):
     def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
         """n images of `size` pixels a side with such targets, for tests of all methods."""
 
-    def packed(self) -> Self:
+    def compressed(self) -> Self:
         """A compressed copy, for storage in memory."""
         return self
 
@@ -110,7 +110,7 @@ class Targets(ABC):
         """One JSON-able entry for each image, the same for equal targets on every machine."""
         return self.to_json()
 
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
+    def warp(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
         """Warp: the same targets after their images were transformed by (N, 2, 3) affine matrices, in
         pixels, and clipped to (N, 2) heights and widths; parts with a remaining share of at most `least`
         are dropped.
@@ -120,7 +120,7 @@ class Targets(ABC):
 
     def turned(self, places: Tensor, sizes: Tensor) -> Self:
         """The same targets after whole images were rotated by 90 degrees or mirrored: nothing is clipped."""
-        return self.moved(places, sizes)
+        return self.warp(places, sizes)
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
         """Merge predictions for T tiles to predictions for N images.
@@ -134,7 +134,9 @@ class Targets(ABC):
             UsageError: If such targets do not lie in the image.
         """
         del owner, windows, sizes
-        raise UsageError(f"--tile is for targets that lie in the image, and these are {self.says}.")
+        raise UsageError(
+            f"--tile-size is for targets that lie in the image, and these are {self.description}."
+        )
 
     def mix(self, other: Tensor, share: Tensor, classes: int) -> Self:
         """Targets of blended images, for mixup.
@@ -148,13 +150,15 @@ class Targets(ABC):
             UsageError: If such targets cannot be blended.
         """
         del other, share, classes
-        raise UsageError(f"mixup and cutmix blend labels and numbers, and these targets are {self.says}.")
+        raise UsageError(
+            f"mixup and cutmix blend labels and numbers, and these targets are {self.description}."
+        )
 
-    def present(self, classes: int) -> Tensor:
+    def class_presence(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image; classes outside [0, K) are in none."""
         return torch.zeros(len(self), classes, dtype=torch.bool)
 
-    def renumbered(self, to: Tensor, classes: int) -> Self:
+    def map_classes(self, to: Tensor, classes: int) -> Self:
         """Map class i to to[i], of `classes` in all."""
         del to, classes
         return self

@@ -13,16 +13,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.core.targets._sampled import Map, moved, sampled
+from sightline.core.targets._sampled import Map, sampled, visible_window
 
-__all__ = ["BAND", "Bitmaps", "Map", "Packed", "sampled"]
+__all__ = ["BAND", "CompressedMaps", "CroppedMasks", "Map", "sampled"]
 
 BAND = 2**20
 """Pixels at a time where a map is gone through."""
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class CompressedMaps:
     """One map of small integers, compressed without loss (zlib), typically to a hundredth.
 
     Attributes:
@@ -37,19 +37,19 @@ class Packed:
     bits: bool = False
 
     @classmethod
-    def of(cls, pixels: Map) -> Packed:
+    def of(cls, pixels: Map) -> CompressedMaps:
         """Compress a map (H, W) uint8."""
         height, width = pixels.shape
         return cls((height, width), zlib.compress(np.ascontiguousarray(pixels).data, 1))
 
     @classmethod
-    def of_mask(cls, pixels: Map) -> Packed:
+    def of_mask(cls, pixels: Map) -> CompressedMaps:
         """Compress a mask (H, W): 1 where the argument is not 0."""
         height, width = pixels.shape
         return cls((height, width), zlib.compress(np.packbits(pixels != 0, axis=1).data, 1), bits=True)
 
     @classmethod
-    def of_rows(cls, shape: tuple[int, int], rows: Iterable[Map]) -> Packed:
+    def of_rows(cls, shape: tuple[int, int], rows: Iterable[Map]) -> CompressedMaps:
         """Compress a map from chunks of its rows, so that it is never in memory as a whole."""
         press = zlib.compressobj(1)
         data = b"".join([*(press.compress(np.ascontiguousarray(r).data) for r in rows), press.flush()])
@@ -78,7 +78,7 @@ class Packed:
 
 
 @dataclass(frozen=True, eq=False)
-class Bitmaps:
+class CroppedMasks:
     """Masks of M objects, each stored as the part of its image that it lies in.
 
     Attributes:
@@ -87,15 +87,15 @@ class Bitmaps:
     """
 
     corners: Tensor
-    crops: tuple[Packed, ...]
+    crops: tuple[CompressedMaps, ...]
 
     def __len__(self) -> int:
         return len(self.crops)
 
-    def __getitem__(self, rows: Tensor) -> Bitmaps:
+    def __getitem__(self, rows: Tensor) -> CroppedMasks:
         """Some of the objects: (R,) int64 rows, or an (M,) mask."""
         chosen = torch.arange(len(self))[rows.cpu()]
-        return Bitmaps(self.corners[chosen], tuple(self.crops[i] for i in chosen.tolist()))
+        return CroppedMasks(self.corners[chosen], tuple(self.crops[i] for i in chosen.tolist()))
 
     def __iter__(self) -> Iterator[tuple[int, int, Map]]:
         """x, y and (h, w) uint8 of each object's part."""
@@ -103,7 +103,7 @@ class Bitmaps:
             yield x, y, crop.read()
 
     @classmethod
-    def of(cls, masks: Iterable[Any]) -> Bitmaps:
+    def of(cls, masks: Iterable[Any]) -> CroppedMasks:
         """From masks (H, W) of any type: nonzero pixels are the object; each is cropped."""
         corners, crops = [], []
         for mask in masks:
@@ -111,15 +111,15 @@ class Bitmaps:
             rows, columns = np.flatnonzero(nonzero.any(1)), np.flatnonzero(nonzero.any(0))
             box = (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1) if len(rows) else (0, 0, 0, 0)
             corners.append([int(box[2]), int(box[0])])
-            crops.append(Packed.of_mask(nonzero[box[0] : box[1], box[2] : box[3]]))
+            crops.append(CompressedMaps.of_mask(nonzero[box[0] : box[1], box[2] : box[3]]))
         return cls(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
 
     @staticmethod
-    def cat(parts: Sequence[Bitmaps]) -> Bitmaps:
+    def cat(parts: Sequence[CroppedMasks]) -> CroppedMasks:
         """All objects of several, in order."""
-        return Bitmaps(torch.cat([p.corners for p in parts]), tuple(c for p in parts for c in p.crops))
+        return CroppedMasks(torch.cat([p.corners for p in parts]), tuple(c for p in parts for c in p.crops))
 
-    def to(self, device: torch.device | str) -> Bitmaps:
+    def to(self, device: torch.device | str) -> CroppedMasks:
         """No change: compressed masks stay in main memory; `dense` makes tensors of them."""
         del device
         return self
@@ -141,15 +141,15 @@ class Bitmaps:
         shapes = torch.tensor([c.shape[::-1] for c in self.crops], dtype=torch.int64).reshape(-1, 2)
         return torch.cat([self.corners, self.corners + shapes], 1).float()
 
-    def moved(self, places: Tensor, sizes: Tensor) -> Bitmaps:
+    def warp(self, places: Tensor, sizes: Tensor) -> CroppedMasks:
         """Warp the objects by (M, 2, 3) affine matrices and clip them to (M, 2) heights and widths."""
         corners, crops = [], []
         matrices = places.double().cpu().numpy()
         for part, place, size in zip(self, matrices, sizes.tolist(), strict=True):
-            x, y, crop = moved(part, place, size)
+            x, y, crop = visible_window(part, place, size)
             corners.append([x, y])
-            crops.append(Packed.of_mask(crop))
-        return Bitmaps(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
+            crops.append(CompressedMaps.of_mask(crop))
+        return CroppedMasks(torch.tensor(corners, dtype=torch.int64).reshape(-1, 2), tuple(crops))
 
     def tolist(self) -> list[Any]:
         """One entry an object: {"corner": [x, y], "size": [h, w], "bits": base64 of the compressed rows}, or
@@ -164,12 +164,12 @@ class Bitmaps:
         ]
 
     @classmethod
-    def from_list(cls, rows: Sequence[Any]) -> Bitmaps:
+    def from_list(cls, rows: Sequence[Any]) -> CroppedMasks:
         """Inverse of `tolist`."""
         corners = torch.tensor([row["corner"] for row in rows], dtype=torch.int64).reshape(-1, 2)
         crops = []
         for row in rows:
             bits, (height, width) = "bits" in row, row["size"]
             data = base64.b64decode(row["bits" if bits else "zlib"])
-            crops.append(Packed((height, width), data, bits))
+            crops.append(CompressedMaps((height, width), data, bits))
         return cls(corners, tuple(crops))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from sightline.core.targets._windows import Window, distinct
 from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 
 _FLAGS = ("crowd", "difficult")
 
@@ -43,11 +43,11 @@ class Instances(Targets):
     areas: Tensor | None = None
     crowd: Tensor | None = None
     difficult: Tensor | None = None
-    masks: Bitmaps | None = None
+    masks: CroppedMasks | None = None
     kind = "instances"
     needs = "boxes around objects"
     located = True
-    says = "boxes around objects"
+    description = "boxes around objects"
 
     def __post_init__(self) -> None:
         n, m = len(self.counts), int(self.counts.sum())
@@ -86,18 +86,18 @@ class Instances(Targets):
         rows = rows + (starts - ends + counts).repeat_interleave(counts)
         return type(self)(counts, self.sizes[chosen], **{k: v[rows] for k, v in self._per_object()})
 
-    def only(self, keep: Tensor) -> Self:
+    def select(self, keep: Tensor) -> Self:
         """The objects where an (M,) mask is set; the number of images stays."""
         counts = torch.zeros_like(self.counts).index_add_(0, self.image, keep.to(self.counts.dtype))
         return type(self)(counts, self.sizes, **{k: v[keep] for k, v in self._per_object()})
 
-    def regrouped(self, image: Tensor, sizes: Tensor) -> Self:
+    def reassign_images(self, image: Tensor, sizes: Tensor) -> Self:
         """Assign the objects to other images: (M,) `image`, of sizes (N, 2)."""
         order = image.argsort(stable=True)
         counts = torch.bincount(image, minlength=len(sizes))
         return type(self)(counts, sizes, **{k: v[order] for k, v in self._per_object()})
 
-    def ranked(self) -> Self:
+    def sorted_by_score(self) -> Self:
         """Sort the objects of each image by falling score."""
         assert self.scores is not None
         order = self.scores.argsort(descending=True, stable=True)
@@ -121,7 +121,7 @@ class Instances(Targets):
                           for p, v in zip(parts, values, strict=True)]  # fmt: skip
             elif name == "areas":
                 values = [p.area() for p in parts]
-            joined[name] = (Bitmaps if name == "masks" else torch).cat(values)
+            joined[name] = (CroppedMasks if name == "masks" else torch).cat(values)
         return cls(torch.cat([p.counts for p in parts]), torch.cat([p.sizes for p in parts]), **joined)
 
     def area(self) -> Tensor:
@@ -130,7 +130,7 @@ class Instances(Targets):
             return self.areas
         return (self.boxes[:, 2] - self.boxes[:, 0]) * (self.boxes[:, 3] - self.boxes[:, 1])
 
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
+    def warp(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
         """Warp and clip the objects with their images.
 
         Args:
@@ -148,19 +148,19 @@ class Instances(Targets):
         areas = self.areas
         if areas is not None:
             areas = areas * torch.linalg.det(matrix[:, :, :2]).abs()
-        masks = None if self.masks is None else self.masks.moved(places[image.cpu()], sizes[image.cpu()])
+        masks = None if self.masks is None else self.masks.warp(places[image.cpu()], sizes[image.cpu()])
         moved = replace(self, boxes=boxes, sizes=sizes.to(self.sizes), areas=areas, masks=masks)
         if least <= 0:
             return moved
         (w, h), (cut_w, cut_h) = ((b[:, 2:] - b[:, :2]).unbind(1) for b in (whole, boxes))
-        return moved.only(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
+        return moved.select(cut_w * cut_h > least * (w * h).clamp(min=1e-9))
 
     def turned(self, places: Tensor, sizes: Tensor) -> Self:
         """The same objects in rotated images; boxes outside of their images stay outside."""
         matrix = places[self.image]
         corners = self.boxes.double().view(-1, 2, 2) @ matrix[:, :, :2].mT + matrix[:, None, :, 2]
         boxes = torch.cat([corners.amin(1), corners.amax(1)], 1).to(self.boxes)
-        masks = None if self.masks is None else self.masks.moved(matrix, sizes[self.image])
+        masks = None if self.masks is None else self.masks.warp(matrix, sizes[self.image])
         return replace(self, boxes=boxes, sizes=sizes, masks=masks)
 
     def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Self:
@@ -171,7 +171,7 @@ class Instances(Targets):
         """
         back = torch.eye(2, 3, dtype=torch.float64).repeat(len(owner), 1, 1)
         back[:, :, 2] = torch.tensor(windows, dtype=torch.float64).reshape(-1, 4)[:, :2]
-        moved = self.moved(back, sizes[owner])
+        moved = self.warp(back, sizes[owner])
         tile = moved.image
         image = owner[tile]
         assert moved.scores is not None
@@ -182,9 +182,9 @@ class Instances(Targets):
             mine = (tile[rows] - of_it[0]).numpy()
             stay = distinct(boxes, labels, scores, mine, [windows[t] for t in of_it.tolist()])
             keep[rows[torch.from_numpy(stay)]] = True
-        return moved.only(keep).regrouped(image[keep], sizes).ranked()
+        return moved.select(keep).reassign_images(image[keep], sizes).sorted_by_score()
 
-    def present(self, classes: int) -> Tensor:
+    def class_presence(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image; classes outside [0, K) are in none."""
         present = torch.zeros(len(self), classes, dtype=torch.bool, device=self.labels.device)
         valid = (self.labels >= 0) & (self.labels < classes)
@@ -206,7 +206,7 @@ class Instances(Targets):
 
     def stratify_labels(self) -> NDArray[np.int64]:
         """(N,) the rarest class in each image; -1 for images without objects."""
-        return rarest_class(self.present(int(self.labels.max()) + 1 if len(self.labels) else 1))
+        return rarest_class(self.class_presence(int(self.labels.max()) + 1 if len(self.labels) else 1))
 
     def differs(self, other: Self) -> Tensor:
         """(N,) bool: images with another number of objects of a class."""
@@ -250,14 +250,14 @@ class Instances(Targets):
         targets = cls(counts, sizes, torch.tensor(boxes).float(), torch.from_numpy(labels))
         return Synthetic(images, targets, ("square", "bar"))
 
-    def renumbered(self, to: Tensor, classes: int) -> Self:
+    def map_classes(self, to: Tensor, classes: int) -> Self:
         """Map class i to to[i], of `classes` in all."""
         del classes
         return replace(self, labels=to[self.labels])
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Statistics for `DataInfo`: objects of each class."""
-        return {"counts": tuple(torch.bincount(self.labels, minlength=classes).tolist())}
+        return {"class_counts": tuple(torch.bincount(self.labels, minlength=classes).tolist())}
 
     def to_json(self) -> list[Any]:
         """One entry an image: {"size": [h, w], "boxes": [[x1, y1, x2, y2]], "labels": [...], ...}."""
@@ -278,7 +278,7 @@ class Instances(Targets):
         for name in [k for k in rows[0] if k != "size"] if rows else ["boxes", "labels", "masks"]:
             flat = [x for row in rows for x in row[name]]
             kind = types.get(name, torch.float32)
-            joined[name] = Bitmaps.from_list(flat) if name == "masks" else torch.tensor(flat, dtype=kind)
+            joined[name] = CroppedMasks.from_list(flat) if name == "masks" else torch.tensor(flat, dtype=kind)
         joined["boxes"] = joined["boxes"].reshape(-1, 4)
         counts = torch.tensor([len(row["labels"]) for row in rows], dtype=torch.int64)
         sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)

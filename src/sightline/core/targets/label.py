@@ -16,7 +16,7 @@ from sightline.core.targets.base import Index, Synthetic, Targets, rarest_class
 
 
 @dataclass(frozen=True)
-class Label(Targets):
+class ClassLabels(Targets):
     """Class labels of N images.
 
     Attributes:
@@ -39,85 +39,88 @@ class Label(Targets):
             )
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """Description of each image's labels, for people."""
-        return "several classes an image" if self.multi else "a class for each image"
+        return "several classes an image" if self.multilabel else "a class for each image"
 
     @property
     def exclusive(self) -> bool:
         """Whether each image has exactly one class."""
-        return not self.multi
+        return not self.multilabel
 
     @property
-    def multi(self) -> bool:
+    def multilabel(self) -> bool:
         """Whether an image may have several labels."""
         return self.value.ndim == 2
 
     def __len__(self) -> int:
         return len(self.value)
 
-    def __getitem__(self, index: Index) -> Label:
+    def __getitem__(self, index: Index) -> ClassLabels:
         """The labels of some images: a slice, a list, an index tensor, a mask or one number."""
         if isinstance(index, int):
             index = [index]
-        return Label(self.value[index], None if self.scores is None else self.scores[index])
+        return ClassLabels(self.value[index], None if self.scores is None else self.scores[index])
 
-    def to(self, device: torch.device | str) -> Label:
+    def to(self, device: torch.device | str) -> ClassLabels:
         """The same on another device."""
-        return Label(self.value.to(device), None if self.scores is None else self.scores.to(device))
+        return ClassLabels(self.value.to(device), None if self.scores is None else self.scores.to(device))
 
     @classmethod
-    def cat(cls, parts: Sequence[Label]) -> Label:
+    def cat(cls, parts: Sequence[ClassLabels]) -> ClassLabels:
         """All images of several batches, in order."""
         scores = [p.scores for p in parts if p.scores is not None]
-        return Label(
+        return ClassLabels(
             torch.cat([p.value for p in parts]), torch.cat(scores) if len(scores) == len(parts) else None
         )
 
-    def mix(self, other: Tensor, share: Tensor, classes: int) -> Label:
+    def mix(self, other: Tensor, share: Tensor, classes: int) -> ClassLabels:
         """The labels with soft targets in `scores`; `value` stays that of the first image."""
         scores = self.scores
         if scores is None:
-            scores = self.value.float() if self.multi else F.one_hot(self.value, classes).float()
-        return Label(self.value, torch.lerp(scores[other], scores, share[:, None]))
+            scores = self.value.float() if self.multilabel else F.one_hot(self.value, classes).float()
+        return ClassLabels(self.value, torch.lerp(scores[other], scores, share[:, None]))
 
-    def present(self, classes: int) -> Tensor:
+    def class_presence(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image; labels outside [0, K) are in none."""
-        if self.multi:
+        if self.multilabel:
             return self.value
         return self.value[:, None] == torch.arange(classes, device=self.value.device)
 
-    def renumbered(self, to: Tensor, classes: int) -> Label:
+    def map_classes(self, to: Tensor, classes: int) -> ClassLabels:
         """Map class i to to[i], of `classes` in all; soft targets are left out."""
-        if not self.multi:
-            return Label(to[self.value])
+        if not self.multilabel:
+            return ClassLabels(to[self.value])
         value = torch.zeros(len(self), classes, dtype=torch.bool)
         value[:, to] = self.value
-        return Label(value)
+        return ClassLabels(value)
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Statistics for `DataInfo`: images of each class."""
-        return {"multi": self.multi, "counts": tuple(self.present(classes).sum(0).tolist())}
+        return {
+            "multilabel": self.multilabel,
+            "class_counts": tuple(self.class_presence(classes).sum(0).tolist()),
+        }
 
     def stratify_labels(self) -> NDArray[np.int64]:
         """(N,) class; for several labels its rarest one, or -1."""
-        return rarest_class(self.value) if self.multi else np.asarray(self.value.numpy())
+        return rarest_class(self.value) if self.multilabel else np.asarray(self.value.numpy())
 
-    def differs(self, other: Label) -> Tensor:
+    def differs(self, other: ClassLabels) -> Tensor:
         """(N,) bool: which images have another class, or other classes."""
         return (self.value != other.value).view(len(self), -1).any(1)
 
-    def as_prediction(self, classes: int) -> Label:
+    def as_prediction(self, classes: int) -> ClassLabels:
         """The same with probabilities of 1 and 0."""
-        return Label(self.value, self.present(classes).double())
+        return ClassLabels(self.value, self.class_presence(classes).double())
 
-    def as_target(self) -> Label:
+    def as_target(self) -> ClassLabels:
         """The same without probabilities."""
-        return Label(self.value)
+        return ClassLabels(self.value)
 
     def arrays(self, i: int) -> dict[str, Any]:
         """ "value" and "scores" of image i."""
-        value = self.value[i].numpy() if self.multi else int(self.value[i])
+        value = self.value[i].numpy() if self.multilabel else int(self.value[i])
         return {"value": value, "scores": None if self.scores is None else self.scores[i].numpy()}
 
     @classmethod
@@ -133,7 +136,7 @@ class Label(Targets):
         """One entry an image: {"value": index or [indices], "scores": [...]}; scores only if there."""
         rows = []
         for i in range(len(self)):
-            value = self.value[i].nonzero().flatten().tolist() if self.multi else int(self.value[i])
+            value = self.value[i].nonzero().flatten().tolist() if self.multilabel else int(self.value[i])
             row: dict[str, Any] = {"value": value}
             if self.scores is not None:
                 row["scores"] = self.scores[i].tolist()
@@ -141,7 +144,7 @@ class Label(Targets):
         return rows
 
     @classmethod
-    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Label:
+    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> ClassLabels:
         """Inverse of `to_json`.
 
         Args:
@@ -158,4 +161,4 @@ class Label(Targets):
         return cls(value, torch.tensor([r["scores"] for r in rows]) if has_scores else None)
 
 
-TARGET = Label
+TARGET = ClassLabels

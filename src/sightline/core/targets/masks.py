@@ -15,19 +15,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sightline.core.targets._voting import blended
+from sightline.core.targets._voting import vote_class_maps
 from sightline.core.targets._windows import Window
 from sightline.core.targets.base import Index, Synthetic, Targets
-from sightline.core.targets.bitmaps import Map, Packed, sampled
+from sightline.core.targets.bitmaps import CompressedMaps, Map, sampled
 
-VOID = 255
+IGNORE_INDEX = 255
 """What pixels hold that have no class: they are neither trained on nor scored."""
-MOST = 255
+MAX_CLASSES = 255
 """Classes that a map can tell apart."""
 
 
 @dataclass(frozen=True, eq=False)
-class Masks(Targets):
+class SemanticMasks(Targets):
     """Class maps of N images.
 
     Attributes:
@@ -36,11 +36,11 @@ class Masks(Targets):
     """
 
     sizes: Tensor
-    maps: tuple[Packed | Tensor, ...]
+    maps: tuple[CompressedMaps | Tensor, ...]
     kind = "masks"
     needs = "a class map for each picture"
     located = True
-    says = "a class for each pixel"
+    description = "a class for each pixel"
 
     def __post_init__(self) -> None:
         shapes = [list(m.shape) for m in self.maps]
@@ -48,7 +48,7 @@ class Masks(Targets):
             raise ValueError(f"Masks of sizes {self.sizes.tolist()} need such maps. Received {shapes}.")
 
     @classmethod
-    def of(cls, maps: Iterable[Any]) -> Masks:
+    def of(cls, maps: Iterable[Any]) -> SemanticMasks:
         """From maps (H, W) of class indices; tensors and arrays of any integer type."""
         tensors = tuple(torch.as_tensor(m).to(torch.uint8) for m in maps)
         return cls(torch.tensor([m.shape for m in tensors], dtype=torch.int64).reshape(-1, 2), tensors)
@@ -56,10 +56,10 @@ class Masks(Targets):
     def __len__(self) -> int:
         return len(self.maps)
 
-    def __getitem__(self, index: Index) -> Masks:
+    def __getitem__(self, index: Index) -> SemanticMasks:
         """The maps of some images: a slice, a list, an index tensor, a mask or one number."""
         chosen = torch.arange(len(self))[[index] if isinstance(index, int) else index]
-        some = Masks(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
+        some = SemanticMasks(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
         if "value_counts" in vars(self):  # what was counted once is not counted again
             vars(some)["value_counts"] = self.value_counts[chosen]
         return some
@@ -67,29 +67,33 @@ class Masks(Targets):
     def map(self, i: int) -> Map:
         """Map i, (H, W) uint8, read-only."""
         class_map = self.maps[i]
-        return class_map.read() if isinstance(class_map, Packed) else class_map.cpu().numpy()
+        return class_map.read() if isinstance(class_map, CompressedMaps) else class_map.cpu().numpy()
 
     def dense(self) -> Tensor:
         """(N, H, W) uint8 of maps that have one size."""
-        return torch.stack([torch.tensor(m.read()) if isinstance(m, Packed) else m for m in self.maps])
+        return torch.stack(
+            [torch.tensor(m.read()) if isinstance(m, CompressedMaps) else m for m in self.maps]
+        )
 
-    def to(self, device: torch.device | str) -> Masks:
+    def to(self, device: torch.device | str) -> SemanticMasks:
         """The same on another device; compressed maps stay in main memory."""
-        if any(isinstance(m, Packed) for m in self.maps) or (self.sizes != self.sizes[:1]).any():
+        if any(isinstance(m, CompressedMaps) for m in self.maps) or (self.sizes != self.sizes[:1]).any():
             return self
-        return Masks(self.sizes, self.dense().to(device, non_blocking=True).unbind())
+        return SemanticMasks(self.sizes, self.dense().to(device, non_blocking=True).unbind())
 
-    def packed(self) -> Masks:
+    def compressed(self) -> SemanticMasks:
         """The same, compressed."""
-        packed_maps = (m if isinstance(m, Packed) else Packed.of(m.cpu().numpy()) for m in self.maps)
-        return Masks(self.sizes, tuple(packed_maps))
+        packed_maps = (
+            m if isinstance(m, CompressedMaps) else CompressedMaps.of(m.cpu().numpy()) for m in self.maps
+        )
+        return SemanticMasks(self.sizes, tuple(packed_maps))
 
     @classmethod
-    def cat(cls, parts: Sequence[Masks]) -> Masks:
+    def cat(cls, parts: Sequence[SemanticMasks]) -> SemanticMasks:
         """All images of several batches, in order."""
-        return Masks(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
+        return SemanticMasks(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
 
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Masks:
+    def warp(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> SemanticMasks:
         """Warp and clip the maps with their images; pixels from outside are VOID.
 
         Args:
@@ -105,19 +109,19 @@ class Masks(Targets):
                 maps.append(self.maps[i])
                 continue
             window = (0, 0, size[1], size[0])
-            maps.append(torch.from_numpy(sampled(self.map(i), place.numpy(), window, VOID)))
-        return Masks(sizes.cpu().long(), tuple(maps))
+            maps.append(torch.from_numpy(sampled(self.map(i), place.numpy(), window, IGNORE_INDEX)))
+        return SemanticMasks(sizes.cpu().long(), tuple(maps))
 
-    def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> Masks:
+    def join_tiles(self, owner: Tensor, windows: Sequence[Window], sizes: Tensor) -> SemanticMasks:
         """Merge maps of T tiles to maps of N images; overlapping tiles vote; see `_voting.py`."""
         maps = []
         for i, (height, width) in enumerate(sizes.tolist()):
             of_it = (owner == i).nonzero().flatten()
-            rows = blended(self[of_it].map, [windows[t] for t in of_it.tolist()], height, width)
-            maps.append(Packed.of_rows((height, width), rows))
-        return Masks(sizes, tuple(maps))
+            rows = vote_class_maps(self[of_it].map, [windows[t] for t in of_it.tolist()], height, width)
+            maps.append(CompressedMaps.of_rows((height, width), rows))
+        return SemanticMasks(sizes, tuple(maps))
 
-    def present(self, classes: int) -> Tensor:
+    def class_presence(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each image."""
         return torch.from_numpy(self.pixels(classes) > 0)
 
@@ -128,13 +132,13 @@ class Masks(Targets):
     @cached_property
     def value_counts(self) -> NDArray[np.int64]:
         """(N, 256) pixel counts of each value in each map; those of VOID last. Cached."""
-        counts = np.zeros((len(self), VOID + 1), dtype=np.int64)
+        counts = np.zeros((len(self), IGNORE_INDEX + 1), dtype=np.int64)
 
         def count(i: int) -> None:
             class_map = self.maps[i]
-            whole = () if isinstance(class_map, Packed) else (class_map.cpu().numpy().ravel(),)
-            for part in class_map.rows() if isinstance(class_map, Packed) else whole:
-                counts[i] += np.bincount(part, minlength=VOID + 1)
+            whole = () if isinstance(class_map, CompressedMaps) else (class_map.cpu().numpy().ravel(),)
+            for part in class_map.rows() if isinstance(class_map, CompressedMaps) else whole:
+                counts[i] += np.bincount(part, minlength=IGNORE_INDEX + 1)
 
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             list(pool.map(count, range(len(self))))
@@ -142,13 +146,13 @@ class Masks(Targets):
 
     def scorable(self) -> Tensor:
         """(N,) bool: which images have a pixel with a class."""
-        return torch.from_numpy(self.value_counts[:, :VOID].any(1))
+        return torch.from_numpy(self.value_counts[:, :IGNORE_INDEX].any(1))
 
     def class_totals(self, classes: int) -> dict[str, NDArray[np.int64]]:
         """(K,) pixels of each class."""
         return {"pixels": self.pixels(classes).sum(0)}
 
-    def differs(self, other: Masks) -> Tensor:
+    def differs(self, other: SemanticMasks) -> Tensor:
         """(N,) bool: which images have a pixel of another class."""
         return torch.tensor([bool((self.map(i) != other.map(i)).any()) for i in range(len(self))])
 
@@ -170,33 +174,35 @@ class Masks(Targets):
             image[class_map == 2, 0] += 150
         return Synthetic(images, cls.of(maps), ("ground", "square", "bar"))
 
-    def renumbered(self, to: Tensor, classes: int) -> Masks:
+    def map_classes(self, to: Tensor, classes: int) -> SemanticMasks:
         """Map class i to to[i], of `classes` in all; VOID stays."""
         del classes
-        table = np.arange(VOID + 1, dtype=np.uint8)
+        table = np.arange(IGNORE_INDEX + 1, dtype=np.uint8)
         table[: len(to)] = to.numpy()
-        return Masks(self.sizes, tuple(Packed.of(table[self.map(i)]) for i in range(len(self))))
+        return SemanticMasks(
+            self.sizes, tuple(CompressedMaps.of(table[self.map(i)]) for i in range(len(self)))
+        )
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Statistics for `DataInfo`: pixels of each class."""
-        return {"counts": tuple(self.pixels(classes).sum(0).tolist())}
+        return {"class_counts": tuple(self.pixels(classes).sum(0).tolist())}
 
     def to_json(self) -> list[Any]:
         """One entry an image: {"size": [h, w], "zlib": base64 of the compressed rows of class indices}."""
-        packed = (m for m in self.packed().maps if isinstance(m, Packed))
+        packed = (m for m in self.compressed().maps if isinstance(m, CompressedMaps))
         return [{"size": list(m.shape), "zlib": base64.b64encode(m.data).decode()} for m in packed]
 
     def digests(self) -> list[Any]:
         """One entry an image: size and digest of its map."""
-        packed = (m for m in self.packed().maps if isinstance(m, Packed))
+        packed = (m for m in self.compressed().maps if isinstance(m, CompressedMaps))
         return [[list(m.shape), m.digest()] for m in packed]
 
     @classmethod
-    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Masks:
+    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> SemanticMasks:
         """Inverse of `to_json`."""
         del classes
         sizes = torch.tensor([row["size"] for row in rows], dtype=torch.int64).reshape(-1, 2)
-        return cls(sizes, tuple(Packed(tuple(r["size"]), base64.b64decode(r["zlib"])) for r in rows))
+        return cls(sizes, tuple(CompressedMaps(tuple(r["size"]), base64.b64decode(r["zlib"])) for r in rows))
 
 
-TARGET = Masks
+TARGET = SemanticMasks

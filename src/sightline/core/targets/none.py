@@ -24,7 +24,7 @@ class Unlabeled(Targets):
     count: int
     kind = "none"
     needs = "pictures"
-    says = "nothing"
+    description = "nothing"
 
     def __len__(self) -> int:
         return self.count

@@ -15,7 +15,7 @@ from sightline.core.targets.base import Index, Synthetic, Targets
 
 
 @dataclass(frozen=True)
-class Number(Targets):
+class RegressionValues(Targets):
     """M numbers for each of N images.
 
     Attributes:
@@ -25,7 +25,7 @@ class Number(Targets):
     value: Tensor
     kind = "number"
     needs = "numbers for each picture"
-    says = "numbers for each image"
+    description = "numbers for each image"
 
     def __post_init__(self) -> None:
         if self.value.ndim != 2:
@@ -34,37 +34,37 @@ class Number(Targets):
     def __len__(self) -> int:
         return len(self.value)
 
-    def __getitem__(self, index: Index) -> Number:
+    def __getitem__(self, index: Index) -> RegressionValues:
         """The numbers of some images: a slice, a list, an index tensor, a mask or one number."""
-        return Number(self.value[[index] if isinstance(index, int) else index])
+        return RegressionValues(self.value[[index] if isinstance(index, int) else index])
 
-    def to(self, device: torch.device | str) -> Number:
+    def to(self, device: torch.device | str) -> RegressionValues:
         """The same on another device."""
-        return Number(self.value.to(device))
+        return RegressionValues(self.value.to(device))
 
     @classmethod
-    def cat(cls, parts: Sequence[Number]) -> Number:
+    def cat(cls, parts: Sequence[RegressionValues]) -> RegressionValues:
         """All images of several batches, in order."""
-        return Number(torch.cat([p.value for p in parts]))
+        return RegressionValues(torch.cat([p.value for p in parts]))
 
-    def mix(self, other: Tensor, share: Tensor, classes: int) -> Number:
+    def mix(self, other: Tensor, share: Tensor, classes: int) -> RegressionValues:
         """The weighted means."""
         del classes
-        return Number(torch.lerp(self.value[other], self.value, share[:, None].to(self.value)))
+        return RegressionValues(torch.lerp(self.value[other], self.value, share[:, None].to(self.value)))
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Statistics for `DataInfo`: mean and standard deviation of each number."""
         del classes
         wide = self.value.double()
         spread = wide.std(0, correction=0).clamp(min=1e-6)
-        return {"range": tuple(zip(wide.mean(0).tolist(), spread.tolist(), strict=True))}
+        return {"output_stats": tuple(zip(wide.mean(0).tolist(), spread.tolist(), strict=True))}
 
     def stratify_labels(self) -> NDArray[np.int64]:
         """(N,) the quintile of the first number, so that all parts see the whole range."""
         value = self.value[:, 0].numpy()
         return np.asarray(np.searchsorted(np.quantile(value, [0.2, 0.4, 0.6, 0.8]), value))
 
-    def differs(self, other: Number) -> Tensor:
+    def differs(self, other: RegressionValues) -> Tensor:
         """(N,) bool: images for which a number differs by more than a thousandth."""
         return ~torch.isclose(self.value.double(), other.value.double(), rtol=1e-3).all(1)
 
@@ -85,11 +85,11 @@ class Number(Targets):
         return [{"value": v} for v in self.value.tolist()]
 
     @classmethod
-    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> Number:
+    def from_json(cls, rows: Sequence[Any], classes: int = 0) -> RegressionValues:
         """Inverse of `to_json`."""
         del classes
         width = len(rows[0]["value"]) if rows else 0
         return cls(torch.tensor([r["value"] for r in rows], dtype=torch.float32).reshape(len(rows), width))
 
 
-TARGET = Number
+TARGET = RegressionValues

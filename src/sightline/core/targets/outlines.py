@@ -10,17 +10,17 @@ import torch
 from torch import Tensor
 
 from sightline.core.targets.base import Synthetic
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
 
 
 @dataclass(frozen=True, eq=False)
-class Outlines(Instances):
+class InstanceMasks(Instances):
     """Instances with a mask for each object; see `Instances`."""
 
     kind = "outlines"
     needs = "a mask for each object"
-    says = "a mask for each object"
+    description = "a mask for each object"
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -28,15 +28,15 @@ class Outlines(Instances):
             raise ValueError("Outlines need `masks`. Received None; objects without are Instances.")
 
     @property
-    def bitmaps(self) -> Bitmaps:
+    def bitmaps(self) -> CroppedMasks:
         """The masks."""
         assert self.masks is not None
         return self.masks
 
     @classmethod
     def of(
-        cls, sizes: Tensor, counts: Tensor, masks: Bitmaps, labels: Tensor, scores: Tensor | None = None
-    ) -> Outlines:
+        cls, sizes: Tensor, counts: Tensor, masks: CroppedMasks, labels: Tensor, scores: Tensor | None = None
+    ) -> InstanceMasks:
         """Objects from their masks; the boxes are the bounding boxes."""
         return cls(counts, sizes, masks.boxes(), labels, scores, masks.areas(), masks=masks)
 
@@ -58,7 +58,7 @@ class Outlines(Instances):
                 masks.append(inside)
                 labels.append(k)
         counts, sizes = torch.full((n,), 2), torch.full((n, 2), size)
-        targets = cls.of(sizes, counts, Bitmaps.of(masks), torch.tensor(labels))
+        targets = cls.of(sizes, counts, CroppedMasks.of(masks), torch.tensor(labels))
         return Synthetic(images, targets, ("square", "disc"))
 
     def boxed(self) -> Instances:
@@ -73,4 +73,4 @@ class Outlines(Instances):
         return [[row, [next(digests) for _ in row["labels"]]] for row in self.boxed().to_json()]
 
 
-TARGET = Outlines
+TARGET = InstanceMasks

@@ -15,7 +15,7 @@ BLOCK = 1 << 16  # items at a time, for the memory
 CELLS = 1 << 28  # items times classes up to which they fit into memory at once
 
 
-def found(
+def finding_on(
     dataset: Dataset, name: str, severity: Severity, where: np.ndarray, message: str, fix: str
 ) -> list[Finding]:
     """A finding on the items that a mask or indices select; none if there are no such items.
@@ -40,7 +40,7 @@ def ids(dataset: Dataset, indices: Iterable[int]) -> tuple[str, ...]:
     return tuple(dataset.ids[i] for i in indices)
 
 
-def joined(dataset: Dataset, groups: Iterable[Iterable[int]]) -> tuple[str, ...]:
+def join_names(dataset: Dataset, groups: Iterable[Iterable[int]]) -> tuple[str, ...]:
     """Names of groups of items that belong together, one text a group."""
     return tuple(" = ".join(ids(dataset, group)) for group in groups)
 
@@ -51,8 +51,8 @@ def present(dataset: Dataset, indices: np.ndarray) -> np.ndarray:
     targets: Targets = dataset.targets
     classes, rows = len(dataset.classes), torch.from_numpy(indices)
     if len(dataset) * classes <= CELLS:  # all at once: what class maps count is counted once
-        return np.asarray(targets.present(classes)[rows].numpy())
-    return np.asarray(targets[rows].present(classes).numpy())
+        return np.asarray(targets.class_presence(classes)[rows].numpy())
+    return np.asarray(targets[rows].class_presence(classes).numpy())
 
 
 def silent_parts(dataset: Dataset) -> list[str]:

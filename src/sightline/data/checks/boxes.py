@@ -8,16 +8,16 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.instances import Instances
-from sightline.data.checks._report import found, silent_parts
+from sightline.data.checks._report import finding_on, silent_parts
 from sightline.data.scan import Scan
 from sightline.ops.objects import JUDGED, crowded
 
 SLACK = 1.0  # pixels that a box may reach beyond the picture: annotations are rounded
-SAME = 0.99  # intersection over union of two boxes of one object
+DUPLICATE_IOU = 0.99  # intersection over union of two boxes of one object
 TINY = 8.0  # pixels of the shorter side ...
 TRAINED = 320  # ... once the picture's longer side is brought to this
 LONG = 20.0  # longer side over shorter
-MANY = 500  # boxes in a picture
+MANY_BOXES = 500  # boxes in a picture
 REACHED = 0.95  # best average precision below which its limit is more than a remark
 SHARES = 16  # pixels of a picture that is too large for boxes within the first pixel
 CARD = CheckCard(
@@ -25,17 +25,17 @@ CARD = CheckCard(
     summary="Boxes outside the picture, without size, repeated, tiny or long; pictures without or with many",
     findings=(
         "boxes-not-finite",
-        "boxes-swapped",
-        "boxes-zero-size",
-        "boxes-normalised",
+        "boxes-inverted-corners",
+        "degenerate-boxes",
+        "boxes-in-relative-coordinates",
         "boxes-outside",
         "boxes-partly-outside",
-        "boxes-repeated",
-        "boxes-tiny",
-        "boxes-long",
-        "boxes-many",
+        "duplicate-boxes",
+        "tiny-boxes",
+        "boxes-extreme-aspect",
+        "many-boxes",
         "boxes-beyond-score",
-        "box-sizes-swapped",
+        "box-size-transposed",
         "box-sizes-differ",
         "no-boxes-to-train",
         "images-without-boxes",
@@ -59,11 +59,11 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
     differ = scan.readable & (declared != actual).any(1)
     swapped = differ & (declared == actual[:, ::-1]).all(1)
     return [
-        *found(dataset, "box-sizes-swapped", "error", swapped,
+        *finding_on(dataset, "box-size-transposed", "error", swapped,
                "{n} pictures are as high as their annotation says they are wide: they were turned, or their "
                "EXIF rotation was left out when boxes were drawn",
                "Where boxes were drawn without the EXIF rotation: --exif ignore. Else turn the boxes."),
-        *found(dataset, "box-sizes-differ", "error", differ & ~swapped,
+        *finding_on(dataset, "box-sizes-differ", "error", differ & ~swapped,
                "{n} pictures have another size than their annotation says; boxes are not scaled by guess",
                "Use the pictures that were annotated, or scale the boxes along with them."),
     ]  # fmt: skip
@@ -89,12 +89,12 @@ def _shapes(dataset: Dataset) -> list[Finding]:
     return [
         *_on(dataset, finite < 1, "boxes-not-finite", "error",
              "{n} boxes hold NaN or infinite", "Write numbers there, or take the boxes out."),
-        *_on(dataset, swapped, "boxes-swapped", "error",
+        *_on(dataset, swapped, "boxes-inverted-corners", "error",
              "{n} boxes have a negative width or height (swapped corners)",
              "Write the smaller x and y first."),
-        *_on(dataset, flat & ~swapped, "boxes-zero-size", "warning",
+        *_on(dataset, flat & ~swapped, "degenerate-boxes", "warning",
              "{n} boxes have a width or height of zero", "Take them out, or draw them anew."),
-        *_on(dataset, shares & ~flat & ~swapped, "boxes-normalised", "error",
+        *_on(dataset, shares & ~flat & ~swapped, "boxes-in-relative-coordinates", "error",
              "{n} boxes lie within the first pixel: they seem to be shares of the picture, not pixels",
              "Multiply them by the picture's width and height."),
         *_on(dataset, out, "boxes-outside", "error",
@@ -103,13 +103,13 @@ def _shapes(dataset: Dataset) -> list[Finding]:
         *_on(dataset, over, "boxes-partly-outside", "warning",
              f"{{n}} boxes reach more than {SLACK:g} pixel beyond their picture; they are cut at its edge",
              "Nothing, if the objects are cut by the edge; else draw them anew."),
-        *_on(dataset, _repeated(dataset, sound), "boxes-repeated", "warning",
-             f"{{n}} boxes repeat one of the same class in the same picture (IoU above {SAME:g})",
+        *_on(dataset, _repeated(dataset, sound), "duplicate-boxes", "warning",
+             f"{{n}} boxes repeat one of the same class in the same picture (IoU above {DUPLICATE_IOU:g})",
              "Keep one of each: a detector is punished for finding the object once."),
-        *_on(dataset, tiny, "boxes-tiny", severity,
+        *_on(dataset, tiny, "tiny-boxes", severity,
              f"{{n}} boxes ({{share}}) have a side below {TINY:g} pixels once the picture's longer side is "
              f"{TRAINED}", "Train at a larger --size, or cut the pictures into tiles."),
-        *_on(dataset, long, "boxes-long", "warning",
+        *_on(dataset, long, "boxes-extreme-aspect", "warning",
              f"{{n}} boxes are more than {LONG:g} times as long as wide",
              "Look whether they are slips; detectors find such shapes hard."),
     ]  # fmt: skip
@@ -149,10 +149,10 @@ def _repeated(dataset: Dataset, sound: np.ndarray) -> np.ndarray:
         step += 1
         left = left[left + step < len(rows)]
         right = left + step
-        reach = (1 - SAME) * (boxes[left, 2] - boxes[left, 0])
+        reach = (1 - DUPLICATE_IOU) * (boxes[left, 2] - boxes[left, 0])
         near = (group[:, left] == group[:, right]).all(0) & (boxes[right, 0] - boxes[left, 0] <= reach)
         left, right = left[near], right[near]
-        same = _iou(boxes[left], boxes[right]) > SAME
+        same = _iou(boxes[left], boxes[right]) > DUPLICATE_IOU
         again[np.maximum(rows[left[same]], rows[right[same]])] = True
     return again
 
@@ -172,18 +172,39 @@ def _counts(dataset: Dataset) -> list[Finding]:
     most = int(counts.max())
     dense, best = crowded(dataset.targets_as(Instances))
     return [
-        *found(dataset, "no-boxes-to-train", "error", bare,
-               f"none of the {{n}} pictures of {' and '.join(parts)} has a box that counts (crowds and "
-               "difficult objects do not); train learns from boxes, by those of val weights are chosen",
-               "Look whether the annotations were found and belong to these pictures."),
-        *found(dataset, "images-without-boxes", "info", counts == 0,
-               "{n} pictures ({share}) have no box; they teach what is no object",
-               "Nothing, if they show none of the classes; else annotate them."),
-        *found(dataset, "boxes-beyond-score", "warning" if best < REACHED else "info", dense,
-               f"{{n}} pictures have more than {JUDGED} objects of one class, and average precision judges "
-               f"{JUDGED} of them: over all pictures mAP cannot exceed {best:.3f}, whatever a model says",
-               "Cut the pictures into tiles (--tile), or read the score as a share of that number."),
-        *found(dataset, "boxes-many", "info", counts > MANY,
-               f"{{n}} pictures have more than {MANY} boxes, up to {most:,}; detectors give a limited number",
-               "Cut these pictures into tiles, or let the model give more."),
-    ]  # fmt: skip
+        *finding_on(
+            dataset,
+            "no-boxes-to-train",
+            "error",
+            bare,
+            f"none of the {{n}} pictures of {' and '.join(parts)} has a box that counts (crowds and "
+            "difficult objects do not); train learns from boxes, by those of val weights are chosen",
+            "Look whether the annotations were found and belong to these pictures.",
+        ),
+        *finding_on(
+            dataset,
+            "images-without-boxes",
+            "info",
+            counts == 0,
+            "{n} pictures ({share}) have no box; they teach what is no object",
+            "Nothing, if they show none of the classes; else annotate them.",
+        ),
+        *finding_on(
+            dataset,
+            "boxes-beyond-score",
+            "warning" if best < REACHED else "info",
+            dense,
+            f"{{n}} pictures have more than {JUDGED} objects of one class, and average precision judges "
+            f"{JUDGED} of them: over all pictures mAP cannot exceed {best:.3f}, whatever a model says",
+            "Cut the pictures into tiles (--tile-size), or read the score as a share of that number.",
+        ),
+        *finding_on(
+            dataset,
+            "many-boxes",
+            "info",
+            counts > MANY_BOXES,
+            f"{{n}} pictures have more than {MANY_BOXES} boxes, up to {most:,}; detectors give a limited "
+            "number",
+            "Cut these pictures into tiles, or let the model give more.",
+        ),
+    ]

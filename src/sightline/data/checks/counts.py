@@ -7,30 +7,30 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.core.targets.number import Number
+from sightline.core.targets.number import RegressionValues
 from sightline.data.checks._report import class_counts
 from sightline.data.scan import Scan
 
-LEAST = 3  # pictures of a class: one each to train, choose and test by
-FEW = 20
+MIN_IMAGES = 3  # pictures of a class: one each to train, choose and test by
+FEW_IMAGES = 20
 RATIO = 10.0
 CARD = CheckCard(
     name="counts",
     summary="One class only, empty classes, too few images of a class, imbalance, one value only",
     findings=(
-        "one-class",
+        "single-class",
         "class-without-images",
-        "class-too-small",
-        "class-small",
+        "class-too-few-images",
+        "class-few-images",
         "imbalance",
-        "one-value",
+        "constant-target",
     ),
 )
 
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Counts over the readable images that are not in val or test."""
-    if dataset.truth == "number":
+    if dataset.target_type == "number":
         return _one_value(dataset)
     if dataset.classes is None or not len(dataset):
         return []
@@ -48,22 +48,22 @@ def _counts(dataset: Dataset, everywhere: np.ndarray, train: np.ndarray) -> list
     single_label, whole = dataset.targets.exclusive, not dataset.targets.located
     severity: Severity = "error" if whole else "warning"
     if present.sum() == 1 and single_label:
-        findings.append(_on(names[present], "one-class", "error",
+        findings.append(_on(names[present], "single-class", "error",
             "all pictures are of one class: {shown}; there is nothing to tell apart",
             "Add pictures of another class."))  # fmt: skip
     findings.append(_on(names[~present], "class-without-images", severity,
         "{n} of the classes have no picture that can be used: {shown}",
         "Put pictures there, or remove the classes."))  # fmt: skip
-    least = 2 if split else LEAST
+    least = 2 if split else MIN_IMAGES
     counts = {str(n): int(c) for n, c in zip(names, train, strict=True)}
     small = present & (train < least) & ((train > 0) | (not split))
-    findings.append(_on(names[small], "class-too-small", severity,
+    findings.append(_on(names[small], "class-too-few-images", severity,
         f"{{n}} of the classes have fewer than {least} pictures to train"
         + ("" if split else ", choose and test") + " with: {shown}",
         "Add pictures, merge the class with another, or take it out.", counts))  # fmt: skip
-    few = present & ~small & (train < FEW) & (train > 0)
-    findings.append(_on(names[few], "class-small", "warning",
-        f"{{n}} of the classes have fewer than {FEW} pictures: {{shown}}",
+    few = present & ~small & (train < FEW_IMAGES) & (train > 0)
+    findings.append(_on(names[few], "class-few-images", "warning",
+        f"{{n}} of the classes have fewer than {FEW_IMAGES} pictures: {{shown}}",
         "Add pictures; until then read what the report says of these classes with care.",
         counts))  # fmt: skip
     return [f for f in findings if f is not None] + _imbalance(names, train, whole)
@@ -111,14 +111,14 @@ def _imbalance(names: np.ndarray, train: np.ndarray, whole: bool) -> list[Findin
 
 
 def _one_value(dataset: Dataset) -> list[Finding]:
-    value = dataset.targets_as(Number).value.numpy()
+    value = dataset.targets_as(RegressionValues).value.numpy()
     same = [m for m in range(value.shape[1]) if len(np.unique(value[:, m][np.isfinite(value[:, m])])) == 1]
     if not same:
         return []
     names = tuple(dataset.outputs[m] if m < len(dataset.outputs) else f"number {m}" for m in same)
     return [
         Finding(
-            "one-value",
+            "constant-target",
             "error",
             f"all pictures have the same value of {', '.join(names)}; there is nothing to learn",
             "Check the column that holds the truth.",

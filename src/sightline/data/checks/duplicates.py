@@ -12,18 +12,18 @@ from scipy.sparse.csgraph import connected_components
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.data.checks._report import joined
+from sightline.data.checks._report import join_names
 from sightline.data.scan import Scan
 
-MANY = 0.01  # share of pictures with two truths from which training stops
+MANY_SHARE = 0.01  # share of pictures with two truths from which training stops
 CARD = CheckCard(
     name="duplicates",
     summary="Duplicate images in one split, across splits, or with different targets",
-    findings=("duplicates", "duplicates-across-splits", "conflicting-truths"),
+    findings=("duplicates", "duplicates-across-splits", "conflicting-labels"),
 )
 
 
-def together(dataset: Dataset, scan: Scan) -> np.ndarray:
+def group_duplicates(dataset: Dataset, scan: Scan) -> np.ndarray:
     """(N,) int: images that a random split has to keep in one part have the same number.
 
     These are the ones that are the same, pixel for pixel (unreadable files: byte for byte), and, once
@@ -77,7 +77,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
                 + ("; copies are kept in one part of the split" if drawn else ""),
                 "Keep one of each.",
                 extra,
-                joined(dataset, inside),
+                join_names(dataset, inside),
             )
         )
     return findings
@@ -97,7 +97,7 @@ def _across(dataset: Dataset, across: list[np.ndarray]) -> list[Finding]:
             "known from elsewhere, so that their scores say nothing about new pictures",
             "Take the copies out of train and val.",
             sum(len(g) for g in across),
-            joined(dataset, across),
+            join_names(dataset, across),
         )
     ]
 
@@ -107,13 +107,13 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
     if not sets:
         return []
     inside = dataset.targets.located
-    truths = [_unordered(t) if inside else json.dumps(t) for t in dataset.targets.to_json()]
-    torn = [g for g in sets if len({truths[i] for i in g}) > 1]
+    targets = [_unordered(t) if inside else json.dumps(t) for t in dataset.targets.to_json()]
+    torn = [g for g in sets if len({targets[i] for i in g}) > 1]
     if not torn:
         return []
     n = sum(len(g) for g in torn)
-    severity: Severity = "error" if n >= MANY * len(dataset) else "warning"
-    what = dataset.targets.says if inside else "truths"
+    severity: Severity = "error" if n >= MANY_SHARE * len(dataset) else "warning"
+    what = dataset.targets.description if inside else "truths"
     fix = (
         "Decide what is right, mark it in one of the pictures, and leave out the others."
         if inside
@@ -121,22 +121,22 @@ def _conflicts(dataset: Dataset, sets: list[np.ndarray]) -> list[Finding]:
     )
     return [
         Finding(
-            "conflicting-truths",
+            "conflicting-labels",
             severity,
             f"{len(torn):,} pictures are there more than once with different {what} ({n:,} files, "
             f"{n / len(dataset):.2%})",
             fix,
             n,
-            joined(dataset, torn),
+            join_names(dataset, torn),
         )
     ]
 
 
-def _unordered(truth: Any) -> str:
+def _unordered(target: Any) -> str:
     """The truth of an image as text that is the same in whatever order its objects are listed."""
-    if not isinstance(truth, dict) or "labels" not in truth:
-        return json.dumps(truth)
-    rest = {k: v for k, v in truth.items() if k == "size" or not isinstance(v, list)}
-    lists = [(k, v) for k, v in sorted(truth.items()) if k not in rest]
-    objects = sorted(json.dumps([v[i] for _, v in lists]) for i in range(len(truth["labels"])))
+    if not isinstance(target, dict) or "labels" not in target:
+        return json.dumps(target)
+    rest = {k: v for k, v in target.items() if k == "size" or not isinstance(v, list)}
+    lists = [(k, v) for k, v in sorted(target.items()) if k not in rest]
+    objects = sorted(json.dumps([v[i] for _, v in lists]) for i in range(len(target["labels"])))
     return json.dumps([rest, objects])

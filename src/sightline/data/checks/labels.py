@@ -10,9 +10,9 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
-from sightline.data.checks._report import found
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
+from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 FAR = 10.0  # interquartile ranges from the median
@@ -22,12 +22,12 @@ CARD = CheckCard(
     findings=(
         "labels-missing",
         "labels-unknown",
-        "labels-none",
-        "class-names-alike",
+        "images-without-labels",
+        "similar-class-names",
         "class-names-empty",
-        "class-ids",
-        "targets-not-finite",
-        "targets-far-out",
+        "non-contiguous-class-ids",
+        "non-finite-targets",
+        "target-outliers",
     ),
 )
 
@@ -39,21 +39,21 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
 
 
 def _labels(dataset: Dataset) -> list[Finding]:
-    if not isinstance(dataset.targets, Label):
+    if not isinstance(dataset.targets, ClassLabels):
         return []
     value: np.ndarray = dataset.targets.value.numpy()
     if value.ndim == 2:
-        return found(
-            dataset, "labels-none", "info", np.asarray(~value.any(1)),
+        return finding_on(
+            dataset, "images-without-labels", "info", np.asarray(~value.any(1)),
             "{n} pictures ({share}) have none of the labels",
             "Look whether nothing applies to them, or whether their labels are missing.",
         )  # fmt: skip
     classes = len(dataset.classes) if dataset.classes else 0
     return [
-        *found(dataset, "labels-missing", "error", value < 0,
+        *finding_on(dataset, "labels-missing", "error", value < 0,
                "{n} pictures ({share}) have no label",
                "Label them, or take them out of the data."),
-        *found(dataset, "labels-unknown", "error", (value >= classes) & (value >= 0),
+        *finding_on(dataset, "labels-unknown", "error", (value >= classes) & (value >= 0),
                f"{{n}} pictures have a label beyond the {classes} classes of the table",
                "Add the classes to the class table, or mend the labels."),
     ]  # fmt: skip
@@ -66,7 +66,7 @@ def _objects(dataset: Dataset) -> list[Finding]:
         return []
     labels = targets.labels.numpy()
     wrong = np.unique(targets.image.numpy()[(labels < 0) | (labels >= classes)])
-    return found(
+    return finding_on(
         dataset, "labels-unknown", "error", wrong,
         f"{{n}} pictures have a label beyond the {classes} classes of the table",
         "Add the classes to the class table, or mend the labels.",
@@ -95,7 +95,7 @@ def _names(dataset: Dataset) -> list[Finding]:
         shown = "; ".join(" and ".join(f"'{n}'" for n in group) for group in alike[:5])
         findings.append(
             Finding(
-                "class-names-alike",
+                "similar-class-names",
                 "error",
                 f"{len(alike)} classes are written in several ways, each taken for another class: {shown}",
                 "Write each class in one way. Mind capitals, spaces, '-' and '_'.",
@@ -107,7 +107,7 @@ def _names(dataset: Dataset) -> list[Finding]:
         pairs = tuple(f"{i}: {name}" for i, name in zip(ids, names, strict=True))
         findings.append(
             Finding(
-                "class-ids",
+                "non-contiguous-class-ids",
                 "info",
                 f"the {len(ids)} class ids run from {min(ids)} to {max(ids)} and are not 0 to {len(ids) - 1}",
                 "Nothing to do: the class table keeps them.",
@@ -129,12 +129,12 @@ def _alike(names: tuple[str, ...]) -> list[list[str]]:
 
 
 def _numbers(dataset: Dataset) -> list[Finding]:
-    if not isinstance(dataset.targets, Number):
+    if not isinstance(dataset.targets, RegressionValues):
         return []
     value: np.ndarray = dataset.targets.value.numpy().astype(np.float64)
     finite = np.isfinite(value).all(1)
-    findings = found(
-        dataset, "targets-not-finite", "error", ~finite,
+    findings = finding_on(
+        dataset, "non-finite-targets", "error", ~finite,
         "{n} pictures ({share}) have a truth that is missing, NaN or infinite",
         "Fill in the numbers, or take these rows out.",
     )  # fmt: skip
@@ -142,8 +142,8 @@ def _numbers(dataset: Dataset) -> list[Finding]:
         return findings
     low, middle, high = np.quantile(value[finite], [0.25, 0.5, 0.75], axis=0)
     far = (np.abs(value - middle) > FAR * (high - low)) & (high > low) & finite[:, None]
-    return findings + found(
-        dataset, "targets-far-out", "warning", far.any(1),
+    return findings + finding_on(
+        dataset, "target-outliers", "warning", far.any(1),
         f"{{n}} pictures have a truth more than {FAR:g} interquartile ranges from the median "
         f"({_far(value, far)}); the network and the linear baseline are drawn to these, and scores are "
         "mostly about them",

@@ -9,7 +9,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import found
+from sightline.data.checks._report import finding_on
 from sightline.data.io.items import ItemFiles
 from sightline.data.scan import Scan
 
@@ -23,7 +23,7 @@ CARD = CheckCard(
     findings=(
         "levels-lost",
         "levels-fewer",
-        "colour-levels-lost",
+        "color-levels-lost",
         "own-range",
         "beyond-range",
         "extra-bands",
@@ -39,10 +39,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     span = getattr(dataset.pixels, "span", None)
     low, high, top = np.where(scan.readable[:, None], scan.raw[:, :3], np.nan).T
     if span is not None:
-        grey = _beyond(dataset, low, high, span)
+        gray = _beyond(dataset, low, high, span)
     else:
-        grey = [*_of_type(dataset, low, high, top), *_of_its_own(dataset, low, high, top)]
-    return [*grey, *_colours(dataset, scan), *_bands(dataset, scan), *_alpha(dataset, scan)]
+        gray = [*_of_type(dataset, low, high, top), *_of_its_own(dataset, low, high, top)]
+    return [*gray, *_colors(dataset, scan), *_bands(dataset, scan), *_alpha(dataset, scan)]
 
 
 def _of_type(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.ndarray) -> list[Finding]:
@@ -57,11 +57,11 @@ def _of_type(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.ndarra
     )
     fix = f"Say --pixel-range {_range(least, most)}, which is then used wherever the model is."
     if levels < FEW:
-        return found(
+        return finding_on(
             dataset, "levels-lost", "error", where, f"{{n}} files hold {levels_text} when scaled by that", fix
         )
     if levels < SOME:
-        return found(
+        return finding_on(
             dataset, "levels-fewer", "warning", where, f"{{n}} files hold {levels_text} when scaled so", fix
         )
     return []
@@ -73,7 +73,7 @@ def _of_its_own(dataset: Dataset, low: np.ndarray, high: np.ndarray, top: np.nda
     if not where.any():
         return []
     least, most = low[where].min(), high[where].max()
-    return found(
+    return finding_on(
         dataset, "own-range", "warning", where,
         "{n} files hold 32-bit values or fractions beyond 0 to 1, and each was scaled by its own lowest and "
         f"highest value ({least:g} to {most:g} over all): how bright one is beside another is lost",
@@ -91,13 +91,13 @@ def _beyond(dataset: Dataset, low: np.ndarray, high: np.ndarray, span: tuple[flo
     text = f"{{n}} files hold values beyond --pixel-range {span[0]:g},{span[1]:g}, which were cut to it; all "
     text += f"are from {least:g} to {most:g}"
     fix = "Nothing, if what lies beyond does not matter; else name a wider range."
-    findings = found(dataset, "beyond-range", "warning", where, text, fix)
+    findings = finding_on(dataset, "beyond-range", "warning", where, text, fix)
     levels = (min(most, span[1]) - max(least, span[0])) / (span[1] - span[0]) * 255 + 1
     if levels < FEW:
         left = max(0, math.ceil(levels))
         text = f"{{n}} files hold values from {least:g} to {most:g}: {left} of 256 levels are left"
         fix = f"Say --pixel-range {_range(least, most)}."
-        findings += found(dataset, "levels-lost", "error", wide, text, fix)
+        findings += finding_on(dataset, "levels-lost", "error", wide, text, fix)
     return findings
 
 
@@ -109,15 +109,15 @@ def _range(low: float, high: float) -> str:
     return f"{low:.6g},{high:.6g}"
 
 
-def _colours(dataset: Dataset, scan: Scan) -> list[Finding]:
+def _colors(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Colours of more than 8 bits, of which the upper 8 are read."""
     wide = [f is not None and f.bits > 8 and f.channels > 1 for f in scan.facts]
     where = np.array(wide, dtype=bool) & scan.readable & np.isnan(scan.raw[:, 0])
     if not where.any() or int(scan.high[where].max()) - int(scan.low[where].min()) >= FEW:
         return []
     least, most = int(scan.low[where].min()), int(scan.high[where].max())
-    return found(
-        dataset, "colour-levels-lost", "error", where,
+    return finding_on(
+        dataset, "color-levels-lost", "error", where,
         f"{{n}} files hold colours of more than 8 bits that fill little of their range: "
         f"{most - least + 1} of 256 levels are left",
         "Write them as 8 bits a channel, scaled by the range that they have (4095 for 12 bits).",
@@ -128,7 +128,7 @@ def _bands(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Bands beyond grey or three colours that are no transparency."""
     more = [f is not None and (f.bands > f.channels or f.mode == "RGBX") for f in scan.facts]
     where = np.array(more, dtype=bool) & scan.readable
-    return found(
+    return finding_on(
         dataset, "extra-bands", "error", where,
         "{n} files hold further bands, such as near infrared, which are left aside; only the first three (or "
         "the first) are used",
@@ -140,7 +140,7 @@ def _alpha(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Alpha channels that say nothing of what is to be seen: data, or one value all over."""
     least, most, partly = scan.raw[:, 3], scan.raw[:, 4], scan.raw[:, 5]
     where = scan.readable & ((partly > PARTLY) | ((least == most) & (least > 0) & (least < 255)))
-    return found(
+    return finding_on(
         dataset, "alpha-is-data", "error", where,
         "{n} files have a fourth channel that is read as transparency and is half opaque nearly all over: "
         "colours were laid on white by it",

@@ -7,26 +7,26 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.core.targets.masks import VOID, Masks
-from sightline.data.checks._report import found, silent_parts
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
+from sightline.data.checks._report import finding_on, silent_parts
 from sightline.data.scan import Scan
 
-FEW = 1e-3  # share of the pixels with a class
+FEW_PIXELS_SHARE = 1e-3  # share of the pixels with a class
 MOSTLY = 0.5  # share of a map
 ALIKE = 0.9  # share of the maps
 CARD = CheckCard(
     name="masks",
     summary="Class maps of another size than the image, without a class, of one class, with rare classes",
     findings=(
-        "mask-sizes-swapped",
+        "mask-size-transposed",
         "mask-sizes-differ",
         "mask-classes-unknown",
         "no-masks-to-train",
-        "masks-all-void",
-        "masks-mostly-void",
-        "void-share",
-        "masks-of-one-class",
-        "one-class-in-masks",
+        "masks-all-ignored",
+        "masks-mostly-ignored",
+        "ignored-share",
+        "single-class-images",
+        "masks-single-class",
         "class-few-pixels",
     ),
 )
@@ -36,9 +36,9 @@ NEEDED = ("no-masks-to-train",)
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Maps one by one, and the classes over all that are trained on. Nothing where the truth is no maps."""
-    if dataset.truth != "masks" or dataset.classes is None or not len(dataset):
+    if dataset.target_type != "masks" or dataset.classes is None or not len(dataset):
         return []
-    counts = dataset.targets_as(Masks).value_counts
+    counts = dataset.targets_as(SemanticMasks).value_counts
     return [*_sizes(dataset, scan), *_void(dataset, counts), *_classes(dataset, counts)]
 
 
@@ -54,11 +54,11 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
         (h, w), (height, width) = declared[rest[0]].tolist(), actual[rest[0]].tolist()
         example = f" (first: mask {w} x {h}, picture {width} x {height})"
     return [
-        *found(dataset, "mask-sizes-swapped", "error", swapped,
+        *finding_on(dataset, "mask-size-transposed", "error", swapped,
                "{n} pictures are as high as their masks are wide: they were turned, or their EXIF rotation "
                "was left out when masks were drawn",
                "Where masks were drawn without the EXIF rotation: --exif ignore. Else turn the masks."),
-        *found(dataset, "mask-sizes-differ", "error", rest,
+        *finding_on(dataset, "mask-sizes-differ", "error", rest,
                "{n} pictures have another size than their masks" + example,
                "Use the masks that were drawn for these pictures, or scale them without mixing (nearest)."),
     ]  # fmt: skip
@@ -67,23 +67,23 @@ def _sizes(dataset: Dataset, scan: Scan) -> list[Finding]:
 def _void(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
     """Pixels without a class."""
     whole = counts.sum(1)
-    share = counts[:, VOID] / np.maximum(whole, 1)
+    share = counts[:, IGNORE_INDEX] / np.maximum(whole, 1)
     bare = share == 1
     parts = silent_parts(dataset)
     none = np.isin(np.where(dataset.splits == "", "train", dataset.splits), parts)
-    total = counts[:, VOID].sum() / max(whole.sum(), 1)
+    total = counts[:, IGNORE_INDEX].sum() / max(whole.sum(), 1)
     return [
-        *found(dataset, "no-masks-to-train", "error", none,
+        *finding_on(dataset, "no-masks-to-train", "error", none,
                f"none of the {{n}} pictures of {' and '.join(parts)} has a pixel with a class; train learns "
                "from them, by those of val weights are chosen",
                "Look whether the ids in the masks are those of the class table."),
-        *found(dataset, "masks-all-void", "warning", bare & ~none,
+        *finding_on(dataset, "masks-all-ignored", "warning", bare & ~none,
                "{n} pictures ({share}) have no pixel with a class; nothing is learnt or told from them",
                "Draw their masks, or take them out."),
-        *found(dataset, "masks-mostly-void", "info", (share > MOSTLY) & ~bare,
+        *finding_on(dataset, "masks-mostly-ignored", "info", (share > MOSTLY) & ~bare,
                f"{{n}} pictures ({{share}}) have no class on more than {100 * MOSTLY:g} % of their pixels",
                "Nothing, if that is meant; else draw the rest."),
-        *found(dataset, "void-share", "info", (share > 0) & ~bare,
+        *finding_on(dataset, "ignored-share", "info", (share > 0) & ~bare,
                f"{{n}} pictures ({{share}}) have pixels without a class, {100 * total:.1f} % of all pixels; "
                "they are neither trained on nor scored",
                "Nothing, if that is meant."),
@@ -94,7 +94,7 @@ def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
     """Values beyond the table, maps of one class, and classes with few pixels to train on."""
     assert dataset.classes is not None
     classes = len(dataset.classes)
-    strange = np.asarray(counts[:, classes:VOID].any(1))
+    strange = np.asarray(counts[:, classes:IGNORE_INDEX].any(1))
     known_counts = counts[:, :classes]
     uniform = np.asarray((known_counts > 0).sum(1) == 1)
     train = (dataset.splits == "train") | (dataset.splits == "")
@@ -102,13 +102,13 @@ def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
     single = np.asarray(train & bool((total > 0).sum() == 1 and classes > 1))
     severity: Severity = "warning" if uniform.mean() > ALIKE and not single.any() else "info"
     return [
-        *found(dataset, "mask-classes-unknown", "error", strange,
+        *finding_on(dataset, "mask-classes-unknown", "error", strange,
                f"{{n}} masks hold a class beyond the {classes} classes of the table",
                "Add the classes to the class table, or mend the masks."),
-        *found(dataset, "one-class-in-masks", "error", single,
+        *finding_on(dataset, "masks-single-class", "error", single,
                "the masks of all {n} pictures to train with are of one class; there is nothing to tell apart",
                "Look whether the right files were taken for masks, and whether their ids are in the table."),
-        *found(dataset, "masks-of-one-class", severity, uniform & ~single,
+        *finding_on(dataset, "single-class-images", severity, uniform & ~single,
                "{n} pictures ({share}) have one class on all their pixels",
                "Nothing, if they show that only; where most do, labels of whole pictures would say as much."),
         *_rare(dataset.classes.names, total),
@@ -118,7 +118,7 @@ def _classes(dataset: Dataset, counts: np.ndarray) -> list[Finding]:
 def _rare(names: tuple[str, ...], total: np.ndarray) -> list[Finding]:
     """Classes that are there, with very few of the pixels to train on."""
     share = total / max(int(total.sum()), 1)
-    rare = np.flatnonzero((total > 0) & (share < FEW))
+    rare = np.flatnonzero((total > 0) & (share < FEW_PIXELS_SHARE))
     if not len(rare):
         return []
     shown = ", ".join(f"'{names[k]}' ({100 * share[k]:.2g} %)" for k in rare[:8])
@@ -127,7 +127,8 @@ def _rare(names: tuple[str, ...], total: np.ndarray) -> list[Finding]:
         Finding(
             "class-few-pixels",
             "warning",
-            f"{len(rare)} classes have fewer than {100 * FEW:g} % of the pixels to train with: {shown}{more}",
+            f"{len(rare)} classes have fewer than {100 * FEW_PIXELS_SHARE:g} % of the pixels to train "
+            f"with: {shown}{more}",
             "Read the IoU of each class beside the mean; class weights or more pictures may help.",
             len(rare),
             tuple(names[k] for k in rare),

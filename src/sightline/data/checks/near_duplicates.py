@@ -16,9 +16,9 @@ from sightline.console import track
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.data.checks._report import joined
+from sightline.data.checks._report import join_names
 from sightline.data.scan import Scan
-from sightline.ops.similarity import agreement, align, descriptors, neighbours, spectra
+from sightline.ops.near_duplicates import agreement, align, descriptors, neighbors, spectra
 
 NEIGHBOURS = 8
 CANDIDATE = 0.955  # dot product of descriptors
@@ -29,7 +29,7 @@ ALIKE = 0.02  # share of pictures whose 8th neighbour passes for a duplicate: th
 SAMPLE = 2000
 EXACT = 100_000
 BLOCK = 4096
-MANY = 0.05
+MANY_SHARE = 0.05
 STRICTLY = "; these pictures are alike by nature, so only those with nearly the same pixels are listed"
 CARD = CheckCard(
     name="near-duplicates",
@@ -83,7 +83,7 @@ def candidates(d: Tensor, exact: int = EXACT) -> tuple[np.ndarray, np.ndarray, n
     rows, columns, values, last = [], [], [], []
     for members in track(cells, "looking for near-duplicates"):
         members_spectra = d[members]
-        near, value = neighbours(
+        near, value = neighbors(
             members_spectra, members_spectra, NEIGHBOURS, torch.arange(len(members_spectra))
         )
         rows.append(members[:, None].expand_as(near).flatten())
@@ -101,7 +101,7 @@ def _cells(d: Tensor) -> list[Tensor]:
     """Overlapping sets of near images: each image is in the cells of its three nearest pivots."""
     count = int(len(d) ** 0.5)
     pivots = d[torch.linspace(0, len(d) - 1, count).long()]
-    near, _ = neighbours(d, pivots, 3)
+    near, _ = neighbors(d, pivots, 3)
     order = near.flatten().argsort(stable=True)
     sizes = torch.bincount(near.flatten(), minlength=count).tolist()
     return [cell // 3 for cell in torch.split(order, sizes) if len(cell) > 1]  # type: ignore[no-untyped-call]
@@ -149,7 +149,7 @@ def _across(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
     test = np.flatnonzero(dataset.splits == "test")
     leaked = np.intersect1d(pairs, test)
     share = len(leaked) / max(len(test), 1)
-    severity: Severity = "error" if share > MANY else "info" if strict else "warning"
+    severity: Severity = "error" if share > MANY_SHARE else "info" if strict else "warning"
     return [
         Finding(
             "near-duplicates-across-splits",
@@ -159,7 +159,7 @@ def _across(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
             + (STRICTLY if strict else ""),
             "Take the copies out of train and val, or score without these pictures.",
             len(np.unique(pairs)),
-            joined(dataset, pairs),
+            join_names(dataset, pairs),
         )
     ]
 
@@ -169,7 +169,7 @@ def _inside(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
     if not len(pairs):
         return []
     n = len(np.unique(pairs))
-    severity: Severity = "warning" if n > MANY * len(dataset) else "info"
+    severity: Severity = "warning" if n > MANY_SHARE * len(dataset) else "info"
     split_text = "" if (dataset.splits != "").any() else "; they are kept in one part of the split"
     return [
         Finding(
@@ -180,6 +180,6 @@ def _inside(dataset: Dataset, pairs: np.ndarray, strict: bool) -> list[Finding]:
             + (STRICTLY if strict else ""),
             "Look at the pairs; keep one of each if they add nothing.",
             n,
-            joined(dataset, pairs),
+            join_names(dataset, pairs),
         )
     ]

@@ -7,7 +7,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import found
+from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 _SAME_SIZE = (2, 3, 4)  # orientations that mirror or turn by 180 degrees
@@ -22,12 +22,12 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Pictures that are turned when they are read, and whose annotations may not follow."""
     if not dataset.targets.located or not len(dataset):
         return []
-    unsized = {item for f in dataset.problems if f.name == "exif-and-positions" for item in f.items}
+    unsized = {item for f in dataset.read_findings if f.name == "exif-and-positions" for item in f.items}
     ways = np.array([1 if f is None else f.orientation for f in scan.facts])
     open_ = (scan.height == scan.width) | np.isin(ways, _SAME_SIZE) | [i in unsized for i in dataset.ids]
     declared = dataset.targets.sizes.numpy()
     same = (declared == np.stack([scan.height, scan.width], 1)).all(1)
-    return found(
+    return finding_on(
         dataset, "exif-and-positions", "warning", (ways != 1) & same & open_,
         "{n} pictures carry an EXIF rotation, which is applied, and their sizes cannot tell whether the "
         "annotations follow it",

@@ -7,7 +7,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import found
+from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 TINY = 8  # pixels of the shorter side
@@ -29,10 +29,10 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     return [
         *_sizes(dataset, scan, ok),
         *_channels(dataset, scan, ok),
-        *found(dataset, "extreme-aspect", "warning", ok & (long > LONG * np.maximum(short, 1)),
+        *finding_on(dataset, "extreme-aspect", "warning", ok & (long > LONG * np.maximum(short, 1)),
                f"{{n}} pictures are more than {LONG:g} times as long as wide",
                "Resizing to a square squeezes or cuts them a lot: crop or tile them."),
-        *found(dataset, "tiny-images", "warning", ok & ((short < TINY) | (short < usual / 8)),
+        *finding_on(dataset, "tiny-images", "warning", ok & ((short < TINY) | (short < usual / 8)),
                f"{{n}} pictures are tiny beside the others (shorter side usually {usual:.0f} pixels)",
                "Look whether they are thumbnails or icons that came along, and take them out."),
     ]  # fmt: skip
@@ -46,7 +46,7 @@ def _sizes(dataset: Dataset, scan: Scan, ok: np.ndarray) -> list[Finding]:
     common = sizes[counts.argmax()]
     others = ok & ((scan.width != common[0]) | (scan.height != common[1]))
     (w0, h0), (w1, h1) = pairs.min(0), pairs.max(0)
-    return found(
+    return finding_on(
         dataset,
         "sizes-differ",
         "info",
@@ -60,7 +60,7 @@ def _sizes(dataset: Dataset, scan: Scan, ok: np.ndarray) -> list[Finding]:
 def _channels(dataset: Dataset, scan: Scan, ok: np.ndarray) -> list[Finding]:
     few = 1 if (scan.channels[ok] == 3).sum() >= ok.sum() / 2 else 3
     what = "grey among colour pictures" if few == 1 else "in colour among grey ones"
-    return found(
+    return finding_on(
         dataset,
         "channels-differ",
         "info",

@@ -7,13 +7,13 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import class_counts, found, present
+from sightline.data.checks._report import class_counts, finding_on, present
 from sightline.data.scan import Scan
 
 CARD = CheckCard(
     name="splits",
     summary="Classes missing in training or testing, no training part, items without a split",
-    findings=("class-unseen-in-training", "class-not-tested", "no-train-split", "split-missing"),
+    findings=("class-missing-in-train", "class-missing-in-test", "no-train-split", "split-missing"),
 )
 NEEDED = ("no-train-split",)
 """Findings that accepting does not get past: without another split there is nothing to train on."""
@@ -26,13 +26,13 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     if not given.any():
         return []
     if not (dataset.splits == "train").any() and given.all():
-        return found(
+        return finding_on(
             dataset, "no-train-split", "error", given,
             "all {n} pictures are in val or test, none in train",
             "Name a part train, or give no splits and let them be drawn.",
         )  # fmt: skip
     return [
-        *found(dataset, "split-missing", "warning", ~given,
+        *finding_on(dataset, "split-missing", "warning", ~given,
                "{n} pictures ({share}) have no split while others have one",
                "Give every picture a split, or none."),
         *_unseen(dataset, given),
@@ -49,9 +49,9 @@ def _unseen(dataset: Dataset, given: np.ndarray) -> list[Finding]:
     indices = np.flatnonzero(held)
     where = indices[present(dataset, indices)[:, unseen].any(1)]
     names = ", ".join(f"'{dataset.classes.names[k]}'" for k in np.flatnonzero(unseen)[:10])
-    findings = found(
+    findings = finding_on(
         dataset,
-        "class-unseen-in-training",
+        "class-missing-in-train",
         "error",
         where,
         f"{{n}} pictures in val or test are of classes that train has no picture of: {names}".replace(
@@ -78,7 +78,7 @@ def _untested(dataset: Dataset, in_training: np.ndarray, given: np.ndarray) -> l
     shown = ", ".join(items[:8]) + (", ..." if len(items) > 8 else "")
     return [
         Finding(
-            "class-not-tested",
+            "class-missing-in-test",
             "warning",
             f"{len(items)} classes of train are not in val or in test, where nothing can be said of them: "
             f"{shown}",

@@ -16,17 +16,18 @@ from sightline.core.targets.instances import Instances
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.cells import DOUBTFUL, ON, is_missing, numbers
 from sightline.data.parsing.csv import Columns, header, read_text, rows_of
-from sightline.data.parsing.instances import NAN, Gathered
+from sightline.data.parsing.instances import NAN, InstanceBuilder
 from sightline.data.parsing.options import ReadOptions
-from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, beside, by_split, names_of
+from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split, file_beside, names_of
 from sightline.data.parsing.writing import Item, class_table, items, number
 from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(
     name="boxes",
     summary="a CSV or TSV table with one box per row",
-    looks_like="boxes.csv with the columns path, xmin, ymin, xmax, ymax and class (or x, y, width, height)",
-    truths=("instances",),
+    recognized_by="boxes.csv with the columns path, xmin, ymin, xmax, ymax and class (or x, y, width, "
+    "height)",
+    target_types=("instances",),
     writes=True,
 )
 _PATHS = (
@@ -56,7 +57,7 @@ _MORE = {
 }
 _NO_CLASSES = ("", "source", "id", "index", "confidence", "unnamed: 0", "annotation_id", "image_name")
 """Columns that are known to be no classes."""
-ONE = "object"
+SINGLE_CLASS = "object"
 """Name of the class where a table has none."""
 _DESCRIBED = "class-descriptions"
 _HEADER = ("path", "xmin", "ymin", "xmax", "ymax", "class", "class_id", "width", "height")
@@ -86,10 +87,10 @@ class _Roles:
 
 
 @dataclass
-class _Found:
+class _Rows:
     """Boxes collected from all rows."""
 
-    into: Gathered
+    into: InstanceBuilder
     groups: list[str] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     lines: list[str] = field(default_factory=list)
@@ -102,7 +103,7 @@ class _Found:
 
 def sniff(source: str, options: ReadOptions) -> float:
     """High for a table with the columns of a box, unless labels or numbers are requested."""
-    if options.truth not in (None, "instances"):
+    if options.target_type not in (None, "instances"):
         return 0.0
     return 0.97 if _files(Path(source)) else 0.0
 
@@ -120,19 +121,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no table of boxes at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no table of boxes at '{root}'. Expected {CARD.recognized_by}.")
     chosen, notes = by_split(files, root)
-    contents = _Found(Gathered(root if root.is_dir() else root.parent, stored=options.exif == "ignore"))
+    contents = _Rows(InstanceBuilder(root if root.is_dir() else root.parent, stored=options.exif == "ignore"))
     for path, split in chosen:
         table = read_text(path)
         roles = _roles(table.names, options.target)
         if roles is None:
             raise DataError(
-                f"{path}: the columns {', '.join(table.names)} hold no boxes. Expected {CARD.looks_like}."
+                f"{path}: the columns {', '.join(table.names)} hold no boxes. Expected {CARD.recognized_by}."
             )
         contents.lines += [f"{path.name} line {n}" for n in table.broken]
         _gather(path, split, table, roles, contents)
-        notes += [*_said(path, roles, table), *table.notes]
+        notes += [*_column_message(path, roles, table), *table.messages]
     if contents.into.whole:
         notes.append("The boxes count the width and height of a picture as 1, as none is above 1.")
     note = contents.into.note
@@ -244,17 +245,21 @@ def _roles(names: Sequence[str], target: str | None) -> _Roles | None:
     )
 
 
-def _said(path: Path, roles: _Roles, table: Columns) -> list[str]:
+def _column_message(path: Path, roles: _Roles, table: Columns) -> list[str]:
     """Message about the roles of the columns."""
     form = "as x, y, width, height" if roles.sized else "as corners"
-    kind = f"class '{roles.name or roles.number}'" if roles.name or roles.number else f"one class, '{ONE}'"
+    kind = (
+        f"class '{roles.name or roles.number}'"
+        if roles.name or roles.number
+        else f"one class, '{SINGLE_CLASS}'"
+    )
     used = {roles.path, roles.name, roles.number, *roles.box, *(roles.size or ()), *roles.more.values()}
     rest = [n for n in table.names if n not in used]
     aside = f"; not used: {', '.join(map(repr, rest))}" if rest else ""
     return [f"{path.name}: picture '{roles.path}', box {', '.join(roles.box)} ({form}), {kind}{aside}."]
 
 
-def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Found) -> None:
+def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Rows) -> None:
     """Collect the images and boxes of one table."""
     contents.grouped |= "group" in roles.more
     places: dict[str, Path] = {}
@@ -271,7 +276,7 @@ def _gather(path: Path, split: str, table: Columns, roles: _Roles, contents: _Fo
         if word and word not in SPLIT_WORDS:
             contents.unknown.append(f"{where} ({word})")
         if name not in places:
-            places[name] = beside(path.parent, names_of(name))
+            places[name] = file_beside(path.parent, names_of(name))
         size = None if roles.size is None else _whole(row[roles.size[0]], row[roles.size[1]])
         image = contents.into.picture(places[name], SPLIT_WORDS.get(word, "") or split, size, again=True)
         contents.groups += [more.get("group", "")] * (image == len(contents.groups))
@@ -293,7 +298,7 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
     flat = [cell for row in rows for cell in row]
     read = numbers(flat, table.delimiter, f"{path}: the columns {', '.join(roles.box)}")
     if read is not None and read.note:
-        table.notes.append(f"{path.name}: boxes are {read.note}.")
+        table.messages.append(f"{path.name}: boxes are {read.note}.")
     values = iter(read.values if read is not None else map(_value, flat))
     corners: list[tuple[float, ...] | None] = []
     for row in rows:
@@ -304,7 +309,7 @@ def _boxes(path: Path, table: Columns, roles: _Roles) -> list[tuple[float, ...] 
 
 
 def _parts_of_one(
-    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, contents: _Found
+    path: Path, boxes: Sequence[tuple[float, ...] | None], roles: _Roles, contents: _Rows
 ) -> None:
     """Note whether boxes are relative to the image: none exceeds 1, some are fractions. Tables with ids of
     classes, which we wrote, count in pixels.
@@ -330,11 +335,11 @@ def _parts_of_one(
 
 def _box(
     image: int, row: dict[str, str], roles: _Roles, corners: tuple[float, ...], more: dict[str, str],
-    where: str, contents: _Found,
+    where: str, contents: _Rows,
 ) -> None:  # fmt: skip
     """Gather the box of one row."""
     column = roles.name or roles.number
-    key = row[column] if column else ONE
+    key = row[column] if column else SINGLE_CLASS
     # A name beside an id is one, whatever it is.
     if not key or (is_missing(key) and key.lower() not in DOUBTFUL and not roles.number):
         contents.nameless.append(where)
@@ -363,7 +368,7 @@ def _described(classes: Classes, root: Path, notes: list[str]) -> Classes:
     return Classes(names, classes.ids)
 
 
-def _classes(contents: _Found) -> tuple[Classes, tuple[str, ...]]:
+def _classes(contents: _Rows) -> tuple[Classes, tuple[str, ...]]:
     """Class table, by ids where all classes have one; and what the rows call each class.
 
     Raises:

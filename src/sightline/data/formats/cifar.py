@@ -19,8 +19,8 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="cifar",
     summary="binary records of 32 x 32 RGB images, as CIFAR-10 and CIFAR-100",
-    looks_like="a folder with data_batch_1.bin or train.bin, test_batch.bin or test.bin, .gz and .xz too",
-    truths=("label",),
+    recognized_by="a folder with data_batch_1.bin or train.bin, test_batch.bin or test.bin, .gz and .xz too",
+    target_types=("label",),
 )
 _PIXELS = 3 * 32 * 32
 _ENDINGS = (".bin", ".bin.gz", ".bin.xz")
@@ -52,13 +52,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
     images, labels, ids, splits = [], [], [], []
     counts = {"train": 0, "val": 0, "test": 0}
     for path in files:
-        truths, pictures = _records(path, head, len(names))
+        values, pictures = _records(path, head, len(names))
         split = split_of(path.name) or "train"
         images.append(pictures)
-        labels.append(truths)
-        ids += [f"{split}/{counts[split] + i:05d}" for i in range(len(truths))]
-        splits += [split] * len(truths)
-        counts[split] += len(truths)
+        labels.append(values)
+        ids += [f"{split}/{counts[split] + i:05d}" for i in range(len(values))]
+        splits += [split] * len(values)
+        counts[split] += len(values)
     targets, classes = labels_of(np.concatenate(labels), names)
     return Dataset(
         name=root.resolve().name,
@@ -103,5 +103,5 @@ def _records(path: Path, head: int, classes: int) -> tuple[np.ndarray, np.ndarra
     if classes and labels.max() >= classes:
         i = int(labels.argmax())
         raise DataError(f"{path}: record {i} has class id {labels[i]}, but {classes} classes are named.")
-    pictures = records[:, head:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return labels, np.ascontiguousarray(pictures)
+    images = records[:, head:].reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return labels, np.ascontiguousarray(images)

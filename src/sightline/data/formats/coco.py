@@ -20,7 +20,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.coco_file import FOLDERS, KEYS, image_name, images_folder, lists
 from sightline.data.parsing.coco_writing import LabelFile
-from sightline.data.parsing.instances import NAN, Gathered
+from sightline.data.parsing.instances import NAN, InstanceBuilder
 from sightline.data.parsing.json import four, glance, key_in, sound, whole
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, decoded, ring
@@ -35,15 +35,16 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="coco",
     summary="COCO JSON: images, boxes or masks, and categories, one file per split",
-    looks_like="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json file",
-    truths=("instances", "outlines"),
+    recognized_by="annotations/instances_train2017.json, train/_annotations.coco.json, or one such .json "
+    "file",
+    target_types=("instances", "outlines"),
     writes=True,
 )
 _SHARED = 0.5  # least intersection over union of a box and the one around its polygons
 
 
 @dataclass
-class _Found:
+class _Contents:
     """Annotations collected over all files of a data set.
 
     Attributes:
@@ -56,10 +57,10 @@ class _Found:
         around: How many annotations have polygons beside their box.
         apart: Those of them whose box is elsewhere.
         clashes: Images whose id another one has.
-        notes: Where images were found.
+        messages: Where images were found.
     """
 
-    into: Gathered
+    into: InstanceBuilder
     classes: dict[int, str] = field(default_factory=dict)
     lost: list[str] = field(default_factory=list)
     boxless: list[str] = field(default_factory=list)
@@ -68,7 +69,7 @@ class _Found:
     around: int = 0
     apart: list[str] = field(default_factory=list)
     clashes: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def compare(self, box: tuple[float, ...] | None, entry: dict[str, Any], where: str) -> None:
         """Note a box that does not fit the polygons beside it."""
@@ -101,19 +102,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no COCO annotation at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no COCO annotation at '{root}'. Expected {CARD.recognized_by}.")
     named = [path for path in files if path.name.startswith("instances_")]  # beside captions and key points
     chosen, notes = by_split(named or files, root)
-    kind = Outlined if options.truth == "outlines" else Gathered
-    contents = _Found(
+    kind = Outlined if options.target_type == "outlines" else InstanceBuilder
+    contents = _Contents(
         kind(root if root.is_dir() else root.parent, written="sizes", stored=options.exif == "ignore"),
-        notes=notes,
+        messages=notes,
     )
     for path, split in chosen:
         _read_file(path, split, contents)
     note = contents.into.note
     fix = "List the image, or take the annotation out."
-    note("boxes-of-no-picture", "error", contents.lost, "annotations are of images that are not listed", fix)
+    note("boxes-without-image", "error", contents.lost, "annotations are of images that are not listed", fix)
     what = "annotations have no box of four numbers, and were left out"
     note("boxes-missing", "error", contents.boxless, what, "Write bbox: [x, y, w, h].")
     what = "entries are not as COCO has them, and were left out"
@@ -128,7 +129,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     what = "pictures have the id of another one, and were left out: whose boxes are whose is not clear"
     note("image-ids-repeated", "error", contents.clashes, what, "Give each image an id of its own.")
     classes = Classes(tuple(contents.classes.values()), tuple(contents.classes))
-    return contents.into.dataset(root, CARD.name, classes, classes.ids, contents.notes)
+    return contents.into.dataset(root, CARD.name, classes, classes.ids, contents.messages)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -170,7 +171,7 @@ def _files(root: Path) -> list[Path]:
     return annotation_files(root, {*FOLDERS, *SPLIT_WORDS}, (".json",), _like_coco)
 
 
-def _read_file(path: Path, split: str, contents: _Found) -> None:
+def _read_file(path: Path, split: str, contents: _Contents) -> None:
     """Gather the images and boxes of one file."""
     images, annotations, categories, place = lists(
         path, _with_packed_masks if isinstance(contents.into, Outlined) else _without_masks
@@ -193,7 +194,7 @@ def _read_file(path: Path, split: str, contents: _Found) -> None:
             f"Found {images[0]!r:.120}. Give each its id and its file."
         )
     folder = images_folder(path, [name for name, _ in names.values()], split, place)
-    contents.notes.append(f"{path.name}: pictures in {folder}.")
+    contents.messages.append(f"{path.name}: pictures in {folder}.")
     number = {}
     for key, (name, entry) in names.items():
         h, w = (
@@ -206,7 +207,7 @@ def _read_file(path: Path, split: str, contents: _Found) -> None:
     _objects(path, annotations, number, contents)
 
 
-def _objects(path: Path, annotations: list[Any], number: dict[Any, int], contents: _Found) -> None:
+def _objects(path: Path, annotations: list[Any], number: dict[Any, int], contents: _Contents) -> None:
     """Gather the boxes or masks of one file."""
     masks = isinstance(contents.into, Outlined)
     bare = contents.into.missing if isinstance(contents.into, Outlined) else contents.boxless
@@ -257,7 +258,7 @@ def _lacking(first: Any, masks: bool) -> str:
 
 
 def _object(
-    entry: dict[str, Any], box: tuple[float, ...] | None, image: int, where: str, into: Gathered,
+    entry: dict[str, Any], box: tuple[float, ...] | None, image: int, where: str, into: InstanceBuilder,
     more: dict[str, Any],
 ) -> None:  # fmt: skip
     """Gather one box or mask."""
@@ -299,7 +300,7 @@ def _with_packed_masks(entry: dict[str, Any]) -> None:
         ]
 
 
-def _categories(path: Path, entries: list[Any], contents: _Found) -> None:
+def _categories(path: Path, entries: list[Any], contents: _Contents) -> None:
     """Add to the class table.
 
     Raises:

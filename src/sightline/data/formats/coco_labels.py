@@ -18,7 +18,7 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.coco_file import FOLDERS, KEYS, image_name, images_folder, lists
 from sightline.data.parsing.findings import listed
 from sightline.data.parsing.json import glance, sound
-from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split
 from sightline.errors import DataError
@@ -26,8 +26,8 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="coco-labels",
     summary="JSON in COCO's layout with a category for each image, as of iNaturalist and camera traps",
-    looks_like="train2018.json with images, categories, and annotations of image_id and category_id only",
-    truths=("label",),
+    recognized_by="train2018.json with images, categories, and annotations of image_id and category_id only",
+    target_types=("label",),
 )
 _OTHERS = ("bbox", "segmentation", "segments_info", "caption", "keypoints")
 """What an annotation has that is about a part of a picture, or no class."""
@@ -47,7 +47,7 @@ class _Rows:
 
 def sniff(source: str, options: ReadOptions) -> float:
     """High if a file has categories of images, and nothing with a position."""
-    return 0.98 if options.truth in (None, "label") and _files(Path(source)) else 0.0
+    return 0.98 if options.target_type in (None, "label") and _files(Path(source)) else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -60,7 +60,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no JSON of labelled pictures at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no JSON of labelled pictures at '{root}'. Expected {CARD.recognized_by}.")
     top = root if root.is_dir() else root.parent
     chosen, notes = by_split(files, root)
     rows = _Rows()
@@ -73,11 +73,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
     names = labels.classes.names
     if len({rows.ids[n] for n in names}) == len(names):  # files may count otherwise
         labels.classes = Classes(names, tuple(rows.ids[n] for n in names))
-    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes)
+    dataset = labeled(root, top, CARD.name, rows.paths, rows.splits, labels, notes)
     what = "entries lack an id or a file, or are of images or categories not listed; they were left out"
     fix = "Give each image an id and a file_name, and list the images and categories of all annotations."
     lost = listed("annotations-lost", "error", rows.lost, what, fix)
-    return replace(_grouped(dataset, rows), problems=(*dataset.problems, *lost))
+    return replace(_grouped(dataset, rows), read_findings=(*dataset.read_findings, *lost))
 
 
 def _files(root: Path) -> list[Path]:
@@ -134,4 +134,4 @@ def _grouped(dataset: Dataset, rows: _Rows) -> Dataset:
         return dataset
     groups = np.array([places.get(Path(item).name, "") for item in dataset.ids], dtype=object)
     note = f"Pictures of one location are one group: {len({*groups}):,} locations."
-    return replace(dataset, groups=groups, notes=(*dataset.notes, note))
+    return replace(dataset, groups=groups, messages=(*dataset.messages, note))

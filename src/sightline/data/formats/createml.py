@@ -15,9 +15,9 @@ from typing import Any
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.data.parsing.instances import Gathered, numbers
+from sightline.data.parsing.instances import InstanceBuilder, numbers
 from sightline.data.parsing.json import glance, read_json
-from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, annotation_files, by_split
 from sightline.data.parsing.writing import all_split, class_table, items
@@ -26,8 +26,8 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="createml",
     summary="CreateML: a JSON list of images with boxes, or with labels",
-    looks_like="_annotations.createml.json beside the pictures, perhaps in train/, valid/ and test/",
-    truths=("instances", "label"),
+    recognized_by="_annotations.createml.json beside the pictures, perhaps in train/, valid/ and test/",
+    target_types=("instances", "label"),
     writes=True,
 )
 _IMAGES = ("image", "imagefilename", "filename", "imageFilename")
@@ -63,30 +63,30 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no CreateML annotation at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no CreateML annotation at '{root}'. Expected {CARD.recognized_by}.")
     chosen, notes = by_split(files, root)
     broken: list[str] = []
-    pictures = [picture for path, split in chosen for picture in _pictures(path, split, broken)]
+    images = [picture for path, split in chosen for picture in _pictures(path, split, broken)]
     top = root if root.is_dir() else root.parent
-    into = Gathered(top, written="centre", stored=options.exif == "ignore")
+    into = InstanceBuilder(top, written="centre", stored=options.exif == "ignore")
     what = "entries are not as CreateML has them, and were left out"
     fix = "Give each a picture, and annotations with a label and coordinates x, y, width, height."
     into.note("entries-broken", "error", broken, what, fix)
-    wholly = [picture.path.name for picture in pictures if picture.labels]
-    boxed = any(picture.boxes for picture in pictures)
+    wholly = [picture.path.name for picture in images if picture.labels]
+    boxed = any(picture.boxes for picture in images)
     if wholly and boxed:
         raise DataError(
             f"{root}: {len(wholly):,} pictures have labels without coordinates ({wholly[0]}), others have "
             "boxes. Expected one of the two: keep them in two files."
         )
-    if options.truth == "label" or wholly:
+    if options.target_type == "label" or wholly:
         if not wholly:
             raise DataError(f"{root}: holds boxes, not labels of pictures. --task detect reads it.")
-        paths, splits = [picture.path for picture in pictures], [picture.split for picture in pictures]
-        return labelled(
-            root, top, CARD.name, paths, splits, of_lists([picture.labels for picture in pictures]), notes
+        paths, splits = [picture.path for picture in images], [picture.split for picture in images]
+        return labeled(
+            root, top, CARD.name, paths, splits, of_lists([picture.labels for picture in images]), notes
         )
-    for picture in pictures:
+    for picture in images:
         image = into.picture(picture.path, picture.split)
         for label, (x, y, w, h) in picture.boxes:
             into.box(image, label, (x - w / 2, y - h / 2, x + w / 2, y + h / 2))
@@ -149,7 +149,7 @@ def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
             broken.append(f"{path.name} entry {n + 1}")
             continue
         things: Any = next((entry[k] for k in _ENTRIES if k in entry), [])
-        picture = _Picture(path.parent / name, split)
+        image = _Picture(path.parent / name, split)
         for thing in things if isinstance(things, list) else [things]:
             label = thing.get("label") if isinstance(thing, dict) else thing
             place = thing.get("coordinates") if isinstance(thing, dict) else None
@@ -157,7 +157,7 @@ def _pictures(path: Path, split: str, broken: list[str]) -> Iterator[_Picture]:
             if not isinstance(label, str) or not label.strip() or (place is not None and sides is None):
                 broken.append(f"{path.name} {name}")
             elif sides is None:
-                picture.labels.append(label.strip())
+                image.labels.append(label.strip())
             else:
-                picture.boxes.append((label.strip(), sides))
-        yield picture
+                image.boxes.append((label.strip(), sides))
+        yield image

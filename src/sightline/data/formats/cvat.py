@@ -15,22 +15,22 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.io.images import max_pixels
-from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.json import glance
-from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import ring
-from sightline.data.parsing.splits import SPLIT_WORDS, beside
+from sightline.data.parsing.splits import SPLIT_WORDS, file_beside
 from sightline.data.parsing.writing import Object, class_table, items, number
 from sightline.data.parsing.xml import add, number_of, read_xml, size_of, write_xml
 from sightline.errors import DataError
-from sightline.ops.outlines import Polygon, from_rle, rle
+from sightline.ops.contours import Polygon, from_rle, rle
 
 CARD = FormatCard(
     name="cvat",
     summary="CVAT for images 1.1: boxes, polygons, ellipses, masks, or tags, of all images in one XML",
-    looks_like="annotations.xml with <annotations> and <image>, pictures beside it or in images/",
-    truths=("instances", "outlines", "label"),
+    recognized_by="annotations.xml with <annotations> and <image>, pictures beside it or in images/",
+    target_types=("instances", "outlines", "label"),
     writes=True,
 )
 _SHAPES = ("box", "polygon", "polyline", "points", "mask", "cuboid", "ellipse", "skeleton", "tag")
@@ -55,7 +55,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     path = _file(root) or (root if root.is_file() else None)
     if path is None:
-        raise DataError(f"There is no CVAT annotation at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no CVAT annotation at '{root}'. Expected {CARD.recognized_by}.")
     tree = read_xml(path)
     if tree.tag != "annotations":
         raise DataError(
@@ -72,9 +72,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
 
     shaped = any(shape.tag in _SHAPES and shape.tag != "tag" for image in images for shape in image)
     tagged = any(image.find("tag") is not None for image in images)
-    if options.truth == "label" or (options.truth is None and tagged and not shaped):
+    if options.target_type == "label" or (options.target_type is None and tagged and not shaped):
         return _tags(root, path.parent, images)
-    drawing = drawn(gather, path.parent, options)
+    drawing = targets_of(gather, path.parent, options)
     table = [(label.findtext("name") or "").strip() for label in tree.findall("meta//labels/label")]
     names = tuple(dict.fromkeys(name for name in table if name)) or drawing.into.names()
     texts = {
@@ -82,7 +82,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         "tag": "tags of whole pictures were left aside: boxes and outlines are read.",
     }
     notes = [f"{n:,} {texts[kind]}" for kind, n in sorted(counts.items())]
-    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.notes, *notes])
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.messages, *notes])
 
 
 def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
@@ -92,13 +92,13 @@ def _tags(source: Path, root: Path, images: list[Element]) -> Dataset:
         raise DataError(f"{source}: no picture has a tag. --task detect takes what is drawn.")
     paths = [_path(image, root) for image in images]
     splits = [_split(image) for image in images]
-    return labelled(source, root, CARD.name, paths, splits, of_lists(rows))
+    return labeled(source, root, CARD.name, paths, splits, of_lists(rows))
 
 
 def _path(image: Element, root: Path) -> Path:
     """The file of an image, which may lie in a folder named after its subset."""
     name, subset = image.get("name", ""), image.get("subset", "")
-    return beside(root, [f"{subset}/{name}", name] if subset else [name])
+    return file_beside(root, [f"{subset}/{name}", name] if subset else [name])
 
 
 def _split(image: Element) -> str:

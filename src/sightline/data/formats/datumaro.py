@@ -15,11 +15,11 @@ from typing import Any
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.io.file_types import ALL_EXTENSIONS
-from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.each import whole_size
 from sightline.data.parsing.instances import numbers
 from sightline.data.parsing.json import glance, read_json
-from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import decoded, ring
 from sightline.data.parsing.splits import annotation_files, by_split, is_there
@@ -28,8 +28,8 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="datumaro",
     summary="Datumaro: a JSON file of boxes, polygons, masks or labels for each split",
-    looks_like="annotations/train.json with categories and items, and images/train/a.jpg",
-    truths=("instances", "outlines", "label"),
+    recognized_by="annotations/train.json with categories and items, and images/train/a.jpg",
+    target_types=("instances", "outlines", "label"),
 )
 _BOXES, _OUTLINES = ("bbox",), ("polygon", "mask")
 
@@ -62,22 +62,24 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no Datumaro annotation at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no Datumaro annotation at '{root}'. Expected {CARD.recognized_by}.")
     chosen, notes = by_split(files, root)
     names: list[str] = []
     items = [item for path, split in chosen for item in _items(path, split, names)]
     top = root if root.is_dir() else root.parent
     shaped = any(item.shapes for item in items)
-    if options.truth == "label" or (options.truth is None and not shaped and any(i.labels for i in items)):
+    if options.target_type == "label" or (
+        options.target_type is None and not shaped and any(i.labels for i in items)
+    ):
         if not any(item.labels for item in items):
             raise DataError(
                 f"{root}: no item has a label for its whole picture. --task detect takes its boxes."
             )
         paths, splits = [item.path for item in items], [item.split for item in items]
         result = of_lists([item.labels for item in items])
-        return labelled(root, top, CARD.name, paths, splits, result, notes)
-    shapes = drawn(partial(_gather, items, names), top, options, written="sizes")
-    return shapes.into.dataset(root, CARD.name, Classes(tuple(names)), names, [*notes, *shapes.notes])
+        return labeled(root, top, CARD.name, paths, splits, result, notes)
+    shapes = targets_of(partial(_gather, items, names), top, options, written="sizes")
+    return shapes.into.dataset(root, CARD.name, Classes(tuple(names)), names, [*notes, *shapes.messages])
 
 
 def _files(root: Path) -> list[Path]:

@@ -9,15 +9,15 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.pixels import Arrays
 from sightline.data.parsing.options import ReadOptions
 
 CARD = FormatCard(
     name="digits",
     summary="1,797 handwritten digits, 8 x 8, gray; built in (UCI, Alpaydin and Kaynak 1998)",
-    looks_like="the name 'digits'",
-    truths=("label",),
+    recognized_by="the name 'digits'",
+    target_types=("label",),
 )
 NAMES = {"digits": CARD.summary}
 
@@ -40,7 +40,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         format="digits",
         ids=[f"digits/{i:04d}" for i in range(len(images))],
         pixels=Arrays(images),
-        targets=Label(torch.from_numpy(digits.target.astype(np.int64))),
+        targets=ClassLabels(torch.from_numpy(digits.target.astype(np.int64))),
         classes=Classes(tuple(str(i) for i in range(10))),
-        notes=("Pixels are stretched from 0..16 to 0..255.",),
+        messages=("Pixels are stretched from 0..16 to 0..255.",),
     )

@@ -13,11 +13,11 @@ import torch
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.pixels import Files
+from sightline.data.io.walk import describe_skipped as left_out
 from sightline.data.io.walk import foreign, walk
-from sightline.data.io.walk import told as left_out
 from sightline.data.parsing.class_folders import (
     LAYOUT,
     ROLES,
@@ -34,23 +34,23 @@ from sightline.data.parsing.findings import listed, unseen
 from sightline.data.parsing.map_discovery import pairs_of
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.tables_beside import compared
-from sightline.data.parsing.unread import FORM, Unread, told, unread
+from sightline.data.parsing.unread import FORM, Unread, describe_unread, unread
 from sightline.errors import DataError
 
 CARD = FormatCard(
     name="folder",
     summary="image folder: a folder of images per class, with or without train, val and test folders",
-    looks_like="photos/cat/1.jpg and photos/dog/2.jpg, or photos/train/cat/1.jpg",
-    truths=("label",),
+    recognized_by="photos/cat/1.jpg and photos/dog/2.jpg, or photos/train/cat/1.jpg",
+    target_types=("label",),
     writes=True,
 )
 _GLANCE = 100
-_FEW = 8
+_MAX_LISTED = 8
 """Class folders among which some may hold maps of the pictures of others."""
 
 
 @dataclass
-class _Found:
+class _Listing:
     """Content of a root folder: images (file, split, class), and ignored files."""
 
     layout: Layout
@@ -77,7 +77,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """Read all images of class folders; `layout` decides what is a class and what is a split.
 
     Class ids follow the sorted names. Hidden files are counted, other files and links that leave the
-    folder are listed in `problems`; nothing is followed out of the folder.
+    folder are listed in `read_findings`; nothing is followed out of the folder.
 
     Raises:
         DataError: If there is no such folder, no image in a class folder, or one that cannot be a class.
@@ -100,12 +100,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
         format="folder",
         ids=[_id(path, root) for path, _, _ in contents.pictures],
         pixels=Files([path for path, _, _ in contents.pictures]),
-        targets=Label(torch.from_numpy(values)),
+        targets=ClassLabels(torch.from_numpy(values)),
         classes=Classes(names),
         splits=splits,
         root=root,
-        problems=tuple(_problems(contents, names, values, splits, root)),
-        notes=(*contents.layout.notes, *skipped),
+        read_findings=tuple(_problems(contents, names, values, splits, root)),
+        messages=(*contents.layout.messages, *skipped),
     )
 
 
@@ -118,7 +118,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     Raises:
         DataError: If the folder is not empty, or the truth is not one class an image.
     """
-    if dataset.classes is None or getattr(dataset.targets, "multi", True):
+    if dataset.classes is None or getattr(dataset.targets, "multilabel", True):
         raise DataError("A folder per class holds one label an image. Write a table instead.")
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty. Name a new folder.")
@@ -130,7 +130,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     for split in sorted(set(dataset.splits)):
         for name in dataset.classes.names:
             (folder / split / name).mkdir(parents=True, exist_ok=True)
-    values = dataset.targets_as(Label).value.tolist()
+    values = dataset.targets_as(ClassLabels).value.tolist()
     for i, item in enumerate(dataset.ids):
         data, ending = content(dataset.pixels, i)
         place = folder / dataset.splits[i] / dataset.classes.names[values[i]] / f"{i:06d}{ending}"
@@ -145,12 +145,12 @@ def _layout(root: Path) -> Layout:
     try:
         return layout(root)
     except DataError as error:
-        raise DataError(f"{error} {told(unread(root), root) or LAYOUT}") from error
+        raise DataError(f"{error} {describe_unread(unread(root), root) or LAYOUT}") from error
 
 
-def _walk(root: Path, lies: Layout) -> _Found:
+def _walk(root: Path, lies: Layout) -> _Listing:
     """Everything below the root."""
-    contents, real = _Found(lies), root.resolve()
+    contents, real = _Listing(lies), root.resolve()
     for split, top in lies.tops:
         for folder in folders(top):
             if folder in lies.aside:
@@ -161,11 +161,11 @@ def _walk(root: Path, lies: Layout) -> _Found:
                 contents.pictures.append((path, split or inner, folder.name))
     places = {p for _, place in lies.tops for p in (place, *place.parents) if p == root or root in p.parents}
     for place in sorted(places):
-        _beside(place, real, contents)
+        _note_left_aside(place, real, contents)
     return contents
 
 
-def _beside(top: Path, real: Path, contents: _Found) -> None:
+def _note_left_aside(top: Path, real: Path, contents: _Listing) -> None:
     """Record what lies beside the class folders."""
     for entry in sorted(top.iterdir()):
         if foreign(entry.name):
@@ -176,7 +176,7 @@ def _beside(top: Path, real: Path, contents: _Found) -> None:
             contents.others.append(entry)
 
 
-def _files(folder: Path, real: Path, contents: _Found) -> Iterator[Path]:
+def _files(folder: Path, real: Path, contents: _Listing) -> Iterator[Path]:
     """Images below a class folder; the rest is put into `contents`."""
     for top, inner, files in walk(folder, contents.hidden):
         contents.links += [top / f for f in inner if (top / f).is_symlink()]
@@ -199,7 +199,7 @@ def _id(path: Path, root: Path) -> str:
 
 
 def _problems(
-    contents: _Found, names: tuple[str, ...], values: np.ndarray, splits: np.ndarray, root: Path
+    contents: _Listing, names: tuple[str, ...], values: np.ndarray, splits: np.ndarray, root: Path
 ) -> Iterator[Finding]:
     """Findings about the folders."""
     empty = [names[i] for i in range(len(names)) if not (values == i).any()]
@@ -225,14 +225,14 @@ def _problems(
         )
 
 
-def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
+def _asides(contents: _Listing, root: Path) -> Iterator[Finding]:
     """Findings about folders and files that were not read."""
-    doubts, lies = contents.layout.doubts, contents.layout
+    doubts, lies = contents.layout.label_issues, contents.layout
     what = "class folders are named like a split, and were read as classes"
     fix = "Move them out of the folder of the classes, or put class folders into them and the others."
     yield from listed("class-named-as-split", "error", doubts, what, fix)
     tops = [folders(place) for _, place in lies.tops]
-    maps = [_id(m, root) for some in tops if len(some) <= _FEW for _, m in pairs_of(some)]
+    maps = [_id(m, root) for some in tops if len(some) <= _MAX_LISTED for _, m in pairs_of(some)]
     what = "class folders hold maps of the pictures of another, by their names and what is in them"
     fix = "Say --task semantic if they are pictures and their class maps; accept it if they are classes."
     yield from listed("maps-as-class", "error", maps, what, fix)
@@ -246,10 +246,10 @@ def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
     what = "folders with pictures lie beside those that were read, and were left aside"
     fix = "Nothing, if they are no part of the data; else put them below train, val or test."
     yield from listed("folders-left-aside", "warning", held, what, fix)
-    unlabelled = [_id(p, root) for p in pictures_of(lies.flat)]
+    unlabeled = [_id(p, root) for p in pictures_of(lies.flat)]
     what = "pictures of a split lie in no class folder, so nothing says what they show: left aside"
     fix = "Put them into class folders, or predict on them later: `sightline predict`."
-    yield from listed("pictures-unlabelled", "warning", unlabelled, what, fix)
+    yield from listed("images-unlabeled", "warning", unlabeled, what, fix)
     masks = [_id(p, root) for p in contents.masks]
     what = "pictures in class folders are masks of others by their names, and were left aside"
     fix = "Take them out of the class folders, or accept this."
@@ -259,10 +259,10 @@ def _asides(contents: _Found, root: Path) -> Iterator[Finding]:
     what = "files are not named like pictures that are read, and were left aside"
     fix = "Convert them to jpeg, png, webp, bmp, tiff, gif or ppm, or ignore this."
     severity = "warning" if any("/" in i for i in others) else "info"
-    yield from listed("not-pictures", severity, others, what, fix)
+    yield from listed("other-files", severity, others, what, fix)
 
 
-def _annotations(contents: _Found, root: Path) -> Generator[Finding, None, set[str]]:
+def _annotations(contents: _Listing, root: Path) -> Generator[Finding, None, set[str]]:
     """Findings about files that look like annotations and were not read; also their names."""
     kinds = unread(root)
     forms = [_id(p, root) for kind in kinds if kind.what == FORM for p in kind.files]
@@ -281,7 +281,10 @@ def _annotations(contents: _Found, root: Path) -> Generator[Finding, None, set[s
     unread_ids = [_id(p, root) for kind in rest for p in kind.files]
     what = "files look like annotations and were not read"
     differ = f"{apart[0]}. " if apart else ""
-    fix = f"{differ}{told(rest, root)} To go on with the folders alone: --accept annotations-not-read."
+    fix = (
+        f"{differ}{describe_unread(rest, root)} To go on with the folders alone: --accept "
+        "annotations-not-read."
+    )
     yield from listed("annotations-not-read", "error", unread_ids, what, fix)
     return {*unread_ids, *forms, *(_id(p, root) for p in same)}
 
@@ -293,9 +296,9 @@ def _several_within(folder: Path) -> bool:
     return not plain and sum(map(has_picture, inner)) > 1
 
 
-def _nothing(root: Path, contents: _Found) -> str:
+def _nothing(root: Path, contents: _Listing) -> str:
     """Error text if no image was found, with the way out."""
-    way = told(unread(root), root) or LAYOUT
+    way = describe_unread(unread(root), root) or LAYOUT
     flat = [p for p in contents.others if p.suffix.lower() in ALL_EXTENSIONS]
     if flat:
         return (

@@ -20,8 +20,8 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="idx",
     summary="idx files of images and labels, as MNIST",
-    looks_like="a folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, .gz or not",
-    truths=("label",),
+    recognized_by="a folder with train-images-idx3-ubyte and train-labels-idx1-ubyte, .gz or not",
+    target_types=("label",),
 )
 _IMAGES = re.compile(r"^(?P<head>.*)images(?P<tail>[-.]idx3-ubyte)(?P<gz>\.gz)?$")
 
@@ -46,13 +46,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
     images, labels, ids, splits = [], [], [], []
     for split, path in files.items():
         pictures = _array(path, 3)
-        truths = _array(_labels_of(path), 1)
-        if len(pictures) != len(truths):
+        values = _array(_labels_of(path), 1)
+        if len(pictures) != len(values):
             raise DataError(
-                f"{path}: {len(pictures):,} pictures, but {len(truths):,} labels in {_labels_of(path).name}."
+                f"{path}: {len(pictures):,} pictures, but {len(values):,} labels in {_labels_of(path).name}."
             )
         images.append(pictures)
-        labels.append(truths)
+        labels.append(values)
         ids += [f"{split or 'all'}/{i:05d}" for i in range(len(pictures))]
         splits += [split] * len(pictures)
     sizes = {a.shape[1:] for a in images}

@@ -20,20 +20,20 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.csv import read_text
 from sightline.data.parsing.each import split_below, whole_size
-from sightline.data.parsing.instances import Gathered, numbers
+from sightline.data.parsing.instances import InstanceBuilder, numbers
 from sightline.data.parsing.json import glance
-from sightline.data.parsing.label_lists import asked
-from sightline.data.parsing.labelled import labelled
+from sightline.data.parsing.label_lists import requested_columns
+from sightline.data.parsing.labeled import labeled
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in
-from sightline.data.parsing.targets import truths
+from sightline.data.parsing.targets import parse_targets
 from sightline.errors import DataError, UnknownName
 
 CARD = FormatCard(
     name="imagefolder",
     summary="Hugging Face's image folder: metadata.csv or metadata.jsonl with labels, numbers or boxes",
-    looks_like="metadata.csv or metadata.jsonl with file_name, beside the pictures or in train/ and test/",
-    truths=("label", "number", "instances"),
+    recognized_by="metadata.csv or metadata.jsonl with file_name, beside the pictures or in train/ and test/",
+    target_types=("label", "number", "instances"),
 )
 _FILE = "file_name"
 _FILES = ("metadata.csv", "metadata.jsonl")
@@ -73,7 +73,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no metadata of pictures at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no metadata of pictures at '{root}'. Expected {CARD.recognized_by}.")
     top = root if root.is_dir() else root.parent
     rows = _Rows()
     for path in files:
@@ -82,9 +82,9 @@ def read(source: str, options: ReadOptions) -> Dataset:
         raise DataError(f"{root}: no row with a {_FILE}. Expected one row a picture.")
     columns = list(dict.fromkeys(key for row in rows.cells for key in row))
     boxes = next((key for key in columns if key in _OBJECTS), None)
-    if boxes is not None and options.truth in (None, "instances") and options.target in (None, boxes):
+    if boxes is not None and options.target_type in (None, "instances") and options.target in (None, boxes):
         return _boxed(root, top, rows, boxes, options)
-    return _said(root, top, rows, columns, options)
+    return _column_labels(root, top, rows, columns, options)
 
 
 def _files(root: Path) -> list[Path]:
@@ -131,7 +131,7 @@ def _read_file(path: Path, top: Path, rows: _Rows) -> None:
 
 def _boxed(root: Path, top: Path, rows: _Rows, column: str, options: ReadOptions) -> Dataset:
     """The boxes of the column of objects."""
-    into = Gathered(top, written="sizes", stored=options.exif == "ignore")
+    into = InstanceBuilder(top, written="sizes", stored=options.exif == "ignore")
     bare: list[str] = []
     for path, split, row in zip(rows.paths, rows.splits, rows.cells, strict=True):
         image = into.picture(path, split, whole_size(row.get("height"), row.get("width")))
@@ -176,11 +176,11 @@ def _things(given: Any) -> list[tuple[Any, Any]] | None:
     return list(zip(keys, boxes, strict=True))
 
 
-def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadOptions) -> Dataset:
+def _column_labels(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadOptions) -> Dataset:
     """Labels, or numbers, of a column."""
     mark = ""
     if options.target is not None:
-        names, mark = asked(options.target, columns)
+        names, mark = requested_columns(options.target, columns)
         for name in names:
             if name not in columns:
                 raise UnknownName("column", name, columns, f"The metadata are of {root}.")
@@ -195,16 +195,16 @@ def _said(root: Path, top: Path, rows: _Rows, columns: list[str], options: ReadO
                 "pictures (captions) are no truth here."
             )
     cells = [[_cell(row.get(name)) for row in rows.cells] for name in names]
-    labels = truths(names, cells, options.truth, str(root), mark=mark)
+    labels = parse_targets(names, cells, options.target_type, str(root), mark=mark)
     notes = [f"The truth is {', '.join(map(repr, names))}."]
     if labels.classes is not None:
         labels.classes, more = _classes(top, list(labels.classes.names))
         notes += more
     further = {c: [_text(row.get(c)) for row in rows.cells] for c in columns if c not in names}
-    dataset = labelled(root, top, CARD.name, rows.paths, rows.splits, labels, notes, further)
-    into = Gathered(top)
+    dataset = labeled(root, top, CARD.name, rows.paths, rows.splits, labels, notes, further)
+    into = InstanceBuilder(top)
     _broken(into, rows)
-    return replace(dataset, problems=(*dataset.problems, *into.problems))
+    return replace(dataset, read_findings=(*dataset.read_findings, *into.read_findings))
 
 
 def _text(value: Any) -> str:
@@ -221,7 +221,7 @@ def _cell(value: Any) -> str:
     return "" if value is None else str(value).strip()
 
 
-def _broken(into: Gathered, rows: _Rows) -> None:
+def _broken(into: InstanceBuilder, rows: _Rows) -> None:
     what = "rows are not as the header has them, or have no file_name, and were left out"
     into.note("rows-broken", "error", rows.broken, what, "Correct these lines.")
 

@@ -16,9 +16,9 @@ import numpy as np
 from sightline.console import say
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
-from sightline.core.targets.bitmaps import Packed
-from sightline.core.targets.masks import Masks
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CompressedMaps
+from sightline.core.targets.masks import SemanticMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.encode import encode_png
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.images import stored
@@ -28,13 +28,14 @@ from sightline.data.parsing.polygons import Outlined
 from sightline.data.parsing.splits import SPLIT_WORDS, folders_in, name_of, split_folders, split_of
 from sightline.data.parsing.writing import Item, all_split, class_table, items, stems
 from sightline.errors import DataError, UnreadableImage
-from sightline.ops.outlines import Part, apart, cut_out
+from sightline.ops.contours import Part, cut_out, split_instances
 
 CARD = FormatCard(
     name="instance-masks",
     summary="a folder a picture with one mask file an object; or one map of object numbers a picture",
-    looks_like="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt beside",
-    truths=("outlines", "instances", "masks"),
+    recognized_by="ID/images/ID.png with ID/masks/*.png for each picture, perhaps train.txt and test.txt "
+    "beside",
+    target_types=("outlines", "instances", "masks"),
     writes=True,
 )
 _NAME = "object"
@@ -65,7 +66,7 @@ class _Read:
 def sniff(source: str, options: ReadOptions) -> float:
     """High if folders hold one image in `images` and its masks in `masks`. Label maps must be requested."""
     root = Path(source)
-    if options.truth not in (None, *CARD.truths) or not root.is_dir():
+    if options.target_type not in (None, *CARD.target_types) or not root.is_dir():
         return 0.0
     for top, _ in _tops(root):
         some = [f for f in folders_in(top)[:_GLANCE] if f.name.lower() not in SPLIT_WORDS]
@@ -90,7 +91,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     bare: list[str] = []
     items = _items(root, into, bare) or _maps(root, bare)
     if not items:
-        raise DataError(f"There are no pictures with masks at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There are no pictures with masks at '{root}'. Expected {CARD.recognized_by}.")
     odd: list[str] = []
     broken: list[str] = []
     with ThreadPoolExecutor() as pool:
@@ -107,7 +108,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     what = "pictures have no masks folder or map, and were left out"
     into.note("annotations-missing", "warning", bare, what, "Add an empty folder, if they show no object.")
     dataset = into.dataset(root, CARD.name, Classes((_NAME,)), (_NAME,))
-    return _as(dataset, options.truth)
+    return _as(dataset, options.target_type)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -123,8 +124,8 @@ def write(dataset: Dataset, folder: Path) -> Path:
         DataError: If the folder is not empty, the truth is no masks of objects, there are several classes, or
             some items have no split and others have.
     """
-    if dataset.truth != "outlines":
-        raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.truth}.")
+    if dataset.target_type != "outlines":
+        raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.target_type}.")
     if dataset.classes is not None and len(dataset.classes) > 1:
         raise DataError(
             f"The format '{CARD.name}' holds objects of one class. Received {len(dataset.classes):,}: "
@@ -166,21 +167,23 @@ def _write_item(item: Item, folder: Path, stem: str) -> None:
         (folder / _MASKS / f"{number:06d}.png").write_bytes(encode_png(whole))
 
 
-def _as(dataset: Dataset, truth: str | None) -> Dataset:
+def _as(dataset: Dataset, target_type: str | None) -> Dataset:
     """Convert to boxes or class maps, if these are requested."""
-    targets = dataset.targets_as(Outlines)
-    if truth == "instances":
+    targets = dataset.targets_as(InstanceMasks)
+    if target_type == "instances":
         return replace(dataset, targets=targets.boxed())
-    if truth != "masks":
+    if target_type != "masks":
         return dataset
     maps = []
     for i in range(len(targets)):
-        target = targets[i]
-        whole = np.zeros(target.sizes[0].tolist(), dtype=np.uint8)
-        for x, y, crop in target.bitmaps:
+        masks = targets[i]
+        whole = np.zeros(masks.sizes[0].tolist(), dtype=np.uint8)
+        for x, y, crop in masks.bitmaps:
             whole[y : y + crop.shape[0], x : x + crop.shape[1]] |= crop
-        maps.append(Packed.of(whole))
-    return replace(dataset, targets=Masks(targets.sizes, tuple(maps)), classes=Classes(("background", _NAME)))
+        maps.append(CompressedMaps.of(whole))
+    return replace(
+        dataset, targets=SemanticMasks(targets.sizes, tuple(maps)), classes=Classes(("background", _NAME))
+    )
 
 
 def _tops(root: Path) -> list[tuple[Path, str]]:
@@ -202,16 +205,16 @@ def _items(root: Path, into: Outlined, bare: list[str]) -> list[_Item]:
     items, several = [], []
     for top, split in _tops(root):
         for folder in folders_in(top):
-            pictures = _pictures(folder / _PICTURES)
+            images = _pictures(folder / _PICTURES)
             own_split = lists.get(folder.name, "") if lists else split
-            if not pictures or folder.name.lower() in SPLIT_WORDS or (lists and not own_split):
+            if not images or folder.name.lower() in SPLIT_WORDS or (lists and not own_split):
                 continue
-            if len(pictures) > 1:
+            if len(images) > 1:
                 several.append(name_of(folder, root))
             elif not (folder / _MASKS).is_dir():
-                bare.append(name_of(pictures[0], root))
+                bare.append(name_of(images[0], root))
             else:
-                items.append(_Item(pictures[0], own_split, tuple(_pictures(folder / _MASKS))))
+                items.append(_Item(images[0], own_split, tuple(_pictures(folder / _MASKS))))
     if items:
         what = "folders have more than one picture, and were left out"
         into.note("entries-broken", "error", several, what, "Give each picture a folder of its own.")
@@ -234,16 +237,16 @@ def _maps(root: Path, bare: list[str]) -> list[_Item]:
     for folder, split in split_folders(root):
         parts.append((folder / _PICTURES, folder / _MASKS, split))
     lists, items = _lists(root), []
-    for pictures, masks, split in parts:
+    for images, masks, split in parts:
         maps = {path.stem: path for path in _pictures(masks)}
-        for picture in _pictures(pictures):
-            own_split = lists.get(picture.stem, "") if lists else split
+        for image in _pictures(images):
+            own_split = lists.get(image.stem, "") if lists else split
             if lists and not own_split:
                 continue
-            if picture.stem in maps:
-                items.append(_Item(picture, own_split, (maps[picture.stem],), numbered=True))
+            if image.stem in maps:
+                items.append(_Item(image, own_split, (maps[image.stem],), numbered=True))
             else:
-                bare.append(name_of(picture, root))
+                bare.append(name_of(image, root))
     return items
 
 
@@ -273,7 +276,7 @@ def _objects(item: _Item) -> _Read:
         if item.numbered and file.kind in _LOSSY:
             objects.broken.append(f"{path}: {file.kind} changes numbers. Save maps as PNG or TIFF.")
             continue
-        values = file.values if file.values.ndim == 2 else _one(file.values, item.numbered)
+        values = file.values if file.values.ndim == 2 else _color_codes(file.values, item.numbered)
         size = (values.shape[0], values.shape[1])
         for name, part in _numbered(path, values) if item.numbered else [(str(path), _object(values))]:
             objects.parts.append((name, part, size))
@@ -282,17 +285,17 @@ def _objects(item: _Item) -> _Read:
     return objects
 
 
-def _one(colours: np.ndarray, numbered: bool) -> np.ndarray:
+def _color_codes(colors: np.ndarray, numbered: bool) -> np.ndarray:
     """Convert colors (H, W, 3) to one number per pixel: a code if they identify objects, else the
     brightest channel.
     """
-    wide = colours.astype(np.int64)
+    wide = colors.astype(np.int64)
     return np.asarray((wide * [1 << 16, 1 << 8, 1]).sum(2) if numbered else wide.max(2))
 
 
 def _numbered(path: Path, values: np.ndarray) -> Iterator[tuple[str, Part]]:
     """The objects of a label map."""
-    for number, part in apart(values):
+    for number, part in split_instances(values):
         yield f"{path} object {number}", part
 
 

@@ -18,28 +18,29 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Severity
 from sightline.data.io.walk import files_in
-from sightline.data.parsing.drawing import drawn
-from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.drawing import targets_of
+from sightline.data.parsing.instances import InstanceBuilder
 from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.label_studio import Tasks, gather, like_min, short_rows
-from sightline.data.parsing.labelled import labelled, of_lists
+from sightline.data.parsing.labeled import labeled, of_lists
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.writing import Item, class_table, items
 from sightline.errors import DataError
-from sightline.ops.outlines import joined, trace
+from sightline.ops.contours import join_polygons, trace
 
 CARD = FormatCard(
     name="label-studio",
     summary="Label Studio's JSON, JSON-MIN or CSV export: rectangles, polygons and brush strokes, or choices",
-    looks_like="a .json file with a list of tasks with data and annotations; pictures beside or in images/",
-    truths=("instances", "outlines", "label"),
+    recognized_by="a .json file with a list of tasks with data and annotations; pictures beside or in "
+    "images/",
+    target_types=("instances", "outlines", "label"),
     writes=True,
 )
 _KIND = "rectanglelabels"
 _POLYGON = "polygonlabels"
 
 
-_MOST = 200
+_MAX_LISTED = 200
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -61,7 +62,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """
     path = _file(Path(source)) or Path(source)
     if not path.is_file():
-        raise DataError(f"There is no file '{path}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no file '{path}'. Expected {CARD.recognized_by}.")
     given = short_rows(path) if path.suffix.lower() == ".csv" else read_json(path)
     if not isinstance(given, list) or not any(_like_task(task) for task in given):
         raise DataError(
@@ -71,12 +72,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     for n, task in enumerate(given):
         tasks.add(n, task)
     drawings = any(task.shapes for task in tasks.tasks)
-    if options.truth == "label" or (options.truth is None and not drawings and _chosen(tasks)):
+    if options.target_type == "label" or (options.target_type is None and not drawings and _chosen(tasks)):
         return _labels(Path(source), tasks)
-    things = drawn(partial(gather, tasks.tasks), path.parent, options, whole=100.0)
+    things = targets_of(partial(gather, tasks.tasks), path.parent, options, whole=100.0)
     _notes(tasks, things.into.note)
     names = things.into.names()
-    notes = things.notes
+    notes = things.messages
     if tasks.said:
         notes.append(f"{len(tasks.said):,} results are no shapes ({tasks.said[0]}), and were left aside.")
     return things.into.dataset(Path(source), CARD.name, Classes(names), names, notes)
@@ -90,11 +91,11 @@ def _labels(source: Path, tasks: Tasks) -> Dataset:
         )
     rows = tasks.tasks
     root = source if source.is_dir() else source.parent
-    truth = of_lists([task.choices for task in rows])
-    dataset = labelled(source, root, CARD.name, [t.path for t in rows], [t.split for t in rows], truth)
-    into = Gathered(root)
+    target_type = of_lists([task.choices for task in rows])
+    dataset = labeled(source, root, CARD.name, [t.path for t in rows], [t.split for t in rows], target_type)
+    into = InstanceBuilder(root)
     _notes(tasks, into.note)
-    return replace(dataset, problems=(*dataset.problems, *into.problems))
+    return replace(dataset, read_findings=(*dataset.read_findings, *into.read_findings))
 
 
 def _chosen(tasks: Tasks) -> bool:
@@ -109,7 +110,7 @@ def _like_task(task: Any) -> bool:
 def _file(root: Path) -> Path | None:
     """The export that is meant: a file that looks like one, or the only one of a folder."""
     if root.is_dir():
-        exports = [path for path in files_in(root, ".json")[:_MOST] if _like_export(path)]
+        exports = [path for path in files_in(root, ".json")[:_MAX_LISTED] if _like_export(path)]
         return exports[0] if len(exports) == 1 else None
     return (
         root if root.suffix.lower() in (".json", ".csv") and root.is_file() and _like_export(root) else None
@@ -168,7 +169,7 @@ def _results(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
         if thing.mask is not None:
             x, y, crop = thing.mask
             kind = _POLYGON
-            value = {"points": (joined(trace(crop, x, y)) / (w, h) * 100).tolist(), "closed": True}
+            value = {"points": (join_polygons(trace(crop, x, y)) / (w, h) * 100).tolist(), "closed": True}
         yield {
             "id": f"{item.number}-{k}",
             "type": kind,

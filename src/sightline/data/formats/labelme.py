@@ -22,7 +22,7 @@ from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.images import stored
-from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.each import below, some_like, split_below, whole_size
 from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.options import ReadOptions
@@ -30,13 +30,13 @@ from sightline.data.parsing.polygons import ring
 from sightline.data.parsing.splits import is_there, name_of
 from sightline.data.parsing.writing import Item, all_split, class_table, items
 from sightline.errors import DataError, UnreadableImage
-from sightline.ops.outlines import Polygon, joined, trace
+from sightline.ops.contours import Polygon, join_polygons, trace
 
 CARD = FormatCard(
     name="labelme",
     summary="labelme: a JSON file of polygons, rectangles and circles for each image",
-    looks_like="a.json with shapes and imagePath beside a.jpg, perhaps in train/, val/ and test/",
-    truths=("instances", "outlines"),
+    recognized_by="a.json with shapes and imagePath beside a.jpg, perhaps in train/, val/ and test/",
+    target_types=("instances", "outlines"),
     writes=True,
 )
 _ASIDE = ("__ignore__", "_background_")  # labelme's own names for what is no class
@@ -63,7 +63,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = [path for path in below(root, ".json") if _like(path)] if root.is_dir() else [root]
     if not files or not files[0].is_file():
-        raise DataError(f"There are no labelme files at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There are no labelme files at '{root}'. Expected {CARD.recognized_by}.")
     top = root if root.is_dir() else root.parent
     entries = [(path, _lean(read_json(path))) for path in files]
     embedded: list[str] = []
@@ -78,13 +78,13 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 embedded.append(name_of(path, top))
             ignored.extend(_shapes(entry, image, name_of(path, top), drawing))
 
-    drawing = drawn(gather, top, options)
+    drawing = targets_of(gather, top, options)
     what = "pictures are only inside their JSON (imageData), not there as files"
     fix = "Write them beside the JSON, under the name of imagePath; imageData is base64 of the file."
-    drawing.into.note("pictures-embedded", "error", embedded, what, fix)
+    drawing.into.note("images-embedded", "error", embedded, what, fix)
     notes = [f"Shapes called {', '.join(sorted(set(ignored)))} were left aside."] if ignored else []
     names = _table(top, drawing.into.names())
-    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.notes, *notes])
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*drawing.messages, *notes])
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -107,7 +107,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         entry: dict[str, Any] = {
             "version": "5.4.1",
             "flags": {},
-            "shapes": list(_written(item, classes)),
+            "shapes": list(_shapes_of(item, classes)),
             "imagePath": place.name,
             "imageData": None,
             "imageHeight": item.size[0],
@@ -120,13 +120,13 @@ def write(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def _written(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
+def _shapes_of(item: Item, classes: Classes) -> Iterator[dict[str, Any]]:
     """The shapes of one image."""
     for thing in item.objects:
         kind, points = "rectangle", np.reshape(thing.corners, (2, 2)).tolist()
         if thing.mask is not None:
             x, y, crop = thing.mask
-            kind, points = "polygon", joined(trace(crop, x, y)).tolist()
+            kind, points = "polygon", join_polygons(trace(crop, x, y)).tolist()
         yield {
             "label": classes.names[thing.label],
             "points": points,

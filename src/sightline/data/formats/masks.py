@@ -12,21 +12,21 @@ from pathlib import Path
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.class_tables import find_table
-from sightline.data.parsing.known_tables import known
+from sightline.data.parsing.known_tables import known_table
 from sightline.data.parsing.map_discovery import by_names, lists, looks_like_map, paired, places, stacks
-from sightline.data.parsing.map_files import Found
+from sightline.data.parsing.map_files import MaskFiles
 from sightline.data.parsing.map_reading import dataset as dataset_of
-from sightline.data.parsing.map_writing import class_table, void_of, written
+from sightline.data.parsing.map_writing import class_table, void_of, write_maps
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
-from sightline.ops.draw import Colour, colour_of
+from sightline.ops.draw import Color, color_of
 
 CARD = FormatCard(
     name="masks",
     summary="images and their class maps in parallel folders, as PNG of ids or colors, or TIFF stacks",
-    looks_like="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, train/a.jpg and "
+    recognized_by="images/a.jpg and masks/a.png, train/a.jpg and trainannot/a.png, train/a.jpg and "
     "train/a_mask.png, or train-volume.tif and train-labels.tif; perhaps classes.txt",
-    truths=("masks",),
+    target_types=("masks",),
     writes=True,
 )
 _SOME = 3
@@ -35,16 +35,16 @@ _SOME = 3
 def sniff(source: str, options: ReadOptions) -> float:
     """High if folders of images and of maps lie side by side, and the first maps are class maps."""
     root = Path(source)
-    if options.truth not in (None, CARD.truths[0]) or not root.is_dir():
+    if options.target_type not in (None, CARD.target_types[0]) or not root.is_dir():
         return 0.0
     # Classes may be called "images" and "labels": some map must go with a picture.
-    parts = places(root)[0] or (by_names(root) if options.truth is not None else [])
+    parts = places(root)[0] or (by_names(root) if options.target_type is not None else [])
     items = [next((i for i in paired(p)[0] if i.masks), None) for p in parts[:_SOME]]
     some = [item.masks[0][1] for item in items if item is not None]
     some = some or [item.masks[0][1] for item in stacks(root)[:_SOME]]
     if not any(map(looks_like_map, some)):
         return 0.0
-    return 0.96 if options.truth is None else 0.99
+    return 0.96 if options.target_type is None else 0.99
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -62,8 +62,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
     loose = [] if parts else stacks(root)
     parts = parts or ([] if loose or not root.is_dir() else by_names(root))
     if not parts and not loose:
-        raise DataError(f"There are no pictures with class maps at '{root}'. Expected {CARD.looks_like}.")
-    files = Found(root, loose, notes=notes)
+        raise DataError(f"There are no pictures with class maps at '{root}'. Expected {CARD.recognized_by}.")
+    files = MaskFiles(root, loose, messages=notes)
     alone = []
     for part in parts:
         items, rest = paired(part)
@@ -75,8 +75,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
         folders += dict.fromkeys(path.parent for item in files.items[:_SOME] for _, path in item.masks)
         files.table, more = find_table(folders)
         if files.table is None:
-            files.table, more = known(root, files.items)
-        files.notes += more
+            files.table, more = known_table(root, files.items)
+        files.messages += more
     files.split_by(lists(root) or (lists(parts[0].masks) if parts else {}))
     return dataset_of(files, root, CARD.name)
 
@@ -91,7 +91,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
         DataError: If the folder is not empty, the truth is no class maps, or some items have no split.
     """
     classes = class_table(dataset, folder, CARD.name)
-    for item in written(dataset, classes.ids, palette(classes)):
+    for item in write_maps(dataset, classes.ids, palette(classes)):
         for kind, ending, data in (("images", item.ending, item.data), ("masks", ".png", item.mask)):
             place = folder / kind / item.split / f"{item.stem}{ending}"
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -101,10 +101,10 @@ def write(dataset: Dataset, folder: Path) -> Path:
     return folder
 
 
-def palette(classes: Classes) -> list[Colour]:
+def palette(classes: Classes) -> list[Color]:
     """Palette: color of each number from 0 to 255, by the class with that id."""
-    colours = dict(zip(classes.ids, map(colour_of, range(len(classes))), strict=True))
-    return [colours.get(i, (0, 0, 0)) for i in range(256)]
+    colors = dict(zip(classes.ids, map(color_of, range(len(classes))), strict=True))
+    return [colors.get(i, (0, 0, 0)) for i in range(256)]
 
 
 def table_text(classes: Classes) -> str:

@@ -9,12 +9,12 @@ import torch
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.core.targets.masks import Masks
-from sightline.core.targets.number import Number
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.masks import SemanticMasks
+from sightline.core.targets.number import RegressionValues
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.pixels import Arrays
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.synthetic.shapes import SHAPES, Scene, class_map, scene
@@ -24,9 +24,10 @@ CARD = FormatCard(
     name="shapes",
     summary="1,000 generated scenes of shapes, truth known; shapes:multi, :count, :area, :boxes, :masks, "
     ":outlines",
-    looks_like="the name shapes, shapes:multi, :count, :area, :boxes, :masks or :outlines, with :300 for 300 "
+    recognized_by="the name shapes, shapes:multi, :count, :area, :boxes, :masks or :outlines, with :300 "
+    "for 300 "
     "scenes",
-    truths=("label", "number", "instances", "masks", "outlines"),
+    target_types=("label", "number", "instances", "masks", "outlines"),
 )
 NAMES = {"shapes": CARD.summary}
 KINDS = ("one", "multi", "count", "area", "boxes", "masks", "outlines")
@@ -53,7 +54,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     Raises:
         UsageError: If what follows the colon is none of these, nor a number of scenes.
     """
-    kind, count = _asked(source, options)
+    kind, count = _parse_name(source, options)
     size = PLACES_SIZE if kind in _PLACES else SIZE
     scenes = [
         scene(np.random.default_rng([SEED, i]), size, 1 if kind == "one" else None) for i in range(count)
@@ -76,22 +77,22 @@ def _classes(kind: str) -> Classes | None:
     return Classes(("background", *SHAPES) if kind == "masks" else SHAPES)
 
 
-def _targets(kind: str, scenes: list[Scene]) -> Label | Number | Instances | Masks:
+def _targets(kind: str, scenes: list[Scene]) -> ClassLabels | RegressionValues | Instances | SemanticMasks:
     """Targets of a kind."""
     if kind == "one":
-        return Label(torch.tensor([int(s.labels[0]) for s in scenes]))
+        return ClassLabels(torch.tensor([int(s.labels[0]) for s in scenes]))
     if kind == "multi":
         value = np.stack([np.isin(np.arange(len(SHAPES)), s.labels) for s in scenes])
-        return Label(torch.from_numpy(value))
+        return ClassLabels(torch.from_numpy(value))
     if kind == "boxes":
         return _instances(scenes)
     if kind == "outlines":
         return _outlines(scenes)
     if kind == "masks":
-        return Masks.of([class_map(s) for s in scenes]).packed()
+        return SemanticMasks.of([class_map(s) for s in scenes]).compressed()
     cover = 100 / (SIZE[0] * SIZE[1])
     values = [float(len(s.labels)) if kind == "count" else float(s.areas.sum()) * cover for s in scenes]
-    return Number(torch.tensor(values).reshape(-1, 1))
+    return RegressionValues(torch.tensor(values).reshape(-1, 1))
 
 
 def _instances(scenes: list[Scene]) -> Instances:
@@ -112,20 +113,20 @@ def _instances(scenes: list[Scene]) -> Instances:
     )
 
 
-def _outlines(scenes: list[Scene]) -> Outlines:
+def _outlines(scenes: list[Scene]) -> InstanceMasks:
     """Masks and classes of what is visible in scenes."""
     parts = [(s.masks[s.areas > 0], s.labels[s.areas > 0]) for s in scenes]
-    return Outlines.of(
+    return InstanceMasks.of(
         torch.tensor([s.image.shape[:2] for s in scenes]),
         torch.tensor([len(labels) for _, labels in parts]),
-        Bitmaps.of([mask for masks, _ in parts for mask in masks]),
+        CroppedMasks.of([mask for masks, _ in parts for mask in masks]),
         torch.from_numpy(np.concatenate([labels for _, labels in parts])),
     )
 
 
-def _asked(source: str, options: ReadOptions) -> tuple[str, int]:
+def _parse_name(source: str, options: ReadOptions) -> tuple[str, int]:
     """Kind of target and number of scenes."""
-    kind, count = _BY_TRUTH.get(options.truth or "", "one"), COUNT
+    kind, count = _BY_TRUTH.get(options.target_type or "", "one"), COUNT
     for word in source.lower().split(":")[1:]:
         if word in KINDS:
             kind = word

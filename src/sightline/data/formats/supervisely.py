@@ -17,7 +17,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.io.images import max_pixels, stored
-from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.each import below, some_like, split_below, whole_size
 from sightline.data.parsing.instances import numbers
 from sightline.data.parsing.json import glance, read_json
@@ -25,15 +25,15 @@ from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import ring
 from sightline.data.parsing.splits import SPLIT_WORDS, name_of
 from sightline.errors import DataError, UnreadableImage
-from sightline.ops.outlines import Part, joined
+from sightline.ops.contours import Part, join_polygons
 
 CARD = FormatCard(
     name="supervisely",
     summary="Supervisely: a project with a JSON file of rectangles, polygons and bitmaps for each image",
-    looks_like="meta.json, and DATASET/ann/a.jpg.json beside DATASET/img/a.jpg",
-    truths=("instances", "outlines"),
+    recognized_by="meta.json, and DATASET/ann/a.jpg.json beside DATASET/img/a.jpg",
+    target_types=("instances", "outlines"),
 )
-_MOST = 1 << 28  # bytes that a bitmap may unpack to: what is more is no mask of a picture
+_MAX_PIXELS = 1 << 28  # bytes that a bitmap may unpack to: what is more is no mask of a picture
 
 
 def sniff(source: str, options: ReadOptions) -> float:
@@ -55,7 +55,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = [path for path in below(root, ".json") if _like(path)] if root.is_dir() else []
     if not files:
-        raise DataError(f"There is no Supervisely project at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no Supervisely project at '{root}'. Expected {CARD.recognized_by}.")
     titles = _titles(root)
     entries = [(path, read_json(path)) for path in files]
 
@@ -63,11 +63,11 @@ def read(source: str, options: ReadOptions) -> Dataset:
         for path, entry in entries:
             _gather(path, entry, root, titles, drawing)
 
-    drawing = drawn(gather, root, options)
+    drawing = targets_of(gather, root, options)
     used = drawing.into.names()
     table = tuple(dict.fromkeys(titles.values()))
     names = table if set(used) <= set(table) else used
-    return drawing.into.dataset(root, CARD.name, Classes(names), names, drawing.notes)
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, drawing.messages)
 
 
 def _like(path: Path) -> bool:
@@ -141,7 +141,7 @@ def _object(thing: dict[str, Any], image: int, label: str, where: str, drawing: 
     elif kind == "rectangle":
         drawing.box(image, label, (*whole[0].min(0).tolist(), *whole[0].max(0).tolist()), where)
     else:
-        drawing.polygon(image, label, [joined(whole)], where)
+        drawing.polygon(image, label, [join_polygons(whole)], where)
 
 
 def _ring(given: Any) -> Any:
@@ -161,9 +161,9 @@ def _bitmap(given: Any) -> Part:
     if origin is None or not all(map(math.isfinite, origin)):
         raise ValueError("it has no origin [x, y]")
     unpack = zlib.decompressobj()
-    data = unpack.decompress(base64.b64decode(given.get("data") or "", validate=True), _MOST)
+    data = unpack.decompress(base64.b64decode(given.get("data") or "", validate=True), _MAX_PIXELS)
     if unpack.unconsumed_tail:
-        raise ValueError(f"it unpacks to more than {_MOST:,} bytes")
+        raise ValueError(f"it unpacks to more than {_MAX_PIXELS:,} bytes")
     values = stored(data).values
     if values.shape[0] * values.shape[1] > max_pixels():
         raise ValueError(f"its size {values.shape[:2]} is above the limit of {max_pixels():,} pixels")

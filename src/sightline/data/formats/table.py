@@ -13,15 +13,15 @@ import torch
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.data.io.pixels import Files
 from sightline.data.parsing.columns import (
     FRAMES,
     GROUPS,
     SEQUENCES,
     SPLITS,
-    named,
+    column_named,
     path_column,
     target_columns,
 )
@@ -31,40 +31,41 @@ from sightline.data.parsing.findings import unseen
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.paths import Lookup
 from sightline.data.parsing.splits import name_of
-from sightline.data.parsing.tables import WORDS, Rows, by_split, is_form, opened, partition
-from sightline.data.parsing.targets import Truths, truths
+from sightline.data.parsing.tables import WORDS, Rows, by_split, is_form, open_tables, partition
+from sightline.data.parsing.targets import TargetBuilder, parse_targets
 from sightline.errors import DataError, MissingExtra
 
 CARD = FormatCard(
     name="table",
     summary="a CSV, TSV or Parquet table of paths with labels or numbers",
-    looks_like="labels.csv with the columns path and label (or numbers), perhaps split and group; or one a "
+    recognized_by="labels.csv with the columns path and label (or numbers), perhaps split and group; or "
+    "one a "
     "split: train.csv and test.csv, or train/_classes.csv and test/_classes.csv",
-    truths=("label", "number"),
+    target_types=("label", "number"),
     writes=True,
 )
 
 
 @dataclass
-class _Kept:
+class _UsedRows:
     """Rows that are used, and findings."""
 
     keep: np.ndarray
-    problems: list[Finding] = field(default_factory=list)
+    read_findings: list[Finding] = field(default_factory=list)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
         """Record a finding, if it has items."""
         if items:
             shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
             text = f"{len(items)} {message}: {shown}."
-            self.problems.append(Finding(name, severity, text, fix, len(items), tuple(items)))
+            self.read_findings.append(Finding(name, severity, text, fix, len(items), tuple(items)))
 
 
 def sniff(source: str, options: ReadOptions) -> float:
     """By the file's extension; for a folder, high if it has a table for each split."""
     path = Path(source)
     if path.is_dir():
-        wanted = options.truth in (None, *CARD.truths)
+        wanted = options.target_type in (None, *CARD.target_types)
         return 0.93 if wanted and by_split(path, options.target) else 0.0
     if path.suffix.lower() == ".txt":
         return 0.95 if is_spaced(path) else 0.0
@@ -72,7 +73,7 @@ def sniff(source: str, options: ReadOptions) -> float:
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
-    """Read all rows with an image and a target; findings about the others are in `problems`.
+    """Read all rows with an image and a target; findings about the others are in `read_findings`.
 
     Paths are relative to the table's folder. Of a folder with a table for each split all are read. How the
     target column is read, see `_truths.truths`.
@@ -84,19 +85,19 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """
     path = Path(source)
     if not path.is_file() and not by_split(path, options.target):
-        raise DataError(f"There is no table '{path}'. Expected {CARD.looks_like}.")
-    rows = opened(
+        raise DataError(f"There is no table '{path}'. Expected {CARD.recognized_by}.")
+    rows = open_tables(
         path, options.target, lambda p: _parquet(p) if p.suffix.lower() == ".parquet" else read_text(p)
     )
     table = rows.table
     if not table.rows:
         raise DataError(f"{path}: no rows below the header {', '.join(table.names)}.")
     where = path_column(table, path)
-    split, group = named(table, SPLITS, where), named(table, GROUPS, where)
+    split, group = column_named(table, SPLITS, where), column_named(table, GROUPS, where)
     columns, mark = target_columns(table, options.target, {where, split, group}, path)
     cells = [table.column(c) for c in columns]
-    labels = truths(columns, cells, options.truth, str(path), table.delimiter, mark)
-    rows_kept = _Kept(np.ones(len(table.rows), dtype=bool), labels.problems)
+    labels = parse_targets(columns, cells, options.target_type, str(path), table.delimiter, mark)
+    rows_kept = _UsedRows(np.ones(len(table.rows), dtype=bool), labels.read_findings)
     lookup = Lookup(rows.root)
     files, ids = _files(rows, table.column(where), split, lookup)
     _sort_out(rows_kept, rows, ids, files, labels, lookup)
@@ -104,14 +105,16 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if is_form(path):
         what = "rows are of a form for answers by its name, which holds no truth"
         rows_kept.note(
-            "truth-to-fill-in", "error", ids, what, "Name the table with the labels of the training part."
+            "target-to-fill-in", "error", ids, what, "Name the table with the labels of the training part."
         )
     if not rows_kept.keep.any():
-        raise DataError(f"{path}: none of the {len(ids)} rows can be used. {rows_kept.problems[-1].message}")
+        raise DataError(
+            f"{path}: none of the {len(ids)} rows can be used. {rows_kept.read_findings[-1].message}"
+        )
     used = np.flatnonzero(rows_kept.keep)
     targets = labels.targets[torch.from_numpy(used)]
-    if labels.classes is not None and not getattr(targets, "multi", False):
-        rows_kept.problems += unseen(labels.classes.names, targets.value.numpy(), splits[used])
+    if labels.classes is not None and not getattr(targets, "multilabel", False):
+        rows_kept.read_findings += unseen(labels.classes.names, targets.value.numpy(), splits[used])
     further, places = _further(table, {where, split, group, *columns}), _sequences(table, where)
     if places is not None and group is None:  # frames of one sequence are alike: no split may part them
         group = places.name
@@ -134,8 +137,14 @@ def read(source: str, options: ReadOptions) -> Dataset:
         columns={name: values[used] for name, values in further.items()},
         root=path,
         outputs=labels.outputs,
-        problems=tuple(rows_kept.problems),
-        notes=("Columns: " + ", ".join(roles) + ".", *rows.notes, *table.notes, *labels.notes, *notes),
+        read_findings=tuple(rows_kept.read_findings),
+        messages=(
+            "Columns: " + ", ".join(roles) + ".",
+            *rows.messages,
+            *table.messages,
+            *labels.messages,
+            *notes,
+        ),
     )
 
 
@@ -151,7 +160,7 @@ class _Places:
 
 def _sequences(table: Columns, where: str) -> _Places | None:
     """The sequences of a table that has a column of these and one of whole numbers for the frames."""
-    name, frame = named(table, SEQUENCES, where), named(table, FRAMES, where)
+    name, frame = column_named(table, SEQUENCES, where), column_named(table, FRAMES, where)
     if name is None or frame is None:
         return None
     cells = table.column(frame)
@@ -197,22 +206,22 @@ def write(dataset: Dataset, folder: Path) -> Path:
 
 
 def _header(dataset: Dataset) -> list[str]:
-    if dataset.truth == "number":
+    if dataset.target_type == "number":
         return list(dataset.outputs) or ["number"]
-    return ["labels" if dataset.targets_as(Label).multi else "label"]
+    return ["labels" if dataset.targets_as(ClassLabels).multilabel else "label"]
 
 
 def _cells(dataset: Dataset) -> Iterator[list[str]]:
     """The target cells of each row."""
-    if dataset.truth == "number":
-        yield from ([repr(v) for v in row] for row in dataset.targets_as(Number).value.tolist())
+    if dataset.target_type == "number":
+        yield from ([repr(v) for v in row] for row in dataset.targets_as(RegressionValues).value.tolist())
         return
     if dataset.classes is None:
         raise DataError("Labels without a class table cannot be written as a table.")
     names = dataset.classes.names
     if any("|" in name for name in names):
         raise DataError("A class name with '|' cannot be written to a table, where it divides labels.")
-    for value in dataset.targets_as(Label).value:
+    for value in dataset.targets_as(ClassLabels).value:
         yield [
             "|".join(names[k] for k in value.nonzero().flatten().tolist())
             if value.ndim
@@ -267,14 +276,19 @@ def _files(
 
 
 def _sort_out(
-    rows_kept: _Kept, rows: Rows, ids: list[str], files: list[Path | None], labels: Truths, lookup: Lookup
+    rows_kept: _UsedRows,
+    rows: Rows,
+    ids: list[str],
+    files: list[Path | None],
+    labels: TargetBuilder,
+    lookup: Lookup,
 ) -> None:
     """Remove rows that cannot be used, each with a finding."""
     table = rows.table
     rows_kept.note(
         "rows-broken", "error", rows.broken, "rows have another number of cells", "Correct these lines."
     )
-    rows_kept.problems += lookup.findings()
+    rows_kept.read_findings += lookup.findings()
     here = np.array([file is not None for file in files])
     lost = [i for i in np.flatnonzero(~here) if not lookup.doubtful(rows.folders[i] / ids[i])]
     gone = [ids[i] or f"line {table.lines[i]}" for i in lost]
@@ -293,7 +307,7 @@ def _sort_out(
     _repeated(rows_kept, ids, labels)
 
 
-def _repeated(rows: _Kept, ids: list[str], labels: Truths) -> None:
+def _repeated(rows: _UsedRows, ids: list[str], labels: TargetBuilder) -> None:
     """Keep the first of several rows that name one file."""
     first: dict[str, int] = {}
     values = labels.targets.value
@@ -312,7 +326,7 @@ def _repeated(rows: _Kept, ids: list[str], labels: Truths) -> None:
 
 
 def _read_splits(
-    rows_kept: _Kept, rows: Rows, split: str | None, ids: list[str], path: Path, where: str
+    rows_kept: _UsedRows, rows: Rows, split: str | None, ids: list[str], path: Path, where: str
 ) -> tuple[np.ndarray, list[str]]:
     """(N,) split of each row, and notes on it; unknown words are a finding and count as not given."""
     if split is None:

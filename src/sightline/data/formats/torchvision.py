@@ -18,17 +18,17 @@ import torch
 from sightline.console import say
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset, Pixels
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.pixels import Arrays, Files
-from sightline.data.parsing.location import Place
+from sightline.data.parsing.location import SourceLocation
 from sightline.data.parsing.options import ReadOptions
 from sightline.errors import DataError
 
 CARD = FormatCard(
     name="torchvision",
     summary="data sets of torchvision by name, from local copies or downloaded",
-    looks_like="a name such as mnist, cifar10 or flowers102",
-    truths=("label",),
+    recognized_by="a name such as mnist, cifar10 or flowers102",
+    target_types=("label",),
 )
 _DIGITS = tuple(str(i) for i in range(10))
 _CIFAR = "https://www.cs.toronto.edu/~kriz/"
@@ -121,7 +121,7 @@ def sniff(source: str, options: ReadOptions) -> float:
     return float(_entry(source) in _ALL and not Path(source).exists())
 
 
-def locate(source: str, options: ReadOptions) -> Place | None:
+def locate(source: str, options: ReadOptions) -> SourceLocation | None:
     """Location of a data set that another format reads; downloaded first if allowed. None for the others.
 
     Raises:
@@ -151,7 +151,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if name not in _ALL:
         raise DataError(f"'{source}' is no data set that is known by name. Known: {', '.join(sorted(_ALL))}.")
     entry, root = _ALL[name], _root(options)
-    parts = {split: _made(name, entry, root, given) for split, given in entry.splits.items()}
+    parts = {split: _open_split(name, entry, root, given) for split, given in entry.splits.items()}
     labels = np.concatenate([_labels(part) for part in parts.values()])
     first_part = next(iter(parts.values()))
     names = tuple(getattr(first_part, "classes", ())) or entry.classes
@@ -160,7 +160,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
         format=CARD.name,
         ids=[f"{split or 'all'}/{i:06d}" for split, part in parts.items() for i in range(len(part))],
         pixels=_pixels(list(parts.values())),
-        targets=Label(torch.from_numpy(labels)),
+        targets=ClassLabels(torch.from_numpy(labels)),
         classes=Classes(names or tuple(str(i) for i in range(int(labels.max()) + 1))),
         splits=np.concatenate([np.full(len(part), split, dtype=object) for split, part in parts.items()]),
         root=root,
@@ -175,7 +175,7 @@ def _root(options: ReadOptions) -> Path:
     return (Path(cache) if cache else Path.home() / ".cache") / "sightline" / "data"
 
 
-def _find(name: str, entry: _Named, root: Path) -> Place | None:
+def _find(name: str, entry: _Named, root: Path) -> SourceLocation | None:
     """A folder with files of the right kind; the data folder itself too, unless named after another set."""
     own_root = [] if _entry(root.resolve().name) in set(_ALL) - {name} else [root]
     for folder in [root / name, *(root / p for p in entry.places), *own_root]:
@@ -184,7 +184,7 @@ def _find(name: str, entry: _Named, root: Path) -> Place | None:
             continue
         if entry.format == "cifar" and (folder / "fine_label_names.txt").is_file() != (name == "cifar100"):
             continue
-        return Place(name, folder, entry.format, entry.classes)
+        return SourceLocation(name, folder, entry.format, entry.classes)
     return None
 
 
@@ -224,7 +224,7 @@ def _fetch(name: str, entry: _Named, root: Path) -> None:
         raise DataError(_missing(name, root, f"fetching failed: {error}")) from error
 
 
-def _made(name: str, entry: _Named, root: Path, given: Mapping[str, Any]) -> Any:
+def _open_split(name: str, entry: _Named, root: Path, given: Mapping[str, Any]) -> Any:
     """One split, as torchvision opens it."""
     import torchvision.datasets as sets
 

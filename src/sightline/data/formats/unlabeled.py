@@ -17,14 +17,14 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="unlabeled",
     summary="a folder of images, at any depth, without labels",
-    looks_like="photos/1.jpg, photos/holiday/2.jpg",
-    truths=("none",),
+    recognized_by="photos/1.jpg, photos/holiday/2.jpg",
+    target_types=("none",),
 )
 
 
 def sniff(source: str, options: ReadOptions) -> float:
     """Sure of any folder where nothing but images is wanted, but for formats that are surer; else never."""
-    return 0.95 if options.truth == "none" and Path(source).is_dir() else 0.0
+    return 0.95 if options.target_type == "none" and Path(source).is_dir() else 0.0
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -37,12 +37,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = pictures_of([root])
     if not files:
-        raise DataError(f"{root}: there is no image in this folder. Expected {CARD.looks_like}.")
+        raise DataError(f"{root}: there is no image in this folder. Expected {CARD.recognized_by}.")
     ids = [file.relative_to(root).as_posix() for file in files]
     splits = np.array([_split(item) for item in ids], dtype=object)
     note = f"{len(files):,} images without labels."
     targets, name = Unlabeled(len(files)), root.resolve().name
-    return Dataset(name, CARD.name, ids, Files(files), targets, splits=splits, root=root, notes=(note,))
+    return Dataset(name, CARD.name, ids, Files(files), targets, splits=splits, root=root, messages=(note,))
 
 
 def _split(item: str) -> str:

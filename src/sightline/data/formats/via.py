@@ -21,7 +21,7 @@ import numpy as np
 from sightline.core.card import FormatCard
 from sightline.core.dataset import Classes, Dataset
 from sightline.data.parsing.csv import read_text
-from sightline.data.parsing.drawing import Drawing, drawn
+from sightline.data.parsing.drawing import Drawing, targets_of
 from sightline.data.parsing.instances import numbers
 from sightline.data.parsing.json import glance, read_json
 from sightline.data.parsing.options import ReadOptions
@@ -31,8 +31,9 @@ from sightline.errors import DataError, UnknownName
 CARD = FormatCard(
     name="via",
     summary="VGG Image Annotator 2: a project, or an export as JSON or CSV, of boxes, polygons and ellipses",
-    looks_like="via_region_data.json, a VIA project, or a CSV with region_shape_attributes; pictures beside",
-    truths=("instances", "outlines"),
+    recognized_by="via_region_data.json, a VIA project, or a CSV with region_shape_attributes; pictures "
+    "beside",
+    target_types=("instances", "outlines"),
 )
 _CLASSES = ("class", "label", "category", "type", "name", "object", "class_name", "object_name")
 _COLUMNS = ("filename", "region_shape_attributes", "region_attributes")
@@ -77,22 +78,22 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     files = _files(root) or ([root] if root.is_file() else [])
     if not files:
-        raise DataError(f"There is no VIA annotation at '{root}'. Expected {CARD.looks_like}.")
+        raise DataError(f"There is no VIA annotation at '{root}'. Expected {CARD.recognized_by}.")
     chosen, notes = by_split(files, root)
-    pictures = [picture for path, split in chosen for picture in _pictures(path, split)]
-    if not any(picture.regions for picture in pictures):
+    images = [image for path, split in chosen for image in _pictures(path, split)]
+    if not any(image.regions for image in images):
         raise DataError(
-            f"{root}: none of the {len(pictures):,} pictures has a region. Draw some, and save again."
+            f"{root}: none of the {len(images):,} pictures has a region. Draw some, and save again."
         )
-    key = _class_key(root, pictures, options.target)
+    key = _class_key(root, images, options.target)
     if key is None:
         notes.append(f"Regions have no attributes: all are of one class, '{_ONLY}'.")
     else:
         notes.append(f"Classes are the attribute '{key}' of the regions.")
     top = root if root.is_dir() else root.parent
-    drawing = drawn(partial(_gather, pictures, key), top, options, written="sizes")
+    drawing = targets_of(partial(_gather, images, key), top, options, written="sizes")
     names = drawing.into.names()
-    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*notes, *drawing.notes])
+    return drawing.into.dataset(root, CARD.name, Classes(names), names, [*notes, *drawing.messages])
 
 
 def _files(root: Path) -> list[Path]:
@@ -121,7 +122,7 @@ def _pictures(path: Path, split: str) -> list[_Picture]:
     entries = data.get("_via_img_metadata", data) if isinstance(data, dict) else None
     if not isinstance(entries, dict):
         raise DataError(f"{path}: holds no pictures. Expected a project or an export of VIA 2.")
-    pictures = []
+    images = []
     for key, entry in entries.items():
         if not isinstance(entry, dict) or not isinstance(entry.get("filename"), str):
             raise DataError(f"{path}: the entry '{key:.60}' has no filename. Save it with VIA 2 again.")
@@ -131,8 +132,8 @@ def _pictures(path: Path, split: str) -> list[_Picture]:
             raise DataError(f"{path}: the regions of '{key:.60}' are no list. Save it with VIA 2 again.")
         name = entry["filename"]
         regions = [_region(f"{name} region {k}", r) for k, r in enumerate(rows)]
-        pictures.append(_Picture(path.parent / name, split, tuple(regions)))
-    return pictures
+        images.append(_Picture(path.parent / name, split, tuple(regions)))
+    return images
 
 
 def _region(where: str, entry: Any) -> _Region:
@@ -170,9 +171,9 @@ def _rows(path: Path, split: str) -> Iterator[_Picture]:
 _ATTRIBUTES = ("shape_attributes", "region_attributes")
 
 
-def _class_key(root: Path, pictures: list[_Picture], wanted: str | None) -> str | None:
+def _class_key(root: Path, images: list[_Picture], wanted: str | None) -> str | None:
     """The attribute that holds the class, or None where regions have no attributes."""
-    keys = Counter(key for picture in pictures for region in picture.regions for key in region.said)
+    keys = Counter(key for image in images for region in image.regions for key in region.said)
     if wanted is not None:
         if wanted not in keys:
             raise UnknownName("attribute", wanted, list(keys), f"The annotation is {root}.")
@@ -197,9 +198,9 @@ def _classes(region: _Region, key: str | None) -> list[str]:
     return [text] if text else []
 
 
-def _gather(pictures: list[_Picture], key: str | None, drawing: Drawing) -> None:
+def _gather(images: list[_Picture], key: str | None, drawing: Drawing) -> None:
     """Gather all images and regions."""
-    for picture in pictures:
+    for picture in images:
         image = drawing.into.picture(picture.path, picture.split)
         for region in picture.regions:
             labels = _classes(region, key)

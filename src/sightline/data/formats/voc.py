@@ -18,7 +18,7 @@ from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_below
 from sightline.data.parsing.each import split_below
-from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.instances import InstanceBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.paths import keys_of
 from sightline.data.parsing.splits import is_there, name_of
@@ -30,8 +30,9 @@ from sightline.errors import DataError
 CARD = FormatCard(
     name="voc",
     summary="Pascal VOC: an XML file of boxes for each image",
-    looks_like="JPEGImages/a.jpg and Annotations/a.xml, perhaps ImageSets/Main/train.txt; or a.xml by a.jpg",
-    truths=("instances",),
+    recognized_by="JPEGImages/a.jpg and Annotations/a.xml, perhaps ImageSets/Main/train.txt; or a.xml by "
+    "a.jpg",
+    target_types=("instances",),
     writes=True,
 )
 
@@ -48,10 +49,10 @@ class _Box:
 
 
 @dataclass
-class _Found:
+class _Contents:
     """What is gathered from all XML files."""
 
-    into: Gathered
+    into: InstanceBuilder
     boxes: list[_Box] = field(default_factory=list)
     truncated: int = 0
     broken: list[str] = field(default_factory=list)
@@ -76,8 +77,8 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = unwrapped(Path(source))
     parts = places(root) if root.is_dir() else []
     if not parts:
-        raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.looks_like}.")
-    contents = _Found(Gathered(root, stored=options.exif == "ignore"))
+        raise DataError(f"There are no Pascal VOC annotations at '{root}'. Expected {CARD.recognized_by}.")
+    contents = _Contents(InstanceBuilder(root, stored=options.exif == "ignore"))
     files = [(_files(pictures, tuple(ALL_EXTENSIONS)), _files(xml, (".xml",))) for xml, pictures, _ in parts]
     listed = lists(root, {name for part in files for kind in part for name in kind})
     for (_, pictures, split), (images, xmls) in zip(parts, files, strict=True):
@@ -166,7 +167,7 @@ def _files(folder: Path, endings: tuple[str, ...]) -> dict[str, Path]:
 
 def _gather(
     pictures: Path, images: dict[str, Path], files: dict[str, Path], split: str,
-    listed: dict[str, list[str]], contents: _Found,
+    listed: dict[str, list[str]], contents: _Contents,
 ) -> None:  # fmt: skip
     """Gather the images and boxes of one part; with lists, only what they name."""
     by_key = {keys_of(Path(name)): name for name in images}
@@ -192,7 +193,7 @@ def _gather(
             _objects(root, image, files[name], contents)
 
 
-def _root_of(path: Path, contents: _Found) -> Element | None:
+def _root_of(path: Path, contents: _Contents) -> Element | None:
     """The annotation in a file, or None where it cannot be read."""
     try:
         root = read_xml(path)
@@ -207,7 +208,7 @@ def _root_of(path: Path, contents: _Found) -> Element | None:
     return root
 
 
-def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
+def _objects(root: Element, image: int, path: Path, contents: _Contents) -> None:
     """Gather the objects of one image."""
     kit = "VOC" in text_of(root, "source/annotation").upper()
     for thing in root.findall("object"):
@@ -222,7 +223,7 @@ def _objects(root: Element, image: int, path: Path, contents: _Found) -> None:
         contents.boxes.append(_Box(image, name, (x1, y1, x2, y2), difficult, kit))
 
 
-def _convert(contents: _Found) -> str:
+def _convert(contents: _Contents) -> str:
     """Convert all boxes to corners counted from 0 with the far edge outside; and report the convention."""
     whole = [b for b in contents.boxes if b.corners[0] < b.corners[2] and b.corners[1] < b.corners[3]]
     kit = bool(contents.boxes) and all(b.kit for b in contents.boxes)

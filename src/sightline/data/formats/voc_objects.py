@@ -16,7 +16,7 @@ import numpy as np
 from sightline.console import say
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Classes, Dataset
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.encode import encode_png
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.images import stored
@@ -26,20 +26,20 @@ from sightline.data.parsing.polygons import Outlined
 from sightline.data.parsing.splits import name_of
 from sightline.data.parsing.writing import Item, all_split, class_table, items
 from sightline.errors import DataError, UnreadableImage
-from sightline.ops.draw import Colour
-from sightline.ops.outlines import Part, apart
+from sightline.ops.contours import Part, split_instances
+from sightline.ops.draw import Color
 
 CARD = FormatCard(
     name="voc-objects",
     summary="Pascal VOC: a map of object numbers and one of classes for each image",
-    looks_like="JPEGImages/a.jpg, SegmentationObject/a.png and SegmentationClass/a.png",
-    truths=("outlines",),
+    recognized_by="JPEGImages/a.jpg, SegmentationObject/a.png and SegmentationClass/a.png",
+    target_types=("outlines",),
     writes=True,
 )
 _OBJECTS, _CLASSES, _PICTURES = "SegmentationObject", "SegmentationClass", "JPEGImages"
 _LISTS = "ImageSets/Segmentation"
 _VOID = 255
-_MOST = (1 << 16) - 2  # objects that a map of 16 bits has numbers for: not 0, nor that of no class
+_MAX_OBJECTS = (1 << 16) - 2  # objects that a map of 16 bits has numbers for: not 0, nor that of no class
 _NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow",
     "diningtable", "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train",
@@ -73,7 +73,7 @@ def sniff(source: str, options: ReadOptions) -> float:
     """
     root = Path(source)
     has_both = all(files_in(root / name, ".png") for name in (_OBJECTS, _CLASSES))
-    return 0.0 if not has_both else {"outlines": 0.98, None: 0.4}.get(options.truth, 0.0)
+    return 0.0 if not has_both else {"outlines": 0.98, None: 0.4}.get(options.target_type, 0.0)
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -88,21 +88,21 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = Path(source)
     maps = {path.stem: path for path in files_in(root / _OBJECTS, ".png")}
     if not maps:
-        raise DataError(f"There are no maps of objects at '{root}'. Expected {CARD.looks_like}.")
-    names, colours, notes = _table(root)
+        raise DataError(f"There are no maps of objects at '{root}'. Expected {CARD.recognized_by}.")
+    names, colors, notes = _table(root)
     into = Outlined(root, asides=(_OBJECTS, _CLASSES))
-    pictures = {p.stem: p for p in files_in(root / _PICTURES, *ALL_EXTENSIONS)}
+    images = {p.stem: p for p in files_in(root / _PICTURES, *ALL_EXTENSIONS)}
     lists = _lists(root)
     chosen = sorted(lists or maps)
     here = [stem for stem in chosen if stem in maps]
     broken: list[str] = []
 
     def objects(stem: str) -> _Read:
-        return _objects(maps[stem], root / _CLASSES / f"{stem}.png", colours, len(names))
+        return _objects(maps[stem], root / _CLASSES / f"{stem}.png", colors, len(names))
 
     with ThreadPoolExecutor() as pool:
         for stem, result in zip(here, pool.map(objects, here), strict=True):
-            path = pictures.get(stem, root / _PICTURES / f"{stem}.jpg")
+            path = images.get(stem, root / _PICTURES / f"{stem}.jpg")
             image = into.picture(path, lists.get(stem, ""), result.size)
             broken += result.broken
             for number, kind, part in result.parts:
@@ -132,16 +132,17 @@ def write(dataset: Dataset, folder: Path) -> Path:
             others have, a class name cannot stand in labelmap.txt, or there are more than 254 classes, or
             65,534 objects in an image.
     """
-    if dataset.truth != "outlines":
-        raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.truth}.")
+    if dataset.target_type != "outlines":
+        raise DataError(f"The format '{CARD.name}' holds masks of objects, not a {dataset.target_type}.")
     names = dataset.classes.names if dataset.classes is not None else ()
     odd = [name for name in names if name[:1] == "#" or name == _NAMES[0]]
     if odd:
         raise DataError(f"Classes of objects in VOC begin with no '#', nor are they background: {odd[0]!r}.")
-    most = int(dataset.targets_as(Outlines).counts.max()) if len(dataset) else 0
-    if len(names) >= _VOID or most > _MOST:
+    most = int(dataset.targets_as(InstanceMasks).counts.max()) if len(dataset) else 0
+    if len(names) >= _VOID or most > _MAX_OBJECTS:
         raise DataError(
-            f"The format '{CARD.name}' holds up to {_VOID - 1} classes, and {_MOST:,} objects a picture. "
+            f"The format '{CARD.name}' holds up to {_VOID - 1} classes, and {_MAX_OBJECTS:,} objects a "
+            "picture. "
             f"Received {len(names):,} and {most:,}. Formats without such limits are coco and yolo."
         )
     class_table(dataset, folder, CARD.name, masks=True)
@@ -214,28 +215,28 @@ def _table(root: Path) -> tuple[tuple[str, ...], dict[int, int], list[str]]:
     """Names by number, number of each colour (0xRRGGBB), and a note."""
     path = root / "labelmap.txt"
     if not path.is_file():
-        return _NAMES, {_colour(k): k for k in (*range(len(_NAMES)), _VOID)}, ["Classes are VOC's twenty."]
+        return _NAMES, {_color(k): k for k in (*range(len(_NAMES)), _VOID)}, ["Classes are VOC's twenty."]
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     rows = [line.strip().rsplit(":", 3) for line in lines if line.count(":") > 2 and line[0] != "#"]
     rows.sort(key=lambda row: row[0].strip() != "background")  # which is number 0, wherever it is listed
     names = [row[0].strip() for row in rows]
     if not names or names[0] != "background":
         raise DataError(f"{path}: lists no background. Expected lines 'name:r,g,b::', one for background.")
-    colours = {_colour(_VOID): _VOID}
+    colors = {_color(_VOID): _VOID}
     for k, row in enumerate(rows):
         levels = [int(v) for v in row[1].split(",") if v.strip().isdigit()]
         if len(levels) == 3:
-            colours[(levels[0] << 16) | (levels[1] << 8) | levels[2]] = k
-    return tuple(names), colours, [f"Classes are from {path.name}."]
+            colors[(levels[0] << 16) | (levels[1] << 8) | levels[2]] = k
+    return tuple(names), colors, [f"Classes are from {path.name}."]
 
 
-def _colour(number: int) -> int:
+def _color(number: int) -> int:
     """The colour of a number in VOC's palette, 0xRRGGBB."""
     red, green, blue = _levels(number)
     return red << 16 | green << 8 | blue
 
 
-def _levels(number: int) -> Colour:
+def _levels(number: int) -> Color:
     """Color of a number in VOC's palette: its bits distributed to red, green and blue."""
     levels = [0, 0, 0]
     for k in range(8):
@@ -255,7 +256,7 @@ def _lists(root: Path) -> dict[str, str]:
     return by_stem
 
 
-def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> _Read:
+def _objects(path: Path, classes: Path, colors: dict[int, int], count: int) -> _Read:
     """Read the two maps of one image."""
     objects = _Read()
     try:
@@ -269,13 +270,13 @@ def _objects(path: Path, classes: Path, colours: dict[int, int], count: int) -> 
         )
         return objects
     objects.size = (numbers[0].shape[0], numbers[0].shape[1])
-    void = _colour(_VOID) if numbers[1] else _VOID
-    for number, (x, y, crop) in apart(numbers[0]):
+    void = _color(_VOID) if numbers[1] else _VOID
+    for number, (x, y, crop) in split_instances(numbers[0]):
         if number == void:
             continue
         inside = kinds[0][y : y + crop.shape[0], x : x + crop.shape[1]][crop > 0]
         keys, shares = np.unique(inside, return_counts=True)
-        indices = [colours.get(k, -1) if kinds[1] else k for k in keys.tolist()]
+        indices = [colors.get(k, -1) if kinds[1] else k for k in keys.tolist()]
         votes = {k: n for k, n in zip(indices, shares.tolist(), strict=True) if 0 < k < count}
         if votes:
             objects.parts.append((number, max(votes, key=lambda k: votes[k]), (x, y, crop)))

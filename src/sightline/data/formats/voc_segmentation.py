@@ -11,22 +11,22 @@ from pathlib import Path
 
 from sightline.core.card import FormatCard
 from sightline.core.dataset import SPLITS, Dataset
-from sightline.core.targets.masks import VOID
-from sightline.data.parsing.class_tables import Entry, Table, find_table, made
-from sightline.data.parsing.map_discovery import Place, first_picture, lists, looks_like_map, paired
-from sightline.data.parsing.map_files import Found
+from sightline.core.targets.masks import IGNORE_INDEX
+from sightline.data.parsing.class_tables import Entry, Table, find_table, table_of
+from sightline.data.parsing.map_discovery import MaskFolders, first_picture, lists, looks_like_map, paired
+from sightline.data.parsing.map_files import MaskFiles
 from sightline.data.parsing.map_reading import dataset as dataset_of
-from sightline.data.parsing.map_writing import class_table, written
+from sightline.data.parsing.map_writing import class_table, write_maps
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.splits import folders_in
 from sightline.errors import DataError
-from sightline.ops.draw import Colour
+from sightline.ops.draw import Color
 
 CARD = FormatCard(
     name="voc-segmentation",
     summary="Pascal VOC segmentation: a PNG of classes for each image",
-    looks_like="JPEGImages/a.jpg and SegmentationClass/a.png, perhaps ImageSets/Segmentation/train.txt",
-    truths=("masks",),
+    recognized_by="JPEGImages/a.jpg and SegmentationClass/a.png, perhaps ImageSets/Segmentation/train.txt",
+    target_types=("masks",),
     writes=True,
 )
 NAMES_OF_VOC = (
@@ -41,11 +41,11 @@ _LISTS = "ImageSets/Segmentation"
 def sniff(source: str, options: ReadOptions) -> float:
     """High for JPEGImages beside SegmentationClass; a little lower if boxes exist too."""
     root = _unwrapped(Path(source))
-    place = _place(root) if options.truth in (None, CARD.truths[0]) and root.is_dir() else None
+    place = _place(root) if options.target_type in (None, CARD.target_types[0]) and root.is_dir() else None
     mask = None if place is None else first_picture(place.masks)
     if mask is None or not looks_like_map(mask):
         return 0.0
-    return 0.96 if options.truth is None else 0.99
+    return 0.96 if options.target_type is None else 0.99
 
 
 def read(source: str, options: ReadOptions) -> Dataset:
@@ -61,12 +61,12 @@ def read(source: str, options: ReadOptions) -> Dataset:
     root = _unwrapped(Path(source))
     place = _place(root) if root.is_dir() else None
     if place is None:
-        raise DataError(f"There is no Pascal VOC segmentation at '{root}'. Expected {CARD.looks_like}.")
-    files = Found(root)
-    files.table, files.notes = find_table([root, place.masks, root / _LISTS])
+        raise DataError(f"There is no Pascal VOC segmentation at '{root}'. Expected {CARD.recognized_by}.")
+    files = MaskFiles(root)
+    files.table, files.messages = find_table([root, place.masks, root / _LISTS])
     if files.table is None:
-        files.notes.append("Class names are those of Pascal VOC: there is no labelmap.txt.")
-        files.table = made([Entry(name) for name in NAMES_OF_VOC], "Pascal VOC")
+        files.messages.append("Class names are those of Pascal VOC: there is no labelmap.txt.")
+        files.table = table_of([Entry(name) for name in NAMES_OF_VOC], "Pascal VOC")
     files.table = _with_void(files.table)
     items, alone = paired(place)
     named = lists(root / _LISTS)
@@ -76,7 +76,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     if not named:
         bare = [files.name(item) for item in items if not item.masks]
         what = "pictures have no mask, and were left aside"
-        files.note("pictures-without-mask", "info", bare, what, "Nothing, if they are for other tasks.")
+        files.note("images-without-mask", "info", bare, what, "Nothing, if they are for other tasks.")
         files.alone(alone)
     return dataset_of(files, root, CARD.name)
 
@@ -100,7 +100,7 @@ def write(dataset: Dataset, folder: Path) -> Path:
     lines: dict[str, list[str]] = {name: [] for name in (*SPLITS, "trainval")}
     for name in (_PICTURES, _MASKS[0], _LISTS):
         (folder / name).mkdir(parents=True)
-    for item in written(dataset, range(len(classes)), [colour_of(n) for n in range(256)]):
+    for item in write_maps(dataset, range(len(classes)), [color_of(n) for n in range(256)]):
         (folder / _PICTURES / f"{item.stem}{item.ending}").write_bytes(item.data)
         (folder / _MASKS[0] / f"{item.stem}.png").write_bytes(item.mask)
         for name in (item.split, "trainval") if item.split in ("train", "val") else (item.split,):
@@ -109,13 +109,13 @@ def write(dataset: Dataset, folder: Path) -> Path:
         if lines[name]:
             text = "\n".join(lines[name]) + "\n"
             (folder / _LISTS / f"{name}.txt").write_text(text, encoding="utf-8")
-    colours = (",".join(map(str, colour_of(n))) for n in range(len(classes)))
-    rows = "".join(f"{name}:{colour}::\n" for name, colour in zip(classes.names, colours, strict=True))
+    colors = (",".join(map(str, color_of(n))) for n in range(len(classes)))
+    rows = "".join(f"{name}:{color}::\n" for name, color in zip(classes.names, colors, strict=True))
     (folder / "labelmap.txt").write_text(rows, encoding="utf-8")
     return folder
 
 
-def colour_of(n: int) -> Colour:
+def color_of(n: int) -> Color:
     """VOC's colour of a number in [0, 255]."""
     parts = [0, 0, 0]
     for bit in range(8):
@@ -134,23 +134,23 @@ def _unwrapped(root: Path) -> Path:
     return root
 
 
-def _place(root: Path) -> Place | None:
+def _place(root: Path) -> MaskFolders | None:
     """The folders of images and maps; several, where maps were exported in several ways."""
     masks = [root / name for name in _MASKS if (root / name).is_dir()]
-    return Place(root / _PICTURES, masks[0], "") if masks and (root / _PICTURES).is_dir() else None
+    return MaskFolders(root / _PICTURES, masks[0], "") if masks and (root / _PICTURES).is_dir() else None
 
 
 def _with_void(table: Table) -> Table:
     """Class table with 255 as ignore index, and with VOC's colors if it has none."""
     rows = list(zip(table.entries, table.ids, strict=True))
-    bare = not table.colours
-    entries = [Entry(e.name, i, _code(i) if bare and 0 <= i < VOID else e.colour) for e, i in rows]
-    void = {*table.void, *({VOID} - set(table.ids))}
-    base = made(entries, table.source)
-    colours = {*table.void_colours, *((_code(v) for v in void if 0 <= v <= VOID) if bare else ())}
-    return Table(base.entries, base.ids, tuple(void), tuple(colours), False, table.source, table.names)
+    bare = not table.colors
+    entries = [Entry(e.name, i, _code(i) if bare and 0 <= i < IGNORE_INDEX else e.color) for e, i in rows]
+    void = {*table.void, *({IGNORE_INDEX} - set(table.ids))}
+    base = table_of(entries, table.source)
+    colors = {*table.void_colors, *((_code(v) for v in void if 0 <= v <= IGNORE_INDEX) if bare else ())}
+    return Table(base.entries, base.ids, tuple(void), tuple(colors), False, table.source, table.names)
 
 
 def _code(n: int) -> int:
-    red, green, blue = colour_of(n)
+    red, green, blue = color_of(n)
     return red << 16 | green << 8 | blue

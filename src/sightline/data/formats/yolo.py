@@ -18,8 +18,8 @@ from sightline.core.dataset import SPLITS, Classes, Dataset
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.io.walk import files_in
 from sightline.data.parsing.darknet import old_config
-from sightline.data.parsing.drawing import Drawing, drawn
-from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.drawing import Drawing, targets_of
+from sightline.data.parsing.instances import InstanceBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined, ring
 from sightline.data.parsing.splits import name_of
@@ -40,20 +40,20 @@ from sightline.data.parsing.yolo_discovery import (
     plain_parts,
 )
 from sightline.errors import DataError
-from sightline.ops.outlines import joined, trace
+from sightline.ops.contours import join_polygons, trace
 
 CARD = FormatCard(
     name="yolo",
     summary="YOLO text files of boxes or polygons, one per image, with class names in data.yaml",
-    looks_like="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
-    truths=("instances", "outlines"),
+    recognized_by="data.yaml with names and train, or obj.data, or a.txt with lines 'class x y w h' by a.jpg",
+    target_types=("instances", "outlines"),
     writes=True,
 )
 _FAR = 10.0  # no share of a picture is as large, even of a box that leaves it; pixels nearly always are
 
 
 @dataclass
-class _Found:
+class _Contents:
     """What is gathered from all label files.
 
     Attributes:
@@ -67,7 +67,7 @@ class _Found:
         posed: Lines with a box and key points, of which the box is taken.
         pose: Whether data.yaml says that lines hold key points.
         bare: Pictures without a label file.
-        labelled: Splits with a label file.
+        labeled: Splits with a label file.
         empty: Label files without a line.
         gone: Places of data.yaml that are not there, by split.
         highest: Highest class id.
@@ -83,13 +83,13 @@ class _Found:
     posed: list[str] = field(default_factory=list)
     pose: bool = False
     bare: list[str] = field(default_factory=list)
-    labelled: set[str] = field(default_factory=set)
+    labeled: set[str] = field(default_factory=set)
     empty: int = 0
     gone: list[str] = field(default_factory=list)
     highest: int = -1
 
     @property
-    def into(self) -> Gathered:
+    def into(self) -> InstanceBuilder:
         """Where pictures are gathered."""
         return self.drawing.into
 
@@ -121,10 +121,10 @@ def read(source: str, options: ReadOptions) -> Dataset:
     config = (None if yaml_there else old_config(root)) or configured(root)
     pose = any("kpt_shape" in (config_of(p) or {}) for p in (configs(root) if root.is_dir() else [root]))
     top = root if root.is_dir() else root.parent
-    readings: list[_Found] = []
+    readings: list[_Contents] = []
 
     def gather(drawing: Drawing) -> None:
-        contents = _Found(drawing, pose=pose)
+        contents = _Contents(drawing, pose=pose)
         for split, images in _pictures(config, root, contents):
             for path in images:
                 number = contents.into.picture(path, split)
@@ -132,15 +132,17 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 _labels(path, label_file(path), number, contents)
         readings.append(contents)
 
-    config.notes += drawn(gather, top, options, whole=1.0, written="centre").notes
+    config.messages += targets_of(gather, top, options, whole=1.0, written="centre").messages
     contents = readings[-1]
     _orphans(contents)
     _notes(contents)
     names = config.names or {i: str(i) for i in range(contents.highest + 1)}
     if not config.names:
-        config.notes.append("No class names were found (data.yaml, classes.txt): classes are called by id.")
+        config.messages.append(
+            "No class names were found (data.yaml, classes.txt): classes are called by id."
+        )
     classes = Classes(tuple(names.values()), tuple(names))
-    return contents.into.dataset(root, CARD.name, classes, classes.ids, config.notes)
+    return contents.into.dataset(root, CARD.name, classes, classes.ids, config.messages)
 
 
 def write(dataset: Dataset, folder: Path) -> Path:
@@ -191,12 +193,12 @@ def label_text(objects: Sequence[Object], size: tuple[int, int], classes: Classe
             x, y, crop = thing.mask
             if not crop.any():
                 continue
-            numbers = (joined(trace(crop, x, y)) / (w, h)).ravel().tolist()
+            numbers = (join_polygons(trace(crop, x, y)) / (w, h)).ravel().tolist()
         lines.append(f"{classes.ids[thing.label]} {' '.join(map(repr, numbers))}\n")
     return "".join(lines)
 
 
-def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[str, list[Path]]]:
+def _pictures(config: Config, root: Path, contents: _Contents) -> Iterator[tuple[str, list[Path]]]:
     """Pictures of each place of each split.
 
     Raises:
@@ -225,7 +227,7 @@ def _pictures(config: Config, root: Path, contents: _Found) -> Iterator[tuple[st
     contents.gone = missing
 
 
-def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
+def _labels(image: Path, path: Path, number: int, contents: _Contents) -> None:
     """Collect the boxes of one image."""
     contents.folders[labels_folder(image.parent)] = image.parent
     if contents.files.get(path) == number:  # the picture is named twice, which is told
@@ -235,7 +237,7 @@ def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
             contents.bare.append(name_of(image, contents.into.root))
         return
     contents.files[path] = number
-    contents.labelled.add(contents.into.splits[number])
+    contents.labeled.add(contents.into.splits[number])
     name = name_of(path, contents.into.root)
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -248,7 +250,7 @@ def _labels(image: Path, path: Path, number: int, contents: _Found) -> None:
             _line(words, f"{name} line {n}", number, contents)
 
 
-def _line(words: list[str], where: str, image: int, contents: _Found) -> None:
+def _line(words: list[str], where: str, image: int, contents: _Contents) -> None:
     """Collect one box or polygon, or report the error in its line."""
     try:
         values = [float(word) for word in words]
@@ -284,7 +286,7 @@ def _posed(values: Sequence[float]) -> bool:
     return len(values) > 10 and (len(values) - 5) % 3 == 0 and visibilities <= {0, 1, 2} and 2 in visibilities
 
 
-def _orphans(contents: _Found) -> None:
+def _orphans(contents: _Contents) -> None:
     """Label files of images that do not exist."""
     alone = []
     for labels, images in contents.folders.items():
@@ -297,10 +299,10 @@ def _orphans(contents: _Found) -> None:
                 if any(LINE.fullmatch(line) for line in file):
                     alone.append(name_of(path, contents.into.root))
     fix = "Put the pictures there, or take the label files out."
-    contents.into.note("labels-without-picture", "error", alone, "label files belong to no picture", fix)
+    contents.into.note("labels-without-image", "error", alone, "label files belong to no picture", fix)
 
 
-def _notes(contents: _Found) -> None:
+def _notes(contents: _Contents) -> None:
     """Findings on places, files and lines."""
     note = contents.into.note
     what = "places that data.yaml names are not there"
@@ -312,7 +314,7 @@ def _notes(contents: _Found) -> None:
     note("parts-missing", "warning" if spare else "error", contents.gone, what, fix)
     what = "pictures have no label file, and are taken as showing nothing"
     fix = "Give each a label file, an empty one where it shows nothing; or take the pictures out."
-    whole = sorted({*contents.into.splits} - contents.labelled)
+    whole = sorted({*contents.into.splits} - contents.labeled)
     if whole:
         what += f" (no picture of {' and '.join(whole) or 'all'} has one)"
     elif contents.empty:

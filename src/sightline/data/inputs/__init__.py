@@ -11,14 +11,14 @@ from sightline.core.sample import IMAGE
 from sightline.data.inputs._kind import cover, displayed
 from sightline.data.io.items import ItemFiles, scaled_item
 from sightline.data.io.levels import Span
-from sightline.data.io.pixels import picture
+from sightline.data.io.pixels import read_image
 from sightline.errors import UnreadableImage, UsageError
 
 if TYPE_CHECKING:
     from sightline.core.dataset import Pixels
     from sightline.core.inputs import InputSpec
     from sightline.data.inputs._kind import InputKind
-    from sightline.ops.fitting import Fit
+    from sightline.ops.resize_shape import ResizeMode
 
 INPUTS = Folder(__name__, "kind of input")
 
@@ -33,7 +33,7 @@ def input_kind(name: str) -> InputKind:
     return kind
 
 
-def view_item(pixels: Pixels, i: int, spec: InputSpec, fit: Fit) -> np.ndarray:
+def view_item(pixels: Pixels, i: int, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
     """What a model sees of item i: the one way from a data set to a network's input.
 
     Raises:
@@ -41,8 +41,8 @@ def view_item(pixels: Pixels, i: int, spec: InputSpec, fit: Fit) -> np.ndarray:
     """
     if spec.is_plain:
         height, width = spec.spatial_shape
-        return picture(pixels, i, (height, width), fit, spec.channels)
-    return input_kind(spec.kind).view(pixels.read(i), spec, fit)
+        return read_image(pixels, i, (height, width), resize, spec.channels)
+    return input_kind(spec.kind).view(pixels.read(i), spec, resize)
 
 
 def shown(pixels: Pixels, i: int) -> np.ndarray:

@@ -17,7 +17,7 @@ from sightline.core.inputs import Dtype, InputSpec
 from sightline.core.sample import IMAGE
 from sightline.data.transforms.steps import Step
 from sightline.errors import UsageError
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 COVER_PLANES = 4
 """Planes of a clip or volume that stand for it where one image is wanted: two by two."""
@@ -57,7 +57,7 @@ class InputKind(ABC):
     item: ClassVar[str]
     inputs: ClassVar[tuple[str, ...]] = (IMAGE,)
     limits_side: ClassVar[bool] = True
-    fits: ClassVar[tuple[str, ...]] = ("squash", "crop", "pad")
+    fits: ClassVar[tuple[str, ...]] = ("stretch", "crop", "letterbox")
 
     @abstractmethod
     def pixels(self, pixels: Pixels) -> Pixels:
@@ -83,7 +83,7 @@ class InputKind(ABC):
         """Shape of one view, the channels last."""
 
     @abstractmethod
-    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+    def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """An item as the model sees it: of `view_shape`, and of the type of the spec."""
 
     def tensors(self, views: np.ndarray) -> dict[str, Tensor]:

@@ -12,10 +12,10 @@ from sightline.core.inputs import InputSpec
 from sightline.data.inputs._kind import InputKind, StoredShape
 from sightline.data.io.items import item_files
 from sightline.data.io.stacks import read_stack, stack_dtype
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.data.transforms.flips import flips
 from sightline.data.transforms.steps import Step
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 MAX_FRAMES = 16
 """Frames that a model is given where the task asks for no other number."""
@@ -42,11 +42,13 @@ class ClipInput(InputKind):
         """(T, H, W, C)."""
         return (spec.frames or 1, *spec.spatial_shape, spec.channels)
 
-    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+    def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """T frames, evenly spread over the clip, each brought to size as an image is."""
         height, width = spec.spatial_shape
         where = np.linspace(0, len(item) - 1, spec.frames or 1).round().astype(int)
-        sized = {i: view(item[i], (height, width), fit, spec.channels) for i in set(where.tolist())}
+        sized = {
+            i: resize_to_input(item[i], (height, width), resize, spec.channels) for i in set(where.tolist())
+        }
         return np.stack([sized[i] for i in where.tolist()])
 
     def planes(self, item: np.ndarray) -> np.ndarray:

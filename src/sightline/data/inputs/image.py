@@ -16,11 +16,11 @@ from sightline.data.io.bands import band_facts, is_banded, read_bands
 from sightline.data.io.images import max_pixels
 from sightline.data.io.items import item_files
 from sightline.data.io.pixels import Files
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.data.transforms.standard import standard
 from sightline.data.transforms.steps import Step
 from sightline.errors import UnreadableImage, UsageError
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 
 class ImageInput(InputKind):
@@ -46,10 +46,10 @@ class ImageInput(InputKind):
         """(H, W, C)."""
         return (*spec.spatial_shape, spec.channels)
 
-    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+    def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """See `preprocess.view`."""
         height, width = spec.spatial_shape
-        return view(item, (height, width), fit, spec.channels)
+        return resize_to_input(item, (height, width), resize, spec.channels)
 
     def planes(self, item: np.ndarray) -> np.ndarray:
         """The image itself."""
@@ -58,7 +58,7 @@ class ImageInput(InputKind):
     def augment(self, strength: str, flip: bool, spec: InputSpec) -> Step | None:
         """See `transforms.standard`."""
         height, width = spec.spatial_shape
-        return standard(strength, flip=flip, size=(height, width), grey=spec.channels == 1)
+        return standard(strength, flip=flip, size=(height, width), gray=spec.channels == 1)
 
     def of_array(self, value: Any) -> Sequence[np.ndarray]:
         """An array (H, W, C) or several (N, H, W, C) of many bands; others are read by `inference.arrays`."""

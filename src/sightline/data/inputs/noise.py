@@ -13,7 +13,7 @@ from sightline.core.dataset import Pixels
 from sightline.core.inputs import InputSpec
 from sightline.data.inputs._kind import InputKind, StoredShape
 from sightline.errors import UsageError
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 LATENT = 64
 """Numbers of one draw."""
@@ -69,9 +69,9 @@ class NoiseInput(InputKind):
         """(C,)."""
         return (spec.channels,)
 
-    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+    def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """As drawn."""
-        del spec, fit
+        del spec, resize
         return item
 
     def planes(self, item: np.ndarray) -> np.ndarray:

@@ -19,9 +19,9 @@ from sightline.data.io.images import decode
 from sightline.data.io.items import item_files
 from sightline.data.io.numpy_files import is_array_file
 from sightline.data.io.stacks import read_stack, stack_dtype
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.errors import UnreadableImage, UsageError
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 WORDS = (
     ("left", "right"),
@@ -61,10 +61,10 @@ class PairInput(InputKind):
         """(2, H, W, C)."""
         return (2, *spec.spatial_shape, spec.channels)
 
-    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+    def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """Both brought to size alike."""
         height, width = spec.spatial_shape
-        return np.stack([view(image, (height, width), fit, spec.channels) for image in item])
+        return np.stack([resize_to_input(image, (height, width), resize, spec.channels) for image in item])
 
     def tensors(self, views: np.ndarray) -> dict[str, Tensor]:
         """One tensor for each of the two."""

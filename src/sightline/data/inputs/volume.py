@@ -14,10 +14,10 @@ from sightline.core.inputs import InputSpec
 from sightline.data.inputs._kind import InputKind, StoredShape
 from sightline.data.io.items import item_files
 from sightline.data.io.stacks import read_stack, stack_dtype
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.data.transforms.flips import flips
 from sightline.data.transforms.steps import Step
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 
 class VolumeInput(InputKind):
@@ -26,7 +26,7 @@ class VolumeInput(InputKind):
     name: ClassVar[str] = "volume"
     item: ClassVar[str] = "volume"
     limits_side: ClassVar[bool] = False
-    fits: ClassVar[tuple[str, ...]] = ("squash",)
+    fits: ClassVar[tuple[str, ...]] = ("stretch",)
 
     def pixels(self, pixels: Pixels) -> Pixels:
         """One file a volume."""
@@ -43,10 +43,10 @@ class VolumeInput(InputKind):
         """(D, H, W, C)."""
         return (*spec.spatial_shape, spec.channels)
 
-    def view(self, item: np.ndarray, spec: InputSpec, fit: Fit) -> np.ndarray:
+    def view(self, item: np.ndarray, spec: InputSpec, resize: ResizeMode) -> np.ndarray:
         """Slices brought to size with antialias, then the depth linearly between slices."""
         depth, height, width = spec.spatial_shape
-        sized = np.stack([view(plane, (height, width), fit, spec.channels) for plane in item])
+        sized = np.stack([resize_to_input(plane, (height, width), resize, spec.channels) for plane in item])
         return sized if len(sized) == depth else _deepened(sized, depth)
 
     def planes(self, item: np.ndarray) -> np.ndarray:

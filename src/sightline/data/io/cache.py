@@ -28,7 +28,7 @@ from sightline.console import say
 
 Shape = tuple[int, ...]
 
-_RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
+_RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("letterbox", "<u4")])
 _SUFFIX = ".pictures"
 _PIXELS = "2"  # another one whenever the same file gives other pixels
 _open: WeakSet[DiskCache] = WeakSet()
@@ -58,10 +58,10 @@ class MemoryCache:
         """Items that are kept, (B, H, W, C)."""
         return np.asarray(self._pixels[where])
 
-    def put(self, i: int, picture: np.ndarray) -> None:
+    def put(self, i: int, image: np.ndarray) -> None:
         """Store an image if there is room."""
         if i < len(self._pixels):
-            self._pixels[i] = picture
+            self._pixels[i] = image
             self._there[i] = True
 
 
@@ -109,7 +109,7 @@ class DiskCache:
         self.path = folder / (hashlib.blake2b(text.encode(), digest_size=12).hexdigest() + _SUFFIX)
         each = int(np.prod(shape)) * np.dtype(dtype).itemsize + _RECORD.itemsize
         folder.mkdir(parents=True, exist_ok=True)
-        self._kept = min(len(names), (room - _held(folder, self.path)) // each)
+        self._kept = min(len(names), (room - _open_bytes(folder, self.path)) // each)
         if self._kept <= 0:
             raise OSError(f"no room is left of {room:,} bytes")
         _make_room(folder, room - self._kept * each, self.path)
@@ -136,12 +136,12 @@ class DiskCache:
         """Items that are kept, (B, H, W, C)."""
         return np.asarray(self._pixels[self._slots[where]])
 
-    def put(self, i: int, picture: np.ndarray) -> None:
+    def put(self, i: int, image: np.ndarray) -> None:
         """Store an image if there is room. The record is written last."""
         slot = int(self._slots[i])
         if slot >= self._kept:
             return
-        pixels = np.ascontiguousarray(picture)
+        pixels = np.ascontiguousarray(image)
         record = np.array((self._stamps[i], zlib.crc32(pixels.data), 0), dtype=_RECORD)
         file = self._file
         if file is None:
@@ -193,7 +193,7 @@ def _stamp(path: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") | 1
 
 
-def _held(folder: Path, but: Path) -> int:
+def _open_bytes(folder: Path, but: Path) -> int:
     """Bytes of the files in `folder` that this process has open."""
     paths = {c.path for c in _open if c.path.parent == folder and c.path != but}
     return sum(p.stat().st_size for p in paths if p.exists())

@@ -28,6 +28,6 @@ def _encoded(
     out = io.BytesIO()
     image = Image.fromarray(array[..., 0] if array.ndim == 3 and array.shape[2] == 1 else array)
     if palette:
-        image.putpalette([value for colour in palette for value in colour])
+        image.putpalette([value for color in palette for value in color])
     image.save(out, kind, **settings)
     return out.getvalue()

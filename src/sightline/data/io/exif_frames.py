@@ -28,14 +28,15 @@ def turned(dataset: Dataset) -> tuple[Dataset, int]:
     targets = dataset.targets
     if not targets.located:
         raise DataError(
-            f"--exif says in which frame annotations were drawn; {dataset.name} has {targets.says}, which "
+            f"--exif says in which frame annotations were drawn; {dataset.name} has "
+            f"{targets.description}, which "
             "have no place in the picture. Leave it out."
         )
     ways = np.array([_orientation(dataset, i) for i in range(len(dataset))], dtype=np.int64)
     sizes = targets.sizes.clone()
     sizes[ways >= 5] = targets.sizes[ways >= 5].flip(1)
     places = [_place(int(way), *size) for way, size in zip(ways, targets.sizes.tolist(), strict=True)]
-    turned_targets = targets.turned(torch.stack(places), sizes).packed() if len(dataset) else targets
+    turned_targets = targets.turned(torch.stack(places), sizes).compressed() if len(dataset) else targets
     return replace(dataset, targets=turned_targets), int((ways != 1).sum())
 
 

@@ -25,7 +25,7 @@ from PIL import (
 )
 
 from ...errors import UnreadableImage, UsageError
-from ...ops.fitting import Fit, shrunk
+from ...ops.resize_shape import ResizeMode, jpeg_draft_scale
 from .bands import band_facts
 from .file_types import EXTENSIONS, Source, has_end, name_of, open_file, what_is
 from .headers import bits_of, ceiling, has_alpha, is_wide, orientation_of, upright_size
@@ -104,7 +104,7 @@ def decode(
     source: Source,
     *,
     at_least: tuple[int, int] | None = None,
-    fit: Fit = "squash",
+    resize: ResizeMode = "stretch",
     page: int = 0,
     span: Span | None = None,
 ) -> np.ndarray:
@@ -119,8 +119,8 @@ def decode(
     Args:
         source: A file, or the bytes of one.
         at_least: (height, width) that it will be brought to: a JPEG may be decoded at 1/2, 1/4 or 1/8 of its
-            size, as long as it need not be enlarged then. The result depends on the file, this and `fit`.
-        fit: How it will be brought to that size, as in `view`.
+            size, as long as it need not be enlarged then. The result depends on the file, this and `resize`.
+        resize: How it will be brought to that size, as in `view`.
         page: Which picture of a file of several (TIFF), from 0.
         span: The values of grey pixels of more than 8 bits that become 0 and 255; see `scaled`.
 
@@ -131,7 +131,7 @@ def decode(
         UnreadableImage: With `reason` empty, truncated, not-an-image, unsupported, bomb, not-finite or
             unreadable.
     """
-    with _opened(source, page) as (image, kind, size):
+    with _open_image(source, page) as (image, kind, size):
         orientation = orientation_of(image, kind)
         whole = image.size
         if span is not None and not is_wide(image.mode) and bits_of(image, kind) > 8:
@@ -139,7 +139,7 @@ def decode(
             what += "cannot be kept. Convert it to 8 bits a channel by that range"
             raise UnreadableImage(name_of(source), "unsupported", what)
         if at_least is not None and kind == "jpeg":
-            by = shrunk(upright_size(image, kind, orientation), at_least, fit)
+            by = jpeg_draft_scale(upright_size(image, kind, orientation), at_least, resize)
             if by > 1:
                 image.draft(None, (whole[0] // by, whole[1] // by))
         pixels = _full_jpeg(image) if kind == "jpeg" and image.size == whole else None
@@ -202,7 +202,7 @@ def probe(source: Source) -> ImageFacts:
 
 
 def _probe(source: Source) -> ImageFacts:
-    with _opened(source) as (image, kind, size), _trouble(source, kind, size):
+    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
         orientation = orientation_of(image, kind)
         height, width = upright_size(image, kind, orientation)
         bands = image.getbands()
@@ -241,7 +241,7 @@ def size_of(source: Source) -> tuple[int, int]:
 
 
 def _size_of(source: Source) -> tuple[int, int]:
-    with _opened(source) as (image, kind, size), _trouble(source, kind, size):
+    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
         return upright_size(image, kind, orientation_of(image, kind))
 
 
@@ -268,7 +268,7 @@ def stored(source: Source, page: int = 0) -> Stored:
         UnreadableImage: As `decode`; "unsupported" where numbers would be lost on the way (three channels
             of 16 bits, fractions, print colours, a PGM of less than 8 bits).
     """
-    with _opened(source, page) as (image, kind, size), _trouble(source, kind, size):
+    with _open_image(source, page) as (image, kind, size), _trouble(source, kind, size):
         bits, scaled_up = bits_of(image, kind), kind == "ppm" and image.tile[0][0] != "raw"
         image.load()
         values = np.array(image, dtype=np.uint8 if image.mode == "1" else None)
@@ -283,8 +283,8 @@ def stored(source: Source, page: int = 0) -> Stored:
             what = f"holds {image.mode} of {bits} bits, which is not read as ids or colours. Save it as PNG"
             raise UnreadableImage(name_of(source), "unsupported", what)
         palette = image.getpalette() if image.mode in ("P", "PA") else None
-        colours = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
-        return Stored(values, kind, colours)
+        colors = None if palette is None else np.array(palette, dtype=np.uint8).reshape(-1, 3)
+        return Stored(values, kind, colors)
 
 
 def full_pages(source: Source) -> list[int]:
@@ -304,7 +304,7 @@ def full_pages(source: Source) -> list[int]:
 
 
 def _full_pages(source: Source) -> list[int]:
-    with _opened(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
+    with _open_image(source, judge=False) as (image, kind, size), _trouble(source, kind, size):
         if kind != "tiff":
             return [0]
         pages = []
@@ -317,7 +317,7 @@ def _full_pages(source: Source) -> list[int]:
 
 def frame_count(source: Source) -> int:
     """Images in a file: frames of an animation, pages of a TIFF. Raises UnreadableImage as `probe`."""
-    with _opened(source) as (image, kind, size), _trouble(source, kind, size):
+    with _open_image(source) as (image, kind, size), _trouble(source, kind, size):
         return int(getattr(image, "n_frames", 1))
 
 
@@ -328,7 +328,7 @@ def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
     Raises:
         UnreadableImage: As `probe`, but of any size.
     """
-    with _opened(source, page, judge=False) as (image, kind, size), _trouble(source, kind, size):
+    with _open_image(source, page, judge=False) as (image, kind, size), _trouble(source, kind, size):
         width, height = image.size
         if kind != "tiff" or width * height < least or orientation_of(image, kind) != 1:
             return None
@@ -338,7 +338,7 @@ def tiff_blocks(source: Source, page: int, least: int) -> Blocks | None:
 
 
 @contextmanager
-def _opened(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple[Any, str, int]]:
+def _open_image(source: Source, page: int = 0, judge: bool = True) -> Iterator[tuple[Any, str, int]]:
     """Open an image: read the header, validate the size; also its format and file size."""
     with open_file(source) as (file, size):
         head = file.read(512)
@@ -391,8 +391,8 @@ def _to_uint8(image: Any, kind: str, source: Source, span: Span | None) -> np.nd
             raise UnreadableImage(name_of(source), "not-finite", what)
         return scaled(values, ceiling(image, kind), span)[..., None]
     if "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa"):
-        grey = mode in ("1", "L", "LA", "La")
-        wanted = "LA" if grey else "RGBA"
+        gray = mode in ("1", "L", "LA", "La")
+        wanted = "LA" if gray else "RGBA"
         return on_white(np.asarray(image if mode == wanted else image.convert(wanted)))
     if mode in ("1", "L"):
         return np.array(image if mode == "L" else image.convert("L"))[..., None]

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.targets.bitmaps import Packed
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.bitmaps import CompressedMaps
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.data.io.file_types import Source
 from sightline.data.io.images import Stored, stored
 
@@ -34,7 +34,7 @@ class LabelMap:
         counts: (n,) pixels of each.
         rows: Compressed (H, W) local numbers, uint8 or (where n is above 256) uint32.
         local: (n,) local number of each key.
-        coloured: Whether the keys are colours.
+        colored: Whether the keys are colours.
         lossy: Whether the file's format may have changed them.
         shown: (n,) the colour that a palette gives each number, or None: no palette.
         runs: Stretches of equal pixels along the rows; few in a map, many in a photograph.
@@ -48,7 +48,7 @@ class LabelMap:
     counts: Keys
     rows: bytes
     local: Keys
-    coloured: bool = False
+    colored: bool = False
     lossy: bool = False
     shown: Keys | None = None
     runs: int = 0
@@ -57,24 +57,24 @@ class LabelMap:
     between: frozenset[int] = frozenset()
 
     @property
-    def grey(self) -> bool:
+    def gray(self) -> bool:
         """Whether all its colors are gray: a number stored in three channels."""
         red, green, blue = parts_of(self.keys)
-        return self.coloured and bool(((red == green) & (green == blue)).all())
+        return self.colored and bool(((red == green) & (green == blue)).all())
 
-    def mapped(self, numbers: NDArray[np.uint8]) -> Packed:
+    def mapped(self, numbers: NDArray[np.uint8]) -> CompressedMaps:
         """The map with its numbers replaced.
 
         Args:
             numbers: (n,) what each key becomes.
         """
         if np.array_equal(numbers, self.local):
-            return Packed(self.shape, self.rows)
-        wide = len(self.keys) > VOID + 1
+            return CompressedMaps(self.shape, self.rows)
+        wide = len(self.keys) > IGNORE_INDEX + 1
         rows = np.frombuffer(zlib.decompress(self.rows), dtype=np.uint32 if wide else np.uint8)
         table = np.zeros(int(self.local.max(initial=0)) + 1, dtype=np.uint8)
         table[self.local] = numbers
-        return Packed.of(table[rows].reshape(self.shape))
+        return CompressedMaps.of(table[rows].reshape(self.shape))
 
 
 def look(source: Source, page: int = 0) -> LabelMap:
@@ -87,12 +87,12 @@ def look(source: Source, page: int = 0) -> LabelMap:
     values = raw.values
     if values.ndim == 3:
         red, green, blue = (values[..., k].astype(np.int32) for k in range(3))
-        label_map = _numbered((red << 16) | (green << 8) | blue, coloured=True, lossy=raw.kind in LOSSY)
-        return with_ramps(label_map, red + green + blue if not label_map.grey else red)
+        label_map = _numbered((red << 16) | (green << 8) | blue, colored=True, lossy=raw.kind in LOSSY)
+        return with_ramps(label_map, red + green + blue if not label_map.gray else red)
     if values.dtype == np.uint8:
         label_map = _small(raw)
     else:
-        label_map = _numbered(values, coloured=False, lossy=raw.kind in LOSSY)
+        label_map = _numbered(values, colored=False, lossy=raw.kind in LOSSY)
     return label_map if raw.palette is not None else with_ramps(label_map, values)  # palettes are not scaled
 
 
@@ -121,13 +121,13 @@ def with_ramps(label_map: LabelMap, values: NDArray[np.integer]) -> LabelMap:
 def _small(raw: Stored) -> LabelMap:
     """A map of numbers up to 255, which are the local numbers too."""
     values = np.ascontiguousarray(raw.values)
-    counts = np.bincount(values.ravel(), minlength=VOID + 1)
+    counts = np.bincount(values.ravel(), minlength=IGNORE_INDEX + 1)
     keys = np.flatnonzero(counts)
     shown = None
     if raw.palette is not None:
-        colours = np.full(VOID + 1, -1, dtype=np.int64)
-        colours[: len(raw.palette)] = codes_of(raw.palette)[: VOID + 1]
-        shown = colours[keys]
+        colors = np.full(IGNORE_INDEX + 1, -1, dtype=np.int64)
+        colors[: len(raw.palette)] = codes_of(raw.palette)[: IGNORE_INDEX + 1]
+        shown = colors[keys]
     # Counted on every eighth row: it is for the look of the map only.
     some = values[::8]
     runs = 8 * int((some[:, 1:] != some[:, :-1]).sum()) + values.shape[0]
@@ -143,21 +143,21 @@ def _small(raw: Stored) -> LabelMap:
     )
 
 
-def _numbered(values: NDArray[np.integer], coloured: bool, lossy: bool) -> LabelMap:
+def _numbered(values: NDArray[np.integer], colored: bool, lossy: bool) -> LabelMap:
     """A map of any integers, processed by runs of equal pixels."""
     flat = np.ascontiguousarray(values).ravel()
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])[: max(len(flat), 0)]
     lengths = np.diff(np.append(starts, len(flat)))
     keys, inverse = np.unique(flat[starts], return_inverse=True)
     counts = np.bincount(inverse, weights=lengths, minlength=len(keys)).astype(np.int64)
-    rows = np.repeat(inverse, lengths).astype(np.uint8 if len(keys) <= VOID + 1 else np.uint32)
+    rows = np.repeat(inverse, lengths).astype(np.uint8 if len(keys) <= IGNORE_INDEX + 1 else np.uint32)
     return LabelMap(
         shape=(values.shape[0], values.shape[1]),
         keys=keys.astype(np.int64),
         counts=counts,
         rows=zlib.compress(rows.data, 1),
         local=np.arange(len(keys)),
-        coloured=coloured,
+        colored=colored,
         lossy=lossy,
         runs=len(starts),
     )
@@ -183,13 +183,13 @@ def composed(
         several |= covered & taken
         taken |= covered
         whole[covered] = number
-    whole[several] = VOID
+    whole[several] = IGNORE_INDEX
     return _small(Stored(whole, "png")), int(several.sum()), int((~taken).sum())
 
 
-def codes_of(colours: NDArray[np.uint8]) -> Keys:
+def codes_of(colors: NDArray[np.uint8]) -> Keys:
     """Colours (n, 3) as 0xRRGGBB."""
-    wide = colours.astype(np.int64)
+    wide = colors.astype(np.int64)
     return (wide[:, 0] << 16) | (wide[:, 1] << 8) | wide[:, 2]
 
 

@@ -12,9 +12,9 @@ from sightline.core.dataset import Dataset, Pixels
 from sightline.data.io.file_types import open_file
 from sightline.data.io.images import decode
 from sightline.data.io.levels import Span
-from sightline.data.io.regions import Whole, Windows, opened
-from sightline.data.loading.preprocess import view
-from sightline.ops.fitting import Fit
+from sightline.data.io.regions import Whole, Windows, open_regions
+from sightline.data.loading.preprocess import resize_to_input
+from sightline.ops.resize_shape import ResizeMode
 
 
 class Files:
@@ -41,9 +41,11 @@ class Files:
         """File and page of picture i."""
         return self.path(i), 0
 
-    def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
+    def read(
+        self, i: int, at_least: tuple[int, int] | None = None, resize: ResizeMode = "stretch"
+    ) -> np.ndarray:
         """Picture i, (H, W, C) uint8; see `decode`."""
-        return decode(self.path(i), at_least=at_least, fit=fit, span=self.span)
+        return decode(self.path(i), at_least=at_least, resize=resize, span=self.span)
 
     def spanned(self, span: Span | None) -> Files:
         """The same files, with pixels of more than 8 bits scaled by a span of values."""
@@ -94,9 +96,13 @@ class Pages:
         """File and page of picture i."""
         return self._files.path(i), self._pages[i]
 
-    def read(self, i: int, at_least: tuple[int, int] | None = None, fit: Fit = "squash") -> np.ndarray:
+    def read(
+        self, i: int, at_least: tuple[int, int] | None = None, resize: ResizeMode = "stretch"
+    ) -> np.ndarray:
         """Picture i, (H, W, C) uint8; see `images.decode`."""
-        return decode(self._files.path(i), at_least=at_least, fit=fit, page=self._pages[i], span=self.span)
+        return decode(
+            self._files.path(i), at_least=at_least, resize=resize, page=self._pages[i], span=self.span
+        )
 
     @property
     def span(self) -> Span | None:
@@ -157,11 +163,11 @@ class Arrays:
         return hashlib.blake2b(repr(pixels.shape).encode() + pixels.tobytes(), digest_size=16).hexdigest()
 
 
-def picture(
+def read_image(
     pixels: Pixels,
     i: int,
     size: tuple[int, int] | None = None,
-    fit: Fit = "squash",
+    resize: ResizeMode = "stretch",
     channels: int = 3,
 ) -> np.ndarray:
     """The input of a model for item i: the only function from a data set to a network's input.
@@ -169,9 +175,9 @@ def picture(
     Args:
         pixels: Where the pictures come from.
         i: Which one.
-        size: See `view`.
-        fit: See `view`.
-        channels: See `view`.
+        size: See `resize_to_input`.
+        resize: See `resize_to_input`.
+        channels: See `resize_to_input`.
 
     Returns:
         (height, width, channels) uint8.
@@ -179,14 +185,14 @@ def picture(
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    image = pixels.read(i, size, fit) if isinstance(pixels, Files | Pages) else pixels.read(i)
-    return view(image, size, fit, channels)
+    image = pixels.read(i, size, resize) if isinstance(pixels, Files | Pages) else pixels.read(i)
+    return resize_to_input(image, size, resize, channels)
 
 
 def finder(dataset: Dataset) -> Callable[[str], np.ndarray]:
     """A function from the id of an item to its image."""
     where = {item: i for i, item in enumerate(dataset.ids)}
-    return lambda item: picture(dataset.pixels, where[item])
+    return lambda item: read_image(dataset.pixels, where[item])
 
 
 def windows(pixels: Pixels, i: int) -> Windows:
@@ -195,5 +201,5 @@ def windows(pixels: Pixels, i: int) -> Windows:
     Raises:
         UnreadableImage: If it cannot be decoded.
     """
-    reader = opened(*pixels.place(i), pixels.span) if isinstance(pixels, Files | Pages) else None
+    reader = open_regions(*pixels.place(i), pixels.span) if isinstance(pixels, Files | Pages) else None
     return reader or Whole(pixels.read(i))

@@ -16,7 +16,7 @@ from .tiff import Blocks
 
 LARGE = 2**24
 """Pixels from which on a picture is read by windows, where it can be."""
-HELD = 2**25
+READ_BUFFER_BYTES = 2**25
 """Bytes of decoded blocks that are kept for the next windows, and more where one row of windows needs it."""
 
 
@@ -106,7 +106,7 @@ class Parts:
             if i not in self._held:
                 self._held[i] = block
                 self._bytes += block.nbytes
-            while self._bytes > HELD and len(self._held) > self._most:
+            while self._bytes > READ_BUFFER_BYTES and len(self._held) > self._most:
                 self._bytes -= self._held.popitem(last=False)[1].nbytes
         return block
 
@@ -124,7 +124,7 @@ class Parts:
             raise UnreadableImage(self._path, "unreadable", what) from error
 
 
-def opened(path: Path, page: int = 0, span: Span | None = None) -> Parts | None:
+def open_regions(path: Path, page: int = 0, span: Span | None = None) -> Parts | None:
     """Region reader for a large TIFF in blocks; None for all other files.
 
     The limit on pixels (`images.max_pixels`) is then one on a block, not on the image.

@@ -24,7 +24,7 @@ from sightline.data.io.video_probe import (
     addresses,
     is_video,
     library,
-    opened,
+    open_container,
     reason,
     webcam,
 )
@@ -106,7 +106,7 @@ class Video:
         self._end = self._last = 0.0
         self._first_damage = -1
         self._cut = False
-        self._container = webcam(int(text)) if camera else opened(text, scheme, self.name)
+        self._container = webcam(int(text)) if camera else open_container(text, scheme, self.name)
         try:
             self.live = camera or (bool(scheme) and not (scheme.startswith("http") and self._seconds()))
             self._stream = self._pictures()

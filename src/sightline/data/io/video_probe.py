@@ -62,7 +62,7 @@ def library() -> Any:
     return av
 
 
-def opened(text: str, scheme: str, name: str) -> Any:
+def open_container(text: str, scheme: str, name: str) -> Any:
     """The container of a file or a stream.
 
     Args:

@@ -60,7 +60,7 @@ def files_in(folder: Path, *endings: str) -> list[Path]:
     return [folder / name for name in sorted(names) if name.lower().endswith(endings)]
 
 
-def told(left: Sequence[Path]) -> str:
+def describe_skipped(left: Sequence[Path]) -> str:
     """A sentence about ignored files, with up to three names; empty if there are none."""
     if not left:
         return ""

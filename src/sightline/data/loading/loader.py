@@ -25,9 +25,9 @@ from sightline.data.inputs import input_kind, view_item
 from sightline.data.io.cache import DiskCache, MemoryCache, cache_folder, on_disk
 from sightline.data.io.items import paths_of
 from sightline.data.io.pixels import Arrays
-from sightline.data.loading.preprocess import seen
+from sightline.data.loading.preprocess import resize_targets
 from sightline.errors import UsageError
-from sightline.ops.fitting import Fit
+from sightline.ops.resize_shape import ResizeMode
 
 __all__ = ["Loader", "cache_folder"]
 
@@ -46,13 +46,13 @@ class Loader:
     Args:
         dataset: What is batched.
         size: (height, width) in pixels.
-        fit: squash, crop or pad; see `images.view`.
+        fit: stretch, crop or letterbox; see `images.view`.
         channels: 3 or 1.
         spec: What the model takes, where that is said in full; then `size` and `channels` are the spec's.
         batch_size: Images a batch, over all processes.
         train: Shuffle and augment.
         seed: Seed of all draws.
-        sampler: shuffled (each image once an epoch) or balanced (each class equally often).
+        sampler: random (each image once an epoch) or balanced (each class equally often).
         weights: (N,) chance of each image to be drawn, with replacement; instead of `sampler`.
         workers: Threads that prepare batches ahead; 0 prepares each when it is asked for.
         cache: Bytes for decoded pictures: in memory for what lives in memory, else on disk. 0 keeps none.
@@ -73,13 +73,13 @@ class Loader:
         dataset: Dataset,
         *,
         size: tuple[int, ...],
-        fit: Fit = "squash",
+        resize: ResizeMode = "stretch",
         channels: int = 3,
         spec: InputSpec | None = None,
         batch_size: int = 32,
         train: bool = False,
         seed: int = 0,
-        sampler: Literal["shuffled", "balanced"] = "shuffled",
+        sampler: Literal["random", "balanced"] = "random",
         weights: np.ndarray | None = None,
         workers: int = 0,
         cache: int = 2 * 1024**3,
@@ -97,7 +97,7 @@ class Loader:
         self._spec = spec or InputSpec((int(size[0]), int(size[1])), 1 if channels == 1 else 3)
         self._kind = input_kind(self._spec.kind)
         self._shape = self._kind.view_shape(self._spec)
-        self._dataset, self._size, self._fit = dataset, self._spec.spatial_shape, fit
+        self._dataset, self._size, self._resize = dataset, self._spec.spatial_shape, resize
         self._batch_size, self._train, self._seed, self._workers = batch_size, train, seed % 2**64, workers
         self._rank, self._world, self._drop_last = rank, world, drop_last
         self._augment = augment if train else None
@@ -181,7 +181,9 @@ class Loader:
             short = -len(where) % self._world
             where = np.concatenate([where, np.resize(order, short)])[self._rank :: self._world]
         inputs = self._kind.tensors(self._pixels(where))
-        targets, *places = seen(self._dataset.targets[torch.from_numpy(where)], self._size, self._fit)
+        targets, *places = resize_targets(
+            self._dataset.targets[torch.from_numpy(where)], self._size, self._resize
+        )
         batch = Batch(inputs, targets, [self._dataset.ids[i] for i in where], *places)
         if augment is None:
             return batch
@@ -201,7 +203,7 @@ class Loader:
             pixels[cached] = self._cache.get(where[cached])
         for k in np.flatnonzero(~cached):
             i = int(where[k])
-            pixels[k] = view_item(self._dataset.pixels, i, self._spec, self._fit)
+            pixels[k] = view_item(self._dataset.pixels, i, self._spec, self._resize)
             if self._cache is not None:
                 self._cache.put(i, pixels[k])
         return pixels
@@ -222,7 +224,9 @@ class Loader:
         if paths is None:
             return MemoryCache(len(pixels), shape, room, dtype)
         decoding = (
-            f"{self._fit} {span}" if (span := getattr(self._dataset.pixels, "span", None)) else self._fit
+            f"{self._resize} {span}"
+            if (span := getattr(self._dataset.pixels, "span", None))
+            else self._resize
         )
         if self._spec.kind != "image":
             decoding = f"{self._spec.kind} {decoding}"
@@ -236,8 +240,8 @@ def _balance(dataset: Dataset) -> np.ndarray:
     """
     if dataset.classes is None:
         kind = dataset.targets.kind
-        raise UsageError(f"--sampler balanced needs classes; the data have '{kind}'. Use --sampler shuffled.")
-    value = dataset.targets.present(len(dataset.classes)).numpy()
+        raise UsageError(f"--sampler balanced needs classes; the data have '{kind}'. Use --sampler random.")
+    value = dataset.targets.class_presence(len(dataset.classes)).numpy()
     marked = np.column_stack([value, ~value.any(axis=1)])
     rarity = 1.0 / np.maximum(marked.sum(axis=0), 1)
     return np.asarray((marked * rarity).max(axis=1))

@@ -10,20 +10,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.ops.fitting import Fit, fitted
+from sightline.ops.resize_shape import ResizeMode, resized_shape
 
-PAD_GREY = 114
+PAD_GRAY = 114
 
 
-def view(
-    image: np.ndarray, size: tuple[int, int] | None, fit: Fit = "squash", channels: int = 3
+def resize_to_input(
+    image: np.ndarray, size: tuple[int, int] | None, resize: ResizeMode = "stretch", channels: int = 3
 ) -> np.ndarray:
     """Resize an image to the input of a model; an image of that size and channels is returned unchanged.
 
     Args:
         image: (H, W, C) uint8, C is 3 or 1; or float32 in [0, 1] of any C.
         size: (height, width) wanted, or None for as it is.
-        fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
+        fit: stretch scales each side by itself; crop scales the short side and cuts the middle out; letterbox
             scales the long side and fills up with grey 114.
         channels: 3, or 1 (grey by ITU-R 601); of float32 those that there are.
 
@@ -31,15 +31,15 @@ def view(
         (height, width, channels) of the same type, scaled bilinearly with antialias.
     """
     if image.shape[2] == 3 and channels == 1 and image.dtype == np.uint8:
-        image = _grey(image)
+        image = _gray(image)
     if size is not None and image.shape[:2] != tuple(size):
-        image = _FITS[fit](image, size)
+        image = _RESIZERS[resize](image, size)
     if image.shape[2] == 1 and channels == 3:
         image = np.repeat(image, 3, axis=2)
     return image
 
 
-def _grey(image: np.ndarray) -> np.ndarray:
+def _gray(image: np.ndarray) -> np.ndarray:
     """(H, W, 1) from (H, W, 3) uint8, with the weights of ITU-R 601 in 16-bit fixed point, like Pillow."""
     weights = np.array([19595, 38470, 7471], dtype=np.uint32)
     return ((image @ weights + 0x8000) >> 16).astype(np.uint8)[..., None]
@@ -53,59 +53,59 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def _cropped(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    inner, (top, left) = fitted(image.shape[:2], size, "crop")
+    inner, (top, left) = resized_shape(image.shape[:2], size, "crop")
     image = _resized(image, inner) if inner != image.shape[:2] else image
     return np.ascontiguousarray(image[-top : size[0] - top, -left : size[1] - left])
 
 
 def _padded(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    inner, (top, left) = fitted(image.shape[:2], size, "pad")
+    inner, (top, left) = resized_shape(image.shape[:2], size, "letterbox")
     image = _resized(image, inner) if inner != image.shape[:2] else image
-    grey = PAD_GREY if image.dtype == np.uint8 else PAD_GREY / 255
-    out = np.full((*size, image.shape[2]), grey, dtype=image.dtype)
+    gray = PAD_GRAY if image.dtype == np.uint8 else PAD_GRAY / 255
+    out = np.full((*size, image.shape[2]), gray, dtype=image.dtype)
     out[top : top + inner[0], left : left + inner[1]] = image
     return out
 
 
-_FITS = {"squash": _resized, "crop": _cropped, "pad": _padded}
+_RESIZERS = {"stretch": _resized, "crop": _cropped, "letterbox": _padded}
 
 
-def seen(
-    targets: Any, size: tuple[int, ...], fit: Fit = "squash"
+def resize_targets(
+    targets: Any, size: tuple[int, ...], resize: ResizeMode = "stretch"
 ) -> tuple[Any, Tensor | None, Tensor | None]:
     """Truths of items as truths of their views.
 
     Returns:
-        The truths; (B, d, d + 1) maps as `placed` gives them and (B, d) sizes of the items, or None
+        The truths; (B, d, d + 1) maps as `input_affine` gives them and (B, d) sizes of the items, or None
         where the truths do not lie in the item.
     """
     if not targets.located or not size:
         return targets, None, None
     stored = targets.sizes
-    affine = placed(stored, size, fit)
-    return targets.moved(affine, torch.tensor(size).expand_as(stored)), affine, stored
+    affine = input_affine(stored, size, resize)
+    return targets.warp(affine, torch.tensor(size).expand_as(stored)), affine, stored
 
 
-def placed(stored: Tensor, size: tuple[int, ...], fit: Fit = "squash") -> Tensor:
-    """Where `view` puts the pixels of items.
+def input_affine(stored: Tensor, size: tuple[int, ...], resize: ResizeMode = "stretch") -> Tensor:
+    """Where `resize_to_input` puts the pixels of items.
 
     Args:
         stored: (B, d) sizes of the items: height and width, or depth, height and width.
         size: The size that they are brought to.
-        fit: As in `view`.
+        resize: As in `resize_to_input`.
 
     Returns:
         (B, d, d + 1) float64 affine maps from pixel coordinates (x, y[, z]) of the item to those of the view.
     """
     wanted, shape = torch.tensor(size, dtype=torch.float64), stored.double()
-    if fit == "squash":
+    if resize == "stretch":
         inner = wanted.expand_as(shape)
     else:
         ratio = wanted / shape
-        scale = (ratio.amax(1) if fit == "crop" else ratio.amin(1))[:, None]
+        scale = (ratio.amax(1) if resize == "crop" else ratio.amin(1))[:, None]
         inner = (shape * scale).round()
-        inner = torch.maximum(inner, wanted) if fit == "crop" else inner.clamp(min=1).minimum(wanted)
-    shift = ((wanted - inner) / 2).floor() if fit == "pad" else -((inner - wanted) / 2).floor()
+        inner = torch.maximum(inner, wanted) if resize == "crop" else inner.clamp(min=1).minimum(wanted)
+    shift = ((wanted - inner) / 2).floor() if resize == "letterbox" else -((inner - wanted) / 2).floor()
     affine = torch.zeros(len(stored), len(size), len(size) + 1, dtype=torch.float64)
     affine.diagonal(dim1=1, dim2=2).copy_((inner / shape).flip(1))
     affine[:, :, -1] = shift.flip(1)

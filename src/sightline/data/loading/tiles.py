@@ -21,9 +21,9 @@ from sightline.data.io.regions import Windows
 from sightline.data.loading.loader import Loader
 from sightline.ops import tiling
 
-LEAST = 0.2
+MIN_VISIBLE_SHARE = 0.2
 """Share of an object that must lie in a tile to be looked for there."""
-_HELD = 4  # pictures kept open while their tiles are read
+_OPEN_IMAGES = 4  # pictures kept open while their tiles are read
 
 
 @dataclass(frozen=True)
@@ -59,23 +59,23 @@ class Tiles:
         return predictions.join_tiles(self.owner, self.windows(everything), self.whole)
 
 
-def cut(sizes: Tensor, side: int) -> Tiles:
+def tile_windows(sizes: Tensor, side: int) -> Tiles:
     """Tiles of `side` pixels that cover images of (N, 2) heights and widths; a smaller image is one tile."""
     owner, corner, shape = [], [], []
     for i, (height, width) in enumerate(sizes.tolist()):
-        for x, y, w, h in tiling.cut(height, width, side):
+        for x, y, w, h in tiling.tile_windows(height, width, side):
             owner.append(i)
             corner.append([x, y])
             shape.append([h, w])
     return Tiles(torch.tensor(owner), torch.tensor(corner), torch.tensor(shape), sizes)
 
 
-def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
+def tile_dataset(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
     """A data set whose items are the tiles of another data set; objects are clipped to them."""
-    tiles = cut(dataset.targets.sizes, side)
+    tiles = tile_windows(dataset.targets.sizes, side)
     owner = tiles.owner.numpy()
     names = [f"{dataset.ids[i]}@{x},{y}" for i, (x, y) in zip(owner, tiles.corner.tolist(), strict=True)]
-    targets = dataset.targets[tiles.owner].moved(tiles.places(), tiles.sizes, LEAST)
+    targets = dataset.targets[tiles.owner].warp(tiles.places(), tiles.sizes, MIN_VISIBLE_SHARE)
     pixels = _Parts(dataset.pixels, tiles)
     splits, further = dataset.splits[owner], dataset.of_items(owner)
     tiles_dataset = replace(dataset, ids=names, pixels=pixels, targets=targets, splits=splits, **further)
@@ -84,7 +84,7 @@ def tiled(dataset: Dataset, side: int) -> tuple[Dataset, Tiles]:
 
 def batches(
     dataset: Dataset, settings: Mapping[str, Any], *, least: int = 0, **options: Any
-) -> Loader | Joined:
+) -> Loader | TileMergingLoader:
     """Data loader with the preprocessing of a model's settings: whole images, or tiles.
 
     Args:
@@ -94,16 +94,16 @@ def batches(
         options: See `Loader`.
     """
     parts, tiles = dataset, None
-    if settings.get("tile"):
-        parts, tiles = tiled(dataset, settings["tile"])
-    options |= {"fit": settings["fit"], "spec": InputSpec.of(settings)}
+    if settings.get("tile_size"):
+        parts, tiles = tile_dataset(dataset, settings["tile_size"])
+    options |= {"resize": settings["resize"], "spec": InputSpec.of(settings)}
     lone = 0 < len(parts) % options["batch_size"] < least < len(parts)
     train = bool(options.get("train"))
     loader = Loader(parts, size=tuple(settings["size"]), drop_last=train and lone, **options)
-    return loader if tiles is None or train else Joined(dataset, tiles, loader)
+    return loader if tiles is None or train else TileMergingLoader(dataset, tiles, loader)
 
 
-class Joined:
+class TileMergingLoader:
     """Data loader of tiles whose predictions are merged to whole images.
 
     Args:
@@ -145,7 +145,7 @@ class _Parts:
             image = windows(self._pixels, owner)
             with self._lock:
                 self._held[owner] = image
-                while len(self._held) > _HELD:
+                while len(self._held) > _OPEN_IMAGES:
                     self._held.pop(next(iter(self._held)))
         return image.read(x, y, width, height)
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from sightline.data.io.images import max_pixels
-from sightline.ops.outlines import Part, cut_out
+from sightline.ops.contours import Part, cut_out
 
 _CHANNELS = 4
 

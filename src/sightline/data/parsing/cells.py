@@ -22,7 +22,7 @@ _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$")
 _SPACES = re.compile("(?<=\\d)[ \u00a0\u202f\u2009](?=\\d)")
 # Between thousands, and before decimals, as they are written in one country or another.
 _NOTATIONS = ((",", "."), (".", ","), (" ", "."), (" ", ","), ("'", "."), ("'", ","), ("\u2019", "."))
-_SURE = 2  # cells with three digits behind a point, beside cells without one: these may be thousands
+_SURE_COUNT = 2  # cells with three digits behind a point, beside cells without one: these may be thousands
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def numbers(cells: Sequence[str], delimiter: str, where: str) -> Numbers | None:
         return None
     values, note = _chosen(readings, finite, delimiter, where)
     rest = iter(values)
-    parsed = [_one(c, rest) for c in cells]
+    parsed = [_code_of(c, rest) for c in cells]
     return Numbers(parsed, f"written with {note}" if note else "")
 
 
@@ -97,7 +97,7 @@ def _tidy(cell: str) -> str:
     return _SPACES.sub(" ", cell.replace("\u2212", "-"))
 
 
-def _one(cell: str, rest: Iterator[float]) -> float:
+def _code_of(cell: str, rest: Iterator[float]) -> float:
     """The number of a cell; of those that are finite the next one."""
     if is_missing(cell):
         return math.nan
@@ -125,7 +125,7 @@ def _chosen(
     whole = len(marked) < len(cells)  # decimals of a fixed length would be in all cells
     if mark == "," and delimiter in (",", "") and whole:
         return high, readings[high]
-    if not (mark == "," and delimiter in (",", "")) and not (whole and len(marked) >= _SURE):
+    if not (mark == "," and delimiter in (",", "")) and not (whole and len(marked) >= _SURE_COUNT):
         return low, readings[low]
     place = cells.index(marked[0])
     raise DataError(

@@ -42,17 +42,17 @@ class Layout:
         tops: Split ("" where there are none) and folder of each place that holds class folders.
         aside: Folders that lie beside the splits, or that hold annotations, and are not read.
         flat: Folders of a split whose images lie in no class folder, and are not read.
-        doubts: Names of classes that are named like a split.
+        label_issues: Names of classes that are named like a split.
         inner: Whether each class folder holds folders of splits.
-        notes: How it was read, where that is not plain.
+        messages: How it was read, where that is not plain.
     """
 
     tops: list[tuple[str, Path]]
     aside: list[Path] = field(default_factory=list)
     flat: list[Path] = field(default_factory=list)
-    doubts: list[str] = field(default_factory=list)
+    label_issues: list[str] = field(default_factory=list)
     inner: bool = False
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
 def as_split(name: str) -> str:
@@ -75,13 +75,13 @@ def has_picture(folder: Path) -> bool:
     return any(any(map(_pictured, files)) for _, _, files in walk(folder))
 
 
-def is_mask(picture: Path, top: Path) -> bool:
+def is_mask(image: Path, top: Path) -> bool:
     """Whether an image below a class folder is a mask: in a folder of masks, or a_mask.png beside a.png."""
-    inside = (name.lower() for name in picture.parent.relative_to(top).parts)
+    inside = (name.lower() for name in image.parent.relative_to(top).parts)
     if any(name in MASKS and name not in PICTURES for name in inside):
         return True
-    stem = re.sub(r"[ _-](mask|masks|seg|segmentation)([ _-]?\d+)?$", "", picture.stem, flags=re.IGNORECASE)
-    return stem != picture.stem and any((picture.parent / f"{stem}{e}").exists() for e in ALL_EXTENSIONS)
+    stem = re.sub(r"[ _-](mask|masks|seg|segmentation)([ _-]?\d+)?$", "", image.stem, flags=re.IGNORECASE)
+    return stem != image.stem and any((image.parent / f"{stem}{e}").exists() for e in ALL_EXTENSIONS)
 
 
 def layout(root: Path) -> Layout:
@@ -124,9 +124,9 @@ def _role(name: str) -> bool:
 def _both(classes: Sequence[Path]) -> list[str]:
     """Folders of images and of maps by a word in their names, where both are there (x-img, x-mask-anno)."""
     words = {c.name: {*re.findall(r"[a-z]+", c.name.lower())} for c in classes if has_picture(c)}
-    pictures = [n for n, w in words.items() if w & {*PICTURES} and not w & _OF_MAPS]
+    images = [n for n, w in words.items() if w & {*PICTURES} and not w & _OF_MAPS]
     maps = [n for n, w in words.items() if w & _OF_MAPS and not w & {*PICTURES}]
-    return sorted({*pictures, *maps}) if pictures and maps else []
+    return sorted({*images, *maps}) if images and maps else []
 
 
 def _alike(top: Path) -> dict[Path, str]:
@@ -156,7 +156,7 @@ def _with_splits(top: Path, named: dict[Path, str], splits: dict[Path, str], not
             f"{top}: the pictures in {train[0]} lie in no class folder, while those in "
             f"{next(iter(splits)).name} do."
         )
-    result = Layout([(split, _inside(f, notes)) for f, split in splits.items()], flat=flat, notes=notes)
+    result = Layout([(split, _inside(f, notes)) for f, split in splits.items()], flat=flat, messages=notes)
     result.aside = [f for f in folders(top) if f not in named]
     return result
 
@@ -183,7 +183,7 @@ def _without_splits(top: Path, named: dict[Path, str], notes: list[str]) -> Layo
     parted = bool(inner) and not flat and all(fs and all(as_split(f.name) for f in fs) for fs in inner)
     if parted:
         notes.append("Splits are the folders in each class folder.")
-    return Layout([("", top)], doubts=[f.name for f in flat], inner=parted, notes=notes)
+    return Layout([("", top)], label_issues=[f.name for f in flat], inner=parted, messages=notes)
 
 
 def _through(root: Path) -> tuple[Path, list[Path]]:

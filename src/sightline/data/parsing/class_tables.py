@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.core.dataset import Classes
-from sightline.core.targets.masks import MOST, VOID
+from sightline.core.targets.masks import IGNORE_INDEX, MAX_CLASSES
 from sightline.data.parsing.csv import rows_of
 from sightline.data.parsing.json import read_json
 from sightline.data.parsing.splits import is_there
@@ -42,7 +42,7 @@ class Entry:
 
     name: str
     id: int | None = None
-    colour: int | None = None
+    color: int | None = None
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Table:
         entries: The classes, in order.
         ids: Number of each.
         void: Numbers that stand for no class.
-        void_colours: Colours that do, as 0xRRGGBB.
+        void_colors: Colours that do, as 0xRRGGBB.
         counted: Whether the numbers are places in a list, and not written anywhere.
         source: Where the table is from, for messages.
         names: Names of what is void, for messages.
@@ -62,7 +62,7 @@ class Table:
     entries: tuple[Entry, ...]
     ids: tuple[int, ...]
     void: tuple[int, ...] = ()
-    void_colours: tuple[int, ...] = ()
+    void_colors: tuple[int, ...] = ()
     counted: bool = False
     source: str = ""
     names: tuple[str, ...] = field(default=())
@@ -73,18 +73,18 @@ class Table:
         return Classes(tuple(e.name for e in self.entries), self.ids)
 
     @property
-    def colours(self) -> dict[int, int]:
+    def colors(self) -> dict[int, int]:
         """Index of the class, or VOID, that each colour stands for; empty where the table has none."""
-        by_color = {e.colour: k for k, e in enumerate(self.entries) if e.colour is not None}
-        return {**by_color, **dict.fromkeys(self.void_colours, VOID)} if by_color else {}
+        by_color = {e.color: k for k, e in enumerate(self.entries) if e.color is not None}
+        return {**by_color, **dict.fromkeys(self.void_colors, IGNORE_INDEX)} if by_color else {}
 
     @property
     def numbers(self) -> dict[int, int]:
         """Index of the class, or VOID, that each number stands for."""
-        return {**{i: k for k, i in enumerate(self.ids)}, **dict.fromkeys(self.void, VOID)}
+        return {**{i: k for k, i in enumerate(self.ids)}, **dict.fromkeys(self.void, IGNORE_INDEX)}
 
 
-def made(entries: Sequence[Entry], source: str, void: Iterable[int] = ()) -> Table:
+def table_of(entries: Sequence[Entry], source: str, void: Iterable[int] = ()) -> Table:
     """Build the table from rows; those named void, ignore or similar are the ignore index.
 
     Raises:
@@ -94,7 +94,7 @@ def made(entries: Sequence[Entry], source: str, void: Iterable[int] = ()) -> Tab
     # labelme lists what is ignored first, and begins to count after it
     start = -1 if counted and entries and entries[0].name == "__ignore__" else 0
     ids = [start + n if e.id is None else e.id for n, e in enumerate(entries)]
-    for what, values in (("id", ids), ("colour", [e.colour for e in entries if e.colour is not None])):
+    for what, values in (("id", ids), ("colour", [e.color for e in entries if e.color is not None])):
         twice = sorted({v for v in values if values.count(v) > 1})
         if twice:
             shown = f"#{twice[0]:06x}" if what == "colour" else twice[0]
@@ -102,14 +102,14 @@ def made(entries: Sequence[Entry], source: str, void: Iterable[int] = ()) -> Tab
     bare = [re.sub(r"[^a-z]", "", e.name.lower()) in VOID_NAMES or i in void
             for e, i in zip(entries, ids, strict=True)]  # fmt: skip
     listed = [n for n, gone in enumerate(bare) if not gone]
-    if not 0 < len(listed) <= MOST:
-        raise DataError(f"{source}: lists {len(listed)} classes. Expected 1 to {MOST}. {EXPECTED}.")
+    if not 0 < len(listed) <= MAX_CLASSES:
+        raise DataError(f"{source}: lists {len(listed)} classes. Expected 1 to {MAX_CLASSES}. {EXPECTED}.")
     return Table(
         entries=tuple(entries[n] for n in listed),
         ids=tuple(ids[n] for n in listed),
         void=tuple({*(i for i, gone in zip(ids, bare, strict=True) if gone), *void}),
-        void_colours=tuple(
-            e.colour for e, gone in zip(entries, bare, strict=True) if gone and e.colour is not None
+        void_colors=tuple(
+            e.color for e, gone in zip(entries, bare, strict=True) if gone and e.color is not None
         ),
         counted=counted,
         source=source,
@@ -152,7 +152,7 @@ def read_table(path: Path) -> Table:
         entries = [_labelmap(path, line) for line in lines]
     else:
         entries = _listed(path, lines)
-    return made(entries, str(path))
+    return table_of(entries, str(path))
 
 
 def _text(path: Path) -> str:
@@ -187,10 +187,10 @@ def _parts(line: str) -> tuple[str, list[int]]:
 def _entry(path: Path, name: str, numbers: Sequence[int]) -> Entry:
     """A row with an id, a colour, or an id and a colour."""
     number = numbers[0] if len(numbers) in (1, 4) else None
-    return Entry(name, number, _colour(path, name, numbers[-3:]) if len(numbers) > 1 else None)
+    return Entry(name, number, _color(path, name, numbers[-3:]) if len(numbers) > 1 else None)
 
 
-def _colour(path: Path, name: str, parts: Sequence[int]) -> int:
+def _color(path: Path, name: str, parts: Sequence[int]) -> int:
     if len(parts) != 3 or not all(0 <= v <= 255 for v in parts):
         raise DataError(f"{path}: the colour {tuple(parts)} of '{name}' is not three numbers from 0 to 255.")
     return parts[0] << 16 | parts[1] << 8 | parts[2]
@@ -198,9 +198,9 @@ def _colour(path: Path, name: str, parts: Sequence[int]) -> int:
 
 def _labelmap(path: Path, line: str) -> Entry:
     """A line name:r,g,b:parts:actions, where the colour may be left out."""
-    name, colour, *_ = line.rsplit(":", 3)
-    parts = [int(v) for v in re.findall(r"\d+", colour)]
-    return Entry(name.strip(), None, _colour(path, name, parts) if parts else None)
+    name, color, *_ = line.rsplit(":", 3)
+    parts = [int(v) for v in re.findall(r"\d+", color)]
+    return Entry(name.strip(), None, _color(path, name, parts) if parts else None)
 
 
 def _csv(path: Path, rows: list[list[str]]) -> list[Entry]:
@@ -215,11 +215,11 @@ def _csv(path: Path, rows: list[list[str]]) -> list[Entry]:
         def cell(key: str, row: list[str] = row) -> str:
             return row[at[key]] if 0 <= at[key] < len(row) else ""
 
-        colour = [cell("r"), cell("g"), cell("b")] if at["r"] >= 0 else _hex(cell("hex"))
-        if not cell("name") or not all(v.isdigit() for v in [*colour, cell("id") or "0"]):
+        color = [cell("r"), cell("g"), cell("b")] if at["r"] >= 0 else _hex(cell("hex"))
+        if not cell("name") or not all(v.isdigit() for v in [*color, cell("id") or "0"]):
             raise DataError(f"{path}: cannot make sense of '{','.join(row)[:60]}'. {EXPECTED}.")
         number = int(cell("id")) if cell("id") else None
-        code = _colour(path, cell("name"), [int(v) for v in colour]) if colour else None
+        code = _color(path, cell("name"), [int(v) for v in color]) if color else None
         entries.append(Entry(cell("name"), number, code))
     return entries
 
@@ -242,7 +242,7 @@ def _json(path: Path) -> Table:
         rows = [_pair(key, value) for key, value in rows.items()]
     if not isinstance(rows, list) or not all(type(v) is int for v in void):
         raise DataError(f'{path}: expected {{"classes": [{{"id": 0, "name": "sky"}}, ...], "void": [255]}}.')
-    return made([_object(path, row) for row in rows], str(path), void)
+    return table_of([_object(path, row) for row in rows], str(path), void)
 
 
 def _pair(key: str, value: Any) -> Any:
@@ -256,12 +256,10 @@ def _object(path: Path, row: Any) -> Entry:
     if isinstance(row, str):
         return Entry(row)
     row = row if isinstance(row, dict) else {}
-    name, number, colour = row.get("name"), row.get("id"), row.get("colour", row.get("color"))
+    name, number, color = row.get("name"), row.get("id"), row.get("colour", row.get("color"))
     sound = isinstance(name, str) and (number is None or type(number) is int)
-    if not sound or not (
-        colour is None or (isinstance(colour, list) and all(type(v) is int for v in colour))
-    ):
+    if not sound or not (color is None or (isinstance(color, list) and all(type(v) is int for v in color))):
         raise DataError(
             f"{path}: a class needs a name, and whole numbers as id and colour. Found {row!r:.80}."
         )
-    return Entry(str(name), number, None if colour is None else _colour(path, str(name), colour))
+    return Entry(str(name), number, None if color is None else _color(path, str(name), color))

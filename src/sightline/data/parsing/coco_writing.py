@@ -13,7 +13,7 @@ from scipy.ndimage import binary_fill_holes
 
 from sightline.core.dataset import Classes
 from sightline.data.parsing.writing import Object, shortest
-from sightline.ops.outlines import trace
+from sightline.ops.contours import trace
 from sightline.ops.rle import code, rle
 
 

@@ -10,7 +10,7 @@ from shlex import quote
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.parsing.cells import filled, is_number
 from sightline.data.parsing.csv import Columns
-from sightline.data.parsing.label_lists import asked
+from sightline.data.parsing.label_lists import requested_columns
 from sightline.data.parsing.paths import Lookup
 from sightline.data.parsing.targets import is_flags
 from sightline.errors import DataError, UnknownName
@@ -30,13 +30,13 @@ FRAMES = ("frame", "frame_id", "frame_number", "frame_index")
 _FIRST = 50
 """Cells of a column that tell what it holds."""
 _RUNS = re.compile(r"\d+ \d+( \d+ \d+)*")
-_SHOWN = 12
+_MAX_SHOWN = 12
 _MOSTLY = 0.9
 _PIXELS = 50
 """Columns of one name and a number, from which on they are pixels."""
 
 
-def named(table: Columns, names: Sequence[str], taken: str) -> str | None:
+def column_named(table: Columns, names: Sequence[str], taken: str) -> str | None:
     """The first column of one of these names."""
     low = {n.lower(): n for n in table.names if n != taken}
     return next((low[n] for n in names if n in low), None)
@@ -92,7 +92,9 @@ def _in_cells(table: Columns) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     """Names of columns, the first of many."""
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return ", ".join(names[:_MAX_SHOWN]) + (
+        f" and {len(names) - _MAX_SHOWN} more" if len(names) > _MAX_SHOWN else ""
+    )
 
 
 def target_columns(
@@ -106,12 +108,12 @@ def target_columns(
         UnknownName: If one that is asked for is not there.
     """
     if target is not None:
-        names, mark = asked(target, table.names)
+        names, mark = requested_columns(target, table.names)
         for name in names:
             if name not in table.names:
                 raise UnknownName("column", name, table.names, f"The table is {path}.")
         return names, mark
-    usual = named(table, TARGETS, "")
+    usual = column_named(table, TARGETS, "")
     rest = [n for n in table.names if n not in taken and not _counts_rows(n, table.column(n))]
     flags = len(rest) > 1 and all(is_flags(table.column(n)) for n in rest)
     chosen = [usual] if usual is not None and usual not in taken else rest

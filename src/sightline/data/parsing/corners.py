@@ -9,7 +9,7 @@ import numpy as np
 Written = Literal["corners", "sizes", "centre"]
 """What the four numbers of a box are: x1, y1, x2, y2; x, y, width, height; or middle, width, height."""
 _SLACK = 1.5  # pixels that a box may reach beyond the picture
-_LEAST = 2
+_MIN_BOXES = 2
 """Boxes from which on it can be said what most of them are."""
 _CLOSE, _MOST = 0.01, 0.9
 """Areas are the same up to a share; and most of them are, for this share of the boxes."""
@@ -29,7 +29,7 @@ def mistaken(boxes: np.ndarray, sizes: np.ndarray, areas: np.ndarray, written: W
     """
     finite = np.isfinite(boxes).all(1) & (sizes.min(1) > 0)
     boxes, areas = boxes[finite], areas[finite]
-    if len(boxes) < _LEAST:
+    if len(boxes) < _MIN_BOXES:
         return ""
     far = sizes[finite][:, ::-1] + _SLACK
     other = _other(boxes, written)

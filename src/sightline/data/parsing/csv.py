@@ -32,7 +32,7 @@ class Columns:
         lines: Line (or row) number of each row in the file, for messages.
         broken: Lines with another number of cells; left out.
         delimiter: What stood between the cells; "" for a binary table.
-        notes: What was found out.
+        messages: What was found out.
     """
 
     names: list[str]
@@ -40,7 +40,7 @@ class Columns:
     lines: list[int]
     broken: list[int] = field(default_factory=list)
     delimiter: str = ""
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     def column(self, name: str) -> list[str]:
         """All cells of one column."""
@@ -96,7 +96,7 @@ def _spaced(text: str) -> Columns | None:
         ["Cells are divided by spaces."],
     )
     if counted and int(given[0][1][0]) != len(rows):
-        table.notes.append(f"The first line counts {given[0][1][0]} rows; there are {len(rows):,}.")
+        table.messages.append(f"The first line counts {given[0][1][0]} rows; there are {len(rows):,}.")
     return table
 
 
@@ -133,7 +133,7 @@ def _delimited(path: Path, text: str, notes: list[str]) -> Columns:
             f"{path}: the header '{lines[0][:80].strip()}' has one column. Expected at least a path and a "
             "label, with ',', ';', tab or '|' between them."
         )
-    table = Columns([], [], [], delimiter=delimiter, notes=notes)
+    table = Columns([], [], [], delimiter=delimiter, messages=notes)
     source = io.StringIO("".join(lines), newline="")
     reader = csv.reader(source, delimiter=delimiter, strict=True, skipinitialspace=True)
     try:
@@ -233,7 +233,7 @@ def _without_empty(table: Columns) -> None:
     if empty:
         table.names = [n for j, n in enumerate(table.names) if j not in empty]
         table.rows = [[c for j, c in enumerate(row) if j not in empty] for row in table.rows]
-        table.notes.append("Columns without a name and without cells were left out.")
+        table.messages.append("Columns without a name and without cells were left out.")
 
 
 def _text(path: Path) -> tuple[str, list[str]]:

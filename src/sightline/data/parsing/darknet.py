@@ -22,13 +22,13 @@ def old_config(root: Path) -> Config | None:
     """Class names and locations of data in Darknet's layout; None for others."""
     if not root.exists():
         return None
-    return _darknet(root) or (_beside(root) if root.is_dir() else None)
+    return _darknet(root) or (_classes_beside(root) if root.is_dir() else None)
 
 
 def _darknet(root: Path) -> Config | None:
     """Class names, and the lists of pictures of each split, that obj.data names."""
     files = files_in(root, ".data") if root.is_dir() else [root] * (root.suffix.lower() == ".data")
-    words_by_file = {path: _said(path) for path in files if path.is_file()}
+    words_by_file = {path: _key_values(path) for path in files if path.is_file()}
     path = next((p for p, words in words_by_file.items() if "names" in words), None)
     if path is None:
         return None
@@ -48,7 +48,7 @@ def _darknet(root: Path) -> Config | None:
     return config
 
 
-def _beside(root: Path) -> Config | None:
+def _classes_beside(root: Path) -> Config | None:
     """Class names and splits of a folder whose label files lie beside the pictures."""
     if any(label_files(folder) for folder, _ in plain_parts(root)) or not _labels_beside(root):
         return None
@@ -60,7 +60,7 @@ def _beside(root: Path) -> Config | None:
             config.parts.setdefault(split, []).append(folder.name)
     listed = (*LISTS, "_darknet.labels")  # the last as Roboflow writes it
     _names(config, [folder / name for folder in (root, root / "images", *parts) for name in listed])
-    config.notes.append("Label files lie beside their pictures.")
+    config.messages.append("Label files lie beside their pictures.")
     return config
 
 
@@ -77,7 +77,7 @@ def _labels_beside(root: Path) -> bool:
     return False
 
 
-def _said(path: Path) -> dict[str, str]:
+def _key_values(path: Path) -> dict[str, str]:
     """The lines "key = value" of a file."""
     text = path.read_text(encoding="utf-8", errors="replace")
     pairs = (line.split("=", 1) for line in text.splitlines() if "=" in line)
@@ -96,4 +96,4 @@ def _names(config: Config, places: list[Path | None]) -> None:
     if path is not None:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").strip("\r\n").splitlines()
         config.names = dict(enumerate(line.strip() for line in lines))
-        config.notes.append(f"Class names are from {path.name}.")
+        config.messages.append(f"Class names are from {path.name}.")

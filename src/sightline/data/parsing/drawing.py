@@ -16,14 +16,14 @@ from typing import Any
 import numpy as np
 
 from sightline.data.parsing.corners import Written
-from sightline.data.parsing.instances import Gathered
+from sightline.data.parsing.instances import InstanceBuilder
 from sightline.data.parsing.options import ReadOptions
 from sightline.data.parsing.polygons import Outlined
-from sightline.ops.outlines import Part, Polygon, cut_out
+from sightline.ops.contours import Part, Polygon, cut_out
 
 SLIP = 1.0  # degrees that a box may be turned by a slip of the hand
 _CORNERS = 128  # of the polygon that stands for an ellipse: at most 0.03 % of its radius inside it
-_ONE = (1.0, 1.0)
+_UNIT_SCALE = (1.0, 1.0)
 
 
 @dataclass
@@ -34,13 +34,13 @@ class Drawing:
         into: Where boxes, or masks, are gathered.
         rectangles: How many boxes were drawn.
         outlines: How many polygons and masks were drawn.
-        notes: What was found out.
+        messages: What was found out.
     """
 
-    into: Gathered
+    into: InstanceBuilder
     rectangles: int = 0
     outlines: int = 0
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     _around: list[str] = field(default_factory=list)
     _round: list[str] = field(default_factory=list)
     _slips: list[str] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Drawing:
 
     def turned(
         self, image: int, key: Hashable, place: Sequence[float], degrees: float, where: str, *,
-        pivot: Sequence[float], scale: Sequence[float] | None = _ONE, **more: Any,
+        pivot: Sequence[float], scale: Sequence[float] | None = _UNIT_SCALE, **more: Any,
     ) -> None:  # fmt: skip
         """Add a rotated box; only rotations by 90 degrees and errors below a degree stay boxes.
 
@@ -138,26 +138,26 @@ class Drawing:
         self.into.box(image, key, (np.array([x, y, x + w, y + h]) * unit).tolist(), **more)
 
     def ellipse(
-        self, image: int, key: Hashable, centre: Sequence[float], radii: Sequence[float], degrees: float,
-        where: str, *, scale: Sequence[float] | None = _ONE, **more: Any,
+        self, image: int, key: Hashable, center: Sequence[float], radii: Sequence[float], degrees: float,
+        where: str, *, scale: Sequence[float] | None = _UNIT_SCALE, **more: Any,
     ) -> None:  # fmt: skip
         """Add an ellipse: as the polygon in its place, or the exact box around it. Arguments as `turned`."""
         if degrees and scale is None:
             self.broken(f"{where}: a turned ellipse in a picture of unknown size")
             return
-        scale = scale or _ONE
+        scale = scale or _UNIT_SCALE
         if isinstance(self.into, Outlined):
             angles = np.linspace(0, 2 * math.pi, _CORNERS, endpoint=False)
             points = np.stack([np.cos(angles), np.sin(angles)], 1) * radii * scale
             self._round.append(where)
-            ring = _turn(points, degrees) / scale + centre
+            ring = _turn(points, degrees) / scale + center
             self.into.polygons(image, key, [ring], where, **more)
             return
         a, b = np.array(radii, dtype=np.float64) * scale
         cosine, sine = _turn(np.array([[1.0, 0.0]]), degrees)[0].tolist()
         reach = np.array([math.hypot(a * cosine, b * sine), math.hypot(a * sine, b * cosine)]) / scale
         self._around.append(where)
-        corners = np.concatenate([np.array(centre) - reach, np.array(centre) + reach])
+        corners = np.concatenate([np.array(center) - reach, np.array(center) + reach])
         self.into.box(image, key, corners.tolist(), **more)
 
     def tilted(self, where: str) -> None:
@@ -187,13 +187,13 @@ class Drawing:
         note("boxes-missing", "error", self._bare, what, "Give each a class, or draw it anew.")
         what = "masks or polygons cannot be read, and were left out"
         fix = "Mend these annotations, or export them again."
-        note("outlines-broken", "error", self._broken, what, fix)
+        note("polygons-broken", "error", self._broken, what, fix)
         if isinstance(self.into, Outlined):
             what = "ellipses were taken as polygons"
             note("ellipses-as-polygons", "info", self._round, what, "Nothing, if these are meant.")
             what = "shapes are no polygons or masks, and were left out"
             fix = "Draw outlines, or take --task detect for the boxes."
-            note("shapes-not-outlines", "error", self._others, what, fix)
+            note("shapes-not-polygons", "error", self._others, what, fix)
             return
         what = "shapes are outlines among or instead of boxes; the box around each was taken"
         fix = "Nothing, if boxes are meant; --task instance takes outlines as they are."
@@ -203,7 +203,7 @@ class Drawing:
         note("shapes-not-boxes", "error", self._others, what, fix)
 
 
-def drawn(
+def targets_of(
     gather: Callable[[Drawing], None], root: Path, options: ReadOptions, *,
     whole: float | None = None, written: Written = "corners",
 ) -> Drawing:  # fmt: skip
@@ -213,19 +213,19 @@ def drawn(
         gather: Adds images and shapes to a drawing; called twice where only outlines are drawn.
         root: Folder that the names of items are relative to.
         options: What is wanted.
-        whole: As `Gathered`.
-        written: As `Gathered`.
+        whole: As `InstanceBuilder`.
+        written: As `InstanceBuilder`.
     """
 
-    def empty(kind: type[Gathered]) -> Drawing:
+    def empty(kind: type[InstanceBuilder]) -> Drawing:
         return Drawing(kind(root, whole=whole, written=written, stored=options.exif == "ignore"))
 
-    drawing = empty(Outlined if options.truth == "outlines" else Gathered)
+    drawing = empty(Outlined if options.target_type == "outlines" else InstanceBuilder)
     gather(drawing)
-    if options.truth is None and drawing.outlines and not drawing.rectangles:
+    if options.target_type is None and drawing.outlines and not drawing.rectangles:
         drawing = empty(Outlined)
         gather(drawing)
-        drawing.notes.append("All objects are outlines: masks. --task detect takes the boxes around them.")
+        drawing.messages.append("All objects are outlines: masks. --task detect takes the boxes around them.")
     drawing.finish()
     return drawing
 

@@ -26,7 +26,7 @@ def unseen(names: tuple[str, ...], values: np.ndarray, splits: np.ndarray) -> It
     if missing:
         classes = tuple(names[i] for i in missing)
         yield Finding(
-            "class-unseen-in-training",
+            "class-missing-in-train",
             "error",
             f"{len(classes)} classes are in val or test, but not in train: {', '.join(classes)}.",
             "Add training pictures of them, or take them out of val and test.",

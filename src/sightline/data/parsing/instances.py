@@ -45,7 +45,7 @@ def numbers(values: object, n: int) -> tuple[float, ...] | None:
 
 
 @dataclass
-class Gathered:
+class InstanceBuilder:
     """Builder of images and boxes, before it is known which can be used.
 
     Attributes:
@@ -56,7 +56,7 @@ class Gathered:
         paths: File of each image.
         splits: Split of each image.
         sizes: (height, width) of each image as annotated, or None where it is not.
-        problems: What was found on the way.
+        read_findings: What was found on the way.
         asides: Names of folders whose images are annotations.
         things: What is gathered, in words.
         sized: Whether sizes must be known, whatever the boxes are counted in.
@@ -71,7 +71,7 @@ class Gathered:
     paths: list[Path] = field(default_factory=list)
     splits: list[str] = field(default_factory=list)
     sizes: list[tuple[int, int] | None] = field(default_factory=list)
-    problems: list[Finding] = field(default_factory=list)
+    read_findings: list[Finding] = field(default_factory=list)
     asides: tuple[str, ...] = ()
     _lookup: Lookup = field(init=False)
     _here: list[bool] = field(default_factory=list)
@@ -144,7 +144,7 @@ class Gathered:
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
         """Record a finding, if it has items."""
-        self.problems += listed(name, severity, items, message, fix)
+        self.read_findings += listed(name, severity, items, message, fix)
 
     def names(self) -> tuple[str, ...]:
         """Names of the classes met, sorted, for formats that have no class table."""
@@ -190,14 +190,14 @@ class Gathered:
             splits=np.array(self.splits, dtype=object)[images],
             groups=None if groups is None else np.array(groups, dtype=object)[images],
             root=source,
-            problems=tuple(self.problems),
-            notes=(counts_text, *notes),
+            read_findings=tuple(self.read_findings),
+            messages=(counts_text, *notes),
         )
 
     def _there(self, source: Path) -> np.ndarray:
         """(N,) bool: images that exist; the others are a finding."""
         here = np.array(self._here, dtype=bool)
-        self.problems += self._lookup.findings()
+        self.read_findings += self._lookup.findings()
         if not here.any():
             raise DataError(self._nothing(source))
         ids = list(self._index)
@@ -208,10 +208,10 @@ class Gathered:
         self.note("files-missing", "error", gone, what, fix)
         fix = "Name each picture once."
         what = "pictures are named more than once; their boxes were joined"
-        self.note("pictures-repeated", "warning", self._repeated, what, fix)
+        self.note("images-listed-twice", "warning", self._repeated, what, fix)
         what = "pictures are named in two splits, and were taken for the first one"
         fix = "Take them out of one split; what is tested must not be trained on."
-        self.note("pictures-in-two-splits", "error", self._torn, what, fix)
+        self.note("images-in-two-splits", "error", self._torn, what, fix)
         return here
 
     def _nothing(self, source: Path) -> str:
@@ -237,7 +237,7 @@ class Gathered:
                     rest.append(name_of(path, self.root))
         rest = [name for name in rest if name not in self._index]
         what = "pictures of the folder are not named by the annotation, and were left aside"
-        self.note("pictures-not-listed", "info", rest, what, "Annotate them, if they are meant.")
+        self.note("images-not-listed", "info", rest, what, "Annotate them, if they are meant.")
 
     def _known_sizes(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(N,) whether a size is known, and (N, 2) height and width: as annotated, else the picture's own."""
@@ -293,9 +293,9 @@ class Gathered:
         finite = np.asarray(np.isfinite(boxes).all(1))
         out(~finite, "boxes-not-finite", "error", "boxes hold NaN or infinite", fix)
         what = "boxes have a negative width or height (swapped corners)"
-        out((w < 0) | (h < 0), "boxes-swapped", "error", what, "Write the smaller x and y first.")
+        out((w < 0) | (h < 0), "boxes-inverted-corners", "error", what, "Write the smaller x and y first.")
         what = "boxes have a width or height of zero"
-        out((w == 0) | (h == 0), "boxes-zero-size", "warning", what, "Take them out, or draw them anew.")
+        out((w == 0) | (h == 0), "degenerate-boxes", "warning", what, "Take them out, or draw them anew.")
         return np.flatnonzero(use), boxes, image, label
 
     def _manner(self, boxes: np.ndarray, sizes: np.ndarray, raw: np.ndarray, rows: np.ndarray) -> None:

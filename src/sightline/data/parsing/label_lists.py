@@ -19,7 +19,7 @@ _ALONE = 2
 """So many labels that stand alone too are no chance ("hot dog" beside "dog" may be)."""
 
 
-def asked(target: str, names: Sequence[str]) -> tuple[list[str], str]:
+def requested_columns(target: str, names: Sequence[str]) -> tuple[list[str], str]:
     """Columns that --target names, and what it says divides the labels in a cell ("tags:space", "tags:+").
 
     Args:

@@ -16,7 +16,7 @@ from sightline.data.parsing.csv import read_text
 from sightline.data.parsing.drawing import Drawing
 from sightline.data.parsing.instances import NAN, numbers
 from sightline.data.parsing.polygons import ring
-from sightline.data.parsing.splits import SPLIT_WORDS, beside
+from sightline.data.parsing.splits import SPLIT_WORDS, file_beside
 from sightline.errors import DataError
 
 _SAID = ("choices", "taxonomy", "rating", "textarea", "number", "datetime", "relation", "pairwise")
@@ -73,7 +73,7 @@ class Tasks:
         shapes = [r for r in drawn if _labels(r) or r.get("id") not in named - {None}]
         choices = [v for r in unread_results for v in _choices(r)]
         self.said += [f"{name}: {r['type']}" for r in unread_results]
-        path = beside(self.root, _names(address))
+        path = file_beside(self.root, _names(address))
         split = SPLIT_WORDS.get(str(data.get("split", "")).lower(), "")
         size = _size(results, data)
         self.tasks.append(Task(path, split, size, tuple(shapes), tuple(dict.fromkeys(choices))))

@@ -9,7 +9,7 @@ from sightline.core.dataset import Classes, Dataset
 
 
 @dataclass(frozen=True)
-class Place:
+class SourceLocation:
     """Location of a named data set, and its format.
 
     Attributes:
@@ -30,4 +30,4 @@ class Place:
         if self.classes and table is not None and set(table.ids) <= set(range(len(self.classes))):
             table = Classes(tuple(self.classes[i] for i in table.ids), table.ids)
         note = f"'{self.name}' was found at {self.folder}."
-        return replace(dataset, name=self.name, classes=table, notes=(note, *dataset.notes))
+        return replace(dataset, name=self.name, classes=table, messages=(note, *dataset.messages))

@@ -45,11 +45,11 @@ _LEADING = re.compile(rf"^({'|'.join(MASKS)}|seg)[_-]", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Place:
+class MaskFolders:
     """A folder of images and the folder of their maps.
 
     Attributes:
-        pictures: Folder, searched at any depth.
+        images: Folder, searched at any depth.
         masks: Likewise.
         split: What the folders' names say, or "".
         ends: What the names of pictures and of maps end with, beside what they share.
@@ -90,7 +90,7 @@ def looks_like_map(path: Path) -> bool:
     return len(label_map.keys) <= FEW or label_map.runs <= FLAT * height * width
 
 
-def places(root: Path) -> tuple[list[Place], list[str]]:
+def places(root: Path) -> tuple[list[MaskFolders], list[str]]:
     """All parts of a data set, and a note on folders that are left aside."""
     side_by_side, aside = _side_by_side(root, "")
     if not side_by_side:
@@ -109,14 +109,14 @@ def places(root: Path) -> tuple[list[Place], list[str]]:
     return side_by_side, notes
 
 
-def by_names(root: Path) -> list[Place]:
+def by_names(root: Path) -> list[MaskFolders]:
     """Folders of any names, of which one holds photographs and one maps that are called after them; of a data
     set, or of each of its splits. None where several could be meant."""
     root_split = SPLIT_WORDS.get(root.name.lower(), "")
     for tops in ([(root, root_split)], split_folders(root)):
         pairs_by_top = [(split, pairs_of(folders_in(top))) for top, split in tops]
         if any(pairs for _, pairs in pairs_by_top) and all(len(pairs) <= 1 for _, pairs in pairs_by_top):
-            return [Place(*pairs[0], split) for split, pairs in pairs_by_top if pairs]
+            return [MaskFolders(*pairs[0], split) for split, pairs in pairs_by_top if pairs]
     return []
 
 
@@ -125,10 +125,10 @@ def pairs_of(folders: Sequence[Path]) -> list[tuple[Path, Path]]:
     firsts = {f: p for f in folders if (p := first_picture(f)) is not None}
     maps = [f for f, p in firsts.items() if looks_like_map(p)]
     photos = [f for f in firsts if f not in maps] if maps else []
-    return [(f, m) for f in photos for m in maps if _called_alike(Place(f, m, ""))]
+    return [(f, m) for f in photos for m in maps if _called_alike(MaskFolders(f, m, ""))]
 
 
-def _called_alike(place: Place) -> bool:
+def _called_alike(place: MaskFolders) -> bool:
     items, alone = paired(place)
     having = [item for item in items if item.masks]
     if len(having) < _MOSTLY * len(items) or len(alone) > (1 - _MOSTLY) * len(items):
@@ -139,7 +139,7 @@ def _called_alike(place: Place) -> bool:
         return False
 
 
-def _flat(root: Path) -> list[Place]:
+def _flat(root: Path) -> list[MaskFolders]:
     """a.jpg and a_mask.png (or a_sat.jpg and a_mask.png) in one folder, or in each folder of a split."""
     places = []
     for folder, split in ((root, ""), *split_folders(root)):
@@ -152,31 +152,31 @@ def _flat(root: Path) -> list[Place]:
         others = [stem for stem in stems if not stem.endswith(end)]
         own_end = "" if {m[1] for m in masks} & {*others} else _common_end(others)
         if sum(f"{m[1]}{own_end}" in others for m in masks) >= _MOSTLY * len(masks):
-            places.append(Place(folder, folder, split, (own_end, end)))
+            places.append(MaskFolders(folder, folder, split, (own_end, end)))
     return sorted(places, key=lambda p: ("", *SPLITS).index(p.split))
 
 
-def _side_by_side(folder: Path, split: str) -> tuple[list[Place], list[Path]]:
+def _side_by_side(folder: Path, split: str) -> tuple[list[MaskFolders], list[Path]]:
     """images/ beside masks/, train/ beside trainannot/, images_train/ beside masks_train/."""
-    pictures: dict[str, list[Path]] = defaultdict(list)
+    images: dict[str, list[Path]] = defaultdict(list)
     masks: dict[str, list[Path]] = defaultdict(list)
     for inner in folders_in(folder):
         part, kind = _kind(inner.name.lower())
         if kind:
-            (pictures if kind == "pictures" else masks)[part].append(inner)
+            (images if kind == "pictures" else masks)[part].append(inner)
     places, aside = [], []
     for part in sorted(masks, key=lambda s: ("", *SPLITS).index(s)):
         ranked = sorted(masks[part], key=lambda p: _rank(p.name.lower()))
         holding = [p for p in ranked if first_picture(p) is not None]
-        if not pictures.get(part) or not holding:
+        if not images.get(part) or not holding:
             continue
-        places += _inner(pictures[part][0], holding[0], part or split)
-        aside += [*holding[1:], *pictures[part][1:]]
-    kinds = {f for rows in (*pictures.values(), *masks.values()) for f in rows}
+        places += _inner(images[part][0], holding[0], part or split)
+        aside += [*holding[1:], *images[part][1:]]
+    kinds = {f for rows in (*images.values(), *masks.values()) for f in rows}
     aside += [f for f in folders_in(folder) if places and f not in kinds and first_picture(f) is not None]
     known_splits = {p.split for p in places}
     # A split without masks can be neither trained on nor scored.
-    aside += [p for part, ps in pictures.items() if places and part and part not in known_splits for p in ps]
+    aside += [p for part, ps in images.items() if places and part and part not in known_splits for p in ps]
     return places, aside
 
 
@@ -194,24 +194,24 @@ def _rank(name: str) -> int:
     return next((n for n, word in enumerate(MASKS) if word in name), len(MASKS))
 
 
-def _inner(pictures: Path, masks: Path, split: str) -> list[Place]:
+def _inner(images: Path, masks: Path, split: str) -> list[MaskFolders]:
     """Folders of splits in both, or both as they are."""
     within = {part: folder for folder, part in split_folders(masks)}
     places = []
-    for folder, part in split_folders(pictures):
+    for folder, part in split_folders(images):
         if not split and part in within:
-            places.append(Place(folder, within[part], part))
-    return sorted(places, key=lambda p: SPLITS.index(p.split)) or [Place(pictures, masks, split)]
+            places.append(MaskFolders(folder, within[part], part))
+    return sorted(places, key=lambda p: SPLITS.index(p.split)) or [MaskFolders(images, masks, split)]
 
 
-def _cityscapes(root: Path) -> list[Place]:
+def _cityscapes(root: Path) -> list[MaskFolders]:
     """leftImg8bit/train/town/x_leftImg8bit.png and gtFine/train/town/x_gtFine_labelIds.png."""
     places = []
     for folder, split in split_folders(root / "leftImg8bit"):
         masks = root / "gtFine" / folder.name
         if masks.is_dir():
             ends = "_leftImg8bit", "_gtFine_labelIds"
-            places.append(Place(folder, masks, split, ends))
+            places.append(MaskFolders(folder, masks, split, ends))
     return sorted(places, key=lambda p: SPLITS.index(p.split))
 
 
@@ -238,27 +238,27 @@ def _stems(folder: Path, end: str) -> dict[str, list[Path]]:
     return by_stem
 
 
-def paired(place: Place) -> tuple[list[Item], list[Path]]:
+def paired(place: MaskFolders) -> tuple[list[Item], list[Path]]:
     """Match images with maps; also returns maps of no image, or of an image that has another.
 
     A map has its picture's name (`a.png`), and perhaps one word more that all maps share (`a_mask.png`). Maps
     of one class each lie in a folder of the class (`cat/a.png`) or have its name in theirs (`a_cat.png`).
     """
-    pictures, masks = _stems(place.pictures, place.ends[0]), _stems(place.masks, place.ends[1])
+    images, masks = _stems(place.pictures, place.ends[0]), _stems(place.masks, place.ends[1])
     if place.pictures == place.masks and not place.ends[0]:
-        pictures = {stem: paths for stem, paths in pictures.items() if not stem.endswith(place.ends[1])}
+        images = {stem: paths for stem, paths in images.items() if not stem.endswith(place.ends[1])}
     owners: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     others: dict[str, list[tuple[str, Path]]] = defaultdict(list)
     alone: list[Path] = []
     for stem, paths in masks.items():
         best, *rest = sorted(paths, key=lambda p: p.suffix.lower() in (*EXTENSIONS["jpeg"], ".webp"))
         alone += rest
-        owner, word = _owner(stem, pictures)
+        owner, word = _owner(stem, images)
         if owner is None:
             alone.append(best)
         else:
             (others if word else owners)[owner].append((word, best))
-    ends = _common_end(list(pictures)), _common_end(list(masks))
+    ends = _common_end(list(images)), _common_end(list(masks))
     if not owners and not others and not any(place.ends) and any(ends):
         return paired(replace(place, ends=ends))
     if owners:
@@ -270,7 +270,7 @@ def paired(place: Place) -> tuple[list[Item], list[Path]]:
         else:
             owners = {o: sorted((_class(word), path) for word, path in rows) for o, rows in others.items()}
     items = [
-        Item(path, place.split, owners.get(stem, [])) for stem, paths in pictures.items() for path in paths
+        Item(path, place.split, owners.get(stem, [])) for stem, paths in images.items() for path in paths
     ]
     return items, sorted(alone)
 
@@ -293,19 +293,19 @@ def _common_end(stems: Sequence[str]) -> str:
     return same[begin.start() :] if begin and not same[begin.start() :].strip("_.-").isdigit() else ""
 
 
-def _owner(stem: str, pictures: dict[str, list[Path]]) -> tuple[str | None, str]:
+def _owner(stem: str, images: dict[str, list[Path]]) -> tuple[str | None, str]:
     """Image that a map belongs to, and the rest of its name; "/cat" for a class folder."""
-    if stem in pictures:
+    if stem in images:
         return stem, ""
     bare = _LEADING.sub("", stem)
-    if bare in pictures:
+    if bare in images:
         return bare, ""
     first, _, below = stem.partition("/")
-    if below and below in pictures:
+    if below and below in images:
         return below, f"/{first}"
     ends = [m.start() for m in re.finditer(r"[_.\- ]", stem)]
     for end in reversed(ends):
-        if stem[:end] in pictures and not _class(stem[end + 1 :]).isdigit():  # a number: one of many objects
+        if stem[:end] in images and not _class(stem[end + 1 :]).isdigit():  # a number: one of many objects
             return stem[:end], stem[end + 1 :]
     return None, ""
 

@@ -15,23 +15,23 @@ from sightline.errors import UnreadableImage
 
 
 @dataclass
-class Found:
+class MaskFiles:
     """Images with their maps, and what is known about the meaning of the maps.
 
     Attributes:
         root: Folder that the names of items are relative to.
         items: The images.
         table: What numbers and colours stand for, as far as it is written anywhere.
-        problems: What was found on the way.
-        notes: What was found out.
+        read_findings: What was found on the way.
+        messages: What was found out.
         broken: Maps that cannot be read, and why.
     """
 
     root: Path
     items: list[Item] = field(default_factory=list)
     table: Table | None = None
-    problems: list[Finding] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    read_findings: list[Finding] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
 
     def note(self, name: str, severity: Severity, items: Sequence[str], message: str, fix: str) -> None:
@@ -39,7 +39,7 @@ class Found:
         if items:
             shown = ", ".join(items[:3]) + (", ..." if len(items) > 3 else "")
             text = f"{len(items):,} {message}: {shown}."
-            self.problems.append(Finding(name, severity, text, fix, len(items), tuple(items)))
+            self.read_findings.append(Finding(name, severity, text, fix, len(items), tuple(items)))
 
     def name(self, item: Item) -> str:
         """Name of an item; pages are counted from 0."""
@@ -51,7 +51,7 @@ class Found:
         names = [name_of(path, self.root) for path in masks]
         what = "masks belong to no picture, or to one that has another, and were left aside"
         fix = "Give each mask the name of its picture (a.jpg and a.png), or put the pictures there."
-        self.note("masks-without-picture", "error", names, what, fix)
+        self.note("masks-without-image", "error", names, what, fix)
 
     def split_by(self, named: dict[str, list[str]]) -> None:
         """Take splits from lists; only what they name is read."""
@@ -59,17 +59,19 @@ class Found:
             return
         chosen, rest, gone, torn = by_lists(self.items, named)
         if not chosen:
-            self.notes.append("The lists train.txt, val.txt, test.txt name none of the pictures: not used.")
+            self.messages.append(
+                "The lists train.txt, val.txt, test.txt name none of the pictures: not used."
+            )
             return
         self.items = chosen
         what = "pictures are named by a list and are not there"
         self.note("files-missing", "error", gone, what, "Put the files there, or take them out of the list.")
         what = "pictures are named in two splits, and were taken for the first one"
         fix = "Take them out of one split; what is tested must not be trained on."
-        self.note("pictures-in-two-splits", "error", torn, what, fix)
+        self.note("images-in-two-splits", "error", torn, what, fix)
         what = "pictures are named by no list, and were left aside"
         names = [self.name(item) for item in rest]
-        self.note("pictures-not-listed", "info", names, what, "List them, if they are meant.")
+        self.note("images-not-listed", "info", names, what, "List them, if they are meant.")
 
     def spread(self) -> None:
         """Leave out images without maps, and make each page of a stack an item."""

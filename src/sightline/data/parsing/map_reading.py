@@ -16,13 +16,13 @@ import torch
 from sightline.console import track
 from sightline.core.dataset import Dataset, Pixels
 from sightline.core.report import Severity
-from sightline.core.targets.bitmaps import Packed
-from sightline.core.targets.masks import MOST, VOID, Masks
+from sightline.core.targets.bitmaps import CompressedMaps
+from sightline.core.targets.masks import IGNORE_INDEX, MAX_CLASSES, SemanticMasks
 from sightline.data.io.label_maps import Keys, LabelMap, composed, look, nearest, parts_of
 from sightline.data.io.pixels import Files, Pages
-from sightline.data.parsing.class_tables import EXPECTED, FILES, Entry, Table, made
+from sightline.data.parsing.class_tables import EXPECTED, FILES, Entry, Table, table_of
 from sightline.data.parsing.map_discovery import Item
-from sightline.data.parsing.map_files import Found
+from sightline.data.parsing.map_files import MaskFiles
 from sightline.errors import DataError, UnreadableImage
 
 UNDECLARED = (255, 65535, -1)
@@ -30,14 +30,14 @@ UNDECLARED = (255, 65535, -1)
 BINARY = {0, 255}
 BACKGROUND = "background"
 _BLOCK = 64
-_SHOWN = 5
+_MAX_SHOWN = 5
 _RAMPS = 0.2
 """Share of the edges of maps that go through numbers in between, from which the maps were smoothed."""
 _BETWEEN = 3
 """So many numbers in between at least: one may be a rim that is drawn around objects."""
 _MOST_MAPS = 0.9
 """Share of the maps from which a number that no table declares is more than an aside."""
-_FEW = 3
+_FEW_VALUES = 3
 """Maps that are too few to say so."""
 _IDS = 40
 """Ids below this may have gaps; higher ones beside 255 are grey levels, unless a quarter of them is there."""
@@ -50,19 +50,19 @@ class _Said:
     """Findings about maps, by name."""
 
     unknown: dict[str, Counter[int]] = field(default_factory=dict)
-    colours: dict[str, Counter[int]] = field(default_factory=dict)
+    colors: dict[str, Counter[int]] = field(default_factory=dict)
     undeclared: dict[str, Counter[int]] = field(default_factory=dict)
     lossy: list[str] = field(default_factory=list)
     smooth: list[str] = field(default_factory=list)
     bare_of_ids: list[str] = field(default_factory=list)
-    coloured: list[str] = field(default_factory=list)
+    colored: list[str] = field(default_factory=list)
     mixed: list[str] = field(default_factory=list)
     overlapping: list[str] = field(default_factory=list)
     bare: list[str] = field(default_factory=list)
     by_palette: bool = False
 
 
-def dataset(files: Found, source: Path, format: str) -> Dataset:
+def dataset(files: MaskFiles, source: Path, format: str) -> Dataset:
     """The data set of all images whose maps can be used.
 
     Args:
@@ -82,11 +82,11 @@ def dataset(files: Found, source: Path, format: str) -> Dataset:
         table = _settled(files, [label_map for _, label_map in rows])
     findings.by_palette = _reordered([label_map for _, label_map in rows], table)
     if findings.by_palette:
-        files.notes.append(
+        files.messages.append(
             "Palettes show the table's colours in another order: read by colour, not by number."
         )
 
-    def finish(row: tuple[Item, LabelMap]) -> Packed | None:
+    def finish(row: tuple[Item, LabelMap]) -> CompressedMaps | None:
         return _mapped(files.name(row[0]), row[1], table, findings)
 
     maps = _each(finish, rows)
@@ -95,7 +95,7 @@ def dataset(files: Found, source: Path, format: str) -> Dataset:
         (item, label_map) for (item, _), label_map in zip(rows, maps, strict=True) if label_map is not None
     ]
     if not mapped:
-        why = " ".join(f"{f.message} {f.fix}" for f in files.problems if f.severity == "error")
+        why = " ".join(f"{f.message} {f.fix}" for f in files.read_findings if f.severity == "error")
         raise DataError(f"{source}: none of the {total:,} masks can be used. {why}".strip())
     items = [item for item, _ in mapped]
     return Dataset(
@@ -103,14 +103,14 @@ def dataset(files: Found, source: Path, format: str) -> Dataset:
         format=format,
         ids=[files.name(item) for item in items],
         pixels=_pixels(items),
-        targets=Masks(
+        targets=SemanticMasks(
             torch.tensor([m.shape for _, m in mapped], dtype=torch.int64), tuple(m for _, m in mapped)
         ),
         classes=table.classes,
         splits=np.array([item.split for item in items], dtype=object),
         root=source,
-        problems=tuple(files.problems),
-        notes=(f"Pictures with masks: {len(mapped):,}; classes: {len(table.ids)}.", *files.notes),
+        read_findings=tuple(files.read_findings),
+        messages=(f"Pictures with masks: {len(mapped):,}; classes: {len(table.ids)}.", *files.messages),
     )
 
 
@@ -129,14 +129,14 @@ def _each(function: Callable[[T], R], items: Sequence[T]) -> list[R]:
     return done
 
 
-def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
+def _read(files: MaskFiles, findings: _Said) -> tuple[Table | None, list[tuple[Item, LabelMap]]]:
     """Read all maps. Where each class has its own the table follows from that, and they are put together."""
     names = sorted({name for item in files.items for name, _ in item.masks if name}, key=str.casefold)
     background = next((n for n in names if n.casefold() == BACKGROUND), None)
     order = [background or BACKGROUND, *(n for n in names if n != background)]
-    if len(order) > MOST:
+    if len(order) > MAX_CLASSES:
         raise DataError(
-            f"{files.root}: {len(names)} folders or endings of masks; at most {MOST} classes can be."
+            f"{files.root}: {len(names)} folders or endings of masks; at most {MAX_CLASSES} classes can be."
         )
 
     def read_one(item: Item) -> LabelMap | None:
@@ -147,7 +147,9 @@ def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item,
             return None
         if not names:
             return parts[0][1]
-        return _together(files.name(item), parts, order, VOID if background else 0, findings)
+        return _combine_class_masks(
+            files.name(item), parts, order, IGNORE_INDEX if background else 0, findings
+        )
 
     maps = _each(read_one, files.items)
     what = "masks cannot be read; their pictures were left out"
@@ -158,11 +160,11 @@ def _read(files: Found, findings: _Said) -> tuple[Table | None, list[tuple[Item,
     ]
     if not names:
         return None, rows
-    files.notes.append(f"Each class has masks of its own: {', '.join(names)}.")
-    return made([Entry(name) for name in order], str(files.root), (VOID,)), rows
+    files.messages.append(f"Each class has masks of its own: {', '.join(names)}.")
+    return table_of([Entry(name) for name in order], str(files.root), (IGNORE_INDEX,)), rows
 
 
-def _together(
+def _combine_class_masks(
     name: str, parts: list[tuple[str, LabelMap]], order: list[str], rest: int, findings: _Said
 ) -> LabelMap | None:
     """The map of one image, of maps of one class each; None where they cannot be such."""
@@ -176,20 +178,20 @@ def _together(
     whole, several, none = composed(numbered, shapes.pop(), rest)
     if several:
         findings.overlapping.append(f"{name} ({several:,} pixels)")
-    if none and rest == VOID:
+    if none and rest == IGNORE_INDEX:
         findings.bare.append(f"{name} ({none:,} pixels)")
     return whole
 
 
-def _settled(files: Found, maps: list[LabelMap]) -> Table:
+def _settled(files: MaskFiles, maps: list[LabelMap]) -> Table:
     """Meaning of the numbers in maps: from the table, else from the numbers.
 
     Raises:
         DataError: If there are more numbers than classes can be.
     """
     table = files.table
-    coded = table is not None and bool(table.colours)
-    plain = [m for m in maps if not m.coloured or (m.grey and not coded)]
+    coded = table is not None and bool(table.colors)
+    plain = [m for m in maps if not m.colored or (m.gray and not coded)]
     exact = [m for m in plain if not m.lossy]
     ids = {int(v) for m in exact or plain for v in _numbers(m)}
     is_binary = 255 in ids and ids <= BINARY
@@ -198,31 +200,32 @@ def _settled(files: Found, maps: list[LabelMap]) -> Table:
         if is_binary and few:
             names = [e.name for e in table.entries]
             names = names if len(names) == 2 else [BACKGROUND, *names]
-            files.notes.append(f"The masks hold 0 and 255: 0 is '{names[0]}', 255 is '{names[1]}'.")
-            return made([Entry(n, i) for n, i in zip(names, (0, 255), strict=True)], table.source)
+            files.messages.append(f"The masks hold 0 and 255: 0 is '{names[0]}', 255 is '{names[1]}'.")
+            return table_of([Entry(n, i) for n, i in zip(names, (0, 255), strict=True)], table.source)
         return table
     if is_binary or (plain and not exact):  # ids cannot be known from files that may have changed them
         if is_binary or ids >= BINARY:
-            files.notes.append("The masks hold 0 and 255: background and foreground.")
-        return made([Entry(BACKGROUND, 0), Entry("foreground", 255)], str(files.root))
+            files.messages.append("The masks hold 0 and 255: background and foreground.")
+        return table_of([Entry(BACKGROUND, 0), Entry("foreground", 255)], str(files.root))
     known_ids = sorted(ids - {*UNDECLARED})
-    if len(known_ids) > MOST:
+    if len(known_ids) > MAX_CLASSES:
         raise DataError(
             f"{files.root}: the masks hold {len(known_ids):,} different numbers ({known_ids[0]} to "
             f"{known_ids[-1]}), and "
-            f"at most {MOST} classes can be. They may number objects, or be photographs. Expected class ids."
+            f"at most {MAX_CLASSES} classes can be. They may number objects, or be photographs. Expected "
+            "class ids."
         )
     _must_be_ids(files, known_ids, ids)
     if not known_ids:
         known_ids = [0]  # nothing is there to be told apart; what there is, is said of each map
     else:
-        files.notes.append(
+        files.messages.append(
             f"No class table ({', '.join(FILES[:3])}, ...): classes are called by their numbers."
         )
-    return made([Entry(str(i), i) for i in known_ids], str(files.root))
+    return table_of([Entry(str(i), i) for i in known_ids], str(files.root))
 
 
-def _must_be_ids(files: Found, known_ids: Sequence[int], ids: set[int]) -> None:
+def _must_be_ids(files: MaskFiles, known_ids: Sequence[int], ids: set[int]) -> None:
     """Refuse to take 255 for no class where the other numbers are grey levels spread up to it.
 
     Raises:
@@ -240,7 +243,7 @@ def _must_be_ids(files: Found, known_ids: Sequence[int], ids: set[int]) -> None:
 
 
 def _smoothed(
-    files: Found, rows: list[tuple[Item, LabelMap]], findings: _Said
+    files: MaskFiles, rows: list[tuple[Item, LabelMap]], findings: _Said
 ) -> list[tuple[Item, LabelMap]]:
     """The maps, those with soft edges marked as changed, where the maps as a whole have soft edges.
 
@@ -254,11 +257,11 @@ def _smoothed(
         return rows
     soft = [bool(m.ramps) for m in maps]
     known_ids = {*files.table.numbers} if files.table is not None else {*range(_IDS)}
-    ids = {int(v) for m in maps if not m.coloured for v in m.keys}
+    ids = {int(v) for m in maps if not m.colored for v in m.keys}
     if ids and ids <= {*known_ids, *UNDECLARED}:
         share = f"{m.ramps / m.edges:.0%} of its edges" if (m := maps[soft.index(True)]).edges else ""
         findings.smooth += [files.name(item) for (item, _), yes in zip(rows, soft, strict=True) if yes]
-        files.notes.append(f"Edges of masks go through numbers in between (first: {share}).")
+        files.messages.append(f"Edges of masks go through numbers in between (first: {share}).")
         return rows
     return [(item, replace(label_map, lossy=True) if yes else label_map)
             for (item, label_map), yes in zip(rows, soft, strict=True)]  # fmt: skip
@@ -266,22 +269,22 @@ def _smoothed(
 
 def _numbers(label_map: LabelMap) -> Keys:
     """The numbers in a map; grey colours are numbers that were written three times."""
-    return label_map.keys & 255 if label_map.coloured else label_map.keys
+    return label_map.keys & 255 if label_map.colored else label_map.keys
 
 
-def _mapped(name: str, label_map: LabelMap, table: Table, findings: _Said) -> Packed | None:
+def _mapped(name: str, label_map: LabelMap, table: Table, findings: _Said) -> CompressedMaps | None:
     """A map in indices of classes; None where it cannot be used. Oddities go into `findings`."""
-    colours, coloured = table.colours, label_map.coloured
-    if coloured and not colours and not label_map.grey:
-        findings.coloured.append(f"{name} ({len(label_map.keys)} colours)")
+    colors, colored = table.colors, label_map.colored
+    if colored and not colors and not label_map.gray:
+        findings.colored.append(f"{name} ({len(label_map.keys)} colours)")
         return None
-    keys = label_map.keys if colours else _numbers(label_map)
-    coloured = coloured and bool(colours)
+    keys = label_map.keys if colors else _numbers(label_map)
+    colored = colored and bool(colors)
     if findings.by_palette and label_map.shown is not None:
-        keys, coloured = label_map.shown, True
-    places = colours if coloured else table.numbers
+        keys, colored = label_map.shown, True
+    places = colors if colored else table.numbers
     index = np.array([places.get(k, -1) for k in keys.tolist()], dtype=np.int64)
-    none = np.isin(keys, UNDECLARED) & (index < 0) & (not coloured)
+    none = np.isin(keys, UNDECLARED) & (index < 0) & (not colored)
     strange = (index < 0) & ~none
     if none.any() and keys[~none].tolist() == [0]:
         findings.bare_of_ids.append(name)
@@ -289,14 +292,14 @@ def _mapped(name: str, label_map: LabelMap, table: Table, findings: _Said) -> Pa
         findings.lossy.append(f"{name} ({len(keys)} values)")
         return None
     for which, into in (
-        (strange, findings.colours if coloured else findings.unknown),
+        (strange, findings.colors if colored else findings.unknown),
         (none, findings.undeclared),
     ):
         if which.any():
             into[name] = Counter(
                 dict(zip(keys[which].tolist(), label_map.counts[which].tolist(), strict=True))
             )
-    return label_map.mapped(np.where(index < 0, VOID, index).astype(np.uint8))
+    return label_map.mapped(np.where(index < 0, IGNORE_INDEX, index).astype(np.uint8))
 
 
 def _reordered(maps: list[LabelMap], table: Table) -> bool:
@@ -304,25 +307,25 @@ def _reordered(maps: list[LabelMap], table: Table) -> bool:
 
     Programs that make files smaller turn colours into a palette of their own order.
     """
-    colours, numbers, differs = table.colours, table.numbers, False
-    for label_map in maps if colours else ():
+    colors, numbers, differs = table.colors, table.numbers, False
+    for label_map in maps if colors else ():
         if label_map.shown is not None:
             shown = label_map.shown.tolist()
-            if not all(code in colours for code in shown):
+            if not all(code in colors for code in shown):
                 return False
             apart = 1 < len(shown) == len(set(shown))
             pairs = zip(label_map.keys.tolist(), shown, strict=True)
-            differs = differs or (apart and any(numbers.get(k) != colours[code] for k, code in pairs))
+            differs = differs or (apart and any(numbers.get(k) != colors[code] for k, code in pairs))
     return differs
 
 
-def _tell(files: Found, findings: _Said, table: Table) -> None:
+def _tell(files: MaskFiles, findings: _Said, table: Table) -> None:
     """Findings about the content of the maps."""
     _tell_of_keys(files, findings, table)
     note = files.note
     what = "masks hold colours, and no table says what they stand for; they were left out"
     fix = f"Save the masks with class ids, or add a table of colours. {EXPECTED}."
-    note("masks-in-colour", "error", sorted(findings.coloured), what, fix)
+    note("masks-in-color", "error", sorted(findings.colored), what, fix)
     what = (
         "masks hold values between those of the classes, as JPEG, WebP, scaling with mixing and drawing with "
     )
@@ -345,7 +348,7 @@ def _tell(files: Found, findings: _Said, table: Table) -> None:
     note("masks-with-gaps", "info", sorted(findings.bare), what, "Nothing, if that is meant.")
 
 
-def _tell_of_keys(files: Found, findings: _Said, table: Table) -> None:
+def _tell_of_keys(files: MaskFiles, findings: _Said, table: Table) -> None:
     """Findings about numbers and colors that are not in the table."""
     where = Path(table.source).name if table.source != str(files.root) else "the class table"
 
@@ -356,34 +359,34 @@ def _tell_of_keys(files: Found, findings: _Said, table: Table) -> None:
     what = f"masks hold numbers that {where} has not, and that count as no class{total}"
     fix = "Add the classes to the table, or mend the masks; grey levels made of a palette are no ids."
     files.note("mask-ids-unknown", "error", _each_of(findings.unknown, str), what, fix)
-    total = _total(findings.colours, near)
+    total = _total(findings.colors, near)
     what = f"masks hold colours that {where} has not, and that count as no class{total}"
     fix = "Add the colours to the table; where they lie between two, the masks were scaled or saved as JPEG."
-    files.note("mask-colours-unknown", "error", _each_of(findings.colours, _shown), what, fix)
+    files.note("mask-colors-unknown", "error", _each_of(findings.colors, _shown), what, fix)
     void = len(findings.undeclared)
     if findings.bare_of_ids and len(findings.bare_of_ids) > void / 2:
         what = "masks hold nothing but 0 and a number that by custom is no class: their objects would be lost"
         fix = "Write what it stands for into a table such as classes.txt ('255 object', or '255 void')."
-        files.note("foreground-as-void", "error", sorted(findings.bare_of_ids), what, fix)
+        files.note("foreground-ignored", "error", sorted(findings.bare_of_ids), what, fix)
     total = _total(findings.undeclared, str)
-    severity: Severity = "warning" if void >= max(_FEW, _MOST_MAPS * len(files.items)) else "info"
+    severity: Severity = "warning" if void >= max(_FEW_VALUES, _MOST_MAPS * len(files.items)) else "info"
     what = f"masks hold numbers that are in no table, and by custom count as no class{total}"
     fix = "Nothing, if that is meant; else name the class in a table such as classes.txt."
-    files.note("void-undeclared", severity, _each_of(findings.undeclared, str), what, fix)
+    files.note("ignored-undeclared", severity, _each_of(findings.undeclared, str), what, fix)
 
 
 def _total(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> str:
     """The commonest keys over all maps, with their pixels, in brackets."""
     whole: Counter[int] = sum(rows.values(), Counter())
-    some = [f"{word(key)}: {count:,} pixels" for key, count in whole.most_common(_SHOWN)]
-    more = f"; and {len(whole) - _SHOWN} more" if len(whole) > _SHOWN else ""
+    some = [f"{word(key)}: {count:,} pixels" for key, count in whole.most_common(_MAX_SHOWN)]
+    more = f"; and {len(whole) - _MAX_SHOWN} more" if len(whole) > _MAX_SHOWN else ""
     return f" ({'; '.join(some)}{more})" if some else ""
 
 
 def _each_of(rows: dict[str, Counter[int]], word: Callable[[int], str]) -> list[str]:
     """A text for each map."""
     return [
-        f"{name}: " + " ".join(f"{word(key)} ({count:,} px)" for key, count in counts.most_common(_SHOWN))
+        f"{name}: " + " ".join(f"{word(key)} ({count:,} px)" for key, count in counts.most_common(_MAX_SHOWN))
         for name, counts in sorted(rows.items())
     ]
 
@@ -394,7 +397,7 @@ def _shown(code: int) -> str:
 
 def _nearest(code: int, table: Table) -> str:
     """The colour of the table that is nearest to one, and its class."""
-    colours = list(table.colours)
-    best = colours[nearest(code, colours)]
-    index = table.colours[best]
-    return f"{_shown(best)} '{'void' if index == VOID else table.entries[index].name}'"
+    colors = list(table.colors)
+    best = colors[nearest(code, colors)]
+    index = table.colors[best]
+    return f"{_shown(best)} '{'void' if index == IGNORE_INDEX else table.entries[index].name}'"

@@ -10,12 +10,12 @@ import numpy as np
 
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.masks import VOID, Masks
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.data.io.encode import encode_png
 from sightline.data.parsing.content import content
 from sightline.data.parsing.writing import all_split, stems
 from sightline.errors import DataError
-from sightline.ops.draw import Colour
+from sightline.ops.draw import Color
 
 _WIDE = 65535
 
@@ -37,8 +37,8 @@ def class_table(dataset: Dataset, folder: Path, format: str) -> Classes:
     Raises:
         DataError: If the folder is not empty, the truth is no class maps, or some items have no split.
     """
-    if dataset.truth != "masks" or dataset.classes is None:
-        raise DataError(f"The format '{format}' holds class maps, not a {dataset.truth}.")
+    if dataset.target_type != "masks" or dataset.classes is None:
+        raise DataError(f"The format '{format}' holds class maps, not a {dataset.target_type}.")
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty. Name a new folder.")
     if not all(0 <= i <= _WIDE for i in dataset.classes.ids):
@@ -51,11 +51,11 @@ def class_table(dataset: Dataset, folder: Path, format: str) -> Classes:
 
 def void_of(ids: Sequence[int]) -> int:
     """Ignore index: 255, or the nearest free number below."""
-    top = VOID if max(ids, default=0) <= VOID else _WIDE
+    top = IGNORE_INDEX if max(ids, default=0) <= IGNORE_INDEX else _WIDE
     return next(v for v in range(top, -1, -1) if v not in ids)
 
 
-def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour]) -> bytes:
+def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Color]) -> bytes:
     """Encode a class map (H, W) as PNG.
 
     Args:
@@ -64,15 +64,15 @@ def png_of(class_map: np.ndarray, ids: Sequence[int], palette: Sequence[Colour])
         palette: Colours of 0 to 255, for viewers; not used where ids are larger.
     """
     void = void_of(ids)
-    wide = max([void, *ids]) > VOID
-    table = np.full(VOID + 1, void, dtype=np.uint16 if wide else np.uint8)
+    wide = max([void, *ids]) > IGNORE_INDEX
+    table = np.full(IGNORE_INDEX + 1, void, dtype=np.uint16 if wide else np.uint8)
     table[: len(ids)] = ids
     return encode_png(table[class_map], () if wide else palette)
 
 
-def written(dataset: Dataset, ids: Sequence[int], palette: Sequence[Colour]) -> Iterator[Written]:
+def write_maps(dataset: Dataset, ids: Sequence[int], palette: Sequence[Color]) -> Iterator[Written]:
     """Write all images with their maps, in order; `ids` and `palette` as in `png_of`."""
     for i, stem in enumerate(stems(dataset)):
         data, ending = content(dataset.pixels, i)
-        mask = png_of(dataset.targets_as(Masks).map(i), ids, palette)
+        mask = png_of(dataset.targets_as(SemanticMasks).map(i), ids, palette)
         yield Written(stem, str(dataset.splits[i]), data, ending, mask)

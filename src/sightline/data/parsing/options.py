@@ -11,13 +11,13 @@ class ReadOptions:
     """Options of a reader, from the user.
 
     Attributes:
-        truth: Target kind that is wanted ("label", "number"), or None for what the data hold.
+        target_type: Target kind that is wanted ("label", "number"), or None for what the data hold.
         target: Column of a table that holds the truth; several with commas between.
         exif: "ignore" where annotations are in the pixels that are stored; else they are in those seen.
         data_dir: Folder of named data sets, for reading and downloading.
     """
 
-    truth: str | None = None
+    target_type: str | None = None
     target: str | None = None
     exif: str | None = None
     data_dir: Path | None = None

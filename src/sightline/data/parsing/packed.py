@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from sightline.core.dataset import Classes
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.errors import DataError
 
 LIMIT = 4 << 30
@@ -59,8 +59,8 @@ def split_of(name: str) -> str:
     return ""
 
 
-def labels_of(values: np.ndarray, names: tuple[str, ...] = ()) -> tuple[Label, Classes]:
+def labels_of(values: np.ndarray, names: tuple[str, ...] = ()) -> tuple[ClassLabels, Classes]:
     """Class table and indices of annotated ids (N,), with names where they are known."""
     ids = np.arange(len(names)) if names else np.unique(values)
     table = Classes(names or tuple(str(i) for i in ids.tolist()), tuple(int(i) for i in ids))
-    return Label(torch.from_numpy(np.searchsorted(ids, values).astype(np.int64))), table
+    return ClassLabels(torch.from_numpy(np.searchsorted(ids, values).astype(np.int64))), table

@@ -26,7 +26,7 @@ _MAPS = ("masks", "mask", "annotations", "labels", "gt", "segmentationclass", "s
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")
 _Hit = tuple[tuple[str, ...], Path]
 _Index = dict[str, list[_Hit]]
-_MANY = 8
+_MAX_CANDIDATES = 8
 """Pictures of one name, from which on they are told apart by the folders that they lie in."""
 
 
@@ -154,7 +154,7 @@ class Lookup:
             hits = self._stems.get(name) or self._stems.get(bare) or []
         groups = [hits]
         for n in range(2, len(keys) + 1):
-            if len(groups[-1]) <= _MANY:
+            if len(groups[-1]) <= _MAX_CANDIDATES:
                 break
             end = keys[1 - n :]
             if end not in self._below:

@@ -1,4 +1,4 @@
-"""Builder of a data set of instance masks (polygons, RLE, maps) as `Outlines`."""
+"""Builder of a data set of instance masks (polygons, RLE, maps) as `InstanceMasks`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from sightline.core.targets.bitmaps import Bitmaps, Packed
+from sightline.core.targets.bitmaps import CompressedMaps, CroppedMasks
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.images import max_pixels
-from sightline.data.parsing.instances import Gathered
-from sightline.ops.outlines import Part, Polygon, crosses, cut_out, fill, from_rle, rle_counts
+from sightline.data.parsing.instances import InstanceBuilder
+from sightline.ops.contours import Part, Polygon, crosses, cut_out, fill, from_rle, rle_counts
 
 SLACK = 1.0  # pixels that an outline may reach beyond the picture: annotations are rounded
 
@@ -26,12 +26,12 @@ class Stamp:
 
     x: int
     y: int
-    crop: Packed
+    crop: CompressedMaps
     size: tuple[int, int] | None
 
 
 @dataclass
-class Outlined(Gathered):
+class Outlined(InstanceBuilder):
     """Builder of images and instance masks, before it is known which can be used.
 
     Attributes:
@@ -45,7 +45,7 @@ class Outlined(Gathered):
     missing: list[str] = field(default_factory=list)
     _drawn: list[Sequence[Polygon] | Stamp] = field(default_factory=list)
     _where: list[str] = field(default_factory=list)
-    _made: dict[int, tuple[int, int, Packed, int]] = field(default_factory=dict)
+    _made: dict[int, tuple[int, int, CompressedMaps, int]] = field(default_factory=dict)
     _short: list[str] = field(default_factory=list)
     _outside: list[str] = field(default_factory=list)
     _crossed: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ class Outlined(Gathered):
         h, w = crop.shape
         unit = 1.0 if self.whole is None or size is None else self.whole / np.tile(size[::-1], 2)
         corners = (np.array([x, y, x + w, y + h]) * unit).tolist()
-        self._add(image, key, corners, Stamp(x, y, Packed.of_mask(crop), size), where, more)
+        self._add(image, key, corners, Stamp(x, y, CompressedMaps.of_mask(crop), size), where, more)
 
     def _add(
         self, image: int, key: Hashable, corners: Sequence[float], drawn: Sequence[Polygon] | Stamp,
@@ -101,7 +101,7 @@ class Outlined(Gathered):
             height, width = sizes[image[row]].tolist()
             part = self._mask(row, height, width)
             if part is not None and part[2].any():
-                self._made[row] = (*part[:2], Packed.of_mask(part[2]), int(part[2].sum()))
+                self._made[row] = (*part[:2], CompressedMaps.of_mask(part[2]), int(part[2].sum()))
             elif part is not None:
                 self._empty.append(self._where[row])
         self._notes()
@@ -136,22 +136,26 @@ class Outlined(Gathered):
     def _notes(self) -> None:
         """Findings on the masks."""
         what = "objects have no mask, and were left out"
-        self.note("outlines-missing", "error", self.missing, what, "Draw their outlines, or export them too.")
+        self.note(
+            "instance-masks-missing", "error", self.missing, what, "Draw their outlines, or export them too."
+        )
         what = "masks or polygons cannot be read, and were left out"
         fix = "Mend these annotations, or export them again."
-        self.note("outlines-broken", "error", self.broken, what, fix)
+        self.note("polygons-broken", "error", self.broken, what, fix)
         what = "masks have another size (height, width) than their picture, and were left out"
         fix = "Use the pictures that were annotated; masks are not scaled by guess."
         self.note("mask-sizes-differ", "error", self._other, what, fix)
         what = "objects have polygons of fewer than three points, which were left out"
-        self.note("outlines-short", "warning", self._short, what, "Take them out, or draw them anew.")
+        self.note("polygons-too-short", "warning", self._short, what, "Take them out, or draw them anew.")
         what = f"outlines reach more than {SLACK:g} pixel beyond their picture, and were cut at its edge"
         fix = "Nothing, if the objects are cut by the edge; else draw them anew."
-        self.note("outlines-outside", "warning", self._outside, what, fix)
+        self.note("instance-masks-outside", "warning", self._outside, what, fix)
         what = "polygons cross themselves; what is enclosed twice counts as outside (even-odd rule)"
-        self.note("outlines-crossing", "warning", self._crossed, what, "Draw them anew, or look at them.")
+        self.note(
+            "polygons-self-intersecting", "warning", self._crossed, what, "Draw them anew, or look at them."
+        )
         what = "objects cover the middle of no pixel of their picture, and were left out"
-        self.note("outlines-empty", "warning", self._empty, what, "Take them out, or draw them anew.")
+        self.note("instance-masks-empty", "warning", self._empty, what, "Take them out, or draw them anew.")
 
     def _targets(
         self, order: np.ndarray, boxes: np.ndarray, image: np.ndarray, label: np.ndarray, sizes: np.ndarray
@@ -160,11 +164,11 @@ class Outlined(Gathered):
         plain = super()._targets(order, boxes, image, label, sizes)
         masks_made = [self._made[row] for row in order.tolist()]
         corners = torch.tensor([part[:2] for part in masks_made], dtype=torch.int64).reshape(-1, 2)
-        masks = Bitmaps(corners, tuple(part[2] for part in masks_made))
+        masks = CroppedMasks(corners, tuple(part[2] for part in masks_made))
         areas = np.array(self._area, dtype=np.float64)[order]
         mask_areas = np.array([part[3] for part in masks_made], dtype=np.float64)
         areas = np.where(np.isfinite(areas) & (areas >= 0), areas, mask_areas).astype(np.float32)
-        return Outlines(
+        return InstanceMasks(
             plain.counts, plain.sizes, masks.boxes(), plain.labels, areas=torch.from_numpy(areas),
             crowd=plain.crowd, difficult=plain.difficult, masks=masks,
         )  # fmt: skip

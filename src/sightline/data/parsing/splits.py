@@ -23,7 +23,7 @@ SPLIT_WORDS = {
     "testing": "test",
 }
 """Words that name a split, in names of folders and files, in columns and keys: the only such table."""
-_MOST = 200
+_MAX_LISTED = 200
 """Files of a folder that are looked at."""
 
 
@@ -80,7 +80,7 @@ def in_any_case(path: Path) -> Path:
     return same[0] if len(same) == 1 else path
 
 
-def beside(folder: Path, names: Iterable[str]) -> Path:
+def file_beside(folder: Path, names: Iterable[str]) -> Path:
     """The first of some names that is a file in a folder or in its `images`; the first name where none is."""
     tried = [name.replace("\\", "/") for name in names]
     for base in (folder, folder / "images"):
@@ -109,7 +109,7 @@ def annotation_files(
     if root.is_file():
         return [root] if root.name.lower().endswith(endings) and like(root) else []
     folders = [root, *folders_in(root, inner)]
-    return [path for folder in folders for path in files_in(folder, *endings)[:_MOST] if like(path)]
+    return [path for folder in folders for path in files_in(folder, *endings)[:_MAX_LISTED] if like(path)]
 
 
 def by_split(files: list[Path], root: Path) -> tuple[list[tuple[Path, str]], list[str]]:

@@ -31,7 +31,7 @@ class Rows:
         splits: Split of each row that files speak of, or "".
         likely: Split that the table's name speaks of: where its pictures probably are.
         broken: Lines that have another number of cells.
-        notes: What was found out.
+        messages: What was found out.
     """
 
     table: Columns
@@ -40,10 +40,10 @@ class Rows:
     splits: list[str]
     likely: str = ""
     broken: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
-def opened(source: Path, target: str | None, read: Callable[[Path], Columns]) -> Rows:
+def open_tables(source: Path, target: str | None, read: Callable[[Path], Columns]) -> Rows:
     """The rows of a table, or of the tables of a folder; see `by_split`.
 
     Raises:
@@ -61,15 +61,15 @@ def opened(source: Path, target: str | None, read: Callable[[Path], Columns]) ->
         n, broken = len(table.rows), [f"{name_of(path, source)} line {line}" for line in table.broken]
         if whole is None:
             whole = Rows(replace(table, rows=[], lines=[], broken=[]), source, [], [])
-            whole.notes.append("One table a split: ")
+            whole.messages.append("One table a split: ")
         whole.table.rows += table.rows
         whole.table.lines += table.lines
         whole.folders += [path.parent] * n
         whole.splits += [split] * n
         whole.broken += broken
-        whole.notes[0] += f"{name_of(path, source)} ({split}), "
+        whole.messages[0] += f"{name_of(path, source)} ({split}), "
     assert whole is not None
-    whole.notes[0] = whole.notes[0].removesuffix(", ") + "."
+    whole.messages[0] = whole.messages[0].removesuffix(", ") + "."
     return whole
 
 

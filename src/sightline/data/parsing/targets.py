@@ -13,8 +13,8 @@ import torch
 
 from sightline.core.dataset import Classes
 from sightline.core.report import Finding
-from sightline.core.targets.label import Label
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.number import RegressionValues
 from sightline.data.parsing.cells import DOUBTFUL, MISSING, OFF, ON, filled, is_number, numbers
 from sightline.data.parsing.label_lists import PLURALS, divider, undivided
 from sightline.errors import DataError
@@ -31,7 +31,7 @@ _LIKE_CLASSES = re.compile(
 
 
 @dataclass
-class Truths:
+class TargetBuilder:
     """Targets of the target columns.
 
     Attributes:
@@ -39,28 +39,28 @@ class Truths:
         missing: Rows without a usable truth.
         classes: Class table, for labels.
         outputs: Names of the numbers, for numbers.
-        notes: How it was read, and why.
+        messages: How it was read, and why.
         empty: Rows of several labels with none, taken as none of the classes.
-        problems: What is in doubt.
+        read_findings: What is in doubt.
     """
 
-    targets: Label | Number
+    targets: ClassLabels | RegressionValues
     missing: np.ndarray
     classes: Classes | None = None
     outputs: tuple[str, ...] = ()
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
     empty: list[int] = field(default_factory=list)
-    problems: list[Finding] = field(default_factory=list)
+    read_findings: list[Finding] = field(default_factory=list)
 
 
-def truths(
+def parse_targets(
     names: Sequence[str],
     cells: Sequence[Sequence[str]],
     wanted: str | None,
     where: str,
     delimiter: str = ",",
     mark: str = "",
-) -> Truths:
+) -> TargetBuilder:
     """Read target columns.
 
     Several columns are one 0/1 column a class if all cells are 0 or 1 (true, false, yes, no; or all are 1 or
@@ -88,30 +88,30 @@ def truths(
         return _several(name, column, mark)
     listed = name.lower() in PLURALS and any("," in c for c in column)
     if wanted == "label" or (wanted is None and listed):
-        return _said(name, column)
+        return _labels_of_rows(name, column)
     values = numbers(column, delimiter, f"{where}: the column '{name}'")
     if wanted == "number":
         return _numbers(names, cells, where, delimiter)
     if values is None:
         _must_be_words(name, column, where)
-        return _said(name, column)
+        return _labels_of_rows(name, column)
     why = _like_classes(name, column, values.values)
     if why:
         labels = _labels(name, column)
-        labels.notes.append(f"'{name}' holds {why}: classes. --task regress reads numbers.")
+        labels.messages.append(f"'{name}' holds {why}: classes. --task regress reads numbers.")
         return labels
     result = _numbers(names, cells, where, delimiter)
-    result.notes.append(f"'{name}' is numeric: numbers. --task classify reads classes.")
+    result.messages.append(f"'{name}' is numeric: numbers. --task classify reads classes.")
     if _LIKE_CLASSES.match(name.lower()) and all(_WHOLE.match(c) for c in filled(column)):
         what = f"the column '{name}' holds whole numbers of many values, read as numbers to be estimated"
         fix = "Say --task regress if that is meant, or --task classify if they are classes."
-        result.problems.append(Finding("task-in-doubt", "warning", what, fix, 1, (name,)))
+        result.read_findings.append(Finding("task-in-doubt", "warning", what, fix, 1, (name,)))
     return result
 
 
 def _columns(
     names: Sequence[str], cells: Sequence[Sequence[str]], wanted: str | None, where: str, delimiter: str
-) -> Truths:
+) -> TargetBuilder:
     """Several columns: a class each, or numbers."""
     kinds = {c.lower() for column in cells for c in filled(column)}
     if wanted != "number" and (kinds <= {*ON, *OFF} or kinds <= {*_SIGNS}):
@@ -176,7 +176,9 @@ def _must_be_words(name: str, column: Sequence[str], where: str) -> None:
         )
 
 
-def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, delimiter: str) -> Truths:
+def _numbers(
+    names: Sequence[str], cells: Sequence[Sequence[str]], where: str, delimiter: str
+) -> TargetBuilder:
     notes, columns = [], []
     for name, column in zip(names, cells, strict=True):
         parsed = numbers(column, delimiter, f"{where}: the column '{name}'")
@@ -193,27 +195,30 @@ def _numbers(names: Sequence[str], cells: Sequence[Sequence[str]], where: str, d
             notes.append(f"'{name}': numbers {parsed.note}.")
     values = np.array(columns).T.reshape(-1, len(names))
     missing = ~np.isfinite(values).all(axis=1)
-    return Truths(
-        Number(torch.from_numpy(values.astype(np.float32))), missing, outputs=tuple(names), notes=notes
+    return TargetBuilder(
+        RegressionValues(torch.from_numpy(values.astype(np.float32))),
+        missing,
+        outputs=tuple(names),
+        messages=notes,
     )
 
 
-def _flags(names: Sequence[str], cells: Sequence[Sequence[str]], signs: bool) -> Truths:
+def _flags(names: Sequence[str], cells: Sequence[Sequence[str]], signs: bool) -> TargetBuilder:
     """One column a class: 0 and 1, or -1 and 1."""
     grid = np.array([[c.lower() for c in column] for column in cells], dtype=object).T
     value = np.isin(grid, ON)
     missing = np.asarray(np.isin(grid, tuple(MISSING)).any(axis=1))
-    result = Truths(Label(torch.from_numpy(value)), missing, Classes(tuple(names)))
+    result = TargetBuilder(ClassLabels(torch.from_numpy(value)), missing, Classes(tuple(names)))
     values_text, absent = ("-1 and 1", "; -1 says that it has not") if signs else ("0 and 1", "")
     some = f"{', '.join(names[:5])}{', ...' if len(names) > 5 else ''}"
-    result.notes.append(
+    result.messages.append(
         f"{len(names)} columns of {values_text} ({some}): each is a class, and an image may have "
         f"several{absent}."
     )
     return result
 
 
-def _labels(name: str, column: Sequence[str]) -> Truths:
+def _labels(name: str, column: Sequence[str]) -> TargetBuilder:
     """One label a row; whole numbers are class ids, but for those with leading zeros."""
     ids = bool(filled(column)) and all(_WHOLE.match(c) for c in filled(column))
     words = MISSING if ids else MISSING - DOUBTFUL
@@ -232,14 +237,16 @@ def _labels(name: str, column: Sequence[str]) -> Truths:
         table = Classes(tuple(sorted({*cells})))
         place = {n: k for k, n in enumerate(table.names)}
     values = [0 if gone else place[c] for c, gone in zip(column, missing, strict=True)]
-    result = Truths(Label(torch.tensor(values, dtype=torch.int64)), missing, table, notes=notes)
+    result = TargetBuilder(
+        ClassLabels(torch.tensor(values, dtype=torch.int64)), missing, table, messages=notes
+    )
     doubtful = Counter(c for c in cells if c.lower() in DOUBTFUL)
     if doubtful:
         doubtful_text = ", ".join(f"'{c}' ({n:,} rows)" for c, n in doubtful.items())
         what = f"the column '{name}' holds {doubtful_text}, a class or a word for no value; taken as a class"
         fix = "Accept it if that is a class. Else leave these cells empty, or take the rows out."
         doubt = Finding("label-may-be-missing", "error", what, fix, doubtful.total(), (*doubtful,))
-        result.problems.append(doubt)
+        result.read_findings.append(doubt)
     return result
 
 
@@ -252,18 +259,18 @@ def _missing_words(name: str, column: Sequence[str], missing: np.ndarray) -> lis
     return [f"'{name}': {words_text} count as no value, not as a class."]
 
 
-def _said(name: str, column: Sequence[str]) -> Truths:
+def _labels_of_rows(name: str, column: Sequence[str]) -> TargetBuilder:
     """Several labels per row if a separator is certain, else one."""
     mark = divider(name, column)
     if mark:
         return _several(name, column, mark)
     labels = _labels(name, column)
     assert labels.classes is not None
-    labels.problems += undivided(name, labels.classes.names)
+    labels.read_findings += undivided(name, labels.classes.names)
     return labels
 
 
-def _several(name: str, column: Sequence[str], mark: str) -> Truths:
+def _several(name: str, column: Sequence[str], mark: str) -> TargetBuilder:
     """Several labels a row, with a mark between them."""
     words = MISSING - DOUBTFUL
     rows = [[part.strip() for part in cell.split(mark)] for cell in column]
@@ -275,8 +282,8 @@ def _several(name: str, column: Sequence[str], mark: str) -> Truths:
     for i, row in enumerate(rows):
         value[i, [place[part] for part in row]] = True
     notes = _missing_words(name, column, none)
-    result = Truths(Label(torch.from_numpy(value)), none, Classes(names), notes=notes)
+    result = TargetBuilder(ClassLabels(torch.from_numpy(value)), none, Classes(names), messages=notes)
     result.empty = [i for i, row in enumerate(rows) if not row and not none[i]]
     mark_name = "spaces" if mark == " " else repr(mark)
-    result.notes.append(f"'{name}' holds several labels in a cell, divided by {mark_name}.")
+    result.messages.append(f"'{name}' holds several labels in a cell, divided by {mark_name}.")
     return result

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from sightline.core.dataset import Dataset
-from sightline.core.sample import told
+from sightline.core.sample import canonical_json
 from sightline.core.targets.instances import Instances
 from sightline.data.io.pixels import Files
 
@@ -21,8 +21,11 @@ def difference(dataset: Dataset, other: Dataset) -> str:
 
     A reading without splits does not contradict one that has some.
     """
-    if dataset.truth != other.truth:
-        return f"{dataset.targets.says} as {dataset.format}, {other.targets.says} as {other.format}"
+    if dataset.target_type != other.target_type:
+        return (
+            f"{dataset.targets.description} as {dataset.format}, {other.targets.description} as "
+            f"{other.format}"
+        )
     mine, yours = _pictures(dataset), _pictures(other)
     for a, b, format in ((mine, yours, dataset.format), (yours, mine, other.format)):
         more = sorted(set(a) - set(b))
@@ -35,7 +38,10 @@ def difference(dataset: Dataset, other: Dataset) -> str:
             mine, theirs = dataset.splits[i], other.splits[j]
             return f"{name} is in '{mine}' as {dataset.format}, in '{theirs}' as {other.format}"
         if not _same(first[i], second[j]):
-            return f"{name} shows {_said(first[i])} as {dataset.format}, {_said(second[j])} as {other.format}"
+            return (
+                f"{name} shows {_describe(first[i])} as {dataset.format}, {_describe(second[j])} as "
+                f"{other.format}"
+            )
     return ""
 
 
@@ -51,7 +57,7 @@ def _truths(dataset: Dataset) -> list[_Truth]:
     """Of each image: class and corners of each box, sorted; other truths as text."""
     targets, names = dataset.targets, () if dataset.classes is None else dataset.classes.names
     if type(targets) is not Instances:
-        return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in told(targets)]
+        return [[(f"{entry} of {', '.join(names[:20])}", ())] for entry in canonical_json(targets)]
     rows = [(names[k], box) for k, box in zip(targets.labels.tolist(), targets.boxes.tolist(), strict=True)]
     ends = np.cumsum(targets.counts.numpy())
     return [sorted(rows[e - n : e]) for e, n in zip(ends.tolist(), targets.counts.tolist(), strict=True)]
@@ -72,7 +78,7 @@ def _same(a: _Truth, b: _Truth) -> bool:
     return True
 
 
-def _said(truth: _Truth) -> str:
+def _describe(target_type: _Truth) -> str:
     """A few boxes or a class in words."""
-    some = [f"{name} {' '.join(f'{v:g}' for v in box)}".strip() for name, box in truth[:3]]
-    return (", ".join(some) + (", ..." if len(truth) > 3 else "")) or "nothing"
+    some = [f"{name} {' '.join(f'{v:g}' for v in box)}".strip() for name, box in target_type[:3]]
+    return (", ".join(some) + (", ..." if len(target_type) > 3 else "")) or "nothing"

@@ -75,8 +75,8 @@ def unread(root: Path) -> list[Unread]:
     some: list[tuple[Path, bool]] = []
     for top, _, names in [(root.parent, [], [root.name])] if root.is_file() else walk(root):
         few = [n for n in names if Path(n).suffix.lower() in _ENDINGS][:_LOOKED]
-        pictures = _stems(names) if few else set()
-        some += [(top / n, Path(n).stem in pictures) for n in few if len(some) < _MOST]
+        images = _stems(names) if few else set()
+        some += [(top / n, Path(n).stem in images) for n in few if len(some) < _MOST]
     within = walk(root) if some and root.is_dir() else ()
     stems = {stem for _, _, names in within for stem in _stems(names)}
     for path, beside in some:
@@ -91,7 +91,7 @@ def _stems(names: list[str]) -> set[str]:
     return {Path(n).stem for n in names if Path(n).suffix.lower() in ALL_EXTENSIONS}
 
 
-def told(kinds: list[Unread], root: Path) -> str:
+def describe_unread(kinds: list[Unread], root: Path) -> str:
     """Description of unread files and how they can be read, in sentences; "" if there are none."""
     sentences = [
         f"{kind.files[0].name}{' and others look' if len(kind.files) > 1 else ' looks'} like {kind.what}."
@@ -115,9 +115,9 @@ def _way(kind: Unread, root: Path) -> str:
     unsure = ""
     for path in (root, *kind.files[:_TRIED]):
         option = f"Name the file itself: '{name_of(path, root)}'."
-        for truth in module.CARD.truths:
+        for target_type in module.CARD.target_types:
             try:
-                dataset = module.read(str(path), ReadOptions(truth=truth))
+                dataset = module.read(str(path), ReadOptions(target_type=target_type))
             except (SightlineError, OSError, UnicodeError) as error:
                 if "--target" in str(error) and path != root:
                     unsure = unsure or f"{option[:-1]}, and the column with the truth with --target."
@@ -222,7 +222,7 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
         yield Unread("class names of YOLO", "yolo")
     elif pictured[:1] == [True] and [line.strip().isdigit() for line in lines[1:2]] == [True]:
         yield Unread("boxes of WIDER FACE, a picture and then its boxes")
-    elif named_count > len(lines) / 2 and all(map(_labelled, lines)):
+    elif named_count > len(lines) / 2 and all(map(_labeled, lines)):
         yield Unread(_BARE)
     elif _SPLIT.search(name.lower()) and (
         "train_test_split" in name.lower() or max(sum(pictured), named_count) > len(lines) / 2
@@ -232,7 +232,7 @@ def _text(text: str, name: str, beside: bool, stems: set[str]) -> Iterator[Unrea
         yield Unread("text beside each picture")
 
 
-def _labelled(line: str) -> bool:
+def _labeled(line: str) -> bool:
     """Whether something stands behind the name of an image that is none itself."""
     cells = line.split()
     return len(cells) > 1 and not _PICTURE.search(cells[1])

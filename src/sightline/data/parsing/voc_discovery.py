@@ -14,7 +14,7 @@ from sightline.data.parsing.splits import folders_in, split_folders
 
 _ANNOTATIONS = ("annotations", "annotation", "labels", "xml", "xmls", "ann")
 _PICTURES = ("jpegimages", "images", "image", "imgs", "img", "pictures", "data")
-_MOST = 50
+_MAX_LISTED = 50
 _LISTS = ("ImageSets/Main", "ImageSets", "")
 
 
@@ -32,7 +32,7 @@ def unwrapped(root: Path) -> Path:
     for _ in range(2):
         if not root.is_dir() or places(root):
             break
-        inner = folders_in(root)[:_MOST]
+        inner = folders_in(root)[:_MAX_LISTED]
         named = [f for f in inner if f.name.upper().startswith("VOC")]
         deeper = named or inner
         if len(deeper) != 1:  # several data sets, or folders of something else
@@ -43,14 +43,14 @@ def unwrapped(root: Path) -> Path:
 
 def _place(root: Path) -> tuple[Path, Path] | None:
     """Folder of XML files and folder of pictures of one part; None where there is no annotation."""
-    pictures = sorted(folders_in(root, _PICTURES), key=lambda f: _PICTURES.index(f.name.lower()))
+    images = sorted(folders_in(root, _PICTURES), key=lambda f: _PICTURES.index(f.name.lower()))
     for folder in sorted(folders_in(root, _ANNOTATIONS), key=lambda f: _ANNOTATIONS.index(f.name.lower())):
         if any(map(_like, some(folder, ".xml"))):
             inner = bool(files_in(folder, *ALL_EXTENSIONS))
-            return folder, pictures[0] if pictures else folder if inner else root
+            return folder, images[0] if images else folder if inner else root
     if any(map(_like, files_in(root, ".xml")[:5])):
-        return root, pictures[0] if pictures else root
-    for folder in pictures:
+        return root, images[0] if images else root
+    for folder in images:
         if any(map(_like, some(folder, ".xml"))):
             return folder, folder
     return None
@@ -80,7 +80,9 @@ def lists(root: Path, image_names: Iterable[str]) -> dict[str, list[str]]:
             path = root / place / f"{split}.txt"
             if path.is_file():
                 lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-                by_split[split] = [_known(line.strip(), known_names, tails) for line in lines if line.strip()]
+                by_split[split] = [
+                    _image_name(line.strip(), known_names, tails) for line in lines if line.strip()
+                ]
         if any(name in known_names for names in by_split.values() for name in names) or (
             place == _LISTS[0] and by_split
         ):
@@ -96,7 +98,7 @@ def lists(root: Path, image_names: Iterable[str]) -> dict[str, list[str]]:
     return splits
 
 
-def _known(line: str, known_names: set[str], tails: dict[str, list[str]]) -> str:
+def _image_name(line: str, known_names: set[str], tails: dict[str, list[str]]) -> str:
     """The name of a picture that a line of a list means, without ending."""
     name = line.replace("\\", "/")
     if name in known_names:

@@ -14,11 +14,11 @@ import torch
 from sightline.console import say
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.io.file_types import ALL_EXTENSIONS
 from sightline.data.parsing.content import content
 from sightline.errors import DataError
-from sightline.ops.outlines import Part
+from sightline.ops.contours import Part
 
 _SOUND = re.compile(r"[^\s./\\:*?\"<>|\x00-\x1f]([^/\\:*?\"<>|\x00-\x1f]*[^\s./\\:*?\"<>|\x00-\x1f])?")
 _LOSSES = {
@@ -84,9 +84,9 @@ def class_table(
         DataError: If the folder is not empty, the truth is no boxes (or masks), or class names cannot be told
             apart.
     """
-    outlined = isinstance(dataset.targets, Outlines)
-    if (dataset.truth != "instances" and not (outlined and masks)) or dataset.classes is None:
-        raise DataError(f"The format '{format}' holds boxes with classes, not a {dataset.truth}.")
+    outlined = isinstance(dataset.targets, InstanceMasks)
+    if (dataset.target_type != "instances" and not (outlined and masks)) or dataset.classes is None:
+        raise DataError(f"The format '{format}' holds boxes with classes, not a {dataset.target_type}.")
     if folder.exists() and any(folder.iterdir()):
         raise DataError(f"{folder} is not empty. Name a new folder.")
     names = dataset.classes.names
@@ -96,10 +96,14 @@ def class_table(
             f"Class names are written with neither spaces around nor control characters, each once. Rename "
             f"{', '.join(map(repr, odd[:5]))}."
         )
-    lost = [text for name, text in _LOSSES.items()
-            if name not in holds and getattr(dataset.targets, name) is not None
-            and not (outlined and name == "areas" and _own_areas(dataset.targets_as(Outlines)))]  # fmt: skip
-    bare = sum(not part[2].any() for part in dataset.targets_as(Outlines).bitmaps) if outlined else 0
+    lost = [
+        text
+        for name, text in _LOSSES.items()
+        if name not in holds
+        and getattr(dataset.targets, name) is not None
+        and not (outlined and name == "areas" and _own_areas(dataset.targets_as(InstanceMasks)))
+    ]
+    bare = sum(not part[2].any() for part in dataset.targets_as(InstanceMasks).bitmaps) if outlined else 0
     if bare:
         lost.append(f"{bare:,} objects of which no pixel is seen")
     if dataset.groups is not None and "groups" not in holds:
@@ -109,7 +113,7 @@ def class_table(
     return dataset.classes
 
 
-def _own_areas(targets: Outlines) -> bool:
+def _own_areas(targets: InstanceMasks) -> bool:
     """Whether areas are those of the masks, so that they need not be said."""
     return bool(torch.equal(targets.area(), targets.bitmaps.areas()))
 

@@ -24,7 +24,7 @@ from sightline.errors import DataError
 
 LISTS = ("classes.txt", "obj.names", "labels.names")
 LINE = re.compile(r"\s*\d+(\.0*)?(\s+[-+.\deE]+){4,}\s*")
-_MOST = 1 << 24
+_MAX_BYTES = 1 << 24
 
 
 @dataclass
@@ -35,13 +35,13 @@ class Config:
         folder: Where its paths start.
         names: Name of each class id; empty where it has none.
         parts: Places of each split.
-        notes: What was found out.
+        messages: What was found out.
     """
 
     folder: Path
     names: dict[int, str] = field(default_factory=dict)
     parts: dict[str, list[str]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
 
 def configs(root: Path) -> list[Path]:
@@ -53,7 +53,7 @@ def configs(root: Path) -> list[Path]:
 def config_of(path: Path) -> dict[str, Any] | None:
     """What a YAML file says, if it describes a data set: its classes, and where pictures are."""
     try:
-        if path.stat().st_size > _MOST:
+        if path.stat().st_size > _MAX_BYTES:
             return None
         # No tags are resolved: a class called "no" or "1" stays the text that it is.
         data = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)
@@ -88,7 +88,7 @@ def configured(root: Path) -> Config:
         if path is not None:
             lines = path.read_text(encoding="utf-8", errors="replace").strip("\r\n").splitlines()
             config.names = dict(enumerate(line.strip() for line in lines))
-            config.notes.append(f"Class names are from {name_of(path, root)}.")
+            config.messages.append(f"Class names are from {name_of(path, root)}.")
             break
     return config
 

@@ -29,10 +29,10 @@ class Shape:
     """
 
     kind: int
-    centre: tuple[float, float]
+    center: tuple[float, float]
     radius: float
     angle: float
-    colour: tuple[float, float, float]
+    color: tuple[float, float, float]
     speed: tuple[float, float] = (0.0, 0.0)
 
 
@@ -106,7 +106,7 @@ def place(rng: np.random.Generator, size: tuple[int, int], n: int) -> list[Shape
         radius = float(rng.uniform(0.6, 1.0) * largest)
         spots = np.column_stack([rng.uniform(radius, w - radius, 20), rng.uniform(radius, h - radius, 20)])
         gaps = [
-            min((float(np.hypot(*(s - o.centre))) - radius - o.radius for o in shapes), default=0.0)
+            min((float(np.hypot(*(s - o.center))) - radius - o.radius for o in shapes), default=0.0)
             for s in spots
         ]
         free = [i for i, gap in enumerate(gaps) if gap >= 0]
@@ -114,10 +114,10 @@ def place(rng: np.random.Generator, size: tuple[int, int], n: int) -> list[Shape
         shapes.append(
             Shape(
                 kind=int(rng.integers(len(SHAPES))),
-                centre=(float(x), float(y)),
+                center=(float(x), float(y)),
                 radius=radius,
                 angle=float(rng.uniform(-0.4, 0.4)),
-                colour=tuple(rng.uniform(90, 255, 3).tolist()),
+                color=tuple(rng.uniform(90, 255, 3).tolist()),
                 speed=tuple((rng.normal(0, 0.03, 2) * min(h, w)).tolist()),
             )
         )
@@ -146,7 +146,7 @@ def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 def inside(shape: Shape, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Whether points lie in a shape: x and y of any one form, in pixels; the same form, bool."""
     c, s = np.cos(shape.angle), np.sin(shape.angle)
-    dx, dy = (x - shape.centre[0]) / shape.radius, (y - shape.centre[1]) / shape.radius
+    dx, dy = (x - shape.center[0]) / shape.radius, (y - shape.center[1]) / shape.radius
     u, v = c * dx + s * dy, -s * dx + c * dy
     kind = SHAPES[shape.kind]
     if kind == "circle":
@@ -173,7 +173,7 @@ def _draw(back: np.ndarray, shapes: list[Shape], t: int) -> Scene:
     moved = [_at(shape, t) for shape in shapes]
     for k, shape in enumerate(moved):
         cover = _cover(shape, h, w)
-        image += cover[..., None] * (np.array(shape.colour) - image)
+        image += cover[..., None] * (np.array(shape.color) - image)
         masks[:k] &= cover < 0.5
         masks[k] = cover >= 0.5
     return Scene(
@@ -190,7 +190,7 @@ def _draw(back: np.ndarray, shapes: list[Shape], t: int) -> Scene:
 def _cover(shape: Shape, h: int, w: int) -> np.ndarray:
     """(H, W) share of each pixel that a shape covers, by 3 x 3 points; looked at only where it can be."""
     cover = np.zeros((h, w))
-    x, y = np.clip(shape.centre, 0, (w, h))
+    x, y = np.clip(shape.center, 0, (w, h))
     reach = shape.radius + 1
     left, right = max(int(x - reach), 0), min(int(x + reach) + 2, w)
     top, bottom = max(int(y - reach), 0), min(int(y + reach) + 2, h)
@@ -201,8 +201,8 @@ def _cover(shape: Shape, h: int, w: int) -> np.ndarray:
 
 
 def _at(shape: Shape, t: int) -> Shape:
-    x, y = shape.centre[0] + t * shape.speed[0], shape.centre[1] + t * shape.speed[1]
-    return Shape(shape.kind, (x, y), shape.radius, shape.angle, shape.colour, shape.speed)
+    x, y = shape.center[0] + t * shape.speed[0], shape.center[1] + t * shape.speed[1]
+    return Shape(shape.kind, (x, y), shape.radius, shape.angle, shape.color, shape.speed)
 
 
 def _box(mask: np.ndarray) -> tuple[float, float, float, float]:
@@ -216,11 +216,11 @@ def _box(mask: np.ndarray) -> tuple[float, float, float, float]:
 def _points(shape: Shape, mask: np.ndarray) -> list[tuple[float, float, float]]:
     """Centre, and the rim in the shape's own four directions."""
     c, s = np.cos(shape.angle), np.sin(shape.angle)
-    points = [(*shape.centre, _seen(mask, *shape.centre))]
+    points = [(*shape.center, _seen(mask, *shape.center))]
     steps = np.linspace(0.05, 1.05, 201) * shape.radius
     for u, v in ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)):
         dx, dy = c * u - s * v, s * u + c * v
-        x, y = shape.centre[0] + steps * dx, shape.centre[1] + steps * dy
+        x, y = shape.center[0] + steps * dx, shape.center[1] + steps * dy
         last = int(np.flatnonzero(inside(shape, x, y))[-1])
         short = max(last - 20, 0)  # a little inside, so that the pixel there belongs to the shape
         points.append((float(x[last]), float(y[last]), _seen(mask, float(x[short]), float(y[short]))))

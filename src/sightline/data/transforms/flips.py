@@ -8,7 +8,7 @@ import torch
 
 from sightline.core.geometry import identity_affine
 from sightline.core.sample import Batch
-from sightline.data.transforms.steps import LEAST, Step
+from sightline.data.transforms.steps import MIN_VISIBLE_SHARE, Step
 
 
 def flips(axes: Sequence[int], d: int) -> Step:
@@ -30,7 +30,7 @@ def flips(axes: Sequence[int], d: int) -> Step:
                 affine[where, axis, axis] = -1
                 affine[where, axis, d] = images.shape[-1 - axis]
         sizes = torch.tensor(images.shape[-d:]).expand(len(images), d)
-        targets = None if batch.targets is None else batch.targets.moved(affine, sizes, LEAST)
+        targets = None if batch.targets is None else batch.targets.warp(affine, sizes, MIN_VISIBLE_SHARE)
         return batch.with_images(images, targets=targets, affine=None, original_sizes=None)
 
     return step

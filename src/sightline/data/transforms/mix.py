@@ -82,10 +82,10 @@ def _rectangles(area: Tensor, height: int, width: int, rng: torch.Generator) -> 
         (B, height, width) bool, true inside.
     """
     half = area.sqrt() / 2
-    centre = torch.rand(2, len(area), generator=rng)
+    center = torch.rand(2, len(area), generator=rng)
     rows, columns = (
         _between(middle - half, middle + half, side)
-        for middle, side in zip(centre, (height, width), strict=True)
+        for middle, side in zip(center, (height, width), strict=True)
     )
     return rows[:, :, None].logical_and(columns[:, None, :])
 

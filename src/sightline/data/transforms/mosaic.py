@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
-from sightline.data.transforms.steps import LEAST, Step
+from sightline.data.transforms.steps import MIN_VISIBLE_SHARE, Step
 
 
 def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
@@ -44,15 +44,15 @@ def mosaic(share: float, scale: tuple[float, float] = (0.4, 1.0)) -> Step:
             where = _windows(tall, wide, height, width, scale, draws)
             _paste(images, batch.images, chosen, other, where, (top, left, tall, wide))
             places = _places(where, tall, wide)
-            part = batch.targets[other].moved(places, torch.stack([tall, wide], 1), LEAST)
+            part = batch.targets[other].warp(places, torch.stack([tall, wide], 1), MIN_VISIBLE_SHARE)
             whole = torch.tensor([height, width]).expand(len(chosen), 2)
-            parts.append(part.moved(_shift(left, top), whole))
+            parts.append(part.warp(_shift(left, top), whole))
         return batch.with_images(images, targets=_merged(parts, chosen), affine=None, original_sizes=None)
 
     return step
 
 
-def blended(share: float) -> Step:
+def mixup_boxes(share: float) -> Step:
     """Mixup for detection: blend two images of the batch half and half, and keep the objects of both.
 
     Args:
@@ -74,13 +74,13 @@ def blended(share: float) -> Step:
         images[chosen] = mixed.round_().to(images.dtype) if images.dtype == torch.uint8 else mixed
         both = Instances.cat([batch.targets, batch.targets[other]])
         image = torch.cat([torch.arange(n), chosen])[both.image]
-        targets = both.regrouped(image, batch.targets.sizes)
+        targets = both.reassign_images(image, batch.targets.sizes)
         return batch.with_images(images, targets=targets, affine=None, original_sizes=None)
 
     return step
 
 
-def rescaled(reach: float, stride: int) -> Step:
+def multiscale_resize(reach: float, stride: int) -> Step:
     """Multi-scale training: resize each batch to a random size.
 
     Args:
@@ -98,7 +98,7 @@ def rescaled(reach: float, stride: int) -> Step:
         places = torch.zeros(len(batch), 2, 3, dtype=torch.float64)
         places[:, 0, 0], places[:, 1, 1] = size[1] / before[1], size[0] / before[0]
         sizes = torch.tensor(size).expand(len(batch), 2)
-        targets = batch.targets.moved(places, sizes)
+        targets = batch.targets.warp(places, sizes)
         return batch.with_images(images, targets=targets, affine=None, original_sizes=None)
 
     return step
@@ -150,6 +150,6 @@ def _merged(parts: list[Instances], chosen: Tensor) -> Instances:
     first, n = parts[0], len(parts[0])
     remaining = torch.ones(n, dtype=torch.bool)
     remaining[chosen] = False
-    everything = Instances.cat([first.only(remaining[first.image]), *parts[1:]])
+    everything = Instances.cat([first.select(remaining[first.image]), *parts[1:]])
     image = torch.cat([torch.arange(n), chosen.repeat(len(parts) - 1)])[everything.image]
-    return everything.regrouped(image, first.sizes)
+    return everything.reassign_images(image, first.sizes)

@@ -21,14 +21,14 @@ from sightline.core.sample import Batch
 
 Step = Callable[[Batch, torch.Generator], Batch]
 
-LEAST = 0.2
+MIN_VISIBLE_SHARE = 0.2
 """Share of an object that must be left in the picture."""
 
 _BITS = 5
-_ONE = 1 << _BITS  # gains up to 3 times 255 fit into 16 bits
+_FIXED_POINT_ONE = 1 << _BITS  # gains up to 3 times 255 fit into 16 bits
 
 
-def chain(*steps: Step | None) -> Step | None:
+def compose(*steps: Step | None) -> Step | None:
     """Compose: apply the steps one after the other; None if there is none."""
     present = [transform for transform in steps if transform is not None]
     if len(present) < 2:
@@ -42,14 +42,14 @@ def chain(*steps: Step | None) -> Step | None:
     return step
 
 
-def either(steps: list[Step]) -> Step | None:
+def random_choice(steps: list[Step]) -> Step | None:
     """Random choice: apply one of the steps to each batch, with equal probability; None if there is none."""
     if len(steps) < 2:
         return steps[0] if steps else None
     return lambda batch, rng: steps[int(torch.randint(len(steps), (), generator=rng))](batch, rng)
 
 
-def shift(share: float, flip: bool) -> Step:
+def random_translate(share: float, flip: bool) -> Step:
     """Random translation by whole pixels with reflected borders, and random horizontal flip.
 
     Args:
@@ -75,12 +75,14 @@ def shift(share: float, flip: bool) -> Step:
             (reach[1] - torch.from_numpy(right)) * sign + turn,
             reach[0] - torch.from_numpy(down).double(),
         )
-        return _moved(batch, moved.permute(0, 3, 1, 2), _scaled(sign.double(), torch.ones_like(ty), tx, ty))
+        return _warp_batch(
+            batch, moved.permute(0, 3, 1, 2), _scaled(sign.double(), torch.ones_like(ty), tx, ty)
+        )
 
     return step
 
 
-def affine(degrees: float, scale: float, share: float) -> Step:
+def random_affine(degrees: float, scale: float, share: float) -> Step:
     """Random affine transform: rotate, scale and translate each image; areas from outside are black.
 
     Args:
@@ -102,14 +104,14 @@ def affine(degrees: float, scale: float, share: float) -> Step:
         grid = torch.stack([across, down], dim=1).view(-1, 3) @ _places(height, width)
         grid = grid.view(n, 2, height, width).permute(0, 2, 3, 1)  # F.affine_grid takes 20 times as long
         moved = _like(F.grid_sample(images.float(), grid, align_corners=False), images)
-        return _moved(
+        return _warp_batch(
             batch, moved, invert_affine(_in_pixels(torch.stack([across, down], dim=1), height, width))
         )
 
     return step
 
 
-def resized_crop(area: tuple[float, float], flip: bool) -> Step:
+def random_resized_crop(area: tuple[float, float], flip: bool) -> Step:
     """Random resized crop: cut a random rectangle out of each image and resize it to the image's size.
 
     Args:
@@ -139,12 +141,12 @@ def resized_crop(area: tuple[float, float], flip: bool) -> Step:
             out[i] = part[0].flip(-1) if flip and mirrored else part[0]
         sx, sy = width / w.double(), height / h.double()
         sign, turn = _flip((draws[:, 4] < 0.5) if flip else torch.zeros(n, dtype=torch.bool), width)
-        return _moved(batch, out, _scaled(sx * sign, sy, -left * sx * sign + turn, -top * sy))
+        return _warp_batch(batch, out, _scaled(sx * sign, sy, -left * sx * sign + turn, -top * sy))
 
     return step
 
 
-def jitter(strength: float) -> Step:
+def color_jitter(strength: float) -> Step:
     """Color jitter: change brightness and contrast of each image.
 
     Args:
@@ -162,16 +164,20 @@ def jitter(strength: float) -> Step:
         # Fixed point in 16 bits, one picture at a time so that it stays in the processor's cache:
         # ten times as fast as by floats.
         out = torch.empty_like(images)
-        factors = zip((gain * _ONE).round().int().tolist(), (offset * _ONE).tolist(), strict=True)
+        factors = zip(
+            (gain * _FIXED_POINT_ONE).round().int().tolist(),
+            (offset * _FIXED_POINT_ONE).tolist(),
+            strict=True,
+        )
         for i, (times, plus) in enumerate(factors):
-            changed = images[i].to(torch.int16).mul_(times).add_(round(plus) + _ONE // 2)
+            changed = images[i].to(torch.int16).mul_(times).add_(round(plus) + _FIXED_POINT_ONE // 2)
             out[i] = changed.bitwise_right_shift_(_BITS).clamp_(0, 255)
         return batch.with_images(out)
 
     return step
 
 
-def cutout(share: float) -> Step:
+def random_erasing(share: float) -> Step:
     """Cutout (random erasing): cover a square of each image with mid gray.
 
     Args:
@@ -194,10 +200,10 @@ def cutout(share: float) -> Step:
     return step
 
 
-def _moved(batch: Batch, images: Tensor, matrices: Tensor) -> Batch:
+def _warp_batch(batch: Batch, images: Tensor, matrices: Tensor) -> Batch:
     """The batch with images (B, C, H, W) and targets transformed by affine matrices (B, 2, 3) in pixels."""
     sizes = torch.tensor(images.shape[-2:]).expand(len(images), 2)
-    targets = None if batch.targets is None else batch.targets.moved(matrices, sizes, LEAST)
+    targets = None if batch.targets is None else batch.targets.warp(matrices, sizes, MIN_VISIBLE_SHARE)
     return batch.with_images(images, targets=targets, affine=None, original_sizes=None)
 
 

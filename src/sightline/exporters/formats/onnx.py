@@ -16,7 +16,7 @@ from sightline.exporters.fold_normalization import folded
 from sightline.exporters.graph import INPUT, KEY, Array, Job, Runner
 from sightline.exporters.onnx_proto import library, proto, quiet
 from sightline.exporters.preprocess_graph import PICTURE, whole
-from sightline.exporters.quantize import quantised
+from sightline.exporters.quantize import quantized
 
 CARD = ExportCard(
     name="onnx",
@@ -46,7 +46,7 @@ def write(job: Job, file: Path) -> None:
     if job.precision == "fp32":  # in 8 bits slices cost less than more convolutions
         model = blocked(model)
     elif job.precision.startswith("int8"):
-        model = quantised(model, job, file)
+        model = quantized(model, job, file)
     elif job.precision == "fp16":
         model = _half(model)
     if job.graph.inside == "picture":  # after that, since pictures are not quantised

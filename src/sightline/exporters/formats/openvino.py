@@ -37,7 +37,7 @@ def write(job: Job, file: Path) -> None:
     # Read, not converted: ov.convert_model reports its use.
     model = ov.Core().read_model(proto(job.graph).SerializeToString(), b"")
     if job.precision == "int8":
-        model = _quantised(model, job)
+        model = _quantized(model, job)
     model.set_rt_info(json.dumps(job.document, ensure_ascii=False), [KEY])
     try:
         ov.save_model(model, str(file), compress_to_fp16=job.precision == "fp16")
@@ -91,7 +91,7 @@ def library() -> Any:
     return openvino
 
 
-def _quantised(model: Any, job: Job) -> Any:
+def _quantized(model: Any, job: Job) -> Any:
     """Post-training quantization by NNCF: int8 weights and activations."""
     try:
         import nncf

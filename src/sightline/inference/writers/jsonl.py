@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from sightline.inference.presenters import codes
+from sightline.inference.presenters import rle_codes
 from sightline.inference.sources import Answer
 from sightline.inference.writers.context import Writer, WriterContext, text_file
 from sightline.runtime.rows import Row
@@ -32,7 +32,7 @@ class JsonlWriter(Writer):
 def full_row(answer: Answer) -> Row:
     """Full record of an image: its row, and the masks of its objects."""
     outcome = answer.outcome
-    return outcome.row if outcome.error else {**outcome.row, **codes(outcome.prediction)}
+    return outcome.row if outcome.error else {**outcome.row, **rle_codes(outcome.prediction)}
 
 
 WRITER = JsonlWriter

@@ -6,20 +6,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 
-_LEAST = 1e-12
+_EPS = 1e-12
 """Keeps quotients finite where nothing has a weight."""
 
 
 def log_losses(logits: Tensor, target: Tensor) -> Tensor:
     """(B, H, W) float32 negative log-likelihood of the target class; 0 at ignored pixels."""
-    return F.cross_entropy(logits.float(), target, ignore_index=VOID, reduction="none")
+    return F.cross_entropy(logits.float(), target, ignore_index=IGNORE_INDEX, reduction="none")
 
 
 def weights_of(target: Tensor, weights: Tensor | None) -> Tensor:
     """(B, H, W) float32 weight of each pixel: the weight of its class, 0 at ignored pixels."""
-    valid = target != VOID
+    valid = target != IGNORE_INDEX
     if weights is None:
         return valid.float()
     each = weights.to(target.device, torch.float32)[target.masked_fill(~valid, 0)]
@@ -28,4 +28,4 @@ def weights_of(target: Tensor, weights: Tensor | None) -> Tensor:
 
 def mean(values: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of (B, H, W); 0 with a gradient of 0 if all weights are 0."""
-    return (values * weights).sum() / weights.sum().clamp(min=_LEAST)
+    return (values * weights).sum() / weights.sum().clamp(min=_EPS)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 
-LEAST = 1e-7
+EPS = 1e-7
 """Keeps quotients of empty classes finite; in pixels."""
 
 
@@ -21,7 +21,7 @@ def split(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (B, K, H, W) float32 and bool.
     """
-    probabilities = logits.float().softmax(1).masked_fill((target == VOID)[:, None], 0.0)
+    probabilities = logits.float().softmax(1).masked_fill((target == IGNORE_INDEX)[:, None], 0.0)
     classes = torch.arange(logits.shape[1], device=target.device)
     return probabilities, target[:, None] == classes[:, None, None]
 

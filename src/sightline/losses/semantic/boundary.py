@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.losses.semantic import LossCard
-from sightline.losses.semantic._regions import LEAST, mean_over_classes, per_class, split
+from sightline.losses.semantic._regions import EPS, mean_over_classes, per_class, split
 
 CARD = LossCard(
     name="boundary",
@@ -33,11 +33,11 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
         Scalar in [0, 1].
     """
     probabilities, masks = split(logits, target)
-    valid = (target != VOID)[:, None].float()
+    valid = (target != IGNORE_INDEX)[:, None].float()
     edge, true = _border(probabilities, valid), _border(masks.float(), valid)
-    precision = per_class(edge * _near(true)) / per_class(edge).clamp(min=LEAST)
-    recall = per_class(true * _near(edge)) / per_class(true).clamp(min=LEAST)
-    f1 = 2 * precision * recall / (precision + recall).clamp(min=LEAST)
+    precision = per_class(edge * _near(true)) / per_class(edge).clamp(min=EPS)
+    recall = per_class(true * _near(edge)) / per_class(true).clamp(min=EPS)
+    f1 = 2 * precision * recall / (precision + recall).clamp(min=EPS)
     return mean_over_classes(1 - f1, per_class(true) > 0, weights)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.losses.semantic import LossCard
 from sightline.losses.semantic._pixelwise import mean, weights_of
 
@@ -31,6 +31,6 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None, smoothin
     """
     # Weighted by the true class alone: else what smoothing moves to a rare class would count with its weight.
     values = F.cross_entropy(
-        logits.float(), target, ignore_index=VOID, reduction="none", label_smoothing=smoothing
+        logits.float(), target, ignore_index=IGNORE_INDEX, reduction="none", label_smoothing=smoothing
     )
     return mean(values, weights_of(target, weights))

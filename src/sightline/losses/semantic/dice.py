@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from sightline.losses.semantic import LossCard
-from sightline.losses.semantic._regions import LEAST, mean_over_classes, per_class, shared, split
+from sightline.losses.semantic._regions import EPS, mean_over_classes, per_class, shared, split
 
 CARD = LossCard(
     name="dice",
@@ -29,6 +29,6 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     probabilities, masks = split(logits, target)
     pixels = per_class(masks)
     values = 1 - 2 * shared(probabilities, masks) / (pixels + per_class(probabilities.square())).clamp(
-        min=LEAST
+        min=EPS
     )
     return mean_over_classes(values, pixels > 0, weights)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from sightline.losses.semantic import LossCard
-from sightline.losses.semantic._regions import LEAST, mean_over_classes, per_class, shared, split
+from sightline.losses.semantic._regions import EPS, mean_over_classes, per_class, shared, split
 
 CARD = LossCard(
     name="jaccard",
@@ -30,5 +30,5 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     """
     probabilities, masks = split(logits, target)
     pixels, both = per_class(masks), shared(probabilities, masks)
-    values = 1 - both / (pixels + per_class(probabilities) - both).clamp(min=LEAST)
+    values = 1 - both / (pixels + per_class(probabilities) - both).clamp(min=EPS)
     return mean_over_classes(values, pixels > 0, weights)

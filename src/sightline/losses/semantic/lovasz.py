@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.losses.semantic import LossCard
 
 CARD = LossCard(
@@ -26,12 +26,12 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
     Returns:
         Scalar in [0, 1].
     """
-    valid = target != VOID
-    probabilities, truth = logits.float().softmax(1).movedim(1, -1)[valid], target[valid]
-    present = torch.unique(truth)
+    valid = target != IGNORE_INDEX
+    probabilities, labels = logits.float().softmax(1).movedim(1, -1)[valid], target[valid]
+    present = torch.unique(labels)
     if len(present) == 0:
         return probabilities.sum()
-    values = torch.stack([_extension(probabilities[:, k], truth == k) for k in present.tolist()])
+    values = torch.stack([_extension(probabilities[:, k], labels == k) for k in present.tolist()])
     if weights is None:
         return values.mean()
     each = weights.to(values)[present]

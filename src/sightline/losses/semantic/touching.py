@@ -10,7 +10,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.losses.semantic import LossCard
 from sightline.losses.semantic._pixelwise import log_losses, mean, weights_of
 
@@ -49,7 +49,7 @@ def loss(logits: Tensor, target: Tensor, weights: Tensor | None = None) -> Tenso
 def gap_weights(class_map: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     """(H, W) float32 w0 exp(-(d1 + d2)^2 / (2 sigma^2)) where (H, W) classes are 0; elsewhere 0."""
     first, second = np.full(class_map.shape, np.inf), np.full(class_map.shape, np.inf)
-    for k in np.setdiff1d(np.unique(class_map), (0, VOID)):
+    for k in np.setdiff1d(np.unique(class_map), (0, IGNORE_INDEX)):
         regions, _ = ndimage.label(class_map == k)
         for i, (rows, columns) in enumerate(ndimage.find_objects(regions), 1):
             window = tuple(slice(max(0, s.start - _REACH), s.stop + _REACH) for s in (rows, columns))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sightline.core.metric import Evaluation, Stats
-from sightline.metrics.functional.matching import AREAS, NEVER, THRESHOLDS, Measure, by_boxes, matches
+from sightline.core.metric import Evaluation, Statistics
+from sightline.metrics.functional.matching import AREAS, NO_MATCH, THRESHOLDS, Measure, by_boxes, matches
 from sightline.metrics.functional.rows import pack, unpack
 from sightline.metrics.functional.weighted import Array, array, average
 
@@ -16,7 +16,7 @@ RECALLS = np.linspace(0.0, 1.0, 101)
 """Recalls at which COCO reads off the precision."""
 EVERY = tuple(range(len(THRESHOLDS)))
 
-_SHOWN = np.dtype([("score", "f8"), ("label", "i4"), ("found", "u2"), ("ignored", "u2")])
+_DETECTION = np.dtype([("score", "f8"), ("label", "i4"), ("found", "u2"), ("ignored", "u2")])
 _OBJECT = np.dtype([("label", "i4")])
 _CHUNK = 2**18  # weights held at once, 2 MB: small enough for the cache
 
@@ -44,22 +44,22 @@ class Ranked:
     object_start: Array
 
 
-def by_image(evaluation: Evaluation, area: str = "all", measure: Measure = by_boxes) -> Stats:
+def by_image(evaluation: Evaluation, area: str = "all", measure: Measure = by_boxes) -> Statistics:
     """COCO matching for objects of one of `AREAS`: {"detections", "objects": (N,) bytes}."""
-    m, truth, lane = matches(evaluation, measure), evaluation.truth, list(AREAS).index(area)
+    m, target, lane = matches(evaluation, measure), evaluation.target, list(AREAS).index(area)
     counted = m.counted[:, lane]
-    objects = array(truth.image)[counted], array(truth.labels)[counted]
+    objects = array(target.image)[counted], array(target.labels)[counted]
     shown = (m.shown.image, m.shown.label, m.shown.score)
-    return packed(len(truth), shown, m.found[:, lane], m.ignored[:, lane], objects)
+    return pack_matches(len(target), shown, m.found[:, lane], m.ignored[:, lane], objects)
 
 
-def packed(
+def pack_matches(
     images: int,
     shown: tuple[Array, Array, Array],
     matched: Array,
     ignored: Array,
     objects: tuple[Array, Array],
-) -> Stats:
+) -> Statistics:
     """Pack detections and objects into rows of bytes, which are joined, selected and compared by image.
 
     Args:
@@ -69,23 +69,23 @@ def packed(
         ignored: (D,) uint16; bit t is set if the detection counts neither as right nor as wrong.
         objects: (M,) image (rising) and class of each object that counts.
     """
-    keep = (ignored != NEVER) | np.isnan(shown[2])
+    keep = (ignored != NO_MATCH) | np.isnan(shown[2])
     image, label, score = (x[keep] for x in shown)
-    records = np.empty(len(image), dtype=_SHOWN)
+    records = np.empty(len(image), dtype=_DETECTION)
     records["label"], records["score"] = label, score
     records["found"], records["ignored"] = matched[keep], ignored[keep]
     things = objects[1].astype(np.int32)
     return {"detections": pack(records, image, images), "objects": pack(things, objects[0], images)}
 
 
-def ranked(stats: Stats, classes: int = 0) -> Ranked:
+def rank_detections(stats: Statistics, classes: int = 0) -> Ranked:
     """Unpack and sort detections and objects by class, once for all weightings.
 
     Args:
-        stats: What `packed` gave, for all images.
+        stats: What `pack_matches` gave, for all images.
         classes: Least number of classes.
     """
-    records, image = unpack(stats["detections"], _SHOWN)
+    records, image = unpack(stats["detections"], _DETECTION)
     things, counted = unpack(stats["objects"], _OBJECT)
     return sort(
         (image, records["label"], records["score"]),
@@ -103,7 +103,7 @@ def sort(
     objects: tuple[Array, Array],
     classes: int = 0,
 ) -> Ranked:
-    """Sort detections and objects by class; arguments as for `packed`, in any order."""
+    """Sort detections and objects by class; arguments as for `pack_matches`, in any order."""
     image, label, score = shown
     edges = np.arange(1 + max(classes, 1 + label.max(initial=-1), 1 + objects[1].max(initial=-1)))
     order, by_class = np.lexsort((-score, label)), np.argsort(objects[1], kind="stable")
@@ -118,7 +118,7 @@ def sort(
     )
 
 
-def average_precision(stats: Stats, weights: Array, at: tuple[int, ...] = EVERY) -> Array:
+def average_precision(stats: Statistics, weights: Array, at: tuple[int, ...] = EVERY) -> Array:
     """(B,) average precision, mean over the classes with objects and over the IoU thresholds.
 
     Args:
@@ -126,14 +126,14 @@ def average_precision(stats: Stats, weights: Array, at: tuple[int, ...] = EVERY)
         weights: (B, N) weight of each image.
         at: Indices into `THRESHOLDS`.
     """
-    r = ranked(stats)
+    r = rank_detections(stats)
     values, defined = precisions(r, weights, at)
     return np.where(np.isnan(r.score).any(), np.nan, average(values.mean(2), defined))
 
 
-def average_recall(stats: Stats, weights: Array) -> Array:
+def average_recall(stats: Statistics, weights: Array) -> Array:
     """(B,) recall, mean over the classes with objects and over the IoU thresholds."""
-    r = ranked(stats)
+    r = rank_detections(stats)
     values = np.zeros((len(weights), len(r.start) - 1))
     total = np.zeros_like(values)
     often = np.bitwise_count(r.found) / len(EVERY)

@@ -25,21 +25,22 @@ THRESHOLDS = np.linspace(0.5, 0.95, 10)
 """IoU from which on a detection has found an object."""
 AREAS = {"all": (0.0, 1e10), "small": (0.0, 32.0**2), "medium": (32.0**2, 96.0**2), "large": (96.0**2, 1e10)}
 """Least and greatest area in square pixels, both inside, of the objects that count."""
-MOST = JUDGED
+MAX_DETECTIONS = JUDGED
 """Detections looked at in each image and class."""
-NEVER = np.uint16(2 ** len(THRESHOLDS) - 1)
+NO_MATCH = np.uint16(2 ** len(THRESHOLDS) - 1)
 """Bits of a detection that is ignored at every threshold."""
 
 _CHUNK = 2**20  # pairs held at once
 
 
-def limit(truth: Instances) -> str:
-    """Warning about images with more than `MOST` objects of a class; see `Metric.limit`."""
-    best = crowded(truth)[1]
+def limit(target: Instances) -> str:
+    """Warning about images with more than `MAX_DETECTIONS` objects of a class; see `Metric.limit`."""
+    best = crowded(target)[1]
     if best == 1:
         return ""
     return (
-        f"cannot exceed {best:.3f} here: it judges {MOST} detections of a class in an image, and some of "
+        f"cannot exceed {best:.3f} here: it judges {MAX_DETECTIONS} detections of a class in an image, "
+        "and some of "
         "these images hold more objects"
     )
 
@@ -89,10 +90,10 @@ first row being the place in these detections, and to the (D,) areas of the dete
 
 def by_boxes(evaluation: Evaluation, shown: Detections) -> tuple[Pairs, Array]:
     """Box IoU as the measure for `matches`."""
-    truth = evaluation.truth
-    boxes, (group, other_group) = array(evaluation.prediction.boxes)[shown.row], _groups(shown, truth)
-    crowd = flags(truth)[0]
-    pairs = overlaps(boxes, group, array(truth.boxes), other_group, crowd, THRESHOLDS[0])
+    target = evaluation.target
+    boxes, (group, other_group) = array(evaluation.prediction.boxes)[shown.row], _groups(shown, target)
+    crowd = flags(target)[0]
+    pairs = overlaps(boxes, group, array(target.boxes), other_group, crowd, THRESHOLDS[0])
     return pairs, _areas(boxes.astype(np.float64))
 
 
@@ -118,7 +119,7 @@ def matches(evaluation: Evaluation, measure: Measure = by_boxes) -> Matches:
     return evaluation.once(("matches", measure.__name__), lambda: _matched(evaluation, measure))
 
 
-def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
+def ordered(prediction: Any, target: Any, most: int | None = None) -> Detections:
     """Detections sorted by image, class and falling score, at most `most` for each image and class.
 
     Raises:
@@ -126,8 +127,8 @@ def ordered(prediction: Any, truth: Any, most: int | None = None) -> Detections:
     """
     if prediction.scores is None:
         raise ValueError("Metrics on boxes need a score for each. Received a prediction without scores.")
-    if len(prediction) != len(truth):
-        raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(truth)}.")
+    if len(prediction) != len(target):
+        raise ValueError(f"The prediction has {len(prediction)} images and the truth {len(target)}.")
     image, label = array(prediction.image), array(prediction.labels)
     score = array(prediction.scores).astype(np.float64)
     row = np.lexsort((-score, label, image))
@@ -222,11 +223,11 @@ def greedy(
     return chooser, partner
 
 
-def flags(truth: Any) -> tuple[Array, Array]:
+def flags(target: Any) -> tuple[Array, Array]:
     """(M,) bool crowds, and (M,) bool objects that do not count (crowd or difficult)."""
-    none = np.zeros(len(truth.labels), dtype=bool)
-    crowd = none if truth.crowd is None else array(truth.crowd)
-    return crowd, crowd if truth.difficult is None else crowd | array(truth.difficult)
+    none = np.zeros(len(target.labels), dtype=bool)
+    crowd = none if target.crowd is None else array(target.crowd)
+    return crowd, crowd if target.difficult is None else crowd | array(target.difficult)
 
 
 def keys(image: Array, label: Array, classes: int) -> Array:
@@ -234,20 +235,20 @@ def keys(image: Array, label: Array, classes: int) -> Array:
     return np.asarray(image.astype(np.int64) * classes + label)
 
 
-def _groups(shown: Detections, truth: Any) -> tuple[Array, Array]:
+def _groups(shown: Detections, target: Any) -> tuple[Array, Array]:
     """(D,) and (M,) int64 keys of image and class of detections and objects."""
-    labels = array(truth.labels)
+    labels = array(target.labels)
     classes = int(max(labels.max(initial=0), shown.label.max(initial=0))) + 1
-    return keys(shown.image, shown.label, classes), keys(array(truth.image), labels, classes)
+    return keys(shown.image, shown.label, classes), keys(array(target.image), labels, classes)
 
 
 def _matched(evaluation: Evaluation, measure: Measure) -> Matches:
     """`matches` without the cache."""
-    truth = evaluation.truth
-    shown = ordered(evaluation.prediction, truth, MOST)
-    labels, area = array(truth.labels), array(truth.area()).astype(np.float64)
-    crowd, apart = flags(truth)
-    group = _groups(shown, truth)[0]
+    target = evaluation.target
+    shown = ordered(evaluation.prediction, target, MAX_DETECTIONS)
+    labels, area = array(target.labels), array(target.area()).astype(np.float64)
+    crowd, apart = flags(target)
+    group = _groups(shown, target)[0]
     pairs, areas = measure(evaluation, shown)
     matched = np.zeros((len(group), len(AREAS)), dtype=np.uint16)
     ignored, partner = np.zeros_like(matched), np.full(len(group), -1)
@@ -256,7 +257,7 @@ def _matched(evaluation: Evaluation, measure: Measure) -> Matches:
         counted[:, a] = ~apart & (area >= low) & (area <= high)
         who, took = greedy(pairs, group, counted[:, a], crowd, THRESHOLDS)
         outside = (areas < low) | (areas > high)
-        ignored[:, a] = np.where(outside, NEVER, 0)
+        ignored[:, a] = np.where(outside, NO_MATCH, 0)
         right = (took >= 0) & counted[took, a] if len(labels) else took >= 0
         matched[who, a] = _bits(right)
         ignored[who, a] = _bits(np.where(took >= 0, ~right, outside[who, None]))

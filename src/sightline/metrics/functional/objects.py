@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Evaluation, Stats
-from sightline.metrics.functional.masks import checked, mask_pairs, placed
+from sightline.core.metric import Evaluation, Statistics
+from sightline.metrics.functional.masks import local_pairs, mask_pairs, require_masks
 from sightline.metrics.functional.matching import THRESHOLDS, flags, greedy, keys
 from sightline.metrics.functional.weighted import Array, array
 
@@ -46,27 +46,27 @@ def confident(prediction: Any) -> Array:
     return np.flatnonzero(array(prediction.scores) >= CONFIDENCE)
 
 
-def taken(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
+def match_objects(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
     """Match each predicted object with the free target object of its image and class with the highest IoU.
 
     Objects choose by falling score. If the masks of an image do not overlap each other, at most one pair can
     match. Crowds and difficult objects are matched only if no other object is left.
 
     Args:
-        evaluation: `Outlines` of N images, beside those that are there.
+        evaluation: `InstanceMasks` of N images, beside those that are there.
         least: (T,) least overlaps, from 0.5.
 
     Raises:
         ValueError: If either has no masks, or they have not as many images.
     """
-    prediction, truth = evaluation.prediction, evaluation.truth
-    checked(prediction, truth)
-    image, label, true = array(prediction.image), array(prediction.labels), array(truth.labels)
+    prediction, target = evaluation.prediction, evaluation.target
+    require_masks(prediction, target)
+    image, label, true = array(prediction.image), array(prediction.labels), array(target.labels)
     row = confident(prediction)
     score = np.zeros(len(label)) if prediction.scores is None else array(prediction.scores)
     row = row[np.lexsort((-score[row], label[row], image[row]))]
-    crowd, apart = flags(truth)
-    pairs = placed(mask_pairs(evaluation), row)
+    crowd, apart = flags(target)
+    pairs = local_pairs(mask_pairs(evaluation), row)
     group = keys(image[row], label[row], int(label.max(initial=0)) + 1)
     who, chosen = greedy(pairs, group, ~apart, crowd, least)
     took = np.full((len(row), len(least)), -1)
@@ -81,24 +81,24 @@ def taken(evaluation: Evaluation, least: Array = THRESHOLDS) -> Taken:
     return Taken(image[row], label[row], right, ~hit, overlap, matched, ~apart)
 
 
-def tallies(evaluation: Evaluation) -> Stats:
+def tallies(evaluation: Evaluation) -> Statistics:
     """Counts for each image: {"right", "wrong": (N, 10) predicted objects by threshold, "objects": (N,)
     targets}.
     """
     return evaluation.once("tallies", lambda: _tallies(evaluation))
 
 
-def _tallies(evaluation: Evaluation) -> Stats:
+def _tallies(evaluation: Evaluation) -> Statistics:
     """`tallies` without the cache."""
-    truth = evaluation.truth
-    t, n = taken(evaluation), len(truth)
+    target = evaluation.target
+    t, n = match_objects(evaluation), len(target)
 
     def by_image(flags: Array, image: Array) -> Array:
         counts = np.zeros((n, flags.shape[1]), dtype=np.int64)
         np.add.at(counts, image, flags)
         return counts
 
-    objects = np.bincount(array(truth.image)[t.counted], minlength=n)
+    objects = np.bincount(array(target.image)[t.counted], minlength=n)
     return {"right": by_image(t.right, t.image), "wrong": by_image(t.wrong, t.image), "objects": objects}
 
 

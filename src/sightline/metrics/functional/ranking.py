@@ -7,22 +7,22 @@ from typing import Any
 
 import numpy as np
 
-from sightline.core.metric import Stats
+from sightline.core.metric import Statistics
 from sightline.metrics.functional.weighted import Array, array, average, probabilities
 
 
-def ranked(prediction: Any, truth: Any) -> Stats:
-    """{"scores": (N, K), "truth": (N,) class or (N, K) bool}."""
-    return {"scores": probabilities(prediction), "truth": array(truth.value)}
+def ranking_statistics(prediction: Any, target: Any) -> Statistics:
+    """{"scores": (N, K), "target": (N,) class or (N, K) bool}."""
+    return {"scores": probabilities(prediction), "target": array(target.value)}
 
 
 def one_against_rest(
-    stats: Stats, weights: Array, measure: Callable[[Array, Array], Array], negatives: bool
+    stats: Statistics, weights: Array, measure: Callable[[Array, Array], Array], negatives: bool
 ) -> Array:
     """(B,) mean of a measure over the classes.
 
     Args:
-        stats: What `ranked` gave.
+        stats: What `ranking_statistics` gave.
         weights: (B, N).
         measure: From (B, G) weights of positives and of negatives, by falling score, to (B,) values.
         negatives: Whether a class without negatives has no value; one without positives never has.
@@ -36,11 +36,11 @@ def one_against_rest(
     return average(np.stack(values, 1), np.stack(defined, 1))
 
 
-def _by_score(stats: Stats, weights: Array) -> Iterator[tuple[Array, Array]]:
+def _by_score(stats: Statistics, weights: Array) -> Iterator[tuple[Array, Array]]:
     """For each class, the weights of positives and negatives at each distinct score, by falling score."""
-    scores, truth = stats["scores"], stats["truth"]
+    scores, target = stats["scores"], stats["target"]
     for k in range(scores.shape[1]):
-        label = truth[:, k] if truth.ndim == 2 else truth == k
+        label = target[:, k] if target.ndim == 2 else target == k
         if not label.any():
             zero = np.zeros((len(weights), 1))
             yield zero, zero

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, Statistics
 
 Array = np.ndarray
 
@@ -28,7 +28,7 @@ class Weighted(Metric):
     rises: ClassVar[bool] = False
 
     @abstractmethod
-    def values(self, stats: Stats, weights: Array) -> Array:
+    def values(self, stats: Statistics, weights: Array) -> Array:
         """The metric under each of B weightings.
 
         Args:
@@ -39,7 +39,7 @@ class Weighted(Metric):
             (B,) values; nan where one is not defined.
         """
 
-    def value(self, stats: Stats, weights: Array | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: Array | None = None) -> float:
         """The metric over these images; see `Metric.value`."""
         n = size(stats)
         if n == 0:
@@ -48,7 +48,7 @@ class Weighted(Metric):
         with np.errstate(divide="ignore", invalid="ignore"):
             return float(self.values(stats, w)[0])
 
-    def interval(self, stats: Stats, units: Array, level: float) -> tuple[float, float] | None:
+    def interval(self, stats: Statistics, units: Array, level: float) -> tuple[float, float] | None:
         """Confidence interval of a metric whose value is biased by noise; None for all others.
 
         Args:
@@ -60,7 +60,7 @@ class Weighted(Metric):
         return None
 
 
-def size(stats: Stats) -> int:
+def size(stats: Statistics) -> int:
     """Number of images in these statistics."""
     return len(next(iter(stats.values()))) if stats else 0
 
@@ -106,24 +106,24 @@ def by_class(labels: Array, weights: Array, classes: int) -> Array:
     return sums.reshape(len(weights), classes)
 
 
-def confusion(stats: Stats, weights: Array) -> tuple[Array, Array, Array]:
+def confusion(stats: Statistics, weights: Array) -> tuple[Array, Array, Array]:
     """(B, K) weighted counts of right, target and predicted images of each class, from `decisions`."""
-    truth, predicted = stats["truth"], stats["predicted"]
-    if truth.ndim == 2:
-        return tuple(by_class(x, weights, 0) for x in (truth & predicted, truth, predicted))  # type: ignore[return-value]
-    classes = int(max(truth.max(), predicted.max())) + 1
-    right = by_class(truth, weights * (truth == predicted), classes)
-    return right, by_class(truth, weights, classes), by_class(predicted, weights, classes)
+    target, predicted = stats["target"], stats["predicted"]
+    if target.ndim == 2:
+        return tuple(by_class(x, weights, 0) for x in (target & predicted, target, predicted))  # type: ignore[return-value]
+    classes = int(max(target.max(), predicted.max())) + 1
+    right = by_class(target, weights * (target == predicted), classes)
+    return right, by_class(target, weights, classes), by_class(predicted, weights, classes)
 
 
-def decisions(prediction: Any, truth: Any) -> Stats:
+def decisions(prediction: Any, target: Any) -> Statistics:
     """Targets and decisions of each image: (N,) class indices or (N, K) bool."""
-    return {"truth": array(truth.value), "predicted": array(prediction.value)}
+    return {"target": array(target.value), "predicted": array(prediction.value)}
 
 
-def errors(prediction: Any, truth: Any) -> Array:
+def errors(prediction: Any, target: Any) -> Array:
     """(N, M) predicted minus target values, float64."""
-    return np.asarray(array(prediction.value).astype(np.float64) - array(truth.value).astype(np.float64))
+    return np.asarray(array(prediction.value).astype(np.float64) - array(target.value).astype(np.float64))
 
 
 def average(values: Array, defined: Array) -> Array:

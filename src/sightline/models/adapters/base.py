@@ -96,12 +96,12 @@ def map_sizes(body: nn.Module, channels: int, size: tuple[int, int]) -> list[tup
         RuntimeError: If images of this size are too small for it.
     """
     shapes = {name: tensor.to("meta") for name, tensor in body.state_dict().items()}
-    picture = torch.zeros(1, channels, *size, device="meta")
+    image = torch.zeros(1, channels, *size, device="meta")
     modes = [(module, module.training) for module in body.modules()]  # some may stand still
     body.eval()
     try:
         with torch.no_grad():
-            maps = torch.func.functional_call(body, shapes, (picture,))
+            maps = torch.func.functional_call(body, shapes, (image,))
     finally:
         for module, training in modes:
             module.training = training

@@ -14,9 +14,9 @@ from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.label import Label
-from sightline.core.targets.masks import Masks
-from sightline.core.targets.number import Number
+from sightline.core.targets.label import ClassLabels
+from sightline.core.targets.masks import SemanticMasks
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import Baseline, DataInfo
 from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
@@ -94,7 +94,7 @@ class BaselineModel(FittedModel):
         scale = 1.0 if cls.baseline.frozen else min(1.0, cls.baseline.side / max(height, width))
         settings: dict[str, Any] = {
             "size": [round(height * scale), round(width * scale)],
-            "multi": info.multi,
+            "multilabel": info.multilabel,
         }
         if info.classes is not None:
             settings |= {"classes": list(info.classes.names), "class_ids": list(info.classes.ids)}
@@ -113,7 +113,7 @@ class BaselineModel(FittedModel):
         """Tensors for `Model.answer`, for (B, C, H, W) images."""
         graph = self.baseline.graph
         if graph is not None:
-            x = self.network.features(self.normalise(images)) if self.baseline.frozen else images
+            x = self.network.features(self.normalize(images)) if self.baseline.frozen else images
             return graph(self.learned, x)
         if torch.compiler.is_exporting():
             raise UsageError("what it does is no arithmetic on tensors, but a library's on the CPU")
@@ -126,7 +126,7 @@ class BaselineModel(FittedModel):
         """Input of the baseline: (B, H, W, C) uint8, or (B, D) features."""
         if self.baseline.frozen:
             parts = torch.split(images, 32)
-            return np.concatenate([self.network.features(self.normalise(p)).cpu().numpy() for p in parts])
+            return np.concatenate([self.network.features(self.normalize(p)).cpu().numpy() for p in parts])
         whole = images if images.dtype == torch.uint8 else (images * 255).round().to(torch.uint8)
         return whole.permute(0, 2, 3, 1).cpu().numpy()
 
@@ -134,13 +134,13 @@ class BaselineModel(FittedModel):
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         """Prediction from the tensors."""
         if "value" in answer:
-            return Number(answer["value"])
+            return RegressionValues(answer["value"])
         if "boxes" in answer:
             return _objects(answer, settings)
         if "classes" in answer:
-            return Masks.of(answer["classes"])
+            return SemanticMasks.of(answer["classes"])
         scores = answer["scores"]
-        return Label(scores > 0.5 if settings["multi"] else scores.argmax(1), scores)
+        return ClassLabels(scores > 0.5 if settings["multilabel"] else scores.argmax(1), scores)
 
     def backbone(self) -> nn.Module | None:
         """The frozen network, if it has one."""
@@ -167,12 +167,12 @@ def _sample(batches: Iterable[Batch], most: int, seed: int) -> tuple[Tensor, Any
 
 def _tensors(prediction: Any) -> dict[str, Tensor]:
     """Convert a prediction to the tensors of `Model.answer`."""
-    if isinstance(prediction, Label):
+    if isinstance(prediction, ClassLabels):
         assert prediction.scores is not None
         return {"scores": prediction.scores.float()}
-    if isinstance(prediction, Number):
+    if isinstance(prediction, RegressionValues):
         return {"value": prediction.value.float()}
-    if isinstance(prediction, Masks):
+    if isinstance(prediction, SemanticMasks):
         return {"classes": torch.stack([torch.from_numpy(prediction.map(i)) for i in range(len(prediction))])}
     counts = prediction.counts.tolist()
     columns = {"boxes": prediction.boxes, "scores": prediction.scores, "labels": prediction.labels}

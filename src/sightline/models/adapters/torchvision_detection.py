@@ -18,12 +18,12 @@ from torchvision.ops.feature_pyramid_network import LastLevelP6P7
 
 from sightline.errors import UnknownName, UsageError
 from sightline.models.adapters.base import LibraryNetwork, Tensors, fill, map_sizes, padded, see
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and deviation that torchvision's residual networks were trained with."""
 
-MOST = 1000
+MAX_CANDIDATES = 1000
 """Candidates of each level of feature maps, as in torchvision."""
 
 NMS = 0.5
@@ -54,7 +54,7 @@ class DetectorVariant:
 
 
 @dataclass(frozen=True)
-class Place:
+class AnchorGrid:
     """Anchor boxes for images of one size.
 
     Attributes:
@@ -96,7 +96,7 @@ def network(
     net = variant.build(weights=None, weights_backbone=None, num_classes=classes)
     if channels != 3:
         see(net.get_submodule(variant.body), channels)
-    weights = fetched(f"'{model}' ({name})", pretrained, _fetch(variant))
+    weights = fetch_or_skip(f"'{model}' ({name})", pretrained, _fetch(variant))
     if weights is not None:
         fill(net, weights, variant.body)
         settings["keep_statistics"] = True
@@ -107,7 +107,7 @@ def network(
     return net_wrapped
 
 
-def laid(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> Place:
+def anchors_for(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> AnchorGrid:
     """Compute the anchor boxes for images (B, C, H, W) of this size.
 
     Args:
@@ -120,19 +120,19 @@ def laid(net: Any, model: str, images: Tensor, multiple: int = MULTIPLE) -> Plac
         UsageError: If they are too small for the network.
     """
     size = (images.shape[2], images.shape[3])
-    picture = padded(images[:1].float(), multiple)
+    image = padded(images[:1].float(), multiple)
     try:
-        sizes = map_sizes(net.backbone, picture.shape[1], (picture.shape[2], picture.shape[3]))
+        sizes = map_sizes(net.backbone, image.shape[1], (image.shape[2], image.shape[3]))
     except RuntimeError as error:
         raise UsageError(
             f"Model '{model}' cannot take pictures of {size[0]}x{size[1]} "
             f"({str(error).splitlines()[0]}). Use a larger --size, or another --variant."
         ) from error
     generator = net.rpn.anchor_generator if hasattr(net, "rpn") else net.anchor_generator
-    maps = [picture.new_empty(1, 1, *s) for s in sizes]
-    anchors = generator(ImageList(picture, [size]), maps)[0]
+    maps = [image.new_empty(1, 1, *s) for s in sizes]
+    anchors = generator(ImageList(image, [size]), maps)[0]
     each = generator.num_anchors_per_location()
-    return Place(size, anchors, [h * w * n for (h, w), n in zip(sizes, each, strict=True)])
+    return AnchorGrid(size, anchors, [h * w * n for (h, w), n in zip(sizes, each, strict=True)])
 
 
 def small(*, dense: bool) -> nn.Module:

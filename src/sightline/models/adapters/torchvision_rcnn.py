@@ -16,14 +16,14 @@ from torch.nn import functional as F
 from torchvision.models.detection.rpn import concat_box_prediction_layers
 from torchvision.ops import clip_boxes_to_image, roi_align
 
-from sightline.models.adapters.torchvision_detection import MULTIPLE, Place
-from sightline.models.detection.suppression import kept
+from sightline.models.adapters.torchvision_detection import MULTIPLE, AnchorGrid
+from sightline.models.detection.suppression import keep_mask
 
 Maps = dict[str, Tensor]
 
 ODDS = 80.0
 """Greatest logit that proposals are told apart by: its exponential is still a number of 32 bits."""
-SAME = 1e-6
+SAME_BOX_PX = 1e-6
 """What the level of a box is moved by before it is rounded down: a box of just the size of one is of that."""
 
 
@@ -32,7 +32,7 @@ def maps_of(raw: dict[str, Tensor]) -> Maps:
     return {name.removeprefix("map_"): value for name, value in raw.items() if name.startswith("map_")}
 
 
-def proposed(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def proposed(net: Any, maps: Maps, place: AnchorGrid) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Run the region proposal network: P proposals for each of B images, and the raw RPN outputs.
 
     Returns:
@@ -47,7 +47,7 @@ def proposed(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor, Tensor
     return proposals, real, logits, offsets
 
 
-def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: AnchorGrid) -> tuple[Tensor, Tensor]:
     """Best boxes of each level after NMS, like torchvision's `filter_proposals`."""
     most, parts, start = rpn.pre_nms_top_n(), [], 0
     for count in place.counts:
@@ -60,9 +60,9 @@ def _best(rpn: Any, boxes: Tensor, logits: Tensor, place: Place) -> tuple[Tensor
     large = ((boxes[..., 2:] - boxes[..., :2]) >= rpn.min_size).all(-1)
     valid = large & (logits.sigmoid() >= rpn.score_thresh)
     # Ranked by odds: chances near 1 are rounded to the same number, and then each runtime has its own order.
-    # What is there has more than 0, which is what `kept` and padding tell it by.
+    # What is there has more than 0, which is what `keep_mask` and padding tell it by.
     odds = torch.where(valid, logits.clamp(-ODDS, ODDS).exp(), 0.0)
-    stay = kept(boxes, odds, levels, len(parts), 0.0, float(rpn.nms_thresh))
+    stay = keep_mask(boxes, odds, levels, len(parts), 0.0, float(rpn.nms_thresh))
     best, row = (odds * stay).topk(min(rpn.post_nms_top_n(), index.shape[1]), 1)
     return boxes.gather(1, row[..., None].expand(-1, -1, 4)), best > 0
 
@@ -72,7 +72,7 @@ def listed(boxes: Tensor, real: Tensor) -> list[Tensor]:
     return [b[r] for b, r in zip(boxes, real, strict=True)]
 
 
-def joined(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def concatenate_boxes(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Concatenate a list of boxes: (R, 4) boxes, and (R,) int64 image of each."""
     image = [
         torch.full((len(boxes_of_image),), i, device=boxes_of_image.device)
@@ -81,7 +81,7 @@ def joined(boxes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     return torch.cat(list(boxes)), torch.cat(image)
 
 
-def looked(real: Tensor) -> tuple[Tensor, Tensor]:
+def used_proposals(real: Tensor) -> tuple[Tensor, Tensor]:
     """(image, row) indices of proposals that get pooled: all real ones of (B, P), and the first of each
     image.
 
@@ -111,7 +111,7 @@ def pooled(pool: Any, maps: Maps, boxes: Tensor, image: Tensor, size: tuple[int,
     level = torch.zeros_like(image)
     for stride in strides[1:]:  # without a logarithm, which each runtime rounds in its own way
         least = pool.canonical_scale * stride / 2**pool.canonical_level
-        level += sides >= least * 2**-SAME
+        level += sides >= least * 2**-SAME_BOX_PX
     rois = torch.cat([image[:, None].to(boxes), boxes], 1)
     features = levels[0].new_zeros(boxes.shape[0], levels[0].shape[1], *pool.output_size)
     for i, (level_map, stride) in enumerate(zip(levels, strides, strict=True)):
@@ -122,19 +122,21 @@ def pooled(pool: Any, maps: Maps, boxes: Tensor, image: Tensor, size: tuple[int,
     return features
 
 
-def judged(net: Any, maps: Maps, boxes: Tensor, image: Tensor, place: Place) -> tuple[Tensor, Tensor]:
+def classify_proposals(
+    net: Any, maps: Maps, boxes: Tensor, image: Tensor, place: AnchorGrid
+) -> tuple[Tensor, Tensor]:
     """Box head: (R, K + 1) class logits and (R, 4 (K + 1)) offsets of (R, 4) boxes."""
     parts = pooled(net.roi_heads.box_roi_pool, maps, boxes, image, place.size)
     logits, offsets = net.roi_heads.box_predictor(net.roi_heads.box_head(parts))
     return logits.float(), offsets.float()
 
 
-def scored(net: Any, maps: Maps, place: Place) -> tuple[Tensor, Tensor]:
+def score_proposals(net: Any, maps: Maps, place: AnchorGrid) -> tuple[Tensor, Tensor]:
     """Score proposals: (B, P K, 4) boxes and (B, P, K) scores of each class; padding has score 0."""
     proposals, real, _, _ = proposed(net, maps, place)
-    image, row = looked(real)
+    image, row = used_proposals(real)
     mine = proposals[image, row]
-    logits, offsets = judged(net, maps, mine, image, place)
+    logits, offsets = classify_proposals(net, maps, mine, image, place)
     decoded = net.roi_heads.box_coder.decode_single(offsets, mine).view(*logits.shape, 4)[:, 1:]
     chance = F.softmax(logits, 1)[:, 1:] * real[image, row, None]
     boxes = proposals.new_zeros(*real.shape, *decoded.shape[1:])

@@ -94,7 +94,7 @@ def names() -> list[str]:
     return model_names
 
 
-def known(name: str) -> bool:
+def is_model(name: str) -> bool:
     """Whether timm has it, with or without the tag of a set of weights ("vit_tiny_patch16_224.augreg")."""
     return bool(timm.is_model(name))
 
@@ -198,7 +198,7 @@ def build(
         UsageError: If the network cannot be built so.
     """
     fetch = pretrained and bool(embedded.trouble(name))
-    more = _fetched(name) if fetch else {}
+    more = _download(name) if fetch else {}
     net = _net(name, size, options, num_classes=outputs, in_chans=channels, **more)
     if pretrained and not fetch:
         fill(net, name)
@@ -228,14 +228,14 @@ def pyramid(
         )
     chosen = tuple(at[stride] for stride in strides)
     fetch = pretrained and bool(embedded.trouble(name))
-    more = _fetched(name) if fetch else {}
+    more = _download(name) if fetch else {}
     net = _net(name, size, options, features_only=True, out_indices=chosen, in_chans=channels, **more)
     if pretrained and not fetch:
         fill(net, name)
     return _signed(TimmPyramid(net), name, channels, pretrained)
 
 
-def _fetched(name: str) -> dict[str, Any]:
+def _download(name: str) -> dict[str, Any]:
     """Keyword arguments that make timm load published weights from a file that our hub module downloaded."""
     where = hosted(name)
     if where is None:

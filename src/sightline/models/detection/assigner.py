@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.ops.boxes import iou
-from sightline.ops.groups import leading
+from sightline.ops.topk import leading
 
 ALPHA, BETA = 0.5, 6.0
 """Weights of class and place; those of the usual detectors of this kind."""
 PAIRS = 1 << 20
 """Pairs of object and place that are looked at together, so that memory does not grow with their number."""
-LEAST = 1e-9
+EPS = 1e-9
 """Overlap that no overlap counts as, so that logarithms stay finite."""
 
 
@@ -39,7 +39,7 @@ class Assigned:
             its own IoU.
     """
 
-    truth: Tensor
+    target: Tensor
     image: Tensor
     place: Tensor
     weight: Tensor
@@ -47,7 +47,7 @@ class Assigned:
 
 @torch.no_grad()
 def assign(
-    places: Tensor, boxes: Tensor, logits: Tensor, truths: Tensor, labels: Tensor, image: Tensor, most: int
+    places: Tensor, boxes: Tensor, logits: Tensor, targets: Tensor, labels: Tensor, image: Tensor, most: int
 ) -> Assigned:
     """Assign anchor points to objects.
 
@@ -63,26 +63,26 @@ def assign(
         most: Maximum number of anchor points for an object.
     """
     candidates = []
-    for rows in torch.split(torch.arange(len(truths), device=truths.device), max(1, PAIRS // len(places))):
-        truth, place = inside(places, truths[rows]).nonzero().unbind(1)
-        truth = rows[truth]
-        where = image[truth]
-        overlap = iou(truths[truth], boxes[where, place].float()).clamp(min=LEAST)
-        sure = F.logsigmoid(logits[where, place, labels[truth]].float())
+    for rows in torch.split(torch.arange(len(targets), device=targets.device), max(1, PAIRS // len(places))):
+        target, place = inside(places, targets[rows]).nonzero().unbind(1)
+        target = rows[target]
+        where = image[target]
+        overlap = iou(targets[target], boxes[where, place].float()).clamp(min=EPS)
+        sure = F.logsigmoid(logits[where, place, labels[target]].float())
         metric = ALPHA * sure + BETA * overlap.log()
-        best = leading(truth, metric, most)
-        candidates.append((truth[best], place[best], overlap[best], metric[best]))
+        best = leading(target, metric, most)
+        candidates.append((target[best], place[best], overlap[best], metric[best]))
     if not candidates:
-        none = torch.zeros(0, dtype=torch.int64, device=truths.device)
-        return Assigned(none, none, none, torch.zeros(0, device=truths.device))
-    truth, place, overlap, metric = (torch.cat(parts) for parts in zip(*candidates, strict=True))
-    chosen = leading(image[truth] * len(places) + place, overlap, 1)
-    truth, place, overlap, metric = truth[chosen], place[chosen], overlap[chosen], metric[chosen]
-    top = truths.new_full((len(truths),), -torch.inf, dtype=torch.float32)
-    top_metric = top.scatter_reduce(0, truth, metric, "amax")
-    top_overlap = top.scatter_reduce(0, truth, overlap, "amax")
-    weight = (metric - top_metric[truth]).exp() * top_overlap[truth]
-    return Assigned(truth, image[truth], place, weight)
+        none = torch.zeros(0, dtype=torch.int64, device=targets.device)
+        return Assigned(none, none, none, torch.zeros(0, device=targets.device))
+    target, place, overlap, metric = (torch.cat(parts) for parts in zip(*candidates, strict=True))
+    chosen = leading(image[target] * len(places) + place, overlap, 1)
+    target, place, overlap, metric = target[chosen], place[chosen], overlap[chosen], metric[chosen]
+    top = targets.new_full((len(targets),), -torch.inf, dtype=torch.float32)
+    top_metric = top.scatter_reduce(0, target, metric, "amax")
+    top_overlap = top.scatter_reduce(0, target, overlap, "amax")
+    weight = (metric - top_metric[target]).exp() * top_overlap[target]
+    return Assigned(target, image[target], place, weight)
 
 
 def inside(places: Tensor, boxes: Tensor) -> Tensor:

@@ -15,12 +15,12 @@ from sightline.core.targets.instances import Instances
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 from sightline.ops.boxes import nms
-from sightline.ops.groups import leading
+from sightline.ops.topk import leading
 
 Kind = TypeVar("Kind", bound=Instances)
 
 
-class Wanted(Protocol):
+class DetectorOptions(Protocol):
     """Options of a task that detection methods read."""
 
     @property
@@ -76,7 +76,7 @@ def best(boxes: Tensor, scores: Tensor, counts: Sequence[int], most: int) -> dic
 
 
 def settings_for(
-    info: DataInfo, options: Wanted, card: ModelCard, variant: str, overlap: float
+    info: DataInfo, options: DetectorOptions, card: ModelCard, variant: str, overlap: float
 ) -> dict[str, Any]:
     """Model settings of a library's detector, from the data and the options.
 
@@ -138,10 +138,10 @@ def learnable(target: Instances) -> Instances:
     keep = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)
     if target.crowd is not None:
         keep &= ~target.crowd
-    return target.only(keep)
+    return target.select(keep)
 
 
-def centred(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
+def centerd(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
     """Rescale scores by class so that the calibrated threshold of every class becomes 0.5.
 
     Scores below and above the cut are stretched evenly, so that those of a class keep their order.
@@ -154,10 +154,10 @@ def centred(predictions: Kind, cuts: Sequence[float] | None) -> Kind:
         return predictions
     cut = torch.tensor(cuts, device=predictions.scores.device).clamp(1e-6, 1 - 1e-6)[predictions.labels]
     low, high = 0.5 * predictions.scores / cut, 0.5 + 0.5 * (predictions.scores - cut) / (1 - cut)
-    return replace(predictions, scores=torch.where(predictions.scores < cut, low, high)).ranked()
+    return replace(predictions, scores=torch.where(predictions.scores < cut, low, high)).sorted_by_score()
 
 
-def truths(batch: Batch) -> list[tuple[Tensor, Tensor]]:
+def boxes_of_batch(batch: Batch) -> list[tuple[Tensor, Tensor]]:
     """Training targets of each image: (M, 4) boxes in pixels of the batch's images, and (M,) labels."""
     target = learnable(batch.targets)
     parts = [x.split(target.counts.tolist()) for x in (target.boxes.float(), target.labels)]  # type: ignore[no-untyped-call]

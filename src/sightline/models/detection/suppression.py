@@ -21,7 +21,9 @@ OBJECTS = ("boxes", "scores", "labels", "coefficients")
     mutates_args=(),
     schema="(Tensor boxes, Tensor scores, Tensor labels, int classes, float least, float overlap) -> Tensor",
 )
-def kept(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
+def keep_mask(
+    boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float
+) -> Tensor:
     """NMS in a batch: 1 for candidates that stay, else 0. An exported file uses its own operator instead.
 
     Args:
@@ -42,7 +44,7 @@ def kept(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: flo
     return stay
 
 
-@kept.register_fake
+@keep_mask.register_fake
 def _(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float, overlap: float) -> Tensor:
     return torch.empty_like(scores)
 
@@ -61,7 +63,7 @@ def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Ten
     scores = torch.where((boxes[..., 2:] > boxes[..., :2]).all(-1), scores, 0.0)
     if settings["nms"] < 1:
         classes = len(settings["classes"])
-        stay = kept(boxes, scores, labels, classes, float(settings["conf"]), float(settings["nms"]))
+        stay = keep_mask(boxes, scores, labels, classes, float(settings["conf"]), float(settings["nms"]))
     else:
         stay = (scores > settings["conf"]).float()
     best, index = (scores * stay).topk(min(int(settings["max_objects"]), scores.shape[1]), 1)

@@ -22,7 +22,7 @@ from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
 from sightline.models import registry
 from sightline.models.detection.dense import Dense
-from sightline.models.detection.postprocess import Wanted
+from sightline.models.detection.postprocess import DetectorOptions
 from sightline.models.heads.branches import Branch
 from sightline.models.heads.dfl import decoded, peaked
 from sightline.models.weights import embedded
@@ -38,7 +38,7 @@ DEFAULTS = {
     "weight_decay": 0.05,
     "schedule": "cosine",
     "warmup": 0.05,
-    "clip": 10.0,
+    "clip_grad": 10.0,
     "ema": 0.998,
     "batch_size": 16,
 }
@@ -139,7 +139,7 @@ def network(
     return Dense(backbone, size.widths, size.depth, branches, size.hidden, finest)
 
 
-def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:
+def settings_for(info: DataInfo, options: DetectorOptions) -> dict[str, Any]:
     """Model settings from the data and the options.
 
     `nms` is the overlap above which the worse of two boxes goes; at 1 there is no suppression and the
@@ -171,7 +171,7 @@ def settings_for(info: DataInfo, options: Wanted) -> dict[str, Any]:
 
 
 def forward(
-    net: Dense, pictures: Tensor, settings: dict[str, Any], more: Sequence[str] = ()
+    net: Dense, images: Tensor, settings: dict[str, Any], more: Sequence[str] = ()
 ) -> dict[str, Tensor]:
     """Outputs at A anchor points, for (B, C, H, W) normalized images.
 
@@ -189,7 +189,7 @@ def forward(
     tracing: bool = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
     exported = tracing or torch.compiler.is_exporting()
     read = _read(settings)
-    outputs: dict[str, Tensor] = net(pictures, ("bins", read, *more) if exported else None)
+    outputs: dict[str, Tensor] = net(images, ("bins", read, *more) if exported else None)
     # The loss works out the boxes it needs: no gradient through all the others.
     bins = outputs["bins"].detach() if net.training else outputs["bins"]
     outputs["boxes"] = decoded(outputs["places"], bins)

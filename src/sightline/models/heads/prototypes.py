@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
 from sightline.models.detection.assigner import Assigned
 from sightline.models.heads.branches import Branch
 from sightline.models.layers.conv import ConvNorm, Separable
-from sightline.ops.groups import leading
+from sightline.ops.topk import leading
 
 COUNT = 32
 """Prototypes, as in the paper."""
@@ -25,7 +25,7 @@ STRIDE = 4
 """Pixels of the picture to a side of a cell of the prototypes."""
 MARGIN = 1
 """Cells around a box that belong to what is cut out."""
-MOST = 100
+MAX_MASKS = 100
 """Places of an image whose masks are learnt from at a time: memory grows with them."""
 GAIN = 2.5
 """Weight of the loss; that of the boxes."""
@@ -55,7 +55,7 @@ def coefficients() -> Branch:
     return Branch(COUNT, light=True, depth=2)
 
 
-def shares(masks: Bitmaps, height: int, width: int) -> Tensor:
+def shares(masks: CroppedMasks, height: int, width: int) -> Tensor:
     """Downsampled masks: (M, height, width) float32, the share of each cell that the object covers.
 
     Shares, not yes or no: a threshold would move edges by up to half a cell, and whether any pixel is the
@@ -85,38 +85,38 @@ def window(boxes: Tensor, height: int, width: int) -> Tensor:
 
 
 def mask_loss(
-    outputs: dict[str, Tensor], truth: Instances, assigned: Assigned, rng: torch.Generator
+    outputs: dict[str, Tensor], target: Instances, assigned: Assigned, rng: torch.Generator
 ) -> Tensor:
     """Mask loss: binary cross-entropy within the windows of target boxes, mean over positive anchor points.
 
-    Where an image has more than `MOST` of them, some are drawn.
+    Where an image has more than `MAX_MASKS` of them, some are drawn.
 
     Args:
         outputs: "prototypes" (B, P, h, w) and "coefficients" (B, A, P).
-        truth: The objects that places were assigned to, with masks, in pixels of the batch's images.
+        target: The objects that places were assigned to, with masks, in pixels of the batch's images.
         assigned: The places.
         rng: Source of the draw.
     """
     prototypes = outputs["prototypes"]
     chance = torch.rand(len(assigned.image), generator=rng, device=rng.device)
-    sampled = leading(assigned.image, chance.to(assigned.image.device), MOST)
-    image, place, row = assigned.image[sampled], assigned.place[sampled], assigned.truth[sampled]
+    sampled = leading(assigned.image, chance.to(assigned.image.device), MAX_MASKS)
+    image, place, row = assigned.image[sampled], assigned.place[sampled], assigned.target[sampled]
     each = torch.bincount(image, minlength=len(prototypes)).tolist()
     said_of = outputs["coefficients"][image, place].split(each)  # type: ignore[no-untyped-call]
     rows = row.split(each)  # type: ignore[no-untyped-call]
-    parts = [_lost(*group, truth) for group in zip(prototypes, said_of, rows, strict=True)]
+    parts = [_lost(*group, target) for group in zip(prototypes, said_of, rows, strict=True)]
     return GAIN * torch.cat(parts).sum() / max(1, len(sampled))
 
 
-def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -> Tensor:
+def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, target: Instances) -> Tensor:
     """(n,) loss of n masks of one image, from prototypes (P, h, w), coefficients (n, P), target rows (n,)."""
-    assert truth.masks is not None
+    assert target.masks is not None
     height, width = prototypes.shape[-2:]
     logits = (weights @ prototypes.flatten(1)).float().view(len(rows), height, width)
     objects, which = torch.unique(rows, return_inverse=True)
-    goal = shares(truth.masks[objects], height, width).to(logits.device)[which]
+    goal = shares(target.masks[objects], height, width).to(logits.device)[which]
     lost = F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
-    x1, y1, x2, y2 = window(truth.boxes.float()[rows], height, width)[:, :, None].unbind(1)
+    x1, y1, x2, y2 = window(target.boxes.float()[rows], height, width)[:, :, None].unbind(1)
     column, line = (torch.arange(n, device=logits.device) for n in (width, height))
     across, down = (column >= x1) & (column < x2), (line >= y1) & (line < y2)
     inside = down[:, :, None] & across[:, None, :]
@@ -124,7 +124,7 @@ def _lost(prototypes: Tensor, weights: Tensor, rows: Tensor, truth: Instances) -
 
 
 @torch.no_grad()
-def cut(prototypes: Tensor, weights: Tensor, detections: Instances) -> Bitmaps:
+def crop_masks(prototypes: Tensor, weights: Tensor, detections: Instances) -> CroppedMasks:
     """Masks of detections: prototypes times coefficients, cropped to the box, then upsampled to pixels.
 
     A pixel with a sigmoid above 0.5 belongs to an object. What is enlarged are the logits: between cells of
@@ -154,5 +154,5 @@ def cut(prototypes: Tensor, weights: Tensor, detections: Instances) -> Bitmaps:
         fine = F.interpolate(cells[None, None], scale_factor=STRIDE, mode="bilinear")[0, 0]
         x, y = STRIDE * left, STRIDE * top
         masks.append((fine[y1 - y : y2 - y, x1 - x : x2 - x] > 0).numpy())
-    bitmaps = Bitmaps.of(masks)
-    return Bitmaps(bitmaps.corners + near, bitmaps.crops)
+    bitmaps = CroppedMasks.of(masks)
+    return CroppedMasks(bitmaps.corners + near, bitmaps.crops)

@@ -180,13 +180,13 @@ class _Names(TorchFunctionMode):
     def _layer(self, name: str, result: Tensor, args: Any, kwargs: Any) -> bool:
         """Record the inputs and outputs of a layer; False if the function is no layer of the network."""
         given = list(args)
-        picture = given[0] if given else kwargs["input"]
+        image = given[0] if given else kwargs["input"]
         weights = [*given[1:], *kwargs.values()]
         layer = next((self.layers[id(w)] for w in weights if id(w) in self.layers), None)
         if layer is None:
             return False
         where, module = layer
-        dim, names = _names(picture)
+        dim, names = _names(image)
         last = result.ndim - 1
         if names is not None and dim != (last if name == "linear" else 1):
             return False

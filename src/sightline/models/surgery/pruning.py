@@ -23,9 +23,9 @@ from sightline.models.surgery.layer_widths import KEY, NORMS, resize
 
 ROUND = 8
 """Processors work on so many channels at a time; sets of four times as many or more keep a multiple of it."""
-CLOSE = 1e-3
+MAX_DIFFERENCE = 1e-3
 """How far outputs may lie, as a share of the greatest, from those of the network without what was taken."""
-FEW = 0.01
+MIN_SHARE = 0.01
 """Share of the numbers of an output that may lie further apart."""
 
 
@@ -82,7 +82,7 @@ def prune(model: Model, share: float) -> Pruned:
             "many enough. Train a smaller --model with --teacher instead."
         )
     trial = copy.deepcopy(model)
-    shapes = _cut(trial, channels, gone)
+    shapes = _narrow_layers(trial, channels, gone)
     try:
         _agree(_deaf(model, channels, gone), trial, images)
     except (RuntimeError, AssertionError, ValueError, IndexError) as error:
@@ -92,7 +92,7 @@ def prune(model: Model, share: float) -> Pruned:
             "Train a smaller --model with --teacher instead."
         ) from error
     before = _costs(model, images)
-    _cut(model, channels, gone)
+    _narrow_layers(model, channels, gone)
     model.settings[KEY] = {**(model.settings.get(KEY) or {}), **shapes}
     after = _costs(model, images)
     free = {
@@ -160,7 +160,7 @@ def _sides(layer: nn.Module, seat: Seat) -> list[tuple[str, np.ndarray, int]]:
     return sides
 
 
-def _cut(model: nn.Module, channels: Channels, gone: set[int]) -> dict[str, list[int]]:
+def _narrow_layers(model: nn.Module, channels: Channels, gone: set[int]) -> dict[str, list[int]]:
     """Remove channels from the layers; returns the new weight shapes of the layers that changed."""
     shapes = {}
     for where, seat in channels.seats.items():
@@ -206,6 +206,6 @@ def _agree(whole: Model, narrow: Model, images: Tensor) -> None:
             continue
         # Candidates come in the order of their scores and are cut off there, which hangs on the last bit.
         x, y = (t.float().flatten().sort().values for t in (a, b))
-        far = (x - y).abs() > CLOSE * (1 + float(x.abs().max()))
-        assert float(far.float().mean()) <= FEW, "its outputs hang on channels in another way"
+        far = (x - y).abs() > MAX_DIFFERENCE * (1 + float(x.abs().max()))
+        assert float(far.float().mean()) <= MIN_SHARE, "its outputs hang on channels in another way"
     _run(copy.deepcopy(narrow), images, True)

@@ -18,7 +18,7 @@ Pretrained = Literal["no", "auto", "yes"]
 T = TypeVar("T")
 
 
-def fetched(
+def fetch_or_skip(
     model: str,
     wanted: Pretrained,
     fetch: Callable[[], T] | None,

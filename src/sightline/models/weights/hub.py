@@ -202,14 +202,14 @@ def _download(weights: Weights, seconds: float) -> Path:
 def _announce(weights: Weights, size: int | None) -> None:
     """Print what is downloaded: source, size, license and destination folder."""
     large = "of unknown size" if size is None else f"{size / 1e6:.1f} MB"
-    licence = f"licence {weights.license}" if weights.license else "licence not known: see its page there"
+    license = f"licence {weights.license}" if weights.license else "licence not known: see its page there"
     sent = (
         "Its name and your token for the hub are sent."
         if _library().get_token()
         else "Only its name is sent."
     )
     console.say(
-        f"Fetching {weights.repo}/{weights.file} ({large}, {licence}) from {endpoint()} into {folder()}. "
+        f"Fetching {weights.repo}/{weights.file} ({large}, {license}) from {endpoint()} into {folder()}. "
         f"{sent}"
     )
 

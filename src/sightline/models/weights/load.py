@@ -104,7 +104,7 @@ def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> L
     """
     file = find(Path(source))
     state = module.state_dict()
-    tensors = _renamed(read_tensors(file), state)
+    tensors = _match_prefix(read_tensors(file), state)
     heads = _head_names(module)
     fits = {n for n, t in tensors.items() if n in state and state[n].shape == t.shape}
     fits -= heads if fresh_head else set()
@@ -129,7 +129,7 @@ def load_into(module: nn.Module, source: Path, *, fresh_head: bool = False) -> L
     return loaded
 
 
-def _renamed(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _match_prefix(tensors: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Rename tensors by the change of prefix that makes most of them fit the network."""
 
     def changed(old: str, new: str) -> dict[str, Tensor]:

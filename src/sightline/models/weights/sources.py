@@ -70,7 +70,7 @@ def listed(all: bool = False) -> list[Source]:
     own_names = [n for n in BACKBONES.names() if _torchvision(n) is not None]
     here = [n for n, place in sets.items() if place in repos and hub.cached(door.hosted(n)) is not None]
     rest = sets if all else [*here, *USUAL]
-    sources = [_installed(n) for n in embedded.CARDS] + [_own(n) for n in own_names]
+    sources = [_installed(n) for n in embedded.CARDS] + [_torchvision_weights(n) for n in own_names]
     return sources + [
         _hosted(n, guess=not all) for n in dict.fromkeys(rest) if n in here or n not in embedded.CARDS
     ]
@@ -81,7 +81,7 @@ def here(name: str) -> str:
     if description := embedded.described(name):
         return description
     if name in BACKBONES or _timm().elsewhere(name):
-        file = _kept(_address(name))
+        file = _hub_cache_file(_address(name))
         return f"from the cache, {file.parent}" if file is not None else ""
     where = _timm().hosted(name)
     return "" if where is None else hub.described(where)
@@ -132,10 +132,10 @@ def _installed(name: str) -> Source:
     )
 
 
-def _own(name: str) -> Source:
+def _torchvision_weights(name: str) -> Source:
     """A network of ours whose weights torchvision publishes."""
     weights = _torchvision(name)
-    file = _kept(weights.url)
+    file = _hub_cache_file(weights.url)
     return Source(
         name,
         _absent() if file is None else "cached",
@@ -154,7 +154,7 @@ def _hosted(name: str, *, guess: bool) -> Source:
     tag, license = door.facts(name)
     where, address = door.hosted(name), door.elsewhere(name)
     entry = hub.cached(where) if where is not None else None
-    file = entry.path if entry is not None else _kept(address)
+    file = entry.path if entry is not None else _hub_cache_file(address)
     size = None if file is None else file.stat().st_size
     place = f"{hub.host()}: {where.repo}" if where is not None else address
     return Source(
@@ -192,7 +192,7 @@ def _checkpoints() -> Path:
     return Path(os.path.expanduser(torch.hub.get_dir())) / "checkpoints"  # noqa: PTH111 - torch gives text
 
 
-def _kept(address: str) -> Path | None:
+def _hub_cache_file(address: str) -> Path | None:
     """The file of an address in the cache of torch.hub."""
     file = _checkpoints() / Path(urlsplit(address).path).name
     return file if address and file.is_file() else None

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...core.targets._windows import Window
 from ...errors import UsageError
-from ...ops.draw import Colour, captioned
+from ...ops.draw import Color, captioned
 from .. import resize
 from ..rows import Row
 
@@ -118,7 +118,7 @@ class TargetArrays(ABC):
         values = [v for k, v in row.items() if k not in ("path", "seconds") and not k.startswith("p(")]
         return captioned(image, " ".join(f"{v:.3g}" if isinstance(v, float) else str(v) for v in values))
 
-    def legend(self, names: Sequence[str]) -> list[tuple[str, Colour]]:
+    def legend(self, names: Sequence[str]) -> list[tuple[str, Color]]:
         """Words and colors that explain `draw`."""
         del names
         return []
@@ -155,4 +155,4 @@ class TargetArrays(ABC):
 
 def way_back(settings: Settings, stored: tuple[int, int]) -> NDArray[np.float64]:
     """(2, 3) affine matrix from pixels of the input to those of the stored image."""
-    return resize.back(stored, tuple(settings["size"]), settings["fit"])
+    return resize.to_stored(stored, tuple(settings["size"]), settings["resize"])

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from ...core.targets._sampled import Map, moved
+from ...core.targets._sampled import Map, visible_window
 from ...core.targets._windows import Window, distinct
 from ...ops import rle
 from ...ops.draw import boxes as draw_boxes
@@ -85,7 +85,7 @@ class InstanceArrays(TargetArrays):
         rows = rows[np.argsort(-scores[rows], kind="stable")]
         most = int(settings["max_objects"])
         if settings["nms"] < 1:
-            rows = rows[_apart(boxes[rows], outputs["labels"][rows], settings["nms"], most)]
+            rows = rows[_suppress(boxes[rows], outputs["labels"][rows], settings["nms"], most)]
         rows = rows[:most]
         objects = cls((height, width), boxes[rows], outputs["labels"][rows].astype(np.int64), scores[rows])
         return objects, rows
@@ -96,7 +96,7 @@ class InstanceArrays(TargetArrays):
         scale, shift = np.diag(place).astype(np.float32), place[:, 2].astype(np.float32)
         far = np.array(stored[::-1], dtype=np.float32)
         corners = np.minimum(np.maximum(self.boxes.reshape(-1, 2, 2) * scale + shift, np.float32(0)), far)
-        parts = [moved(part, place, stored) for part in self.parts]
+        parts = [visible_window(part, place, stored) for part in self.parts]
         return replace(self, size=stored, boxes=corners.reshape(-1, 4), parts=parts)
 
     def at(self, rows: NDArray[Any]) -> Self:
@@ -181,7 +181,9 @@ def thresholds(settings: Settings) -> NDArray[np.float32]:
     return np.broadcast_to(values, (len(names),))
 
 
-def _apart(boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, most: int) -> NDArray[np.int64]:
+def _suppress(
+    boxes: NDArray[np.float32], labels: NDArray[Any], overlap: float, most: int
+) -> NDArray[np.int64]:
     """NMS: indices of the boxes that stay, of boxes (M, 4) from best to worst; at most `most`."""
     keep = np.ones(len(boxes), dtype=bool)
     areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])

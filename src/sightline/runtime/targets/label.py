@@ -32,7 +32,7 @@ class LabelArrays(TargetArrays):
         """The most probable class; for several labels, all with a probability of at least 0.5."""
         del stored
         scores = outputs["scores"]
-        return cls(scores > 0.5 if settings.get("multi") else int(scores.argmax()), scores)
+        return cls(scores > 0.5 if settings.get("multilabel") else int(scores.argmax()), scores)
 
     def record(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:
         """label, confidence (of one class), and the probability of every class."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.targets._sampled import VOID, Map, sampled
-from ...core.targets._voting import blended
+from ...core.targets._sampled import IGNORE_INDEX, Map, sampled
+from ...core.targets._voting import vote_class_maps
 from ...core.targets._windows import Window
-from ...ops.draw import Colour, colour_of, difference, enlarged, legend, regions
+from ...ops.draw import Color, color_of, difference, enlarged, legend, regions
 from ..rows import Row
 from .base import Image, Outputs, Settings, TargetArrays, way_back
 
@@ -39,12 +39,12 @@ class MaskArrays(TargetArrays):
         place = way_back(settings, stored)
         if outputs["classes"].shape == stored and np.array_equal(place, np.eye(2, 3)):
             return cls(outputs["classes"])
-        return cls(sampled(outputs["classes"], place, (0, 0, stored[1], stored[0]), VOID))
+        return cls(sampled(outputs["classes"], place, (0, 0, stored[1], stored[0]), IGNORE_INDEX))
 
     def record(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:
         """The largest classes in words, and the share of each class."""
         del outputs
-        counts = np.bincount(self.map.ravel(), minlength=VOID + 1)[: len(names)]
+        counts = np.bincount(self.map.ravel(), minlength=IGNORE_INDEX + 1)[: len(names)]
         whole = max(int(counts.sum()), 1)
         order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
         words = ", ".join(f"{names[k]} {100 * counts[k] / whole:.0f} %" for k in order[:_LISTED])
@@ -54,7 +54,7 @@ class MaskArrays(TargetArrays):
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
         """Tint each pixel by its class."""
         del names, most
-        return regions(image, self.map, VOID)
+        return regions(image, self.map, IGNORE_INDEX)
 
     def annotate(self, image: Image, row: Row, names: Sequence[str]) -> Image:
         """Tint each pixel by its class, with a legend."""
@@ -62,14 +62,14 @@ class MaskArrays(TargetArrays):
         large, _ = enlarged(self.draw(image, names))
         return legend(large, self.legend(names))
 
-    def legend(self, names: Sequence[str]) -> list[tuple[str, Colour]]:
+    def legend(self, names: Sequence[str]) -> list[tuple[str, Color]]:
         """The classes in the map, with their colors."""
-        classes = [int(k) for k in np.unique(self.map) if k != VOID]
-        return [(names[k], colour_of(k)) for k in classes if k < len(names)]
+        classes = [int(k) for k in np.unique(self.map) if k != IGNORE_INDEX]
+        return [(names[k], color_of(k)) for k in classes if k < len(names)]
 
     def mistakes(self, image: Image, target: MaskArrays) -> Image:
         """Pixels of another class in red."""
-        return difference(image, self.map, target.map, VOID)
+        return difference(image, self.map, target.map, IGNORE_INDEX)
 
     def compressed(self) -> bytes:
         """The map's rows, compressed by zlib."""
@@ -83,7 +83,7 @@ class MaskArrays(TargetArrays):
             _, _, width, height = tiles[i]
             return np.frombuffer(zlib.decompress(parts[i]), dtype=np.uint8).reshape(height, width)
 
-        return cls(np.concatenate(list(blended(read, tiles, *size))))
+        return cls(np.concatenate(list(vote_class_maps(read, tiles, *size))))
 
 
 TARGET = MaskArrays

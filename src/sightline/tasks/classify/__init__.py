@@ -7,9 +7,9 @@ CARD = TaskCard(
     name="classify",
     summary="The class of an image, or its classes (multi-label).",
     input="image",
-    truth="label",
-    prediction="label",
-    score="accuracy",
+    target_type="label",
+    prediction_type="label",
+    primary_metric="accuracy",
     default_model="net",
     tuned_options={"label_smoothing": 0.1},
 )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from sightline.classical import linear
 from sightline.classical.features import small_picture_features
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.core.task import Baseline
 from sightline.models.weights import embedded
 
@@ -31,51 +31,71 @@ def baselines(classes: int) -> list[Baseline]:
         classes: Number of classes K.
     """
 
-    def on_small_pictures(images: Any, truth: Label) -> State:
-        return _logistic(small_picture_features(images), truth, classes)
+    def on_small_pictures(images: Any, target: ClassLabels) -> State:
+        return _logistic(small_picture_features(images), target, classes)
 
     return [
-        Baseline("majority", "always the commonest class, with the class shares as probabilities",
-                 lambda images, truth: _majority(truth, classes), looks=False, answer=_answer, graph=_graph),
-        Baseline("linear", "logistic regression on a small picture and its edge directions (HOG-like)",
-                 on_small_pictures, answer=lambda state, x: _answer(state, x, small_picture_features)),
-        Baseline("frozen", f"logistic regression on features of {embedded.DEFAULT}, not trained further",
-                 lambda features, truth: _logistic(features, truth, classes), frozen=True, answer=_answer,
-                 graph=_graph),
-        Baseline("frozen-knn", f"the {NEIGHBORS} nearest training images by features of {embedded.DEFAULT}",
-                 lambda features, truth: _nearest(features, truth, classes), frozen=True, answer=_neighbors),
-    ]  # fmt: skip
+        Baseline(
+            "majority",
+            "always the commonest class, with the class shares as probabilities",
+            lambda images, target: _majority(target, classes),
+            uses_images=False,
+            answer=_answer,
+            graph=_graph,
+        ),
+        Baseline(
+            "linear",
+            "logistic regression on a small picture and its edge directions (HOG-like)",
+            on_small_pictures,
+            answer=lambda state, x: _answer(state, x, small_picture_features),
+        ),
+        Baseline(
+            "frozen",
+            f"logistic regression on features of {embedded.DEFAULT}, not trained further",
+            lambda features, target: _logistic(features, target, classes),
+            frozen=True,
+            answer=_answer,
+            graph=_graph,
+        ),
+        Baseline(
+            "frozen-knn",
+            f"the {NEIGHBORS} nearest training images by features of {embedded.DEFAULT}",
+            lambda features, target: _nearest(features, target, classes),
+            frozen=True,
+            answer=_neighbors,
+        ),
+    ]
 
 
-def _majority(truth: Label, classes: int) -> State:
+def _majority(target: ClassLabels, classes: int) -> State:
     """The share of each class, and whether an image may have several."""
-    if truth.multi:
-        share = truth.value.double().mean(0)
+    if target.multilabel:
+        share = target.value.double().mean(0)
     else:
-        share = torch.bincount(truth.value, minlength=classes).double() / len(truth)
-    return {"shares": share, "multi": torch.tensor(truth.multi)}
+        share = torch.bincount(target.value, minlength=classes).double() / len(target)
+    return {"shares": share, "multilabel": torch.tensor(target.multilabel)}
 
 
-def _logistic(features: Any, truth: Label, classes: int) -> State:
+def _logistic(features: Any, target: ClassLabels, classes: int) -> State:
     """Logistic regression on standardized features, with a strong penalty; the shares where all are alike."""
-    y, machine = truth.value.numpy(), LogisticRegression(C=0.01, max_iter=200)
-    shares, present = _majority(truth, classes), np.unique(y)
-    if not truth.multi and len(present) < 2:
+    y, machine = target.value.numpy(), LogisticRegression(C=0.01, max_iter=200)
+    shares, present = _majority(target, classes), np.unique(y)
+    if not target.multilabel and len(present) < 2:
         return shares
     scaler = StandardScaler()
     x = scaler.fit_transform(features)
-    if truth.multi and classes > 1:
+    if target.multilabel and classes > 1:
         state = linear.label_state(scaler, OneVsRestClassifier(machine).fit(x, y))
         return {**state, **shares}
-    if truth.multi:
+    if target.multilabel:
         return shares
     places = torch.eye(classes)[torch.from_numpy(present)]
     return {**linear.scaled_state(scaler, machine.fit(x, y)), **shares, "places": places}
 
 
-def _answer(state: State, images: Any, features: Callable[[Any], Any] = lambda x: x) -> Label:
+def _answer(state: State, images: Any, features: Callable[[Any], Any] = lambda x: x) -> ClassLabels:
     """Class shares, or the probabilities of the logistic regression."""
-    multi, share = bool(state["multi"]), state["shares"]
+    multi, share = bool(state["multilabel"]), state["shares"]
     if "weight" not in state:
         scores = share.repeat(len(images), 1)
     elif multi:
@@ -85,7 +105,7 @@ def _answer(state: State, images: Any, features: Callable[[Any], Any] = lambda x
         spread = np.zeros((len(images), len(share)))
         spread[:, present] = linear.probabilities(state, features(images), present)
         scores = torch.from_numpy(spread)
-    return Label(scores > 0.5 if multi else scores.argmax(1), scores)
+    return ClassLabels(scores > 0.5 if multi else scores.argmax(1), scores)
 
 
 def _graph(state: State, features: Tensor) -> dict[str, Tensor]:
@@ -103,14 +123,18 @@ def _graph(state: State, features: Tensor) -> dict[str, Tensor]:
     return {"scores": of_present @ state["places"]}
 
 
-def _nearest(features: Any, truth: Label, classes: int) -> State:
-    present = truth.present(classes).double()
-    return {"features": torch.as_tensor(features), "classes": present, "multi": torch.tensor(truth.multi)}
+def _nearest(features: Any, target: ClassLabels, classes: int) -> State:
+    present = target.class_presence(classes).double()
+    return {
+        "features": torch.as_tensor(features),
+        "classes": present,
+        "multilabel": torch.tensor(target.multilabel),
+    }
 
 
-def _neighbors(state: State, new: Any) -> Label:
+def _neighbors(state: State, new: Any) -> ClassLabels:
     """k nearest neighbors by cosine: the mean target of the nearest training images."""
     features = state["features"].numpy()
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
     shares = state["classes"][torch.from_numpy(near.kneighbors(new, return_distance=False))].mean(1)
-    return Label(shares > 0.5 if bool(state["multi"]) else shares.argmax(1), shares)
+    return ClassLabels(shares > 0.5 if bool(state["multilabel"]) else shares.argmax(1), shares)

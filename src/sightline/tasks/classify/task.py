@@ -10,12 +10,12 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Finding, Gallery, Lines, Matrix, Score, Table
-from sightline.core.targets.label import Label
+from sightline.core.report import Figure, Finding, LinePlot, Matrix, PredictionGallery, Score, Table
+from sightline.core.targets.label import ClassLabels
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import cutmix, mixup
-from sightline.data.transforms.steps import chain, either
+from sightline.data.transforms.steps import compose, random_choice
 from sightline.metrics import intervals
 from sightline.metrics.accuracy import Accuracy
 from sightline.metrics.auroc import Auroc
@@ -29,11 +29,11 @@ from sightline.metrics.log_loss import LogLoss
 from sightline.metrics.top_k import TopK
 from sightline.runtime.targets import records
 from sightline.tasks.classify import CARD
-from sightline.tasks.classify._doubts import FINDINGS, doubts
+from sightline.tasks.classify._label_issues import FINDINGS, label_issues
 from sightline.tasks.classify.baselines import baselines
 from sightline.tasks.classify.options import ClassifyOptions
 
-SHOWN = 12
+MAX_SHOWN = 12
 """Pictures in a gallery."""
 
 
@@ -45,14 +45,14 @@ class Classify(Task):
     findings = FINDINGS
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """Grey squares: the class is which half is bright."""
-        return tiny(CARD.truth, n, size, seed)
+        return tiny(CARD.target_type, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """Accuracy first; metrics that are not defined for the data are left out."""
         chosen: list[Metric] = [Accuracy()]
-        if self.info.multi:
+        if self.info.multilabel:
             chosen += [Hamming(), F1("micro"), F1("macro"), F1("weighted")]
             chosen += [LogLoss(), Auroc(), AveragePrecision()]
         else:
@@ -75,17 +75,17 @@ class Classify(Task):
         mixes = [
             f(alpha, classes=k) for f, alpha in ((mixup, options.mixup), (cutmix, options.cutmix)) if alpha
         ]
-        return chain(standard, either(mixes))
+        return compose(standard, random_choice(mixes))
 
-    def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
+    def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:
         """Temperature scaling on validation (Guo et al., ICML 2017)."""
-        fitted, why = supported(prediction.scores.double().numpy(), truth.value.numpy())
+        fitted, why = supported(prediction.scores.double().numpy(), target.value.numpy())
         return {"temperature": fitted, "calibration": why}
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """Names of the classes."""
         names = self.info.classes.names if self.info.classes else ()
-        chosen = targets.present(len(names)).tolist()
+        chosen = targets.class_presence(len(names)).tolist()
         return [
             ", ".join(name for name, is_there in zip(names, row, strict=True) if is_there) for row in chosen
         ]
@@ -94,32 +94,32 @@ class Classify(Task):
         """label, confidence, and the probability of every class."""
         return records(prediction, self.info.classes.names if self.info.classes else ())
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Confusion matrix, per-class table, reliability diagram, most confident errors, right
         predictions.
         """
-        if self.info.multi:
-            return [self._per_class(prediction.value, truth.value)]
+        if self.info.multilabel:
+            return [self._per_class(prediction.value, target.value)]
         names = self.info.classes.names if self.info.classes else ()
         k = len(names)
         counts = np.zeros((k, k), dtype=int)
-        np.add.at(counts, (truth.value.numpy(), prediction.value.numpy()), 1)
-        one_hot = [torch.nn.functional.one_hot(v, k).bool() for v in (prediction.value, truth.value)]
+        np.add.at(counts, (target.value.numpy(), prediction.value.numpy()), 1)
+        one_hot = [torch.nn.functional.one_hot(v, k).bool() for v in (prediction.value, target.value)]
         return [
             Matrix("Confusion matrix", names, counts.tolist(), "Rows: truth. Columns: prediction."),
             self._per_class(*one_hot),
-            self._reliability(prediction, truth),
-            *self._galleries(prediction, truth, ids, names),
+            self._reliability(prediction, target),
+            *self._galleries(prediction, target, ids, names),
         ]
 
-    def doubts(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    def label_issues(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
         """Label issues by confident learning."""
         names = self.info.classes.names if self.info.classes else ()
-        return doubts(prediction, truth, ids, names, settings.get("trained", ()))
+        return label_issues(prediction, target, ids, names, settings.get("trained", ()))
 
     def _per_class(self, predicted: torch.Tensor, true: torch.Tensor) -> Table:
         """Precision, recall and F1 of each class, with exact intervals."""
@@ -132,33 +132,35 @@ class Classify(Task):
         columns = ["class", "images", "predicted", "precision", "recall", "F1"]
         return Table("Per class", columns, rows, "Precision and recall with exact 95 % intervals.")
 
-    def _reliability(self, prediction: Label, truth: Label) -> Lines:
+    def _reliability(self, prediction: ClassLabels, target: ClassLabels) -> LinePlot:
         assert prediction.scores is not None
-        points = reliability(prediction.scores.double().numpy(), truth.value.numpy())
-        share = {"share of images": [(p.confidence, p.count / len(truth)) for p in points if p.count]}
+        points = reliability(prediction.scores.double().numpy(), target.value.numpy())
+        share = {"share of images": [(p.confidence, p.count / len(target)) for p in points if p.count]}
         curve = [(p.confidence, p.accuracy) for p in points if p.count]
-        return Lines("Reliability", "confidence", "accuracy", {"accuracy": curve, **share}, diagonal=True,
+        return LinePlot("Reliability", "confidence", "accuracy", {"accuracy": curve, **share}, diagonal=True,
                      bars="share of images",
                      note="On the diagonal, a confidence of 80 % is right in 80 % of cases.")  # fmt: skip
 
-    def _galleries(self, prediction: Label, truth: Label, ids: list[str], names: Any) -> list[Exhibit]:
+    def _galleries(
+        self, prediction: ClassLabels, target: ClassLabels, ids: list[str], names: Any
+    ) -> list[Figure]:
         assert prediction.scores is not None
         sure = prediction.scores.max(1).values
-        right = prediction.value == truth.value
-        items: list[Exhibit] = []
+        right = prediction.value == target.value
+        items: list[Figure] = []
         for title, chosen in (("Most confident mistakes", ~right), ("Examples of right ones", right)):
             where = chosen.nonzero().flatten()
             if title.startswith("Most"):
-                where = where[sure[where].argsort(descending=True, stable=True)][:SHOWN]
+                where = where[sure[where].argsort(descending=True, stable=True)][:MAX_SHOWN]
             else:
-                where = where[torch.linspace(0, len(where) - 1, min(SHOWN, len(where))).long()]
+                where = where[torch.linspace(0, len(where) - 1, min(MAX_SHOWN, len(where))).long()]
             captions = [
                 f"{names[int(prediction.value[i])]} {sure[i]:.0%}"
-                + ("" if right[i] else f", is {names[int(truth.value[i])]}")
+                + ("" if right[i] else f", is {names[int(target.value[i])]}")
                 for i in where.tolist()
             ]
             note = "" if len(where) else "None on this split."
-            items.append(Gallery(title, [ids[i] for i in where.tolist()], captions, note))
+            items.append(PredictionGallery(title, [ids[i] for i in where.tolist()], captions, note))
         return items
 
 

@@ -7,11 +7,11 @@ CARD = TaskCard(
     name="detect",
     summary="Boxes around the objects in an image, each with its class.",
     input="image",
-    truth="instances",
-    prediction="instances",
-    score="mAP50-95",
+    target_type="instances",
+    prediction_type="instances",
+    primary_metric="mAP50-95",
     default_model="yolo-n",
-    defaults={"fit": "pad"},
+    defaults={"resize": "letterbox"},
 )
 
 MODELS = Folder(f"{__name__}.models", "model", table="MODELS")

@@ -34,25 +34,25 @@ def baselines(classes: int) -> list[Baseline]:
     """
     return [
         Baseline("box", "the most frequent box of each class, in every image",
-                 lambda images, truth: _commonest(truth, classes), looks=False, answer=_same_for_all),
+                 lambda images, target: _commonest(target, classes), uses_images=False, answer=_same_for_all),
         Baseline("windows", "sliding windows; logistic regression on their colours and edges (HOG-like)",
-                 lambda images, truth: _windows(images, truth, classes), side=192,
+                 lambda images, target: _windows(images, target, classes), side=192,
                  answer=lambda state, images: _in_windows(state, images, classes)),
         Baseline("frozen", f"logistic, ridge regression for each cell on frozen maps of {embedded.DEFAULT}",
-                 lambda maps, truth: finder(maps, truth, classes), frozen=True, maps=True, side=320),
+                 lambda maps, target: finder(maps, target, classes), frozen=True, maps=True, side=320),
     ]  # fmt: skip
 
 
-def _commonest(truth: Instances, classes: int) -> State:
+def _commonest(target: Instances, classes: int) -> State:
     """For each class, the box that matches objects of that class, at IoU 0.5, in most images."""
-    size = truth.sizes[0] if len(truth) else torch.tensor([1, 1])
+    size = target.sizes[0] if len(target) else torch.tensor([1, 1])
     boxes, labels, scores = [], [], []
     for k in range(classes):
-        of_class = truth.only((truth.labels == k) & ~_crowd(truth))
+        of_class = target.select((target.labels == k) & ~_crowd(target))
         if not len(of_class.boxes):
             continue
         tried = of_class.boxes[:: max(1, len(of_class.boxes) // CANDIDATES)]
-        hits = torch.zeros(len(tried), len(truth), dtype=torch.bool)
+        hits = torch.zeros(len(tried), len(target), dtype=torch.bool)
         where = (box_iou(tried, of_class.boxes) >= 0.5).nonzero()
         hits[where[:, 0], of_class.image[where[:, 1]]] = True
         share = hits.float().mean(1)
@@ -78,18 +78,18 @@ def _same_for_all(state: State, images: Any) -> Instances:
     )  # fmt: skip
 
 
-def _crowd(truth: Instances) -> Tensor:
-    return torch.zeros(len(truth.labels), dtype=torch.bool) if truth.crowd is None else truth.crowd
+def _crowd(target: Instances) -> Tensor:
+    return torch.zeros(len(target.labels), dtype=torch.bool) if target.crowd is None else target.crowd
 
 
-def _windows(images: Images, truth: Instances, classes: int) -> State:
+def _windows(images: Images, target: Instances, classes: int) -> State:
     """Linear classifier of window features: each class and background."""
-    truth = truth.only(~_crowd(truth) & (truth.area() > 0))
-    if not len(truth.boxes):
-        return _commonest(truth, classes)
+    target = target.select(~_crowd(target) & (target.area() > 0))
+    if not len(target.boxes):
+        return _commonest(target, classes)
     size = images.shape[1:3]
-    windows = slide(size, _shapes(truth, classes))
-    x, y = _examples(images, truth, windows, classes)
+    windows = slide(size, _shapes(target, classes))
+    x, y = _examples(images, target, windows, classes)
     scaler, machine = StandardScaler(), LogisticRegression(C=0.1, max_iter=200)
     machine.fit(scaler.fit_transform(x), y)
     trained = torch.from_numpy(machine.classes_)
@@ -102,11 +102,11 @@ def _in_windows(state: State, images: Images, classes: int) -> Instances:
     return Instances.cat([_detect(image, state, classes) for image in images])
 
 
-def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
+def _shapes(target: Instances, classes: int) -> NDArray[np.float32]:
     """(S, 2) widths and heights of windows: for each class, box shapes at evenly spaced quantiles of area."""
     sides_by_class = []
     for k in range(classes):
-        sides = (truth.boxes[:, 2:] - truth.boxes[:, :2])[truth.labels == k]
+        sides = (target.boxes[:, 2:] - target.boxes[:, :2])[target.labels == k]
         if len(sides):
             order = sides.prod(1).argsort()
             at = (torch.linspace(0.1, 0.9, SHAPES) * (len(sides) - 1)).round().long()
@@ -115,21 +115,21 @@ def _shapes(truth: Instances, classes: int) -> NDArray[np.float32]:
 
 
 def _examples(
-    images: Images, truth: Instances, windows: NDArray[np.float32], classes: int
+    images: Images, target: Instances, windows: NDArray[np.float32], classes: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Training samples: features and class of target boxes, of windows that fit one, and of background."""
     rng, each = np.random.default_rng(0), max(20, EXAMPLES // len(images))
     features, labels = [], []
     for i, image in enumerate(images):
-        sums, target = cell_sums(image[None])[0], truth[i]
+        sums, objects = cell_sums(image[None])[0], target[i]
         tried = windows[rng.permutation(len(windows))[:each]]
         nothing = torch.zeros(len(tried), 1)  # so that there is a largest overlap without a box too
-        best, which = torch.cat([box_iou(torch.from_numpy(tried), target.boxes), nothing], 1).max(1)
-        window_labels = torch.cat([target.labels, torch.tensor([classes])])[which].numpy()
+        best, which = torch.cat([box_iou(torch.from_numpy(tried), objects.boxes), nothing], 1).max(1)
+        window_labels = torch.cat([objects.labels, torch.tensor([classes])])[which].numpy()
         window_labels[best.numpy() < 0.6] = classes
         sure = ((best < 0.35) | (best >= 0.6)).numpy()
-        features += [window_features(sums, tried[sure]), window_features(sums, target.boxes.numpy())]
-        labels += [window_labels[sure], target.labels.numpy()]
+        features += [window_features(sums, tried[sure]), window_features(sums, objects.boxes.numpy())]
+        labels += [window_labels[sure], objects.labels.numpy()]
     return np.concatenate(features), np.concatenate(labels)
 
 

@@ -7,18 +7,18 @@ from typing import Any, ClassVar
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Evaluation, Metric
-from sightline.core.report import Exhibit, Finding
+from sightline.core.report import Figure, Finding
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
-from sightline.data.transforms.mosaic import blended, mosaic, rescaled
-from sightline.data.transforms.steps import chain
+from sightline.data.transforms.mosaic import mixup_boxes, mosaic, multiscale_resize
+from sightline.data.transforms.steps import compose
 from sightline.metrics.detections import best_thresholds
 from sightline.metrics.mean_average_precision import AverageRecall, MeanAveragePrecision
 from sightline.metrics.voc_ap import VocAp
 from sightline.runtime.targets import records
 from sightline.tasks.detect import CARD
-from sightline.tasks.detect._doubts import FINDINGS, doubts
-from sightline.tasks.detect._exhibits import exhibits
+from sightline.tasks.detect._figures import figures
+from sightline.tasks.detect._label_issues import FINDINGS, label_issues
 from sightline.tasks.detect.baselines import baselines
 from sightline.tasks.detect.options import DetectOptions
 
@@ -36,9 +36,9 @@ class Detect(Task):
     findings = FINDINGS
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """Bright squares and bars on a dark ground, in images of six times the size."""
-        return tiny(CARD.truth, n, 6 * size, seed)
+        return tiny(CARD.target_type, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP first."""
@@ -64,16 +64,16 @@ class Detect(Task):
         if standard is None:
             return None
         four = mosaic(options.mosaic) if options.mosaic and progress < options.mosaic_until else None
-        mixup = blended(options.mixup) if options.mixup and progress < options.mosaic_until else None
-        other = rescaled(options.multiscale, STRIDE) if options.multiscale else None
-        return chain(four, standard, mixup, other)
+        mixup = mixup_boxes(options.mixup) if options.mixup and progress < options.mosaic_until else None
+        other = multiscale_resize(options.multiscale, STRIDE) if options.multiscale else None
+        return compose(four, standard, mixup, other)
 
-    def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
+    def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:
         """Score threshold of each class with the best F1 on validation, for display."""
-        fitted = best_thresholds(Evaluation(prediction, truth), len(self._names), THRESHOLD)
+        fitted = best_thresholds(Evaluation(prediction, target), len(self._names), THRESHOLD)
         return {"thresholds": [round(t, 4) for t in fitted]}
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """Number of objects of each class."""
         return [row["found"] for row in self.rows(targets)]
 
@@ -81,17 +81,17 @@ class Detect(Task):
         """Number of objects, how many of each class, and the highest confidence."""
         return records(prediction, self._names)
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Precision-recall curves, confusion matrix, cost of kinds of errors, and the worst images."""
-        return exhibits(prediction, truth, ids, self._names, self._thresholds(settings))
+        return figures(prediction, target, ids, self._names, self._thresholds(settings))
 
-    def doubts(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
+    def label_issues(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Finding]:
         """Label issues: boxes that are probably missing, of a wrong class, or around nothing."""
-        return doubts(prediction, truth, ids, self._names, self._thresholds(settings))
+        return label_issues(prediction, target, ids, self._names, self._thresholds(settings))
 
     @property
     def _names(self) -> tuple[str, ...]:

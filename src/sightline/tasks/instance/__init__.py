@@ -7,12 +7,12 @@ CARD = TaskCard(
     name="instance",
     summary="A mask for each object in an image, with its class.",
     input="image",
-    truth="outlines",
-    prediction="outlines",
-    score="mask mAP50-95",
+    target_type="outlines",
+    prediction_type="outlines",
+    primary_metric="mask mAP50-95",
     default_model="yolo-n",
-    side=512,
-    defaults={"fit": "pad"},
+    default_max_size=512,
+    defaults={"fit": "letterbox"},
 )
 
 MODELS = Folder(f"{__name__}.models", "model", table="MODELS")

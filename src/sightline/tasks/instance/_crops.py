@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.ops import grids
 from sightline.ops.grids import Floats
 
@@ -16,7 +16,7 @@ SIDE = 28
 """Cells of a side, as in the paper of Mask R-CNN."""
 
 
-def cells(masks: Bitmaps, boxes: Tensor, side: int = SIDE) -> Tensor:
+def cells(masks: CroppedMasks, boxes: Tensor, side: int = SIDE) -> Tensor:
     """(M, S, S) share of each grid cell over a box that the object covers; exact, without sampling.
 
     Args:
@@ -44,7 +44,7 @@ def _shares(low: float, high: float, side: int, start: int, length: int) -> Floa
     return np.asarray(both.clip(min=0) * (side / (high - low)), dtype=np.float32)
 
 
-def pasted(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Bitmaps:
+def pasted(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> CroppedMasks:
     """Masks from grids over boxes; see `grids.pasted`.
 
     Args:
@@ -54,6 +54,6 @@ def pasted(masks: Tensor, boxes: Tensor, size: Sequence[int]) -> Bitmaps:
     """
     values, where = masks.detach().float().cpu().numpy(), boxes.detach().cpu().double().numpy()
     parts = [grids.pasted(grid, box, size) for grid, box in zip(values, where, strict=True)]
-    bitmaps = Bitmaps.of([mask for _, _, mask in parts])
+    bitmaps = CroppedMasks.of([mask for _, _, mask in parts])
     corners = torch.tensor([part[:2] for part in parts], dtype=torch.int64).reshape(-1, 2)
-    return Bitmaps(bitmaps.corners + corners, bitmaps.crops)
+    return CroppedMasks(bitmaps.corners + corners, bitmaps.crops)

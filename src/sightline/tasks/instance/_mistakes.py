@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.ops.masks import shared
 
 KINDS = {
@@ -18,7 +18,7 @@ KINDS = {
     "split": "an object that two predictions or more lie in",
     "class": "right place, wrong class",
 }
-FITS = 0.5
+MATCH_IOU = 0.5
 """IoU from which on a prediction has found an object."""
 HALF = 0.5
 """Share of a mask from which on it lies in another."""
@@ -52,7 +52,7 @@ class Mistakes:
     where: dict[str, Array]
 
 
-def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
+def mistakes(shown: InstanceMasks, target: InstanceMasks) -> Mistakes:
     """Error analysis of instances, pixel by pixel.
 
     Of the pairs with an IoU of 0.5 or more those of one class are taken first, then by falling score.
@@ -61,13 +61,13 @@ def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
 
     Args:
         shown: Predictions for N images, those that people are shown.
-        truth: Objects of the same images.
+        target: Objects of the same images.
     """
-    image, true_image = shown.image.numpy(), truth.image.numpy()
-    alike = shown.labels.numpy(), truth.labels.numpy()
-    counted = ~_apart(truth)
-    of, other = _near(shown, truth)
-    both, first, second = shared(shown.bitmaps, truth.bitmaps, of, other)
+    image, true_image = shown.image.numpy(), target.image.numpy()
+    alike = shown.labels.numpy(), target.labels.numpy()
+    counted = ~_is_ignored(target)
+    of, other = _near(shown, target)
+    both, first, second = shared(shown.bitmaps, target.bitmaps, of, other)
     real = (both > 0) & counted[other]
     inside = both / np.maximum(first, 1)
     crowds = np.zeros(len(image), dtype=bool)
@@ -100,23 +100,23 @@ def mistakes(shown: Outlines, truth: Outlines) -> Mistakes:
     return Mistakes(partner, fit, right, crowds & (partner < 0), counted, matched, where)
 
 
-def _apart(truth: Outlines) -> Flags:
+def _is_ignored(target: InstanceMasks) -> Flags:
     """(M,) which objects are crowds or difficult."""
-    flags = np.zeros(len(truth.labels), dtype=bool)
-    for flag in (truth.crowd, truth.difficult):
+    flags = np.zeros(len(target.labels), dtype=bool)
+    for flag in (target.crowd, target.difficult):
         if flag is not None:
             flags |= flag.numpy()
     return flags
 
 
-def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
+def _near(shown: InstanceMasks, target: InstanceMasks) -> tuple[Array, Array]:
     """(P,) rows of predictions and of targets of the same image whose bounding boxes overlap."""
     rows: list[Array] = [np.empty(0, dtype=np.int64)]
     others: list[Array] = [np.empty(0, dtype=np.int64)]
     start = other_start = 0
-    for n, m in zip(shown.counts.tolist(), truth.counts.tolist(), strict=True):
+    for n, m in zip(shown.counts.tolist(), target.counts.tolist(), strict=True):
         shown_boxes = _boxes(shown.bitmaps, start, n)
-        true_boxes = _boxes(truth.bitmaps, other_start, m)
+        true_boxes = _boxes(target.bitmaps, other_start, m)
         near = np.maximum(shown_boxes[:, None, :2], true_boxes[None, :, :2])
         far = np.minimum(shown_boxes[:, None, 2:], true_boxes[None, :, 2:])
         i, j = np.nonzero((near < far).all(2))
@@ -126,7 +126,7 @@ def _near(shown: Outlines, truth: Outlines) -> tuple[Array, Array]:
     return np.concatenate(rows), np.concatenate(others)
 
 
-def _boxes(masks: Bitmaps, start: int, count: int) -> Array:
+def _boxes(masks: CroppedMasks, start: int, count: int) -> Array:
     """(count, 4) bounding boxes of some masks."""
     corner = masks.corners[start : start + count].numpy()
     shape = np.array([c.shape[::-1] for c in masks.crops[start : start + count]], dtype=np.int64)
@@ -136,7 +136,7 @@ def _boxes(masks: Bitmaps, start: int, count: int) -> Array:
 def _matched(of: Array, other: Array, overlap: NDArray[np.float64], order: Array) -> Array:
     """Greedy matching of pairs that fit."""
     free, open_, chosen = set(of.tolist()), set(other.tolist()), []
-    for p in order[overlap[order] >= FITS].tolist():
+    for p in order[overlap[order] >= MATCH_IOU].tolist():
         if of[p] in free and other[p] in open_:
             free.remove(of[p])
             open_.remove(other[p])

@@ -20,8 +20,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sightline.classical.cells import finder
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.tasks.instance._crops import SIDE, pasted
 
 Maps = Iterable[list[Tensor]]
@@ -49,53 +49,57 @@ class Pixels:
     bias: float
 
 
-def outliner(maps: Maps, truth: Outlines, classes: int) -> Callable[[Maps], Outlines]:
+def outliner(maps: Maps, target: InstanceMasks, classes: int) -> Callable[[Maps], InstanceMasks]:
     """Fit a detector with masks on feature maps of images.
 
     Args:
         maps: Of each image its maps, (D, h, w) each, finest first; gone through once.
-        truth: Of the images; groups are neither learnt nor taken for background.
+        target: Of the images; groups are neither learnt nor taken for background.
         classes: Number of classes K.
     """
     examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]] = []
-    find = finder(_passing(maps, truth, examples), truth, classes)
-    pixels = _fitted(examples)
-    nothing = Outlines.of(
-        torch.zeros(0, 2).long(), torch.zeros(0).long(), Bitmaps.of([]), torch.zeros(0).long(), torch.zeros(0)
+    find = finder(_passing(maps, target, examples), target, classes)
+    pixels = _fit_classifier(examples)
+    nothing = InstanceMasks.of(
+        torch.zeros(0, 2).long(),
+        torch.zeros(0).long(),
+        CroppedMasks.of([]),
+        torch.zeros(0).long(),
+        torch.zeros(0),
     )
 
-    def predict(new: Maps) -> Outlines:
+    def predict(new: Maps) -> InstanceMasks:
         outlines = [nothing]
         for levels in new:
             detections = find([levels])
             grids = _chances(levels, detections.boxes, detections.sizes[0].tolist(), pixels)
             masks = pasted(grids, _around(detections.boxes), detections.sizes[0].tolist())
             assert detections.scores is not None
-            whole = Outlines.of(
+            whole = InstanceMasks.of(
                 detections.sizes, detections.counts, masks, detections.labels, detections.scores
             )
-            outlines.append(whole.only(masks.areas() > 0))
-        return Outlines.cat(outlines)
+            outlines.append(whole.select(masks.areas() > 0))
+        return InstanceMasks.cat(outlines)
 
     return predict
 
 
 def _passing(
-    maps: Maps, truth: Outlines, examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
+    maps: Maps, target: InstanceMasks, examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]
 ) -> Iterator[list[Tensor]]:
     """Yield the maps unchanged, and collect pixel features and labels of each image."""
     rng = np.random.default_rng(0)
     for i, levels in enumerate(maps):
-        target = truth[i]
-        rows = target.bitmaps.areas() > 0
-        target = target.only(rows if target.crowd is None else rows & ~target.crowd)
-        if len(target.labels):
-            each = max(LEAST, PIXELS // (len(truth) * len(target.labels)))
-            places = torch.from_numpy(rng.uniform(-0.5, 0.5, (len(target.labels), each, 2))).float()
-            points = _points(_around(target.boxes), places)
-            maps_there = _sampled(levels, points.reshape(-1, 2), target.sizes[0].tolist())
+        objects = target[i]
+        rows = objects.bitmaps.areas() > 0
+        objects = objects.select(rows if objects.crowd is None else rows & ~objects.crowd)
+        if len(objects.labels):
+            each = max(LEAST, PIXELS // (len(target) * len(objects.labels)))
+            places = torch.from_numpy(rng.uniform(-0.5, 0.5, (len(objects.labels), each, 2))).float()
+            points = _points(_around(objects.boxes), places)
+            maps_there = _sampled(levels, points.reshape(-1, 2), objects.sizes[0].tolist())
             x = torch.cat([maps_there, _places(places).reshape(-1, 5)], 1)
-            examples.append((x.numpy(), _within(target.bitmaps, points)))
+            examples.append((x.numpy(), _within(objects.bitmaps, points)))
         yield levels
 
 
@@ -127,7 +131,7 @@ def _sampled(levels: list[Tensor], points: Tensor, size: list[int]) -> Tensor:
     return torch.cat(parts).T
 
 
-def _within(masks: Bitmaps, points: Tensor) -> NDArray[np.bool_]:
+def _within(masks: CroppedMasks, points: Tensor) -> NDArray[np.bool_]:
     """(M * P,) bool: whether each of the (M, P, 2) points lies on its object."""
     inside = np.zeros(points.shape[:2], dtype=bool)
     where = np.floor(points.numpy()).astype(int)
@@ -138,7 +142,7 @@ def _within(masks: Bitmaps, points: Tensor) -> NDArray[np.bool_]:
     return inside.ravel()
 
 
-def _fitted(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pixels:
+def _fit_classifier(examples: list[tuple[NDArray[np.float32], NDArray[np.bool_]]]) -> Pixels:
     """Fit logistic regression; without negatives, every pixel belongs to the object."""
     y = np.concatenate([e[1] for e in examples]) if examples else np.ones(1, dtype=bool)
     if y.all() or not y.any():

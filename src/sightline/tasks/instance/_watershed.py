@@ -17,13 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from sightline.data.loading.preprocess import PAD_GREY
+from sightline.data.loading.preprocess import PAD_GRAY
 
 Picture = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Labels = NDArray[np.int32]
 
-FITS = (0.5, 0.65, 0.8)
+IOU_GRID = (0.5, 0.65, 0.8)
 """Overlaps (IoU) at which objects count as found when parameters are chosen."""
 FEW_PIXELS = 4
 """What is smaller is no object, whatever the truths."""
@@ -31,7 +31,7 @@ STEPS = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1))
 
 
 @dataclass(frozen=True)
-class Way:
+class WatershedParams:
     """Parameters of the watershed.
 
     Attributes:
@@ -72,12 +72,12 @@ class Hills:
     height: Floats
 
 
-def hills(picture: Picture, way: Way) -> Hills:
+def hills(image: Picture, way: WatershedParams) -> Hills:
     """Compute basins; they do not depend on the parameters `neck` and `least`."""
-    place = _inner(picture)
-    foreground, clear = np.zeros(picture.shape[:2], dtype=bool), np.zeros(picture.shape[:2], dtype=np.float32)
-    foreground[place], clear[place] = _foreground(picture[place], way)
-    far = np.zeros(picture.shape[:2], dtype=np.float32)
+    place = _inner(image)
+    foreground, clear = np.zeros(image.shape[:2], dtype=bool), np.zeros(image.shape[:2], dtype=np.float32)
+    foreground[place], clear[place] = _foreground(image[place], way)
+    far = np.zeros(image.shape[:2], dtype=np.float32)
     distance = ndimage.distance_transform_edt(foreground[place]).astype(np.float32)
     far[place] = np.where(foreground[place], ndimage.gaussian_filter(distance, max(way.smooth, 1.0)), 0)
     hill = _climbed(far, foreground)
@@ -87,39 +87,39 @@ def hills(picture: Picture, way: Way) -> Hills:
     return Hills(hill, peak, *_saddles(far, hill), clear)
 
 
-def _inner(picture: Picture) -> tuple[slice, slice]:
+def _inner(image: Picture) -> tuple[slice, slice]:
     """The image without its padding, if it has any."""
-    grey = (picture == PAD_GREY).all(2)
+    gray = (image == PAD_GRAY).all(2)
     slices = []
     for axis in (1, 0):
-        real = np.flatnonzero(~grey.all(axis))
-        slices.append(slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, grey.shape[1 - axis]))
+        real = np.flatnonzero(~gray.all(axis))
+        slices.append(slice(int(real[0]), int(real[-1]) + 1) if len(real) else slice(0, gray.shape[1 - axis]))
     return slices[0], slices[1]
 
 
-def _foreground(picture: Picture, way: Way) -> tuple[NDArray[np.bool_], Floats]:
+def _foreground(image: Picture, way: WatershedParams) -> tuple[NDArray[np.bool_], Floats]:
     """Foreground pixels with holes filled, and their distance from the threshold."""
-    grey = picture.astype(np.float32).mean(2) / 255
+    gray = image.astype(np.float32).mean(2) / 255
     if way.side == "dark":
-        grey = 1 - grey
-    grey = ndimage.gaussian_filter(grey**way.power, way.smooth)
-    threshold = _otsu(grey)
-    foreground = grey > threshold
+        gray = 1 - gray
+    gray = ndimage.gaussian_filter(gray**way.power, way.smooth)
+    threshold = _otsu(gray)
+    foreground = gray > threshold
     if way.side == "rarer" and foreground.mean() > 0.5:
-        foreground, grey, threshold = ~foreground, -grey, -threshold
+        foreground, gray, threshold = ~foreground, -gray, -threshold
     if way.local:
-        foreground &= grey > ndimage.gaussian_filter(grey, way.local)
+        foreground &= gray > ndimage.gaussian_filter(gray, way.local)
     foreground = ndimage.binary_fill_holes(ndimage.binary_opening(foreground))
-    return np.asarray(foreground, dtype=bool), grey - np.float32(threshold)
+    return np.asarray(foreground, dtype=bool), gray - np.float32(threshold)
 
 
-def _otsu(grey: Floats) -> float:
+def _otsu(gray: Floats) -> float:
     """Otsu's threshold (equation 18)."""
-    low, high = float(grey.min()), float(grey.max())
+    low, high = float(gray.min()), float(gray.max())
     if high <= low:
         return high
-    counts, edges = np.histogram(grey, 256, (low, high))
-    share, middle = counts / grey.size, (edges[1:] + edges[:-1]) / 2
+    counts, edges = np.histogram(gray, 256, (low, high))
+    share, middle = counts / gray.size, (edges[1:] + edges[:-1]) / 2
     below, mean = share.cumsum(), (share * middle).cumsum()
     with np.errstate(divide="ignore", invalid="ignore"):
         between = (mean[-1] * below - mean) ** 2 / (below * (1 - below))
@@ -166,7 +166,7 @@ def _saddles(far: Floats, hill: Labels) -> tuple[NDArray[np.int64], Floats]:
     return np.column_stack([key // count, key % count]), saddle
 
 
-def objects(basins: Hills, way: Way) -> Labels:
+def objects(basins: Hills, way: WatershedParams) -> Labels:
     """(H, W) label map: number of the object of each pixel, from 1; 0 is background."""
     root = np.arange(len(basins.peak))
     peak = basins.peak.copy()
@@ -190,19 +190,19 @@ def objects(basins: Hills, way: Way) -> Labels:
     return np.asarray(number[labels])
 
 
-def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
+def chosen(images: Sequence[Picture], targets: Sequence[Labels]) -> WatershedParams:
     """Fit the parameters one after the other, by the number of matched objects.
 
     Args:
         images: (H, W, C) uint8.
         truths: (H, W) numbers of the true objects, as `objects` gives them.
     """
-    areas = np.concatenate([np.bincount(t.ravel())[1:] for t in truths])
+    areas = np.concatenate([np.bincount(t.ravel())[1:] for t in targets])
     areas = areas[areas > 0]
     small = np.quantile(areas, [0.02, 0.05, 0.1]) if len(areas) else np.zeros(3)
     least = [int(a) for a in (small[0] / 2, *small)]
-    way = Way(least=least[0])
-    cache: dict[Way, list[Hills]] = {}
+    way = WatershedParams(least=least[0])
+    cache: dict[WatershedParams, list[Hills]] = {}
     grid: dict[str, list[Any]] = {
         "side": ["bright", "dark", "rarer"],
         "power": [1.0, 0.5],
@@ -213,23 +213,26 @@ def chosen(pictures: Sequence[Picture], truths: Sequence[Labels]) -> Way:
     }
     for name, values in grid.items():
         tried = [replace(way, **{name: value}) for value in values]
-        way = max(tried, key=lambda candidate: _f1(candidate, pictures, truths, cache))
+        way = max(tried, key=lambda candidate: _f1(candidate, images, targets, cache))
     return way
 
 
 def _f1(
-    way: Way, pictures: Sequence[Picture], truths: Sequence[Labels], cache: dict[Way, list[Hills]]
+    way: WatershedParams,
+    images: Sequence[Picture],
+    targets: Sequence[Labels],
+    cache: dict[WatershedParams, list[Hills]],
 ) -> float:
-    """F1 of objects over all images, mean over `FITS`."""
-    base = replace(way, neck=Way.neck, least=Way.least)
+    """F1 of objects over all images, mean over `IOU_GRID`."""
+    base = replace(way, neck=WatershedParams.neck, least=WatershedParams.least)
     if base not in cache:
-        cache[base] = [hills(picture, base) for picture in pictures]
-    right, predicted, true = np.zeros(len(FITS)), 0, 0
-    for basins, truth in zip(cache[base], truths, strict=True):
+        cache[base] = [hills(image, base) for image in images]
+    right, predicted, true = np.zeros(len(IOU_GRID)), 0, 0
+    for basins, target in zip(cache[base], targets, strict=True):
         labels = objects(basins, way)
-        overlap = ious(labels, truth)
-        right += [(overlap >= fit).sum() for fit in FITS]
-        predicted, true = predicted + int(labels.max()), true + len(np.unique(truth[truth > 0]))
+        overlap = ious(labels, target)
+        right += [(overlap >= fit).sum() for fit in IOU_GRID]
+        predicted, true = predicted + int(labels.max()), true + len(np.unique(target[target > 0]))
     return float((2 * right / max(predicted + true, 1)).mean())
 
 

@@ -20,10 +20,10 @@ from torch.nn import functional as F
 
 from sightline.core.dataset import Classes
 from sightline.core.predictor import Outcome
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.core.task import DataInfo, Task
-from sightline.data.loading.preprocess import view
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.errors import SightlineError, UsageError
 from sightline.models.weights.download import patient
 from sightline.tasks.instance.models._transformers import library
@@ -132,7 +132,7 @@ class Sam:
     @torch.no_grad()
     def prompted(
         self, image: NDArray[np.uint8], points: Tensor | None = None, boxes: Tensor | None = None
-    ) -> Outlines:
+    ) -> InstanceMasks:
         """Masks of the objects at points or in boxes.
 
         A point may mean a part, a part of it, or the whole: of the three masks that the network gives the
@@ -159,7 +159,9 @@ class Sam:
         scale = self.side / max(height, width)
         inner = int(height * scale + 0.5), int(width * scale + 0.5)
         to = torch.tensor([inner[1] / width, inner[0] / height])
-        embeddings = self.network.get_image_embeddings(self._pixels(view(image, inner, "squash", 3)))
+        embeddings = self.network.get_image_embeddings(
+            self._pixels(resize_to_input(image, inner, "stretch", 3))
+        )
         masks, scores = [], []
         for input_name, several in (("input_points", True), ("input_boxes", False)):
             where = prompt.points * to if several else prompt.boxes * to.repeat(2)
@@ -175,12 +177,12 @@ class Sam:
             masks += [
                 self._full(is_single, inner, (height, width)) for is_single in out.pred_masks[0][chosen, best]
             ]
-        bitmaps = Bitmaps.of(masks)
+        bitmaps = CroppedMasks.of(masks)
         score = torch.cat(scores)
         order = score.argsort(descending=True, stable=True)
         order = order[bitmaps.areas()[order] > 0]
         sizes = torch.tensor([[height, width]])
-        return Outlines.of(sizes, torch.tensor([len(order)]), bitmaps[order], order, score[order])
+        return InstanceMasks.of(sizes, torch.tensor([len(order)]), bitmaps[order], order, score[order])
 
     def _pixels(self, image: NDArray[np.uint8]) -> Tensor:
         """(1, 3, side, side) normalized, padded with zeros at the right and bottom."""

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Evaluation, Metric
-from sightline.core.report import Exhibit
+from sightline.core.report import Figure
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
-from sightline.data.transforms.mosaic import mosaic, rescaled
-from sightline.data.transforms.steps import chain
+from sightline.data.transforms.mosaic import mosaic, multiscale_resize
+from sightline.data.transforms.steps import compose
 from sightline.metrics.aji import Aji
 from sightline.metrics.cell_ap import CellAp
 from sightline.metrics.detections import best_thresholds
@@ -21,7 +21,7 @@ from sightline.metrics.object_f1 import ObjectF1
 from sightline.metrics.panoptic import PanopticQuality
 from sightline.runtime.targets import records
 from sightline.tasks.instance import CARD
-from sightline.tasks.instance._exhibits import exhibits
+from sightline.tasks.instance._figures import figures
 from sightline.tasks.instance.baselines import baselines
 from sightline.tasks.instance.options import InstanceOptions
 
@@ -42,9 +42,9 @@ class Instance(Task):
         return self.info.classes.names if self.info.classes else ()
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """A bright square and a bright disc on a dark ground, in images of six times the size."""
-        return tiny(CARD.truth, n, 6 * size, seed)
+        return tiny(CARD.target_type, n, 6 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """COCO's AP of masks first."""
@@ -70,18 +70,18 @@ class Instance(Task):
         if standard is None:
             return None
         four = mosaic(options.mosaic) if options.mosaic and progress < options.mosaic_until else None
-        other = rescaled(options.multiscale, STRIDE) if options.multiscale else None
-        return chain(four, standard, other)
+        other = multiscale_resize(options.multiscale, STRIDE) if options.multiscale else None
+        return compose(four, standard, other)
 
-    def calibrate(self, prediction: Any, truth: Any) -> dict[str, Any]:
+    def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:
         """Score threshold of each class with the best F1 on validation; scores are rescaled so that it
         becomes 0.5, the threshold for display and counting.
         """
-        evaluation = Evaluation(prediction, truth)
+        evaluation = Evaluation(prediction, target)
         thresholds = best_thresholds(evaluation, len(self._names), THRESHOLD, by_masks)
         return {"cuts": [round(t, 4) for t in thresholds], "thresholds": [0.5] * len(thresholds)}
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """Number of objects of each class."""
         return [row["found"] for row in self.rows(targets)]
 
@@ -89,12 +89,12 @@ class Instance(Task):
         """Number of objects, how many of each class, and the highest confidence."""
         return records(prediction, self._names)
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Scores by class, kinds of errors, and the worst images."""
         thresholds = settings.get("thresholds", [THRESHOLD] * len(self._names))
-        return exhibits(prediction, truth, ids, self._names, thresholds)
+        return figures(prediction, target, ids, self._names, thresholds)
 
 
 TASK = Instance

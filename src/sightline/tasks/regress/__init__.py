@@ -7,9 +7,9 @@ CARD = TaskCard(
     name="regress",
     summary="Numbers that belong to an image: a price, an age, a count.",
     input="image",
-    truth="number",
-    prediction="number",
-    score="MAE",
+    target_type="number",
+    prediction_type="number",
+    primary_metric="MAE",
     default_model="net",
 )
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from sightline.classical import linear
 from sightline.classical.features import small_picture_features
-from sightline.core.targets.number import Number
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import Baseline
 from sightline.models.weights import embedded
 
@@ -26,38 +26,56 @@ State = Mapping[str, Tensor]
 def baselines() -> list[Baseline]:
     """The baselines of regression."""
     return [
-        Baseline("mean", "always the mean of the training images", _mean, looks=False,
-                 answer=lambda state, new: Number(state["mean"].repeat(len(new), 1)),
-                 graph=lambda state, new: {"value": state["mean"].float().expand(new.shape[0], -1)}),
-        Baseline("linear", "ridge regression on a small picture and its edge directions",
-                 lambda images, truth: _ridge(small_picture_features(images), truth),
-                 answer=lambda state, new: Number(linear.ridge(state, small_picture_features(new)))),
-        Baseline("frozen", f"ridge regression on features of {embedded.DEFAULT}, not trained further",
-                 _ridge, frozen=True, answer=lambda state, new: Number(linear.ridge(state, new)),
-                 graph=lambda state, new: {"value": linear.scores_of(state, new)}),
-        Baseline("frozen-knn", f"the mean of the {NEIGHBORS} nearest training images by features of "
-                 f"{embedded.DEFAULT}", _nearest, frozen=True, answer=_neighbors),
-    ]  # fmt: skip
+        Baseline(
+            "mean",
+            "always the mean of the training images",
+            _mean,
+            uses_images=False,
+            answer=lambda state, new: RegressionValues(state["mean"].repeat(len(new), 1)),
+            graph=lambda state, new: {"value": state["mean"].float().expand(new.shape[0], -1)},
+        ),
+        Baseline(
+            "linear",
+            "ridge regression on a small picture and its edge directions",
+            lambda images, target: _ridge(small_picture_features(images), target),
+            answer=lambda state, new: RegressionValues(linear.ridge(state, small_picture_features(new))),
+        ),
+        Baseline(
+            "frozen",
+            f"ridge regression on features of {embedded.DEFAULT}, not trained further",
+            _ridge,
+            frozen=True,
+            answer=lambda state, new: RegressionValues(linear.ridge(state, new)),
+            graph=lambda state, new: {"value": linear.scores_of(state, new)},
+        ),
+        Baseline(
+            "frozen-knn",
+            f"the mean of the {NEIGHBORS} nearest training images by features of {embedded.DEFAULT}",
+            _nearest,
+            frozen=True,
+            answer=_neighbors,
+        ),
+    ]
 
 
-def _mean(images: Any, truth: Number) -> State:
-    return {"mean": truth.value.double().mean(0, keepdim=True)}
+def _mean(images: Any, target: RegressionValues) -> State:
+    return {"mean": target.value.double().mean(0, keepdim=True)}
 
 
-def _ridge(features: Any, truth: Number) -> State:
+def _ridge(features: Any, target: RegressionValues) -> State:
     """Ridge regression on standardized features, with its penalty by leave-one-out."""
     scaler, machine = StandardScaler(), RidgeCV(np.logspace(0, 5, 11))
-    machine.fit(scaler.fit_transform(features), truth.value.double().numpy())
+    machine.fit(scaler.fit_transform(features), target.value.double().numpy())
     return linear.scaled_state(scaler, machine)
 
 
-def _nearest(features: Any, truth: Number) -> State:
-    return {"features": torch.as_tensor(features), "values": truth.value.double()}
+def _nearest(features: Any, target: RegressionValues) -> State:
+    return {"features": torch.as_tensor(features), "values": target.value.double()}
 
 
-def _neighbors(state: State, new: Any) -> Number:
+def _neighbors(state: State, new: Any) -> RegressionValues:
     """k nearest neighbors by cosine: the mean target of the nearest training images."""
     features = state["features"].numpy()
     near = NearestNeighbors(n_neighbors=min(NEIGHBORS, len(features)), metric="cosine").fit(features)
     indices = torch.from_numpy(near.kneighbors(new, return_distance=False))
-    return Number(state["values"][indices].mean(1))
+    return RegressionValues(state["values"][indices].mean(1))

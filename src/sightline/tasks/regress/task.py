@@ -9,11 +9,11 @@ import torch
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Gallery, Scatter
+from sightline.core.report import Figure, PredictionGallery, Scatter
 from sightline.core.task import Augment, Baseline, Task
 from sightline.data.synthetic.tiny import tiny
 from sightline.data.transforms.mix import mixup
-from sightline.data.transforms.steps import chain
+from sightline.data.transforms.steps import compose
 from sightline.metrics.mae import Mae
 from sightline.metrics.r2 import R2
 from sightline.metrics.rmse import Rmse
@@ -22,7 +22,7 @@ from sightline.tasks.regress import CARD
 from sightline.tasks.regress.baselines import baselines
 from sightline.tasks.regress.options import RegressOptions
 
-SHOWN = 12
+MAX_SHOWN = 12
 """Pictures in a gallery, and the most points in a scatter are 2,000."""
 
 
@@ -33,9 +33,9 @@ class Regress(Task):
     Options: ClassVar[type] = RegressOptions
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """Grey squares: the number is their brightness."""
-        return tiny(CARD.truth, n, size, seed)
+        return tiny(CARD.target_type, n, size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """MAE first."""
@@ -49,9 +49,9 @@ class Regress(Task):
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         """Standard augmentation, then mixup if requested."""
         del strength, progress
-        return chain(standard, mixup(self.options.mixup) if self.options.mixup else None)
+        return compose(standard, mixup(self.options.mixup) if self.options.mixup else None)
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """The numbers."""
         return [", ".join(f"{v:.4g}" for v in row) for row in targets.value.tolist()]
 
@@ -59,22 +59,22 @@ class Regress(Task):
         """One column a number."""
         return records(prediction, (), self.info.outputs)
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Predictions against targets for each number, and the images with the largest errors."""
-        items: list[Exhibit] = []
+        items: list[Figure] = []
         for m, name in enumerate(self.info.outputs):
-            pairs = list(zip(truth.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))
+            pairs = list(zip(target.value[:, m].tolist(), prediction.value[:, m].tolist(), strict=True))
             items.append(
                 Scatter(f"Prediction against truth: {name}", "truth", "prediction", pairs[:2000], True)
             )
-        spread = torch.tensor([r[1] for r in self.info.range])
-        error = ((prediction.value - truth.value).abs() / spread).max(1).values
+        spread = torch.tensor([r[1] for r in self.info.output_stats])
+        error = ((prediction.value - target.value).abs() / spread).max(1).values
         for title, largest in (("Largest errors", True), ("Smallest errors", False)):
-            where = error.argsort(descending=largest)[:SHOWN].tolist()
-            captions = [f"{_text(prediction.value[i])}, is {_text(truth.value[i])}" for i in where]
-            items.append(Gallery(title, [ids[i] for i in where], captions))
+            where = error.argsort(descending=largest)[:MAX_SHOWN].tolist()
+            captions = [f"{_text(prediction.value[i])}, is {_text(target.value[i])}" for i in where]
+            items.append(PredictionGallery(title, [ids[i] for i in where], captions))
         return items
 
 

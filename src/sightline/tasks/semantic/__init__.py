@@ -7,12 +7,12 @@ CARD = TaskCard(
     name="semantic",
     summary="A class for each pixel of an image.",
     input="image",
-    truth="masks",
-    prediction="masks",
-    score="mIoU",
+    target_type="masks",
+    prediction_type="masks",
+    primary_metric="mIoU",
     default_model="unet",
-    side=512,
-    defaults={"fit": "pad"},
+    default_max_size=512,
+    defaults={"resize": "letterbox"},
 )
 
 MODELS = Folder(f"{__name__}.models", "model", table="MODELS")

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit
-from sightline.core.targets.masks import MOST
+from sightline.core.report import Figure
+from sightline.core.targets.masks import MAX_CLASSES
 from sightline.core.task import Baseline, Task
 from sightline.data.synthetic.tiny import tiny
 from sightline.errors import DataError
@@ -20,7 +20,7 @@ from sightline.metrics.miou import MeanIoU
 from sightline.metrics.pixel_accuracy import PixelAccuracy
 from sightline.runtime.targets import records
 from sightline.tasks.semantic import CARD
-from sightline.tasks.semantic._exhibits import exhibits
+from sightline.tasks.semantic._figures import figures
 from sightline.tasks.semantic.baselines import baselines
 from sightline.tasks.semantic.options import SemanticOptions
 
@@ -33,17 +33,19 @@ class Semantic(Task):
 
     def __init__(self, info: Any, options: Any) -> None:
         super().__init__(info, options)
-        if len(self._names) > MOST:
-            raise DataError(f"Class maps tell up to {MOST} classes apart. Received {len(self._names)}.")
+        if len(self._names) > MAX_CLASSES:
+            raise DataError(
+                f"Class maps tell up to {MAX_CLASSES} classes apart. Received {len(self._names)}."
+            )
 
     @property
     def _names(self) -> tuple[str, ...]:
         return self.info.classes.names if self.info.classes else ()
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """A bright square and a red bar on a dark ground, in images of four times the size."""
-        return tiny(CARD.truth, n, 4 * size, seed)
+        return tiny(CARD.target_type, n, 4 * size, seed)
 
     def metrics(self) -> Mapping[str, Metric]:
         """mIoU of ONE confusion matrix over the whole set first; the mean over images has another name."""
@@ -56,7 +58,7 @@ class Semantic(Task):
         """Position, colors, a random forest; and Otsu's threshold for two classes."""
         return baselines(len(self._names))
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """The classes of each image, the largest first, with their share."""
         return [row["found"] for row in self.rows(targets)]
 
@@ -64,12 +66,12 @@ class Semantic(Task):
         """The share of each class in each image."""
         return records(prediction, self._names)
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """IoU by class, confusion matrix, errors at borders, and the worst images."""
         del settings
-        return exhibits(prediction, truth, ids, self._names)
+        return figures(prediction, target, ids, self._names)
 
 
 TASK = Semantic

@@ -14,7 +14,7 @@ CARD = TrainerCard(
     name="fit",
     summary="One look at all training images, without epochs: scikit-learn, k-means, neighbors.",
     verb="is fitted once, without epochs",
-    takes=("batch_size", "size", "tile", "fit", "workers", "cache", "precision", "tracker"),
+    takes=("batch_size", "size", "tile_size", "resize", "workers", "cache", "precision", "tracker"),
     steps=False,
 )
 

@@ -10,7 +10,7 @@ CARD = TrainerCard(
     name="none",
     summary="Nothing to train: the model is validated and tested as it is.",
     verb="has nothing to train",
-    takes=("batch_size", "size", "tile", "fit", "workers", "cache", "precision", "tracker"),
+    takes=("batch_size", "size", "tile_size", "resize", "workers", "cache", "precision", "tracker"),
     steps=False,
 )
 

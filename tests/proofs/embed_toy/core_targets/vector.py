@@ -24,7 +24,7 @@ class Vector(Targets):
     embedding: Tensor
     kind = "vector"
     needs = "a vector for each picture"
-    says = "a vector for each image"
+    description = "a vector for each image"
 
     def __len__(self) -> int:
         return len(self.embedding)

@@ -29,7 +29,7 @@ class Point(Targets):
     scores: Tensor | None = None
     kind = "point"
     needs = "a point in each picture"
-    says = "a point in each image"
+    description = "a point in each image"
     located = True
 
     def __len__(self) -> int:
@@ -50,7 +50,7 @@ class Point(Targets):
         joined = torch.cat(scores) if len(scores) == len(parts) else None
         return cls(torch.cat([p.sizes for p in parts]), torch.cat([p.xy for p in parts]), joined)
 
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
+    def warp(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Self:
         matrix = places.to(self.xy)
         xy = (matrix[:, :, :2] @ self.xy[:, :, None] + matrix[:, :, 2:])[:, :, 0]
         return replace(self, xy=xy, sizes=sizes.to(self.sizes))

@@ -10,7 +10,9 @@ from sightline.data.parsing.options import ReadOptions
 from sightline.data.synthetic.tiny import tiny
 
 NAMES = {"spots": "Bright spots"}
-CARD = FormatCard(name="points-toy", summary="Bright spots", looks_like="the name 'spots'", truths=("point",))
+CARD = FormatCard(
+    name="points-toy", summary="Bright spots", recognized_by="the name 'spots'", target_types=("point",)
+)
 
 
 def sniff(source: str, options: ReadOptions) -> float:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.check import run_checks
 from sightline.data.io.pixels import Arrays, Files
 from sightline.data.scan import scan
@@ -25,13 +25,13 @@ def pictures(n: int, size: int = 32, seed: int = 0) -> np.ndarray:
     return coarse.repeat(4, 1).repeat(4, 2).astype(np.uint8)
 
 
-def labelled(
+def labeled(
     images: np.ndarray, labels: Sequence[int] | None = None, names: Sequence[str] = ("cat", "dog")
 ) -> Dataset:
     """A data set in memory; labels take turns if left out."""
     value = torch.arange(len(images)) % len(names) if labels is None else torch.tensor(labels)
     ids = [f"{i:03d}" for i in range(len(images))]
-    return Dataset("toy", "toy", ids, Arrays(images), Label(value), Classes(tuple(names)))
+    return Dataset("toy", "toy", ids, Arrays(images), ClassLabels(value), Classes(tuple(names)))
 
 
 def findings(dataset: Dataset) -> dict[str, Finding]:
@@ -56,7 +56,7 @@ def in_files(tmp_path: Path) -> Callable[..., Dataset]:
                 content.save(paths[-1], **save)
         value = torch.arange(len(paths)) % 2
         return Dataset(
-            "files", "toy", [p.name for p in paths], Files(paths), Label(value), Classes(("cat", "dog"))
+            "files", "toy", [p.name for p in paths], Files(paths), ClassLabels(value), Classes(("cat", "dog"))
         )
 
     return make

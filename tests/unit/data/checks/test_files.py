@@ -53,38 +53,38 @@ def test_broken_file_is_an_error_and_the_rest_is_still_read(
     in_files: Make, name: str, content: bytes, finding: str
 ) -> None:
     dataset = in_files({name: content})
-    found = findings(dataset)
-    assert found[finding].severity == "error"
-    assert found[finding].items == (name,)
-    assert found[finding].count == 1
-    assert name in found[finding].message
-    assert not [f for f in found.values() if f.severity == "error" and f.name != finding]
+    reported = findings(dataset)
+    assert reported[finding].severity == "error"
+    assert reported[finding].items == (name,)
+    assert reported[finding].count == 1
+    assert name in reported[finding].message
+    assert not [f for f in reported.values() if f.severity == "error" and f.name != finding]
 
 
 def test_a_file_of_zero_pixels_is_an_error(in_files: Make) -> None:
-    found = findings(in_files({"zero.png": png_of(0, 5)}))
-    errors = [f for f in found.values() if f.severity == "error"]
+    reported = findings(in_files({"zero.png": png_of(0, 5)}))
+    errors = [f for f in reported.values() if f.severity == "error"]
     assert [f.items for f in errors] == [("zero.png",)]
 
 
 def test_a_file_that_has_gone_is_an_error(in_files: Make) -> None:
     dataset = in_files({"gone.png": SCENE})
     dataset.pixels.path(40).unlink()  # type: ignore[attr-defined]
-    found = findings(dataset)
-    assert found["unreadable-files"].items == ("gone.png",)
+    reported = findings(dataset)
+    assert reported["unreadable-files"].items == ("gone.png",)
 
 
 def test_animations_are_named(in_files: Make) -> None:
     frames = [Image.fromarray(p) for p in pictures(3, 64, seed=3)]
     gif = encoded("GIF", frames[0], save_all=True, append_images=frames[1:])
-    found = findings(in_files({"moving.gif": gif, "still.gif": encoded("GIF", frames[2])}))
-    assert found["animated"].items == ("moving.gif",)
-    assert found["animated"].severity == "warning"
+    reported = findings(in_files({"moving.gif": gif, "still.gif": encoded("GIF", frames[2])}))
+    assert reported["animated"].items == ("moving.gif",)
+    assert reported["animated"].severity == "warning"
 
 
 def test_wrong_extension_is_named(in_files: Make) -> None:
-    found = findings(in_files({"liar.png": encoded("JPEG"), "b.JPEG": encoded("JPEG", quality=30)}))
-    assert found["wrong-extension"].items == ("liar.png",)
+    reported = findings(in_files({"liar.png": encoded("JPEG"), "b.JPEG": encoded("JPEG", quality=30)}))
+    assert reported["wrong-extension"].items == ("liar.png",)
 
 
 def test_exif_rotation_is_named_but_no_trouble(in_files: Make) -> None:
@@ -92,18 +92,18 @@ def test_exif_rotation_is_named_but_no_trouble(in_files: Make) -> None:
     exif[274] = 6
     upright = Image.Exif()
     upright[274] = 1
-    found = findings(
+    reported = findings(
         in_files({"a.jpg": encoded("JPEG", exif=exif), "b.jpg": encoded("JPEG", exif=upright, quality=20)})
     )
-    assert found["exif-rotated"].items == ("a.jpg",)
-    assert found["exif-rotated"].severity == "info"
+    assert reported["exif-rotated"].items == ("a.jpg",)
+    assert reported["exif-rotated"].severity == "info"
 
 
 def test_deep_cmyk_and_alpha_are_named(in_files: Make) -> None:
     deep = Image.fromarray((np.arange(64 * 64, dtype=np.uint16) * 16).reshape(64, 64))
     alpha = SCENE.copy()
     alpha.putalpha(128)
-    found = findings(
+    reported = findings(
         in_files(
             {
                 "deep.png": encoded("PNG", deep),
@@ -112,19 +112,19 @@ def test_deep_cmyk_and_alpha_are_named(in_files: Make) -> None:
             }
         )
     )
-    assert found["more-than-8-bits"].items == ("deep.png",)
-    assert found["cmyk"].items == ("print.jpg",)
-    assert found["alpha"].items == ("glass.png",)
-    assert "fully-transparent" not in found
-    assert {found[n].severity for n in ("more-than-8-bits", "cmyk", "alpha")} == {"info"}
+    assert reported["more-than-8-bits"].items == ("deep.png",)
+    assert reported["cmyk"].items == ("print.jpg",)
+    assert reported["alpha"].items == ("glass.png",)
+    assert "fully-transparent" not in reported
+    assert {reported[n].severity for n in ("more-than-8-bits", "cmyk", "alpha")} == {"info"}
 
 
 def test_fully_transparent_is_an_error(in_files: Make) -> None:
     nothing = SCENE.copy()
     nothing.putalpha(0)
-    found = findings(in_files({"nothing.png": encoded("PNG", nothing)}))
-    assert found["fully-transparent"].items == ("nothing.png",)
-    assert found["fully-transparent"].severity == "error"
+    reported = findings(in_files({"nothing.png": encoded("PNG", nothing)}))
+    assert reported["fully-transparent"].items == ("nothing.png",)
+    assert reported["fully-transparent"].severity == "error"
 
 
 def test_nothing_of_the_users_is_changed(in_files: Make) -> None:

@@ -64,12 +64,12 @@ def test_data_that_fill_a_part_of_their_range(
     tmp_path: Path, top: float, kind: type, ending: str, finding: str, severity: str, asked: str
 ) -> None:
     write(tmp_path, top, kind, ending=ending)
-    found = findings(open_data(tmp_path))[finding]
-    assert (found.severity, found.count) == (severity, 8)
-    assert f"--pixel-range {asked}" in found.fix
-    kept = open_data(tmp_path, pixel_range=asked)
-    assert not {"levels-lost", "levels-fewer", "own-range", "beyond-range"} & {*findings(kept)}
-    assert 120 <= int(kept.pixels.read(0).max()) <= 255
+    result = findings(open_data(tmp_path))[finding]
+    assert (result.severity, result.count) == (severity, 8)
+    assert f"--pixel-range {asked}" in result.fix
+    selected = open_data(tmp_path, pixel_range=asked)
+    assert not {"levels-lost", "levels-fewer", "own-range", "beyond-range"} & {*findings(selected)}
+    assert 120 <= int(selected.pixels.read(0).max()) <= 255
 
 
 def test_data_that_fill_their_range_need_no_word(tmp_path: Path) -> None:
@@ -136,11 +136,11 @@ def test_further_bands_are_never_lost_without_a_word(
             tiff(tmp_path / label / f"{i}.tif", values, extra)
     if extra == 0:  # the first file has three bands, and so the data are read as colors
         Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "a" / "0.tif")
-    found = findings(open_data(tmp_path))[finding]
-    assert (found.severity, found.count) == ("error", 6 if extra else 5)
+    result = findings(open_data(tmp_path))[finding]
+    assert (result.severity, result.count) == ("error", 6 if extra else 5)
 
 
-def test_colours_of_12_bits_and_transparency_that_is_one(tmp_path: Path) -> None:
+def test_colors_of_12_bits_and_transparency_that_is_one(tmp_path: Path) -> None:
     for label in ("a", "b"):
         (tmp_path / label).mkdir()
         values = np.random.default_rng(0).integers(0, 255, (16, 16, 4)).astype(np.uint8)
@@ -148,8 +148,8 @@ def test_colours_of_12_bits_and_transparency_that_is_one(tmp_path: Path) -> None
         values[:4, :4, 3] = 0
         Image.fromarray(values).save(tmp_path / label / "cut-out.png")
     assert "alpha-is-data" not in findings(open_data(tmp_path))
-    found = findings(open_data(tmp_path))
-    assert "extra-bands" not in found
+    reported = findings(open_data(tmp_path))
+    assert "extra-bands" not in reported
 
 
 def test_a_picture_that_cannot_be_read_does_not_cost_the_check(tmp_path: Path) -> None:
@@ -157,6 +157,6 @@ def test_a_picture_that_cannot_be_read_does_not_cost_the_check(tmp_path: Path) -
     values = np.full((16, 16), 5, np.float32)
     values[0, 0] = np.inf
     Image.fromarray(values).save(tmp_path / "dark" / "bad.tif")
-    found = findings(open_data(tmp_path))
-    assert found["own-range"].count == 8
-    assert "900" in found["own-range"].message
+    reported = findings(open_data(tmp_path))
+    assert reported["own-range"].count == 8
+    assert "900" in reported["own-range"].message

@@ -13,9 +13,9 @@ from PIL import Image
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.masks import VOID, Masks
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.check import look
 from sightline.data.checks import CHECKS
 from sightline.data.io.pixels import Arrays
@@ -29,22 +29,30 @@ NAMES = ("sky", "road")
 
 def maps(n: int = N) -> list[np.ndarray]:
     """Maps with a border between two classes, at many places."""
-    found = [np.zeros((SIDE, SIDE), dtype=np.uint8) for _ in range(n)]
-    for k, one in enumerate(found):
-        one[:, 4 + k % 24 :] = 1
-    return found
+    result = [np.zeros((SIDE, SIDE), dtype=np.uint8) for _ in range(n)]
+    for k, first in enumerate(result):
+        first[:, 4 + k % 24 :] = 1
+    return result
 
 
-def masked(truths: Sequence[np.ndarray], names: Sequence[str] = NAMES, splits: Sequence[str] = ()) -> Dataset:
-    ids = [f"{i:03d}" for i in range(len(truths))]
-    given = np.array(splits or [""] * len(truths), dtype=object)
+def masked(
+    targets: Sequence[np.ndarray], names: Sequence[str] = NAMES, splits: Sequence[str] = ()
+) -> Dataset:
+    ids = [f"{i:03d}" for i in range(len(targets))]
+    given = np.array(splits or [""] * len(targets), dtype=object)
     return Dataset(
-        "m", "toy", ids, Arrays(pictures(len(truths))), Masks.of(truths), Classes(tuple(names)), given
+        "m",
+        "toy",
+        ids,
+        Arrays(pictures(len(targets))),
+        SemanticMasks.of(targets),
+        Classes(tuple(names)),
+        given,
     )
 
 
-def trouble(found: dict[str, Finding]) -> set[str]:
-    return {n for n, f in found.items() if f.severity != "info"}
+def trouble(result: dict[str, Finding]) -> set[str]:
+    return {n for n, f in result.items() if f.severity != "info"}
 
 
 def test_sound_maps_pass() -> None:
@@ -55,12 +63,15 @@ def test_sound_maps_pass() -> None:
 
 
 def test_maps_of_another_size_than_the_picture() -> None:
-    truths = maps()
-    truths[3] = np.zeros((SIDE, SIDE // 2), dtype=np.uint8)
-    truths[3][:, :4] = 1
-    found = findings(masked(truths))
-    assert (found["mask-sizes-differ"].severity, found["mask-sizes-differ"].items) == ("error", ("003",))
-    assert "mask 16 x 32, picture 32 x 32" in found["mask-sizes-differ"].message
+    targets = maps()
+    targets[3] = np.zeros((SIDE, SIDE // 2), dtype=np.uint8)
+    targets[3][:, :4] = 1
+    reported = findings(masked(targets))
+    assert (reported["mask-sizes-differ"].severity, reported["mask-sizes-differ"].items) == (
+        "error",
+        ("003",),
+    )
+    assert "mask 16 x 32, picture 32 x 32" in reported["mask-sizes-differ"].message
 
 
 def test_a_mask_that_was_drawn_on_the_turned_picture(tmp_path: Path) -> None:
@@ -74,62 +85,65 @@ def test_a_mask_that_was_drawn_on_the_turned_picture(tmp_path: Path) -> None:
         image = Image.fromarray(picture[:24])
         image.save(tmp_path / f"images/{k}.jpg", **({"exif": turned} if k == 2 else {}))
         Image.fromarray(mask).save(tmp_path / f"masks/{k}.png")
-    found = {f.name: f for f in look(open_data(tmp_path))[1]}
-    assert (found["mask-sizes-swapped"].severity, found["mask-sizes-swapped"].items) == (
+    result = {f.name: f for f in look(open_data(tmp_path))[1]}
+    assert (result["mask-size-transposed"].severity, result["mask-size-transposed"].items) == (
         "error",
         ("images/2.jpg",),
     )
-    assert "mask-sizes-differ" not in found
+    assert "mask-sizes-differ" not in result
 
 
 def test_maps_without_a_class() -> None:
-    truths = maps()
-    truths[4][:] = VOID
-    truths[5][:20] = VOID
-    truths[6][:2] = VOID
-    found = findings(masked(truths))
-    assert (found["masks-all-void"].severity, found["masks-all-void"].items) == ("warning", ("004",))
-    assert found["masks-mostly-void"].items == ("005",)
-    assert found["void-share"].items == ("005", "006")
-    assert "2.8 %" in found["void-share"].message
+    targets = maps()
+    targets[4][:] = IGNORE_INDEX
+    targets[5][:20] = IGNORE_INDEX
+    targets[6][:2] = IGNORE_INDEX
+    reported = findings(masked(targets))
+    assert (reported["masks-all-ignored"].severity, reported["masks-all-ignored"].items) == (
+        "warning",
+        ("004",),
+    )
+    assert reported["masks-mostly-ignored"].items == ("005",)
+    assert reported["ignored-share"].items == ("005", "006")
+    assert "2.8 %" in reported["ignored-share"].message
     splits = ["train"] * 30 + ["test"] * 30
-    bare = [np.full_like(one, VOID) if k < 30 else one for k, one in enumerate(maps())]
-    found = findings(masked(bare, splits=splits))
-    assert found["no-masks-to-train"].severity == "error"
-    assert "masks-all-void" not in found
+    bare = [np.full_like(first, IGNORE_INDEX) if k < 30 else first for k, first in enumerate(maps())]
+    reported = findings(masked(bare, splits=splits))
+    assert reported["no-masks-to-train"].severity == "error"
+    assert "masks-all-ignored" not in reported
 
 
 def test_one_class_only_and_maps_of_one_class() -> None:
-    same = [np.zeros_like(one) for one in maps()]
-    assert findings(masked(same))["one-class-in-masks"].severity == "error"
-    flat = [np.full_like(one, k % 2) for k, one in enumerate(maps())]
-    assert findings(masked(flat))["masks-of-one-class"].severity == "warning"
+    same = [np.zeros_like(first) for first in maps()]
+    assert findings(masked(same))["masks-single-class"].severity == "error"
+    flat = [np.full_like(first, k % 2) for k, first in enumerate(maps())]
+    assert findings(masked(flat))["single-class-images"].severity == "warning"
     some = [*flat[:3], *maps()[3:]]
-    found = findings(masked(some))["masks-of-one-class"]
-    assert (found.severity, found.items) == ("info", ("000", "001", "002"))
+    result = findings(masked(some))["single-class-images"]
+    assert (result.severity, result.items) == ("info", ("000", "001", "002"))
 
 
 def test_rare_classes_and_classes_beyond_the_table() -> None:
-    truths = maps()
-    for one in truths[:25]:
-        one[0, 0] = 2
-    found = findings(masked(truths, ("sky", "road", "bird")))
-    assert found["class-few-pixels"].items == ("bird",)
-    assert "'bird' (0.041 %)" in found["class-few-pixels"].message
-    assert findings(masked(truths))["mask-classes-unknown"].count == 25
+    targets = maps()
+    for first in targets[:25]:
+        first[0, 0] = 2
+    reported = findings(masked(targets, ("sky", "road", "bird")))
+    assert reported["class-few-pixels"].items == ("bird",)
+    assert "'bird' (0.041 %)" in reported["class-few-pixels"].message
+    assert findings(masked(targets))["mask-classes-unknown"].count == 25
 
 
 def test_classes_that_a_split_lacks() -> None:
-    truths = maps()
+    targets = maps()
     splits = ["train"] * 30 + ["val"] * 15 + ["test"] * 15
-    truths[59][3:6, 3:6] = 2
-    found = findings(masked(truths, ("sky", "road", "bird"), splits))
-    assert found["class-unseen-in-training"].items == ("059",)
-    truths[59][3:6, 3:6] = 0
-    for one in truths[:25]:
-        one[3:6, 3:6] = 2
-    found = findings(masked(truths, ("sky", "road", "bird"), splits))
-    assert found["class-not-tested"].items == ("bird (val)", "bird (test)")
+    targets[59][3:6, 3:6] = 2
+    reported = findings(masked(targets, ("sky", "road", "bird"), splits))
+    assert reported["class-missing-in-train"].items == ("059",)
+    targets[59][3:6, 3:6] = 0
+    for first in targets[:25]:
+        first[3:6, 3:6] = 2
+    reported = findings(masked(targets, ("sky", "road", "bird"), splits))
+    assert reported["class-missing-in-test"].items == ("bird (val)", "bird (test)")
 
 
 def disc(x: int, y: int, radius: int = 4) -> np.ndarray:
@@ -141,11 +155,11 @@ def outlined(more: Sequence[tuple[int, np.ndarray]] = ()) -> Dataset:
     """Pictures with two discs each; further objects are in the first one."""
     rows = [[(0, disc(8, 8)), (1, disc(22, 20))] for _ in range(N)]
     rows[0] += more
-    flat = [one for row in rows for one in row]
-    targets = Outlines.of(
+    flat = [first for row in rows for first in row]
+    targets = InstanceMasks.of(
         torch.tensor([[SIDE, SIDE]] * N),
         torch.tensor([len(row) for row in rows]),
-        Bitmaps.of([mask for _, mask in flat]),
+        CroppedMasks.of([mask for _, mask in flat]),
         torch.tensor([k for k, _ in flat]),
     )
     ids = [f"{i:03d}" for i in range(N)]
@@ -159,37 +173,37 @@ def test_sound_objects_pass() -> None:
 
 def test_objects_without_pixels_and_outside() -> None:
     data = outlined([(0, np.zeros((SIDE, SIDE)))])
-    assert findings(data)["outlines-empty"].items == ("000: cat 0 0 0 0",)
-    far = Bitmaps(data.targets.bitmaps.corners + 20, data.targets.bitmaps.crops)
-    found = findings(replace(data, targets=replace(data.targets, masks=far)))
-    assert found["outlines-outside"].severity == "error"
-    assert found["outlines-outside"].count == 2 * N
-    assert found["outlines-not-in-box"].count == 2 * N
+    assert findings(data)["instance-masks-empty"].items == ("000: cat 0 0 0 0",)
+    far = CroppedMasks(data.targets.bitmaps.corners + 20, data.targets.bitmaps.crops)
+    reported = findings(replace(data, targets=replace(data.targets, masks=far)))
+    assert reported["instance-masks-outside"].severity == "error"
+    assert reported["instance-masks-outside"].count == 2 * N
+    assert reported["instance-masks-box-mismatch"].count == 2 * N
 
 
 @pytest.mark.parametrize(
     ("label", "mask", "name", "count"),
     [
-        (0, disc(8, 8), "outlines-repeated", 1),
-        (1, disc(8, 8), "outlines-overlap", 2),
-        (0, disc(8, 9, 2), "outlines-overlap", 2),
-        (0, disc(26, 4, 2) | disc(4, 28, 2), "outlines-in-parts", 1),
+        (0, disc(8, 8), "instance-masks-duplicated", 1),
+        (1, disc(8, 8), "instance-masks-overlapping", 2),
+        (0, disc(8, 9, 2), "instance-masks-overlapping", 2),
+        (0, disc(26, 4, 2) | disc(4, 28, 2), "instance-masks-disconnected", 1),
     ],
 )
 def test_objects_on_each_other_and_in_parts(label: int, mask: np.ndarray, name: str, count: int) -> None:
-    found = {n: f for n, f in findings(outlined([(label, mask)])).items() if n.startswith("outlines")}
-    assert {n: f.count for n, f in found.items()} == {name: count}
-    assert all(item.startswith("000: ") for item in found[name].items)
+    result = {n: f for n, f in findings(outlined([(label, mask)])).items() if n.startswith("outlines")}
+    assert {n: f.count for n, f in result.items()} == {name: count}
+    assert all(item.startswith("000: ") for item in result[name].items)
 
 
 def test_an_object_behind_a_pole_is_whole() -> None:
     behind = disc(16, 16, 7)
     behind[:, 15:17] = False
-    assert not any(n == "outlines-in-parts" for n in findings(outlined([(0, behind)])))
+    assert not any(n == "instance-masks-disconnected" for n in findings(outlined([(0, behind)])))
 
 
 @pytest.mark.parametrize("kind", ["masks", "outlines"])
 def test_shapes_pass(kind: str) -> None:
     data = open_data(f"shapes:{kind}:80")
-    assert data.truth == kind
+    assert data.target_type == kind
     assert not trouble({f.name: f for f in look(data)[1]})

@@ -12,11 +12,11 @@ from benchmarks.near_duplicates import CHANGES, plant
 
 from sightline.core.dataset import Dataset
 from sightline.data.checks import near_duplicates
-from sightline.data.checks.duplicates import together
+from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.open import open_data
 from sightline.data.scan import scan
-from sightline.ops.similarity import descriptors, neighbours, spectra
-from tests.unit.data.checks.conftest import findings, labelled, pictures
+from sightline.ops.near_duplicates import descriptors, neighbors, spectra
+from tests.unit.data.checks.conftest import findings, labeled, pictures
 
 Planted = tuple[Dataset, np.ndarray, np.ndarray, np.ndarray, bool]
 
@@ -25,14 +25,14 @@ Planted = tuple[Dataset, np.ndarray, np.ndarray, np.ndarray, bool]
 def photos(data_folder: Callable[[str], Path]) -> np.ndarray:
     """900 photographs, 32 x 32, without near-duplicates among themselves."""
     images = open_data(data_folder("cifar10")).pixels.array[:900]  # type: ignore[attr-defined]
-    pairs, _ = near_duplicates.search(scan(labelled(images)))
+    pairs, _ = near_duplicates.search(scan(labeled(images)))
     return np.delete(images, np.unique(pairs[:, 1]), 0)
 
 
 @pytest.fixture(scope="module")
 def planted(photos: np.ndarray) -> Planted:
     copies, source, kind = plant(photos, 25, seed=3)
-    dataset = labelled(np.concatenate([photos, copies]))
+    dataset = labeled(np.concatenate([photos, copies]))
     return dataset, source, kind, *near_duplicates.search(scan(dataset))
 
 
@@ -66,33 +66,33 @@ def test_search_in_cells_finds_nearly_as_much(planted: Planted) -> None:
     d = descriptors(spectra(scan(dataset).thumbs))
     n = len(dataset) - len(source)
     wanted = set(zip(source.tolist(), range(n, len(dataset)), strict=True))
-    found = set(map(tuple, near_duplicates.candidates(d, exact=10)[0].tolist()))
-    assert len(wanted & found) >= 0.9 * len(wanted)
+    result = set(map(tuple, near_duplicates.candidates(d, exact=10)[0].tolist()))
+    assert len(wanted & result) >= 0.9 * len(wanted)
 
 
 def test_across_splits_it_is_an_error_above_five_per_cent(photos: np.ndarray) -> None:
     images = np.concatenate([photos[:400], photos[:14, :, ::-1]])
     splits = np.array(["train"] * 200 + ["test"] * 214, dtype=object)
-    found = findings(labelled(images).with_splits(splits))
-    assert found["near-duplicates-across-splits"].severity == "error"
-    assert found["near-duplicates-across-splits"].items[:2] == ("000 = 400", "001 = 401")
-    one = findings(labelled(images[:401]).with_splits(splits[:401]))
-    assert one["near-duplicates-across-splits"].severity == "warning"
-    assert "near-duplicates" not in one
+    reported = findings(labeled(images).with_splits(splits))
+    assert reported["near-duplicates-across-splits"].severity == "error"
+    assert reported["near-duplicates-across-splits"].items[:2] == ("000 = 400", "001 = 401")
+    first = findings(labeled(images[:401]).with_splits(splits[:401]))
+    assert first["near-duplicates-across-splits"].severity == "warning"
+    assert "near-duplicates" not in first
 
 
 def test_without_splits_they_stay_together(photos: np.ndarray) -> None:
     images = np.concatenate([photos[:100], photos[:3, :, ::-1]])
-    dataset = labelled(images)
-    seen = scan(dataset)
-    found = {f.name: f for f in near_duplicates.run(dataset, seen)}
-    assert found["near-duplicates"].items == ("000 = 100", "001 = 101", "002 = 102")
-    number = together(dataset, seen)
+    dataset = labeled(images)
+    viewed = scan(dataset)
+    result = {f.name: f for f in near_duplicates.run(dataset, viewed)}
+    assert result["near-duplicates"].items == ("000 = 100", "001 = 101", "002 = 102")
+    number = group_duplicates(dataset, viewed)
     assert (number[:3] == number[100:]).all()
-    part = seen.subset(np.array([100, 5, 0]))
+    part = viewed.subset(np.array([100, 5, 0]))
     assert part.near is not None
     assert part.near.tolist() == [[0, 2]]
-    assert together(dataset.subset([100, 5, 0]), part).tolist()[0::2] in ([0, 0], [1, 1])
+    assert group_duplicates(dataset.subset([100, 5, 0]), part).tolist()[0::2] in ([0, 0], [1, 1])
 
 
 def test_digits_are_alike_by_nature_and_not_reported() -> None:
@@ -102,19 +102,19 @@ def test_digits_are_alike_by_nature_and_not_reported() -> None:
 def test_flat_and_noisy_pictures_are_no_copies_of_each_other() -> None:
     rng = np.random.default_rng(0)
     noise = (128 + rng.normal(0, 2, (200, 32, 32, 3))).round().astype(np.uint8)
-    pairs, _ = near_duplicates.search(scan(labelled(noise)))
+    pairs, _ = near_duplicates.search(scan(labeled(noise)))
     assert len(pairs) == 0
 
 
 def test_one_picture_or_none_is_no_trouble() -> None:
     for n in (0, 1, 2, 3):
-        dataset = labelled(pictures(3)[:n])
+        dataset = labeled(pictures(3)[:n])
         assert near_duplicates.search(scan(dataset))[0].shape == (0, 2)
 
 
-def test_neighbours_are_the_best_ones() -> None:
+def test_neighbors_are_the_best_ones() -> None:
     d = torch.nn.functional.normalize(torch.randn(700, 9, generator=torch.Generator().manual_seed(0)))
-    index, value = neighbours(d, d, 5, torch.arange(700))
+    index, value = neighbors(d, d, 5, torch.arange(700))
     dots = d @ d.T
     dots.fill_diagonal_(-9)
     torch.testing.assert_close(value, dots.topk(5, 1).values)

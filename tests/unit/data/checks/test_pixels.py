@@ -8,21 +8,24 @@ import numpy as np
 from PIL import Image
 
 from sightline.core.dataset import Dataset
-from sightline.data.checks.duplicates import together
+from sightline.data.checks.duplicates import group_duplicates
 from sightline.data.scan import scan
-from tests.unit.data.checks.conftest import findings, labelled, pictures
+from tests.unit.data.checks.conftest import findings, labeled, pictures
 
 
 def test_constant_pictures() -> None:
     images = pictures(60)
     images[5], images[7] = 0, 90
-    found = findings(labelled(images))
-    assert (found["constant-images"].severity, found["constant-images"].items) == ("warning", ("005", "007"))
+    reported = findings(labeled(images))
+    assert (reported["constant-images"].severity, reported["constant-images"].items) == (
+        "warning",
+        ("005", "007"),
+    )
 
 
 def test_sizes_and_channels_that_differ(in_files: Callable[..., Dataset]) -> None:
     scene = Image.fromarray(pictures(1, 64, seed=5)[0])
-    found = findings(
+    reported = findings(
         in_files(
             {
                 "grey.png": scene.convert("L"),
@@ -31,22 +34,22 @@ def test_sizes_and_channels_that_differ(in_files: Callable[..., Dataset]) -> Non
             }
         )
     )
-    assert set(found["sizes-differ"].items) == {"grey.png", "long.png", "tiny.png"}
-    assert "5 to 160" in found["sizes-differ"].message
-    assert found["channels-differ"].items == ("grey.png",)
-    assert found["extreme-aspect"].items == ("long.png",)
-    assert found["tiny-images"].items == ("tiny.png",)
+    assert set(reported["sizes-differ"].items) == {"grey.png", "long.png", "tiny.png"}
+    assert "5 to 160" in reported["sizes-differ"].message
+    assert reported["channels-differ"].items == ("grey.png",)
+    assert reported["extreme-aspect"].items == ("long.png",)
+    assert reported["tiny-images"].items == ("tiny.png",)
 
 
 def test_copies_inside_the_data_are_a_warning_and_stay_together() -> None:
     images = pictures(60)
     images[10] = images[11] = images[4]
-    dataset = labelled(images, [0] * 30 + [1] * 30)
-    found = findings(dataset)
-    assert found["duplicates"].severity == "warning"
-    assert found["duplicates"].items == ("004 = 010 = 011",)
-    assert found["duplicates"].count == 2
-    number = together(dataset, scan(dataset))
+    dataset = labeled(images, [0] * 30 + [1] * 30)
+    reported = findings(dataset)
+    assert reported["duplicates"].severity == "warning"
+    assert reported["duplicates"].items == ("004 = 010 = 011",)
+    assert reported["duplicates"].count == 2
+    number = group_duplicates(dataset, scan(dataset))
     assert number[4] == number[10] == number[11]
     assert len(set(number)) == 58
 
@@ -55,35 +58,35 @@ def test_copies_across_splits_are_an_error() -> None:
     images = pictures(60)
     images[55] = images[4]
     splits = np.array(["train"] * 40 + ["test"] * 20, dtype=object)
-    found = findings(labelled(images, [0] * 30 + [1] * 30).with_splits(splits))
-    assert found["duplicates-across-splits"].severity == "error"
-    assert found["duplicates-across-splits"].items == ("004 = 055",)
-    assert "5.00% of test" in found["duplicates-across-splits"].message
-    assert "duplicates" not in found
+    reported = findings(labeled(images, [0] * 30 + [1] * 30).with_splits(splits))
+    assert reported["duplicates-across-splits"].severity == "error"
+    assert reported["duplicates-across-splits"].items == ("004 = 055",)
+    assert "5.00% of test" in reported["duplicates-across-splits"].message
+    assert "duplicates" not in reported
 
 
 def test_one_picture_with_two_truths() -> None:
     images = pictures(60)
     images[55] = images[4]
-    found = findings(labelled(images, [0] * 30 + [1] * 30))
-    assert (found["conflicting-truths"].severity, found["conflicting-truths"].items) == (
+    reported = findings(labeled(images, [0] * 30 + [1] * 30))
+    assert (reported["conflicting-labels"].severity, reported["conflicting-labels"].items) == (
         "error",
         ("004 = 055",),
     )
     many = pictures(400)
     many[399] = many[0]
-    assert findings(labelled(many))["conflicting-truths"].severity == "warning"
+    assert findings(labeled(many))["conflicting-labels"].severity == "warning"
 
 
 def test_same_pixels_in_other_bytes_are_duplicates(in_files: Callable[..., Dataset]) -> None:
     again = Image.fromarray(pictures(40)[7])
-    found = findings(in_files({"again.bmp": again}))
-    assert found["duplicates"].items == ("007.png = again.bmp",)
-    assert "0 byte for byte, 1 pixel for pixel" in found["duplicates"].message
+    reported = findings(in_files({"again.bmp": again}))
+    assert reported["duplicates"].items == ("007.png = again.bmp",)
+    assert "0 byte for byte, 1 pixel for pixel" in reported["duplicates"].message
 
 
 def test_unreadable_copies_stay_together(in_files: Callable[..., Dataset]) -> None:
     dataset = in_files({"a.png": b"nonsense", "b.png": b"nonsense", "c.png": b"other"})
-    number = together(dataset, scan(dataset))
+    number = group_duplicates(dataset, scan(dataset))
     assert number[40] == number[41] != number[42]
     assert "duplicates" not in findings(dataset)

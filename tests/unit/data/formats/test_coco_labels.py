@@ -23,8 +23,8 @@ def written(root: Path, name: str, first: int, **more: Any) -> None:
         path = root / f"train_val2018/Aves/{7 + i % 2}/{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(encode_png(np.full((4, 4, 3), i, np.uint8)))
-        own = {key: value[i % len(value)] for key, value in more.items()}
-        images.append({"id": i, "file_name": path.relative_to(root).as_posix(), **own})
+        default = {key: value[i % len(value)] for key, value in more.items()}
+        images.append({"id": i, "file_name": path.relative_to(root).as_posix(), **default})
         annotations.append({"id": i, "image_id": i, "category_id": 7 + i % 2})
     categories = [{"id": 7, "name": "wren"}, {"id": 8, "name": "tit"}]
     text = json.dumps({"images": images, "annotations": annotations, "categories": categories})
@@ -56,7 +56,9 @@ def test_annotations_of_nothing_are_an_error_and_boxes_are_for_another_format(tm
     given = json.loads((tmp_path / "train.json").read_text())
     given["annotations"].append({"id": 9, "image_id": 77, "category_id": 7})
     (tmp_path / "train.json").write_text(json.dumps(given))
-    assert any(f.name == "annotations-lost" and f.severity == "error" for f in open_data(tmp_path).problems)
+    assert any(
+        f.name == "annotations-lost" and f.severity == "error" for f in open_data(tmp_path).read_findings
+    )
     given["annotations"][0]["bbox"] = [1, 1, 2, 2]
     (tmp_path / "train.json").write_text(json.dumps(given))
     with pytest.raises(DataError, match="--format coco"):
@@ -84,6 +86,6 @@ def test_pictures_lie_beside_the_folder_of_annotations_and_none_is_dropped_silen
     data = open_data(tmp_path)
     assert data.format == "coco-labels"
     assert len(data) == 3
-    (lost,) = (f for f in data.problems if f.name == "annotations-lost")
+    (lost,) = (f for f in data.read_findings if f.name == "annotations-lost")
     assert lost.severity == "error"
     assert list(lost.items) == ["train.json images[2]", "train.json annotations[2]"]

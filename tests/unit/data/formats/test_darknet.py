@@ -13,15 +13,15 @@ LINE = "1 0.5 0.5 0.5 0.5\n"
 BOX = ("pot", 10, 7.5, 30, 22.5)
 
 
-def labelled(root: Path, *stems: str, text: str = LINE) -> None:
+def labeled(root: Path, *stems: str, text: str = LINE) -> None:
     for stem in stems:
         picture(root / f"{stem}.png")
         (root / f"{stem}.txt").write_text(text)
 
 
 def test_cvat_yolo_takes_classes_and_splits_from_obj_data_and_its_lists(tmp_path: Path) -> None:
-    labelled(tmp_path / "obj_Train_data", "a", "b")
-    labelled(tmp_path / "obj_Validation_data", "c", text="")
+    labeled(tmp_path / "obj_Train_data", "a", "b")
+    labeled(tmp_path / "obj_Validation_data", "c", text="")
     for name, stems in {"Train": "ab", "Validation": "c"}.items():
         lines = "".join(f"data/obj_{name}_data/{stem}.png\n" for stem in stems)
         (tmp_path / f"{name}.txt").write_text(lines)
@@ -32,12 +32,12 @@ def test_cvat_yolo_takes_classes_and_splits_from_obj_data_and_its_lists(tmp_path
     assert (data.format, data.classes.names) == ("yolo", ("cup", "pot"))
     assert boxes(data) == {"a": [BOX], "b": [BOX], "c": []}
     assert data.splits.tolist() == ["train", "train", "val"]
-    assert all(p.severity == "info" for p in data.problems)
+    assert all(p.severity == "info" for p in data.read_findings)
 
 
 @pytest.mark.parametrize("place", ["", "images"])
-def test_labels_beside_pictures_are_recognised(tmp_path: Path, place: str) -> None:
-    labelled(tmp_path / place, "a", "b")
+def test_labels_beside_pictures_are_recognized(tmp_path: Path, place: str) -> None:
+    labeled(tmp_path / place, "a", "b")
     (tmp_path / "classes.txt").write_text("cup\npot\n")
     data = open_data(tmp_path)
     assert (data.format, boxes(data)) == ("yolo", {"a": [BOX], "b": [BOX]})
@@ -45,8 +45,8 @@ def test_labels_beside_pictures_are_recognised(tmp_path: Path, place: str) -> No
 
 
 def test_labels_beside_pictures_in_folders_of_splits(tmp_path: Path) -> None:
-    labelled(tmp_path / "train", "a", "b")
-    labelled(tmp_path / "valid", "c")
+    labeled(tmp_path / "train", "a", "b")
+    labeled(tmp_path / "valid", "c")
     (tmp_path / "train/classes.txt").write_text("cup\npot\n")
     data = open_data(tmp_path)
     assert data.splits.tolist() == ["train", "train", "val"]
@@ -54,6 +54,6 @@ def test_labels_beside_pictures_in_folders_of_splits(tmp_path: Path) -> None:
 
 
 def test_texts_that_are_no_boxes_are_not_taken_for_labels(tmp_path: Path) -> None:
-    labelled(tmp_path / "cat", "a", "b", text="a cat on a chair\n")
-    labelled(tmp_path / "dog", "c", "d", text="12 3\n")
+    labeled(tmp_path / "cat", "a", "b", text="a cat on a chair\n")
+    labeled(tmp_path / "dog", "c", "d", text="12 3\n")
     assert open_data(tmp_path).format == "folder"

@@ -65,10 +65,10 @@ def test_labelme_polygons_masks_and_groups_are_masks(tmp_path: Path) -> None:
         tmp_path, shape("polygon", SQUARE), shape("mask", [[8, 20], [11, 22]], "dog", mask=code),
         *(shape("polygon", part, "two", group_id=1) for part in parts),
     ))  # fmt: skip
-    assert data.truth == "outlines"
+    assert data.target_type == "outlines"
     assert data.targets.areas.tolist() == [192, 3, 8]
     assert boxes(data)["a"][1] == ("dog", 9, 20, 12, 21)
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_labelme_points_and_lines_stop_and_its_own_names_are_no_classes(tmp_path: Path) -> None:
@@ -78,13 +78,13 @@ def test_labelme_points_and_lines_stop_and_its_own_names_are_no_classes(tmp_path
         shape("polygon", SQUARE, ""),
     ))  # fmt: skip
     assert boxes(data) == {"a": [("cat", 4, 6, 20, 18)]}
-    found = problems(data)
-    assert found["shapes-not-boxes"].items == (
+    reported = problems(data)
+    assert reported["shapes-not-boxes"].items == (
         "a.json shape 2 (cat): a point",
         "a.json shape 3 (cat): a linestrip",
     )
-    assert found["boxes-missing"].items == ("a.json shape 5: no label",)
-    assert any("__ignore__" in note for note in data.notes)
+    assert reported["boxes-missing"].items == ("a.json shape 5: no label",)
+    assert any("__ignore__" in note for note in data.messages)
 
 
 def test_labelme_pictures_elsewhere_and_only_inside_the_json(tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_labelme_pictures_elsewhere_and_only_inside_the_json(tmp_path: Path) -> 
     (tmp_path / "json/b.png").unlink()
     data = open_data(tmp_path)
     assert list(data.ids) == ["images/a.png"]
-    found = problems(data)
-    assert found["pictures-embedded"].items == ("json/b.json",)
-    assert found["pictures-embedded"].severity == found["files-missing"].severity == "error"
+    reported = problems(data)
+    assert reported["images-embedded"].items == ("json/b.json",)
+    assert reported["images-embedded"].severity == reported["files-missing"].severity == "error"
 
 
 def via(name: str, *regions: tuple[dict[str, Any], dict[str, Any]]) -> dict[str, Any]:
@@ -128,11 +128,11 @@ def test_via_export_project_and_csv_say_the_same(tmp_path: Path) -> None:
         dump(tmp_path / "project.json", {"_via_settings": {}, "_via_img_metadata": entries}),
     ):
         data = open_data(path)
-        found = boxes(data)
+        result = boxes(data)
         assert data.format == "via"
-        assert [b[0] for b in found["a"]] == [b[0] for b in want["a"]]
-        assert np.allclose([b[1:] for b in found["a"]], [b[1:] for b in want["a"]], atol=1e-4)
-        assert found["b"] == []
+        assert [b[0] for b in result["a"]] == [b[0] for b in want["a"]]
+        assert np.allclose([b[1:] for b in result["a"]], [b[1:] for b in want["a"]], atol=1e-4)
+        assert result["b"] == []
         assert problems(data)["shapes-as-boxes"].count == 2
 
 
@@ -144,8 +144,8 @@ def test_via_classes_and_lines(tmp_path: Path) -> None:
     data = open_data(tmp_path)
     assert (data.classes.names, data.splits.tolist()) == (("object",), ["train"])
     assert problems(data)["shapes-not-boxes"].count == 1
-    two = {"sort": "cat", "quality": "good"}
-    dump(path, via("a.png", (RECT, two)))
+    second = {"sort": "cat", "quality": "good"}
+    dump(path, via("a.png", (RECT, second)))
     with pytest.raises(DataError, match="--target sort"):
         open_data(tmp_path)
     assert open_data(tmp_path, target="quality").classes.names == ("good",)
@@ -187,9 +187,9 @@ def test_supervisely_rectangles_polygons_with_holes_and_bitmaps(tmp_path: Path) 
     broken = {**bitmap, "bitmap": {"data": code[:12], "origin": [8, 20]}}
     data = open_data(supervisely(tmp_path, rectangle, ring, graph, broken, part="train"))
     assert boxes(data) == {"a": [("cat", 4, 6, 20, 18)] * 2}
-    found = problems(data)
-    assert found["shapes-not-boxes"].items == ("train/ann/a.png.json object 3 (cat): a graph",)
-    assert found["outlines-broken"].severity == "error"
+    reported = problems(data)
+    assert reported["shapes-not-boxes"].items == ("train/ann/a.png.json object 3 (cat): a graph",)
+    assert reported["polygons-broken"].severity == "error"
 
 
 def createml(root: Path, *entries: tuple[str, Any]) -> Path:
@@ -214,7 +214,11 @@ def test_createml_counts_boxes_from_their_middle(tmp_path: Path) -> None:
 
 def test_createml_labels_without_a_place_are_classes_of_pictures(tmp_path: Path) -> None:
     data = open_data(createml(tmp_path / "one", ("a.png", "cat"), ("b.png", [{"label": "dog"}])))
-    assert (data.truth, data.targets.value.tolist(), data.classes.names) == ("label", [0, 1], ("cat", "dog"))
+    assert (data.target_type, data.targets.value.tolist(), data.classes.names) == (
+        "label",
+        [0, 1],
+        ("cat", "dog"),
+    )
     box = {"label": "cat", "coordinates": {"x": 12, "y": 12, "width": 16, "height": 12}}
     with pytest.raises(DataError, match=r"without coordinates \(b.png\)"):
         open_data(createml(tmp_path / "two", ("a.png", [box]), ("b.png", [{"label": "dog"}])))
@@ -239,12 +243,12 @@ def test_datumaro_boxes_outlines_and_labels(tmp_path: Path) -> None:
         dump(tmp_path / "annotations/train.json", {**data, "items": [item]})
         return open_data(tmp_path, **options)
 
-    found = opened(box, ring, double, line)
-    assert (found.format, found.splits.tolist()) == ("datumaro", ["train"])
-    assert boxes(found) == {"a": [("cat", 4, 6, 20, 18), ("dog", 4, 6, 20, 18)]}
-    assert problems(found)["shapes-not-boxes"].items == ("a.png annotation 4 (dog): a polyline",)
-    masks = opened(ring, double, truth="outlines")
+    result = opened(box, ring, double, line)
+    assert (result.format, result.splits.tolist()) == ("datumaro", ["train"])
+    assert boxes(result) == {"a": [("cat", 4, 6, 20, 18), ("dog", 4, 6, 20, 18)]}
+    assert problems(result)["shapes-not-boxes"].items == ("a.png annotation 4 (dog): a polyline",)
+    masks = opened(ring, double, target_type="outlines")
     assert masks.targets.areas.tolist() == [192]
-    assert not masks.problems
+    assert not masks.read_findings
     labels = opened({"type": "label", "label_id": 1})
-    assert (labels.truth, labels.classes.names) == ("label", ("cat",))
+    assert (labels.target_type, labels.classes.names) == ("label", ("cat",))

@@ -32,7 +32,7 @@ def opened(root: Path) -> Dataset:
 
 
 def problem(data: Dataset, name: str) -> Finding:
-    return next(f for f in data.problems if f.name == name)
+    return next(f for f in data.read_findings if f.name == name)
 
 
 def test_classes_are_the_folders_in_order(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_classes_are_the_folders_in_order(tmp_path: Path) -> None:
     assert list(data.ids) == ["B/x.png", "a/1.png", "a/deep/2.png", "b/1.png"]
     assert data.targets.value.tolist() == [0, 1, 1, 2]
     assert set(data.splits) == {""}
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_split_folders_in_all_their_names(tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_a_class_may_be_called_train_where_that_is_accepted(tmp_path: Path) -> N
     data = opened(photos(tmp_path, "train/1.png", "car/1.png"))
     assert data.classes is not None
     assert data.classes.names == ("car", "train")
-    found = problem(data, "class-named-as-split")
-    assert (found.severity, found.items) == ("error", ("train",))
+    reported = problem(data, "class-named-as-split")
+    assert (reported.severity, reported.items) == ("error", ("train",))
 
 
 def test_what_lies_beside_the_splits_is_left_aside_and_told(tmp_path: Path) -> None:
@@ -71,10 +71,10 @@ def test_what_lies_beside_the_splits_is_left_aside_and_told(tmp_path: Path) -> N
     assert problem(data, "folders-left-aside").items == ("samples",)
 
 
-def test_a_test_folder_without_classes_is_left_aside_as_unlabelled(tmp_path: Path) -> None:
+def test_a_test_folder_without_classes_is_left_aside_as_unlabeled(tmp_path: Path) -> None:
     data = opened(photos(tmp_path, "train/ok/1.png", "train/nok/1.png", "test/7.png"))
     assert set(data.splits) == {"train"}
-    assert problem(data, "pictures-unlabelled").items == ("test/7.png",)
+    assert problem(data, "images-unlabeled").items == ("test/7.png",)
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_splits_and_kinds_of_files_never_become_classes(
 def test_annotations_that_nobody_read_stop_and_are_named(tmp_path: Path) -> None:
     photos(tmp_path, "a/1.png", "b/1.png")
     (tmp_path / "a" / "1.json").write_text('{"shapes": [], "imagePath": "1.png"}')
-    found = problem(opened(tmp_path), "annotations-not-read")
-    assert (found.severity, found.items) == ("error", ("a/1.json",))
-    assert "labelme" in found.fix
+    reported = problem(opened(tmp_path), "annotations-not-read")
+    assert (reported.severity, reported.items) == ("error", ("a/1.json",))
+    assert "labelme" in reported.fix
 
 
 def test_one_split_named_twice_is_refused(tmp_path: Path) -> None:
@@ -135,10 +135,10 @@ def test_junk_is_counted_and_other_files_are_listed(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"x")
     data = opened(tmp_path)
     assert len(data) == 2
-    assert "4 hidden or foreign entries were left out" in data.notes[0]
-    found = problem(data, "not-pictures")
-    assert set(found.items) == {"a/notes.txt", "a/raw.heic", "README.md"}
-    assert found.severity == "warning"
+    assert "4 hidden or foreign entries were left out" in data.messages[0]
+    reported = problem(data, "other-files")
+    assert set(reported.items) == {"a/notes.txt", "a/raw.heic", "README.md"}
+    assert reported.severity == "warning"
 
 
 def test_a_class_without_pictures_stays_and_is_an_error(tmp_path: Path) -> None:
@@ -146,14 +146,14 @@ def test_a_class_without_pictures_stays_and_is_an_error(tmp_path: Path) -> None:
     data = opened(tmp_path)
     assert data.classes is not None
     assert data.classes.names == ("a", "b", "empty")
-    found = problem(data, "class-without-images")
-    assert (found.severity, found.items) == ("error", ("empty",))
+    reported = problem(data, "class-without-images")
+    assert (reported.severity, reported.items) == ("error", ("empty",))
 
 
 def test_a_class_that_train_never_saw_is_an_error(tmp_path: Path) -> None:
     data = opened(photos(tmp_path, "train/a/1.png", "train/b/1.png", "test/a/2.png", "test/c/1.png"))
-    found = problem(data, "class-unseen-in-training")
-    assert (found.severity, found.items) == ("error", ("c",))
+    reported = problem(data, "class-missing-in-train")
+    assert (reported.severity, reported.items) == ("error", ("c",))
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_links_are_not_followed_out_of_the_folder(tmp_path: Path) -> None:
 def test_pipes_never_block(tmp_path: Path) -> None:
     photos(tmp_path, "a/1.png", "b/1.png")
     os.mkfifo(tmp_path / "a" / "pipe.png")
-    assert problem(opened(tmp_path), "not-pictures").items == ("a/pipe.png",)
+    assert problem(opened(tmp_path), "other-files").items == ("a/pipe.png",)
 
 
 def test_names_of_all_kinds(tmp_path: Path) -> None:
@@ -245,8 +245,8 @@ def test_writing_refuses_what_it_would_mix(tmp_path: Path) -> None:
 def test_masks_in_class_folders_are_no_pictures(tmp_path: Path, layout: tuple[str, ...]) -> None:
     data = opened(photos(tmp_path, *layout))
     assert data.ids == [name for name in layout if "mask" not in name]
-    found = problem(data, "masks-in-class")
-    assert (found.severity, found.count) == ("error", len(layout) - 2)
+    reported = problem(data, "masks-in-class")
+    assert (reported.severity, reported.count) == ("error", len(layout) - 2)
 
 
 def test_names_that_end_like_masks_are_pictures_where_nothing_lies_beside_them(tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_a_split_without_classes_is_left_aside_as_tiny_imagenet_has_it(tmp_path:
     data = opened(photos(tmp_path, "train/n1/images/1.png", "train/n2/images/2.png", "val/images/3.png"))
     assert data.classes is not None
     assert data.classes.names == ("n1", "n2")
-    assert problem(data, "pictures-unlabelled").count == 1
+    assert problem(data, "images-unlabeled").count == 1
 
 
 @pytest.mark.parametrize(("names", "splits"), [
@@ -301,8 +301,8 @@ def test_a_table_that_says_what_the_folders_say_stops_nothing(tmp_path: Path) ->
     text = "path,label\ncat/1.png,cat\ncat/2.png,cat\ndog/3.png,dog\n"
     for same in (text, text.replace(",cat", ",0").replace(",dog", ",1")):
         (tmp_path / "labels.csv").write_text(same)
-        found = {f.name: f.severity for f in opened(tmp_path).problems}
-        assert found == {"tables-agree": "info", "forms-left-aside": "info"}
+        result = {f.name: f.severity for f in opened(tmp_path).read_findings}
+        assert result == {"tables-agree": "info", "forms-left-aside": "info"}
 
 
 def test_a_table_that_contradicts_the_folders_is_named_with_what_it_says_and_both_ways_on(
@@ -310,11 +310,11 @@ def test_a_table_that_contradicts_the_folders_is_named_with_what_it_says_and_bot
 ) -> None:
     photos(tmp_path, "cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png")
     (tmp_path / "labels.csv").write_text("path,label\ncat/1.png,cat\ncat/2.png,dog\ndog/3.png,dog\n")
-    found = problem(opened(tmp_path), "annotations-not-read")
-    assert found.severity == "error"
-    assert "labels.csv says 'dog' of cat/2.png" in found.fix
-    assert "Name the file itself: 'labels.csv'" in found.fix
-    assert "--accept annotations-not-read" in found.fix
+    reported = problem(opened(tmp_path), "annotations-not-read")
+    assert reported.severity == "error"
+    assert "labels.csv says 'dog' of cat/2.png" in reported.fix
+    assert "Name the file itself: 'labels.csv'" in reported.fix
+    assert "--accept annotations-not-read" in reported.fix
 
 
 def test_lists_of_splits_without_endings_are_not_passed_over(tmp_path: Path) -> None:

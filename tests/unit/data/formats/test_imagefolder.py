@@ -40,18 +40,18 @@ def test_labels_in_folders_of_splits(tmp_path: Path) -> None:
         rows = "".join(f"{stem}.png,{label}\n" for stem, label in zip(stems, ("sea", "wood"), strict=True))
         (tmp_path / split / "metadata.csv").write_text("file_name,label\n" + rows)
     data = open_data(tmp_path)
-    assert (data.format, data.truth, data.classes.names) == ("imagefolder", "label", ("sea", "wood"))
+    assert (data.format, data.target_type, data.classes.names) == ("imagefolder", "label", ("sea", "wood"))
     assert list(data.ids) == ["test/c.png", "test/d.png", "train/a.png", "train/b.png"]
     assert data.targets.value.tolist() == [0, 1, 0, 1]
     assert data.splits.tolist() == ["test", "test", "train", "train"]
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_numbers_are_called_by_the_card_and_by_id_without_one(tmp_path: Path) -> None:
     jsonl(tmp_path, a={"label": 0}, b={"label": 1}, c={"label": 0}, d={"label": 1})
     data = open_data(tmp_path)
     assert data.classes.names == ("0", "1")
-    assert any("called by id" in note for note in data.notes)
+    assert any("called by id" in note for note in data.messages)
     (tmp_path / "README.md").write_text(CARD)
     data = open_data(tmp_path)
     assert (data.classes.names, data.classes.ids) == (("sea", "wood"), (0, 1))
@@ -65,8 +65,8 @@ def test_objects_are_boxes_of_x_y_width_and_height(tmp_path: Path) -> None:
     assert boxes(data) == {"a": [("3", 4, 6, 20, 18), ("1", 0, 0, 5, 5)], "b": [], "c": []}
     assert data.classes.ids == (1, 3)
     assert data.splits.tolist() == ["train", "train", "val"]
-    assert (found := problems(data)["boxes-missing"]).severity == "error"
-    assert found.items == ("c.png",)
+    assert (result := problems(data)["boxes-missing"]).severity == "error"
+    assert result.items == ("c.png",)
 
 
 def test_captions_are_no_classes_and_lost_pictures_are_named(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from PIL import Image
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding
-from sightline.core.targets.masks import VOID, Masks
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.data.formats import masks
 from sightline.data.io.pixels import Arrays
 from sightline.data.open import open_data
@@ -47,14 +47,14 @@ def photo(path: Path, value: int = 0, shape: tuple[int, int] = (H, W)) -> Path:
 
 def halves(left: int, right: int, kind: Any = np.uint8, shape: tuple[int, int] = (H, W)) -> np.ndarray:
     """A map whose left half has one number and whose right half another."""
-    found = np.full(shape, left, dtype=kind)
-    found[:, shape[1] // 2 :] = right
-    return found
+    result = np.full(shape, left, dtype=kind)
+    result[:, shape[1] // 2 :] = right
+    return result
 
 
-def palette(path: Path, index: np.ndarray, colours: list[int]) -> Path:
+def palette(path: Path, index: np.ndarray, colors: list[int]) -> Path:
     image = Image.fromarray(index)
-    image.putpalette(colours)
+    image.putpalette(colors)
     path.parent.mkdir(parents=True, exist_ok=True)
     image.save(path)
     return path
@@ -77,10 +77,10 @@ def names(data: Dataset) -> tuple[str, ...]:
 
 
 def problem(data: Dataset, name: str) -> Finding:
-    found = {f.name: f for f in data.problems}
-    assert name in found, f"{name} is not among {sorted(found)}"
-    assert found[name].count == len(found[name].items)
-    return found[name]
+    result = {f.name: f for f in data.read_findings}
+    assert name in result, f"{name} is not among {sorted(result)}"
+    assert result[name].count == len(result[name].items)
+    return result[name]
 
 
 LAYOUTS = [
@@ -100,16 +100,16 @@ LAYOUTS = [
 ]
 
 
-@pytest.mark.parametrize(("picture", "mask", "split"), LAYOUTS, ids=[f"{p}+{m}" for p, m, _ in LAYOUTS])
-def test_layouts(tmp_path: Path, picture: str, mask: str, split: str) -> None:
-    photo(tmp_path / picture)
+@pytest.mark.parametrize(("image", "mask", "split"), LAYOUTS, ids=[f"{p}+{m}" for p, m, _ in LAYOUTS])
+def test_layouts(tmp_path: Path, image: str, mask: str, split: str) -> None:
+    photo(tmp_path / image)
     put(tmp_path / mask, halves(7, 8))
     data = open_data(tmp_path)
     assert data.format == "masks"
-    assert list(data.ids) == [picture]
+    assert list(data.ids) == [image]
     assert data.splits.tolist() == [split]
-    assert not data.problems
-    city = "leftImg8bit" in picture
+    assert not data.read_findings
+    city = "leftImg8bit" in image
     assert names(data) == (tuple(known_tables._CITIES.values()) if city else ("7", "8"))
     np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
 
@@ -117,13 +117,13 @@ def test_layouts(tmp_path: Path, picture: str, mask: str, split: str) -> None:
 def test_folders_that_are_left_aside_are_named(tmp_path: Path) -> None:
     pair(tmp_path, "a", halves(0, 1))
     put(tmp_path / "gt/a.png", halves(3, 4))
-    assert any("Not read: gt" in note for note in opened(tmp_path).notes)
+    assert any("Not read: gt" in note for note in opened(tmp_path).messages)
     (tmp_path / "two").mkdir()
     photo(tmp_path / "two/train/a.png")
     put(tmp_path / "two/trainannot/a.png", halves(0, 1))
     photo(tmp_path / "two/test/b.png")
     data = opened(tmp_path / "two")
-    assert any("Not read: test" in note for note in data.notes)
+    assert any("Not read: test" in note for note in data.messages)
 
 
 def test_folders_of_photographs_are_not_taken_for_masks(tmp_path: Path) -> None:
@@ -140,8 +140,8 @@ def test_folders_of_photographs_are_not_taken_for_masks(tmp_path: Path) -> None:
 
 def test_other_truths_are_not_ours(tmp_path: Path) -> None:
     pair(tmp_path, "a", halves(0, 1))
-    assert masks.sniff(str(tmp_path), ReadOptions(truth="label")) == 0
-    assert masks.sniff(str(tmp_path), ReadOptions(truth="masks")) > 0.98
+    assert masks.sniff(str(tmp_path), ReadOptions(target_type="label")) == 0
+    assert masks.sniff(str(tmp_path), ReadOptions(target_type="masks")) > 0.98
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_every_way_to_write_ids(tmp_path: Path, how: str) -> None:
         palette(path, index, [0] * 12)
         image = Image.open(path)
         assert image.mode == "P"
-        grey = bytearray(path.read_bytes())
-        assert grey[24] == 2
+        gray = bytearray(path.read_bytes())
+        assert gray[24] == 2
     elif how == "three times":
         put(path, np.repeat(index[..., None], 3, 2))
     elif how == "alpha":
@@ -169,8 +169,8 @@ def test_every_way_to_write_ids(tmp_path: Path, how: str) -> None:
     data = opened(tmp_path)
     assert data.classes == Classes(("1", "3"), (1, 3))
     np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
-    assert not data.problems
-    assert any("called by their numbers" in note for note in data.notes)
+    assert not data.read_findings
+    assert any("called by their numbers" in note for note in data.messages)
 
 
 def test_16_bit_ids_beyond_255_are_classes_as_long_as_they_are_few(tmp_path: Path) -> None:
@@ -178,8 +178,8 @@ def test_16_bit_ids_beyond_255_are_classes_as_long_as_they_are_few(tmp_path: Pat
     pair(tmp_path, "b", halves(300, 65535, np.uint16))
     data = opened(tmp_path)
     assert data.classes == Classes(("300", "40000"), (300, 40000))
-    np.testing.assert_array_equal(data.targets.map(1), halves(0, VOID))
-    assert problem(data, "void-undeclared").items == (f"images/b.png: 65535 ({H * W // 2} px)",)
+    np.testing.assert_array_equal(data.targets.map(1), halves(0, IGNORE_INDEX))
+    assert problem(data, "ignored-undeclared").items == (f"images/b.png: 65535 ({H * W // 2} px)",)
 
 
 def test_more_numbers_than_classes_can_be_are_an_error(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_0_and_255_are_background_and_foreground(tmp_path: Path) -> None:
     data = opened(tmp_path)
     assert data.classes == Classes(("background", "foreground"), (0, 255))
     assert [data.targets.map(i).max() for i in range(2)] == [1, 1]
-    assert not data.problems
+    assert not data.read_findings
 
 
 @pytest.mark.parametrize(
@@ -207,17 +207,17 @@ def test_0_and_255_with_names_for_them(tmp_path: Path, table: str, expected: tup
     data = opened(tmp_path)
     assert names(data) == expected
     np.testing.assert_array_equal(data.targets.map(0), halves(0, 1))
-    assert any("255 is" in note for note in data.notes)
+    assert any("255 is" in note for note in data.messages)
 
 
 def test_255_that_no_table_declares_is_no_class_and_is_said(tmp_path: Path) -> None:
     pair(tmp_path, "a", halves(1, 255))
     (tmp_path / "classes.txt").write_text("0 sky\n1 road\n")
     data = opened(tmp_path)
-    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
-    found = problem(data, "void-undeclared")
-    assert found.severity == "info"
-    assert f"255: {H * W // 2} pixels" in found.message
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, IGNORE_INDEX))
+    reported = problem(data, "ignored-undeclared")
+    assert reported.severity == "info"
+    assert f"255: {H * W // 2} pixels" in reported.message
 
 
 def test_ids_that_the_table_has_not_are_counted_and_named(tmp_path: Path) -> None:
@@ -225,23 +225,23 @@ def test_ids_that_the_table_has_not_are_counted_and_named(tmp_path: Path) -> Non
     pair(tmp_path, "bb", halves(0, 1))
     (tmp_path / "classes.txt").write_text("0 sky\n1 road\n2 void\n")
     data = opened(tmp_path)
-    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, IGNORE_INDEX))
     np.testing.assert_array_equal(data.targets.map(1), halves(0, 1))
-    found = problem(data, "mask-ids-unknown")
-    assert (found.severity, found.items) == ("error", ("images/a.png: 9 (96 px)",))
-    assert "classes.txt" in found.message
-    assert "9: 96 pixels" in found.message
+    reported = problem(data, "mask-ids-unknown")
+    assert (reported.severity, reported.items) == ("error", ("images/a.png: 9 (96 px)",))
+    assert "classes.txt" in reported.message
+    assert "9: 96 pixels" in reported.message
 
 
-def test_a_palette_that_was_turned_into_grey_is_told(tmp_path: Path) -> None:
+def test_a_palette_that_was_turned_into_gray_is_told(tmp_path: Path) -> None:
     photo(tmp_path / "images/a.png")
-    colours = [0, 0, 0, 128, 0, 0, 0, 128, 0] + [0] * 759
-    lost = palette(tmp_path / "masks/a.png", halves(1, 2), colours)
+    colors = [0, 0, 0, 128, 0, 0, 0, 128, 0] + [0] * 759
+    lost = palette(tmp_path / "masks/a.png", halves(1, 2), colors)
     Image.open(lost).convert("L").save(lost)
     (tmp_path / "classes.txt").write_text("background\ncat\ndog\n")
-    found = problem(opened(tmp_path), "mask-ids-unknown")
-    assert "38: 96 pixels" in found.message
-    assert "grey levels made of a palette" in found.fix
+    reported = problem(opened(tmp_path), "mask-ids-unknown")
+    assert "38: 96 pixels" in reported.message
+    assert "grey levels made of a palette" in reported.fix
 
 
 TABLES = {
@@ -253,53 +253,53 @@ TABLES = {
 }
 
 
-def coloured(*colours: tuple[int, int, int]) -> np.ndarray:
+def colored(*colors: tuple[int, int, int]) -> np.ndarray:
     """Stripes of colours."""
-    found = np.zeros((H, W, 3), dtype=np.uint8)
-    for k, colour in enumerate(colours):
-        found[:, k * W // len(colours) :] = colour
-    return found
+    result = np.zeros((H, W, 3), dtype=np.uint8)
+    for k, color in enumerate(colors):
+        result[:, k * W // len(colors) :] = color
+    return result
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_colours_with_a_table(tmp_path: Path, name: str) -> None:
-    pair(tmp_path, "a", coloured((128, 0, 0), (0, 128, 0), (0, 0, 0), (0, 128, 0)))
+def test_colors_with_a_table(tmp_path: Path, name: str) -> None:
+    pair(tmp_path, "a", colored((128, 0, 0), (0, 128, 0), (0, 0, 0), (0, 128, 0)))
     (tmp_path / name).write_text(TABLES[name])
     data = opened(tmp_path)
     assert names(data) == ("cat", "dog")
-    assert data.targets.map(0)[0].tolist() == [0] * 4 + [1] * 4 + [VOID] * 4 + [1] * 4
-    assert not data.problems
+    assert data.targets.map(0)[0].tolist() == [0] * 4 + [1] * 4 + [IGNORE_INDEX] * 4 + [1] * 4
+    assert not data.read_findings
 
 
-def test_colours_that_are_not_in_the_table_are_shown_with_the_nearest(tmp_path: Path) -> None:
-    pair(tmp_path, "a", coloured((128, 0, 0), (120, 3, 0)))
+def test_colors_that_are_not_in_the_table_are_shown_with_the_nearest(tmp_path: Path) -> None:
+    pair(tmp_path, "a", colored((128, 0, 0), (120, 3, 0)))
     (tmp_path / "class_dict.csv").write_text(TABLES["class_dict.csv"])
     data = opened(tmp_path)
-    found = problem(data, "mask-colours-unknown")
-    assert found.items == ("images/a.png: (120, 3, 0) (96 px)",)
-    assert "(120, 3, 0), nearest is (128, 0, 0) 'cat': 96 pixels" in found.message
-    np.testing.assert_array_equal(data.targets.map(0), halves(0, VOID))
+    reported = problem(data, "mask-colors-unknown")
+    assert reported.items == ("images/a.png: (120, 3, 0) (96 px)",)
+    assert "(120, 3, 0), nearest is (128, 0, 0) 'cat': 96 pixels" in reported.message
+    np.testing.assert_array_equal(data.targets.map(0), halves(0, IGNORE_INDEX))
 
 
-def test_colours_where_ids_are_expected_are_left_out(tmp_path: Path) -> None:
+def test_colors_where_ids_are_expected_are_left_out(tmp_path: Path) -> None:
     pair(tmp_path, "a", halves(0, 1))
-    pair(tmp_path, "bb", coloured((128, 0, 0), (0, 128, 0)))
+    pair(tmp_path, "bb", colored((128, 0, 0), (0, 128, 0)))
     data = opened(tmp_path)
     assert list(data.ids) == ["images/a.png"]
-    found = problem(data, "masks-in-colour")
-    assert (found.severity, found.items) == ("error", ("images/bb.png (2 colours)",))
+    reported = problem(data, "masks-in-color")
+    assert (reported.severity, reported.items) == ("error", ("images/bb.png (2 colours)",))
     (tmp_path / "masks/a.png").unlink()
     with pytest.raises(DataError, match=r"none of the 1 masks can be used.*no table says.*name,r,g,b"):
         masks.read(str(tmp_path), ANY)
 
 
-def test_colours_packed_into_a_palette_of_another_order_are_read_by_colour(tmp_path: Path) -> None:
+def test_colors_packed_into_a_palette_of_another_order_are_read_by_color(tmp_path: Path) -> None:
     photo(tmp_path / "images/a.png")
     palette(tmp_path / "masks/a.png", halves(0, 1), [0, 128, 0, 128, 0, 0])
     (tmp_path / "class_dict.csv").write_text(TABLES["class_dict.csv"])
     data = opened(tmp_path)
     np.testing.assert_array_equal(data.targets.map(0), halves(1, 0))
-    assert any("read by colour" in note for note in data.notes)
+    assert any("read by colour" in note for note in data.messages)
 
 
 def test_the_index_counts_whatever_the_palette_shows(tmp_path: Path) -> None:
@@ -319,9 +319,9 @@ def test_jpeg_masks_are_refused_unless_their_ids_are_exact(tmp_path: Path) -> No
     put(tmp_path / "masks/c.jpg", np.zeros((H, W), np.uint8))
     data = opened(tmp_path)
     assert list(data.ids) == ["images/a.png", "images/c.png"]
-    found = problem(data, "masks-lossy")
-    assert found.severity == "error"
-    assert found.items[0].startswith("images/b.png (")
+    reported = problem(data, "masks-lossy")
+    assert reported.severity == "error"
+    assert reported.items[0].startswith("images/b.png (")
     for name in "ac":
         next((tmp_path / "masks").glob(f"{name}.*")).unlink()
     with pytest.raises(DataError, match="hold values between those of the classes, as JPEG"):
@@ -346,17 +346,17 @@ def test_one_mask_for_each_class_by_name_that_overlap_or_leave_gaps(tmp_path: Pa
     put(tmp_path / "masks/a_cat.png", everything)
     put(tmp_path / "masks/a_mask_dog.png", halves(0, 255))
     data = opened(tmp_path)
-    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, IGNORE_INDEX))
     assert problem(data, "masks-overlap").items == ("images/a.png (96 pixels)",)
     put(tmp_path / "masks/a_cat.png", halves(255, 0))
     put(tmp_path / "masks/a_background.png", halves(0, 0))
     data = opened(tmp_path)
     assert names(data) == ("background", "cat", "dog")
-    assert not data.problems
+    assert not data.read_findings
     put(tmp_path / "masks/a_mask_dog.png", halves(0, 0))
     data = opened(tmp_path)
     assert problem(data, "masks-with-gaps").items == ("images/a.png (96 pixels)",)
-    np.testing.assert_array_equal(data.targets.map(0), halves(1, VOID))
+    np.testing.assert_array_equal(data.targets.map(0), halves(1, IGNORE_INDEX))
 
 
 def test_masks_of_single_classes_must_be_such(tmp_path: Path) -> None:
@@ -388,7 +388,7 @@ def test_missing_broken_and_lonely_masks(tmp_path: Path) -> None:
     data = opened(tmp_path)
     assert list(data.ids) == ["images/a.png"]
     assert problem(data, "masks-missing").items == ("images/no.png",)
-    assert problem(data, "masks-without-picture").items == ("masks/other.png",)
+    assert problem(data, "masks-without-image").items == ("masks/other.png",)
     broken = problem(data, "masks-broken")
     assert ["cut.png" in broken.items[0], "text.png" in broken.items[1]] == [True, True]
 
@@ -436,9 +436,9 @@ def test_lists_say_the_splits(tmp_path: Path) -> None:
     assert dict(zip(data.ids, data.splits, strict=True)) == {
         "images/a.png": "train", "images/b.png": "train", "images/c.png": "val",
     }  # fmt: skip
-    assert problem(data, "pictures-in-two-splits").items == ("b (train and val)",)
+    assert problem(data, "images-in-two-splits").items == ("b (train and val)",)
     assert problem(data, "files-missing").items == ("gone.png (val)",)
-    assert problem(data, "pictures-not-listed").items == ("images/d.png",)
+    assert problem(data, "images-not-listed").items == ("images/d.png",)
 
 
 @pytest.mark.parametrize(
@@ -499,10 +499,10 @@ def data_sets(draw: st.DrawFn) -> Dataset:
     ids = draw(st.lists(st.integers(0, top), min_size=len(words), max_size=len(words), unique=True))
     n = draw(st.integers(1, 4))
     rng = np.random.default_rng(draw(st.integers(0, 99)))
-    maps = [rng.choice([*range(len(words)), VOID], (3, 4)) for _ in range(n)]
+    maps = [rng.choice([*range(len(words)), IGNORE_INDEX], (3, 4)) for _ in range(n)]
     pixels = rng.integers(0, 255, (n, 3, 4, 3)).astype(np.uint8)
     parts = draw(st.sampled_from(([""] * n, ["train", "val", "test", "train"][:n])))
-    return Dataset("made", "made", [f"p{i}" for i in range(n)], Arrays(pixels), Masks.of(maps),
+    return Dataset("made", "made", [f"p{i}" for i in range(n)], Arrays(pixels), SemanticMasks.of(maps),
                    Classes(tuple(words), tuple(ids)), np.array(parts, dtype=object))  # fmt: skip
 
 
@@ -512,7 +512,7 @@ def test_what_is_written_is_read_back_whatever_the_classes(tmp_path_factory: Any
     folder = masks.write(data, tmp_path_factory.mktemp("round") / "out")
     again = masks.read(str(folder), ReadOptions())
     assert again.classes == data.classes
-    assert not again.problems
+    assert not again.read_findings
     order = {Path(item).stem: i for i, item in enumerate(again.ids)}
     for i, item in enumerate(data.ids):
         k = order[item]
@@ -521,9 +521,15 @@ def test_what_is_written_is_read_back_whatever_the_classes(tmp_path_factory: Any
         assert again.splits[k] == data.splits[i]
 
 
-def test_written_masks_hold_ids_and_show_colours(tmp_path: Path) -> None:
-    data = Dataset("t", "t", ["a"], Arrays(np.zeros((1, H, W, 3), np.uint8)), Masks.of([halves(0, VOID)]),
-                   Classes(("cell",), (255,)))  # fmt: skip
+def test_written_masks_hold_ids_and_show_colors(tmp_path: Path) -> None:
+    data = Dataset(
+        "t",
+        "t",
+        ["a"],
+        Arrays(np.zeros((1, H, W, 3), np.uint8)),
+        SemanticMasks.of([halves(0, IGNORE_INDEX)]),
+        Classes(("cell",), (255,)),
+    )
     folder = masks.write(data, tmp_path / "out")
     image = Image.open(folder / "masks/a.png")
     assert image.mode == "P"
@@ -543,11 +549,11 @@ def test_camvid(data_folder: Callable[[str], Path]) -> None:
         "val": 101,
         "test": 233,
     }
-    assert not data.problems
+    assert not data.read_findings
     with (root / "trainannot/0001TP_006690.png").open("rb") as file:
         stored = np.asarray(Image.open(io.BytesIO(file.read())))
     i = list(data.ids).index("train/0001TP_006690.jpg")
-    np.testing.assert_array_equal(data.targets.map(i), np.where(stored == 11, VOID, stored))
+    np.testing.assert_array_equal(data.targets.map(i), np.where(stored == 11, IGNORE_INDEX, stored))
 
 
 def test_membranes(data_folder: Callable[[str], Path]) -> None:
@@ -555,7 +561,7 @@ def test_membranes(data_folder: Callable[[str], Path]) -> None:
     assert data.format == "masks"
     assert data.classes == Classes(("background", "foreground"), (0, 255))
     assert (len(data), data.targets.sizes[0].tolist(), set(data.splits)) == (30, [512, 512], {"train"})
-    assert not data.problems
+    assert not data.read_findings
 
 
 def discs(i: int, values: tuple[int, ...] = (0, 255)) -> Image.Image:
@@ -585,7 +591,7 @@ def test_masks_that_were_smoothed_are_refused_as_jpeg_is(tmp_path: Path, values:
         put(tmp_path / f"masks/{i}.png", np.asarray(exact))
     data = opened(tmp_path)
     assert data.classes is not None
-    assert (data.classes.ids, len(data), data.problems) == (values, 4, ())
+    assert (data.classes.ids, len(data), data.read_findings) == (values, 4, ())
 
 
 def test_small_ids_that_were_smoothed_are_used_and_said(tmp_path: Path) -> None:
@@ -597,7 +603,7 @@ def test_small_ids_that_were_smoothed_are_used_and_said(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("levels", [(0, 128, 255), (0, 85, 170, 255), (100, 255)])
-def test_grey_levels_for_the_eye_need_a_table_before_255_is_no_class(
+def test_gray_levels_for_the_eye_need_a_table_before_255_is_no_class(
     tmp_path: Path, levels: tuple[int, ...]
 ) -> None:
     for i in range(4):
@@ -612,8 +618,8 @@ def test_grey_levels_for_the_eye_need_a_table_before_255_is_no_class(
 def test_objects_that_would_be_lost_as_void_are_an_error(tmp_path: Path) -> None:
     for i, value in enumerate((1, 255, 255, 255)):
         pair(tmp_path, str(i), halves(0, value))
-    found = problem(opened(tmp_path), "foreground-as-void")
-    assert (found.severity, found.count) == ("error", 3)
+    reported = problem(opened(tmp_path), "foreground-ignored")
+    assert (reported.severity, reported.count) == ("error", 3)
 
 
 def test_void_in_nearly_all_masks_is_a_warning_unless_a_table_says_so(tmp_path: Path) -> None:
@@ -621,24 +627,24 @@ def test_void_in_nearly_all_masks_is_a_warning_unless_a_table_says_so(tmp_path: 
         mask = halves(0, 1 + i)
         mask[0] = 255
         pair(tmp_path, str(i), mask)
-    assert problem(opened(tmp_path), "void-undeclared").severity == "warning"
+    assert problem(opened(tmp_path), "ignored-undeclared").severity == "warning"
     (tmp_path / "classes.txt").write_text("0 sky\n1 a\n2 b\n3 c\n4 d\n255 void\n")
-    assert not opened(tmp_path).problems
+    assert not opened(tmp_path).read_findings
 
 
-def test_coloured_masks_that_were_scaled_are_refused_with_a_table_too(tmp_path: Path) -> None:
-    colours = np.array([(0, 0, 0), (128, 0, 0), (0, 128, 64)], np.uint8)
+def test_colored_masks_that_were_scaled_are_refused_with_a_table_too(tmp_path: Path) -> None:
+    colors = np.array([(0, 0, 0), (128, 0, 0), (0, 128, 64)], np.uint8)
     (tmp_path / "classes.csv").write_text("sep=;\nname;r;g;b\nground;0;0;0\ncat;128;0;0\ndog;0;128;64\n")
     for how in (Image.Resampling.BILINEAR, Image.Resampling.NEAREST):
         for i in range(4):
             photo(tmp_path / f"images/{i}.png", i, (48, 48))
-            drawn = Image.fromarray(colours[np.asarray(discs(i, (0, 1, 2)))])
+            drawn = Image.fromarray(colors[np.asarray(discs(i, (0, 1, 2)))])
             put(tmp_path / f"masks/{i}.png", np.asarray(drawn.resize((48, 48), how)))
         if how == Image.Resampling.BILINEAR:
             with pytest.raises(DataError, match="scaling with mixing"):
                 masks.read(str(tmp_path), ANY)
     data = opened(tmp_path)
-    assert (data.classes, data.problems) == (Classes(("ground", "cat", "dog")), ())
+    assert (data.classes, data.read_findings) == (Classes(("ground", "cat", "dog")), ())
 
 
 def pets(root: Path) -> None:
@@ -659,16 +665,16 @@ def pets(root: Path) -> None:
 
 def test_trimaps_have_their_three_classes_and_the_border_is_told_and_can_be_void(tmp_path: Path) -> None:
     pets(tmp_path)
-    data = open_data(tmp_path, truth="masks")
+    data = open_data(tmp_path, target_type="masks")
     assert (data.format, names(data)) == ("masks", ("pet", "background", "border"))
     assert data.splits.tolist() == ["train"] * 3 + ["test"]
     assert np.bincount(data.targets.map(0).ravel()).tolist() == [96, 48, 48]
-    note = next(note for note in data.notes if "border" in note)
+    note = next(note for note in data.messages if "border" in note)
     assert "'3 void'" in note
     (tmp_path / "annotations/trimaps/classes.txt").write_text("1 pet\n2 background\n3 void\n")
     void = masks.read(str(tmp_path), ANY)
     assert names(void) == ("pet", "background")
-    assert (void.targets.map(0) == VOID).sum() == 48
+    assert (void.targets.map(0) == IGNORE_INDEX).sum() == 48
 
 
 def test_a_manual_segmentation_is_meant_where_a_mask_of_the_field_of_view_lies_beside(tmp_path: Path) -> None:
@@ -678,7 +684,7 @@ def test_a_manual_segmentation_is_meant_where_a_mask_of_the_field_of_view_lies_b
         put(tmp_path / f"training/mask/{n}_training_mask.png", halves(255, 255))
     data = opened(tmp_path)
     assert names(data) == ("background", "foreground")
-    assert "Not read: training/mask." in data.notes
+    assert "Not read: training/mask." in data.messages
 
 
 def test_maps_beside_their_pictures_with_a_table_of_pixel_values(tmp_path: Path) -> None:
@@ -689,7 +695,7 @@ def test_maps_beside_their_pictures_with_a_table_of_pixel_values(tmp_path: Path)
         (tmp_path / part / "_classes.csv").write_text("Pixel Value, Class\n0, sky\n1, car\n")
     data = opened(tmp_path)
     assert (names(data), data.splits.tolist()) == (("sky", "car"), ["train"] * 3 + ["val"] * 3)
-    assert not any("Not read" in note for note in data.notes)
+    assert not any("Not read" in note for note in data.messages)
 
 
 def test_two_folders_of_any_names_are_pictures_and_maps_where_maps_are_asked_for(tmp_path: Path) -> None:
@@ -697,7 +703,7 @@ def test_two_folders_of_any_names_are_pictures_and_maps_where_maps_are_asked_for
         photo(tmp_path / f"701_StillsRaw_full/{n}.png", n)
         put(tmp_path / f"LabeledApproved_full/{n}_L.png", halves(0, 1))
     assert masks.sniff(str(tmp_path), ANY) == 0
-    assert open_data(tmp_path, truth="masks").format == "masks"
+    assert open_data(tmp_path, target_type="masks").format == "masks"
     plain = open_data(tmp_path)
     doubt = problem(plain, "maps-as-class")
     assert doubt.severity == "error"
@@ -713,4 +719,4 @@ def test_number_0_of_ade20k_is_no_class(tmp_path: Path) -> None:
     )
     data = opened(tmp_path)
     assert names(data) == ("wall", "building")
-    assert {*data.targets.map(0).ravel().tolist()} == {VOID, 1}
+    assert {*data.targets.map(0).ravel().tolist()} == {IGNORE_INDEX, 1}

@@ -16,8 +16,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from sightline.core.dataset import Classes, Dataset
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.formats import FORMATS
 from sightline.data.formats import instance_masks as files
 from sightline.data.formats import voc_objects as voc
@@ -29,7 +29,7 @@ from tests.unit.data.box_samples import made as boxed
 
 H, W = 9, 11
 FORMATS_OF_MASKS = (files, voc)
-OUTLINES = ReadOptions(truth="outlines")
+OUTLINES = ReadOptions(target_type="outlines")
 
 _stacks = arrays(np.uint8, st.tuples(st.integers(0, 4), st.just(H), st.just(W)), elements=st.integers(0, 1))
 
@@ -41,11 +41,11 @@ def data_of(*stacks: np.ndarray, labels: list[int] | None = None, names: tuple[s
     kinds = torch.tensor([0] * total if labels is None else labels, dtype=torch.int64)
     counts = torch.tensor([len(stack) for stack in stacks])
     sizes = torch.tensor([[h, w]] * len(stacks))
-    targets = Outlines.of(sizes, counts, Bitmaps.of(np.concatenate(stacks)), kinds)
+    targets = InstanceMasks.of(sizes, counts, CroppedMasks.of(np.concatenate(stacks)), kinds)
     pixels = Arrays(np.random.default_rng(0).integers(0, 255, (len(stacks), h, w, 3)).astype(np.uint8))
-    own = list(ids) or [f"p{i}" for i in range(len(stacks))]
+    default = list(ids) or [f"p{i}" for i in range(len(stacks))]
     given = np.array(splits or [""] * len(stacks), dtype=object)
-    return Dataset("made", "made", own, pixels, targets, Classes(names), given)
+    return Dataset("made", "made", default, pixels, targets, Classes(names), given)
 
 
 def empty(height: int = H, width: int = W) -> np.ndarray:
@@ -55,9 +55,9 @@ def empty(height: int = H, width: int = W) -> np.ndarray:
 def dense(data: Dataset, i: int) -> list[tuple[str, list[list[bool]]]]:
     """Class name and mask of each object of a picture, in order."""
     assert data.classes is not None
-    one = data.targets[i]
-    masks = one.bitmaps.dense(*one.sizes[0].tolist()).tolist()
-    return [(data.classes.names[k], mask) for k, mask in zip(one.labels.tolist(), masks, strict=True)]
+    first = data.targets[i]
+    masks = first.bitmaps.dense(*first.sizes[0].tolist()).tolist()
+    return [(data.classes.names[k], mask) for k, mask in zip(first.labels.tolist(), masks, strict=True)]
 
 
 def passed(module: ModuleType, data: Dataset, folder: Path) -> Dataset:
@@ -71,7 +71,7 @@ def shapes(module: ModuleType) -> Dataset:
     data = open_data("shapes:outlines:6")
     if module is not files:
         return data
-    targets = data.targets.renumbered(torch.zeros(len(data.classes or ()), dtype=torch.int64), 1)
+    targets = data.targets.map_classes(torch.zeros(len(data.classes or ()), dtype=torch.int64), 1)
     return replace(data, targets=targets, classes=Classes(("object",)))
 
 
@@ -90,12 +90,12 @@ def test_scenes_come_back_with_masks_pictures_classes_and_splits(
     assert back.targets.boxes.tolist() == data.targets.boxes.tolist()
     assert back.splits.tolist() == data.splits.tolist()
     assert (back.classes or Classes(())).names == (data.classes or Classes(())).names
-    assert not back.problems
+    assert not back.read_findings
     assert capsys.readouterr().err == ""
     again = module.read(str(module.write(back, tmp_path / "again")), OUTLINES)
     assert again.fingerprint() == back.fingerprint()
     assert again.classes == back.classes
-    assert open_data(tmp_path / "new", truth="outlines").format == module.CARD.name
+    assert open_data(tmp_path / "new", target_type="outlines").format == module.CARD.name
 
 
 @settings(max_examples=25, deadline=None)
@@ -107,7 +107,7 @@ def test_files_of_masks_keep_objects_that_overlap(stacks: list[np.ndarray]) -> N
     with tempfile.TemporaryDirectory() as folder:
         back = passed(files, data, Path(folder))
     assert [dense(back, i) for i in range(len(data))] == [dense(data, i) for i in range(len(data))]
-    assert not back.problems
+    assert not back.read_findings
 
 
 @settings(max_examples=25, deadline=None)
@@ -131,9 +131,9 @@ def test_how_much_maps_could_not_hold_is_said(tmp_path: Path, capsys: pytest.Cap
     stack[0, 2:4, 2:4], stack[1, 1:5, 1:5], stack[2, 4:6, 1:3] = 1, 1, 1
     back = passed(voc, data_of(stack, empty()), tmp_path)
     assert back.targets.bitmaps.areas().tolist() == [14, 4]
-    said = capsys.readouterr().err
-    assert "6 pixels in 1 pictures were given to the later" in said
-    assert "1 objects, covered whole" in said
+    outputs = capsys.readouterr().err
+    assert "6 pixels in 1 pictures were given to the later" in outputs
+    assert "1 objects, covered whole" in outputs
 
 
 @pytest.mark.parametrize("module", FORMATS_OF_MASKS)
@@ -142,7 +142,7 @@ def test_pictures_without_objects_are_kept(module: ModuleType, tmp_path: Path) -
     stack[0, 2, 3:7] = 1
     back = passed(module, data_of(empty(), stack, empty()), tmp_path)
     assert back.targets.counts.tolist() == [0, 1, 0]
-    assert not back.problems
+    assert not back.read_findings
     none = passed(module, data_of(empty(), empty()), tmp_path / "none")
     assert none.targets.counts.tolist() == [0, 0]
 
@@ -159,7 +159,7 @@ def test_hundreds_of_objects(
     back = passed(module, data_of(stack), tmp_path)
     assert back.targets.counts.tolist() == [count]
     assert (back.targets.bitmaps.dense(34, 42).numpy() == stack).all()
-    assert not back.problems
+    assert not back.read_findings
     wide = module is voc and count > 254
     assert ("1 pictures" in capsys.readouterr().err) is wide
     if module is voc:
@@ -211,10 +211,10 @@ def test_odd_names_keep_picture_mask_and_split_together(
     stacks[0, 0, 2:5, 2:5], stacks[1, 0, 1:2, 1:9] = 1, 1
     data = data_of(*stacks, splits=("val", "test"), ids=ids)
     back = passed(module, data, tmp_path)
-    assert not back.problems
-    found = {str(back.splits[i]): (dense(back, i), back.pixels.read(i).tobytes()) for i in range(len(back))}
+    assert not back.read_findings
+    result = {str(back.splits[i]): (dense(back, i), back.pixels.read(i).tobytes()) for i in range(len(back))}
     want = {str(data.splits[i]): (dense(data, i), data.pixels.read(i).tobytes()) for i in range(2)}
-    assert found == want
+    assert result == want
 
 
 def test_maps_of_classes_are_those_of_voc_segmentation(tmp_path: Path) -> None:
@@ -223,7 +223,7 @@ def test_maps_of_classes_are_those_of_voc_segmentation(tmp_path: Path) -> None:
     place = voc.write(
         data_of(stack, labels=[1, 0], names=("cat", "dog"), splits=("train",)), tmp_path / "new"
     )
-    maps = open_data(place, truth="masks")
+    maps = open_data(place, target_type="masks")
     assert (maps.format, maps.splits.tolist()) == ("voc-segmentation", ["train"])
     assert maps.classes == Classes(("background", "cat", "dog"))
     assert (maps.targets.map(0) == 2 * stack[0] + stack[1]).all()

@@ -39,8 +39,8 @@ def test_a_path_of_another_machine_leads_to_the_one_picture_of_that_name(tmp_pat
     pictures(tmp_path, "images/1/a b.jpg", "images/1/c.jpg")
     lookup = Lookup(tmp_path)
     assert lookup.find(tmp_path / said) == tmp_path / "images/1/a b.jpg"
-    told = [f for f in lookup.findings() if f.name == "files-found-elsewhere"]
-    assert len(told) == (said != "images/1/a b.jpg")
+    message = [f for f in lookup.findings() if f.name == "files-found-elsewhere"]
+    assert len(message) == (said != "images/1/a b.jpg")
 
 
 def test_letters_with_accents_are_found_in_either_unicode_form(tmp_path: Path) -> None:
@@ -94,9 +94,9 @@ def test_boxes_come_with_the_pictures_that_were_found(tmp_path: Path) -> None:
     dataset = open_data(coco(tmp_path, r"..\..\media\upload\4\p1.jpg", r"..\..\media\upload\4\P0.jpg"))
     assert dataset.ids == ["images/p1.jpg", "images/p0.jpg"]
     assert dataset.targets.boxes[:, 2].tolist() == [6.0, 7.0]
-    (told,) = [f for f in dataset.problems if f.name == "files-found-elsewhere"]
-    assert told.count == 2
-    assert "images/p1.jpg" in told.message
+    (message,) = [f for f in dataset.read_findings if f.name == "files-found-elsewhere"]
+    assert message.count == 2
+    assert "images/p1.jpg" in message.message
 
 
 def test_a_picture_that_is_nowhere_is_an_error_that_says_where_it_was_looked_for(tmp_path: Path) -> None:

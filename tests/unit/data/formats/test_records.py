@@ -24,24 +24,24 @@ def idx_bytes(array: np.ndarray) -> bytes:
 
 
 def idx_folder(root: Path, parts: dict[str, int]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    made = {}
+    result = {}
     for part, n in parts.items():
         images, labels = RNG.integers(0, 255, (n, 5, 4)), RNG.integers(1, 4, n)
         (root / f"{part}-images-idx3-ubyte").write_bytes(idx_bytes(images))
         (root / f"{part}-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx_bytes(labels)))
-        made[part] = (images, labels)
-    return made
+        result[part] = (images, labels)
+    return result
 
 
 def test_idx_gives_pixels_labels_and_splits(tmp_path: Path) -> None:
-    made = idx_folder(tmp_path, {"train": 20, "t10k": 5})
+    result = idx_folder(tmp_path, {"train": 20, "t10k": 5})
     data = idx.read(str(tmp_path), ANY)
     assert data.splits.tolist() == ["train"] * 20 + ["test"] * 5
     assert data.ids[20] == "test/00000"
     assert data.classes is not None
     assert data.classes.ids == (1, 2, 3)
     for part, start in (("train", 0), ("t10k", 20)):
-        images, labels = made[part]
+        images, labels = result[part]
         for i in range(len(labels)):
             np.testing.assert_array_equal(data.pixels.read(start + i)[..., 0], images[i])
             assert data.classes.ids[int(data.targets.value[start + i])] == labels[i]
@@ -87,22 +87,22 @@ def test_mnist(data_folder: Any) -> None:
 
 
 def records(n: int, head: int = 1) -> np.ndarray:
-    made = RNG.integers(0, 255, (n, head + 3072)).astype(np.uint8)
-    made[:, :head] = RNG.integers(0, 2, (n, head))
-    return made
+    result = RNG.integers(0, 255, (n, head + 3072)).astype(np.uint8)
+    result[:, :head] = RNG.integers(0, 2, (n, head))
+    return result
 
 
 def test_cifar_packed_and_not(tmp_path: Path) -> None:
-    one, two, test = records(4), records(3), records(5)
+    first, second, test = records(4), records(3), records(5)
     (tmp_path / "batches.meta.txt").write_text("cat\ndog\n\n")
-    (tmp_path / "data_batch_1.bin").write_bytes(one.tobytes())
-    (tmp_path / "data_batch_2.bin.gz").write_bytes(gzip.compress(two.tobytes()))
+    (tmp_path / "data_batch_1.bin").write_bytes(first.tobytes())
+    (tmp_path / "data_batch_2.bin.gz").write_bytes(gzip.compress(second.tobytes()))
     (tmp_path / "test_batch.bin.xz").write_bytes(lzma.compress(test.tobytes()))
     data = cifar.read(str(tmp_path), ANY)
     assert data.splits.tolist() == ["train"] * 7 + ["test"] * 5
     assert data.classes is not None
     assert data.classes.names == ("cat", "dog")
-    every = np.concatenate([one, two, test])
+    every = np.concatenate([first, second, test])
     assert data.targets.value.tolist() == every[:, 0].tolist()
     red = data.pixels.read(8)[..., 0]
     np.testing.assert_array_equal(red.ravel(), every[8, 1:1025])
@@ -110,9 +110,9 @@ def test_cifar_packed_and_not(tmp_path: Path) -> None:
 
 def test_cifar_100_takes_the_fine_label(tmp_path: Path) -> None:
     (tmp_path / "fine_label_names.txt").write_text("apple\nbear\n")
-    made = records(6, head=2)
-    (tmp_path / "train.bin").write_bytes(made.tobytes())
-    assert cifar.read(str(tmp_path), ANY).targets.value.tolist() == made[:, 1].tolist()
+    result = records(6, head=2)
+    (tmp_path / "train.bin").write_bytes(result.tobytes())
+    assert cifar.read(str(tmp_path), ANY).targets.value.tolist() == result[:, 1].tolist()
 
 
 def test_damaged_cifar_files_are_refused(tmp_path: Path) -> None:
@@ -138,6 +138,6 @@ def test_damaged_cifar_files_are_refused(tmp_path: Path) -> None:
 
 def test_the_real_cifar10_has_the_published_mean(data_folder: Any) -> None:
     data = cifar.read(str(data_folder("cifar10")), ANY)
-    train = data.pixels.array[data.where("train")]  # type: ignore[attr-defined]
+    train = data.pixels.array[data.indices_of("train")]  # type: ignore[attr-defined]
     assert data.targets.value[:10].tolist() == [6, 9, 9, 4, 1, 1, 2, 7, 8, 3]
     np.testing.assert_allclose(train.mean((0, 1, 2)) / 255, [0.4914, 0.4822, 0.4465], atol=0.005)

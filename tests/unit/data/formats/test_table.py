@@ -30,7 +30,7 @@ def opened(root: Path, text: str | bytes, name: str = "t.csv", **options: Any) -
 
 
 def problem(data: Dataset, name: str) -> Finding:
-    return next(f for f in data.problems if f.name == name)
+    return next(f for f in data.read_findings if f.name == name)
 
 
 def names(data: Dataset) -> list[str]:
@@ -43,7 +43,7 @@ def test_path_and_label(root: Path) -> None:
     assert list(data.ids) == ["0.png", "1.png", "2.png"]
     assert names(data) == ["cat", "dog", "cat"]
     assert int(data.pixels.read(2)[0, 0, 0]) == 2
-    assert "truth 'label'" in data.notes[0]
+    assert "truth 'label'" in data.messages[0]
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
@@ -74,30 +74,30 @@ def test_quoted_cells_and_spaces(root: Path) -> None:
 
 def test_prices_are_numbers_and_ids_are_classes(root: Path) -> None:
     priced = opened(root, "path,price\n0.png,1.5\n1.png,2e3\n2.png,-4\n")
-    assert priced.truth == "number"
+    assert priced.target_type == "number"
     assert priced.outputs == ("price",)
     assert priced.targets.value.ravel().tolist() == [1.5, 2000.0, -4.0]
     rows = "".join(f"{i}.png,{(i % 2) * 5}\n" for i in range(6))
     few = opened(root, "path,kind\n" + rows)
     assert few.classes is not None
-    assert (few.truth, few.classes.ids) == ("label", (0, 5))
-    assert any("--task regress" in note for note in few.notes)
-    assert opened(root, "path,kind\n" + rows, truth="number").truth == "number"
-    assert opened(root, "path,price\n0.png,1.5\n1.png,2.5\n", truth="label").truth == "label"
+    assert (few.target_type, few.classes.ids) == ("label", (0, 5))
+    assert any("--task regress" in note for note in few.messages)
+    assert opened(root, "path,kind\n" + rows, target_type="number").target_type == "number"
+    assert opened(root, "path,price\n0.png,1.5\n1.png,2.5\n", target_type="label").target_type == "label"
 
 
 def test_decimal_commas(root: Path) -> None:
     data = opened(root, "path;price\n0.png;1,5\n1.png;20\n2.png;0,25\n")
     assert data.targets.value.ravel().tolist() == [1.5, 20.0, 0.25]
-    assert any("decimal" in note for note in data.notes)
+    assert any("decimal" in note for note in data.messages)
 
 
 def test_numbers_written_in_several_ways_are_one_class(root: Path) -> None:
-    data = opened(root, "path,label\n0.png,1\n1.png,01\n2.png,1.0\n3.png,2\n", truth="label")
+    data = opened(root, "path,label\n0.png,1\n1.png,01\n2.png,1.0\n3.png,2\n", target_type="label")
     assert data.classes is not None
     assert data.classes.names == ("1", "2")
     assert data.targets.value.tolist() == [0, 0, 0, 1]
-    assert any("one class" in note for note in data.notes)
+    assert any("one class" in note for note in data.messages)
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_numbers_written_in_several_ways_are_one_class(root: Path) -> None:
 def test_several_labels_in_a_cell(root: Path, column: str, separator: str) -> None:
     text = f'path,{column}\n0.png,"a{separator}b"\n1.png,b\n2.png,\n'
     data = opened(root, text)
-    assert data.targets.multi
+    assert data.targets.multilabel
     assert data.targets.value.tolist() == [[True, True], [False, True], [False, False]]
     assert problem(data, "no-labels").items == ("2.png",)
 
@@ -131,7 +131,7 @@ def test_splits_and_groups(root: Path) -> None:
     assert data.splits.tolist() == ["train", "train", "val", "test"]
     assert data.groups is not None
     assert data.groups.tolist() == ["p1", "p1", "p2", "p3"]
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_unknown_splits_are_an_error(root: Path) -> None:
@@ -144,8 +144,8 @@ def test_missing_files_and_truths_are_left_out_and_listed(root: Path) -> None:
     data = opened(root, "path,price\n0.png,1.5\ngone.png,2\n1.png,NaN\n2.png,\n3.png,inf\n4.png,2.5\n")
     assert list(data.ids) == ["0.png", "4.png"]
     assert problem(data, "files-missing").items == ("gone.png",)
-    found = problem(data, "target-missing")
-    assert (found.severity, found.items) == ("error", ("1.png", "2.png", "3.png"))
+    reported = problem(data, "target-missing")
+    assert (reported.severity, reported.items) == ("error", ("1.png", "2.png", "3.png"))
     labels = opened(root, "path,label\n0.png,a\n1.png,\n2.png,nan\n3.png,none\n")
     assert names(labels) == ["a", "none"]
 
@@ -165,7 +165,7 @@ def test_broken_rows_are_listed_by_line(root: Path) -> None:
 
 def test_a_class_that_train_never_saw(root: Path) -> None:
     data = opened(root, "path,label,split\n0.png,a,train\n1.png,b,test\n")
-    assert problem(data, "class-unseen-in-training").items == ("b",)
+    assert problem(data, "class-missing-in-train").items == ("b",)
 
 
 def test_an_unknown_column_is_refused_with_the_nearest(root: Path) -> None:
@@ -194,20 +194,22 @@ def test_unusable_tables_say_why(root: Path, text: str, words: str) -> None:
 
 def test_words_where_numbers_are_wanted(root: Path) -> None:
     with pytest.raises(DataError, match=r"'price' holds 1 cells that are no numbers \('cheap'\)"):
-        opened(root, "path,price\n0.png,cheap\n1.png,2\n", truth="number")
+        opened(root, "path,price\n0.png,cheap\n1.png,2\n", target_type="number")
 
 
 def test_parquet(root: Path) -> None:
     pa = pytest.importorskip("pyarrow")
     import pyarrow.parquet as pq
 
-    made = pa.table({"path": ["0.png", "1.png", "2.png"], "price": [1.5, None, 2.5], "split": ["train"] * 3})
-    pq.write_table(made, root / "t.parquet")
+    result = pa.table(
+        {"path": ["0.png", "1.png", "2.png"], "price": [1.5, None, 2.5], "split": ["train"] * 3}
+    )
+    pq.write_table(result, root / "t.parquet")
     data = table.read(str(root / "t.parquet"), ReadOptions())
     assert data.targets.value.ravel().tolist() == [1.5, 2.5]
     assert problem(data, "target-missing").items == ("1.png",)
     pq.write_table(pa.table({"path": ["0.png", "1.png"], "tags": [["a", "b"], ["b"]]}), root / "l.parquet")
-    assert table.read(str(root / "l.parquet"), ReadOptions()).targets.multi
+    assert table.read(str(root / "l.parquet"), ReadOptions()).targets.multilabel
     pq.write_table(pa.table({"image": [{"bytes": b"x"}], "label": [1]}), root / "b.parquet")
     with pytest.raises(DataError, match="holds pictures or records"):
         table.read(str(root / "b.parquet"), ReadOptions())
@@ -217,7 +219,7 @@ def test_parquet(root: Path) -> None:
 
 
 def values(data: Dataset) -> list[float]:
-    assert data.truth == "number"
+    assert data.target_type == "number"
     return [float(v) for v in data.targets.value.ravel()]
 
 
@@ -281,11 +283,11 @@ def test_class_numbers_are_classes_however_many(root: Path) -> None:
     for i in range(60):
         (root / f"n{i}.png").write_bytes(encode_png(np.full((3, 3, 1), i, np.uint8)))
     rows = "".join(f"n{i}.png,{i % 30}\n" for i in range(60))
-    assert opened(root, "path,class\n" + rows).truth == "label"
-    assert opened(root, "path,age\n" + rows).truth == "number"
-    assert opened(root, "path,class\n" + rows, truth="number").truth == "number"
+    assert opened(root, "path,class\n" + rows).target_type == "label"
+    assert opened(root, "path,age\n" + rows).target_type == "number"
+    assert opened(root, "path,class\n" + rows, target_type="number").target_type == "number"
     doubtful = opened(root, "path,label\n" + "".join(f"n{i}.png,{i // 1.1:.0f}\n" for i in range(60)))
-    assert (doubtful.truth, problem(doubtful, "task-in-doubt").severity) == ("number", "warning")
+    assert (doubtful.target_type, problem(doubtful, "task-in-doubt").severity) == ("number", "warning")
 
 
 def test_words_for_no_value_are_no_class(root: Path) -> None:
@@ -295,7 +297,7 @@ def test_words_for_no_value_are_no_class(root: Path) -> None:
     assert names(words) == ["cat", "dog", "none"]
     assert problem(words, "target-missing").items == ("2.png",)
     assert problem(words, "label-may-be-missing").severity == "error"
-    assert any("'N/A' (1 rows) count as no value" in note for note in words.notes)
+    assert any("'N/A' (1 rows) count as no value" in note for note in words.messages)
 
 
 @pytest.mark.parametrize("first", ["0.png,sea", "0,sea", "gone.jpg,sea", "sea,0.png"])
@@ -372,17 +374,17 @@ def test_labels_with_something_unsure_between_them_are_an_error_that_names_what_
     doubt = problem(opened(root, text), "labels-undivided")
     assert doubt.severity == "error"
     assert option in doubt.fix
-    said = opened(root, text, target=f"{column}:{mark.strip() or 'space'}")
-    assert said.classes is not None
-    assert said.classes.names == ("haze", "road", "sea")
-    assert said.targets.value.sum(1).tolist() == [1, 1, 2, 3, 1, 1]
-    assert not any(f.name == "labels-undivided" for f in said.problems)
+    outputs = opened(root, text, target=f"{column}:{mark.strip() or 'space'}")
+    assert outputs.classes is not None
+    assert outputs.classes.names == ("haze", "road", "sea")
+    assert outputs.targets.value.sum(1).tolist() == [1, 1, 2, 3, 1, 1]
+    assert not any(f.name == "labels-undivided" for f in outputs.read_findings)
 
 
 def test_class_names_of_several_words_are_no_lists_of_labels(root: Path) -> None:
     kinds = ["golden retriever", "border collie", "hot dog", "dog", "golden retriever", "dog"]
     text = "path,label\n" + "".join(f"{i}.png,{kind}\n" for i, kind in enumerate(kinds))
-    assert not opened(root, text).problems
+    assert not opened(root, text).read_findings
 
 
 def test_columns_of_both_signs_are_a_class_each(root: Path) -> None:
@@ -390,9 +392,9 @@ def test_columns_of_both_signs_are_a_class_each(root: Path) -> None:
         f"{i}.png,{-1 if i % 2 else 1},{-1 if i else 1}\n" for i in range(6)
     )
     data = opened(root, text)
-    assert data.truth == "label"
+    assert data.target_type == "label"
     assert data.targets.value.tolist() == [[True, True], *[[i % 2 == 0, False] for i in range(1, 6)]]
-    assert any("-1 says that it has not" in note for note in data.notes)
+    assert any("-1 says that it has not" in note for note in data.messages)
 
 
 def test_what_is_no_label_is_refused_by_its_name(root: Path) -> None:
@@ -433,7 +435,7 @@ def test_celebas_own_text_tables_and_their_partition(tmp_path: Path) -> None:
     assert data.classes.names == ("Bald", "Young")
     assert data.targets.value[:, 1].tolist() == [True, False] * 3
     assert data.splits.tolist() == ["train"] * 4 + ["val", "test"]
-    assert any("0 is train" in note for note in data.notes)
+    assert any("0 is train" in note for note in data.messages)
 
 
 def test_a_table_for_each_split_in_its_folder(tmp_path: Path) -> None:
@@ -450,4 +452,4 @@ def test_a_table_for_each_split_in_its_folder(tmp_path: Path) -> None:
 
 def test_a_form_for_answers_is_no_table_of_truths(root: Path) -> None:
     data = opened(root, "id,label\n0.png,cat\n1.png,dog\n", name="sampleSubmission.csv")
-    assert problem(data, "truth-to-fill-in").severity == "error"
+    assert problem(data, "target-to-fill-in").severity == "error"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from sightline.data.io.encode import encode_png
-from sightline.data.parsing.unread import told, unread
+from sightline.data.parsing.unread import describe_unread, unread
 
 VIA = {"1.png9": {"filename": "1.png", "regions": [{"shape_attributes": {"name": "rect"}}]}}
 CREATEML = [{"image": "1.png", "annotations": [{"label": "cat", "coordinates": {"x": 2, "y": 2}}]}]
@@ -58,7 +58,7 @@ def test_each_kind_by_its_name(tmp_path: Path, name: str, text: str, looks: str)
 def test_a_format_is_named_where_it_reads_them(tmp_path: Path) -> None:
     (tmp_path / "1.png").write_bytes(encode_png(np.zeros((4, 4, 3), np.uint8)))
     (tmp_path / "1.txt").write_text("0 0.5 0.5 0.2 0.2\n")
-    assert "--format yolo" in told(unread(tmp_path), tmp_path)
+    assert "--format yolo" in describe_unread(unread(tmp_path), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["README.md", "LICENSE.txt", "results.csv", "package.json", "pairs.txt"])

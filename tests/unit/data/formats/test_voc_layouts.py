@@ -12,10 +12,10 @@ from tests.unit.data.box_samples import boxes, picture
 BOX = [("cat", 0, 6, 20, 18)]
 
 
-def put(root: Path, pictures: str, xml: str, *stems: str, tag: str = "annotation") -> None:
+def put(root: Path, images: str, xml: str, *stems: str, tag: str = "annotation") -> None:
     """Pictures and their XML files in two folders."""
     for stem in stems:
-        picture(root / pictures / f"{stem}.png")
+        picture(root / images / f"{stem}.png")
         file = root / xml / f"{stem}.xml"
         file.parent.mkdir(parents=True, exist_ok=True)
         corners = "".join(
@@ -26,7 +26,7 @@ def put(root: Path, pictures: str, xml: str, *stems: str, tag: str = "annotation
 
 
 @pytest.mark.parametrize(
-    ("pictures", "xml", "tag"),
+    ("images", "xml", "tag"),
     [
         ("images", "images", "annotation"),
         ("data", "labels", "annotation"),
@@ -36,11 +36,11 @@ def put(root: Path, pictures: str, xml: str, *stems: str, tag: str = "annotation
         ("images", "annotations/xmls", "annotation"),
     ],
 )
-def test_pictures_and_xml_in_other_folders(tmp_path: Path, pictures: str, xml: str, tag: str) -> None:
-    put(tmp_path, pictures, xml, "a", "b", tag=tag)
+def test_pictures_and_xml_in_other_folders(tmp_path: Path, images: str, xml: str, tag: str) -> None:
+    put(tmp_path, images, xml, "a", "b", tag=tag)
     data = open_data(tmp_path)
     assert (data.format, boxes(data)) == ("voc", {"a": BOX, "b": BOX})
-    assert not data.problems
+    assert not data.read_findings
 
 
 @pytest.mark.parametrize("layout", ["train/images train/annotations", "images/train labels/train"])
@@ -62,7 +62,7 @@ def test_lists_with_endings_and_folders(tmp_path: Path, line: str, place: str) -
     data = open_data(tmp_path)
     assert boxes(data) == dict.fromkeys("abc", BOX)
     assert data.splits.tolist() == ["train", "train", "val"]
-    assert not data.problems
+    assert not data.read_findings
 
 
 def test_a_folder_around_it_is_looked_through(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from sightline.core.sample import Batch
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 
 CLASSES = ("red", "green", "blue")
-COLOURS = torch.tensor([[230, 30, 30], [30, 220, 40], [40, 60, 240]], dtype=torch.uint8)
+COLORS = torch.tensor([[230, 30, 30], [30, 220, 40], [40, 60, 240]], dtype=torch.uint8)
 FOUR = [
     [(0, 4, 6, 30, 40), (2, 36, 30, 62, 60)],
     [(1, 8, 20, 40, 60), (0, 44, 2, 62, 24)],
@@ -24,7 +24,7 @@ FOUR = [
 
 
 def settings(variant: str, **changed: Any) -> dict[str, Any]:
-    found = {
+    result = {
         "classes": list(CLASSES),
         "variant": variant,
         "size": [64, 64],
@@ -35,7 +35,7 @@ def settings(variant: str, **changed: Any) -> dict[str, Any]:
         "max_objects": 20,
         "nms": 0.5,
     }
-    return {**found, **changed}
+    return {**result, **changed}
 
 
 def ellipse(x1: float, y1: float, x2: float, y2: float, height: int, width: int) -> Tensor:
@@ -49,15 +49,15 @@ def pictures(objects: list[list[tuple[int, ...]]] = FOUR, side: int = 64) -> Bat
     """Ellipses on grey, as a batch."""
     images = torch.full((len(objects), 3, side, side), 60, dtype=torch.uint8)
     masks = []
-    for image, found in zip(images, objects, strict=True):
-        for label, *box in found:
+    for image, result in zip(images, objects, strict=True):
+        for label, *box in result:
             mask = ellipse(*box, side, side)
-            image[:, mask] = COLOURS[label][:, None]
+            image[:, mask] = COLORS[label][:, None]
             masks.append(mask)
-    labels = torch.tensor([o[0] for found in objects for o in found], dtype=torch.int64)
-    counts = torch.tensor([len(found) for found in objects])
+    labels = torch.tensor([o[0] for result in objects for o in result], dtype=torch.int64)
+    counts = torch.tensor([len(result) for result in objects])
     sizes = torch.tensor([[side, side]] * len(objects))
-    target = Outlines.of(sizes, counts, Bitmaps.of(masks), labels)
+    target = InstanceMasks.of(sizes, counts, CroppedMasks.of(masks), labels)
     return Batch(images, target, [str(i) for i in range(len(objects))])
 
 
@@ -65,5 +65,5 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)

@@ -53,27 +53,27 @@ def test_masks_are_read_in_the_pixels_of_the_picture() -> None:
     weak = torch.full((16, 16), -20.0)
     weak[10:, 10:] = 1.0
     outputs = logits([(2, 0.6, weak), (1, 0.8, low)])
-    found = MODEL.decode(outputs, settings("tiny", size=[60, 60]))
-    assert found.labels.tolist() == [1, 2]
-    assert float(found.scores[0]) == pytest.approx(0.8, abs=0.01)
-    assert float(found.scores[1]) == pytest.approx(0.6 * torch.tensor(1.0).sigmoid().item(), abs=0.05)
-    assert found.boxes.tolist()[0] == [8, 16, 40, 32]
-    assert found.boxes.tolist()[1][2:] == [60, 60]
-    assert found.sizes.tolist() == [[60, 60]]
+    prediction = MODEL.decode(outputs, settings("tiny", size=[60, 60]))
+    assert prediction.labels.tolist() == [1, 2]
+    assert float(prediction.scores[0]) == pytest.approx(0.8, abs=0.01)
+    assert float(prediction.scores[1]) == pytest.approx(0.6 * torch.tensor(1.0).sigmoid().item(), abs=0.05)
+    assert prediction.boxes.tolist()[0] == [8, 16, 40, 32]
+    assert prediction.boxes.tolist()[1][2:] == [60, 60]
+    assert prediction.sizes.tolist() == [[60, 60]]
 
 
 def test_queries_that_see_nothing_are_no_objects() -> None:
     empty = torch.full((16, 16), -3.0)
-    found = MODEL.decode(logits([(0, 0.9, empty)]), settings("tiny"))
-    assert found.counts.tolist() == [0]
+    prediction = MODEL.decode(logits([(0, 0.9, empty)]), settings("tiny"))
+    assert prediction.counts.tolist() == [0]
 
 
 def test_one_query_may_be_of_two_classes() -> None:
     outputs = logits([(0, 0.5, torch.where(ellipse(3, 3, 12, 12, 16, 16), 9.0, -9.0))])
     outputs["class_logits"][0, 0, 2] = torch.tensor(0.3).log()
-    found = MODEL.decode(outputs, settings("tiny"))
-    assert found.labels.tolist() == [0, 2]
-    assert torch.equal(*found.bitmaps.dense(64, 64))
+    prediction = MODEL.decode(outputs, settings("tiny"))
+    assert prediction.labels.tolist() == [0, 2]
+    assert torch.equal(*prediction.bitmaps.dense(64, 64))
     assert MODEL.decode(outputs, settings("tiny", max_objects=1)).labels.tolist() == [0]
 
 
@@ -94,10 +94,12 @@ def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
     drawn = torch.get_rng_state()
     with torch.no_grad():
         outputs = model(batch.images)
-        one = model.loss(batch, rng(), outputs=outputs)
+        first = model.loss(batch, rng(), outputs=outputs)
         fresh = model.loss(batch, rng())
-    assert float(one["loss"]) == pytest.approx(float(fresh["loss"]), rel=1e-5)
-    assert float(one["loss"]) == pytest.approx(float(one["class"] + one["mask"] + one["dice"]), rel=1e-5)
+    assert float(first["loss"]) == pytest.approx(float(fresh["loss"]), rel=1e-5)
+    assert float(first["loss"]) == pytest.approx(
+        float(first["class"] + first["mask"] + first["dice"]), rel=1e-5
+    )
     assert torch.equal(drawn, torch.get_rng_state())
 
 
@@ -111,7 +113,7 @@ def test_loss_is_that_of_transformers() -> None:
     masks, labels = _truths(batch)
     with seeded(rng(3)):
         theirs = model.network.net(
-            pixel_values=model.normalise(batch.images), mask_labels=masks, class_labels=labels
+            pixel_values=model.normalize(batch.images), mask_labels=masks, class_labels=labels
         ).loss
     assert ours == pytest.approx(float(theirs.detach()), rel=1e-5)
 
@@ -152,7 +154,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
 
 
 @NEEDS
-def test_pictures_of_another_size_and_grey_ones() -> None:
+def test_pictures_of_another_size_and_gray_ones() -> None:
     model = MODEL(settings("tiny", channels=1, mean=[0.4], std=[0.2])).train()
     batch = pictures([[(2, 9, 9, 60, 70)], []], side=80)
     assert bool(
@@ -171,11 +173,11 @@ def test_four_pictures_are_learnt_by_heart() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
     with torch.no_grad():
-        found = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().decode(model(batch.images), model.settings)
     hits = []
     for i in range(4):
-        truth, said = batch.targets[i], found[i]
-        overlap = iou(truth.bitmaps, said.bitmaps) * (truth.labels[:, None] == said.labels)
+        target, outputs = batch.targets[i], prediction[i]
+        overlap = iou(target.bitmaps, outputs.bitmaps) * (target.labels[:, None] == outputs.labels)
         hits += (overlap.amax(1) > 0.5).tolist()
     assert sum(hits) >= len(hits) - 2, f"{sum(hits)} of {len(hits)} objects found"
 
@@ -183,6 +185,6 @@ def test_four_pictures_are_learnt_by_heart() -> None:
 @NEEDS
 @pytest.mark.slow
 def test_card_counts_parameters() -> None:
-    made = MODEL(settings("swin-t", classes=[str(i) for i in range(80)]))
+    result = MODEL(settings("swin-t", classes=[str(i) for i in range(80)]))
     assert CARD.counted == "swin-t, 80 classes"
-    assert sum(p.numel() for p in made.parameters() if p.requires_grad) == CARD.parameters
+    assert sum(p.numel() for p in result.parameters() if p.requires_grad) == CARD.parameters

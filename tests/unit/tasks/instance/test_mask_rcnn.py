@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sightline.core.sample import Batch
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.ops.masks import iou
 from sightline.storage import read_tensors, write_tensors
 from sightline.tasks.instance._crops import cells, pasted
@@ -44,9 +44,9 @@ places = st.floats(0, 40)
 @quickly(deadline=None, max_examples=60)
 def test_a_mask_that_was_cut_out_is_put_back(x: float, y: float, w: float, h: float) -> None:
     box = torch.tensor([[x, y, x + w, y + h]])
-    there = Bitmaps.of(ellipse(*box[0].tolist(), 100, 100)[None])
-    back = pasted(cells(there, box), box, (100, 100))
-    assert float(iou(there, back)) > 0.93
+    present = CroppedMasks.of(ellipse(*box[0].tolist(), 100, 100)[None])
+    back = pasted(cells(present, box), box, (100, 100))
+    assert float(iou(present, back)) > 0.93
 
 
 @given(st.integers(0, 20), st.integers(0, 20), sides, sides)
@@ -56,7 +56,7 @@ def test_small_masks_are_put_back_pixel_for_pixel(x: int, y: int, w: int, h: int
     inner = np.random.default_rng(x + 40 * y + w + h).random((h, w)) < 0.6
     mask[y : y + h, x : x + w] = inner
     box = torch.tensor([[x, y, x + w, y + h]]).float()
-    back = pasted(cells(Bitmaps.of([mask]), box), box, (40, 40))
+    back = pasted(cells(CroppedMasks.of([mask]), box), box, (40, 40))
     np.testing.assert_array_equal(back.dense(40, 40)[0].numpy(), mask > 0)
 
 
@@ -66,9 +66,9 @@ def test_shares_of_cells_add_up_to_the_area(corner: list[float]) -> None:
     x1, y1 = corner[0], corner[1]
     box = torch.tensor([[x1, y1, x1 + corner[2] + 1, y1 + corner[3] + 1]])
     mask = torch.ones(90, 90)
-    got = cells(Bitmaps.of(mask[None]), box, 7)
+    got = cells(CroppedMasks.of(mask[None]), box, 7)
     np.testing.assert_allclose(got.numpy(), 1, atol=1e-4)
-    half = cells(Bitmaps.of((torch.arange(90) < 45).float().expand(90, 90)[None]), box, 7)
+    half = cells(CroppedMasks.of((torch.arange(90) < 45).float().expand(90, 90)[None]), box, 7)
     expected = float((45 - box[0, 0]).clamp(0, box[0, 2] - box[0, 0]) / (box[0, 2] - box[0, 0]))
     assert float(half.mean()) == pytest.approx(expected, abs=1e-4)
 
@@ -81,12 +81,12 @@ def test_pasting_says_what_torchvision_says_but_for_its_rounding() -> None:
     grids = torch.stack([ellipse(0, 0, 28, 28, 28, 28), ellipse(4, 6, 25, 28, 28, 28)]).float()
     theirs = paste_masks_in_image(grids[:, None], boxes, (100, 100))[:, 0] >= 0.5
     ours = pasted(grids, boxes, (100, 100))
-    assert bool((iou(ours, Bitmaps.of(theirs)).diagonal() > 0.94).all())
+    assert bool((iou(ours, CroppedMasks.of(theirs)).diagonal() > 0.94).all())
 
 
 def test_objects_at_the_edge_are_cut_off() -> None:
-    found = pasted(torch.ones(2, 28, 28), torch.tensor([[-20.0, -10, 8, 6], [30, 36, 60, 60]]), (40, 40))
-    np.testing.assert_array_equal(found.boxes().numpy(), [[0, 0, 8, 6], [30, 36, 40, 40]])
+    result = pasted(torch.ones(2, 28, 28), torch.tensor([[-20.0, -10, 8, 6], [30, 36, 60, 60]]), (40, 40))
+    np.testing.assert_array_equal(result.boxes().numpy(), [[0, 0, 8, 6], [30, 36, 40, 40]])
 
 
 def test_candidates_and_predictions_have_one_form() -> None:
@@ -98,13 +98,13 @@ def test_candidates_and_predictions_have_one_form() -> None:
     assert outputs["scores"].shape == outputs["labels"].shape == (4, 20)
     assert outputs["masks"].shape == (4, 20, 28, 28)
     outputs["masks"][:] = 0.9
-    found = model.decode({k: v.float() for k, v in outputs.items()}, model.settings)
-    assert found.kind == "outlines"
-    assert 0 < int(found.counts.max()) <= 20
+    prediction = model.decode({k: v.float() for k, v in outputs.items()}, model.settings)
+    assert prediction.kind == "outlines"
+    assert 0 < int(prediction.counts.max()) <= 20
     for i in range(4):
-        assert found[i].scores.tolist() == sorted(found[i].scores.tolist(), reverse=True)
+        assert prediction[i].scores.tolist() == sorted(prediction[i].scores.tolist(), reverse=True)
     # A mask that is full reaches its box's edge, to the nearest pixel and half a cell.
-    assert bool(((found.bitmaps.boxes() - found.boxes).abs() <= 1.7).all())
+    assert bool(((prediction.bitmaps.boxes() - prediction.boxes).abs() <= 1.7).all())
 
 
 def test_what_has_no_pixel_is_no_object() -> None:
@@ -114,9 +114,9 @@ def test_what_has_no_pixel_is_no_object() -> None:
         "labels": torch.tensor([[0, 1]]),
         "masks": torch.stack([torch.zeros(28, 28), torch.ones(28, 28)])[None],
     }
-    found = MODEL.decode(outputs, settings("resnet18"))
-    assert found.labels.tolist() == [1]
-    assert found.bitmaps.boxes().tolist() == [[10, 10, 50, 50]]
+    prediction = MODEL.decode(outputs, settings("resnet18"))
+    assert prediction.labels.tolist() == [1]
+    assert prediction.bitmaps.boxes().tolist() == [[10, 10, 50, 50]]
 
 
 @pytest.mark.parametrize("objects", [FOUR, [*FOUR[:2], []], [[], []]], ids=["all", "some", "none"])
@@ -134,22 +134,22 @@ def test_validation_changes_nothing_and_goes_by_the_outputs_at_hand() -> None:
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad():
         outputs = model(batch.images)
-        one = model.loss(batch, rng(), outputs=outputs)
-        two = model.loss(batch, rng(), outputs=outputs)
+        first = model.loss(batch, rng(), outputs=outputs)
+        second = model.loss(batch, rng(), outputs=outputs)
         fresh = model.loss(batch, rng())
-    assert same(one, two)
-    assert float(one["loss"]) == pytest.approx(float(fresh["loss"]), rel=1e-5)
+    assert same(first, second)
+    assert float(first["loss"]) == pytest.approx(float(fresh["loss"]), rel=1e-5)
     assert same(before, model.state_dict())
 
 
 def test_groups_are_not_learnt() -> None:
     model, batch = build().eval(), pictures()
     target = batch.targets
-    crowd = Outlines.of(
-        target.sizes[:1], torch.tensor([1]), Bitmaps.of(torch.ones(1, 64, 64)), torch.tensor([1])
+    crowd = InstanceMasks.of(
+        target.sizes[:1], torch.tensor([1]), CroppedMasks.of(torch.ones(1, 64, 64)), torch.tensor([1])
     )
-    whole = Outlines.cat([crowd, target])
-    more = Outlines(
+    whole = InstanceMasks.cat([crowd, target])
+    more = InstanceMasks(
         target.counts + torch.tensor([1, 0, 0, 0]),
         target.sizes,
         whole.boxes,
@@ -170,7 +170,7 @@ def test_saved_and_loaded_it_says_the_same(tmp_path: Path) -> None:
         assert same(model.eval()(batch.images), again.eval()(batch.images))
 
 
-def test_no_class_is_taken_for_its_neighbour() -> None:
+def test_no_class_is_taken_for_its_neighbor() -> None:
     """Where the heads know one class only, it is that of the same place in the class table, mask and all."""
     model = build().eval()
     heads, images = model.network.net.roi_heads, pictures().images[:1]
@@ -178,10 +178,10 @@ def test_no_class_is_taken_for_its_neighbour() -> None:
         with torch.no_grad():
             heads.box_predictor.cls_score.bias.fill_(-9.0)[label + 1] = 9.0
             heads.mask_predictor.mask_fcn_logits.bias.fill_(-9.0)[label + 1] = 9.0
-            found = model.decode(model(images), {**model.settings, "conf": 0.3})
-        assert len(found.labels) > 0
-        assert set(found.labels.tolist()) == {label}
-        assert float(found.bitmaps.areas().min()) > 0
+            prediction = model.decode(model(images), {**model.settings, "conf": 0.3})
+        assert len(prediction.labels) > 0
+        assert set(prediction.labels.tolist()) == {label}
+        assert float(prediction.bitmaps.areas().min()) > 0
 
 
 def test_pictures_without_any_proposal() -> None:
@@ -192,7 +192,7 @@ def test_pictures_without_any_proposal() -> None:
     assert model.decode(outputs, {**model.settings, "conf": 0.0}).counts.tolist() == [0] * 4
 
 
-def test_pictures_of_another_size_and_grey_ones() -> None:
+def test_pictures_of_another_size_and_gray_ones() -> None:
     model = MODEL(settings("resnet18", channels=1, mean=[0.4], std=[0.2], size=[96, 128])).train()
     batch = pictures([[(2, 9, 9, 60, 70)], []], side=96)
     assert bool(
@@ -213,17 +213,17 @@ def test_four_pictures_are_learnt_by_heart() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimizer.step()
     with torch.no_grad():
-        found = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().decode(model(batch.images), model.settings)
     hits = []
     for i in range(4):
-        truth, said = batch.targets[i], found[i]
-        overlap = iou(truth.bitmaps, said.bitmaps) * (truth.labels[:, None] == said.labels)
+        target, outputs = batch.targets[i], prediction[i]
+        overlap = iou(target.bitmaps, outputs.bitmaps) * (target.labels[:, None] == outputs.labels)
         hits += (overlap.amax(1) > 0.7).tolist()
     assert sum(hits) >= len(hits) - 1, f"{sum(hits)} of {len(hits)} objects found"
 
 
 @pytest.mark.slow
 def test_card_counts_parameters() -> None:
-    made = MODEL(settings("resnet50", classes=[str(i) for i in range(80)], size=[320, 320]))
+    result = MODEL(settings("resnet50", classes=[str(i) for i in range(80)], size=[320, 320]))
     assert CARD.counted == "resnet50, 80 classes"
-    assert sum(p.numel() for p in made.parameters() if p.requires_grad) == CARD.parameters
+    assert sum(p.numel() for p in result.parameters() if p.requires_grad) == CARD.parameters

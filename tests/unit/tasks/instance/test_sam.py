@@ -22,10 +22,10 @@ NEEDS = pytest.mark.skipif(
 
 
 def test_a_prompt_is_read() -> None:
-    found = parse_prompt("box 10,20,110,220; point 40,50 ;point 1.5 2;")
-    assert found.boxes.tolist() == [[10, 20, 110, 220]]
-    assert found.points.tolist() == [[40, 50], [1.5, 2]]
-    assert found.names == ("point 40,50", "point 1.5,2", "box 10,20,110,220")
+    result = parse_prompt("box 10,20,110,220; point 40,50 ;point 1.5 2;")
+    assert result.boxes.tolist() == [[10, 20, 110, 220]]
+    assert result.points.tolist() == [[40, 50], [1.5, 2]]
+    assert result.names == ("point 40,50", "point 1.5,2", "box 10,20,110,220")
 
 
 corner = st.integers(0, 500)
@@ -94,19 +94,19 @@ def picture(height: int = 48, width: int = 80) -> np.ndarray:
 def test_each_prompt_is_one_object_of_its_own_class() -> None:
     sam = Sam(small_sam())
     points, boxes = torch.tensor([[10.0, 12], [70, 40]]), torch.tensor([[5.0, 5, 40, 30]])
-    found = sam.prompted(picture(), points, boxes)
-    assert found.kind == "outlines"
-    assert found.sizes.tolist() == [[48, 80]]
-    assert len(found) == 1
-    assert set(found.labels.tolist()) <= {0, 1, 2}
-    assert len(found.labels) > 0
-    assert found.scores.tolist() == sorted(found.scores.tolist(), reverse=True)
-    assert 0 <= float(found.scores.min()) <= float(found.scores.max()) <= 1
-    assert bool((found.bitmaps.boxes()[:, 2:] <= torch.tensor([80, 48])).all())
+    result = sam.prompted(picture(), points, boxes)
+    assert result.kind == "outlines"
+    assert result.sizes.tolist() == [[48, 80]]
+    assert len(result) == 1
+    assert set(result.labels.tolist()) <= {0, 1, 2}
+    assert len(result.labels) > 0
+    assert result.scores.tolist() == sorted(result.scores.tolist(), reverse=True)
+    assert 0 <= float(result.scores.min()) <= float(result.scores.max()) <= 1
+    assert bool((result.bitmaps.boxes()[:, 2:] <= torch.tensor([80, 48])).all())
     alone = sam.prompted(picture(), None, boxes)
-    for i, label in enumerate(found.labels.tolist()):
+    for i, label in enumerate(result.labels.tolist()):
         if label == 2:
-            assert torch.equal(found.bitmaps.dense(48, 80)[i], alone.bitmaps.dense(48, 80)[0])
+            assert torch.equal(result.bitmaps.dense(48, 80)[i], alone.bitmaps.dense(48, 80)[0])
 
 
 @NEEDS
@@ -130,21 +130,23 @@ def test_it_is_the_same_as_the_librarys_own_processor() -> None:
         out.pred_masks, inputs["original_sizes"], inputs["reshaped_input_sizes"]
     )[0][0]
     best = int(out.iou_scores[0, 0].argmax())
-    found = Sam(small_sam()).prompted(image, torch.tensor([[96.0, 40]]))
+    result = Sam(small_sam()).prompted(image, torch.tensor([[96.0, 40]]))
     expected = masks[best]
-    ours = found.bitmaps.dense(128, 128)[0] if len(found.labels) else torch.zeros(128, 128, dtype=torch.bool)
+    ours = (
+        result.bitmaps.dense(128, 128)[0] if len(result.labels) else torch.zeros(128, 128, dtype=torch.bool)
+    )
     assert float((ours == expected).float().mean()) > 0.98
 
 
 @NEEDS
 @pytest.mark.parametrize("prompt", ["point 80,10", "point 10,48", "box 90,10,99,20"])
 def test_a_prompt_outside_the_picture_is_refused(prompt: str) -> None:
-    asked = parse_prompt(prompt)
+    requested = parse_prompt(prompt)
     with pytest.raises(UsageError, match="80 wide and 48 high"):
-        Sam(small_sam()).prompted(picture(), asked.points, asked.boxes)
-    said = SamPredictor(Sam(small_sam()), asked).outcome("a.jpg", picture())
-    assert said.prediction is None
-    assert "lies outside" in said.error
+        Sam(small_sam()).prompted(picture(), requested.points, requested.boxes)
+    outputs = SamPredictor(Sam(small_sam()), requested).outcome("a.jpg", picture())
+    assert outputs.prediction is None
+    assert "lies outside" in outputs.error
 
 
 @NEEDS
@@ -156,12 +158,12 @@ def test_no_prompt_is_refused() -> None:
 @NEEDS
 def test_from_a_folder_with_a_prompt_to_rows(tmp_path: Path) -> None:
     small_sam().save_pretrained(tmp_path / "tiny")
-    made = predictor(str(tmp_path / "tiny"), "point 10,12; point 10,12; box 5,5,40,30")
-    said = made.outcome("a.jpg", picture())
-    assert said.error == ""
-    assert said.row["objects"] == len(said.prediction.labels)
-    assert made.settings["classes"] == ["point 10,12", "point 10,12", "box 5,5,40,30"]
-    assert made.task.card.prediction == "outlines"
+    result = predictor(str(tmp_path / "tiny"), "point 10,12; point 10,12; box 5,5,40,30")
+    outputs = result.outcome("a.jpg", picture())
+    assert outputs.error == ""
+    assert outputs.row["objects"] == len(outputs.prediction.labels)
+    assert result.settings["classes"] == ["point 10,12", "point 10,12", "box 5,5,40,30"]
+    assert result.task.card.prediction_type == "outlines"
 
 
 @NEEDS

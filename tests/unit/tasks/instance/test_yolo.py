@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sightline.core.dataset import Classes
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.bitmaps import Bitmaps
+from sightline.core.targets.bitmaps import CroppedMasks
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 from sightline.models.detection.assigner import Assigned
@@ -35,9 +35,9 @@ def info(size: tuple[int, int], classes: tuple[str, ...]) -> DataInfo:
 
 def build(name: str = "yolo-n", **options: Any) -> Model:
     torch.manual_seed(0)
-    kind, known = MODELS.load(name).MODEL, info((SIDE, SIDE), CLASSES)
+    kind, expected = MODELS.load(name).MODEL, info((SIDE, SIDE), CLASSES)
     settings = {"size": [SIDE, SIDE], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
-    model: Model = kind({**settings, **kind.settings_for(known, InstanceOptions(**options))})
+    model: Model = kind({**settings, **kind.settings_for(expected, InstanceOptions(**options))})
     return model
 
 
@@ -54,16 +54,16 @@ def batch_of(n: int = 8) -> Batch:
             inside = np.hypot(dx, dy) < reach if k else np.maximum(abs(dx), abs(dy)) < reach
             image[inside] = (220, 200, 90)
             masks.append(inside)
-    truth = Outlines.of(
-        torch.full((n, 2), SIDE), torch.full((n,), 2), Bitmaps.of(masks), torch.arange(2).repeat(n)
+    target = InstanceMasks.of(
+        torch.full((n, 2), SIDE), torch.full((n,), 2), CroppedMasks.of(masks), torch.arange(2).repeat(n)
     )
     pictures = torch.from_numpy(images).permute(0, 3, 1, 2).contiguous()
-    return Batch(pictures, truth, [str(i) for i in range(n)])
+    return Batch(pictures, target, [str(i) for i in range(n)])
 
 
-def nothing(n: int) -> Outlines:
+def nothing(n: int) -> InstanceMasks:
     none = torch.zeros(0).long()
-    return Outlines.of(torch.full((n, 2), SIDE), torch.zeros(n).long(), Bitmaps.of([]), none)
+    return InstanceMasks.of(torch.full((n, 2), SIDE), torch.zeros(n).long(), CroppedMasks.of([]), none)
 
 
 @pytest.fixture(scope="module")
@@ -83,39 +83,39 @@ def test_learns_the_masks_of_eight_images_by_heart(learnt: tuple[Model, Batch]) 
     with torch.no_grad():
         outputs = model(batch.images)
     for nms in (1.0, 0.65):
-        found = model.decode(outputs, {**model.settings, "nms": nms, "conf": 0.3})
+        prediction = model.decode(outputs, {**model.settings, "nms": nms, "conf": 0.3})
         for i in range(len(batch)):
-            said, true = found[i], batch.targets[i]
-            assert said.labels.sort().values.tolist() == [0, 1], f"nms {nms}"
-            one, two = (o.bitmaps[o.labels.argsort()].dense(SIDE, SIDE) for o in (said, true))
-            overlap = (one & two).sum((1, 2)) / (one | two).sum((1, 2))
+            result, true = prediction[i], batch.targets[i]
+            assert result.labels.sort().values.tolist() == [0, 1], f"nms {nms}"
+            first, second = (o.bitmaps[o.labels.argsort()].dense(SIDE, SIDE) for o in (result, true))
+            overlap = (first & second).sum((1, 2)) / (first | second).sum((1, 2))
             assert overlap.min() > 0.85, f"nms {nms}"
 
 
 def test_masks_lie_in_their_boxes_and_have_a_pixel(learnt: tuple[Model, Batch]) -> None:
     model, batch = learnt
     with torch.no_grad():
-        found = model.decode(model(batch.images), {**model.settings, "conf": 0.001})
-    assert isinstance(found, Outlines)
-    assert found.areas is not None
-    assert (found.areas > 0).all()
-    assert torch.equal(found.areas, found.bitmaps.areas())
-    around = found.bitmaps.boxes()
-    assert (around[:, :2] >= found.boxes[:, :2].floor()).all()
-    assert (around[:, 2:] <= found.boxes[:, 2:].ceil()).all()
-    assert found.sizes.tolist() == [[SIDE, SIDE]] * len(batch)
+        prediction = model.decode(model(batch.images), {**model.settings, "conf": 0.001})
+    assert isinstance(prediction, InstanceMasks)
+    assert prediction.areas is not None
+    assert (prediction.areas > 0).all()
+    assert torch.equal(prediction.areas, prediction.bitmaps.areas())
+    around = prediction.bitmaps.boxes()
+    assert (around[:, :2] >= prediction.boxes[:, :2].floor()).all()
+    assert (around[:, 2:] <= prediction.boxes[:, 2:].ceil()).all()
+    assert prediction.sizes.tolist() == [[SIDE, SIDE]] * len(batch)
 
 
 def test_shapes() -> None:
     model, batch = build().eval(), batch_of(2)
     with torch.no_grad():
-        said = model(batch.images)
+        outputs = model(batch.images)
     places = 8 * 8 + 4 * 4 + 2 * 2
-    assert said["coefficients"].shape == (2, places, masks_of.COUNT)
-    assert said["coefficients"].abs().max() <= 1
-    assert said["prototypes"].shape == (2, masks_of.COUNT, SIDE // 4, SIDE // 4)
-    assert said["boxes"].shape == (2, places, 4)
-    assert said["scores"].shape == said["many"].shape == (2, places, 2)
+    assert outputs["coefficients"].shape == (2, places, masks_of.COUNT)
+    assert outputs["coefficients"].abs().max() <= 1
+    assert outputs["prototypes"].shape == (2, masks_of.COUNT, SIDE // 4, SIDE // 4)
+    assert outputs["boxes"].shape == (2, places, 4)
+    assert outputs["scores"].shape == outputs["many"].shape == (2, places, 2)
 
 
 def test_loss_needs_no_objects_and_reaches_every_parameter() -> None:
@@ -129,48 +129,48 @@ def test_loss_needs_no_objects_and_reaches_every_parameter() -> None:
 
 def test_groups_and_empty_boxes_are_not_learnt() -> None:
     model, batch = build().eval(), batch_of(2)
-    whole = Bitmaps.of([np.ones((SIDE, SIDE)), np.zeros((SIDE, SIDE))])
-    more = Outlines.of(torch.full((1, 2), SIDE), torch.tensor([2]), whole, torch.zeros(2).long())
-    group = Outlines(
+    whole = CroppedMasks.of([np.ones((SIDE, SIDE)), np.zeros((SIDE, SIDE))])
+    more = InstanceMasks.of(torch.full((1, 2), SIDE), torch.tensor([2]), whole, torch.zeros(2).long())
+    group = InstanceMasks(
         more.counts, more.sizes, more.boxes, more.labels, crowd=torch.tensor([True, False]), masks=whole
     )
     # The first image has a group, and a box without an area, before its two objects.
-    truth = Instances.cat([group, batch.targets]).regrouped(
+    target = Instances.cat([group, batch.targets]).reassign_images(
         torch.tensor([0, 0, 0, 0, 1, 1]), batch.targets.sizes
     )
     with torch.no_grad():
         outputs = model(batch.images)
-        one, two = (
+        first, second = (
             model.loss(Batch(batch.images, t, batch.ids), torch.Generator(), outputs=outputs)["mask"]
-            for t in (truth, batch.targets)
+            for t in (target, batch.targets)
         )
-    assert torch.equal(one, two)
+    assert torch.equal(first, second)
 
 
 def test_right_masks_cost_little_and_wrong_ones_much() -> None:
-    truth = batch_of(1).targets
-    goal = masks_of.shares(truth.bitmaps, 16, 16)
-    found = Assigned(torch.tensor([0, 1, 1]), torch.zeros(3).long(), torch.tensor([0, 1, 2]), torch.ones(3))
+    target = batch_of(1).targets
+    goal = masks_of.shares(target.bitmaps, 16, 16)
+    result = Assigned(torch.tensor([0, 1, 1]), torch.zeros(3).long(), torch.tensor([0, 1, 2]), torch.ones(3))
     # Cells that an object covers in part cost something however they are said.
     for sign, least, most in ((1.0, 0.0, 0.4), (-1.0, 3.0, 7.0)):
-        said = {
+        outputs = {
             "prototypes": sign * goal[None].clamp(0.001, 0.999).logit(),
             "coefficients": torch.tensor([[[1.0, 0], [0, 1], [0, 1]]]),
         }
-        lost = float(masks_of.mask_loss(said, truth, found, torch.Generator()))
+        lost = float(masks_of.mask_loss(outputs, target, result, torch.Generator()))
         assert least <= lost / masks_of.GAIN <= most
 
 
 def test_more_places_than_fit_are_drawn_from(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(masks_of, "MOST", 3)
-    truth = batch_of(2).targets
+    monkeypatch.setattr(masks_of, "MAX_MASKS", 3)
+    target = batch_of(2).targets
     n = 10
-    found = Assigned(
+    result = Assigned(
         torch.tensor([0, 1] * 5 + [2] * 2), torch.tensor([0] * n + [1] * 2), torch.arange(12), torch.ones(12)
     )
     weights = torch.rand(2, 12, 4, requires_grad=True)
-    said = {"prototypes": torch.rand(2, 4, 16, 16), "coefficients": weights}
-    masks_of.mask_loss(said, truth, found, torch.Generator()).backward()  # type: ignore[no-untyped-call]
+    outputs = {"prototypes": torch.rand(2, 4, 16, 16), "coefficients": weights}
+    masks_of.mask_loss(outputs, target, result, torch.Generator()).backward()  # type: ignore[no-untyped-call]
     assert weights.grad is not None
     assert weights.grad.any(2).sum(1).tolist() == [3, 2]
 
@@ -179,21 +179,21 @@ def test_more_places_than_fit_are_drawn_from(monkeypatch: pytest.MonkeyPatch) ->
 def test_shares_are_those_of_the_cells(seed: int, x: int, y: int, w: int, h: int) -> None:
     whole = np.zeros((52, 52), dtype=np.uint8)
     whole[y : y + h, x : x + w] = np.random.default_rng(seed).integers(0, 2, (h, w))
-    found = masks_of.shares(Bitmaps.of([whole]), 11, 12)[0].numpy()
+    result = masks_of.shares(CroppedMasks.of([whole]), 11, 12)[0].numpy()
     for row, column in itertools.product(range(11), range(12)):
         cell = whole[4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
-        assert found[row, column] == pytest.approx(cell.mean() if cell.size else 0)
+        assert result[row, column] == pytest.approx(cell.mean() if cell.size else 0)
 
 
 @given(st.integers(0, 34), st.integers(0, 34), st.integers(8, 30), st.integers(8, 30))
 def test_what_is_shared_out_comes_back(x: int, y: int, w: int, h: int) -> None:
     mask = np.zeros((SIDE, SIDE), dtype=bool)
     mask[y : y + h, x : x + w] = True
-    truth = Outlines.of(
-        torch.tensor([[SIDE, SIDE]]), torch.tensor([1]), Bitmaps.of([mask]), torch.zeros(1).long()
+    target = InstanceMasks.of(
+        torch.tensor([[SIDE, SIDE]]), torch.tensor([1]), CroppedMasks.of([mask]), torch.zeros(1).long()
     )
-    goal = masks_of.shares(truth.bitmaps, 16, 16)[None].clamp(0.01, 0.99)
-    back = masks_of.cut(goal.logit(), torch.ones(1, 1), truth).dense(SIDE, SIDE)[0].numpy()
+    goal = masks_of.shares(target.bitmaps, 16, 16)[None].clamp(0.01, 0.99)
+    back = masks_of.crop_masks(goal.logit(), torch.ones(1, 1), target).dense(SIDE, SIDE)[0].numpy()
     assert not (back & ~mask).any()
     assert back.sum() > 0.6 * mask.sum()
     inner = mask[y + 4 : y + h - 4, x + 4 : x + w - 4]
@@ -203,18 +203,18 @@ def test_what_is_shared_out_comes_back(x: int, y: int, w: int, h: int) -> None:
 @pytest.mark.parametrize("nms", [1.0, 0.6])
 def test_exported_it_says_only_what_is_read(learnt: tuple[Model, Batch], nms: float) -> None:
     model, batch = learnt
-    kept = model.settings
+    selected = model.settings
     try:
-        model.settings = {**kept, "nms": nms}
+        model.settings = {**selected, "nms": nms}
         program: Callable[..., Any] = torch.export.export(model, (batch.images[:1],)).module()
-        said, here = program(batch.images[:1]), model(batch.images[:1])
+        outputs, here = program(batch.images[:1]), model(batch.images[:1])
         read = "scores" if nms == 1 else "many"
-        assert set(said) == {"boxes", read, "coefficients", "prototypes"}
-        assert all(torch.allclose(said[name], here[name], atol=1e-3) for name in said)
-        one, two = (model.decode(x, model.settings) for x in (said, here))
-        assert one.counts.tolist() == two.counts.tolist()
+        assert set(outputs) == {"boxes", read, "coefficients", "prototypes"}
+        assert all(torch.allclose(outputs[name], here[name], atol=1e-3) for name in outputs)
+        first, second = (model.decode(x, model.settings) for x in (outputs, here))
+        assert first.counts.tolist() == second.counts.tolist()
     finally:
-        model.settings = kept
+        model.settings = selected
 
 
 def test_bf16_is_finite() -> None:
@@ -228,8 +228,8 @@ def test_bf16_is_finite() -> None:
 
 def test_any_size_of_picture_is_taken_in_training() -> None:
     model = build().train()
-    truth = batch_of(2).targets
-    small = truth.moved(torch.eye(2, 3).repeat(2, 1, 1), torch.tensor([[50, 61]] * 2), least=0.1)
+    target = batch_of(2).targets
+    small = target.warp(torch.eye(2, 3).repeat(2, 1, 1), torch.tensor([[50, 61]] * 2), least=0.1)
     images = torch.randint(0, 255, (2, 3, 50, 61), dtype=torch.uint8)
     assert model.loss(Batch(images, small, ["a", "b"]), torch.Generator())["loss"].isfinite()
 
@@ -238,10 +238,10 @@ def test_any_size_of_picture_is_taken_in_training() -> None:
 def test_card_counts_parameters(name: str) -> None:
     card, kind = MODELS.load(name).CARD, MODELS.load(name).MODEL
     assert card.counted == "80 classes, 3x640x640, own backbone"
-    known = info((640, 640), tuple(str(i) for i in range(80)))
+    expected = info((640, 640), tuple(str(i) for i in range(80)))
     settings = {"size": [640, 640], "channels": 3, "mean": [0.5] * 3, "std": [0.2] * 3}
     with torch.device("meta"):
-        model = kind({**settings, **kind.settings_for(known, InstanceOptions())})
+        model = kind({**settings, **kind.settings_for(expected, InstanceOptions())})
     assert sum(p.numel() for p in model.parameters()) == card.parameters
 
 

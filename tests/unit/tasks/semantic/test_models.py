@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from sightline.core.dataset import Classes
 from sightline.core.sample import Batch
-from sightline.core.targets.masks import VOID, Masks
+from sightline.core.targets.masks import IGNORE_INDEX, SemanticMasks
 from sightline.core.task import DataInfo
 from sightline.errors import SightlineError, UnknownName, UsageError
 from sightline.metrics.miou import MeanIoU
@@ -45,17 +45,17 @@ SIDE = 64
 
 def info(classes: int = 3, channels: int = 3, **more: Any) -> DataInfo:
     table = Classes(tuple(f"c{i}" for i in range(classes)))
-    known = {"counts": (5,) * classes, **more}
-    return DataInfo(table, (), channels, (SIDE, SIDE), (0.5,) * channels, (0.2,) * channels, 8, **known)
+    expected = {"class_counts": (5,) * classes, **more}
+    return DataInfo(table, (), channels, (SIDE, SIDE), (0.5,) * channels, (0.2,) * channels, 8, **expected)
 
 
 def settings(method: str, classes: int = 3, channels: int = 3, **options: Any) -> dict[str, Any]:
     module = MODELS.load(method)
-    known = info(classes, channels)
+    expected = info(classes, channels)
     basic = {"size": [SIDE, SIDE], "channels": channels, "mean": [0.5] * channels, "std": [0.2] * channels}
     return {
         **basic,
-        **module.MODEL.settings_for(known, SemanticOptions(**{**tiny("semantic", method), **options})),
+        **module.MODEL.settings_for(expected, SemanticOptions(**{**tiny("semantic", method), **options})),
     }
 
 
@@ -79,16 +79,16 @@ def batch_of(n: int = 2, channels: int = 3, size: tuple[int, int] = (SIDE, SIDE)
             maps[i, y : y + 20, x : x + 20] = label
     noise = torch.randint(0, 30, (n, channels, *size), generator=rng)
     images = (noise + maps[:, None] * (200 // max(1, classes - 1))).to(torch.uint8)
-    maps[:, :4] = VOID
-    return Batch(images, Masks.of(maps), [str(i) for i in range(n)])
+    maps[:, :4] = IGNORE_INDEX
+    return Batch(images, SemanticMasks.of(maps), [str(i) for i in range(n)])
 
 
 def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def same(one: dict[str, Tensor], two: dict[str, Tensor]) -> bool:
-    return one.keys() == two.keys() and all(torch.equal(one[k], two[k]) for k in one)
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -101,20 +101,20 @@ def test_a_score_for_each_class_at_each_pixel(method: str, classes: int, channel
         with torch.no_grad():
             outputs = model(batch.images)
         assert outputs["logits"].shape == (2, classes, *size)
-        found = model.decode(outputs, model.settings)
-        assert found.sizes.tolist() == [list(size)] * 2
-        assert int(found.dense().max()) < classes
-        assert torch.equal(found.dense().long(), outputs["logits"].argmax(1))
+        prediction = model.decode(outputs, model.settings)
+        assert prediction.sizes.tolist() == [list(size)] * 2
+        assert int(prediction.dense().max()) < classes
+        assert torch.equal(prediction.dense().long(), outputs["logits"].argmax(1))
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_parameter_gets_a_gradient(method: str) -> None:
     """Several processes wait for all of them; also where no pixel of the batch has a class."""
     model, batch = build(method).train(), batch_of()
-    nothing = Batch(batch.images, Masks.of(torch.full((2, SIDE, SIDE), VOID)), batch.ids)
-    for one in (batch, nothing):
+    nothing = Batch(batch.images, SemanticMasks.of(torch.full((2, SIDE, SIDE), IGNORE_INDEX)), batch.ids)
+    for first in (batch, nothing):
         model.zero_grad(set_to_none=True)
-        losses = model.loss(one, rng())
+        losses = model.loss(first, rng())
         assert all(bool(torch.isfinite(x)) for x in losses.values())
         losses["loss"].backward()
         assert all(p.grad is not None and bool(torch.isfinite(p.grad).all()) for p in model.parameters())
@@ -126,11 +126,11 @@ def test_validation_goes_by_the_outputs_at_hand_and_by_each_image_alone(method: 
     before = {k: v.clone() for k, v in model.state_dict().items()}
     with torch.no_grad():
         outputs, alone = model(batch.images), model(batch.images[1:])
-        one = model.loss(batch, rng(), outputs=outputs)
-        two = model.loss(batch, rng())
+        first = model.loss(batch, rng(), outputs=outputs)
+        second = model.loss(batch, rng())
     for name, value in outputs.items():
         torch.testing.assert_close(value[1:], alone[name], atol=1e-3, rtol=1e-3)
-    assert float(one["loss"]) == pytest.approx(float(two["loss"]), rel=1e-5)
+    assert float(first["loss"]) == pytest.approx(float(second["loss"]), rel=1e-5)
     assert same(before, model.state_dict())
 
 
@@ -203,22 +203,24 @@ def test_channels_last_says_the_same(method: str) -> None:
     with torch.no_grad():
         expected = model(images)["logits"]
         model.to(memory_format=torch.channels_last)
-        found = model(images.to(memory_format=torch.channels_last))["logits"]
-    assert torch.allclose(found, expected, atol=1e-3)
+        result = model(images.to(memory_format=torch.channels_last))["logits"]
+    assert torch.allclose(result, expected, atol=1e-3)
 
 
 def test_pixels_without_a_class_and_weights_of_classes() -> None:
     model, batch = build("fcn").eval(), batch_of()
     with torch.no_grad():
         outputs = {"logits": model(batch.images)["logits"].clone()}
-        one = float(model.loss(batch, rng(), outputs=outputs)["loss"])
+        first = float(model.loss(batch, rng(), outputs=outputs)["loss"])
         outputs["logits"][:, 1, :4] += 50.0  # there no pixel has a class
-        assert float(model.loss(batch, rng(), outputs=outputs)["loss"]) == pytest.approx(one)
+        assert float(model.loss(batch, rng(), outputs=outputs)["loss"]) == pytest.approx(first)
         model.weights = torch.tensor([0.0, 0.0, 1.0])
         only = float(model.loss(batch, rng(), outputs=outputs)["loss"])
     target = batch.targets.dense().long()
-    there = F.cross_entropy(outputs["logits"], torch.where(target == 2, target, VOID), ignore_index=VOID)
-    assert only == pytest.approx(float(there), rel=1e-5)
+    present = F.cross_entropy(
+        outputs["logits"], torch.where(target == 2, target, IGNORE_INDEX), ignore_index=IGNORE_INDEX
+    )
+    assert only == pytest.approx(float(present), rel=1e-5)
 
 
 def test_auxiliary_heads_count_two_fifths_and_in_training_only() -> None:
@@ -250,15 +252,15 @@ def test_unet_has_31_million_parameters_however_it_enlarges(up: str) -> None:
 
 @given(st.integers(1, 260), st.integers(1, 260))
 def test_pictures_are_mirrored_so_that_the_unpadded_network_covers_them(height: int, width: int) -> None:
-    picture = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
-    found = mirrored(picture)
-    for side, more in zip((height, width), found.shape[2:], strict=True):
+    image = torch.arange(height * width, dtype=torch.float32).reshape(1, 1, height, width)
+    result = mirrored(image)
+    for side, more in zip((height, width), result.shape[2:], strict=True):
         assert (more - 12) % 16 == 0
         assert side <= more - 2 * LOST < side + 16
-    assert torch.equal(found[:, :, LOST : LOST + height, LOST : LOST + width], picture)
+    assert torch.equal(result[:, :, LOST : LOST + height, LOST : LOST + width], image)
     if min(height, width) > LOST + 16:
-        below, right = found.shape[2] - height - LOST, found.shape[3] - width - LOST
-        assert torch.equal(found, F.pad(picture, (LOST, right, LOST, below), mode="reflect"))
+        below, right = result.shape[2] - height - LOST, result.shape[3] - width - LOST
+        assert torch.equal(result, F.pad(image, (LOST, right, LOST, below), mode="reflect"))
 
 
 def test_unpadded_unet_sees_mirrored_pictures_and_no_zeros(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -268,18 +270,18 @@ def test_unpadded_unet_sees_mirrored_pictures_and_no_zeros(monkeypatch: pytest.M
     model = kind(settings("unet2015", variant="valid")).eval()
     images = torch.randint(0, 255, (1, 3, 100, 119), dtype=torch.uint8, generator=rng())
     with torch.no_grad():
-        outwards = F.pad(model.normalise(images), (LOST, 105, LOST, 92), mode="reflect")
+        outwards = F.pad(model.normalize(images), (LOST, 105, LOST, 92), mode="reflect")
         expected = model.network.net(outwards)
-        found = model(images)["logits"]
+        result = model(images)["logits"]
     assert expected.shape == (1, 3, 100, 132)
-    assert found.shape == (1, 3, 100, 119)
-    assert torch.allclose(found, expected[..., :119], atol=1e-5)
+    assert result.shape == (1, 3, 100, 119)
+    assert torch.allclose(result, expected[..., :119], atol=1e-5)
 
 
 def test_valid_variant_is_built_and_trained() -> None:
     kind = MODELS.load("unet2015").MODEL
-    made = settings("unet2015", variant="valid", up="transposed")
-    model = kind(made)
+    result = settings("unet2015", variant="valid", up="transposed")
+    model = kind(result)
     assert sum(p.numel() for p in model.parameters()) == 31_030_658 + 64 + 2 * 64 * 9 + 1
     with torch.no_grad():
         assert model.eval()(batch_of(1).images[:, :, :30, :50])["logits"].shape == (1, 3, 30, 50)
@@ -291,9 +293,9 @@ def test_learnt_enlargement_begins_as_interpolation() -> None:
     learnt, smooth = Labeller(body, 4, "transposed").eval(), Labeller(body, 4, "bilinear").eval()
     smooth.load_state_dict(learnt.state_dict(), strict=False)
     with torch.no_grad():
-        one, two = learnt(images), smooth(images)
-    assert one.shape == two.shape == (1, 4, 64, 96)
-    assert torch.allclose(one[:, :, 4:-4, 4:-4], two[:, :, 4:-4, 4:-4], atol=1e-5)
+        first, second = learnt(images), smooth(images)
+    assert first.shape == second.shape == (1, 4, 64, 96)
+    assert torch.allclose(first[:, :, 4:-4, 4:-4], second[:, :, 4:-4, 4:-4], atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -335,11 +337,11 @@ def test_what_cannot_be_is_refused_in_words() -> None:
 
 def test_settings_follow_from_data_and_options() -> None:
     kind = MODELS.load("unet").MODEL
-    asked = SemanticOptions(loss="ce+0.5*dice", class_weights="balanced")
-    found = kind.settings_for(info(counts=(600, 200, 0)), asked)
-    assert found["class_weights"] == pytest.approx([800 / 1200, 2.0, 1.0])
-    assert (found["loss"], found["backbone"], found["variant"]) == ("ce+0.5*dice", "resnet18", None)
-    assert json.loads(json.dumps(found)) == found
+    requested = SemanticOptions(loss="ce+0.5*dice", class_weights="balanced")
+    result = kind.settings_for(info(counts=(600, 200, 0)), requested)
+    assert result["class_weights"] == pytest.approx([800 / 1200, 2.0, 1.0])
+    assert (result["loss"], result["backbone"], result["variant"]) == ("ce+0.5*dice", "resnet18", None)
+    assert json.loads(json.dumps(result)) == result
     assert MODELS.load("unet2015").MODEL.settings_for(info(), SemanticOptions())["variant"] == "same"
     assert settings("unet")["class_weights"] is None
     losses = build("fcn", loss="ce+0.5*dice").eval().loss(batch_of(), rng())
@@ -354,13 +356,13 @@ def test_published_weights_of_the_encoder(
     from sightline.models.backbones import _timm
     from sightline.models.weights import hub
 
-    asked = []
+    requested = []
     create = _timm.timm.create_model
 
     def fake(name: str, pretrained: bool = False, **more: Any) -> nn.Module:
         net: nn.Module = create(name, **more)
         if pretrained:
-            asked.append((name, more["pretrained_cfg_overlay"]["file"]))
+            requested.append((name, more["pretrained_cfg_overlay"]["file"]))
             for tensor in net.state_dict().values():
                 tensor.copy_(torch.full_like(tensor, 3))
         return net
@@ -369,7 +371,7 @@ def test_published_weights_of_the_encoder(
     monkeypatch.setattr(_timm.timm, "create_model", fake)
     monkeypatch.setattr(hub, "fetch", lambda weights: Path(weights.repo))
     model = MODELS.load(method).MODEL(settings(method, channels=channels), pretrained="yes")
-    assert asked == [("resnet18", "timm/resnet18.a1_in1k")]
+    assert requested == [("resnet18", "timm/resnet18.a1_in1k")]
     assert all(bool((t == 3).all()) for t in model.backbone().body.state_dict().values())
     assert (model.backbone().pixels is not None) == (channels == 3)
     assert model.backbone().origin == "timm: timm/resnet18.a1_in1k"
@@ -408,18 +410,18 @@ def test_votes_of_masks_are_those_of_transformers() -> None:
     images = batch_of(1, size=(384, 384)).images
     with torch.no_grad():
         outputs = model(images)
-        theirs = model.network.net(pixel_values=model.normalise(images))
+        theirs = model.network.net(pixel_values=model.normalize(images))
     reader = transformers.Mask2FormerImageProcessor.post_process_semantic_segmentation
-    found = model.decode(outputs, model.settings).dense()[0]
-    assert float((found == reader(None, theirs)[0]).float().mean()) > 0.9999
+    result = model.decode(outputs, model.settings).dense()[0]
+    assert float((result == reader(None, theirs)[0]).float().mean()) > 0.9999
 
 
 @NEEDS
 def test_masks_learn_nothing_where_there_is_no_class() -> None:
     model, batch = build("mask2former").train(), batch_of()
     maps = batch.targets.dense().clone()
-    maps[:, :, : maps.shape[2] // 2] = VOID
-    batch = replace(batch, targets=Masks.of(maps))
+    maps[:, :, : maps.shape[2] // 2] = IGNORE_INDEX
+    batch = replace(batch, targets=SemanticMasks.of(maps))
     raw = {k: v.detach().requires_grad_() for k, v in model._raw(batch.images).items()}
     model.loss(batch, rng(0), outputs=raw)["loss"].backward()
     slope = raw["masks"].grad
@@ -445,10 +447,10 @@ def test_card_counts_parameters(method: str) -> None:
     first, classes = module.CARD.counted.split(", ")
     assert classes == "21 classes"
     options = {"variant": first} if module.MODEL.variants else {}
-    made = module.MODEL(settings(method, classes=21, **options))
-    assert sum(p.numel() for p in made.parameters() if p.requires_grad) == module.CARD.parameters
+    result = module.MODEL(settings(method, classes=21, **options))
+    assert sum(p.numel() for p in result.parameters() if p.requires_grad) == module.CARD.parameters
     assert module.CARD.name == method
-    assert isinstance(made.backbone(), base.LibraryNetwork)
+    assert isinstance(result.backbone(), base.LibraryNetwork)
 
 
 LESSONS = {"dag-rnn": (90, 3e-3), "unet2015": (120, 2e-3), "pspnet": (90, 3e-3), "unet": (40, 3e-3)}
@@ -467,9 +469,9 @@ def test_four_pictures_are_learnt_by_heart(method: str) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
     with torch.no_grad():
-        found = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().decode(model(batch.images), model.settings)
     metric = MeanIoU()
-    metric.update(found, batch.targets)
+    metric.update(prediction, batch.targets)
     assert metric.compute() > 0.75
 
 

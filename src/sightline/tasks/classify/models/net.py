@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.core.task import DataInfo
 from sightline.losses import distillation
 from sightline.models import linear_probe, registry
@@ -29,7 +29,7 @@ class Net(Model):
     """A backbone whose outputs are read as class scores.
 
     Args:
-        settings: See `settings`; `backbone` names the network, `multi` says that an image may have
+        settings: See `settings`; `backbone` names the network, `multilabel` says that an image may have
             several labels, `temperature` divides the logits (calibration).
         pretrained: no, auto or yes.
     """
@@ -56,11 +56,11 @@ class Net(Model):
         k = len(info.classes)
         weights = [1.0] * k
         if options.class_weights == "balanced":
-            weights = [sum(info.counts) / (k * max(c, 1)) for c in info.counts]
+            weights = [sum(info.class_counts) / (k * max(c, 1)) for c in info.class_counts]
         return {
             "classes": list(info.classes.names),
             "class_ids": list(info.classes.ids),
-            "multi": info.multi,
+            "multilabel": info.multilabel,
             "class_weights": weights,
             "label_smoothing": options.label_smoothing,
             "temperature": 1.0,
@@ -68,19 +68,19 @@ class Net(Model):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K)} for (B, C, H, W) images."""
-        return {"logits": self.network(self.normalise(images))}
+        return {"logits": self.network(self.normalize(images))}
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """Probabilities by softmax (single-label) or sigmoid (multi-label)."""
         logits = outputs["logits"] / settings["temperature"]
-        return {"scores": torch.sigmoid(logits) if settings["multi"] else torch.softmax(logits, 1)}
+        return {"scores": torch.sigmoid(logits) if settings["multilabel"] else torch.softmax(logits, 1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Label:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
         """The most probable class; for several labels, all above one half."""
         scores = answer["scores"]
-        return Label(scores > 0.5 if settings["multi"] else scores.argmax(1), scores)
+        return ClassLabels(scores > 0.5 if settings["multilabel"] else scores.argmax(1), scores)
 
     def loss(
         self,
@@ -91,27 +91,29 @@ class Net(Model):
     ) -> dict[str, Tensor]:
         """{"loss": mean cross-entropy}, each image with the weight of its class, each label with its own."""
         logits = (outputs or self(batch.images))["logits"].float()
-        truth: Label = batch.targets
+        target: ClassLabels = batch.targets
         smooth = self.settings["label_smoothing"] if self.training else 0.0
-        if self.settings["multi"]:
-            goal = (truth.value if truth.scores is None else truth.scores).to(logits.dtype)
+        if self.settings["multilabel"]:
+            goal = (target.value if target.scores is None else target.scores).to(logits.dtype)
             goal = goal * (1 - smooth) + smooth / 2
             each = F.binary_cross_entropy_with_logits(logits, goal, reduction="none")
             return {"loss": (each.mean(0) * self.weights).sum() / self.weights.sum()}
-        goal = F.one_hot(truth.value, len(self.weights)) if truth.scores is None else truth.scores
+        goal = F.one_hot(target.value, len(self.weights)) if target.scores is None else target.scores
         return {"loss": _cross_entropy(logits, goal.to(logits.dtype), self.weights, smooth)}
 
-    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": KL divergence from the teacher's softened classes, or from each of its labels}."""
         distillation.same(outputs, goal, ("logits",))
-        if self.settings["multi"]:
+        if self.settings["multilabel"]:
             return {"taught": distillation.labels(outputs["logits"], goal["logits"]).mean()}
         return {"taught": distillation.classes(outputs["logits"], goal["logits"], distillation.TEMPERATURE)}
 
-    def fit_head(self, features: Tensor, target: Label, val_features: Tensor, val_target: Label) -> str:
+    def fit_head(
+        self, features: Tensor, target: ClassLabels, val_features: Tensor, val_target: ClassLabels
+    ) -> str:
         """Fit logistic regression: of the classes, or of each label."""
         x, y, val_x, val_y = (t.numpy() for t in (features, target.value, val_features, val_target.value))
-        if self.settings["multi"]:
+        if self.settings["multilabel"]:
             head = linear_probe.multilabel_head(x, y, val_x, val_y, self.settings["class_weights"])
         else:
             head = linear_probe.logistic_head(x, y, val_x, val_y, self.settings["class_weights"])

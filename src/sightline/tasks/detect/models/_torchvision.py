@@ -16,19 +16,19 @@ from sightline.core.task import DataInfo
 from sightline.losses import distillation
 from sightline.models.adapters.base import padded, seeded
 from sightline.models.adapters.torchvision_detection import (
-    MOST,
+    MAX_CANDIDATES,
     MULTIPLE,
     NMS,
+    AnchorGrid,
     DetectorVariant,
-    Place,
-    laid,
+    anchors_for,
     network,
 )
 from sightline.models.detection import postprocess as candidates
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.detect.options import DetectOptions
 
-Truths = list[dict[str, Tensor]]
+Targets = list[dict[str, Tensor]]
 
 
 class TorchvisionDetector(Model):
@@ -48,10 +48,10 @@ class TorchvisionDetector(Model):
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         self.network = network(self.card.name, self.variants, settings, pretrained, self.background)
-        self._places: dict[tuple[int, int], Place] = {}
+        self._places: dict[tuple[int, int], AnchorGrid] = {}
         self.place(torch.zeros(1, settings["channels"], *settings["size"]))
 
-    def place(self, images: Tensor) -> Place:
+    def place(self, images: Tensor) -> AnchorGrid:
         """Anchor boxes for images of this size.
 
         Raises:
@@ -60,7 +60,7 @@ class TorchvisionDetector(Model):
         size = (images.shape[2], images.shape[3])
         anchors = self._places.get(size)
         if anchors is None or anchors.anchors.device != images.device:
-            anchors = laid(self.network.net, self.card.name, images, self.multiple)
+            anchors = anchors_for(self.network.net, self.card.name, images, self.multiple)
             self._places[size] = anchors
         return anchors
 
@@ -81,28 +81,30 @@ class TorchvisionDetector(Model):
     def raw(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs of the network in float32: in half precision, boxes would be off by pixels."""
         net: Any = self.network.net
-        maps = net.backbone(padded(self.normalise(images), self.multiple))
-        return {name: value.float() for name, value in self.said(net, maps).items()}
+        maps = net.backbone(padded(self.normalize(images), self.multiple))
+        return {name: value.float() for name, value in self.outputs_of(net, maps).items()}
 
-    def said(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    def outputs_of(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:
         """Outputs of the head for feature maps."""
         outputs: dict[str, Tensor] = net.head(list(maps.values()))
         return outputs
 
-    def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
+    def candidates(self, raw: dict[str, Tensor], place: AnchorGrid) -> dict[str, Tensor]:
         """Top-k candidates of each level."""
-        return candidates.best(*self.scored(self.network.net, raw, place), place.counts, MOST)
+        return candidates.best(*self.scored(self.network.net, raw, place), place.counts, MAX_CANDIDATES)
 
     @abstractmethod
-    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+    def scored(self, net: Any, raw: dict[str, Tensor], place: AnchorGrid) -> tuple[Tensor, Tensor]:
         """(B, A, 4) boxes in pixels of the images and (B, A, K) scores in [0, 1], for each anchor."""
 
     @abstractmethod
-    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+    def losses(
+        self, net: Any, raw: dict[str, Tensor], targets: Targets, place: AnchorGrid
+    ) -> dict[str, Tensor]:
         """Named losses; their sum is minimized."""
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """The candidates."""
         return {name: outputs[name] for name in ("boxes", "scores", "labels")}
 
@@ -120,14 +122,15 @@ class TorchvisionDetector(Model):
     ) -> dict[str, Tensor]:
         """{"loss": the sum, and its terms by name}. The same in training and in evaluation mode."""
         raw = self.raw(batch.images) if outputs is None else outputs
-        truths = [
-            {"boxes": boxes, "labels": labels + self.background} for boxes, labels in candidates.truths(batch)
+        targets = [
+            {"boxes": boxes, "labels": labels + self.background}
+            for boxes, labels in candidates.boxes_of_batch(batch)
         ]
         with seeded(rng):
-            terms = self.losses(self.network.net, raw, truths, self.place(batch.images))
+            terms = self.losses(self.network.net, raw, targets, self.place(batch.images))
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
 
-    imitate = distillation.unordered
+    distillation_loss = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` freezes its body."""

@@ -25,9 +25,9 @@ from sightline.errors import MissingExtra, UnknownName
 from sightline.losses import distillation
 from sightline.models.adapters.base import LibraryNetwork, Tensors, fill, padded, seeded
 from sightline.models.detection import postprocess
-from sightline.models.weights.download import Pretrained, fetched, patient
+from sightline.models.weights.download import Pretrained, fetch_or_skip, patient
 from sightline.models.weights.hub import Weights, described
-from sightline.ops.boxes import from_centres, to_centres
+from sightline.ops.boxes import from_centers, to_centers
 from sightline.tasks.detect.options import DetectOptions
 
 BODY = "backbone.model"
@@ -77,7 +77,9 @@ class TransformersDetector(Model):
         net = kind(self._config(library, variant)).model
         _mend(net)
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
-        weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
+        weights = fetch_or_skip(
+            f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here
+        )
         if weights is not None:
             fill(net, weights, BODY)
             settings["keep_statistics"] = True
@@ -119,19 +121,19 @@ class TransformersDetector(Model):
         raw, _ = self._said(images)
         height, width = padded(images[:1], MULTIPLE).shape[2:]
         scale = torch.tensor([width, height, width, height], device=images.device)
-        boxes = from_centres(raw["layer_boxes"][:, -1]) * scale
+        boxes = from_centers(raw["layer_boxes"][:, -1]) * scale
         scores = raw["layer_logits"][:, -1].sigmoid()
         best = postprocess.best(boxes, scores, [scores.shape[1]], scores.shape[1])
         return best if torch.compiler.is_exporting() else {**raw, **best}
 
-    def _said(self, images: Tensor, truths: Any = None) -> tuple[dict[str, Tensor], Any]:
+    def _said(self, images: Tensor, targets: Any = None) -> tuple[dict[str, Tensor], Any]:
         """Outputs of all layers in float32; with targets, also those of the denoising queries."""
         net: Any = self.network.net
-        pixels = padded(self.normalise(images), MULTIPLE)
+        pixels = padded(self.normalize(images), MULTIPLE)
         height, width = pixels.shape[2:]
         places = sum((height // s) * (width // s) for s in net.config.feat_strides)
         net.config.num_queries = min(self._queries, places)  # they are chosen among the places
-        out = net(pixel_values=pixels, labels=truths)
+        out = net(pixel_values=pixels, labels=targets)
         raw = {
             "layer_logits": out.intermediate_logits,
             "layer_boxes": out.intermediate_reference_points,
@@ -143,7 +145,7 @@ class TransformersDetector(Model):
         return {k: v.float() for k, v in raw.items() if v is not None}, out.denoising_meta_values
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """The candidates."""
         return {name: outputs[name] for name in ("boxes", "scores", "labels")}
 
@@ -165,17 +167,17 @@ class TransformersDetector(Model):
         """
         height, width = padded(batch.images[:1], MULTIPLE).shape[2:]
         scale = torch.tensor([width, height, width, height], device=batch.images.device)
-        truths = [
-            {"boxes": to_centres(boxes) / scale, "class_labels": labels}
-            for boxes, labels in postprocess.truths(batch)
+        targets = [
+            {"boxes": to_centers(boxes) / scale, "class_labels": labels}
+            for boxes, labels in postprocess.boxes_of_batch(batch)
         ]
         raw, noise = outputs, None
         if raw is None:
             with seeded(rng):
-                raw, noise = self._said(batch.images, truths if self.training else None)
-        if not any(len(t["boxes"]) for t in truths):
+                raw, noise = self._said(batch.images, targets if self.training else None)
+        if not any(len(t["boxes"]) for t in targets):
             return self._nothing(raw)
-        terms = self._criterion().to(scale.device)(_goal(raw, noise), truths)
+        terms = self._criterion().to(scale.device)(_goal(raw, noise), targets)
         named = {"class": "loss_vfl", "box": "loss_bbox", "overlap": "loss_giou"}
         return {"loss": torch.stack(list(terms.values())).sum(), **{k: terms[v] for k, v in named.items()}}
 
@@ -189,7 +191,7 @@ class TransformersDetector(Model):
         rest = torch.stack([p.sum() for p in self.parameters() if p.requires_grad]).sum() * 0
         return {"loss": torch.stack(parts).sum() + rest, "class": parts[-2]}
 
-    imitate = distillation.unordered
+    distillation_loss = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` freezes its body."""

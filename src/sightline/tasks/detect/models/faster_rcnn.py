@@ -11,10 +11,23 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from sightline.core.card import ModelCard
-from sightline.models.adapters.torchvision_detection import MOST, NARROW, DetectorVariant, Place, small
-from sightline.models.adapters.torchvision_rcnn import joined, judged, listed, maps_of, proposed, scored
+from sightline.models.adapters.torchvision_detection import (
+    MAX_CANDIDATES,
+    NARROW,
+    AnchorGrid,
+    DetectorVariant,
+    small,
+)
+from sightline.models.adapters.torchvision_rcnn import (
+    classify_proposals,
+    concatenate_boxes,
+    listed,
+    maps_of,
+    proposed,
+    score_proposals,
+)
 from sightline.models.detection import postprocess
-from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
+from sightline.tasks.detect.models._torchvision import Targets, TorchvisionDetector
 
 CARD = ModelCard(
     name="faster-rcnn",
@@ -52,28 +65,32 @@ class FasterRCNN(TorchvisionDetector):
         "resnet18": DetectorVariant(_small),
     }
 
-    def said(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:
+    def outputs_of(self, net: Any, maps: dict[str, Tensor]) -> dict[str, Tensor]:
         """The feature maps: scores and losses are computed from them."""
         return {f"map_{name}": value for name, value in maps.items()}
 
-    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+    def scored(self, net: Any, raw: dict[str, Tensor], place: AnchorGrid) -> tuple[Tensor, Tensor]:
         """A box and a score for each class of each proposal; missing proposals score 0."""
-        return scored(net, maps_of(raw), place)
+        return score_proposals(net, maps_of(raw), place)
 
-    def candidates(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
+    def candidates(self, raw: dict[str, Tensor], place: AnchorGrid) -> dict[str, Tensor]:
         """The best boxes of all proposals."""
         boxes, scores = self.scored(self.network.net, raw, place)
-        return postprocess.best(boxes, scores, [scores.shape[1]], MOST)
+        return postprocess.best(boxes, scores, [scores.shape[1]], MAX_CANDIDATES)
 
-    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+    def losses(
+        self, net: Any, raw: dict[str, Tensor], targets: Targets, place: AnchorGrid
+    ) -> dict[str, Tensor]:
         """Equations 1 and 2 of the paper, for the proposals and for the final boxes."""
         maps, rpn, heads = maps_of(raw), net.rpn, net.roi_heads
         boxes, real, logits, offsets = proposed(net, maps, place)
-        anchors = [place.anchors] * len(truths)
-        labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
+        anchors = [place.anchors] * len(targets)
+        labels, goals = rpn.assign_targets_to_anchors(anchors, targets)
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
-        proposals, _, labels, goals = heads.select_training_samples(listed(boxes, real), truths)
-        kind, box = fastrcnn_loss(*judged(net, maps, *joined(proposals), place), labels, goals)
+        proposals, _, labels, goals = heads.select_training_samples(listed(boxes, real), targets)
+        kind, box = fastrcnn_loss(
+            *classify_proposals(net, maps, *concatenate_boxes(proposals), place), labels, goals
+        )
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box}
 
 

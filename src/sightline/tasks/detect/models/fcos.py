@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision.models import detection as tv
 
 from sightline.core.card import ModelCard
-from sightline.models.adapters.torchvision_detection import DetectorVariant, Place, small
-from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
+from sightline.models.adapters.torchvision_detection import AnchorGrid, DetectorVariant, small
+from sightline.tasks.detect.models._torchvision import Targets, TorchvisionDetector
 
 CARD = ModelCard(
     name="fcos",
@@ -38,14 +38,16 @@ class FCOS(TorchvisionDetector):
         "resnet18": DetectorVariant(_small),
     }
 
-    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+    def scored(self, net: Any, raw: dict[str, Tensor], place: AnchorGrid) -> tuple[Tensor, Tensor]:
         """The score is the geometric mean of class and centre-ness, as in the authors' code."""
         boxes = net.box_coder.decode(raw["bbox_regression"], place.anchors)
         return boxes, (raw["cls_logits"].sigmoid() * raw["bbox_ctrness"].sigmoid()).sqrt()
 
-    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+    def losses(
+        self, net: Any, raw: dict[str, Tensor], targets: Targets, place: AnchorGrid
+    ) -> dict[str, Tensor]:
         """Equation 2 of the paper, with the centre-ness of equation 3."""
-        terms = net.compute_loss(truths, raw, [place.anchors] * len(truths), place.counts)
+        terms = net.compute_loss(targets, raw, [place.anchors] * len(targets), place.counts)
         return {
             "class": terms["classification"],
             "box": terms["bbox_regression"],

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torchvision.models import detection as tv
 
 from sightline.core.card import ModelCard
-from sightline.models.adapters.torchvision_detection import DetectorVariant, Place, small
-from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
+from sightline.models.adapters.torchvision_detection import AnchorGrid, DetectorVariant, small
+from sightline.tasks.detect.models._torchvision import Targets, TorchvisionDetector
 
 CARD = ModelCard(
     name="retinanet",
@@ -40,16 +40,18 @@ class RetinaNet(TorchvisionDetector):
         "resnet18": DetectorVariant(_small),
     }
 
-    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+    def scored(self, net: Any, raw: dict[str, Tensor], place: AnchorGrid) -> tuple[Tensor, Tensor]:
         """Section 4 of the paper, "Inference"."""
         offsets = raw["bbox_regression"]
         anchors = place.anchors.repeat(offsets.shape[0], 1)
         boxes = net.box_coder.decode_single(offsets.flatten(0, 1), anchors).view_as(offsets)
         return boxes, raw["cls_logits"].sigmoid()
 
-    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+    def losses(
+        self, net: Any, raw: dict[str, Tensor], targets: Targets, place: AnchorGrid
+    ) -> dict[str, Tensor]:
         """Focal loss (equation 5) and box regression loss."""
-        terms = net.compute_loss(truths, raw, [place.anchors] * len(truths))
+        terms = net.compute_loss(targets, raw, [place.anchors] * len(targets))
         return {"class": terms["classification"], "box": terms["bbox_regression"]}
 
 

@@ -15,8 +15,8 @@ from torchvision.ops import box_iou
 from sightline.core.card import ModelCard
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
-from sightline.models.adapters.torchvision_detection import DetectorVariant, Place
-from sightline.tasks.detect.models._torchvision import TorchvisionDetector, Truths
+from sightline.models.adapters.torchvision_detection import AnchorGrid, DetectorVariant
+from sightline.tasks.detect.models._torchvision import Targets, TorchvisionDetector
 from sightline.tasks.detect.options import DetectOptions
 
 CARD = ModelCard(
@@ -30,7 +30,7 @@ CARD = ModelCard(
 )
 
 
-LEAST = {"vgg16": 268}
+MIN_SIZE = {"vgg16": 268}
 """Pixels a side below which nothing is left for the coarsest map."""
 
 
@@ -63,7 +63,7 @@ class SSD(TorchvisionDetector):
             UsageError: If changes of size from batch to batch can make images too small for the network.
         """
         settings = super().settings_for(info, options)
-        least = LEAST.get(settings["variant"], 0)
+        least = MIN_SIZE.get(settings["variant"], 0)
         smallest = min(_smallest(side, options.multiscale) for side in info.size)
         if options.multiscale and smallest < least:
             height, width = info.size
@@ -74,22 +74,24 @@ class SSD(TorchvisionDetector):
             )
         return settings
 
-    def scored(self, net: Any, raw: dict[str, Tensor], place: Place) -> tuple[Tensor, Tensor]:
+    def scored(self, net: Any, raw: dict[str, Tensor], place: AnchorGrid) -> tuple[Tensor, Tensor]:
         """Section 2.1 of the paper; the background's share is left out."""
         offsets = raw["bbox_regression"]
         anchors = place.anchors.repeat(offsets.shape[0], 1)
         boxes = net.box_coder.decode_single(offsets.flatten(0, 1), anchors).view_as(offsets)
         return boxes, F.softmax(raw["cls_logits"], 2)[:, :, 1:]
 
-    def losses(self, net: Any, raw: dict[str, Tensor], truths: Truths, place: Place) -> dict[str, Tensor]:
+    def losses(
+        self, net: Any, raw: dict[str, Tensor], targets: Targets, place: AnchorGrid
+    ) -> dict[str, Tensor]:
         """Equations 1 to 3 of the paper with hard negative mining: an image without objects adds nothing."""
         matches = [
             net.proposal_matcher(box_iou(t["boxes"], place.anchors))
             if len(t["boxes"])
             else torch.full((len(place.anchors),), -1, device=place.anchors.device)
-            for t in truths
+            for t in targets
         ]
-        terms = net.compute_loss(truths, raw, [place.anchors] * len(truths), matches)
+        terms = net.compute_loss(targets, raw, [place.anchors] * len(targets), matches)
         return {"class": terms["classification"], "box": terms["bbox_regression"]}
 
 

@@ -39,10 +39,10 @@ class YoloDetector(Model):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs at A anchor points, for (B, C, H, W) images; see `yolo.forward`."""
-        return yolo.forward(self.network, self.normalise(images), self.settings)
+        return yolo.forward(self.network, self.normalize(images), self.settings)
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """Top-k candidates of anchor point and class; see `yolo.best`."""
         return yolo.best(outputs, settings)
 
@@ -63,7 +63,7 @@ class YoloDetector(Model):
         parts, _ = box_losses(raw, batch.targets)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
-    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """Distillation losses; see `losses/distillation.py`, `places`."""
         return distillation.places(outputs, goal)
 
@@ -73,11 +73,11 @@ class YoloDetector(Model):
         return backbone
 
 
-def _sized(scale: yolo.Scale, parameters: int) -> type[YoloDetector]:
+def _variant(scale: yolo.Scale, parameters: int) -> type[YoloDetector]:
     """The detector of one size."""
 
     class Sized(YoloDetector):
-        __doc__ = _sized.__doc__
+        __doc__ = _variant.__doc__
         card = yolo.card(scale, parameters)
 
     Sized.scale = scale
@@ -85,8 +85,8 @@ def _sized(scale: yolo.Scale, parameters: int) -> type[YoloDetector]:
 
 
 MODELS = {
-    "yolo-n": _sized("n", 2_504_640),
-    "yolo-s": _sized("s", 9_878_752),
-    "yolo-m": _sized("m", 23_764_608),
-    "yolo-l": _sized("l", 41_622_816),
+    "yolo-n": _variant("n", 2_504_640),
+    "yolo-s": _variant("s", 9_878_752),
+    "yolo-m": _variant("m", 23_764_608),
+    "yolo-l": _variant("l", 41_622_816),
 }

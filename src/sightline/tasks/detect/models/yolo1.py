@@ -16,8 +16,8 @@ from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.detection import postprocess
-from sightline.ops.boxes import from_centres, iou, to_centres
-from sightline.ops.groups import leading
+from sightline.ops.boxes import from_centers, iou, to_centers
+from sightline.ops.topk import leading
 from sightline.tasks.detect.options import DetectOptions
 
 CARD = ModelCard(
@@ -122,7 +122,7 @@ class Yolo1(Model):
             the cell, in cells, the square roots of width and height as shares of the image, and the
             confidence; then the score of each class.
         """
-        outputs: Tensor = self.network(self.normalise(images))
+        outputs: Tensor = self.network(self.normalize(images))
         return {"cells": outputs.view(len(outputs), GRID, GRID, -1)}
 
     def backbone(self) -> nn.Module:
@@ -130,13 +130,13 @@ class Yolo1(Model):
         return self.network
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """All pairs of box and class with class-specific confidence (equation 1 of the paper)."""
         cells = outputs["cells"].float()
         scale = torch.tensor(settings["size"], device=cells.device).flip(0).repeat(2).to(cells)
         boxes = (_boxes(cells).clamp(0, 1) * scale).flatten(1, 3)
         likely = cells.clamp(0, 1)
-        sure = _said(likely)[..., 4:]
+        sure = _box_outputs(likely)[..., 4:]
         scores = (sure * likely[..., None, 5 * BOXES :]).flatten(1, 3)
         labels = torch.arange(scores.shape[2], device=cells.device).expand(scores.shape)
         each = boxes[:, :, None].expand(*scores.shape, 4)
@@ -161,7 +161,7 @@ class Yolo1(Model):
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[str, Tensor]:
+def yolo1_loss(cells: Tensor, target: Instances, size: tuple[int, int]) -> dict[str, Tensor]:
     """The parts of equation 3 of the paper, summed over cells, mean over images.
 
     The box of a cell that overlaps an object most is responsible for it; its confidence is to be that
@@ -169,20 +169,20 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
 
     Args:
         cells: (B, S, S, 5 * boxes + K) float32, see `Yolo1.forward`.
-        truth: The objects.
+        target: The objects.
         size: (height, width) of the images in pixels.
     """
     images, grid = cells.shape[:2]
-    truth = truth.only(_largest(truth, grid, size))
+    target = target.select(_largest(target, grid, size))
     height, width = size
-    share = truth.boxes.float() / truth.boxes.new_tensor([width, height, width, height])
-    goal = to_centres(share)
+    share = target.boxes.float() / target.boxes.new_tensor([width, height, width, height])
+    goal = to_centers(share)
     spot = (goal[:, :2] * grid).clamp(0, grid - 1e-4)
     column, row = spot.floor().long().unbind(1)
-    cells_of_objects = cells[truth.image, row, column]
-    boxes = _said(cells_of_objects)
+    cells_of_objects = cells[target.image, row, column]
+    boxes = _box_outputs(cells_of_objects)
     with torch.no_grad():
-        overlaps = iou(_boxes(cells)[truth.image, row, column], share[:, None])
+        overlaps = iou(_boxes(cells)[target.image, row, column], share[:, None])
         overlap, responsible = overlaps.max(1)
     chosen = boxes[torch.arange(len(boxes), device=boxes.device), responsible]
     place = (chosen[:, :2] - spot.frac()).square().sum() + (
@@ -190,7 +190,7 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
     ).square().sum()
     right = (chosen[:, 4] - overlap).square().sum()
     everywhere = cells[..., 4 : 5 * BOXES : 5].square().sum()
-    kind = F.one_hot(truth.labels, cells.shape[-1] - 5 * BOXES)
+    kind = F.one_hot(target.labels, cells.shape[-1] - 5 * BOXES)
     return {
         "place": COORD * place / images,
         "object": right / images,
@@ -199,23 +199,23 @@ def yolo1_loss(cells: Tensor, truth: Instances, size: tuple[int, int]) -> dict[s
     }
 
 
-def _largest(truth: Instances, grid: int, size: tuple[int, int]) -> Tensor:
+def _largest(target: Instances, grid: int, size: tuple[int, int]) -> Tensor:
     """(M,) bool: the largest object of each cell that contains its center; crowds and empty boxes are left
     out.
     """
-    real = (truth.boxes[:, 2:] > truth.boxes[:, :2]).all(1)
-    if truth.crowd is not None:
-        real = real & ~truth.crowd
-    steps = truth.boxes.new_tensor([grid / size[1], grid / size[0]])
-    cell = (to_centres(truth.boxes)[:, :2] * steps).long().clamp(0, grid - 1)
-    number = (truth.image * grid + cell[:, 1]) * grid + cell[:, 0]
-    w, h = (truth.boxes[:, 2:] - truth.boxes[:, :2]).unbind(1)
+    real = (target.boxes[:, 2:] > target.boxes[:, :2]).all(1)
+    if target.crowd is not None:
+        real = real & ~target.crowd
+    steps = target.boxes.new_tensor([grid / size[1], grid / size[0]])
+    cell = (to_centers(target.boxes)[:, :2] * steps).long().clamp(0, grid - 1)
+    number = (target.image * grid + cell[:, 1]) * grid + cell[:, 0]
+    w, h = (target.boxes[:, 2:] - target.boxes[:, :2]).unbind(1)
     largest = torch.zeros_like(real)
     largest[leading(number, torch.where(real, w * h, -1), 1)] = True
     return largest & real
 
 
-def _said(cells: Tensor) -> Tensor:
+def _box_outputs(cells: Tensor) -> Tensor:
     """Reshape (..., 5 * boxes + K) to (..., boxes, 5): the outputs of each box."""
     return cells[..., : 5 * BOXES].reshape(*cells.shape[:-1], BOXES, 5)
 
@@ -223,11 +223,11 @@ def _said(cells: Tensor) -> Tensor:
 def _boxes(cells: Tensor) -> Tensor:
     """(B, S, S, boxes, 4) xyxy relative to the image."""
     grid = cells.shape[1]
-    predicted = _said(cells)
+    predicted = _box_outputs(cells)
     steps = torch.arange(grid, device=cells.device, dtype=cells.dtype)
     x = (predicted[..., 0] + steps[:, None]) / grid
     y = (predicted[..., 1] + steps[:, None, None]) / grid
-    return from_centres(torch.stack([x, y, predicted[..., 2].square(), predicted[..., 3].square()], -1))
+    return from_centers(torch.stack([x, y, predicted[..., 2].square(), predicted[..., 3].square()], -1))
 
 
 def _full(channels: int) -> nn.Sequential:

@@ -13,15 +13,15 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.bitmaps import Bitmaps
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName
 from sightline.losses import distillation
 from sightline.models.adapters.base import LibraryNetwork, fill, padded, seeded
 from sightline.models.adapters.torchvision_detection import IMAGENET
 from sightline.models.detection import postprocess
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 from sightline.models.weights.hub import Weights, described
 from sightline.tasks.instance.models._transformers import fetch, library
 from sightline.tasks.instance.options import InstanceOptions
@@ -33,7 +33,7 @@ CARD = ModelCard(
     parameters=47_421_643,
     counted="swin-t, 80 classes",
     stride=32,
-    defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip": 0.01},
+    defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip_grad": 0.01},
 )
 
 BODY = "model.pixel_level_module.encoder"
@@ -118,7 +118,7 @@ class Mask2Former(Model):
         # What nothing depends on gets no gradient, which several processes would wait for.
         net.get_submodule(BODY).swin.layernorm = nn.Identity()
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
-        weights = fetched(
+        weights = fetch_or_skip(
             f"'{self.card.name}' ({name})", pretrained, fetch(kind, variant.hub), installed=here
         )
         if weights is not None:
@@ -155,11 +155,11 @@ class Mask2Former(Model):
         return {"class_logits": logits.float(), "mask_logits": masks.float()}
 
     def _said(self, images: Tensor) -> Any:
-        pixels = padded(self.normalise(images), MULTIPLE)
+        pixels = padded(self.normalize(images), MULTIPLE)
         return self.network.net(pixel_values=pixels, output_auxiliary_logits=True)
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
         """Mask of each query with its most probable classes.
 
         A pair of query and class scores the chance of the class times the mean chance of the pixels of the
@@ -170,7 +170,7 @@ class Mask2Former(Model):
             settings: `size`, `conf` (scores up to it are dropped) and `max_objects` an image.
         """
         sizes = torch.tensor(settings["size"])
-        counts, masks, labels, scores = [], [Bitmaps.of([])], [], []
+        counts, masks, labels, scores = [], [CroppedMasks.of([])], [], []
         for classes, maps in zip(answer["class_logits"], answer["mask_logits"], strict=True):
             chance = classes.float().softmax(1)[:, :-1].flatten()
             best, pair = chance.topk(min(settings["max_objects"], len(chance)))
@@ -185,14 +185,14 @@ class Mask2Former(Model):
             masks.append(inside[row.cpu()[keep]])
             labels.append(label.cpu()[keep])
             scores.append(score[keep])
-        outlines = Outlines.of(
+        outlines = InstanceMasks.of(
             sizes.repeat(len(counts), 1),
             torch.tensor(counts),
-            Bitmaps.cat(masks),
+            CroppedMasks.cat(masks),
             torch.cat(labels),
             torch.cat(scores),
         )
-        return postprocess.centred(outlines.to(answer["class_logits"].device), settings.get("cuts"))
+        return postprocess.centerd(outlines.to(answer["class_logits"].device), settings.get("cuts"))
 
     def loss(
         self,
@@ -227,16 +227,16 @@ class Mask2Former(Model):
         total = torch.stack(list(terms.values())).sum()
         return {"loss": total, **{name: terms[theirs] for name, theirs in TERMS.items()}}
 
-    imitate = distillation.unordered
+    distillation_loss = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole network; `--freeze` freezes its body."""
         return self.network
 
 
-def _enlarged(logits: Tensor, size: list[int]) -> tuple[Bitmaps, Tensor]:
+def _enlarged(logits: Tensor, size: list[int]) -> tuple[CroppedMasks, Tensor]:
     """Masks (Q, h, w) resized to the image, and (Q,) mean probability of their pixels; 0 if none."""
-    parts, sure = [Bitmaps.of([])], [logits.new_zeros(0)]
+    parts, sure = [CroppedMasks.of([])], [logits.new_zeros(0)]
     step = max(1, AT_ONCE // (logits.shape[1] * logits.shape[2] * STRIDE**2))
     for some in logits.split(step):  # type: ignore[no-untyped-call]
         if not len(some):
@@ -246,8 +246,8 @@ def _enlarged(logits: Tensor, size: list[int]) -> tuple[Bitmaps, Tensor]:
         inside = large > 0
         chance = (large.sigmoid() * inside).sum((1, 2))
         sure.append(chance / inside.sum((1, 2)).clamp(min=1))
-        parts.append(Bitmaps.of(inside.cpu()))
-    return Bitmaps.cat(parts), torch.cat(sure)
+        parts.append(CroppedMasks.of(inside.cpu()))
+    return CroppedMasks.cat(parts), torch.cat(sure)
 
 
 def _truths(batch: Batch) -> tuple[list[Tensor], list[Tensor]]:

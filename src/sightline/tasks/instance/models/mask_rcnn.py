@@ -18,30 +18,30 @@ from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
 from sightline.core.targets.instances import Instances
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.core.task import DataInfo
 from sightline.losses import distillation
 from sightline.models.adapters.base import padded, seeded
 from sightline.models.adapters.torchvision_detection import (
-    MOST,
+    MAX_CANDIDATES,
     MULTIPLE,
     NARROW,
     NMS,
+    AnchorGrid,
     DetectorVariant,
-    Place,
-    laid,
+    anchors_for,
     network,
     small,
 )
 from sightline.models.adapters.torchvision_rcnn import (
-    joined,
-    judged,
+    classify_proposals,
+    concatenate_boxes,
     listed,
-    looked,
     maps_of,
     pooled,
     proposed,
-    scored,
+    score_proposals,
+    used_proposals,
 )
 from sightline.models.detection import postprocess as candidates
 from sightline.models.detection.suppression import final
@@ -97,10 +97,10 @@ class MaskRCNN(Model):
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
         super().__init__(settings)
         self.network = network(self.card.name, self.variants, settings, pretrained)
-        self._places: dict[tuple[int, int], Place] = {}
+        self._places: dict[tuple[int, int], AnchorGrid] = {}
         self.place(torch.zeros(1, settings["channels"], *settings["size"]))
 
-    def place(self, images: Tensor) -> Place:
+    def place(self, images: Tensor) -> AnchorGrid:
         """Anchor boxes for images of this size.
 
         Raises:
@@ -109,7 +109,7 @@ class MaskRCNN(Model):
         size = (images.shape[2], images.shape[3])
         anchors = self._places.get(size)
         if anchors is None or anchors.anchors.device != images.device:
-            anchors = self._places[size] = laid(self.network.net, self.card.name, images)
+            anchors = self._places[size] = anchors_for(self.network.net, self.card.name, images)
         return anchors
 
     @classmethod
@@ -132,16 +132,16 @@ class MaskRCNN(Model):
     def raw(self, images: Tensor) -> dict[str, Tensor]:
         """Feature maps in float32: scores, masks and losses are computed from them."""
         net: Any = self.network.net
-        maps = net.backbone(padded(self.normalise(images), MULTIPLE))
+        maps = net.backbone(padded(self.normalize(images), MULTIPLE))
         return {f"map_{name}": value.float() for name, value in maps.items()}
 
-    def found(self, raw: dict[str, Tensor], place: Place) -> dict[str, Tensor]:
+    def found(self, raw: dict[str, Tensor], place: AnchorGrid) -> dict[str, Tensor]:
         """Boxes after NMS, and their masks."""
         net, maps = self.network.net, maps_of(raw)
-        boxes, scores = scored(net, maps, place)
-        best = candidates.best(boxes, scores, [scores.shape[1]], MOST)
+        boxes, scores = score_proposals(net, maps, place)
+        best = candidates.best(boxes, scores, [scores.shape[1]], MAX_CANDIDATES)
         padded = final(best, {**self.settings, "size": place.size})
-        image, row = looked(padded["scores"] > 0)
+        image, row = used_proposals(padded["scores"] > 0)
         logits = _masked(net, maps, padded["boxes"][image, row], image, place)
         own_masks = padded["labels"][image, row, None, None, None] + 1
         grids = logits.gather(1, own_masks.expand(-1, -1, *logits.shape[2:]))[:, 0].sigmoid()
@@ -150,22 +150,22 @@ class MaskRCNN(Model):
         return {**{name: padded[name] for name in OBJECTS}, "masks": masks}
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """The detections, without the inputs of the loss; "count" (B,): how many rows are objects."""
         answers = {name: outputs[name] for name in (*OBJECTS, "masks")}
         return {**answers, "count": (answers["scores"] > 0).sum(1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
         """Objects with their masks; those with an empty mask are dropped."""
         detections, row = candidates.select(answer, settings)
         masks = pasted(answer["masks"][detections.image, row], detections.boxes, settings["size"])
         areas = masks.areas().to(detections.boxes.device)
-        outlines = Outlines(
+        outlines = InstanceMasks(
             detections.counts, detections.sizes, detections.boxes, detections.labels, detections.scores,
             areas, masks=masks,
         )  # fmt: skip
-        return candidates.centred(outlines.only(areas > 0), settings.get("cuts"))
+        return candidates.centerd(outlines.select(areas > 0), settings.get("cuts"))
 
     def loss(
         self,
@@ -181,28 +181,30 @@ class MaskRCNN(Model):
         return {"loss": torch.stack(list(terms.values())).sum(), **terms}
 
     def losses(
-        self, maps: dict[str, Tensor], truths: list[dict[str, Any]], place: Place
+        self, maps: dict[str, Tensor], targets: list[dict[str, Any]], place: AnchorGrid
     ) -> dict[str, Tensor]:
         """Section 3 of the paper: the terms of Faster R-CNN, and the mask loss."""
         net: Any = self.network.net
         rpn, heads = net.rpn, net.roi_heads
         proposals_given, counts_given, logits, offsets = proposed(net, maps, place)
-        anchors = [place.anchors] * len(truths)
-        labels, goals = rpn.assign_targets_to_anchors(anchors, truths)
+        anchors = [place.anchors] * len(targets)
+        labels, goals = rpn.assign_targets_to_anchors(anchors, targets)
         objectness, shift = rpn.compute_loss(logits, offsets, labels, rpn.box_coder.encode(goals, anchors))
         proposals, matched, labels, goals = heads.select_training_samples(
-            listed(proposals_given, counts_given), truths
+            listed(proposals_given, counts_given), targets
         )
-        kind, box = fastrcnn_loss(*judged(net, maps, *joined(proposals), place), labels, goals)
+        kind, box = fastrcnn_loss(
+            *classify_proposals(net, maps, *concatenate_boxes(proposals), place), labels, goals
+        )
         real = [labels_of_image > 0 for labels_of_image in labels]
         boxes = [p[r] for p, r in zip(proposals, real, strict=True)]
-        mask_logits = _masked(net, maps, *joined(boxes), place)
-        masks = [t["masks"][m[r]] for t, m, r in zip(truths, matched, real, strict=True)]
+        mask_logits = _masked(net, maps, *concatenate_boxes(boxes), place)
+        masks = [t["masks"][m[r]] for t, m, r in zip(targets, matched, real, strict=True)]
         kinds = torch.cat([labels_of_image[r] for labels_of_image, r in zip(labels, real, strict=True)])
         mask = _mask_loss(mask_logits, kinds, [cells(m, b) for m, b in zip(masks, boxes, strict=True)])
         return {"objectness": objectness, "proposal": shift, "class": kind, "box": box, "mask": mask}
 
-    imitate = distillation.unordered
+    distillation_loss = distillation.unordered
 
     def backbone(self) -> nn.Module:
         """The whole detector; `--freeze` freezes its body."""
@@ -219,7 +221,7 @@ def _truths(targets: Instances) -> list[dict[str, Any]]:
     ]
 
 
-def _masked(net: Any, maps: dict[str, Tensor], boxes: Tensor, image: Tensor, place: Place) -> Tensor:
+def _masked(net: Any, maps: dict[str, Tensor], boxes: Tensor, image: Tensor, place: AnchorGrid) -> Tensor:
     """(R, K + 1, 28, 28) mask logits of (R, 4) boxes."""
     heads = net.roi_heads
     parts = pooled(heads.mask_roi_pool, maps, boxes, image, place.size)

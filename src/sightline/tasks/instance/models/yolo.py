@@ -9,13 +9,13 @@ from torch import Tensor, nn
 
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.core.task import DataInfo
 from sightline.losses import distillation
 from sightline.losses.boxes import box_losses
 from sightline.models.detection import yolo
-from sightline.models.detection.postprocess import centred, learnable, select
-from sightline.models.heads.prototypes import Prototypes, coefficients, cut, mask_loss
+from sightline.models.detection.postprocess import centerd, learnable, select
+from sightline.models.heads.prototypes import Prototypes, coefficients, crop_masks, mask_loss
 from sightline.models.weights.download import Pretrained
 from sightline.tasks.instance.options import InstanceOptions
 
@@ -52,29 +52,29 @@ class YoloSegmenter(Model):
             have a cell for 4x4 pixels.
         """
         more = ("coefficients", "prototypes")
-        outputs = yolo.forward(self.network, self.normalise(images), self.settings, more)
+        outputs = yolo.forward(self.network, self.normalize(images), self.settings, more)
         return {**outputs, "coefficients": outputs["coefficients"].tanh()}
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """Top-k candidates with their "coefficients" (B, N, P), and the "prototypes"."""
         return {**yolo.best(outputs, settings, ["coefficients"]), "prototypes": outputs["prototypes"]}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Outlines:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
         """Detections above `conf`, at most `max_objects` per image, best first.
 
         Boxes are those of the detector; masks lie in the pixels that they touch. What has not one pixel
         is no object, and is left out.
         """
         detections, row = select(answer, settings)
-        masks = cut(answer["prototypes"], answer["coefficients"][detections.image, row], detections)
+        masks = crop_masks(answer["prototypes"], answer["coefficients"][detections.image, row], detections)
         areas = masks.areas().to(detections.boxes.device)
-        outlines = Outlines(
+        outlines = InstanceMasks(
             detections.counts, detections.sizes, detections.boxes, detections.labels, detections.scores,
             areas, masks=masks,
         )  # fmt: skip
-        return centred(outlines.only(areas > 0), settings.get("cuts"))
+        return centerd(outlines.select(areas > 0), settings.get("cuts"))
 
     def loss(
         self,
@@ -93,7 +93,7 @@ class YoloSegmenter(Model):
         parts["mask"] = mask_loss(raw, learnable(batch.targets), assigned, rng)
         return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
-    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """Distillation losses; see `losses/distillation.py`, `places`."""
         return distillation.places(outputs, goal)
 
@@ -103,11 +103,11 @@ class YoloSegmenter(Model):
         return backbone
 
 
-def _sized(scale: yolo.Scale, parameters: int) -> type[YoloSegmenter]:
+def _variant(scale: yolo.Scale, parameters: int) -> type[YoloSegmenter]:
     """The detector with masks of one size."""
 
     class Sized(YoloSegmenter):
-        __doc__ = _sized.__doc__
+        __doc__ = _variant.__doc__
         card = yolo.card(scale, parameters, PAPER)
 
     Sized.scale = scale
@@ -115,8 +115,8 @@ def _sized(scale: yolo.Scale, parameters: int) -> type[YoloSegmenter]:
 
 
 MODELS = {
-    "yolo-n": _sized("n", 2_603_648),
-    "yolo-s": _sized("s", 10_240_480),
-    "yolo-m": _sized("m", 24_513_920),
-    "yolo-l": _sized("l", 42_898_976),
+    "yolo-n": _variant("n", 2_603_648),
+    "yolo-s": _variant("s", 10_240_480),
+    "yolo-m": _variant("m", 24_513_920),
+    "yolo-l": _variant("l", 42_898_976),
 }

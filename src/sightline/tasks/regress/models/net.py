@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.number import Number
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
 from sightline.models import linear_probe, registry
 from sightline.models.weights.download import Pretrained
@@ -30,12 +30,12 @@ class Net(Model):
     """A backbone whose outputs are read as numbers.
 
     Args:
-        settings: See `settings_for`; `range` holds (mean, deviation) of each number in training.
+        settings: See `settings_for`; `output_stats` holds (mean, deviation) of each number in training.
         pretrained: no, auto or yes.
     """
 
     card: ClassVar[ModelCard] = CARD
-    centre: Tensor
+    center: Tensor
     scale: Tensor
 
     def __init__(self, settings: dict[str, Any], pretrained: Pretrained = "no") -> None:
@@ -48,23 +48,27 @@ class Net(Model):
             pretrained=pretrained,
             **settings["backbone_options"],
         )
-        centre, scale = zip(*settings["range"], strict=True)
-        self.register_buffer("centre", torch.tensor(centre), persistent=False)
+        center, scale = zip(*settings["range"], strict=True)
+        self.register_buffer("centre", torch.tensor(center), persistent=False)
         self.register_buffer("scale", torch.tensor(scale), persistent=False)
 
     @staticmethod
     def settings_for(info: DataInfo, options: RegressOptions) -> dict[str, Any]:
         """Settings that follow from the data and the options."""
-        return {"outputs": list(info.outputs), "range": [list(r) for r in info.range], "loss": options.loss}
+        return {
+            "outputs": list(info.outputs),
+            "range": [list(r) for r in info.output_stats],
+            "loss": options.loss,
+        }
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"value": (B, M)} in the user's unit for (B, C, H, W) images."""
-        return {"value": self.network(self.normalise(images)) * self.scale + self.centre}
+        return {"value": self.network(self.normalize(images)) * self.scale + self.center}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Number:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
         """The numbers as they are."""
-        return Number(answer["value"])
+        return RegressionValues(answer["value"])
 
     def loss(
         self,
@@ -77,15 +81,17 @@ class Net(Model):
         error = ((outputs or self(batch.images))["value"].float() - batch.targets.value) / self.scale
         return {"loss": _LOSSES[self.settings["loss"]](error, torch.zeros_like(error))}
 
-    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": mean squared distance to the teacher's numbers, in standard deviations}."""
         apart = (outputs["value"] - goal["value"].view_as(outputs["value"])).float() / self.scale
         return {"taught": apart.square().mean()}
 
-    def fit_head(self, features: Tensor, target: Number, val_features: Tensor, val_target: Number) -> str:
+    def fit_head(
+        self, features: Tensor, target: RegressionValues, val_features: Tensor, val_target: RegressionValues
+    ) -> str:
         """Ridge regression of the standardized numbers."""
-        centre, scale = (t.cpu().numpy() for t in (self.centre, self.scale))
-        goal, val_goal = ((t.value.numpy() - centre) / scale for t in (target, val_target))
+        center, scale = (t.cpu().numpy() for t in (self.center, self.scale))
+        goal, val_goal = ((t.value.numpy() - center) / scale for t in (target, val_target))
         head = linear_probe.ridge_head(features.numpy(), goal, val_features.numpy(), val_goal)
         head.put_into(self.network.head)
         return f"ridge regression ({head.penalty})"

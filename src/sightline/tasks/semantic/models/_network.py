@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.masks import Masks
+from sightline.core.targets.masks import SemanticMasks
 from sightline.core.task import DataInfo
 from sightline.errors import UnknownName, UsageError
 from sightline.losses import distillation
@@ -124,22 +124,22 @@ class SegmentationModel(Model):
         Also "aux" (B, K, H, W) in training, where a method has an auxiliary head.
         """
         height, width = images.shape[2:]
-        outputs = self.said(padded(self.normalise(images), self.multiple))
+        outputs = self.outputs_of(padded(self.normalize(images), self.multiple))
         return {name: value[:, :, :height, :width] for name, value in outputs.items()}
 
-    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+    def outputs_of(self, pixels: Tensor) -> dict[str, Tensor]:
         """Class scores at each pixel of normalized images whose sides are multiples of `multiple`."""
         return {"logits": self.network.net(pixels)}
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """Argmax: the class with the highest score at each pixel."""
         return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Masks:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> SemanticMasks:
         """The maps as they are."""
-        return Masks.of(answer["classes"])
+        return SemanticMasks.of(answer["classes"])
 
     def loss(
         self,
@@ -150,14 +150,14 @@ class SegmentationModel(Model):
     ) -> dict[str, Tensor]:
         """{"loss": the sum, and its terms by name}; in training with 0.4 times the same of "aux"."""
         raw = outputs or self(batch.images)
-        target = truth(batch)
+        target = target_maps(batch)
         terms: dict[str, Tensor] = self.criterion(raw["logits"].float(), target, self.weights)
         if "aux" not in raw:
             return terms
         aux = AUX * self.criterion(raw["aux"].float(), target, self.weights)["loss"]
         return {**terms, "loss": terms["loss"] + aux, "aux": aux}
 
-    def imitate(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
+    def distillation_loss(self, outputs: dict[str, Tensor], goal: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"taught": KL divergence from the teacher's class probabilities, mean over pixels}."""
         return {
             "taught": distillation.classes(
@@ -170,9 +170,9 @@ class SegmentationModel(Model):
         return self.network
 
 
-def truth(batch: Batch) -> Tensor:
+def target_maps(batch: Batch) -> Tensor:
     """(B, H, W) int64 class of each pixel, VOID where it has none."""
-    masks: Masks = batch.targets
+    masks: SemanticMasks = batch.targets
     return masks.dense().to(batch.images.device, torch.int64)
 
 
@@ -200,11 +200,11 @@ def try_out(net: nn.Module, channels: int, size: tuple[int, int], what: str) -> 
     Raises:
         UsageError: If it cannot take such images.
     """
-    picture = padded(torch.zeros(1, channels, *size), 32)
+    image = padded(torch.zeros(1, channels, *size), 32)
     training = net.training
     try:
         with torch.no_grad():
-            net.eval()(picture)
+            net.eval()(image)
     except (RuntimeError, AssertionError, ValueError) as error:
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(
@@ -218,5 +218,5 @@ def _balanced(info: DataInfo) -> list[float]:
     """Class weights in inverse proportion to pixel counts, 1 on average over pixels; missing classes get
     1.
     """
-    class_count = sum(c > 0 for c in info.counts)
-    return [sum(info.counts) / (class_count * c) if c else 1.0 for c in info.counts]
+    class_count = sum(c > 0 for c in info.class_counts)
+    return [sum(info.class_counts) / (class_count * c) if c else 1.0 for c in info.class_counts]

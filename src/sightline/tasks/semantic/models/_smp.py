@@ -17,7 +17,7 @@ from sightline.models.adapters import base
 from sightline.models.backbones import BACKBONES
 from sightline.models.backbones._backbone import Backbone
 from sightline.models.weights import sources
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 from sightline.tasks.semantic.models._network import SegmentationModel, try_out
 
 DEFAULTS = {"batch_size": 8, "lr": 5e-4}
@@ -64,7 +64,7 @@ class EncoderDecoder(SegmentationModel):
         fetch = partial(_filled, network.body, name, channels, size)
         here = "" if pretrained == "no" else sources.here(name)
         says = {"saying": sources.saying(name), "lost": sources.lost(name)}
-        weights = fetched(f"'{name}'", pretrained, fetch, partial(_without, name), here, **says)
+        weights = fetch_or_skip(f"'{name}'", pretrained, fetch, partial(_without, name), here, **says)
         if weights is not None:
             network.origin, network.pixels = weights.origin, weights.pixels
         return network

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from sightline.models.adapters import base
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 from sightline.tasks.semantic.models._network import SegmentationModel, enlarged
 
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -44,7 +44,7 @@ class TorchvisionSegmenter(SegmentationModel):
         net = variant.build(weights=None, weights_backbone=None, num_classes=len(self.settings["classes"]))
         if channels != 3:
             base.see(net.get_submodule(BODY), channels)
-        weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
+        weights = fetch_or_skip(f"'{self.card.name}' ({name})", pretrained, _fetch(variant))
         if weights is not None:
             base.fill(net, weights, BODY)
         network = base.LibraryNetwork(net, BODY, still=False)
@@ -53,7 +53,7 @@ class TorchvisionSegmenter(SegmentationModel):
             network.pixels = IMAGENET if channels == 3 else None
         return network
 
-    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+    def outputs_of(self, pixels: Tensor) -> dict[str, Tensor]:
         """Scores of the head; in training also those of the auxiliary head, if there is one."""
         net: Any = self.network.net
         maps = net.backbone(pixels)

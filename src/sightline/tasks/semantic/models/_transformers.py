@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from sightline.errors import MissingExtra
 from sightline.models.adapters import base
-from sightline.models.weights.download import Pretrained, fetched, patient
+from sightline.models.weights.download import Pretrained, fetch_or_skip, patient
 from sightline.models.weights.hub import Weights, described
 from sightline.tasks.semantic.models._network import SegmentationModel
 
@@ -54,7 +54,9 @@ class TransformersSegmenter(SegmentationModel):
         config, kind = (getattr(library_module, k) for k in self.kinds)
         net = kind(config(num_labels=len(self.settings["classes"]), **self.config(variant)))
         here = described(Weights(variant.hub)) if variant.hub and pretrained != "no" else ""
-        weights = fetched(f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here)
+        weights = fetch_or_skip(
+            f"'{self.card.name}' ({name})", pretrained, _fetch(kind, variant), installed=here
+        )
         if weights is not None:
             base.fill(net, weights, self.body)
         network = base.LibraryNetwork(net, self.body, still=False)

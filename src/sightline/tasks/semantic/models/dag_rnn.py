@@ -24,7 +24,7 @@ from sightline.core.card import ModelCard
 from sightline.models import registry
 from sightline.models.adapters import base
 from sightline.models.layers.conv import ConvNorm
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 from sightline.tasks.semantic.models._network import SegmentationModel, enlarged
 
 CARD = ModelCard(
@@ -34,7 +34,7 @@ CARD = ModelCard(
     parameters=584_757,
     counted="own backbone, 21 classes",
     stride=32,
-    defaults={"batch_size": 8, "lr": 1e-3, "clip": 1.0},
+    defaults={"batch_size": 8, "lr": 1e-3, "clip_grad": 1.0},
 )
 
 STRIDE = 8
@@ -185,7 +185,7 @@ class DAGRNN(SegmentationModel):
         name, channels = self.settings["backbone"], self.settings["channels"]
         body: Any
         if name == self.own:
-            fetched(f"the small network of '{CARD.name}'", pretrained, None)
+            fetch_or_skip(f"the small network of '{CARD.name}'", pretrained, None)
             body, where = Local(channels), "body"
         else:
             side = [math.ceil(s / self.multiple) * self.multiple for s in self.settings["size"]]

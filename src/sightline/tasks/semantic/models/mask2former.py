@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
 from sightline.core.sample import Batch
-from sightline.core.targets.masks import VOID
+from sightline.core.targets.masks import IGNORE_INDEX
 from sightline.core.task import DataInfo
 from sightline.errors import UsageError
 from sightline.models.adapters.base import seeded
 from sightline.models.weights.download import Pretrained
-from sightline.tasks.semantic.models._network import enlarged, padded, truth
+from sightline.tasks.semantic.models._network import enlarged, padded, target_maps
 from sightline.tasks.semantic.models._transformers import HubVariant, TransformersSegmenter
 from sightline.tasks.semantic.options import SemanticOptions
 
@@ -27,12 +27,12 @@ CARD = ModelCard(
     parameters=47_406_480,
     counted="swin-t, 21 classes",
     stride=32,
-    defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip": 0.01},
+    defaults={"batch_size": 8, "lr": 1e-4, "weight_decay": 0.05, "clip_grad": 0.01},
 )
 
-LEAST = 1e-6
+EPS = 1e-6
 """Least vote for a class: the logarithm of none would be infinite."""
-SURE = 20.0
+MAX_LOGIT = 20.0
 """Logit of what is certain."""
 
 
@@ -105,13 +105,13 @@ class Mask2Former(TransformersSegmenter):
         classes, masks = raw["classes"][:, -1].softmax(-1)[:, :, :-1], raw["masks"][:, -1]
         size = (4 * masks.shape[2], 4 * masks.shape[3])
         votes = torch.einsum("bqk,bqhw->bkhw", classes, enlarged(masks, size).sigmoid())
-        logits = votes[:, :, :height, :width].clamp(min=LEAST).log()
+        logits = votes[:, :, :height, :width].clamp(min=EPS).log()
         return {"logits": logits} if torch.compiler.is_exporting() else {"logits": logits, **raw}
 
     def _raw(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs of each layer for each query, in float32."""
         net: Any = self.network.net
-        out = net(pixel_values=padded(self.normalise(images), self.multiple))
+        out = net(pixel_values=padded(self.normalize(images), self.multiple))
         layers = [(a["class_queries_logits"], a["masks_queries_logits"]) for a in out.auxiliary_logits]
         layers.append((out.class_queries_logits, out.masks_queries_logits))
         classes, masks = zip(*layers, strict=True)
@@ -130,13 +130,13 @@ class Mask2Former(TransformersSegmenter):
         nothing is learnt there; the authors' program counts them as ground.
         """
         raw = self._raw(batch.images) if outputs is None else outputs
-        target = padded(truth(batch), self.multiple, VOID)
+        target = padded(target_maps(batch), self.multiple, IGNORE_INDEX)
         labels = [classes_of_image.unique() for classes_of_image in target]
-        labels = [classes_of_image[classes_of_image != VOID] for classes_of_image in labels]
+        labels = [classes_of_image[classes_of_image != IGNORE_INDEX] for classes_of_image in labels]
         masks = [(t == k[:, None, None]).float() for t, k in zip(target, labels, strict=True)]
         net: Any = self.network.net
-        nowhere = F.interpolate((target == VOID)[:, None].float(), raw["masks"].shape[-2:]) > 0
-        drawn = raw["masks"].masked_fill(nowhere[:, None], -SURE)
+        nowhere = F.interpolate((target == IGNORE_INDEX)[:, None].float(), raw["masks"].shape[-2:]) > 0
+        drawn = raw["masks"].masked_fill(nowhere[:, None], -MAX_LOGIT)
         layers = zip(raw["classes"].unbind(1), drawn.unbind(1), strict=True)
         layer_outputs = [{"class_queries_logits": k, "masks_queries_logits": m} for k, m in layers]
         with seeded(rng):

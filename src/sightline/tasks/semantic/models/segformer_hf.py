@@ -60,7 +60,7 @@ class SegFormer(TransformersSegmenter):
         """With the channels of the images."""
         return {"num_channels": self.settings["channels"], **variant.config}
 
-    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+    def outputs_of(self, pixels: Tensor) -> dict[str, Tensor]:
         """Scores at a quarter of the size, upsampled."""
         scores: Tensor = self.network.net(pixel_values=pixels).logits
         return {"logits": enlarged(scores, pixels.shape[2:])}

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
 from sightline.models.adapters import base
-from sightline.models.weights.download import Pretrained, fetched
+from sightline.models.weights.download import Pretrained, fetch_or_skip
 from sightline.tasks.semantic.models._network import SegmentationModel
 
 CARD = ModelCard(
@@ -151,7 +151,7 @@ class UNet(nn.Module):
             levels.append(x)
         for beside, doubled, block in zip(levels[-2::-1], self.doubled, self.up, strict=True):
             x = doubled(x)
-            x = block(torch.cat([_centre(beside, x), x], 1))
+            x = block(torch.cat([_center(beside, x), x], 1))
         scores: Tensor = self.scores(x)
         return scores
 
@@ -171,7 +171,7 @@ class UNet2015(SegmentationModel):
     def build(self, pretrained: Pretrained) -> base.LibraryNetwork:
         """The network with fresh weights: the authors' are for two kinds of cells."""
         variant = self.variants[self.settings["variant"]]
-        fetched(f"'{CARD.name}'", pretrained, None)
+        fetch_or_skip(f"'{CARD.name}'", pretrained, None)
         net = UNet(
             self.settings["channels"],
             len(self.settings["classes"]),
@@ -183,7 +183,7 @@ class UNet2015(SegmentationModel):
         self.multiple = STRIDE if variant.padded else 1  # mirroring goes on from the picture's own border
         return base.LibraryNetwork(net, "down", still=False)
 
-    def said(self, pixels: Tensor) -> dict[str, Tensor]:
+    def outputs_of(self, pixels: Tensor) -> dict[str, Tensor]:
         """Scores at each pixel; without padding, of the reflected image (figure 2)."""
         if not self._padded:
             pixels = mirrored(pixels)
@@ -209,7 +209,7 @@ def mirrored(pixels: Tensor) -> Tensor:
     return pixels
 
 
-def _centre(beside: Tensor, x: Tensor) -> Tensor:
+def _center(beside: Tensor, x: Tensor) -> Tensor:
     """Center crop of a map to the size of another one."""
     top, left = ((beside.shape[d] - x.shape[d]) // 2 for d in (2, 3))
     return beside[:, :, top : top + x.shape[2], left : left + x.shape[3]]

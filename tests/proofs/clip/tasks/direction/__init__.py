@@ -7,9 +7,9 @@ CARD = TaskCard(
     name="direction",
     summary="Which way a shape moves in a clip.",
     input="clip",
-    truth="label",
-    prediction="label",
-    score="accuracy",
+    target_type="label",
+    prediction_type="label",
+    primary_metric="accuracy",
     default_model="conv3d",
     defaults={"flip": "no"},  # a mirrored clip moves the other way
 )

@@ -12,8 +12,8 @@ from sightline.tasks.direction.options import Options
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Gallery
-from sightline.core.targets.label import Label
+from sightline.core.report import Figure, PredictionGallery
+from sightline.core.targets.label import ClassLabels
 from sightline.core.task import Baseline, Task
 from sightline.data.io.pixels import Arrays
 from sightline.metrics.accuracy import Accuracy
@@ -44,12 +44,12 @@ class Direction(Task):
     Options: ClassVar[type] = Options
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """Squares that move left or right."""
         clips, value = moving_square(n, size, seed)
         ids = [f"toy/{i:03d}" for i in range(n)]
         return Dataset(
-            "toy", "toy", ids, Arrays(clips, "clip"), Label(torch.from_numpy(value)), Classes(NAMES)
+            "toy", "toy", ids, Arrays(clips, "clip"), ClassLabels(torch.from_numpy(value)), Classes(NAMES)
         )
 
     def metrics(self) -> Mapping[str, Metric]:
@@ -60,11 +60,11 @@ class Direction(Task):
     def baselines(self) -> list[Baseline]:
         """The commonest class, and brightness by place in the mean of the frames."""
         return [
-            Baseline("majority", "the commonest class", _majority, looks=False),
+            Baseline("majority", "the commonest class", _majority, uses_images=False),
             Baseline("mean frame", "nearest mean of the frames", _nearest, side=16),
         ]
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """Names of the classes."""
         return [NAMES[int(v)] for v in targets.value]
 
@@ -75,31 +75,31 @@ class Direction(Task):
             for value, scores in zip(prediction.value, prediction.scores.tolist(), strict=True)
         ]
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Some clips with their prediction."""
-        return [Gallery("Predictions", ids[:4], self.captions(prediction)[:4])]
+        return [PredictionGallery("Predictions", ids[:4], self.describe_targets(prediction)[:4])]
 
     @staticmethod
-    def strata(targets: Any) -> np.ndarray | None:
+    def stratify_labels(targets: Any) -> np.ndarray | None:
         """The class."""
         return np.asarray(targets.value.numpy())
 
 
-def _majority(images: Any, truth: Label) -> Any:
+def _majority(images: Any, target: ClassLabels) -> Any:
     del images
-    scores = torch.bincount(truth.value, minlength=len(NAMES)).double() / len(truth)
-    return lambda clips: Label(scores.argmax().expand(len(clips)), scores.expand(len(clips), -1))
+    scores = torch.bincount(target.value, minlength=len(NAMES)).double() / len(target)
+    return lambda clips: ClassLabels(scores.argmax().expand(len(clips)), scores.expand(len(clips), -1))
 
 
-def _nearest(images: np.ndarray, truth: Label) -> Any:
-    means = np.stack([images[truth.value.numpy() == k].mean((0, 1)) for k in range(len(NAMES))])
+def _nearest(images: np.ndarray, target: ClassLabels) -> Any:
+    means = np.stack([images[target.value.numpy() == k].mean((0, 1)) for k in range(len(NAMES))])
 
-    def answer(clips: np.ndarray) -> Label:
+    def answer(clips: np.ndarray) -> ClassLabels:
         far = ((clips.mean(1)[:, None] - means) ** 2).mean((2, 3, 4))
         scores = torch.softmax(torch.from_numpy(-far), 1)
-        return Label(scores.argmax(1), scores)
+        return ClassLabels(scores.argmax(1), scores)
 
     return answer
 

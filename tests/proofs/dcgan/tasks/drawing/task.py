@@ -13,9 +13,9 @@ from sightline.tasks.drawing import CARD
 
 from sightline.core.card import MetricCard
 from sightline.core.dataset import Dataset
-from sightline.core.metric import Metric, Stats
-from sightline.core.report import Exhibit, Pictures
-from sightline.core.targets.number import Number
+from sightline.core.metric import Metric, Statistics
+from sightline.core.report import Figure, ImageGrid
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import Task
 from sightline.data.open import open_data
 
@@ -28,10 +28,10 @@ class Frechet(Metric):
 
     card = MetricCard("Frechet distance", "of pixels", False, 0.0, ("number",), paired=False)
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        return {"predictions": prediction.value.double().numpy(), "targets": truth.value.double().numpy()}
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        return {"predictions": prediction.value.double().numpy(), "targets": target.value.double().numpy()}
 
-    def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         (mean_a, mean_b), (cov_a, cov_b) = zip(
             *((x.mean(0), np.cov(x.T)) for x in (stats["predictions"], stats["targets"])), strict=True
         )
@@ -51,29 +51,29 @@ class Drawing(Task):
     Options: ClassVar[type] = Options
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         return open_data("digits").subset(range(n))
 
     @staticmethod
     def recast(dataset: Dataset) -> Dataset:
         pixels = np.stack([dataset.pixels.read(i).ravel() for i in range(len(dataset))])
-        targets = Number(torch.from_numpy(pixels / np.float32(255)))
+        targets = RegressionValues(torch.from_numpy(pixels / np.float32(255)))
         return replace(dataset, targets=targets, outputs=tuple(f"p{i}" for i in range(pixels.shape[1])))
 
     def metrics(self) -> Mapping[str, Metric]:
         return {"Frechet distance": Frechet()}
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         return ["" for _ in range(len(targets))]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         return [{"pixels": [round(v, 3) for v in row]} for row in prediction.value.tolist()]
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         drawn = (prediction.value[:16].reshape(-1, 8, 8, 1) * 255).round().byte().numpy().repeat(3, 3)
-        return [Pictures("Drawn", list(drawn), [""] * len(drawn))]
+        return [ImageGrid("Drawn", list(drawn), [""] * len(drawn))]
 
 
 TASK = Drawing

@@ -7,11 +7,11 @@ CARD = TaskCard(
     name="embed-toy",
     summary="A vector for each image, close to those of its class.",
     input="image",
-    truth="label",
-    prediction="vector",
-    score="recall@1",
+    target_type="label",
+    prediction_type="vector",
+    primary_metric="recall@1",
     default_model="net",
-    recognised=False,
+    auto_detect=False,
 )
 
 MODELS = Folder(f"{__name__}.models", "model")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from sightline.core.card import MetricCard
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, Statistics
 
 
 class Recall(Metric):
@@ -18,14 +18,14 @@ class Recall(Metric):
         summary="share of images whose nearest other one is of their class",
         higher_is_better=True,
         best=1.0,
-        truths=("label",),
+        target_types=("label",),
         percent=True,
     )
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
-        return {"embedding": prediction.embedding.double().numpy(), "label": truth.value.numpy()}
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
+        return {"embedding": prediction.embedding.double().numpy(), "label": target.value.numpy()}
 
-    def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         counts = np.ones(len(stats["label"])) if weights is None else weights
         vectors, labels = (stats[name][counts > 0] for name in ("embedding", "label"))
         if len(labels) < 2:

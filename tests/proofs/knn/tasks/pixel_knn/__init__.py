@@ -4,8 +4,14 @@ from sightline.core.card import TaskCard
 from sightline.core.folder import Folder
 
 CARD = TaskCard(
-    name="pixel-knn", summary="Which class an image shows, by its pixels.", input="image", truth="label",
-    prediction="label", score="accuracy", default_model="knn", recognised=False,
-)  # fmt: skip
+    name="pixel-knn",
+    summary="Which class an image shows, by its pixels.",
+    input="image",
+    target_type="label",
+    prediction_type="label",
+    primary_metric="accuracy",
+    default_model="knn",
+    auto_detect=False,
+)
 
 MODELS = Folder(f"{__name__}.models", "model")

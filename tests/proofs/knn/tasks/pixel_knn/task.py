@@ -33,18 +33,18 @@ class PixelKnn(Task):
     Options: ClassVar[type] = Options
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         return open_data("digits").subset(range(n))
 
     def metrics(self) -> Mapping[str, Metric]:
         return {"accuracy": Accuracy()}
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         assert self.info.classes is not None
         return [self.info.classes.names[int(v)] for v in targets.value]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
-        return [{"label": caption} for caption in self.captions(prediction)]
+        return [{"label": caption} for caption in self.describe_targets(prediction)]
 
 
 TASK = PixelKnn

@@ -7,9 +7,9 @@ CARD = TaskCard(
     name="point-toy",
     summary="Where the bright spot is.",
     input="image",
-    truth="point",
-    prediction="point",
-    score="distance",
+    target_type="point",
+    prediction_type="point",
+    primary_metric="distance",
     default_model="net",
 )
 

@@ -12,7 +12,7 @@ from sightline.tasks.views import CARD
 
 from sightline.core.card import MetricCard
 from sightline.core.dataset import Dataset
-from sightline.core.metric import Metric, Stats
+from sightline.core.metric import Metric, Statistics
 from sightline.core.sample import Batch
 from sightline.core.task import Augment, Task
 from sightline.data.open import open_data
@@ -28,10 +28,10 @@ class Agreement(Metric):
         "agreement", "1 less the length of the mean embedding", True, 1.0, ("number",), paired=False
     )
 
-    def per_image(self, prediction: Any, truth: Any) -> Stats:
+    def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
         return {"embeddings": prediction.value.double().numpy()}
 
-    def value(self, stats: Stats, weights: np.ndarray | None = None) -> float:
+    def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         return 1 - float(np.linalg.norm(stats["embeddings"].mean(0)))
 
 
@@ -47,7 +47,7 @@ class Views(Task):
     Options: ClassVar[type] = Options
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         return open_data(f"shapes:{n}")
 
     def metrics(self) -> Mapping[str, Metric]:
@@ -60,7 +60,7 @@ class Views(Task):
 
         return two_views
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         return ["" for _ in range(len(targets))]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:

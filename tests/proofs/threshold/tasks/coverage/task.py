@@ -27,13 +27,13 @@ class Coverage(Task):
     Options: ClassVar[type] = Options
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         return open_data(f"shapes:area:{n}")
 
     def metrics(self) -> Mapping[str, Metric]:
         return {"MAE": Mae()}
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         return [f"{v:.0f} %" for v in targets.value[:, 0]]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:

@@ -30,7 +30,7 @@ class Volumes:
     sizes: Tensor
     maps: tuple[Tensor, ...]
     kind = "volumes"
-    says = "a class for each voxel"
+    description = "a class for each voxel"
 
     @classmethod
     def of(cls, maps: Iterable[Any]) -> Volumes:
@@ -57,7 +57,7 @@ class Volumes:
         """The same on another device."""
         return Volumes(self.sizes, tuple(m.to(device) for m in self.maps))
 
-    def packed(self) -> Volumes:
+    def compressed(self) -> Volumes:
         """Itself."""
         return self
 
@@ -66,7 +66,7 @@ class Volumes:
         """All volumes of several batches."""
         return Volumes(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
 
-    def moved(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Volumes:
+    def warp(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Volumes:
         """The same after (N, 3, 4) affine maps and cutting to (N, 3) sizes; each voxel from the nearest."""
         del least
         still = identity_affine(1, 3)[0]
@@ -76,14 +76,14 @@ class Volumes:
             maps.append(self.maps[i] if same else _sampled(self.maps[i], place, size))
         return Volumes(sizes.cpu().long(), tuple(maps))
 
-    def present(self, classes: int) -> Tensor:
+    def class_presence(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each volume."""
         return torch.stack([torch.bincount(m.flatten(), minlength=256)[:classes] > 0 for m in self.maps])
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Voxels of each class."""
         counts = sum(torch.bincount(m.flatten(), minlength=256)[:classes] for m in self.maps)
-        return {"counts": tuple(torch.as_tensor(counts).tolist())}
+        return {"class_counts": tuple(torch.as_tensor(counts).tolist())}
 
     def to_json(self) -> list[Any]:
         """One entry a volume."""

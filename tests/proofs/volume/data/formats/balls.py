@@ -10,7 +10,9 @@ from sightline.core.dataset import Classes, Dataset
 from sightline.data.io.pixels import Arrays
 from sightline.data.parsing.options import ReadOptions
 
-CARD = FormatCard(name="balls", summary="generated", looks_like="the name balls", truths=("volumes",))
+CARD = FormatCard(
+    name="balls", summary="generated", recognized_by="the name balls", target_types=("volumes",)
+)
 NAMES = {"balls": "volumes with bright balls in noise (generated)"}
 
 

@@ -7,9 +7,9 @@ CARD = TaskCard(
     name="balls",
     summary="Where balls are in a volume.",
     input="volume",
-    truth="volumes",
-    prediction="volumes",
-    score="mIoU",
+    target_type="volumes",
+    prediction_type="volumes",
+    primary_metric="mIoU",
     default_model="unet3d",
 )
 

@@ -12,7 +12,7 @@ from sightline.tasks.balls.options import Options
 
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric
-from sightline.core.report import Exhibit, Gallery
+from sightline.core.report import Figure, PredictionGallery
 from sightline.core.task import Baseline, Task
 from sightline.metrics.miou import MeanIoU
 
@@ -24,7 +24,7 @@ class Balls(Task):
     Options: ClassVar[type] = Options
 
     @staticmethod
-    def toy(n: int, size: int, seed: int) -> Dataset:
+    def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
         """Volumes with a ball."""
         from sightline.data.formats.balls import balls
 
@@ -37,11 +37,11 @@ class Balls(Task):
     def baselines(self) -> list[Baseline]:
         """Nothing but background, and what is bright."""
         return [
-            Baseline("background", "no balls", _background, looks=False),
+            Baseline("background", "no balls", _background, uses_images=False),
             Baseline("bright", "voxels above the middle of the range", _bright, side=16),
         ]
 
-    def captions(self, targets: Any) -> list[str]:
+    def describe_targets(self, targets: Any) -> list[str]:
         """Voxels of balls."""
         return [f"{int((m == 1).sum())} voxels" for m in targets.maps]
 
@@ -49,21 +49,21 @@ class Balls(Task):
         """Voxels of balls."""
         return [{"voxels": int((m == 1).sum())} for m in prediction.maps]
 
-    def exhibits(
-        self, prediction: Any, truth: Any, ids: list[str], settings: Mapping[str, Any]
-    ) -> list[Exhibit]:
+    def figures(
+        self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
+    ) -> list[Figure]:
         """Some volumes."""
-        return [Gallery("Predictions", ids[:4], self.captions(prediction)[:4])]
+        return [PredictionGallery("Predictions", ids[:4], self.describe_targets(prediction)[:4])]
 
 
-def _background(images: Any, truth: Volumes) -> Any:
+def _background(images: Any, target: Volumes) -> Any:
     del images
-    shape = tuple(truth.maps[0].shape)  # that of all, as the network sees them
+    shape = tuple(target.maps[0].shape)  # that of all, as the network sees them
     return lambda volumes: Volumes.of(np.zeros(shape, np.uint8) for _ in volumes)
 
 
-def _bright(images: Any, truth: Volumes) -> Any:
-    del images, truth
+def _bright(images: Any, target: Volumes) -> Any:
+    del images, target
     return lambda volumes: Volumes.of((v[..., 0] > 100).astype(np.uint8) for v in volumes)
 
 

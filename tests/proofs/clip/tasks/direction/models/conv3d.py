@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 
 CARD = ModelCard(name="conv3d", summary="Two convolutions over time and space.", paper="")
 
@@ -44,17 +44,17 @@ class Conv3d(Model):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K)} for (B, C, T, H, W) clips."""
-        return {"logits": self.head(self.body(self.normalise(images)).flatten(1))}
+        return {"logits": self.head(self.body(self.normalize(images)).flatten(1))}
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """Probabilities."""
         return {"scores": torch.softmax(outputs["logits"], 1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Label:
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
         """The likeliest class."""
-        return Label(answer["scores"].argmax(1), answer["scores"])
+        return ClassLabels(answer["scores"].argmax(1), answer["scores"])
 
     def loss(
         self,

@@ -15,13 +15,13 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model, OptimizerGroup
 from sightline.core.sample import Batch
-from sightline.core.targets.number import Number
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
 
 CARD = ModelCard(
     name="dcgan", summary="DCGAN for 8 x 8 pixels.", paper="Radford et al., ICLR 2016", trainer="adversarial",
     defaults={"optimizer": "adam", "lr": 3e-3, "momentum": 0.5, "schedule": "constant", "warmup": 0.0,
-              "weight_decay": 0.0, "clip": 0.0, "batch_size": 32, "ema": 0.95},
+              "weight_decay": 0.0, "clip_grad": 0.0, "batch_size": 32, "ema": 0.95},
 )  # fmt: skip
 NOISE = 16
 
@@ -57,8 +57,8 @@ class Dcgan(Model):
         return {"drawn": self.generator(noise[:, :, None, None])}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Number:
-        return Number(answer["drawn"].flatten(1))
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
+        return RegressionValues(answer["drawn"].flatten(1))
 
     def loss(
         self, batch: Batch, rng: torch.Generator, part: str = "all", outputs: dict[str, Tensor] | None = None

@@ -40,7 +40,7 @@ class Net(Model):
         return {"classes": list(info.classes.names if info.classes else ()), "width": options.width}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return {"embedding": F.normalize(self.network(self.normalise(images)), dim=1)}
+        return {"embedding": F.normalize(self.network(self.normalize(images)), dim=1)}
 
     @classmethod
     def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sightline.core.card import ModelCard
 from sightline.core.sample import Batch
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.core.task import DataInfo
 from sightline.models.adapters.fitted import FittedModel
 
@@ -38,20 +38,20 @@ class Knn(FittedModel):
         return {"classes": names, "class_ids": ids, "k": options.k}
 
     def fit(self, batches: Iterable[Batch], seed: int) -> str:
-        seen = list(batches)
-        images = torch.cat([self.normalise(b.images).flatten(1) for b in seen])
-        self.learn({"images": images, "classes": torch.cat([b.targets.value for b in seen])})
+        viewed = list(batches)
+        images = torch.cat([self.normalize(b.images).flatten(1) for b in viewed])
+        self.learn({"images": images, "classes": torch.cat([b.targets.value for b in viewed])})
         return f"{len(images)} images are kept"
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        distance = torch.cdist(self.normalise(images).flatten(1), self.learned["images"])
+        distance = torch.cdist(self.normalize(images).flatten(1), self.learned["images"])
         near = distance.topk(self.settings["k"], largest=False).indices
         votes = F.one_hot(self.learned["classes"][near], len(self.settings["classes"]))
         return {"scores": votes.float().mean(1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Label:
-        return Label(answer["scores"].argmax(1), answer["scores"])
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
+        return ClassLabels(answer["scores"].argmax(1), answer["scores"])
 
 
 MODEL = Knn

@@ -33,7 +33,7 @@ class Net(Model):
         return {"width": options.channels}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        heat = self.network(self.normalise(images))[:, 0].flatten(1).softmax(1)
+        heat = self.network(self.normalize(images))[:, 0].flatten(1).softmax(1)
         height, width = images.shape[2:]
         place = torch.arange(height * width, device=images.device)
         x, y = (place % width + 0.5).float(), (place // width + 0.5).float()

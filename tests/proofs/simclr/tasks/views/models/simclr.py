@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.number import Number
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
 
 CARD = ModelCard(
@@ -48,11 +48,11 @@ class SimClr(Model):
         return {"outputs": [f"e{i}" for i in range(256)]}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        return {"embedding": F.normalize(self.encoder(self.normalise(images)), dim=1)}
+        return {"embedding": F.normalize(self.encoder(self.normalize(images)), dim=1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Number:
-        return Number(answer["embedding"])
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
+        return RegressionValues(answer["embedding"])
 
     def loss(
         self, batch: Batch, rng: torch.Generator, part: str = "all", outputs: dict[str, Tensor] | None = None
@@ -61,7 +61,7 @@ class SimClr(Model):
         if batch.images.shape[1] == channels:  # one view: validation
             return {}
         views = torch.cat(batch.images.split(channels, 1))
-        features = self.encoder(self.normalise(views))
+        features = self.encoder(self.normalize(views))
         z = F.normalize(self.projection(features), dim=1)
         self._last = features.detach().mean(0)
         likeness = (z @ z.T / TEMPERATURE).fill_diagonal_(-1e9)

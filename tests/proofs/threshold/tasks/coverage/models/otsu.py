@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
-from sightline.core.targets.number import Number
+from sightline.core.targets.number import RegressionValues
 from sightline.core.task import DataInfo
 
 CARD = ModelCard(name="otsu", summary="A threshold on the distance from the median color.", paper="",
@@ -28,14 +28,14 @@ class Threshold(Model):
         return {"outputs": list(info.outputs), "distance": 2.0}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        pixels = self.normalise(images).flatten(2)
+        pixels = self.normalize(images).flatten(2)
         middle = pixels.sort(2).values[:, :, pixels.shape[2] // 2, None]
         far = (pixels - middle).abs().amax(1) > self.settings["distance"]
         return {"value": 100 * far.float().mean(1, keepdim=True)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Number:
-        return Number(answer["value"])
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
+        return RegressionValues(answer["value"])
 
 
 MODEL = Threshold

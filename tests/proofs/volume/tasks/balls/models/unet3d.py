@@ -51,11 +51,11 @@ class UNet3d(Model):
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """{"logits": (B, K, D, H, W)}."""
-        fine = self.down(self.normalise(images))
+        fine = self.down(self.normalize(images))
         return {"logits": self.head(self.join(torch.cat([fine, self.up(self.deep(fine))], 1)))}
 
     @classmethod
-    def answer(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
+    def postprocess(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
         """The likeliest class of each voxel."""
         return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
 

@@ -9,11 +9,11 @@ from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding, Severity
 from sightline.core.targets.bitmaps import Map
-from sightline.core.targets.outlines import Outlines
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.data.scan import Scan
 from sightline.ops.masks import shared
 
-SAME = 0.8  # intersection over union of two masks of one object
+DUPLICATE_IOU = 0.8  # intersection over union of two masks of one object
 COVERED = 0.5  # share of the smaller of two masks that both have
 PART = 0.1  # share of an object's pixels that makes a part count
 BOX = 2.0  # pixels
@@ -21,12 +21,12 @@ CARD = CheckCard(
     name="outlines",
     summary="Instance masks that are empty, outside the image, duplicated, overlapping, or disconnected",
     findings=(
-        "outlines-empty",
-        "outlines-outside",
-        "outlines-repeated",
-        "outlines-overlap",
-        "outlines-in-parts",
-        "outlines-not-in-box",
+        "instance-masks-empty",
+        "instance-masks-outside",
+        "instance-masks-duplicated",
+        "instance-masks-overlapping",
+        "instance-masks-disconnected",
+        "instance-masks-box-mismatch",
     ),
 )
 
@@ -35,7 +35,7 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Masks one by one, and in pairs within an image. Nothing where the truth is no masks of objects."""
     del scan
     targets = dataset.targets
-    if not isinstance(targets, Outlines) or not len(targets.labels):
+    if not isinstance(targets, InstanceMasks) or not len(targets.labels):
         return []
     masks, image = targets.bitmaps, targets.image.numpy()
     around, areas = masks.boxes().numpy(), masks.areas().numpy()
@@ -46,21 +46,21 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     off = ~empty & (np.abs(around - targets.boxes.numpy()) > BOX).any(1)
     again, over = _pairs(targets)
     return [
-        *_on(dataset, empty, "outlines-empty", "warning",
+        *_on(dataset, empty, "instance-masks-empty", "warning",
              "{n} objects have a mask without a pixel", "Draw them anew, or take them out."),
-        *_on(dataset, outside, "outlines-outside", "error",
+        *_on(dataset, outside, "instance-masks-outside", "error",
              "{n} objects have a mask that reaches beyond the picture",
              "Use the pictures that were annotated, or cut the masks at the edge."),
-        *_on(dataset, again, "outlines-repeated", "warning",
-             f"{{n}} objects repeat one of the same class in the same picture (IoU above {SAME:g})",
+        *_on(dataset, again, "instance-masks-duplicated", "warning",
+             f"{{n}} objects repeat one of the same class in the same picture (IoU above {DUPLICATE_IOU:g})",
              "Keep one of each: a model is punished for finding the object once."),
-        *_on(dataset, over & ~again, "outlines-overlap", "info",
+        *_on(dataset, over & ~again, "instance-masks-overlapping", "info",
              f"{{n}} objects share more than {100 * COVERED:g} % of the smaller mask with another one",
              "Nothing, if one lies in or before the other; else look whether they are one object."),
-        *_on(dataset, apart, "outlines-in-parts", "info",
+        *_on(dataset, apart, "instance-masks-disconnected", "info",
              "{n} objects are in parts that lie further from each other than they are large",
              "Nothing, if something covers their middle; else look whether they are several objects."),
-        *_on(dataset, off, "outlines-not-in-box", "info",
+        *_on(dataset, off, "instance-masks-box-mismatch", "info",
              f"{{n}} objects have a box that is more than {BOX:g} pixels off their mask",
              "Look whether boxes and masks belong together; models learn from both."),
     ]  # fmt: skip
@@ -81,7 +81,7 @@ def _in_parts(crop: Map) -> bool:
     return bool(far.any())
 
 
-def _pairs(targets: Outlines) -> tuple[np.ndarray, np.ndarray]:
+def _pairs(targets: InstanceMasks) -> tuple[np.ndarray, np.ndarray]:
     """(M,) bool each: objects that repeat an earlier one, and those that share much with another one."""
     again, over = np.zeros(len(targets.labels), dtype=bool), np.zeros(len(targets.labels), dtype=bool)
     masks, labels = targets.bitmaps, targets.labels.numpy()
@@ -99,7 +99,7 @@ def _pairs(targets: Outlines) -> tuple[np.ndarray, np.ndarray]:
         if not len(of):
             continue
         both, a, b = shared(masks, masks, of, other)
-        same = (both > SAME * (a + b - both)) & (labels[of] == labels[other])
+        same = (both > DUPLICATE_IOU * (a + b - both)) & (labels[of] == labels[other])
         again[other[same]] = True
         much = (both > COVERED * np.minimum(a, b)) & ~same
         over[np.concatenate([of[much], other[much]])] = True
@@ -113,7 +113,10 @@ def _on(
     rows = np.flatnonzero(where)
     if not len(rows):
         return []
-    targets, names = dataset.targets_as(Outlines), () if dataset.classes is None else dataset.classes.names
+    targets, names = (
+        dataset.targets_as(InstanceMasks),
+        () if dataset.classes is None else dataset.classes.names,
+    )
     triples = zip(targets.image[rows].tolist(), targets.labels[rows].tolist(),
                   targets.bitmaps.boxes()[rows].tolist(), strict=True)  # fmt: skip
     items = tuple(

@@ -10,37 +10,37 @@ import torch
 
 from sightline.core.dataset import Classes, Dataset
 from sightline.core.report import Finding, Severity
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 from sightline.data.io.pixels import Files
 from sightline.data.parsing.findings import listed, unseen
 from sightline.data.parsing.paths import Lookup
 from sightline.data.parsing.splits import name_of
-from sightline.data.parsing.targets import Truths
+from sightline.data.parsing.targets import TargetBuilder
 from sightline.errors import DataError
 
 
-def of_lists(rows: Sequence[Sequence[str]]) -> Truths:
+def of_lists(rows: Sequence[Sequence[str]]) -> TargetBuilder:
     """Labels of each image: one class each where none has more, else several; none is missing."""
     names = tuple(sorted({label for row in rows for label in row}))
     place = {name: k for k, name in enumerate(names)}
     missing = np.array([not row for row in rows], dtype=bool)
     if all(len(set(row)) <= 1 for row in rows):
         class_ids = torch.tensor([place[row[0]] if row else 0 for row in rows], dtype=torch.int64)
-        return Truths(Label(class_ids), missing, Classes(names))
+        return TargetBuilder(ClassLabels(class_ids), missing, Classes(names))
     value = torch.zeros(len(rows), len(names), dtype=torch.bool)
     for i, row in enumerate(rows):
         value[i, [place[label] for label in row]] = True
     note = "Some pictures have several labels: each picture may have any of the classes."
-    return Truths(Label(value), missing, Classes(names), notes=[note])
+    return TargetBuilder(ClassLabels(value), missing, Classes(names), messages=[note])
 
 
-def labelled(
+def labeled(
     source: Path,
     root: Path,
     format: str,
     paths: Sequence[Path],
     splits: Sequence[str],
-    labels: Truths,
+    labels: TargetBuilder,
     notes: Sequence[str] = (),
     columns: Mapping[str, Sequence[str]] | None = None,
 ) -> Dataset:
@@ -87,7 +87,7 @@ def labelled(
         raise DataError(f"{source}: none of the {len(ids)} pictures can be used. {why}")
     targets = labels.targets[torch.tensor(used)]
     parts = np.array(splits, dtype=object)[used]
-    if labels.classes is not None and not getattr(targets, "multi", False):
+    if labels.classes is not None and not getattr(targets, "multilabel", False):
         problems += unseen(labels.classes.names, targets.value.numpy(), parts)
     return Dataset(
         name=source.resolve().stem if source.is_file() else source.resolve().name,
@@ -100,6 +100,6 @@ def labelled(
         columns={name: np.array(v, dtype=object)[used] for name, v in (columns or {}).items()},
         root=source,
         outputs=labels.outputs,
-        problems=tuple(problems),
-        notes=(*notes, *labels.notes),
+        read_findings=tuple(problems),
+        messages=(*notes, *labels.messages),
     )

@@ -14,16 +14,16 @@ from sightline.core.targets.instances import Instances
 from sightline.metrics.functional.matching import flags, overlaps
 from sightline.metrics.functional.weighted import Array, array
 
-FINDINGS = ("missing-boxes", "doubtful-classes", "doubtful-boxes")
-SURE = 0.5
+FINDINGS = ("missing-boxes", "box-class-issues", "box-issues")
+MIN_CONFIDENCE = 0.5
 """Share of the way from the chosen threshold of its class to 1 from which on a detection counts as sure."""
 SAME, SUPPORT, APART = 0.5, 0.3, 0.1
 """IoU from which on two boxes are of one object; below which a detection does not support a box; below
 which it lies beside it (as in TIDE: background)."""
 
 
-def doubts(
-    prediction: Instances, truth: Instances, ids: Sequence[str], names: Sequence[str], least: Sequence[float]
+def label_issues(
+    prediction: Instances, target: Instances, ids: Sequence[str], names: Sequence[str], least: Sequence[float]
 ) -> list[Finding]:
     """Findings of label issues: annotated boxes that detections contradict.
 
@@ -35,7 +35,7 @@ def doubts(
 
     Args:
         prediction: Detections in N images, unsure ones included.
-        truth: The boxes of the same images.
+        target: The boxes of the same images.
         ids: Names of the images.
         names: Names of the K classes.
         least: (K) confidence from which on detections of each class are shown, as chosen on validation.
@@ -43,34 +43,39 @@ def doubts(
     assert prediction.scores is not None
     label, score = array(prediction.labels), array(prediction.scores).astype(np.float64)
     threshold = np.asarray(least, dtype=np.float64)[label]
-    sure = score >= threshold + SURE * (1 - threshold)
-    crowd, apart = flags(truth)
+    sure = score >= threshold + MIN_CONFIDENCE * (1 - threshold)
+    crowd, apart = flags(target)
     pairs = overlaps(
-        array(prediction.boxes), array(prediction.image), array(truth.boxes), array(truth.image), crowd, APART
+        array(prediction.boxes),
+        array(prediction.image),
+        array(target.boxes),
+        array(target.image),
+        crowd,
+        APART,
     )
     alone = sure.copy()
     alone[pairs[0]] = False
     missing = _once(prediction, np.flatnonzero(alone))
-    says, other = _against(pairs, label, score, sure, array(truth.labels), crowd)
+    says, other = _against(pairs, label, score, sure, array(target.labels), crowd)
     best = np.zeros(len(apart))
     np.maximum.at(best, pairs[1], pairs[2])
     unseen = np.flatnonzero((best < SUPPORT) & ~apart)
     unseen = unseen[np.argsort(best[unseen], kind="stable")]
-    texts = _named(prediction, (prediction.boxes * 10).round() / 10, missing, ids, names)
-    drawn = _named(truth, truth.boxes, other, ids, names)
+    texts = _describe_boxes(prediction, (prediction.boxes * 10).round() / 10, missing, ids, names)
+    drawn = _describe_boxes(target, target.boxes, other, ids, names)
     return [
-        *_found("missing-boxes", "warning", prediction.image[missing],
+        *_finding_on("missing-boxes", "warning", prediction.image[missing],
                 [f"{text} ({p:.2f})" for text, p in zip(texts, score[missing], strict=True)],
                 "{n} boxes in {pictures} pictures are probably missing: the model is sure of an object where "
                 "no box is",
                 "Look there, from the top, and draw what lacks. The rest are mistakes of the model."),
-        *_found("doubtful-classes", "warning", truth.image[other],
+        *_finding_on("box-class-issues", "warning", target.image[other],
                 [f"{text}, probably {names[label[i]]} ({score[i]:.2f})"
                  for text, i in zip(drawn, says, strict=True)],
                 "{n} boxes in {pictures} pictures probably have a wrong class: the model is sure of another",
                 "Look at them, from the top, and mend the classes. The rest are mistakes of the model."),
-        *_found("doubtful-boxes", "info", truth.image[unseen],
-                _named(truth, truth.boxes, unseen, ids, names),
+        *_finding_on("box-issues", "info", target.image[unseen],
+                _describe_boxes(target, target.boxes, unseen, ids, names),
                 "{n} boxes in {pictures} pictures are probably misplaced or around nothing: no detection, "
                 f"however unsure, overlaps them by an IoU of {SUPPORT:g}",
                 "Look at them, from the top. If they are many and right, the model is not good enough to "
@@ -105,7 +110,7 @@ def _against(
     return of[order], other[order]
 
 
-def _named(
+def _describe_boxes(
     boxes: Instances, corners: Tensor, rows: Array, ids: Sequence[str], names: Sequence[str]
 ) -> list[str]:
     """Image, class and corners of some boxes, in the words of the check of boxes."""
@@ -116,7 +121,7 @@ def _named(
     ]
 
 
-def _found(
+def _finding_on(
     name: str, severity: Severity, images: Tensor, items: Sequence[str], message: str, fix: str
 ) -> list[Finding]:
     """One finding on some boxes, none where there are no such boxes."""

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 import torch
 
-from sightline.core.report import Gallery
-from sightline.data.loading.preprocess import view
+from sightline.core.report import PredictionGallery
+from sightline.data.loading.preprocess import resize_to_input
 from sightline.ops import draw
 from sightline.runtime.targets import arrays_of
 
 SIDE = 480
 """Longest side in pixels that a picture is drawn at."""
-FEW = 6
+MAX_SHOWN = 6
 """Objects up to which each has its name written; more would hide the picture."""
 
 Picture = np.ndarray
 
 
-def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
+def scene(gallery: PredictionGallery, i: int, image: Picture) -> Picture | None:
     """Draw image i of a gallery with its targets; None if the target type has no position in the image.
 
     Args:
@@ -32,12 +32,12 @@ def scene(gallery: Gallery, i: int, image: Picture) -> Picture | None:
         (H', W', 3) uint8: truth on the left, prediction on the right where both are there, and what differs
         where that can be drawn.
     """
-    given = [t for t in (gallery.truth, gallery.prediction) if t is not None and t.located]
+    given = [t for t in (gallery.target, gallery.prediction) if t is not None and t.located]
     if not given:
         return None
     small, ones = _shrunk(image, [targets[i] for targets in given])
     arrays = [arrays_of(target) for target in ones]
-    tiles = [target.draw(small, gallery.names, FEW) for target in arrays]
+    tiles = [target.draw(small, gallery.names, MAX_SHOWN) for target in arrays]
     if len({type(target) for target in arrays}) < len(arrays):  # of one kind, side by side
         tiles.append(arrays[1].mistakes(small, arrays[0]))
     drawn = [tile for tile in tiles if tile is not None]
@@ -56,4 +56,4 @@ def _shrunk(image: Picture, ones: list[Any]) -> tuple[Picture, list[Any]]:
     size = max(1, round(h * scale)), max(1, round(w * scale))
     places = torch.zeros(1, 2, 3, dtype=torch.float64)
     places[0, 0, 0], places[0, 1, 1] = size[1] / w, size[0] / h
-    return view(image, size), [target.moved(places, torch.tensor([size])) for target in ones]
+    return resize_to_input(image, size), [target.warp(places, torch.tensor([size])) for target in ones]

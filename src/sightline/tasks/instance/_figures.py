@@ -9,53 +9,57 @@ import numpy as np
 import torch
 
 from sightline.core.metric import MetricCollection
-from sightline.core.report import Bars, Exhibit, Gallery, Lines, Table
-from sightline.core.targets.outlines import Outlines
+from sightline.core.report import BarPlot, Figure, LinePlot, PredictionGallery, Table
+from sightline.core.targets.outlines import InstanceMasks
 from sightline.metrics.mean_average_precision import MeanAveragePrecision
 from sightline.tasks.instance._mistakes import KINDS, Mistakes, mistakes
 
-SHOWN = 8
+MAX_SHOWN = 8
 """Pictures in a gallery."""
 SIZES = (8, 16, 32, 64, 96, 192)
 """Square roots of areas in pixels between which objects are counted."""
-FITS = np.linspace(0.5, 1.0, 51)
+IOU_GRID = np.linspace(0.5, 1.0, 51)
 """IoU from which on an object counts as found, for the curve."""
 
 
-def exhibits(
-    prediction: Outlines, truth: Outlines, ids: list[str], names: Sequence[str], thresholds: Sequence[float]
-) -> list[Exhibit]:
+def figures(
+    prediction: InstanceMasks,
+    target: InstanceMasks,
+    ids: list[str],
+    names: Sequence[str],
+    thresholds: Sequence[float],
+) -> list[Figure]:
     """The exhibits, in order.
 
     Args:
         prediction: What was found in N images.
-        truth: What is there.
+        target: What is there.
         ids: Names of the images.
         names: Names of the K classes.
         thresholds: Confidence from which objects of each class are shown, as chosen on validation.
     """
     assert prediction.scores is not None
-    shown = prediction.only(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
-    assert isinstance(shown, Outlines)
-    wrong = mistakes(shown, truth)
+    shown = prediction.select(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
+    assert isinstance(shown, InstanceMasks)
+    wrong = mistakes(shown, target)
     return [
-        _per_class(prediction, truth, shown, wrong, names, thresholds),
+        _per_class(prediction, target, shown, wrong, names, thresholds),
         *_kinds(wrong),
         _fit(wrong),
-        *_sizes(truth, wrong),
-        *_galleries(shown, truth, wrong, ids, names),
+        *_sizes(target, wrong),
+        *_galleries(shown, target, wrong, ids, names),
     ]
 
 
 def _per_class(
-    prediction: Outlines,
-    truth: Outlines,
-    shown: Outlines,
+    prediction: InstanceMasks,
+    target: InstanceMasks,
+    shown: InstanceMasks,
     wrong: Mistakes,
     names: Sequence[str],
     thresholds: Sequence[float],
 ) -> Table:
-    predicted_labels, true_labels = shown.labels.numpy(), truth.labels.numpy()
+    predicted_labels, true_labels = shown.labels.numpy(), target.labels.numpy()
     rows = []
     for k, name in enumerate(names):
         objects = int((wrong.counted & (true_labels == k)).sum())
@@ -66,7 +70,7 @@ def _per_class(
         precision = right / predicted if predicted else float("nan")
         recall = right / objects if objects else float("nan")
         f1 = 2 * right / (predicted + objects) if predicted + objects else float("nan")
-        values = _aps(prediction.only(prediction.labels == k), truth.only(truth.labels == k))
+        values = _aps(prediction.select(prediction.labels == k), target.select(target.labels == k))
         rows.append([name, objects, *values, thresholds[k], precision, recall, f1])
     columns = ["class", "objects", "mask AP50-95", "mask AP50", "mask AP75", "confidence"]
     note = (
@@ -75,38 +79,38 @@ def _per_class(
     return Table("Per class", [*columns, "precision", "recall", "F1"], rows, note)
 
 
-def _aps(prediction: object, truth: object) -> list[float]:
+def _aps(prediction: object, target: object) -> list[float]:
     """Average precision of masks of one class: mean over IoU 0.5:0.95, at 0.5, at 0.75."""
     metrics = MetricCollection({str(iou): MeanAveragePrecision(iou, on="masks") for iou in (None, 0.5, 0.75)})
-    metrics.update(prediction, truth)
+    metrics.update(prediction, target)
     return list(metrics.compute().values())
 
 
-def _kinds(wrong: Mistakes) -> list[Exhibit]:
+def _kinds(wrong: Mistakes) -> list[Figure]:
     counts = {kind: float(len(wrong.where[kind])) for kind in KINDS}
     note = "Among the objects that are shown, from the confidence on that was chosen on validation."
     rows = [[kind, meaning, len(wrong.where[kind])] for kind, meaning in KINDS.items()]
     return [
-        Bars("Mistakes", "kind", "how many", counts, note),
+        BarPlot("Mistakes", "kind", "how many", counts, note),
         Table("Kinds of mistakes", ["kind", "meaning", "how many"], rows, note),
     ]
 
 
-def _fit(wrong: Mistakes) -> Lines:
+def _fit(wrong: Mistakes) -> LinePlot:
     """Detection rate over mask IoU thresholds: how much depends on mask quality."""
     objects = max(int(wrong.counted.sum()), 1)
     best = np.sort(wrong.overlap[wrong.right])
-    above = len(best) - np.searchsorted(best, FITS - 1e-9)
-    points = list(zip(FITS.tolist(), (above / objects).tolist(), strict=True))
+    above = len(best) - np.searchsorted(best, IOU_GRID - 1e-9)
+    points = list(zip(IOU_GRID.tolist(), (above / objects).tolist(), strict=True))
     note = "Where the curve falls late, masks fit well; where it starts low, objects are not found at all."
-    return Lines(
+    return LinePlot(
         "How well masks fit", "least IoU", "share of the objects found", {"found": points}, note=note
     )
 
 
-def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
+def _sizes(target: InstanceMasks, wrong: Mistakes) -> list[Figure]:
     """Object sizes, and the share of each size that is found."""
-    sides = truth.area().sqrt().numpy()
+    sides = target.area().sqrt().numpy()
     edges = [0, *SIZES, np.inf]
     words = [f"under {SIZES[0]}", *(f"{a} to {b}" for a, b in itertools.pairwise(SIZES)), f"{SIZES[-1]} on"]
     counts = np.histogram(sides[wrong.counted], edges)[0].astype(float)
@@ -114,32 +118,32 @@ def _sizes(truth: Outlines, wrong: Mistakes) -> list[Exhibit]:
     shares = {w: float(f / n) for w, n, f in zip(words, counts, matched, strict=True) if n}
     unit = "root of the area, pixels"
     return [
-        Bars("Size of the objects", unit, "objects", dict(zip(words, counts.tolist(), strict=True))),
-        Bars("Found by size", unit, "share found at IoU 0.5", shares),
+        BarPlot("Size of the objects", unit, "objects", dict(zip(words, counts.tolist(), strict=True))),
+        BarPlot("Found by size", unit, "share found at IoU 0.5", shares),
     ]
 
 
 def _galleries(
-    shown: Outlines, truth: Outlines, wrong: Mistakes, ids: list[str], names: Sequence[str]
-) -> list[Exhibit]:
+    shown: InstanceMasks, target: InstanceMasks, wrong: Mistakes, ids: list[str], names: Sequence[str]
+) -> list[Figure]:
     """Targets and predictions side by side: images with most errors, then some by kind, then at random."""
     each = {kind: np.bincount(wrong.where[kind], minlength=len(ids)) for kind in KINDS}
     errors = np.sum(list(each.values()), axis=0)
-    worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]
+    worst = [int(i) for i in np.argsort(-errors, kind="stable")[:MAX_SHOWN] if errors[i]]
     chosen: list[tuple[str, list[int], list[str]]] = []
     if worst:
         texts = [", ".join(f"{n[i]} {kind}" for kind, n in each.items() if n[i]) for i in worst]
         chosen.append(("Images with most mistakes", worst, texts))
     for kind, meaning in KINDS.items():
-        images = [int(i) for i in np.argsort(-each[kind], kind="stable")[: SHOWN // 2] if each[kind][i]]
+        images = [int(i) for i in np.argsort(-each[kind], kind="stable")[: MAX_SHOWN // 2] if each[kind][i]]
         if images:
             title = f"{kind[0].upper()}{kind[1:]}: {meaning}"
             chosen.append((title, images, [f"{each[kind][i]} of them" for i in images]))
-    some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
+    some = np.random.default_rng(0).permutation(len(ids))[:MAX_SHOWN].tolist()
     chosen.append(("A sample of the images", some, [""] * len(some)))
     note = "Left: truth. Right: prediction, from the confidence on that was chosen on validation."
     return [
-        Gallery(title, [ids[i] for i in images], captions, note, truth[where], shown[where], names)
+        PredictionGallery(title, [ids[i] for i in images], captions, note, target[where], shown[where], names)
         for title, images, captions in chosen
         for where in [torch.tensor(images)]
     ]

@@ -7,17 +7,21 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from sightline.core.report import Finding
-from sightline.core.targets.label import Label
+from sightline.core.targets.label import ClassLabels
 
 Array = np.ndarray
 
-FINDINGS = ("doubtful-labels",)
+FINDINGS = ("label-issues",)
 TIE = 1e-9
 """What rounding may take from a mean of equal probabilities."""
 
 
-def doubts(
-    prediction: Label, truth: Label, ids: Sequence[str], names: Sequence[str], trained: Collection[str]
+def label_issues(
+    prediction: ClassLabels,
+    target: ClassLabels,
+    ids: Sequence[str],
+    names: Sequence[str],
+    trained: Collection[str],
 ) -> list[Finding]:
     """Findings of label issues; images that the network was not trained on come first.
 
@@ -28,7 +32,7 @@ def doubts(
 
     Args:
         prediction: Probabilities of N images.
-        truth: Their labels.
+        target: Their labels.
         ids: Their names.
         names: Names of the K classes.
         trained: Names of the images that the network was trained on.
@@ -36,9 +40,9 @@ def doubts(
     assert prediction.scores is not None
     scores = prediction.scores.double().numpy()
     trained_on = np.array([item in trained for item in ids], dtype=bool)
-    ask = _several if truth.multi else _one
+    ask = _several if target.multilabel else _single_label
     first, then = (
-        ask(scores[rows], truth.value.numpy()[rows], [ids[i] for i in rows.tolist()], names)
+        ask(scores[rows], target.value.numpy()[rows], [ids[i] for i in rows.tolist()], names)
         for rows in (np.flatnonzero(~trained_on), np.flatnonzero(trained_on))
     )
     n = len(first) + len(then)
@@ -47,7 +51,7 @@ def doubts(
     new_count, known_count = int((~trained_on).sum()), int(trained_on.sum())
     return [
         Finding(
-            "doubtful-labels",
+            "label-issues",
             "warning",
             f"{n:,} of {len(ids):,} pictures ({n / len(ids):.1%}) probably have a wrong label: "
             f"{len(first):,} of the {new_count:,} that the model was not trained on, named first, "
@@ -83,7 +87,7 @@ def confident(scores: Array, labels: Array) -> Array:
     return np.where(reached[rows, labels] >= reached.max(1), labels, reached.argmax(1))
 
 
-def _one(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str]) -> list[str]:
+def _single_label(scores: Array, labels: Array, ids: Sequence[str], names: Sequence[str]) -> list[str]:
     """Label issues of single-label data."""
     predicted, rows = confident(scores, labels), np.arange(len(labels))
     margin = scores[rows, predicted] - scores[rows, labels]

@@ -1,4 +1,4 @@
-"""`Refused`: an exception that ends a request with an HTTP error, in the one format of all errors."""
+"""`RequestError`: an exception that ends a request with an HTTP error, in the one format of all errors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 
-class Refused(Exception):
+class RequestError(Exception):
     """Exception that ends a request with an HTTP error.
 
     Args:

@@ -1,10 +1,10 @@
-"""Resize policies: the scaled size and offset of an image for squash, crop and pad. No torch, no numpy."""
+"""Resize policies: the scaled size and offset of an image for stretch, crop and pad. No torch, no numpy."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-Fit = Literal["squash", "crop", "pad"]
+ResizeMode = Literal["stretch", "crop", "letterbox"]
 Sides = tuple[int, int]
 """Height and width, or y and x."""
 
@@ -12,19 +12,19 @@ HALVED = (8, 4, 2)
 """Parts of its size that a JPEG can be decoded at, the smallest first."""
 
 
-def fitted(stored: Sides, size: Sides, fit: Fit) -> tuple[Sides, Sides]:
+def resized_shape(stored: Sides, size: Sides, resize: ResizeMode) -> tuple[Sides, Sides]:
     """(height, width) that an image is scaled to, and (y, x) offset of its top left corner in the input.
 
     Args:
         stored: Height and width of the image.
         size: Of the view.
-        fit: squash scales each side by itself; crop scales the short side and cuts the middle out; pad
+        fit: stretch scales each side by itself; crop scales the short side and cuts the middle out; letterbox
             scales the long side and fills up.
     """
     (h, w), (height, width) = stored, size
-    if fit == "squash":
+    if resize == "stretch":
         return size, (0, 0)
-    if fit == "crop":
+    if resize == "crop":
         scale = max(height / h, width / w)
         inner = max(height, round(h * scale)), max(width, round(w * scale))
         return inner, (-((inner[0] - height) // 2), -((inner[1] - width) // 2))
@@ -33,14 +33,18 @@ def fitted(stored: Sides, size: Sides, fit: Fit) -> tuple[Sides, Sides]:
     return inner, ((height - inner[0]) // 2, (width - inner[1]) // 2)
 
 
-def shrunk(stored: Sides, size: Sides, fit: Fit) -> int:
+def jpeg_draft_scale(stored: Sides, size: Sides, resize: ResizeMode) -> int:
     """Scale denominator for JPEG decoding: 1, 2, 4 or 8.
 
     The decoded image is never smaller than the scaled one, and is then scaled to the same size as without it.
     """
-    inner, _ = fitted(stored, size, fit)
+    inner, _ = resized_shape(stored, size, resize)
     for by in HALVED:
         less = -(-stored[0] // by), -(-stored[1] // by)
-        if stored[0] >= by * inner[0] and stored[1] >= by * inner[1] and fitted(less, size, fit)[0] == inner:
+        if (
+            stored[0] >= by * inner[0]
+            and stored[1] >= by * inner[1]
+            and resized_shape(less, size, resize)[0] == inner
+        ):
             return by
     return 1

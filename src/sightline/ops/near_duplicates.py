@@ -29,12 +29,12 @@ def resampling(size: int, out: int) -> np.ndarray:
     """(out, size) float32 weights of a triangle filter that shrinks without aliasing, or enlarges."""
     scale = size / out
     reach = max(scale, 1.0)
-    centres = (np.arange(out) + 0.5) * scale - 0.5
-    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(size)[None] - centres[:, None]) / reach)
+    centers = (np.arange(out) + 0.5) * scale - 0.5
+    weights = np.maximum(0.0, 1.0 - np.abs(np.arange(size)[None] - centers[:, None]) / reach)
     return np.asarray(weights / weights.sum(1, keepdims=True), dtype=np.float32)
 
 
-def grey(images: np.ndarray) -> np.ndarray:
+def gray(images: np.ndarray) -> np.ndarray:
     """Convert to gray: (..., H, W, C), C 1 or 3, of any number type to (..., H, W) float32, in the same
     range.
     """
@@ -43,24 +43,24 @@ def grey(images: np.ndarray) -> np.ndarray:
     return np.asarray(images.astype(np.float32) @ LUMA)
 
 
-def thumbnails(greys: np.ndarray, side: int = SIDE) -> np.ndarray:
+def thumbnails(grays: np.ndarray, side: int = SIDE) -> np.ndarray:
     """(..., H, W) float32 to (..., side, side) float32; the aspect ratio is not kept."""
-    rows, columns = resampling(greys.shape[-2], side), resampling(greys.shape[-1], side)
-    return np.asarray(rows @ (greys @ columns.T))
+    rows, columns = resampling(grays.shape[-2], side), resampling(grays.shape[-1], side)
+    return np.asarray(rows @ (grays @ columns.T))
 
 
 @lru_cache(maxsize=1)
 def _transforms() -> tuple[list[tuple[Tensor, Tensor]], Tensor]:
     """Per scale the matrices (sample, window, transform) for rows and columns; and the window's spectrum."""
-    centre = np.arange(SIDE) - (SIDE - 1) / 2
+    center = np.arange(SIDE) - (SIDE - 1) / 2
     window = np.hanning(SIDE + 4)[2:-2]
     out = []
     for scale in SCALES:
-        where = centre * scale + (SIDE - 1) / 2
+        where = center * scale + (SIDE - 1) / 2
         sample = np.maximum(0, 1 - np.abs(np.arange(SIDE)[None] - where[:, None]))
         pair = []
         for frequencies in (_ROWS, _COLUMNS):
-            wave = np.exp(-2j * np.pi * np.outer(frequencies, centre) / SIDE) * window
+            wave = np.exp(-2j * np.pi * np.outer(frequencies, center) / SIDE) * window
             pair.append(torch.from_numpy((wave @ sample).astype(np.complex64)))
         out.append((pair[0], pair[1]))
     ones = torch.ones(SIDE, dtype=torch.complex64)
@@ -107,7 +107,7 @@ def descriptors(spectrum: Tensor) -> Tensor:
     return unit
 
 
-def neighbours(queries: Tensor, items: Tensor, k: int, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def neighbors(queries: Tensor, items: Tensor, k: int, skip: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """k nearest neighbors by dot product, for each query.
 
     Exact: takes the best k runs of `group` columns by their maximum, and the best k among those, which

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import found
+from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 CARD = CheckCard(
@@ -15,7 +15,7 @@ CARD = CheckCard(
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Images with nothing in them."""
-    return found(
+    return finding_on(
         dataset,
         "constant-images",
         "warning",

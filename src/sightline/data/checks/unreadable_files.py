@@ -5,7 +5,7 @@ from __future__ import annotations
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
-from sightline.data.checks._report import found
+from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 REPLACE = "Fetch them again from their source, or take them out of the data."
@@ -56,9 +56,9 @@ def run(dataset: Dataset, scan: Scan) -> list[Finding]:
             first = int(where.argmax())
             example = f" (first: {dataset.ids[first]}: {scan.details.get(first, '')})"
             message = f"{{n}} of the files {what}" + example.replace("{", "{{").replace("}", "}}")
-            findings += found(dataset, name, "error", where, message, fix)
+            findings += finding_on(dataset, name, "error", where, message, fix)
     if not scan.readable.any():
         what = "none of the {n} pictures can be read"
         fix = "Mend the files as said of each kind, or name another folder."
-        findings += found(dataset, "no-readable-images", "error", ~scan.readable, what, fix)
+        findings += finding_on(dataset, "no-readable-images", "error", ~scan.readable, what, fix)
     return findings

@@ -24,7 +24,7 @@ from sightline.server.engine import overloaded
 from sightline.server.limits import Limits
 from sightline.server.logs import log
 from sightline.server.metrics import Metrics
-from sightline.server.refusal import Refused
+from sightline.server.request_error import RequestError
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -39,7 +39,7 @@ _HOLD = 0.025
 """Seconds after which a request is refused for want of room. A client that asks again at once comes back 40
 times a second then, and not as often as it can be refused: the processor is needed for those it serves."""
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-_CLOSE = (b"connection", b"close")
+_CLOSE_HEADER = (b"connection", b"close")
 _WAY = "The server is started with --allow-origin for those that may."
 _PREFLIGHT = (
     (b"access-control-allow-methods", b"GET, POST"),
@@ -93,27 +93,29 @@ class Policy:
         """
         hosts = headers.get("host", [])
         if len(hosts) != 1:
-            raise Refused(400, "host", "A request needs one Host header.")
+            raise RequestError(400, "host", "A request needs one Host header.")
         if not self.token:
             if not is_loopback(client):
-                raise Refused(403, "address", "Without a token only this machine may ask.")
+                raise RequestError(403, "address", "Without a token only this machine may ask.")
             if not is_loopback(_hostname(hosts[0])):
-                raise Refused(
+                raise RequestError(
                     403, "host", "Without a token the Host must be localhost or a loopback address."
                 )
         if not self.welcome(headers):
             for origin in headers.get("origin", []):
                 if _netloc(origin) != hosts[0].lower():
-                    raise Refused(403, "origin", f"Requests from pages of other origins are refused. {_WAY}")
+                    raise RequestError(
+                        403, "origin", f"Requests from pages of other origins are refused. {_WAY}"
+                    )
             if "cross-site" in headers.get("sec-fetch-site", []):
-                raise Refused(403, "origin", f"Requests from pages of other sites are refused. {_WAY}")
+                raise RequestError(403, "origin", f"Requests from pages of other sites are refused. {_WAY}")
         if (
             self.token
             and not ahead
             and path not in OPEN
             and not self._known(headers.get("authorization", []))
         ):
-            raise Refused(
+            raise RequestError(
                 401, "token", "This needs the header 'Authorization: Bearer TOKEN' with the right token."
             )
 
@@ -183,7 +185,7 @@ class Guard:
                 raise overloaded()
             body = await self._received(request)
             await self.app(request.scope, _replay(body, request.receive), request.send)
-        except Refused as refused:
+        except RequestError as refused:
             await request.refuse(refused)
         except _Gone:
             request.reason = "gone"
@@ -191,7 +193,7 @@ class Guard:
             log("failed", logging.ERROR, exc_info=error, path=request.path, id=request.id)
             if not request.status:
                 await request.refuse(
-                    Refused(500, "failed", f"The server failed; its log says more ({request.id}).")
+                    RequestError(500, "failed", f"The server failed; its log says more ({request.id}).")
                 )
 
     async def _received(self, request: _Request) -> bytes:
@@ -201,7 +203,7 @@ class Guard:
             Refused: 413 too large, 408 too slow, 503 too many at once.
         """
         limit, chunks = self.limits.max_body, []
-        large = Refused(
+        large = RequestError(
             413, "too-large", f"The request is larger than the limit of {limit:,} bytes (--max-body)."
         )
         if request.declared > limit:
@@ -219,7 +221,7 @@ class Guard:
                     chunks.append(chunk)
         except TimeoutError:
             text = f"The request was not received within {self.limits.timeout:g} s (--timeout)."
-            raise Refused(408, "too-slow", text) from None
+            raise RequestError(408, "too-slow", text) from None
         return b"".join(chunks)
 
     def _note(self, request: _Request) -> None:
@@ -295,7 +297,7 @@ class _Request:
                 extra.append((b"access-control-allow-origin", origin.encode("latin-1")))
                 extra.append((b"access-control-expose-headers", b"x-request-id, retry-after"))
             if self._guard.draining or not self.complete:
-                extra.append(_CLOSE)
+                extra.append(_CLOSE_HEADER)
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await self._send(message)
 
@@ -304,7 +306,7 @@ class _Request:
         await self.send({"type": "http.response.start", "status": 204, "headers": [*_PREFLIGHT]})
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def refuse(self, refused: Refused) -> None:
+    async def refuse(self, refused: RequestError) -> None:
         """Send an error response at once, and discard the rest of the body for a moment. If the connection
         were closed immediately, the client would see a reset instead of the response.
         """

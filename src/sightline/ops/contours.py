@@ -16,8 +16,20 @@ from sightline.core.targets._sampled import Map
 from sightline.ops.rle import from_rle, rle, rle_counts, rle_text
 
 __all__ = [
-    "NOTHING", "Part", "Polygon", "apart", "crosses", "cut_out", "fill", "from_rle", "joined", "rle",
-    "rle_counts", "rle_text", "trace", "united",
+    "NOTHING",
+    "Part",
+    "Polygon",
+    "crosses",
+    "cut_out",
+    "fill",
+    "from_rle",
+    "join_polygons",
+    "rle",
+    "rle_counts",
+    "rle_text",
+    "split_instances",
+    "trace",
+    "union",
 ]  # fmt: skip
 
 Polygon = NDArray[np.float64]
@@ -44,10 +56,10 @@ def fill(rings: Sequence[Polygon], height: int, width: int) -> Part:
         ValueError: If a coordinate is NaN or infinite.
     """
     parts = [part for part in (_filled(ring, height, width) for ring in rings) if part[2].size]
-    return united(parts) if len(parts) != 1 else parts[0]
+    return union(parts) if len(parts) != 1 else parts[0]
 
 
-def united(parts: Sequence[Part]) -> Part:
+def union(parts: Sequence[Part]) -> Part:
     """Union of masks."""
     parts = [part for part in parts if part[2].size]
     if not parts:
@@ -72,7 +84,7 @@ def cut_out(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> Part:
     return x + int(columns[0]), y + int(rows[0]), crop.astype(np.uint8)
 
 
-def apart(numbers: NDArray[np.integer]) -> Iterator[tuple[int, Part]]:
+def split_instances(numbers: NDArray[np.integer]) -> Iterator[tuple[int, Part]]:
     """Split a label map (H, W) into (number, mask) of each object; 0 is background."""
     keys, index = np.unique(numbers, return_inverse=True)
     places = index.reshape(numbers.shape).astype(np.int32) + 1  # find_objects counts from 1
@@ -164,7 +176,7 @@ def trace(mask: NDArray[np.generic], x: int = 0, y: int = 0) -> list[Polygon]:
         hole = not padded[top + 1, left + 1]  # the first edge runs right from the top left point
         part = int(parts[top + 1 - hole, left + 1])
         groups.setdefault(part, []).append(points[::-1] if hole else points)
-    return [joined(rings) + (x, y) for rings in groups.values()]  # noqa: RUF005
+    return [join_polygons(rings) + (x, y) for rings in groups.values()]  # noqa: RUF005
 
 
 def _rings(padded: NDArray[np.bool_]) -> Iterator[Polygon]:
@@ -195,7 +207,7 @@ def _rings(padded: NDArray[np.bool_]) -> Iterator[Polygon]:
             yield points[ring]
 
 
-def joined(rings: Sequence[Polygon]) -> Polygon:
+def join_polygons(rings: Sequence[Polygon]) -> Polygon:
     """Join polygons to one by cuts of zero width; the inside (even-odd rule) stays the same."""
     whole = rings[0]
     for ring in rings[1:]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sightline.core.metric import Evaluation
-from sightline.core.report import Bars, Exhibit, Gallery, Lines, Matrix, Scatter, Table
+from sightline.core.report import BarPlot, Figure, LinePlot, Matrix, PredictionGallery, Scatter, Table
 from sightline.core.targets.instances import Instances
 from sightline.metrics.detections import Curve, average_precisions, confusion, curves
 from sightline.metrics.mistakes import KINDS, Mistakes, mistakes
@@ -28,31 +28,35 @@ MEANING = {
 }
 
 
-def exhibits(
-    prediction: Instances, truth: Instances, ids: list[str], names: Sequence[str], thresholds: Sequence[float]
-) -> list[Exhibit]:
+def figures(
+    prediction: Instances,
+    target: Instances,
+    ids: list[str],
+    names: Sequence[str],
+    thresholds: Sequence[float],
+) -> list[Figure]:
     """The exhibits, in order.
 
     Args:
         prediction: What was found in N images.
-        truth: What is there.
+        target: What is there.
         ids: Names of the images.
         names: Names of the K classes.
         thresholds: Confidence from which boxes of each class are shown, as chosen on validation.
     """
-    evaluation = Evaluation(prediction, truth)
+    evaluation = Evaluation(prediction, target)
     class_curves = curves(evaluation, len(names))
     wrong = mistakes(evaluation)
     assert prediction.scores is not None
-    shown = prediction.only(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
+    shown = prediction.select(prediction.scores >= torch.tensor(thresholds)[prediction.labels])
     return [
         _per_class(evaluation, names, class_curves, thresholds),
         _precision_recall(class_curves, names),
         _f1(class_curves, names),
-        _confusion(shown, truth, names),
+        _confusion(shown, target, names),
         *_mistakes(wrong),
-        *_galleries(shown, truth, ids, names),
-        *_boxes(truth),
+        *_galleries(shown, target, ids, names),
+        *_boxes(target),
     ]
 
 
@@ -77,17 +81,17 @@ def _per_class(
     return Table("Per class", columns, rows, note)
 
 
-def _precision_recall(class_curves: list[Curve], names: Sequence[str]) -> Lines:
+def _precision_recall(class_curves: list[Curve], names: Sequence[str]) -> LinePlot:
     recalls = np.linspace(0, 1, 101)
     series = {
         name: list(zip(recalls.tolist(), curve.precision_at(recalls).tolist(), strict=True))
         for name, curve in zip(names, class_curves, strict=True)
         if curve.objects
     }
-    return Lines("Precision and recall at IoU 0.5", "recall", "precision", series)
+    return LinePlot("Precision and recall at IoU 0.5", "recall", "precision", series)
 
 
-def _f1(class_curves: list[Curve], names: Sequence[str]) -> Lines:
+def _f1(class_curves: list[Curve], names: Sequence[str]) -> LinePlot:
     at = np.linspace(0, 1, POINTS)
     series = {
         name: list(zip(at.tolist(), curve.f1_at(at).tolist(), strict=True))
@@ -95,11 +99,11 @@ def _f1(class_curves: list[Curve], names: Sequence[str]) -> Lines:
         if curve.objects
     }
     note = "Which confidence is best is chosen on validation; see the table."
-    return Lines("F1 by confidence", "confidence", "F1", series, note=note)
+    return LinePlot("F1 by confidence", "confidence", "F1", series, note=note)
 
 
-def _confusion(shown: Instances, truth: Instances, names: Sequence[str]) -> Matrix:
-    counts = confusion(shown, truth, len(names), 0.0)
+def _confusion(shown: Instances, target: Instances, names: Sequence[str]) -> Matrix:
+    counts = confusion(shown, target, len(names), 0.0)
     note = (
         "Rows: truth. Columns: prediction, from the confidence on that was chosen on validation, at IoU 0.5. "
         "Last column: not found. Last row: found where nothing is."
@@ -107,7 +111,7 @@ def _confusion(shown: Instances, truth: Instances, names: Sequence[str]) -> Matr
     return Matrix("Confusion matrix with background", [*names, "background"], counts.tolist(), note)
 
 
-def _mistakes(wrong: Mistakes) -> list[Exhibit]:
+def _mistakes(wrong: Mistakes) -> list[Figure]:
     note = (
         f"AP50 is {wrong.ap50:.3f}; the bars say by how much it would rise if one kind were mended: "
         + "; ".join(f"{kind}: {MEANING[kind]}" for kind in KINDS)
@@ -115,22 +119,22 @@ def _mistakes(wrong: Mistakes) -> list[Exhibit]:
     )
     rows = [[kind, MEANING[kind], len(wrong.where[kind]), wrong.cost[kind]] for kind in KINDS]
     return [
-        Bars("What the mistakes cost", "kind", "AP50", {kind: wrong.cost[kind] for kind in KINDS}, note),
+        BarPlot("What the mistakes cost", "kind", "AP50", {kind: wrong.cost[kind] for kind in KINDS}, note),
         Table("Mistakes", ["kind", "meaning", "how many", "costs AP50"], rows, "At all confidences."),
     ]
 
 
-def _galleries(shown: Instances, truth: Instances, ids: list[str], names: Sequence[str]) -> list[Exhibit]:
+def _galleries(shown: Instances, target: Instances, ids: list[str], names: Sequence[str]) -> list[Figure]:
     """Targets and predictions side by side: images with most errors, then some by kind, then at random."""
-    of_shown = mistakes(Evaluation(shown, truth))
+    of_shown = mistakes(Evaluation(shown, target))
     errors = np.zeros(len(ids), dtype=int)
     for kind in KINDS:
         np.add.at(errors, of_shown.where[kind][:, 0], 1)
     worst = [int(i) for i in np.argsort(-errors, kind="stable")[:SHOWN] if errors[i]]
-    items: list[Exhibit] = []
+    items: list[Figure] = []
     if worst:
         captions = [f"{errors[i]} mistakes" for i in worst]
-        items.append(_gallery("Images with most mistakes", worst, captions, shown, truth, ids, names))
+        items.append(_gallery("Images with most mistakes", worst, captions, shown, target, ids, names))
     for kind in KINDS:
         rows = of_shown.where[kind]
         images = list(dict.fromkeys(rows[:, 0].tolist()))[:SHOWN]
@@ -138,10 +142,10 @@ def _galleries(shown: Instances, truth: Instances, ids: list[str], names: Sequen
             captions = [f"{(rows[:, 0] == i).sum()} of them" for i in images]
             title = f"{kind[0].upper()}{kind[1:]}: {MEANING[kind]}"
             items.append(
-                _gallery(title, images[: SHOWN // 2], captions[: SHOWN // 2], shown, truth, ids, names)
+                _gallery(title, images[: SHOWN // 2], captions[: SHOWN // 2], shown, target, ids, names)
             )
     some = np.random.default_rng(0).permutation(len(ids))[:SHOWN].tolist()
-    items.append(_gallery("A sample of the images", some, [""] * len(some), shown, truth, ids, names))
+    items.append(_gallery("A sample of the images", some, [""] * len(some), shown, target, ids, names))
     return items
 
 
@@ -150,18 +154,20 @@ def _gallery(
     images: list[int],
     captions: list[str],
     shown: Instances,
-    truth: Instances,
+    target: Instances,
     ids: list[str],
     names: Sequence[str],
-) -> Gallery:
+) -> PredictionGallery:
     where = torch.tensor(images)
     note = "Left: truth. Right: prediction, from the confidence on that was chosen on validation."
-    return Gallery(title, [ids[i] for i in images], captions, note, truth[where], shown[where], names)
+    return PredictionGallery(
+        title, [ids[i] for i in images], captions, note, target[where], shown[where], names
+    )
 
 
-def _boxes(truth: Instances) -> list[Exhibit]:
+def _boxes(target: Instances) -> list[Figure]:
     """Sizes and positions of the objects."""
-    sides = truth.area().sqrt().numpy()
+    sides = target.area().sqrt().numpy()
     edges = [0, *SIZES, np.inf]
     words = [
         f"under {SIZES[0]}",
@@ -169,11 +175,11 @@ def _boxes(truth: Instances) -> list[Exhibit]:
         f"{SIZES[-1]} on",
     ]
     counts = dict(zip(words, np.histogram(sides, edges)[0].astype(float).tolist(), strict=True))
-    centres = (truth.boxes[:, :2] + truth.boxes[:, 2:]) / 2 / truth.sizes[truth.image].flip(1)
-    some = torch.randperm(len(centres), generator=torch.Generator().manual_seed(0))[:CENTRES]
-    points = [(x, 1 - y) for x, y in centres[some].tolist()]
+    centers = (target.boxes[:, :2] + target.boxes[:, 2:]) / 2 / target.sizes[target.image].flip(1)
+    some = torch.randperm(len(centers), generator=torch.Generator().manual_seed(0))[:CENTRES]
+    points = [(x, 1 - y) for x, y in centers[some].tolist()]
     return [
-        Bars("Size of the objects", "square root of the area in pixels", "objects", counts),
+        BarPlot("Size of the objects", "square root of the area in pixels", "objects", counts),
         Scatter(
             "Where the objects lie", "left to right", "bottom to top", points, note="Centres of the boxes."
         ),
