@@ -27,7 +27,10 @@ def trained(folder: Path, data: str, model: str, size: int) -> Path:
     run = folder / f"{model}-{size}"
     command = [sys.executable, "-m", "sightline"]
     options = ["--model", model, "--epochs", "1", "--size", str(size), "--device", "cpu"]
-    for words in (["train", data, *options, "--out", str(run)], ["export", str(run), "--tolerance", "100"]):
+    for words in (
+        ["train", data, *options, "--out", str(run)],
+        ["export", str(run), "--max-score-drop", "100"],
+    ):
         done = subprocess.run([*command, *words], capture_output=True, text=True, check=False)
         if done.returncode:
             sys.exit(f"sightline {words[0]} failed: {done.stderr[-2000:]}")

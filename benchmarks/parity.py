@@ -1,4 +1,4 @@
-"""What every exported file answers beside its network: each task, format, numbers and level of --inside.
+"""What every exported file answers beside its network: each task, format, numbers and level of --include.
 
 python benchmarks/parity.py [--runs FOLDER ...] [--to NAME ...] [--epochs 20] [--json FILE]
 
@@ -46,12 +46,12 @@ def files(run: Path, formats: list[str], folder: Path) -> Iterator[dict[str, Any
     for name in formats:
         card = EXPORTERS.load(name).CARD
         for precision in card.precisions:
-            for inside in card.insides:
-                line = {"run": run.name, "format": name, "numbers": precision, "inside": inside}
+            for inside in card.includes:
+                line = {"run": run.name, "format": name, "numbers": precision, "include": inside}
                 try:
                     out = folder / f"{run.name}-{precision}-{inside}"
-                    how: dict[str, Any] = {"to": name, "inside": inside, "out": out, **OPTIONS[precision]}
-                    result = sl.export(run, tolerance=1e9, **how)
+                    how: dict[str, Any] = {"to": name, "include": inside, "out": out, **OPTIONS[precision]}
+                    result = sl.export(run, max_score_drop=1e9, **how)
                 except Exception as error:  # a converter that breaks is a line of the table too
                     yield {**line, "why": f"{type(error).__name__}: {error}"[:300]}
                     continue
@@ -80,7 +80,7 @@ def table(lines: list[dict[str, Any]]) -> list[str]:
     for entry in lines:
         if "most" not in entry:
             continue
-        inside = "" if entry["inside"] == "all" else f", `--inside {entry['inside']}`"
+        inside = "" if entry["include"] == "postprocess" else f", `--include {entry['inside']}`"
         name = f"{entry['format']}, {entry['numbers']}{inside}"
         rows.append(
             f"| {entry['run']} | {name} | {100 * entry['most']:.2g} % | {entry['changed']} of {entry['n']} "

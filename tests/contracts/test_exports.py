@@ -58,7 +58,7 @@ def plain(runs: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory)
     def get(task: str) -> Any:
         if task not in result:
             out = tmp_path_factory.mktemp("plain") / task
-            result[task] = exported(runs(task), "onnx", out, license="CC-BY-4.0", tolerance=100)
+            result[task] = exported(runs(task), "onnx", out, license="CC-BY-4.0", max_score_drop=100)
         return result[task]
 
     return get
@@ -77,7 +77,9 @@ def test_the_file_answers_as_the_network_does(
     task: str, name: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     run = runs(task)
-    result = exported(run, name, tmp_path / "it", tolerance=5)  # after one epoch a detector's score is noise
+    result = exported(
+        run, name, tmp_path / "it", max_score_drop=5
+    )  # after one epoch a detector's score is noise
     module = EXPORTERS.load(name)
     assert result.gate.passed
     assert result.file == tmp_path / f"it{module.CARD.ending}"
@@ -152,7 +154,7 @@ def test_a_faulty_file_is_refused(
 def test_a_file_that_is_mended_replaces_the_rejected_one(runs: Callable[[str], Path], tmp_path: Path) -> None:
     result = exported(runs("classify"), "onnx", tmp_path / "it", tolerance=-100)
     assert result.exit_code == 1
-    assert "fell by 0.00 points, more than --tolerance -100" in result.gate.why
+    assert "fell by 0.00 points, more than --max-score-drop -100" in result.gate.why
     assert exported(runs("classify"), "onnx", tmp_path / "it").exit_code == 0
     assert not list(tmp_path.glob("*.rejected"))
 
@@ -166,19 +168,20 @@ def test_eight_bits_are_a_quarter(
     name: str, precision: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     whole = exported(runs("classify"), name, tmp_path / "whole")
-    how = {"int8": True, "dynamic": precision == "int8-dynamic"}
-    small = exported(runs("classify"), name, tmp_path / "small", tolerance=100, **how)
+    small = exported(runs("classify"), name, tmp_path / "small", max_score_drop=100, quantize=precision)
     assert small.precision == precision
     assert small.bytes < 0.6 * whole.bytes
     assert max(small.gate.apart.values()) > 0
 
 
 def test_the_bare_network(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    result = exported(runs("detect"), "onnx", tmp_path / "bare", inside="none")
+    result = exported(runs("detect"), "onnx", tmp_path / "bare", include="none")
     assert result.gate.passed
     images = np.zeros((1, 3, 64, 64), np.float32)
     assert EXPORTERS.load("onnx").runner(result.file)(images)
-    half = exported(runs("classify"), "onnx", tmp_path / "half", inside="none", fp16=True, tolerance=5)
+    half = exported(
+        runs("classify"), "onnx", tmp_path / "half", include="none", quantize="fp16", max_score_drop=5
+    )
     assert half.gate.passed
 
 
@@ -191,7 +194,7 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     # After one epoch scores are all but equal, and the last bit decides which box drops which.
     monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)
-    suppressed = exported(runs("detect"), "onnx", tmp_path / "final", inside="final", tolerance=100)
+    suppressed = exported(runs("detect"), "onnx", tmp_path / "final", include="nms", max_score_drop=100)
     image = np.random.default_rng(0).integers(0, 256, (90, 70, 3), dtype=np.uint8)
     whole, final = (
         next(iter(runtime.Session(first.file, min_score=0.0).predict([image])))
@@ -199,7 +202,9 @@ def test_the_light_runtime_reads_what_is_suppressed_already(
     )
     assert len(whole.prediction.boxes)
     assert whole.row == final.row
-    half = exported(runs("detect"), "onnx", tmp_path / "half", inside="final", fp16=True, tolerance=100)
+    half = exported(
+        runs("detect"), "onnx", tmp_path / "half", include="nms", quantize="fp16", max_score_drop=100
+    )
     (outputs,) = runtime.Session(half.file, min_score=0.0).predict([image])
     assert outputs.row["objects"] > 0  # which of them stay hangs on the last bit, see above
 
@@ -215,7 +220,7 @@ def test_a_stored_picture_is_answered_as_by_predict(
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
     ort = pytest.importorskip("onnxruntime", reason="the extra 'onnx' is not installed")
     monkeypatch.setattr("sightline.exporters.validation.LIMIT", 100)  # as above
-    result = exported(runs(task), "onnx", tmp_path / "it", inside="picture", tolerance=100)
+    result = exported(runs(task), "onnx", tmp_path / "it", include="preprocess", max_score_drop=100)
     settings = restore(runs(task))[0].settings
     size, channels = settings["size"], settings["channels"]
     # Twice the size and even colours, so that rounding in scaling changes nothing.
@@ -238,13 +243,20 @@ def test_a_stored_picture_is_answered_as_by_predict(
         answer = outputs["scores" if task == "classify" else "value"][0]
         wanted = target.prediction.scores if task == "classify" else target.prediction.value
         assert answer == pytest.approx(wanted, abs=0.01)
-    with pytest.raises(SightlineError, match=r"--inside picture.*export it with --inside all"):
+    with pytest.raises(SightlineError, match=r"--include preprocess.*export it with --include postprocess"):
         runtime.Session(result.file)
 
 
 def test_a_picture_with_fewer_bits(runs: Callable[[str], Path], tmp_path: Path) -> None:
-    for how in ({"fp16": True}, {"int8": True}, {"int8": True, "dynamic": True}):
-        result = exported(runs("classify"), "onnx", tmp_path / "it", inside="picture", tolerance=100, **how)
+    for quantize in ("fp16", "int8", "int8-dynamic"):
+        result = exported(
+            runs("classify"),
+            "onnx",
+            tmp_path / "it",
+            include="preprocess",
+            max_score_drop=100,
+            quantize=quantize,
+        )
         outputs = EXPORTERS.load("onnx").runner(result.file)(np.zeros((2, 3, 50, 70), np.uint8))
         assert outputs["scores"].shape[0] == 2
 
@@ -274,7 +286,7 @@ def test_a_mistake_in_scaling_is_caught(
         return result
 
     monkeypatch.setattr("sightline.exporters.formats.onnx.whole", spoilt)
-    assert exported(run, "onnx", tmp_path / "it", inside="picture").exit_code == 1
+    assert exported(run, "onnx", tmp_path / "it", include="preprocess").exit_code == 1
 
 
 def test_the_document_travels_in_the_file(runs: Callable[[str], Path], plain: Callable[[str], Any]) -> None:
@@ -285,8 +297,8 @@ def test_the_document_travels_in_the_file(runs: Callable[[str], Path], plain: Ca
     assert document["task"] == "detect"
     assert document["prediction"] == "instances"
     assert document["licence"] == "CC-BY-4.0"
-    assert document["settings"]["classes"]
-    assert len(document["settings"]["thresholds"]) == len(document["settings"]["classes"])
+    assert document["model_config"]["classes"]
+    assert len(document["model_config"]["thresholds"]) == len(document["model_config"]["classes"])
     assert document["metric"]["name"] == "mAP50-95"
     assert document["data"] == json.loads((runs("detect") / "run.json").read_text())["data"]["fingerprint"]
 
@@ -294,22 +306,20 @@ def test_the_document_travels_in_the_file(runs: Callable[[str], Path], plain: Ca
 def test_what_cannot_be_is_said(runs: Callable[[str], Path], tmp_path: Path) -> None:
     with pytest.raises(SightlineError, match=r"no format of exported models 'onx'.*onnx"):
         sl.export(runs("classify"), to="onx")
-    with pytest.raises(UsageError, match="exclude each other"):
-        sl.export(runs("classify"), int8=True, fp16=True)
     with pytest.raises(UsageError, match="These have it: litert, onnx, openvino"):
-        sl.export(runs("classify"), to="torch", int8=True)
-    with pytest.raises(UsageError, match=r"openvino has no --int8 --dynamic\. These have it: litert, onnx"):
-        sl.export(runs("classify"), to="openvino", int8=True, dynamic=True)
-    with pytest.raises(UsageError, match=r"torch has no --inside final\. These have it: onnx, openvino"):
-        sl.export(runs("detect"), to="torch", inside="final")
-    with pytest.raises(UsageError, match="--inside all holds everything"):
-        sl.export(runs("classify"), inside="final")
+        sl.export(runs("classify"), to="torch", quantize="int8")
     with pytest.raises(
-        UsageError, match=r"--inside picture cannot be: model 'yolo-n' says what is read outside \(masks"
+        UsageError, match=r"openvino has no --quantize int8-dynamic\. These have it: litert, onnx"
     ):
-        sl.export(runs("instance"), inside="picture")
-    with pytest.raises(UsageError, match="give it with --int8"):
-        sl.export(runs("classify"), dynamic=True)
+        sl.export(runs("classify"), to="openvino", quantize="int8-dynamic")
+    with pytest.raises(UsageError, match=r"torch has no --include nms\. These have it: onnx, openvino"):
+        sl.export(runs("detect"), to="torch", include="nms")
+    with pytest.raises(UsageError, match="--include postprocess holds everything"):
+        sl.export(runs("classify"), include="nms")
+    with pytest.raises(
+        UsageError, match=r"--include preprocess cannot be: model 'yolo-n' says what is read outside \(masks"
+    ):
+        sl.export(runs("instance"), include="preprocess")
     with pytest.raises(SightlineError, match="nothing-here"):
         sl.export(tmp_path / "nothing-here")
 
@@ -320,7 +330,7 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
     monkeypatch.setattr(crash_check, "_CODE", "import os; os.abort()")
     with pytest.raises(SightlineError, match="the runtime of 'onnx' crashed on it"):
-        sl.export(runs("classify"), int8=True, out=tmp_path / "it")
+        sl.export(runs("classify"), quantize="int8", out=tmp_path / "it")
     assert not list(tmp_path.iterdir())
 
 
@@ -328,6 +338,6 @@ def test_a_file_that_crashes_its_runtime_is_told_and_not_kept(
 def test_sixteen_bits_are_written_for_every_task(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    result = exported(runs(task), "onnx", tmp_path / "half", fp16=True, tolerance=1e9)
+    result = exported(runs(task), "onnx", tmp_path / "half", quantize="fp16", max_score_drop=1e9)
     assert result.gate.passed
     assert EXPORTERS.load("onnx").runner(result.file)(Graph(restore(runs(task))[0].eval()).example(1).numpy())

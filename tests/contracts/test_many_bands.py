@@ -65,9 +65,9 @@ def test_the_fine_levels_tell_the_classes(classify: Path, classes: Path) -> None
     results = json.loads((classify / "results.json").read_text())
     assert results["scores"]["accuracy"]["value"] >= 0.85
     record = json.loads((classify / "run.json").read_text())
-    low, high = record["settings"]["pixel_range"]
+    low, high = record["model_config"]["pixel_range"]
     assert BASE <= low < high <= BASE + STEP + 20
-    assert (record["settings"]["channels"], record["settings"]["dtype"]) == (5, "float32")
+    assert (record["model_config"]["channels"], record["model_config"]["dtype"]) == (5, "float32")
     assert "5 bands" in record["why"]["input"]
     assert any("Nothing is cut off" in note for note in record["notes"])
     assert (classify / "report.html").is_file()
@@ -102,7 +102,7 @@ def test_it_is_exported_and_the_light_runtime_says_what_it_does_not_read(classif
     with pytest.raises(DataError, match="images of more than 8 bits"):
         Session(exported.file)
     with pytest.raises(UsageError, match="5 channels"):
-        sl.export(classify, inside="picture")
+        sl.export(classify, include="preprocess")
 
 
 def test_weights_of_three_colors_are_adapted_to_more_bands() -> None:

@@ -185,7 +185,7 @@ def test_the_exported_file_answers_as_the_network_does(
     task: str, runs: Callable[[str], Path], tmp_path: Path
 ) -> None:
     runtime = pytest.importorskip("sightline.runtime.session", reason="the extra 'onnx' is not installed")
-    result = exported(runs(task), "onnx", tmp_path / "it", tolerance=5)
+    result = exported(runs(task), "onnx", tmp_path / "it", max_score_drop=5)
     assert result.gate.passed
     graph = Graph(restore(runs(task))[0].eval())
     answer = EXPORTERS.load("onnx").runner(result.file)
@@ -201,7 +201,7 @@ def test_the_exported_file_answers_as_the_network_does(
 
 def test_eight_bits_are_a_quarter(runs: Callable[[str], Path], tmp_path: Path) -> None:
     run = runs("classify")  # for boxes it takes much longer, and the backbone is the same
-    small = exported(run, "onnx", tmp_path / "small", tolerance=100, int8=True)
+    small = exported(run, "onnx", tmp_path / "small", max_score_drop=100, quantize="int8")
     assert small.gate.passed
     assert small.bytes < 0.6 * (run / "model/model.safetensors").stat().st_size
 

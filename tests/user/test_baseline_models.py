@@ -45,7 +45,7 @@ def test_a_baseline_is_kept_and_answers_as_it_does_beside_a_network(
 def test_a_baseline_on_a_frozen_network_brings_it_along(name: str, tmp_path: Path) -> None:
     data = str(write_photos(tmp_path / "photos", 60))
     run = sl.train(data, model=f"baseline:{name}", out=tmp_path / "run")
-    assert run.results.extra["cost"]["parameters"] == 0
+    assert run.results.metadata["cost"]["parameters"] == 0
     assert run.results.scores["accuracy"].value > 0.5
     assert sl.evaluate(str(tmp_path / "run"), data, out=tmp_path / "r.html").scores["accuracy"].value > 0.5
     if name == "frozen":

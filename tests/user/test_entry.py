@@ -29,7 +29,7 @@ from tests.user.conftest import Said
         (("predict", "run", "a.jpg", "--top", "-1"), "--top must be 1 or more"),
         (("predict", "run", "a.jpg", "--min-score", "nan"), "--min-score must be 0 or more and at most 1"),
         (("serve", "m.onnx", "--port", "99999"), "--port must be 0 or more and at most 65535"),
-        (("serve", "m.onnx", "--batch", "2.5"), "--batch must be a whole number"),
+        (("serve", "m.onnx", "--max-batch-size", "2.5"), "--max-batch-size must be a whole number"),
     ],
 )
 def test_numbers_that_cannot_be_are_refused(

@@ -19,11 +19,11 @@ def test_a_run_is_exported_measured_and_run_without_it(sightline: Callable, tmp_
         "train", "shapes:one:60", "--model", "lenet5", "--size", "32", "--epochs", "1", "--out", "run"
     )
     assert trained.code == 0, trained.err
-    completed = sightline("export", "run", "--tolerance", "5")
+    completed = sightline("export", "run", "--max-score-drop", "5")
     assert completed.code == 0, completed.err
     assert "run/export/run.onnx: checked on" in completed.err
     assert "accuracy of the file" in completed.out
-    assert sightline("export", "run", "--to", "torch", "--tolerance", "5").code == 0
+    assert sightline("export", "run", "--to", "torch", "--max-score-drop", "5").code == 0
     result = sightline("--json", "benchmark", "run", "--seconds", "0.1").json()
     assert [line["name"] for line in result["lines"]] == ["network", "run.onnx", "run.pt2"]
     assert all(line["p95"] >= line["p50"] > 0 for line in result["lines"])
@@ -42,7 +42,7 @@ def test_a_run_whose_data_are_gone_is_exported_only_where_this_is_accepted(
     quick = ("--model", "perceptron", "--epochs", 1, "--size", 12)
     assert sightline("train", photos, *quick, "--out", "run").code == 0
     accepted = ("export", "run", "--accept", "unchecked")
-    present = sightline(*accepted, "--tolerance", "-100")
+    present = sightline(*accepted, "--max-score-drop", "-100")
     assert present.code == 1, "what can be checked is checked, and refused"
     assert "the file is checked" in present.err
     image = photos.rename(tmp_path / "away") / "day" / "000.png"
@@ -50,9 +50,9 @@ def test_a_run_whose_data_are_gone_is_exported_only_where_this_is_accepted(
     assert refused.code == 3
     assert "--accept unchecked" in refused.err
     assert sightline("export", "run", "--accept", "everything").code == 2
-    ranges = sightline(*accepted, "--int8")
+    ranges = sightline(*accepted, "--quantize", "int8")
     assert ranges.code == 2
-    assert "--dynamic" in ranges.err
+    assert "--quantize", "int8-dynamic" in ranges.err
     completed = sightline(*accepted)
     assert completed.code == 0, completed.err
     assert "run-unchecked.onnx: NOT CHECKED" in completed.err
@@ -66,7 +66,7 @@ def test_a_run_whose_data_are_gone_is_exported_only_where_this_is_accepted(
     assert "is NOT CHECKED" in err
     assert json.loads(out)["unchecked"] == onnx_file.UNCHECKED
     # With its data again a file is checked, and says nothing of the kind.
-    assert sightline("export", "run", "--data", "away", "--tolerance", 5).code == 0
+    assert sightline("export", "run", "--data", "away", "--max-score-drop", 5).code == 0
     assert "unchecked" not in onnx_file.load(tmp_path / "run/export/run.onnx")[1]
 
 
@@ -76,7 +76,7 @@ def test_a_rejected_file_fails_the_command(sightline: Callable, tmp_path: Path) 
         "train", "shapes:one:60", "--model", "lenet5", "--size", "32", "--epochs", "1", "--out", "run"
     )
     assert trained.code == 0, trained.err
-    completed = sightline("export", "run", "--tolerance", "-100")
+    completed = sightline("export", "run", "--max-score-drop", "-100")
     assert completed.code == 1
     assert "REJECTED on" in completed.err
     assert (tmp_path / "run/export/run.onnx.rejected").is_file()

@@ -56,7 +56,10 @@ def test_evaluate_compare_and_the_ledger(sightline: Callable, photos: Path, tmp_
     assert again == json.loads((tmp_path / "runs/photos-1/results.json").read_text())["scores"]["accuracy"]
     ledger = (tmp_path / "runs/photos-1/ledger.jsonl").read_text().splitlines()
     assert [json.loads(line)["verb"] for line in ledger] == ["train", "evaluate"]
-    assert json.loads((tmp_path / "runs/photos-2/results.json").read_text())["extra"]["test looks"] == 2
+    assert (
+        json.loads((tmp_path / "runs/photos-2/results.json").read_text())["metadata"]["test_access_count"]
+        == 2
+    )
     other = write_photos(tmp_path / "other", n=20, seed=5)
     completed = sightline("--json", "evaluate", "runs/photos-1", other)
     assert completed.json()["n"] == 20
@@ -100,7 +103,7 @@ def test_folds_test_every_image_once(sightline: Callable, photos: Path, tmp_path
     assert len(ids) == len(set(ids)) == 40
     results = json.loads((tmp_path / "cv/results.json").read_text())
     assert results["n"] == 40
-    assert len(results["extra"]["folds"]["accuracy"]) == 4
+    assert len(results["metadata"]["folds"]["accuracy"]) == 4
 
 
 def test_folds_that_were_stopped_go_on(
@@ -123,7 +126,7 @@ def test_folds_that_were_stopped_go_on(
     assert [path.name for path in begun] == ["fold-1", "fold-2", "fold-2", "fold-3"]
     a, b = (json.loads((tmp_path / out / "results.json").read_text()) for out in ("unbroken", "cv"))
     assert a["scores"] == b["scores"]
-    assert a["extra"]["folds"] == b["extra"]["folds"]
+    assert a["metadata"]["folds"] == b["metadata"]["folds"]
     assert sightline("train", photos, "--resume", "cv").code == 2  # it is finished
 
 
@@ -299,7 +302,7 @@ def test_overwriting_a_run_does_not_clear_its_ledger(
 ) -> None:
     for _ in range(3):
         assert sightline("train", photos, *QUICK, "--out", "a", "--overwrite").code == 0
-    assert json.loads((tmp_path / "a/results.json").read_text())["extra"]["test looks"] == 3
+    assert json.loads((tmp_path / "a/results.json").read_text())["metadata"]["test_access_count"] == 3
 
 
 def test_scoring_on_training_images_is_said(sightline: Callable, photos: Path) -> None:

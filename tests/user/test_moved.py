@@ -32,7 +32,7 @@ def test_a_run_finds_its_data_from_anywhere_and_no_others(
     lost = sightline("export", "../run")
     assert lost.code == 3
     assert "--data" in lost.err
-    assert sightline("export", "../run", "--data", "moved", "--tolerance", 5).code == 0
+    assert sightline("export", "../run", "--data", "moved", "--max-score-drop", 5).code == 0
     # The same data at another place are split as they were; the score is that of the test part.
     outputs = sightline("--json", "evaluate", "../run", "moved", "--split", "test").json()
     assert outputs["scores"] == default["scores"]

@@ -108,9 +108,9 @@ def test_the_runtimes_below_do_not_report_either(sightline: Callable, photos: Pa
     result = sightline("train", "shapes:one:60", *small, "--out", "run")
     assert result.code == 0, result.err
     watched = Watched(tmp_path)
-    calls = ['sightline.export("run", tolerance=100)', 'sightline.benchmark("run", seconds=0.01)']
+    calls = ['sightline.export("run", max_score_drop=100)', 'sightline.benchmark("run", seconds=0.01)']
     if find_spec("openvino"):
-        calls.insert(0, 'sightline.export("run", to="openvino", tolerance=100)')
+        calls.insert(0, 'sightline.export("run", to="openvino", max_score_drop=100)')
     (tmp_path / "all.py").write_text(
         "import sightline\nif __name__ == '__main__':\n    " + "\n    ".join(calls) + "\n"
     )

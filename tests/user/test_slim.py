@@ -77,8 +77,8 @@ def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) 
     assert taken["text"] in outputs
     assert taken["parameters"][1] < 0.4 * taken["parameters"][0]
     tensors = read_tensors(tmp_path / "pruned/model/model.safetensors")
-    assert Run.open("pruned").results.extra["cost"]["parameters"] == taken["parameters"][1]
-    assert json.loads((tmp_path / "pruned/model/model.json").read_text())["settings"]["size"] == [32, 32]
+    assert Run.open("pruned").results.metadata["cost"]["parameters"] == taken["parameters"][1]
+    assert json.loads((tmp_path / "pruned/model/model.json").read_text())["model_config"]["size"] == [32, 32]
 
     broken = tmp_path / "broken"  # as it was after the first epoch
     shutil.copytree(tmp_path / "pruned", broken)
@@ -96,7 +96,7 @@ def test_a_pruned_run_is_a_run_like_others(sightline: Callable, tmp_path: Path) 
     train(sightline, "shapes:one:60", "--weights", "pruned", "--prune", "0.2", *QUICK, "--out", "thin")
     assert Run.open("thin").record.pruned["parameters"][0] == taken["parameters"][1]
     pytest.importorskip("onnxscript", reason="the extra 'onnx' is not installed")
-    exported = sightline("export", "pruned", "--tolerance", "5")
+    exported = sightline("export", "pruned", "--max-score-drop", "5")
     assert exported.code == 0, exported.err
 
 

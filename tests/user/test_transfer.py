@@ -165,8 +165,8 @@ def test_gray_photographs_go_in_with_one_channel(sightline: Callable, tmp_path: 
     assert done.code == 0, done.err
     assert "the first convolution takes the sum of its kernels over the colors" in done.err
     card = json.loads((tmp_path / "run/model/model.json").read_text())
-    assert card["settings"]["channels"] == 1
-    assert card["settings"]["mean"] == [0.5]
+    assert card["model_config"]["channels"] == 1
+    assert card["model_config"]["mean"] == [0.5]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "I;16"])

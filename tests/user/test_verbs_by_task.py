@@ -66,7 +66,7 @@ def test_the_whole_way(task: str, sightline: Callable, pictures: Path, tmp_path:
 def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Path, tmp_path: Path) -> None:
     data, how = WAYS["semantic"]
     assert sightline("train", data, *how, "--epochs", "1", "--out", "run").code == 0
-    assert sightline("predict", "run", pictures, "--out", "set/masks", "--as", "masks").code == 0
+    assert sightline("predict", "run", pictures, "--out", "set/masks", "--to", "masks").code == 0
     (tmp_path / "set/images").mkdir()
     for file in pictures.iterdir():
         (tmp_path / "set/images" / file.name).write_bytes(file.read_bytes())
@@ -77,7 +77,7 @@ def test_class_maps_are_written_and_read_again(sightline: Callable, pictures: Pa
     assert dataset.classes.names == open_data(data).classes.names
     with Image.open(tmp_path / "set/masks/0.png") as stored:
         assert (dataset.targets.map(0) == np.asarray(stored)).all()
-    assert sightline("predict", "run", pictures, "--out", "set/masks", "--as", "masks").code == 2
+    assert sightline("predict", "run", pictures, "--out", "set/masks", "--to", "masks").code == 2
 
 
 def test_tiles_of_large_pictures(
@@ -88,7 +88,7 @@ def test_tiles_of_large_pictures(
     rng = np.random.default_rng(0)
     large = Image.fromarray(rng.integers(0, 255, (300, 410, 3), dtype=np.uint8))
     large.save(tmp_path / "large.tif")
-    assert sightline("predict", "run", "large.tif", "--out", "maps", "--as", "masks").code == 0
+    assert sightline("predict", "run", "large.tif", "--out", "maps", "--to", "masks").code == 0
     with Image.open(tmp_path / "maps/large.png") as stored:
         assert stored.size == (410, 300)
         as_whole = np.asarray(stored)
@@ -96,7 +96,7 @@ def test_tiles_of_large_pictures(
     monkeypatch.setattr("sightline.data.io.regions.LARGE", 1)
     monkeypatch.setattr("sightline.data.io.tiff._BAND", 50_000)
     monkeypatch.setenv("SIGHTLINE_MAX_PIXELS", "60000")
-    assert sightline("predict", "run", "large.tif", "--out", "parts", "--as", "masks").code == 0
+    assert sightline("predict", "run", "large.tif", "--out", "parts", "--to", "masks").code == 0
     with Image.open(tmp_path / "parts/large.png") as stored:
         assert np.array_equal(np.asarray(stored), as_whole)
     drawn = sightline("predict", "run", "large.tif", "--out", "drawn")
@@ -118,7 +118,7 @@ def test_pages_and_frames_are_pictures_with_a_number(sightline: Callable, tmp_pa
     first.save(tmp_path / "one.png")
     others[1].save(tmp_path / "three.png")
     completed = sightline(
-        "predict", "run", "stack.tif", "one.png", "three.png", "--out", "maps", "--as", "masks"
+        "predict", "run", "stack.tif", "one.png", "three.png", "--out", "maps", "--to", "masks"
     )
     assert completed.code == 0, completed.err
     maps = {file.name: np.asarray(Image.open(file)) for file in (tmp_path / "maps").glob("*.png")}
@@ -126,7 +126,7 @@ def test_pages_and_frames_are_pictures_with_a_number(sightline: Callable, tmp_pa
     assert np.array_equal(maps["stack.tif#000000.png"], maps["one.png"])
     assert np.array_equal(maps["stack.tif#000002.png"], maps["three.png"])
     film(tmp_path / "drive.mp4", 4)
-    completed = sightline("predict", "run", "drive.mp4", "--out", "frames", "--as", "masks")
+    completed = sightline("predict", "run", "drive.mp4", "--out", "frames", "--to", "masks")
     assert completed.code == 0, completed.err
     assert len(list((tmp_path / "frames").glob("drive.mp4#*.png"))) == 4
     assert sightline("predict", "run", "drive.mp4", "stack.tif", "--out", "seen").code == 0

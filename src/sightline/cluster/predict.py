@@ -44,7 +44,7 @@ def predict(
     address: str,
     *,
     out: Path | None,
-    as_: str | None,
+    to: str | None,
     batch_size: int,
     device: str,
     top: int | None,
@@ -58,8 +58,8 @@ def predict(
         UsageError: If the folder holds other things, nobody answers at the address, or an option cannot be.
         DataError: If a table or a part cannot be used.
     """
-    if out is None or as_ not in (None, FORM):
-        was = f"--as {as_}" if out is not None else "no --out"
+    if out is None or to not in (None, FORM):
+        was = f"--to {to}" if out is not None else "no --out"
         raise UsageError(f"--ray writes Parquet parts into a folder: --out FOLDER. Received {was}.")
     if device not in ("auto", "cpu", "cuda"):
         raise UsageError(

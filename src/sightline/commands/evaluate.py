@@ -69,6 +69,6 @@ def evaluate(
     results.figures = exhibits(
         task, prediction.prediction, prediction.target, prediction.ids, settings, results.conclusions
     )
-    results.extra = {"run": str(opened.path), "looks": looks}
+    results.metadata = {"run": str(opened.path), "looks": looks}
     scored_data.write(results, part, opened, out)
     return results

@@ -18,12 +18,10 @@ def export(
     *,
     to: str = "onnx",
     out: Path | None = None,
-    int8: bool = False,
-    dynamic: bool = False,
-    fp16: bool = False,
-    inside: Literal["all", "none", "final", "picture"] = "all",
+    quantize: Literal["int8", "int8-dynamic", "fp16"] | None = None,
+    include: Literal["none", "postprocess", "nms", "preprocess"] = "postprocess",
     data: str | None = None,
-    tolerance: float | None = None,
+    max_score_drop: float | None = None,
     accept: Sequence[str] = (),
     license: str = "",
 ) -> Exported:
@@ -34,23 +32,23 @@ def export(
         run: Run folder.
         to: onnx, openvino, litert or torch.
         out: Output file; by default RUN/export/NAME.
-        int8: Quantize weights and activations to int8, with ranges measured on training images.
-        dynamic: With int8: dynamic quantization; ranges are computed for each input, without training images.
-        fp16: Store weights in float16.
-        inside: all: normalising and reading the outputs lie in the file; none: the bare network;
-            final: dropping overlapping boxes too; picture: scaling a picture of any size to the model's too,
-            and its answers back.
+        quantize: int8: weights and activations in 8 bits, with ranges measured on training images;
+            int8-dynamic: ranges are computed for each input, without training images; fp16: weights in
+            float16.
+        include: What the file contains beside the network. none: nothing; postprocess: normalization and the
+            decoding of outputs; nms: also non-maximum suppression; preprocess: also resizing, for images of
+            any size, and the way back of the predictions.
         data: Current location of the run's data (such as photos/); by default as stored, or beside the run.
-        tolerance: Allowed drop of the score in points; by default 0.1, and 1 with int8.
+        max_score_drop: Allowed drop of the score in points; by default 0.1, and 1 with int8.
         accept: unchecked: where the run's data cannot be had, write a file all the same, which says in its
             card that it was not checked.
         license: License of the weights, written into the file (such as CC-BY-4.0).
     """
     from sightline.core.run import Run
-    from sightline.exporters.export_run import OutputFilter, export_run, precision_of
+    from sightline.exporters.export_run import ExportOptions, export_run, precision_of
     from sightline.exporters.formats import EXPORTERS
 
     exporter = EXPORTERS.load(to)
-    precision = precision_of(exporter, int8, dynamic, fp16)
-    wish = OutputFilter(exporter, precision, inside, tolerance, license)
+    precision = precision_of(exporter, quantize)
+    wish = ExportOptions(exporter, precision, include, max_score_drop, license)
     return export_run(Run.open(run), wish, data, accept, out)

@@ -16,7 +16,7 @@ def inspect(
     model: str,
     *,
     size: Annotated[int | None, Range(1)] = None,
-    classes: Annotated[int, Range(1)] = 1000,
+    num_classes: Annotated[int, Range(1)] = 1000,
     channels: int = 3,
 ) -> Table:
     """Show a network layer by layer: output shape, parameters, FLOPs, receptive field.
@@ -24,9 +24,9 @@ def inspect(
     Args:
         model: Name of a model, or a run folder.
         size: Input side in pixels; by default that of the model.
-        classes: Number of outputs.
+        num_classes: Number of outputs.
         channels: Channels of the input: 3 or 1.
     """
     from sightline.inference.inspection import layers_of
 
-    return layers_of(model, size, classes, channels)
+    return layers_of(model, size, num_classes, channels)

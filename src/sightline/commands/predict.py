@@ -22,14 +22,14 @@ def predict(
     source: Sequence[str],
     *,
     out: Path | None = None,
-    as_: str | None = None,
+    to: str | None = None,
     device: str = "auto",
     batch_size: Annotated[int, Range(1)] = BATCH_SIZE,
     top: Annotated[int | None, Range(1), Heading("What is written")] = None,
     min_score: Annotated[float | None, Range(0, 1)] = None,
     classes: Sequence[str] = (),
     crops: Path | None = None,
-    stream: Annotated[bool, Heading("Special sources and machines")] = False,
+    allow_http: Annotated[bool, Heading("Special sources and machines")] = False,
     prompt: str | None = None,
     ray: str | None = None,
 ) -> Predicted:
@@ -42,7 +42,7 @@ def predict(
             an rtsp:// or tcp:// address. Videos need the extra 'video'.
         out: Result: a file (p.csv, p.jsonl, or p.json for COCO), or a folder for annotated pictures and
             an annotated .mp4 of each video.
-        as_: Form of the result where the name of `out` does not say it ("--out labels --as yolo"): pictures,
+        to: Form of the result where the name of `out` does not say it ("--out labels --to yolo"): pictures,
             csv, jsonl, coco, yolo, masks; or a format of `sightline datasets` that is written, which copies
             the pictures too (cvat, label-studio, voc, ...).
         device: auto, cpu, cuda, cuda:N or mps.
@@ -52,7 +52,7 @@ def predict(
             for each class on the validation images; none in COCO, which is to measure with.
         classes: Only objects of this class (such as car); repeat for several.
         crops: Folder for crops: each object as an image of its own, by class.
-        stream: Allow http addresses, as video streams. Images are never downloaded.
+        allow_http: Allow http addresses, as video streams. Images are never downloaded.
         prompt: Prompt for segmentation if `run` is sam:FOLDER (such as "box 10,20,110,220; point 40,50").
         ray: Predict on a cluster of Ray: local, auto, or HOST:PORT of its head. `out` is then a folder for
             Parquet parts, each input is predicted once whatever ends the command, and `source` may also be a
@@ -65,16 +65,18 @@ def predict(
     from sightline.inference.summary import Predicted
 
     if ray is not None:
-        _require_none({"--stream": stream, "--prompt": prompt is not None, "--crops": crops is not None})
-        return _on_ray(run, source, ray, out=out, as_=as_, batch_size=batch_size, device=device, top=top,
+        _require_none(
+            {"--allow-http": allow_http, "--prompt": prompt is not None, "--crops": crops is not None}
+        )
+        return _on_ray(run, source, ray, out=out, to=to, batch_size=batch_size, device=device, top=top,
                        min_score=min_score, classes=classes)  # fmt: skip
     predictor = promptable.predictor(run, prompt, device)
     settings = predictor.settings
     kind, names = presenters.kind_of(predictor.task.card.prediction_type), settings.get("classes", [])
     summary = Predicted(out=out, without=0 if kind.objects else None)
-    form = writers.form_of(out, as_, kind)
+    form = writers.form_of(out, to, kind)
     chosen = filters.filter_from_options(kind, names, classes, min_score)
-    sources = Sources.for_model(source, settings, stream)
+    sources = Sources.for_model(source, settings, allow_http)
     summary.left_out, summary.hidden = dict(sources.left_out), len(sources.hidden)
     wish = filters.OutputFilter(
         kind, names, top, filters.least_of(settings, min_score), chosen, sources.films

@@ -25,14 +25,14 @@ def serve(
     token_file: Path | None = None,
     allow_origin: Sequence[str] = (),
     ray: str | None = None,
-    batch: Annotated[Count, Heading("Speed")] = Limits.batch,
-    wait: str = WAIT,
+    max_batch_size: Annotated[Count, Heading("Speed")] = Limits.batch,
+    batch_timeout: str = WAIT,
     workers: Count = Limits.workers,
     threads: Annotated[int, Range()] = Limits.threads,
     max_body: Annotated[str, Heading("Limits")] = MAX_BODY,
     max_images: Count = Limits.max_images,
     timeout: str = TIMEOUT,
-    queue: Count = Limits.queue,
+    max_queue_size: Count = Limits.queue,
 ) -> None:
     """Serve exported models over HTTP until stopped; only this machine can connect unless a token is set.
 
@@ -44,14 +44,14 @@ def serve(
         allow_origin: Allowed browser origin (CORS), such as https://shop.example; repeat for several.
         ray: Serve through Ray Serve: local, auto, or HOST:PORT of a cluster's head; `workers` are then its
             replicas. Needs the extra 'ray'.
-        batch: Maximum batch size.
-        wait: Maximum time that an image waits for its batch to fill.
+        max_batch_size: Maximum batch size.
+        batch_timeout: Maximum time that an image waits for its batch to fill.
         workers: Worker processes of each model.
         threads: Threads of each process; 0 divides the cores among all processes.
         max_body: Maximum size of a request body.
         max_images: Maximum number of images in a request.
         timeout: Timeout to receive a request, to wait in the queue, and to predict, each.
-        queue: Queue size of each model; further images are refused.
+        max_queue_size: Queue size of each model; further images are refused.
     """
     from sightline.cluster.start import import_ray
     from sightline.config import build
@@ -73,8 +73,8 @@ def serve(
         raise MissingExtra("sightline serve", "server") from None
     options = {
         "max_body": size_of(max_body, "--max-body"), "max_images": max_images,
-        "timeout": seconds_of(timeout, "--timeout"), "queue": queue, "batch": batch,
-        "wait": seconds_of(wait, "--wait"), "workers": workers, "threads": threads,
+        "timeout": seconds_of(timeout, "--timeout"), "queue": max_queue_size, "batch": max_batch_size,
+        "wait": seconds_of(batch_timeout, "--batch-timeout"), "workers": workers, "threads": threads,
         "max_pixels": max_pixels() if _PIXELS in os.environ else Limits.max_pixels,
     }  # fmt: skip
     limits, files = build(Limits, options, "serve"), models(model)

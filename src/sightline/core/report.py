@@ -176,7 +176,7 @@ class Results:
         baselines: Baseline name to its scores.
         conclusions: Sentences the numbers allow, and no more.
         figures: What the report shows, in order. Not stored.
-        extra: Whatever else is worth keeping (temperature, cost).
+        metadata: Whatever else is worth keeping (temperature, cost).
     """
 
     task: str
@@ -187,11 +187,11 @@ class Results:
     baselines: dict[str, dict[str, Score]] = field(default_factory=dict)
     conclusions: list[str] = field(default_factory=list)
     figures: list[Figure] = field(default_factory=list)
-    extra: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """All but the exhibits, as plain dicts and lists."""
-        data = {k: v for k, v in vars(self).items() if k not in ("exhibits", "scores", "baselines")}
+        """All but the figures, as plain dicts and lists."""
+        data = {k: v for k, v in vars(self).items() if k not in ("figures", "scores", "baselines")}
         data["scores"] = {k: asdict(s) for k, s in self.scores.items()}
         data["baselines"] = {
             b: {k: asdict(s) for k, s in scores.items()} for b, scores in self.baselines.items()

@@ -9,10 +9,19 @@ from typing import Any, Self
 from sightline.core.model_config import ModelConfig
 from sightline.errors import DataError
 
-FORMAT = 1
-"""Number of the form of run.json and model.json; a newer one is refused."""
-_KEYS = {"arguments": "asked", "command": "verb", "environment": "machine", "status": "state"}
-"""Attributes whose key in run.json is another."""
+FORMAT = 2
+"""Number of the format of run.json and model.json; others are refused."""
+
+
+def wrong_format(content: Mapping[str, Any]) -> str:
+    """Why a run.json or model.json of another format is not read, with the way out; "" for this format."""
+    number = content.get("format", 0)
+    if number == FORMAT:
+        return ""
+    by = f"it is of format {number}, written by Sightline {content.get('sightline') or '0.1'}"
+    if isinstance(number, int) and number < FORMAT:
+        return f"{by}, and this one reads format {FORMAT}: use it with that version, or train again"
+    return f"{by}, and this one reads up to {FORMAT}: pip install -U sightline"
 
 
 @dataclass(frozen=True)
@@ -106,18 +115,18 @@ class RunRecord:
     def card(self) -> dict[str, Any]:
         """What model.json says too: settings, info and task_options."""
         return {
-            "settings": self.model_config.to_json(),
-            "info": self.data_info,
-            "task_options": self.task_config,
+            "model_config": self.model_config.to_json(),
+            "data_info": self.data_info,
+            "task_config": self.task_config,
         }
 
     def to_json(self) -> dict[str, Any]:
         """The content of run.json; None values are left out."""
         values = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("data", "extra")}
         values["data"] = {f.name: getattr(self.data, f.name) for f in fields(self.data)}
-        values["settings"] = self.model_config.to_json()
+        values["model_config"] = self.model_config.to_json()
         order = [f.name for f in fields(self) if f.name != "extra"]
-        rows = {_KEYS.get(name, name): values[name] for name in order if values[name] is not None}
+        rows = {name: values[name] for name in order if values[name] is not None}
         return {**rows, **self.extra}
 
     @classmethod
@@ -129,20 +138,17 @@ class RunRecord:
         """
         if not isinstance(content, dict):
             raise DataError(f"it holds a {type(content).__name__}, where an object is expected")
-        if content.get("format", 0) > FORMAT:
-            raise DataError(
-                f"it is of format {content['format']}, written by Sightline {content.get('sightline')}, and "
-                f"this one reads up to {FORMAT}: pip install -U sightline"
-            )
-        names = {_KEYS.get(f.name, f.name): f.name for f in fields(cls) if f.name != "extra"}
-        values = {names[key]: value for key, value in content.items() if key in names}
+        if trouble := wrong_format(content):
+            raise DataError(trouble)
+        names = {f.name for f in fields(cls)} - {"extra"}
+        values = {key: value for key, value in content.items() if key in names}
         data = values.get("data", {})
         odd = set(data) - {f.name for f in fields(DataRecord)} if isinstance(data, dict) else {"data"}
         if odd:
             raise DataError(f"it says {', '.join(sorted(odd))} of the data, which is not known")
         of_data: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         values["data"] = DataRecord(**of_data)
-        values["settings"] = ModelConfig.from_json(values.get("settings", {}))
-        values["notes"] = tuple(values.get("notes", ()))
+        values["model_config"] = ModelConfig.from_json(values.get("model_config", {}))
+        values["messages"] = tuple(values.get("messages", ()))
         extra = {key: value for key, value in content.items() if key not in names}
         return cls(**values, extra=extra)

@@ -148,11 +148,11 @@ def benchmark_run(
     lines, metric = [], task.metrics()[task.card.primary_metric].card
     for file in track([None, *files], "benchmark"):
         answers = _runner(opened_run.path, file)
-        inside: Any = "all" if file is None else _document(file).get("inside", "all")
-        judged = gate(Graph(model, inside), _given(answers), part, task, math.inf, exact=False)
+        include: Any = "all" if file is None else _document(file).get("include", "postprocess")
+        judged = gate(Graph(model, include), _given(answers), part, task, math.inf, exact=False)
         shape = (batch_size, *graph.spec.shape)
         place, dtype = None if file is None else str(file), graph.spec.dtype
-        how = (str(opened_run.path), place, shape, inside, threads, seconds, dtype)
+        how = (str(opened_run.path), place, shape, include, threads, seconds, dtype)
         times, memory, joules = _timed_in_process(how)
         lines.append(_line(file, opened_run.path, judged.after, times, batch_size, memory, joules))
     lines = _marked(lines, metric.higher_is_better)
@@ -233,7 +233,7 @@ def _timed(
     run: str,
     file: str | None,
     shape: tuple[int, ...],
-    inside: str,
+    include: str,
     threads: int,
     seconds: float,
     dtype: str = "uint8",
@@ -248,7 +248,7 @@ def _timed(
     images: Array = rng.integers(0, 256, shape, dtype=np.uint8)
     if dtype != "uint8":
         images = images.astype(np.float32) / 255
-    elif inside == "none":
+    elif include == "none":
         images = images.astype(np.float32) / 128 - 1
     for _ in range(WARM):
         answer(images)

@@ -39,5 +39,5 @@ def check(to: str, file: Path, kind: str, shapes: Sequence[Sequence[int]]) -> No
     if done.returncode not in (0, 1):
         raise SightlineError(
             f"{file.name} is not kept: the runtime of '{to}' crashed on it on this processor (the process "
-            f"ended with {done.returncode}). Export without --int8, or to another format with --to."
+            f"ended with {done.returncode}). Export without --quantize int8, or to another format with --to."
         )

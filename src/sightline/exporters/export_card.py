@@ -15,7 +15,7 @@ class ExportCard:
         ending: Of its file.
         extra: What must be installed to write and run it; "" for what is always there.
         precisions: What numbers it can compute with, the usual one first: fp32, fp16, int8, int8-dynamic.
-        insides: What --inside may be: all, none, final, picture.
+        includes: What --include may be: all, none, final, picture.
         named: Whether values inside a file still have the names of the network's, and can be looked at.
     """
 
@@ -24,5 +24,5 @@ class ExportCard:
     ending: str
     extra: str = ""
     precisions: tuple[str, ...] = ("fp32",)
-    insides: tuple[str, ...] = ("all", "none")
+    includes: tuple[str, ...] = ("all", "none")
     named: bool = True

@@ -27,7 +27,7 @@ from sightline.errors import DataError, SightlineError, UnknownName, UsageError
 from sightline.evaluation.run_data import load_run_dataset
 from sightline.exporters import crash_check
 from sightline.exporters.formats import EXPORTERS
-from sightline.exporters.graph import FORMAT, Array, Graph, Inside, Job, Runner
+from sightline.exporters.graph import FORMAT, Array, Graph, Include, Job, Runner
 from sightline.exporters.validation import BATCH, FLOAT, INTEGER, Gate, gate
 from sightline.inference.model_folder import restore
 from sightline.runtime.onnx_file import UNCHECKED
@@ -47,7 +47,7 @@ class Exported:
         file: Where it is; it ends in .rejected where it did not pass.
         bytes: Its size, weights and all.
         precision: fp32, fp16, int8 or int8-dynamic.
-        inside: all, none, final or picture.
+        include: all, none, final or picture.
         gate: What the gate found; None where the file was not checked, as accepted.
         unchecked: Why it was not, or "".
     """
@@ -55,7 +55,7 @@ class Exported:
     file: Path
     bytes: int
     precision: str
-    inside: str
+    include: str
     gate: Gate | None
     unchecked: str = ""
 
@@ -70,7 +70,7 @@ class Exported:
             "file": str(self.file),
             "bytes": self.bytes,
             "precision": self.precision,
-            "inside": self.inside,
+            "include": self.include,
             "passed": None if self.gate is None else self.gate.passed,
             **({"unchecked": self.unchecked} if self.gate is None else asdict(self.gate)),
         }
@@ -100,20 +100,20 @@ class Exported:
 
 
 @dataclass(frozen=True)
-class OutputFilter:
+class ExportOptions:
     """Export options.
 
     Attributes:
         exporter: Module of the format.
         precision: fp32, fp16, int8 or int8-dynamic.
-        inside: What lies in the file.
+        include: What lies in the file.
         tolerance: Points that the score may fall by, or None for the usual.
         license: Of the weights.
     """
 
     exporter: ModuleType
     precision: str
-    inside: Inside
+    include: Include
     tolerance: float | None
     license: str
 
@@ -127,16 +127,16 @@ class OutputFilter:
         """Refuse options that the format does not support.
 
         Raises:
-            UsageError: If it has no such inside.
+            UsageError: If it has no such include.
         """
-        if self.inside not in self.exporter.CARD.insides:
-            can = [n for n in EXPORTERS.names() if self.inside in EXPORTERS.load(n).CARD.insides]
+        if self.include not in self.exporter.CARD.includes:
+            can = [n for n in EXPORTERS.names() if self.include in EXPORTERS.load(n).CARD.includes]
             name = self.exporter.CARD.name
-            raise UsageError(f"--to {name} has no --inside {self.inside}. These have it: {', '.join(can)}.")
+            raise UsageError(f"--to {name} has no --include {self.include}. These have it: {', '.join(can)}.")
 
 
 def export_run(
-    run: Run, wish: OutputFilter, data: str | None, accept: Sequence[str], out: Path | None
+    run: Run, wish: ExportOptions, data: str | None, accept: Sequence[str], out: Path | None
 ) -> Exported:
     """Write the file, compare its predictions with those of the network, and reject it if they are worse.
 
@@ -156,7 +156,7 @@ def export_run(
     model, task, _ = restore(run.path)
     model.eval()
     dataset, lacking = _images(run, model.settings, data, accept)
-    graph = Graph(model, wish.inside)
+    graph = Graph(model, wish.include)
     document = _document(run, graph.settings, graph, wish.license)
     if dataset is None:
         document["unchecked"] = UNCHECKED
@@ -173,20 +173,20 @@ def export_run(
         passed = _compared(wish, graph, task, part, file, place)
         file = _move_into_place(Path(folder), place, passed is None or passed.passed)
     size = sum(f.stat().st_size for f in files_of(file))
-    result = Exported(file, size, wish.precision, wish.inside, passed, lacking)
+    result = Exported(file, size, wish.precision, wish.include, passed, lacking)
     storage.write_json(Path(f"{file}.json"), result.to_json())
     say(f"{file}: {_verdict(passed)}")
     return result
 
 
 def _compared(
-    wish: OutputFilter, graph: Graph, task: Task, part: Dataset | None, file: Path, place: Path
+    wish: ExportOptions, graph: Graph, task: Task, part: Dataset | None, file: Path, place: Path
 ) -> Gate | None:
     """Result of the validation; None without validation images (then only noise is predicted)."""
     if wish.precision.startswith("int8"):  # for it runtimes have code of their own for each processor,
         n = BATCH if part is None else len(part)  # the least proved of all
         shapes = [tuple(graph.example(k).shape) for k in sorted({1, min(BATCH, n), n % BATCH or 1})]
-        kind = "uint8" if wish.inside != "none" else "float32"
+        kind = "uint8" if wish.include != "none" else "float32"
         crash_check.check(wish.exporter.CARD.name, file, kind, shapes)
 
     def open_with(taps: Sequence[str]) -> Runner:
@@ -263,33 +263,30 @@ def _room(place: Path) -> Iterator[None]:
         ) from error
 
 
-def _place(run: Path, out: Path | None, wish: OutputFilter, checked: bool) -> Path:
+def _place(run: Path, out: Path | None, wish: ExportOptions, checked: bool) -> Path:
     """Path of the file; options that change the content change the name."""
-    precision, inside, ending = wish.precision, wish.inside, wish.exporter.CARD.ending
+    precision, include, ending = wish.precision, wish.include, wish.exporter.CARD.ending
     if out is not None:
         return Path(out) if out.name.endswith(ending) else out.with_name(f"{out.name}{ending}")
-    kind = ("" if precision == "fp32" else f"-{precision}") + {"all": "", "none": "-bare"}.get(
-        inside, f"-{inside}"
+    kind = ("" if precision == "fp32" else f"-{precision}") + {"postprocess": "", "none": "-bare"}.get(
+        include, f"-{include}"
     )
     kind += "" if checked else f"-{ACCEPTED}"
     return run / "export" / f"{run.resolve().name}{kind}{ending}"
 
 
-def precision_of(exporter: ModuleType, int8: bool, dynamic: bool, fp16: bool) -> str:
+def precision_of(exporter: ModuleType, quantize: str | None) -> str:
     """Precision of the numbers in the file.
 
     Raises:
-        UsageError: If the options exclude each other, or the format cannot hold it.
+        UsageError: If the format cannot hold it.
     """
-    if int8 and fp16:
-        raise UsageError("--int8 and --fp16 exclude each other: take one.")
-    if dynamic and not int8:
-        raise UsageError("--dynamic says how numbers become whole ones of 8 bits: give it with --int8.")
-    precision = "int8-dynamic" if dynamic else "int8" if int8 else "fp16" if fp16 else "fp32"
+    precision = quantize or "fp32"
     if precision not in exporter.CARD.precisions:
         can = [n for n in EXPORTERS.names() if precision in EXPORTERS.load(n).CARD.precisions]
-        option = f"--{precision}".replace("-dynamic", " --dynamic")
-        raise UsageError(f"--to {exporter.CARD.name} has no {option}. These have it: {', '.join(can)}.")
+        raise UsageError(
+            f"--to {exporter.CARD.name} has no --quantize {precision}. These have it: {', '.join(can)}."
+        )
     return precision
 
 
@@ -304,9 +301,9 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, license: str) ->
         "task": settings["task"],
         "model": card.name,
         "prediction": _prediction(settings["task"]),
-        "inside": graph.inside,
+        "include": graph.include,
         "answers": list(graph.names),
-        "settings": settings,
+        "model_config": settings,
         "outputs": list(data.outputs),
         "metric": metric,
         "licence": license,
@@ -329,8 +326,8 @@ def _calibration(dataset: Dataset | None, graph: Graph) -> Array:
     """
     if dataset is None:
         raise UsageError(
-            "--int8 measures ranges on training images, and these cannot be had: name them with --data, or "
-            "leave it at --int8 --dynamic or --fp16."
+            "--quantize int8 measures ranges on training images, and these cannot be had: name them with "
+            "--data, or leave it at --quantize int8-dynamic or --quantize fp16."
         )
     settings, dataset = graph.model.settings, dataset.subset(dataset.indices_of("train"))
     if settings.get("tile_size"):  # which is what the network sees

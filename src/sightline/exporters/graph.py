@@ -23,7 +23,7 @@ FORMAT = 1
 KEY = "sightline"
 """Under which the file has it."""
 INPUT = "images"
-Inside = Literal["all", "none", "final", "picture"]
+Include = Literal["none", "postprocess", "nms", "preprocess"]
 
 Array = NDArray[Any]
 Runner = Callable[[Array], dict[str, Array]]
@@ -35,19 +35,19 @@ class Graph(nn.Module):
 
     Args:
         model: The model, in evaluation mode.
-        inside: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
+        include: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
             float32 and normalised already, and the outputs are those of the network. final: as all, and of
             candidates only the objects stay (`models.final.final`). picture: as final, or as all where
             nothing is to be dropped; what is around it then is not part of this graph (`_picture.whole`).
 
     Raises:
-        UsageError: If inside is final and the model has no candidates, or picture and it says masks of
+        UsageError: If include is final and the model has no candidates, or picture and it says masks of
             objects or sees tiles.
     """
 
-    def __init__(self, model: Model, inside: Inside = "all") -> None:
+    def __init__(self, model: Model, include: Include = "postprocess") -> None:
         super().__init__()
-        self.model, self.inside = model, inside
+        self.model, self.include = model, include
         if len(self.spec.names) > 1:
             raise UsageError(
                 f"Model '{model.card.name}' takes a {self.spec.kind} for each item, as the inputs "
@@ -55,7 +55,7 @@ class Graph(nn.Module):
             )
         self.names: tuple[str, ...] = ()
         self._told = SimpleNamespace(names=())  # attributes that are set while tracing are set back
-        if inside != "none":
+        if include != "none":
             self.names = tuple(self.outputs_of(self.example(1)))
         else:  # networks say less when they are exported: what only the loss wants is left out
             traced(self)
@@ -63,19 +63,19 @@ class Graph(nn.Module):
 
     def outputs_of(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs by name."""
-        if self.inside == "none":
+        if self.include == "none":
             mean, std = self.model.mean, self.model.std
             outputs: dict[str, Tensor] = self.model(images * std + mean)
             return {name: value.float() for name, value in outputs.items() if name in (self.names or outputs)}
         answer = self.model.postprocess(self.model(images), self.model.settings)
-        if self.inside == "all" or (self.inside == "picture" and self._plain(answer)):
+        if self.include == "postprocess" or (self.include == "preprocess" and self._plain(answer)):
             return answer
         if "count" in answer:  # the model has dropped them itself
             return answer
         if "boxes" not in answer:
             raise UsageError(
-                f"--inside final drops overlapping boxes; model '{self.model.card.name}' says none that are "
-                "dropped. Leave it out: --inside all holds everything."
+                f"--include nms drops overlapping boxes; model '{self.model.card.name}' says none that are "
+                "dropped. Leave it out: --include postprocess holds everything."
             )
         return final(answer, self.model.settings)
 
@@ -83,15 +83,16 @@ class Graph(nn.Module):
         """Whether nothing is to be dropped of what is said of a stored picture; checked."""
         if not self.spec.is_plain:
             raise UsageError(
-                "--inside picture is for images of 8 bits, grey or in colors; model "
+                "--include preprocess is for images of 8 bits, grey or in colors; model "
                 f"'{self.model.card.name}' takes a {self.spec.kind} of {self.spec.channels} channels "
-                f"({self.spec.dtype}). Take --inside all."
+                f"({self.spec.dtype}). Take --include postprocess."
             )
         tiles = bool(self.model.settings.get("tile_size"))
         if tiles or set(answer) not in _placed():
             why = "sees tiles, and not pictures" if tiles else "says what is read outside (masks of objects)"
             raise UsageError(
-                f"--inside picture cannot be: model '{self.model.card.name}' {why}. Take --inside all."
+                f"--include preprocess cannot be: model '{self.model.card.name}' {why}. "
+                "Take --include postprocess."
             )
         return "boxes" not in answer
 
@@ -117,7 +118,7 @@ class Graph(nn.Module):
 
     def prepared(self, images: Tensor) -> Tensor:
         """Pictures (B, C, H, W) uint8, or float in [0, 1], as the graph takes them."""
-        if self.inside != "none":
+        if self.include != "none":
             return images
         full = 255 if images.dtype == torch.uint8 else 1
         return (images.float() / full - self.model.mean) / self.model.std

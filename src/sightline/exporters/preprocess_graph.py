@@ -12,7 +12,7 @@ from sightline.data.loading.preprocess import PAD_GRAY
 from sightline.exporters.graph import INPUT
 from sightline.exporters.onnx_proto import library
 
-PICTURE = "picture"
+PICTURE = "preprocess"
 """Input of such a file: (H, W, C) uint8, of any height and width."""
 
 
@@ -31,10 +31,10 @@ def whole(model: Any, settings: Mapping[str, Any]) -> Any:
     nodes, kind, value_info = _Nodes(onnx), onnx.TensorProto.UINT8, onnx.helper.make_tensor_value_info
     size, resize, channels = tuple(settings["size"]), settings["resize"], settings["channels"]
     output_names = {output.name for output in graph.output}
-    inside = list(graph.node)
+    include = list(graph.node)
     for name in ("boxes", "classes"):
         if name in output_names:
-            _rename(inside, name)
+            _rename(include, name)
     place = _scaled(nodes, size, resize, channels)
     before = nodes.taken()
     if "boxes" in output_names:
@@ -46,7 +46,7 @@ def whole(model: Any, settings: Mapping[str, Any]) -> Any:
     for output in graph.output:
         output.type.tensor_type.shape.dim[0].dim_value = 1
     del graph.node[:]
-    graph.node.extend([*before, *inside, *nodes.taken()])
+    graph.node.extend([*before, *include, *nodes.taken()])
     del graph.input[:]
     graph.input.append(value_info(PICTURE, kind, ["height", "width", channels]))
     del graph.value_info[:]  # told for B pictures

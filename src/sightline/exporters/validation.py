@@ -133,7 +133,8 @@ def _why(result: Gate, comparison: _Comparison) -> str:
     if np.isnan(result.before.value):
         return f"{result.metric} of the network itself is no number on these images: nothing can be said"
     if not result.fell <= result.tolerance:
-        return f"{result.metric} fell by {result.fell:.2f} points, more than --tolerance {result.tolerance:g}"
+        limit = f"--max-score-drop {result.tolerance:g}"
+        return f"{result.metric} fell by {result.fell:.2f} points, more than {limit}"
     return ""
 
 
@@ -151,7 +152,7 @@ def _drifted(graph: Graph, comparison: _Comparison, part: Dataset) -> str:
 
 
 def _others_stay(graph: Graph, comparison: _Comparison, part: Dataset) -> str:
-    """Reason for rejecting a file with NMS inside, or "".
+    """Reason for rejecting a file with NMS include, or "".
 
     With two boxes of almost equal scores, one bit decides which of them suppresses the other. If the network
     itself predicts other objects once its weights are perturbed by rounding errors of float32, the file is
@@ -273,11 +274,11 @@ class _Comparison:
         self.drift += [max(differences.values()) for differences in each]
         first = len(self.ids)
         self.ids += list(batch.ids)
-        read = model.decode if graph.inside == "none" else model.read
+        read = model.decode if graph.include == "none" else model.read
         # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
         whole = model.decode(model(images), model.settings) if self.final else None
         self.before.append(batch.back(read(target, model.settings) if whole is None else whole).packed())
-        if graph.inside == "picture":  # and is judged by what it says of the pictures as they are stored
+        if graph.include == "preprocess":  # and is judged by what it says of the pictures as they are stored
             self.after += [self._stored(i) for i in range(first, len(self.ids))]
         else:
             self.after.append(batch.back(read(got, graph.settings)).packed())

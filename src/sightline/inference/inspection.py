@@ -109,7 +109,7 @@ def _of_run(path: Path) -> dict[str, Any]:
         raise DataError(f"{path} holds no model: expected a run or model folder with model.json in it.")
     try:
         card = json.loads(file.read_text(encoding="utf-8"))
-        settings: dict[str, Any] = card["settings"]
+        settings: dict[str, Any] = card["model_config"]
         settings.get("classes") or settings["outputs"]
         wanted = ("backbone", "channels", "size")
         rest: dict[str, Any] = {"backbone_options": {}, "task": None, "method": None}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from sightline.core.model import Model
-from sightline.core.run_record import FORMAT
+from sightline.core.run_record import wrong_format
 from sightline.core.task import Task
 from sightline.errors import DataError
 from sightline.models.surgery import layer_widths
@@ -32,11 +32,8 @@ def read_card(path: Path) -> tuple[Path, dict[str, Any]]:
         card: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{file} is damaged: {error}.") from error
-    if card.get("format", 0) > FORMAT:
-        raise DataError(
-            f"{file} is of format {card['format']}; this Sightline reads up to {FORMAT}. "
-            "Update: pip install -U sightline."
-        )
+    if trouble := wrong_format(card):
+        raise DataError(f"{file}: {trouble}.")
     return folder, card
 
 
@@ -47,7 +44,7 @@ def restore(path: Path) -> tuple[Model, Task, dict[str, Any]]:
         DataError: If weights and card do not fit each other.
     """
     folder, card = read_card(path)
-    settings = card["settings"]
+    settings = card["model_config"]
     task = task_from(card)
     model = layer_widths.build(load_method(card).MODEL, settings)
     tensors = read_tensors(folder / "model.safetensors")

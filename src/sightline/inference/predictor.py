@@ -36,7 +36,7 @@ class ModelPredictor:
 
     def __init__(self, path: Path, device: str) -> None:
         self.model, self.task, card = restore(path)
-        self.settings: dict[str, Any] = card["settings"]
+        self.settings: dict[str, Any] = card["model_config"]
         self.devices = Devices(pick(device))
         self.model.to(self.devices.device).eval()
 

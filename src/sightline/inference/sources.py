@@ -316,7 +316,7 @@ def _address(source: str, stream: bool) -> _Film:
     if scheme.startswith("http") and not stream:
         raise UsageError(
             f"{source} is an address. No picture is fetched from the network: give a file. "
-            "If it is a video stream, say so with --stream."
+            "If it is a video stream, say so with --allow-http."
         )
     video.library()
     return _Film(source)

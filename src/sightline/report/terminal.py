@@ -66,7 +66,7 @@ def _show(console: Console, result: Any) -> None:
         if isinstance(result, kind):
             show(console, result)
             return
-    if hasattr(result, "summary") or hasattr(result, "exhibits"):
+    if hasattr(result, "summary") or hasattr(result, "figures"):
         _object(console, result)
     elif is_dataclass(result):
         rows = [(f.name, getattr(result, f.name)) for f in fields(result)]
@@ -90,7 +90,7 @@ def _object(console: Console, result: Any) -> None:
     if hasattr(result, "summary"):
         summary = result.summary() if callable(result.summary) else result.summary
         console.print(Text(visible(summary, lines=True)))
-    exhibits = getattr(result, "exhibits", ())
+    exhibits = getattr(result, "figures", ())
     for exhibit in exhibits() if callable(exhibits) else exhibits:
         if isinstance(exhibit, Table):
             _table(console, exhibit)

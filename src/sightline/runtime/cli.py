@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--min-score", type=float, metavar="S",
                         help="leave out objects with a lower score, from 0 to 1; 0 keeps all (default: the "
                              "thresholds that were chosen for each class)")  # fmt: skip
-    parser.add_argument("--batch", type=int, default=1, metavar="N",
+    parser.add_argument("--batch-size", type=int, default=1, metavar="N",
                         help="pictures at a time (default 1, the least memory)")  # fmt: skip
     parser.add_argument("--threads", type=int, default=0, metavar="N", help="default 0: one a core")
     parser.add_argument("--json", action="store_true",
@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(wish: argparse.Namespace) -> int:
-    for name, value, lowest in (("batch", wish.batch, 1), ("threads", wish.threads, 0)):
+    for name, value, lowest in (("batch-size", wish.batch_size, 1), ("threads", wish.threads, 0)):
         if value < lowest:
             raise UsageError(f"--{name} must be at least {lowest}. Received {value}.")
     wish.out = None if wish.out is None else Path(home(str(wish.out)))
@@ -91,7 +91,7 @@ def _run(wish: argparse.Namespace) -> int:
             mode = "a" if sources.live else "w"  # a camera that is started again must not lose what it saw
             out = stack.enter_context(wish.out.open(mode, encoding="utf-8", newline=""))
         printer = _Told(out, MAX_SHOWN if wish.out else None, sources.films)
-        batch = 1 if sources.live else wish.batch  # what is live must not wait
+        batch = 1 if sources.live else wish.batch_size  # what is live must not wait
         try:
             for answer in session.predict(sources, batch):
                 printer.add(answer, session)

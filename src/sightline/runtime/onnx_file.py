@@ -102,7 +102,7 @@ def _validate_card(text: bytes, name: object) -> dict[str, Any]:
         raise DataError(f"{name} holds a damaged card: {error!r}. Export it again.") from error
     if version > FORMAT:
         raise DataError(f"{name} is of format {version}; this runtime reads up to {FORMAT}. {_UPDATE}")
-    wanted = {"task": str, "prediction": str, "inside": str, "settings": dict}
+    wanted = {"task": str, "prediction": str, "include": str, "model_config": dict}
     for key, kind in wanted.items():
         if not isinstance(document.get(key), kind):
             raise DataError(

@@ -38,21 +38,21 @@ def min_score(score: float | None, card: dict[str, Any], settings: dict[str, Any
 
 def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
     """The model's settings, if this version can read its outputs."""
-    kind, settings = card["prediction"], dict(card["settings"])
+    kind, settings = card["prediction"], dict(card["model_config"])
     _refuse_other_inputs(settings, file)
     if kind not in TARGETS:
         kinds = ", ".join(TARGETS.names())
         raise DataError(f"{file} predicts '{kind}'; this runtime reads {kinds}. Update sightline-runtime.")
     target = target_type(kind)
-    if card["inside"] == "picture":
+    if card["include"] == "preprocess":
         raise DataError(
-            f"{file} was exported with --inside picture, for programs that do not bring pictures to size "
-            "themselves. Here that is done as in training, to the bit: export it with --inside all."
+            f"{file} was exported with --include preprocess, for programs that do not bring pictures to size "
+            "themselves. Here that is done as in training, to the bit: export it with --include postprocess."
         )
-    if card["inside"] not in ("all", "final"):
+    if card["include"] not in ("postprocess", "nms"):
         raise DataError(
-            f"{file} was exported with --inside {card['inside']}: what is done before and after the network "
-            "is not in it. Export it with --inside all."
+            f"{file} was exported with --include {card['inside']}: what is done before and after the network "
+            "is not in it. Export it with --include postprocess."
         )
     if settings.get("tile_size") and not target.located:
         raise DataError(

@@ -19,6 +19,6 @@ def draw(image: np.ndarray, answer: Any, card: dict[str, Any]) -> np.ndarray:
         (H', W', 3) uint8; small images are enlarged so that words fit.
     """
     drawn: np.ndarray = answer.prediction.annotate(
-        image, answer.row, card.get("settings", {}).get("classes") or []
+        image, answer.row, card.get("model_config", {}).get("classes") or []
     )
     return drawn

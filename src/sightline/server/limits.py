@@ -44,7 +44,7 @@ def _measure(text: str, units: dict[str, float] | dict[str, int], option: str, w
 MAX_BODY, TIMEOUT, WAIT = "20MB", "30s", "5ms"
 """What holds where nothing else is asked for, as people write it."""
 _MAX_BODY = size_of(MAX_BODY, "--max-body")
-_TIMEOUT, _WAIT = seconds_of(TIMEOUT, "--timeout"), seconds_of(WAIT, "--wait")
+_TIMEOUT, _WAIT = seconds_of(TIMEOUT, "--timeout"), seconds_of(WAIT, "--batch-timeout")
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ class Service:
     def told(self, engine: Engine) -> dict[str, Any]:
         """Model card for people and programs: classes, thresholds, metric, input, license."""
         ready = self.loaded(engine)
-        card, settings = ready.card, ready.card.get("settings", {})
+        card, settings = ready.card, ready.card.get("model_config", {})
         keys = (
             "task",
             "model",
@@ -132,5 +132,5 @@ def _min_scores(card: Mapping[str, Any]) -> dict[str, Any]:
     """Score threshold of each class, by name; empty for models without objects."""
     if not finds_objects(card):
         return {}
-    names, settings = card["settings"].get("classes") or [], card["settings"]
+    names, settings = card["model_config"].get("classes") or [], card["model_config"]
     return {"thresholds": dict(zip(names, (round(float(t), 4) for t in thresholds(settings)), strict=True))}

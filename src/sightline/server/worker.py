@@ -155,7 +155,7 @@ def _render_prediction(session: Any, answer: Any, job: Job, spec: WorkerConfig) 
         return JobResult(status=500, reason="failed", message=f"No prediction: {answer.error}."[:400])
     if job.form == "row":
         record = full(
-            "", answer.row, answer.prediction, session.card.get("settings", {}).get("classes") or []
+            "", answer.row, answer.prediction, session.card.get("model_config", {}).get("classes") or []
         )
         del record["path"]  # the sender's name for it, which does not come here
         return JobResult(json.dumps(finite(record), ensure_ascii=False).encode("utf-8", "replace"))

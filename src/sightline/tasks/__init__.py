@@ -27,10 +27,10 @@ def load_method(card: Mapping[str, Any]) -> ModuleType:
     """Module of a record's model: a file in its task's `models/`, or a baseline's stand-in."""
     from sightline.models.adapters import fitted
 
-    name = card["settings"]["method"]
+    name = card["model_config"]["method"]
     if name.startswith(fitted.PREFIX):
         return fitted.method_of(fitted.baseline_named(name, task_from(card).baselines()))
-    method: ModuleType = TASKS.load(card["settings"]["task"]).MODELS.load(name)
+    method: ModuleType = TASKS.load(card["model_config"]["task"]).MODELS.load(name)
     return method
 
 
@@ -39,9 +39,9 @@ def task_from(card: Mapping[str, Any]) -> Task:
     from sightline.core.dataset import Classes
     from sightline.core.task import DataInfo
 
-    info, name = card["info"], card["settings"]["task"]
+    info, name = card["data_info"], card["model_config"]["task"]
     classes = info["classes"] and Classes(tuple(info["classes"]["names"]), tuple(info["classes"]["ids"]))
     kind = task_type(name)
     return kind(
-        DataInfo(**{**info, "classes": classes}), build(kind.Options, card["task_options"], f"task '{name}'")
+        DataInfo(**{**info, "classes": classes}), build(kind.Options, card["task_config"], f"task '{name}'")
     )

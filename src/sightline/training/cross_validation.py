@@ -152,10 +152,10 @@ def _pooled(plans: list[Plan], runs: list[Run]) -> tuple[Results, list[Table]]:
     results.conclusions += dict.fromkeys(
         v for v in sentences if "is left out" in v
     )  # why a baseline is not there
-    settings = read_card(runs[0].path)[1]["settings"]
+    settings = read_card(runs[0].path)[1]["model_config"]
     results.figures = exhibits(task, prediction, target, ids, settings, results.conclusions)
     per_fold = {m: [run.results.scores[m].value for run in runs] for m in scores}
-    results.extra = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
+    results.metadata = {"folds": per_fold, "runs": [str(r.path) for r in runs]}
     Run.open(runs[0].path.parent).save_predictions("test", ids, prediction, target, groups)
     return results, [_mean_with_interval(per_fold)]
 
@@ -181,9 +181,8 @@ def _report(run: Run, first: Plan, results: Results, parts: list[Table]) -> None
         Section("Scores", "Over all out-of-fold predictions.", [scoreboard(results), *parts]),
         Section("A closer look", figures=results.figures),
     ]
-    lead = (
-        f"{len(results.extra['runs'])}-fold cross-validation of {first.decisions['model'].partition(':')[0]}."
-    )
+    model = first.decisions["model"].partition(":")[0]
+    lead = f"{len(results.metadata['runs'])}-fold cross-validation of {model}."
     content = Page(
         run.path.name, lead, [(first.task.card.primary_metric, main.text())], results.conclusions, sections
     )

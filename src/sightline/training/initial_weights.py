@@ -238,7 +238,7 @@ def _backbone_of(weights: str | None, task: str, method: str) -> str | None:
     source = Path(weights)
     for file in (source / "model" / "model.json", source / "model.json", source.parent / "model.json"):
         if file.is_file():
-            settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["settings"]
+            settings: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["model_config"]
             same = settings["task"] == task and settings["method"] == method
             return settings.get("backbone") if same else None
     return None

@@ -39,7 +39,7 @@ def asked_for(arguments: TrainArguments) -> TrainArguments:
             "--prune takes channels out of a trained run: name it with --weights RUN. "
             f"Received {arguments.weights}."
         )
-    settings, record = read_card(path)[1]["settings"], Run.open(path).record
+    settings, record = read_card(path)[1]["model_config"], Run.open(path).record
     name = teacher_run.describe(read_card(path)[1])
     if arguments.model not in (None, name):
         raise UsageError(

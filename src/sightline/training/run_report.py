@@ -45,7 +45,7 @@ def write(run: Run, plan: Plan, model: Model, results: Results) -> Path:
         (f"{name} baseline", scores[plan.task.card.primary_metric].text(card.percent))
         for name, scores in results.baselines.items()
     ]
-    looks = results.extra["test looks"]
+    looks = results.metadata["test_access_count"]
     opened = "once" if looks == 1 else f"{looks} times"
     facts += [("test images", str(results.n)), ("test set opened", opened)]
     sections = [
@@ -193,7 +193,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 def costs(results: Results) -> Section:
     """Section: seconds, energy, parameters, FLOPs."""
-    cost = results.extra["cost"]
+    cost = results.metadata["cost"]
     joules = cost["joules"]
     energy = "not measurable on this machine"
     if joules is not None:
@@ -204,8 +204,10 @@ def costs(results: Results) -> Section:
         ["trainable parameters", f"{cost['parameters']:,}"],
         ["FLOPs of one image", f"{cost['flops']:,} (a multiply-add counts as two)"],
     ]
-    if "pruned" in results.extra:
-        rows.append(["pruned", f"{results.extra['pruned']['text']}; from {results.extra['pruned']['from']}"])
+    if "pruned" in results.metadata:
+        rows.append(
+            ["pruned", f"{results.metadata['pruned']['text']}; from {results.metadata['pruned']['from']}"]
+        )
     return Section("Cost", figures=[Table("", ["what", "how much"], rows)])
 
 

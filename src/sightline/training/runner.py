@@ -80,10 +80,10 @@ def build_model(plan: Plan, *, bare: bool = False) -> Model:
 def _begin(model: Model, plan: Plan, source: Path) -> None:
     """Load weights from a file or run: into the whole model for the same method, else into its backbone."""
     backbone, card = model.backbone(), load.card_beside(source)
-    settings = card.get("settings", {})
+    settings = card.get("model_config", {})
     same = all(settings.get(k) == plan.settings[k] for k in ("task", "method"))
     theirs, ours = (
-        (info or {}).get("classes") for info in (card.get("info"), model_config(plan, {})["info"])
+        (info or {}).get("classes") for info in (card.get("data_info"), model_config(plan, {})["data_info"])
     )
     names = [list((class_info or {}).get("names", ())) for class_info in (theirs, ours)]
     other = bool(card) and names[0] != names[1]
@@ -272,7 +272,11 @@ def with_auto_batch_size(plan: Plan, devices: Devices) -> Plan:
 
 def model_config(plan: Plan, settings: dict[str, Any]) -> dict[str, Any]:
     """Content of model.json: everything that is needed to use the weights."""
-    return {"settings": settings, "info": asdict(plan.task.info), "task_options": asdict(plan.task.options)}
+    return {
+        "model_config": settings,
+        "data_info": asdict(plan.task.info),
+        "task_config": asdict(plan.task.options),
+    }
 
 
 def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
@@ -282,7 +286,7 @@ def run_record(plan: Plan, command: str, **more: Any) -> RunRecord:
         command=command,
         arguments=absolute_arguments(plan.arguments.to_json()),
         recipe=asdict(plan.recipe),
-        **{**model_config(plan, {}), "settings": ModelConfig.from_json(plan.settings)},
+        **{**model_config(plan, {}), "model_config": ModelConfig.from_json(plan.settings)},
         decisions=plan.decisions,
         messages=tuple(plan.messages),
         data=DataRecord(

@@ -149,12 +149,15 @@ def _tested(plan: Plan, run: Run, model: Model, devices: Devices, elapsed: float
         model.settings,
         results.conclusions,
     )
-    results.extra = {"test looks": looks, "cost": cost.measure_cost(model, plan.settings, run, elapsed)}
-    results.extra |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
+    results.metadata = {
+        "test_access_count": looks,
+        "cost": cost.measure_cost(model, plan.settings, run, elapsed),
+    }
+    results.metadata |= {k: v for k, v in model.settings.items() if k in ("temperature", "calibration")}
     if "calibration" in model.settings:
         results.conclusions.append(f"Confidence: {model.settings['calibration']}")
     if run.record.pruned is not None:
-        results.extra["pruned"] = run.record.pruned
+        results.metadata["pruned"] = run.record.pruned
     return results
 
 

@@ -51,7 +51,7 @@ def validate(plan: Plan) -> Plan:
 
 def describe(card: Mapping[str, Any]) -> str:
     """The network of a model.json, in words."""
-    settings = card["settings"]
+    settings = card["model_config"]
     return str(settings.get("backbone") if settings["method"] == "net" else settings["method"])
 
 
@@ -61,8 +61,8 @@ def fits(plan: Plan, path: Path, card: Mapping[str, Any], option: str) -> None:
     Raises:
         UsageError: If its task, classes, outputs or channels are others.
     """
-    theirs, own_info = card["info"], json.loads(json.dumps(asdict(plan.task.info)))
-    if card["settings"]["task"] != plan.task.card.name:
+    theirs, own_info = card["data_info"], json.loads(json.dumps(asdict(plan.task.info)))
+    if card["model_config"]["task"] != plan.task.card.name:
         raise UsageError(
             f"{option} {path} was trained for task '{card['settings']['task']}', this is "
             f"'{plan.task.card.name}'. Name a run of this task."

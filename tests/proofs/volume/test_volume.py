@@ -35,8 +35,8 @@ def test_balls_are_found_better_than_by_brightness_alone(run: Path) -> None:
     assert network >= 0.8
     assert network > results["baselines"]["background"]["mIoU"]["value"]
     record = json.loads((run / "run.json").read_text())
-    assert record["settings"]["input"] == "volume"
-    assert record["settings"]["size"] == [8, 16, 16]
+    assert record["model_config"]["input"] == "volume"
+    assert record["model_config"]["size"] == [8, 16, 16]
     assert sl.evaluate(run, device="cpu").scores["mIoU"].value == pytest.approx(network)
 
 

@@ -101,8 +101,8 @@ def test_only_the_likeliest_classes_are_kept(run: Path, images: Path) -> None:
     block = [asdict(first) for first in inputs_of([str(images / "00.png")]).found.values()]
     outputs = PredictWorker(model_files(run), WorkerConfig("cpu", 4, 1, 0.0, None, columns))(block)
     (row,) = from_arrow(outputs["rows"]).to_pylist()
-    assert sorted(row) == ["confidence", "error", "id", "label", "p(day)", "p(night)"]
-    assert (row["p(day)"] is None) != (row["p(night)"] is None)
+    assert sorted(row) == ["confidence", "error", "id", "label", "prob_day", "prob_night"]
+    assert (row["prob_day"] is None) != (row["prob_night"] is None)
 
 
 def test_a_file_that_is_gone_is_a_row_and_is_told_apart(run: Path, images: Path) -> None:

@@ -171,7 +171,7 @@ def test_no_default_of_an_option_stands_anywhere_else() -> None:
             here = "" if here in DECLARING else here
             twice += [f"{here}: {name}={value!r}" for name, value in declared(file)
                       if here and value not in (0, 1) and (name, value) in usual]  # fmt: skip
-    assert twice == ["exporters/graph.py: inside='all'"]  # a graph is made of a model elsewhere too
+    assert twice == ["exporters/graph.py: include='postprocess'"]  # a graph is made of a model elsewhere too
 
 
 def test_train_and_tune_share_their_options() -> None:

@@ -38,7 +38,7 @@ def test_a_run_folder(tmp_path: Path) -> None:
         "size": [4, 5],
     }
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "model.json").write_text(json.dumps({"format": 1, "settings": settings}))
+    (tmp_path / "model" / "model.json").write_text(json.dumps({"format": 1, "model_config": settings}))
     assert api.inspect(str(tmp_path)).rows[-1][3] == 20 * 7 + 7 + 7 * 2 + 2
     assert api.inspect(str(tmp_path / "model")).title == "mlp on 1x4x5"
 
@@ -46,10 +46,10 @@ def test_a_run_folder(tmp_path: Path) -> None:
 def test_folders_without_a_model_and_damaged_ones(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"model\.json"):
         api.inspect(str(tmp_path))
-    (tmp_path / "model.json").write_text('{"settings": {"backbone": "mlp"')
+    (tmp_path / "model.json").write_text('{"model_config": {"backbone": "mlp"')
     with pytest.raises(DataError, match="damaged"):
         api.inspect(str(tmp_path))
-    (tmp_path / "model.json").write_text('{"settings": {"backbone": "mlp"}}')
+    (tmp_path / "model.json").write_text('{"model_config": {"backbone": "mlp"}}')
     with pytest.raises(DataError, match="outputs"):
         api.inspect(str(tmp_path))
 

@@ -167,7 +167,7 @@ def test_coco(run: Callable[..., Any], tmp_path: Path) -> None:
 
 def test_yolo(run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "set" / "images" / "a", 5, None)
-    run("set/images", out=Path("set/labels"), as_="yolo")
+    run("set/images", out=Path("set/labels"), to="yolo")
     label, *numbers = (tmp_path / "set/labels/a/0.txt").read_text().split()
     assert label == "0"
     cx, cy, w, h = map(float, numbers)
@@ -185,11 +185,11 @@ def test_labels_that_are_there_are_not_overwritten(run: Callable[..., Any], tmp_
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/1.txt").write_text("truth")
     with pytest.raises(UsageError, match="truth"):
-        run("p", out=Path("labels"), as_="yolo")
+        run("p", out=Path("labels"), to="yolo")
     assert [f.name for f in (tmp_path / "labels").iterdir()] == ["1.txt"]
     Image.new("RGB", (9, 9)).save(tmp_path / "p" / "1.jpg")
     with pytest.raises(UsageError, match="share"):
-        run("p", out=Path("other"), as_="yolo")
+        run("p", out=Path("other"), to="yolo")
 
 
 def test_a_film_is_pictures_with_a_number(run: Callable[..., Any], tmp_path: Path) -> None:
@@ -363,14 +363,14 @@ def test_frames_of_a_large_film_are_not_all_held(tmp_path: Path, monkeypatch: py
 
 def test_forms_are_told_by_the_ending_or_by_name(run: Callable[..., Any], tmp_path: Path) -> None:
     photos(tmp_path / "p", 5)
-    run("p", out=Path("table.txt"), as_="csv")
+    run("p", out=Path("table.txt"), to="csv")
     assert rows(tmp_path / "table.txt")
     with pytest.raises(UsageError, match=r"\.csv, \.jsonl or \.json"):
         run("p", out=Path("table.xlsx"))
     with pytest.raises(UsageError, match="--out"):
-        run("p", as_="csv")
+        run("p", to="csv")
     with pytest.raises(UsageError, match=r"pictures, .*csv, "):
-        run("p", out=Path("o"), as_="vox")
+        run("p", out=Path("o"), to="vox")
 
 
 def test_a_model_without_boxes_refuses_what_is_for_boxes(

@@ -69,7 +69,7 @@ def scenes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], D
 
 def answer(tmp_path: Path, form: str, **options: Any) -> Predicted:
     out = tmp_path / "labels"
-    return predict(tmp_path, [str(tmp_path / "scenes")], out=out, as_=form, **options)
+    return predict(tmp_path, [str(tmp_path / "scenes")], out=out, to=form, **options)
 
 
 @pytest.mark.parametrize("form", OBJECTS)
@@ -119,7 +119,7 @@ def test_a_mask_without_a_pixel_is_measured_too(
     predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "found.json")
     entries = json.loads((tmp_path / "found.json").read_text())["annotations"]
     assert len(entries) == len(dataset.targets.labels)
-    predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "labels", as_="yolo")
+    predict(tmp_path, [str(tmp_path / "scenes")], out=tmp_path / "labels", to="yolo")
     assert not any(file.read_text() for file in (tmp_path / "labels").glob("*.txt"))
 
 
@@ -128,7 +128,7 @@ def test_yolo_is_read_beside_its_images(kind: str, scenes: Callable, tmp_path: P
     dataset = scenes(kind)
     (tmp_path / "set").mkdir()
     (tmp_path / "scenes").rename(tmp_path / "set/images")
-    predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/labels", as_="yolo")
+    predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/labels", to="yolo")
     for source in ("set", "set/labels/data.yaml"):
         data = open_data(tmp_path / source, target_type=dataset.target_type)
         assert data.format == "yolo"
@@ -145,7 +145,7 @@ def test_class_maps_are_read_beside_their_images(scenes: Callable, tmp_path: Pat
     dataset = scenes("masks")
     (tmp_path / "set").mkdir()
     (tmp_path / "scenes").rename(tmp_path / "set/images")
-    predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/masks", as_="masks")
+    predict(tmp_path, [str(tmp_path / "set/images")], out=tmp_path / "set/masks", to="masks")
     data = open_data(tmp_path / "set", target_type="masks")
     assert data.classes is not None
     assert data.classes.ids == tuple(3 + 2 * i for i in range(len(data.classes)))
@@ -179,7 +179,7 @@ def test_class_maps_with_their_pictures(scenes: Callable, tmp_path: Path) -> Non
 
 def test_what_cannot_be_written_is_refused(scenes: Callable, tmp_path: Path) -> None:
     scenes("boxes")
-    with pytest.raises(UsageError, match=r"--as is one of pictures, .*csv, .*label-studio.*Received 'cvta'"):
+    with pytest.raises(UsageError, match=r"--to is one of pictures, .*csv, .*label-studio.*Received 'cvta'"):
         answer(tmp_path, "cvta")
     (tmp_path / "labels").mkdir()
     (tmp_path / "labels/mine.txt").write_text("truth")

@@ -40,7 +40,7 @@ def test_what_is_changed_is_on_disk_and_nothing_else(tmp_path: Path) -> None:
     before = json.loads((run.path / "run.json").read_text())
     run.update(status="done", seconds=1.5)
     after = json.loads((run.path / "run.json").read_text())
-    assert {k for k in after if after[k] != before.get(k)} == {"state", "seconds"}
+    assert {k for k in after if after[k] != before.get(k)} == {"status", "seconds"}
     assert not {"folds", "teacher", "error"} & after.keys()  # what a run has not is left out
 
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from sightline.errors import MissingExtra
-from sightline.exporters.graph import Graph, Inside
+from sightline.exporters.graph import Graph, Include
 from sightline.tasks import TASKS
 from sightline.testing import toy_plan
 
@@ -33,7 +33,7 @@ NETWORKS: dict[str, tuple[str, str, str, int, list[str]]] = {
 
 
 @functools.cache
-def traced(name: str, inside: Inside = "all") -> tuple[Any, np.ndarray]:
+def traced(name: str, inside: Include = "all") -> tuple[Any, np.ndarray]:
     """The graph as it was, and two pictures as it takes them: noise and white."""
     graph = graph_of(name, inside)
     images = graph.example(2)
@@ -41,7 +41,7 @@ def traced(name: str, inside: Inside = "all") -> tuple[Any, np.ndarray]:
     return proto(graph), images.numpy()
 
 
-def graph_of(name: str, inside: Inside = "all") -> Graph:
+def graph_of(name: str, inside: Include = "all") -> Graph:
     """A network that has seen a few pictures, with a mean and deviation of its own for each channel."""
     task, method, backbone, side, _ = NETWORKS[name]
     settings = {**toy_plan(task, model=method).settings, "size": [side, side], "channels": 3}

@@ -58,7 +58,7 @@ def written(method: str, name: str, file: Path, monkeypatch: pytest.MonkeyPatch)
         result = onnx.load_from_string(in_onnx(method))
         monkeypatch.setattr(f"sightline.exporters.formats.{name}.proto", lambda graph: result)
     module = EXPORTERS.load(name)
-    document = {**exported.card(KINDS[method]), "settings": graph(method).settings}
+    document = {**exported.card(KINDS[method]), "model_config": graph(method).settings}
     module.write(Job(graph(method), {**document, "answers": list(graph(method).names)}), file)
     return module.runner(file)
 

@@ -19,8 +19,8 @@ CARD: dict[str, Any] = {
     "task": "detect",
     "model": "yolo-n",
     "prediction": "instances",
-    "inside": "all",
-    "settings": {
+    "include": "postprocess",
+    "model_config": {
         "size": SIZE,
         "resize": "letterbox",
         "channels": 3,
@@ -45,7 +45,12 @@ _FLOAT, _BYTE, _INT = TensorProto.FLOAT, TensorProto.UINT8, TensorProto.INT64
 def card(kind: str, **settings: Any) -> dict[str, Any]:
     """A card of a kind of prediction."""
     outputs = ["red", "green", "blue"] if kind == "number" else []
-    return {**CARD, "prediction": kind, "outputs": outputs, "settings": {**CARD["settings"], **settings}}
+    return {
+        **CARD,
+        "prediction": kind,
+        "outputs": outputs,
+        "model_config": {**CARD["model_config"], **settings},
+    }
 
 
 def model(kind: str) -> ModelProto:

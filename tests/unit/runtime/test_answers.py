@@ -191,7 +191,7 @@ def test_nothing_found_is_said_as_by_the_toolkit() -> None:
     for kind in ("instances", "outlines"):
         for first in read(kind, outputs, settings, STORED):
             message = rows.full("a.png", first.record(NAMES), first, NAMES)
-            assert message == {"path": "a.png", "objects": 0, "found": "nothing", "highest confidence": 0.0,
+            assert message == {"path": "a.png", "objects": 0, "found": "nothing", "max_confidence": 0.0,
                             "boxes": []}  # fmt: skip
 
 

@@ -43,7 +43,7 @@ def test_a_folder_is_a_line_a_picture(place: Path, capsys: pytest.CaptureFixture
     out, err = capsys.readouterr()
     message = lines(out)
     assert [row["path"] for row in message] == ["photos/a.png", "photos/b.jpg", "photos/deep/c.png"]
-    assert list(message[0]) == ["path", "objects", "found", "highest confidence", "boxes", "masks"]
+    assert list(message[0]) == ["path", "objects", "found", "max_confidence", "boxes", "masks"]
     assert len(message[0]["boxes"]) == len(message[0]["masks"]) == message[0]["objects"] > 0
     assert message[0]["masks"][0]["size"] == [40, 60]
     assert "FPS" in err
@@ -51,7 +51,7 @@ def test_a_folder_is_a_line_a_picture(place: Path, capsys: pytest.CaptureFixture
 
 
 def test_out_globs_and_scores(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["instances.onnx", "photos/**/*.png", "--out", "new/x.jsonl", "--batch", "2"]) == 0
+    assert cli.main(["instances.onnx", "photos/**/*.png", "--out", "new/x.jsonl", "--batch-size", "2"]) == 0
     assert capsys.readouterr().out == ""
     every = lines((place / "new" / "x.jsonl").read_text())
     assert [row["path"] for row in every] == ["photos/a.png", "photos/deep/c.png"]
@@ -81,7 +81,7 @@ def test_a_bad_file_is_a_line_and_exit_code_1(place: Path, capsys: pytest.Captur
         (["label.onnx", "http://camera/1"], 2, "Nothing is fetched"),
         (["label.onnx", "photos", "--min-score", "0.5"], 2, "chooses among objects"),
         (["instances.onnx", "photos", "--min-score", "5"], 2, "must lie in [0, 1]"),
-        (["label.onnx", "photos", "--batch", "0"], 2, "--batch must be at least 1"),
+        (["label.onnx", "photos", "--batch-size", "0"], 2, "--max-batch-size must be at least 1"),
         (["label.onnx", "photos", "--out", "x.csv"], 2, "must end in .jsonl"),
         (["photos/a.png", "photos"], 3, "is no ONNX file"),
         (["none.onnx", "photos"], 3, "cannot be opened"),

@@ -146,12 +146,12 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "newer": (saying(format=2), "is of format 2; this runtime reads up to 1"),
         "no settings": (saying(settings=None), "'settings' is None"),
         "another kind": (saying(prediction="mesh"), "predicts 'mesh'"),
-        "outside": (saying(inside="none"), "--inside none"),
-        "no side": (saying(settings={**card["settings"], "tile_size": -8}), "its 'tile' is -8"),
+        "outside": (saying(include="none"), "--include none"),
+        "no side": (saying(settings={**card["model_config"], "tile_size": -8}), "its 'tile' is -8"),
         "tiles": (with_card(json.dumps(tiled)), "predicts 'label' by tiles"),
-        "no size": (saying(settings={**card["settings"], "size": [0, 3]}), "its 'size' is [0, 3]"),
-        "no conf": (saying(settings={**card["settings"], "conf": None}), "its 'conf' is None"),
-        "another size": (saying(settings={**card["settings"], "size": [64, 64]}), "should take 'images'"),
+        "no size": (saying(settings={**card["model_config"], "size": [0, 3]}), "its 'size' is [0, 3]"),
+        "no conf": (saying(settings={**card["model_config"], "conf": None}), "its 'conf' is None"),
+        "another size": (saying(settings={**card["model_config"], "size": [64, 64]}), "should take 'images'"),
         "another net": (saying(prediction="masks"), "gives no 'classes'"),
     }
 
@@ -177,13 +177,13 @@ def test_every_cut_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["../secret.bin", "/etc/passwd", "weights.bin"])
-@pytest.mark.parametrize("inside", [False, True])
-def test_no_other_file_is_opened(where: str, inside: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("include", [False, True])
+def test_no_other_file_is_opened(where: str, include: bool, tmp_path: Path) -> None:
     """Weights in another file are refused, in the graph and in a graph within a node."""
     result = exported.model("label")
     (tmp_path / "secret.bin").write_bytes(bytes(16))
     tensor = result.graph.initializer[0]
-    if inside:
+    if include:
         branch = onnx.helper.make_graph([], "branch", [], [], [onnx.TensorProto()])
         tensor = branch.initializer[0]
         tensor.CopyFrom(result.graph.initializer[0])
@@ -191,7 +191,7 @@ def test_no_other_file_is_opened(where: str, inside: bool, tmp_path: Path) -> No
     tensor.data_location = onnx.TensorProto.EXTERNAL
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", where
-    if inside:
+    if include:
         result.graph.node.append(
             onnx.helper.make_node("If", ["c"], ["o"], then_branch=branch, else_branch=branch)
         )

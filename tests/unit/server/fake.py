@@ -43,7 +43,7 @@ class Session:
         self.card = {
             "task": "classify", "model": "fake", "prediction": "label", "licence": "none",
             "metric": {"name": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6, "n": 100, "split": "test"},
-            "settings": {"classes": ["dark", "bright"], "size": [SIDE, SIDE], "channels": 3},
+            "model_config": {"classes": ["dark", "bright"], "size": [SIDE, SIDE], "channels": 3},
         }  # fmt: skip
 
     def prepare(self, source: bytes | np.ndarray) -> Prepared:

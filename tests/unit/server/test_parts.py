@@ -172,13 +172,13 @@ def test_sizes(text: str, value: int) -> None:
 
 @pytest.mark.parametrize(("text", "value"), [("30s", 30), ("5ms", 0.005), ("2min", 120), ("0.5", 0.5)])
 def test_times(text: str, value: float) -> None:
-    assert seconds_of(text, "--wait") == pytest.approx(value)
+    assert seconds_of(text, "--batch-timeout") == pytest.approx(value)
 
 
 @pytest.mark.parametrize("text", ["", "big", "-3s", "3 days", "nan"])
 def test_neither_size_nor_time(text: str) -> None:
-    with pytest.raises(UsageError, match="--wait must be"):
-        seconds_of(text, "--wait")
+    with pytest.raises(UsageError, match="--batch-timeout must be"):
+        seconds_of(text, "--batch-timeout")
 
 
 @pytest.mark.parametrize(("accept", "wish"), [
@@ -202,7 +202,7 @@ def test_drawing_shows_the_objects_of_the_answer_and_no_others() -> None:
         labels=np.array([0, 1]), scores=np.array([0.9, 0.1], np.float32),
         parts=[(10, 10, np.ones((50, 50), np.uint8)), (110, 110, np.ones((50, 50), np.uint8))],
     )  # fmt: skip
-    card = {"prediction": "outlines", "settings": {"classes": ["a", "b"], "thresholds": [0.5, 0.5]}}
+    card = {"prediction": "outlines", "model_config": {"classes": ["a", "b"], "thresholds": [0.5, 0.5]}}
     for shown, drawn_below in ((result, True), (result.least(0.5), False)):
         drawn = draw(image, SimpleNamespace(row={}, prediction=shown), card)
         assert (drawn[10:60, 10:60] != 255).any()
@@ -213,7 +213,7 @@ def test_drawing_tints_maps() -> None:
     image = np.full((200, 200, 1), 255, np.uint8)
     classes = np.full((200, 200), 255, np.uint8)
     classes[:50] = 1
-    card = {"prediction": "masks", "settings": {"classes": ["road", "sky"]}}
+    card = {"prediction": "masks", "model_config": {"classes": ["road", "sky"]}}
     drawn = draw(image, SimpleNamespace(row={}, prediction=MaskArrays(classes)), card)
     assert (drawn[:49] != 255).any()
     assert (drawn[60:200] == 255).all()

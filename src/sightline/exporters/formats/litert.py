@@ -45,7 +45,7 @@ def write(job: Job, file: Path) -> None:
 
     Raises:
         MissingExtra: If litert-torch is not installed.
-        UsageError: If the model cannot be traced, or drops overlapping boxes inside.
+        UsageError: If the model cannot be traced, or drops overlapping boxes include.
     """
     with quiet():
         try:

@@ -24,7 +24,7 @@ CARD = ExportCard(
     ending=".onnx",
     extra="onnx",
     precisions=("fp32", "int8", "int8-dynamic", "fp16"),
-    insides=("all", "none", "final", "picture"),
+    includes=("postprocess", "none", "nms", "preprocess"),
 )
 LARGEST = 2**31 - 2**20
 """Bytes that one file can hold (protobuf)."""
@@ -49,7 +49,7 @@ def write(job: Job, file: Path) -> None:
         model = quantized(model, job, file)
     elif job.precision == "fp16":
         model = _half(model)
-    if job.graph.inside == "picture":  # after that, since pictures are not quantised
+    if job.graph.include == "preprocess":  # after that, since pictures are not quantised
         model = whole(model, job.graph.settings)
     del model.metadata_props[:]
     onnx.helper.set_model_props(model, {KEY: json.dumps(job.document, ensure_ascii=False)})

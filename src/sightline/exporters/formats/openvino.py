@@ -21,7 +21,7 @@ CARD = ExportCard(
     ending=".xml",
     extra="openvino",
     precisions=("fp32", "int8", "fp16"),
-    insides=("all", "none", "final"),
+    includes=("postprocess", "none", "nms"),
 )
 
 

@@ -1,4 +1,4 @@
-"""Writers of predictions: one file for each output format of `--as`, found by listing the folder."""
+"""Writers of predictions: one file for each output format of `--to`, found by listing the folder."""
 
 from __future__ import annotations
 
@@ -42,36 +42,36 @@ def unfiltered(form: str | None) -> bool:
     return listed is not None and listed.unfiltered
 
 
-def form_of(out: Path | None, as_: str | None, kind: Kind) -> str | None:
+def form_of(out: Path | None, to: str | None, kind: Kind) -> str | None:
     """Name of the output format: the requested one, or by the extension of `out`.
 
     Raises:
         UsageError: If the ending says nothing, or the predictions have no such form.
     """
     if out is None:
-        if as_ is not None:
-            raise UsageError(f"--as {as_} says how to write, and --out where: give it too.")
+        if to is not None:
+            raise UsageError(f"--to {to} says how to write, and --out where: give it too.")
         return None
     writers = forms()
     endings = {writer.ending: name for name, writer in writers.items() if writer.ending is not None}
-    form = as_ or endings.get("" if out.is_dir() else out.suffix)
+    form = to or endings.get("" if out.is_dir() else out.suffix)
     if form is None:
         raise UsageError(
             f"--out must end in .csv, .jsonl or .json, or be a folder for pictures. Received '{out}'. "
-            f"--as says otherwise: {', '.join(writers)}."
+            f"--to says otherwise: {', '.join(writers)}."
         )
     if form not in writers:
         formats = written_formats()
         if form not in formats:
             names = ", ".join(dict.fromkeys([*writers, *formats]))
-            raise UsageError(f"--as is one of {names}. Received '{form}'.")
+            raise UsageError(f"--to is one of {names}. Received '{form}'.")
         if not (kind.objects or kind.maps):
-            raise UsageError(f"--as {form} holds what lies in pictures, and this model says one thing of the "
+            raise UsageError(f"--to {form} holds what lies in pictures, and this model says one thing of the "
                              "whole picture. Use .csv or .jsonl.")  # fmt: skip
         return form
     holds = writers[form].holds
     if holds == "maps" and not kind.maps:
-        raise UsageError(f"--as {form} holds class maps, and this model gives none. Use .csv or .jsonl.")
+        raise UsageError(f"--to {form} holds class maps, and this model gives none. Use .csv or .jsonl.")
     if holds == "objects" and not kind.objects:
         raise UsageError(f"{form} holds boxes, and this model gives none. Use .csv or .jsonl.")
     return form

@@ -50,7 +50,7 @@ class Writer(ABC):
     """Base class of writers: one output format, image by image.
 
     Attributes:
-        name: As `--as` names the form.
+        name: As `--to` names the form.
         ending: Of `--out`, where that names the form too; "" for a folder.
         holds: Only predictions of objects, or of class maps; "" for any.
         unfiltered: Whether weak objects are written too, unless it is asked otherwise: to measure with.

@@ -49,7 +49,7 @@ class DatasetWriter(Writer):
             return
         if not isinstance(item.pixels, Files | Pages):
             raise UsageError(
-                f"--as {self._format} is for pictures in files. {item.id} is a frame: use --as jsonl."
+                f"--to {self._format} is for pictures in files. {item.id} is a frame: use --to jsonl."
             )
         self._places.append(item.pixels.place(0))
         self._names.append(item.name)

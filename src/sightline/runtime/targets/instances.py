@@ -120,7 +120,7 @@ class InstanceArrays(TargetArrays):
         words = ", ".join(f"{n} {name}" for n, name in zip(counts, names, strict=True) if n)
         best = 1.0 if self.scores is None else max(self.scores.tolist(), default=0.0)
         top = round(best, 6) if len(self.labels) else 0.0
-        return {"objects": len(self.labels), "found": words or "nothing", "highest confidence": top}
+        return {"objects": len(self.labels), "found": words or "nothing", "max_confidence": top}
 
     def details(self, names: Sequence[str]) -> Row:
         """One row for each object: class, score (None for an annotation), and corners in pixels to a

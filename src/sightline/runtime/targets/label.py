@@ -44,7 +44,9 @@ class LabelArrays(TargetArrays):
                 row["confidence"] = round(scores[self.value], 6)
         else:
             row = {"label": "|".join(names[k] for k in np.flatnonzero(self.value).tolist())}
-        return row | {f"p({name})": round(s, 6) for name, s in zip(names, scores or (), strict=bool(scores))}
+        return row | {
+            f"prob_{name}": round(s, 6) for name, s in zip(names, scores or (), strict=bool(scores))
+        }
 
 
 TARGET = LabelArrays

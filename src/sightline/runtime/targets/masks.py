@@ -49,7 +49,7 @@ class MaskArrays(TargetArrays):
         order = [k for k in np.argsort(-counts, kind="stable") if counts[k]]
         words = ", ".join(f"{names[k]} {100 * counts[k] / whole:.0f} %" for k in order[:_LISTED])
         shares = zip(names, (counts / whole).tolist(), strict=True)
-        return {"found": words or "nothing known", **{f"share({name})": round(v, 6) for name, v in shares}}
+        return {"found": words or "nothing known", **{f"share_{name}": round(v, 6) for name, v in shares}}
 
     def draw(self, image: Image, names: Sequence[str], most: int | None = None) -> Image:
         """Tint each pixel by its class."""
