@@ -162,7 +162,7 @@ def test_classes_are_counted_and_renamed_but_void_stays() -> None:
     maps = SemanticMasks.of([torch.tensor([[0, 1, IGNORE_INDEX], [1, 1, IGNORE_INDEX]])])
     assert maps.pixels(2).tolist() == [[1, 3]]
     assert maps.class_presence(3).tolist() == [[True, True, False]]
-    assert maps.summary(2) == {"counts": (1, 3)}
+    assert maps.summary(2) == {"class_counts": (1, 3)}
     assert maps.map_classes(torch.tensor([1, 0]), 2).map(0).tolist() == [
         [1, 0, IGNORE_INDEX],
         [0, 0, IGNORE_INDEX],

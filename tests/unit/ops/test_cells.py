@@ -71,13 +71,13 @@ def test_objects_of_new_images_are_found_the_same_ones_each_time() -> None:
 def test_no_more_cells_are_learnt_from_than_said(monkeypatch: pytest.MonkeyPatch) -> None:
     maps, target = drawn(40)
     monkeypatch.setattr(cells, "CELLS", 40 * 2 * 25)
-    resize, viewed = LogisticRegression.fit, []
+    fit_once, viewed = LogisticRegression.fit, []
 
     def spied(self: object, x: object, y: object) -> object:
         viewed.append(len(y))  # type: ignore[arg-type]
-        return resize(self, x, y)
+        return fit_once(self, x, y)
 
-    monkeypatch.setattr(LogisticRegression, "resize", spied)
+    monkeypatch.setattr(LogisticRegression, "fit", spied)
     finder(iter(maps), target, 2)
     assert 0 < viewed[0] <= 40 * 2 * 25
 

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,15 +103,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     files, ids = _files(rows, table.column(where), split, lookup)
     _sort_out(rows_kept, rows, ids, files, labels, lookup)
     splits, notes = _read_splits(rows_kept, rows, split, ids, path, where)
-    if is_form(path):
-        what = "rows are of a form for answers by its name, which holds no truth"
-        rows_kept.note(
-            "target-to-fill-in", "error", ids, what, "Name the table with the labels of the training part."
-        )
-    if not rows_kept.keep.any():
-        raise DataError(
-            f"{path}: none of the {len(ids)} rows can be used. {rows_kept.read_findings[-1].message}"
-        )
+    _refuse_useless(rows_kept, path, ids)
     used = np.flatnonzero(rows_kept.keep)
     targets = labels.targets[torch.from_numpy(used)]
     if labels.classes is not None and not getattr(targets, "multilabel", False):
@@ -118,11 +111,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     further, places = _further(table, {where, split, group, *columns}), _sequences(table, where)
     if places is not None and group is None:  # frames of one sequence are alike: no split may part them
         group = places.name
-    roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
-    roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
-    roles += [f"sequence '{places.name}' in the order of '{places.frame}'"] if places else []
-    rest = [name for name in further if places is None or name not in (places.name, places.frame)]
-    roles += [f"kept and not used {', '.join(map(repr, rest))}"] if rest else []
+    roles = _roles(where, columns, split, group, places, further)
     return Dataset(
         name=path.stem,
         format=CARD.name,
@@ -146,6 +135,27 @@ def read(source: str, options: ReadOptions) -> Dataset:
             *notes,
         ),
     )
+
+
+def _refuse_useless(used: _UsedRows, path: Path, ids: Sequence[str]) -> None:
+    """Note a form to be filled in; raise DataError if no row can be used."""
+    if is_form(path):
+        what = "rows are of a form for answers by its name, which holds no truth"
+        fix = "Name the table with the labels of the training part."
+        used.note("target-to-fill-in", "error", ids, what, fix)
+    if not used.keep.any():
+        raise DataError(f"{path}: none of the {len(ids)} rows can be used. {used.read_findings[-1].message}")
+
+
+def _roles(
+    where: str, columns: Sequence[str], split: str | None, group: str | None, places: Any, further: Any
+) -> list[str]:
+    """What each column is taken for, in words."""
+    roles = [f"picture '{where}'", f"truth {', '.join(map(repr, columns))}"]
+    roles += [f"{role} '{name}'" for role, name in (("split", split), ("group", group)) if name]
+    roles += [f"sequence '{places.name}' in the order of '{places.frame}'"] if places else []
+    rest = [name for name in further if places is None or name not in (places.name, places.frame)]
+    return roles + ([f"kept and not used {', '.join(map(repr, rest))}"] if rest else [])
 
 
 @dataclass(frozen=True)
