@@ -21,6 +21,7 @@ def check(
     run: Path | None = None,
     accept: Sequence[str] = (),
     out: Path | None = None,
+    to: str | None = None,
     format: Annotated[str | None, Heading("Data")] = None,
     target: str | None = None,
     pixel_range: str | None = None,
@@ -37,7 +38,9 @@ def check(
         task: Task; recognized from the data by default.
         run: Run whose model looks for label issues.
         accept: Findings to accept, by name.
-        out: File for the findings, as JSON.
+        out: File for the findings, as JSON; with --to the folder for the data set.
+        to: Write the data set in this format, with its images (such as coco, yolo or voc), unless the check
+            finds an error that is not accepted. See `sightline datasets`.
         format: Data format; recognized by default.
         target: Label column of a table; tags:space names the separator of several labels.
         pixel_range: LOW,HIGH: values that become black and white, for gray images of more than 8 bits.
@@ -47,10 +50,14 @@ def check(
     from sightline import storage
     from sightline.console import say
     from sightline.core.run import Run
+    from sightline.data.convert import convert
     from sightline.data.open import open_data
+    from sightline.errors import UsageError
     from sightline.evaluation.check_report import check_data
     from sightline.tasks import TASKS
 
+    if to is not None and out is None:
+        raise UsageError(f"--to {to} writes a data set: name its folder with --out.")
     card = None if task is None else TASKS.load(task).CARD
     target_type = None if card is None else card.target_type
     if run is not None:
@@ -66,7 +73,9 @@ def check(
         data_dir=data_dir,
     )
     checked = check_data(dataset, run, accept, exif)
-    if out is not None:
+    if to is not None and out is not None:
+        convert(dataset, checked.findings, accept, to, out)
+    elif out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         storage.write_json(out, checked.to_json())
         say(f"Wrote {out}.")

@@ -12,7 +12,7 @@ from PIL import Image
 import sightline as sl
 from sightline.core.report import Finding
 from sightline.data.check import refuse
-from sightline.errors import DataError, UnknownName
+from sightline.errors import DataError, UnknownName, UsageError
 
 
 @pytest.fixture
@@ -87,3 +87,30 @@ def test_accepting_is_not_promised_as_a_way_on_where_nothing_is_left_to_train_on
     for file in photos.rglob("*.png"):
         file.write_bytes(b"")
     assert {"empty-files", "no-readable-images"} <= {f.name for f in sl.check(str(photos)).findings}
+
+
+def test_a_data_set_is_written_in_another_format_and_read_again(tmp_path: Path) -> None:
+    sl.check("shapes:boxes:30", to="coco", out=tmp_path / "coco")
+    sl.check(str(tmp_path / "coco"), to="yolo", out=tmp_path / "yolo")
+    coco, yolo = (sl.check(str(tmp_path / name)) for name in ("coco", "yolo"))
+    assert (coco.format, yolo.format) == ("coco", "yolo")
+    assert (coco.n, yolo.n) == (30, 30)
+    assert [row["boxes"] for row in coco.classes] == [row["boxes"] for row in yolo.classes]
+
+
+def test_nothing_is_written_where_the_check_finds_an_error(photos: Path, tmp_path: Path) -> None:
+    (photos / "cat" / "void.png").write_bytes(b"")
+    with pytest.raises(DataError, match="empty-files"):
+        sl.check(str(photos), to="table", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("form", "out", "words"),
+    [("coco", None, "name its folder with --out"), ("cifar", "out", "read only. These are written: .*coco")],
+)
+def test_a_data_set_cannot_be_written(
+    form: str, out: str | None, words: str, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=words):
+        sl.check(str(photos), to=form, out=None if out is None else tmp_path / out)

@@ -17,13 +17,13 @@ from sightline.commands.predict import predict
 from sightline.core.dataset import Dataset
 from sightline.core.predictor import Outcome
 from sightline.core.targets.bitmaps import CroppedMasks
+from sightline.data.convert import written_formats
 from sightline.data.io.encode import encode_png
 from sightline.data.open import open_data
 from sightline.errors import UsageError
 from sightline.inference import promptable
 from sightline.inference.sources import Answer, Sources
 from sightline.inference.summary import Predicted
-from sightline.inference.writers.dataset import written_formats
 from sightline.ops.masks import iou
 
 N = 3

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sightline.core.folder import Folder
+from sightline.data.convert import written_formats
 from sightline.errors import UsageError
 from sightline.inference.presenters import Kind
 from sightline.inference.sources import Answer
 from sightline.inference.writers.context import Writer, WriterContext
-from sightline.inference.writers.dataset import DatasetWriter, written_formats
+from sightline.inference.writers.dataset import DatasetWriter
 
 __all__ = ["WriterContext", "form_of", "forms", "open_writer", "unfiltered"]
 

@@ -15,11 +15,6 @@ from sightline.inference.sources import Answer
 from sightline.inference.writers.context import Writer, WriterContext
 
 
-def written_formats() -> list[str]:
-    """Names of the writable data set formats."""
-    return [name for name in FORMATS.names() if hasattr(FORMATS.load(name), "write")]
-
-
 class DatasetWriter(Writer):
     """Collects predictions (compressed), and writes all of them with their images at the end.
 
