@@ -11,6 +11,7 @@ import numpy as np
 
 from sightline.data.io.images import decode
 from sightline.errors import DataError
+from sightline.runtime.targets.none import TARGET
 
 CRASH, HANG = b"\0please crash", b"\0please hang"
 SIDE = 8
@@ -23,7 +24,7 @@ class Prepared(NamedTuple):
 
 class Answer(NamedTuple):
     row: dict[str, Any]
-    prediction: Any = None
+    prediction: Any = TARGET()
     error: str = ""
 
 
