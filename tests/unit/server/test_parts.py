@@ -255,7 +255,8 @@ def test_an_open_address_needs_a_token(tmp_path: Path, monkeypatch: pytest.Monke
 
 @pytest.mark.parametrize("options", [{"max_queue_size": 0}, {"max_batch_size": 0}, {"workers": 0},
                                      {"max_body": "much"},
-                                     {"timeout": "0s"}, {"batch_timeout": "soon"}, {"max_images": -1}])  # fmt: skip
+                                     {"timeout": "0s"}, {"batch_timeout": "soon"},
+                                     {"max_images": -1}])  # fmt: skip
 def test_limits_that_cannot_be(tmp_path: Path, options: dict[str, object]) -> None:
     file = tmp_path / "m.onnx"
     file.touch()
