@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from sightline.core.geometry import invert_affine
 from sightline.core.report import PredictionGallery
 from sightline.core.run import Run
-from sightline.core.sample import inverse
 from sightline.core.targets import TARGETS, target_type
 from sightline.core.targets.base import Synthetic, Targets
 from sightline.data.checks import CHECKS
@@ -106,7 +106,7 @@ def test_moving_nowhere_changes_nothing_and_back_is_the_inverse(kind: str) -> No
     twice = still * 2
     large = targets.warp(twice, 2 * sizes)
     assert (told(large) != told(targets)) == targets.located
-    assert told(large.warp(inverse(twice), sizes).compressed()) == told(targets)
+    assert told(large.warp(invert_affine(twice), sizes).compressed()) == told(targets)
     if targets.located:
         assert large.sizes.tolist() == [[2 * SIDE] * 2] * N
 

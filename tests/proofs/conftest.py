@@ -14,18 +14,23 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="module")
 def plugins(request: pytest.FixtureRequest) -> Iterator[None]:
-    """The folders beside the test, named after the packages that they add to: tasks, data/formats, ..."""
-    beside = Path(request.module.__file__).parent
+    """The folders beside the test, named after the packages that they add to: tasks, core/targets, ...
+
+    A test module may name other proofs whose folders it needs too, in BORROWS.
+    """
+    homes = [Path(request.module.__file__).parent]
+    homes += [HERE / name for name in getattr(request.module, "BORROWS", ())]
     before = set(sys.modules)
     added: list[tuple[list[str], str]] = []
-    for folder in (p for p in beside.rglob("*") if p.is_dir()):
-        try:
-            package = importlib.import_module(".".join(["sightline", *folder.relative_to(beside).parts]))
-        except ImportError:
-            continue
-        if str(folder) not in package.__path__ and (Path(package.__file__ or "").parent != folder):
-            package.__path__.append(str(folder))
-            added.append((package.__path__, str(folder)))
+    for home in homes:
+        for folder in sorted(p for p in home.rglob("*") if p.is_dir()):
+            try:
+                package = importlib.import_module(".".join(["sightline", *folder.relative_to(home).parts]))
+            except ImportError:
+                continue
+            if str(folder) not in package.__path__ and (Path(package.__file__ or "").parent != folder):
+                package.__path__.append(str(folder))
+                added.append((package.__path__, str(folder)))
     yield
     for path, folder in added:
         path.remove(folder)

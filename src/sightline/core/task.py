@@ -77,7 +77,7 @@ class Baseline:
         answer: `(state, images) -> prediction`. None: what `learn` gives is `predict(images)` itself, which
             cannot be kept in a file, so that the baseline cannot be a model.
         graph: `answer` as arithmetic on tensors, for exported files: from the state and (B, C, H, W) images,
-            or (B, D) features of a frozen one, to what `Model.answer` gives. None where it is none.
+            or (B, D) features of a frozen one, to what `Model.postprocess` gives. None where it is none.
     """
 
     name: str
@@ -127,8 +127,8 @@ class Task(ABC):
 
     @staticmethod
     def recast(dataset: Dataset) -> Dataset:
-        """The data in the sense of the task: with targets that it makes itself, or labels in another sense.
-        Called once, after the data are read and checked and before they are split.
+        """The data in the sense of the task: with targets that it makes itself, labels in another sense, or
+        other items for the model. Called once, after the data are read and checked and before they are split.
         """
         return dataset
 

@@ -35,7 +35,7 @@ class Graph(nn.Module):
 
     Args:
         model: The model, in evaluation mode.
-        include: all: pictures are uint8, and the answers are those of `Model.answer`. none: pictures are
+        include: all: pictures are uint8, and the answers are those of `Model.postprocess`. none: pictures are
             float32 and normalised already, and the outputs are those of the network. final: as all, and of
             candidates only the objects stay (`models.final.final`). picture: as final, or as all where
             nothing is to be dropped; what is around it then is not part of this graph (`_picture.whole`).

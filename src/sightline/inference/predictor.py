@@ -123,7 +123,7 @@ class ModelPredictor:
             some = list(islice(parts, batch_size))
             tensors = input_kind(self.spec.kind).tensors(np.stack(some))
             inputs = {name: value.contiguous() for name, value in tensors.items()}
-            predictions.append(self._forward(inputs, sizes[start : start + batch_size]).packed())
+            predictions.append(self._forward(inputs, sizes[start : start + batch_size]).compressed())
         whole = type(predictions[0]).cat(predictions)
         return whole if tiles is None else tiles.join(whole)
 

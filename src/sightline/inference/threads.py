@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import torch
 
+from sightline.core.inputs import InputSpec
 from sightline.core.model import Model
 from sightline.devices import Devices
 
@@ -47,12 +48,12 @@ def few_threads(models: list[Model], images: int, devices: Devices) -> Iterator[
 
 @torch.no_grad()
 def _operations(model: Model) -> int:
-    """Floating-point operations of convolutions and matrix products for one image forward."""
+    """Floating-point operations of convolutions and matrix products for one item forward."""
     from torch.utils.flop_counter import FlopCounterMode  # not before: it takes 0.1 s
 
     training = model.training
-    image = torch.zeros(1, model.mean.numel(), *model.settings["size"])
+    inputs = [value.float() for value in InputSpec.of(model.settings).zeros(1).values()]
     with FlopCounterMode(display=False) as counter:
-        model.eval()(image)
+        model.eval()(*inputs)
     model.train(training)
     return int(counter.get_total_flops())

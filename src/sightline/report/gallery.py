@@ -21,7 +21,8 @@ Picture = np.ndarray
 
 
 def scene(gallery: PredictionGallery, i: int, image: Picture) -> Picture | None:
-    """Draw image i of a gallery with its targets; None if the target type has no position in the image.
+    """Draw image i of a gallery with its targets; None if the target type has no position in the
+    image.
 
     Args:
         gallery: Holds the targets.
@@ -32,7 +33,8 @@ def scene(gallery: PredictionGallery, i: int, image: Picture) -> Picture | None:
         (H', W', 3) uint8: truth on the left, prediction on the right where both are there, and what differs
         where that can be drawn.
     """
-    given = [t for t in (gallery.target, gallery.prediction) if t is not None and t.located]
+    both = (gallery.target, gallery.prediction)
+    given = [t for t in both if t is not None and t.located and t.sizes.shape[1] == 2]
     if not given:
         return None
     small, ones = _shrunk(image, [targets[i] for targets in given])

@@ -96,6 +96,8 @@ def shown_in_words(spec: InputSpec) -> list[str]:
     """How items that are no plain images are shown in reports and drawings."""
     if spec.is_plain:
         return []
+    if not spec.spatial_shape:
+        return [f"Reports and drawings show each {input_kind(spec.kind).item} as a square of its numbers."]
     parts = []
     if spec.kind != IMAGE:
         parts.append("by four of their planes, two by two")
@@ -108,7 +110,9 @@ def shown_in_words(spec: InputSpec) -> list[str]:
 
 def input_in_words(spec: InputSpec, resize: str) -> str:
     """What the model is given, for people."""
-    sides = "x".join(map(str, spec.spatial_shape)) or "no"
+    if not spec.spatial_shape:
+        return f"{input_kind(spec.kind).item}: {spec.channels} numbers"
+    sides = "x".join(map(str, spec.spatial_shape))
     bands = {1: "grey", 3: "colour"}.get(spec.channels, f"{spec.channels} bands")
     text = f"{sides} pixels, {bands}, brought to size by '{resize}'"
     if spec.kind != IMAGE:

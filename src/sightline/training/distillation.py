@@ -31,13 +31,13 @@ class Teacher:
         """As `Model.loss`, with a weighted mean of both losses as "loss"; the task's own is "truth"."""
         outputs = student(batch.images)
         terms = student.loss(batch, rng, part, outputs=outputs)
-        far = student.distillation_loss(outputs, self.says(batch.images))
+        far = student.distillation_loss(outputs, self.teacher_outputs(batch.images))
         taught = torch.stack([value.float() for value in far.values()]).sum()
         loss = (1 - self.share) * terms["loss"] + self.share * taught
         return {**terms, **far, "target": terms["loss"], "loss": loss}
 
     @torch.no_grad()
-    def says(self, images: Tensor) -> dict[str, Tensor]:
+    def teacher_outputs(self, images: Tensor) -> dict[str, Tensor]:
         """Outputs of the teacher for (B, C, H, W) images, which are resized to its input size."""
         height, width = self.model.settings["size"]
         if images.shape[2:] != (height, width):
@@ -55,7 +55,7 @@ class Teacher:
         Raises:
             UsageError: If they cannot.
         """
-        student_outputs, goal = student.train()(images), self.says(images)
+        student_outputs, goal = student.train()(images), self.teacher_outputs(images)
         try:
             student.distillation_loss(student_outputs, goal)
         except (KeyError, RuntimeError) as error:

@@ -45,7 +45,7 @@ def dry_run(plan: Plan, world: int = 1) -> None:
         return
     images = max(1, (plan.recipe.batch_size or 32) // world)
     least = _smallest_settings(plan)
-    if images > 1 and min(least["size"]) >= SAFE:
+    if images > 1 and min(least["size"], default=SAFE) >= SAFE:
         return
     images = min(images, 2)
     reason = _trouble(plan, plan.settings, images) or _trouble(plan, least, images)
@@ -113,6 +113,8 @@ def _smallest(plan: Plan, least: Settings, images: int) -> int | None:
     """The smallest --size that works, or None."""
     stride: int = plan.method.CARD.stride
     now: list[int] = list(least["size"])
+    if not now:  # noise has no size
+        return None
 
     def works(side: int) -> bool:
         scale = side / max(now)

@@ -15,9 +15,11 @@ from sightline.core.card import ModelCard, TaskCard
 from sightline.core.dataset import Dataset
 from sightline.core.inputs import InputSpec
 from sightline.core.report import Finding
+from sightline.core.targets.none import Unlabeled
 from sightline.core.task import Baseline, DataInfo, Task
 from sightline.data.checks._report import silent_parts
 from sightline.data.inputs import input_kind
+from sightline.data.io.levels import Span
 from sightline.data.scan import Scan
 from sightline.errors import DataError, UnknownName, UsageError
 from sightline.models import registry
@@ -116,66 +118,125 @@ def make_plan(
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     prepared = prepared or look_at(arguments)
-    card, dataset, scan, findings = prepared.card, prepared.dataset, prepared.scan, prepared.findings
-    why, notes = dict(prepared.decisions), list(prepared.messages)
-    package = TASKS.load(card.name)
-    given: frozenset[str] = frozenset()
-    if splits is None:
-        given = frozenset(s for s in dataset.splits.tolist() if s and arguments.splits is None)
-        splits, split_notes = divide(
-            dataset, scan, arguments.splits, arguments.seed, prepared.stratify_labels
-        )
-        notes += split_notes
-    dataset = dataset.with_splits(splits)
+    card, scan, findings = prepared.card, prepared.scan, prepared.findings
+    why = dict(prepared.decisions)
+    dataset, given, split_notes = _divided(arguments, prepared, splits)
     shares = [f"{len(dataset.indices_of(s))} {s}" for s in ("train", "val", "test")]
     why["split"] = f"{', '.join(shares)} (seed {arguments.seed})"
-    _enough(dataset)
+    _enough(dataset, card)
+    choice = _choose(arguments, card, dataset, scan, why)
+    method, recipe, start = choice.method, choice.recipe, choice.start
+    dataset, scan, range_notes = with_range(dataset, scan)
+    spec = choose_input(dataset, scan, recipe, choice.card, choice.task_options, choice.network, start)
+    info = _info(dataset, scan, spec)
+    notes = [*prepared.messages, *split_notes, *choice.messages, *range_notes, *shown_in_words(spec)]
+    task = task_type(card.name)(info, choice.task_options)
+    settings = _settings(card, choice, info, spec, getattr(dataset.pixels, "span", None))
+    why |= _reasons(card, choice, settings, scan)
+    return Plan(
+        arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
+    )
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """The model and how it is trained, before it is known what the model is given.
+
+    Attributes:
+        method: Module of the method.
+        card: Of the network, where the method takes one by name, else of the method.
+        backbone: Name of that network.
+        recipe: Resolved recipe.
+        start: What training starts from.
+        task_options: The task's own settings.
+        backbone_options: Settings of the network.
+        messages: What the user should know.
+    """
+
+    method: ModuleType
+    card: ModelCard
+    backbone: str | None
+    recipe: Recipe
+    start: Start
+    task_options: Any
+    backbone_options: dict[str, Any]
+    messages: list[str]
+
+    @property
+    def network(self) -> str | None:
+        """Name of the network, also where it is a setting of the task."""
+        return self.backbone or getattr(self.task_options, "backbone", None)
+
+
+def _divided(
+    arguments: TrainArguments, prepared: PreparedData, splits: np.ndarray | None
+) -> tuple[Dataset, frozenset[str], list[str]]:
+    """The data with their split, the parts that they name themselves, and notes."""
+    dataset = prepared.dataset
+    if splits is not None:
+        return dataset.with_splits(splits), frozenset(), []
+    given = frozenset(s for s in dataset.splits.tolist() if s and arguments.splits is None)
+    splits, notes = divide(dataset, prepared.scan, arguments.splits, arguments.seed, prepared.stratify_labels)
+    return dataset.with_splits(splits), given, notes
+
+
+def _choose(
+    arguments: TrainArguments, card: TaskCard, dataset: Dataset, scan: Scan, why: dict[str, str]
+) -> _Choice:
+    """Model, options and recipe; reasons go to `decisions`.
+
+    Raises:
+        UsageError: If something asked for cannot be.
+    """
     start = choose_start(arguments, dataset, scan)
     method, backbone, model_card, start = choose_model(
-        arguments, package, start, why, lambda: _baselines(card, dataset)
+        arguments, TASKS.load(card.name), start, why, lambda: _baselines(card, dataset)
     )
     recipe_given, task_options, rest = _sorted_options(arguments, card, backbone, start)
     trainer = trainer_of(method)
     refuse_idle(trainer, method.CARD.name, arguments, recipe_given)
     task_options, start = choose_backbone(arguments, card.name, model_card, task_options, start)
     recipe = effective(trainer, _resolved(recipe_given, model_card, card, dataset, scan, arguments, start))
-    notes += untrained(recipe, start, arguments)
-    body = backbone or getattr(task_options, "backbone", None)
-    dataset, scan, range_notes = with_range(dataset, scan)
-    notes += range_notes
-    spec = choose_input(dataset, scan, recipe, model_card, task_options, body, start)
-    info = _info(dataset, scan, spec)
-    notes += shown_in_words(spec)
-    task = task_type(card.name)(info, task_options)
-    span = getattr(dataset.pixels, "span", None)
-    settings = {
+    notes = untrained(recipe, start, arguments)
+    return _Choice(method, model_card, backbone, recipe, start, task_options, rest, notes)
+
+
+def _settings(
+    card: TaskCard, choice: _Choice, info: DataInfo, spec: InputSpec, span: Span | None
+) -> dict[str, Any]:
+    """What the model is built from."""
+    return {
         "task": card.name,
-        "method": method.CARD.name,
-        "backbone": backbone,
-        "backbone_options": rest,
+        "method": choice.method.CARD.name,
+        "backbone": choice.backbone,
+        "backbone_options": choice.backbone_options,
         "channels": info.channels,
         "size": list(info.size),
-        "resize": recipe.resize,
+        "resize": choice.recipe.resize,
         "pixel_range": None if span is None else list(span),
-        "tile_size": recipe.tile_size or 0,
+        "tile_size": choice.recipe.tile_size or 0,
         "mean": list(info.mean),
         "std": list(info.std),
         **spec.settings(),
-        **method.MODEL.settings_for(info, task_options),
+        **choice.method.MODEL.settings_for(info, choice.task_options),
     }
-    why["input"] = input_in_words(InputSpec.of(settings), recipe.resize or "stretch")
+
+
+def _reasons(card: TaskCard, choice: _Choice, settings: dict[str, Any], scan: Scan) -> dict[str, str]:
+    """Reasons for the input, the options and the start, by name."""
+    recipe, start, spec, span = choice.recipe, choice.start, InputSpec.of(settings), settings["pixel_range"]
+    why = {"input": input_in_words(spec, recipe.resize or "stretch")}
     if span is not None and spec.dtype == "uint8":
         why["input"] += f", values {span[0]:g} to {span[1]:g} scaled to 8 bits"
     if recipe.resize == "crop":
         why["input"] += f", which leaves out {1 - 1 / elongation(scan):.0%} of the median image"
     if start.tuned and card.tuned_options:
-        why["options"] = ", ".join(f"{name} {getattr(task_options, name)}" for name in card.tuned_options)
+        options = choice.task_options
+        why["options"] = ", ".join(f"{name} {getattr(options, name)}" for name in card.tuned_options)
     why["start"] = start.reason
     if start.tuned:
-        why["start"] += GRAY if info.channels == 1 else adapted_bands(spec)
-    return Plan(
-        arguments, dataset, scan, findings, task, method, settings, recipe, start, given, why, tuple(notes)
-    )
+        why["start"] += GRAY if spec.channels == 1 else adapted_bands(spec)
+    return why
 
 
 def _baselines(card: TaskCard, dataset: Dataset) -> list[Baseline]:
@@ -194,7 +255,12 @@ def trainer_of(method: ModuleType) -> TrainerCard:
     return card
 
 
-def _enough(dataset: Dataset) -> None:
+def _enough(dataset: Dataset, card: TaskCard) -> None:
+    """Refuse parts with too few images, or, where the task needs annotations, without anything to score.
+
+    Raises:
+        DataError: If a part is so.
+    """
     for name, least in (("train", 2), ("val", 1), ("test", 1)):
         if len(dataset.indices_of(name)) < least:
             raise DataError(
@@ -202,6 +268,8 @@ def _enough(dataset: Dataset) -> None:
                 f"{least} "
                 f"are needed. The whole set has {len(dataset)}. Add images, or give a split of your own."
             )
+    if card.target_type == Unlabeled.kind:
+        return
     for name in silent_parts(dataset):
         raise DataError(
             f"{dataset.name}: the {name} part has {len(dataset.indices_of(name))} images, and none has an "

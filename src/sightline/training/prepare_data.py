@@ -12,7 +12,7 @@ from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
 from sightline.data.check import look, refuse
 from sightline.data.open import open_data
-from sightline.data.scan import Scan
+from sightline.data.scan import Scan, scan
 from sightline.errors import UsageError
 from sightline.evaluation import label_issues
 from sightline.tasks import TASKS, task_type
@@ -52,11 +52,13 @@ def look_at(arguments: TrainArguments) -> PreparedData:
         DataError: If the data cannot be used, or have faults that were not accepted.
     """
     card, dataset, why = _task_and_data(arguments)
-    scan, findings = look(dataset, arguments.exif)
+    measured, findings = look(dataset, arguments.exif)
     refuse(findings, arguments.accept, label_issues.names())
-    dataset, scan, notes = _usable(dataset, scan)
-    dataset = task_type(card.name).recast(dataset)
-    return PreparedData(card, dataset, scan, findings, why, notes)
+    dataset, measured, notes = _usable(dataset, measured)
+    recast = task_type(card.name).recast(dataset)
+    if recast.pixels is not dataset.pixels:  # the task shows the model other items: they are measured too
+        measured = scan(recast)
+    return PreparedData(card, recast, measured, findings, why, notes)
 
 
 def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, str]]:
@@ -90,11 +92,11 @@ def _task_and_data(arguments: TrainArguments) -> tuple[Any, Dataset, dict[str, s
     return fitting[0], dataset, why
 
 
-def _usable(dataset: Dataset, scan: Scan) -> tuple[Dataset, Scan, list[str]]:
+def _usable(dataset: Dataset, measured: Scan) -> tuple[Dataset, Scan, list[str]]:
     """Leave out items that cannot be decoded, with a message (their finding was accepted)."""
-    if scan.readable.all():
-        return dataset, scan, []
-    keep = np.flatnonzero(scan.readable)
+    if measured.readable.all():
+        return dataset, measured, []
+    keep = np.flatnonzero(measured.readable)
     lost = len(dataset) - len(keep)
     note = f"{lost} unreadable images are left out, as accepted; the report lists them."
-    return dataset.subset(keep), scan.subset(keep), [note]
+    return dataset.subset(keep), measured.subset(keep), [note]

@@ -170,7 +170,7 @@ def fit(
     if not bare:
         changes["weights"] = getattr(model.backbone(), "origin", "scratch")
     if devices.first:
-        run.update(settings=ModelConfig.from_json(plan.settings), **changes)
+        run.update(model_config=ModelConfig.from_json(plan.settings), **changes)
     if plan.recipe.channels_last and len(InputSpec.of(plan.settings).shape) == 3:
         model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     trainer = TRAINERS.load(plan.method.CARD.trainer)

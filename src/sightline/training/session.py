@@ -105,7 +105,7 @@ def _fit_model(plan: Plan, run: Run, devices: Devices, resume: bool) -> tuple[Mo
         say(f"calibrate {calibration}")
     val = predict_part(model, plan, part, devices)
     if devices.first:
-        run.update(settings=ModelConfig.from_json(model.settings))  # with what was fitted on validation
+        run.update(model_config=ModelConfig.from_json(model.settings))  # with what was fitted on validation
         run.save_model(model.state_dict(), model_config(plan, model.settings))
         val = val.in_order(part.ids)
         run.save_predictions("val", val.ids, val.prediction, val.target, part.groups)

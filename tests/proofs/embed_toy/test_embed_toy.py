@@ -6,7 +6,6 @@ What a later change makes necessary outside this folder is a fault of the toolki
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,21 +18,8 @@ import sightline.runtime.targets
 from sightline.data.io.encode import encode_png
 from sightline.testing import check_model, check_task
 from tests.contracts import test_targets as promises
-from tests.proofs import listed
 
-HERE = Path(__file__).parent
-FOLDERS = {
-    "sightline.core.targets": "core_targets",
-    "sightline.runtime.targets": "runtime_targets",
-    "sightline.tasks": "tasks",
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folders() -> Iterator[None]:
-    """The kind and the task, found by listing as if they lay in the toolkit."""
-    with listed(HERE, FOLDERS):
-        yield
+pytestmark = pytest.mark.usefixtures("plugins")
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,8 @@ import pytest
 import sightline as sl
 from sightline.core.run import Run
 from sightline.errors import UsageError
-from tests.proofs._extend import with_tasks
 
-
-@pytest.fixture(autouse=True)
-def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_tasks(Path(__file__).parent / "tasks", monkeypatch)
+pytestmark = pytest.mark.usefixtures("plugins")
 
 
 def test_neighbors_are_trained_resumed_and_predict(tmp_path: Path) -> None:

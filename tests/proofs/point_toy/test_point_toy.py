@@ -6,7 +6,6 @@ What a later change makes necessary outside this folder is a fault of the toolki
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,21 +17,8 @@ from sightline.core.targets import target_type
 from sightline.data.io.encode import encode_png
 from sightline.testing import check_model, check_task
 from tests.contracts import test_targets as promises
-from tests.proofs import listed
 
-HERE = Path(__file__).parent
-FOLDERS = {
-    "sightline.core.targets": "core_targets",
-    "sightline.runtime.targets": "runtime_targets",
-    "sightline.data.formats": "formats",
-    "sightline.tasks": "tasks",
-}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def folders() -> Iterator[None]:
-    with listed(HERE, FOLDERS):
-        yield
+pytestmark = pytest.mark.usefixtures("plugins")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +46,8 @@ def test_the_task_keeps_the_contract(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tile_size", [None, 32])
-def test_it_is_trained_predicted_with_and_exported(tile: int | None, tmp_path: Path) -> None:
-    options = {"size": 48} if tile is None else {"tile_size": tile}
+def test_it_is_trained_predicted_with_and_exported(tile_size: int | None, tmp_path: Path) -> None:
+    options = {"size": 48} if tile_size is None else {"tile_size": tile_size}
     run = sightline.train("spots", out=tmp_path / "run", epochs=2, augment="light", seed=1, **options)
     assert run.record.model_config.task == "point-toy", "the task is taken by what the data hold"
     assert '"distance"' in (run.path / "results.json").read_text()

@@ -11,12 +11,9 @@ import torch
 import sightline as sl
 from sightline.data.open import open_data
 from sightline.storage import read_tensors
-from tests.proofs._extend import with_tasks
 
-
-@pytest.fixture(autouse=True)
-def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    with_tasks(Path(__file__).parent / "tasks", monkeypatch)
+pytestmark = pytest.mark.usefixtures("plugins")
+BORROWS = ("embed_toy",)  # the kind of target "vector"
 
 
 def test_an_image_is_known_again_when_it_is_moved(tmp_path: Path) -> None:
@@ -30,7 +27,7 @@ def test_an_image_is_known_again_when_it_is_moved(tmp_path: Path) -> None:
     images = np.stack([data.pixels.read(i) for i in range(len(data))])
     model = sl.load(tmp_path / "run")
     embeddings, moved = (
-        torch.tensor([outcome.row["embedding"] for outcome in model.predict(x)])
+        torch.cat([outcome.prediction.embedding for outcome in model.predict(x)])
         for x in (images, np.roll(images, 6, 2))
     )
     nearest = (moved @ embeddings.T).argmax(1)

@@ -36,7 +36,7 @@ class Duel(Model):
     mean_of_critic: Tensor
 
     def __init__(self) -> None:
-        super().__init__({"mean": [0.0], "std": [1.0], "size": [1, 1]})
+        super().__init__({"mean": [0.0], "std": [1.0], "channels": 1, "size": [1, 1]})
         self.critic, self.generator = nn.Linear(1, 1, bias=False), nn.Linear(1, 1, bias=False)
         for layer in (self.critic, self.generator):
             nn.init.ones_(layer.weight)

@@ -7,6 +7,7 @@ import numpy as np
 from sightline.core.card import CheckCard
 from sightline.core.dataset import Dataset
 from sightline.core.report import Finding
+from sightline.core.sample import IMAGE
 from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
@@ -20,7 +21,7 @@ CARD = CheckCard(
 
 def run(dataset: Dataset, scan: Scan) -> list[Finding]:
     """Pictures that are turned when they are read, and whose annotations may not follow."""
-    if not dataset.targets.located or not len(dataset):
+    if dataset.input != IMAGE or not dataset.targets.located or not len(dataset):
         return []
     unsized = {item for f in dataset.read_findings if f.name == "exif-and-positions" for item in f.items}
     ways = np.array([1 if f is None else f.orientation for f in scan.facts])

@@ -24,13 +24,15 @@ class Draws:
 
     Args:
         numbers: Which items, by the seed of each.
+        source: What the data hold besides, one item for each draw: images that a generator should learn to
+            draw, from which `Task.recast` makes targets. None where there is nothing.
     """
 
     input = "noise"
     dtype = "float32"
 
-    def __init__(self, numbers: Sequence[int]) -> None:
-        self.numbers = [int(n) for n in numbers]
+    def __init__(self, numbers: Sequence[int], source: Pixels | None = None) -> None:
+        self.numbers, self.source = [int(n) for n in numbers], source
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -41,7 +43,8 @@ class Draws:
 
     def subset(self, indices: np.ndarray) -> Draws:
         """Some of the items."""
-        return Draws([self.numbers[i] for i in indices])
+        source = None if self.source is None else self.source.subset(indices)
+        return Draws([self.numbers[i] for i in indices], source)
 
     def digest(self, i: int) -> str:
         """Digest of the seed of item i."""
@@ -57,8 +60,8 @@ class NoiseInput(InputKind):
     limits_side: ClassVar[bool] = False
 
     def pixels(self, pixels: Pixels) -> Pixels:
-        """One draw for each item."""
-        return pixels if isinstance(pixels, Draws) else Draws(range(len(pixels)))
+        """One draw for each item, which stays at hand as `Draws.source`."""
+        return pixels if isinstance(pixels, Draws) else Draws(range(len(pixels)), pixels)
 
     def spec(self, stored: StoredShape, size: int | None, frames: int | None, stride: int) -> InputSpec:
         """No size."""

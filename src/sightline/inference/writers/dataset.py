@@ -48,7 +48,7 @@ class DatasetWriter(Writer):
             )
         self._places.append(item.pixels.place(0))
         self._names.append(item.name)
-        self._predictions.append(outcome.prediction.packed())
+        self._predictions.append(outcome.prediction.compressed())
         if len(self._predictions) == 1:  # a format that cannot hold such says so now, not after hours
             with tempfile.TemporaryDirectory() as trial, quiet():
                 self._module.write(self._dataset(), Path(trial) / "trial")

@@ -110,7 +110,7 @@ class BaselineModel(FittedModel):
         return f"{self.baseline.summary}, to {len(images)} images{of}"
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Tensors for `Model.answer`, for (B, C, H, W) images."""
+        """Tensors for `Model.postprocess`, for (B, C, H, W) images."""
         graph = self.baseline.graph
         if graph is not None:
             x = self.network.features(self.normalize(images)) if self.baseline.frozen else images
@@ -166,7 +166,7 @@ def _sample(batches: Iterable[Batch], most: int, seed: int) -> tuple[Tensor, Any
 
 
 def _tensors(prediction: Any) -> dict[str, Tensor]:
-    """Convert a prediction to the tensors of `Model.answer`."""
+    """Convert a prediction to the tensors of `Model.postprocess`."""
     if isinstance(prediction, ClassLabels):
         assert prediction.scores is not None
         return {"scores": prediction.scores.float()}

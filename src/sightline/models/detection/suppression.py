@@ -50,7 +50,7 @@ def _(boxes: Tensor, scores: Tensor, labels: Tensor, classes: int, least: float,
 
 
 def final(outputs: dict[str, Tensor], settings: dict[str, Any]) -> dict[str, Tensor]:
-    """Final objects among the candidates of `Model.answer`: M of them, best first, padded with zeros.
+    """Final objects among the candidates of `Model.postprocess`: M of them, best first, padded with zeros.
 
     Returns:
         What was given, with M = `max_objects` rows in place of the N of the candidates (or N, if these are

@@ -18,7 +18,7 @@ from sightline.core.task import Baseline, Task
 from sightline.data.io.pixels import Arrays
 from sightline.metrics.accuracy import Accuracy
 from sightline.metrics.log_loss import LogLoss
-from sightline.runtime import rows
+from sightline.runtime.targets import records
 
 NAMES = ("left", "right")
 
@@ -70,10 +70,7 @@ class Direction(Task):
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
         """Label, confidence, and the probability of each class."""
-        return [
-            rows.label(NAMES, int(value), scores)
-            for value, scores in zip(prediction.value, prediction.scores.tolist(), strict=True)
-        ]
+        return records(prediction, NAMES)
 
     def figures(
         self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]

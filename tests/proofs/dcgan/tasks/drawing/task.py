@@ -1,4 +1,4 @@
-"""The task: targets are the images themselves, and all drawings are compared with all of them."""
+"""The task: the input is noise, and the images of the data are the targets, without an order."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from sightline.core.card import MetricCard
 from sightline.core.dataset import Dataset
 from sightline.core.metric import Metric, Statistics
 from sightline.core.report import Figure, ImageGrid
-from sightline.core.targets.number import RegressionValues
+from sightline.core.targets import target_type
 from sightline.core.task import Task
 from sightline.data.open import open_data
+from sightline.runtime.targets import records
 
 
 class Frechet(Metric):
@@ -26,10 +27,11 @@ class Frechet(Metric):
     Source: Heusel et al., GANs Trained by a Two Time-Scale Update Rule, NeurIPS 2017, equation 6.
     """
 
-    card = MetricCard("Frechet distance", "of pixels", False, 0.0, ("number",), paired=False)
+    card = MetricCard("Frechet distance", "of pixels", False, 0.0, ("image",), paired=False)
 
     def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        return {"predictions": prediction.value.double().numpy(), "targets": target.value.double().numpy()}
+        pixels = (x.dense().flatten(1).double() / 255 for x in (prediction, target))
+        return dict(zip(("predictions", "targets"), (x.numpy() for x in pixels), strict=True))
 
     def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         (mean_a, mean_b), (cov_a, cov_b) = zip(
@@ -52,28 +54,29 @@ class Drawing(Task):
 
     @staticmethod
     def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
-        return open_data("digits").subset(range(n))
+        return Drawing.recast(open_data("digits", target_type="none", input="noise").subset(range(n)))
 
     @staticmethod
     def recast(dataset: Dataset) -> Dataset:
-        pixels = np.stack([dataset.pixels.read(i).ravel() for i in range(len(dataset))])
-        targets = RegressionValues(torch.from_numpy(pixels / np.float32(255)))
-        return replace(dataset, targets=targets, outputs=tuple(f"p{i}" for i in range(pixels.shape[1])))
+        images: Any = target_type("image")
+        draws: Any = dataset.pixels
+        read = (torch.from_numpy(draws.source.read(i)).permute(2, 0, 1) for i in range(len(draws)))
+        return replace(dataset, targets=images.of(read))
 
     def metrics(self) -> Mapping[str, Metric]:
         return {"Frechet distance": Frechet()}
 
     def describe_targets(self, targets: Any) -> list[str]:
-        return ["" for _ in range(len(targets))]
+        return [f"brightness {row['brightness']}" for row in self.rows(targets)]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
-        return [{"pixels": [round(v, 3) for v in row]} for row in prediction.value.tolist()]
+        return records(prediction, ())
 
     def figures(
         self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]
     ) -> list[Figure]:
-        drawn = (prediction.value[:16].reshape(-1, 8, 8, 1) * 255).round().byte().numpy().repeat(3, 3)
-        return [ImageGrid("Drawn", list(drawn), [""] * len(drawn))]
+        drawn = [image.permute(1, 2, 0).numpy().repeat(3, 2) for image in prediction.pixels[:16]]
+        return [ImageGrid("Drawn", drawn, [""] * len(drawn))]
 
 
 TASK = Drawing

@@ -1,4 +1,4 @@
-"""The task: the augmentation gives two views of each image, one above the other in the channels."""
+"""The task: the augmentation gives the model two views of each training image, as two inputs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sightline.core.metric import Metric, Statistics
 from sightline.core.sample import Batch
 from sightline.core.task import Augment, Task
 from sightline.data.open import open_data
+from sightline.runtime.targets import records
 
 
 class Agreement(Metric):
@@ -25,11 +26,11 @@ class Agreement(Metric):
     """
 
     card = MetricCard(
-        "agreement", "1 less the length of the mean embedding", True, 1.0, ("number",), paired=False
+        "agreement", "1 less the length of the mean embedding", True, 1.0, ("none",), paired=False
     )
 
     def sample_statistics(self, prediction: Any, target: Any) -> Statistics:
-        return {"embeddings": prediction.value.double().numpy()}
+        return {"embeddings": prediction.embedding.double().numpy()}
 
     def compute_from(self, stats: Statistics, weights: np.ndarray | None = None) -> float:
         return 1 - float(np.linalg.norm(stats["embeddings"].mean(0)))
@@ -48,15 +49,15 @@ class Views(Task):
 
     @staticmethod
     def synthetic_dataset(n: int, size: int, seed: int) -> Dataset:
-        return open_data(f"shapes:{n}")
+        return open_data(f"shapes:{n}", target_type="none")
 
     def metrics(self) -> Mapping[str, Metric]:
         return {"agreement": Agreement()}
 
     def augment(self, strength: str, standard: Augment | None, progress: float) -> Augment | None:
         def two_views(batch: Batch, rng: torch.Generator) -> Batch:
-            views = [batch if standard is None else standard(batch, rng) for _ in range(2)]
-            return replace(batch, images=torch.cat([view.images for view in views], 1))
+            first, second = (batch if standard is None else standard(batch, rng) for _ in range(2))
+            return replace(first, inputs={"image": first.images, "other view": second.images})
 
         return two_views
 
@@ -64,7 +65,7 @@ class Views(Task):
         return ["" for _ in range(len(targets))]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
-        return [{"embedding": row} for row in prediction.value.tolist()]
+        return records(prediction, ())
 
 
 TASK = Views

@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from sightline.core.geometry import apply_affine, identity_affine, invert_affine
+from sightline.core.targets.base import Index, Synthetic, Targets
 
 OUTSIDE = 255
 """What voxels hold that have no class."""
 
 
 @dataclass(frozen=True, eq=False)
-class Volumes:
+class Volumes(Targets):
     """Class maps of N volumes.
 
     Attributes:
@@ -30,7 +31,9 @@ class Volumes:
     sizes: Tensor
     maps: tuple[Tensor, ...]
     kind = "volumes"
+    needs = "a class for each voxel"
     description = "a class for each voxel"
+    located = True
 
     @classmethod
     def of(cls, maps: Iterable[Any]) -> Volumes:
@@ -41,7 +44,7 @@ class Volumes:
     def __len__(self) -> int:
         return len(self.maps)
 
-    def __getitem__(self, index: Any) -> Volumes:
+    def __getitem__(self, index: Index) -> Volumes:
         chosen = torch.arange(len(self))[[index] if isinstance(index, int) else index]
         return Volumes(self.sizes[chosen], tuple(self.maps[i] for i in chosen.tolist()))
 
@@ -57,14 +60,10 @@ class Volumes:
         """The same on another device."""
         return Volumes(self.sizes, tuple(m.to(device) for m in self.maps))
 
-    def compressed(self) -> Volumes:
-        """Itself."""
-        return self
-
-    @staticmethod
-    def cat(parts: Sequence[Volumes]) -> Volumes:
+    @classmethod
+    def cat(cls, parts: Sequence[Volumes]) -> Volumes:
         """All volumes of several batches."""
-        return Volumes(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
+        return cls(torch.cat([p.sizes for p in parts]), tuple(m for p in parts for m in p.maps))
 
     def warp(self, places: Tensor, sizes: Tensor, least: float = 0.0) -> Volumes:
         """The same after (N, 3, 4) affine maps and cutting to (N, 3) sizes; each voxel from the nearest."""
@@ -79,6 +78,33 @@ class Volumes:
     def class_presence(self, classes: int) -> Tensor:
         """(N, K) bool: which classes are in each volume."""
         return torch.stack([torch.bincount(m.flatten(), minlength=256)[:classes] > 0 for m in self.maps])
+
+    def scorable(self) -> Tensor:
+        """(N,) bool: which volumes have a voxel with a class."""
+        return torch.tensor([bool((m != OUTSIDE).any()) for m in self.maps])
+
+    def differs(self, other: Volumes) -> Tensor:
+        """(N,) bool: which volumes have a voxel of another class."""
+        return torch.tensor([not torch.equal(a, b) for a, b in zip(self.maps, other.maps, strict=True)])
+
+    def arrays(self, i: int) -> dict[str, Any]:
+        """ "voxels" of volume i."""
+        return {"voxels": self.map(i)}
+
+    @classmethod
+    def synthetic(cls, n: int, size: int, seed: int) -> Synthetic:
+        """A bright ball in each volume."""
+        rng = np.random.default_rng(seed)
+        depth = max(size // 2, 8)
+        grid = np.stack(np.meshgrid(*(np.arange(s) for s in (depth, size, size)), indexing="ij"), -1)
+        volumes = rng.integers(0, 80, (n, depth, size, size, 1), dtype=np.uint8)
+        maps = []
+        for volume in volumes:
+            center, radius = rng.uniform(3, (depth - 3, size - 3, size - 3)), rng.uniform(2, 4)
+            inside = ((grid - center) ** 2).sum(-1) < radius**2
+            volume[inside, 0] += 120
+            maps.append(inside.astype(np.uint8))
+        return Synthetic(volumes, cls.of(maps), ("background", "ball"))
 
     def summary(self, classes: int) -> dict[str, Any]:
         """Voxels of each class."""
@@ -113,3 +139,6 @@ def _sampled(volume: Tensor, place: Tensor, size: Sequence[int]) -> Tensor:
     inside = ((where >= 0) & (where < limits)).all(1)
     d, h, w = where.clamp(min=0).minimum(limits - 1).unbind(1)
     return torch.where(inside, volume.cpu()[d, h, w], OUTSIDE).reshape(*size).to(torch.uint8)
+
+
+TARGET = Volumes

@@ -15,6 +15,7 @@ from sightline.core.metric import Metric
 from sightline.core.report import Figure, PredictionGallery
 from sightline.core.task import Baseline, Task
 from sightline.metrics.miou import MeanIoU
+from sightline.runtime.targets import records
 
 
 class Balls(Task):
@@ -46,8 +47,8 @@ class Balls(Task):
         return [f"{int((m == 1).sum())} voxels" for m in targets.maps]
 
     def rows(self, prediction: Any) -> list[dict[str, Any]]:
-        """Voxels of balls."""
-        return [{"voxels": int((m == 1).sum())} for m in prediction.maps]
+        """Voxels of each class."""
+        return records(prediction, self.info.classes.names if self.info.classes else ())
 
     def figures(
         self, prediction: Any, target: Any, ids: list[str], settings: Mapping[str, Any]

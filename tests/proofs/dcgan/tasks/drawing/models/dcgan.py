@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model, OptimizerGroup
 from sightline.core.sample import Batch
-from sightline.core.targets.number import RegressionValues
+from sightline.core.targets import target_type
 from sightline.core.task import DataInfo
 
 CARD = ModelCard(
@@ -23,19 +23,17 @@ CARD = ModelCard(
     defaults={"optimizer": "adam", "lr": 3e-3, "momentum": 0.5, "schedule": "constant", "warmup": 0.0,
               "weight_decay": 0.0, "clip_grad": 0.0, "batch_size": 32, "ema": 0.95},
 )  # fmt: skip
-NOISE = 16
 
 
 class Dcgan(Model):
-    """Two networks; what is predicted is what the generator draws, pixels in [0, 1]."""
+    """Two networks; what is predicted is what the generator draws from noise."""
 
     card: ClassVar[ModelCard] = CARD
-    mixing: Tensor
 
     def __init__(self, settings: dict[str, Any], pretrained: str = "no") -> None:
         super().__init__(settings)
         self.generator = nn.Sequential(
-            nn.ConvTranspose2d(NOISE, 64, 2, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
+            nn.ConvTranspose2d(settings["channels"], 64, 2, bias=False), nn.BatchNorm2d(64), nn.ReLU(),
             nn.ConvTranspose2d(64, 32, 4, 2, 1, bias=False), nn.BatchNorm2d(32), nn.ReLU(),
             nn.ConvTranspose2d(32, 1, 4, 2, 1), nn.Sigmoid(),
         )  # fmt: skip
@@ -43,33 +41,30 @@ class Dcgan(Model):
             nn.Conv2d(1, 32, 4, 2, 1), nn.LeakyReLU(0.2), nn.Conv2d(32, 64, 4, 2, 1), nn.LeakyReLU(0.2),
             nn.Flatten(), nn.Linear(64 * 4, 1),
         )  # fmt: skip
-        numbers = torch.Generator().manual_seed(0)
-        self.register_buffer("mixing", 50 * torch.rand(64, NOISE, generator=numbers, dtype=torch.float64))
 
     @staticmethod
     def settings_for(info: DataInfo, options: Any) -> dict[str, Any]:
-        return {"outputs": list(info.outputs)}
+        return {}
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
-        """Drawings for images that stand in for noise: the same for the same, else as if independent."""
-        share = (images.flatten(1).double() @ self.mixing) % 1
-        noise = torch.special.ndtri(share.clamp(1e-6, 1 - 1e-6)).float()
-        return {"drawn": self.generator(noise[:, :, None, None])}
+    def forward(self, noise: Tensor) -> dict[str, Tensor]:
+        """{"image": (B, 1, 8, 8) in [0, 1]} for noise (B, C)."""
+        return {"image": self.generator(noise[:, :, None, None])}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
-        return RegressionValues(answer["drawn"].flatten(1))
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+        images: Any = target_type("image")
+        return images.of((answer["image"] * 255).round().byte())
 
     def loss(
         self, batch: Batch, rng: torch.Generator, part: str = "all", outputs: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
         if part == "all":  # no loss says how good drawings are
             return {}
-        noise = torch.randn(len(batch), NOISE, 1, 1, generator=rng, device=batch.images.device)
-        drawn = self.generator(noise)
+        given = batch.inputs["noise"]  # other noise in each epoch: what is learnt is no list of drawings
+        drawn = self(torch.randn(given.shape, generator=rng, device=given.device))["image"]
         if part == "generator":
             return {"loss": F.softplus(-self.discriminator(drawn)).mean()}
-        real = self.discriminator(batch.images.float() / 255)
+        real = self.discriminator(batch.targets.dense().float() / 255)
         fake = self.discriminator(drawn.detach())
         loss = F.softplus(-real).mean() + F.softplus(fake).mean()
         return {"loss": loss, "real": (real > 0).float().mean(), "fake": (fake > 0).float().mean()}

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from sightline.core.card import ModelCard
 from sightline.core.model import Model
 from sightline.core.sample import Batch
-from sightline.core.targets.number import RegressionValues
+from sightline.core.targets import target_type
 from sightline.core.task import DataInfo
 
 CARD = ModelCard(
@@ -45,22 +45,22 @@ class SimClr(Model):
 
     @staticmethod
     def settings_for(info: DataInfo, options: Any) -> dict[str, Any]:
-        return {"outputs": [f"e{i}" for i in range(256)]}
+        return {}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return {"embedding": F.normalize(self.encoder(self.normalize(images)), dim=1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
-        return RegressionValues(answer["embedding"])
+    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+        vector: Any = target_type("vector")
+        return vector(answer["embedding"])
 
     def loss(
         self, batch: Batch, rng: torch.Generator, part: str = "all", outputs: dict[str, Tensor] | None = None
     ) -> dict[str, Tensor]:
-        channels = self.settings["channels"]
-        if batch.images.shape[1] == channels:  # one view: validation
+        if "other view" not in batch.inputs:  # validation
             return {}
-        views = torch.cat(batch.images.split(channels, 1))
+        views = torch.cat([batch.images, batch.inputs["other view"]])
         features = self.encoder(self.normalize(views))
         z = F.normalize(self.projection(features), dim=1)
         self._last = features.detach().mean(0)
