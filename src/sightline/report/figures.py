@@ -342,7 +342,7 @@ def _intervals(figure: Figure, exhibit: IntervalPlot) -> None:
         note = axes.annotate(
             text, (0, i - 0.26), xycoords=("axes fraction", "data"), va="bottom", fontsize=9.5
         )
-        note.set_bbox({"facecolor": PAPER, "letterbox": 1.5})  # the grid must not cross the words
+        note.set_bbox({"facecolor": PAPER, "pad": 1.5})  # the grid must not cross the words
     axes.set(ylim=(len(scores) - 0.6, -0.85), yticks=[])
     axes.set_xlabel(escape_text(exhibit.x) + (" in %" if exhibit.percent else ""))
     axes.spines["left"].set_visible(False)

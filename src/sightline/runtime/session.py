@@ -116,7 +116,7 @@ class Session:
         self._target = target_type(self.card["prediction"])
         self._wanted = _wanted(min_score, self.card, self._settings)
         self.names: tuple[str, ...] = tuple(self._settings.get("classes") or ())
-        self.tile: int = self._settings.get("tile_size") or 0
+        self.tile_size: int = self._settings.get("tile_size") or 0
         self._network = network(data, self._file, threads, providers)
         self._check()
         self.spent = {"prepare": 0.0, "infer": 0.0, "read": 0.0}
@@ -214,7 +214,7 @@ class Session:
             raise UsageError(f"batch_size must be at least 1. Received {batch_size}.")
         most = self._most(batch_size)
         items = (_item(i, source) for i, source in enumerate(sources))
-        if self.tile:
+        if self.tile_size:
             for source in items:
                 yield self._by_tiles(source, most)
             return
@@ -266,7 +266,7 @@ class Session:
         """
         with self._clock("prepare"):
             image = windows_of(source, page, self._settings["pixel_range"])
-        tiles, most = tiling.tile_windows(*image.size, self.tile), self._most(batch_size)
+        tiles, most = tiling.tile_windows(*image.size, self.tile_size), self._most(batch_size)
         merged = MergedTiles(tiles, image.size)
         for start in range(0, len(tiles), most):
             with self._clock("prepare"):

@@ -72,7 +72,7 @@ def test_it_is_exported_and_the_light_runtime_names_the_kind(run: Path) -> None:
     with pytest.raises(DataError, match="takes a clip for each item"):
         Session(exported.file)
     with pytest.raises(UsageError, match="takes a clip"):
-        sl.export(run, inside="picture")
+        sl.export(run, include="preprocess")
 
 
 def test_a_copied_clip_is_found_in_another_split(data: Path, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from sightline.console import say
 
 Shape = tuple[int, ...]
 
-_RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("letterbox", "<u4")])
+_RECORD = np.dtype([("stamp", "<u8"), ("sum", "<u4"), ("pad", "<u4")])
 _SUFFIX = ".pictures"
 _PIXELS = "2"  # another one whenever the same file gives other pixels
 _open: WeakSet[DiskCache] = WeakSet()

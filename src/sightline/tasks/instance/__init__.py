@@ -12,7 +12,7 @@ CARD = TaskCard(
     primary_metric="mask mAP50-95",
     default_model="yolo-n",
     default_max_size=512,
-    defaults={"fit": "letterbox"},
+    defaults={"resize": "letterbox"},
 )
 
 MODELS = Folder(f"{__name__}.models", "model", table="MODELS")
