@@ -13,6 +13,7 @@ import torch
 from sightline.core.geometry import invert_affine
 from sightline.core.report import PredictionGallery
 from sightline.core.run import Run
+from sightline.core.run_record import DataRecord, RunRecord
 from sightline.core.targets import TARGETS, target_type
 from sightline.core.targets.base import Synthetic, Targets
 from sightline.data.checks import CHECKS
@@ -179,7 +180,7 @@ def test_a_run_keeps_predictions_and_a_report_shows_those_that_lie_in_images(
 ) -> None:
     data, predicted = sample(kind), prediction(kind)
     ids = [f"{i}.png" for i in range(N)]
-    run = Run.create(tmp_path / "run", {"data": {"classes": list(data.classes)}})
+    run = Run.create(tmp_path / "run", RunRecord(data=DataRecord(classes=data.classes)))
     run.save_predictions("test", ids, predicted, data.targets)
     names, again, target = run.predictions("test")
     assert (names, told(again), told(target)) == (ids, told(predicted), told(data.targets))

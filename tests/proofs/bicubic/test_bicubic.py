@@ -35,6 +35,7 @@ def test_the_kind_keeps_the_promises_of_all_kinds(promise: object) -> None:
 
 def test_images_are_enlarged_scored_written_and_exported(tmp_path: Path) -> None:
     run = sl.train("shapes:60", task="upscale", out=tmp_path / "run")
+    assert run.record.model_config.to_json()["size"] == [32, 32], "half of what is stored"
     score = run.results.scores["PSNR"]
     assert score.low < score.value < score.high
     assert sl.evaluate(run.path, out=tmp_path / "page.html").scores["PSNR"].value == score.value

@@ -15,7 +15,7 @@ BORROWS = ("bicubic",)  # the kind of target "image"
 
 
 def test_it_learns_to_draw_and_draws_again_from_the_file(tmp_path: Path) -> None:
-    run = sl.train("digits", task="drawing", epochs=8, out=tmp_path / "run")
+    run = sl.train("digits", task="drawing", epochs=10, out=tmp_path / "run")
     events = list(run.events())
     losses = {k for k in events[0] if k.startswith("train_")}
     assert losses == {f"train_discriminator/{n}" for n in ("loss", "real", "fake")} | {"train_generator/loss"}

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 import torch
 
+from sightline.core.model import Model
 from sightline.core.run import Run
 from sightline.core.run_record import RunRecord
 from sightline.devices import Devices
+from sightline.inference import threads
 from sightline.training.arguments import TrainArguments
 from sightline.training.callbacks.base import Callback
 from sightline.training.plan import make_plan
@@ -97,3 +99,25 @@ def test_the_command_lets_threads_sleep_unless_the_user_says_otherwise(
         line.split("=")[1].strip(" '") for line in done.stderr.splitlines() if "OMP_WAIT_POLICY" in line
     ]
     assert set(outputs) == {policy}
+
+
+class TwoInputs(Model):
+    """A model that takes a pair."""
+
+    def __init__(self) -> None:
+        super().__init__({"mean": [0.0], "std": [1.0], "channels": 3, "size": [8, 8], "input": "pair",
+                          "inputs": ["left", "right"]})  # fmt: skip
+        self.layer = torch.nn.Conv2d(6, 1, 1)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> dict[str, torch.Tensor]:  # type: ignore[override]
+        return {"sum": self.layer(torch.cat([left, right], 1))}
+
+    @classmethod
+    def read(cls, answer: dict[str, torch.Tensor], settings: dict[str, Any]) -> Any:
+        return answer["sum"]
+
+
+def test_a_model_of_two_inputs_is_measured_too() -> None:
+    with threads.few_threads([TwoInputs()], 32, Devices.start("cpu", "fp32")):
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
