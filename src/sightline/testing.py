@@ -128,12 +128,12 @@ def check_model(
     model.eval()
     with torch.no_grad():
         outputs = model(batch.images)
-    prediction = model.decode(outputs, model.settings)
+    prediction = model.predict_from_outputs(outputs, model.settings)
     assert len(prediction) == len(dataset), "decode must give one prediction an image"
     assert prediction.kind == toy.task.card.prediction_type, f"decode gives a {prediction.kind}"
     _check_saved(toy, model, batch.images[:1], folder)
     _check_begun_from(toy, model, folder)
-    rows = toy.task.rows(prediction)
+    rows = toy.task.to_records(prediction)
     assert len(rows) == len(dataset), "rows() must give one row an image"
     json.dumps(prediction.to_json())
     json.dumps(rows)
@@ -157,7 +157,7 @@ def check_learns(
     _learn(model, batch, torch.Generator().manual_seed(0), steps, 3e-3)
     with torch.no_grad():
         outputs = model.eval()(batch.images)
-    _check_score(toy, model.decode(outputs, model.settings), toy.dataset)
+    _check_score(toy, model.predict_from_outputs(outputs, model.settings), toy.dataset)
 
 
 def check_teachable(task: str, *, steps: int = 5) -> None:

@@ -104,13 +104,13 @@ class Model(nn.Module, ABC):
 
     @classmethod
     @abstractmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         """Predictions from the result of `postprocess`. Needs no weights."""
 
     @classmethod
-    def decode(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def predict_from_outputs(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         """Predictions from outputs: `postprocess`, then `read`."""
-        return cls.read(cls.postprocess(outputs, settings), settings)
+        return cls.to_predictions(cls.postprocess(outputs, settings), settings)
 
     def loss(
         self,

@@ -144,8 +144,8 @@ class Task(ABC):
         return standard
 
     def calibrate(self, prediction: Any, target: Any) -> dict[str, Any]:
-        """Fit settings for `Model.decode` on validation predictions; empty if there are none. The entry
-        "calibration" may be a sentence that describes the fit; it is printed.
+        """Fit settings for `Model.to_predictions` on validation predictions; empty if there are none. The
+        entry "calibration" may be a sentence that describes the fit; it is printed.
         """
         del prediction, target
         return {}
@@ -176,7 +176,7 @@ class Task(ABC):
         """Short description of each target."""
 
     @abstractmethod
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """One flat row for each image, for CSV and tables."""
 
     @staticmethod

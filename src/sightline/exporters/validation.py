@@ -274,9 +274,9 @@ class _Comparison:
         self.drift += [max(differences.values()) for differences in each]
         first = len(self.ids)
         self.ids += list(batch.ids)
-        read = model.decode if graph.include == "none" else model.read
+        read = model.predict_from_outputs if graph.include == "none" else model.to_predictions
         # Of suppression inside the file the network knows nothing: its own answer is what is compared with.
-        whole = model.decode(model(images), model.settings) if self.final else None
+        whole = model.predict_from_outputs(model(images), model.settings) if self.final else None
         self.before.append(batch.back(read(target, model.settings) if whole is None else whole).compressed())
         if graph.include == "preprocess":  # and is judged by what it says of the pictures as they are stored
             self.after += [self._stored(i) for i in range(first, len(self.ids))]
@@ -289,7 +289,7 @@ class _Comparison:
         image = resize_to_input(self._part.pixels.read(i), None, channels=settings["channels"])
         outputs = self._run(np.ascontiguousarray(image.transpose(2, 0, 1))[None])
         answer = {name: torch.from_numpy(value) for name, value in outputs.items()}
-        return self._graph.model.read(answer, {**settings, "size": image.shape[:2]}).compressed()
+        return self._graph.model.to_predictions(answer, {**settings, "size": image.shape[:2]}).compressed()
 
 
 def _difference(target: Array, outputs: Array, loose: bool) -> float:

@@ -66,7 +66,7 @@ def counted(task: Task, outcome: Outcome, wish: OutputFilter) -> Outcome:
         return outcome
     prediction, row = select_objects(outcome.prediction, wish.least, wish.classes), outcome.row
     if len(prediction.labels) < len(outcome.prediction.labels):
-        (row,) = task.rows(prediction)
+        (row,) = task.to_records(prediction)
     return replace(outcome, prediction=prediction, row=row)
 
 

@@ -86,7 +86,9 @@ def predict(model: Model, loader: Batches, devices: Devices) -> Predicted:
             loss = model.loss(moved, rng, outputs=outputs).get("loss")
             total = None if loss is None or total is None else total + float(loss) * len(batch)
         outputs = {name: value.float() for name, value in outputs.items()}
-        predictions.append(batch.back(model.decode(outputs, model.settings).to("cpu")).compressed())
+        predictions.append(
+            batch.back(model.predict_from_outputs(outputs, model.settings).to("cpu")).compressed()
+        )
         count += len(batch)
     model.train(was_training)
     parts = devices.gather((predictions, count, total))

@@ -108,7 +108,7 @@ class ModelPredictor:
             except UnreadableImage as error:  # in the middle of the one picture that is read by tiles
                 errors[readable[0]] = error.detail
             else:
-                flat = self.task.rows(prediction)
+                flat = self.task.to_records(prediction)
                 rows = {i: (prediction[n], flat[n]) for n, i in enumerate(readable)}
         for i, item in enumerate(inputs):
             outcome = Outcome(item.id, None, {}, errors[i]) if i in errors else Outcome(item.id, *rows[i])
@@ -134,4 +134,4 @@ class ModelPredictor:
         batch = Batch(inputs, None, (), affine, stored)
         outputs = self.model(*batch.to(self.devices.device).inputs.values())
         outputs = {k: v.float() for k, v in outputs.items()}
-        return batch.back(self.model.decode(outputs, self.settings).to("cpu"))
+        return batch.back(self.model.predict_from_outputs(outputs, self.settings).to("cpu"))

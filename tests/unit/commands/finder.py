@@ -34,7 +34,7 @@ class Finder(Model):
         return {"boxes": torch.stack(result), "there": torch.tensor(present)}
 
     @classmethod
-    def read(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    def to_predictions(cls, outputs: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         present = outputs["there"].bool()
         keep = torch.stack([present, torch.ones_like(present)], 1).flatten()
         n = len(present)

@@ -99,7 +99,7 @@ def test_the_light_runtime_answers_as_the_toolkit_does(
     written(method, "onnx", tmp_path / "it.onnx", monkeypatch)
     model = graph(method).model
     with torch.no_grad():
-        target = model.decode(model(IMAGES), model.settings)
+        target = model.predict_from_outputs(model(IMAGES), model.settings)
     outputs = list(
         session.Session(tmp_path / "it.onnx", min_score=0.0).predict(list(IMAGES.permute(0, 2, 3, 1).numpy()))
     )

@@ -104,7 +104,7 @@ def test_boxes_are_those_of_the_toolkit(case: tuple[int, str, float]) -> None:
         for i in range(len(STORED))
     ]
     theirs = moved(type(parts[0]).cat(parts), resize)
-    message = task("detect").rows(theirs)
+    message = task("detect").to_records(theirs)
     for i, first in enumerate(mine):
         check(first, theirs[i], message[i])
         line = rows.full("a.png", message[i], first, NAMES)
@@ -131,7 +131,7 @@ def test_masks_of_prototypes_are_those_of_the_toolkit(case: tuple[int, str, floa
         stored = torch.tensor(STORED[i : i + 1])
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
         theirs = batch.back(whole)
-        check(first, theirs, task("instance").rows(theirs)[0])
+        check(first, theirs, task("instance").to_records(theirs)[0])
         wanted = presenters.rle_codes(theirs).get("masks", [])
         got = rows.full("a.png", {}, first, NAMES).get("masks", [])
         # A pixel may fall on the other side of 0 where sums were added up in another order.
@@ -156,7 +156,7 @@ def test_masks_over_boxes_are_those_of_the_toolkit(case: tuple[int, str, float])
         stored = torch.tensor(STORED[i : i + 1])
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
         theirs = batch.back(MaskRCNN.read(present, settings))
-        check(first, theirs, task("instance").rows(theirs)[0])
+        check(first, theirs, task("instance").to_records(theirs)[0])
         assert first.codes() == presenters.rle_codes(theirs)
 
 
@@ -165,7 +165,7 @@ def test_class_maps_are_those_of_the_toolkit(resize: str) -> None:
     maps = np.random.default_rng(1).integers(0, 3, (len(STORED), *SIZE), dtype=np.uint8)
     mine = read("masks", {"classes": maps}, {**SETTINGS, "resize": resize}, STORED)
     theirs = moved(SemanticMasks.of(maps), resize)
-    for i, message in enumerate(task("semantic").rows(theirs)):
+    for i, message in enumerate(task("semantic").to_records(theirs)):
         assert np.array_equal(mine[i].map, theirs.map(i))
         assert mine[i].record(NAMES) == message
 
@@ -177,10 +177,10 @@ def test_labels_and_numbers_are_those_of_the_toolkit(multi: bool) -> None:
     theirs = ClassLabels(logits > 0 if multi else logits.argmax(1), scores)
     settings = {**SETTINGS, "multilabel": multi, "resize": "stretch"}
     mine = read("label", {"scores": scores.numpy()}, settings, STORED)
-    assert [first.record(NAMES) for first in mine] == task("classify").rows(theirs)
+    assert [first.record(NAMES) for first in mine] == task("classify").to_records(theirs)
     outputs = ("red", "green", "blue")
     mine = read("number", {"value": logits.numpy()}, settings, STORED)
-    message = task("regress", outputs).rows(RegressionValues(logits))
+    message = task("regress", outputs).to_records(RegressionValues(logits))
     assert [first.record(NAMES, outputs) for first in mine] == message
 
 

@@ -29,7 +29,7 @@ def test_candidates_and_predictions_have_one_form(method: str) -> None:
     assert 0 <= float(outputs["scores"].min()) <= float(outputs["scores"].max()) <= 1
     assert 0 <= int(outputs["labels"].min()) <= int(outputs["labels"].max()) < 3
     model.settings.update(conf=0.0)
-    prediction = model.decode(outputs, model.settings)
+    prediction = model.predict_from_outputs(outputs, model.settings)
     side = SIDE.get(method, 64)
     assert prediction.sizes.tolist() == [[side, side]] * 4
     assert 0 < int(prediction.counts.max()) <= 20
@@ -144,7 +144,7 @@ def test_no_class_is_taken_for_its_neighbor(method: str) -> None:
             for module in last:
                 sides = module.bias.view(-1, 3 + background)
                 sides.fill_(-9.0)[:, label + background] = 9.0
-            prediction = model.decode(model(images), {**model.settings, "conf": 0.3})
+            prediction = model.predict_from_outputs(model(images), {**model.settings, "conf": 0.3})
         assert len(prediction.labels) > 0
         assert set(prediction.labels.tolist()) == {label}
 
@@ -175,7 +175,7 @@ def test_four_pictures_are_learnt_by_heart(method: str) -> None:
         losses.append(float(loss.detach()))
     assert sum(losses[-5:]) < 0.5 * sum(losses[:5])
     with torch.no_grad():
-        prediction = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().predict_from_outputs(model(batch.images), model.settings)
     hits = []
     for i in range(4):
         target, outputs = batch.targets[i], prediction[i]
@@ -223,7 +223,10 @@ def test_exported_it_says_the_same(method: str) -> None:
         exported = torch.export.export(model, (images,), strict=False).module()(images)
     assert list(exported) == ["boxes", "scores", "labels"]
     assert all(torch.allclose(expected[k].float(), v.float(), atol=1e-4) for k, v in exported.items())
-    assert same_instances(model.decode(exported, model.settings), model.decode(expected, model.settings))
+    assert same_instances(
+        model.predict_from_outputs(exported, model.settings),
+        model.predict_from_outputs(expected, model.settings),
+    )
 
 
 def same_instances(first: Instances, second: Instances) -> bool:
@@ -255,4 +258,4 @@ def test_pictures_without_any_proposal() -> None:
         model.network.net.rpn.score_thresh = 2.0
         outputs = model(batch_for("faster-rcnn").images)
     assert not bool(outputs["scores"].any())
-    assert model.decode(outputs, {**model.settings, "conf": 0.0}).counts.tolist() == [0] * 4
+    assert model.predict_from_outputs(outputs, {**model.settings, "conf": 0.0}).counts.tolist() == [0] * 4

@@ -90,7 +90,7 @@ def test_learns_eight_images_by_heart_with_both_heads(learnt: tuple[Model, Batch
     with torch.no_grad():
         outputs = model(batch.images)
     for nms in (1.0, 0.65):
-        prediction = model.decode(outputs, {**model.settings, "nms": nms})
+        prediction = model.predict_from_outputs(outputs, {**model.settings, "nms": nms})
         assert ap50(prediction, batch.targets) > 0.95, f"nms {nms}"
 
 
@@ -98,14 +98,14 @@ def test_first_yolo_learns_eight_images_by_heart() -> None:
     model, batch = build("yolo1"), batch_of()
     learn(model, batch, 80, 2e-3)
     with torch.no_grad():
-        prediction = model.decode(model(batch.images), model.settings)
+        prediction = model.predict_from_outputs(model(batch.images), model.settings)
     assert ap50(prediction, batch.targets) > 0.8
 
 
 def test_one_to_one_head_says_each_object_once(learnt: tuple[Model, Batch]) -> None:
     model, batch = learnt
     with torch.no_grad():
-        prediction = model.decode(model(batch.images), {**model.settings, "conf": 0.4})
+        prediction = model.predict_from_outputs(model(batch.images), {**model.settings, "conf": 0.4})
     assert prediction.counts.tolist() == batch.targets.counts.tolist()
 
 
@@ -115,7 +115,7 @@ def test_predictions_are_sorted_bounded_and_inside(learnt: tuple[Model, Batch]) 
         outputs = model(batch.images)
     for nms in (1.0, 0.5):
         settings = {**model.settings, "nms": nms, "conf": 0.001, "max_objects": 7}
-        prediction = model.decode(outputs, settings)
+        prediction = model.predict_from_outputs(outputs, settings)
         assert prediction.counts.max() <= 7
         assert prediction.sizes.tolist() == [[SIDE, SIDE]] * len(batch)
         assert (prediction.boxes >= 0).all()
@@ -236,7 +236,7 @@ def test_exported_it_says_only_what_is_read(learnt: tuple[Model, Batch], nms: fl
         assert set(outputs) == {"boxes", read}
         assert torch.allclose(outputs["boxes"], here["boxes"], atol=1e-3)
         assert torch.allclose(outputs[read], here[read], atol=1e-4)
-        first, second = (model.decode(x, model.settings) for x in (outputs, here))
+        first, second = (model.predict_from_outputs(x, model.settings) for x in (outputs, here))
         assert first.counts.tolist() == second.counts.tolist()
     finally:
         model.settings = selected

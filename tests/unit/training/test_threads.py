@@ -113,7 +113,7 @@ class TwoInputs(Model):
         return {"sum": self.layer(torch.cat([left, right], 1))}
 
     @classmethod
-    def read(cls, answer: dict[str, torch.Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, torch.Tensor], settings: dict[str, Any]) -> Any:
         return answer["sum"]
 
 

@@ -46,7 +46,7 @@ class Duel(Model):
         return {"fake": self.generator(images.float().flatten(1))}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         return ClassLabels(answer["fake"][:, 0].round().long())
 
     def loss(

@@ -131,7 +131,7 @@ class BaselineModel(FittedModel):
         return whole.permute(0, 2, 3, 1).cpu().numpy()
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         """Prediction from the tensors."""
         if "value" in answer:
             return RegressionValues(answer["value"])

@@ -90,7 +90,7 @@ class Classify(Task):
             ", ".join(name for name, is_there in zip(names, row, strict=True) if is_there) for row in chosen
         ]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """label, confidence, and the probability of every class."""
         return records(prediction, self.info.classes.names if self.info.classes else ())
 

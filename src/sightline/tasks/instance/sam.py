@@ -254,7 +254,7 @@ class SamPredictor:
             outlines = self.sam.prompted(image, self.prompt.points, self.prompt.boxes)
         except UsageError as error:
             return Outcome(name, None, {}, str(error))
-        return Outcome(name, outlines, self.task.rows(outlines)[0])
+        return Outcome(name, outlines, self.task.to_records(outlines)[0])
 
 
 def predictor(weights: str, prompt: str, device: torch.device | str = "cpu") -> SamPredictor:

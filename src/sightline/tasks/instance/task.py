@@ -83,9 +83,9 @@ class Instance(Task):
 
     def describe_targets(self, targets: Any) -> list[str]:
         """Number of objects of each class."""
-        return [row["found"] for row in self.rows(targets)]
+        return [row["found"] for row in self.to_records(targets)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """Number of objects, how many of each class, and the highest confidence."""
         return records(prediction, self._names)
 

@@ -55,7 +55,7 @@ class Regress(Task):
         """The numbers."""
         return [", ".join(f"{v:.4g}" for v in row) for row in targets.value.tolist()]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """One column a number."""
         return records(prediction, (), self.info.outputs)
 

@@ -60,9 +60,9 @@ class Semantic(Task):
 
     def describe_targets(self, targets: Any) -> list[str]:
         """The classes of each image, the largest first, with their share."""
-        return [row["found"] for row in self.rows(targets)]
+        return [row["found"] for row in self.to_records(targets)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """The share of each class in each image."""
         return records(prediction, self._names)
 

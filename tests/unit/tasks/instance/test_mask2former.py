@@ -53,7 +53,7 @@ def test_masks_are_read_in_the_pixels_of_the_picture() -> None:
     weak = torch.full((16, 16), -20.0)
     weak[10:, 10:] = 1.0
     outputs = logits([(2, 0.6, weak), (1, 0.8, low)])
-    prediction = MODEL.decode(outputs, settings("tiny", size=[60, 60]))
+    prediction = MODEL.predict_from_outputs(outputs, settings("tiny", size=[60, 60]))
     assert prediction.labels.tolist() == [1, 2]
     assert float(prediction.scores[0]) == pytest.approx(0.8, abs=0.01)
     assert float(prediction.scores[1]) == pytest.approx(0.6 * torch.tensor(1.0).sigmoid().item(), abs=0.05)
@@ -64,17 +64,17 @@ def test_masks_are_read_in_the_pixels_of_the_picture() -> None:
 
 def test_queries_that_see_nothing_are_no_objects() -> None:
     empty = torch.full((16, 16), -3.0)
-    prediction = MODEL.decode(logits([(0, 0.9, empty)]), settings("tiny"))
+    prediction = MODEL.predict_from_outputs(logits([(0, 0.9, empty)]), settings("tiny"))
     assert prediction.counts.tolist() == [0]
 
 
 def test_one_query_may_be_of_two_classes() -> None:
     outputs = logits([(0, 0.5, torch.where(ellipse(3, 3, 12, 12, 16, 16), 9.0, -9.0))])
     outputs["class_logits"][0, 0, 2] = torch.tensor(0.3).log()
-    prediction = MODEL.decode(outputs, settings("tiny"))
+    prediction = MODEL.predict_from_outputs(outputs, settings("tiny"))
     assert prediction.labels.tolist() == [0, 2]
     assert torch.equal(*prediction.bitmaps.dense(64, 64))
-    assert MODEL.decode(outputs, settings("tiny", max_objects=1)).labels.tolist() == [0]
+    assert MODEL.predict_from_outputs(outputs, settings("tiny", max_objects=1)).labels.tolist() == [0]
 
 
 @NEEDS
@@ -136,7 +136,7 @@ def test_predictions_are_those_of_transformers() -> None:
         target_sizes=[(64, 64)],
         return_binary_maps=True,
     )[0]
-    ours = model.decode(outputs, {**model.settings, "conf": 0.3})
+    ours = model.predict_from_outputs(outputs, {**model.settings, "conf": 0.3})
     scores = sorted((s["score"] for s in theirs["segments_info"]), reverse=True)
     assert len(scores) > 2
     assert ours.scores.tolist() == pytest.approx(scores, abs=0.02)  # they count pixels of 384 x 384
@@ -173,7 +173,7 @@ def test_four_pictures_are_learnt_by_heart() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
     with torch.no_grad():
-        prediction = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().predict_from_outputs(model(batch.images), model.settings)
     hits = []
     for i in range(4):
         target, outputs = batch.targets[i], prediction[i]

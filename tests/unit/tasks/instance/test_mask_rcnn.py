@@ -98,7 +98,7 @@ def test_candidates_and_predictions_have_one_form() -> None:
     assert outputs["scores"].shape == outputs["labels"].shape == (4, 20)
     assert outputs["masks"].shape == (4, 20, 28, 28)
     outputs["masks"][:] = 0.9
-    prediction = model.decode({k: v.float() for k, v in outputs.items()}, model.settings)
+    prediction = model.predict_from_outputs({k: v.float() for k, v in outputs.items()}, model.settings)
     assert prediction.kind == "outlines"
     assert 0 < int(prediction.counts.max()) <= 20
     for i in range(4):
@@ -114,7 +114,7 @@ def test_what_has_no_pixel_is_no_object() -> None:
         "labels": torch.tensor([[0, 1]]),
         "masks": torch.stack([torch.zeros(28, 28), torch.ones(28, 28)])[None],
     }
-    prediction = MODEL.decode(outputs, settings("resnet18"))
+    prediction = MODEL.predict_from_outputs(outputs, settings("resnet18"))
     assert prediction.labels.tolist() == [1]
     assert prediction.bitmaps.boxes().tolist() == [[10, 10, 50, 50]]
 
@@ -178,7 +178,7 @@ def test_no_class_is_taken_for_its_neighbor() -> None:
         with torch.no_grad():
             heads.box_predictor.cls_score.bias.fill_(-9.0)[label + 1] = 9.0
             heads.mask_predictor.mask_fcn_logits.bias.fill_(-9.0)[label + 1] = 9.0
-            prediction = model.decode(model(images), {**model.settings, "conf": 0.3})
+            prediction = model.predict_from_outputs(model(images), {**model.settings, "conf": 0.3})
         assert len(prediction.labels) > 0
         assert set(prediction.labels.tolist()) == {label}
         assert float(prediction.bitmaps.areas().min()) > 0
@@ -189,7 +189,7 @@ def test_pictures_without_any_proposal() -> None:
     with torch.no_grad():
         model.network.net.rpn.score_thresh = 2.0
         outputs = model(pictures().images)
-    assert model.decode(outputs, {**model.settings, "conf": 0.0}).counts.tolist() == [0] * 4
+    assert model.predict_from_outputs(outputs, {**model.settings, "conf": 0.0}).counts.tolist() == [0] * 4
 
 
 def test_pictures_of_another_size_and_gray_ones() -> None:
@@ -213,7 +213,7 @@ def test_four_pictures_are_learnt_by_heart() -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 10.0)
         optimizer.step()
     with torch.no_grad():
-        prediction = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().predict_from_outputs(model(batch.images), model.settings)
     hits = []
     for i in range(4):
         target, outputs = batch.targets[i], prediction[i]

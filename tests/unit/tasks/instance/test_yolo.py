@@ -83,7 +83,7 @@ def test_learns_the_masks_of_eight_images_by_heart(learnt: tuple[Model, Batch]) 
     with torch.no_grad():
         outputs = model(batch.images)
     for nms in (1.0, 0.65):
-        prediction = model.decode(outputs, {**model.settings, "nms": nms, "conf": 0.3})
+        prediction = model.predict_from_outputs(outputs, {**model.settings, "nms": nms, "conf": 0.3})
         for i in range(len(batch)):
             result, true = prediction[i], batch.targets[i]
             assert result.labels.sort().values.tolist() == [0, 1], f"nms {nms}"
@@ -95,7 +95,7 @@ def test_learns_the_masks_of_eight_images_by_heart(learnt: tuple[Model, Batch]) 
 def test_masks_lie_in_their_boxes_and_have_a_pixel(learnt: tuple[Model, Batch]) -> None:
     model, batch = learnt
     with torch.no_grad():
-        prediction = model.decode(model(batch.images), {**model.settings, "conf": 0.001})
+        prediction = model.predict_from_outputs(model(batch.images), {**model.settings, "conf": 0.001})
     assert isinstance(prediction, InstanceMasks)
     assert prediction.areas is not None
     assert (prediction.areas > 0).all()
@@ -211,7 +211,7 @@ def test_exported_it_says_only_what_is_read(learnt: tuple[Model, Batch], nms: fl
         read = "scores" if nms == 1 else "many"
         assert set(outputs) == {"boxes", read, "coefficients", "prototypes"}
         assert all(torch.allclose(outputs[name], here[name], atol=1e-3) for name in outputs)
-        first, second = (model.decode(x, model.settings) for x in (outputs, here))
+        first, second = (model.predict_from_outputs(x, model.settings) for x in (outputs, here))
         assert first.counts.tolist() == second.counts.tolist()
     finally:
         model.settings = selected

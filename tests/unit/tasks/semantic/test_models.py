@@ -101,7 +101,7 @@ def test_a_score_for_each_class_at_each_pixel(method: str, classes: int, channel
         with torch.no_grad():
             outputs = model(batch.images)
         assert outputs["logits"].shape == (2, classes, *size)
-        prediction = model.decode(outputs, model.settings)
+        prediction = model.predict_from_outputs(outputs, model.settings)
         assert prediction.sizes.tolist() == [list(size)] * 2
         assert int(prediction.dense().max()) < classes
         assert torch.equal(prediction.dense().long(), outputs["logits"].argmax(1))
@@ -412,7 +412,7 @@ def test_votes_of_masks_are_those_of_transformers() -> None:
         outputs = model(images)
         theirs = model.network.net(pixel_values=model.normalize(images))
     reader = transformers.Mask2FormerImageProcessor.post_process_semantic_segmentation
-    result = model.decode(outputs, model.settings).dense()[0]
+    result = model.predict_from_outputs(outputs, model.settings).dense()[0]
     assert float((result == reader(None, theirs)[0]).float().mean()) > 0.9999
 
 
@@ -469,7 +469,7 @@ def test_four_pictures_are_learnt_by_heart(method: str) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), 5.0)
         optimizer.step()
     with torch.no_grad():
-        prediction = model.eval().decode(model(batch.images), model.settings)
+        prediction = model.eval().predict_from_outputs(model(batch.images), model.settings)
     metric = MeanIoU()
     metric.update(prediction, batch.targets)
     assert metric.compute() > 0.75

@@ -77,7 +77,7 @@ class Net(Model):
         return {"scores": torch.sigmoid(logits) if settings["multilabel"] else torch.softmax(logits, 1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
         """The most probable class; for several labels, all above one half."""
         scores = answer["scores"]
         return ClassLabels(scores > 0.5 if settings["multilabel"] else scores.argmax(1), scores)

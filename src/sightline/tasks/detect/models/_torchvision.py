@@ -109,7 +109,7 @@ class TorchvisionDetector(Model):
         return {name: outputs[name] for name in ("boxes", "scores", "labels")}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """Score threshold and NMS; see `postprocess.select`."""
         return candidates.select(answer, settings)[0]
 

@@ -150,7 +150,7 @@ class TransformersDetector(Model):
         return {name: outputs[name] for name in ("boxes", "scores", "labels")}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """Score threshold; see `postprocess.select`."""
         return postprocess.select(answer, settings)[0]
 

@@ -47,7 +47,7 @@ class YoloDetector(Model):
         return yolo.best(outputs, settings)
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """Detections above `conf`, at most `max_objects` per image, best first."""
         return postprocess.select(answer, settings)[0]
 

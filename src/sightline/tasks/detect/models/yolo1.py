@@ -143,7 +143,7 @@ class Yolo1(Model):
         return {"boxes": each.flatten(1, 2), "scores": scores.flatten(1), "labels": labels.flatten(1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Instances:
         """Detections above `conf` after NMS, best first."""
         return postprocess.select(answer, settings)[0]
 

@@ -159,7 +159,7 @@ class Mask2Former(Model):
         return self.network.net(pixel_values=pixels, output_auxiliary_logits=True)
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
         """Mask of each query with its most probable classes.
 
         A pair of query and class scores the chance of the class times the mean chance of the pixels of the

@@ -156,7 +156,7 @@ class MaskRCNN(Model):
         return {**answers, "count": (answers["scores"] > 0).sum(1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
         """Objects with their masks; those with an empty mask are dropped."""
         detections, row = candidates.select(answer, settings)
         masks = pasted(answer["masks"][detections.image, row], detections.boxes, settings["size"])

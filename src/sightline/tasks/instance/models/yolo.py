@@ -61,7 +61,7 @@ class YoloSegmenter(Model):
         return {**yolo.best(outputs, settings, ["coefficients"]), "prototypes": outputs["prototypes"]}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> InstanceMasks:
         """Detections above `conf`, at most `max_objects` per image, best first.
 
         Boxes are those of the detector; masks lie in the pixels that they touch. What has not one pixel

@@ -66,7 +66,7 @@ class Net(Model):
         return {"value": self.network(self.normalize(images)) * self.scale + self.center}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
         """The numbers as they are."""
         return RegressionValues(answer["value"])
 

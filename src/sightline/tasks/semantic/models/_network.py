@@ -137,7 +137,7 @@ class SegmentationModel(Model):
         return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> SemanticMasks:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> SemanticMasks:
         """The maps as they are."""
         return SemanticMasks.of(answer["classes"])
 

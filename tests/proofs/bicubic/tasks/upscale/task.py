@@ -62,9 +62,9 @@ class Upscale(Task):
         return {"PSNR": Psnr()}
 
     def describe_targets(self, targets: Any) -> list[str]:
-        return [f"{row['width']} x {row['height']}" for row in self.rows(targets)]
+        return [f"{row['width']} x {row['height']}" for row in self.to_records(targets)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return records(prediction, ())
 
 

@@ -68,7 +68,7 @@ class Direction(Task):
         """Names of the classes."""
         return [NAMES[int(v)] for v in targets.value]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """Label, confidence, and the probability of each class."""
         return records(prediction, NAMES)
 

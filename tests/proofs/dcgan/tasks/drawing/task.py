@@ -67,9 +67,9 @@ class Drawing(Task):
         return {"Frechet distance": Frechet()}
 
     def describe_targets(self, targets: Any) -> list[str]:
-        return [f"brightness {row['brightness']}" for row in self.rows(targets)]
+        return [f"brightness {row['brightness']}" for row in self.to_records(targets)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return records(prediction, ())
 
     def figures(

@@ -22,7 +22,9 @@ class VectorArrays(TargetArrays):
     placed = True
 
     @classmethod
-    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> VectorArrays:
+    def predict_from_outputs(
+        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
+    ) -> VectorArrays:
         return cls(outputs["embedding"])
 
     def record(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:

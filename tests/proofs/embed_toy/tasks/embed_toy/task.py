@@ -51,7 +51,7 @@ class EmbedToy(Task):
         names = self.info.classes.names if self.info.classes else ()
         return [str(next(iter(row.values()), "")) for row in records(targets, names)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return records(prediction, ())
 
     def figures(

@@ -43,7 +43,7 @@ class PixelKnn(Task):
         assert self.info.classes is not None
         return [self.info.classes.names[int(v)] for v in targets.value]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return [{"label": caption} for caption in self.describe_targets(prediction)]
 
 

@@ -64,9 +64,9 @@ class PointToy(Task):
         return [Baseline("mean", "the mean point", mean, uses_images=False)]
 
     def describe_targets(self, targets: Any) -> list[str]:
-        return [f"{row['x']:.0f}, {row['y']:.0f}" for row in self.rows(targets)]
+        return [f"{row['x']:.0f}, {row['y']:.0f}" for row in self.to_records(targets)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return records(prediction, ())
 
     def figures(

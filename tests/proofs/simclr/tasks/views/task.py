@@ -64,7 +64,7 @@ class Views(Task):
     def describe_targets(self, targets: Any) -> list[str]:
         return ["" for _ in range(len(targets))]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return records(prediction, ())
 
 

@@ -79,9 +79,9 @@ class Follow(Task):
         return {"IDF1": Idf1()}
 
     def describe_targets(self, targets: Any) -> list[str]:
-        return [f"{row['objects']} objects" for row in self.rows(targets)]
+        return [f"{row['objects']} objects" for row in self.to_records(targets)]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return records(prediction, ())
 
 

@@ -36,7 +36,7 @@ class Coverage(Task):
     def describe_targets(self, targets: Any) -> list[str]:
         return [f"{v:.0f} %" for v in targets.value[:, 0]]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         return [{"cover": v} for v in prediction.value[:, 0].tolist()]
 
 

@@ -26,7 +26,9 @@ class VolumeArrays(TargetArrays):
     outputs = ("classes",)
 
     @classmethod
-    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> VolumeArrays:
+    def predict_from_outputs(
+        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
+    ) -> VolumeArrays:
         """The map at the size of the input."""
         return cls(outputs["classes"])
 

@@ -46,7 +46,7 @@ class Balls(Task):
         """Voxels of balls."""
         return [f"{int((m == 1).sum())} voxels" for m in targets.maps]
 
-    def rows(self, prediction: Any) -> list[dict[str, Any]]:
+    def to_records(self, prediction: Any) -> list[dict[str, Any]]:
         """Voxels of each class."""
         return records(prediction, self.info.classes.names if self.info.classes else ())
 

@@ -36,7 +36,7 @@ class Bicubic(Model):
         return {"image": large.clamp(0, 1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         images: Any = target_type("image")
         return images.of((answer["image"] * 255).round().byte(), times=2)
 

@@ -52,7 +52,7 @@ class Conv3d(Model):
         return {"scores": torch.softmax(outputs["logits"], 1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
         """The likeliest class."""
         return ClassLabels(answer["scores"].argmax(1), answer["scores"])
 

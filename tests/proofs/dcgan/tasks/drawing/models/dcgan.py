@@ -51,7 +51,7 @@ class Dcgan(Model):
         return {"image": self.generator(noise[:, :, None, None])}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         images: Any = target_type("image")
         return images.of((answer["image"] * 255).round().byte())
 

@@ -43,7 +43,7 @@ class Net(Model):
         return {"embedding": F.normalize(self.network(self.normalize(images)), dim=1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         vector: Any = target_type("vector")
         return vector(answer["embedding"])
 

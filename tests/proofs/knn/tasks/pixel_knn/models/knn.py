@@ -50,7 +50,7 @@ class Knn(FittedModel):
         return {"scores": votes.float().mean(1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> ClassLabels:
         return ClassLabels(answer["scores"].argmax(1), answer["scores"])
 
 

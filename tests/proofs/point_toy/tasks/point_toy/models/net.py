@@ -40,7 +40,7 @@ class Net(Model):
         return {"xy": torch.stack([heat @ x, heat @ y], 1), "score": heat.amax(1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         point: Any = target_type("point")
         sizes = torch.tensor(settings["size"]).expand(len(answer["xy"]), 2)
         return point(sizes, answer["xy"], answer["score"])

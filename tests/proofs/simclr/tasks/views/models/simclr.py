@@ -51,7 +51,7 @@ class SimClr(Model):
         return {"embedding": F.normalize(self.encoder(self.normalize(images)), dim=1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         vector: Any = target_type("vector")
         return vector(answer["embedding"])
 

@@ -53,7 +53,7 @@ class Sort(Model):
         return {"tracks": pad_sequence(tracks, batch_first=True, padding_value=-1)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Any:
         kind: Any = target_type("tracks")
         return kind.of((rows[rows[:, 0] >= 0] for rows in answer["tracks"]), settings["size"])
 

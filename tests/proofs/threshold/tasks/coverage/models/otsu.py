@@ -34,7 +34,7 @@ class Threshold(Model):
         return {"value": 100 * far.float().mean(1, keepdim=True)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> RegressionValues:
         return RegressionValues(answer["value"])
 
 

@@ -60,7 +60,7 @@ class UNet3d(Model):
         return {"classes": outputs["logits"].argmax(1).to(torch.uint8)}
 
     @classmethod
-    def read(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Volumes:
+    def to_predictions(cls, answer: dict[str, Tensor], settings: dict[str, Any]) -> Volumes:
         """Class maps."""
         return Volumes.of(answer["classes"])
 
