@@ -296,7 +296,7 @@ def test_the_document_travels_in_the_file(runs: Callable[[str], Path], plain: Ca
     document = json.loads(properties["sightline"])
     assert document["task"] == "detect"
     assert document["prediction"] == "instances"
-    assert document["licence"] == "CC-BY-4.0"
+    assert document["license"] == "CC-BY-4.0"
     assert document["model_config"]["classes"]
     assert len(document["model_config"]["thresholds"]) == len(document["model_config"]["classes"])
     assert document["metric"]["name"] == "mAP50-95"

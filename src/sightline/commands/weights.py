@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from sightline.core.report import Table
     from sightline.models.weights.sources import Source
 
-COLUMNS = ("model", "state", "licence", "size", "SHA-256", "trained on", "top-1", "from")
+COLUMNS = ("model", "state", "license", "size", "SHA-256", "trained on", "top-1", "from")
 NOTE = (
     "The photographs of ImageNet-1k are licensed for research: what that means for weights trained on them "
     "is not settled, so ask a lawyer before you sell a model. A licence here is that of the weights, as "

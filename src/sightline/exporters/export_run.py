@@ -306,7 +306,7 @@ def _document(run: Run, settings: dict[str, Any], graph: Graph, license: str) ->
         "model_config": settings,
         "outputs": list(data.outputs),
         "metric": metric,
-        "licence": license,
+        "license": license,
         "data": data.fingerprint,
         "run": run.path.name,
         "made": datetime.datetime.now(datetime.UTC).date().isoformat(),

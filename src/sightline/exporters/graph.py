@@ -18,7 +18,7 @@ from sightline.errors import UsageError
 from sightline.models.detection.suppression import final
 from sightline.runtime.targets import TARGETS, target_type
 
-FORMAT = 1
+FORMAT = 2
 """Version of the document in the file."""
 KEY = "sightline"
 """Under which the file has it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..errors import DataError
 
-FORMAT = 1
+FORMAT = 2
 """Newest form of the card that is read."""
 KEY = "sightline"
 """Name of the entry that holds the card."""
@@ -102,6 +102,11 @@ def _validate_card(text: bytes, name: object) -> dict[str, Any]:
         raise DataError(f"{name} holds a damaged card: {error!r}. Export it again.") from error
     if version > FORMAT:
         raise DataError(f"{name} is of format {version}; this runtime reads up to {FORMAT}. {_UPDATE}")
+    if version < FORMAT:
+        raise DataError(
+            f"{name} is of format {version}; this runtime reads format {FORMAT}. Export it again, or use the "
+            "version of Sightline that wrote it."
+        )
     wanted = {"task": str, "prediction": str, "include": str, "model_config": dict}
     for key, kind in wanted.items():
         if not isinstance(document.get(key), kind):

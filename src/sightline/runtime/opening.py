@@ -51,7 +51,7 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
         )
     if card["include"] not in ("postprocess", "nms"):
         raise DataError(
-            f"{file} was exported with --include {card['inside']}: what is done before and after the network "
+            f"{file} was exported with --include {card['include']}: what is done before and after the network "
             "is not in it. Export it with --include postprocess."
         )
     if settings.get("tile_size") and not target.located:

@@ -90,7 +90,7 @@ class Service:
             "prediction",
             "outputs",
             "metric",
-            "licence",
+            "license",
             "data",
             "run",
             "made",

@@ -48,7 +48,7 @@ def test_what_is_installed_and_what_would_be_fetched() -> None:
     assert records["tf_efficientnet_lite0"] == {
         "model": "tf_efficientnet_lite0",
         "state": "installed",
-        "licence": "Apache-2.0",
+        "license": "Apache-2.0",
         "size": "18.8 MB",
         "SHA-256": "579344248a93",
         "trained on": "ImageNet-1k",
@@ -58,7 +58,7 @@ def test_what_is_installed_and_what_would_be_fetched() -> None:
     assert records["resnet50"] == {
         "model": "resnet50",
         "state": "can be fetched",
-        "licence": "apache-2.0",
+        "license": "apache-2.0",
         "size": "about 102.4 MB",
         "SHA-256": "-",
         "trained on": "ImageNet-1k",
@@ -75,7 +75,7 @@ def test_what_lies_in_a_cache() -> None:
     records = rows()
     selected = records["resnet18.tv_in1k"]  # not the set that resnet18 takes by itself
     assert (selected["state"], selected["size"], selected["SHA-256"]) == ("cached", "1.5 MB", DIGEST[:12])
-    assert selected["licence"] == "bsd-3-clause"
+    assert selected["license"] == "bsd-3-clause"
     assert "resnet18" not in records
     assert (records["alexnet"]["state"], records["alexnet"]["size"]) == ("cached", "0.5 MB")
     assert records["googlenet"]["state"] == "can be fetched"
@@ -106,7 +106,7 @@ def test_all_of_timm() -> None:
     records = rows(all=True)
     assert len(records) > 1500
     assert records["resnet50.fb_swsl_ig1b_ft_in1k"]["trained on"] == "Instagram-1B, then ImageNet-1k"
-    assert records["resnet50.fb_swsl_ig1b_ft_in1k"]["licence"] == "cc-by-nc-4.0"
+    assert records["resnet50.fb_swsl_ig1b_ft_in1k"]["license"] == "cc-by-nc-4.0"
     assert records["gcvit_tiny"]["from"].startswith("https://github.com/")
     assert records["vit_base_patch16_224"]["size"] == "-"
 

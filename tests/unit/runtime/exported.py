@@ -14,7 +14,7 @@ CANDIDATES = [[-4, 4, 20, 30], [0, 5, 21, 31], [30, 10, 60, 40], [10, 10, 10, 30
 SCORES = [0.9, 0.8, 0.6, 0.5, 0.002]
 LABELS = [0, 0, 1, 1, 2]
 CARD: dict[str, Any] = {
-    "format": 1,
+    "format": 2,
     "version": "0.1.0",
     "task": "detect",
     "model": "yolo-n",
@@ -34,7 +34,7 @@ CARD: dict[str, Any] = {
     },
     "outputs": [],
     "metric": {"name": "ap", "value": 0.5, "low": 0.4, "high": 0.6, "n": 9, "split": "validation"},
-    "licence": "Apache-2.0",
+    "license": "Apache-2.0",
     "data": "0123",
     "run": "street-1",
     "made": "2026-11-21",

@@ -155,7 +155,7 @@ def test_masks_over_boxes_are_those_of_the_toolkit(case: tuple[int, str, float])
         present = {k: v[i : i + 1] for k, v in as_tensors(outputs).items()}
         stored = torch.tensor(STORED[i : i + 1])
         batch = Batch(torch.zeros(1, 3, *SIZE), None, (), input_affine(stored, SIZE, resize), stored)
-        theirs = batch.back(MaskRCNN.read(present, settings))
+        theirs = batch.back(MaskRCNN.to_predictions(present, settings))
         check(first, theirs, task("instance").to_records(theirs)[0])
         assert first.codes() == presenters.rle_codes(theirs)
 
@@ -170,7 +170,7 @@ def test_class_maps_are_those_of_the_toolkit(resize: str) -> None:
         assert mine[i].record(NAMES) == message
 
 
-@pytest.mark.parametrize("multilabel", [False, True])
+@pytest.mark.parametrize("multi", [False, True])
 def test_labels_and_numbers_are_those_of_the_toolkit(multi: bool) -> None:
     logits = torch.randn(len(STORED), 3, generator=torch.Generator().manual_seed(0))
     scores = torch.sigmoid(logits) if multi else torch.softmax(logits, 1)

@@ -81,7 +81,7 @@ def test_a_bad_file_is_a_line_and_exit_code_1(place: Path, capsys: pytest.Captur
         (["label.onnx", "http://camera/1"], 2, "Nothing is fetched"),
         (["label.onnx", "photos", "--min-score", "0.5"], 2, "chooses among objects"),
         (["instances.onnx", "photos", "--min-score", "5"], 2, "must lie in [0, 1]"),
-        (["label.onnx", "photos", "--batch-size", "0"], 2, "--max-batch-size must be at least 1"),
+        (["label.onnx", "photos", "--batch-size", "0"], 2, "--batch-size must be at least 1"),
         (["label.onnx", "photos", "--out", "x.csv"], 2, "must end in .jsonl"),
         (["photos/a.png", "photos"], 3, "is no ONNX file"),
         (["none.onnx", "photos"], 3, "cannot be opened"),

@@ -125,7 +125,7 @@ def test_pixels_do_not_hang_on_simplejpeg(tmp_path: Path, monkeypatch: pytest.Mo
 def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
     """Files that are refused, and what is said."""
     good = exported.write(tmp_path / "m.onnx", "instances").read_bytes()
-    card, tiled = exported.card("instances"), exported.card("label", tile=64)
+    card, tiled = exported.card("instances"), exported.card("label", tile_size=64)
 
     def with_card(text: str) -> bytes:
         result = exported.model("instances")
@@ -143,21 +143,25 @@ def damaged(tmp_path: Path) -> dict[str, tuple[bytes, str]]:
         "no card": (exported.model("instances").SerializeToString(), "holds no card"),
         "no JSON": (with_card("{"), "damaged card"),
         "a list": (with_card("[]"), "damaged card"),
-        "newer": (saying(format=2), "is of format 2; this runtime reads up to 1"),
-        "no settings": (saying(settings=None), "'settings' is None"),
+        "newer": (saying(format=3), "is of format 3; this runtime reads up to 2"),
+        "older": (saying(format=1), "is of format 1; this runtime reads format 2"),
+        "no settings": (saying(model_config=None), "'model_config' is None"),
         "another kind": (saying(prediction="mesh"), "predicts 'mesh'"),
         "outside": (saying(include="none"), "--include none"),
-        "no side": (saying(settings={**card["model_config"], "tile_size": -8}), "its 'tile' is -8"),
+        "no side": (saying(model_config={**card["model_config"], "tile_size": -8}), "its 'tile_size' is -8"),
         "tiles": (with_card(json.dumps(tiled)), "predicts 'label' by tiles"),
-        "no size": (saying(settings={**card["model_config"], "size": [0, 3]}), "its 'size' is [0, 3]"),
-        "no conf": (saying(settings={**card["model_config"], "conf": None}), "its 'conf' is None"),
-        "another size": (saying(settings={**card["model_config"], "size": [64, 64]}), "should take 'images'"),
+        "no size": (saying(model_config={**card["model_config"], "size": [0, 3]}), "its 'size' is [0, 3]"),
+        "no conf": (saying(model_config={**card["model_config"], "conf": None}), "its 'conf' is None"),
+        "another size": (
+            saying(model_config={**card["model_config"], "size": [64, 64]}),
+            "should take 'images'",
+        ),
         "another net": (saying(prediction="masks"), "gives no 'classes'"),
     }
 
 
 @pytest.mark.parametrize("name", [
-    "empty", "png", "half", "a byte short", "no card", "no JSON", "a list", "newer", "no settings",
+    "empty", "png", "half", "a byte short", "no card", "no JSON", "a list", "newer", "older", "no settings",
     "another kind", "outside", "no side", "tiles", "no size", "no conf", "another size", "another net",
 ])  # fmt: skip
 def test_damaged_files_are_refused_in_words(name: str, tmp_path: Path) -> None:

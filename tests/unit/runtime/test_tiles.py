@@ -51,7 +51,7 @@ def test_tiles_are_joined_as_in_the_toolkit(kind: str, tmp_path: Path) -> None:
     each = [
         a.prediction for a in Session(exported.write(tmp_path / "a.onnx", kind), threads=1).predict(parts)
     ]
-    (mine,) = Session(exported.write(tmp_path / "b.onnx", kind, tile=TILE), threads=1).predict([image])
+    (mine,) = Session(exported.write(tmp_path / "b.onnx", kind, tile_size=TILE), threads=1).predict([image])
     if kind == "masks":
         whole = tiles.join(SemanticMasks.of([first.map for first in each]))
         assert np.array_equal(mine.prediction.map, whole.map(0))
@@ -69,7 +69,7 @@ def test_tiles_are_joined_as_in_the_toolkit(kind: str, tmp_path: Path) -> None:
 
 
 def test_an_object_on_the_border_of_tiles_is_told_once_and_bad_files_go_on(tmp_path: Path) -> None:
-    session = Session(exported.write(tmp_path / "m.onnx", "instances", tile=64), threads=1)
+    session = Session(exported.write(tmp_path / "m.onnx", "instances", tile_size=64), threads=1)
     (tmp_path / "text.png").write_text("no picture")
     whole = np.full((48, 64, 3), 90, dtype=np.uint8)
     (first, bad, lost) = session.predict(
@@ -85,7 +85,7 @@ def test_an_object_on_the_border_of_tiles_is_told_once_and_bad_files_go_on(tmp_p
 
 
 def test_a_large_tiff_is_read_by_windows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    session = Session(exported.write(tmp_path / "m.onnx", "masks", tile=64), threads=1)
+    session = Session(exported.write(tmp_path / "m.onnx", "masks", tile_size=64), threads=1)
     Image.fromarray(scene(300, 200)).save(tmp_path / "a.tif", compression="tiff_lzw", strip_size=6000)
     (whole,) = session.predict([tmp_path / "a.tif"])
     monkeypatch.setattr(regions, "LARGE", 1)

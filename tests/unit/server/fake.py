@@ -42,7 +42,7 @@ class Session:
             time.sleep(0.02)
         self.pause = 0.2 if "slow" in words else 0.0
         self.card = {
-            "task": "classify", "model": "fake", "prediction": "label", "licence": "none",
+            "task": "classify", "model": "fake", "prediction": "label", "license": "none",
             "metric": {"name": "accuracy", "value": 0.5, "low": 0.4, "high": 0.6, "n": 100, "split": "test"},
             "model_config": {"classes": ["dark", "bright"], "size": [SIDE, SIDE], "channels": 3},
         }  # fmt: skip

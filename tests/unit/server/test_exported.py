@@ -32,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for kind in KINDS:
         exported.write(result / f"{kind}.onnx", kind)
     for kind in TILED:
-        exported.write(result / f"tiled-{kind}.onnx", kind, tile=40)
+        exported.write(result / f"tiled-{kind}.onnx", kind, tile_size=40)
     exported.write(result / "unchecked.onnx", "label", {**exported.card("label"), "unchecked": UNCHECKED})
     return result
 

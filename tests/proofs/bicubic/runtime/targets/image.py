@@ -23,9 +23,7 @@ class ImageArrays(TargetArrays):
     outputs = ("image",)
 
     @classmethod
-    def predict_from_outputs(
-        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
-    ) -> ImageArrays:
+    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> ImageArrays:
         channels = np.rint(outputs["image"] * 255).clip(0, 255).astype(np.uint8)
         times = channels.shape[1] // settings["size"][0]
         place = way_back(settings, stored) * (1, 1, times)

@@ -22,9 +22,7 @@ class VectorArrays(TargetArrays):
     placed = True
 
     @classmethod
-    def predict_from_outputs(
-        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
-    ) -> VectorArrays:
+    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> VectorArrays:
         return cls(outputs["embedding"])
 
     def record(self, names: Sequence[str], outputs: Sequence[str] = ()) -> Row:

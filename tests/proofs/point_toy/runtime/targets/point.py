@@ -25,9 +25,7 @@ class PointArrays(TargetArrays):
     outputs = ("xy", "score")
 
     @classmethod
-    def predict_from_outputs(
-        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
-    ) -> PointArrays:
+    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> PointArrays:
         place = way_back(settings, stored).astype(np.float32)
         return cls(place[:, :2] @ outputs["xy"] + place[:, 2], float(outputs["score"]))
 

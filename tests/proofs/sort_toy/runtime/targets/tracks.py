@@ -22,9 +22,7 @@ class TrackArrays(TargetArrays):
     outputs = ("tracks",)
 
     @classmethod
-    def predict_from_outputs(
-        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
-    ) -> TrackArrays:
+    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> TrackArrays:
         rows = outputs["tracks"]
         return cls(rows[rows[:, 0] >= 0])
 

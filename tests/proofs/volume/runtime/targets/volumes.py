@@ -26,9 +26,7 @@ class VolumeArrays(TargetArrays):
     outputs = ("classes",)
 
     @classmethod
-    def predict_from_outputs(
-        cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]
-    ) -> VolumeArrays:
+    def decode(cls, outputs: Outputs, settings: Settings, stored: tuple[int, int]) -> VolumeArrays:
         """The map at the size of the input."""
         return cls(outputs["classes"])
 
