@@ -51,8 +51,8 @@ def settings_of(card: dict[str, Any], file: Path) -> dict[str, Any]:
         )
     if card["include"] not in ("postprocess", "nms"):
         raise DataError(
-            f"{file} was exported with --include {card['include']}: what is done before and after the network "
-            "is not in it. Export it with --include postprocess."
+            f"{file} was exported with --include {card['include']}: what is done before and after the "
+            "network is not in it. Export it with --include postprocess."
         )
     if settings.get("tile_size") and not target.located:
         raise DataError(
