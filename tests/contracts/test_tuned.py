@@ -208,7 +208,7 @@ def test_eight_bits_are_a_quarter(runs: Callable[[str], Path], tmp_path: Path) -
 
 def test_the_frozen_baseline_labels_pixels(runs: Callable[[str], Path]) -> None:
     scores = Run.open(runs("semantic")).results.baselines
-    assert set(scores) == {"place", "colours", "forest", "frozen"}
+    assert set(scores) == {"place", "colors", "forest", "frozen"}
     assert scores["frozen"]["mIoU"].value > scores["place"]["mIoU"].value
 
 

@@ -20,7 +20,7 @@ SMALL = {"size": 64}
     ("shapes:150", "majority"), ("shapes:150", "linear"), ("shapes:multi:150", "linear"),
     ("shapes:count:150", "mean"), ("shapes:count:150", "linear"),
     ("shapes:boxes:40", "box"), ("shapes:boxes:40", "windows"),
-    ("shapes:masks:40", "place"), ("shapes:masks:40", "colours"),
+    ("shapes:masks:40", "place"), ("shapes:masks:40", "colors"),
 ])  # fmt: skip
 def test_a_baseline_is_kept_and_answers_as_it_does_beside_a_network(
     data: str, name: str, tmp_path: Path

@@ -11,7 +11,7 @@ from sightline.data.checks._report import finding_on
 from sightline.data.scan import Scan
 
 CARD = CheckCard(
-    name="oddities",
+    name="image-properties",
     summary="Image properties: animated, misnamed, EXIF-rotated, 16-bit, CMYK, transparent files",
     findings=(
         "animated",

@@ -18,7 +18,7 @@ COVERED = 0.5  # share of the smaller of two masks that both have
 PART = 0.1  # share of an object's pixels that makes a part count
 BOX = 2.0  # pixels
 CARD = CheckCard(
-    name="outlines",
+    name="instance-masks",
     summary="Instance masks that are empty, outside the image, duplicated, overlapping, or disconnected",
     findings=(
         "instance-masks-empty",

@@ -37,7 +37,7 @@ KINDS = {
     ),
 }
 CARD = CheckCard(
-    name="broken",
+    name="unreadable-files",
     summary="Files that cannot be decoded: empty, truncated, not an image, too large, not readable",
     findings=(*(name for name, _, _ in KINDS.values()), "no-readable-images"),
 )

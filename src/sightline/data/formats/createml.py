@@ -68,7 +68,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     broken: list[str] = []
     images = [picture for path, split in chosen for picture in _pictures(path, split, broken)]
     top = root if root.is_dir() else root.parent
-    into = InstanceBuilder(top, written="centre", stored=options.exif == "ignore")
+    into = InstanceBuilder(top, written="center", stored=options.exif == "ignore")
     what = "entries are not as CreateML has them, and were left out"
     fix = "Give each a picture, and annotations with a label and coordinates x, y, width, height."
     into.note("entries-broken", "error", broken, what, fix)

@@ -132,7 +132,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
                 _labels(path, label_file(path), number, contents)
         readings.append(contents)
 
-    config.messages += targets_of(gather, top, options, whole=1.0, written="centre").messages
+    config.messages += targets_of(gather, top, options, whole=1.0, written="center").messages
     contents = readings[-1]
     _orphans(contents)
     _notes(contents)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-Written = Literal["corners", "sizes", "centre"]
+Written = Literal["corners", "sizes", "center"]
 """What the four numbers of a box are: x1, y1, x2, y2; x, y, width, height; or middle, width, height."""
 _SLACK = 1.5  # pixels that a box may reach beyond the picture
 _MIN_BOXES = 2

@@ -50,7 +50,7 @@ def baselines(classes: int) -> list[Baseline]:
             answer=_everywhere,
         ),
         Baseline(
-            "colours",
+            "colors",
             f"k-means: {COLORS} colours, each with its commonest class",
             _colors,
             side=128,

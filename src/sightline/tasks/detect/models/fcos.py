@@ -51,7 +51,7 @@ class FCOS(TorchvisionDetector):
         return {
             "class": terms["classification"],
             "box": terms["bbox_regression"],
-            "centre": terms["bbox_ctrness"],
+            "center": terms["bbox_ctrness"],
         }
 
 

@@ -49,7 +49,7 @@ class Net(Model):
             **settings["backbone_options"],
         )
         center, scale = zip(*settings["range"], strict=True)
-        self.register_buffer("centre", torch.tensor(center), persistent=False)
+        self.register_buffer("center", torch.tensor(center), persistent=False)
         self.register_buffer("scale", torch.tensor(scale), persistent=False)
 
     @staticmethod
