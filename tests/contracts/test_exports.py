@@ -135,7 +135,7 @@ def test_a_faulty_file_is_refused(
     write = module.write
 
     def spoilt(job: Job, file: Path) -> None:
-        graph = Graph(copy.deepcopy(job.graph.model), job.graph.inside)
+        graph = Graph(copy.deepcopy(job.graph.model), job.graph.include)
         fault(graph)
         write(Job(graph, job.document, job.precision, job.calibration), file)
 

@@ -77,7 +77,7 @@ def read(source: str, options: ReadOptions) -> Dataset:
     """Read all rows with an image and a target; findings about the others are in `read_findings`.
 
     Paths are relative to the table's folder. Of a folder with a table for each split all are read. How the
-    target column is read, see `_truths.truths`.
+    target column is read, see `parsing.targets.parse_targets`.
 
     Raises:
         DataError: If the table cannot be read, or none of its images is there.

@@ -338,7 +338,7 @@ def test_what_cannot_be_is_refused_in_words() -> None:
 def test_settings_follow_from_data_and_options() -> None:
     kind = MODELS.load("unet").MODEL
     requested = SemanticOptions(loss="ce+0.5*dice", class_weights="balanced")
-    result = kind.settings_for(info(counts=(600, 200, 0)), requested)
+    result = kind.settings_for(info(class_counts=(600, 200, 0)), requested)
     assert result["class_weights"] == pytest.approx([800 / 1200, 2.0, 1.0])
     assert (result["loss"], result["backbone"], result["variant"]) == ("ce+0.5*dice", "resnet18", None)
     assert json.loads(json.dumps(result)) == result
